@@ -1,0 +1,144 @@
+package tokens
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+)
+
+// Audience says whom a token is for.
+type Audience string
+
+// The audiences we issue for. A token for one is refused by the other.
+const (
+	AudienceAPI          Audience = "cubegate"     // access tokens: our own API
+	AudienceConnectyCube Audience = "connectycube" // tickets: ConnectyCube's call-back
+)
+
+// Claims are what a verified token says. None of its fields is empty.
+type Claims struct {
+	Subject   string // our user ID
+	Email     string // as it was when the token was issued
+	ID        string // jti: names this one token
+	Audience  Audience
+	IssuedAt  time.Time // UTC, whole seconds
+	ExpiresAt time.Time // UTC, whole seconds; the first moment at which the token is refused
+}
+
+// payload is the claims as they are signed. The first four and their order are
+// those of the NestJS original; clients of it read id and email.
+type payload struct {
+	ID        string   `json:"id"` // the same as sub
+	Email     string   `json:"email"`
+	IssuedAt  int64    `json:"iat"` // seconds since 1970
+	ExpiresAt int64    `json:"exp"` // seconds since 1970
+	Subject   string   `json:"sub"`
+	Issuer    string   `json:"iss"`
+	Audience  Audience `json:"aud"`
+	TokenID   string   `json:"jti"`
+}
+
+// check decides whether signed claims may be believed now. A claim that we
+// always write must be there and have the type we write: the original answered
+// {"user":{}} to a token without them (original.md, fault 4). Expiry comes
+// last, because ErrExpired promises that the token was valid once.
+func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
+	m, err := parseObject(data)
+	if err != nil {
+		return Claims{}, invalid("claims are not one JSON object with unique keys")
+	}
+	id, email, sub, jti := m.text("id"), m.text("email"), m.text("sub"), m.text("jti")
+	iat, iatOK := m.seconds("iat")
+	exp, expOK := m.seconds("exp")
+	switch {
+	case sub == "":
+		return Claims{}, invalid("sub is missing")
+	case id != sub:
+		return Claims{}, invalid("id and sub differ")
+	case email == "" || jti == "":
+		return Claims{}, invalid("email or jti is missing")
+	case m.text("iss") != v.issuer:
+		return Claims{}, invalid("issued by someone else")
+	case m.text("aud") != string(k.audience):
+		return Claims{}, invalid("audience does not fit the type")
+	case !iatOK || !expOK:
+		return Claims{}, invalid("iat or exp is missing or not a whole number of seconds")
+	}
+	if _, there := m["nbf"]; there { // we never write it, so only a mistake or an enemy does
+		if nbf, ok := m.seconds("nbf"); !ok || time.Unix(nbf, 0).After(now) {
+			return Claims{}, invalid("not valid yet")
+		}
+	}
+	issued, expires := time.Unix(iat, 0).UTC(), time.Unix(exp, 0).UTC()
+	switch {
+	case issued.After(now):
+		return Claims{}, invalid("issued in the future")
+	case !expires.After(issued) || expires.Sub(issued) > v.ttl[k]:
+		return Claims{}, invalid("lifetime is not positive, or longer than we grant")
+	case !now.Before(expires):
+		return Claims{}, ErrExpired
+	}
+	return Claims{
+		Subject: sub, Email: email, ID: jti, Audience: k.audience, IssuedAt: issued, ExpiresAt: expires,
+	}, nil
+}
+
+// object is a JSON object whose keys are known to be unique. encoding/json's
+// structs would take the last of two equal keys and match names in any case,
+// so that two readers of one token could see different things in it.
+type object map[string]json.RawMessage
+
+var errNotObject = errors.New("not one JSON object with unique keys")
+
+func parseObject(data []byte) (object, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errNotObject
+	}
+	m := object{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, errNotObject
+		}
+		name, ok := key.(string)
+		if _, twice := m[name]; !ok || twice {
+			return nil, errNotObject
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, errNotObject
+		}
+		m[name] = value
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return nil, errNotObject
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errNotObject
+	}
+	return m, nil
+}
+
+// text returns the string called name, or "" when it is missing, or is no string.
+func (m object) text(name string) string {
+	var s string
+	if json.Unmarshal(m[name], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// seconds returns the whole number called name. RFC 7519 allows fractions in a
+// date; we never write one. The bound keeps arithmetic on times from
+// overflowing.
+func (m object) seconds(name string) (int64, bool) {
+	const most = 253_402_300_799 // the last second of the year 9999
+	var n *int64
+	if json.Unmarshal(m[name], &n) != nil || n == nil || *n < 0 || *n > most {
+		return 0, false
+	}
+	return *n, true
+}

@@ -1,0 +1,231 @@
+package tokens
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/bcrypt"
+)
+
+var (
+	// ErrWrongPassword means that a password is not the one that was hashed,
+	// or that there is no hash.
+	ErrWrongPassword = errors.New("wrong password")
+
+	// ErrBadHash comes with ErrWrongPassword when what is stored is not a hash
+	// that we compute. The user cannot help it: the row is damaged, or hostile.
+	ErrBadHash = errors.New("stored password hash cannot be used")
+)
+
+// Bounds on what may be computed, for our own parameters and for those a stored
+// hash asks for. A row can ask for 4 TiB, for no passes at all (which panics),
+// or for an empty key (which every password matches).
+const (
+	maxMemory      = 256 << 10 // KiB
+	maxIterations  = 16
+	maxParallelism = 16
+	minSalt        = 8      // bytes
+	minKey, maxKey = 16, 64 // bytes
+	maxHash        = 512    // characters
+	maxBcryptCost  = 14     // doubles with each step; about a second at 14
+	bcryptLimit    = 72     // bytes of a password that bcrypt sees
+)
+
+// Params say what a hash costs and how many may be computed at once. They are
+// fixed numbers rather than argon2id.DefaultParams, which follows the count of
+// cores, so that two machines would disagree about which hashes are stale.
+type Params struct {
+	Memory      uint32 // KiB for one hash, at most 262144; default 19456, OWASP's first choice
+	Iterations  uint32 // passes over the memory, at most 16; default 2
+	Parallelism uint8  // threads of one hash, at most 16; default 1
+
+	Concurrent int           // hashes at once; default: cores / Parallelism, at least 1
+	Queue      int           // callers that may wait for their turn; default 100 × Concurrent, about 2.5 s of work
+	MaxWait    time.Duration // for that turn; default 5s
+}
+
+func (p Params) withDefaults() Params {
+	if p.Memory == 0 {
+		p.Memory = 19 << 10
+	}
+	if p.Iterations == 0 {
+		p.Iterations = 2
+	}
+	if p.Parallelism == 0 {
+		p.Parallelism = 1
+	}
+	if p.Concurrent == 0 { // GOMAXPROCS rather than NumCPU: it knows a container's limit
+		p.Concurrent = max(1, runtime.GOMAXPROCS(0)/int(p.Parallelism))
+	}
+	if p.Queue == 0 {
+		p.Queue = 100 * p.Concurrent
+	}
+	if p.MaxWait == 0 {
+		p.MaxWait = 5 * time.Second
+	}
+	return p
+}
+
+func (p Params) check() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(affordable(p.argon2id()), "argon2id m=%d KiB t=%d p=%d is out of bounds, want m from 8×p to %d, t to %d, p to %d",
+		p.Memory, p.Iterations, p.Parallelism, maxMemory, maxIterations, maxParallelism)
+	require(p.Concurrent > 0, "hashes at once is %d, want at least 1", p.Concurrent)
+	require(p.Queue > 0, "hash queue is %d, want at least 1", p.Queue)
+	require(p.MaxWait > 0, "wait for a hash is %v, want more than 0", p.MaxWait)
+	return errors.Join(errs...)
+}
+
+func (p Params) argon2id() *argon2id.Params {
+	return &argon2id.Params{
+		Memory: p.Memory, Iterations: p.Iterations, Parallelism: p.Parallelism,
+		SaltLength: 16, KeyLength: 32, // bytes, as RFC 9106 recommends
+	}
+}
+
+// affordable reports whether a hash with these parameters may be computed.
+func affordable(p *argon2id.Params) bool {
+	return p.Iterations >= 1 && p.Iterations <= maxIterations &&
+		p.Parallelism >= 1 && p.Parallelism <= maxParallelism &&
+		p.Memory >= 8*uint32(p.Parallelism) && p.Memory <= maxMemory &&
+		p.SaltLength >= minSalt && p.KeyLength >= minKey && p.KeyLength <= maxKey
+}
+
+// A Hasher hashes and compares passwords, a bounded number at once. It is safe
+// for concurrent use.
+//
+// Passwords are taken exactly as typed: not trimmed, not case-folded, not
+// Unicode-normalised. ConnectyCube gets the same characters, and compares them
+// as they are; to change them here would let a user in on one side only. The
+// original did the same, so its hashes stay good.
+type Hasher struct {
+	params *argon2id.Params
+	nobody string // hash of a password no one knows, to compare with when there is no user
+	gate   *gate
+}
+
+// NewHasher returns a Hasher, or all that is wrong with p. It computes one hash.
+func NewHasher(p Params) (*Hasher, error) {
+	p = p.withDefaults()
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	nobody, err := argon2id.CreateHash(rand.Text(), p.argon2id())
+	if err != nil {
+		return nil, fmt.Errorf("hashing password: %w", err)
+	}
+	return &Hasher{
+		params: p.argon2id(),
+		nobody: nobody,
+		gate:   &gate{slots: make(chan struct{}, p.Concurrent), queue: int64(p.Queue), maxWait: p.MaxWait},
+	}, nil
+}
+
+// Hash returns password's argon2id hash in the usual text form, about 100
+// characters. It returns an error that wraps ErrBusy when its turn does not
+// come, and ctx's own when ctx ends first; once begun it is not interrupted.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	var hash string
+	var err error
+	if busy := h.gate.do(ctx, func() { hash, err = argon2id.CreateHash(password, h.params) }); busy != nil {
+		return "", busy
+	}
+	if err != nil {
+		return "", fmt.Errorf("hashing password: %w", err)
+	}
+	return hash, nil
+}
+
+// Compare checks password against a stored hash, argon2id or the original's
+// bcrypt. A nil error means that it fits; stale then says that the hash should
+// be replaced by a new one. The error wraps ErrWrongPassword when it does not
+// fit, and ErrBadHash too when the hash itself is to blame; ErrBusy and ctx's
+// error are as for Hash.
+//
+// An empty hash means that there is no such user. It costs one hash like any
+// other and gives the same error, so that an unknown e-mail address cannot be
+// told from a wrong password (original.md, fault 27). A bcrypt row still shows:
+// it takes 58 ms at cost 10 where ours take 24. That is so only until its
+// owner's next login; a pad for all would keep everyone waiting for a few.
+func (h *Hasher) Compare(ctx context.Context, password, hash string) (stale bool, err error) {
+	busy := h.gate.do(ctx, func() { stale, err = h.compare(password, hash) })
+	if busy != nil {
+		return false, busy
+	}
+	return stale, err
+}
+
+func (h *Hasher) compare(password, hash string) (stale bool, err error) {
+	switch {
+	case hash == "":
+		err = ErrWrongPassword
+	case len(hash) > maxHash:
+		err = badHash("longer than any of ours")
+	case strings.HasPrefix(hash, "$argon2id$"):
+		stale, err = h.compareArgon2id(password, hash)
+	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2y$"):
+		stale, err = compareBcrypt(password, hash)
+	default:
+		err = badHash("neither argon2id nor bcrypt")
+	}
+	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: do the work of a real comparison
+		if _, dummy := argon2id.ComparePasswordAndHash(password, h.nobody); dummy != nil {
+			return false, fmt.Errorf("comparing with nobody's password: %w", dummy)
+		}
+	}
+	return stale, err
+}
+
+func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) {
+	p, _, _, err := argon2id.DecodeHash(hash)
+	if err != nil {
+		return false, badHash("not in argon2id's form")
+	}
+	if !affordable(p) {
+		return false, badHash("its parameters are out of bounds")
+	}
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	switch {
+	case err != nil:
+		return false, badHash("not in argon2id's form")
+	case !match:
+		return false, ErrWrongPassword
+	}
+	return *p != *h.params, nil
+}
+
+// compareBcrypt says stale for a match unless password is longer than bcrypt
+// sees: anyone who knows the first 72 bytes gets in (original.md, fault 28), and
+// hashing this one anew would make whatever tail was typed today the right one.
+func compareBcrypt(password, hash string) (stale bool, err error) {
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil || len(hash) != 60 {
+		return false, badHash("not in bcrypt's form")
+	}
+	if cost > maxBcryptCost {
+		return false, badHash("its cost is out of bounds")
+	}
+	switch err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); {
+	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
+		return false, ErrWrongPassword
+	case err != nil:
+		return false, badHash("not in bcrypt's form")
+	}
+	return len(password) <= bcryptLimit, nil
+}
+
+// badHash never quotes the hash, nor the libraries, which do.
+func badHash(reason string) error {
+	return fmt.Errorf("%w: %w: %s", ErrWrongPassword, ErrBadHash, reason)
+}
