@@ -1,0 +1,230 @@
+// Package connectycube is a client for the part of ConnectyCube's REST API that
+// a server needs: signing users up, opening sessions for them, finding them by
+// our own id. It owns paths, headers, bodies and what a failure means. It knows
+// nothing of our users, of what our tokens say, or of chat.
+//
+// Every call stands alone. The client holds no session, follows no redirect and
+// repeats nothing: the caller alone knows whether a repetition is harmless.
+//
+// Start reading at Client.do, then the table in errors.go. Facts about the
+// service come from its documentation and from recorded SDK traffic; what is
+// only believed is gathered under "assumptions" in errors.go.
+package connectycube
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	defaultBaseURL = "https://api.connectycube.com"
+	defaultTimeout = 10 * time.Second
+	maxAnswer      = 1 << 20 // bytes; a session with a full profile is about 1 KiB
+)
+
+// Options configure a Client. Only AppID and AuthKey have no default.
+type Options struct {
+	BaseURL string        // default https://api.connectycube.com; a path prefix is allowed
+	AppID   int64         // ConnectyCube application ID
+	AuthKey string        // ConnectyCube application key
+	Timeout time.Duration // for one request, body included; default 10s
+
+	// HTTP sends the requests; default a client of our own. It is copied, and
+	// the copy neither follows redirects nor keeps cookies. The sandbox has one
+	// that never leaves the process.
+	HTTP *http.Client
+}
+
+// Client talks to one ConnectyCube application. It is safe for concurrent use.
+type Client struct {
+	base    string // without a slash at the end
+	appID   int64
+	authKey string
+	timeout time.Duration
+	http    *http.Client
+	health  health
+}
+
+// New checks o and returns a client; it makes no request. The error names every
+// field that is wrong and never contains the key.
+func New(o Options) (*Client, error) {
+	if o.BaseURL == "" {
+		o.BaseURL = defaultBaseURL
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	var errs []error
+	if err := checkBaseURL(o.BaseURL); err != nil {
+		errs = append(errs, err)
+	}
+	if o.AppID <= 0 {
+		errs = append(errs, errors.New("connectycube: application ID must be a positive number"))
+	}
+	if o.AuthKey == "" || strings.ContainsFunc(o.AuthKey, notInHeader) {
+		errs = append(errs, errors.New("connectycube: auth key must be printable ASCII and not empty"))
+	}
+	if o.Timeout < 0 {
+		errs = append(errs, errors.New("connectycube: timeout must be positive"))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return &Client{
+		base:    strings.TrimRight(o.BaseURL, "/"),
+		appID:   o.AppID,
+		authKey: o.AuthKey,
+		timeout: o.Timeout,
+		http:    httpClient(o.HTTP),
+	}, nil
+}
+
+// checkBaseURL never quotes the URL: a password in it is the likeliest mistake.
+func checkBaseURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return errors.New("connectycube: base URL must look like https://host or http://host:port")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return errors.New("connectycube: base URL must have no user, query or fragment")
+	}
+	return nil
+}
+
+func notInHeader(r rune) bool { return r <= ' ' || r > '~' }
+
+// httpClient copies the given client, or makes one, and takes from the copy what
+// would let one call influence another or carry a key to another host.
+func httpClient(given *http.Client) *http.Client {
+	if given == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = 32
+		transport.MaxConnsPerHost = 128
+		transport.MaxResponseHeaderBytes = 64 << 10
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		given = &http.Client{Transport: transport}
+	}
+	own := *given
+	own.Jar = nil
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// call is one exchange, as the resource files describe it.
+type call struct {
+	doing   string // for error texts: "signing up"
+	method  string
+	path    string // below the base, without .json
+	query   url.Values
+	token   string // sent as CB-Token when not empty
+	keyed   bool   // send the application's key as CB-AuthKey
+	body    any    // encoded as JSON when not nil
+	as      actor
+	secrets []string // what an answer must not echo into an error text
+}
+
+// do makes the call and decodes the answer's body into out. Any 2xx with a
+// readable JSON body is success; out decides later whether it is usable.
+func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
+	header, err := c.exchange(ctx, k, out)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", k.doing, err)
+	}
+	if ctx.Err() == nil { // a caller that left says nothing about the service
+		c.health.note(err)
+	}
+	return header, err
+}
+
+func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, error) {
+	ours, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := c.request(ours, k)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unavailable(ctx, ours, k, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, c.unavailable(ctx, ours, k, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, c.failure(k, resp, nil, fmt.Sprintf("answer is larger than %d bytes", maxAnswer))
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, c.failure(k, resp, body, "")
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return nil, c.failure(k, resp, body, "answer is not the expected JSON")
+	}
+	if u, ok := out.(interface{ usable() bool }); ok && !u.usable() {
+		return nil, c.failure(k, resp, body, "answer lacks what was asked for")
+	}
+	return resp.Header, nil
+}
+
+func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
+	target := c.base + k.path + ".json" // the suffix is what every SDK sends
+	if len(k.query) > 0 {
+		target += "?" + k.query.Encode()
+	}
+	var body io.Reader
+	if k.body != nil {
+		raw, err := json.Marshal(k.body)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the request: %w", err)
+		}
+		body = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("building the request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "cubegate")
+	if k.body != nil {
+		req.Header.Set("Content-Type", "application/json;charset=utf-8")
+	}
+	if k.token != "" {
+		req.Header.Set("CB-Token", k.token)
+	}
+	if k.keyed {
+		req.Header.Set("CB-AuthKey", c.authKey)
+	}
+	return req, nil
+}
+
+// unavailable explains why no whole answer came. Of all the time-outs there are,
+// errors.Is shows only the end of the caller's own context: the others are the
+// service's failure, so their errors become text.
+func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if ours.Err() != nil {
+		return fmt.Errorf("%w: no whole answer within %s", ErrUnavailable, c.timeout)
+	}
+	var wrapped *url.Error
+	if errors.As(cause, &wrapped) {
+		cause = wrapped.Err // without the address and its query
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, clip(mask(cause.Error(), c.secrets(k)), 200))
+}
+
+// secrets are the texts of one call that no error may show.
+func (c *Client) secrets(k call) []string {
+	return append([]string{c.authKey, k.token}, k.secrets...)
+}

@@ -1,0 +1,50 @@
+package connectycube
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// id reads a number or a numeric string; null is zero.
+type id int64
+
+func (i *id) UnmarshalJSON(raw []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(raw); err != nil {
+		return err
+	}
+	if t == "" {
+		*i = 0
+		return nil
+	}
+	n, err := strconv.ParseInt(string(t), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%d bytes are not an id", len(raw))
+	}
+	*i = id(n)
+	return nil
+}
+
+// text reads a string or a number; null is empty.
+type text string
+
+func (t *text) UnmarshalJSON(raw []byte) error {
+	switch {
+	case string(raw) == "null":
+		*t = ""
+		return nil
+	case raw[0] == '"':
+		return json.Unmarshal(raw, (*string)(t))
+	}
+	var n json.Number
+	if err := json.Unmarshal(raw, &n); err != nil {
+		return err
+	}
+	*t = text(n)
+	return nil
+}
+
+func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

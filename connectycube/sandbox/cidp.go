@@ -1,0 +1,267 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	callbackTimeout   = 5 * time.Second // not documented
+	maxCallbackAnswer = 64 << 10        // bytes
+)
+
+// CIdP are the settings of a Custom Identity Provider, as the dashboard has them.
+//
+// Headers and RequestParams may hold #{login}, #{password} and #{email}: what the
+// login request carries, empty when it does not. ResponseParams map uid (required),
+// login, email, full_name and external_user_id to paths in the answer, #{user.id}.
+type CIdP struct {
+	Enabled        bool              `json:"enabled"`
+	Method         string            `json:"method"` // GET (default) or POST, which sends JSON
+	URL            string            `json:"url"`
+	Headers        map[string]string `json:"headers"`
+	RequestParams  map[string]string `json:"request_params"`
+	ResponseParams map[string]string `json:"response_params"`
+}
+
+var responseTargets = []string{"uid", "login", "email", "full_name", "external_user_id"}
+
+// Validate says what is wrong with the settings. Settings that are off may be
+// incomplete.
+func (c CIdP) Validate() error {
+	var errs []error
+	if c.Method != "" && c.Method != http.MethodGet && c.Method != http.MethodPost {
+		errs = append(errs, errors.New("cidp: method must be GET or POST"))
+	}
+	if u, err := url.Parse(c.URL); c.Enabled && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		errs = append(errs, errors.New("cidp: url must be an http or https address"))
+	}
+	if c.Enabled && !placeholder.MatchString(c.ResponseParams["uid"]) {
+		errs = append(errs, errors.New(`cidp: response_params must map uid, as in {"uid":"#{user.id}"}`))
+	}
+	for target := range c.ResponseParams {
+		if !contains(responseTargets, target) {
+			errs = append(errs, fmt.Errorf("cidp: response_params: %q is none of %s", target, strings.Join(responseTargets, ", ")))
+		}
+	}
+	if len(c.URL) > 2048 || tooMuch(c.Headers) || tooMuch(c.RequestParams) || tooMuch(c.ResponseParams) {
+		errs = append(errs, errors.New("cidp: more than 50 entries, or a text over 2048 bytes"))
+	}
+	return errors.Join(errs...)
+}
+
+func tooMuch(m map[string]string) bool {
+	for k, v := range m {
+		if len(k) > 2048 || len(v) > 2048 {
+			return true
+		}
+	}
+	return len(m) > 50
+}
+
+func contains(list []string, s string) bool {
+	for _, item := range list {
+		if item == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (c CIdP) clone() CIdP {
+	c.Headers = maps.Clone(c.Headers)
+	c.RequestParams = maps.Clone(c.RequestParams)
+	c.ResponseParams = maps.Clone(c.ResponseParams)
+	return c
+}
+
+// SetCIdP replaces the settings. Logins that are waiting for the provider keep
+// the old ones. The error is that of Validate; then nothing changes.
+func (s *Sandbox) SetCIdP(c CIdP) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cidp = c.clone()
+	return nil
+}
+
+// placeholder is #{path}.
+var placeholder = regexp.MustCompile(`#\{([^{}]*)\}`)
+
+// fill replaces each placeholder once: what it brings in is not looked at again,
+// so a login that contains #{password} stays what it is.
+func fill(template string, value func(path string) string) string {
+	return placeholder.ReplaceAllStringFunc(template, func(found string) string {
+		return value(found[2 : len(found)-1])
+	})
+}
+
+// callbackClient copies the given client, or makes one that uses no proxy.
+func callbackClient(given *http.Client) *http.Client {
+	if given == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.Proxy = nil
+		given = &http.Client{Transport: transport}
+	}
+	own := *given
+	own.Jar = nil
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// identifyByProvider asks the provider and finds or creates the user of the uid.
+func (s *Sandbox) identifyByProvider(q *request, c CIdP, who params) (*user, error) {
+	answer, err := s.callBack(q.ctx, c, who)
+	if err != nil {
+		return nil, err
+	}
+	mapped := params{}
+	for target, template := range c.ResponseParams {
+		value := fill(template, func(path string) string { return dig(answer, path) })
+		if value = strings.TrimSpace(value); value != "" {
+			mapped[target] = value
+		}
+	}
+	uid := mapped.text("uid")
+	if uid == "" {
+		return nil, errNoUID
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now() // the call-back took its time
+	s.registry.sweep(now)
+	if u := s.registry.byExternal[uid]; u != nil {
+		return u, nil // its profile stays as it is
+	}
+	delete(mapped, "uid")
+	mapped["external_id"] = uid
+	if !mapped.has("login") {
+		mapped["login"] = "custom_" + uid
+	}
+	p, err := profile{}.with(mapped)
+	if err != nil {
+		return nil, err
+	}
+	u := &user{profile: p}
+	return u, s.registry.add(u, now)
+}
+
+// callBack makes the one request to the provider and returns its decoded answer.
+// The caller's hanging up does not stop it, as it would not stop the service.
+func (s *Sandbox) callBack(ctx context.Context, c CIdP, who params) (any, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackTimeout)
+	defer cancel()
+	req, err := c.request(ctx, who)
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	resp, err := s.callbacks.Do(req)
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCallbackAnswer))
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	var answer any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	readable := dec.Decode(&answer) == nil
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, asBase(422, fmt.Sprintf("Custom Identity Provider responded with an error = %q. Status code = %d",
+			providerText(answer, body), resp.StatusCode))
+	}
+	if !readable {
+		return nil, errNoUID
+	}
+	return answer, nil
+}
+
+func (c CIdP) request(ctx context.Context, who params) (*http.Request, error) {
+	value := func(name string) string {
+		switch name {
+		case "login", "password", "email":
+			return who.text(name)
+		}
+		return ""
+	}
+	fields := make(map[string]string, len(c.RequestParams))
+	for name, template := range c.RequestParams {
+		fields[name] = fill(template, value)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.Method == http.MethodPost {
+		raw, err := json.Marshal(fields)
+		if err != nil {
+			return nil, err
+		}
+		req.Method = http.MethodPost
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+		req.Header.Set("Content-Type", "application/json")
+	} else {
+		query := req.URL.Query()
+		for name, v := range fields {
+			query.Set(name, v)
+		}
+		req.URL.RawQuery = query.Encode()
+	}
+	req.Header.Set("Accept", "application/json")
+	for name, template := range c.Headers {
+		req.Header.Set(name, fill(template, value))
+	}
+	return req, nil
+}
+
+// dig follows a path like user.id or users.0.id to a text or number.
+func dig(v any, path string) string {
+	for step := range strings.SplitSeq(path, ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(node) {
+				return ""
+			}
+			v = node[i]
+		default:
+			return ""
+		}
+	}
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// providerText is what the service quotes of a refusal: the error field, else
+// the body. Which of the two it is was never quite clear.
+func providerText(answer any, body []byte) string {
+	if object, ok := answer.(map[string]any); ok {
+		if text, ok := object["error"].(string); ok {
+			return text
+		}
+	}
+	const most = 200 // bytes
+	return clean(string(body[:min(len(body), most)]))
+}

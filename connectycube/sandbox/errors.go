@@ -1,0 +1,59 @@
+package sandbox
+
+import (
+	"errors"
+	"net/http"
+)
+
+// refusal is an error answer as it goes over the wire.
+type refusal struct {
+	status int
+	errors any // below "errors": a list or an object
+}
+
+func (r *refusal) Error() string { return http.StatusText(r.status) }
+
+// asList, asBase and asField are the three shapes the service uses, without a
+// rule that anybody could find.
+func asList(status int, texts ...string) error {
+	return &refusal{status, texts}
+}
+
+func asBase(status int, texts ...string) error {
+	return &refusal{status, map[string][]string{"base": texts}}
+}
+
+func asField(status int, field string, texts ...string) error {
+	return &refusal{status, map[string][]string{field: texts}}
+}
+
+// The refusals known word for word, and those that had to be invented (inf).
+var (
+	errTokenRequired = asList(401, "Token is required")
+	errSessionDead   = asBase(401, "Required session does not exist")
+	errNeedUser      = asBase(403, "Forbidden. Need user.")
+	errWrongPassword = asList(401, "Invalid password")
+	errUserNotFound  = asList(404, "User not found")
+	errBlankPassword = asField(422, "password", "cannot be blank")
+	errNoResource    = asList(404, "The resource wasn't found")
+	errNoUID         = asBase(422, "Custom Identity Provider uid is required")
+
+	errBadRequest     = asList(400, "Bad request")                                                                    // inf
+	errNoApplication  = asBase(422, "No application found")                                                           // inf
+	errWrongKey       = asList(401, "Unauthorized")                                                                   // inf
+	errNoLogin        = asBase(422, "login or email is required")                                                     // inf
+	errWrongOld       = asBase(422, "old_password is invalid")                                                        // inf
+	errFull           = asList(503, "The sandbox is full: it has as many users as it may")                            // our own
+	errNotImitated    = asBase(422, "The sandbox does not imitate this provider")                                     // our own
+	errV1Disabled     = asBase(403, "Users retrieving forbidden in admin panel, application settings. Use /users/v2") // doc, end of the text and status inf
+	errProviderSilent = asBase(500, "Custom Identity Provider did not answer")                                        // inf
+)
+
+// refuse writes err, which is a *refusal unless the sandbox itself is at fault.
+func refuse(w http.ResponseWriter, err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{http.StatusInternalServerError, []string{"The sandbox has a defect"}}
+	}
+	writeJSON(w, r.status, map[string]any{"errors": r.errors})
+}

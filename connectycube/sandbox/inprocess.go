@@ -1,0 +1,114 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"syscall"
+)
+
+// Client returns a client whose requests never leave the process, whatever host
+// they name. Faults work through it: a cut connection is an error that is
+// syscall.ECONNRESET, and hanging respects the request's context. An answer is
+// handed over when it is complete.
+func (s *Sandbox) Client() *http.Client { return &http.Client{Transport: inProcess{s}} }
+
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip runs the handler beside the caller, as a server would, so that a
+// caller can leave while the handler works on.
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	served, err := serverSide(ctx, r)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	w := &answer{header: http.Header{}}
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		defer func() {
+			if p := recover(); p == http.ErrAbortHandler {
+				done <- fmt.Errorf("sandbox: %w", syscall.ECONNRESET)
+			} else if p != nil {
+				done <- fmt.Errorf("sandbox: handler panicked: %v", p)
+			}
+		}()
+		t.handler.ServeHTTP(w, served)
+		done <- nil
+	}()
+	select {
+	case <-ctx.Done():
+		if r.Context().Err() != nil {
+			return nil, context.Cause(r.Context())
+		}
+		err = <-done // the handler ended, which cancels too
+	case err = <-done:
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.response(r), nil
+}
+
+// serverSide gives the request as a server would see it. The body is read first:
+// a handler that outlives the caller must not read the caller's memory.
+func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
+	var body []byte
+	if r.Body != nil {
+		defer r.Body.Close()
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	served := r.Clone(ctx)
+	served.Body = io.NopCloser(bytes.NewReader(body))
+	served.ContentLength = int64(len(body))
+	served.RequestURI = r.URL.RequestURI()
+	served.RemoteAddr = "127.0.0.1:0"
+	if served.Host == "" {
+		served.Host = r.URL.Host
+	}
+	return served, nil
+}
+
+// answer collects what a handler writes.
+type answer struct {
+	header http.Header
+	sent   http.Header // a copy made when the status was written
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status, a.sent = status, a.header.Clone()
+	}
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(p)
+}
+
+func (a *answer) response(r *http.Request) *http.Response {
+	a.WriteHeader(http.StatusOK)
+	return &http.Response{
+		Status:        strconv.Itoa(a.status) + " " + http.StatusText(a.status),
+		StatusCode:    a.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        a.sent,
+		Body:          io.NopCloser(&a.body),
+		ContentLength: int64(a.body.Len()),
+		Request:       r,
+	}
+}

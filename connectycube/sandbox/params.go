@@ -1,0 +1,207 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxBody   = 256 << 10 // bytes; the largest thing sent here is a custom_data of 8 KiB
+	maxFields = 1000      // of one form or query
+	maxNested = 4         // brackets in a form's field name
+)
+
+// params are the fields of a body or query, whatever their encoding. Values are
+// string, json.Number, bool, nil, []any or map[string]any.
+type params map[string]any
+
+// readParams reads the body, and for GET and DELETE also the query, which a
+// field of the body overrides: SDKs differ in where they put a DELETE's fields.
+func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, fmt.Errorf("reading the body: %w", err)
+	}
+	fields, err := decodeBody(body, r.Header.Get("Content-Type"))
+	if err != nil || r.Method == http.MethodPost || r.Method == http.MethodPut {
+		return fields, err
+	}
+	query, err := decodeForm(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(query, fields)
+	return query, nil
+}
+
+// decodeBody looks at the body rather than at its label: SDKs send JSON and
+// forms, curl labels both as a form.
+func decodeBody(body []byte, contentType string) (params, error) {
+	body = bytes.TrimSpace(body)
+	switch {
+	case len(body) == 0:
+		return params{}, nil
+	case body[0] == '{':
+		return decodeJSON(body)
+	case strings.Contains(contentType, "json"), !bytes.ContainsRune(body, '='):
+		return nil, errors.New("body is neither a JSON object nor a form")
+	}
+	return decodeForm(string(body))
+}
+
+func decodeJSON(body []byte) (params, error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // ids have more digits than a float64 keeps
+	var p params
+	if err := dec.Decode(&p); err != nil {
+		return nil, fmt.Errorf("reading JSON: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return p, nil
+}
+
+// decodeForm reads a form or query: user[login]=a, tags[]=a&tags[]=b,
+// id[in][]=1. A name given twice without brackets keeps its last value; a name
+// used as two kinds of thing is an error.
+func decodeForm(raw string) (params, error) {
+	if strings.Count(raw, "&") >= maxFields {
+		return nil, fmt.Errorf("more than %d fields", maxFields)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading a form: %w", err)
+	}
+	root := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		steps, err := splitName(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := put(root, steps, values[name]); err != nil {
+			return nil, err
+		}
+	}
+	return root, nil
+}
+
+// splitName turns a[b][] into a, b and an empty step.
+func splitName(name string) ([]string, error) {
+	head, rest, nested := strings.Cut(name, "[")
+	if head == "" {
+		return nil, errors.New("a field has no name")
+	}
+	steps := []string{head}
+	for nested {
+		step, after, closed := strings.Cut(rest, "]")
+		if !closed || len(steps) > maxNested {
+			return nil, errors.New("brackets of a field name do not match, or are too many")
+		}
+		steps = append(steps, step)
+		if after == "" {
+			break
+		}
+		if after[0] != '[' || step == "" {
+			return nil, errors.New("a field name goes on after its brackets")
+		}
+		rest = after[1:]
+	}
+	return steps, nil
+}
+
+var errTwoKinds = errors.New("a field is used as two kinds of thing")
+
+func put(node map[string]any, steps []string, values []string) error {
+	for len(steps) > 2 || len(steps) == 2 && steps[1] != "" {
+		switch child := node[steps[0]].(type) {
+		case nil:
+			made := map[string]any{}
+			node[steps[0]], node = made, made
+		case map[string]any:
+			node = child
+		default:
+			return errTwoKinds
+		}
+		steps = steps[1:]
+	}
+	if _, taken := node[steps[0]]; taken {
+		return errTwoKinds
+	}
+	if len(steps) == 1 {
+		node[steps[0]] = clean(values[len(values)-1])
+		return nil
+	}
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = clean(v)
+	}
+	node[steps[0]] = list
+	return nil
+}
+
+// clean keeps answers valid JSON: a form can carry any bytes.
+func clean(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func (p params) has(key string) bool { _, ok := p[key]; return ok }
+
+// text gives a scalar as text, and "" for null, for a missing field and for
+// anything that is not a scalar.
+func (p params) text(key string) string {
+	t, _ := scalar(p[key])
+	return t
+}
+
+func scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	}
+	return "", false
+}
+
+// integer reads a number or a numeric string.
+func (p params) integer(key string) (int64, bool) {
+	n, err := strconv.ParseInt(p.text(key), 10, 64)
+	return n, err == nil
+}
+
+// list gives a,b as well as [a,b] as the trimmed items that are not empty.
+func (p params) list(key string) []string {
+	var items []string
+	add := func(v any) {
+		t, _ := scalar(v)
+		for item := range strings.SplitSeq(t, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				items = append(items, item)
+			}
+		}
+	}
+	if many, ok := p[key].([]any); ok {
+		for _, v := range many {
+			add(v)
+		}
+		return items
+	}
+	add(p[key])
+	return items
+}
+
+// object gives a nested object, or nil.
+func (p params) object(key string) params {
+	m, _ := p[key].(map[string]any)
+	return m
+}

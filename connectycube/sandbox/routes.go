@@ -1,0 +1,126 @@
+package sandbox
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// request is what a handler may know about the exchange.
+type request struct {
+	ctx    context.Context
+	arg    string // what stood for {} in the path
+	params params // body, and for GET and DELETE the query under it
+	token  string
+	key    string
+	now    time.Time
+}
+
+type handler func(*Sandbox, *request) (reply, error)
+
+// routes is the whole API. The first match wins, so words stand before {}.
+var routes = []struct {
+	method string
+	path   string // lower case; {} is one segment of any content
+	handle handler
+}{
+	{"POST", "/session", (*Sandbox).createSession},
+	{"GET", "/session", withSession(getSession)},
+	{"DELETE", "/session", withSession(deleteSession)},
+	{"POST", "/login", (*Sandbox).login},
+	{"DELETE", "/login", withUser(logout)},
+
+	{"POST", "/users", (*Sandbox).signUp},
+	{"GET", "/users", withSession(v1Disabled)},
+	{"PUT", "/users", withUser(noResource)}, // the SDK's form when it knows no user: withUser refuses it
+	{"GET", "/users/v2", withSession(listUsers)},
+	{"GET", "/users/by_login", withSession(v1Disabled)},
+	{"GET", "/users/by_email", withSession(v1Disabled)},
+	{"GET", "/users/by_facebook_id", withSession(v1Disabled)},
+	{"GET", "/users/by_twitter_id", withSession(v1Disabled)},
+	{"GET", "/users/by_full_name", withSession(v1Disabled)},
+	{"GET", "/users/by_tags", withSession(v1Disabled)},
+	{"GET", "/users/phone", withSession(v1Disabled)},
+	{"GET", "/users/online", withSession(onlineUsers)},
+	{"POST", "/users/password/reset", withSession(resetPassword)},
+	{"GET", "/users/password/reset", withSession(resetPassword)},
+	{"GET", "/users/external/{}", withSession(v1Disabled)},
+	{"DELETE", "/users/external/{}", withUser(deleteByExternalID)},
+	{"GET", "/users/{}", withSession(getUser)},
+	{"PUT", "/users/{}", withUser(updateUser)},
+	{"DELETE", "/users/{}", withUser(deleteUser)},
+}
+
+// findRoute matches an escaped path. Words match without regard to case; what
+// stands for {} keeps its case and may hold an encoded slash.
+func findRoute(method, escaped string) (handler, string, bool) {
+	parts := strings.Split(trimSuffix(escaped), "/")
+	for _, r := range routes {
+		if r.method != method {
+			continue
+		}
+		if arg, ok := matchPath(strings.Split(r.path, "/"), parts); ok {
+			return r.handle, arg, true
+		}
+	}
+	return nil, "", false
+}
+
+func matchPath(pattern, parts []string) (arg string, ok bool) {
+	if len(pattern) != len(parts) {
+		return "", false
+	}
+	for i, want := range pattern {
+		got, err := url.PathUnescape(parts[i])
+		if err != nil {
+			return "", false
+		}
+		if want == "{}" {
+			arg = got
+		} else if !strings.EqualFold(want, got) {
+			return "", false
+		}
+	}
+	return arg, true
+}
+
+// trimSuffix takes away exactly one .json, in any case, and a slash at the end.
+func trimSuffix(path string) string {
+	path = strings.TrimSuffix(path, "/")
+	if n := len(path) - len(".json"); n >= 0 && strings.EqualFold(path[n:], ".json") {
+		return path[:n]
+	}
+	return path
+}
+
+// withSession runs h under the lock with the live session of the token. Using a
+// session prolongs it, also when h refuses.
+func withSession(h func(*Sandbox, *request, *session) (reply, error)) handler {
+	return func(s *Sandbox, q *request) (reply, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		live, err := s.registry.use(q.token, q.now)
+		if err != nil {
+			return reply{}, err
+		}
+		answer, err := h(s, q, live)
+		answer.expires = live.expires()
+		if live.closed {
+			answer.expires = time.Time{}
+		}
+		return answer, err
+	}
+}
+
+// withUser is withSession for calls that need a logged-in user.
+func withUser(h func(*Sandbox, *request, *session) (reply, error)) handler {
+	return withSession(func(s *Sandbox, q *request, live *session) (reply, error) {
+		if live.user == nil {
+			return reply{}, errNeedUser
+		}
+		return h(s, q, live)
+	})
+}
+
+func noResource(*Sandbox, *request, *session) (reply, error) { return reply{}, errNoResource }

@@ -1,0 +1,162 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Defaults of Options, also in the README of anything that starts a sandbox.
+const (
+	DefaultAppID   = 1001
+	DefaultAuthKey = "sandbox-auth-key"
+
+	defaultMaxUsers    = 100_000
+	defaultMaxSessions = 100_000
+	mostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
+)
+
+// Options configure a Sandbox. The zero value works.
+type Options struct {
+	AppID   int64  // default DefaultAppID
+	AuthKey string // default DefaultAuthKey
+	CIdP    CIdP   // default: off
+
+	// DenyAutoCreate makes a login of an unknown user a 404. By default, as in
+	// a new application, it creates the user.
+	DenyAutoCreate bool
+
+	// HTTP makes the call-backs to the identity provider; default a client of
+	// our own. It is copied, and the copy follows no redirects. A call-back ends
+	// after 5 seconds in any case.
+	HTTP *http.Client
+
+	// ControlToken lets callers that are not on this machine use /_sandbox/,
+	// sent as X-Sandbox-Token. Empty: only callers on this machine may.
+	ControlToken string
+
+	MaxUsers    int // default 100000, at most 1000000; beyond it sign-ups get 503
+	MaxSessions int // default 100000, at most 1000000; beyond it the longest unused session ends
+}
+
+// Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
+// listener is its owner's business. It is safe for concurrent use.
+type Sandbox struct {
+	appID        int64
+	authKey      string
+	denyCreate   bool
+	controlToken string
+	callbacks    *http.Client
+	control      http.Handler
+
+	mu       sync.Mutex // guards what follows; never held during a call-back or a write
+	cidp     CIdP
+	faults   []*armedFault
+	registry registry
+}
+
+// New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
+// builds the settings from input validates them first.
+func New(o Options) *Sandbox {
+	if err := o.CIdP.Validate(); err != nil {
+		panic(err)
+	}
+	s := &Sandbox{
+		appID:        cmp.Or(o.AppID, DefaultAppID),
+		authKey:      cmp.Or(o.AuthKey, DefaultAuthKey),
+		denyCreate:   o.DenyAutoCreate,
+		controlToken: o.ControlToken,
+		callbacks:    callbackClient(o.HTTP),
+		cidp:         o.CIdP.clone(),
+		registry:     newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+	}
+	s.control = s.controlRoutes()
+	return s
+}
+
+func bound(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return min(n, mostEntries)
+}
+
+// reply is an answer that went well. Refusals are errors: see errors.go.
+type reply struct {
+	status  int
+	body    any       // nil: no body at all
+	expires time.Time // of the session used; zero when none was
+}
+
+// ServeHTTP answers the REST API, and /_sandbox/ for those who may use it.
+func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isControl(r.URL.Path) {
+		s.serveControl(w, r)
+		return
+	}
+	allowBrowsers(w.Header())
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusOK) // not 204: the Dart SDK takes that for a failure
+		return
+	}
+	if f, ok := s.takeFault(r); ok {
+		s.misbehave(w, r, f)
+		return
+	}
+	s.serveAPI(w, r)
+}
+
+// serveAPI is the service without its faults.
+func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
+	answer, err := s.answer(w, r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if !answer.expires.IsZero() {
+		w.Header().Set("CB-Token-ExpirationDate", answer.expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	writeJSON(w, answer.status, answer.body)
+}
+
+func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
+	handler, arg, ok := findRoute(r.Method, r.URL.EscapedPath())
+	if !ok {
+		return reply{}, errNoResource
+	}
+	p, err := readParams(w, r)
+	if err != nil {
+		return reply{}, errBadRequest
+	}
+	return handler(s, &request{
+		ctx:    r.Context(),
+		arg:    arg,
+		params: p,
+		token:  r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
+		key:    r.Header.Get("CB-AuthKey"),
+		now:    time.Now(),
+	})
+}
+
+// allowBrowsers lets pages of any origin call the API, as the real service does:
+// it uses no cookies, so an origin proves nothing.
+func allowBrowsers(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, Content-Type")
+	h.Set("Access-Control-Expose-Headers", "CB-Token-ExpirationDate, Date")
+	h.Set("Access-Control-Max-Age", "600")
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	if body == nil {
+		w.WriteHeader(status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	// an error here means that the caller left, or that it will see a torn body
+	_ = json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,324 @@
+package sandbox
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxPage        = 100 // documented default and maximum
+	startWithPage  = 5   // documented: start_with forces it
+	startWithLeast = 4   // characters, documented
+	maxValues      = 300 // of one in or nin; not documented
+)
+
+// column is a field that /users/v2 can filter or sort by.
+type column struct {
+	alone  bool // may stand alone; the others only narrow a search
+	text   func(*user) []string
+	number func(*user) int64 // of dates: Unix seconds
+}
+
+func one(get func(*user) string) func(*user) []string {
+	return func(u *user) []string {
+		if v := get(u); v != "" {
+			return []string{v}
+		}
+		return nil
+	}
+}
+
+var columns = map[string]column{
+	"id":          {alone: true, text: one(func(u *user) string { return strconv.FormatInt(u.id, 10) }), number: func(u *user) int64 { return u.id }},
+	"login":       {alone: true, text: one(func(u *user) string { return u.login })},
+	"email":       {alone: true, text: one(func(u *user) string { return u.email })},
+	"full_name":   {alone: true, text: one(func(u *user) string { return u.fullName })},
+	"phone":       {alone: true, text: one(func(u *user) string { return u.phone })},
+	"external_id": {alone: true, text: one(func(u *user) string { return u.externalID })},
+	"facebook_id": {alone: true, text: one(func(u *user) string { return u.facebookID })},
+	"twitter_id":  {alone: true, text: one(func(u *user) string { return u.twitterID })},
+	"user_tags":   {alone: true, text: func(u *user) []string { return u.tags }},
+	"created_at":  {number: func(u *user) int64 { return u.created.Unix() }},
+	"updated_at":  {number: func(u *user) int64 { return u.updated.Unix() }},
+	"last_request_at": {number: func(u *user) int64 {
+		if u.lastRequest.IsZero() {
+			return 0
+		}
+		return u.lastRequest.Unix()
+	}},
+}
+
+// v2Query is a query of /users/v2 that was found valid.
+type v2Query struct {
+	offset, limit int
+	sort          string // a column; "" = by id
+	descending    bool
+	filters       []filter
+
+	// exact are the values the first equality or in demands of a unique column;
+	// with them the indexes answer, without a scan
+	exactIn string
+	exact   []string
+}
+
+// filter is one condition; all of them must hold.
+type filter struct {
+	name   string
+	op     string // "eq", "in", "nin", "start_with", "gt", "lt", "gte", "lte"
+	values []string
+	bound  int64 // of gt, lt, gte, lte
+}
+
+func badQuery(text string) error { return asBase(422, "Invalid query: "+text) }
+
+// parseV2 checks a query against the documented grammar: at least one field that
+// may stand alone, with =, in or start_with; dates only with comparisons.
+func parseV2(p params) (v2Query, error) {
+	q := v2Query{limit: maxPage}
+	primary := false
+	for _, name := range slices.Sorted(keysOf(p)) {
+		var err error
+		switch name {
+		case "offset":
+			q.offset, err = pageNumber(p, name, 0)
+		case "limit":
+			q.limit, err = pageNumber(p, name, 1)
+		case "sort_asc", "sort_desc":
+			err = q.sortBy(p.text(name), name == "sort_desc")
+		default:
+			var found bool
+			found, err = q.addField(name, p)
+			primary = primary || found
+		}
+		if err != nil {
+			return v2Query{}, err
+		}
+	}
+	if !primary {
+		return v2Query{}, badQuery("a field that can stand alone must be given a value, in or start_with")
+	}
+	q.limit = min(q.limit, maxPage)
+	for _, f := range q.filters {
+		if f.op == "start_with" {
+			q.limit = min(q.limit, startWithPage)
+		}
+	}
+	return q, nil
+}
+
+func keysOf(p params) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range p {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func pageNumber(p params, name string, least int64) (int, error) {
+	n, ok := p.integer(name)
+	if !ok || n < least {
+		return 0, badQuery(name + " is not a number in range")
+	}
+	return int(min(n, mostEntries)), nil
+}
+
+func (q *v2Query) sortBy(name string, descending bool) error {
+	if _, known := columns[name]; !known || name == "user_tags" {
+		return badQuery("unknown field to sort by")
+	}
+	if q.sort != "" {
+		return badQuery("sort_asc and sort_desc exclude each other")
+	}
+	q.sort, q.descending = name, descending
+	return nil
+}
+
+// addField reads f=v or f[op]=v and tells whether it makes the query valid.
+func (q *v2Query) addField(name string, p params) (primary bool, err error) {
+	col, known := columns[name]
+	if !known {
+		return false, badQuery("unknown field")
+	}
+	operators := p.object(name)
+	if operators == nil {
+		value, isScalar := scalar(p[name])
+		if !isScalar || value == "" {
+			return false, badQuery(name + " has no value")
+		}
+		operators = params{"eq": value}
+	} else if operators.has("eq") {
+		return false, badQuery("unknown operator")
+	}
+	for _, op := range slices.Sorted(keysOf(operators)) {
+		f, err := newFilter(name, col, op, operators)
+		if err != nil {
+			return false, err
+		}
+		q.filters = append(q.filters, f)
+		q.noteExact(f)
+		primary = primary || col.alone && (op == "eq" || op == "in" || op == "start_with")
+	}
+	return primary, nil
+}
+
+func newFilter(name string, col column, op string, operators params) (filter, error) {
+	f := filter{name: name, op: op}
+	dated := !col.alone
+	switch op {
+	case "gt", "lt", "gte", "lte":
+		if !dated {
+			return filter{}, badQuery(op + " goes with dates only")
+		}
+		at, ok := parseDate(operators.text(op))
+		if !ok {
+			return filter{}, badQuery(name + " is not a date")
+		}
+		f.bound = at
+		return f, nil
+	case "eq":
+		f.values = []string{operators.text(op)}
+		if name == "user_tags" {
+			f.values = operators.list(op)
+		}
+	case "in", "nin":
+		f.values = operators.list(op)
+	case "start_with":
+		f.values = []string{operators.text(op)}
+		if name == "id" || utf8.RuneCountInString(f.values[0]) < startWithLeast {
+			return filter{}, badQuery("start_with needs a text field and 4 characters")
+		}
+	default:
+		return filter{}, badQuery("unknown operator")
+	}
+	if dated {
+		return filter{}, badQuery(name + " goes with gt, lt, gte and lte only")
+	}
+	if len(f.values) == 0 || len(f.values) > maxValues {
+		return filter{}, badQuery(name + " has no values, or too many")
+	}
+	if name == "email" {
+		for i, v := range f.values {
+			f.values[i] = normalEmail(v)
+		}
+	}
+	return f, nil
+}
+
+// parseDate reads ISO 8601 or Unix seconds.
+func parseDate(text string) (int64, bool) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, true
+	}
+	at, err := time.Parse(time.RFC3339, text) // fractions are accepted too
+	return at.Unix(), err == nil
+}
+
+func (q *v2Query) noteExact(f filter) {
+	unique := f.name == "id" || f.name == "login" || f.name == "email" || f.name == "external_id"
+	if q.exact == nil && unique && (f.op == "eq" || f.op == "in") {
+		q.exactIn, q.exact = f.name, f.values
+	}
+}
+
+func (f filter) matches(u *user) bool {
+	col := columns[f.name]
+	switch f.op {
+	case "gt":
+		return col.number(u) > f.bound
+	case "lt":
+		return col.number(u) < f.bound
+	case "gte":
+		return col.number(u) >= f.bound
+	case "lte":
+		return col.number(u) <= f.bound
+	}
+	return slices.ContainsFunc(col.text(u), func(has string) bool {
+		if f.op == "start_with" {
+			return strings.HasPrefix(has, f.values[0])
+		}
+		return slices.Contains(f.values, has)
+	}) != (f.op == "nin")
+}
+
+// candidates are the users worth a look, each once.
+func (q *v2Query) candidates(r *registry) []*user {
+	found := make([]*user, 0, len(q.exact))
+	if q.exact == nil {
+		for _, u := range r.users {
+			found = append(found, u)
+		}
+		return found
+	}
+	for _, value := range q.exact {
+		if u := r.find(q.exactIn, value); u != nil && !slices.Contains(found, u) {
+			found = append(found, u)
+		}
+	}
+	return found
+}
+
+// find looks a user up in the index of a unique column.
+func (r *registry) find(name, value string) *user {
+	switch name {
+	case "id":
+		id, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return nil
+		}
+		return r.users[id]
+	case "login":
+		return r.byLogin[value]
+	case "email":
+		return r.byEmail[value]
+	}
+	return r.byExternal[value]
+}
+
+// run gives the page and how many users match in all.
+func (q *v2Query) run(r *registry) (page []*user, total int) {
+	matching := slices.DeleteFunc(q.candidates(r), func(u *user) bool {
+		return slices.ContainsFunc(q.filters, func(f filter) bool { return !f.matches(u) })
+	})
+	slices.SortFunc(matching, q.compare)
+	total = len(matching)
+	from := min(q.offset, total)
+	return matching[from:min(from+q.limit, total)], total
+}
+
+func (q *v2Query) compare(a, b *user) int {
+	order := 0
+	if col := columns[q.sort]; col.number != nil {
+		order = cmp.Compare(col.number(a), col.number(b))
+	} else if col.text != nil {
+		order = slices.Compare(col.text(a), col.text(b))
+	}
+	if q.descending {
+		order = -order
+	}
+	return cmp.Or(order, cmp.Compare(a.id, b.id))
+}
+
+func listUsers(s *Sandbox, q *request, _ *session) (reply, error) {
+	query, err := parseV2(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	page, total := query.run(&s.registry)
+	items := make([]userJSON, len(page))
+	for i, u := range page {
+		items[i] = u.json()
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"limit":         query.limit,
+		"skip":          query.offset,
+		"total_entries": total,
+		"items":         items,
+	}}, nil
+}

@@ -1,0 +1,113 @@
+package connectycube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// sessionLifetime is how long a token lives after its last use (doc server/auth),
+// used when the answer does not say.
+const sessionLifetime = 2 * time.Hour
+
+// Credentials name who logs in: exactly one of Email and Login. With a Custom
+// Identity Provider the Login is what the provider is asked about, and the
+// Password anything that is not empty.
+type Credentials struct {
+	Email    string
+	Login    string `json:"-"` // may be a token of ours
+	Password string `json:"-"`
+}
+
+// Session is ConnectyCube's proof that a user logged in. Its token opens REST
+// calls and chat for whoever holds it; encoding a Session as JSON leaves it out.
+type Session struct {
+	Token     string `json:"-"`
+	UserID    int64
+	User      User      // as far as the answer describes it; its ID is always set
+	ExpiresAt time.Time // two hours after opening unless the service says otherwise; each use moves it
+}
+
+// CreateSession opens a session for the user cred names. It never sends a token,
+// so it neither depends on an earlier session nor disturbs one.
+//
+// It returns ErrBadCredentials for a wrong password, ErrNotFound for an unknown
+// user where the application does not create users by itself, ErrIdentityProvider
+// when the application asks its provider and that refuses, ErrUnavailable when no
+// usable session came.
+func (c *Client) CreateSession(ctx context.Context, cred Credentials) (Session, error) {
+	if (cred.Email == "") == (cred.Login == "") || cred.Password == "" {
+		return Session{}, fmt.Errorf("opening a session: %w: exactly one of e-mail and login, and a password, are needed", ErrRefused)
+	}
+	who := map[string]string{"password": cred.Password}
+	if cred.Email != "" {
+		who["email"] = cred.Email
+	} else {
+		who["login"] = cred.Login
+	}
+	return c.openSession(ctx, "opening a session", who, cred.Login, cred.Password)
+}
+
+// applicationSession opens a session without a user, good for look-ups.
+func (c *Client) applicationSession(ctx context.Context) (Session, error) {
+	return c.openSession(ctx, "opening an application session", nil)
+}
+
+func (c *Client) openSession(ctx context.Context, doing string, who map[string]string, secrets ...string) (Session, error) {
+	type body struct {
+		ApplicationID int64             `json:"application_id"`
+		AuthKey       string            `json:"auth_key"`
+		User          map[string]string `json:"user,omitempty"`
+	}
+	k := call{
+		doing:   doing,
+		method:  http.MethodPost,
+		path:    "/session",
+		body:    body{c.appID, c.authKey, who},
+		as:      asLogin,
+		secrets: secrets,
+	}
+	if who == nil {
+		k.as = asApplication
+	}
+	answer := sessionAnswer{needUser: who != nil}
+	header, err := c.do(ctx, k, &answer)
+	if err != nil {
+		return Session{}, err
+	}
+	s := Session{
+		Token:     answer.Session.Token,
+		UserID:    int64(answer.Session.UserID),
+		User:      answer.Session.User.user(),
+		ExpiresAt: expiry(header),
+	}
+	s.User.ID = s.UserID
+	return s, nil
+}
+
+// sessionAnswer keeps of a session what we use; the rest may change freely.
+type sessionAnswer struct {
+	Session struct {
+		Token  string     `json:"token"`
+		UserID id         `json:"user_id"`
+		User   userAnswer `json:"user"`
+	} `json:"session"`
+	needUser bool
+}
+
+func (a *sessionAnswer) usable() bool {
+	return a.Session.Token != "" && (!a.needUser || a.Session.UserID > 0)
+}
+
+// expirationLayout is that of CB-Token-ExpirationDate (live 2023).
+const expirationLayout = "2006-01-02 15:04:05 MST"
+
+func expiry(h http.Header) time.Time {
+	now := time.Now()
+	at, err := time.Parse(expirationLayout, h.Get("CB-Token-ExpirationDate"))
+	if err != nil || at.Location() != time.UTC || !at.After(now) {
+		return now.Add(sessionLifetime)
+	}
+	return at
+}

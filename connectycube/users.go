@@ -1,0 +1,172 @@
+package connectycube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// NewUser is what a sign-up tells. ConnectyCube wants a password of 6 to 40
+// characters and a full name of at most 200 (official samples; not documented).
+type NewUser struct {
+	Email    string
+	Password string `json:"-"`
+	FullName string
+
+	// ExternalID is our own id of the user. With it a later login through a
+	// Custom Identity Provider that reports this id as uid meets the same user.
+	ExternalID string
+}
+
+// User is a ConnectyCube user; texts the service has not are empty.
+type User struct {
+	ID         int64
+	Login      string
+	Email      string
+	FullName   string
+	ExternalID string
+}
+
+// SignUp creates a user. It is made with the application's key, never with
+// anybody's session. The user is not logged in by it.
+//
+// It returns ErrTaken when the e-mail or the external id is in use. After
+// ErrUnavailable the user may exist: UserByExternalID finds out.
+func (c *Client) SignUp(ctx context.Context, u NewUser) (User, error) {
+	fields := map[string]string{"email": u.Email, "password": u.Password}
+	if u.FullName != "" {
+		fields["full_name"] = u.FullName
+	}
+	if u.ExternalID != "" {
+		fields["external_id"] = u.ExternalID
+	}
+	var answer oneUser
+	_, err := c.do(ctx, call{
+		doing:   "signing up",
+		method:  http.MethodPost,
+		path:    "/users",
+		keyed:   true,
+		body:    map[string]any{"user": fields},
+		as:      asApplication,
+		secrets: []string{u.Password},
+	}, &answer)
+	if err != nil {
+		return User{}, err
+	}
+	return answer.User.user(), nil
+}
+
+// UserByExternalID finds the user that has this external id, or ErrNotFound. It
+// opens an application session of its own, which ends by itself after two hours,
+// and changes nothing else.
+//
+// External ids are set by whoever signs a user up, and the key for that is in
+// every app: compare the e-mail before trusting what is found. If several users
+// have the id, the oldest is returned.
+func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User, error) {
+	const doing = "looking a user up"
+	if externalID == "" {
+		return User{}, fmt.Errorf("%s: %w: the external id is empty", doing, ErrRefused)
+	}
+	app, err := c.applicationSession(ctx)
+	if err != nil {
+		return User{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	answer := userPage{externalID: externalID}
+	_, err = c.do(ctx, call{
+		doing:  doing,
+		method: http.MethodGet,
+		path:   "/users/v2",
+		query:  url.Values{"external_id": {externalID}},
+		token:  app.Token,
+		as:     asLookup,
+	}, &answer)
+	if err != nil {
+		return User{}, err
+	}
+	if len(answer.Items) == 0 {
+		return User{}, fmt.Errorf("%s: %w", doing, ErrNotFound)
+	}
+	oldest := answer.Items[0].user()
+	for _, item := range answer.Items {
+		if u := item.user(); u.ID < oldest.ID {
+			oldest = u
+		}
+	}
+	return oldest, nil
+}
+
+// SetExternalID gives the session's user an external id. It returns ErrTaken when
+// another user has it, ErrSessionExpired when the session is dead.
+func (c *Client) SetExternalID(ctx context.Context, s Session, externalID string) error {
+	const doing = "setting an external id"
+	if s.Token == "" || s.UserID <= 0 || externalID == "" {
+		return fmt.Errorf("%s: %w: a user session and an id are needed", doing, ErrRefused)
+	}
+	answer := oneUser{wantID: s.UserID, wantExternalID: externalID}
+	_, err := c.do(ctx, call{
+		doing:  doing,
+		method: http.MethodPut,
+		path:   "/users/" + strconv.FormatInt(s.UserID, 10),
+		token:  s.Token,
+		body:   map[string]any{"user": map[string]string{"external_id": externalID}},
+		as:     asSession,
+	}, &answer)
+	return err
+}
+
+// oneUser is the answer {"user":{…}}.
+type oneUser struct {
+	User userAnswer `json:"user"`
+
+	// what the answer must confirm, when set
+	wantID         int64
+	wantExternalID string
+}
+
+func (a *oneUser) usable() bool {
+	u := a.User.user()
+	return u.ID > 0 &&
+		(a.wantID == 0 || u.ID == a.wantID) &&
+		(a.wantExternalID == "" || u.ExternalID == a.wantExternalID)
+}
+
+// userPage is the answer of the V2 list.
+type userPage struct {
+	Items []userAnswer `json:"items"`
+
+	externalID string // what was asked for
+}
+
+// usable refuses a page that answers another question, as one would get from a
+// service that ignores a parameter it does not know. A missing list is no list.
+func (p *userPage) usable() bool {
+	for _, item := range p.Items {
+		if u := item.user(); u.ID <= 0 || u.ExternalID != p.externalID {
+			return false
+		}
+	}
+	return p.Items != nil
+}
+
+// userAnswer keeps of a user what we use. Ids and texts are read leniently: they
+// came as numbers and as strings over the years.
+type userAnswer struct {
+	ID         id   `json:"id"`
+	Login      text `json:"login"`
+	Email      text `json:"email"`
+	FullName   text `json:"full_name"`
+	ExternalID text `json:"external_id"`
+}
+
+func (a userAnswer) user() User {
+	return User{
+		ID:         int64(a.ID),
+		Login:      string(a.Login),
+		Email:      string(a.Email),
+		FullName:   string(a.FullName),
+		ExternalID: string(a.ExternalID),
+	}
+}
