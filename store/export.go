@@ -1,0 +1,36 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Export writes every user as MongoDB's canonical extended JSON, one document
+// a line, as mongoimport reads it. Password hashes are among them.
+func (s *Store) Export(ctx context.Context, w io.Writer) error {
+	found, err := s.users.all.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return describe("reading users", err)
+	}
+	defer found.Close(context.WithoutCancel(ctx))
+	out := bufio.NewWriter(w)
+	for found.Next(ctx) {
+		line, err := bson.MarshalExtJSON(found.Current, true, false)
+		if err != nil {
+			return fmt.Errorf("writing a user: %w", err)
+		}
+		_, _ = out.Write(append(line, '\n')) // Flush reports it
+	}
+	if err := found.Err(); err != nil {
+		return describe("reading users", err)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing users: %w", err)
+	}
+	return nil
+}

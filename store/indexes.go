@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// keyBatch is how many users get their key in one round trip.
+const keyBatch = 500
+
+// ensureIndexes makes the indexes that are not there yet.
+//
+// email_1 is the original's own, so both programs can share a collection while
+// one replaces the other. The key's index is partial because documents that
+// the original writes meanwhile have no key.
+func (u *Users) ensureIndexes(ctx context.Context) error {
+	for _, index := range []mongo.IndexModel{
+		{
+			Keys:    bson.D{{Key: "email", Value: 1}},
+			Options: options.Index().SetName("email_1").SetUnique(true),
+		},
+		{
+			Keys: bson.D{{Key: "emailKey", Value: 1}},
+			Options: options.Index().SetName("emailKey_1").SetUnique(true).
+				SetPartialFilterExpression(bson.D{{Key: "emailKey", Value: bson.D{{Key: "$type", Value: "string"}}}}),
+		},
+		{
+			Keys:    bson.D{{Key: "pendingSince", Value: 1}},
+			Options: options.Index().SetName("pendingSince_1").SetSparse(true),
+		},
+	} {
+		if _, err := u.all.Indexes().CreateOne(ctx, index); err != nil {
+			return fmt.Errorf("making the index %s of the collection users: %w", *index.Options.Name, describe("asking the database", err))
+		}
+	}
+	return nil
+}
+
+// ensureKeys gives every user of the original its folded address. Of two that
+// collide, the first keeps the plain key and the other gets one of its own, so
+// that it is still found as typed; both are named in the log for a person to
+// decide.
+func (u *Users) ensureKeys(ctx context.Context, log *slog.Logger) error {
+	started, done := time.Now(), 0
+	var last primitive.ObjectID
+	for {
+		batch, err := u.withoutKey(ctx, last)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			break
+		}
+		last = batch[len(batch)-1].ID
+		collided, err := u.setKeys(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, d := range collided {
+			log.WarnContext(ctx, "two accounts differ by case alone; each logs in as typed",
+				slog.String("user_id", d.ID.Hex()), slog.String("email", d.Email), slog.String("other", d.EmailKey))
+		}
+		done += len(batch)
+	}
+	if done > 0 {
+		log.InfoContext(ctx, "users of the original adopted", slog.Int("users", done), slog.Duration("took", time.Since(started)))
+	}
+	return nil
+}
+
+// withoutKey returns the next users, after one, that have no key yet.
+func (u *Users) withoutKey(ctx context.Context, after primitive.ObjectID) ([]document, error) {
+	found, err := u.all.Find(ctx,
+		bson.D{
+			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
+			{Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}},
+			{Key: "email", Value: bson.D{{Key: "$type", Value: "string"}}},
+		},
+		options.Find().
+			SetProjection(bson.D{{Key: "email", Value: 1}}).
+			SetSort(bson.D{{Key: "_id", Value: 1}}).
+			SetLimit(keyBatch))
+	if err != nil {
+		return nil, describe("looking for users without a key", err)
+	}
+	var batch []document
+	if err := found.All(ctx, &batch); err != nil {
+		return nil, describe("reading users without a key", err)
+	}
+	return batch, nil
+}
+
+// setKeys gives a batch its keys and returns those whose key was taken, with
+// that key in EmailKey.
+func (u *Users) setKeys(ctx context.Context, batch []document) ([]document, error) {
+	taken, err := u.writeKeys(ctx, batch, func(d document) string { return EmailKey(d.Email) })
+	if err != nil || len(taken) == 0 {
+		return nil, err
+	}
+	// No address has a '#' in its domain, so this key can collide with none.
+	still, err := u.writeKeys(ctx, taken, func(d document) string { return EmailKey(d.Email) + "#" + d.ID.Hex() })
+	if err != nil {
+		return nil, err
+	}
+	if len(still) > 0 {
+		return nil, fmt.Errorf("giving user %s a key of its own: %w", still[0].ID.Hex(), ErrEmailTaken)
+	}
+	for i := range taken {
+		taken[i].EmailKey = EmailKey(taken[i].Email)
+	}
+	return taken, nil
+}
+
+// writeKeys writes one key each and returns the users whose key is taken.
+func (u *Users) writeKeys(ctx context.Context, batch []document, key func(document) string) ([]document, error) {
+	writes := make([]mongo.WriteModel, len(batch))
+	for i, d := range batch {
+		writes[i] = mongo.NewUpdateOneModel().
+			SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}}}).
+			SetUpdate(bson.D{{Key: "$set", Value: bson.D{{Key: "emailKey", Value: key(d)}}}})
+	}
+	_, err := u.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) {
+		return nil, describe("writing keys", err)
+	}
+	var taken []document
+	for _, e := range bulk.WriteErrors {
+		if !mongo.IsDuplicateKeyError(e) {
+			return nil, describe("writing keys", err)
+		}
+		taken = append(taken, batch[e.Index])
+	}
+	if bulk.WriteConcernError != nil {
+		return nil, describe("writing keys", err)
+	}
+	return taken, nil
+}

@@ -1,0 +1,209 @@
+// Package store keeps users in MongoDB: it owns the collection, its indexes
+// and the shape of its documents. It knows nothing of what a password or a
+// ConnectyCube account means, and no type of the driver (v1, at its end of
+// life) leaves it, so moving on is a change to this package alone.
+//
+// The same code runs against a replica set, Atlas and the embedded database of
+// store/embedded: one document is one unit of change, every update that
+// depends on what was read says so in its filter, and there are no
+// transactions across documents.
+//
+// Start reading at [Open], then users.go.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
+)
+
+// Errors that callers may test for. Any other error means that the database
+// answered something this package does not understand.
+var (
+	ErrNotFound    = errors.New("no such user")
+	ErrEmailTaken  = errors.New("e-mail address is taken")
+	ErrUnavailable = errors.New("database is unavailable")
+)
+
+// defaultDatabase is where Mongoose, and so the original, puts its collections
+// when the connection string names no database.
+const defaultDatabase = "test"
+
+// Options say which database to use. Only URI has no default.
+type Options struct {
+	URI      string        // connection string; never logged
+	Database string        // default: the one the URI names, else "test"
+	Timeout  time.Duration // for one operation, finding a server included; default 5s
+
+	// Patience is how long Open waits for a database that does not answer
+	// yet; default 30s. Zero means the default, below zero means one try.
+	Patience time.Duration
+
+	// Abandoned is the age at which a user whose registration never ended is
+	// given up, so that its address is free again; default 2 minutes. It must
+	// be longer than the longest registration.
+	Abandoned time.Duration
+
+	// Dial opens connections; default is the network. The embedded database
+	// sets it, so that nothing of it needs a port.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Log *slog.Logger // default discards
+}
+
+// dialer lets a function be the driver's dialer.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return d(ctx, network, address)
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	client *mongo.Client
+	users  *Users
+	log    *slog.Logger
+}
+
+// Open connects, waits until the database answers, and makes sure that the
+// indexes are there and that every user can be found by the folded form of its
+// address. The caller must Close the store. The error never shows the URI.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	client, database, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{client: client, log: o.Log}
+	s.users = &Users{
+		all:       client.Database(database).Collection("users"),
+		abandoned: o.Abandoned,
+	}
+	err = s.waitUntilUp(ctx, o.Patience)
+	if err == nil {
+		err = s.users.ensureIndexes(ctx)
+	}
+	if err == nil {
+		err = s.users.ensureKeys(ctx, o.Log)
+	}
+	if err != nil {
+		_ = s.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
+	}
+	if o.Abandoned == 0 {
+		o.Abandoned = 2 * time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func connect(o Options) (*mongo.Client, string, error) {
+	// The driver's own error may quote the string, password and all.
+	parsed, err := connstring.ParseAndValidate(o.URI)
+	if err != nil {
+		return nil, "", errors.New("the connection string is not one that MongoDB's driver understands: want mongodb://… or mongodb+srv://…")
+	}
+	database := o.Database
+	if database == "" {
+		database = parsed.Database
+	}
+	if database == "" {
+		database = defaultDatabase
+	}
+	opts := options.Client().
+		ApplyURI(o.URI).
+		SetAppName("cubegate").
+		SetTimeout(o.Timeout).
+		SetServerSelectionTimeout(o.Timeout).
+		SetReadPreference(readpref.Primary()).
+		SetWriteConcern(writeconcern.Majority())
+	if o.Dial != nil {
+		opts.SetDialer(dialer(o.Dial))
+	}
+	client, err := mongo.Connect(context.Background(), opts)
+	if err != nil {
+		return nil, "", errors.New("the connection string has options that do not go together")
+	}
+	return client, database, nil
+}
+
+// waitUntilUp asks until the database answers or patience ends.
+func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := s.Ping(ctx)
+		if err == nil || ctx.Err() != nil || !time.Now().Before(deadline) {
+			return err
+		}
+		s.log.WarnContext(ctx, "database does not answer yet", slog.Any("err", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(time.Second, time.Until(deadline))):
+		}
+	}
+}
+
+// Ping returns nil when the database answers, else an error that wraps
+// [ErrUnavailable].
+func (s *Store) Ping(ctx context.Context) error {
+	return describe("asking the database", s.client.Ping(ctx, nil))
+}
+
+// Users returns the users' collection.
+func (s *Store) Users() *Users { return s.users }
+
+// Close ends all connections.
+func (s *Store) Close(ctx context.Context) error {
+	if err := s.client.Disconnect(ctx); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
+		return fmt.Errorf("closing the database: %w", err)
+	}
+	return nil
+}
+
+// describe says what was being done and maps the driver's errors to ours.
+// Duplicate keys mean a taken address: the collection has no other unique
+// index than _id, whose values are made anew for each user.
+func describe(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return ErrNotFound
+	case mongo.IsDuplicateKeyError(err):
+		return ErrEmailTaken
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", doing, err)
+	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err):
+		return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// isSelection tells the driver's "no server to talk to", for which v1 exports
+// neither a sentinel nor a type that its helpers recognise.
+func isSelection(err error) bool {
+	return errors.Is(err, mongo.ErrClientDisconnected) ||
+		strings.HasPrefix(err.Error(), "server selection error")
+}

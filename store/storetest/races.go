@@ -1,0 +1,100 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"cubegate/store"
+)
+
+// Sizes of a race: every round must have exactly one winner.
+const (
+	rounds = 200
+	racers = 32
+)
+
+// races asks whether one document is one unit of change when many want it.
+func races(t *testing.T, tg Target) {
+	u := newBase(t, tg).open(t)
+
+	t.Run("one address, one user", func(t *testing.T) {
+		for round := range rounds {
+			errs := race(func(racer int) error {
+				address := fmt.Sprintf("race%d@example.org", round)
+				if racer%2 == 1 {
+					address = strings.ToUpper(address)
+				}
+				_, err := u.Create(context.Background(), ada(address))
+				return err
+			})
+			oneWinner(t, round, errs, store.ErrEmailTaken)
+		}
+	})
+
+	t.Run("one old hash, one new hash", func(t *testing.T) {
+		made := create(t, u, "hash@example.org")
+		hash := made.PasswordHash
+		for round := range rounds / 4 {
+			race(func(racer int) error {
+				return u.SetPassword(context.Background(), made.ID, hash, fmt.Sprintf("%d by %d", round, racer))
+			})
+			got, err := u.ByID(t.Context(), made.ID)
+			if err != nil || !strings.HasPrefix(got.PasswordHash, fmt.Sprintf("%d by ", round)) {
+				t.Fatalf("round %d left hash %q, %v", round, got.PasswordHash, err)
+			}
+			hash = got.PasswordHash
+		}
+	})
+
+	t.Run("kept or discarded, not both", func(t *testing.T) {
+		for round := range rounds {
+			made := create(t, u, fmt.Sprintf("keep%d@example.org", round))
+			errs := race(func(racer int) error {
+				if racer == 0 {
+					return u.Keep(context.Background(), made.ID)
+				}
+				return u.Discard(context.Background(), made.ID)
+			})
+			_, err := u.ByID(t.Context(), made.ID)
+			if kept := errs[0] == nil; kept != (err == nil) {
+				t.Fatalf("round %d: Keep said %v, and then the user: %v", round, errs[0], err)
+			}
+		}
+	})
+}
+
+// race runs f on all racers at once and returns what each of them got.
+func race(f func(racer int) error) []error {
+	errs := make([]error, racers)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			<-start
+			errs[i] = f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return errs
+}
+
+func oneWinner(t *testing.T, round int, errs []error, lost error) {
+	t.Helper()
+	winners := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			winners++
+		case !errors.Is(err, lost):
+			t.Fatalf("round %d: %v, want %v", round, err, lost)
+		}
+	}
+	if winners != 1 {
+		t.Fatalf("round %d has %d winners, want one", round, winners)
+	}
+}
