@@ -1,0 +1,139 @@
+package resolvers
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// coerce checks the values of an operation's variables against their types, as
+// the specification wants it before anything runs (6.1.2 «Coercing Variable
+// Values»). All that is wrong is told at once, and no value is quoted: one may
+// be a password. It has no cousin in the parser's library, which stops at the
+// first problem.
+func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []*gqlError {
+	c := coercion{schema: g.schema, problems: problems{}}
+	for _, v := range op.VariableDefinitions {
+		value, given := variables[v.Variable]
+		if !given && v.DefaultValue != nil {
+			continue
+		}
+		c.value(v.Type, value, given, []string{v.Variable})
+	}
+	if len(c.problems) == 0 {
+		return nil
+	}
+	e := newGQLError(BadUserInput, nil, "Variables do not fit: "+c.sentences())
+	e.Extensions["fields"] = c.problems
+	return []*gqlError{e}
+}
+
+type coercion struct {
+	schema   *ast.Schema
+	problems problems
+}
+
+// sentences names the first few problems; extensions.fields has them all.
+func (c coercion) sentences() string {
+	var said []string
+	for _, field := range slices.Sorted(maps.Keys(c.problems)) {
+		said = append(said, field+" "+c.problems[field])
+	}
+	return bounded(strings.Join(said, "; "))
+}
+
+// wrong notes a problem under the field's name: the path less the variable
+// that it is in, since for clients that is the envelope.
+func (c coercion) wrong(path []string, problem string) {
+	if len(c.problems) >= maxProblems {
+		return
+	}
+	if len(path) > 1 {
+		path = path[1:]
+	}
+	c.problems.add(bounded(strings.Join(path, ".")), problem)
+}
+
+func (c coercion) value(t *ast.Type, value any, given bool, path []string) {
+	switch {
+	case value == nil && !t.NonNull:
+		return
+	case !given:
+		c.wrong(path, "is required")
+		return
+	case value == nil:
+		c.wrong(path, "must not be null")
+		return
+	}
+	if t.Elem != nil {
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value} // one value is a list of one
+		}
+		for i, item := range list {
+			c.value(t.Elem, item, true, child(path, strconv.Itoa(i)))
+		}
+		return
+	}
+	def := c.schema.Types[t.NamedType]
+	switch def.Kind {
+	case ast.InputObject:
+		c.object(def, value, path)
+	case ast.Enum:
+		name, ok := value.(string)
+		if !ok || def.EnumValues.ForName(name) == nil {
+			c.wrong(path, "is not one of "+def.Name)
+		}
+	default:
+		if !fitsScalar(def.Name, value) {
+			c.wrong(path, fmt.Sprintf("must be of type %s", def.Name))
+		}
+	}
+}
+
+func (c coercion) object(def *ast.Definition, value any, path []string) {
+	fields, ok := value.(map[string]any)
+	if !ok {
+		c.wrong(path, "must be an object of type "+def.Name)
+		return
+	}
+	for _, f := range def.Fields {
+		field, given := fields[f.Name]
+		if !given && f.DefaultValue != nil {
+			continue
+		}
+		c.value(f.Type, field, given, child(path, f.Name))
+	}
+	for name := range fields {
+		if def.Fields.ForName(name) == nil {
+			c.wrong(child(path, name), "is not a field of "+def.Name)
+		}
+	}
+}
+
+func child(path []string, name string) []string {
+	return append(slices.Clip(path), name)
+}
+
+// fitsScalar tells whether a decoded JSON value is one of a built-in scalar.
+func fitsScalar(name string, value any) bool {
+	switch v := value.(type) {
+	case string:
+		return name == "String" || name == "ID"
+	case bool:
+		return name == "Boolean"
+	case float64:
+		switch name {
+		case "Int":
+			return v == math.Trunc(v) && math.Abs(v) <= math.MaxInt32
+		case "Float":
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,70 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+)
+
+// errSecret is an inner error as a driver may word it.
+var errSecret = errors.New("dialing mongodb://root:pw@db.internal: no route")
+
+func TestEveryCodeHasAStatus(t *testing.T) {
+	for _, p := range public {
+		if p.code.Status() == 0 || p.message == "" {
+			t.Errorf("%v: code %s, status %d, message %q", p.is, p.code, p.code.Status(), p.message)
+		}
+	}
+	for code, status := range statuses {
+		if status < 400 || status > 599 {
+			t.Errorf("%s has status %d", code, status)
+		}
+	}
+}
+
+func TestOutward(t *testing.T) {
+	deep := fmt.Errorf("a: %w", fmt.Errorf("b: %w", store.ErrEmailTaken))
+	tests := []struct {
+		name string
+		err  error
+		want Code
+	}{
+		{"wrapped twice", deep, Conflict},
+		{"joined with the failure to undo", errors.Join(deep, errSecret), Conflict},
+		{"ours, wrapped", fmt.Errorf("a: %w", &Error{Code: RateLimited}), RateLimited},
+		{"canceled", context.Canceled, Canceled},
+		{"unknown", errSecret, Internal},
+		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), Upstream},
+		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), Upstream},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if e := outward(tt.err); e.Code != tt.want || strings.Contains(e.Message, "mongodb") {
+				t.Errorf("%s %q, want %s", e.Code, e.Message, tt.want)
+			}
+		})
+	}
+}
+
+func TestOutwardPassesOnWhenConnectyCubeWantsUsBack(t *testing.T) {
+	busy := errors.Join(connectycube.ErrUnavailable, &connectycube.APIError{Status: 429, RetryAfter: 3 * time.Second})
+	if e := outward(busy); e.RetryAfter != 3*time.Second {
+		t.Errorf("retry after %v, want 3s", e.RetryAfter)
+	}
+}
+
+func TestWriteErrorTellsWhenToComeBack(t *testing.T) {
+	f := newFlows(t)
+	w := httptest.NewRecorder()
+	WriteError(w, httptest.NewRequest("GET", "/", nil), f.Log, &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
+	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"error":{"code":"RATE_LIMITED","message":"wait"}}`+"\n" {
+		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+}

@@ -1,0 +1,308 @@
+package resolvers
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// hostile are documents of few bytes that would cost the library seconds,
+// megabytes or a panic, or that nobody sends who wants an answer.
+var hostile = map[string]string{
+	"a number of 20 digits twice":    `{hello(x:99999999999999999999) hello(x:99999999999999999999)}`,
+	"a default beyond Float":         `query($v:Float=1e999){hello}`,
+	"a default beyond Int":           `query($v:Float=99999999999999999999){hello}`,
+	"a default with a separator":     `query($v:Int=1_000){hello}`,
+	"a minus before a string":        `{hello(s:-"x") hello(s:-"x")}`,
+	"2 700 times hello":              "{" + strings.Repeat("hello ", 2700) + "}",
+	"600 times hello":                "{" + strings.Repeat("hello ", 600) + "}",
+	"1 500 fragments side by side":   "{" + strings.Repeat("...{hello}", 1500) + "}",
+	"300 spreads of 300 fragments":   spreads(300),
+	"45 spreads of 45 fragments":     spreads(45),
+	"fragments that double":          doubling(25),
+	"a fragment ring":                `{...a} fragment a on Query{...b} fragment b on Query{...a}`,
+	"a fragment that spreads itself": `{...a} fragment a on Query{hello ...a}`,
+	"deep":                           strings.Repeat("{a", 900) + strings.Repeat("}", 900),
+	"inline fragments nested 900":    strings.Repeat("{...", 900) + "{hello}" + strings.Repeat("}", 900),
+	"a list nested 900":              "{hello(x:" + strings.Repeat("[", 900) + strings.Repeat("]", 900) + ")}",
+	"400 directives":                 "{hello" + strings.Repeat("@skip(if:false)", 400) + "}",
+	"a schema in circles":            `{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}`,
+	"40 schemas":                     "{" + manySchemas(40) + "}",
+	"120 logins":                     "mutation{" + aliases(120, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"3 logins":                       "mutation{" + aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"3 logins by a fragment":         `mutation{...f} fragment f on Mutation{` + aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"400 unknown fields":             "{" + aliases(400, "nope") + "}",
+	"an unknown field of 15 KiB":     "{" + strings.Repeat("x", 15<<10) + "}",
+	"17 KiB of commas":               "{hello" + strings.Repeat(",", 17<<10) + "}",
+	"11 operations":                  strings.Repeat("query{hello}", 11),
+	"400 variables that nobody uses": "query(" + variables(400) + "){hello}",
+	"a NUL":                          "{hello\x00}",
+	"half a surrogate":               `{hello(x:"\ud800")}`,
+	"nothing":                        "",
+	"only a comment":                 "# hello",
+	"a schema":                       "type Query{hello:String!}",
+}
+
+func spreads(n int) string {
+	var b strings.Builder
+	all := ""
+	for i := range n {
+		all += fmt.Sprintf("...f%d ", i)
+	}
+	b.WriteString("{" + all + "}")
+	for i := range n {
+		fmt.Fprintf(&b, "fragment f%d on Query{hello ...f%d}", i, (i+1)%n)
+	}
+	return b.String()
+}
+
+func doubling(n int) string {
+	b := "{...f0}"
+	for i := range n {
+		b += fmt.Sprintf("fragment f%d on Query{...f%d ...f%d}", i, i+1, i+1)
+	}
+	return b + fmt.Sprintf("fragment f%d on Query{hello}", n)
+}
+
+func aliases(n int, field string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d:%s ", i, field)
+	}
+	return b.String()
+}
+
+func manySchemas(n int) string {
+	return aliases(n, "__schema{types{name fields{name type{name ofType{name}}} inputFields{name} possibleTypes{name}}}")
+}
+
+func variables(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "$v%d:Int ", i)
+	}
+	return b.String()
+}
+
+func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
+	f, h := newAPI(t)
+	for name, document := range hostile {
+		t.Run(name, func(t *testing.T) {
+			started := time.Now()
+			got := ask(t, h, document, nil)
+			if took := time.Since(started); took > 5*time.Second { // seconds is what it would cost; milliseconds is what it does
+				t.Errorf("took %v", took)
+			}
+			if code := got.code(); code != string(ParseFailed) && code != string(ValidationFailed) {
+				t.Errorf("code %q: %.300s", code, got.text)
+			}
+			if got.Data != nil || len(got.text) > 16<<10 {
+				t.Errorf("data %v, answer of %d bytes", got.Data, len(got.text))
+			}
+		})
+	}
+	if len(f.passwords.compared) > 0 {
+		t.Errorf("%d passwords were compared", len(f.passwords.compared))
+	}
+}
+
+func TestDocumentsThatPeopleSendPass(t *testing.T) {
+	_, h := newAPI(t)
+	introspection, err := os.ReadFile("testdata/introspection.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{email: "ada@example.org", password: "correct horse"}`
+	for name, document := range map[string]string{
+		"shorthand":        `{ hello }`,
+		"named":            `query Greet { hello }`,
+		"aliases":          `{ a: hello b: hello __typename }`,
+		"a fragment":       `{ ...g } fragment g on Query { hello }`,
+		"inline fragment":  `{ ... on Query { hello } ... @include(if: true) { b: hello } }`,
+		"directives":       `query($no: Boolean = false) { hello @skip(if: $no) c: hello @include(if: $no) }`,
+		"comments":         "# a\n{ hello # b\n }",
+		"inline input":     `mutation { login(body: ` + body + `) { user { id } } }`,
+		"two mutations":    `mutation { a: login(body: ` + body + `) { message } b: login_By_token(body: ` + body + `) { message } }`,
+		"block string":     `mutation { login(body: {email: """ada@example.org""", password: "correct horse"}) { message } }`,
+		"an escaped slash": `mutation { login(body: {email: "ada@example.org", password: "correct\u0020horse"}) { message } }`,
+		"introspection":    string(introspection),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := ask(t, h, document, nil); len(got.Errors) > 0 || len(got.Data) == 0 {
+				t.Errorf("%.300s", got.text)
+			}
+		})
+	}
+}
+
+// What a client wrote must arrive, though the library gets another spelling of
+// it than the client's.
+func TestStringsArriveAsTheyWereWritten(t *testing.T) {
+	f, h := newAPI(t)
+	for literal, want := range map[string]string{
+		`"plain"`:                          "plain",
+		`"a\/b"`:                           "a/b",
+		`"quote \" back \\ "`:              `quote " back \ `,
+		`"tab\tline\nbell\u0007"`:          "tab\tline\nbell\a",
+		`"é 🦀 \u05d0 \ud83e\udd80"`:        "é 🦀 א 🦀",
+		`"""block "quoted" \""" x"""`:      `block "quoted" """ x`,
+		"\"\"\"\n  two\n    lines\n\"\"\"": "two\n  lines",
+		`"$body ${x} %s \\x41"`:            `$body ${x} %s \x41`,
+	} {
+		f.there()
+		f.users.user.PasswordHash = "hash of " + want
+		document := `mutation { login(body: {email: "ada@example.org", password: ` + literal + `}) { message } }`
+		if got := ask(t, h, document, nil); got.code() != "" {
+			t.Errorf("%s did not arrive as %q: %s", literal, want, got.text)
+		}
+	}
+}
+
+func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
+	f := newFlows(t)
+	h, err := NewGraphQL(f.Auth, false, f.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range []string{`{__schema{types{name}}}`, `{...f} fragment f on Query{__type(name:"User"){name}}`} {
+		if got := ask(t, h, document, nil); got.code() != string(ValidationFailed) {
+			t.Errorf("%s: %s", document, got.text)
+		}
+	}
+	if got := ask(t, h, `{__typename hello}`, nil); got.code() != "" {
+		t.Errorf("__typename went too: %s", got.text)
+	}
+}
+
+// The original's schema is a contract with apps that exist: what it had must
+// stay, field for field; nullable fields may come.
+func TestTheOriginalsSchemaIsKept(t *testing.T) {
+	_, h := newAPI(t)
+	document := `{__schema{types{kind name fields{name args{name type{...t}} type{...t}} inputFields{name type{...t}}}}}
+		fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
+	got := ask(t, h, document, nil)
+	raw, err := os.ReadFile("testdata/original-schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string][]string
+	if err := json.Unmarshal(raw, &want); err != nil {
+		t.Fatal(err)
+	}
+	have := signatures(got.Data["__schema"].(map[string]any)["types"].([]any))
+	for name, fields := range want {
+		missing := cmp.Diff(fields, keep(have[name], fields))
+		if missing != "" {
+			t.Errorf("%s (-original +ours):\n%s", name, missing)
+		}
+	}
+}
+
+// keep returns those of have that are in want, in want's order.
+func keep(have, want []string) []string {
+	in := map[string]bool{}
+	for _, h := range have {
+		in[h] = true
+	}
+	var out []string
+	for _, w := range want {
+		if in[w] {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// signatures writes each field as the schema language does.
+func signatures(types []any) map[string][]string {
+	all := map[string][]string{}
+	for _, t := range types {
+		typ := t.(map[string]any)
+		name := typ["name"].(string)
+		for _, kind := range []string{"fields", "inputFields"} {
+			list, _ := typ[kind].([]any)
+			for _, f := range list {
+				field := f.(map[string]any)
+				s := field["name"].(string)
+				args, _ := field["args"].([]any)
+				for _, a := range args {
+					arg := a.(map[string]any)
+					s += fmt.Sprintf("(%s: %s)", arg["name"], typeName(arg["type"]))
+				}
+				all[name] = append(all[name], s+": "+typeName(field["type"]))
+			}
+		}
+	}
+	return all
+}
+
+func typeName(t any) string {
+	typ := t.(map[string]any)
+	switch typ["kind"] {
+	case "NON_NULL":
+		return typeName(typ["ofType"]) + "!"
+	case "LIST":
+		return "[" + typeName(typ["ofType"]) + "]"
+	}
+	return typ["name"].(string)
+}
+
+func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
+	_, h := newAPI(t)
+	got := ask(t, h, `{__schema{types{name description fields{name description args{name description}} inputFields{name description} enumValues{name description}}}}`, nil)
+	var missing func(path string, v any)
+	missing = func(path string, v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		path += fmt.Sprintf("/%v", m["name"])
+		if strings.HasPrefix(path, "/__") {
+			return
+		}
+		if text, _ := m["description"].(string); text == "" {
+			t.Errorf("%s has no description", path)
+		}
+		for _, inner := range []string{"fields", "args", "inputFields", "enumValues"} {
+			list, _ := m[inner].([]any)
+			for _, x := range list {
+				missing(path, x)
+			}
+		}
+	}
+	for _, typ := range got.Data["__schema"].(map[string]any)["types"].([]any) {
+		missing("", typ)
+	}
+}
+
+func FuzzDocuments(f *testing.F) {
+	for _, document := range hostile {
+		if len(document) < 1000 {
+			f.Add(document)
+		}
+	}
+	f.Add(loginDocument)
+	f.Add(`{ a: hello @skip(if: false) ...f } fragment f on Query { hello }`)
+	flows := newFlows(&testing.T{})
+	flows.there()
+	flows.cube.session = opens(adaCubeID)
+	h, err := NewGraphQL(flows.Auth, true, flows.Log)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, document string) {
+		flows.log.Reset()
+		h.exec(t.Context(), gqlRequest{Query: &document, Variables: map[string]any{}})
+		// Both are signs that the guard and the library read differently.
+		for _, sign := range []string{"msg=panic", "graphql-go refused"} {
+			if strings.Contains(flows.log.String(), sign) {
+				t.Errorf("%q: %s", document, flows.log)
+			}
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/graph-gophers/graphql-go"
+	gqlerrors "github.com/graph-gophers/graphql-go/errors"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// The media types of GraphQL over HTTP. The first is what a client gets that
+// does not ask.
+const (
+	mediaJSON    = "application/json"
+	mediaGraphQL = "application/graphql-response+json"
+)
+
+// GraphQL answers GraphQL over HTTP as the specification of that name has it,
+// without its optional GET: a login in a query string would end in logs.
+// It is made by [NewGraphQL] and safe for concurrent use.
+type GraphQL struct {
+	schema *graphql.Schema
+	guard  *guard
+	log    *slog.Logger
+}
+
+// NewGraphQL binds the schema to the flows. It fails when they do not fit,
+// which the first test of this package would show as well.
+func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, error) {
+	h := &GraphQL{guard: newGuard(introspection), log: log}
+	schema, err := graphql.ParseSchema(schemaText, &root{auth},
+		graphql.UseStringDescriptions(),
+		graphql.UseFieldResolvers(),
+		graphql.DisableFieldSelections(),
+		// The guard has refused what passes these; they stand behind it in
+		// case the two ever read a document differently.
+		graphql.MaxQueryLength(4*maxDocument),
+		graphql.MaxDepth(maxDepth),
+		graphql.MaxSelections(maxSelections),
+		graphql.OverlapValidationLimit(2000),
+		graphql.MaxParallelism(4),
+		graphql.Logger(h),
+		graphql.PanicHandler(h),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("binding the schema: %w", err)
+	}
+	h.schema = schema
+	return h, nil
+}
+
+// gqlError is an error as the specification shapes it, with our code in its
+// extensions.
+type gqlError struct {
+	Message    string              `json:"message"`
+	Locations  []gqlerror.Location `json:"locations,omitempty"`
+	Path       []any               `json:"path,omitempty"`
+	Extensions map[string]any      `json:"extensions"`
+}
+
+func newGQLError(code Code, at []gqlerror.Location, message string) *gqlError {
+	return &gqlError{Message: message, Locations: at, Extensions: map[string]any{"code": code}}
+}
+
+// gqlResponse is one answer. Without Data nothing was executed.
+type gqlResponse struct {
+	Errors []*gqlError     `json:"errors,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+}
+
+// gqlRequest is a request's body. The parts are checked one by one, so that a
+// client learns which of them is wrong.
+type gqlRequest struct {
+	Query         *string        `json:"query"`
+	OperationName *string        `json:"operationName"`
+	Variables     map[string]any `json:"variables"`
+	Extensions    map[string]any `json:"extensions"`
+}
+
+// ServeHTTP reads, limits, executes, and rewrites the errors.
+func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	media := accepts(r, mediaJSON, mediaGraphQL)
+	if media == "" {
+		h.refuse(w, r, mediaJSON, &Error{Code: NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
+		return
+	}
+	request, err := readRequest(w, r)
+	if err != nil {
+		h.refuse(w, r, media, err)
+		return
+	}
+	response := h.exec(r.Context(), request)
+	status := http.StatusOK
+	if response.Data == nil && media == mediaGraphQL { // the older type has 200 for all that is well-formed
+		status = response.Errors[0].Extensions["code"].(Code).Status()
+	}
+	h.write(w, media, status, response)
+}
+
+// refuse answers what is not a request at all.
+func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, err error) {
+	e := outward(err)
+	logFailure(r.Context(), h.log, e)
+	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.extensions()}}})
+}
+
+func readRequest(w http.ResponseWriter, r *http.Request) (gqlRequest, error) {
+	var request gqlRequest
+	media, err := mediaType(r)
+	if err != nil {
+		return request, err
+	}
+	// Any other type a page elsewhere could send without asking first: this
+	// is the guard against forged requests, too.
+	if media != mediaJSON {
+		return request, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
+	}
+	raw, err := readBody(w, r)
+	if err != nil {
+		return request, err
+	}
+	if err := decodeObject(raw, &request); err != nil {
+		return request, err
+	}
+	switch {
+	case request.Query != nil:
+		return request, nil
+	case request.Extensions["persistedQuery"] != nil:
+		return request, &Error{Code: NoPersisted, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
+	}
+	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}
+}
+
+// exec runs one request. It never panics.
+func (h *GraphQL) exec(ctx context.Context, request gqlRequest) (response gqlResponse) {
+	defer func() {
+		if v := recover(); v != nil { // in the library itself, outside of its own recovery
+			h.LogPanic(ctx, v)
+			response = gqlResponse{Errors: []*gqlError{h.rewrite(ctx, h.MakePanicError(ctx, v))}}
+		}
+	}()
+	var name string
+	if request.OperationName != nil {
+		name = *request.OperationName
+	}
+	doc, refused := h.guard.check(*request.Query, name, request.Variables)
+	if refused != nil {
+		return gqlResponse{Errors: refused}
+	}
+	result := h.schema.Exec(ctx, doc.document, doc.operation.Name, request.Variables)
+	response.Data = result.Data
+	for _, q := range result.Errors[:min(len(result.Errors), maxProblems)] {
+		response.Errors = append(response.Errors, h.rewrite(ctx, q))
+	}
+	return response
+}
+
+// rewrite makes an error of the library's ours, whole: it would show the text
+// of wrapped causes and of panics, and lose codes that are wrapped.
+func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
+	cause := q.ResolverError
+	switch {
+	case cause != nil:
+	case ctx.Err() != nil: // the library drops the data then, though all may be done
+		cause = context.Cause(ctx)
+	default:
+		cause = fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule)
+	}
+	e := outward(cause)
+	logFailure(ctx, h.log, e)
+	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.extensions()}
+}
+
+func (h *GraphQL) write(w http.ResponseWriter, media string, status int, response gqlResponse) {
+	for _, e := range response.Errors {
+		if wait, ok := e.Extensions["retryAfter"].(int); ok {
+			w.Header().Set("Retry-After", strconv.Itoa(wait))
+		}
+	}
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(response) // the client may be gone; there is nobody to tell
+}
+
+var errPanic = errors.New("panic in a resolver")
+
+// LogPanic is called by the library. The value goes to the log alone, and so
+// does the stack.
+func (h *GraphQL) LogPanic(ctx context.Context, value any) {
+	h.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("value", bounded(fmt.Sprint(value))), slog.String("stack", string(debug.Stack())))
+}
+
+// MakePanicError is called by the library, whose own would show the value.
+func (h *GraphQL) MakePanicError(context.Context, any) *gqlerrors.QueryError {
+	return &gqlerrors.QueryError{ResolverError: errPanic}
+}

@@ -1,0 +1,283 @@
+package resolvers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cubegate/connectycube"
+)
+
+// newAPI is the handler over flows with Ada in the store.
+func newAPI(t *testing.T) (flows, *GraphQL) {
+	t.Helper()
+	f := newFlows(t)
+	f.there()
+	f.cube.session = opens(adaCubeID)
+	h, err := NewGraphQL(f.Auth, true, f.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, h
+}
+
+// result is an answer as a client reads it.
+type result struct {
+	status int
+	header http.Header
+	text   string
+	Data   map[string]any
+	Errors []struct {
+		Message    string
+		Locations  []map[string]int
+		Path       []any
+		Extensions map[string]any
+	}
+}
+
+func (r result) code() string {
+	if len(r.Errors) == 0 {
+		return ""
+	}
+	code, _ := r.Errors[0].Extensions["code"].(string)
+	return code
+}
+
+// send posts a body with the right headers, unless edit changes them.
+func send(t *testing.T, h http.Handler, body string, edit ...func(*http.Request)) result {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/api", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for _, e := range edit {
+		e(r)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	got := result{status: w.Code, header: w.Header(), text: w.Body.String()}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatalf("answer %q: %v", got.text, err)
+	}
+	return got
+}
+
+// ask posts a document with variables.
+func ask(t *testing.T, h http.Handler, document string, variables any) result {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return send(t, h, string(body))
+}
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+func TestGraphQLOverHTTP(t *testing.T) {
+	_, h := newAPI(t)
+	hello := `{"query":"{hello}"}`
+	packed := func(s string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = io.WriteString(z, s)
+		z.Close()
+		return b.String()
+	}
+	newType := header("Accept", "application/graphql-response+json")
+	tests := []struct {
+		name   string
+		body   string
+		edit   func(*http.Request)
+		status int
+		code   Code // "" = it works
+	}{
+		{"plain", hello, nil, 200, ""},
+		{"charset", hello, header("Content-Type", "application/json; charset=UTF-8"), 200, ""},
+		{"new type", hello, newType, 200, ""},
+		{"any type", hello, header("Accept", "*/*"), 200, ""},
+		{"byte order mark", "\ufeff" + hello, nil, 200, ""},
+		{"nulls", `{"query":"{hello}","variables":null,"operationName":null,"extensions":null}`, nil, 200, ""},
+		{"unknown keys", `{"query":"{hello}","id":1,"__proto__":{}}`, nil, 200, ""},
+		{"gzip", packed(hello), header("Content-Encoding", "gzip"), 200, ""},
+		{"page wanted", hello, header("Accept", "text/html"), 406, NotAcceptable},
+		{"nothing wanted", hello, header("Accept", "application/json;q=0"), 406, NotAcceptable},
+		{"no type", hello, header("Content-Type", ""), 415, UnsupportedMedia},
+		{"text", hello, header("Content-Type", "text/plain"), 415, UnsupportedMedia},
+		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, UnsupportedMedia},
+		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, UnsupportedMedia},
+		{"br", hello, header("Content-Encoding", "br"), 415, UnsupportedMedia},
+		{"not gzip", hello, header("Content-Encoding", "gzip"), 400, BadUserInput},
+		{"empty", "", nil, 400, BadUserInput},
+		{"not JSON", "{query", nil, 400, BadUserInput},
+		{"half JSON", hello[:10], nil, 400, BadUserInput},
+		{"JSON and more", hello + "x", nil, 400, BadUserInput},
+		{"scalar", "1", nil, 400, BadUserInput},
+		{"null", "null", nil, 400, BadUserInput},
+		{"batch", "[" + hello + "]", nil, 400, BadUserInput},
+		{"not UTF-8", "{\"query\":\"{hello}\",\"x\":\"\xff\"}", nil, 400, BadUserInput},
+		{"no query", "{}", nil, 400, BadUserInput},
+		{"query not a string", `{"query":1}`, nil, 400, BadUserInput},
+		{"variables not an object", `{"query":"{hello}","variables":[]}`, nil, 400, BadUserInput},
+		{"operationName not a string", `{"query":"{hello}","operationName":{}}`, nil, 400, BadUserInput},
+		{"extensions not an object", `{"query":"{hello}","extensions":"x"}`, nil, 400, BadUserInput},
+		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, NoPersisted},
+		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-26) + `"}`, nil, 200, ""},
+		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, TooLarge},
+		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, TooLarge},
+		{"syntax error", `{"query":"{"}`, nil, 200, ParseFailed},
+		{"syntax error, new type", `{"query":"{"}`, newType, 400, ParseFailed},
+		{"unknown field", `{"query":"{nope}"}`, nil, 200, ValidationFailed},
+		{"unknown field, new type", `{"query":"{nope}"}`, newType, 400, ValidationFailed},
+		{"unknown operation", `{"query":"query a{hello} query b{hello}","operationName":"c"}`, newType, 400, ValidationFailed},
+		{"which operation", `{"query":"query a{hello} query b{hello}"}`, newType, 400, ValidationFailed},
+		{"subscription", `{"query":"subscription{x}"}`, newType, 400, ValidationFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			edit := tt.edit
+			if edit == nil {
+				edit = func(*http.Request) {}
+			}
+			got := send(t, h, tt.body, edit)
+			if got.status != tt.status || got.code() != string(tt.code) {
+				t.Errorf("%d %q, want %d %q: %.300s", got.status, got.code(), tt.status, tt.code, got.text)
+			}
+			if tt.code == "" && got.Data["hello"] != "Hello from API!" {
+				t.Errorf("data %v", got.Data)
+			}
+			if got.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control %q", got.header.Get("Cache-Control"))
+			}
+		})
+	}
+}
+
+func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
+	_, h := newAPI(t)
+	for accept, want := range map[string]string{
+		"":                                  mediaJSON,
+		"*/*":                               mediaJSON,
+		"application/*;q=0.5":               mediaJSON,
+		"application/graphql-response+json": mediaGraphQL,
+		"application/graphql-response+json, application/json;q=0.9": mediaGraphQL,
+		"application/graphql-response+json;q=0.1, application/json": mediaJSON,
+		"text/html, application/json;q=0.2":                         mediaJSON,
+	} {
+		got := send(t, h, `{"query":"{hello}"}`, header("Accept", accept))
+		if have := got.header.Get("Content-Type"); have != want+"; charset=utf-8" {
+			t.Errorf("Accept %q got %q, want %q", accept, have, want)
+		}
+	}
+}
+
+const loginDocument = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chatStatus chatTicket user { id email firstName lastName } } }`
+
+func TestLoginAnswersTheWholeSchema(t *testing.T) {
+	_, h := newAPI(t)
+	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	want := map[string]any{
+		"message": "Login successful", "token": "access " + adaID, "connectySession": "session", "ccUserId": float64(adaCubeID),
+		"chatStatus": "READY", "chatTicket": "ticket " + adaID,
+		"user": map[string]any{"id": adaID, "email": ada.Email, "firstName": "Ada", "lastName": "Lovelace"},
+	}
+	wantText, _ := json.Marshal(want)
+	gotText, _ := json.Marshal(got.Data["login"])
+	if string(gotText) != string(wantText) {
+		t.Errorf("got  %s\nwant %s", gotText, wantText)
+	}
+}
+
+func TestErrorsAreShapedByTheSpecification(t *testing.T) {
+	f, h := newAPI(t)
+	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": "wrong"}})
+	if len(got.Errors) != 1 || got.code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.text, `"data":null`) {
+		t.Errorf("refused login: %s", got.text)
+	}
+	f.users.err = errSecret
+	got = ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "mongodb") {
+		t.Errorf("unknown failure: %s", got.text)
+	}
+	if !strings.Contains(f.log.String(), errSecret.Error()) {
+		t.Error("the log does not have the cause")
+	}
+}
+
+// Values never come back, wherever they stand and however wrong they are.
+func TestPasswordsAreNeverEchoed(t *testing.T) {
+	const secret = "hunter2-topsecret"
+	f, h := newAPI(t)
+	variables := []any{
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": []string{secret}}},
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": map[string]string{"x": secret}}},
+		map[string]any{"body": map[string]any{"email": []string{secret}, "password": secret}},
+		map[string]any{"body": map[string]any{"password": secret}},
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": secret, "more": secret}},
+		map[string]any{"body": secret},
+		map[string]any{"body": []any{secret}},
+	}
+	for _, v := range variables {
+		got := ask(t, h, loginDocument, v)
+		if got.code() != string(BadUserInput) && got.code() != string(Unauthenticated) || strings.Contains(got.text, secret) {
+			t.Errorf("%v: %s", v, got.text)
+		}
+	}
+	for _, document := range []string{
+		`mutation { login(body: {email: "a@b.org", password: ["` + secret + `"]}) { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: {x: "` + secret + `"}}) { message } }`,
+		`mutation { login(body: {email: 12, password: "` + secret + `"}) { message } }`,
+		`mutation { login(body: "` + secret + `") { message } }`,
+		`mutation { login(body: {email: "a@b.org" password "` + secret + `"}) { message } }`,
+		`mutation { login("` + secret + `") { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: "` + secret + `"}) { message } `,
+		`mutation($b: LoginUserDto = {email: "a@b.org", password: ["` + secret + `"]}) { login(body: $b) { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: "` + secret + `"}) { user } }`,
+		`{ hello(password: "` + secret + `") }`,
+		`{ hello @skip(if: "` + secret + `") }`,
+		"mutation { login(body: {email: \"a@b.org\", password: \"\"\"" + secret,
+	} {
+		if got := ask(t, h, document, nil); got.code() == "" || strings.Contains(got.text, secret) {
+			t.Errorf("%s: %s", document, got.text)
+		}
+	}
+	if strings.Contains(f.log.String(), secret) {
+		t.Errorf("the log has it: %s", f.log)
+	}
+}
+
+func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
+	_, h := newAPI(t)
+	document := `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`
+	got := ask(t, h, document, map[string]any{"body": map[string]any{"email": 1, "firstName": nil, "nick": "x"}})
+	fields, _ := got.Errors[0].Extensions["fields"].(map[string]any)
+	want := map[string]any{
+		"email": "must be of type String", "firstName": "must not be null", "lastName": "is required",
+		"password": "is required", "nick": "is not a field of UserRegisterInput",
+	}
+	for field, problem := range want {
+		if fields[field] != problem {
+			t.Errorf("%s %v, want %v", field, fields[field], problem)
+		}
+	}
+	if got.code() != string(BadUserInput) || len(fields) != len(want) {
+		t.Errorf("%s", got.text)
+	}
+}
+
+func TestAPanicSaysNothing(t *testing.T) {
+	f, h := newAPI(t)
+	f.cube.session = func(connectycube.Credentials) (connectycube.Session, error) { panic("hunter2-topsecret") }
+	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "hunter2") {
+		t.Errorf("%s", got.text)
+	}
+	if !strings.Contains(f.log.String(), "login_test.go") && !strings.Contains(f.log.String(), "handler_test.go") {
+		t.Error("the log has no stack")
+	}
+}

@@ -1,0 +1,150 @@
+package resolvers
+
+import (
+	"fmt"
+	"maps"
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// Bounds of what people type, in characters unless said otherwise. Those of
+// names and passwords are ConnectyCube's (contract 6.2): it gets the same
+// password, and the full name, at most 200 there, is both names and a space.
+const (
+	maxName         = 99
+	minPassword     = 6
+	maxPassword     = 40
+	maxEmailBytes   = 254  // RFC 5321, 4.5.3.1.3 less the angle brackets
+	maxLocalBytes   = 64   // RFC 5321, 4.5.3.1.1
+	maxAnyInput     = 1024 // bytes; what a login may send: the original had no bounds, so old passwords may be longer than ours
+	passwordProblem = "must have 6 to 40 characters: ConnectyCube gets the same password and takes none that is shorter or longer"
+)
+
+// registerInput is UserRegisterInput of the schema.
+type registerInput struct {
+	Email, FirstName, LastName, Password string
+}
+
+// loginInput is LoginUserDto of the schema.
+type loginInput struct {
+	Email, Password string
+}
+
+// problems are what is wrong with each field.
+type problems map[string]string
+
+func (p problems) add(field, problem string) {
+	if problem != "" {
+		p[field] = problem
+	}
+}
+
+// err is nil without problems, else one error that names all of them.
+func (p problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	var sentences []string
+	for _, field := range slices.Sorted(maps.Keys(p)) {
+		sentences = append(sentences, field+" "+p[field])
+	}
+	return &Error{Code: BadUserInput, Message: strings.Join(sentences, "; "), Fields: p}
+}
+
+// clean trims what people add by accident and reports all that is wrong.
+// Passwords stay as typed: a space may be meant.
+func (in registerInput) clean() (registerInput, error) {
+	in.Email = strings.TrimSpace(in.Email)
+	in.FirstName = strings.TrimSpace(in.FirstName)
+	in.LastName = strings.TrimSpace(in.LastName)
+	p := problems{}
+	p.add("email", emailProblem(in.Email))
+	p.add("firstName", nameProblem(in.FirstName))
+	p.add("lastName", nameProblem(in.LastName))
+	switch n := utf8.RuneCountInString(in.Password); {
+	case n == 0:
+		p.add("password", "is required")
+	case n < minPassword, n > maxPassword:
+		p.add("password", passwordProblem)
+	}
+	return in, p.err()
+}
+
+// clean is more lenient than for a registration: whoever is in the database
+// may log in, by whatever rules the address and the password were accepted.
+func (in loginInput) clean() (loginInput, error) {
+	in.Email = strings.TrimSpace(in.Email)
+	p := problems{}
+	at := strings.LastIndexByte(in.Email, '@')
+	switch {
+	case in.Email == "":
+		p.add("email", "is required")
+	case at < 1, at == len(in.Email)-1, len(in.Email) > maxAnyInput:
+		p.add("email", "is not an e-mail address")
+	}
+	switch {
+	case in.Password == "":
+		p.add("password", "is required")
+	case len(in.Password) > maxAnyInput:
+		p.add("password", fmt.Sprintf("has more than %d bytes", maxAnyInput))
+	}
+	return in, p.err()
+}
+
+func nameProblem(name string) string {
+	switch n := utf8.RuneCountInString(name); {
+	case n == 0:
+		return "is required"
+	case n > maxName:
+		return fmt.Sprintf("must have at most %d characters: ConnectyCube's full name ends at 200", maxName)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "must not have control characters"
+	}
+	return ""
+}
+
+// emailProblem accepts what can be an address on the Internet: a dotted domain
+// with a name at its end, and a local part without quotes, in any script.
+func emailProblem(address string) string {
+	const wrong = "is not an e-mail address"
+	if address == "" {
+		return "is required"
+	}
+	if len(address) > maxEmailBytes {
+		return fmt.Sprintf("has more than %d bytes", maxEmailBytes)
+	}
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address { // a display name, quotes or a comment
+		return wrong
+	}
+	at := strings.LastIndexByte(address, '@')
+	if at > maxLocalBytes || strings.ContainsFunc(address, isInvisible) || !isDomain(address[at+1:]) {
+		return wrong
+	}
+	return ""
+}
+
+// isInvisible tells characters that make two addresses look alike.
+func isInvisible(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.C, r)
+}
+
+func isDomain(name string) bool {
+	ascii, err := idna.Registration.ToASCII(strings.ToLower(name))
+	if err != nil {
+		return false
+	}
+	labels := strings.Split(ascii, ".")
+	last := labels[len(labels)-1]
+	if len(labels) < 2 || len(last) < 2 || strings.ContainsAny(last, "0123456789") && !strings.HasPrefix(last, "xn--") {
+		return false
+	}
+	return !slices.ContainsFunc(labels, func(l string) bool {
+		return l == "" || len(l) > 63 || strings.HasPrefix(l, "-") || strings.HasSuffix(l, "-")
+	})
+}

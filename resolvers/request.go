@@ -1,0 +1,122 @@
+package resolvers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxBody bounds what a client may send, in bytes; packed bodies are measured
+// unpacked as well.
+const maxBody = 64 << 10
+
+// readBody returns the body of a request, unpacked, or a coded error.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var body io.Reader = http.MaxBytesReader(w, r.Body, maxBody)
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	case "", "identity":
+	case "gzip":
+		unpacked, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, readFailure(err)
+		}
+		body = unpacked
+	default:
+		return nil, &Error{Code: UnsupportedMedia, Message: "Send the body as it is, or packed with gzip"}
+	}
+	raw, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	if len(raw) > maxBody {
+		return nil, errTooLarge
+	}
+	return raw, nil
+}
+
+var errTooLarge = &Error{Code: TooLarge, Message: "The body has more than 64 KiB"}
+
+func readFailure(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	return &Error{Code: BadUserInput, Message: "The body could not be read", Cause: err}
+}
+
+// mediaType returns the type of a request's body. Text that is not UTF-8 is
+// refused, for nobody could tell what was meant.
+func mediaType(r *http.Request) (string, error) {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", nil
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return "", &Error{Code: UnsupportedMedia, Message: "Send text as UTF-8"}
+	}
+	return media, nil
+}
+
+// decodeObject reads a JSON object. The error never quotes the input.
+func decodeObject(raw []byte, into any) error {
+	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients begin with it
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return &Error{Code: BadUserInput, Message: "The body must be a JSON object"}
+	}
+	if !utf8.Valid(raw) {
+		return &Error{Code: BadUserInput, Message: "The body is not UTF-8"}
+	}
+	err := json.Unmarshal(raw, into)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return &Error{Code: BadUserInput, Message: wrong.Field + " is of the wrong type"}
+	case err != nil:
+		return &Error{Code: BadUserInput, Message: "The body is not JSON"}
+	}
+	return nil
+}
+
+// accepts returns the first of the offered media types that the client likes
+// best, or "" when it likes none. A client that says nothing likes all.
+func accepts(r *http.Request, offers ...string) string {
+	header := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(header) == "" {
+		return offers[0]
+	}
+	best, liked := "", 0.0
+	for part := range strings.SplitSeq(header, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+			continue
+		}
+		q := 1.0
+		if given, err := strconv.ParseFloat(params["q"], 64); err == nil {
+			q = given
+		}
+		for _, offer := range offers {
+			if q > liked && matchesMedia(media, offer) {
+				best, liked = offer, q
+				break
+			}
+		}
+	}
+	return best
+}
+
+func matchesMedia(pattern, media string) bool {
+	kind, _, _ := strings.Cut(media, "/")
+	return pattern == media || pattern == "*/*" || pattern == kind+"/*"
+}
+
+// WantsPage tells whether a client, such as a browser, asks for a page.
+func WantsPage(r *http.Request) bool {
+	return accepts(r, mediaJSON, "text/html") == "text/html"
+}

@@ -1,0 +1,125 @@
+package resolvers
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+// fakeVerifier takes "good <subject>"; all else is as its name says.
+type fakeVerifier struct{}
+
+func (fakeVerifier) VerifyAny(raw string) (tokens.Claims, error) {
+	if subject, ok := strings.CutPrefix(raw, "good "); ok {
+		return tokens.Claims{Subject: subject, Email: "as it was signed"}, nil
+	}
+	if raw == "old" {
+		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrExpired)
+	}
+	return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
+}
+
+func TestVerify(t *testing.T) {
+	const (
+		asJSON = "application/json"
+		asForm = "application/x-www-form-urlencoded"
+	)
+	password := strings.ReplaceAll(ada.Password, " ", "+")
+	tests := []struct {
+		name   string
+		method string
+		query  string
+		media  string
+		body   string
+		status int
+		code   Code
+	}{
+		{"token", "GET", "?token=good+" + adaID, "", "", 200, ""},
+		{"token, HEAD", "HEAD", "?token=good+" + adaID, "", "", 200, ""},
+		{"more in the query", "GET", "?x=1&token=good+" + adaID + "&y", "", "", 200, ""},
+		{"expired", "GET", "?token=old", "", "", 401, Unauthenticated},
+		{"forged", "GET", "?token=bad", "", "", 401, Unauthenticated},
+		{"user is gone", "GET", "?token=good+0123456789abcdef0123456f", "", "", 401, Unauthenticated},
+		{"subject is no id", "GET", "?token=good+x", "", "", 401, Unauthenticated},
+		{"nothing", "GET", "", "", "", 400, BadUserInput},
+		{"empty", "GET", "?token=", "", "", 400, BadUserInput},
+		{"two", "GET", "?token=old&token=good+" + adaID, "", "", 400, BadUserInput},
+		{"as a list", "GET", "?token[]=good+" + adaID, "", "", 400, BadUserInput},
+		{"password in the address", "GET", "?email=ada@example.org&password=" + password, "", "", 400, BadUserInput},
+		{"JSON token", "POST", "", asJSON, `{"token":"good ` + adaID + `","email":"","password":"fixed"}`, 200, ""},
+		{"form token", "POST", "", asForm, "token=good+" + adaID, 200, ""},
+		{"JSON password", "POST", "", asJSON, `{"token":"","email":"ADA@example.org","password":"` + ada.Password + `"}`, 200, ""},
+		{"form password", "POST", "", asForm, "email=ada@example.org&password=" + password, 200, ""},
+		{"placeholder left", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + ada.Password + `"}`, 200, ""},
+		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + ada.Password + `"}`, 401, Unauthenticated},
+		{"wrong password", "POST", "", asJSON, `{"email":"ada@example.org","password":"wrong"}`, 401, Unauthenticated},
+		{"unknown address", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, Unauthenticated},
+		{"address alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, BadUserInput},
+		{"empty object", "POST", "", asJSON, `{}`, 400, BadUserInput},
+		{"query is not read", "POST", "?token=good+" + adaID, asJSON, `{}`, 400, BadUserInput},
+		{"numbers", "POST", "", asJSON, `{"token":12}`, 400, BadUserInput},
+		{"operators", "POST", "", asJSON, `{"email":{"$ne":null},"password":{"$gt":""}}`, 400, BadUserInput},
+		{"not JSON", "POST", "", asJSON, `{"token"`, 400, BadUserInput},
+		{"not a form", "POST", "", asForm, "token=%zz", 400, BadUserInput},
+		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, BadUserInput},
+		{"text", "POST", "", "text/plain", "token=old", 415, UnsupportedMedia},
+		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, TooLarge},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFlows(t)
+			f.there()
+			r := httptest.NewRequest(tt.method, "/auth/verify-connectycube"+tt.query, strings.NewReader(tt.body))
+			if tt.media != "" {
+				r.Header.Set("Content-Type", tt.media)
+			}
+			w := httptest.NewRecorder()
+			f.VerifyConnectyCube(fakeVerifier{})(w, r)
+			var got struct {
+				User  *map[string]string
+				Error struct{ Code Code }
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatalf("answer %q: %v", w.Body, err)
+			}
+			if w.Code != tt.status || got.Error.Code != tt.code || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%d %s, want %d %s (%v)", w.Code, w.Body, tt.status, tt.code, w.Header())
+			}
+			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != ada.Email || len(*got.User) != 2) {
+				t.Errorf("user %v", *got.User)
+			}
+		})
+	}
+}
+
+func TestVerifyCountsWrongPasswords(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	var last int
+	for range 4 {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		f.VerifyConnectyCube(fakeVerifier{})(w, r)
+		last = w.Code
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the fourth guess got %d, want 429", last)
+	}
+}
+
+func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
+	f := newFlows(t)
+	f.users.err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
+	w := httptest.NewRecorder()
+	f.VerifyConnectyCube(fakeVerifier{})(w, httptest.NewRequest("GET", "/?token=good+"+adaID, nil))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("with the database away: %d, want 503", w.Code)
+	}
+}
