@@ -1,0 +1,233 @@
+//go:build ignore
+
+// Build makes assets/*.gz from three npm packages, so that anyone can see that
+// the committed files are those packages and nothing else.
+//
+//	go run build.go           write assets/ and its SHA256SUMS
+//	go run build.go -check    make them again in a temporary folder and compare
+//
+// It runs in this folder and needs npm, which only fetches: nothing from the
+// packages is executed. The packages' own sums are in packages.sha256.
+//
+// The output depends on Go's compressor and on nothing else of the machine;
+// zlib, and so Node's, compresses differently on different processors. The
+// committed files are from Go 1.26. Should a later Go compress otherwise,
+// -check says that the content is the same.
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+const (
+	packageSums = "packages.sha256"
+	assetsDir   = "assets"
+	sumsName    = "SHA256SUMS" // in assetsDir; lines as sha256sum writes them
+)
+
+// sources says which file of which package becomes which asset.
+var sources = []struct {
+	pkg, version string
+	file         string // inside the package
+	asset        string // in assetsDir, before .gz
+	edits        []edit
+}{
+	{"graphiql", "4.1.2", "graphiql.min.css", "graphiql.css", []edit{withoutFonts}},
+	{"graphiql", "4.1.2", "graphiql.min.js", "graphiql.js", []edit{withoutSourceMap, withoutStyleElement}},
+	{"react", "18.3.1", "umd/react.production.min.js", "react.js", nil},
+	{"react-dom", "18.3.1", "umd/react-dom.production.min.js", "react-dom.js", nil},
+}
+
+// An edit replaces what a pattern matches, and insists on how often it does: a
+// release that has moved the place must not pass unnoticed.
+type edit struct {
+	pattern *regexp.Regexp
+	with    string
+	times   int
+}
+
+var (
+	// The map is not served, and a browser with open developer tools asks for it.
+	withoutSourceMap = edit{regexp.MustCompile(`(?m)^//# sourceMappingURL=.*\n?`), "", 1}
+
+	// Roboto and Fira Code, inlined for every script there is, are more than
+	// half of the whole playground. Without them the policy needs no font-src
+	// data:, and playground.css names the system's fonts.
+	withoutFonts = edit{regexp.MustCompile(`@font-face \{[^}]*\}\n`), "", 34}
+
+	// While a dialog is open, react-remove-scroll puts a style element into the
+	// page, which a policy without 'unsafe-inline' blocks and reports. Its maker
+	// answers null where there is no document; now it always does. The page
+	// behind a dialog does not scroll anyway: playground.css says so.
+	withoutStyleElement = edit{
+		regexp.MustCompile(`if\(!document\)return null;(var \w+=document\.createElement\("style"\))`),
+		"return null;$1", 1,
+	}
+)
+
+func main() {
+	log.SetFlags(0)
+	check := flag.Bool("check", false, "compare with the committed files instead of writing them")
+	flag.Parse()
+	if err := run(*check); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(check bool) error {
+	temp, err := os.MkdirTemp("", "playground")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+
+	out := assetsDir
+	if check {
+		out = filepath.Join(temp, assetsDir)
+		if err := os.Mkdir(out, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := build(temp, out); err != nil {
+		return err
+	}
+	if !check {
+		return nil
+	}
+	var errs []error
+	for _, s := range sources {
+		errs = append(errs, compare(filepath.Join(assetsDir, s.asset+".gz"), filepath.Join(out, s.asset+".gz")))
+	}
+	errs = append(errs, compare(filepath.Join(assetsDir, sumsName), filepath.Join(out, sumsName)))
+	return errors.Join(errs...)
+}
+
+// build fetches the packages into temp and writes the assets and their sums
+// into out.
+func build(temp, out string) error {
+	trusted, err := os.ReadFile(packageSums)
+	if err != nil {
+		return err
+	}
+	var sums strings.Builder
+	for _, s := range sources {
+		tgz, err := fetch(temp, s.pkg, s.version, string(trusted))
+		if err != nil {
+			return err
+		}
+		content, err := extract(tgz, "package/"+s.file)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", s.pkg, s.version, err)
+		}
+		for _, e := range s.edits {
+			if n := len(e.pattern.FindAllIndex(content, -1)); n != e.times {
+				return fmt.Errorf("%s: %d matches of %s, want %d", s.file, n, e.pattern, e.times)
+			}
+			content = e.pattern.ReplaceAll(content, []byte(e.with))
+		}
+		packed, err := compress(content)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, s.asset+".gz"), packed, 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s.gz\n", sha256.Sum256(packed), s.asset)
+		fmt.Printf("%s.gz: %d bytes, %d unpacked\n", s.asset, len(packed), len(content))
+	}
+	return os.WriteFile(filepath.Join(out, sumsName), []byte(sums.String()), 0o644)
+}
+
+// fetch returns a package's tarball, once its sum is found among the trusted.
+func fetch(temp, pkg, version, trusted string) ([]byte, error) {
+	name := fmt.Sprintf("%s-%s.tgz", pkg, version)
+	path := filepath.Join(temp, name)
+	if _, err := os.Stat(path); err != nil {
+		npm := exec.Command("npm", "pack", "--silent", "--pack-destination", temp, pkg+"@"+version)
+		npm.Stderr = os.Stderr
+		if err := npm.Run(); err != nil {
+			return nil, fmt.Errorf("npm pack %s@%s: %w", pkg, version, err)
+		}
+	}
+	tgz, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	line := fmt.Sprintf("%x  %s\n", sha256.Sum256(tgz), name)
+	if !strings.Contains(trusted, line) {
+		return nil, fmt.Errorf("%s has a sum that is not in %s", name, packageSums)
+	}
+	return tgz, nil
+}
+
+func extract(tgz []byte, name string) ([]byte, error) {
+	unzipped, err := gzip.NewReader(bytes.NewReader(tgz))
+	if err != nil {
+		return nil, err
+	}
+	archive := tar.NewReader(unzipped)
+	for {
+		header, err := archive.Next()
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s: %w", name, err)
+		}
+		if header.Name == name {
+			return io.ReadAll(archive)
+		}
+	}
+}
+
+// compress leaves the gzip header's time, name and system empty.
+func compress(content []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(content)
+	if err := errors.Join(err, w.Close()); err != nil {
+		return nil, err
+	}
+	return packed.Bytes(), nil
+}
+
+func compare(committed, made string) error {
+	a, errA := os.ReadFile(committed)
+	b, errB := os.ReadFile(made)
+	if err := errors.Join(errA, errB); err != nil {
+		return err
+	}
+	switch {
+	case bytes.Equal(a, b):
+		return nil
+	case bytes.Equal(unpacked(a), unpacked(b)) && unpacked(a) != nil:
+		return fmt.Errorf("%s: same content, compressed otherwise: was it made with another Go?", committed)
+	}
+	return fmt.Errorf("%s differs from what the packages give", committed)
+}
+
+// unpacked returns nil for what is not gzip.
+func unpacked(packed []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return nil
+	}
+	return content
+}

@@ -1,0 +1,299 @@
+package playground_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"cubegate/resolvers/playground"
+)
+
+// routed is the handler under test, routed as its comment says.
+var routed = func() http.Handler {
+	h := playground.Handler("/api")
+	r := chi.NewRouter()
+	r.Get("/api", h.ServeHTTP)
+	r.Head("/api", h.ServeHTTP)
+	r.Handle("/api/playground/*", h)
+	return r
+}()
+
+func do(t *testing.T, method, target string, headers ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	routed.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, res *http.Response) []byte {
+	t.Helper()
+	content, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// addresses returns what the page links to, by name without the sum.
+func addresses(t *testing.T) map[string]string {
+	t.Helper()
+	page := string(body(t, do(t, "GET", "/api")))
+	found := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?:src|href)="(/api/playground/([\w-]+)-[0-9a-f]{24}(\.\w+))"`).FindAllStringSubmatch(page, -1) {
+		found[m[2]+m[3]] = m[1]
+	}
+	return found
+}
+
+func TestCompressedAssetsMatchTheirSums(t *testing.T) {
+	sums, err := os.ReadFile("assets/SHA256SUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := filepath.Glob("assets/*.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(sums, []byte("\n")); lines != len(stored) || lines == 0 {
+		t.Errorf("%d sums for %d files", lines, len(stored))
+	}
+	for _, file := range stored {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := fmt.Sprintf("%x  %s\n", sha256.Sum256(content), filepath.Base(file))
+		if !strings.Contains(string(sums), line) {
+			t.Errorf("%s is not what SHA256SUMS says; go generate makes both", file)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	res := do(t, "GET", "/api")
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("status = %d", res.StatusCode)
+	}
+	for header, want := range map[string]string{
+		"Content-Type":           "text/html; charset=utf-8",
+		"Cache-Control":          "no-cache",
+		"X-Content-Type-Options": "nosniff",
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+			"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	} {
+		if got := res.Header.Get(header); got != want {
+			t.Errorf("%s = %q, want %q", header, got, want)
+		}
+	}
+	page := string(body(t, res))
+	for _, want := range []string{"cubegate playground", "<noscript>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+// What the policy forbids must not be in the page at all: a browser would leave
+// it out and the playground would break there only.
+func TestPageHasNothingInline(t *testing.T) {
+	page := string(body(t, do(t, "GET", "/api")))
+	if inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son\w+=|javascript:|https?://|<script(?: defer)?>`).FindString(page); inline != "" {
+		t.Errorf("the page contains %q", inline)
+	}
+}
+
+func TestAssets(t *testing.T) {
+	const (
+		script = "text/javascript; charset=utf-8"
+		style  = "text/css; charset=utf-8"
+	)
+	tests := []struct {
+		name, contentType string
+		contains          string // in the unpacked content
+	}{
+		{"graphiql.css", style, ".graphiql-container"},
+		{"graphiql.js", script, "createFetcher"},
+		{"react.js", script, "@license React"},
+		{"react-dom.js", script, "createRoot"},
+		{"playground.css", style, ".graphiql-container"},
+		{"playground.js", script, "login_By_token"},
+		{"icon.svg", "image/svg+xml", "<svg"},
+		{"LICENSES.txt", "text/plain; charset=utf-8", "MIT License"},
+	}
+	linked := addresses(t)
+	if len(linked) != len(tests) {
+		t.Errorf("the page links to %d assets, want %d: %v", len(linked), len(tests), linked)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			res := do(t, "GET", linked[tt.name])
+			if res.StatusCode != http.StatusOK {
+				t.Fatalf("GET %q: status = %d", linked[tt.name], res.StatusCode)
+			}
+			for header, want := range map[string]string{
+				"Content-Type":           tt.contentType,
+				"X-Content-Type-Options": "nosniff",
+				"Cache-Control":          "public, max-age=31536000, immutable",
+				"Content-Encoding":       "",
+			} {
+				if got := res.Header.Get(header); got != want {
+					t.Errorf("%s = %q, want %q", header, got, want)
+				}
+			}
+			content := string(body(t, res))
+			if !strings.Contains(content, tt.contains) {
+				t.Errorf("content lacks %q", tt.contains)
+			}
+			for _, unwanted := range []string{"sourceMappingURL", "@font-face", "eval(", "new Function("} {
+				if strings.Contains(content, unwanted) {
+					t.Errorf("content has %q", unwanted)
+				}
+			}
+		})
+	}
+}
+
+func TestEncodingIsNegotiated(t *testing.T) {
+	tests := []struct {
+		accept  string
+		gzipped bool
+	}{
+		{"gzip, deflate, br, zstd", true},
+		{"GZIP", true},
+		{"br;q=1.0, gzip;q=0.2", true},
+		{"*", true},
+		{"*;q=0, gzip", true},
+		{"gzip;q=0, *", false},
+		{"gzip;q=0", false},
+		{"gzip; q=0.000", false},
+		{"gzip;q=nonsense", false},
+		{"*;q=0", false},
+		{"identity", false},
+		{"br", false},
+		{"gzipped", false},
+		{"", false},
+	}
+	address := addresses(t)["graphiql.js"]
+	plain := body(t, do(t, "GET", address))
+	for _, tt := range tests {
+		t.Run(tt.accept, func(t *testing.T) {
+			res := do(t, "GET", address, "Accept-Encoding", tt.accept)
+			content := body(t, res)
+			if got := res.Header.Get("Vary"); got != "Accept-Encoding" {
+				t.Errorf("Vary = %q", got)
+			}
+			if got := res.Header.Get("Content-Length"); got != strconv.Itoa(len(content)) {
+				t.Errorf("Content-Length = %q, body is %d bytes", got, len(content))
+			}
+			if gzipped := res.Header.Get("Content-Encoding") == "gzip"; gzipped != tt.gzipped {
+				t.Fatalf("gzipped = %t, want %t", gzipped, tt.gzipped)
+			}
+			if tt.gzipped {
+				r, err := gzip.NewReader(bytes.NewReader(content))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if content, err = io.ReadAll(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !bytes.Equal(content, plain) {
+				t.Error("the two encodings differ in content")
+			}
+		})
+	}
+}
+
+func TestRevalidation(t *testing.T) {
+	linked := addresses(t)
+	for _, target := range []string{"/api", linked["graphiql.js"], linked["playground.js"]} {
+		for _, accept := range []string{"identity", "gzip"} {
+			t.Run(target+" "+accept, func(t *testing.T) {
+				tag := do(t, "GET", target, "Accept-Encoding", accept).Header.Get("ETag")
+				res := do(t, "GET", target, "Accept-Encoding", accept, "If-None-Match", tag)
+				if content := body(t, res); res.StatusCode != http.StatusNotModified || len(content) != 0 {
+					t.Errorf("with its own tag: status = %d and %d bytes, want 304 and none", res.StatusCode, len(content))
+				}
+				if res = do(t, "GET", target, "Accept-Encoding", accept, "If-None-Match", `"other"`); res.StatusCode != http.StatusOK {
+					t.Errorf("with another tag: status = %d, want 200", res.StatusCode)
+				}
+			})
+		}
+	}
+	t.Run("a strong tag names one encoding", func(t *testing.T) {
+		packed := do(t, "GET", linked["graphiql.js"], "Accept-Encoding", "gzip").Header.Get("ETag")
+		if res := do(t, "GET", linked["graphiql.js"], "If-None-Match", packed); res.StatusCode != http.StatusOK {
+			t.Errorf("plain answer to the packed one's tag: status = %d, want 200", res.StatusCode)
+		}
+	})
+}
+
+func TestHead(t *testing.T) {
+	for _, target := range []string{"/api", addresses(t)["react.js"]} {
+		get, head := do(t, "GET", target, "Accept-Encoding", "gzip"), do(t, "HEAD", target, "Accept-Encoding", "gzip")
+		if content := body(t, head); head.StatusCode != http.StatusOK || len(content) != 0 {
+			t.Errorf("HEAD %s: status = %d and %d bytes, want 200 and none", target, head.StatusCode, len(content))
+		}
+		for header := range get.Header {
+			if got, want := head.Header.Get(header), get.Header.Get(header); got != want {
+				t.Errorf("HEAD %s: %s = %q, GET has %q", target, header, got, want)
+			}
+		}
+	}
+}
+
+func TestOtherMethodsAreRefused(t *testing.T) {
+	for _, method := range []string{"POST", "PUT", "DELETE"} {
+		res := do(t, method, addresses(t)["react.js"])
+		if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: status = %d, Allow = %q", method, res.StatusCode, res.Header.Get("Allow"))
+		}
+	}
+}
+
+func TestUnknownAssetsAreNotFound(t *testing.T) {
+	for _, target := range []string{
+		"/api/playground/",
+		"/api/playground/react.js", // only with its sum
+		"/api/playground/react-000000000000000000000000.js",
+		"/api/playground/assets/react.js.gz",
+		"/api/playground/assets%2Freact.js.gz",
+		"/api/playground/..%2Fplayground.go",
+		"/api/playground/%2E%2E%2F%2E%2E%2Fgo.mod",
+		"/api/playground/..%5Cplayground.go",
+		"/api/playground/%00",
+	} {
+		if res := do(t, "GET", target); res.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: status = %d, want 404", target, res.StatusCode)
+		}
+	}
+	// Go's mux sends dots back to where they lead, which is no place of ours.
+	res := do(t, "GET", "/api/playground/../../go.mod")
+	if res.StatusCode == http.StatusOK {
+		t.Errorf("a path that climbs: status = %d", res.StatusCode)
+	}
+}
+
+func TestBaseIsAskedFor(t *testing.T) {
+	w := httptest.NewRecorder()
+	playground.Handler("/v2/graphql").ServeHTTP(w, httptest.NewRequest("GET", "/v2/graphql", nil))
+	if !strings.Contains(w.Body.String(), `src="/v2/graphql/playground/react-`) {
+		t.Error("assets are not under the base")
+	}
+}
