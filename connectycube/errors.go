@@ -150,7 +150,9 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		if len(e.Messages) == maxMessages {
 			break
 		}
-		e.Messages = append(e.Messages, clip(mask(m, secrets), 200))
+		// the first cut bounds the work; it is far enough out that no half of a
+		// secret it leaves survives the second
+		e.Messages = append(e.Messages, clip(mask(clip(m, 4096), secrets), 200))
 	}
 	return e
 }
@@ -213,9 +215,10 @@ func collect(out []string, field string, v any, depth int) []string {
 	return out
 }
 
-// tokenShaped finds JWTs (dotted base64url parts, the first opening with an
-// encoded brace) and session tokens (32 or more hex digits).
-var tokenShaped = regexp.MustCompile(`e(yJ|yA|yI|wo|wk)[A-Za-z0-9_-]{4,}(\.[A-Za-z0-9_-]*)+|[0-9A-Fa-f]{32,}`)
+// tokenShaped finds JWTs, whole or in part (base64url that opens with an encoded
+// brace, and what follows after dots), and session tokens (32 or more
+// hex digits).
+var tokenShaped = regexp.MustCompile(`e(yJ|yA|yI|wo|wk)[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*|[0-9A-Fa-f]{32,}`)
 
 const masked = "[hidden]"
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +43,7 @@ var responseTargets = []string{"uid", "login", "email", "full_name", "external_u
 // incomplete.
 func (c CIdP) Validate() error {
 	var errs []error
-	if c.Method != "" && c.Method != http.MethodGet && c.Method != http.MethodPost {
+	if method := strings.ToUpper(c.Method); method != "" && method != http.MethodGet && method != http.MethodPost {
 		errs = append(errs, errors.New("cidp: method must be GET or POST"))
 	}
 	if u, err := url.Parse(c.URL); c.Enabled && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
@@ -51,7 +53,7 @@ func (c CIdP) Validate() error {
 		errs = append(errs, errors.New(`cidp: response_params must map uid, as in {"uid":"#{user.id}"}`))
 	}
 	for target := range c.ResponseParams {
-		if !contains(responseTargets, target) {
+		if !slices.Contains(responseTargets, target) {
 			errs = append(errs, fmt.Errorf("cidp: response_params: %q is none of %s", target, strings.Join(responseTargets, ", ")))
 		}
 	}
@@ -70,19 +72,14 @@ func tooMuch(m map[string]string) bool {
 	return len(m) > 50
 }
 
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
+// own gives a copy that nobody else can change, with empty maps for missing ones.
+func (c CIdP) own() CIdP {
+	c.Method = cmp.Or(strings.ToUpper(c.Method), http.MethodGet)
+	for _, m := range []*map[string]string{&c.Headers, &c.RequestParams, &c.ResponseParams} {
+		if *m = maps.Clone(*m); *m == nil {
+			*m = map[string]string{}
 		}
 	}
-	return false
-}
-
-func (c CIdP) clone() CIdP {
-	c.Headers = maps.Clone(c.Headers)
-	c.RequestParams = maps.Clone(c.RequestParams)
-	c.ResponseParams = maps.Clone(c.ResponseParams)
 	return c
 }
 
@@ -94,7 +91,7 @@ func (s *Sandbox) SetCIdP(c CIdP) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cidp = c.clone()
+	s.cidp = c.own()
 	return nil
 }
 

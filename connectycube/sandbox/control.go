@@ -86,7 +86,7 @@ func (s *Sandbox) controlRoutes() http.Handler {
 	})
 	mux.HandleFunc("GET /_sandbox/cidp", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
-		c := s.cidp.clone()
+		c := s.cidp.own()
 		s.mu.Unlock()
 		writeJSON(w, http.StatusOK, c)
 	})
@@ -120,7 +120,7 @@ func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, c)
+	writeJSON(w, http.StatusOK, c.own())
 }
 
 // readControl decodes the body strictly: a misspelt field would be a fault that

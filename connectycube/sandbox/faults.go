@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type Fault struct {
 	Method string        // "" or "*": any
 	Path   string        // without .json, any case, may end in *; "" or "*": any
 	Kind   string        // one of the kinds above
-	Status int           // of status (required), empty (2xx) and html
+	Status int           // of status (required), empty (2xx) and html; ignored by the others
 	Delay  time.Duration // before anything else happens, at most a minute; required for slow
 	Times  int           // how often it happens; 0: until cleared
 }
@@ -48,23 +49,19 @@ type armedFault struct {
 func (f Fault) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("fault: "+format, args...)) }
-	lowest, highest := 0, 0 // statuses
+	highest := 0 // status
 	switch f.Kind {
-	case FaultStatus:
-		lowest, highest = 300, 599
-	case FaultHTML:
-		lowest, highest = 200, 599
+	case FaultStatus, FaultHTML:
+		highest = 599
 	case FaultEmpty:
-		lowest, highest = 200, 299
+		highest = 299
 	case FaultHang, FaultReset, FaultLostAnswer, FaultSlow:
 	default:
 		wrong("kind must be status, hang, reset, lost-answer, slow, empty or html")
 	}
-	switch {
-	case f.Status != 0 && highest == 0:
-		wrong("kind %q takes no status", f.Kind)
-	case f.Status == 0 && f.Kind == FaultStatus, f.Status != 0 && (f.Status < lowest || f.Status > highest):
-		wrong("status of kind %q must be %d to %d", f.Kind, lowest, highest)
+	optional := f.Status == 0 && f.Kind != FaultStatus
+	if highest > 0 && !optional && (f.Status < 200 || f.Status > highest) {
+		wrong("status of kind %q must be 200 to %d", f.Kind, highest)
 	}
 	if f.Delay < 0 || f.Delay > maxDelay || f.Kind == FaultSlow && f.Delay == 0 {
 		wrong("delay must be at most %s, and more than 0 for slow", maxDelay)
@@ -172,20 +169,13 @@ func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
 	case FaultStatus:
 		refuse(w, asList(f.Status, http.StatusText(f.Status)))
 	case FaultEmpty:
-		w.WriteHeader(orElse(f.Status, http.StatusOK))
+		w.WriteHeader(cmp.Or(f.Status, http.StatusOK))
 	case FaultHTML:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		status := orElse(f.Status, http.StatusBadGateway)
+		status := cmp.Or(f.Status, http.StatusBadGateway)
 		w.WriteHeader(status)
 		fmt.Fprintf(w, "<html><head><title>%d</title></head><body><h1>%s</h1></body></html>\n", status, http.StatusText(status))
 	}
-}
-
-func orElse(status, otherwise int) int {
-	if status == 0 {
-		return otherwise
-	}
-	return status
 }
 
 func wait(ctx context.Context, d time.Duration) {

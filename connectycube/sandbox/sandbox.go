@@ -69,7 +69,7 @@ func New(o Options) *Sandbox {
 		denyCreate:   o.DenyAutoCreate,
 		controlToken: o.ControlToken,
 		callbacks:    callbackClient(o.HTTP),
-		cidp:         o.CIdP.clone(),
+		cidp:         o.CIdP.own(),
 		registry:     newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
 	}
 	s.control = s.controlRoutes()

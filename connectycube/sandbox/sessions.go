@@ -36,7 +36,7 @@ func (s *Sandbox) sessionBody(live *session) any {
 		ID:            live.id,
 	}
 	if live.user != nil {
-		u := live.user.json()
+		u := live.user.public()
 		out.UserID, out.ID, out.User = &u.ID, u.ID, &u
 	}
 	return map[string]any{"session": out}
@@ -171,7 +171,7 @@ func (s *Sandbox) login(q *request) (reply, error) {
 		return reply{}, errUserNotFound
 	}
 	s.registry.attach(live, u)
-	return reply{http.StatusAccepted, map[string]any{"user": u.json()}, live.expires()}, nil
+	return reply{http.StatusAccepted, map[string]any{"user": u.public()}, live.expires()}, nil
 }
 
 func (s *Sandbox) useToken(q *request) (*session, error) {

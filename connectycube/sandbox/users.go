@@ -47,7 +47,7 @@ type userJSON struct {
 
 const seconds = "2006-01-02T15:04:05Z"
 
-func (u *user) json() userJSON {
+func (u *user) public() userJSON {
 	out := userJSON{
 		OID:            u.oid,
 		ID:             u.id,
@@ -105,7 +105,7 @@ func (s *Sandbox) signUp(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{http.StatusCreated, map[string]any{"user": u.json()}, expires}, nil
+	return reply{http.StatusCreated, map[string]any{"user": u.public()}, expires}, nil
 }
 
 // createUser makes a user with a password. The lock is held.
@@ -251,7 +251,7 @@ func getUser(s *Sandbox, q *request, _ *session) (reply, error) {
 	if err != nil || u == nil {
 		return reply{}, errUserNotFound
 	}
-	return reply{status: http.StatusOK, body: map[string]any{"user": u.json()}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
 }
 
 // updateUser changes the caller's own profile; another's is said not to exist.
@@ -283,7 +283,7 @@ func updateUser(s *Sandbox, q *request, live *session) (reply, error) {
 	if password != "" {
 		u.setPassword(password)
 	}
-	return reply{status: http.StatusOK, body: map[string]any{"user": u.json()}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
 }
 
 func deleteUser(s *Sandbox, q *request, live *session) (reply, error) {

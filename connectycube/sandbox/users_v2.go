@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -81,7 +82,7 @@ func badQuery(text string) error { return asBase(422, "Invalid query: "+text) }
 func parseV2(p params) (v2Query, error) {
 	q := v2Query{limit: maxPage}
 	primary := false
-	for _, name := range slices.Sorted(keysOf(p)) {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
 		var err error
 		switch name {
 		case "offset":
@@ -109,16 +110,6 @@ func parseV2(p params) (v2Query, error) {
 		}
 	}
 	return q, nil
-}
-
-func keysOf(p params) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range p {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func pageNumber(p params, name string, least int64) (int, error) {
@@ -156,7 +147,7 @@ func (q *v2Query) addField(name string, p params) (primary bool, err error) {
 	} else if operators.has("eq") {
 		return false, badQuery("unknown operator")
 	}
-	for _, op := range slices.Sorted(keysOf(operators)) {
+	for _, op := range slices.Sorted(maps.Keys(operators)) {
 		f, err := newFilter(name, col, op, operators)
 		if err != nil {
 			return false, err
@@ -313,7 +304,7 @@ func listUsers(s *Sandbox, q *request, _ *session) (reply, error) {
 	page, total := query.run(&s.registry)
 	items := make([]userJSON, len(page))
 	for i, u := range page {
-		items[i] = u.json()
+		items[i] = u.public()
 	}
 	return reply{status: http.StatusOK, body: map[string]any{
 		"limit":         query.limit,
