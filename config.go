@@ -1,0 +1,196 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"cubegate/tokens"
+)
+
+// configYAML documents every setting and is its default; settings reads the one,
+// loadConfig the other.
+//
+//go:embed config.yaml
+var configYAML []byte
+
+// Config is every setting of the process, checked and with derived defaults filled in
+// when it comes from loadConfig. It mirrors config.yaml, where each key is explained. It
+// may be logged: secrets hide themselves.
+//
+// A range tag bounds a number or a duration, a oneof tag lists the words allowed, and an
+// alias tag names a second environment variable.
+type Config struct {
+	Host      string        `key:"host"`
+	Port      int           `key:"port" range:"0..65535"`
+	DataDir   string        `key:"data_dir"`
+	PublicURL string        `key:"public_url"` // without a slash at its end
+	AppID     int           `key:"app_id" range:"0..2147483647"`
+	AuthKey   tokens.Secret `key:"auth_key"`
+
+	Mongo struct {
+		URI            tokens.Secret `key:"uri" alias:"MONGODB_URL"`
+		Database       string        `key:"database"` // never empty once loaded
+		Timeout        time.Duration `key:"timeout" range:"1ms..10m"`
+		EmbeddedListen string        `key:"embedded_listen"`
+	} `key:"mongo"`
+
+	ConnectyCube struct {
+		APIURL       string        `key:"api_url"` // without a slash at its end; empty exactly when sandboxed
+		Timeout      time.Duration `key:"timeout" range:"1ms..5m"`
+		CIDPPassword string        `key:"cidp_password"`
+		ChatDomain   string        `key:"chat_domain"`
+		ChatURL      string        `key:"chat_url"` // never empty once loaded
+	} `key:"connectycube"`
+
+	Sandbox struct {
+		Host         string        `key:"host"`
+		Port         int           `key:"port" range:"0..65535"`
+		ControlToken tokens.Secret `key:"control_token"`
+	} `key:"sandbox"`
+
+	JWT struct {
+		Secret    tokens.Secret `key:"secret"` // empty until ensureSecret when nothing is configured
+		Issuer    string        `key:"issuer"`
+		AccessTTL time.Duration `key:"access_ttl" range:"1s..24h"`
+		TicketTTL time.Duration `key:"ticket_ttl" range:"1s..24h"`
+	} `key:"jwt"`
+
+	Password struct {
+		Memory      int           `key:"memory" range:"8..262144"` // KiB
+		Iterations  int           `key:"iterations" range:"1..16"`
+		Parallelism int           `key:"parallelism" range:"1..16"`
+		Concurrent  int           `key:"concurrent" range:"0..1024"`
+		MaxWait     time.Duration `key:"max_wait" range:"1ms..1m"`
+	} `key:"password"`
+
+	Login struct {
+		Failures   int           `key:"failures" range:"0..1000000"`
+		RetryEvery time.Duration `key:"retry_every" range:"1ms..24h"`
+	} `key:"login"`
+
+	CORS struct {
+		Origins []string `key:"origins"` // lower case; nil when unset, empty when none are wanted
+	} `key:"cors"`
+
+	TrustedProxies []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
+	Playground     bool     `key:"playground"`
+
+	Log struct {
+		Level  string `key:"level" oneof:"debug info warn error"`
+		Format string `key:"format" oneof:"auto text json"`
+	} `key:"log"`
+
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" range:"1ms..10m"`
+}
+
+// embedded reports whether the embedded database stands in for MongoDB.
+func (c *Config) embedded() bool { return c.Mongo.URI == "" }
+
+// sandboxed reports whether the sandbox stands in for ConnectyCube.
+func (c *Config) sandboxed() bool { return c.AppID == 0 }
+
+// setting is one key of config.yaml as a reader sees it, for --help and the README.
+type setting struct {
+	Key     string // in YAML, sections joined by dots
+	Env     string // the one variable that sets it
+	Default string // as config.yaml spells it; empty for secrets and for empty text
+	Secret  bool   // also read from the file named by Env + "_FILE"
+	Comment string // on one line
+}
+
+// yamlKey matches a line of config.yaml that opens a section or sets a key; the groups
+// are indentation, name, value, and the comment beside it. It reads our own file only.
+var yamlKey = regexp.MustCompile(`^( *)([a-z_]+):(?: +([^#]*?))?(?: *# *(.*))?$`)
+
+// settings lists every setting in the order of config.yaml.
+func settings() []setting {
+	secret := make(map[string]bool)
+	for _, lf := range leaves(new(Config)) {
+		secret[lf.key] = lf.secret()
+	}
+	var list []setting
+	var section string
+	var comment []string
+	for line := range strings.Lines(string(configYAML)) {
+		line = strings.TrimRight(line, "\n")
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "#"); ok {
+			comment = append(comment, strings.TrimSpace(text))
+			continue
+		}
+		m := yamlKey.FindStringSubmatch(line)
+		switch {
+		case m == nil: // a blank line parts a comment from what follows
+		case m[1] == "" && m[3] == "" && m[4] == "":
+			section = m[2] + "."
+		default:
+			if m[1] == "" {
+				section = ""
+			}
+			key := section + m[2]
+			list = append(list, setting{
+				Key:     key,
+				Env:     envName(key),
+				Default: strings.Trim(m[3], `"`),
+				Secret:  secret[key],
+				Comment: strings.Join(comment, " "),
+			})
+		}
+		comment = nil
+	}
+	return list
+}
+
+// settingsTable is the Markdown table of all settings that the README shows.
+func settingsTable() string {
+	var b strings.Builder
+	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
+	for _, s := range settings() {
+		env, value := "`"+s.Env+"`", ""
+		if s.Secret {
+			env += " or `" + s.Env + "_FILE`"
+		}
+		if s.Default != "" {
+			value = "`" + s.Default + "`"
+		}
+		comment := strings.NewReplacer("|", `\|`, "*", `\*`).Replace(s.Comment)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, env, value, comment)
+	}
+	return b.String()
+}
+
+// envName is the rule that names a key's environment variable.
+func envName(key string) string {
+	return strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// leaf is one setting's place in a Config.
+type leaf struct {
+	key   string
+	value reflect.Value // settable
+	tag   reflect.StructTag
+}
+
+// secret reports whether the setting is one, by its type.
+func (lf leaf) secret() bool { return lf.value.Type() == reflect.TypeFor[tokens.Secret]() }
+
+// leaves lists every setting of c in the order of its fields.
+func leaves(c *Config) []leaf {
+	return appendLeaves(nil, "", reflect.ValueOf(c).Elem())
+}
+
+func appendLeaves(list []leaf, prefix string, v reflect.Value) []leaf {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		key := prefix + field.Tag.Get("key")
+		if field.Type.Kind() == reflect.Struct {
+			list = appendLeaves(list, key+".", v.Field(i))
+			continue
+		}
+		list = append(list, leaf{key, v.Field(i), field.Tag})
+	}
+	return list
+}

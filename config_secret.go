@@ -1,0 +1,97 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+
+	"cubegate/tokens"
+)
+
+// ensureSecret gives c a JWT secret when none is set: the one kept in data_dir, made at
+// the first start. Only while nothing is real may there be none set; loadConfig sees to
+// that, and ensureSecret refuses otherwise. Of several processes that start at once, all
+// get the same secret.
+func (c *Config) ensureSecret() error {
+	if c.JWT.Secret != "" {
+		return nil
+	}
+	if !c.embedded() || !c.sandboxed() {
+		return errors.New("jwt.secret (JWT_SECRET) must be set; " + newSecretHint)
+	}
+	path := filepath.Join(c.DataDir, "jwt_secret")
+	secret, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = createSecret(path); err == nil {
+			secret, err = readSecret(path) // what is on the disk counts: another process may have been first
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("jwt secret kept in data_dir: %w (or set JWT_SECRET)", err)
+	}
+	c.JWT.Secret = secret
+	return nil
+}
+
+// createSecret writes a new secret to path unless there is a file already, which is no
+// error. The file appears whole or not at all: it is written under another name, and a
+// hard link, unlike a rename, never replaces what is there.
+func createSecret(path string) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".jwt_secret-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+var keptSecret = regexp.MustCompile(`^[0-9a-f]{64}\n$`)
+
+// readSecret reads a file that createSecret made. The error wraps fs.ErrNotExist when
+// there is none. Nothing is repaired: a new secret would end every session, and which of
+// the reasons it was is for a person to find out.
+func readSecret(path string) (tokens.Secret, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a regular file", path)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // Windows has no such bits
+		return "", fmt.Errorf("%s can be read by others; run chmod 600 on it, or delete it if somebody may have read it", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 1<<10))
+	if err != nil {
+		return "", err
+	}
+	if !keptSecret.Match(data) {
+		return "", fmt.Errorf("%s is damaged; restore it, or delete it to get a new one, which ends every session", path)
+	}
+	return tokens.Secret(data[:len(data)-1]), nil
+}
