@@ -1,0 +1,87 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-chi/cors"
+)
+
+// ErrOrigin means that an entry of the CORS list is not an origin.
+var ErrOrigin = errors.New("not an origin")
+
+// CORS lets pages of the listed origins call us from a browser. An entry is an
+// origin as a browser sends it, such as https://app.example.org or
+// http://localhost:5173: scheme and host in lower case, no path, no port that is
+// the scheme's own, no pattern. "*" alone stands for any origin, and an empty
+// list for none: then no CORS header is ever sent. Anything else is an error
+// that wraps ErrOrigin, one for each bad entry.
+//
+// Credentials are never allowed. We use no cookies, and the token travels in
+// Authorization, which the page has to know to send. The original mirrored any
+// origin, null too, with credentials (original.md, fault 32).
+func CORS(origins []string) (func(http.Handler) http.Handler, error) {
+	anyone, allowed, err := parseOrigins(origins)
+	if err != nil {
+		return nil, err
+	}
+	if len(origins) == 0 {
+		return func(next http.Handler) http.Handler { return next }, nil
+	}
+	options := cors.Options{
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedHeaders: []string{
+			"Accept", "Authorization", "Content-Type", requestIDHeader,
+			"Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id", // what Apollo's clients add
+			"Traceparent", "Tracestate", // what tracing in browsers adds
+		},
+		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
+		MaxAge:         int((10 * time.Minute).Seconds()), // how soon a browser notices a changed list
+	}
+	if anyone {
+		options.AllowedOrigins = []string{"*"}
+	} else {
+		// A function, because the library's own list folds case and reads * as a
+		// pattern in the middle of a name.
+		options.AllowOriginFunc = func(_ *http.Request, origin string) bool { return allowed[origin] }
+	}
+	return cors.Handler(options), nil
+}
+
+func parseOrigins(origins []string) (anyone bool, allowed map[string]bool, err error) {
+	var errs []error
+	allowed = make(map[string]bool, len(origins))
+	for _, o := range origins {
+		switch {
+		case o == "*" && len(origins) == 1:
+			anyone = true
+		case o == "*":
+			errs = append(errs, fmt.Errorf(`%w: "*" must stand alone`, ErrOrigin))
+		case !isOrigin(o):
+			errs = append(errs, fmt.Errorf("%w: %q, want scheme://host[:port] as a browser sends it", ErrOrigin, o))
+		default:
+			allowed[o] = true
+		}
+	}
+	return anyone, allowed, errors.Join(errs...)
+}
+
+// isOrigin reports whether a browser could send s as Origin. Host names are in
+// ASCII there, whatever the address bar shows. Schemes other than http are let
+// through: apps in a web view have capacitor:// or ionic://.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || strings.ContainsFunc(s, notInOrigin) {
+		return false
+	}
+	if port := u.Port(); strings.HasSuffix(u.Host, ":") || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		return false
+	}
+	return s == strings.ToLower(u.Scheme+"://"+u.Host)
+}
+
+func notInOrigin(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*,;%", r) }

@@ -1,0 +1,165 @@
+package middleware_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cubegate/middleware"
+)
+
+func cors(t *testing.T, origins []string) http.Handler {
+	t.Helper()
+	mw, err := middleware.CORS(origins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mw(answer("ok"))
+}
+
+// ask sends a request of origin, or a preflight for one with the headers that a
+// GraphQL client in a browser adds.
+func ask(h http.Handler, origin, preflight string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "/api", nil)
+	if preflight != "" {
+		r = httptest.NewRequest("OPTIONS", "/api", nil)
+		r.Header.Set("Access-Control-Request-Method", preflight)
+		r.Header.Set("Access-Control-Request-Headers", "authorization,content-type,x-request-id,apollo-require-preflight")
+	}
+	r.Header.Set("Origin", origin)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// The original mirrored any origin, null too, and allowed credentials to each
+// (original.md, fault 32).
+func TestCORSAnswersListedOriginsOnly(t *testing.T) {
+	h := cors(t, []string{"https://app.example.org", "http://localhost:5173", "capacitor://localhost"})
+	tests := []struct {
+		origin  string
+		allowed bool
+	}{
+		{"https://app.example.org", true},
+		{"http://localhost:5173", true},
+		{"capacitor://localhost", true},
+		{"null", false},
+		{"", false},
+		{"*", false},
+		{"https://evil.test", false},
+		{"http://app.example.org", false},
+		{"https://app.example.org:443", false},
+		{"https://app.example.org:8443", false},
+		{"https://app.example.org/", false},
+		{"https://app.example.org.", false},
+		{"https://app.example.org.evil.test", false},
+		{"https://app.example.orgevil.test", false},
+		{"https://evil-app.example.org", false},
+		{"https://x.app.example.org", false},
+		{"https://example.org", false},
+		{"https://appXexample.org", false},
+		{"https://app.example.org@evil.test", false},
+		{"https://app.example.org%00.evil.test", false},
+		{"https://app.example.org, https://evil.test", false},
+		{"https://evil.test https://app.example.org", false},
+		{"HTTPS://APP.EXAMPLE.ORG", false},
+		{"https://\u0430pp.example.org", false}, // a Cyrillic a
+		{" https://app.example.org", false},
+		{"app.example.org", false},
+		{"//app.example.org", false},
+		{"http://localhost", false},
+		{"http://localhost:51730", false},
+		{"file://", false},
+	}
+	for _, tt := range tests {
+		for _, preflight := range []string{"", "POST"} {
+			w := ask(h, tt.origin, preflight)
+			want := ""
+			if tt.allowed {
+				want = tt.origin
+			}
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%q %s: Access-Control-Allow-Origin = %q, want %q", tt.origin, preflight, got, want)
+			}
+			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%q %s: credentials allowed", tt.origin, preflight)
+			}
+			if !strings.Contains(strings.Join(w.Header().Values("Vary"), ","), "Origin") {
+				t.Errorf("%q %s: a cache would mix up origins", tt.origin, preflight)
+			}
+		}
+	}
+}
+
+func TestCORSAllowsWhatClientsSend(t *testing.T) {
+	for _, origins := range [][]string{{"https://app.example.org"}, {"*"}} {
+		h := cors(t, origins)
+		for method, allowed := range map[string]bool{"POST": true, "GET": true, "HEAD": true, "DELETE": false, "PUT": false} {
+			w := ask(h, "https://app.example.org", method)
+			if got := w.Header().Get("Access-Control-Allow-Methods"); (got == method) != allowed {
+				t.Errorf("%v: methods for %s = %q", origins, method, got)
+			}
+			if got := strings.ToLower(w.Header().Get("Access-Control-Allow-Headers")); strings.Contains(got, "authorization") != allowed {
+				t.Errorf("%v: headers for %s = %q", origins, method, got)
+			}
+			if w.Body.Len() != 0 || w.Code >= 300 {
+				t.Errorf("%v: a preflight reached the handler: %d %s", origins, w.Code, w.Body)
+			}
+		}
+		w := ask(h, "https://app.example.org", "")
+		if got := w.Header().Get("Access-Control-Expose-Headers"); got != "X-Request-Id, Retry-After" {
+			t.Errorf("%v: exposed headers = %q", origins, got)
+		}
+	}
+}
+
+func TestCORSForAnyOriginNeverAllowsCredentials(t *testing.T) {
+	h := cors(t, []string{"*"})
+	for _, origin := range []string{"https://evil.test", "null", "http://localhost:1"} {
+		for _, preflight := range []string{"", "POST"} {
+			w := ask(h, origin, preflight)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != "*" {
+				t.Errorf("%s: Access-Control-Allow-Origin = %q, want * and no mirror", origin, got)
+			}
+			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s: credentials allowed", origin)
+			}
+		}
+	}
+}
+
+func TestCORSWithoutOriginsSaysNothing(t *testing.T) {
+	h := cors(t, nil)
+	for _, preflight := range []string{"", "POST"} {
+		for name := range ask(h, "https://app.example.org", preflight).Header() {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s is sent", name)
+			}
+		}
+	}
+}
+
+func TestCORSRefusesWhatIsNoOrigin(t *testing.T) {
+	bad := []string{
+		"", "null", "example.org", "https://", "https://example.org/", "https://example.org/path", "https://example.org?x",
+		"https://*.example.org", "https://example.*", "HTTPS://example.org", "https://Example.org", "https://user@example.org",
+		"https://example.org:443", "http://example.org:80", "https://example.org:", "https://ex\u00e4mple.org",
+		"https://a.org,https://b.org", "https://a.org https://b.org", " https://example.org", "https://example.org\n", "file:///", "://x", "https:example.org",
+	}
+	for _, origin := range bad {
+		if _, err := middleware.CORS([]string{origin}); !errors.Is(err, middleware.ErrOrigin) {
+			t.Errorf("CORS(%q) error = %v, want ErrOrigin", origin, err)
+		}
+	}
+	if _, err := middleware.CORS([]string{"*", "https://example.org"}); !errors.Is(err, middleware.ErrOrigin) {
+		t.Errorf("* beside another: %v, want ErrOrigin", err)
+	}
+	if _, err := middleware.CORS(bad); err == nil || strings.Count(err.Error(), "\n") < len(bad)-2 {
+		t.Errorf("error = %v, want each bad entry", err)
+	}
+	if _, err := middleware.CORS([]string{"http://[::1]:3000", "https://xn--exmple-cua.org", "http://127.0.0.1:8080"}); err != nil {
+		t.Error(err)
+	}
+}
