@@ -1,0 +1,269 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// maxOperation bounds every command; a maxTimeMS can only shorten it.
+const maxOperation = 5 * time.Minute
+
+// access is what a command does with the file.
+type access int
+
+const (
+	nothing access = iota
+	reads          // in a transaction of its own, beside everything else
+	writes         // on the writer's goroutine
+)
+
+type command struct {
+	access access
+	run    func(*call) (bson.D, error)
+}
+
+// commands are all there are; any other name is refused.
+var commands map[string]command
+
+func init() { // not a literal, because explain looks commands up
+	commands = map[string]command{
+		"hello":           {nothing, hello},
+		"isMaster":        {nothing, hello},
+		"ismaster":        {nothing, hello},
+		"ping":            {nothing, ping},
+		"buildInfo":       {nothing, buildInfo},
+		"buildinfo":       {nothing, buildInfo},
+		"endSessions":     {nothing, endSessions},
+		"killCursors":     {nothing, killCursors},
+		"listDatabases":   {reads, listDatabases},
+		"listCollections": {reads, listCollections},
+		"listIndexes":     {reads, listIndexes},
+		"find":            {reads, find},
+		"getMore":         {reads, getMore},
+		"count":           {reads, count},
+		"distinct":        {reads, distinct},
+		"explain":         {reads, explain},
+		"aggregate":       {reads, aggregate},
+		"create":          {writes, create},
+		"drop":            {writes, drop},
+		"dropDatabase":    {writes, dropDatabase},
+		"createIndexes":   {writes, createIndexes},
+		"dropIndexes":     {writes, dropIndexes},
+		"insert":          {writes, insert},
+		"update":          {writes, updates},
+		"delete":          {writes, deletes},
+		"findAndModify":   {writes, findAndModify},
+		"findandmodify":   {writes, findAndModify},
+	}
+}
+
+// call is one command while it runs.
+type call struct {
+	*form
+	server     *Server
+	ctx        context.Context
+	connection int32
+	db         string
+	t          *txn // nil without access to the file
+}
+
+// execute runs the command in m and gives its encoded answer.
+func (s *Server) execute(m *message, connection int32) (document, error) {
+	name := firstKey(m.body)
+	cmd, ok := commands[name]
+	if !ok {
+		return nil, fail(codeCommandNotFound, "no such command: '%s'", name)
+	}
+	limit, err := checkCommon(name, m)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, limit)
+	defer cancel()
+	run := func(t *txn) ([]byte, error) {
+		c := &call{form: newCommon(name, m), server: s, ctx: ctx, connection: connection, t: t}
+		if c.db = c.string("$db"); c.err != nil {
+			return nil, c.err
+		}
+		if err := checkDatabase(c.db); err != nil {
+			return nil, err
+		}
+		answer, err := cmd.run(c)
+		if err != nil {
+			return nil, err
+		}
+		// Encoded here, because the answer may point into the transaction's pages.
+		return bson.Marshal(append(answer, bson.E{Key: "ok", Value: 1.0}))
+	}
+	switch cmd.access {
+	case writes:
+		return s.writer.do(ctx, run)
+	case reads:
+		return s.read(run)
+	}
+	return run(nil)
+}
+
+func (s *Server) read(run func(*txn) ([]byte, error)) (document, error) {
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return nil, fmt.Errorf("beginning: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	c, err := s.catalog.at(tx)
+	if err != nil {
+		return nil, err
+	}
+	return run(&txn{tx: tx, catalog: c})
+}
+
+// refusal is the answer that carries err.
+func refusal(err error) document {
+	b, merr := bson.Marshal(asFailure(err).answer())
+	if merr != nil {
+		b, _ = bson.Marshal((&failure{code: codeInternal, message: "unprintable error"}).answer())
+	}
+	return b
+}
+
+// newCommon is the form of a command, with the fields that all commands share marked as read.
+func newCommon(name string, m *message) *form {
+	f := newForm(name, m.body)
+	f.sequences = m.sequences
+	f.accept(name, "$db", "lsid", "$clusterTime", "$readPreference", "readConcern", "writeConcern", "comment", "maxTimeMS",
+		"txnNumber", "startTransaction", "autocommit")
+	return f
+}
+
+// checkCommon checks what all commands share, before any transaction begins, and
+// gives the time the command may take.
+func checkCommon(name string, m *message) (time.Duration, error) {
+	f := newCommon(name, m)
+	for _, key := range []string{"txnNumber", "startTransaction", "autocommit"} {
+		if _, ok := f.get(key); ok {
+			return 0, fail(codeIllegalOperation, "Transaction numbers are only allowed on a replica set member or mongos")
+		}
+	}
+	limit := maxOperation
+	if ms := f.count("maxTimeMS", 0); ms > 0 && ms < maxOperation.Milliseconds() {
+		limit = time.Duration(ms) * time.Millisecond
+	}
+	if d := f.document("readConcern"); d != nil {
+		f.failed(checkReadConcern(d))
+	}
+	if d := f.document("writeConcern"); d != nil {
+		f.failed(checkWriteConcern(d))
+	}
+	return limit, f.err
+}
+
+// checkReadConcern accepts the levels that a single server keeps by itself.
+func checkReadConcern(d document) error {
+	f := newForm("readConcern", d)
+	f.accept("afterClusterTime", "provenance")
+	switch level := f.string("level"); level {
+	case "", "local", "available", "majority", "linearizable":
+	case "snapshot":
+		f.failed(fail(codeNotReplica, "readConcern level snapshot needs a replica set"))
+	default:
+		f.failed(fail(codeFailedToParse, "unknown readConcern level %q", level))
+	}
+	return f.done()
+}
+
+// checkWriteConcern accepts what a single server that always syncs can promise.
+func checkWriteConcern(d document) error {
+	f := newForm("writeConcern", d)
+	f.accept("j", "wtimeout", "fsync", "provenance")
+	if w, ok := f.get("w"); ok {
+		n, whole := asInt(w)
+		majority := w.Type == bsontype.String && stringOf(w) == "majority"
+		if !majority && !(whole && (n == 0 || n == 1)) {
+			f.failed(fail(codeBadValue, "writeConcern w=%s needs a replica set", w))
+		}
+	}
+	return f.done()
+}
+
+func checkDatabase(name string) error {
+	if name == "" || len(name) > 63 || strings.ContainsAny(name, "/\\. \"$*<>:|?\x00") {
+		return fail(codeInvalidNamespace, "Invalid database name: %q", name)
+	}
+	return nil
+}
+
+// listCollectionsCursor is what MongoDB calls the collection of a listCollections cursor.
+const listCollectionsCursor = "$cmd.listCollections"
+
+// namespace reads the collection that the command's own field, or key, names.
+func (c *call) namespace(key string) (string, error) {
+	v, ok := c.get(key)
+	if !ok || v.Type != bsontype.String {
+		return "", fail(codeInvalidNamespace, "%s: collection name has invalid type", c.name)
+	}
+	name := stringOf(v)
+	if name == listCollectionsCursor && (c.name == "getMore" || c.name == "killCursors") {
+		return c.db + "." + name, nil
+	}
+	if name == "" || len(name) > 200 || strings.ContainsAny(name, "$\x00") ||
+		strings.HasPrefix(name, ".") || strings.HasPrefix(name, "system.") {
+		return "", fail(codeInvalidNamespace, "Invalid collection name: %q", name)
+	}
+	return c.db + "." + name, nil
+}
+
+// existing gives nil for a collection that does not exist.
+func (c *call) existing(ns string) *collection { return c.t.catalog.collections[ns] }
+
+// checkHint accepts a hint that can only make a difference in speed, and leaves
+// the choice of the index to the planner.
+func (c *call) checkHint(col *collection, hint value) error {
+	if hint.Type == 0 || col == nil {
+		return nil
+	}
+	matches := func(name string, key document) bool {
+		if hint.Type == bsontype.String {
+			return stringOf(hint) == name
+		}
+		return sameValue(hint, documentValue(key))
+	}
+	idKey, _ := lookup(idIndexSpec, "key")
+	if matches("_id_", idKey.Data) {
+		return nil
+	}
+	for _, ix := range col.indexes {
+		key, _ := lookup(ix.spec, "key")
+		if !matches(ix.name, key.Data) {
+			continue
+		}
+		if ix.sparse || ix.partial != nil {
+			return fail(codeNotImplemented, "a hint at a sparse or partial index, which would hide documents, is not supported")
+		}
+		return nil
+	}
+	return fail(codeBadValue, "hint provided does not correspond to an existing index")
+}
+
+// filter compiles the filter in key; an absent one matches everything.
+func (f *form) filter(key string) *filter {
+	compiled, err := compileFilter(f.document(key))
+	f.failed(err)
+	return compiled
+}
+
+func (f *form) order(key string) pattern {
+	p, err := parsePattern(f.document(key), codeBadValue)
+	f.failed(err)
+	return p
+}
+
+func (f *form) projection(key string) *projection {
+	p, err := compileProjection(f.document(key))
+	f.failed(err)
+	return p
+}

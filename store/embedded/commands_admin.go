@@ -1,0 +1,192 @@
+package embedded
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+)
+
+// The version this server says it is: drivers decide by it what to send.
+const (
+	version        = "7.0.0"
+	maxWireVersion = 21 // of MongoDB 7.0
+)
+
+// hello presents a standalone server: without a setName, drivers send neither
+// retryable writes nor transactions.
+func hello(c *call) (bson.D, error) {
+	// What a client says about itself here asks for nothing, but for the last two.
+	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure")
+	c.refuse("topologyVersion", "speculativeAuthenticate")
+	c.accept("maxAwaitTimeMS")
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	return bson.D{
+		{Key: "helloOk", Value: true},
+		{Key: "ismaster", Value: true},
+		{Key: "isWritablePrimary", Value: true},
+		{Key: "maxBsonObjectSize", Value: int32(maxDocument)},
+		{Key: "maxMessageSizeBytes", Value: int32(maxMessage)},
+		{Key: "maxWriteBatchSize", Value: int32(maxWrites)},
+		{Key: "localTime", Value: time.Now()},
+		{Key: "logicalSessionTimeoutMinutes", Value: int32(30)},
+		{Key: "connectionId", Value: c.connection},
+		{Key: "minWireVersion", Value: int32(0)},
+		{Key: "maxWireVersion", Value: int32(maxWireVersion)},
+		{Key: "readOnly", Value: false},
+	}, nil
+}
+
+func ping(c *call) (bson.D, error) { return bson.D{}, c.done() }
+
+func buildInfo(c *call) (bson.D, error) {
+	return bson.D{
+		{Key: "version", Value: version},
+		{Key: "versionArray", Value: bson.A{int32(7), int32(0), int32(0), int32(0)}},
+		{Key: "modules", Value: bson.A{"cubegate store/embedded, not MongoDB"}},
+		{Key: "maxBsonObjectSize", Value: int32(maxDocument)},
+	}, c.done()
+}
+
+// endSessions: a session leaves nothing behind here.
+func endSessions(c *call) (bson.D, error) { return bson.D{}, c.done() }
+
+func listDatabases(c *call) (bson.D, error) {
+	f, nameOnly := c.filter("filter"), c.bool("nameOnly", false)
+	c.accept("authorizedDatabases") // everybody may see everything
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	sizes := map[string]bool{}
+	for ns := range c.t.catalog.collections {
+		db, _, _ := strings.Cut(ns, ".")
+		sizes[db] = true
+	}
+	list := bson.A{}
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		d := bson.D{{Key: "name", Value: name}}
+		if !nameOnly { // the file is shared: no database has a size of its own
+			d = append(d, bson.E{Key: "sizeOnDisk", Value: c.t.tx.Size()}, bson.E{Key: "empty", Value: false})
+		}
+		b, err := bson.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		if f.matches(b) {
+			list = append(list, bson.Raw(b))
+		}
+	}
+	answer := bson.D{{Key: "databases", Value: list}}
+	if !nameOnly {
+		answer = append(answer, bson.E{Key: "totalSize", Value: c.t.tx.Size()})
+	}
+	return answer, nil
+}
+
+func listCollections(c *call) (bson.D, error) {
+	f, nameOnly := c.filter("filter"), c.bool("nameOnly", false)
+	c.accept("authorizedCollections")
+	size := c.batchSize()
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	cur := &cursor{ns: c.db + "." + listCollectionsCursor}
+	for _, ns := range slices.Sorted(maps.Keys(c.t.catalog.collections)) {
+		name, here := strings.CutPrefix(ns, c.db+".")
+		if !here {
+			continue
+		}
+		d := bson.D{{Key: "name", Value: name}, {Key: "type", Value: "collection"}}
+		if !nameOnly {
+			d = append(d, primitive.E{Key: "options", Value: bson.D{}}, primitive.E{Key: "info", Value: bson.D{{Key: "readOnly", Value: false}}},
+				primitive.E{Key: "idIndex", Value: bson.Raw(idIndexSpec)})
+		}
+		b, err := bson.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		if f.matches(b) {
+			cur.docs = append(cur.docs, b)
+		}
+	}
+	return c.firstBatch(cur, size, false)
+}
+
+// batchSize reads the cursor options of commands that list or aggregate.
+func (c *call) batchSize() int64 {
+	f := newForm(c.name+".cursor", c.document("cursor"))
+	size := f.count("batchSize", firstBatchSize)
+	c.failed(f.done())
+	return size
+}
+
+func listIndexes(c *call) (bson.D, error) {
+	ns, err := c.namespace("listIndexes")
+	if err != nil {
+		return nil, err
+	}
+	size := c.batchSize()
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	col := c.existing(ns)
+	if col == nil {
+		return nil, fail(codeNamespaceNotFound, "ns does not exist: %s", ns)
+	}
+	cur := &cursor{ns: ns, docs: []document{idIndexSpec}}
+	for _, ix := range col.indexes {
+		cur.docs = append(cur.docs, ix.spec)
+	}
+	return c.firstBatch(cur, size, false)
+}
+
+// create makes a plain collection; to make one that exists is no error, as in MongoDB 7.
+func create(c *call) (bson.D, error) {
+	ns, err := c.namespace("create")
+	if err != nil {
+		return nil, err
+	}
+	c.refuse("capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "timeseries",
+		"expireAfterSeconds", "clusteredIndex", "viewOn", "pipeline", "storageEngine", "indexOptionDefaults",
+		"changeStreamPreAndPostImages", "encryptedFields", "autoIndexId")
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	_, err = c.t.ensure(ns)
+	return bson.D{}, err
+}
+
+// drop of a collection that does not exist is no error, as in MongoDB 7.
+func drop(c *call) (bson.D, error) {
+	ns, err := c.namespace("drop")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	col := c.existing(ns)
+	if col == nil {
+		return bson.D{}, nil
+	}
+	return bson.D{{Key: "nIndexesWas", Value: int32(len(col.indexes) + 1)}, {Key: "ns", Value: ns}}, c.t.drop(ns)
+}
+
+func dropDatabase(c *call) (bson.D, error) {
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	for ns := range c.t.catalog.collections { // drop replaces the map, and does not change this one
+		if strings.HasPrefix(ns, c.db+".") {
+			if err := c.t.drop(ns); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return bson.D{{Key: "dropped", Value: c.db}}, nil
+}

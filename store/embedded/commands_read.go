@@ -1,0 +1,320 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"math"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// query is what find asks for.
+type query struct {
+	filter     *filter
+	order      pattern
+	projection *projection
+	skip       int64
+	limit      int64
+	hint       value
+}
+
+// readQuery reads a find command, but for its batches.
+func readQuery(f *form) query {
+	q := query{filter: f.filter("filter"), order: f.order("sort"), projection: f.projection("projection"),
+		skip: f.count("skip", 0), limit: f.count("limit", 0)}
+	q.hint, _ = f.get("hint")
+	if q.limit == 0 {
+		q.limit = math.MaxInt64
+	}
+	f.accept("allowDiskUse", "allowPartialResults") // no spilling and no shards: nothing to allow
+	f.refuse("tailable", "awaitData", "oplogReplay", "noCursorTimeout", "returnKey", "showRecordId", "snapshot",
+		"collation", "let", "min", "max")
+	return q
+}
+
+func find(c *call) (bson.D, error) {
+	ns, err := c.namespace("find")
+	if err != nil {
+		return nil, err
+	}
+	q := readQuery(c.form)
+	size, single := c.count("batchSize", firstBatchSize), c.bool("singleBatch", false)
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	col := c.existing(ns)
+	if err := c.checkHint(col, q.hint); err != nil {
+		return nil, err
+	}
+	cur, err := q.open(c.ctx, c.t, ns)
+	if err != nil {
+		return nil, err
+	}
+	return c.firstBatch(cur, size, single)
+}
+
+// open makes a cursor over the result: one that walks when an index gives the
+// order, else one over the sorted documents.
+func (q query) open(ctx context.Context, t *txn, ns string) (*cursor, error) {
+	cur := &cursor{ns: ns, filter: q.filter, projection: q.projection, skip: q.skip, limit: q.limit}
+	c := t.catalog.collections[ns]
+	if c == nil {
+		return cur, nil
+	}
+	p := c.choose(q.filter, q.order)
+	if p.sorted {
+		cur.plan = &p
+		return cur, nil
+	}
+	var err error
+	cur.docs, err = q.collect(ctx, t, c, p)
+	return cur, err
+}
+
+// collect sorts in memory.
+func (q query) collect(ctx context.Context, t *txn, c *collection, p plan) ([]document, error) {
+	s := sorter{want: math.MaxInt64}
+	if q.limit < math.MaxInt64-q.skip {
+		s.want = q.limit + q.skip
+	}
+	err := p.walk(ctx, t, c, &position{}, func(_ []byte, d document) (bool, error) {
+		if !q.filter.matches(d) {
+			return true, nil
+		}
+		key, err := q.order.sortKey(d)
+		if err == nil {
+			err = s.add(key, bytes.Clone(q.projection.apply(d))) // cloned out of the transaction's pages
+		}
+		return err == nil, err
+	})
+	return s.docs(q.skip), err
+}
+
+// firstBatch answers with a cursor's beginning, and keeps it if there is more.
+func (c *call) firstBatch(cur *cursor, size int64, single bool) (bson.D, error) {
+	b := newBatch()
+	done, err := cur.next(c.ctx, c.t, b, size)
+	if err != nil {
+		return nil, err
+	}
+	if !done && !single {
+		if err := c.server.cursors.keep(cur); err != nil {
+			return nil, err
+		}
+	}
+	return cursorAnswer("firstBatch", cur, b), nil
+}
+
+func cursorAnswer(field string, cur *cursor, b *batch) bson.D {
+	return bson.D{{Key: "cursor", Value: bson.D{
+		{Key: field, Value: raw(b.value())}, {Key: "id", Value: cur.id}, {Key: "ns", Value: cur.ns},
+	}}}
+}
+
+func getMore(c *call) (bson.D, error) {
+	id := c.int("getMore", 0)
+	ns, err := c.namespace("collection")
+	if err != nil {
+		return nil, err
+	}
+	size := c.count("batchSize", math.MaxInt64)
+	if size == 0 {
+		size = math.MaxInt64
+	}
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	cur, err := c.server.cursors.borrow(id, ns)
+	if err != nil {
+		return nil, err
+	}
+	b := newBatch()
+	done, err := cur.next(c.ctx, c.t, b, size)
+	c.server.cursors.giveBack(cur, done || err != nil)
+	if err != nil {
+		return nil, err
+	}
+	answer := cursorAnswer("nextBatch", cur, b)
+	if done {
+		answer = cursorAnswer("nextBatch", &cursor{ns: ns}, b)
+	}
+	return answer, nil
+}
+
+func killCursors(c *call) (bson.D, error) {
+	ns, err := c.namespace("killCursors")
+	if err != nil {
+		return nil, err
+	}
+	ids := c.array("cursors")
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	killed, missing := bson.A{}, bson.A{}
+	for _, v := range ids {
+		if id, ok := asInt(v); ok && c.server.cursors.kill(id, ns) {
+			killed = append(killed, id)
+		} else {
+			missing = append(missing, raw(v))
+		}
+	}
+	return bson.D{{Key: "cursorsKilled", Value: killed}, {Key: "cursorsNotFound", Value: missing},
+		{Key: "cursorsAlive", Value: bson.A{}}, {Key: "cursorsUnknown", Value: bson.A{}}}, nil
+}
+
+func count(c *call) (bson.D, error) {
+	ns, err := c.namespace("count")
+	if err != nil {
+		return nil, err
+	}
+	f, skip, limit := c.filter("query"), c.count("skip", 0), c.int("limit", 0)
+	hint, _ := c.get("hint")
+	c.refuse("collation")
+	c.accept("fields") // MongoDB ignores it too
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	if limit = max(limit, -limit); limit <= 0 {
+		limit = math.MaxInt64
+	}
+	n := int64(0)
+	if col := c.existing(ns); col != nil {
+		if err := c.checkHint(col, hint); err != nil {
+			return nil, err
+		}
+		p := col.choose(f, nil)
+		err = p.walk(c.ctx, c.t, col, &position{}, func(_ []byte, d document) (bool, error) {
+			switch {
+			case !f.matches(d):
+			case skip > 0:
+				skip--
+			default:
+				n++
+			}
+			return n < limit, nil
+		})
+	}
+	if n <= math.MaxInt32 {
+		return bson.D{{Key: "n", Value: int32(n)}}, err
+	}
+	return bson.D{{Key: "n", Value: n}}, err
+}
+
+func distinct(c *call) (bson.D, error) {
+	ns, err := c.namespace("distinct")
+	if err != nil {
+		return nil, err
+	}
+	path, f := c.string("key"), c.filter("query")
+	hint, _ := c.get("hint")
+	c.refuse("collation")
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return nil, fail(codeBadValue, "distinct needs a key")
+	}
+	col := c.existing(ns)
+	if err := c.checkHint(col, hint); err != nil || col == nil {
+		return bson.D{{Key: "values", Value: bson.A{}}}, err
+	}
+	found := distinctValues{}
+	p, parts, size := col.choose(f, nil), splitPath(path), 0
+	err = p.walk(c.ctx, c.t, col, &position{}, func(_ []byte, d document) (bool, error) {
+		if f.matches(d) {
+			reach(d, parts, false, func(v value, ok bool) bool {
+				if ok {
+					size += found.add(v)
+				}
+				return false
+			})
+		}
+		if size > maxBatchBytes {
+			return false, fail(codeMemoryLimit, "distinct exceeds %d bytes", maxBatchBytes)
+		}
+		return true, nil
+	})
+	return bson.D{{Key: "values", Value: raw(found.sorted())}}, err
+}
+
+// distinctValues are values by their keys.
+type distinctValues map[string]value
+
+// add takes an array's elements one by one, and gives the bytes it now holds more.
+func (dv distinctValues) add(v value) (size int) {
+	vs := []value{v}
+	if v.Type == bsontype.Array {
+		vs = valuesOf(v)
+	}
+	for _, v := range vs {
+		if key := string(keyOf(v)); dv[key].Type == 0 {
+			dv[key] = v
+			size += len(key) + len(v.Data)
+		}
+	}
+	return size
+}
+
+func (dv distinctValues) sorted() value {
+	var vs []value
+	for _, key := range slices.Sorted(maps.Keys(dv)) {
+		vs = append(vs, dv[key])
+	}
+	return arrayValue(vs)
+}
+
+func explain(c *call) (bson.D, error) {
+	inner := c.document("explain")
+	if v := c.string("verbosity"); v != "" && v != "queryPlanner" {
+		c.failed(fail(codeNotImplemented, "explain: only verbosity queryPlanner is supported"))
+	}
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	if name := firstKey(inner); name != "find" {
+		return nil, fail(codeNotImplemented, "explain of %q is not supported, only of find", name)
+	}
+	of := &call{form: newForm("find", inner), db: c.db, t: c.t}
+	ns, err := of.namespace("find")
+	if err != nil {
+		return nil, err
+	}
+	q := readQuery(of.form)
+	of.accept("batchSize", "singleBatch", "comment", "maxTimeMS", "$db", "lsid", "readConcern")
+	if err := of.done(); err != nil {
+		return nil, err
+	}
+	stage := bson.D{{Key: "stage", Value: "EOF"}}
+	if col := c.existing(ns); col != nil {
+		p := col.choose(q.filter, q.order)
+		stage = p.describe(q.order)
+	}
+	return bson.D{{Key: "queryPlanner", Value: bson.D{{Key: "namespace", Value: ns}, {Key: "winningPlan", Value: stage}}}}, nil
+}
+
+// describe says what p does in the words of MongoDB's explain.
+func (p plan) describe(order pattern) bson.D {
+	direction := "forward"
+	if p.reverse {
+		direction = "backward"
+	}
+	var stage bson.D
+	switch all := len(p.spans) == 1 && p.spans[0].lo == nil; {
+	case p.ix != nil:
+		key, _ := lookup(p.ix.spec, "key")
+		stage = bson.D{{Key: "stage", Value: "FETCH"}, {Key: "inputStage", Value: bson.D{
+			{Key: "stage", Value: "IXSCAN"}, {Key: "indexName", Value: p.ix.name},
+			{Key: "keyPattern", Value: raw(key)}, {Key: "direction", Value: direction}}}}
+	case all:
+		stage = bson.D{{Key: "stage", Value: "COLLSCAN"}, {Key: "direction", Value: direction}}
+	default:
+		stage = bson.D{{Key: "stage", Value: "CLUSTERED_IXSCAN"}, {Key: "direction", Value: direction}}
+	}
+	if !p.sorted && len(order) > 0 {
+		stage = bson.D{{Key: "stage", Value: "SORT"}, {Key: "inputStage", Value: stage}}
+	}
+	return stage
+}

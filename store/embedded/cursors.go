@@ -1,0 +1,178 @@
+package embedded
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+)
+
+const (
+	maxCursors     = 500
+	cursorIdle     = 10 * time.Minute
+	maxCursorBytes = 64 << 20 // held by all cursors together
+	maxSortBytes   = 32 << 20 // held by one sort or aggregation
+	maxBatchBytes  = 16 << 20
+	firstBatchSize = 101 // documents, when the client does not say; MongoDB's number
+)
+
+// cursor is a result that is read in parts. One whose order an index gives keeps
+// only its place and walks on in a new transaction, so between two parts it sees
+// what others write, as in MongoDB. One that had to be sorted keeps its documents.
+type cursor struct {
+	id   int64
+	ns   string
+	busy bool
+	used time.Time
+
+	docs  []document // what is left of a result in memory
+	bytes int
+
+	plan       *plan // nil for a result in memory
+	at         position
+	filter     *filter
+	projection *projection
+	skip       int64
+	limit      int64 // documents still to give
+}
+
+// batch collects documents for one answer.
+type batch struct {
+	array []byte
+	n     int
+}
+
+func newBatch() *batch { return &batch{array: make([]byte, 4, 512)} }
+
+func (b *batch) add(d document) {
+	b.array = bsoncore.AppendDocumentElement(b.array, strconv.Itoa(b.n), d)
+	b.n++
+}
+
+func (b *batch) full(size int64) bool { return int64(b.n) >= size || len(b.array) >= maxBatchBytes }
+
+func (b *batch) value() value { return (&builder{b: b.array}).array() }
+
+// next fills b up to size documents and says whether the result is at its end.
+func (cur *cursor) next(ctx context.Context, t *txn, b *batch, size int64) (done bool, err error) {
+	if cur.plan == nil {
+		for len(cur.docs) > 0 && !b.full(size) {
+			b.add(cur.docs[0])
+			cur.bytes -= len(cur.docs[0])
+			cur.docs = cur.docs[1:]
+		}
+		return len(cur.docs) == 0, nil
+	}
+	c := t.catalog.collections[cur.ns]
+	if c == nil || cur.plan.ix != nil && !c.index(cur.plan.ix.name).same(cur.plan.ix) {
+		return true, fail(codePlanKilled, "collection or index dropped or changed under the cursor")
+	}
+	done = true
+	if cur.limit == 0 {
+		return true, nil
+	}
+	if size == 0 {
+		return false, nil
+	}
+	err = cur.plan.walk(ctx, t, c, &cur.at, func(_ []byte, d document) (bool, error) {
+		if !cur.filter.matches(d) {
+			return true, nil
+		}
+		if cur.skip > 0 {
+			cur.skip--
+			return true, nil
+		}
+		b.add(cur.projection.apply(d))
+		cur.limit--
+		if cur.limit == 0 {
+			return false, nil
+		}
+		done = !b.full(size)
+		return done, nil
+	})
+	return done, err
+}
+
+// cursors are those that clients have not read to the end.
+type cursors struct {
+	mu    sync.Mutex
+	open  map[int64]*cursor
+	bytes int
+}
+
+// keep takes over a cursor between two commands and gives it an id.
+func (cs *cursors) keep(cur *cursor) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, d := range cur.docs {
+		cur.bytes += len(d)
+	}
+	if len(cs.open) >= maxCursors || cs.bytes+cur.bytes > maxCursorBytes {
+		return fail(codeMemoryLimit, "too many open cursors, or too much in them; close some, or read with a limit")
+	}
+	if cs.open == nil {
+		cs.open = map[int64]*cursor{}
+	}
+	for cur.id == 0 || cs.open[cur.id] != nil {
+		cur.id = rand.Int64N(math.MaxInt64)
+	}
+	cur.used = time.Now()
+	cs.open[cur.id] = cur
+	cs.bytes += cur.bytes
+	return nil
+}
+
+// borrow hands a cursor to one getMore at a time.
+func (cs *cursors) borrow(id int64, ns string) (*cursor, error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cur := cs.open[id]
+	switch {
+	case cur == nil || cur.ns != ns:
+		return nil, fail(codeCursorNotFound, "cursor id %d not found", id)
+	case cur.busy:
+		return nil, fail(codeCursorInUse, "cursor id %d is already in use", id)
+	}
+	cur.busy = true
+	cs.bytes -= cur.bytes
+	return cur, nil
+}
+
+// giveBack ends a borrow; a cursor that is done is forgotten.
+func (cs *cursors) giveBack(cur *cursor, done bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cur.busy, cur.used = false, time.Now()
+	if done {
+		delete(cs.open, cur.id)
+		return
+	}
+	cs.bytes += cur.bytes
+}
+
+func (cs *cursors) kill(id int64, ns string) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cur := cs.open[id]
+	if cur == nil || cur.ns != ns || cur.busy {
+		return false
+	}
+	delete(cs.open, id)
+	cs.bytes -= cur.bytes
+	return true
+}
+
+func (cs *cursors) expire(now time.Time) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for id, cur := range cs.open {
+		if !cur.busy && now.Sub(cur.used) > cursorIdle {
+			delete(cs.open, id)
+			cs.bytes -= cur.bytes
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+)
+
+// What the writer does to single documents. In each function every check comes
+// before the first write, so that an error leaves the document as it was.
+
+// insert stores a new document. d must have its _id in front; see withID.
+func (t *txn) insert(ns string, d document) error {
+	c, err := t.ensure(ns)
+	if err != nil {
+		return err
+	}
+	if len(d) > maxDocument {
+		return fail(codeBadValue, "object to insert too large. size in bytes: %d, max size: %d", len(d), maxDocument)
+	}
+	id, err := idKey(d)
+	if err != nil {
+		return err
+	}
+	docs := t.docs(c)
+	if docs.Get(id) != nil {
+		return duplicate(c, "_id_", pattern{{path: "_id", parts: []string{"_id"}}}, d)
+	}
+	changes, err := t.indexChanges(c, id, nil, d)
+	if err != nil {
+		return err
+	}
+	if err := t.wrote(docs.Put(id, d)); err != nil {
+		return err
+	}
+	return t.apply(c, id, changes)
+}
+
+// replace stores after in the place of before; both have the same _id.
+func (t *txn) replace(c *collection, id []byte, before, after document) error {
+	if len(after) > maxDocument {
+		return fail(codeUpdateTooLarge, "Resulting document after update is larger than %d", maxDocument)
+	}
+	if !validDocument(after, 0) {
+		return fail(codeOverflow, "the resulting document is nested deeper than %d levels", maxDepth)
+	}
+	changes, err := t.indexChanges(c, id, before, after)
+	if err != nil {
+		return err
+	}
+	if err := t.wrote(t.docs(c).Put(id, after)); err != nil {
+		return err
+	}
+	return t.apply(c, id, changes)
+}
+
+func (t *txn) remove(c *collection, id []byte, before document) error {
+	changes, err := t.indexChanges(c, id, before, nil)
+	if err != nil {
+		return err
+	}
+	if err := t.wrote(t.docs(c).Delete(id)); err != nil {
+		return err
+	}
+	return t.apply(c, id, changes)
+}
+
+// idKey is the key of d in the document bucket.
+func idKey(d document) ([]byte, error) {
+	v, _ := lookup(d, "_id")
+	switch v.Type {
+	case bsontype.Array, bsontype.Regex, bsontype.Undefined:
+		return nil, fail(codeBadValue, "can't use a %s for _id", v.Type)
+	}
+	key := keyOf(v)
+	if len(key) > maxIDKey {
+		return nil, fail(codeKeyTooLong, "an _id may have at most about %d bytes", maxIDKey)
+	}
+	return key, nil
+}
+
+// withID moves _id to the front, and makes one when there is none.
+func withID(d document) document {
+	if firstKey(d) == "_id" {
+		return d
+	}
+	id, ok := lookup(d, "_id")
+	if !ok {
+		oid := primitive.NewObjectID()
+		id = value{Type: bsontype.ObjectID, Data: oid[:]}
+	}
+	b := newBuilder()
+	b.add("_id", id)
+	for k, v := range fields(d) {
+		if k != "_id" {
+			b.add(k, v)
+		}
+	}
+	return b.document()
+}
+
+// pick finds what a write is about: all matches, or with limit 1 the first in
+// order. It reads to the end before anything is written, because writes move the
+// entries that a walk stands on.
+func (t *txn) pick(ctx context.Context, c *collection, f *filter, order pattern, limit int) ([][]byte, error) {
+	var ids [][]byte
+	var least []byte
+	p := c.choose(f, order)
+	err := p.walk(ctx, t, c, &position{}, func(id []byte, d document) (bool, error) {
+		if !f.matches(d) {
+			return true, nil
+		}
+		if p.sorted {
+			ids = append(ids, bytes.Clone(id))
+			return limit == 0 || len(ids) < limit, nil
+		}
+		key, err := order.sortKey(d)
+		if err == nil && (least == nil || bytes.Compare(key, least) < 0) {
+			ids, least = [][]byte{bytes.Clone(id)}, key
+		}
+		return true, err
+	})
+	return ids, err
+}

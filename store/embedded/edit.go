@@ -1,0 +1,116 @@
+package embedded
+
+import (
+	"strconv"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// change turns the value at a path into another. A value without a type means
+// "not there", on both sides.
+type change func(old value) (value, error)
+
+// maxPadding bounds how far beyond an array's end a $set may reach; MongoDB's limit.
+const maxPadding = 1_500_000
+
+// edit gives d with the value at parts changed. With create, missing parents are
+// made as needed, and a parent that cannot hold the field is an error; without, both mean there is nothing to do.
+func edit(d document, parts []string, create bool, c change) (document, error) {
+	v, err := editIn(documentValue(d), parts, create, c)
+	return v.Data, err
+}
+
+func editIn(container value, parts []string, create bool, c change) (value, error) {
+	position, numeric := arrayIndex(parts[0])
+	if container.Type == bsontype.Array && !numeric {
+		if !create {
+			return container, nil
+		}
+		return container, notViable(parts[0], container)
+	}
+	out, n, done := newBuilder(), 0, false
+	for key, v := range fields(container.Data) {
+		if !done && (container.Type == bsontype.Array && n == position || container.Type != bsontype.Array && key == parts[0]) {
+			done = true
+			next, err := editField(v, parts, create, c)
+			if err != nil {
+				return container, err
+			}
+			if v = next; v.Type == 0 && container.Type == bsontype.Array {
+				v = nullValue // taking an element away leaves null in its place
+			}
+		}
+		if v.Type != 0 {
+			out.add(key, v)
+		}
+		n++
+	}
+	if done {
+		return value{Type: container.Type, Data: out.document()}, nil
+	}
+	if !create {
+		return container, nil
+	}
+	added, err := newField(parts, c)
+	if err != nil || added.Type == 0 {
+		return container, err
+	}
+	if container.Type == bsontype.Array {
+		if position-n > maxPadding {
+			return container, fail(codeBadValue, "cannot backfill more than %d elements of an array", maxPadding)
+		}
+		for ; n < position; n++ {
+			out.add(strconv.Itoa(n), nullValue)
+		}
+	}
+	out.add(parts[0], added)
+	return value{Type: container.Type, Data: out.document()}, nil
+}
+
+// editField changes v itself or what lies below it.
+func editField(v value, parts []string, create bool, c change) (value, error) {
+	switch {
+	case len(parts) == 1:
+		return c(v)
+	case v.Type == bsontype.EmbeddedDocument || v.Type == bsontype.Array:
+		return editIn(v, parts[1:], create, c)
+	case create:
+		return v, notViable(parts[1], v)
+	}
+	return v, nil
+}
+
+// newField makes the value for parts[0], with documents round it for the rest of the path.
+func newField(parts []string, c change) (value, error) {
+	v, err := c(value{})
+	if err != nil || v.Type == 0 {
+		return v, err
+	}
+	for i := len(parts) - 1; i > 0; i-- {
+		b := newBuilder()
+		b.add(parts[i], v)
+		v = documentValue(b.document())
+	}
+	return v, nil
+}
+
+func notViable(field string, in value) error {
+	return fail(codePathNotViable, "Cannot create field '%s' in element of type %s", field, in.Type)
+}
+
+// checkPath refuses paths that an update cannot name.
+func checkPath(path string) ([]string, error) {
+	parts := splitPath(path)
+	for _, part := range parts {
+		switch {
+		case part == "":
+			return nil, fail(codeEmptyFieldName, "The update path '%s' contains an empty field name, which is not allowed.", path)
+		case part == "$" || strings.HasPrefix(part, "$["):
+			return nil, fail(codeNotImplemented, "the positional operator in '%s' is not supported", path)
+		case part[0] == '$':
+			return nil, fail(codeDollarField, "The dollar ($) prefixed field '%s' in '%s' is not allowed in the context of an update.", part, path)
+		}
+	}
+	return parts, nil
+}

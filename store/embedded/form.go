@@ -1,0 +1,156 @@
+package embedded
+
+import (
+	"slices"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// form reads a command, or a document inside one, by field name. It remembers
+// what was asked for, so that done can refuse everything else by name: a field
+// that no code reads cannot be ignored by mistake. The first error sticks.
+type form struct {
+	name      string // for messages, such as "find"
+	body      document
+	sequences map[string][]document // of OP_MSG; only commands have them
+	asked     []string
+	err       error
+}
+
+func newForm(name string, d document) *form { return &form{name: name, body: d} }
+
+// get gives a field's value. A null counts as absent, as it does in MongoDB's commands.
+func (f *form) get(key string) (value, bool) {
+	f.asked = append(f.asked, key)
+	v, ok := lookup(f.body, key)
+	if !ok || v.Type == bsontype.Null {
+		return value{}, false
+	}
+	return v, true
+}
+
+// failed keeps the first error; nil is none.
+func (f *form) failed(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *form) wrongType(key, want string, got value) {
+	f.failed(fail(codeTypeMismatch, "BSON field '%s.%s' is the wrong type '%s', expected %s", f.name, key, got.Type, want))
+}
+
+func (f *form) document(key string) document {
+	v, ok := f.get(key)
+	if !ok {
+		return nil
+	}
+	if v.Type != bsontype.EmbeddedDocument {
+		f.wrongType(key, "object", v)
+		return nil
+	}
+	return document(v.Data)
+}
+
+// array gives nil when the field is absent.
+func (f *form) array(key string) []value {
+	v, ok := f.get(key)
+	if !ok {
+		return nil
+	}
+	if v.Type != bsontype.Array {
+		f.wrongType(key, "array", v)
+		return nil
+	}
+	return append([]value{}, valuesOf(v)...)
+}
+
+// documents gives a list that may come as an array or as a sequence of its own in the message.
+func (f *form) documents(key string) []document {
+	if seq, ok := f.sequences[key]; ok {
+		f.asked = append(f.asked, key)
+		return seq
+	}
+	var list []document
+	for _, v := range f.array(key) {
+		if v.Type != bsontype.EmbeddedDocument {
+			f.wrongType(key, "array of objects", v)
+			return nil
+		}
+		list = append(list, document(v.Data))
+	}
+	return list
+}
+
+func (f *form) string(key string) string {
+	v, ok := f.get(key)
+	if !ok {
+		return ""
+	}
+	if v.Type != bsontype.String {
+		f.wrongType(key, "string", v)
+		return ""
+	}
+	return stringOf(v)
+}
+
+// int gives a whole number of any number type.
+func (f *form) int(key string, absent int64) int64 {
+	v, ok := f.get(key)
+	if !ok {
+		return absent
+	}
+	n, exact := asInt(v)
+	if !exact {
+		f.wrongType(key, "a whole number", v)
+	}
+	return n
+}
+
+// count is an int that may not be negative.
+func (f *form) count(key string, absent int64) int64 {
+	n := f.int(key, absent)
+	if n < 0 && n != absent {
+		f.failed(fail(codeBadValue, "BSON field '%s.%s' must be >= 0, got %d", f.name, key, n))
+	}
+	return n
+}
+
+func (f *form) bool(key string, absent bool) bool {
+	v, ok := f.get(key)
+	if !ok {
+		return absent
+	}
+	if v.Type != bsontype.Boolean && !isNumber(v) {
+		f.wrongType(key, "bool", v)
+	}
+	return truthy(v)
+}
+
+// accept names fields that are right whatever they say.
+func (f *form) accept(keys ...string) { f.asked = append(f.asked, keys...) }
+
+// refuse names fields that are known but not supported; false and null mean "not asked for".
+func (f *form) refuse(keys ...string) {
+	for _, key := range keys {
+		v, ok := f.get(key)
+		if ok && !(v.Type == bsontype.Boolean && !v.Boolean()) {
+			f.failed(fail(codeNotImplemented, "%s: option %q is not supported", f.name, key))
+		}
+	}
+}
+
+// done refuses every field and sequence that was not asked for, and reports the first error.
+func (f *form) done() error {
+	for key := range fields(f.body) {
+		if !slices.Contains(f.asked, key) {
+			f.failed(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
+		}
+	}
+	for key := range f.sequences {
+		if !slices.Contains(f.asked, key) {
+			f.failed(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
+		}
+	}
+	return f.err
+}

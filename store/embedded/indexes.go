@@ -1,0 +1,257 @@
+package embedded
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+)
+
+// parseIndex reads an index specification as createIndexes and the catalog have it,
+// and refuses every option that is not supported.
+func parseIndex(spec document) (*index, error) {
+	f := newForm("createIndexes.indexes", spec)
+	ix := &index{name: f.string("name"), unique: f.bool("unique", false), sparse: f.bool("sparse", false), ttl: -1, spec: spec}
+	key, partial := f.document("key"), f.document("partialFilterExpression")
+	if v := f.int("v", 2); v != 2 {
+		return nil, fail(codeCannotCreateIndex, "index version v=%d is not supported, only 2", v)
+	}
+	if _, ok := f.get("expireAfterSeconds"); ok {
+		ix.ttl = f.count("expireAfterSeconds", -1)
+	}
+	f.accept("background", "ns") // MongoDB has given them no meaning since 4.2 and 4.4
+	f.refuse("hidden", "collation", "prepareUnique", "storageEngine")
+	if err := f.done(); err != nil {
+		return nil, &failure{code: indexFailureCode(err), message: err.Error()}
+	}
+	if len(ix.name) == 0 || strings.ContainsRune(ix.name, 0) || len(ix.name) > 1024 {
+		return nil, fail(codeFailedToParse, "an index needs a name of 1 to 1024 bytes without NUL")
+	}
+	if firstKey(key) == "" {
+		return nil, fail(codeCannotCreateIndex, "index keys cannot be empty")
+	}
+	var err error
+	if ix.pattern, err = parsePattern(key, codeCannotCreateIndex); err != nil {
+		return nil, err
+	}
+	if partial != nil {
+		if ix.partial, err = parsePartial(partial); err != nil {
+			return nil, err
+		}
+		if ix.sparse {
+			return nil, fail(codeCannotCreateIndex, "cannot mix \"partialFilterExpression\" and \"sparse\" options")
+		}
+	}
+	if ix.ttl >= 0 && (len(ix.pattern) != 1 || ix.pattern[0].path == "_id") {
+		return nil, fail(codeCannotCreateIndex, "TTL indexes are single-field indexes, and not on _id")
+	}
+	return ix, nil
+}
+
+func indexFailureCode(err error) code {
+	if c := asFailure(err).code; c != codeUnknownField {
+		return c
+	}
+	return codeIndexSpecOption
+}
+
+func parsePartial(d document) (*filter, error) {
+	f, err := compileFilter(d)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.predicates) != len(f.tests) {
+		return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: $or or $nor")
+	}
+	for _, p := range f.predicates {
+		switch {
+		case slices.Contains([]string{"$eq", "$gt", "$gte", "$lt", "$lte", "$type", "$in"}, p.op):
+		case p.op == "$exists" && truthy(p.arg):
+		default:
+			return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: %s", p.op)
+		}
+	}
+	return f, nil
+}
+
+// keysFor are the keys that d has in the index; none if the index passes it over.
+func (ix *index) keysFor(d document) (patternKeys, error) {
+	if ix.partial != nil && !ix.partial.matches(d) {
+		return patternKeys{}, nil
+	}
+	k, err := ix.pattern.keys(d)
+	if err != nil || ix.sparse && !k.present {
+		return patternKeys{array: k.array}, err
+	}
+	for i := range k.keys {
+		k.keys[i] = cutKey(k.keys[i])
+	}
+	return k, nil
+}
+
+// indexChange is what one index must do when a document changes.
+type indexChange struct {
+	ix          *index
+	add, remove [][]byte
+	array       bool
+}
+
+// indexChanges compares a document's keys before and after; either may be nil. It writes
+// nothing, and finds every duplicate there would be.
+func (t *txn) indexChanges(c *collection, id []byte, before, after document) ([]indexChange, error) {
+	changes := make([]indexChange, 0, len(c.indexes))
+	for _, ix := range c.indexes {
+		var was, is patternKeys
+		var err error
+		if before != nil {
+			if was, err = ix.keysFor(before); err != nil {
+				return nil, err
+			}
+		}
+		if after != nil {
+			if is, err = ix.keysFor(after); err != nil {
+				return nil, err
+			}
+		}
+		ch := indexChange{ix: ix, add: without(is.keys, was.keys), remove: without(was.keys, is.keys), array: is.array}
+		if ix.unique {
+			for _, key := range ch.add {
+				if other := t.entries(c, ix).Get(key); other != nil && !bytes.Equal(other, id) {
+					return nil, duplicate(c, ix.name, ix.pattern, after)
+				}
+			}
+		}
+		changes = append(changes, ch)
+	}
+	return changes, nil
+}
+
+// without gives the keys of a that are not in b; both are sorted.
+func without(a, b [][]byte) [][]byte {
+	var rest [][]byte
+	for _, k := range a {
+		if _, found := slices.BinarySearchFunc(b, k, bytes.Compare); !found {
+			rest = append(rest, k)
+		}
+	}
+	return rest
+}
+
+// apply writes index changes that indexChanges has checked.
+func (t *txn) apply(c *collection, id []byte, changes []indexChange) error {
+	for _, ch := range changes {
+		if len(ch.add)+len(ch.remove) == 0 {
+			continue
+		}
+		b := t.entries(c, ch.ix)
+		for _, key := range ch.remove {
+			if err := t.wrote(b.Delete(ch.ix.entry(key, id))); err != nil {
+				return err
+			}
+		}
+		for _, key := range ch.add {
+			if err := t.wrote(b.Put(ch.ix.entry(key, id), id)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, ch := range changes {
+		if ch.array && !ch.ix.multikey {
+			return t.markMultikey(c, changes)
+		}
+	}
+	return nil
+}
+
+// entry is the key in the index's bucket: a unique index has room for one document a key.
+func (ix *index) entry(key, id []byte) []byte {
+	if ix.unique {
+		return key
+	}
+	return append(key[:len(key):len(key)], id...)
+}
+
+func (t *txn) markMultikey(c *collection, changes []indexChange) error {
+	indexes := slices.Clone(c.indexes)
+	for i, ix := range indexes {
+		if slices.ContainsFunc(changes, func(ch indexChange) bool { return ch.ix == ix && ch.array }) {
+			marked := *ix
+			marked.multikey = true
+			indexes[i] = &marked
+		}
+	}
+	return t.store(c.with(indexes))
+}
+
+// build fills a new index and adds it to the catalog.
+func (t *txn) build(c *collection, ix *index) error {
+	b, err := t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).CreateBucket(ix.bucket())
+	if err := t.wrote(err); err != nil {
+		return err
+	}
+	docs := t.docs(c).Cursor()
+	for id, d := docs.First(); id != nil; id, d = docs.Next() {
+		k, err := ix.keysFor(d)
+		if err != nil {
+			return t.abandon(c, ix, err)
+		}
+		ix.multikey = ix.multikey || k.array
+		for _, key := range k.keys {
+			if ix.unique && b.Get(key) != nil {
+				return t.abandon(c, ix, duplicate(c, ix.name, ix.pattern, d))
+			}
+			if err := t.wrote(b.Put(ix.entry(key, id), id)); err != nil {
+				return err
+			}
+		}
+	}
+	return t.store(c.with(append(slices.Clone(c.indexes), ix)))
+}
+
+// abandon removes what build has begun, because the transaction goes on for other commands.
+func (t *txn) abandon(c *collection, ix *index, cause error) error {
+	if err := t.wrote(t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).DeleteBucket(ix.bucket())); err != nil {
+		return err
+	}
+	return cause
+}
+
+// duplicate is MongoDB's error 11000, with the index and the key named.
+func duplicate(c *collection, name string, p pattern, d document) error {
+	keyPattern, keyValue, text := bson.D{}, bson.D{}, []string{}
+	for _, f := range p {
+		direction := int32(1)
+		if f.desc {
+			direction = -1
+		}
+		v, below, found := descend(d, f.parts)
+		if !found || len(below) > 0 {
+			v = nullValue
+		}
+		v.Data = bytes.Clone(v.Data)
+		keyPattern = append(keyPattern, primitive.E{Key: f.path, Value: direction})
+		keyValue = append(keyValue, primitive.E{Key: f.path, Value: raw(v)})
+		text = append(text, fmt.Sprintf("%s: %s", f.path, shorten(v)))
+	}
+	return &failure{
+		code: codeDuplicateKey,
+		message: fmt.Sprintf("E11000 duplicate key error collection: %s index: %s dup key: { %s }",
+			c.ns, name, strings.Join(text, ", ")),
+		extra: bson.D{{Key: "keyPattern", Value: keyPattern}, {Key: "keyValue", Value: keyValue}},
+	}
+}
+
+func shorten(v value) string {
+	if v.Type == bsontype.Null {
+		return "null"
+	}
+	text := v.String()
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "..."
+	}
+	return text
+}

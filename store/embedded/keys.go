@@ -1,0 +1,162 @@
+package embedded
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// Every value has a key: a string of bytes such that keys compare as MongoDB
+// compares the values, across types and numerically across number types, and
+// such that no key is the beginning of another. Equality, ranges, sorts and
+// index entries all go by keys, so they cannot disagree.
+
+// The first byte of a key is the value's place in MongoDB's order of types.
+const (
+	tagMinKey    byte = 0x08
+	tagUndefined byte = 0x10 // also stands for an empty array in an index
+	tagNull      byte = 0x18
+	tagNumber    byte = 0x20
+	tagText      byte = 0x28
+	tagDocument  byte = 0x30
+	tagArray     byte = 0x38
+	tagBinary    byte = 0x40
+	tagObjectID  byte = 0x48
+	tagBoolean   byte = 0x50
+	tagDate      byte = 0x58
+	tagTimestamp byte = 0x60
+	tagRegex     byte = 0x68
+	tagDBPointer byte = 0x70
+	tagCode      byte = 0x78
+	tagScoped    byte = 0x80
+	tagMaxKey    byte = 0xf0
+)
+
+var tags = map[bsontype.Type]byte{
+	bsontype.MinKey: tagMinKey, bsontype.Undefined: tagUndefined, bsontype.Null: tagNull,
+	bsontype.Double: tagNumber, bsontype.Int32: tagNumber, bsontype.Int64: tagNumber, bsontype.Decimal128: tagNumber,
+	bsontype.String: tagText, bsontype.Symbol: tagText, bsontype.EmbeddedDocument: tagDocument,
+	bsontype.Array: tagArray, bsontype.Binary: tagBinary, bsontype.ObjectID: tagObjectID,
+	bsontype.Boolean: tagBoolean, bsontype.DateTime: tagDate, bsontype.Timestamp: tagTimestamp,
+	bsontype.Regex: tagRegex, bsontype.DBPointer: tagDBPointer, bsontype.JavaScript: tagCode,
+	bsontype.CodeWithScope: tagScoped, bsontype.MaxKey: tagMaxKey,
+}
+
+var (
+	keyUndefined = []byte{tagUndefined}
+	keyNull      = []byte{tagNull}
+)
+
+func keyOf(v value) []byte { return appendKey(nil, v) }
+
+func appendKey(dst []byte, v value) []byte {
+	return appendKeyBody(append(dst, tags[v.Type]), v)
+}
+
+func appendKeyBody(dst []byte, v value) []byte {
+	switch v.Type {
+	case bsontype.Double, bsontype.Int32, bsontype.Int64, bsontype.Decimal128:
+		return appendNumber(dst, v)
+	case bsontype.String, bsontype.Symbol, bsontype.JavaScript:
+		return appendText(dst, v.Data[4:len(v.Data)-1])
+	case bsontype.EmbeddedDocument:
+		return appendFields(dst, v.Data)
+	case bsontype.Array:
+		for e := range elements(v) {
+			dst = appendKey(dst, e)
+		}
+		return append(dst, 0)
+	case bsontype.Binary: // MongoDB: by length, then subtype, then bytes
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)-5))
+		return append(dst, v.Data[4:]...)
+	case bsontype.ObjectID, bsontype.Boolean:
+		return append(dst, v.Data...)
+	case bsontype.DateTime:
+		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data)^1<<63)
+	case bsontype.Timestamp:
+		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data))
+	case bsontype.Regex:
+		pattern, options := v.Regex()
+		return appendText(appendText(dst, []byte(pattern)), []byte(options))
+	case bsontype.DBPointer:
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)))
+		return append(dst, v.Data[4:]...)
+	case bsontype.CodeWithScope:
+		code, scope := v.CodeWithScope()
+		return appendFields(appendText(dst, []byte(code)), scope)
+	}
+	return dst // null and its like: the tag says it all
+}
+
+// appendFields: documents compare field by field, by type, then name, then value.
+func appendFields(dst []byte, d document) []byte {
+	for name, v := range fields(d) {
+		dst = append(append(append(dst, tags[v.Type]), name...), 0)
+		dst = appendKeyBody(dst, v)
+	}
+	return append(dst, 0)
+}
+
+// appendText ends with two zero bytes; a zero byte inside becomes 00 FF, which sorts after the end.
+func appendText(dst, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, 0)
+		if i < 0 {
+			return append(append(dst, text...), 0, 0)
+		}
+		dst = append(append(dst, text[:i]...), 0, 0xff)
+		text = text[i+1:]
+	}
+}
+
+// complement reverses the order of keys, in place: for descending fields.
+func complement(key []byte) []byte {
+	for i := range key {
+		key[i] = ^key[i]
+	}
+	return key
+}
+
+// successor is the least string above everything that begins with prefix; nil when there is none.
+func successor(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			next := bytes.Clone(prefix[:i+1])
+			next[i]++
+			return next
+		}
+	}
+	return nil
+}
+
+// Beyond this many bytes an index key is cut and ends with a hash of the whole,
+// because bbolt's keys end at 32 KiB. Equality stays exact, up to SHA-256; a range
+// whose bounds are shorter still finds what it should.
+const maxIndexKey = 8 << 10
+
+// maxIDKey bounds the key of an _id, which cannot be cut. In bytes.
+const maxIDKey = 16 << 10
+
+func cutKey(key []byte) []byte {
+	if len(key) <= maxIndexKey {
+		return key
+	}
+	sum := sha256.Sum256(key)
+	return append(key[:maxIndexKey:maxIndexKey], sum[:]...)
+}
+
+// sameValue is MongoDB's equality: 1 equals 1.0, and documents compare field by field.
+func sameValue(a, b value) bool {
+	if a.Type == b.Type && bytes.Equal(a.Data, b.Data) {
+		return true
+	}
+	switch {
+	case tags[a.Type] != tags[b.Type]:
+		return false
+	case tags[a.Type] == tagText: // a string and a symbol
+		return bytes.Equal(a.Data, b.Data)
+	}
+	return bytes.Equal(keyOf(a), keyOf(b))
+}

@@ -1,0 +1,280 @@
+package embedded
+
+import (
+	"bytes"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// test is one compiled operator, for the two places where operators stand: on a
+// path, where it holds if any of the values that the path reaches passes, and on a
+// value alone ($elemMatch, $pull). Negation is outside "any": {$ne: 1} holds if no value is 1.
+type test struct {
+	onPath  func(d document, parts []string) bool
+	onValue func(v value) bool
+}
+
+// check looks at a single value; found is false for a field that is not there.
+type check func(v value, found bool) bool
+
+// leaf looks into an array at the end of the path, and then at the array itself.
+func leaf(c check) test {
+	return test{
+		onPath:  func(d document, parts []string) bool { return reach(d, parts, true, c) },
+		onValue: func(v value) bool { return c(v, true) },
+	}
+}
+
+// whole takes an array at the end of the path only as a whole.
+func whole(c check) test {
+	return test{
+		onPath:  func(d document, parts []string) bool { return reach(d, parts, false, c) },
+		onValue: func(v value) bool { return c(v, true) },
+	}
+}
+
+var exists = whole(func(_ value, found bool) bool { return found })
+
+func not(t test) test {
+	return test{
+		onPath:  func(d document, parts []string) bool { return !t.onPath(d, parts) },
+		onValue: func(v value) bool { return !t.onValue(v) },
+	}
+}
+
+func allOf(ts []test) test {
+	return test{
+		onPath: func(d document, parts []string) bool {
+			return !slices.ContainsFunc(ts, func(t test) bool { return !t.onPath(d, parts) })
+		},
+		onValue: func(v value) bool {
+			return !slices.ContainsFunc(ts, func(t test) bool { return !t.onValue(v) })
+		},
+	}
+}
+
+// reach calls c with every value that the path leads to, through arrays of
+// documents and by array position, until c says true. A path that ends early is
+// one missing value; an array's elements that are no documents are none.
+func reach(d document, parts []string, intoArray bool, c check) bool {
+	v, ok := lookup(d, parts[0])
+	rest := parts[1:]
+	switch {
+	case !ok:
+		return c(value{}, false)
+	case len(rest) == 0:
+		return reachEnd(v, intoArray, c)
+	case v.Type == bsontype.EmbeddedDocument:
+		return reach(v.Data, rest, intoArray, c)
+	case v.Type != bsontype.Array:
+		return c(value{}, false)
+	}
+	position, numeric := arrayIndex(rest[0])
+	i := 0
+	for e := range elements(v) {
+		if e.Type == bsontype.EmbeddedDocument && reach(e.Data, rest, intoArray, c) {
+			return true
+		}
+		if numeric && i == position && reachPosition(e, rest[1:], intoArray, c) {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
+func reachEnd(v value, intoArray bool, c check) bool {
+	if intoArray && v.Type == bsontype.Array {
+		for e := range elements(v) {
+			if c(e, true) {
+				return true
+			}
+		}
+	}
+	return c(v, true)
+}
+
+func reachPosition(e value, rest []string, intoArray bool, c check) bool {
+	switch {
+	case len(rest) == 0:
+		return c(e, true)
+	case e.Type == bsontype.EmbeddedDocument || e.Type == bsontype.Array:
+		return reach(e.Data, rest, intoArray, c)
+	}
+	return false
+}
+
+// equalTo: null also equals what is missing.
+func equalTo(arg value) check {
+	isNull := arg.Type == bsontype.Null
+	return func(v value, found bool) bool {
+		if !found {
+			return isNull
+		}
+		return sameValue(v, arg) || isNull && v.Type == bsontype.Undefined
+	}
+}
+
+// compared: only values of the same kind compare, except with MinKey and MaxKey;
+// NaN equals itself and is neither above nor below anything.
+func compared(op string, arg value) check {
+	orEqual := op == "$gte" || op == "$lte"
+	less := op == "$lt" || op == "$lte"
+	equal, key, tag := equalTo(arg), keyOf(arg), tags[arg.Type]
+	anyType := arg.Type == bsontype.MinKey || arg.Type == bsontype.MaxKey
+	return func(v value, found bool) bool {
+		if !found || tags[v.Type] != tag && !anyType {
+			return orEqual && equal(v, found)
+		}
+		if isNaN(v) || isNaN(arg) {
+			return orEqual && isNaN(v) && isNaN(arg)
+		}
+		order := bytes.Compare(keyOf(v), key)
+		return order == 0 && orEqual || order < 0 && less || order > 0 && !less
+	}
+}
+
+func isNaN(v value) bool { return isNumber(v) && math.IsNaN(asFloat(v)) }
+
+func oneOf(op string, arg value) (check, error) {
+	if arg.Type != bsontype.Array {
+		return nil, fail(codeBadValue, "%s needs an array", op)
+	}
+	keys := map[string]bool{}
+	var patterns []check
+	for v := range elements(arg) {
+		if isOperators(v) {
+			return nil, fail(codeBadValue, "cannot nest $ under %s", op)
+		}
+		if v.Type == bsontype.Regex {
+			re, err := matching(v, value{})
+			if err != nil {
+				return nil, err
+			}
+			patterns = append(patterns, re)
+			continue
+		}
+		keys[string(keyOf(v))] = true
+	}
+	orMissing := keys[string(keyNull)]
+	return func(v value, found bool) bool {
+		if !found || v.Type == bsontype.Undefined {
+			return orMissing
+		}
+		if keys[string(keyOf(v))] {
+			return true
+		}
+		return slices.ContainsFunc(patterns, func(c check) bool { return c(v, true) })
+	}, nil
+}
+
+// typeNames are MongoDB's aliases for $type.
+var typeNames = map[string]bsontype.Type{
+	"double": bsontype.Double, "string": bsontype.String, "object": bsontype.EmbeddedDocument,
+	"array": bsontype.Array, "binData": bsontype.Binary, "undefined": bsontype.Undefined,
+	"objectId": bsontype.ObjectID, "bool": bsontype.Boolean, "date": bsontype.DateTime,
+	"null": bsontype.Null, "regex": bsontype.Regex, "dbPointer": bsontype.DBPointer,
+	"javascript": bsontype.JavaScript, "symbol": bsontype.Symbol, "javascriptWithScope": bsontype.CodeWithScope,
+	"int": bsontype.Int32, "timestamp": bsontype.Timestamp, "long": bsontype.Int64,
+	"decimal": bsontype.Decimal128, "minKey": bsontype.MinKey, "maxKey": bsontype.MaxKey,
+}
+
+func ofType(arg value) (check, error) {
+	wanted := []value{arg}
+	if arg.Type == bsontype.Array {
+		wanted = valuesOf(arg)
+	}
+	types := map[bsontype.Type]bool{}
+	for _, w := range wanted {
+		if w.Type == bsontype.String && stringOf(w) == "number" {
+			types[bsontype.Int32], types[bsontype.Int64] = true, true
+			types[bsontype.Double], types[bsontype.Decimal128] = true, true
+			continue
+		}
+		var t bsontype.Type
+		if w.Type == bsontype.String {
+			t = typeNames[stringOf(w)]
+		} else if n, exact := asInt(w); exact {
+			t = bsontype.Type(n) // -1, MinKey, becomes 0xff as in BSON
+		}
+		if tags[t] == 0 {
+			return nil, fail(codeBadValue, "unknown type name or number for $type: %s", w)
+		}
+		types[t] = true
+	}
+	if len(types) == 0 {
+		return nil, fail(codeFailedToParse, "$type must match at least one type")
+	}
+	return func(v value, found bool) bool { return found && types[v.Type] }, nil
+}
+
+// matching takes a pattern in Go's syntax (RE2), which is PCRE's without look-around
+// and back-references; those are refused when the query is read.
+func matching(arg, options value) (check, error) {
+	var source, flags string
+	switch arg.Type {
+	case bsontype.Regex:
+		source, flags = arg.Regex()
+	case bsontype.String:
+		source = stringOf(arg)
+	default:
+		return nil, fail(codeBadValue, "$regex has to be a string")
+	}
+	if options.Type == bsontype.String {
+		flags = stringOf(options)
+	}
+	if strings.Trim(flags, "ims") != "" {
+		return nil, fail(codeBadValue, "regex options %q are not supported, only i, m and s", flags)
+	}
+	if flags != "" {
+		flags = "(?" + flags + ")"
+	}
+	re, err := regexp.Compile(flags + source)
+	if err != nil {
+		return nil, fail(codeBadRegex, "Regular expression is invalid or not supported: %v", err)
+	}
+	return func(v value, _ bool) bool {
+		switch v.Type {
+		case bsontype.String, bsontype.Symbol:
+			return re.Match(v.Data[4 : len(v.Data)-1])
+		case bsontype.Regex:
+			return sameValue(v, arg)
+		}
+		return false
+	}, nil
+}
+
+func remainder(arg value) (check, error) {
+	var n []int64
+	if arg.Type == bsontype.Array {
+		for v := range elements(arg) {
+			if f := math.Trunc(asFloat(v)); math.Abs(f) < 1<<63 { // false for NaN, which what is no number gives
+				n = append(n, int64(f))
+			}
+		}
+	}
+	if len(n) != 2 || len(valuesOf(arg)) != 2 || n[0] == 0 {
+		return nil, fail(codeBadValue, "malformed $mod: needs [divisor, remainder], divisor not 0")
+	}
+	return func(v value, _ bool) bool {
+		if exact, ok := asInt(v); ok {
+			return exact%n[0] == n[1]
+		}
+		f := math.Trunc(asFloat(v))
+		return math.Abs(f) < 1<<63 && int64(f)%n[0] == n[1]
+	}, nil
+}
+
+func ofSize(arg value) (check, error) {
+	n, exact := asInt(arg)
+	if !exact || n < 0 {
+		return nil, fail(codeBadValue, "$size needs a whole number that is not negative, not %s", arg)
+	}
+	return func(v value, _ bool) bool {
+		return v.Type == bsontype.Array && int64(len(valuesOf(v))) == n
+	}, nil
+}

@@ -1,0 +1,156 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+)
+
+// appendNumber encodes a number so that bytes compare as the exact values do,
+// whatever the types: the nearest float64, then what that leaves over. Only
+// integers beyond 2^53 and decimals ever leave something over.
+func appendNumber(dst []byte, v value) []byte {
+	switch v.Type {
+	case bsontype.Int32:
+		return append(appendFloat(dst, float64(v.Int32())), restNone)
+	case bsontype.Double:
+		return append(appendFloat(dst, v.Double()), restNone)
+	case bsontype.Int64:
+		return appendInt64(dst, v.Int64())
+	default:
+		return appendDecimal(dst, v)
+	}
+}
+
+// appendFloat: NaN sorts below every number, and -0 is 0.
+func appendFloat(dst []byte, f float64) []byte {
+	bits := uint64(0)
+	switch {
+	case math.IsNaN(f):
+	case f == 0:
+		bits = 1 << 63
+	case f < 0:
+		bits = ^math.Float64bits(f)
+	default:
+		bits = math.Float64bits(f) | 1<<63
+	}
+	return binary.BigEndian.AppendUint64(dst, bits)
+}
+
+func appendInt64(dst []byte, n int64) []byte {
+	f := float64(n)
+	dst = appendFloat(dst, f)
+	var rest int64
+	if f == 1<<63 { // int64(f) would overflow
+		rest = n - math.MaxInt64 - 1
+	} else {
+		rest = n - int64(f)
+	}
+	return appendRest(dst, big.NewInt(rest), 0)
+}
+
+func appendDecimal(dst []byte, v value) []byte {
+	d := v.Decimal128()
+	if d.IsNaN() {
+		return append(appendFloat(dst, math.NaN()), restNone)
+	}
+	if sign := d.IsInf(); sign != 0 {
+		return append(appendFloat(dst, math.Inf(sign)), restNone)
+	}
+	c, exp, err := d.BigInt()
+	if err != nil || c.Sign() == 0 {
+		return append(appendFloat(dst, 0), restNone)
+	}
+	f, _ := strconv.ParseFloat(c.String()+"e"+strconv.Itoa(exp), 64)
+	if math.IsInf(f, 0) { // stay below the real infinity; the rest keeps the order
+		f = math.Copysign(math.MaxFloat64, f)
+	}
+	fc, fexp := floatAsDecimal(f)
+	least := min(exp, fexp)
+	rest := new(big.Int).Sub(scale(c, exp-least), scale(fc, fexp-least))
+	return appendRest(appendFloat(dst, f), rest, least)
+}
+
+// floatAsDecimal writes f exactly as c × 10^exp: every binary fraction is a finite decimal one.
+func floatAsDecimal(f float64) (c *big.Int, exp int) {
+	mantissa, e := math.Frexp(f)
+	c = big.NewInt(int64(mantissa * (1 << 53)))
+	if e -= 53; e >= 0 {
+		return c.Lsh(c, uint(e)), 0
+	}
+	five := new(big.Int).Exp(big.NewInt(5), big.NewInt(int64(-e)), nil)
+	return c.Mul(c, five), e
+}
+
+func scale(c *big.Int, exp int) *big.Int {
+	ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exp)), nil)
+	return ten.Mul(ten, c)
+}
+
+const (
+	restNegative byte = 0x01
+	restNone     byte = 0x80
+	restPositive byte = 0xfe
+)
+
+// appendRest encodes c × 10^exp: sign, decimal exponent, digits.
+func appendRest(dst []byte, c *big.Int, exp int) []byte {
+	if c.Sign() == 0 {
+		return append(dst, restNone)
+	}
+	digits := new(big.Int).Abs(c).String()
+	exp += len(digits) // the value is now 0.digits × 10^exp
+	body := binary.BigEndian.AppendUint16(nil, uint16(exp+0x8000))
+	body = append(append(body, strings.TrimRight(digits, "0")...), 0)
+	if c.Sign() < 0 {
+		return append(append(dst, restNegative), complement(body)...)
+	}
+	return append(append(dst, restPositive), body...)
+}
+
+// addNumbers and multiplyNumbers follow MongoDB's rules: the wider type wins, an
+// int32 grows to int64, and an int64 that overflows is an error.
+func addNumbers(a, b value) (value, error) {
+	return arithmetic(a, b, func(x, y float64) float64 { return x + y }, (*big.Int).Add)
+}
+
+func multiplyNumbers(a, b value) (value, error) {
+	return arithmetic(a, b, func(x, y float64) float64 { return x * y }, (*big.Int).Mul)
+}
+
+func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y *big.Int) *big.Int) (value, error) {
+	if a.Type == bsontype.Decimal128 || b.Type == bsontype.Decimal128 {
+		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")
+	}
+	if a.Type == bsontype.Double || b.Type == bsontype.Double {
+		return doubleValue(floats(asFloat(a), asFloat(b))), nil
+	}
+	x, _ := asInt(a)
+	y, _ := asInt(b)
+	sum := ints(new(big.Int), big.NewInt(x), big.NewInt(y))
+	if !sum.IsInt64() {
+		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
+	}
+	n := sum.Int64()
+	if a.Type == bsontype.Int32 && b.Type == bsontype.Int32 && int64(int32(n)) == n {
+		return int32Value(int32(n)), nil
+	}
+	return int64Value(n), nil
+}
+
+func int32Value(n int32) value {
+	return value{Type: bsontype.Int32, Data: bsoncore.AppendInt32(nil, n)}
+}
+
+func int64Value(n int64) value {
+	return value{Type: bsontype.Int64, Data: bsoncore.AppendInt64(nil, n)}
+}
+
+func doubleValue(f float64) value {
+	return value{Type: bsontype.Double, Data: bsoncore.AppendDouble(nil, f)}
+}

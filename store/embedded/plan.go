@@ -1,0 +1,390 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"go.etcd.io/bbolt"
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// plan says where to look for a filter's documents: spans of keys in an index, or
+// in the document bucket. It only narrows; every document found is still matched.
+type plan struct {
+	ix      *index // nil: the document bucket, which is in order of _id
+	spans   []span
+	reverse bool
+	sorted  bool // the walk is in the order asked for
+	score   int
+}
+
+// span is the keys from lo up to but not including hi; a nil bound is open.
+type span struct{ lo, hi []byte }
+
+func (s span) holds(key []byte) bool {
+	return bytes.Compare(key, s.lo) >= 0 && (s.hi == nil || bytes.Compare(key, s.hi) < 0)
+}
+
+// maxSpans bounds the combinations of $in lists that are looked up one by one.
+const maxSpans = 10_000
+
+// choose picks the index that serves filter and order best: equality counts more
+// than order, and order more than a range.
+func (c *collection) choose(f *filter, order pattern) plan {
+	best := bind(nil, pattern{{path: "_id", parts: []string{"_id"}}}, f, order)
+	for _, ix := range c.indexes {
+		if !ix.serves(f) {
+			continue
+		}
+		sequence := ix.pattern
+		if !ix.unique && !slices.ContainsFunc(sequence, func(f patternField) bool { return f.path == "_id" }) {
+			sequence = append(slices.Clone(sequence), patternField{path: "_id"}) // entries end with it
+		}
+		if p := bind(ix, sequence, f, order); p.score > best.score {
+			best = p
+		}
+	}
+	return best
+}
+
+// serves says whether every document that f can match has an entry in ix.
+func (ix *index) serves(f *filter) bool {
+	if ix.partial == nil && !ix.sparse {
+		return true
+	}
+	if ix.sparse && !slices.ContainsFunc(ix.pattern, func(pf patternField) bool { return f.requires(pf.path) }) {
+		return false
+	}
+	if ix.partial == nil {
+		return true
+	}
+	for _, p := range ix.partial.predicates {
+		if !f.implies(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// requires says whether f matches only documents that have path.
+func (f *filter) requires(path string) bool {
+	for _, p := range f.predicates {
+		if p.path != path {
+			continue
+		}
+		if _, ok := bounds(p); ok && !slices.ContainsFunc(p.values(), func(v value) bool { return v.Type == bsontype.Null }) {
+			return true
+		}
+		if p.op == "$exists" && truthy(p.arg) {
+			return true
+		}
+	}
+	return false
+}
+
+// values are the constants that an equality compares with.
+func (p predicate) values() []value {
+	switch p.op {
+	case "$eq":
+		return []value{p.arg}
+	case "$in":
+		return valuesOf(p.arg)
+	}
+	return nil
+}
+
+// implies says whether f demands p already: in the same words, or by an equality
+// with values that all pass it. Null is left out because it also equals what is missing.
+func (f *filter) implies(p predicate) bool {
+	if p.op == "$exists" && f.requires(p.path) {
+		return true
+	}
+	t, err := compileOperator(p.op, p.arg, value{})
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(f.predicates, func(q predicate) bool {
+		if q.path != p.path {
+			return false
+		}
+		if q.op == p.op && q.arg.Type == p.arg.Type && bytes.Equal(q.arg.Data, p.arg.Data) {
+			return true
+		}
+		vs := q.values()
+		return len(vs) > 0 && !slices.ContainsFunc(vs, func(v value) bool {
+			return v.Type == bsontype.Null || v.Type == bsontype.Regex || !t.onValue(v)
+		})
+	})
+}
+
+// bound is what one predicate says about its path's keys: points, or a range.
+type bound struct {
+	points [][]byte // sorted
+	lo, hi []byte
+}
+
+// bounds translates a predicate; ok is false when keys cannot express it.
+func bounds(p predicate) (b bound, ok bool) {
+	switch p.op {
+	case "$eq", "$in":
+		for _, v := range p.values() {
+			// An array matches as a whole, but its index entries are its elements. A dotted
+			// path to null also matches where arrays leave no null entry.
+			if v.Type == bsontype.Array || v.Type == bsontype.Regex || v.Type == bsontype.Undefined ||
+				v.Type == bsontype.Null && len(splitPath(p.path)) > 1 {
+				return bound{}, false
+			}
+			b.points = append(b.points, keyOf(v))
+			if v.Type == bsontype.Null {
+				b.points = append(b.points, keyUndefined) // equal to null as well
+			}
+		}
+		slices.SortFunc(b.points, bytes.Compare)
+		b.points = slices.CompactFunc(b.points, bytes.Equal)
+		return b, true
+	case "$gt", "$gte", "$lt", "$lte":
+		tag := tags[p.arg.Type]
+		switch tag {
+		case tagNumber, tagText, tagObjectID, tagDate, tagTimestamp, tagBoolean, tagBinary:
+		default:
+			return bound{}, false
+		}
+		b.lo, b.hi = []byte{tag}, []byte{tag + 1}
+		switch key := keyOf(p.arg); p.op {
+		case "$gt":
+			b.lo = successor(key)
+		case "$gte":
+			b.lo = key
+		case "$lt":
+			b.hi = key
+		case "$lte":
+			b.hi = successor(key)
+		}
+		return b, true
+	}
+	return bound{}, false
+}
+
+// boundOf joins what f says about path. An array may meet two bounds with two
+// different elements, so where arrays occur only one bound counts.
+func (f *filter) boundOf(path string, arrays bool) (bound, bool) {
+	var joined bound
+	found := false
+	for _, p := range f.predicates {
+		if p.path != path {
+			continue
+		}
+		b, ok := bounds(p)
+		switch {
+		case !ok:
+		case p.op == "$eq" || p.op == "$in" || !found:
+			joined, found = b, true
+			if b.lo == nil {
+				return b, true // points are the best there is
+			}
+		case !arrays && joined.lo[0] == b.lo[0]:
+			joined.lo = slices.MaxFunc([][]byte{joined.lo, b.lo}, bytes.Compare)
+			joined.hi = slices.MinFunc([][]byte{joined.hi, b.hi}, bytes.Compare)
+		}
+	}
+	return joined, found
+}
+
+// bind uses as many leading fields of an index as the filter has equalities for, and
+// then one range.
+func bind(ix *index, sequence pattern, f *filter, order pattern) plan {
+	p := plan{ix: ix, spans: []span{{}}}
+	prefixes := [][]byte{nil}
+	arrays := ix != nil && ix.multikey
+	fixed := 0
+	for _, pf := range sequence {
+		b, ok := f.boundOf(pf.path, arrays)
+		if !ok || b.points != nil && len(prefixes)*len(b.points) > maxSpans {
+			break
+		}
+		if b.lo != nil {
+			p.spans = ranges(prefixes, b, pf.desc)
+			p.score += 2
+			break
+		}
+		prefixes = extend(prefixes, b.points, pf.desc)
+		p.spans, p.score = points(prefixes), p.score+4
+		fixed++
+		if arrays {
+			break // two fields of one array need not match in one element
+		}
+	}
+	tooLong := func(s span) bool { return len(s.lo) > maxIndexKey || len(s.hi) > maxIndexKey }
+	if ix != nil && slices.ContainsFunc(p.spans, tooLong) {
+		return plan{score: -1} // entries that long are cut; see cutKey
+	}
+	if fixed == len(sequence) && (ix == nil || ix.unique) {
+		p.score += 100 // at most one document for each combination
+	}
+	p.sorted = len(order) == 0
+	if !p.sorted && !arrays && len(prefixes) <= 1 {
+		if p.sorted, p.reverse = ordered(sequence, fixed, order); p.sorted {
+			p.score += 3
+		}
+	}
+	return p
+}
+
+func extend(prefixes, points [][]byte, desc bool) [][]byte {
+	longer := [][]byte{}
+	for _, prefix := range prefixes {
+		for _, point := range points {
+			point = bytes.Clone(point)
+			if desc {
+				complement(point)
+			}
+			longer = append(longer, slices.Concat(prefix, point))
+		}
+	}
+	return longer
+}
+
+func points(prefixes [][]byte) []span {
+	spans := make([]span, 0, len(prefixes))
+	for _, prefix := range prefixes {
+		spans = append(spans, span{prefix, successor(prefix)})
+	}
+	return spans
+}
+
+func ranges(prefixes [][]byte, b bound, desc bool) []span {
+	lo, hi := b.lo, b.hi
+	if desc { // complemented, the bounds change places, and what each includes
+		lo, hi = successor(complement(bytes.Clone(b.hi))), successor(complement(bytes.Clone(b.lo)))
+	}
+	var spans []span
+	for _, prefix := range prefixes {
+		spans = append(spans, span{slices.Concat(prefix, lo), slices.Concat(prefix, hi)})
+	}
+	return spans
+}
+
+// ordered says whether walking sequence, whose first fixed fields are constant,
+// gives order, and whether it must be walked backwards.
+func ordered(sequence pattern, fixed int, order pattern) (sorted, reverse bool) {
+	at := fixed
+	for i, want := range order {
+		if slices.ContainsFunc(sequence[:fixed], func(f patternField) bool { return f.path == want.path }) {
+			continue
+		}
+		if at == len(sequence) || sequence[at].path != want.path {
+			return false, false
+		}
+		backwards := sequence[at].desc != want.desc
+		if at > fixed && backwards != reverse {
+			return false, false
+		}
+		reverse = backwards
+		at++
+		if want.path == "_id" && i < len(order)-1 {
+			return true, reverse // unique: what follows decides nothing
+		}
+	}
+	return true, reverse
+}
+
+// position is how far a walk has come, so that a cursor can go on in another transaction.
+type position struct {
+	span  int
+	after []byte // the last entry seen in this span; nil before the first
+
+	// seen holds the documents visited already, because with arrays one document has
+	// several entries. Nil until then.
+	seen map[string]bool
+}
+
+// maxSeen bounds position.seen, which costs some 50 bytes an entry.
+const maxSeen = 500_000
+
+// again notes a document and says whether it has been there before.
+func (at *position) again(id []byte) (bool, error) {
+	if at.seen == nil {
+		at.seen = map[string]bool{}
+	}
+	if at.seen[string(id)] {
+		return true, nil
+	}
+	if len(at.seen) == maxSeen {
+		return false, fail(codeMemoryLimit, "more than %d documents found through an index over arrays", maxSeen)
+	}
+	at.seen[string(id)] = true
+	return false, nil
+}
+
+// walk calls visit with each document of the plan until it says stop.
+func (p *plan) walk(ctx context.Context, t *txn, c *collection, at *position, visit func(id []byte, d document) (more bool, err error)) error {
+	docs := t.docs(c)
+	b := docs
+	if p.ix != nil {
+		b = t.entries(c, p.ix)
+	}
+	cur := b.Cursor()
+	for n := 0; at.span < len(p.spans); at.span, at.after = at.span+1, nil {
+		s := p.spans[at.span]
+		for k, v := p.first(cur, s, at.after); k != nil && s.holds(k); k, v = p.step(cur) {
+			if n++; n%128 == 0 && ctx.Err() != nil {
+				return expired(ctx)
+			}
+			id, d := k, document(v)
+			if p.ix != nil {
+				if p.ix.multikey {
+					if again, err := at.again(v); again || err != nil {
+						if err != nil {
+							return err
+						}
+						continue
+					}
+				}
+				id, d = v, docs.Get(v)
+			}
+			more, err := visit(id, d)
+			if err != nil {
+				return err
+			}
+			if !more {
+				at.after = bytes.Clone(k)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (p *plan) step(cur *bbolt.Cursor) (k, v []byte) {
+	if p.reverse {
+		return cur.Prev()
+	}
+	return cur.Next()
+}
+
+// first finds where to begin: at the span's edge, or behind the entry seen last.
+func (p *plan) first(cur *bbolt.Cursor, s span, after []byte) (k, v []byte) {
+	if !p.reverse {
+		from := s.lo
+		if after != nil {
+			from = after
+		}
+		k, v = cur.Seek(from)
+		if after != nil && bytes.Equal(k, after) {
+			return cur.Next()
+		}
+		return k, v
+	}
+	before := s.hi
+	if after != nil {
+		before = after
+	}
+	if before == nil {
+		return cur.Last()
+	}
+	if k, _ = cur.Seek(before); k == nil {
+		return cur.Last()
+	}
+	return cur.Prev()
+}

@@ -1,0 +1,279 @@
+package embedded
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+)
+
+// update is a compiled update: a replacement, or modifiers in the order of their paths.
+type update struct {
+	replacement document
+	modifiers   []modifier
+}
+
+// modifier is one operator on one path.
+type modifier struct {
+	path     string
+	parts    []string
+	from     []string // of $rename: where the value comes from
+	create   bool     // make missing parents
+	onInsert bool     // only when an upsert inserts
+	change   change
+}
+
+// maxModifiers bounds one update, because each modifier copies the document.
+const maxModifiers = 1000
+
+// operators compile the argument of an update operator for one path.
+var operators = map[string]struct {
+	create  bool
+	compile func(arg value, now time.Time) (change, error)
+}{
+	"$set":         {true, compileSet},
+	"$setOnInsert": {true, compileSet},
+	"$unset":       {false, func(value, time.Time) (change, error) { return removed, nil }},
+	"$inc":         {true, compileArithmetic("$inc", addNumbers)},
+	"$mul":         {true, compileArithmetic("$mul", multiplyNumbers)},
+	"$min":         {true, compileExtreme(-1)},
+	"$max":         {true, compileExtreme(1)},
+	"$currentDate": {true, compileCurrentDate},
+	"$push":        {true, compilePush},
+	"$addToSet":    {true, compileAddToSet},
+	"$pull":        {false, compilePull},
+	"$pullAll":     {false, compilePullAll},
+	"$pop":         {false, compilePop},
+}
+
+// compileUpdate reads an update's u. Operators that are not supported are refused by name.
+func compileUpdate(v value, now time.Time) (*update, error) {
+	if v.Type == bsontype.Array {
+		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
+	}
+	if v.Type != bsontype.EmbeddedDocument {
+		return nil, fail(codeFailedToParse, "an update must be a document")
+	}
+	d := document(v.Data)
+	if !strings.HasPrefix(firstKey(d), "$") {
+		return compileReplacement(d)
+	}
+	u := &update{}
+	for op, args := range fields(d) {
+		_, known := operators[op]
+		switch {
+		case !known && op != "$rename":
+			return nil, fail(codeFailedToParse, "Unknown modifier: %s", op)
+		case args.Type != bsontype.EmbeddedDocument:
+			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
+		}
+		for path, arg := range fields(args.Data) {
+			m, err := compileModifier(op, path, arg, now)
+			if err != nil {
+				return nil, err
+			}
+			u.modifiers = append(u.modifiers, m)
+		}
+	}
+	if len(u.modifiers) > maxModifiers {
+		return nil, fail(codeNotImplemented, "more than %d modified paths in one update are not supported", maxModifiers)
+	}
+	// MongoDB applies modifiers, and so adds new fields, in the order of their paths.
+	slices.SortStableFunc(u.modifiers, func(a, b modifier) int { return slices.CompareFunc(a.parts, b.parts, compareParts) })
+	return u, u.conflicts()
+}
+
+func compileReplacement(d document) (*update, error) {
+	for k := range fields(d) {
+		if strings.HasPrefix(k, "$") {
+			return nil, fail(codeDollarField, "The dollar ($) prefixed field '%s' is not allowed in the context of an update's replacement document", k)
+		}
+	}
+	return &update{replacement: d}, nil
+}
+
+func compileModifier(op, path string, arg value, now time.Time) (modifier, error) {
+	parts, err := checkPath(path)
+	if err != nil {
+		return modifier{}, err
+	}
+	if op == "$rename" {
+		if arg.Type != bsontype.String {
+			return modifier{}, fail(codeBadValue, "The 'to' field for $rename must be a string: %s", path)
+		}
+		to, err := checkPath(stringOf(arg))
+		return modifier{path: stringOf(arg), parts: to, from: parts, create: true}, err
+	}
+	o := operators[op]
+	c, err := o.compile(arg, now)
+	return modifier{path: path, parts: parts, create: o.create, onInsert: op == "$setOnInsert", change: c}, err
+}
+
+// compareParts orders path components; numbers by value.
+func compareParts(a, b string) int {
+	x, xok := arrayIndex(a)
+	y, yok := arrayIndex(b)
+	if xok && yok {
+		return cmp.Compare(x, y)
+	}
+	return strings.Compare(a, b)
+}
+
+// conflicts refuses two modifiers on one path, or on a path and what lies below it.
+func (u *update) conflicts() error {
+	taken := map[string]bool{}
+	var paths []string
+	for _, m := range u.modifiers {
+		paths = append(paths, m.path)
+		if m.from != nil {
+			paths = append(paths, strings.Join(m.from, "."))
+		}
+	}
+	for _, p := range paths {
+		if taken[p] {
+			return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p)
+		}
+		taken[p] = true
+	}
+	for _, p := range paths {
+		for i := range p {
+			if p[i] == '.' && taken[p[:i]] {
+				return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p[:i])
+			}
+		}
+	}
+	return nil
+}
+
+// apply gives the document after the update; the same bytes mean that nothing
+// changed. Its _id stays what it was.
+func (u *update) apply(d document, inserting bool) (document, error) {
+	id, hasID := lookup(d, "_id")
+	after, err := u.applyAll(d, inserting)
+	if err != nil || !hasID {
+		return after, err
+	}
+	now, ok := lookup(after, "_id")
+	if !ok || !sameValue(now, id) {
+		return nil, fail(codeImmutableField, "Performing an update on the path '_id' would modify the immutable field '_id'")
+	}
+	return after, nil
+}
+
+func (u *update) applyAll(d document, inserting bool) (document, error) {
+	if u.replacement != nil {
+		id, ok := lookup(d, "_id")
+		if _, own := lookup(u.replacement, "_id"); own || !ok {
+			return withIDFirst(u.replacement), nil
+		}
+		b := newBuilder()
+		b.add("_id", id)
+		for k, v := range fields(u.replacement) {
+			b.add(k, v)
+		}
+		return b.document(), nil
+	}
+	var err error
+	for _, m := range u.modifiers {
+		switch {
+		case m.onInsert && !inserting:
+		case m.from != nil:
+			d, err = rename(d, m)
+		default:
+			d, err = edit(d, m.parts, m.create, m.change)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func withIDFirst(d document) document {
+	if _, ok := lookup(d, "_id"); !ok {
+		return d
+	}
+	return withID(d)
+}
+
+func rename(d document, m modifier) (document, error) {
+	v, below, found := descend(d, m.from)
+	switch {
+	case len(below) > 0:
+		return nil, fail(codeBadValue, "The source field of $rename cannot be inside an array")
+	case !found:
+		return d, nil
+	}
+	d, err := edit(d, m.from, false, removed)
+	if err != nil {
+		return nil, err
+	}
+	if _, below, _ := descend(d, m.parts); len(below) > 0 {
+		return nil, fail(codeBadValue, "The destination field of $rename cannot be inside an array")
+	}
+	return edit(d, m.parts, true, func(value) (value, error) { return v, nil })
+}
+
+func removed(value) (value, error) { return value{}, nil }
+
+func compileSet(arg value, _ time.Time) (change, error) {
+	return func(value) (value, error) { return arg, nil }, nil
+}
+
+func compileArithmetic(op string, combine func(a, b value) (value, error)) func(value, time.Time) (change, error) {
+	return func(arg value, _ time.Time) (change, error) {
+		if !isNumber(arg) {
+			return nil, fail(codeTypeMismatch, "Cannot apply %s with non-numeric argument of type %s", op, arg.Type)
+		}
+		return func(old value) (value, error) {
+			if old.Type == 0 {
+				if op == "$mul" {
+					return combine(int32Value(0), arg) // zero, of the argument's type
+				}
+				return arg, nil
+			}
+			if !isNumber(old) {
+				return old, fail(codeTypeMismatch, "Cannot apply %s to a value of non-numeric type %s", op, old.Type)
+			}
+			return combine(old, arg)
+		}, nil
+	}
+}
+
+// compileExtreme keeps the greater (sign 1) or the lesser (sign -1) in the order of all values.
+func compileExtreme(sign int) func(value, time.Time) (change, error) {
+	return func(arg value, _ time.Time) (change, error) {
+		key := keyOf(arg)
+		return func(old value) (value, error) {
+			if old.Type != 0 && bytes.Compare(key, keyOf(old))*sign <= 0 {
+				return old, nil
+			}
+			return arg, nil
+		}, nil
+	}
+}
+
+func compileCurrentDate(arg value, now time.Time) (change, error) {
+	date := value{Type: bsontype.DateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
+	switch {
+	case arg.Type == bsontype.Boolean:
+		return compileSet(date, now)
+	case arg.Type == bsontype.EmbeddedDocument:
+		f := newForm("$currentDate", arg.Data)
+		kind := f.string("$type")
+		if err := f.done(); err != nil {
+			return nil, err
+		}
+		switch kind {
+		case "date":
+			return compileSet(date, now)
+		case "timestamp":
+			return compileSet(value{Type: bsontype.Timestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
+		}
+	}
+	return nil, fail(codeBadValue, "$currentDate needs true or {$type: 'date' or 'timestamp'}")
+}

@@ -1,0 +1,203 @@
+package embedded
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+)
+
+// onArray wraps a change of an array's elements: another type is an error, and
+// a missing field is what the operator says it is.
+func onArray(op string, missing []value, c func([]value) ([]value, error)) change {
+	return func(old value) (value, error) {
+		elements := missing
+		switch old.Type {
+		case 0:
+			if missing == nil {
+				return old, nil
+			}
+		case bsontype.Array:
+			elements = valuesOf(old)
+		default:
+			return old, fail(codeBadValue, "The field must be an array but is of type %s, for %s", old.Type, op)
+		}
+		changed, err := c(elements)
+		if err != nil {
+			return old, err
+		}
+		return arrayValue(changed), nil
+	}
+}
+
+// each reads the values of $push and $addToSet: one, or {$each: [...]} with more in the same form.
+func each(op string, arg value) (vs []value, more *form, err error) {
+	if !isOperators(arg) {
+		return []value{arg}, nil, nil
+	}
+	f := newForm(op, arg.Data)
+	if vs = f.array("$each"); vs == nil && f.err == nil {
+		f.failed(fail(codeBadValue, "%s with modifiers needs $each", op))
+	}
+	return vs, f, f.err
+}
+
+func compilePush(arg value, _ time.Time) (change, error) {
+	vs, f, err := each("$push", arg)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return onArray("$push", []value{}, func(old []value) ([]value, error) { return append(old, vs...), nil }), nil
+	}
+	_, sliced := f.get("$slice")
+	_, positioned := f.get("$position")
+	slice, position := f.int("$slice", 0), f.int("$position", 0)
+	order, sorted := f.get("$sort")
+	if err := f.done(); err != nil {
+		return nil, err
+	}
+	sorter, err := elementOrder(order, sorted)
+	if err != nil {
+		return nil, err
+	}
+	return onArray("$push", []value{}, func(old []value) ([]value, error) {
+		at := len(old)
+		if positioned {
+			if at = int(max(min(position, int64(len(old))), -int64(len(old)))); at < 0 {
+				at += len(old)
+			}
+		}
+		all := slices.Insert(old, at, vs...)
+		if sorted {
+			slices.SortStableFunc(all, sorter)
+		}
+		if sliced {
+			all = cutSlice(all, slice)
+		}
+		return all, nil
+	}), nil
+}
+
+// cutSlice keeps the first n, or the last -n.
+func cutSlice(vs []value, n int64) []value {
+	switch length := int64(len(vs)); {
+	case n >= length || n <= -length && n < 0:
+		return vs
+	case n < 0:
+		return vs[length+n:]
+	}
+	return vs[:n]
+}
+
+// elementOrder is $push's $sort: a direction for whole elements, or fields of documents.
+func elementOrder(order value, given bool) (func(a, b value) int, error) {
+	if !given {
+		return nil, nil
+	}
+	if order.Type != bsontype.EmbeddedDocument {
+		n, exact := asInt(order)
+		if !exact || n != 1 && n != -1 {
+			return nil, fail(codeBadValue, "the $sort element value must be either 1 or -1, or a document of them")
+		}
+		return func(a, b value) int { return bytes.Compare(keyOf(a), keyOf(b)) * int(n) }, nil
+	}
+	p, err := parsePattern(order.Data, codeBadValue)
+	if err != nil || len(p) == 0 {
+		return nil, fail(codeBadValue, "the $sort pattern is empty or not supported")
+	}
+	key := func(e value) []byte {
+		keys := make([][]byte, len(p))
+		for i, f := range p {
+			keys[i] = keyNull
+			if e.Type != bsontype.EmbeddedDocument {
+				continue
+			}
+			if v, below, found := descend(e.Data, f.parts); found && len(below) == 0 {
+				keys[i] = keyOf(v)
+			}
+		}
+		return p.join(keys)
+	}
+	return func(a, b value) int { return bytes.Compare(key(a), key(b)) }, nil
+}
+
+func compileAddToSet(arg value, _ time.Time) (change, error) {
+	vs, f, err := each("$addToSet", arg)
+	if err == nil && f != nil {
+		err = f.done()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return onArray("$addToSet", []value{}, func(old []value) ([]value, error) {
+		has := map[string]bool{}
+		for _, v := range old {
+			has[string(keyOf(v))] = true
+		}
+		for _, v := range vs {
+			if key := string(keyOf(v)); !has[key] {
+				has[key] = true
+				old = append(old, v)
+			}
+		}
+		return old, nil
+	}), nil
+}
+
+func compilePull(arg value, _ time.Time) (change, error) {
+	matches, err := pullTest(arg)
+	if err != nil {
+		return nil, err
+	}
+	return onArray("$pull", nil, func(old []value) ([]value, error) {
+		return slices.DeleteFunc(old, matches), nil
+	}), nil
+}
+
+// pullTest: operators are a condition on each element, a document is one on its
+// fields, and anything else is compared.
+func pullTest(arg value) (func(value) bool, error) {
+	switch {
+	case isOperators(arg):
+		t, err := compileOperators(arg)
+		return t.onValue, err
+	case arg.Type == bsontype.EmbeddedDocument:
+		f, err := compileFilter(arg.Data)
+		return func(v value) bool { return v.Type == bsontype.EmbeddedDocument && f.matches(v.Data) }, err
+	case arg.Type == bsontype.Regex:
+		re, err := matching(arg, value{})
+		return func(v value) bool { return re(v, true) }, err
+	}
+	return func(v value) bool { return sameValue(v, arg) }, nil
+}
+
+func compilePullAll(arg value, _ time.Time) (change, error) {
+	if arg.Type != bsontype.Array {
+		return nil, fail(codeBadValue, "$pullAll requires an array argument")
+	}
+	unwanted := map[string]bool{}
+	for v := range elements(arg) {
+		unwanted[string(keyOf(v))] = true
+	}
+	return onArray("$pullAll", nil, func(old []value) ([]value, error) {
+		return slices.DeleteFunc(old, func(v value) bool { return unwanted[string(keyOf(v))] }), nil
+	}), nil
+}
+
+func compilePop(arg value, _ time.Time) (change, error) {
+	n, exact := asInt(arg)
+	if !exact || n != 1 && n != -1 {
+		return nil, fail(codeFailedToParse, "$pop expects 1 or -1")
+	}
+	return onArray("$pop", nil, func(old []value) ([]value, error) {
+		switch {
+		case len(old) == 0:
+			return old, nil
+		case n < 0:
+			return old[1:], nil
+		}
+		return old[:len(old)-1], nil
+	}), nil
+}

@@ -1,0 +1,271 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"iter"
+	"math"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+)
+
+// Documents stay BSON from the wire to the file. What follows reads them in
+// place, and relies on validate having seen every byte that came from outside.
+type (
+	value    = bsoncore.Value
+	document = bsoncore.Document
+)
+
+const (
+	maxDocument = 16 << 20 // bytes; MongoDB's limit
+	maxDepth    = 200      // nested documents and arrays; MongoDB's limit
+)
+
+var (
+	nullValue     = value{Type: bsontype.Null}
+	emptyDocument = document{5, 0, 0, 0, 0}
+)
+
+// validate checks d to the last byte: after it, no reader can run past an end.
+func validate(d []byte) error {
+	if !validDocument(d, 0) {
+		return fail(codeInvalidBSON, "invalid BSON, or nested deeper than %d levels", maxDepth)
+	}
+	return nil
+}
+
+func validDocument(d []byte, depth int) bool {
+	if depth > maxDepth || len(d) < 5 || int(int32(binary.LittleEndian.Uint32(d))) != len(d) || d[len(d)-1] != 0 {
+		return false
+	}
+	for d = d[4 : len(d)-1]; len(d) > 0; {
+		t := bsontype.Type(d[0])
+		end := bytes.IndexByte(d[1:], 0)
+		if end < 0 {
+			return false
+		}
+		d = d[end+2:]
+		n := valueSize(d, t)
+		if n < 0 || n > len(d) || !validValue(d[:n], t, depth) {
+			return false
+		}
+		d = d[n:]
+	}
+	return true
+}
+
+// valueSize is the length that a value claims, or -1.
+func valueSize(b []byte, t bsontype.Type) int {
+	prefixed := func(more, least int) int {
+		if len(b) < 4 {
+			return -1
+		}
+		n := int(int32(binary.LittleEndian.Uint32(b)))
+		if n < least {
+			return -1
+		}
+		return n + more
+	}
+	switch t {
+	case bsontype.Undefined, bsontype.Null, bsontype.MinKey, bsontype.MaxKey:
+		return 0
+	case bsontype.Boolean:
+		return 1
+	case bsontype.Int32:
+		return 4
+	case bsontype.Double, bsontype.DateTime, bsontype.Timestamp, bsontype.Int64:
+		return 8
+	case bsontype.ObjectID:
+		return 12
+	case bsontype.Decimal128:
+		return 16
+	case bsontype.String, bsontype.JavaScript, bsontype.Symbol:
+		return prefixed(4, 1)
+	case bsontype.DBPointer:
+		return prefixed(4+12, 1)
+	case bsontype.Binary:
+		return prefixed(5, 0)
+	case bsontype.EmbeddedDocument, bsontype.Array:
+		return prefixed(0, 5)
+	case bsontype.CodeWithScope:
+		return prefixed(0, 14)
+	case bsontype.Regex:
+		pattern := bytes.IndexByte(b, 0)
+		if pattern < 0 {
+			return -1
+		}
+		options := bytes.IndexByte(b[pattern+1:], 0)
+		if options < 0 {
+			return -1
+		}
+		return pattern + options + 2
+	}
+	return -1
+}
+
+// validValue checks the inside of b, which has exactly the length it claims.
+func validValue(b []byte, t bsontype.Type, depth int) bool {
+	switch t {
+	case bsontype.Boolean:
+		return b[0] <= 1
+	case bsontype.String, bsontype.JavaScript, bsontype.Symbol:
+		return b[len(b)-1] == 0
+	case bsontype.DBPointer:
+		return b[len(b)-13] == 0
+	case bsontype.EmbeddedDocument, bsontype.Array:
+		return validDocument(b, depth+1)
+	case bsontype.Binary:
+		return b[4] != 2 || len(b) >= 9 && int(binary.LittleEndian.Uint32(b[5:])) == len(b)-9
+	case bsontype.CodeWithScope:
+		code := valueSize(b[4:], bsontype.String)
+		return code > 0 && 4+code <= len(b) && b[3+code] == 0 && validDocument(b[4+code:], depth+1)
+	}
+	return true
+}
+
+// fields yields the elements of d in order.
+func fields(d document) iter.Seq2[string, value] {
+	return func(yield func(string, value) bool) {
+		for rest := contents(d); len(rest) > 1; {
+			e, r, ok := bsoncore.ReadElement(rest)
+			if !ok || !yield(e.Key(), e.Value()) {
+				return
+			}
+			rest = r
+		}
+	}
+}
+
+// elements yields what an array holds.
+func elements(array value) iter.Seq[value] {
+	return func(yield func(value) bool) {
+		for _, v := range fields(document(array.Data)) {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func contents(d document) []byte {
+	if len(d) < 5 {
+		return nil // a nil document reads as an empty one
+	}
+	return d[4:]
+}
+
+func lookup(d document, key string) (value, bool) {
+	for rest := contents(d); len(rest) > 1; {
+		e, r, ok := bsoncore.ReadElement(rest)
+		if !ok {
+			break
+		}
+		if string(e.KeyBytes()) == key {
+			return e.Value(), true
+		}
+		rest = r
+	}
+	return value{}, false
+}
+
+func firstKey(d document) string {
+	for k := range fields(d) {
+		return k
+	}
+	return ""
+}
+
+func valuesOf(array value) []value {
+	var all []value
+	for v := range elements(array) {
+		all = append(all, v)
+	}
+	return all
+}
+
+func arrayValue(vs []value) value {
+	return value{Type: bsontype.Array, Data: bsoncore.BuildArray(nil, vs...)}
+}
+
+func documentValue(d document) value {
+	return value{Type: bsontype.EmbeddedDocument, Data: d}
+}
+
+// builder puts a document together field by field.
+type builder struct{ b []byte }
+
+func newBuilder() *builder { return &builder{b: make([]byte, 4, 256)} }
+
+func (b *builder) add(key string, v value) { b.b = bsoncore.AppendValueElement(b.b, key, v) }
+
+// document ends the building.
+func (b *builder) document() document {
+	b.b = append(b.b, 0)
+	binary.LittleEndian.PutUint32(b.b, uint32(len(b.b)))
+	return b.b
+}
+
+func (b *builder) array() value {
+	return value{Type: bsontype.Array, Data: b.document()}
+}
+
+func stringValue(s string) value {
+	return value{Type: bsontype.String, Data: bsoncore.AppendString(nil, s)}
+}
+
+// raw lets a value be part of a bson.D.
+func raw(v value) bson.RawValue { return bson.RawValue{Type: v.Type, Value: v.Data} }
+
+func stringOf(v value) string { return string(v.Data[4 : len(v.Data)-1]) }
+
+func isNumber(v value) bool {
+	switch v.Type {
+	case bsontype.Int32, bsontype.Int64, bsontype.Double, bsontype.Decimal128:
+		return true
+	}
+	return false
+}
+
+// asFloat gives a number as a float64, rounded where it must be.
+func asFloat(v value) float64 {
+	switch v.Type {
+	case bsontype.Int32:
+		return float64(v.Int32())
+	case bsontype.Int64:
+		return float64(v.Int64())
+	case bsontype.Double:
+		return v.Double()
+	case bsontype.Decimal128:
+		f, _ := strconv.ParseFloat(v.Decimal128().String(), 64)
+		return f
+	}
+	return math.NaN()
+}
+
+// asInt gives a number as an int64 and whether it is exactly that.
+func asInt(v value) (int64, bool) {
+	switch v.Type {
+	case bsontype.Int32:
+		return int64(v.Int32()), true
+	case bsontype.Int64:
+		return v.Int64(), true
+	case bsontype.Double, bsontype.Decimal128:
+		f := asFloat(v)
+		if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
+			return 0, false
+		}
+		return int64(f), true
+	}
+	return 0, false
+}
+
+// truthy is how MongoDB reads a flag: a boolean or any number but zero.
+func truthy(v value) bool {
+	if v.Type == bsontype.Boolean {
+		return v.Boolean()
+	}
+	return isNumber(v) && asFloat(v) != 0
+}

@@ -1,0 +1,209 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/wiremessage"
+)
+
+const (
+	maxMessage = 48_000_000 // bytes; what hello announces, and MongoDB's limit
+	headerSize = 16
+)
+
+// message is one request off the wire, OP_MSG or the OP_QUERY that drivers begin with.
+type message struct {
+	id        int32
+	legacy    bool // OP_QUERY, to be answered with OP_REPLY
+	oneWay    bool // moreToCome: no answer is wanted
+	body      document
+	sequences map[string][]document
+}
+
+// readMessage reads one message. An error that is a *failure concerns only this
+// message, and the connection can go on after answering it; any other ends the connection.
+func readMessage(r io.Reader) (*message, error) {
+	var header [headerSize]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return nil, err
+	}
+	length, id, _, op, _, _ := wiremessage.ReadHeader(header[:])
+	if length < headerSize || length > maxMessage {
+		return nil, fmt.Errorf("message of %d bytes", length)
+	}
+	b, err := readBody(r, int(length)-headerSize)
+	if err != nil {
+		return nil, err
+	}
+	m := &message{id: id}
+	switch op {
+	case wiremessage.OpMsg:
+		return m, m.parse(header[:], b)
+	case wiremessage.OpQuery:
+		m.legacy = true
+		return m, m.parseQuery(b)
+	}
+	return nil, fmt.Errorf("opcode %d is not supported", op)
+}
+
+// readBody reads n bytes. Its buffer grows with what arrives, so that a mere claim of 48 MB costs nothing.
+func readBody(r io.Reader, n int) ([]byte, error) {
+	const step = 1 << 20
+	var b []byte
+	for len(b) < n {
+		more := min(n-len(b), max(len(b), step))
+		from := len(b)
+		b = slices.Grow(b, more)[:from+more]
+		if _, err := io.ReadFull(r, b[from:]); err != nil {
+			return nil, fmt.Errorf("message cut short: %w", err)
+		}
+	}
+	return b, nil
+}
+
+func (m *message) parse(header, b []byte) error {
+	flags, b, ok := wiremessage.ReadMsgFlags(b)
+	if !ok {
+		return fail(codeInvalidBSON, "OP_MSG without flags")
+	}
+	m.oneWay = flags&wiremessage.MoreToCome != 0
+	if required := flags &^ (wiremessage.MoreToCome | wiremessage.ChecksumPresent) & 0xffff; required != 0 {
+		return fail(codeIllegalOperation, "OP_MSG flags %#x are not supported", uint32(required))
+	}
+	if flags&wiremessage.ChecksumPresent != 0 {
+		if len(b) < 4 {
+			return fail(codeInvalidBSON, "OP_MSG without its checksum")
+		}
+		body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+		table := crc32.MakeTable(crc32.Castagnoli)
+		got := crc32.Update(crc32.Checksum(header, table), table, binary.LittleEndian.AppendUint32(nil, uint32(flags)))
+		if crc32.Update(got, table, body) != sum {
+			return fail(codeInvalidBSON, "OP_MSG checksum does not match")
+		}
+		b = body
+	}
+	for len(b) > 0 {
+		var err error
+		if b, err = m.section(b); err != nil {
+			return err
+		}
+	}
+	if m.body == nil {
+		return fail(codeInvalidBSON, "OP_MSG without a body")
+	}
+	return nil
+}
+
+func (m *message) section(b []byte) (rest []byte, err error) {
+	switch kind := b[0]; kind {
+	case 0:
+		d, rest, err := takeDocument(b[1:])
+		if err == nil && m.body != nil {
+			err = fail(codeInvalidBSON, "OP_MSG with two bodies")
+		}
+		m.body = d
+		return rest, err
+	case 1:
+		size := 0
+		if len(b) >= 5 {
+			size = int(int32(binary.LittleEndian.Uint32(b[1:])))
+		}
+		if size < 5 || size > len(b)-1 {
+			return nil, fail(codeInvalidBSON, "OP_MSG document sequence of a wrong size")
+		}
+		return b[1+size:], m.sequence(b[5 : 1+size])
+	default:
+		return nil, fail(codeInvalidBSON, "OP_MSG section of unknown kind %d", kind)
+	}
+}
+
+func (m *message) sequence(b []byte) error {
+	end := bytes.IndexByte(b, 0)
+	if end < 0 {
+		return fail(codeInvalidBSON, "OP_MSG document sequence without a name")
+	}
+	name, list := string(b[:end]), []document{}
+	for b = b[end+1:]; len(b) > 0; {
+		d, rest, err := takeDocument(b)
+		if err != nil {
+			return err
+		}
+		list, b = append(list, d), rest
+	}
+	if _, taken := m.sequences[name]; taken {
+		return fail(codeInvalidBSON, "OP_MSG with two sequences %q", name)
+	}
+	if m.sequences == nil {
+		m.sequences = map[string][]document{}
+	}
+	m.sequences[name] = list
+	return nil
+}
+
+// takeDocument splits a validated document off b.
+func takeDocument(b []byte) (document, []byte, error) {
+	n := valueSize(b, bsontype.EmbeddedDocument)
+	if n < 0 || n > len(b) {
+		return nil, nil, fail(codeInvalidBSON, "document longer than its message")
+	}
+	return b[:n], b[n:], validate(b[:n])
+}
+
+func (m *message) parseQuery(b []byte) error {
+	if len(b) < 4 {
+		return fail(codeInvalidBSON, "OP_QUERY too short")
+	}
+	collection, b, found := bytes.Cut(b[4:], []byte{0})
+	if !found || len(b) < 8 {
+		return fail(codeInvalidBSON, "OP_QUERY too short")
+	}
+	d, _, err := takeDocument(b[8:])
+	if err != nil {
+		return err
+	}
+	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bsontype.EmbeddedDocument {
+		d = wrapped.Data
+	}
+	db, isCommand := strings.CutSuffix(string(collection), ".$cmd")
+	switch firstKey(d) {
+	case "hello", "isMaster", "ismaster":
+	default:
+		isCommand = false
+	}
+	if !isCommand {
+		return fail(codeCommandNotFound, "OP_QUERY is only supported for hello; use OP_MSG")
+	}
+	whole := newBuilder()
+	for k, v := range fields(d) {
+		whole.add(k, v)
+	}
+	whole.add("$db", stringValue(db))
+	m.body = whole.document()
+	return nil
+}
+
+// encode frames an answer to m.
+func (m *message) encode(answer document) []byte {
+	b := make([]byte, 0, len(answer)+64)
+	if m.legacy {
+		_, b = wiremessage.AppendHeaderStart(b, wiremessage.NextRequestID(), m.id, wiremessage.OpReply)
+		b = wiremessage.AppendReplyFlags(b, wiremessage.AwaitCapable)
+		b = wiremessage.AppendReplyCursorID(b, 0)
+		b = wiremessage.AppendReplyStartingFrom(b, 0)
+		b = wiremessage.AppendReplyNumberReturned(b, 1)
+	} else {
+		_, b = wiremessage.AppendHeaderStart(b, wiremessage.NextRequestID(), m.id, wiremessage.OpMsg)
+		b = wiremessage.AppendMsgFlags(b, 0)
+		b = wiremessage.AppendMsgSectionType(b, wiremessage.SingleDocument)
+	}
+	b = append(b, answer...)
+	binary.LittleEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
