@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
 // stream calls visit with each document until it says stop. The documents may
@@ -83,14 +82,14 @@ func (c *call) pipeline(col *collection, stages []value) (stream, error) {
 
 // stageOf gives stage i when it is well formed; $match and $sort only with a document.
 func stageOf(stages []value, i int) (name string, arg value) {
-	if i >= len(stages) || stages[i].Type != bsontype.EmbeddedDocument {
+	if i >= len(stages) || stages[i].Type != bson.TypeEmbeddedDocument {
 		return "", value{}
 	}
 	n := 0
 	for name, arg = range fields(stages[i].Data) {
 		n++
 	}
-	if n != 1 || (name == "$match" || name == "$sort" || name == "$project" || name == "$group") && arg.Type != bsontype.EmbeddedDocument {
+	if n != 1 || (name == "$match" || name == "$sort" || name == "$project" || name == "$group") && arg.Type != bson.TypeEmbeddedDocument {
 		return "", value{}
 	}
 	return name, arg
@@ -162,7 +161,7 @@ func compileStage(ctx context.Context, in stream, name string, arg value) (strea
 		order, err := sortPattern(arg)
 		return sorted(in, order), err
 	case "$count":
-		if arg.Type != bsontype.String || stringOf(arg) == "" || strings.ContainsAny(stringOf(arg), "$.\x00") {
+		if arg.Type != bson.TypeString || stringOf(arg) == "" || strings.ContainsAny(stringOf(arg), "$.\x00") {
 			return nil, fail(codeBadValue, "$count needs a field name")
 		}
 		return counted(in, stringOf(arg)), nil

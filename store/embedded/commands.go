@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
 // maxOperation bounds every command; a maxTimeMS can only shorten it.
@@ -182,7 +181,7 @@ func checkWriteConcern(d document) error {
 	f.accept("j", "wtimeout", "fsync", "provenance")
 	if w, ok := f.get("w"); ok {
 		n, whole := asInt(w)
-		majority := w.Type == bsontype.String && stringOf(w) == "majority"
+		majority := w.Type == bson.TypeString && stringOf(w) == "majority"
 		if !majority && !(whole && (n == 0 || n == 1)) {
 			f.failed(fail(codeBadValue, "writeConcern w=%s needs a replica set", w))
 		}
@@ -203,7 +202,7 @@ const listCollectionsCursor = "$cmd.listCollections"
 // namespace reads the collection that the command's own field, or key, names.
 func (c *call) namespace(key string) (string, error) {
 	v, ok := c.get(key)
-	if !ok || v.Type != bsontype.String {
+	if !ok || v.Type != bson.TypeString {
 		return "", fail(codeInvalidNamespace, "%s: collection name has invalid type", c.name)
 	}
 	name := stringOf(v)
@@ -227,7 +226,7 @@ func (c *call) checkHint(col *collection, hint value) error {
 		return nil
 	}
 	matches := func(name string, key document) bool {
-		if hint.Type == bsontype.String {
+		if hint.Type == bson.TypeString {
 			return stringOf(hint) == name
 		}
 		return sameValue(hint, documentValue(key))

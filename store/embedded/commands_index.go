@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
 const maxIndexes = 64 // of one collection; MongoDB's limit
@@ -84,7 +83,7 @@ func normalSpec(spec document) document {
 	b := newBuilder()
 	b.add("v", int32Value(2))
 	for k, v := range fields(spec) {
-		isFalse := v.Type == bsontype.Boolean && !v.Boolean()
+		isFalse := v.Type == bson.TypeBoolean && !v.Boolean()
 		_, number := asInt(v)
 		if k == "background" || k == "ns" || isFalse || k == "v" && number && asFloat(v) == 2 {
 			continue
@@ -170,13 +169,13 @@ func dropIndexes(c *call) (bson.D, error) {
 func (c *collection) chosen(which value) ([]*index, error) {
 	names := []value{which}
 	switch which.Type {
-	case bsontype.String:
+	case bson.TypeString:
 		if stringOf(which) == "*" {
 			return c.indexes, nil
 		}
-	case bsontype.Array:
+	case bson.TypeArray:
 		names = valuesOf(which)
-	case bsontype.EmbeddedDocument:
+	case bson.TypeEmbeddedDocument:
 		for _, ix := range c.indexes {
 			if key, _ := lookup(ix.spec, "key"); sameValue(key, which) {
 				return []*index{ix}, nil
@@ -186,7 +185,7 @@ func (c *collection) chosen(which value) ([]*index, error) {
 	}
 	var chosen []*index
 	for _, name := range names {
-		if name.Type != bsontype.String {
+		if name.Type != bson.TypeString {
 			return nil, fail(codeTypeMismatch, "dropIndexes.index must be a name, a list of names, or a key")
 		}
 		if stringOf(name) == "_id_" {

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
 // query is what find asks for.
@@ -246,7 +245,7 @@ type distinctValues map[string]value
 // add takes an array's elements one by one, and gives the bytes it now holds more.
 func (dv distinctValues) add(v value) (size int) {
 	vs := []value{v}
-	if v.Type == bsontype.Array {
+	if v.Type == bson.TypeArray {
 		vs = valuesOf(v)
 	}
 	for _, v := range vs {

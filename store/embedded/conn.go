@@ -40,7 +40,7 @@ func (s *Server) serve(conn net.Conn) error {
 		s.mu.Lock()
 		delete(s.conns, conn)
 		s.mu.Unlock()
-		if err != nil && !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
+		if !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
 			s.log.Debug("connection ended", "err", err)
 		}
 	})

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
@@ -71,7 +71,7 @@ func (t *txn) remove(c *collection, id []byte, before document) error {
 func idKey(d document) ([]byte, error) {
 	v, _ := lookup(d, "_id")
 	switch v.Type {
-	case bsontype.Array, bsontype.Regex, bsontype.Undefined:
+	case bson.TypeArray, bson.TypeRegex, bson.TypeUndefined:
 		return nil, fail(codeBadValue, "can't use a %s for _id", v.Type)
 	}
 	key := keyOf(v)
@@ -89,7 +89,7 @@ func withID(d document) document {
 	id, ok := lookup(d, "_id")
 	if !ok {
 		oid := primitive.NewObjectID()
-		id = value{Type: bsontype.ObjectID, Data: oid[:]}
+		id = value{Type: bson.TypeObjectID, Data: oid[:]}
 	}
 	b := newBuilder()
 	b.add("_id", id)

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 )
 
 // change turns the value at a path into another. A value without a type means
@@ -23,7 +23,7 @@ func edit(d document, parts []string, create bool, c change) (document, error) {
 
 func editIn(container value, parts []string, create bool, c change) (value, error) {
 	position, numeric := arrayIndex(parts[0])
-	if container.Type == bsontype.Array && !numeric {
+	if container.Type == bson.TypeArray && !numeric {
 		if !create {
 			return container, nil
 		}
@@ -31,13 +31,13 @@ func editIn(container value, parts []string, create bool, c change) (value, erro
 	}
 	out, n, done := newBuilder(), 0, false
 	for key, v := range fields(container.Data) {
-		if !done && (container.Type == bsontype.Array && n == position || container.Type != bsontype.Array && key == parts[0]) {
+		if !done && (container.Type == bson.TypeArray && n == position || container.Type != bson.TypeArray && key == parts[0]) {
 			done = true
 			next, err := editField(v, parts, create, c)
 			if err != nil {
 				return container, err
 			}
-			if v = next; v.Type == 0 && container.Type == bsontype.Array {
+			if v = next; v.Type == 0 && container.Type == bson.TypeArray {
 				v = nullValue // taking an element away leaves null in its place
 			}
 		}
@@ -56,7 +56,7 @@ func editIn(container value, parts []string, create bool, c change) (value, erro
 	if err != nil || added.Type == 0 {
 		return container, err
 	}
-	if container.Type == bsontype.Array {
+	if container.Type == bson.TypeArray {
 		if position-n > maxPadding {
 			return container, fail(codeBadValue, "cannot backfill more than %d elements of an array", maxPadding)
 		}
@@ -73,7 +73,7 @@ func editField(v value, parts []string, create bool, c change) (value, error) {
 	switch {
 	case len(parts) == 1:
 		return c(v)
-	case v.Type == bsontype.EmbeddedDocument || v.Type == bsontype.Array:
+	case v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray:
 		return editIn(v, parts[1:], create, c)
 	case create:
 		return v, notViable(parts[1], v)

@@ -5,7 +5,7 @@ import (
 	"context"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 )
 
 // group is a compiled $group.
@@ -26,7 +26,7 @@ type expression func(document) value
 // compileExpression knows constants, "$path", and documents of these. Operators are refused by name.
 func compileExpression(v value) (expression, error) {
 	switch v.Type {
-	case bsontype.String:
+	case bson.TypeString:
 		path, isPath := strings.CutPrefix(stringOf(v), "$")
 		if !isPath {
 			break
@@ -36,9 +36,9 @@ func compileExpression(v value) (expression, error) {
 		}
 		parts := splitPath(path)
 		return func(d document) value { return valueAt(documentValue(d), parts) }, nil
-	case bsontype.Array:
+	case bson.TypeArray:
 		return nil, fail(codeNotImplemented, "array expressions are not supported")
-	case bsontype.EmbeddedDocument:
+	case bson.TypeEmbeddedDocument:
 		if isOperators(v) {
 			return nil, fail(codeNotImplemented, "Unrecognized expression '%s'", firstKey(v.Data))
 		}
@@ -75,9 +75,9 @@ func compileDocumentExpression(d document) (expression, error) {
 func valueAt(v value, parts []string) value {
 	for i, part := range parts {
 		switch v.Type {
-		case bsontype.EmbeddedDocument:
+		case bson.TypeEmbeddedDocument:
 			v, _ = lookup(v.Data, part)
-		case bsontype.Array:
+		case bson.TypeArray:
 			var all []value
 			for e := range elements(v) {
 				if found := valueAt(e, parts[i:]); found.Type != 0 {
@@ -104,7 +104,7 @@ func compileGroup(d document) (*group, error) {
 			continue
 		}
 		op := ""
-		if v.Type == bsontype.EmbeddedDocument {
+		if v.Type == bson.TypeEmbeddedDocument {
 			op = firstKey(v.Data)
 		}
 		arg, _ := lookup(document(v.Data), op)
@@ -198,13 +198,13 @@ func (a *accumulator) take(op string, v value) (held int, err error) {
 			return 0, nil
 		}
 		sum, err := addNumbers(a.v, v)
-		if err != nil && v.Type != bsontype.Decimal128 && a.v.Type != bsontype.Decimal128 {
+		if err != nil && v.Type != bson.TypeDecimal128 && a.v.Type != bson.TypeDecimal128 {
 			sum, err = doubleValue(asFloat(a.v)+asFloat(v)), nil // a sum that overflows becomes a double
 		}
 		a.v = sum
 		return 0, err
 	case "$min", "$max":
-		if v.Type == 0 || v.Type == bsontype.Null {
+		if v.Type == 0 || v.Type == bson.TypeNull {
 			return 0, nil
 		}
 		order := bytes.Compare(keyOf(v), keyOf(a.v))

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
@@ -246,7 +245,7 @@ func duplicate(c *collection, name string, p pattern, d document) error {
 }
 
 func shorten(v value) string {
-	if v.Type == bsontype.Null {
+	if v.Type == bson.TypeNull {
 		return "null"
 	}
 	text := v.String()

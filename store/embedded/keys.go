@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
@@ -35,13 +36,13 @@ const (
 )
 
 var tags = map[bsontype.Type]byte{
-	bsontype.MinKey: tagMinKey, bsontype.Undefined: tagUndefined, bsontype.Null: tagNull,
-	bsontype.Double: tagNumber, bsontype.Int32: tagNumber, bsontype.Int64: tagNumber, bsontype.Decimal128: tagNumber,
-	bsontype.String: tagText, bsontype.Symbol: tagText, bsontype.EmbeddedDocument: tagDocument,
-	bsontype.Array: tagArray, bsontype.Binary: tagBinary, bsontype.ObjectID: tagObjectID,
-	bsontype.Boolean: tagBoolean, bsontype.DateTime: tagDate, bsontype.Timestamp: tagTimestamp,
-	bsontype.Regex: tagRegex, bsontype.DBPointer: tagDBPointer, bsontype.JavaScript: tagCode,
-	bsontype.CodeWithScope: tagScoped, bsontype.MaxKey: tagMaxKey,
+	bson.TypeMinKey: tagMinKey, bson.TypeUndefined: tagUndefined, bson.TypeNull: tagNull,
+	bson.TypeDouble: tagNumber, bson.TypeInt32: tagNumber, bson.TypeInt64: tagNumber, bson.TypeDecimal128: tagNumber,
+	bson.TypeString: tagText, bson.TypeSymbol: tagText, bson.TypeEmbeddedDocument: tagDocument,
+	bson.TypeArray: tagArray, bson.TypeBinary: tagBinary, bson.TypeObjectID: tagObjectID,
+	bson.TypeBoolean: tagBoolean, bson.TypeDateTime: tagDate, bson.TypeTimestamp: tagTimestamp,
+	bson.TypeRegex: tagRegex, bson.TypeDBPointer: tagDBPointer, bson.TypeJavaScript: tagCode,
+	bson.TypeCodeWithScope: tagScoped, bson.TypeMaxKey: tagMaxKey,
 }
 
 var (
@@ -57,33 +58,33 @@ func appendKey(dst []byte, v value) []byte {
 
 func appendKeyBody(dst []byte, v value) []byte {
 	switch v.Type {
-	case bsontype.Double, bsontype.Int32, bsontype.Int64, bsontype.Decimal128:
+	case bson.TypeDouble, bson.TypeInt32, bson.TypeInt64, bson.TypeDecimal128:
 		return appendNumber(dst, v)
-	case bsontype.String, bsontype.Symbol, bsontype.JavaScript:
+	case bson.TypeString, bson.TypeSymbol, bson.TypeJavaScript:
 		return appendText(dst, v.Data[4:len(v.Data)-1])
-	case bsontype.EmbeddedDocument:
+	case bson.TypeEmbeddedDocument:
 		return appendFields(dst, v.Data)
-	case bsontype.Array:
+	case bson.TypeArray:
 		for e := range elements(v) {
 			dst = appendKey(dst, e)
 		}
 		return append(dst, 0)
-	case bsontype.Binary: // MongoDB: by length, then subtype, then bytes
+	case bson.TypeBinary: // MongoDB: by length, then subtype, then bytes
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)-5))
 		return append(dst, v.Data[4:]...)
-	case bsontype.ObjectID, bsontype.Boolean:
+	case bson.TypeObjectID, bson.TypeBoolean:
 		return append(dst, v.Data...)
-	case bsontype.DateTime:
+	case bson.TypeDateTime:
 		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data)^1<<63)
-	case bsontype.Timestamp:
+	case bson.TypeTimestamp:
 		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data))
-	case bsontype.Regex:
+	case bson.TypeRegex:
 		pattern, options := v.Regex()
 		return appendText(appendText(dst, []byte(pattern)), []byte(options))
-	case bsontype.DBPointer:
+	case bson.TypeDBPointer:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)))
 		return append(dst, v.Data[4:]...)
-	case bsontype.CodeWithScope:
+	case bson.TypeCodeWithScope:
 		code, scope := v.CodeWithScope()
 		return appendFields(appendText(dst, []byte(code)), scope)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/bsontype"
 )
 
@@ -68,15 +69,15 @@ func reach(d document, parts []string, intoArray bool, c check) bool {
 		return c(value{}, false)
 	case len(rest) == 0:
 		return reachEnd(v, intoArray, c)
-	case v.Type == bsontype.EmbeddedDocument:
+	case v.Type == bson.TypeEmbeddedDocument:
 		return reach(v.Data, rest, intoArray, c)
-	case v.Type != bsontype.Array:
+	case v.Type != bson.TypeArray:
 		return c(value{}, false)
 	}
 	position, numeric := arrayIndex(rest[0])
 	i := 0
 	for e := range elements(v) {
-		if e.Type == bsontype.EmbeddedDocument && reach(e.Data, rest, intoArray, c) {
+		if e.Type == bson.TypeEmbeddedDocument && reach(e.Data, rest, intoArray, c) {
 			return true
 		}
 		if numeric && i == position && reachPosition(e, rest[1:], intoArray, c) {
@@ -88,7 +89,7 @@ func reach(d document, parts []string, intoArray bool, c check) bool {
 }
 
 func reachEnd(v value, intoArray bool, c check) bool {
-	if intoArray && v.Type == bsontype.Array {
+	if intoArray && v.Type == bson.TypeArray {
 		for e := range elements(v) {
 			if c(e, true) {
 				return true
@@ -102,7 +103,7 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 	switch {
 	case len(rest) == 0:
 		return c(e, true)
-	case e.Type == bsontype.EmbeddedDocument || e.Type == bsontype.Array:
+	case e.Type == bson.TypeEmbeddedDocument || e.Type == bson.TypeArray:
 		return reach(e.Data, rest, intoArray, c)
 	}
 	return false
@@ -110,12 +111,12 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 
 // equalTo: null also equals what is missing.
 func equalTo(arg value) check {
-	isNull := arg.Type == bsontype.Null
+	isNull := arg.Type == bson.TypeNull
 	return func(v value, found bool) bool {
 		if !found {
 			return isNull
 		}
-		return sameValue(v, arg) || isNull && v.Type == bsontype.Undefined
+		return sameValue(v, arg) || isNull && v.Type == bson.TypeUndefined
 	}
 }
 
@@ -125,7 +126,7 @@ func compared(op string, arg value) check {
 	orEqual := op == "$gte" || op == "$lte"
 	less := op == "$lt" || op == "$lte"
 	equal, key, tag := equalTo(arg), keyOf(arg), tags[arg.Type]
-	anyType := arg.Type == bsontype.MinKey || arg.Type == bsontype.MaxKey
+	anyType := arg.Type == bson.TypeMinKey || arg.Type == bson.TypeMaxKey
 	return func(v value, found bool) bool {
 		if !found || tags[v.Type] != tag && !anyType {
 			return orEqual && equal(v, found)
@@ -141,7 +142,7 @@ func compared(op string, arg value) check {
 func isNaN(v value) bool { return isNumber(v) && math.IsNaN(asFloat(v)) }
 
 func oneOf(op string, arg value) (check, error) {
-	if arg.Type != bsontype.Array {
+	if arg.Type != bson.TypeArray {
 		return nil, fail(codeBadValue, "%s needs an array", op)
 	}
 	keys := map[string]bool{}
@@ -150,7 +151,7 @@ func oneOf(op string, arg value) (check, error) {
 		if isOperators(v) {
 			return nil, fail(codeBadValue, "cannot nest $ under %s", op)
 		}
-		if v.Type == bsontype.Regex {
+		if v.Type == bson.TypeRegex {
 			re, err := matching(v, value{})
 			if err != nil {
 				return nil, err
@@ -162,7 +163,7 @@ func oneOf(op string, arg value) (check, error) {
 	}
 	orMissing := keys[string(keyNull)]
 	return func(v value, found bool) bool {
-		if !found || v.Type == bsontype.Undefined {
+		if !found || v.Type == bson.TypeUndefined {
 			return orMissing
 		}
 		if keys[string(keyOf(v))] {
@@ -174,29 +175,29 @@ func oneOf(op string, arg value) (check, error) {
 
 // typeNames are MongoDB's aliases for $type.
 var typeNames = map[string]bsontype.Type{
-	"double": bsontype.Double, "string": bsontype.String, "object": bsontype.EmbeddedDocument,
-	"array": bsontype.Array, "binData": bsontype.Binary, "undefined": bsontype.Undefined,
-	"objectId": bsontype.ObjectID, "bool": bsontype.Boolean, "date": bsontype.DateTime,
-	"null": bsontype.Null, "regex": bsontype.Regex, "dbPointer": bsontype.DBPointer,
-	"javascript": bsontype.JavaScript, "symbol": bsontype.Symbol, "javascriptWithScope": bsontype.CodeWithScope,
-	"int": bsontype.Int32, "timestamp": bsontype.Timestamp, "long": bsontype.Int64,
-	"decimal": bsontype.Decimal128, "minKey": bsontype.MinKey, "maxKey": bsontype.MaxKey,
+	"double": bson.TypeDouble, "string": bson.TypeString, "object": bson.TypeEmbeddedDocument,
+	"array": bson.TypeArray, "binData": bson.TypeBinary, "undefined": bson.TypeUndefined,
+	"objectId": bson.TypeObjectID, "bool": bson.TypeBoolean, "date": bson.TypeDateTime,
+	"null": bson.TypeNull, "regex": bson.TypeRegex, "dbPointer": bson.TypeDBPointer,
+	"javascript": bson.TypeJavaScript, "symbol": bson.TypeSymbol, "javascriptWithScope": bson.TypeCodeWithScope,
+	"int": bson.TypeInt32, "timestamp": bson.TypeTimestamp, "long": bson.TypeInt64,
+	"decimal": bson.TypeDecimal128, "minKey": bson.TypeMinKey, "maxKey": bson.TypeMaxKey,
 }
 
 func ofType(arg value) (check, error) {
 	wanted := []value{arg}
-	if arg.Type == bsontype.Array {
+	if arg.Type == bson.TypeArray {
 		wanted = valuesOf(arg)
 	}
 	types := map[bsontype.Type]bool{}
 	for _, w := range wanted {
-		if w.Type == bsontype.String && stringOf(w) == "number" {
-			types[bsontype.Int32], types[bsontype.Int64] = true, true
-			types[bsontype.Double], types[bsontype.Decimal128] = true, true
+		if w.Type == bson.TypeString && stringOf(w) == "number" {
+			types[bson.TypeInt32], types[bson.TypeInt64] = true, true
+			types[bson.TypeDouble], types[bson.TypeDecimal128] = true, true
 			continue
 		}
 		var t bsontype.Type
-		if w.Type == bsontype.String {
+		if w.Type == bson.TypeString {
 			t = typeNames[stringOf(w)]
 		} else if n, exact := asInt(w); exact {
 			t = bsontype.Type(n) // -1, MinKey, becomes 0xff as in BSON
@@ -217,14 +218,14 @@ func ofType(arg value) (check, error) {
 func matching(arg, options value) (check, error) {
 	var source, flags string
 	switch arg.Type {
-	case bsontype.Regex:
+	case bson.TypeRegex:
 		source, flags = arg.Regex()
-	case bsontype.String:
+	case bson.TypeString:
 		source = stringOf(arg)
 	default:
 		return nil, fail(codeBadValue, "$regex has to be a string")
 	}
-	if options.Type == bsontype.String {
+	if options.Type == bson.TypeString {
 		flags = stringOf(options)
 	}
 	if strings.Trim(flags, "ims") != "" {
@@ -239,9 +240,9 @@ func matching(arg, options value) (check, error) {
 	}
 	return func(v value, _ bool) bool {
 		switch v.Type {
-		case bsontype.String, bsontype.Symbol:
+		case bson.TypeString, bson.TypeSymbol:
 			return re.Match(v.Data[4 : len(v.Data)-1])
-		case bsontype.Regex:
+		case bson.TypeRegex:
 			return sameValue(v, arg)
 		}
 		return false
@@ -250,7 +251,7 @@ func matching(arg, options value) (check, error) {
 
 func remainder(arg value) (check, error) {
 	var n []int64
-	if arg.Type == bsontype.Array {
+	if arg.Type == bson.TypeArray {
 		for v := range elements(arg) {
 			if f := math.Trunc(asFloat(v)); math.Abs(f) < 1<<63 { // false for NaN, which what is no number gives
 				n = append(n, int64(f))
@@ -275,6 +276,6 @@ func ofSize(arg value) (check, error) {
 		return nil, fail(codeBadValue, "$size needs a whole number that is not negative, not %s", arg)
 	}
 	return func(v value, _ bool) bool {
-		return v.Type == bsontype.Array && int64(len(valuesOf(v))) == n
+		return v.Type == bson.TypeArray && int64(len(valuesOf(v))) == n
 	}, nil
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
 )
 
@@ -16,11 +16,11 @@ import (
 // integers beyond 2^53 and decimals ever leave something over.
 func appendNumber(dst []byte, v value) []byte {
 	switch v.Type {
-	case bsontype.Int32:
+	case bson.TypeInt32:
 		return append(appendFloat(dst, float64(v.Int32())), restNone)
-	case bsontype.Double:
+	case bson.TypeDouble:
 		return append(appendFloat(dst, v.Double()), restNone)
-	case bsontype.Int64:
+	case bson.TypeInt64:
 		return appendInt64(dst, v.Int64())
 	default:
 		return appendDecimal(dst, v)
@@ -124,10 +124,10 @@ func multiplyNumbers(a, b value) (value, error) {
 }
 
 func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y *big.Int) *big.Int) (value, error) {
-	if a.Type == bsontype.Decimal128 || b.Type == bsontype.Decimal128 {
+	if a.Type == bson.TypeDecimal128 || b.Type == bson.TypeDecimal128 {
 		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")
 	}
-	if a.Type == bsontype.Double || b.Type == bsontype.Double {
+	if a.Type == bson.TypeDouble || b.Type == bson.TypeDouble {
 		return doubleValue(floats(asFloat(a), asFloat(b))), nil
 	}
 	x, _ := asInt(a)
@@ -137,20 +137,20 @@ func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y
 		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
 	}
 	n := sum.Int64()
-	if a.Type == bsontype.Int32 && b.Type == bsontype.Int32 && int64(int32(n)) == n {
+	if a.Type == bson.TypeInt32 && b.Type == bson.TypeInt32 && int64(int32(n)) == n {
 		return int32Value(int32(n)), nil
 	}
 	return int64Value(n), nil
 }
 
 func int32Value(n int32) value {
-	return value{Type: bsontype.Int32, Data: bsoncore.AppendInt32(nil, n)}
+	return value{Type: bson.TypeInt32, Data: bsoncore.AppendInt32(nil, n)}
 }
 
 func int64Value(n int64) value {
-	return value{Type: bsontype.Int64, Data: bsoncore.AppendInt64(nil, n)}
+	return value{Type: bson.TypeInt64, Data: bsoncore.AppendInt64(nil, n)}
 }
 
 func doubleValue(f float64) value {
-	return value{Type: bsontype.Double, Data: bsoncore.AppendDouble(nil, f)}
+	return value{Type: bson.TypeDouble, Data: bsoncore.AppendDouble(nil, f)}
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
 )
 
@@ -41,8 +41,8 @@ func (s *Server) sweep(now time.Time) (n int, err error) {
 
 func (t *txn) removeExpired(ctx context.Context, c *collection, ix *index, now time.Time) (n int, err error) {
 	until := bsoncore.AppendDateTime(nil, now.Add(-time.Duration(ix.ttl)*time.Second).UnixMilli())
-	first := value{Type: bsontype.DateTime, Data: binary.LittleEndian.AppendUint64(nil, 1<<63)} // the earliest date
-	b := bound{lo: keyOf(first), hi: successor(keyOf(value{Type: bsontype.DateTime, Data: until}))}
+	first := value{Type: bson.TypeDateTime, Data: binary.LittleEndian.AppendUint64(nil, 1<<63)} // the earliest date
+	b := bound{lo: keyOf(first), hi: successor(keyOf(value{Type: bson.TypeDateTime, Data: until}))}
 	p := plan{ix: ix, spans: ranges([][]byte{nil}, b, ix.pattern[0].desc)}
 	var over [][]byte
 	err = p.walk(ctx, t, c, &position{}, func(id []byte, _ document) (bool, error) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
 )
 
@@ -52,10 +52,10 @@ var operators = map[string]struct {
 
 // compileUpdate reads an update's u. Operators that are not supported are refused by name.
 func compileUpdate(v value, now time.Time) (*update, error) {
-	if v.Type == bsontype.Array {
+	if v.Type == bson.TypeArray {
 		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
 	}
-	if v.Type != bsontype.EmbeddedDocument {
+	if v.Type != bson.TypeEmbeddedDocument {
 		return nil, fail(codeFailedToParse, "an update must be a document")
 	}
 	d := document(v.Data)
@@ -68,7 +68,7 @@ func compileUpdate(v value, now time.Time) (*update, error) {
 		switch {
 		case !known && op != "$rename":
 			return nil, fail(codeFailedToParse, "Unknown modifier: %s", op)
-		case args.Type != bsontype.EmbeddedDocument:
+		case args.Type != bson.TypeEmbeddedDocument:
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
 		}
 		for path, arg := range fields(args.Data) {
@@ -102,7 +102,7 @@ func compileModifier(op, path string, arg value, now time.Time) (modifier, error
 		return modifier{}, err
 	}
 	if op == "$rename" {
-		if arg.Type != bsontype.String {
+		if arg.Type != bson.TypeString {
 			return modifier{}, fail(codeBadValue, "The 'to' field for $rename must be a string: %s", path)
 		}
 		to, err := checkPath(stringOf(arg))
@@ -258,11 +258,11 @@ func compileExtreme(sign int) func(value, time.Time) (change, error) {
 }
 
 func compileCurrentDate(arg value, now time.Time) (change, error) {
-	date := value{Type: bsontype.DateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
+	date := value{Type: bson.TypeDateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
 	switch {
-	case arg.Type == bsontype.Boolean:
+	case arg.Type == bson.TypeBoolean:
 		return compileSet(date, now)
-	case arg.Type == bsontype.EmbeddedDocument:
+	case arg.Type == bson.TypeEmbeddedDocument:
 		f := newForm("$currentDate", arg.Data)
 		kind := f.string("$type")
 		if err := f.done(); err != nil {
@@ -272,7 +272,7 @@ func compileCurrentDate(arg value, now time.Time) (change, error) {
 		case "date":
 			return compileSet(date, now)
 		case "timestamp":
-			return compileSet(value{Type: bsontype.Timestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
+			return compileSet(value{Type: bson.TypeTimestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
 		}
 	}
 	return nil, fail(codeBadValue, "$currentDate needs true or {$type: 'date' or 'timestamp'}")

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 )
 
 // onArray wraps a change of an array's elements: another type is an error, and
@@ -18,7 +18,7 @@ func onArray(op string, missing []value, c func([]value) ([]value, error)) chang
 			if missing == nil {
 				return old, nil
 			}
-		case bsontype.Array:
+		case bson.TypeArray:
 			elements = valuesOf(old)
 		default:
 			return old, fail(codeBadValue, "The field must be an array but is of type %s, for %s", old.Type, op)
@@ -96,7 +96,7 @@ func elementOrder(order value, given bool) (func(a, b value) int, error) {
 	if !given {
 		return nil, nil
 	}
-	if order.Type != bsontype.EmbeddedDocument {
+	if order.Type != bson.TypeEmbeddedDocument {
 		n, exact := asInt(order)
 		if !exact || n != 1 && n != -1 {
 			return nil, fail(codeBadValue, "the $sort element value must be either 1 or -1, or a document of them")
@@ -111,7 +111,7 @@ func elementOrder(order value, given bool) (func(a, b value) int, error) {
 		keys := make([][]byte, len(p))
 		for i, f := range p {
 			keys[i] = keyNull
-			if e.Type != bsontype.EmbeddedDocument {
+			if e.Type != bson.TypeEmbeddedDocument {
 				continue
 			}
 			if v, below, found := descend(e.Data, f.parts); found && len(below) == 0 {
@@ -163,10 +163,10 @@ func pullTest(arg value) (func(value) bool, error) {
 	case isOperators(arg):
 		t, err := compileOperators(arg)
 		return t.onValue, err
-	case arg.Type == bsontype.EmbeddedDocument:
+	case arg.Type == bson.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)
-		return func(v value) bool { return v.Type == bsontype.EmbeddedDocument && f.matches(v.Data) }, err
-	case arg.Type == bsontype.Regex:
+		return func(v value) bool { return v.Type == bson.TypeEmbeddedDocument && f.matches(v.Data) }, err
+	case arg.Type == bson.TypeRegex:
 		re, err := matching(arg, value{})
 		return func(v value) bool { return re(v, true) }, err
 	}
@@ -174,7 +174,7 @@ func pullTest(arg value) (func(value) bool, error) {
 }
 
 func compilePullAll(arg value, _ time.Time) (change, error) {
-	if arg.Type != bsontype.Array {
+	if arg.Type != bson.TypeArray {
 		return nil, fail(codeBadValue, "$pullAll requires an array argument")
 	}
 	unwanted := map[string]bool{}

@@ -25,7 +25,7 @@ const (
 )
 
 var (
-	nullValue     = value{Type: bsontype.Null}
+	nullValue     = value{Type: bson.TypeNull}
 	emptyDocument = document{5, 0, 0, 0, 0}
 )
 
@@ -70,29 +70,29 @@ func valueSize(b []byte, t bsontype.Type) int {
 		return n + more
 	}
 	switch t {
-	case bsontype.Undefined, bsontype.Null, bsontype.MinKey, bsontype.MaxKey:
+	case bson.TypeUndefined, bson.TypeNull, bson.TypeMinKey, bson.TypeMaxKey:
 		return 0
-	case bsontype.Boolean:
+	case bson.TypeBoolean:
 		return 1
-	case bsontype.Int32:
+	case bson.TypeInt32:
 		return 4
-	case bsontype.Double, bsontype.DateTime, bsontype.Timestamp, bsontype.Int64:
+	case bson.TypeDouble, bson.TypeDateTime, bson.TypeTimestamp, bson.TypeInt64:
 		return 8
-	case bsontype.ObjectID:
+	case bson.TypeObjectID:
 		return 12
-	case bsontype.Decimal128:
+	case bson.TypeDecimal128:
 		return 16
-	case bsontype.String, bsontype.JavaScript, bsontype.Symbol:
+	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
 		return prefixed(4, 1)
-	case bsontype.DBPointer:
+	case bson.TypeDBPointer:
 		return prefixed(4+12, 1)
-	case bsontype.Binary:
+	case bson.TypeBinary:
 		return prefixed(5, 0)
-	case bsontype.EmbeddedDocument, bsontype.Array:
+	case bson.TypeEmbeddedDocument, bson.TypeArray:
 		return prefixed(0, 5)
-	case bsontype.CodeWithScope:
+	case bson.TypeCodeWithScope:
 		return prefixed(0, 14)
-	case bsontype.Regex:
+	case bson.TypeRegex:
 		pattern := bytes.IndexByte(b, 0)
 		if pattern < 0 {
 			return -1
@@ -109,18 +109,18 @@ func valueSize(b []byte, t bsontype.Type) int {
 // validValue checks the inside of b, which has exactly the length it claims.
 func validValue(b []byte, t bsontype.Type, depth int) bool {
 	switch t {
-	case bsontype.Boolean:
+	case bson.TypeBoolean:
 		return b[0] <= 1
-	case bsontype.String, bsontype.JavaScript, bsontype.Symbol:
+	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
 		return b[len(b)-1] == 0
-	case bsontype.DBPointer:
+	case bson.TypeDBPointer:
 		return b[len(b)-13] == 0
-	case bsontype.EmbeddedDocument, bsontype.Array:
+	case bson.TypeEmbeddedDocument, bson.TypeArray:
 		return validDocument(b, depth+1)
-	case bsontype.Binary:
+	case bson.TypeBinary:
 		return b[4] != 2 || len(b) >= 9 && int(binary.LittleEndian.Uint32(b[5:])) == len(b)-9
-	case bsontype.CodeWithScope:
-		code := valueSize(b[4:], bsontype.String)
+	case bson.TypeCodeWithScope:
+		code := valueSize(b[4:], bson.TypeString)
 		return code > 0 && 4+code <= len(b) && b[3+code] == 0 && validDocument(b[4+code:], depth+1)
 	}
 	return true
@@ -187,11 +187,11 @@ func valuesOf(array value) []value {
 }
 
 func arrayValue(vs []value) value {
-	return value{Type: bsontype.Array, Data: bsoncore.BuildArray(nil, vs...)}
+	return value{Type: bson.TypeArray, Data: bsoncore.BuildArray(nil, vs...)}
 }
 
 func documentValue(d document) value {
-	return value{Type: bsontype.EmbeddedDocument, Data: d}
+	return value{Type: bson.TypeEmbeddedDocument, Data: d}
 }
 
 // builder puts a document together field by field.
@@ -209,11 +209,11 @@ func (b *builder) document() document {
 }
 
 func (b *builder) array() value {
-	return value{Type: bsontype.Array, Data: b.document()}
+	return value{Type: bson.TypeArray, Data: b.document()}
 }
 
 func stringValue(s string) value {
-	return value{Type: bsontype.String, Data: bsoncore.AppendString(nil, s)}
+	return value{Type: bson.TypeString, Data: bsoncore.AppendString(nil, s)}
 }
 
 // raw lets a value be part of a bson.D.
@@ -223,7 +223,7 @@ func stringOf(v value) string { return string(v.Data[4 : len(v.Data)-1]) }
 
 func isNumber(v value) bool {
 	switch v.Type {
-	case bsontype.Int32, bsontype.Int64, bsontype.Double, bsontype.Decimal128:
+	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
 		return true
 	}
 	return false
@@ -232,13 +232,13 @@ func isNumber(v value) bool {
 // asFloat gives a number as a float64, rounded where it must be.
 func asFloat(v value) float64 {
 	switch v.Type {
-	case bsontype.Int32:
+	case bson.TypeInt32:
 		return float64(v.Int32())
-	case bsontype.Int64:
+	case bson.TypeInt64:
 		return float64(v.Int64())
-	case bsontype.Double:
+	case bson.TypeDouble:
 		return v.Double()
-	case bsontype.Decimal128:
+	case bson.TypeDecimal128:
 		f, _ := strconv.ParseFloat(v.Decimal128().String(), 64)
 		return f
 	}
@@ -248,11 +248,11 @@ func asFloat(v value) float64 {
 // asInt gives a number as an int64 and whether it is exactly that.
 func asInt(v value) (int64, bool) {
 	switch v.Type {
-	case bsontype.Int32:
+	case bson.TypeInt32:
 		return int64(v.Int32()), true
-	case bsontype.Int64:
+	case bson.TypeInt64:
 		return v.Int64(), true
-	case bsontype.Double, bsontype.Decimal128:
+	case bson.TypeDouble, bson.TypeDecimal128:
 		f := asFloat(v)
 		if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
 			return 0, false
@@ -264,7 +264,7 @@ func asInt(v value) (int64, bool) {
 
 // truthy is how MongoDB reads a flag: a boolean or any number but zero.
 func truthy(v value) bool {
-	if v.Type == bsontype.Boolean {
+	if v.Type == bson.TypeBoolean {
 		return v.Boolean()
 	}
 	return isNumber(v) && asFloat(v) != 0

@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/x/mongo/driver/wiremessage"
 )
 
 const (
 	maxMessage = 48_000_000 // bytes; what hello announces, and MongoDB's limit
 	headerSize = 16
+	opQuery    = wiremessage.OpCode(2004) // which drivers still begin with
 )
 
 // message is one request off the wire, OP_MSG or the OP_QUERY that drivers begin with.
@@ -46,7 +47,7 @@ func readMessage(r io.Reader) (*message, error) {
 	switch op {
 	case wiremessage.OpMsg:
 		return m, m.parse(header[:], b)
-	case wiremessage.OpQuery:
+	case opQuery:
 		m.legacy = true
 		return m, m.parseQuery(b)
 	}
@@ -149,7 +150,7 @@ func (m *message) sequence(b []byte) error {
 
 // takeDocument splits a validated document off b.
 func takeDocument(b []byte) (document, []byte, error) {
-	n := valueSize(b, bsontype.EmbeddedDocument)
+	n := valueSize(b, bson.TypeEmbeddedDocument)
 	if n < 0 || n > len(b) {
 		return nil, nil, fail(codeInvalidBSON, "document longer than its message")
 	}
@@ -168,7 +169,7 @@ func (m *message) parseQuery(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bsontype.EmbeddedDocument {
+	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bson.TypeEmbeddedDocument {
 		d = wrapped.Data
 	}
 	db, isCommand := strings.CutSuffix(string(collection), ".$cmd")
