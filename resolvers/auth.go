@@ -19,8 +19,6 @@ import (
 	"cubegate/connectycube"
 	"cubegate/store"
 	"cubegate/tokens"
-
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // UserStore finds users and keeps what a login changes. Finders return
@@ -65,11 +63,11 @@ type PasswordHasher interface {
 	Compare(ctx context.Context, password, hash string) (stale bool, err error)
 }
 
-// Limiter bounds the wrong passwords for one key.
+// Limiter bounds the wrong passwords for one key. Allow is a look; only Spend,
+// for a try that failed, takes something from the key.
 type Limiter interface {
-	// Begin starts a try. When ok, the caller must call done; when not, wait
-	// tells how long there is no sense in another one.
-	Begin(key string) (done func(failed bool), wait time.Duration, ok bool)
+	Allow(key string) (ok bool, retryAfter time.Duration)
+	Spend(key string)
 }
 
 // Auth registers people and logs them in. All fields but Log must be set
@@ -81,6 +79,10 @@ type Auth struct {
 	Tokens    TokenIssuer
 	Passwords PasswordHasher
 	Failures  Limiter
+
+	// Client tells where a request comes from. With the account it is the key
+	// of Failures, so that nobody can lock somebody else out.
+	Client func(ctx context.Context) string
 
 	// CIdPPassword goes with a ticket as password. ConnectyCube wants one and
 	// does not look at it (contract 8.3).
@@ -100,10 +102,8 @@ type Auth struct {
 // authenticate finds the user who has this address and this password. For the
 // caller an unknown address and a wrong password are one error at one price.
 func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
-	// Counted for the address and where it comes from, so that nobody can lock
-	// somebody else out.
-	done, wait, ok := a.Failures.Begin(store.EmailKey(in.Email) + " " + middleware.GetClientIP(ctx))
-	if !ok {
+	key := store.EmailKey(in.Email) + " " + a.Client(ctx)
+	if ok, wait := a.Failures.Allow(key); !ok {
 		return store.User{}, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
 	}
 	user, err := a.Users.ByEmail(ctx, in.Email)
@@ -114,7 +114,9 @@ func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, err
 	if err == nil {
 		stale, err = a.Passwords.Compare(ctx, in.Password, user.PasswordHash)
 	}
-	done(errors.Is(err, tokens.ErrWrongPassword))
+	if errors.Is(err, tokens.ErrWrongPassword) {
+		a.Failures.Spend(key)
+	}
 	if err != nil {
 		return store.User{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -66,5 +67,17 @@ func TestWriteErrorTellsWhenToComeBack(t *testing.T) {
 	WriteError(w, httptest.NewRequest("GET", "/", nil), f.Log, &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
 	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"error":{"code":"RATE_LIMITED","message":"wait"}}`+"\n" {
 		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+}
+
+func TestREADMEHasEveryCode(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, status := range statuses {
+		if row := fmt.Sprintf("| `%s` | %d |", code, status); !strings.Contains(string(readme), row) {
+			t.Errorf("the README has no row %s", row)
+		}
 	}
 }

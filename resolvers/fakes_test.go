@@ -166,16 +166,8 @@ func (f *fakePasswords) Compare(_ context.Context, password, hash string) (bool,
 // fakeLimiter stops a key after a number of failures.
 type fakeLimiter struct{ left int }
 
-func (f *fakeLimiter) Begin(string) (func(bool), time.Duration, bool) {
-	if f.left == 0 {
-		return nil, time.Minute, false
-	}
-	return func(failed bool) {
-		if failed {
-			f.left--
-		}
-	}, 0, true
-}
+func (f *fakeLimiter) Allow(string) (bool, time.Duration) { return f.left > 0, time.Minute }
+func (f *fakeLimiter) Spend(string)                       { f.left-- }
 
 // flows are an Auth and the fakes under it.
 type flows struct {
@@ -191,7 +183,8 @@ func newFlows(t *testing.T) flows {
 	f := flows{users: &fakeUsers{}, cube: &fakeCube{}, passwords: &fakePasswords{}, log: &strings.Builder{}}
 	f.Auth = &Auth{
 		Users: f.users, Registry: f.users, Cube: f.cube, Tokens: fakeTokens{}, Passwords: f.passwords,
-		Failures: &fakeLimiter{left: 3}, CIdPPassword: "fixed", Patience: time.Minute,
+		Failures: &fakeLimiter{left: 3}, Client: func(context.Context) string { return "192.0.2.1" },
+		CIdPPassword: "fixed", Patience: time.Minute,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return f

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 
@@ -192,10 +193,14 @@ func (h *GraphQL) write(w http.ResponseWriter, media string, status int, respons
 
 var errPanic = errors.New("panic in a resolver")
 
-// LogPanic is called by the library. The value goes to the log alone, and so
-// does the stack.
+// LogPanic is called by the library. Of the value, which may be anything that
+// a client sent, the log gets the text only when the runtime wrote it.
 func (h *GraphQL) LogPanic(ctx context.Context, value any) {
-	h.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("value", bounded(fmt.Sprint(value))), slog.String("stack", string(debug.Stack())))
+	text := fmt.Sprintf("%T", value)
+	if err, ok := value.(runtime.Error); ok {
+		text = bounded(err.Error())
+	}
+	h.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("panic", text), slog.String("stack", string(debug.Stack())))
 }
 
 // MakePanicError is called by the library, whose own would show the value.

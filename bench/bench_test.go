@@ -1,0 +1,183 @@
+// Package bench measures what a request costs, less the password hash, which is
+// the same everywhere and costs a thousand times the rest.
+//
+//	go test -run='^$' -bench=. -benchmem ./bench
+//
+// Compare figures of one run only: the machine's own speed moves more than most
+// changes do. bench/load measures a running server from outside.
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/connectycube/sandbox"
+	"cubegate/resolvers"
+	"cubegate/store"
+	"cubegate/store/embedded"
+	"cubegate/tokens"
+)
+
+// plain is a hasher that does not hash.
+type plain struct{}
+
+func (plain) Hash(_ context.Context, password string) (string, error) { return password, nil }
+func (plain) Compare(_ context.Context, password, hash string) (bool, error) {
+	if password != hash {
+		return false, tokens.ErrWrongPassword
+	}
+	return false, nil
+}
+
+// anyone lets everybody try.
+type anyone struct{}
+
+func (anyone) Allow(string) (bool, time.Duration) { return true, 0 }
+func (anyone) Spend(string)                       {}
+
+// server is what answers, in this process: the real store on the embedded
+// database, the real client on the sandbox, without a socket anywhere.
+type server struct {
+	api      http.Handler
+	verify   http.Handler
+	verifier *tokens.Verifier
+	issuer   *tokens.Issuer
+	users    *store.Users
+}
+
+func newServer(b *testing.B) *server {
+	b.Helper()
+	db, err := embedded.Start(embedded.Options{File: filepath.Join(b.TempDir(), "bench.db"), NoSync: true})
+	must(b, err)
+	b.Cleanup(func() { _ = db.Close() })
+	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
+	must(b, err)
+	b.Cleanup(func() { _ = s.Close(context.Background()) })
+	config := tokens.Config{Secret: tokens.Secret(strings.Repeat("bench-only-", 4))}
+	issuer, err := tokens.NewIssuer(config)
+	must(b, err)
+	verifier, err := tokens.NewVerifier(config)
+	must(b, err)
+
+	srv := &server{verifier: verifier, issuer: issuer, users: s.Users()}
+	box := sandbox.New(sandbox.Options{
+		AppID: 1001, AuthKey: "bench", HTTP: &http.Client{Transport: inProcess{srv}},
+		CIdP: sandbox.CIdP{
+			Enabled: true, Method: http.MethodPost, URL: "http://bench.example/verify",
+			RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
+			ResponseParams: map[string]string{"uid": "#{user.id}"},
+		},
+	})
+	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
+	must(b, err)
+	auth := &resolvers.Auth{
+		Users: s.Users(), Registry: s.Users(), Cube: cube, Tokens: issuer, Passwords: plain{}, Failures: anyone{},
+		Client: func(context.Context) string { return "" }, CIdPPassword: "fixed", Patience: time.Minute,
+		Log: slog.New(slog.DiscardHandler),
+	}
+	srv.verify = auth.VerifyConnectyCube(verifier)
+	srv.api, err = resolvers.NewGraphQL(auth, false, auth.Log)
+	must(b, err)
+	return srv
+}
+
+// inProcess takes the sandbox's call-back to the verify handler.
+type inProcess struct{ *server }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	p.verify.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func must(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// post sends one document and wants no error.
+func (s *server) post(b *testing.B, document string, body any) {
+	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
+	must(b, err)
+	r := httptest.NewRequest(http.MethodPost, "/api", bytes.NewReader(raw))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	s.api.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"errors"`) || strings.Contains(w.Body.String(), "UNAVAILABLE") {
+		b.Fatalf("%d %s", w.Code, w.Body)
+	}
+}
+
+const (
+	register = `mutation($body: UserRegisterInput!) { register(body: $body) { message user { id email firstName lastName } } }`
+	login    = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chatStatus user { id email } } }`
+	byToken  = `mutation($body: LoginUserDto!) { login_By_token(body: $body) { message token connectySession ccUserId chatStatus user { id email } } }`
+)
+
+func person(n int) map[string]string {
+	return map[string]string{"email": fmt.Sprintf("p%d@example.org", n), "firstName": "Ada", "lastName": "Lovelace", "password": "correct horse"}
+}
+
+func credentials() map[string]string {
+	return map[string]string{"email": "p0@example.org", "password": "correct horse"}
+}
+
+func BenchmarkHello(b *testing.B) {
+	s := newServer(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.post(b, `{hello}`, nil)
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	s := newServer(b)
+	s.post(b, register, person(0))
+	user, err := s.users.ByEmail(b.Context(), "p0@example.org")
+	must(b, err)
+	token, err := s.issuer.AccessToken(user.ID, user.Email)
+	must(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		s.verify.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/auth/verify-connectycube?token="+token, nil))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
+	}
+}
+
+func BenchmarkRegister(b *testing.B) {
+	s := newServer(b)
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		s.post(b, register, person(n))
+		n++
+	}
+}
+
+func BenchmarkLogin(b *testing.B) { benchmarkLogin(b, login) }
+
+func BenchmarkLoginByToken(b *testing.B) { benchmarkLogin(b, byToken) }
+
+func benchmarkLogin(b *testing.B, document string) {
+	s := newServer(b)
+	s.post(b, register, person(0))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.post(b, document, credentials())
+	}
+}

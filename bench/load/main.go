@@ -1,0 +1,179 @@
+// Command load asks a running cubegate as many requests as it answers, kind by
+// kind, and prints them side by side:
+//
+//	go run ./bench/load -url http://127.0.0.1:3000 -for 5s -connections 32
+//
+// Start the server with PASSWORD_MEMORY=8 PASSWORD_ITERATIONS=1 to see what a
+// login costs without its hash. It registers one user and sends to loopback
+// addresses only: it is no tool to use on others.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	base := flag.String("url", "http://127.0.0.1:3000", "the server, on this machine")
+	during := flag.Duration("for", 5*time.Second, "time for each kind of request, at most 1m")
+	connections := flag.Int("connections", 32, "requests at once, at most 256")
+	flag.Parse()
+	l := load{base: *base, during: min(*during, time.Minute), connections: min(*connections, 256)}
+	if err := l.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+type load struct {
+	base        string
+	during      time.Duration
+	connections int
+	client      *http.Client
+}
+
+// kind is one kind of request.
+type kind struct {
+	name   string
+	method string
+	path   string
+	body   string
+}
+
+func (l *load) run() error {
+	u, err := url.Parse(l.base)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errors.New("the server must be on this machine")
+	}
+	l.client = &http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{MaxIdleConnsPerHost: l.connections, MaxConnsPerHost: l.connections},
+	}
+	kinds, err := l.kinds()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%-16s %10s %10s %10s %8s %10s\n", "request", "per second", "p50", "p99", "failed", "of hello's")
+	var first float64
+	for _, k := range kinds {
+		took, failed := l.measure(k)
+		if len(took) == 0 {
+			return fmt.Errorf("%s: nothing was answered", k.name)
+		}
+		rate := float64(len(took)) / l.during.Seconds()
+		if first == 0 {
+			first = rate
+		}
+		fmt.Printf("%-16s %10.0f %10s %10s %8d %9.0f%%\n", k.name, rate,
+			took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(10*time.Microsecond), failed, 100*rate/first)
+	}
+	return nil
+}
+
+// kinds registers a user and returns what to ask with it.
+func (l *load) kinds() ([]kind, error) {
+	email := strings.ToLower(rand.Text()) + "@example.org"
+	who := map[string]string{"email": email, "password": "correct horse"}
+	person := map[string]string{"email": email, "password": "correct horse", "firstName": "Ada", "lastName": "Lovelace"}
+	register := graphql("register", `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`, person)
+	if _, err := l.ask(context.Background(), register); err != nil {
+		return nil, err
+	}
+	login := graphql("login", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
+	raw, err := l.ask(context.Background(), login)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Data struct{ Login struct{ Token string } }
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return nil, err
+	}
+	return []kind{
+		graphql("hello", `{hello}`, nil),
+		{"verify", http.MethodGet, "/auth/verify-connectycube?token=" + url.QueryEscape(answer.Data.Login.Token), ""},
+		login,
+		graphql("login_By_token", `mutation($body: LoginUserDto!) { login_By_token(body: $body) { token connectySession } }`, who),
+	}, nil
+}
+
+func graphql(name, document string, body any) kind {
+	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
+	if err != nil {
+		panic(err) // strings and maps of strings cannot fail
+	}
+	return kind{name, http.MethodPost, "/api", string(raw)}
+}
+
+// measure asks until the time is over and returns what each answer took,
+// shortest first, and how many were not what was wanted.
+func (l *load) measure(k kind) ([]time.Duration, int) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.during)
+	defer cancel()
+	var (
+		mu     sync.Mutex
+		all    []time.Duration
+		failed int
+		wg     sync.WaitGroup
+	)
+	for range l.connections {
+		wg.Go(func() {
+			var took []time.Duration
+			bad := 0
+			for ctx.Err() == nil {
+				started := time.Now()
+				_, err := l.ask(ctx, k)
+				switch {
+				case err == nil:
+					took = append(took, time.Since(started))
+				case ctx.Err() == nil:
+					bad++
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all, failed = append(all, took...), failed+bad
+		})
+	}
+	wg.Wait()
+	slices.Sort(all)
+	return all, failed
+}
+
+func (l *load) ask(ctx context.Context, k kind) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, k.method, l.base+k.path, strings.NewReader(k.body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	a, err := l.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Body.Close()
+	raw, err := io.ReadAll(a.Body)
+	if err != nil {
+		return nil, err
+	}
+	if a.StatusCode != http.StatusOK || strings.Contains(string(raw), `"errors"`) {
+		return nil, fmt.Errorf("%s: %d %s", k.name, a.StatusCode, raw)
+	}
+	return raw, nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"text/tabwriter"
+	"time"
+)
+
+// command is what the program does, by its first argument.
+type command struct {
+	about string
+	run   func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error
+}
+
+var commands = map[string]command{
+	"serve":  {"runs the server; this is what happens without a command", serve},
+	"health": {"asks a running server whether it is alive; exit status 0 or 1", health},
+	"export": {"writes the embedded database's users as extended JSON, one a line, for mongoimport", export},
+}
+
+// usage prints what can be said to the program. Values are never shown, only
+// names and defaults.
+func usage(w io.Writer) {
+	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, name := range []string{"serve", "health", "export"} {
+		fmt.Fprintf(table, "  %s\t%s\n", name, commands[name].about)
+	}
+	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
+	for _, s := range settings() {
+		value := s.Default
+		if s.Secret {
+			value = "(secret; also as " + s.Env + "_FILE)"
+		}
+		fmt.Fprintf(table, "  %s\t%s\n", s.Env, value)
+	}
+	table.Flush()
+	fmt.Fprint(w, "\nconfig.yaml explains each of them.\n")
+}
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error {
+	p, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	p.banner(stdout)
+	return p.serve(ctx)
+}
+
+// health asks the server that has the same settings.
+func health(ctx context.Context, cfg Config, _ io.Writer, _ *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	host := cfg.Host
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(cfg.Port)) + "/healthz"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, answer.Status)
+	}
+	return nil
+}
+
+// export writes the users of the embedded database. MongoDB has tools of its
+// own for that.
+func export(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) (err error) {
+	if !cfg.embedded() {
+		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
+	}
+	p := &program{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.openStore(ctx); err != nil {
+		return err
+	}
+	return p.store.Export(ctx, stdout)
+}

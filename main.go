@@ -1,0 +1,77 @@
+// Command cubegate is the server side of an app built on ConnectyCube: it
+// knows the app's users and opens their ConnectyCube sessions. Without any
+// settings it runs whole, on an embedded database and a ConnectyCube sandbox
+// in this process.
+//
+// This package is wiring and nothing else. Start reading at run; program.go
+// says what is started in which order, routes.go what answers where, and
+// config.yaml what can be set.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"cubegate/middleware"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program with its surroundings as arguments. It returns the exit
+// status.
+func run(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
+	name := "serve"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if name == "help" || name == "--help" || name == "-h" {
+		usage(stdout)
+		return 0
+	}
+	c, known := commands[name]
+	if !known || len(args) > 1 {
+		usage(stderr)
+		return 1
+	}
+	cfg, err := loadConfig(getenv, ".")
+	if err == nil {
+		err = c.run(ctx, cfg, stdout, newLogger(cfg, stderr))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "cubegate: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// newLogger writes lines for people on a terminal, and JSON elsewhere, unless
+// the settings say otherwise.
+func newLogger(cfg Config, stderr io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // checked with the other settings
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(stderr, opts)
+	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && isTerminal(stderr) {
+		h = slog.NewTextHandler(stderr, opts)
+	}
+	return slog.New(middleware.WithRequestID(h))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,371 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/connectycube/sandbox"
+	"cubegate/middleware"
+	"cubegate/resolvers"
+	"cubegate/store"
+	"cubegate/store/embedded"
+	"cubegate/tokens"
+)
+
+// What the sandbox's one application is called; none of it is secret.
+const (
+	sandboxAppID   = 1001
+	sandboxAuthKey = "sandbox-auth-key"
+)
+
+// verifyPath is the route that ConnectyCube calls back.
+const verifyPath = "/auth/verify-connectycube"
+
+// Time that the server gives a client, beside what the work itself may take.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 15 * time.Second
+	idleTimeout    = 75 * time.Second // longer than proxies keep theirs, so that they hang up first
+	maxHeaderBytes = 16 << 10
+)
+
+// program is everything that runs. Build it with open.
+type program struct {
+	cfg   Config
+	log   *slog.Logger
+	store *store.Store
+	cube  *connectycube.Client
+	auth  *resolvers.Auth
+
+	madeSecret bool // nobody has set one
+
+	health   *resolvers.Health
+	api      *http.Server
+	apiAt    net.Listener
+	box      *http.Server // the sandbox's; nil without one
+	boxAt    net.Listener
+	shutters []func() error // in order of opening; closed in reverse
+}
+
+// open starts everything but does not serve yet. What was started is closed
+// again when something fails.
+func open(ctx context.Context, cfg Config, log *slog.Logger) (_ *program, err error) {
+	p := &program{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := p.openStore(ctx); err != nil { // first: its lock says whether another process is here
+		return nil, err
+	}
+	p.madeSecret = p.cfg.JWT.Secret.IsZero()
+	if err := p.cfg.ensureSecret(); err != nil {
+		return nil, err
+	}
+	if p.apiAt, err = p.listen(cfg.Host, cfg.Port, "PORT"); err != nil {
+		return nil, err
+	}
+	if err := p.openCube(); err != nil {
+		return nil, err
+	}
+	return p, p.openAPI()
+}
+
+// closing remembers how to close what was just opened.
+func (p *program) closing(shut func() error) { p.shutters = append(p.shutters, shut) }
+
+func (p *program) close() error {
+	var errs []error
+	for i := len(p.shutters) - 1; i >= 0; i-- {
+		errs = append(errs, p.shutters[i]())
+	}
+	p.shutters = nil
+	return errors.Join(errs...)
+}
+
+func (p *program) listen(host string, port int, setting string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	p.closing(func() error {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // a server that ran has closed it
+			return err
+		}
+		return nil
+	})
+	return ln, nil
+}
+
+// openStore connects to MongoDB, or starts the database that stands in for it.
+func (p *program) openStore(ctx context.Context) error {
+	o := store.Options{
+		URI:       p.cfg.Mongo.URI.Reveal(),
+		Database:  p.cfg.Mongo.Database,
+		Timeout:   p.cfg.Mongo.Timeout,
+		Abandoned: 2*p.patience() + time.Minute,
+		Log:       p.log,
+	}
+	if p.cfg.embedded() {
+		if err := os.MkdirAll(p.cfg.DataDir, 0o700); err != nil {
+			return fmt.Errorf("DATA_DIR: %w", err)
+		}
+		db, err := embedded.Start(embedded.Options{
+			File:   p.databaseFile(),
+			Listen: p.cfg.Mongo.EmbeddedListen,
+			Log:    p.log,
+		})
+		if err != nil {
+			return fmt.Errorf("the database in DATA_DIR: %w", err)
+		}
+		p.closing(db.Close)
+		o.URI, o.Dial = db.URI(), db.DialContext
+	}
+	s, err := store.Open(ctx, o)
+	if err != nil {
+		return fmt.Errorf("MONGO_URI: %w", err)
+	}
+	p.store = s
+	p.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return s.Close(ctx)
+	})
+	return nil
+}
+
+// databaseFile is where the embedded database lies.
+func (p *program) databaseFile() string { return filepath.Join(p.cfg.DataDir, "cubegate.db") }
+
+// patience bounds what one request asks of ConnectyCube.
+func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeout }
+
+// openCube makes the client of ConnectyCube, or of the sandbox that stands in
+// for it, which it starts.
+func (p *program) openCube() error {
+	o := connectycube.Options{
+		BaseURL: p.cfg.ConnectyCube.APIURL,
+		AppID:   int64(p.cfg.AppID),
+		AuthKey: p.cfg.AuthKey.Reveal(),
+		Timeout: p.cfg.ConnectyCube.Timeout,
+	}
+	if p.cfg.sandboxed() {
+		if err := p.openSandbox(); err != nil {
+			return err
+		}
+		o.BaseURL, o.AppID, o.AuthKey = "http://"+p.boxAt.Addr().String(), sandboxAppID, sandboxAuthKey
+	}
+	var err error
+	if p.cube, err = connectycube.New(o); err != nil {
+		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
+	}
+	return nil
+}
+
+// openSandbox starts a ConnectyCube that asks this server about logins, by the
+// settings that the README recommends for a real application's dashboard.
+func (p *program) openSandbox() error {
+	var err error
+	if p.boxAt, err = p.listen(p.cfg.Sandbox.Host, p.cfg.Sandbox.Port, "SANDBOX_PORT"); err != nil {
+		return err
+	}
+	box := sandbox.New(sandbox.Options{
+		AppID:        sandboxAppID,
+		AuthKey:      sandboxAuthKey,
+		ControlToken: p.cfg.Sandbox.ControlToken.Reveal(),
+		CIdP: sandbox.CIdP{
+			Enabled:        true,
+			Method:         http.MethodPost,
+			URL:            p.local(p.apiAt) + verifyPath,
+			RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
+			ResponseParams: map[string]string{"uid": "#{user.id}"},
+		},
+	})
+	p.box = &http.Server{
+		Handler:           box,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// local is the address of one of our own listeners for this machine.
+func (p *program) local(ln net.Listener) string {
+	addr := ln.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+}
+
+func (p *program) openAPI() error {
+	hasher, err := tokens.NewHasher(tokens.Params{
+		Memory:      uint32(p.cfg.Password.Memory),
+		Iterations:  uint32(p.cfg.Password.Iterations),
+		Parallelism: uint8(p.cfg.Password.Parallelism),
+		Concurrent:  p.cfg.Password.Concurrent,
+		MaxWait:     p.cfg.Password.MaxWait,
+	})
+	if err != nil {
+		return fmt.Errorf("PASSWORD_*: %w", err)
+	}
+	signing := tokens.Config{
+		Secret:    p.cfg.JWT.Secret,
+		Issuer:    p.cfg.JWT.Issuer,
+		AccessTTL: p.cfg.JWT.AccessTTL,
+		TicketTTL: p.cfg.JWT.TicketTTL,
+	}
+	issuer, err := tokens.NewIssuer(signing)
+	if err != nil {
+		return fmt.Errorf("JWT_*: %w", err)
+	}
+	verifier, err := tokens.NewVerifier(signing)
+	if err != nil {
+		return fmt.Errorf("JWT_*: %w", err)
+	}
+	failures, err := p.limiter()
+	if err != nil {
+		return fmt.Errorf("LOGIN_*: %w", err)
+	}
+	p.auth = &resolvers.Auth{
+		Users:        p.store.Users(),
+		Registry:     p.store.Users(),
+		Cube:         p.cube,
+		Tokens:       issuer,
+		Passwords:    hasher,
+		Failures:     failures,
+		Client:       func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
+		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
+		Patience:     p.patience(),
+		Log:          p.log,
+	}
+	p.health = &resolvers.Health{Database: p.store.Ping, ConnectyCube: func() string { return p.cube.Health().State }, Log: p.log}
+	handler, err := p.routes(verifier)
+	if err != nil {
+		return err
+	}
+	p.api = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		// Longer than the work may take, or its answer would be lost.
+		WriteTimeout:   readTimeout + p.cfg.Password.MaxWait + p.patience() + 5*p.cfg.Mongo.Timeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// limiter counts wrong passwords, unless the settings want none counted.
+func (p *program) limiter() (resolvers.Limiter, error) {
+	if p.cfg.Login.Failures == 0 {
+		return unlimited{}, nil
+	}
+	return middleware.NewLimiter(p.cfg.Login.RetryEvery, p.cfg.Login.Failures, limiterKeys)
+}
+
+// unlimited lets everybody try.
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
+func (unlimited) Spend(string)                       {}
+
+// limiterKeys is how many pairs of account and address can have their wrong
+// passwords counted at once.
+const limiterKeys = 100_000
+
+// serve answers until ctx ends, lets what is running finish within the
+// shutdown's bound, and closes everything.
+func (p *program) serve(ctx context.Context) error {
+	p.discardAbandoned(ctx)
+	p.log.InfoContext(ctx, "started", slog.String("addr", p.apiAt.Addr().String()),
+		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()))
+	failed := make(chan error, 2)
+	go func() { failed <- p.api.Serve(p.apiAt) }()
+	if p.box != nil {
+		go func() { failed <- p.box.Serve(p.boxAt) }()
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = p.drain(ctx)
+	}
+	err = errors.Join(err, p.close())
+	p.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// drain ends the API before the sandbox, since what is running there may still
+// need it.
+func (p *program) drain(ctx context.Context) error {
+	p.health.Stop()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout)
+	defer cancel()
+	err := p.api.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		p.log.WarnContext(ctx, "requests cut off at the end of the shutdown's bound")
+		err = p.api.Close()
+	}
+	if p.box != nil {
+		err = errors.Join(err, p.box.Close())
+	}
+	return err
+}
+
+// discardAbandoned removes what a crash left of registrations. The embedded
+// database has one process, so there whatever is open is abandoned.
+func (p *program) discardAbandoned(ctx context.Context) {
+	age := 2*p.patience() + time.Minute
+	if p.cfg.embedded() {
+		age = 0
+	}
+	n, err := p.store.Users().DiscardAbandoned(ctx, age)
+	if err != nil {
+		p.log.WarnContext(ctx, "abandoned registrations not removed", slog.Any("err", err))
+	} else if n > 0 {
+		p.log.InfoContext(ctx, "abandoned registrations removed", slog.Int64("users", n))
+	}
+}
+
+// banner tells a person what runs here and what stands in for what.
+func (p *program) banner(w io.Writer) {
+	at := p.local(p.apiAt)
+	if p.cfg.Host == "" {
+		at = "http://localhost:" + strconv.Itoa(p.apiAt.Addr().(*net.TCPAddr).Port)
+	}
+	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  ConnectyCube verifies   %s%s\n", at, or(p.cfg.PublicURL, at), verifyPath)
+	if p.cfg.embedded() {
+		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", p.databaseFile())
+	}
+	if p.cfg.sandboxed() {
+		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n                Nothing leaves this machine: set APP_ID and AUTH_KEY to use ConnectyCube.\n", p.local(p.boxAt), sandboxAppID, sandboxAuthKey)
+	}
+	if p.madeSecret {
+		fmt.Fprintf(w, "\n  JWT secret    made for you and kept in %s: set JWT_SECRET to use your own.\n", p.cfg.DataDir)
+	}
+	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"cubegate/middleware"
+	"cubegate/resolvers"
+	"cubegate/resolvers/playground"
+
+	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+)
+
+// apiPath is where GraphQL and its playground live.
+const apiPath = "/api"
+
+// routes is everything that answers, one line each.
+func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error) {
+	gql, err := resolvers.NewGraphQL(p.auth, p.cfg.Playground, p.log)
+	if err != nil {
+		return nil, err
+	}
+	cors, err := middleware.CORS(p.origins())
+	if err != nil {
+		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
+	}
+	verify := p.auth.VerifyConnectyCube(verifier)
+
+	r := chi.NewRouter()
+	r.Use(
+		middleware.RequestID,
+		middleware.ClientIP(p.trusted()),
+		middleware.Log(p.log),
+		middleware.Recover(p.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", p.log)),
+		middleware.Headers,
+		cors,
+		middleware.LenientPath,
+		chimiddleware.GetHead,
+	)
+	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, p.log))
+	r.MethodNotAllowed(p.methodNotAllowed(r))
+
+	r.Get("/", resolvers.Home)
+	r.Get("/healthz", p.health.Alive)
+	r.Get("/readyz", p.health.Ready)
+	r.Post(apiPath, gql.ServeHTTP)
+	r.Get(verifyPath, verify)
+	r.Post(verifyPath, verify)
+	if p.cfg.Playground {
+		page := playground.Handler(apiPath)
+		r.Get(apiPath, p.forBrowsers(page))
+		r.Handle(apiPath+"/playground/*", page)
+	}
+	return r, nil
+}
+
+// trusted are the proxies whose word about the client counts; the settings'
+// check has read them already.
+func (p *program) trusted() []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range p.cfg.TrustedProxies {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}
+
+// origins are the pages elsewhere whose scripts may call us: those that are
+// set, else any while nothing here is real.
+func (p *program) origins() []string {
+	if p.cfg.CORS.Origins == nil && p.cfg.embedded() && p.cfg.sandboxed() {
+		return []string{"*"}
+	}
+	return p.cfg.CORS.Origins
+}
+
+// forBrowsers shows a page to who asks for one, and tells other clients what
+// to do.
+func (p *program) forBrowsers(page http.Handler) http.HandlerFunc {
+	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", p.log)
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept")
+		if resolvers.WantsPage(r) {
+			page.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, r)
+	}
+}
+
+// methodNotAllowed says what is allowed, which chi tells only its own handler.
+func (p *program) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "Not by this method; see the header Allow", p.log)
+	return func(w http.ResponseWriter, r *http.Request) {
+		path := or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), method, path) {
+				allowed = append(allowed, method)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		refuse(w, r)
+	}
+}
