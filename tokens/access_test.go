@@ -320,6 +320,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"iat missing", signed(goodHeader, goodPayload("iat", ""))},
 		{"iat in the future", signed(goodHeader, goodPayload("iat", fmt.Sprint(hour-1800), "exp", fmt.Sprint(hour)))},
 		{"nbf in the future", signed(goodHeader, goodPayload("nbf", fmt.Sprint(hour-1800)))},
+		{"nbf the largest integer, which overflows", signed(goodHeader, goodPayload("nbf", "9223372036854775807"))},
 		{"nbf a string", signed(goodHeader, goodPayload("nbf", `"0"`))},
 		{"no sub", signed(goodHeader, goodPayload("sub", ""))},
 		{"the original's claims", signed(goodHeader, goodPayload("sub", "", "iss", "", "aud", "", "jti", ""))},
@@ -411,6 +412,29 @@ func noEcho(t *testing.T, err error, raw string) {
 		if strings.Contains(err.Error(), word) {
 			t.Errorf("error echoes %q: %v", word, err)
 		}
+	}
+}
+
+// The bound is on the whole token, however good it is otherwise.
+func TestVerifyBoundsTheToken(t *testing.T) {
+	_, verifier := pair(t, nil)
+	padded := func(bytes int) string {
+		return signed(goodHeader, goodPayload("pad", `"`+strings.Repeat("a", bytes)+`"`))
+	}
+	most := 0
+	for bytes := 5800; bytes < 8<<10; bytes++ {
+		raw := padded(bytes)
+		_, err := verifier.Verify(raw)
+		if fits := len(raw) <= 8<<10; fits != (err == nil) {
+			t.Fatalf("%d bytes: error = %v", len(raw), err)
+		}
+		if err != nil {
+			break
+		}
+		most = len(raw)
+	}
+	if most < 8<<10-2 {
+		t.Errorf("the longest accepted has %d bytes", most)
 	}
 }
 

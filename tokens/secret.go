@@ -114,9 +114,14 @@ func repeats(s string) bool {
 // room for real keys: 32 random hexadecimal digits lose about two.
 func unguessable(s string) bool {
 	const minLeft, minDistinct = 16, 8
-	s = strings.ToLower(s)
+	lower := []byte(s)
+	for i, c := range lower { // not strings.ToLower: it spoils bytes that are no UTF-8
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
 	marks := strings.NewReplacer("_", "", "-", "", " ", "", ".", "", ",", "", ":", "", ";", "", "!", "", "?", "", "#", "", "*", "", "=", "")
-	s = marks.Replace(s)
+	s = marks.Replace(string(lower))
 	for _, word := range placeholders {
 		s = strings.ReplaceAll(s, word, "")
 	}

@@ -104,7 +104,9 @@ func TestCheckSecretRefuses(t *testing.T) {
 		}
 	}
 	for _, value := range []string{
-		"q7Zr2mXw9Kc4Vt1Lb8Ns6Hd3Fg5Jp0Y", // random, but one byte short
+		"q7Zr2mXw9Kc4Vt1Lb8Ns6Hd3Fg5Jp0Y",    // random, but one byte short
+		"q7Zr2mXw9Kc4Vt1Lq7Zr2mXw9Kc4Vt1L",   // 16 random bytes, twice
+		"secret-secret-secret-q7Zr2mXw9Kc4V", // not enough random after the words
 		"your_jwt_secret_change_me_in_production",
 		"this-is-a-very-long-secret-key-for-jwt-please-change",
 		"SuperSecretJWTKeyForDevelopment1234567890",
