@@ -152,7 +152,7 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		}
 		// the first cut bounds the work; it is far enough out that no half of a
 		// secret it leaves survives the second
-		e.Messages = append(e.Messages, clip(mask(clip(m, 4096), secrets), 200))
+		e.Messages = append(e.Messages, clip(mask(m[:min(len(m), 4096)], secrets), 200))
 	}
 	return e
 }
