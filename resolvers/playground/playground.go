@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -33,11 +34,11 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 //go:embed index.html
 var indexHTML string
 
-// Handler serves the page at base and what the page loads under
-// base+"/playground/", both for GET and HEAD; other methods get 405. base is an
-// absolute path without a trailing slash, such as "/api"; Handler panics on one
-// that is no path. Route both addresses to it, with the whole path left in the
-// request:
+// Handler serves the page, and what the page loads under base+"/playground/",
+// both for GET and HEAD; other methods get 405. base is an absolute path without
+// a trailing slash, such as "/api". Which spellings of the two addresses arrive
+// here is the router's choice: all but those under the folder get the page, in
+// any case of letters. Route them with the whole path left in the request:
 //
 //	r.Get("/api", h.ServeHTTP)
 //	r.Head("/api", h.ServeHTTP)
@@ -45,11 +46,33 @@ var indexHTML string
 func Handler(base string) http.Handler {
 	assets := load()
 	folder := base + "/playground/"
-	page := render(folder, assets)
-	tag := `"` + sum(page) + `"`
+	page := newPage(render(folder, assets))
+	byURL := make(map[string]*asset, len(assets))
+	for _, a := range assets {
+		byURL[a.url] = a
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "the playground is only read", http.StatusMethodNotAllowed)
+			return
+		}
+		if len(r.URL.Path) < len(folder) || !strings.EqualFold(r.URL.Path[:len(folder)], folder) {
+			page(w, r)
+			return
+		}
+		// A lookup in a fixed table, so no name can lead out of it.
+		if a, ok := byURL[r.URL.Path[len(folder):]]; ok {
+			a.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	})
+}
 
-	mux := http.NewServeMux() // its GET patterns match HEAD too
-	mux.HandleFunc("GET "+base, func(w http.ResponseWriter, r *http.Request) {
+func newPage(content []byte) http.HandlerFunc {
+	tag := `"` + sum(content) + `"`
+	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", policy)
@@ -57,22 +80,8 @@ func Handler(base string) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache") // it names the assets of this very build
 		h.Set("ETag", tag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page))
-	})
-	byURL := make(map[string]*asset, len(assets))
-	for _, a := range assets {
-		byURL[a.url] = a
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}
-	mux.HandleFunc("GET "+folder+"{asset}", func(w http.ResponseWriter, r *http.Request) {
-		// A lookup in a fixed table, so no name can lead out of it.
-		a, ok := byURL[r.PathValue("asset")]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		a.ServeHTTP(w, r)
-	})
-	return mux
 }
 
 // render fills index.html, where {{asset "name"}} stands for an asset's address.

@@ -278,15 +278,27 @@ func TestUnknownAssetsAreNotFound(t *testing.T) {
 		"/api/playground/%2E%2E%2F%2E%2E%2Fgo.mod",
 		"/api/playground/..%5Cplayground.go",
 		"/api/playground/%00",
+		"/api/playground/../playground.go",
+		"/api/playground/../../../go.mod",
+		"/API/Playground/react.js",
 	} {
-		if res := do(t, "GET", target); res.StatusCode != http.StatusNotFound {
-			t.Errorf("GET %s: status = %d, want 404", target, res.StatusCode)
+		w := httptest.NewRecorder() // without a router, which would refuse some of these itself
+		playground.Handler("/api").ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		if w.Code != http.StatusNotFound {
+			t.Errorf("GET %s: status = %d, want 404", target, w.Code)
 		}
 	}
-	// Go's mux sends dots back to where they lead, which is no place of ours.
-	res := do(t, "GET", "/api/playground/../../go.mod")
-	if res.StatusCode == http.StatusOK {
-		t.Errorf("a path that climbs: status = %d", res.StatusCode)
+}
+
+// main routes /API and /api/ as /api, and leaves the path as it was sent.
+func TestOtherSpellingsGetThePage(t *testing.T) {
+	h := playground.Handler("/api")
+	for _, target := range []string{"/API", "/api/", "/Api/"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "cubegate playground") {
+			t.Errorf("GET %s: status = %d, body %q", target, w.Code, w.Body)
+		}
 	}
 }
 
