@@ -29,6 +29,7 @@
 //	unknown application 422, wrong key 401                 assumed (old wording)
 //	POST /login 202, same token                            seen live
 //	DELETE /login leaves an application session            recorded (request), assumed (effect)
+//	DELETE /login of an application session is 403         assumed
 //	sign-up by CB-AuthKey; a token, when sent, decides     documented, recorded
 //	login/email must be unique                             official sample; the status 422 assumed
 //	external_id must be unique                             assumed
@@ -44,6 +45,8 @@
 //	deleting a user ends its sessions                      assumed
 //	CIdP: GET query, headers, templates, uid mapping       documented
 //	CIdP: POST sends JSON                                  assumed
+//	CIdP: #{password}, #{email}; an unknown one is empty   documented (old), assumed
+//	CIdP: array steps as in #{users.0.id}                  assumed
 //	CIdP: both error texts                                 seen live
 //	CIdP: custom_<uid> as login, external_id a string      seen live
 //	CIdP: passwords go to the call-back too                seen live
@@ -52,6 +55,10 @@
 //	CIdP: Deny does not stop it; profile set once          assumed
 //	CIdP: a sign-up with the same external_id is found     assumed
 //	400 Bad request for a body that cannot be read         documented (status)
+//	password reset of an unknown e-mail is 404             assumed
+//	known path, other method: 404                          assumed
+//	nobody is online                                       our own: there is no chat
+//	503 when full                                          our own
 //	CORS for browsers                                      assumed, one header seen live
 //
 // User ids begin at the microseconds of the moment the sandbox was made, so a

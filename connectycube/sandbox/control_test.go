@@ -1,0 +1,147 @@
+package sandbox_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cubegate/connectycube/sandbox"
+)
+
+func TestControlOverASocket(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	c := caller{t, srv.URL, srv.Client()}
+
+	if g := c.send("GET", "/_sandbox/state", ""); g.status != 200 || g.text != `{"users":[],"sessions":0}`+"\n" {
+		t.Errorf("empty state: %d %s", g.status, g.text)
+	}
+	id := c.signUp(`{"email":"a@example.com","password":"11111111","full_name":"A","external_id":"e"}`)
+	token := c.open(`{"email":"a@example.com","password":"11111111"}`)
+	g := c.send("GET", "/_sandbox/state", "")
+	want := `{"users":[{"id":` + id + `,"email":"a@example.com","login":null,"external_id":"e","full_name":"A"}],"sessions":1}` + "\n"
+	if g.text != want || strings.Contains(g.text, token) {
+		t.Errorf("state = %s, want %s", g.text, want)
+	}
+
+	fault := `{"method":"GET","path":"/session","kind":"status","status":503,"delay_ms":1,"times":2}`
+	if g := c.send("POST", "/_sandbox/faults", fault); g.status != 201 || g.text != fault+"\n" {
+		t.Errorf("added: %d %s", g.status, g.text)
+	}
+	if g := c.send("GET", "/session.json", "", "CB-Token", token); g.status != 503 {
+		t.Errorf("the fault did not happen: %d", g.status)
+	}
+	if g := c.send("GET", "/_sandbox/faults", ""); g.str("faults.0.times") != "1" || g.str("faults.0.delay_ms") != "1" {
+		t.Errorf("faults = %s", g.text)
+	}
+	if g := c.send("DELETE", "/_sandbox/faults", ""); g.status != 200 {
+		t.Errorf("cleared: %d", g.status)
+	}
+	if g := c.send("GET", "/session.json", "", "CB-Token", token); g.status != 200 {
+		t.Errorf("after clearing: %d", g.status)
+	}
+
+	cidp := `{"enabled":true,"method":"GET","url":"http://127.0.0.1:1/v","headers":{},"request_params":{"token":"#{login}"},"response_params":{"uid":"#{user.id}"}}`
+	if g := c.send("PUT", "/_sandbox/cidp", cidp); g.status != 200 || g.text != cidp+"\n" {
+		t.Errorf("put: %d %s", g.status, g.text)
+	}
+	if g := c.send("GET", "/_sandbox/cidp", ""); g.text != cidp+"\n" {
+		t.Errorf("cidp = %s", g.text)
+	}
+	if g := c.send("POST", "/session", withTicket); g.status != 500 {
+		t.Errorf("the settings did not take: %d %s", g.status, g.text)
+	}
+}
+
+func TestControlIsStrict(t *testing.T) {
+	tests := []struct {
+		request, body string
+		status        int
+		want          string // part of the answer
+	}{
+		{"POST /_sandbox/faults", `{"kind":"status","status":500,"dealy_ms":5}`, 400, "dealy_ms"},
+		{"POST /_sandbox/faults", `{"kind":"explode"}`, 400, "kind"},
+		{"POST /_sandbox/faults", `{"kind":"slow","delay_ms":9223372036854775807}`, 400, "delay_ms"},
+		{"POST /_sandbox/faults", `{"kind":"slow","delay_ms":-1}`, 400, "delay_ms"},
+		{"POST /_sandbox/faults", `{"kind":"status","status":"500"}`, 400, "status"},
+		{"POST /_sandbox/faults", `{"kind":"hang"}{}`, 400, "follows"},
+		{"POST /_sandbox/faults", ``, 400, "body"},
+		{"POST /_sandbox/faults", `[]`, 400, "body"},
+		{"POST /_sandbox/faults", `{"kind":"hang","path":"` + strings.Repeat("x", 300<<10) + `"}`, 400, "too large"},
+		{"PUT /_sandbox/cidp", `{"enabled":true}`, 400, "url"},
+		{"PUT /_sandbox/cidp", `{"enable":true}`, 400, "enable"},
+		{"PUT /_sandbox/faults", `{}`, 405, ""},
+		{"GET /_sandbox/", ``, 404, ""},
+		{"GET /_sandbox", ``, 404, ""},
+		{"GET /_sandboxes", ``, 404, "resource"},
+	}
+	s := sandbox.New(sandbox.Options{})
+	c := in(t, s)
+	c.base = "http://localhost"
+	for _, tt := range tests {
+		method, path, _ := strings.Cut(tt.request, " ")
+		if g := c.send(method, path, tt.body); g.status != tt.status || !strings.Contains(g.text, tt.want) {
+			t.Errorf("%s %.60s: %d %s, want %d with %q", tt.request, tt.body, g.status, g.text, tt.status, tt.want)
+		}
+	}
+	if f := s.Faults(); len(f) != 0 {
+		t.Errorf("faults = %+v, want none", f)
+	}
+}
+
+func TestWhoMayControl(t *testing.T) {
+	const token = "the-control-token"
+	tests := []struct {
+		name    string
+		remote  string
+		host    string
+		headers map[string]string
+		allowed bool
+	}{
+		{"this machine", "127.0.0.1:5000", "127.0.0.1:3001", nil, true},
+		{"this machine by name", "127.0.0.1:5000", "localhost:3001", nil, true},
+		{"this machine, IPv6", "[::1]:5000", "[::1]:3001", nil, true},
+		{"this machine, mapped", "[::ffff:127.0.0.1]:5000", "localhost", nil, true},
+		{"another machine", "192.0.2.7:5000", "127.0.0.1:3001", nil, false},
+		{"a name bound to this machine later", "127.0.0.1:5000", "evil.example:3001", nil, false},
+		{"a name that begins like this machine", "127.0.0.1:5000", "localhost.evil.example", nil, false},
+		{"a page elsewhere", "127.0.0.1:5000", "127.0.0.1:3001", map[string]string{"Origin": "https://evil.example"}, false},
+		{"a page of no origin", "127.0.0.1:5000", "127.0.0.1:3001", map[string]string{"Origin": "null"}, false},
+		{"a page's image", "127.0.0.1:5000", "127.0.0.1:3001", map[string]string{"Sec-Fetch-Site": "cross-site"}, false},
+		{"a page here", "127.0.0.1:5000", "127.0.0.1:3001", map[string]string{"Origin": "http://localhost:3000"}, true},
+		{"a proxy here", "127.0.0.1:5000", "127.0.0.1:3001", map[string]string{"X-Forwarded-For": "192.0.2.7"}, false},
+		{"another machine with the token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": token}, true},
+		{"another machine with another token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": "x"}, false},
+		{"another machine with an empty token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": ""}, false},
+		{"a page with the token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": token, "Origin": "https://evil.example"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/_sandbox/state", nil)
+			r.RemoteAddr, r.Host = tt.remote, tt.host
+			for name, value := range tt.headers {
+				r.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			sandbox.New(sandbox.Options{ControlToken: token}).ServeHTTP(w, r)
+			if allowed := w.Code == http.StatusOK; allowed != tt.allowed {
+				t.Errorf("status %d: %s", w.Code, w.Body)
+			}
+			for name := range w.Header() {
+				if strings.HasPrefix(name, "Access-Control-") {
+					t.Errorf("%s is sent: pages must not read this", name)
+				}
+			}
+		})
+	}
+	r := httptest.NewRequest(http.MethodGet, "/_sandbox/state", nil)
+	r.RemoteAddr = "192.0.2.7:5000"
+	r.Header.Set("X-Sandbox-Token", "")
+	w := httptest.NewRecorder()
+	sandbox.New(sandbox.Options{}).ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("no control token set, an empty one sent: %d", w.Code)
+	}
+}
