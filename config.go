@@ -43,7 +43,7 @@ type Config struct {
 		Timeout      time.Duration `key:"timeout" range:"1ms..5m"`
 		CIDPPassword string        `key:"cidp_password"`
 		ChatDomain   string        `key:"chat_domain"`
-		ChatURL      string        `key:"chat_url"` // never empty once loaded
+		ChatURL      string        `key:"chat_url"` // empty only when sandboxed
 	} `key:"connectycube"`
 
 	Sandbox struct {

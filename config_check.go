@@ -116,7 +116,7 @@ func (c *Config) derive() {
 	if c.ConnectyCube.APIURL == "" && !c.sandboxed() {
 		c.ConnectyCube.APIURL = "https://api.connectycube.com"
 	}
-	if c.ConnectyCube.ChatURL == "" {
+	if c.ConnectyCube.ChatURL == "" && !c.sandboxed() {
 		c.ConnectyCube.ChatURL = "wss://" + net.JoinHostPort(c.ConnectyCube.ChatDomain, "5291")
 	}
 	if c.Mongo.Database == "" {

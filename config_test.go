@@ -71,7 +71,7 @@ func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
 	want.Port, want.DataDir = 3000, "./data"
 	want.Mongo.Database, want.Mongo.Timeout = "test", 5*time.Second
 	want.ConnectyCube.Timeout, want.ConnectyCube.CIDPPassword = 10*time.Second, "cidp-temporary-password"
-	want.ConnectyCube.ChatDomain, want.ConnectyCube.ChatURL = "chat.connectycube.com", "wss://chat.connectycube.com:5291"
+	want.ConnectyCube.ChatDomain = "chat.connectycube.com"
 	want.Sandbox.Host, want.Sandbox.Port = "127.0.0.1", 3001
 	want.JWT.Issuer, want.JWT.AccessTTL, want.JWT.TicketTTL = "cubegate", time.Hour, time.Hour
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
@@ -247,7 +247,7 @@ func TestDerivedDefaults(t *testing.T) {
 		{"connectycube.api_url", "https://api.connectycube.com", real},
 		{"connectycube.api_url", "", nil},
 		{"connectycube.api_url", "https://cube.example.org", append(real, "CONNECTYCUBE_API_URL", "https://cube.example.org/")},
-		{"connectycube.chat_url", "wss://c.example.org:5291", []string{"CONNECTYCUBE_CHAT_DOMAIN", "c.example.org"}},
+		{"connectycube.chat_url", "wss://c.example.org:5291", append(slices.Clone(real), "CONNECTYCUBE_CHAT_DOMAIN", "c.example.org")},
 		{"public_url", "https://example.org", []string{"PUBLIC_URL", " https://example.org/ "}},
 		{"cors.origins", "https://example.org", []string{"CORS_ORIGINS", "HTTPS://Example.org"}},
 		{"mongo.database", "test", []string{"JWT_SECRET", strongSecret, "MONGO_URI", "mongodb+srv://u:p@h"}},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"cubegate/connectycube"
@@ -46,6 +47,7 @@ type program struct {
 	store *store.Store
 	cube  *connectycube.Client
 	auth  *resolvers.Auth
+	chat  resolvers.ChatAddress
 
 	madeSecret bool // nobody has set one
 
@@ -164,7 +166,13 @@ func (p *program) openCube() error {
 		if err := p.openSandbox(); err != nil {
 			return err
 		}
-		o.BaseURL, o.AppID, o.AuthKey = "http://"+p.boxAt.Addr().String(), sandboxAppID, sandboxAuthKey
+		o.BaseURL, o.AppID, o.AuthKey = p.local(p.boxAt), sandboxAppID, sandboxAuthKey
+	}
+	p.chat = resolvers.ChatAddress{
+		AppID:  o.AppID,
+		APIURL: o.BaseURL,
+		Domain: p.cfg.ConnectyCube.ChatDomain,
+		URL:    or(p.cfg.ConnectyCube.ChatURL, strings.Replace(o.BaseURL, "http", "ws", 1)+"/chat"),
 	}
 	var err error
 	if p.cube, err = connectycube.New(o); err != nil {
@@ -251,6 +259,7 @@ func (p *program) openAPI() error {
 		Failures:     failures,
 		Client:       func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
 		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
+		Chat:         p.chat,
 		Patience:     p.patience(),
 		Log:          p.log,
 	}

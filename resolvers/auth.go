@@ -12,6 +12,7 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,9 @@ type Auth struct {
 	// does not look at it (contract 8.3).
 	CIdPPassword string
 
+	// Chat is passed on to apps.
+	Chat ChatAddress
+
 	// Patience bounds everything that one request asks of ConnectyCube, which
 	// is up to four calls.
 	Patience time.Duration
@@ -97,6 +101,26 @@ type Auth struct {
 	// cidp remembers that the application checks passwords with us (contract
 	// 8.4), so that a login need not be refused first each time.
 	cidp atomic.Bool
+}
+
+// ChatAddress is where apps find ConnectyCube.
+type ChatAddress struct {
+	AppID  int64
+	APIURL string // origin of the REST API
+	Domain string // XMPP domain
+	URL    string // WebSocket
+}
+
+// of is the address of one user's chat (contract 11.1).
+func (c ChatAddress) of(cubeID int64) *chat {
+	return &chat{
+		Domain:     c.Domain,
+		Endpoint:   c.APIURL,
+		JID:        fmt.Sprintf("%d-%d@%s", cubeID, c.AppID, c.Domain),
+		MucDomain:  "muc." + c.Domain,
+		UserID:     float64(cubeID),
+		WsEndpoint: c.URL,
+	}
 }
 
 // authenticate finds the user who has this address and this password. For the

@@ -185,7 +185,8 @@ func newFlows(t *testing.T) flows {
 		Users: f.users, Registry: f.users, Cube: f.cube, Tokens: fakeTokens{}, Passwords: f.passwords,
 		Failures: &fakeLimiter{left: 3}, Client: func(context.Context) string { return "192.0.2.1" },
 		CIdPPassword: "fixed", Patience: time.Minute,
-		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Chat: ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
+		Log:  slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return f
 }

@@ -176,13 +176,17 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 	}
 }
 
-const loginDocument = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chatStatus chatTicket user { id email firstName lastName } } }`
+const loginDocument = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chat { userId jid domain mucDomain endpoint wsEndpoint } chatStatus chatTicket user { id email firstName lastName } } }`
 
 func TestLoginAnswersTheWholeSchema(t *testing.T) {
 	_, h := newAPI(t)
 	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
 	want := map[string]any{
 		"message": "Login successful", "token": "access " + adaID, "connectySession": "session", "ccUserId": float64(adaCubeID),
+		"chat": map[string]any{
+			"userId": float64(adaCubeID), "jid": "51941-1001@chat.example.test", "domain": "chat.example.test", "mucDomain": "muc.chat.example.test",
+			"endpoint": "https://api.example.test", "wsEndpoint": "wss://chat.example.test:5291",
+		},
 		"chatStatus": "READY", "chatTicket": "ticket " + adaID,
 		"user": map[string]any{"id": adaID, "email": ada.Email, "firstName": "Ada", "lastName": "Lovelace"},
 	}

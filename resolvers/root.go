@@ -39,12 +39,19 @@ type registerResponse struct {
 
 type loginResponse struct {
 	CcUserID        *float64
+	Chat            *chat
 	ChatStatus      *string
 	ChatTicket      *string
 	ConnectySession *string
 	Message         string
 	Token           *string
 	User            *userType
+}
+
+// chat is Chat of the schema.
+type chat struct {
+	Domain, Endpoint, JID, MucDomain, WsEndpoint string
+	UserID                                       float64
 }
 
 func (m *mutation) Register(ctx context.Context, args struct{ Body registerInput }) (*registerResponse, error) {
@@ -56,14 +63,14 @@ func (m *mutation) Register(ctx context.Context, args struct{ Body registerInput
 }
 
 func (m *mutation) Login(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return answer(m.auth.login(ctx, args.Body, m.auth.openByPassword))
+	return m.answer(m.auth.login(ctx, args.Body, m.auth.openByPassword))
 }
 
 func (m *mutation) LoginByToken(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return answer(m.auth.login(ctx, args.Body, m.auth.openByTicket))
+	return m.answer(m.auth.login(ctx, args.Body, m.auth.openByTicket))
 }
 
-func answer(in loggedIn, err error) (*loginResponse, error) {
+func (m *mutation) answer(in loggedIn, err error) (*loginResponse, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +83,7 @@ func answer(in loggedIn, err error) (*loginResponse, error) {
 		User:       newUserType(in.user),
 	}
 	if cubeID != 0 {
-		out.CcUserID = &cubeID
+		out.CcUserID, out.Chat = &cubeID, m.auth.Chat.of(in.user.CubeID)
 	}
 	if in.session.Token != "" {
 		out.ConnectySession = &in.session.Token

@@ -50,117 +50,125 @@ func edit(d bson.D, field string, value any, keep bool) bson.D {
 // original asks whether the database of the NestJS original can be taken over
 // as it is.
 func original(t *testing.T, tg Target) {
-	t.Run("its users are found in any case", func(t *testing.T) {
-		b := newBase(t, tg)
-		b.insert(t, nest("Ada@Example.org"))
-		u := b.open(t)
-		for _, typed := range []string{"Ada@Example.org", "ada@example.org"} {
-			got, err := u.ByEmail(t.Context(), typed)
-			if err != nil || got.Email != "Ada@Example.org" || got.PasswordHash != "$2b$10$hash" || got.CubeID != 51941 || got.Pending {
-				t.Errorf("ByEmail(%q) = %+v, %v", typed, got, err)
-			}
-		}
-		if _, err := u.Create(t.Context(), ada("ADA@example.org")); !errors.Is(err, store.ErrEmailTaken) {
-			t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
-		}
-	})
 
-	t.Run("two that collide by case keep working as typed and are named", func(t *testing.T) {
-		b := newBase(t, tg)
-		b.insert(t, nest("Ada@x.org"), nest("ada@x.org"), nest("ADA@x.org"), nest("bob@x.org"))
-		var log bytes.Buffer
-		u := b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-		for _, typed := range []string{"Ada@x.org", "ada@x.org", "ADA@x.org"} {
-			if got, err := u.ByEmail(t.Context(), typed); err != nil || got.Email != typed {
-				t.Errorf("ByEmail(%q) = %q, %v", typed, got.Email, err)
-			}
-		}
-		if _, err := u.Create(t.Context(), ada("aDa@x.org")); !errors.Is(err, store.ErrEmailTaken) {
-			t.Errorf("a fourth spelling: %v, want %v", err, store.ErrEmailTaken)
-		}
-		for _, named := range []string{"email=ada@x.org", "email=ADA@x.org"} {
-			if !strings.Contains(log.String(), named) {
-				t.Errorf("the log does not name %q:\n%s", named, log.String())
-			}
-		}
-		if strings.Contains(log.String(), "bob@x.org") {
-			t.Errorf("the log names one that collides with nobody:\n%s", log.String())
-		}
-		log.Reset()
-		b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-		if log.Len() > 0 {
-			t.Errorf("the second start has something to do again:\n%s", log.String())
-		}
-	})
+	t.Run("its users are found in any case", func(t *testing.T) { itsUsersAreFoundInAnyCase(t, tg) })
+	t.Run("two that collide by case keep working as typed and are named", func(t *testing.T) { twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t, tg) })
+	t.Run("odd documents are read", func(t *testing.T) { oddDocumentsAreRead(t, tg) })
+	t.Run("more users than one batch are adopted", func(t *testing.T) { moreUsersThanOneBatchAreAdopted(t, tg) })
+	t.Run("its index stays, and one in the way is named", func(t *testing.T) { itsIndexStaysAndOneInTheWayIsNamed(t, tg) })
+	t.Run("what ours writes, it can read", func(t *testing.T) { whatOursWritesItCanRead(t, tg) })
+}
 
-	t.Run("odd documents are read", func(t *testing.T) {
-		b := newBase(t, tg)
-		b.insert(t,
-			without(nest("noid@x.org"), "connectyCubeId"),
-			with(nest("nullid@x.org"), "connectyCubeId", nil),
-			with(nest("double@x.org"), "connectyCubeId", float64(3000000000)),
-			with(nest("long@x.org"), "connectyCubeId", int64(3000000000)),
-			without(without(nest("nonames@x.org"), "firstName"), "lastName"),
-			with(nest("nullnames@x.org"), "firstName", nil),
-			without(nest("nopassword@x.org"), "password"),
-			with(nest("nodates@x.org"), "createdAt", nil),
-		)
-		u := b.open(t)
-		for address, cubeID := range map[string]int64{
-			"noid@x.org": 0, "nullid@x.org": 0, "double@x.org": 3000000000, "long@x.org": 3000000000,
-			"nonames@x.org": 51941, "nullnames@x.org": 51941, "nopassword@x.org": 51941, "nodates@x.org": 51941,
-		} {
-			if got, err := u.ByEmail(t.Context(), address); err != nil || got.CubeID != cubeID {
-				t.Errorf("ByEmail(%q) = %+v, %v; want account %d", address, got, err, cubeID)
-			}
+func itsUsersAreFoundInAnyCase(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	b.insert(t, nest("Ada@Example.org"))
+	u := b.open(t)
+	for _, typed := range []string{"Ada@Example.org", "ada@example.org"} {
+		got, err := u.ByEmail(t.Context(), typed)
+		if err != nil || got.Email != "Ada@Example.org" || got.PasswordHash != "$2b$10$hash" || got.CubeID != 51941 || got.Pending {
+			t.Errorf("ByEmail(%q) = %+v, %v", typed, got, err)
 		}
-	})
+	}
+	if _, err := u.Create(t.Context(), ada("ADA@example.org")); !errors.Is(err, store.ErrEmailTaken) {
+		t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
+	}
+}
 
-	t.Run("more users than one batch are adopted", func(t *testing.T) {
-		b := newBase(t, tg)
-		docs := make([]any, 1201)
-		for i := range docs {
-			docs[i] = nest("User" + primitive.NewObjectID().Hex() + "@x.org")
+func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	b.insert(t, nest("Ada@x.org"), nest("ada@x.org"), nest("ADA@x.org"), nest("bob@x.org"))
+	var log bytes.Buffer
+	u := b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	for _, typed := range []string{"Ada@x.org", "ada@x.org", "ADA@x.org"} {
+		if got, err := u.ByEmail(t.Context(), typed); err != nil || got.Email != typed {
+			t.Errorf("ByEmail(%q) = %q, %v", typed, got.Email, err)
 		}
-		if _, err := b.raw.Collection("users").InsertMany(t.Context(), docs); err != nil {
-			t.Fatal(err)
+	}
+	if _, err := u.Create(t.Context(), ada("aDa@x.org")); !errors.Is(err, store.ErrEmailTaken) {
+		t.Errorf("a fourth spelling: %v, want %v", err, store.ErrEmailTaken)
+	}
+	for _, named := range []string{"email=ada@x.org", "email=ADA@x.org"} {
+		if !strings.Contains(log.String(), named) {
+			t.Errorf("the log does not name %q:\n%s", named, log.String())
 		}
-		b.open(t)
-		n, err := b.raw.Collection("users").CountDocuments(t.Context(), bson.D{{Key: "emailKey", Value: bson.D{{Key: "$exists", Value: true}}}})
-		if err != nil || n != int64(len(docs)) {
-			t.Errorf("%d of %d users have a key, %v", n, len(docs), err)
-		}
-	})
+	}
+	if strings.Contains(log.String(), "bob@x.org") {
+		t.Errorf("the log names one that collides with nobody:\n%s", log.String())
+	}
+	log.Reset()
+	b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	if log.Len() > 0 {
+		t.Errorf("the second start has something to do again:\n%s", log.String())
+	}
+}
 
-	t.Run("its index stays, and one in the way is named", func(t *testing.T) {
-		b := newBase(t, tg)
-		b.index(t, options.Index().SetName("email_1").SetUnique(true).SetBackground(true)) //nolint:staticcheck // as Mongoose asks for it
-		b.open(t)
+func oddDocumentsAreRead(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	b.insert(t,
+		without(nest("noid@x.org"), "connectyCubeId"),
+		with(nest("nullid@x.org"), "connectyCubeId", nil),
+		with(nest("double@x.org"), "connectyCubeId", float64(3000000000)),
+		with(nest("long@x.org"), "connectyCubeId", int64(3000000000)),
+		without(without(nest("nonames@x.org"), "firstName"), "lastName"),
+		with(nest("nullnames@x.org"), "firstName", nil),
+		without(nest("nopassword@x.org"), "password"),
+		with(nest("nodates@x.org"), "createdAt", nil),
+	)
+	u := b.open(t)
+	for address, cubeID := range map[string]int64{
+		"noid@x.org": 0, "nullid@x.org": 0, "double@x.org": 3000000000, "long@x.org": 3000000000,
+		"nonames@x.org": 51941, "nullnames@x.org": 51941, "nopassword@x.org": 51941, "nodates@x.org": 51941,
+	} {
+		if got, err := u.ByEmail(t.Context(), address); err != nil || got.CubeID != cubeID {
+			t.Errorf("ByEmail(%q) = %+v, %v; want account %d", address, got, err, cubeID)
+		}
+	}
+}
 
-		other := newBase(t, tg)
-		other.index(t, options.Index().SetName("email_1"))
-		_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, Patience: -1})
-		if err == nil || !strings.Contains(err.Error(), "email_1") {
-			t.Errorf("opening over an index that is not unique: %v; want an error that names email_1", err)
-		}
-	})
+func moreUsersThanOneBatchAreAdopted(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	docs := make([]any, 1201)
+	for i := range docs {
+		docs[i] = nest("User" + primitive.NewObjectID().Hex() + "@x.org")
+	}
+	if _, err := b.raw.Collection("users").InsertMany(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	n, err := b.raw.Collection("users").CountDocuments(t.Context(), bson.D{{Key: "emailKey", Value: bson.D{{Key: "$exists", Value: true}}}})
+	if err != nil || n != int64(len(docs)) {
+		t.Errorf("%d of %d users have a key, %v", n, len(docs), err)
+	}
+}
 
-	t.Run("what ours writes, it can read", func(t *testing.T) {
-		b := newBase(t, tg)
-		u := b.open(t)
-		made := create(t, u, "Ada@x.org")
-		if err := u.SetCubeID(t.Context(), made.ID, 51941); err != nil {
-			t.Fatal(err)
-		}
-		var raw bson.D
-		if err := b.raw.Collection("users").FindOne(t.Context(), bson.D{}).Decode(&raw); err != nil {
-			t.Fatal(err)
-		}
-		got := raw.Map()
-		if got["email"] != "Ada@x.org" || got["firstName"] != "Ada" || got["__v"] != int32(0) || got["connectyCubeId"] != int32(51941) {
-			t.Errorf("stored: %v", raw)
-		}
-	})
+func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	b.index(t, options.Index().SetName("email_1").SetUnique(true).SetBackground(true)) //nolint:staticcheck // as Mongoose asks for it
+	b.open(t)
+
+	other := newBase(t, tg)
+	other.index(t, options.Index().SetName("email_1"))
+	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, Patience: -1})
+	if err == nil || !strings.Contains(err.Error(), "email_1") {
+		t.Errorf("opening over an index that is not unique: %v; want an error that names email_1", err)
+	}
+}
+
+func whatOursWritesItCanRead(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	u := b.open(t)
+	made := create(t, u, "Ada@x.org")
+	if err := u.SetCubeID(t.Context(), made.ID, 51941); err != nil {
+		t.Fatal(err)
+	}
+	var raw bson.D
+	if err := b.raw.Collection("users").FindOne(t.Context(), bson.D{}).Decode(&raw); err != nil {
+		t.Fatal(err)
+	}
+	got := raw.Map()
+	if got["email"] != "Ada@x.org" || got["firstName"] != "Ada" || got["__v"] != int32(0) || got["connectyCubeId"] != int32(51941) {
+		t.Errorf("stored: %v", raw)
+	}
 }
 
 func (b base) insert(t *testing.T, docs ...bson.D) {
