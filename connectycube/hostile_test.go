@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -167,6 +168,64 @@ func TestHostileAnswers(t *testing.T) {
 				t.Errorf("the server saw %d requests, want 1", hits.Load())
 			}
 		})
+	}
+}
+
+// TestReadingStopsAtTheBound: an endless answer must cost neither memory nor the
+// whole time-out.
+func TestReadingStopsAtTheBound(t *testing.T) {
+	for _, status := range []int{201, 422} {
+		endless := &counted{}
+		c := via(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: endless}, nil
+		}))
+		if err := calls["SignUp"](t.Context(), c); !errors.Is(err, connectycube.ErrUnavailable) {
+			t.Errorf("error = %v, want ErrUnavailable", err)
+		}
+		if endless.read > 2<<20 || !endless.closed {
+			t.Errorf("%d bytes were read, closed: %v", endless.read, endless.closed)
+		}
+	}
+}
+
+// counted is a body without an end, up to what would fill a test machine.
+type counted struct {
+	read   int
+	closed bool
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	if c.read += len(p); c.read > 64<<20 {
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func (c *counted) Close() error { c.closed = true; return nil }
+
+// TestNoCookieJoinsTwoCalls: a jar of the caller's would tie one user's request
+// to another's.
+func TestNoCookieJoinsTwoCalls(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Cookies()) > 0 {
+			t.Errorf("cookies were sent: %v", r.Cookies())
+		}
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		_, _ = io.WriteString(w, good)
+	}))
+	defer srv.Close()
+	c, err := connectycube.New(connectycube.Options{BaseURL: srv.URL, AppID: 7, AuthKey: key, HTTP: &http.Client{Jar: jar}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := calls["CreateSession"](t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

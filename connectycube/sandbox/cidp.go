@@ -119,9 +119,9 @@ func callbackClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// identifyByProvider asks the provider and finds or creates the user of the uid.
-func (s *Sandbox) identifyByProvider(q *request, c CIdP, who params) (*user, error) {
-	answer, err := s.callBack(q.ctx, c, who)
+// askProvider makes the call-back and maps its answer: with a uid or not at all.
+func (s *Sandbox) askProvider(ctx context.Context, c CIdP, who params) (params, error) {
+	answer, err := s.callBack(ctx, c, who)
 	if err != nil {
 		return nil, err
 	}
@@ -132,23 +132,23 @@ func (s *Sandbox) identifyByProvider(q *request, c CIdP, who params) (*user, err
 			mapped[target] = value
 		}
 	}
-	uid := mapped.text("uid")
-	if uid == "" {
+	if !mapped.has("uid") {
 		return nil, errNoUID
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now() // the call-back took its time
-	s.registry.sweep(now)
+	return mapped, nil
+}
+
+// userOfProvider finds the user of the uid, whose profile stays as it is, or
+// makes one. The lock is held.
+func (s *Sandbox) userOfProvider(mapped params, now time.Time) (*user, error) {
+	uid := mapped.text("uid")
 	if u := s.registry.byExternal[uid]; u != nil {
-		return u, nil // its profile stays as it is
+		return u, nil
 	}
-	delete(mapped, "uid")
-	mapped["external_id"] = uid
-	if !mapped.has("login") {
-		mapped["login"] = "custom_" + uid
-	}
-	p, err := profile{}.with(mapped)
+	fields := params{"login": "custom_" + uid}
+	maps.Copy(fields, mapped)
+	fields["external_id"] = uid
+	p, err := profile{}.with(fields)
 	if err != nil {
 		return nil, err
 	}

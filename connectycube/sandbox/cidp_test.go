@@ -236,6 +236,22 @@ func TestLoginByProviderOnASession(t *testing.T) {
 	}
 }
 
+func TestASessionThatEndsWhileTheProviderIsAsked(t *testing.T) {
+	var token string
+	var c caller
+	s, c := byProvider(t, func(*http.Request) (int, string) {
+		c.send("DELETE", "/session", "", "CB-Token", token)
+		return 200, `{"user":{"id":"u-1"}}`
+	}, sandbox.CIdP{})
+	token = c.open("")
+	if g := c.send("POST", "/login", `{"login":"the-ticket","password":"any"}`, "CB-Token", token); g.status != 401 {
+		t.Errorf("%d %s", g.status, g.text)
+	}
+	if st := s.State(); st.Sessions != 0 || len(st.Users) != 0 {
+		t.Errorf("state = %+v, want nothing", st)
+	}
+}
+
 func TestAProvidersUserHasNoPassword(t *testing.T) {
 	s, c := byProvider(t, func(*http.Request) (int, string) { return 200, `{"user":{"id":"u-1"}}` }, sandbox.CIdP{})
 	c.send("POST", "/session", withTicket)

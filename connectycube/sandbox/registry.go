@@ -40,7 +40,6 @@ type user struct {
 	isGuest     bool
 	salt        [16]byte
 	hash        [sha256.Size]byte
-	hasPassword bool
 	created     time.Time
 	updated     time.Time
 	lastRequest time.Time
@@ -272,10 +271,11 @@ func (u *user) keys(r *registry) func(yield func(string, map[string]*user) bool)
 func (u *user) setPassword(password string) {
 	rand.Read(u.salt[:])
 	u.hash = sha256.Sum256(append(u.salt[:], password...))
-	u.hasPassword = true
 }
 
+// checkPassword: guests and the provider's users never set one, and no password
+// has their hash of zeros.
 func (u *user) checkPassword(password string) bool {
 	hash := sha256.Sum256(append(u.salt[:], password...))
-	return u.hasPassword && !u.isGuest && subtle.ConstantTimeCompare(hash[:], u.hash[:]) == 1
+	return subtle.ConstantTimeCompare(hash[:], u.hash[:]) == 1
 }

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,31 +54,29 @@ func (s *Sandbox) createSession(q *request) (reply, error) {
 	}
 	who := q.params.object("user")
 	if len(who) == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		return s.startSession(q, nil)
 	}
-	if guest := who.text("guest"); guest == "1" || guest == "true" {
-		u, err := s.createGuest(who, q.now)
-		if err != nil {
+	c := claim{who, asGuest}
+	if guest := who.text("guest"); guest != "1" && guest != "true" {
+		var err error
+		if c, err = s.prove(q, who); err != nil {
 			return reply{}, err
 		}
-		return s.startSession(q, u)
 	}
-	u, err := s.identify(q, who)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, err := s.userOf(c)
 	if err != nil {
 		return reply{}, err
 	}
 	return s.startSession(q, u)
 }
 
-// startSession opens the session of u, or without a user. A user that was
-// deleted since it was identified gets none.
+// startSession opens the session of u, or without a user. The lock is held.
 func (s *Sandbox) startSession(q *request, u *user) (reply, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if u != nil && s.registry.users[u.id] != u {
-		return reply{}, errUserNotFound
-	}
-	live := s.registry.open(u, q.now)
+	live := s.registry.open(u, time.Now())
 	live.nonce = number(q.params.text("nonce"))
 	if live.ts = number(q.params.text("timestamp")); live.ts == nil {
 		live.ts = q.now.Unix()
@@ -89,55 +86,78 @@ func (s *Sandbox) startSession(q *request, u *user) (reply, error) {
 
 // number echoes what looks like a number, which is all SDKs send here.
 func number(text string) any {
-	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
 		return nil
 	}
-	return json.Number(strings.TrimPrefix(text, "+"))
+	return n
 }
 
 func (s *Sandbox) ownKey(key string) bool {
 	return subtle.ConstantTimeCompare([]byte(key), []byte(s.authKey)) == 1
 }
 
-// identify finds out who logs in: by the identity provider when the application
-// has one, else by password. It takes the lock itself and holds none while it
-// asks the provider.
-func (s *Sandbox) identify(q *request, who params) (*user, error) {
+// claim is what somebody who logs in has shown so far.
+type claim struct {
+	fields params
+	kind   claimKind
+}
+
+type claimKind int
+
+const (
+	byPassword claimKind = iota // fields are the request's; nothing is checked yet
+	byProvider                  // fields are what the identity provider said
+	asGuest                     // fields are the request's; there is nothing to check
+)
+
+// prove does what must be done without the lock: ask the identity provider, when
+// the application has one.
+func (s *Sandbox) prove(q *request, who params) (claim, error) {
 	if strings.TrimSpace(who.text("password")) == "" {
-		return nil, errBlankPassword
+		return claim{}, errBlankPassword
 	}
 	s.mu.Lock()
 	provider := s.cidp
 	s.mu.Unlock()
-	if provider.Enabled {
-		return s.identifyByProvider(q, provider, who)
+	if !provider.Enabled {
+		return claim{who, byPassword}, nil
 	}
-	return s.identifyByPassword(q, who)
+	mapped, err := s.askProvider(q.ctx, provider, who)
+	return claim{mapped, byProvider}, err
 }
 
-func (s *Sandbox) identifyByPassword(q *request, who params) (*user, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.registry.sweep(q.now)
-	u := s.registry.byLogin[who.text("login")]
+// userOf finds or makes the user of a claim. The lock is held, and held on until
+// the user has its session: it cannot be deleted in between.
+func (s *Sandbox) userOf(c claim) (*user, error) {
+	now := time.Now() // later than the request when the provider took its time
+	s.registry.sweep(now)
+	switch c.kind {
+	case asGuest:
+		return s.createGuest(c.fields, now)
+	case byProvider:
+		return s.userOfProvider(c.fields, now)
+	}
+	password := c.fields.text("password")
+	u := s.registry.byLogin[c.fields.text("login")]
 	if u == nil {
-		u = s.registry.byEmail[normalEmail(who.text("email"))]
+		u = s.registry.byEmail[normalEmail(c.fields.text("email"))]
 	}
 	switch {
-	case u != nil && u.checkPassword(who.text("password")):
+	case u != nil && u.checkPassword(password):
 		return u, nil
 	case u != nil:
 		return nil, errWrongPassword
 	case s.denyCreate:
 		return nil, errUserNotFound
 	}
-	only := params{"password": who.text("password")} // a profile sent along is not used
+	only := params{"password": password} // a profile sent along is not used
 	for _, key := range []string{"login", "email"} {
-		if who.has(key) {
-			only[key] = who.text(key)
+		if c.fields.has(key) {
+			only[key] = c.fields.text(key)
 		}
 	}
-	return s.createUser(only, q.now)
+	return s.createUser(only, now)
 }
 
 func getSession(s *Sandbox, _ *request, live *session) (reply, error) {
@@ -151,33 +171,35 @@ func deleteSession(s *Sandbox, _ *request, live *session) (reply, error) {
 
 // login gives an application session a user. The token stays the same.
 func (s *Sandbox) login(q *request) (reply, error) {
-	if _, err := s.useToken(q); err != nil {
+	if err := s.checkToken(q); err != nil {
 		return reply{}, err
 	}
 	if q.params.text("provider") != "" {
 		return reply{}, errNotImitated
 	}
-	u, err := s.identify(q, q.params)
+	c, err := s.prove(q, q.params)
 	if err != nil {
 		return reply{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	live, err := s.registry.use(q.token, time.Now()) // the provider may have taken its time
+	live, err := s.registry.use(q.token, time.Now()) // it may have ended while the provider was asked
 	if err != nil {
 		return reply{}, err
 	}
-	if s.registry.users[u.id] != u {
-		return reply{}, errUserNotFound
+	u, err := s.userOf(c)
+	if err != nil {
+		return reply{}, err
 	}
 	s.registry.attach(live, u)
 	return reply{http.StatusAccepted, map[string]any{"user": u.public()}, live.expires()}, nil
 }
 
-func (s *Sandbox) useToken(q *request) (*session, error) {
+func (s *Sandbox) checkToken(q *request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.registry.use(q.token, q.now)
+	_, err := s.registry.use(q.token, q.now)
+	return err
 }
 
 func logout(s *Sandbox, _ *request, live *session) (reply, error) {

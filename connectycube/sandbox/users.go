@@ -129,7 +129,7 @@ func (s *Sandbox) createUser(fields params, now time.Time) (*user, error) {
 	return u, s.registry.add(u, now)
 }
 
-// createGuest makes a user that nobody can log in as again.
+// createGuest makes a user that nobody can log in as again. The lock is held.
 func (s *Sandbox) createGuest(who params, now time.Time) (*user, error) {
 	p, err := profile{}.with(params{"full_name": who.text("full_name")})
 	if err != nil {
@@ -137,8 +137,6 @@ func (s *Sandbox) createGuest(who params, now time.Time) (*user, error) {
 	}
 	p.login = "guest_login_" + randomHex(18)
 	u := &user{profile: p, isGuest: true}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return u, s.registry.add(u, now)
 }
 

@@ -80,6 +80,7 @@ func TestV2Query(t *testing.T) {
 		{"password=x", "invalid"},
 		{"custom_data=x&id=1", "invalid"},
 		{"id=1&sort_asc=shoe_size", "invalid"},
+		{"id=1&sort_asc=user_tags", "invalid"}, // a list has no order
 		{"id=1&sort_asc=login&sort_desc=login", "invalid"},
 		{"id=1&limit=0", "invalid"},
 		{"id=1&limit=many", "invalid"},
