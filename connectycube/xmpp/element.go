@@ -1,0 +1,92 @@
+package xmpp
+
+import "slices"
+
+// Attr is an attribute. Space is its namespace, empty for the usual ones, which
+// have none.
+type Attr struct {
+	Space, Name, Value string
+}
+
+// Element is an element of a stanza, or a stanza.
+//
+// Text is all character data directly inside it; where text stands between
+// children its place is lost, which XMPP allows, as it has no mixed content
+// outside of XHTML-IM.
+type Element struct {
+	Space    string // namespace; empty when building: that of the parent, NSClient at the root
+	Name     string // without prefix
+	Attrs    []Attr
+	Text     string
+	Children []Element
+}
+
+// New makes an element; attrs are names and values by turns.
+func New(space, name string, attrs ...string) Element {
+	e := Element{Space: space, Name: name}
+	for i := 0; i+1 < len(attrs); i += 2 {
+		e.Attrs = append(e.Attrs, Attr{Name: attrs[i], Value: attrs[i+1]})
+	}
+	return e
+}
+
+// With returns e with children added.
+func (e Element) With(children ...Element) Element {
+	e.Children = append(slices.Clip(e.Children), children...)
+	return e
+}
+
+// Saying returns e with its text set.
+func (e Element) Saying(text string) Element {
+	e.Text = text
+	return e
+}
+
+// Is reports whether e has this name in this namespace.
+func (e *Element) Is(space, name string) bool {
+	return e.Name == name && e.Space == space
+}
+
+// Attr returns the value of the attribute without namespace, empty when it is
+// missing.
+func (e *Element) Attr(name string) string {
+	for _, a := range e.Attrs {
+		if a.Name == name && a.Space == "" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// Set gives the attribute a value. An empty value removes it.
+func (e *Element) Set(name, value string) {
+	i := slices.IndexFunc(e.Attrs, func(a Attr) bool { return a.Name == name && a.Space == "" })
+	switch {
+	case i >= 0 && value == "":
+		e.Attrs = slices.Concat(e.Attrs[:i], e.Attrs[i+1:])
+	case i >= 0:
+		e.Attrs = slices.Clone(e.Attrs)
+		e.Attrs[i].Value = value
+	case value != "":
+		e.Attrs = append(slices.Clip(e.Attrs), Attr{Name: name, Value: value})
+	}
+}
+
+// Child returns the first child of this name in this namespace, or nil.
+func (e *Element) Child(space, name string) *Element {
+	for i := range e.Children {
+		if e.Children[i].Is(space, name) {
+			return &e.Children[i]
+		}
+	}
+	return nil
+}
+
+// ChildText returns the text of the first child of this name in this namespace,
+// empty when there is none.
+func (e *Element) ChildText(space, name string) string {
+	if c := e.Child(space, name); c != nil {
+		return c.Text
+	}
+	return ""
+}
