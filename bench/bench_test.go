@@ -10,6 +10,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -63,7 +64,7 @@ func newServer(b *testing.B) *server {
 	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
 	must(b, err)
 	b.Cleanup(func() { _ = s.Close(context.Background()) })
-	config := tokens.Config{Secret: tokens.Secret(strings.Repeat("bench-only-", 4))}
+	config := tokens.Config{Secret: tokens.Secret(rand.Text() + rand.Text())}
 	issuer, err := tokens.NewIssuer(config)
 	must(b, err)
 	verifier, err := tokens.NewVerifier(config)
