@@ -80,7 +80,6 @@ func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 // answer collects what a handler writes.
 type answer struct {
 	header http.Header
-	sent   http.Header // a copy made when the status was written
 	status int
 	body   bytes.Buffer
 }
@@ -89,7 +88,7 @@ func (a *answer) Header() http.Header { return a.header }
 
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 {
-		a.status, a.sent = status, a.header.Clone()
+		a.status = status
 	}
 }
 
@@ -106,7 +105,7 @@ func (a *answer) response(r *http.Request) *http.Response {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        a.sent,
+		Header:        a.header,
 		Body:          io.NopCloser(&a.body),
 		ContentLength: int64(a.body.Len()),
 		Request:       r,

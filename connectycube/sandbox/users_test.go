@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -87,6 +88,16 @@ func TestAFreedNameCanBeTaken(t *testing.T) {
 	c.signUp(`{"login":"jane","email":"jane@example.com","external_id":"e","password":"11111111"}`)
 	c.send("DELETE", "/users/"+id, "", "CB-Token", token)
 	c.signUp(`{"login":"joan","password":"11111111"}`)
+}
+
+func TestAnExternalIDMayNeedEscaping(t *testing.T) {
+	for _, id := range []string{"a/b c", "имя", "x.json", "100%"} {
+		c := in(t, sandbox.New(sandbox.Options{}))
+		c.signUp(`{"login":"jane","password":"11111111","external_id":"` + id + `"}`)
+		if g := c.send("DELETE", "/users/external/"+url.PathEscape(id)+".json", "", "CB-Token", c.open(jane)); g.status != 200 {
+			t.Errorf("%q: %d %s", id, g.status, g.text)
+		}
+	}
 }
 
 func TestDeleteFieldsComeFromBodyOrQuery(t *testing.T) {

@@ -17,4 +17,5 @@ const (
 	NSErrors  = "urn:ietf:params:xml:ns:xmpp-streams" // conditions of a stream's error
 	NSSM      = "urn:xmpp:sm:3"                       // stream management, XEP-0198
 	nsXML     = "http://www.w3.org/XML/1998/namespace"
+	nsXMLNS   = "http://www.w3.org/2000/xmlns/"
 )
