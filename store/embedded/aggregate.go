@@ -13,6 +13,8 @@ import (
 // point into the transaction's pages.
 type stream func(visit func(document) (more bool, err error)) error
 
+const maxStages = 1000 // of a pipeline; MongoDB's limit
+
 func aggregate(c *call) (bson.D, error) {
 	ns, err := c.namespace("aggregate")
 	if err != nil {
@@ -54,6 +56,9 @@ func aggregate(c *call) (bson.D, error) {
 // pipeline compiles stages. A leading $match and the $sort behind it go to the planner.
 func (c *call) pipeline(col *collection, stages []value) (stream, error) {
 	q := query{filter: &filter{}, limit: math.MaxInt64}
+	if len(stages) > maxStages {
+		return nil, fail(codeFailedToParse, "Pipeline length must be no longer than %d stages", maxStages)
+	}
 	var err error
 	if name, arg := stageOf(stages, 0); name == "$match" {
 		if q.filter, err = compileFilter(arg.Data); err != nil {

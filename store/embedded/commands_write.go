@@ -11,9 +11,13 @@ import (
 // maxWrites bounds the documents or statements of one command; what hello announces, and MongoDB's limit.
 const maxWrites = 100_000
 
+// maxWriteErrors is after how many bytes of write errors only their codes are told; as in MongoDB.
+const maxWriteErrors = 1 << 20
+
 // statements runs one write for each of n statements. In order, the first error
 // ends the command; what was done before it stays, as in MongoDB.
 func (c *call) statements(n int, ordered bool, write func(i int) error) (writeErrors bson.A, err error) {
+	size := 0
 	for i := range n {
 		err := write(i)
 		if c.t.broken != nil {
@@ -26,7 +30,14 @@ func (c *call) statements(n int, ordered bool, write func(i int) error) (writeEr
 		if !errors.As(err, &f) {
 			return nil, err
 		}
-		writeErrors = append(writeErrors, append(bson.D{{Key: "index", Value: int32(i)}}, f.fields()...))
+		entry, err := bson.Marshal(append(bson.D{{Key: "index", Value: int32(i)}}, f.fields()...))
+		if size += len(entry); err == nil && size > maxWriteErrors {
+			entry, err = bson.Marshal(bson.D{{Key: "index", Value: int32(i)}, {Key: "code", Value: int32(f.code)}, {Key: "errmsg", Value: ""}})
+		}
+		if err != nil {
+			return nil, err
+		}
+		writeErrors = append(writeErrors, bson.Raw(entry))
 		if ordered {
 			break
 		}
@@ -87,6 +98,7 @@ func readUpdate(d document, now time.Time) (updateStatement, error) {
 	s := updateStatement{filter: f.filter("q"), multi: f.bool("multi", false), upsert: f.bool("upsert", false)}
 	s.hint, _ = f.get("hint")
 	u, _ := f.get("u")
+	f.require("q", "u")
 	f.refuse("collation", "arrayFilters", "c", "sort", "upsertSupplied")
 	if err := f.done(); err != nil {
 		return s, err
@@ -221,6 +233,7 @@ func (c *call) deleteOne(ns string, d document) (n int32, err error) {
 	f := newForm("delete.deletes", d)
 	filter, limit := f.filter("q"), f.count("limit", -1)
 	hint, _ := f.get("hint")
+	f.require("q", "limit")
 	f.refuse("collation")
 	if limit > 1 || limit < 0 {
 		f.failed(fail(codeFailedToParse, "The limit field in delete objects must be 0 or 1"))

@@ -70,6 +70,15 @@ func (t *txn) remove(c *collection, id []byte, before document) error {
 // idKey is the key of d in the document bucket.
 func idKey(d document) ([]byte, error) {
 	v, _ := lookup(d, "_id")
+	n := 0
+	for name := range fields(d) {
+		if name == "_id" {
+			n++
+		}
+	}
+	if n > 1 {
+		return nil, fail(codeBadValue, "can't have multiple _id fields in one document")
+	}
 	switch v.Type {
 	case bson.TypeArray, bson.TypeRegex, bson.TypeUndefined:
 		return nil, fail(codeBadValue, "can't use a %s for _id", v.Type)

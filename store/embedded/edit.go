@@ -102,6 +102,9 @@ func notViable(field string, in value) error {
 // checkPath refuses paths that an update cannot name.
 func checkPath(path string) ([]string, error) {
 	parts := splitPath(path)
+	if len(parts) > maxDepth {
+		return nil, fail(codeOverflow, "the update path is deeper than %d levels", maxDepth)
+	}
 	for _, part := range parts {
 		switch {
 		case part == "":

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
 )
@@ -51,6 +52,7 @@ const (
 	codeProjectionInclude   code = 31253
 	codeProjectionExclude   code = 31254
 	codeUnknownStage        code = 40324
+	codeMissingField        code = 40414
 	codeUnknownField        code = 40415
 	codeBadRegex            code = 51091
 )
@@ -90,8 +92,15 @@ type failure struct {
 
 func (f *failure) Error() string { return f.message }
 
+// maxErrorText bounds a message, because some quote what the client sent. In bytes.
+const maxErrorText = 1000
+
 func fail(c code, format string, args ...any) error {
-	return &failure{code: c, message: fmt.Sprintf(format, args...)}
+	message := fmt.Sprintf(format, args...)
+	if len(message) > maxErrorText {
+		message = strings.ToValidUTF8(message[:maxErrorText], "") + "..."
+	}
+	return &failure{code: c, message: message}
 }
 
 // asFailure turns any error into one for the client. Errors that are not failures

@@ -127,6 +127,15 @@ func (f *form) bool(key string, absent bool) bool {
 	return truthy(v)
 }
 
+// require names fields that must be there.
+func (f *form) require(keys ...string) {
+	for _, key := range keys {
+		if _, ok := f.get(key); !ok {
+			f.failed(fail(codeMissingField, "BSON field '%s.%s' is missing but a required field", f.name, key))
+		}
+	}
+}
+
 // accept names fields that are right whatever they say.
 func (f *form) accept(keys ...string) { f.asked = append(f.asked, keys...) }
 

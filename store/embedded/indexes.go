@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func parseIndex(spec document) (*index, error) {
 		if ix.sparse {
 			return nil, fail(codeCannotCreateIndex, "cannot mix \"partialFilterExpression\" and \"sparse\" options")
 		}
+	}
+	if ix.ttl > math.MaxInt32 {
+		return nil, fail(codeCannotCreateIndex, "TTL index 'expireAfterSeconds' must be at most %d", math.MaxInt32)
 	}
 	if ix.ttl >= 0 && (len(ix.pattern) != 1 || ix.pattern[0].path == "_id") {
 		return nil, fail(codeCannotCreateIndex, "TTL indexes are single-field indexes, and not on _id")

@@ -28,9 +28,14 @@ func arrayIndex(part string) (int, bool) {
 	return n, err == nil && n >= 0 && part == strconv.Itoa(n)
 }
 
+const maxPatternSize = 2 << 10 // bytes of BSON, which leaves room for the 32 fields that MongoDB allows
+
 // parsePattern reads {field: 1, other: -1}.
 func parsePattern(d document, refusal code) (pattern, error) {
 	var p pattern
+	if len(d) > maxPatternSize {
+		return nil, fail(refusal, "more than %d bytes of keys", maxPatternSize)
+	}
 	for path, v := range fields(d) {
 		direction := asFloat(v)
 		switch {

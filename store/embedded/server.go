@@ -25,6 +25,7 @@ const (
 	lockWait     = 1500 * time.Millisecond // for a file that another process is about to let go
 	mmapSize     = 256 << 20               // bytes of address space, not memory: growing the map stops all readers
 	janitorEvery = time.Minute
+	acceptRetry  = 100 * time.Millisecond
 )
 
 // Options configure a Server. Only File has no default.
@@ -166,11 +167,13 @@ func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) 
 func (s *Server) accept() {
 	for {
 		conn, err := s.listener.Accept()
-		if err != nil {
-			if s.ctx.Err() == nil {
-				s.log.Error("accept refused; no further TCP connections", "err", err)
-			}
+		switch {
+		case s.ctx.Err() != nil:
 			return
+		case err != nil: // out of file descriptors, mostly: it passes
+			s.log.Warn("accepting a connection", "err", err)
+			time.Sleep(acceptRetry)
+			continue
 		}
 		if err := s.serve(conn); err != nil {
 			s.log.Warn("connection refused", "err", err)

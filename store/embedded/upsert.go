@@ -6,6 +6,9 @@ import "strings"
 func (f *filter) seed() (document, error) {
 	d := emptyDocument
 	taken := map[string]bool{}
+	if len(f.predicates) > maxModifiers {
+		return nil, fail(codeNotImplemented, "an upsert with more than %d conditions is not supported", maxModifiers)
+	}
 	for _, p := range f.predicates {
 		if p.op != "$eq" {
 			continue

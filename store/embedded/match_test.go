@@ -1,0 +1,147 @@
+package embedded
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestFilterMatches(t *testing.T) {
+	tests := []struct {
+		filter, doc string
+		want        bool
+	}{
+		{`{}`, `{"a":1}`, true},
+		{`{"a":1}`, `{"a":1.0}`, true},
+		{`{"a":1}`, `{"a":"1"}`, false},
+		{`{"a":null}`, `{}`, true},
+		{`{"a":null}`, `{"a":null}`, true},
+		{`{"a":null}`, `{"a":0}`, false},
+		{`{"a":null}`, `{"a":[]}`, false},
+		{`{"a":null}`, `{"a":[1,null]}`, true},
+		{`{"a.b":null}`, `{"a":1}`, true},
+		{`{"a.b":null}`, `{"a":[]}`, false},
+		{`{"a.b":null}`, `{"a":[1]}`, false},
+		{`{"a.b":null}`, `{"a":[{"c":1}]}`, true},
+		{`{"a":2}`, `{"a":[1,2]}`, true},
+		{`{"a":[1,2]}`, `{"a":[1,2]}`, true},
+		{`{"a":[1,2]}`, `{"a":[[1,2]]}`, true},
+		{`{"a":[2,1]}`, `{"a":[1,2]}`, false},
+		{`{"a":{"x":1,"y":2}}`, `{"a":{"x":1,"y":2}}`, true},
+		{`{"a":{"y":2,"x":1}}`, `{"a":{"x":1,"y":2}}`, false},
+		{`{"a.x":1}`, `{"a":[{"x":2},{"x":1}]}`, true},
+		{`{"a.1":2}`, `{"a":[1,2]}`, true},
+		{`{"a.0.x":1}`, `{"a":[{"x":1}]}`, true},
+		{`{"a.x.y":1}`, `{"a":[{"x":[{"y":1}]}]}`, true},
+		{`{"a":{"$ne":1}}`, `{"a":[1,2]}`, false},
+		{`{"a":{"$ne":1}}`, `{}`, true},
+		{`{"a":{"$nin":[1,null]}}`, `{}`, false},
+		{`{"a":{"$in":[1,null]}}`, `{}`, true},
+		{`{"a":{"$in":["x",{"$regularExpression":{"pattern":"^b","options":""}}]}}`, `{"a":"bc"}`, true},
+		{`{"a":{"$gt":1}}`, `{"a":"x"}`, false},
+		{`{"a":{"$gt":1,"$lt":3}}`, `{"a":[0,5]}`, true},
+		{`{"a":{"$elemMatch":{"$gt":1,"$lt":3}}}`, `{"a":[0,5]}`, false},
+		{`{"a":{"$elemMatch":{"$ne":1}}}`, `{"a":[1]}`, false},
+		{`{"a":{"$gte":null}}`, `{}`, true},
+		{`{"a":{"$gt":null}}`, `{"a":null}`, false},
+		{`{"a":{"$gt":{"$minKey":1}}}`, `{"a":"x"}`, true},
+		{`{"a":{"$lt":{"$numberDouble":"NaN"}}}`, `{"a":1}`, false},
+		{`{"a":{"$lte":{"$numberDouble":"NaN"}}}`, `{"a":{"$numberDouble":"NaN"}}`, true},
+		{`{"a":{"$lt":5}}`, `{"a":{"$numberDouble":"NaN"}}`, false},
+		{`{"a":{"$exists":false}}`, `{"a":null}`, false},
+		{`{"a.b":{"$exists":true}}`, `{"a":[{"b":1}]}`, true},
+		{`{"a":{"$type":"string"}}`, `{"a":[1,"x"]}`, true},
+		{`{"a":{"$type":["null","number"]}}`, `{"a":1.5}`, true},
+		{`{"a":{"$type":"array"}}`, `{"a":[]}`, true},
+		{`{"a":{"$type":10}}`, `{}`, false},
+		{`{"a":{"$size":2}}`, `{"a":[[1],[2]]}`, true},
+		{`{"a":{"$size":1}}`, `{"a":1}`, false},
+		{`{"a":{"$all":[1,2]}}`, `{"a":[2,1,3]}`, true},
+		{`{"a":{"$all":[]}}`, `{"a":[]}`, false},
+		{`{"a":{"$all":[{"$elemMatch":{"x":1}},{"$elemMatch":{"x":2}}]}}`, `{"a":[{"x":1},{"x":2}]}`, true},
+		{`{"a":{"$elemMatch":{"x":1,"y":2}}}`, `{"a":[{"x":1,"y":1},{"x":2,"y":2}]}`, false},
+		{`{"a":{"$elemMatch":{"$or":[{"x":1},{"y":2}]}}}`, `{"a":[{"y":2}]}`, true},
+		{`{"a":{"$mod":[4,1]}}`, `{"a":5.9}`, true},
+		{`{"a":{"$mod":[4,1]}}`, `{"a":"5"}`, false},
+		{`{"a":{"$regex":"^B","$options":"i"}}`, `{"a":"beta"}`, true},
+		{`{"a":{"$not":{"$gt":1}}}`, `{}`, true},
+		{`{"a":{"$not":{"$regex":"x"}}}`, `{"a":"x"}`, false},
+		{`{"$or":[{"a":1},{"b":1}]}`, `{"b":1}`, true},
+		{`{"$nor":[{"a":1},{"b":1}]}`, `{"b":1}`, false},
+		{`{"$and":[{"a":1},{"$or":[{"b":1}]}]}`, `{"a":1,"b":1}`, true},
+		{`{"$comment":"x","a":1}`, `{"a":1}`, true},
+	}
+	for _, tt := range tests {
+		f, err := compileFilter(rawDoc(t, tt.filter))
+		if err != nil {
+			t.Errorf("%s: %v", tt.filter, err)
+			continue
+		}
+		if got := f.matches(rawDoc(t, tt.doc)); got != tt.want {
+			t.Errorf("%s on %s = %v", tt.filter, tt.doc, got)
+		}
+	}
+}
+
+func TestFilterRefuses(t *testing.T) {
+	tests := []struct {
+		filter string
+		want   code
+	}{
+		{`{"$expr":{}}`, codeBadValue},
+		{`{"$where":"1"}`, codeBadValue},
+		{`{"$text":{"$search":"x"}}`, codeBadValue},
+		{`{"a":{"$near":1}}`, codeBadValue},
+		{`{"a":{"$gt":1,"b":2}}`, codeBadValue},
+		{`{"a":{"$in":1}}`, codeBadValue},
+		{`{"a":{"$in":[{"$gt":1}]}}`, codeBadValue},
+		{`{"a":{"$options":"i"}}`, codeBadValue},
+		{`{"a":{"$regex":"a","$options":"x"}}`, codeBadValue},
+		{`{"a":{"$regex":"(?=a)"}}`, codeBadRegex},
+		{`{"a":{"$not":1}}`, codeBadValue},
+		{`{"a":{"$not":{"$foo":1}}}`, codeBadValue},
+		{`{"a":{"$size":-1}}`, codeBadValue},
+		{`{"a":{"$type":"strong"}}`, codeBadValue},
+		{`{"a":{"$mod":[0,1]}}`, codeBadValue},
+		{`{"a":{"$elemMatch":1}}`, codeBadValue},
+		{`{"a":{"$all":[{"$gt":1}]}}`, codeBadValue},
+		{`{"$and":[]}`, codeBadValue},
+		{`{"$or":[1]}`, codeBadValue},
+	}
+	for _, tt := range tests {
+		_, err := compileFilter(rawDoc(t, tt.filter))
+		var f *failure
+		if !errors.As(err, &f) || f.code != tt.want {
+			t.Errorf("%s: %v, want code %d", tt.filter, err, tt.want)
+		}
+	}
+}
+
+func TestProjection(t *testing.T) {
+	const d = `{"_id":1,"a":1,"b":{"c":1,"d":2},"e":[{"c":1,"d":2},3]}`
+	tests := []struct{ projection, want string }{
+		{`{}`, d},
+		{`{"a":1}`, `{"_id":1,"a":1}`},
+		{`{"a":1,"_id":0}`, `{"a":1}`},
+		{`{"_id":1}`, `{"_id":1}`},
+		{`{"_id":0}`, `{"a":1,"b":{"c":1,"d":2},"e":[{"c":1,"d":2},3]}`},
+		{`{"b.c":1}`, `{"_id":1,"b":{"c":1}}`},
+		{`{"e.c":1,"a.x":1}`, `{"_id":1,"e":[{"c":1}]}`},
+		{`{"e.c":0,"a":0,"b":0}`, `{"_id":1,"e":[{"d":2},3]}`},
+		{`{"nope":1}`, `{"_id":1}`},
+	}
+	for _, tt := range tests {
+		p, err := compileProjection(rawDoc(t, tt.projection))
+		if err != nil {
+			t.Errorf("%s: %v", tt.projection, err)
+			continue
+		}
+		if got := asJSON(bsonOf(t, p.apply(rawDoc(t, d)))); got != tt.want {
+			t.Errorf("%s = %s, want %s", tt.projection, got, tt.want)
+		}
+	}
+	for _, bad := range []string{`{"a":1,"b":0}`, `{"a":0,"b":1}`, `{"a":{"$slice":1}}`, `{"a":"x"}`, `{"a":1,"a.b":1}`, `{"a.$":1}`, `{"a..b":1}`} {
+		if _, err := compileProjection(rawDoc(t, bad)); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
+}

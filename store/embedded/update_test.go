@@ -1,0 +1,158 @@
+package embedded
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestUpdate(t *testing.T) {
+	tests := []struct{ doc, update, want string }{
+		{`{"a":1}`, `{"$set":{"b":2,"a":3}}`, `{"a":3,"b":2}`},
+		{`{}`, `{"$set":{"b":1,"a":1,"c.10":1,"c.9":1}}`, `{"a":1,"b":1,"c":{"9":1,"10":1}}`},
+		{`{"a":[1]}`, `{"$set":{"a.3":9}}`, `{"a":[1,null,null,9]}`},
+		{`{"a":[{"x":1}]}`, `{"$set":{"a.0.x":2}}`, `{"a":[{"x":2}]}`},
+		{`{"a":1,"b":2}`, `{"$unset":{"a":"","c.d":""}}`, `{"b":2}`},
+		{`{"a":[1,2]}`, `{"$unset":{"a.0":""}}`, `{"a":[null,2]}`},
+		{`{"n":2147483647}`, `{"$inc":{"n":1}}`, `{"n":2147483648}`},
+		{`{"n":1}`, `{"$inc":{"n":0.5}}`, `{"n":1.5}`},
+		{`{}`, `{"$mul":{"n":5}}`, `{"n":0}`},
+		{`{"n":3}`, `{"$mul":{"n":5}}`, `{"n":15}`},
+		{`{"a":"x"}`, `{"$max":{"a":1}}`, `{"a":"x"}`},
+		{`{"a":"x"}`, `{"$min":{"a":1,"b":2}}`, `{"a":1,"b":2}`},
+		{`{"a":1,"b":{"c":2}}`, `{"$rename":{"b.c":"d.e","z":"a2"}}`, `{"a":1,"b":{},"d":{"e":2}}`},
+		{`{"a":1}`, `{"$rename":{"a":"b"},"$set":{"c":1}}`, `{"b":1,"c":1}`},
+		{`{"a":[1]}`, `{"$push":{"a":2,"b":{"x":1}}}`, `{"a":[1,2],"b":[{"x":1}]}`},
+		{`{"a":[3,1]}`, `{"$push":{"a":{"$each":[2],"$sort":-1,"$slice":2}}}`, `{"a":[3,2]}`},
+		{`{"a":[1,2]}`, `{"$push":{"a":{"$each":[9,8],"$position":1}}}`, `{"a":[1,9,8,2]}`},
+		{`{"a":[1,2]}`, `{"$push":{"a":{"$each":[9],"$position":-1}}}`, `{"a":[1,9,2]}`},
+		{`{"a":[1,2]}`, `{"$push":{"a":{"$each":[],"$slice":0}}}`, `{"a":[]}`},
+		{`{"a":[{"k":2},{"k":1}]}`, `{"$push":{"a":{"$each":[{"k":0}],"$sort":{"k":1}}}}`, `{"a":[{"k":0},{"k":1},{"k":2}]}`},
+		{`{"a":[1]}`, `{"$addToSet":{"a":{"$each":[1.0,2,2]}}}`, `{"a":[1,2]}`},
+		{`{"a":[{"x":1}]}`, `{"$addToSet":{"a":{"x":1}}}`, `{"a":[{"x":1}]}`},
+		{`{"a":[1,5,9]}`, `{"$pull":{"a":{"$in":[1,9]}}}`, `{"a":[5]}`},
+		{`{"a":[{"k":1,"v":1},{"k":2,"v":1}]}`, `{"$pull":{"a":{"k":1,"v":{"$gte":1}}}}`, `{"a":[{"k":2,"v":1}]}`},
+		{`{"a":["x","y"]}`, `{"$pull":{"a":{"$ne":"x"}}}`, `{"a":["x"]}`},
+		{`{}`, `{"$pull":{"a":1},"$pullAll":{"b":[1]},"$pop":{"c":1}}`, `{}`},
+		{`{"a":[1,2,1]}`, `{"$pullAll":{"a":[1]}}`, `{"a":[2]}`},
+		{`{"a":[1,2],"b":[]}`, `{"$pop":{"a":1,"b":1}}`, `{"a":[1],"b":[]}`},
+		{`{"_id":1,"a":1}`, `{"b":2}`, `{"_id":1,"b":2}`},
+		{`{"_id":1,"a":1}`, `{"b":2,"_id":1}`, `{"_id":1,"b":2}`},
+		{`{"_id":1,"a":1}`, `{}`, `{"_id":1}`},
+		{`{"a":1}`, `{"$setOnInsert":{"a":2}}`, `{"a":1}`},
+	}
+	for _, tt := range tests {
+		u, err := compileUpdate(documentValue(rawDoc(t, tt.update)), time.Now())
+		if err != nil {
+			t.Errorf("%s: %v", tt.update, err)
+			continue
+		}
+		got, err := u.apply(rawDoc(t, tt.doc), false)
+		if err != nil {
+			t.Errorf("%s on %s: %v", tt.update, tt.doc, err)
+			continue
+		}
+		if err := validate(got); err != nil {
+			t.Errorf("%s on %s gives bytes that are not valid", tt.update, tt.doc)
+		}
+		if g := asJSON(bsonOf(t, got)); g != tt.want {
+			t.Errorf("%s on %s = %s, want %s", tt.update, tt.doc, g, tt.want)
+		}
+	}
+}
+
+func TestUpdateRefuses(t *testing.T) {
+	tests := []struct {
+		doc, update string
+		want        code
+	}{
+		{`{}`, `{"$foo":{"a":1}}`, codeFailedToParse},
+		{`{}`, `{"$bit":{"a":{"and":1}}}`, codeFailedToParse},
+		{`{}`, `{"$set":{"a":1},"b":1}`, codeFailedToParse},
+		{`{}`, `{"$set":1}`, codeFailedToParse},
+		{`{}`, `{"$set":{"a":1,"a.b":2}}`, codeConflictingUpdate},
+		{`{}`, `{"$set":{"a":1},"$inc":{"a":2}}`, codeConflictingUpdate},
+		{`{}`, `{"$rename":{"a":"b"},"$set":{"a":1}}`, codeConflictingUpdate},
+		{`{}`, `{"$set":{"":1}}`, codeEmptyFieldName},
+		{`{}`, `{"$set":{"a..b":1}}`, codeEmptyFieldName},
+		{`{}`, `{"$set":{"a.$":1}}`, codeNotImplemented},
+		{`{}`, `{"$set":{"a.$[]":1}}`, codeNotImplemented},
+		{`{}`, `{"$set":{"a.$x":1}}`, codeDollarField},
+		{`{}`, `{"a":1,"$set":{"b":1}}`, codeDollarField},
+		{`{"a":1}`, `{"$set":{"a.b":1}}`, codePathNotViable},
+		{`{"a":[]}`, `{"$set":{"a.b":1}}`, codePathNotViable},
+		{`{"a":"x"}`, `{"$inc":{"a":1}}`, codeTypeMismatch},
+		{`{}`, `{"$inc":{"a":"x"}}`, codeTypeMismatch},
+		{`{"a":{"$numberLong":"9223372036854775807"}}`, `{"$inc":{"a":1}}`, codeBadValue},
+		{`{"a":1}`, `{"$push":{"a":1}}`, codeBadValue},
+		{`{"a":[]}`, `{"$push":{"a":{"$each":[1],"$foo":1}}}`, codeUnknownField},
+		{`{"a":[]}`, `{"$push":{"a":{"$slice":1}}}`, codeBadValue},
+		{`{"a":[]}`, `{"$addToSet":{"a":{"$each":[1],"$slice":1}}}`, codeUnknownField},
+		{`{"a":1}`, `{"$pull":{"a":1}}`, codeBadValue},
+		{`{"a":1}`, `{"$pop":{"a":1}}`, codeBadValue},
+		{`{"a":[]}`, `{"$pop":{"a":2}}`, codeFailedToParse},
+		{`{"a":[]}`, `{"$pull":{"a":{"$foo":2}}}`, codeBadValue},
+		{`{}`, `{"$currentDate":{"a":{"$type":"year"}}}`, codeBadValue},
+		{`{"a":[1]}`, `{"$rename":{"a.0":"b"}}`, codeBadValue},
+		{`{"_id":1}`, `{"$set":{"_id":2}}`, codeImmutableField},
+		{`{"_id":1}`, `{"$unset":{"_id":1}}`, codeImmutableField},
+		{`{"_id":{"x":1}}`, `{"$set":{"_id.x":2}}`, codeImmutableField},
+		{`{"_id":1}`, `{"_id":2,"a":1}`, codeImmutableField},
+	}
+	for _, tt := range tests {
+		u, err := compileUpdate(documentValue(rawDoc(t, tt.update)), time.Now())
+		if err == nil {
+			_, err = u.apply(rawDoc(t, tt.doc), false)
+		}
+		var f *failure
+		if !errors.As(err, &f) || f.code != tt.want {
+			t.Errorf("%s on %s: %v, want code %d", tt.update, tt.doc, err, tt.want)
+		}
+	}
+}
+
+func TestUpsertDocument(t *testing.T) {
+	tests := []struct{ filter, update, want string }{
+		{`{"_id":1,"a":2}`, `{"$set":{"b":3}}`, `{"_id":1,"a":2,"b":3}`},
+		{`{"a":2,"_id":1}`, `{"$inc":{"a":3}}`, `{"_id":1,"a":5}`},
+		{`{"_id":1,"a":{"$gt":2},"b":{"$eq":3}}`, `{"$setOnInsert":{"c":1}}`, `{"_id":1,"b":3,"c":1}`},
+		{`{"$and":[{"_id":1},{"a.b":2}]}`, `{"$set":{"z":1}}`, `{"_id":1,"a":{"b":2},"z":1}`},
+		{`{"_id":1,"a":2}`, `{"b":3}`, `{"_id":1,"b":3}`},
+		{`{"a":2}`, `{"$set":{"_id":7}}`, `{"_id":7,"a":2}`},
+	}
+	for _, tt := range tests {
+		f, err := compileFilter(rawDoc(t, tt.filter))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := compileUpdate(documentValue(rawDoc(t, tt.update)), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := u.newDocument(f)
+		if err != nil {
+			t.Errorf("%s %s: %v", tt.filter, tt.update, err)
+			continue
+		}
+		if got := asJSON(bsonOf(t, d)); got != tt.want {
+			t.Errorf("%s %s = %s, want %s", tt.filter, tt.update, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		filter, update string
+		want           code
+	}{
+		{`{"a":1,"$and":[{"a":2}]}`, `{"$set":{"b":1}}`, codeNotSingleValue},
+		{`{"a":1,"a.b":2}`, `{"$set":{"b":1}}`, codeNotSingleValue},
+		{`{"_id":1}`, `{"$set":{"_id":2}}`, codeImmutableField},
+		{`{"_id":1}`, `{"_id":2}`, codeImmutableField},
+	} {
+		f, _ := compileFilter(rawDoc(t, tt.filter))
+		u, _ := compileUpdate(documentValue(rawDoc(t, tt.update)), time.Now())
+		_, err := u.newDocument(f)
+		var fl *failure
+		if !errors.As(err, &fl) || fl.code != tt.want {
+			t.Errorf("%s %s: %v, want code %d", tt.filter, tt.update, err, tt.want)
+		}
+	}
+}
