@@ -68,7 +68,7 @@ func appendAttrs(dst []byte, attrs []Attr) []byte {
 	for i, a := range attrs {
 		same := func(b Attr) bool { return b.Name == a.Name && b.Space == a.Space }
 		switch {
-		case !ValidName(a.Name), a.Name == "xmlns", slices.ContainsFunc(attrs[:i], same):
+		case !ValidName(a.Name), a.Name == "xmlns" && a.Space == "", slices.ContainsFunc(attrs[:i], same):
 		case a.Space == "":
 			dst = appendAttr(dst, a.Name, a.Value)
 		case a.Space == nsXML:
