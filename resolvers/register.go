@@ -69,12 +69,25 @@ func (a *Auth) provision(ctx context.Context, user store.User, password string) 
 		return a.claim(ctx, user, password)
 	case errors.Is(err, connectycube.ErrUnavailable):
 		// The answer is lost, the account may be there all the same: ask.
-		if found, askErr := a.Cube.UserByExternalID(ctx, user.ID); askErr == nil {
-			return found.ID, nil
+		if own, askErr := a.own(ctx, user); askErr == nil {
+			return own, nil
 		}
 		return 0, err
 	}
 	return account.ID, err
+}
+
+// own finds the account that carries the user's id. Whoever has an app has its
+// key and could sign up with any id, so the address must agree as well.
+func (a *Auth) own(ctx context.Context, user store.User) (int64, error) {
+	account, err := a.Cube.UserByExternalID(ctx, user.ID)
+	if err != nil {
+		return 0, err
+	}
+	if store.EmailKey(account.Email) != store.EmailKey(user.Email) {
+		return 0, fmt.Errorf("account %d has the id of user %s and another address: %w", account.ID, user.ID, connectycube.ErrTaken)
+	}
+	return account.ID, nil
 }
 
 // claim takes over the account that has the user's address already: the
@@ -82,12 +95,8 @@ func (a *Auth) provision(ctx context.Context, user store.User, password string) 
 // password proves that it is the same person's. The original left many of the
 // latter behind (a sign-up whose other half failed).
 func (a *Auth) claim(ctx context.Context, user store.User, password string) (int64, error) {
-	own, err := a.Cube.UserByExternalID(ctx, user.ID)
-	if err == nil {
-		return own.ID, nil
-	}
-	if !errors.Is(err, connectycube.ErrNotFound) {
-		return 0, err
+	if own, err := a.own(ctx, user); !errors.Is(err, connectycube.ErrNotFound) {
+		return own, err
 	}
 	session, err := a.openSession(ctx, user, password)
 	if errors.Is(err, connectycube.ErrUnavailable) {

@@ -13,7 +13,8 @@ import (
 func TestRegisterMakesBothOrNeither(t *testing.T) {
 	unavailable := fmt.Errorf("signing up: %w", connectycube.ErrUnavailable)
 	notFound := func(string) (connectycube.User, error) { return connectycube.User{}, connectycube.ErrNotFound }
-	found := func(string) (connectycube.User, error) { return connectycube.User{ID: 7}, nil }
+	found := func(string) (connectycube.User, error) { return connectycube.User{ID: 7, Email: "ada@example.org"}, nil }
+	squatted := func(string) (connectycube.User, error) { return connectycube.User{ID: 7, Email: "eve@example.org"}, nil }
 	session := func(external string) func(connectycube.Credentials) (connectycube.Session, error) {
 		return func(connectycube.Credentials) (connectycube.Session, error) {
 			return connectycube.Session{UserID: 8, User: connectycube.User{ID: 8, ExternalID: external}}, nil
@@ -34,6 +35,8 @@ func TestRegisterMakesBothOrNeither(t *testing.T) {
 		{"signed up", nil, fakeCube{}, 6, ""},
 		{"the answer is lost, the account is there", unavailable, fakeCube{byID: found}, 7, ""},
 		{"the answer is lost, the account is not there", unavailable, fakeCube{byID: notFound}, 0, Upstream},
+		{"the answer is lost, the account is somebody else's", unavailable, fakeCube{byID: squatted}, 0, Upstream},
+		{"taken by somebody who signed up with our id", connectycube.ErrTaken, fakeCube{byID: squatted}, 0, Conflict},
 		{"refused", connectycube.ErrRefused, fakeCube{}, 0, Upstream},
 		{"wrong application key", connectycube.ErrMisconfigured, fakeCube{}, 0, Upstream},
 		{"taken by an earlier try of ours", connectycube.ErrTaken, fakeCube{byID: found}, 7, ""},
