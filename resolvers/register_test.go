@@ -13,8 +13,12 @@ import (
 func TestRegisterMakesBothOrNeither(t *testing.T) {
 	unavailable := fmt.Errorf("signing up: %w", connectycube.ErrUnavailable)
 	notFound := func(string) (connectycube.User, error) { return connectycube.User{}, connectycube.ErrNotFound }
-	found := func(string) (connectycube.User, error) { return connectycube.User{ID: 7, Email: "ada@example.org"}, nil }
-	squatted := func(string) (connectycube.User, error) { return connectycube.User{ID: 7, Email: "eve@example.org"}, nil }
+	found := func(string) (connectycube.User, error) {
+		return connectycube.User{ID: 7, Email: "ada@example.org"}, nil
+	}
+	squatted := func(string) (connectycube.User, error) {
+		return connectycube.User{ID: 7, Email: "eve@example.org"}, nil
+	}
 	session := func(external string) func(connectycube.Credentials) (connectycube.Session, error) {
 		return func(connectycube.Credentials) (connectycube.Session, error) {
 			return connectycube.Session{UserID: 8, User: connectycube.User{ID: 8, ExternalID: external}}, nil
