@@ -1,48 +1,93 @@
 // Builds cubegate, starts it with nothing configured but ports of its own, and
-// runs every test here against it. `node e2e/run.mjs [part of a file name]`
+// runs every test here against it.
+//
+//	node e2e/run.mjs [--sandbox-only] [--binary FILE] [part of a file name]
+//
+// With --sandbox-only it starts `cubegate sandbox`, which has no database and no
+// server beside it, and runs what needs no more than that. With --binary it
+// builds nothing and starts FILE, such as one built with -race.
 //
 // Each test file gets CUBEGATE_URL and SANDBOX_URL, taken from what the program
-// prints at its start: a person would find them there, too.
+// prints at its start: a person would find them there, too. The last line is
+// "N passed, N failed".
 
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { finished as flushed } from 'node:stream/promises'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { parseArgs } from 'node:util'
 
 const here = import.meta.dirname
-const only = process.argv[2] ?? ''
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { 'sandbox-only': { type: 'boolean', default: false }, binary: { type: 'string' } },
+})
+const sandboxOnly = flags['sandbox-only']
+const only = positionals[0] ?? ''
+const fileLimit = 180_000 // ms, for one test file
 
 const work = await mkdtemp(path.join(tmpdir(), 'cubegate-e2e-'))
 let server
+let counts = { passed: 0, failed: 0 }
 try {
-  const binary = path.join(work, 'cubegate')
-  await finished(spawn('go', ['build', '-o', binary, '.'], { cwd: path.dirname(here), stdio: 'inherit' }))
-  server = spawn(binary, [], {
+  const binary = flags.binary ? path.resolve(flags.binary) : await built()
+  server = spawn(binary, sandboxOnly ? ['sandbox'] : [], {
     cwd: work,
     env: { PATH: process.env.PATH, PORT: '0', SANDBOX_PORT: '0' },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const banner = await printed(server, /Stop with/)
-  const env = {
-    ...process.env,
-    CUBEGATE_URL: found(banner, /(http:\S+)\/api/),
-    SANDBOX_URL: found(banner, /sandbox at (http:[^\s,]+)/),
-  }
-  const files = (await readdir(here, { recursive: true }))
-    .filter((f) => f.endsWith('.test.mjs') && !f.includes('node_modules') && f.includes(only))
-    .sort()
-    .map((f) => path.join(here, f))
-  // One after the other: the SDK's settings and the sandbox's faults are shared.
-  const args = ['--test', '--test-concurrency=1', '--test-timeout=120000', ...files]
-  await finished(spawn(process.execPath, args, { env, stdio: 'inherit' }))
+  process.env.SANDBOX_URL = found(banner, /sandbox at (http:[^\s,]+)/i)
+  if (!sandboxOnly) process.env.CUBEGATE_URL = found(banner, /(http:\S+)\/api/)
+
+  counts = await tests(await files())
   server.kill('SIGTERM')
   await finished(server)
 } catch (e) {
   console.error(`e2e: ${e.message}`)
-  process.exitCode = 1
+  counts.failed++
 } finally {
   server?.kill('SIGKILL')
   await rm(work, { recursive: true, force: true })
+}
+if (counts.passed === 0) counts.failed ||= 1 // a run that proves nothing is no success
+process.exitCode = counts.failed ? 1 : 0
+console.log(`${counts.passed} passed, ${counts.failed} failed`)
+
+async function built() {
+  const binary = path.join(work, 'cubegate')
+  await finished(spawn('go', ['build', '-o', binary, '.'], { cwd: path.dirname(here), stdio: 'inherit' }))
+  return binary
+}
+
+async function files() {
+  const needsOnlySandbox = (f) => f === 'browser/chat.test.mjs' || (f.startsWith('sdk/') && f !== 'sdk/sessions.test.mjs')
+  return (await readdir(here, { recursive: true }))
+    .filter((f) => f.endsWith('.test.mjs') && !f.includes('node_modules') && f.includes(only))
+    .filter((f) => !sandboxOnly || needsOnlySandbox(f))
+    .sort()
+    .map((f) => path.join(here, f))
+}
+
+/** Runs files one after the other, as the sandbox's clock, faults and settings are shared. */
+async function tests(files) {
+  const counts = { passed: 0, failed: 0 }
+  const events = run({ files, concurrency: 1, timeout: fileLimit })
+  events.on('test:pass', ({ name, file, skip, details }) => {
+    if (details.type === 'suite' || skip !== undefined) return
+    if (name !== file) counts.passed++
+    else counts.failed++ // the runner passes a file without a single test
+  })
+  events.on('test:fail', ({ details }) => {
+    if (details.type !== 'suite') counts.failed++
+  })
+  const report = events.compose(new spec())
+  report.pipe(process.stdout, { end: false })
+  await flushed(report)
+  return counts
 }
 
 function finished(child) {
