@@ -10,7 +10,7 @@ import (
 
 // onArray wraps a change of an array's elements: another type is an error, and
 // a missing field is what the operator says it is.
-func onArray(op string, missing []value, c func([]value) ([]value, error)) change {
+func onArray(op string, missing []value, edit func([]value) ([]value, error)) change {
 	return func(old value) (value, error) {
 		elements := missing
 		switch old.Type {
@@ -21,9 +21,13 @@ func onArray(op string, missing []value, c func([]value) ([]value, error)) chang
 		case bson.TypeArray:
 			elements = valuesOf(old)
 		default:
-			return old, fail(codeBadValue, "The field must be an array but is of type %s, for %s", old.Type, op)
+			c := codeBadValue
+			if op == "$pop" { // MongoDB's codes differ so
+				c = codeTypeMismatch
+			}
+			return old, fail(c, "The field must be an array but is of type %s, for %s", old.Type, op)
 		}
-		changed, err := c(elements)
+		changed, err := edit(elements)
 		if err != nil {
 			return old, err
 		}

@@ -89,7 +89,7 @@ func TestUpdateRefuses(t *testing.T) {
 		{`{"a":[]}`, `{"$push":{"a":{"$slice":1}}}`, codeBadValue},
 		{`{"a":[]}`, `{"$addToSet":{"a":{"$each":[1],"$slice":1}}}`, codeUnknownField},
 		{`{"a":1}`, `{"$pull":{"a":1}}`, codeBadValue},
-		{`{"a":1}`, `{"$pop":{"a":1}}`, codeBadValue},
+		{`{"a":1}`, `{"$pop":{"a":1}}`, codeTypeMismatch},
 		{`{"a":[]}`, `{"$pop":{"a":2}}`, codeFailedToParse},
 		{`{"a":[]}`, `{"$pull":{"a":{"$foo":2}}}`, codeBadValue},
 		{`{}`, `{"$currentDate":{"a":{"$type":"year"}}}`, codeBadValue},

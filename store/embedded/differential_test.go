@@ -1,0 +1,289 @@
+package embedded
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// generator makes random commands over few documents and few values, so that they
+// meet each other often. Every command has one right answer: where MongoDB may
+// choose, such as among several matches of an updateOne, the command says _id.
+type generator struct{ *rand.Rand }
+
+func pick[T any](g generator, from ...T) T { return from[g.IntN(len(from))] }
+
+func (g generator) id() any {
+	return pick[any](g, int32(g.IntN(12)), int32(g.IntN(12)), fmt.Sprint("s", g.IntN(4)))
+}
+func (g generator) field() string { return pick(g, "a", "b", "c", "d.x", "d.y") }
+
+func (g generator) scalar() any {
+	return pick[any](g, int32(g.IntN(4)), int64(g.IntN(4)), float64(g.IntN(6))/2, "x", "y", "", nil, true,
+		primitive.DateTime(g.IntN(3)), primitive.ObjectID{11: byte(g.IntN(3))})
+}
+
+func (g generator) value() any {
+	switch g.IntN(8) {
+	case 0:
+		a := A{}
+		for range g.IntN(4) {
+			a = append(a, g.scalar())
+		}
+		return a
+	case 1:
+		return D{{Key: "x", Value: g.scalar()}}
+	case 2:
+		return A{D{{Key: "x", Value: g.scalar()}, {Key: "y", Value: g.scalar()}}, D{{Key: "x", Value: g.scalar()}}}
+	}
+	return g.scalar()
+}
+
+func (g generator) document() D {
+	d := D{{Key: "_id", Value: g.id()}}
+	for _, f := range []string{"a", "b", "c", "d", "u"} {
+		if g.IntN(2) == 0 {
+			d = append(d, bson.E{Key: f, Value: g.value()})
+		}
+	}
+	return d
+}
+
+func (g generator) condition() any {
+	switch g.IntN(12) {
+	case 0:
+		return D{{Key: pick(g, "$gt", "$gte", "$lt", "$lte"), Value: g.scalar()}}
+	case 1:
+		return D{{Key: "$gte", Value: int32(g.IntN(3))}, {Key: "$lt", Value: int32(g.IntN(4))}}
+	case 2:
+		return D{{Key: pick(g, "$in", "$nin"), Value: A{g.scalar(), g.scalar(), g.scalar()}}}
+	case 3:
+		return D{{Key: "$ne", Value: g.scalar()}}
+	case 4:
+		return D{{Key: "$exists", Value: g.IntN(2) == 0}}
+	case 5:
+		return D{{Key: "$type", Value: pick[any](g, "string", "number", "array", "null", "object", int32(16))}}
+	case 6:
+		return D{{Key: "$not", Value: D{{Key: "$gt", Value: g.scalar()}}}}
+	case 7:
+		return D{{Key: "$size", Value: int32(g.IntN(3))}}
+	case 8:
+		return D{{Key: "$all", Value: A{g.scalar(), g.scalar()}}}
+	case 9:
+		return D{{Key: "$elemMatch", Value: D{{Key: "x", Value: g.scalar()}}}}
+	}
+	return g.scalar()
+}
+
+func (g generator) filter() D {
+	f := D{}
+	for range 1 + g.IntN(2) {
+		switch g.IntN(8) {
+		case 0:
+			f = append(f, bson.E{Key: "_id", Value: pick[any](g, g.id(), D{{Key: "$gte", Value: g.id()}}, D{{Key: "$in", Value: A{g.id(), g.id()}}})})
+		case 1:
+			f = append(f, bson.E{Key: pick(g, "$or", "$and", "$nor"), Value: A{D{{Key: g.field(), Value: g.condition()}}, D{{Key: g.field(), Value: g.condition()}}}})
+		default:
+			f = append(f, bson.E{Key: g.field(), Value: g.condition()})
+		}
+	}
+	if len(f) == 2 && f[0].Key == f[1].Key {
+		return f[:1]
+	}
+	return f
+}
+
+func (g generator) update() any {
+	if g.IntN(8) == 0 {
+		return g.document()[1:]
+	}
+	switch f := g.field(); g.IntN(12) {
+	case 0:
+		return D{{Key: "$inc", Value: D{{Key: f, Value: int32(g.IntN(3))}}}}
+	case 1:
+		return D{{Key: "$unset", Value: D{{Key: f, Value: ""}}}}
+	case 2:
+		return D{{Key: pick(g, "$min", "$max"), Value: D{{Key: f, Value: g.scalar()}}}}
+	case 3:
+		return D{{Key: "$push", Value: D{{Key: f, Value: D{{Key: "$each", Value: A{g.scalar(), g.scalar()}}, {Key: "$slice", Value: int32(g.IntN(7) - 3)}}}}}}
+	case 4:
+		return D{{Key: "$push", Value: D{{Key: f, Value: D{{Key: "$each", Value: A{g.scalar()}}, {Key: "$position", Value: int32(g.IntN(5) - 2)}}}}}}
+	case 5:
+		return D{{Key: "$addToSet", Value: D{{Key: f, Value: g.scalar()}}}}
+	case 6:
+		return D{{Key: "$pull", Value: D{{Key: f, Value: pick[any](g, g.scalar(), D{{Key: "$gt", Value: g.scalar()}}, D{{Key: "x", Value: g.scalar()}})}}}}
+	case 7:
+		return D{{Key: "$pop", Value: D{{Key: f, Value: pick(g, int32(1), int32(-1))}}}}
+	case 8:
+		return D{{Key: "$rename", Value: D{{Key: pick(g, "a", "b"), Value: pick(g, "c", "d.y")}}}}
+	case 9:
+		return D{{Key: "$set", Value: D{{Key: "c", Value: g.value()}, {Key: "a", Value: g.value()}}}, {Key: "$setOnInsert", Value: D{{Key: "b", Value: int32(1)}}}}
+	case 10:
+		return D{{Key: "$mul", Value: D{{Key: f, Value: int32(g.IntN(3))}}}}
+	}
+	return D{{Key: "$set", Value: D{{Key: pick(g, g.field(), "u"), Value: g.value()}}}}
+}
+
+func (g generator) command() D {
+	byID := D{{Key: "_id", Value: g.id()}}
+	if g.IntN(2) == 0 {
+		byID = append(byID, bson.E{Key: g.field(), Value: g.condition()})
+	}
+	order := D{{Key: pick(g, "a", "b", "d.x"), Value: pick(g, int32(1), int32(-1))}, {Key: "_id", Value: int32(1)}}
+	if g.IntN(2) == 0 {
+		order = D{{Key: "_id", Value: pick(g, int32(1), int32(-1))}}
+	}
+	switch g.IntN(14) {
+	case 0, 1, 2:
+		return D{{Key: "insert", Value: "c"}, {Key: "documents", Value: A{g.document(), g.document()}}, {Key: "ordered", Value: g.IntN(2) == 0}}
+	case 3, 4:
+		return D{{Key: "update", Value: "c"}, {Key: "updates", Value: A{D{{Key: "q", Value: byID}, {Key: "u", Value: g.update()}, {Key: "upsert", Value: g.IntN(4) == 0}}}}}
+	case 5:
+		f := pick(g, "a", "b", "c")
+		return D{{Key: "update", Value: "c"}, {Key: "updates", Value: A{D{{Key: "q", Value: g.filter()}, {Key: "multi", Value: true},
+			{Key: "u", Value: D{{Key: "$set", Value: D{{Key: f, Value: g.value()}}}}}}}}}
+	case 6:
+		return D{{Key: "delete", Value: "c"}, {Key: "deletes", Value: A{D{{Key: "q", Value: byID}, {Key: "limit", Value: int32(g.IntN(2))}}}}}
+	case 7, 8:
+		c := D{{Key: "findAndModify", Value: "c"}, {Key: "query", Value: g.filter()}, {Key: "sort", Value: order}}
+		if g.IntN(4) == 0 {
+			return append(c, bson.E{Key: "remove", Value: true})
+		}
+		return append(c, bson.E{Key: "update", Value: g.update()}, bson.E{Key: "new", Value: g.IntN(2) == 0})
+	case 9:
+		return D{{Key: "count", Value: "c"}, {Key: "query", Value: g.filter()}, {Key: "limit", Value: int32(g.IntN(4))}}
+	case 10:
+		return D{{Key: "distinct", Value: "c"}, {Key: "key", Value: g.field()}, {Key: "query", Value: g.filter()}}
+	case 11:
+		return D{{Key: "aggregate", Value: "c"}, {Key: "cursor", Value: D{}}, {Key: "pipeline", Value: A{
+			D{{Key: "$match", Value: g.filter()}}, D{{Key: "$group", Value: D{{Key: "_id", Value: "$" + g.field()}, {Key: "n", Value: D{{Key: "$sum", Value: int32(1)}}}}}},
+			D{{Key: "$sort", Value: D{{Key: "n", Value: int32(1)}, {Key: "_id", Value: int32(1)}}}}}}}
+	}
+	c := D{{Key: "find", Value: "c"}, {Key: "filter", Value: g.filter()}, {Key: "sort", Value: order}, {Key: "batchSize", Value: int32(1000)},
+		{Key: "skip", Value: int32(g.IntN(3))}, {Key: "limit", Value: int32(g.IntN(6))}}
+	if g.IntN(3) == 0 {
+		c = append(c, bson.E{Key: "projection", Value: pick(g, D{{Key: "a", Value: 1}, {Key: "d.x", Value: 1}}, D{{Key: "b", Value: 0}, {Key: "d.y", Value: 0}})})
+	}
+	return c
+}
+
+// answerTo runs a command and gives what must be the same everywhere: results and
+// error codes, but no texts.
+func answerTo(tb testing.TB, db *mongo.Database, command D) string {
+	raw, err := db.RunCommand(tb.Context(), command).Raw()
+	var a struct {
+		Code                int32
+		N, NModified, Value any
+		Upserted            any
+		LastErrorObject     any
+		KeyPattern          any
+		Values              A
+		Cursor              struct{ FirstBatch A }
+		WriteErrors         []struct {
+			Index, Code int32
+			KeyPattern  any
+		}
+	}
+	if uerr := bson.Unmarshal(raw, &a); uerr != nil {
+		return fmt.Sprint(err, uerr)
+	}
+	if command[0].Key == "distinct" || command[0].Key == "aggregate" {
+		a.Values, _ = oneNumberType(a.Values).(A)
+		a.Cursor.FirstBatch, _ = oneNumberType(a.Cursor.FirstBatch).(A)
+		slices.SortFunc(a.Cursor.FirstBatch, func(x, y any) int { return strings.Compare(fmt.Sprint(x), fmt.Sprint(y)) }) // arrays may tie
+	}
+	out, err := bson.MarshalExtJSON(a, true, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(out)
+}
+
+// oneNumberType makes 1 and 1.0 the same: which of them stands for a group is up to the server.
+func oneNumberType(v any) any {
+	switch v := v.(type) {
+	case int32:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case A:
+		for i := range v {
+			v[i] = oneNumberType(v[i])
+		}
+	case D:
+		for i := range v {
+			v[i].Value = oneNumberType(v[i].Value)
+		}
+	}
+	return v
+}
+
+// compare runs the same random commands on both databases until their answers differ.
+func compare(t *testing.T, one, other *mongo.Database, seed uint64, n int) {
+	g := generator{rand.New(rand.NewPCG(seed, 0))}
+	for i := range n {
+		commands := []D{g.command()}
+		if i%20 == 19 {
+			commands = append(commands, D{{Key: "find", Value: "c"}, {Key: "sort", Value: D{{Key: "_id", Value: int32(1)}}}, {Key: "batchSize", Value: int32(1000)}})
+		}
+		for _, command := range commands {
+			a, b := answerTo(t, one, command), answerTo(t, other, command)
+			if a != b {
+				t.Fatalf("seed %d, command %d: %s\none:   %s\nother: %s", seed, i, asJSON(command), a, b)
+			}
+		}
+	}
+}
+
+// indexForComparison: a unique index must be on both sides or on none.
+func indexForComparison(tb testing.TB, db *mongo.Database, unique, others bool) {
+	c := db.Collection("c")
+	if unique {
+		makeIndex(tb, c, D{{Key: "u", Value: 1}}, options.Index().SetUnique(true).SetSparse(true))
+	}
+	if others {
+		makeIndex(tb, c, D{{Key: "a", Value: 1}}, nil)
+		makeIndex(tb, c, D{{Key: "b", Value: 1}, {Key: "_id", Value: -1}}, nil) // not with a second field that may be an array
+		makeIndex(tb, c, D{{Key: "d.x", Value: -1}}, options.Index().SetSparse(true))
+		makeIndex(tb, c, D{{Key: "c", Value: 1}}, options.Index().SetPartialFilterExpression(D{{Key: "c", Value: D{{Key: "$gt", Value: 0}}}}))
+	}
+}
+
+// TestIndexesChangeNoAnswer compares a server that has indexes with one that has
+// none. It tests the planner, and the harness of TestSameAsMongoDB.
+func TestIndexesChangeNoAnswer(t *testing.T) {
+	for seed := range uint64(8) {
+		s := start(t)
+		one, other := connect(t, s).Database("test"), connect(t, start(t)).Database("test")
+		indexForComparison(t, one, seed%2 == 0, true)
+		indexForComparison(t, other, seed%2 == 0, false)
+		compare(t, one, other, seed, 1000)
+		checkIndexes(t, s)
+	}
+}
+
+// TestSameAsMongoDB compares with a real server.
+func TestSameAsMongoDB(t *testing.T) {
+	uri := os.Getenv("TEST_MONGODB_URL")
+	if uri == "" {
+		t.Skip("TEST_MONGODB_URL is not set: no MongoDB to compare with")
+	}
+	real := dial(t, options.Client().ApplyURI(uri))
+	for seed := range uint64(20) {
+		ours := connect(t, start(t)).Database("test")
+		theirs := real.Database(fmt.Sprintf("embedded_%d_%d", time.Now().UnixNano(), seed))
+		t.Cleanup(func() { _ = theirs.Drop(t.Context()) })
+		indexForComparison(t, ours, seed%2 == 0, true)
+		indexForComparison(t, theirs, seed%2 == 0, true)
+		compare(t, ours, theirs, seed, 1000)
+	}
+}
