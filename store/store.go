@@ -24,6 +24,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/x/mongo/driver"
 	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
 )
 
@@ -87,6 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{client: client, log: o.Log}
 	s.users = &Users{
 		all:       client.Database(database).Collection("users"),
+		timeout:   o.Timeout,
 		abandoned: o.Abandoned,
 	}
 	err = s.waitUntilUp(ctx, o.Patience)
@@ -137,6 +139,7 @@ func connect(o Options) (*mongo.Client, string, error) {
 		SetAppName("cubegate").
 		SetTimeout(o.Timeout).
 		SetServerSelectionTimeout(o.Timeout).
+		SetConnectTimeout(o.Timeout). // of the driver's own watch as well, whose 30s would go on after the database is back
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority())
 	if o.Dial != nil {
@@ -195,7 +198,7 @@ func describe(doing string, err error) error {
 		return ErrEmailTaken
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
-	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err):
+	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err):
 		return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
@@ -206,4 +209,11 @@ func describe(doing string, err error) error {
 func isSelection(err error) bool {
 	return errors.Is(err, mongo.ErrClientDisconnected) ||
 		strings.HasPrefix(err.Error(), "server selection error")
+}
+
+// isPoolCleared tells that an operation was given up for another one's network
+// error. The driver has no label for it and does not export the type.
+func isPoolCleared(err error) bool {
+	var cleared driver.RetryablePoolError
+	return errors.As(err, &cleared)
 }

@@ -67,7 +67,14 @@ func orZero[T any](p *T) T {
 // Users is the collection of users. It is safe for concurrent use.
 type Users struct {
 	all       *mongo.Collection
+	timeout   time.Duration // of one operation
 	abandoned time.Duration
+}
+
+// within bounds one operation. The client's own timeout is not enough: the
+// driver leaves it out for a context that has a deadline, however far off.
+func (u *Users) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, u.timeout)
 }
 
 // Create stores a new user, pending until [Users.SetCubeID] or [Users.Keep],
@@ -87,20 +94,27 @@ func (u *Users) Create(ctx context.Context, user User) (User, error) {
 		EmailKey:     EmailKey(user.Email),
 		PendingSince: &now,
 	}
-	_, err := u.all.InsertOne(ctx, d)
+	err := u.insert(ctx, d)
 	if mongo.IsDuplicateKeyError(err) {
 		freed, freeErr := u.discardAbandoned(ctx, bson.D{{Key: "emailKey", Value: d.EmailKey}}, u.abandoned)
 		if freeErr != nil {
 			return User{}, freeErr
 		}
 		if freed > 0 {
-			_, err = u.all.InsertOne(ctx, d)
+			err = u.insert(ctx, d)
 		}
 	}
 	if err != nil {
 		return User{}, describe("inserting a user", err)
 	}
 	return d.user(), nil
+}
+
+func (u *Users) insert(ctx context.Context, d document) error {
+	ctx, cancel := u.within(ctx)
+	defer cancel()
+	_, err := u.all.InsertOne(ctx, d)
+	return err
 }
 
 // DiscardAbandoned removes every user whose registration began longer than
@@ -110,6 +124,8 @@ func (u *Users) DiscardAbandoned(ctx context.Context, age time.Duration) (int64,
 }
 
 func (u *Users) discardAbandoned(ctx context.Context, who bson.D, age time.Duration) (int64, error) {
+	ctx, cancel := u.within(ctx)
+	defer cancel()
 	old := bson.E{Key: "pendingSince", Value: bson.D{{Key: "$lte", Value: time.Now().Add(-age)}}}
 	r, err := u.all.DeleteMany(ctx, append(who, old))
 	if err != nil {
@@ -142,6 +158,8 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 }
 
 func (u *Users) find(ctx context.Context, field string, value any) (User, error) {
+	ctx, cancel := u.within(ctx)
+	defer cancel()
 	var d document
 	if err := u.all.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
 		return User{}, describe("finding a user", err)
@@ -178,6 +196,8 @@ func (u *Users) update(ctx context.Context, id string, condition, set bson.D) er
 	if err != nil {
 		return ErrNotFound
 	}
+	ctx, cancel := u.within(ctx)
+	defer cancel()
 	r, err := u.all.UpdateOne(ctx,
 		append(bson.D{{Key: "_id", Value: oid}}, condition...),
 		bson.D{
@@ -200,6 +220,8 @@ func (u *Users) Discard(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("discarding a user: %w", ErrNotFound)
 	}
+	ctx, cancel := u.within(ctx)
+	defer cancel()
 	_, err = u.all.DeleteOne(ctx, bson.D{
 		{Key: "_id", Value: oid},
 		{Key: "pendingSince", Value: bson.D{{Key: "$exists", Value: true}}},
