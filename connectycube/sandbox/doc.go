@@ -1,13 +1,13 @@
 // Package sandbox is a ConnectyCube inside the process, for development and
-// tests. It does not imitate: chat, dialogs, messages and the XMPP door; push,
+// tests. It does not imitate: push,
 // storage and the address book; social, Firebase and phone logins (refused by
-// name); the administration API; request signatures (ignored); rate limits;
+// name); blocking users in public dialogs; request signatures (ignored); rate limits;
 // e-mail (a password reset answers and sends nothing); the V1 user lists (refused as in
 // an application that has them switched off). It keeps everything in memory and
 // forgets it with the process.
 //
-// What it does imitate is sessions, login, users and the Custom Identity
-// Provider, as far as they are known. No part was compared with the real service
+// What it does imitate is sessions, login, users, the Custom Identity Provider,
+// dialogs, messages, chat and the administration API, as far as they are known. No part was compared with the real service
 // yet; this is where each behaviour comes from:
 //
 //	behaviour                                              evidence
@@ -57,13 +57,54 @@
 //	400 Bad request for a body that cannot be read         documented (status)
 //	password reset of an unknown e-mail is 404             assumed
 //	known path, other method: 404                          assumed
-//	nobody is online                                       our own: there is no chat
+//	shape of /users/online                                 official SDK's types
 //	503 when full                                          our own
 //	CORS for browsers                                      assumed, one header seen live
+//	dialogs: shapes, statuses, unwrapped answers           documented, recorded (requests)
+//	dialogs: who may do what, by kind and role             documented; sending in broadcasts assumed
+//	dialogs: owners lose their rights by leaving           assumed
+//	dialogs: extensions and permissions as for the name    assumed
+//	dialogs: not of one's own 403, unknown 404             assumed, seen live (text)
+//	dialogs: ids as list, text or digits                   documented, recorded
+//	dialogs: unknown occupants are left out                assumed, by an error text seen live
+//	dialogs: admins become occupants                       assumed
+//	dialogs: an existing private one is returned           seen live
+//	dialogs: extensions of any three keys                  assumed; Options.DialogExtensions for documented keys
+//	dialogs: extensions are replaced as a whole            assumed
+//	dialogs: deleting a group or public one is leaving it  assumed
+//	dialogs: a deleted private one returns with a message  assumed
+//	dialogs: the last message is the last one can see      assumed
+//	dialogs: order without sorting: last updated first     assumed
+//	dialogs: is_muted                                      documented (administration), assumed (lists)
+//	lists: operators, both spellings, limit 100            documented, recorded
+//	lists: limit at most 1000; other sorts; 422 if unknown assumed
+//	lists: count=1 gives items.count                       Dart SDK
+//	messages: shapes, custom keys beside the rest          documented
+//	messages: attachments as list or numbered object       documented, recorded
+//	messages: values of attachments become text            assumed: the Dart SDK reads nothing else
+//	messages: an id of the chat is kept                    assumed
+//	messages: list marks as read what it returns           documented
+//	messages: read means delivered, both move updated_at   documented (read), assumed
+//	messages: read is 1 when the recipient read it         assumed
+//	messages: what was said before joining is unread       assumed
+//	messages: views_count counts readers                   assumed
+//	messages: unknown filters look at custom parameters    assumed
+//	messages: preview of the last 20                       documented
+//	unread: total is of the dialogs that are named         documented (sample)
+//	messages: changing the text of one's own only          assumed; the connected are not told
+//	messages: deletion for oneself, for all, its report    documented
+//	reactions: lists, shape in messages, notice            documented
+//	search: its limits                                     documented; 422, order, users empty assumed
+//	administration: paths, filters, shapes, statistics     documented
+//	administration: no key 401, wrong key 403              assumed
+//	administration: downward by _id unless sorted          documented (example)
+//	administration: what was deleted for all is not there  assumed
+//	all texts of 403 and 422 here but the opponent's       assumed
+//	bounds of names, occupants and reactions               our own
 //
-// User ids begin at the microseconds of the moment the sandbox was made, so a
-// database that outlives it never meets the same id twice. They have 16 digits:
-// exact in JavaScript and BSON, but more than 32 bits.
+// User ids begin at a number that grows by four a second, so a database that
+// outlives the sandbox does not meet the same id twice unless users were made
+// faster than that all the time. They have 31 bits, as SDKs for phones want it.
 //
 // Start reading at Sandbox.ServeHTTP. The files are named for the resources;
 // registry.go holds what the others change.

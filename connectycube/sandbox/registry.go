@@ -21,7 +21,9 @@ const (
 type registry struct {
 	maxUsers    int
 	maxSessions int
-	nextID      int64
+	nextUser    int64
+	nextID      int64       // of all else
+	removed     func(*user) // is told of users that were removed; may not call the registry
 
 	users      map[int64]*user
 	byLogin    map[string]*user
@@ -63,7 +65,9 @@ func newRegistry(maxUsers, maxSessions int) registry {
 	return registry{
 		maxUsers:    maxUsers,
 		maxSessions: maxSessions,
-		nextID:      time.Now().UnixMicro(),
+		nextUser:    firstID(time.Now()),
+		nextID:      firstID(time.Now()),
+		removed:     func(*user) {},
 		users:       map[int64]*user{},
 		byLogin:     map[string]*user{},
 		byEmail:     map[string]*user{},
@@ -78,6 +82,15 @@ func randomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	rand.Read(raw) // never fails, by its documentation
 	return hex.EncodeToString(raw)
+}
+
+// firstID is where ids begin: four for each second since 2023, so that a
+// sandbox made later does not hand out the ids of an earlier one again, unless
+// that made users faster. It is less than 2^31, which SDKs for phones need,
+// until 2040.
+func firstID(now time.Time) int64 {
+	const since = 1_700_000_000_000 // Unix milliseconds
+	return max(100_000, (now.UnixMilli()-since)/250)
 }
 
 func (r *registry) newID() int64 {
@@ -190,7 +203,8 @@ func (r *registry) add(u *user, now time.Time) error {
 	if len(r.users) >= r.maxUsers {
 		return errFull
 	}
-	u.id, u.oid = r.newID(), randomHex(12)
+	r.nextUser++
+	u.id, u.oid = r.nextUser, randomHex(12)
 	u.created, u.updated = now, now
 	u.sessions = map[*session]struct{}{}
 	r.users[u.id] = u
@@ -222,6 +236,7 @@ func (r *registry) remove(u *user) {
 	if u.place != nil {
 		r.guests.Remove(u.place)
 	}
+	r.removed(u)
 }
 
 // conflict reports every unique field of p that another user than u has.

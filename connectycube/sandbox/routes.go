@@ -15,6 +15,8 @@ type request struct {
 	token  string
 	key    string
 	now    time.Time
+
+	adminKey string
 }
 
 type handler func(*Sandbox, *request) (reply, error)
@@ -50,6 +52,37 @@ var routes = []struct {
 	{"GET", "/users/{}", withSession(getUser)},
 	{"PUT", "/users/{}", withUser(updateUser)},
 	{"DELETE", "/users/{}", withUser(deleteUser)},
+
+	{"GET", "/chat/dialog", withUser(listDialogs)},
+	{"POST", "/chat/dialog", withUser(createDialog)},
+	{"DELETE", "/chat/dialog/clearhistory/{}", withUser(clearHistory)},
+	{"PUT", "/chat/dialog/{}", withUser(updateDialog)},
+	{"DELETE", "/chat/dialog/{}", withUser(deleteDialogs)},
+	{"PUT", "/chat/dialog/{}/admins", withUser(updateAdmins)},
+	{"POST", "/chat/dialog/{}/subscribe", withUser(subscribe)},
+	{"DELETE", "/chat/dialog/{}/subscribe", withUser(unsubscribe)},
+	{"GET", "/chat/dialog/{}/occupants", withUser(listOccupants)},
+	{"GET", "/chat/dialog/{}/notifications", withUser(getNotifications)},
+	{"PUT", "/chat/dialog/{}/notifications", withUser(putNotifications)},
+	{"GET", "/chat/message", withUser(listMessages)},
+	{"POST", "/chat/message", withUser(createMessage)},
+	{"PUT", "/chat/message", withUser(updateMessages)},
+	{"GET", "/chat/message/unread", withUser(unreadCount)},
+	{"POST", "/chat/message/system", withUser(postSystem)},
+	{"PUT", "/chat/message/{}", withUser(updateMessages)},
+	{"DELETE", "/chat/message/{}", withUser(deleteMessages)},
+	{"GET", "/chat/message/{}/reactions", withUser(listReactions)},
+	{"PUT", "/chat/message/{}/reactions", withUser(putReaction)},
+	{"GET", "/chat/search", withUser(searchChat)},
+
+	{"DELETE", "/admin/user/{}", withAdmin(adminDeleteUser)},
+	{"GET", "/admin/chat/list", withAdmin(adminListDialogs)},
+	{"GET", "/admin/chat/messages/list", withAdmin(adminListMessages)},
+	{"PUT", "/admin/chat/{}", withAdmin(adminUpdateDialog)},
+	{"GET", "/admin/stats/messages/sent-total", adminTotal((*Sandbox).sentDays)},
+	{"GET", "/admin/stats/messages/sent-per-day", adminPerDay((*Sandbox).sentDays)},
+	{"GET", "/admin/stats/dialogs/created-total", adminTotal((*Sandbox).createdDays)},
+	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*Sandbox).createdDays)},
 }
 
 // findRoute matches an escaped path. Words match without regard to case; what

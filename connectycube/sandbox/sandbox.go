@@ -4,14 +4,21 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
+
+	"cubegate/connectycube/sandbox/chat"
 )
 
 // Defaults of Options, also in the README of anything that starts a sandbox.
 const (
-	DefaultAppID   = 1001
-	DefaultAuthKey = "sandbox-auth-key"
+	DefaultAppID      = 1001
+	DefaultAuthKey    = "sandbox-auth-key"
+	DefaultAdminKey   = "sandbox-api-key"
+	DefaultChatDomain = chat.DefaultDomain
+
+	ChatPath = "/chat" // where the chat's WebSocket is
 
 	defaultMaxUsers    = 100_000
 	defaultMaxSessions = 100_000
@@ -23,6 +30,13 @@ type Options struct {
 	AppID   int64  // default DefaultAppID
 	AuthKey string // default DefaultAuthKey
 	CIdP    CIdP   // default: off
+
+	AdminKey   string // of the administration API; default DefaultAdminKey
+	ChatDomain string // of JIDs, rooms have muc. before it; default DefaultChatDomain
+
+	// DialogExtensions are the keys that a dialog's extensions may have, others
+	// are left out; the service has them in its dashboard. Empty: any three.
+	DialogExtensions []string
 
 	// DenyAutoCreate makes a login of an unknown user a 404. By default, as in
 	// a new application, it creates the user.
@@ -39,22 +53,31 @@ type Options struct {
 
 	MaxUsers    int // default 100000, at most 1000000; beyond it sign-ups get 503
 	MaxSessions int // default 100000, at most 1000000; beyond it the longest unused session ends
+
+	MaxDialogs        int // default 10000, at most 1000000; beyond it the longest quiet dialog goes
+	MaxMessages       int // default 100000, at most 1000000; beyond it, or 512 MiB, the oldest go
+	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it its oldest go
 }
 
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
 // listener is its owner's business. It is safe for concurrent use.
 type Sandbox struct {
-	appID        int64
-	authKey      string
-	denyCreate   bool
-	controlToken string
-	callbacks    *http.Client
-	control      http.Handler
+	appID         int64
+	authKey       string
+	adminKey      string
+	chatDomain    string
+	extensionKeys []string
+	denyCreate    bool
+	controlToken  string
+	callbacks     *http.Client
+	control       http.Handler
+	chat          *chat.Server // never calls back from what is called under mu
 
 	mu       sync.Mutex // guards what follows; never held during a call-back or a write
 	cidp     CIdP
 	faults   []*armedFault
 	registry registry
+	archive  archive
 }
 
 // New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
@@ -64,14 +87,28 @@ func New(o Options) *Sandbox {
 		panic(err)
 	}
 	s := &Sandbox{
-		appID:        cmp.Or(o.AppID, DefaultAppID),
-		authKey:      cmp.Or(o.AuthKey, DefaultAuthKey),
-		denyCreate:   o.DenyAutoCreate,
-		controlToken: o.ControlToken,
-		callbacks:    callbackClient(o.HTTP),
-		cidp:         o.CIdP.own(),
-		registry:     newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+		appID:         cmp.Or(o.AppID, DefaultAppID),
+		authKey:       cmp.Or(o.AuthKey, DefaultAuthKey),
+		adminKey:      cmp.Or(o.AdminKey, DefaultAdminKey),
+		chatDomain:    cmp.Or(o.ChatDomain, DefaultChatDomain),
+		extensionKeys: slices.Clone(o.DialogExtensions),
+		denyCreate:    o.DenyAutoCreate,
+		controlToken:  o.ControlToken,
+		callbacks:     callbackClient(o.HTTP),
+		cidp:          o.CIdP.own(),
+		registry:      newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+		archive: newArchive(
+			bound(o.MaxDialogs, defaultMaxDialogs),
+			bound(o.MaxMessages, defaultMaxMessages),
+			bound(o.MaxDialogMessages, defaultMaxLength)),
 	}
+	s.chat = chat.New(chat.Options{
+		AppID:    s.appID,
+		Domain:   s.chatDomain,
+		Accounts: accounts{s},
+		Archive:  history{s},
+	})
+	s.registry.removed = func(u *user) { s.chat.Kick(u.id) }
 	s.control = s.controlRoutes()
 	return s
 }
@@ -90,7 +127,8 @@ type reply struct {
 	expires time.Time // of the session used; zero when none was
 }
 
-// ServeHTTP answers the REST API, and /_sandbox/ for those who may use it.
+// ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, and
+// /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isControl(r.URL.Path) {
 		s.serveControl(w, r)
@@ -103,6 +141,10 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if f, ok := s.takeFault(r); ok {
 		s.misbehave(w, r, f)
+		return
+	}
+	if r.URL.Path == ChatPath {
+		s.chat.ServeHTTP(w, r)
 		return
 	}
 	s.serveAPI(w, r)
@@ -137,6 +179,8 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) 
 		token:  r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
 		key:    r.Header.Get("CB-AuthKey"),
 		now:    time.Now(),
+
+		adminKey: r.Header.Get("CB-Administration-API-Key"),
 	})
 }
 

@@ -225,19 +225,23 @@ func TestOneOfManySignUpsWins(t *testing.T) {
 }
 
 // TestIDsOfTwoRunsDiffer: a database that outlives the sandbox keeps ids of an
-// earlier one.
+// earlier one. SDKs for phones keep ids in 31 bits.
 func TestIDsOfTwoRunsDiffer(t *testing.T) {
-	last := int64(0)
-	for range 5 {
-		c := in(t, sandbox.New(sandbox.Options{}))
-		for _, login := range []string{"one", "two"} {
-			id, err := strconv.ParseInt(c.signUp(`{"login":"`+login+`","password":"11111111"}`), 10, 64)
-			if err != nil || id <= last || id >= 1<<53 {
-				t.Fatalf("id %d after %d (%v), want it larger, and exact as a double", id, last, err)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2039, 12, 31, 0, 0, 0, 0, time.UTC)))
+		last := int64(0)
+		for range 5 {
+			c := in(t, sandbox.New(sandbox.Options{}))
+			for _, login := range []string{"one", "two", "three", "four"} {
+				id, err := strconv.ParseInt(c.signUp(`{"login":"`+login+`","password":"11111111"}`), 10, 64)
+				if err != nil || id <= last || id >= 1<<31 {
+					t.Fatalf("id %d after %d (%v), want it larger, and of 31 bits", id, last, err)
+				}
+				last = id
 			}
-			last = id
+			time.Sleep(time.Second)
 		}
-	}
+	})
 }
 
 func TestBrowsersMayCall(t *testing.T) {

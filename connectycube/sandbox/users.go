@@ -307,12 +307,4 @@ func resetPassword(s *Sandbox, q *request, _ *session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-// onlineUsers: being online means being in the chat, which nobody here is.
-func onlineUsers(_ *Sandbox, q *request, _ *session) (reply, error) {
-	if count := q.params.text("count"); count == "true" || count == "1" {
-		return reply{status: http.StatusOK, body: map[string]any{"count": 0}}, nil
-	}
-	return reply{status: http.StatusOK, body: map[string]any{"users": []userJSON{}}}, nil
-}
-
 func v1Disabled(*Sandbox, *request, *session) (reply, error) { return reply{}, errV1Disabled }

@@ -14,7 +14,7 @@ import (
 func town(t *testing.T) *registry {
 	t.Helper()
 	r := newRegistry(10, 10)
-	r.nextID = 0
+	r.nextUser = 0
 	for i, p := range []profile{
 		{login: "ann", email: "ann@example.com", fullName: "Hunter Ann", externalID: "1,2", tags: []string{"red"}},
 		{login: "bob", email: "bob@example.com", fullName: "Hunter Bob", externalID: "e2", tags: []string{"red", "blue"}},

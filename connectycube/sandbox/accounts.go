@@ -1,0 +1,65 @@
+package sandbox
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"time"
+)
+
+// accounts shows the registry to the chat.
+type accounts struct{ s *Sandbox }
+
+// Login accepts the password or a live session's token. Using a token for the
+// chat does not prolong its session (assumed).
+func (a accounts) Login(userID int64, secret string) bool {
+	s := a.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.registry.sweep(time.Now())
+	u := s.registry.users[userID]
+	if u == nil || secret == "" {
+		return false
+	}
+	for live := range u.sessions {
+		if subtle.ConstantTimeCompare([]byte(live.token), []byte(secret)) == 1 {
+			return true
+		}
+	}
+	return u.checkPassword(secret)
+}
+
+func (a accounts) Exists(userID int64) bool {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.s.registry.sweep(time.Now())
+	return a.s.registry.users[userID] != nil
+}
+
+func (a accounts) LastActivity(userID int64) time.Time {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if u := a.s.registry.users[userID]; u != nil {
+		return u.lastRequest
+	}
+	return time.Time{}
+}
+
+// onlineUsers are those who are in the chat. The shape is the SDK's (sdk types).
+func onlineUsers(s *Sandbox, q *request, _ *session) (reply, error) {
+	online := s.chat.Online()
+	if q.params.flag("count") {
+		return reply{status: http.StatusOK, body: map[string]any{"count": len(online)}}, nil
+	}
+	skip, limit, err := paging(q.params, "offset", maxPage)
+	if err != nil {
+		return reply{}, err
+	}
+	online = online[min(skip, len(online)):]
+	users := []userJSON{}
+	for _, id := range online[:min(limit, len(online))] {
+		if u := s.registry.users[id]; u != nil {
+			users = append(users, u.public())
+		}
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"users": users}}, nil
+}

@@ -1,0 +1,327 @@
+package sandbox
+
+import (
+	"cmp"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// dialogRow is a dialog as one user sees it, while a list is made.
+type dialogRow struct {
+	*dialog
+	last *message // nil: none that the user can see
+}
+
+// dialogFields are the documented fields to filter by, and what the owner, the
+// occupants and the last sender add to them (assumed).
+var dialogFields = map[string]field[dialogRow]{
+	"_id":                    textOf(func(r dialogRow) string { return r.id }),
+	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.kind) }),
+	"name":                   textOf(func(r dialogRow) string { return r.name }),
+	"created_at":             dateOf(func(r dialogRow) int64 { return r.created.Unix() }),
+	"updated_at":             dateOf(func(r dialogRow) int64 { return r.updated.Unix() }),
+	"user_id":                numberOf(func(r dialogRow) int64 { return r.owner }),
+	"occupants_ids":          {number: func(r dialogRow) []int64 { return r.occupants }},
+	"last_message_user_id":   {number: ofLast(func(m *message) int64 { return m.sender })},
+	"last_message_date_sent": {number: ofLast(func(m *message) int64 { return m.created.Unix() }), dated: true},
+}
+
+func ofLast(get func(*message) int64) func(dialogRow) []int64 {
+	return func(r dialogRow) []int64 {
+		if r.last == nil {
+			return nil
+		}
+		return []int64{get(r.last)}
+	}
+}
+
+func extensionField(key string) field[dialogRow] {
+	return textOf(func(r dialogRow) string { return r.extensions[key] })
+}
+
+// dialogLists is the grammar of GET /chat/Dialog. Sorting by other fields than
+// the date of the last message, and the order without sorting, are assumed.
+var dialogLists = grammar[dialogRow]{
+	fields:   dialogFields,
+	within:   map[string]func(string) field[dialogRow]{"extensions": extensionField},
+	alone:    []string{"count"},
+	sorts:    []string{"last_message_date_sent", "created_at", "updated_at", "name", "_id"},
+	usual:    "updated_at",
+	downward: true,
+	limit:    100,
+	most:     1000,
+	tie:      func(a, b dialogRow) int { return cmp.Compare(a.id, b.id) },
+}
+
+func (s *Sandbox) rowsFor(user int64) iter.Seq[dialogRow] {
+	return func(yield func(dialogRow) bool) {
+		for d := range s.archive.dialogsOf(user) {
+			if !yield(dialogRow{d, d.lastFor(user)}) {
+				return
+			}
+		}
+	}
+}
+
+func listDialogs(s *Sandbox, q *request, live *session) (reply, error) {
+	query, err := dialogLists.parse(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	page, total := query.run(s.rowsFor(live.user.id))
+	if q.params.flag("count") {
+		return countReply(total), nil
+	}
+	items := make([]dialogJSON, len(page))
+	for i, row := range page {
+		items[i] = s.dialogFor(row.dialog, live.user.id)
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"total_entries": total,
+		"skip":          query.skip,
+		"limit":         query.limit,
+		"items":         items,
+	}}, nil
+}
+
+// countReply is what count=1 gets, as the Dart SDK reads it.
+func countReply(total int) reply {
+	return reply{status: http.StatusOK, body: map[string]any{"items": map[string]int{"count": total}}}
+}
+
+// createDialog makes a dialog, or gives the private one that is there already.
+func createDialog(s *Sandbox, q *request, live *session) (reply, error) {
+	n, _ := q.params.integer("type")
+	kind := dialogKind(n)
+	if kind < kindBroadcast || kind > kindPublic {
+		return reply{}, errNoType
+	}
+	me := live.user.id
+	if kind == kindPrivate {
+		return s.createPrivate(q, me)
+	}
+	occupants, err := s.knownUsers(q.params, "occupants_ids")
+	if err != nil {
+		return reply{}, err
+	}
+	admins, err := s.knownUsers(q.params, "admins_ids")
+	switch {
+	case err != nil:
+		return reply{}, err
+	case kind == kindGroup && len(occupants) == 0:
+		return reply{}, errNoOccupants
+	}
+	d := &dialog{kind: kind, owner: me}
+	if kind == kindGroup {
+		d.occupants = occupants
+	}
+	d.occupants.add(me)
+	admins.remove(me) // is the owner
+	for _, id := range admins {
+		d.admins.add(id)
+		d.occupants.add(id)
+	}
+	if err := s.describe(d, q.params); err != nil {
+		return reply{}, err
+	}
+	if err := d.check(); err != nil {
+		return reply{}, err
+	}
+	s.archive.add(d, q.now)
+	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
+}
+
+func (s *Sandbox) createPrivate(q *request, me int64) (reply, error) {
+	others, err := s.knownUsers(q.params, "occupants_ids")
+	if err != nil {
+		return reply{}, err
+	}
+	others.remove(me)
+	if len(others) != 1 {
+		return reply{}, errNoOpponent
+	}
+	extensions, err := s.extend(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	before := s.archive.private[pairOf(me, others[0])]
+	d := s.archive.privateDialog(me, others[0], q.now)
+	d.hidden.remove(me)
+	if before == nil {
+		d.extensions, d.permissions = extensions, permit(q.params)
+	}
+	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
+}
+
+// userIDs reads a list of user ids, in any of the encodings of a list. What is
+// no id is refused.
+func (p params) userIDs(key string) (userSet, error) {
+	var all userSet
+	for _, item := range p.list(key) {
+		id, err := strconv.ParseInt(item, 10, 64)
+		if err != nil {
+			return nil, asBase(422, key+" must be a list of user ids")
+		}
+		all.add(id)
+	}
+	return all, nil
+}
+
+// known leaves out the ids of nobody, as the text of errNoOpponent suggests the
+// service does.
+func (s *Sandbox) known(all userSet) userSet {
+	return slices.DeleteFunc(all, func(id int64) bool { return s.registry.users[id] == nil })
+}
+
+func (s *Sandbox) knownUsers(p params, key string) (userSet, error) {
+	all, err := p.userIDs(key)
+	return s.known(all), err
+}
+
+// check holds what is true of every dialog that is not private.
+func (d *dialog) check() error {
+	switch {
+	case d.name == "":
+		return errBlankName
+	case len(d.occupants) > mostOccupants:
+		return errTooManyOccupants
+	case len(d.admins) > mostAdmins:
+		return errTooManyAdmins
+	}
+	return nil
+}
+
+// describe sets the texts, extensions and permissions that are present. It sets
+// nothing when it refuses.
+func (s *Sandbox) describe(d *dialog, p params) error {
+	to := *d
+	for _, f := range []struct {
+		key string
+		to  *string
+		max int // characters; our own
+	}{
+		{"name", &to.name, 1024},
+		{"description", &to.description, 8192},
+		{"photo", &to.photo, 2048},
+	} {
+		if !p.has(f.key) {
+			continue
+		}
+		*f.to = p.text(f.key)
+		if text := checkLength(f.key, *f.to, 0, f.max); text != "" {
+			return asBase(422, text)
+		}
+	}
+	if p.has("extensions") {
+		extensions, err := s.extend(p)
+		if err != nil {
+			return err
+		}
+		to.extensions = extensions
+	}
+	if p.has("permissions") {
+		to.permissions = permit(p)
+	}
+	*d = to
+	return nil
+}
+
+// subscribe adds the caller to a public dialog.
+func subscribe(s *Sandbox, q *request, live *session) (reply, error) {
+	d, err := s.publicDialog(q.arg)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case len(d.occupants) >= mostOccupants:
+		return reply{}, errTooManyOccupants
+	}
+	s.archive.join(d, live.user.id)
+	s.archive.touch(d, q.now)
+	return reply{status: http.StatusOK, body: s.dialogFor(d, live.user.id)}, nil
+}
+
+func unsubscribe(s *Sandbox, q *request, live *session) (reply, error) {
+	d, err := s.publicDialog(q.arg)
+	if err != nil {
+		return reply{}, err
+	}
+	s.archive.leave(d, live.user.id)
+	return reply{status: http.StatusOK}, nil
+}
+
+func (s *Sandbox) publicDialog(id string) (*dialog, error) {
+	d := s.archive.dialogs[id]
+	switch {
+	case d == nil:
+		return nil, errNoResource
+	case d.kind != kindPublic:
+		return nil, errForbidden
+	}
+	return d, nil
+}
+
+// listOccupants shows the profiles of a dialog's users, as far as they exist.
+func listOccupants(s *Sandbox, q *request, live *session) (reply, error) {
+	d, err := s.archive.find(q.arg, live.user.id)
+	if err != nil {
+		return reply{}, err
+	}
+	skip, limit, err := paging(q.params, "skip", 100)
+	if err != nil {
+		return reply{}, err
+	}
+	all := s.listeners(d)
+	all = all[min(skip, len(all)):]
+	items := []userJSON{}
+	for _, id := range all[:min(limit, len(all))] {
+		if u := s.registry.users[id]; u != nil {
+			items = append(items, u.public())
+		}
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
+}
+
+// paging reads limit, which is usually and at most limit, and its companion.
+func paging(p params, from string, limit int) (skip, most int, err error) {
+	if p.has(from) {
+		if skip, err = pageNumber(p, from, 0); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !p.has("limit") {
+		return skip, limit, nil
+	}
+	most, err = pageNumber(p, "limit", 1)
+	return skip, min(most, limit), err
+}
+
+func getNotifications(s *Sandbox, q *request, live *session) (reply, error) {
+	d, err := s.archive.find(q.arg, live.user.id)
+	if err != nil {
+		return reply{}, err
+	}
+	return notifications(d, live.user.id), nil
+}
+
+func putNotifications(s *Sandbox, q *request, live *session) (reply, error) {
+	d, err := s.archive.find(q.arg, live.user.id)
+	if err != nil {
+		return reply{}, err
+	}
+	if q.params.flag("enabled") {
+		d.silent.remove(live.user.id)
+	} else {
+		d.silent.add(live.user.id)
+	}
+	return notifications(d, live.user.id), nil
+}
+
+func notifications(d *dialog, user int64) reply {
+	enabled := 1
+	if d.silent.has(user) {
+		enabled = 0
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"notifications": map[string]int{"enabled": enabled}}}
+}

@@ -1,0 +1,220 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/xmpp"
+)
+
+// history shows the archive to the chat. A message that came by this door is in
+// the lists of REST, and the other way round.
+type history struct{ s *Sandbox }
+
+// Post takes a message of the chat. The private dialog is made also for a
+// message that is not stored.
+func (h history) Post(m chat.Message) (chat.Posted, error) {
+	s := h.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	d, err := s.dialogOf(m, now)
+	if err != nil {
+		return chat.Posted{}, err
+	}
+	if !d.may(m.From, toSend) {
+		return chat.Posted{}, chat.ErrForbidden
+	}
+	attachments, custom := paramsOf(m.Params)
+	stored := &message{
+		id:          m.ID,
+		dialog:      d,
+		sender:      m.From,
+		recipient:   d.opponent(m.From),
+		body:        m.Body,
+		attachments: attachments,
+		custom:      custom,
+		created:     now,
+	}
+	if m.Save {
+		s.archive.post(stored, now)
+	} else if !isOID(stored.id) {
+		stored.id = s.archive.ids(now)
+	}
+	return s.posted(stored), nil
+}
+
+// dialogOf finds the dialog of a message, or makes the private one.
+func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*dialog, error) {
+	s.registry.sweep(now)
+	if s.registry.users[m.From] == nil {
+		return nil, chat.ErrNoUser
+	}
+	if m.To == 0 {
+		return s.room(m.DialogID, m.From)
+	}
+	switch {
+	case s.registry.users[m.To] == nil:
+		return nil, chat.ErrNoUser
+	case m.To == m.From:
+		return nil, chat.ErrForbidden // nobody has a dialog with themselves
+	}
+	return s.archive.privateDialog(m.From, m.To, now), nil
+}
+
+func (s *Sandbox) room(id string, user int64) (*dialog, error) {
+	d, err := s.archive.find(id, user)
+	switch err {
+	case nil:
+		return d, nil
+	case errForbidden:
+		return nil, chat.ErrNotOccupant
+	}
+	return nil, chat.ErrNoDialog
+}
+
+// Mark takes a receipt.
+func (h history) Mark(by int64, mark chat.Mark) error {
+	s := h.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, err := s.archive.findMessage(mark.MessageID, by)
+	if err != nil {
+		return noMessage(err)
+	}
+	s.archive.mark(m, by, mark.Kind == chat.Read, time.Now())
+	s.archive.shrink()
+	return nil
+}
+
+// Change takes an edit of one's own message, or a deletion for everyone.
+func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
+	s := h.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, err := s.archive.findMessage(c.MessageID, by)
+	switch {
+	case err != nil:
+		return chat.Posted{}, noMessage(err)
+	case c.To == 0 && c.DialogID != m.dialog.id, c.To != 0 && c.To != m.dialog.opponent(by):
+		return chat.Posted{}, chat.ErrNoMessage // it is in another dialog than this was sent to
+	case c.Remove && !m.mayRemove(by), !c.Remove && m.sender != by:
+		return chat.Posted{}, chat.ErrForbidden
+	}
+	p := s.posted(m)
+	if c.Remove {
+		s.archive.remove(m)
+	} else {
+		s.archive.edit(m, c.Body, time.Now())
+		s.archive.shrink()
+	}
+	return p, nil
+}
+
+func noMessage(err error) error {
+	if err == errForbidden {
+		return chat.ErrNotOccupant
+	}
+	return chat.ErrNoMessage
+}
+
+// Occupants lists who is in a dialog, to those who are.
+func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
+	s := h.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.room(dialogID, by)
+	if err != nil {
+		return nil, err
+	}
+	return s.listeners(d), nil
+}
+
+// stanza is a message of REST as the chat sends it on.
+func (m *message) stanza() chat.Message {
+	params := elementsOf(m.custom)
+	for _, a := range m.attachments {
+		e := xmpp.New("", "attachment")
+		for _, key := range slices.Sorted(maps.Keys(a)) {
+			e.Set(key, a[key])
+		}
+		params = append(params, e)
+	}
+	return chat.Message{
+		ID:       m.id,
+		From:     m.sender,
+		To:       m.recipient,
+		DialogID: m.dialog.id,
+		Body:     m.body,
+		Save:     true,
+		Params:   params,
+	}
+}
+
+// elementsOf writes parameters as XML: one element for a value, elements in it
+// for an object, the same element several times for a list. Null is left out,
+// and so is, by the codec, a name that XML does not know.
+func elementsOf(custom map[string]any) []xmpp.Element {
+	var all []xmpp.Element
+	for _, key := range slices.Sorted(maps.Keys(custom)) {
+		values, several := custom[key].([]any)
+		if !several {
+			values = []any{custom[key]}
+		}
+		for _, value := range values {
+			e := xmpp.New("", key)
+			switch value := value.(type) {
+			case nil:
+				continue
+			case map[string]any:
+				e = e.With(elementsOf(value)...)
+			case []any: // XML has no list in a list
+				raw, _ := json.Marshal(value)
+				e = e.Saying(string(raw))
+			default:
+				e = e.Saying(fmt.Sprint(value))
+			}
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// paramsOf reads extraParams: attachments are attributes alone, what has
+// children is an object, the rest is text. Of a name that comes twice the last
+// one counts.
+func paramsOf(extra []xmpp.Element) ([]attachment, map[string]any) {
+	var attachments []attachment
+	custom := map[string]any{}
+	for _, e := range extra {
+		if e.Name == "attachment" {
+			a := attachment{}
+			for _, attr := range e.Attrs {
+				if attr.Space == "" {
+					a[attr.Name] = attr.Value
+				}
+			}
+			attachments = append(attachments, a)
+			continue
+		}
+		if !own[e.Name] {
+			custom[e.Name] = valueOf(e)
+		}
+	}
+	return attachments, custom
+}
+
+func valueOf(e xmpp.Element) any {
+	if len(e.Children) == 0 {
+		return e.Text
+	}
+	object := map[string]any{}
+	for _, child := range e.Children {
+		object[child.Name] = valueOf(child)
+	}
+	return object
+}

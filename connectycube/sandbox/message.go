@@ -1,0 +1,202 @@
+package sandbox
+
+import (
+	"cmp"
+	"container/list"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// message is one message of a dialog. Its attachments and custom parameters
+// never change: answers share them.
+type message struct {
+	id          string
+	seq         uint64 // order of arrival, in all dialogs
+	dialog      *dialog
+	sender      int64
+	recipient   int64 // of a private dialog, else 0
+	body        string
+	attachments []attachment
+	custom      map[string]any // text, number, truth value, list or object
+
+	created, updated time.Time
+	edited           time.Time // zero: never
+	read, delivered  userSet
+	deletedFor       userSet
+	reactions        map[string]userSet // by kind
+
+	place *list.Element // in archive.history
+}
+
+// attachment has text values only, as clients in Dart read nothing else.
+type attachment map[string]string
+
+// unreadBy says whether m counts as unread for the user.
+func (m *message) unreadBy(user int64) bool {
+	return !m.read.has(user) && !m.deletedFor.has(user)
+}
+
+// readers are those who read it, apart from the sender.
+func (m *message) readers() int {
+	n := len(m.read)
+	if m.read.has(m.sender) {
+		n--
+	}
+	return n
+}
+
+func (m *message) status() string {
+	switch {
+	case m.readers() > 0:
+		return "read"
+	case len(m.delivered) > 1:
+		return "delivered"
+	}
+	return "sent"
+}
+
+// weight estimates the bytes that m keeps in memory.
+func (m *message) weight() int {
+	n := 600 + len(m.body) + 8*(len(m.read)+len(m.delivered)+len(m.deletedFor)) + weigh(m.custom)
+	for _, a := range m.attachments {
+		n += 48
+		for key, value := range a {
+			n += 64 + len(key) + len(value)
+		}
+	}
+	for kind, users := range m.reactions {
+		n += 64 + len(kind) + 8*len(users)
+	}
+	return n
+}
+
+func weigh(v any) int {
+	n := 32
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			n += 32 + len(key) + weigh(value)
+		}
+	case []any:
+		for _, value := range v {
+			n += weigh(value)
+		}
+	case string:
+		n += len(v)
+	}
+	return n
+}
+
+// own are the names of a message that custom parameters cannot take; what REST
+// and chat tell the service about a message is among them.
+var own = map[string]bool{
+	"_id": true, "id": true, "chat_dialog_id": true, "dialog_id": true, "message_id": true, "message": true,
+	"sender_id": true, "recipient_id": true, "date_sent": true, "created_at": true, "updated_at": true,
+	"edited_at": true, "attachments": true, "read_ids": true, "delivered_ids": true, "deleted_for_ids": true,
+	"read": true, "views_count": true, "reactions": true,
+	"send_to_chat": true, "markable": true, "save_to_history": true,
+}
+
+// public is the message as a user sees it: custom parameters stand beside the
+// rest.
+func (m *message) public(user int64) map[string]any {
+	out := maps.Clone(m.custom)
+	if out == nil {
+		out = map[string]any{}
+	}
+	maps.Copy(out, map[string]any{
+		"_id":            m.id,
+		"chat_dialog_id": m.dialog.id,
+		"message":        orNull(m.body),
+		"sender_id":      m.sender,
+		"recipient_id":   m.recipient,
+		"date_sent":      m.created.Unix(),
+		"created_at":     m.created.UTC().Format(seconds),
+		"updated_at":     m.updated.UTC().Format(seconds),
+		"attachments":    append([]attachment{}, m.attachments...),
+		"read_ids":       m.read.list(),
+		"delivered_ids":  m.delivered.list(),
+		"read":           m.readFlag(),
+		"views_count":    m.views(),
+		"reactions":      m.reactionsFor(user),
+	})
+	return out
+}
+
+// readFlag is 1 when the recipient read it. In groups there is none, and the
+// documented samples show 0.
+func (m *message) readFlag() int {
+	if m.recipient != 0 && m.read.has(m.recipient) {
+		return 1
+	}
+	return 0
+}
+
+// views counts in public dialogs and broadcasts only (doc).
+func (m *message) views() int {
+	if m.dialog.counts() {
+		return 0
+	}
+	return m.readers()
+}
+
+// reactionsFor is null, or who reacted in numbers and what is the user's own.
+func (m *message) reactionsFor(user int64) any {
+	if len(m.reactions) == 0 {
+		return nil
+	}
+	mine, total := []string{}, map[string]int{}
+	for _, kind := range slices.Sorted(maps.Keys(m.reactions)) {
+		total[kind] = len(m.reactions[kind])
+		if m.reactions[kind].has(user) {
+			mine = append(mine, kind)
+		}
+	}
+	return map[string]any{"own": mine, "total": total}
+}
+
+// readAttachments takes a list, or an object whose keys are numbers.
+func readAttachments(v any) []attachment {
+	var given []any
+	switch v := v.(type) {
+	case []any:
+		given = v
+	case map[string]any:
+		for _, key := range slices.SortedFunc(maps.Keys(v), numerically) {
+			given = append(given, v[key])
+		}
+	}
+	var all []attachment
+	for _, one := range given {
+		fields, _ := one.(map[string]any)
+		a := attachment{}
+		for key, value := range fields {
+			if text, ok := scalar(value); ok {
+				a[key] = text
+			}
+		}
+		if len(a) > 0 {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func numerically(a, b string) int {
+	x, _ := strconv.Atoi(a)
+	y, _ := strconv.Atoi(b)
+	return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
+}
+
+// customOf is what is no parameter of the service's own.
+func customOf(p params) map[string]any {
+	custom := map[string]any{}
+	for key, value := range p {
+		if !own[key] {
+			custom[key] = value
+		}
+	}
+	return custom
+}

@@ -1,0 +1,230 @@
+package sandbox
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// field is something that a list can be filtered or sorted by: text, or a
+// number, which dates are, as Unix seconds. It may have several values; none at
+// all is null.
+type field[T any] struct {
+	text   func(T) []string
+	number func(T) []int64
+	dated  bool // its operands may be ISO 8601
+}
+
+// grammar says which queries a list understands.
+type grammar[T any] struct {
+	fields  map[string]field[T]
+	within  map[string]func(key string) field[T] // fields of an object: extensions[key]
+	unknown func(name string) field[T]           // for other names; nil: they are refused
+	alone   []string                             // parameters that are no filters
+
+	sorts    []string // fields it can be sorted by
+	usual    string   // field it is sorted by unless told
+	downward bool     // and how
+	limit    int      // unless told
+	most     int      // the highest limit; more is taken for it
+
+	tie func(a, b T) int // order of what is equal
+}
+
+// listQuery is a query that was found valid.
+type listQuery[T any] struct {
+	skip, limit int
+	filters     []func(T) bool
+	compare     func(a, b T) int
+}
+
+// parse reads a query. Errors are refusals.
+func (g *grammar[T]) parse(p params) (listQuery[T], error) {
+	q := listQuery[T]{limit: g.limit, compare: g.order(g.usual, g.downward)}
+	sorted := false
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		var err error
+		switch {
+		case name == "skip":
+			q.skip, err = pageNumber(p, name, 0)
+		case name == "limit":
+			q.limit, err = pageNumber(p, name, 1)
+			q.limit = min(q.limit, g.most)
+		case name == "sort_asc", name == "sort_desc":
+			if sorted || !slices.Contains(g.sorts, p.text(name)) {
+				err = badQuery("one field to sort by, of " + strings.Join(g.sorts, ", "))
+				break
+			}
+			sorted = true
+			q.compare = g.order(p.text(name), name == "sort_desc")
+		case slices.Contains(g.alone, name):
+		default:
+			err = g.addFilters(&q, name, p[name])
+		}
+		if err != nil {
+			return listQuery[T]{}, err
+		}
+	}
+	return q, nil
+}
+
+func (g *grammar[T]) addFilters(q *listQuery[T], name string, value any) error {
+	if inner := g.within[name]; inner != nil {
+		members, _ := value.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(members)) {
+			if err := q.add(name+"["+key+"]", inner(key), members[key]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	f, known := g.fields[name]
+	if !known && g.unknown == nil {
+		return badQuery("unknown field")
+	}
+	if !known {
+		f = g.unknown(name)
+	}
+	return q.add(name, f, value)
+}
+
+// add reads f=v, f[]=v and f[op]=v.
+func (q *listQuery[T]) add(name string, f field[T], value any) error {
+	operators := map[string]any{"eq": value}
+	switch v := value.(type) {
+	case map[string]any:
+		if operators = v; params(v).has("eq") {
+			return badQuery("unknown operator")
+		}
+	case []any:
+		operators = map[string]any{"in": value}
+	}
+	for _, op := range slices.Sorted(maps.Keys(operators)) {
+		matches, err := f.filter(name, op, operators)
+		if err != nil {
+			return err
+		}
+		q.filters = append(q.filters, matches)
+	}
+	return nil
+}
+
+// filter makes one condition. The operators are documented; eq is f=v.
+func (f field[T]) filter(name, op string, operators params) (func(T) bool, error) {
+	operands := []string{operators.text(op)}
+	switch op {
+	case "eq", "ne", "lt", "lte", "gt", "gte":
+	case "ctn":
+		if f.text == nil {
+			return nil, badQuery("ctn goes with text only")
+		}
+	case "in", "nin", "all":
+		operands = operators.list(op)
+	default:
+		return nil, badQuery("unknown operator")
+	}
+	if len(operands) > maxValues {
+		return nil, badQuery(name + " has too many values")
+	}
+	if f.text != nil {
+		return func(row T) bool { return holds(op, f.text(row), operands, strings.Contains) }, nil
+	}
+	numbers := make([]int64, len(operands))
+	for i, operand := range operands {
+		n, ok := f.parse(operand)
+		if !ok {
+			return nil, badQuery(name + " takes numbers, or dates if it is one")
+		}
+		numbers[i] = n
+	}
+	return func(row T) bool { return holds(op, f.number(row), numbers, nil) }, nil
+}
+
+func (f field[T]) parse(operand string) (int64, bool) {
+	if f.dated {
+		return parseDate(operand)
+	}
+	n, err := strconv.ParseInt(operand, 10, 64)
+	return n, err == nil
+}
+
+// holds applies an operator to a field's values; all but in, nin and all have
+// one operand.
+func holds[V cmp.Ordered](op string, have, want []V, contains func(V, V) bool) bool {
+	among := func(v V) bool { return slices.Contains(want, v) }
+	switch op {
+	case "eq", "in":
+		return slices.ContainsFunc(have, among)
+	case "ne", "nin":
+		return !slices.ContainsFunc(have, among)
+	case "all":
+		return !slices.ContainsFunc(want, func(v V) bool { return !slices.Contains(have, v) })
+	}
+	return slices.ContainsFunc(have, func(v V) bool {
+		switch op {
+		case "lt":
+			return v < want[0]
+		case "lte":
+			return v <= want[0]
+		case "gt":
+			return v > want[0]
+		case "gte":
+			return v >= want[0]
+		}
+		return contains(v, want[0])
+	})
+}
+
+// order compares by a field, what has no value before the rest.
+func (g *grammar[T]) order(name string, descending bool) func(a, b T) int {
+	f := g.fields[name]
+	ascending := func(a, b T) int {
+		if f.text != nil {
+			return cmp.Or(slices.Compare(f.text(a), f.text(b)), g.tie(a, b))
+		}
+		return cmp.Or(slices.Compare(f.number(a), f.number(b)), g.tie(a, b))
+	}
+	if descending {
+		return func(a, b T) int { return ascending(b, a) }
+	}
+	return ascending
+}
+
+// run gives the page and how many rows match in all.
+func (q *listQuery[T]) run(rows iter.Seq[T]) (page []T, total int) {
+	var matching []T
+	for row := range rows {
+		if !slices.ContainsFunc(q.filters, func(matches func(T) bool) bool { return !matches(row) }) {
+			matching = append(matching, row)
+		}
+	}
+	slices.SortFunc(matching, q.compare)
+	total = len(matching)
+	from := min(q.skip, total)
+	return matching[from:min(from+q.limit, total)], total
+}
+
+// textOf makes a field of a text, null when it is empty.
+func textOf[T any](get func(T) string) field[T] {
+	return field[T]{text: func(row T) []string {
+		if v := get(row); v != "" {
+			return []string{v}
+		}
+		return nil
+	}}
+}
+
+func numberOf[T any](get func(T) int64) field[T] {
+	return field[T]{number: func(row T) []int64 { return []int64{get(row)} }}
+}
+
+// dateOf makes a field of a date in Unix seconds: fractions are not known to
+// the service's lists.
+func dateOf[T any](get func(T) int64) field[T] {
+	f := numberOf(get)
+	f.dated = true
+	return f
+}
