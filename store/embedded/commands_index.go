@@ -69,7 +69,7 @@ func (c *call) build(ns string, wanted []*index) error {
 		if len(col.indexes)+1 >= maxIndexes {
 			return undo(fail(codeCannotCreateIndex, "too many indexes for %s, the limit is %d", ns, maxIndexes))
 		}
-		if err := c.t.build(col, ix); err != nil {
+		if err := c.t.build(c.ctx, col, ix); err != nil {
 			return undo(err)
 		}
 		built = append(built, ix)

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -191,7 +192,7 @@ func (t *txn) markMultikey(c *collection, changes []indexChange) error {
 }
 
 // build fills a new index and adds it to the catalog.
-func (t *txn) build(c *collection, ix *index) error {
+func (t *txn) build(ctx context.Context, c *collection, ix *index) error {
 	b, err := t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).CreateBucket(ix.bucket())
 	if err := t.wrote(err); err != nil {
 		return err
@@ -199,6 +200,9 @@ func (t *txn) build(c *collection, ix *index) error {
 	docs := t.docs(c).Cursor()
 	for id, d := docs.First(); id != nil; id, d = docs.Next() {
 		k, err := ix.keysFor(d)
+		if ctx.Err() != nil {
+			err = expired(ctx)
+		}
 		if err != nil {
 			return t.abandon(c, ix, err)
 		}

@@ -166,7 +166,6 @@ func TestCloseUnderLoad(t *testing.T) {
 			for i := range 100_000 {
 				id := fmt.Sprint(w, "-", i)
 				if _, err := c.InsertOne(ctx, D{{Key: "_id", Value: id}}); err != nil {
-					cancel()
 					return
 				}
 				mu.Lock()
@@ -177,6 +176,7 @@ func TestCloseUnderLoad(t *testing.T) {
 					if err := s.Close(); err != nil {
 						t.Errorf("Close: %v", err)
 					}
+					cancel() // or the driver would look for the server for a while
 				}
 			}
 		})
@@ -221,7 +221,7 @@ func TestHostileBytes(t *testing.T) {
 		{"document shorter than it says", with(21, ping[21]-1), true},
 		{"unknown type", with(25, 0x55), true},
 		{"too deep", frame(t, bson.Raw(deep)), true},
-		{"checksum that does not match", with(16, byte(wiremessage.ChecksumPresent)), true},
+		{"checksum", with(16, byte(wiremessage.ChecksumPresent)), true},
 	}
 	s := start(t)
 	for _, tt := range tests {

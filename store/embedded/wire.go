@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ func readMessage(r io.Reader) (*message, error) {
 	m := &message{id: id}
 	switch op {
 	case wiremessage.OpMsg:
-		return m, m.parse(header[:], b)
+		return m, m.parse(b)
 	case opQuery:
 		m.legacy = true
 		return m, m.parseQuery(b)
@@ -69,26 +68,14 @@ func readBody(r io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-func (m *message) parse(header, b []byte) error {
+func (m *message) parse(b []byte) error {
 	flags, b, ok := wiremessage.ReadMsgFlags(b)
 	if !ok {
 		return fail(codeInvalidBSON, "OP_MSG without flags")
 	}
 	m.oneWay = flags&wiremessage.MoreToCome != 0
-	if required := flags &^ (wiremessage.MoreToCome | wiremessage.ChecksumPresent) & 0xffff; required != 0 {
+	if required := flags &^ wiremessage.MoreToCome & 0xffff; required != 0 { // a checksum among them
 		return fail(codeIllegalOperation, "OP_MSG flags %#x are not supported", uint32(required))
-	}
-	if flags&wiremessage.ChecksumPresent != 0 {
-		if len(b) < 4 {
-			return fail(codeInvalidBSON, "OP_MSG without its checksum")
-		}
-		body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-		table := crc32.MakeTable(crc32.Castagnoli)
-		got := crc32.Update(crc32.Checksum(header, table), table, binary.LittleEndian.AppendUint32(nil, uint32(flags)))
-		if crc32.Update(got, table, body) != sum {
-			return fail(codeInvalidBSON, "OP_MSG checksum does not match")
-		}
-		b = body
 	}
 	for len(b) > 0 {
 		var err error
