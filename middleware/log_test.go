@@ -57,6 +57,8 @@ func TestOneLineForEachRequest(t *testing.T) {
 	}{
 		{"a route", "POST", "/api", "/api", "/api", 200, 3},
 		{"a token in the query", "GET", "/auth/verify-connectycube?token=eyJhbGciOi.secret.sig", "/auth/verify-connectycube", "/auth/verify-connectycube", 200, 6},
+		{"a token in the path", "GET", "/auth/verify-connectycube/EF2A73490A7D73DB038B61A272E5D346FBFF/x", "/auth/verify-connectycube/…/x", "", 404, 19},
+		{"a token behind an escaped question mark", "GET", "/auth/verify-connectycube%3Ftoken=secret", "/auth/verify-connectycube", "", 404, 19},
 		{"a pattern", "GET", "/users/42", "/users/42", "/users/{id}", 200, 2},
 		{"no such route", "GET", "/nope", "/nope", "", 404, 19},
 		{"another method", "DELETE", "/api", "/api", "", 405, 0},
