@@ -1,20 +1,16 @@
 package sandbox
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
-	"time"
 )
 
 const controlPrefix = "/_sandbox"
@@ -23,92 +19,32 @@ func isControl(path string) bool {
 	return path == controlPrefix || strings.HasPrefix(path, controlPrefix+"/")
 }
 
-// State is what the sandbox holds, without secrets.
-type State struct {
-	Users    []UserState `json:"users"` // by id
-	Sessions int         `json:"sessions"`
-}
-
-// UserState is one user of State.
-type UserState struct {
-	ID         int64   `json:"id"`
-	Email      *string `json:"email"`
-	Login      *string `json:"login"`
-	ExternalID *string `json:"external_id"`
-	FullName   *string `json:"full_name"`
-}
-
-// State reports who exists and how many sessions live.
-func (s *Sandbox) State() State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.registry.sweep(time.Now())
-	state := State{Users: make([]UserState, 0, len(s.registry.users)), Sessions: len(s.registry.sessions)}
-	byID := func(a, b *user) int { return cmp.Compare(a.id, b.id) }
-	for _, u := range slices.SortedFunc(maps.Values(s.registry.users), byID) {
-		state.Users = append(state.Users, UserState{
-			ID:         u.id,
-			Email:      orNull(u.email),
-			Login:      orNull(u.login),
-			ExternalID: orNull(u.externalID),
-			FullName:   orNull(u.fullName),
-		})
-	}
-	return state
-}
-
-// faultJSON is a Fault in the control area.
-type faultJSON struct {
-	Method  string `json:"method"`
-	Path    string `json:"path"`
-	Kind    string `json:"kind"`
-	Status  int    `json:"status"`
-	DelayMS int64  `json:"delay_ms"`
-	Times   int    `json:"times"`
-}
-
 func (s *Sandbox) controlRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /_sandbox/state", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, s.State())
-	})
-	mux.HandleFunc("GET /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
-		list := []faultJSON{}
-		for _, f := range s.Faults() {
-			list = append(list, faultJSON{f.Method, f.Path, f.Kind, f.Status, f.Delay.Milliseconds(), f.Times})
-		}
-		writeJSON(w, http.StatusOK, map[string]any{"faults": list})
-	})
-	mux.HandleFunc("POST /_sandbox/faults", s.postFault)
-	mux.HandleFunc("DELETE /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.ClearFaults()
-		writeJSON(w, http.StatusOK, map[string]any{"faults": []faultJSON{}})
-	})
-	mux.HandleFunc("GET /_sandbox/cidp", func(w http.ResponseWriter, _ *http.Request) {
-		s.mu.Lock()
-		c := s.cidp.own()
-		s.mu.Unlock()
-		writeJSON(w, http.StatusOK, c)
-	})
-	mux.HandleFunc("PUT /_sandbox/cidp", s.putCIdP)
+	for pattern, answer := range map[string]http.HandlerFunc{
+		"GET /_sandbox/state":      s.getState,
+		"POST /_sandbox/reset":     s.postReset,
+		"GET /_sandbox/clock":      s.getClock,
+		"POST /_sandbox/clock":     s.postClock,
+		"GET /_sandbox/journal":    s.getJournal,
+		"DELETE /_sandbox/journal": s.deleteJournal,
+		"GET /_sandbox/faults":     s.getFaults,
+		"POST /_sandbox/faults":    s.postFault,
+		"PUT /_sandbox/faults":     s.putFaults,
+		"DELETE /_sandbox/faults":  s.deleteFaults,
+		"GET /_sandbox/cidp":       s.getCIdP,
+		"PUT /_sandbox/cidp":       s.putCIdP,
+	} {
+		mux.HandleFunc(pattern, answer)
+	}
 	return mux
 }
 
-func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
-	var f faultJSON
-	if !readControl(w, r, &f) {
-		return
-	}
-	if f.DelayMS < 0 || f.DelayMS > maxDelay.Milliseconds() { // before the product can overflow
-		controlError(w, http.StatusBadRequest, "fault: delay_ms must be 0 to 60000")
-		return
-	}
-	err := s.AddFault(Fault{f.Method, f.Path, f.Kind, f.Status, time.Duration(f.DelayMS) * time.Millisecond, f.Times})
-	if err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusCreated, f)
+func (s *Sandbox) getCIdP(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	c := s.cidp.own()
+	s.mu.Unlock()
+	writeJSON(w, http.StatusOK, c)
 }
 
 func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {

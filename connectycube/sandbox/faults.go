@@ -2,27 +2,47 @@ package sandbox
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/xmpp"
 )
 
-// The kinds of Fault.
+// What a Fault is On.
 const (
-	FaultStatus     = "status"      // answers with Status and a body of the usual shape; no work is done
-	FaultHang       = "hang"        // answers never, until the caller leaves or a minute has passed; no work is done
-	FaultReset      = "reset"       // cuts the connection; no work is done
-	FaultLostAnswer = "lost-answer" // does the work, then cuts the connection
-	FaultSlow       = "slow"        // waits for Delay, then does everything as usual
-	FaultEmpty      = "empty"       // answers 200, or Status, without a body; no work is done
-	FaultHTML       = "html"        // answers 502, or Status, with a page for people; no work is done
+	OnREST = "rest"
+	OnChat = "chat"
 )
+
+// The kinds of Fault. A fault on chat happens to a stanza that a user sends;
+// for sockets that are to go wrong at once see Drop and HalfOpen.
+const (
+	FaultStatus     = "status"      // REST: answers with Status and a body of the usual shape; no work is done
+	FaultHang       = "hang"        // REST: answers never, until the caller leaves or a minute has passed; no work is done
+	FaultReset      = "reset"       // REST: cuts the connection; no work is done
+	FaultLostAnswer = "lost-answer" // does the work, then cuts the connection
+	FaultSlow       = "slow"        // REST: waits for Delay, then does everything as usual
+	FaultEmpty      = "empty"       // REST: answers 200, or Status, without a body; no work is done
+	FaultHTML       = "html"        // REST: answers 502, or Status, with a page for people; no work is done
+	FaultTruncated  = "truncated"   // REST: does the work, then sends half of the answer and cuts the connection
+	FaultDuplicate  = "duplicate"   // does the work twice, as a proxy that repeats would; a stanza arrives twice
+
+	FaultDrop     = "drop"      // chat: the socket is cut; the stanza is not handled
+	FaultHalfOpen = "half-open" // chat: the socket stays open and says nothing more
+	FaultDelay    = "delay"     // chat: the stanza, and all that come after it, wait for Delay
+	FaultRefuse   = "refuse"    // chat: the stanza is answered with an error
+)
+
+var faultKinds = map[string][]string{
+	OnREST: {FaultStatus, FaultHang, FaultReset, FaultLostAnswer, FaultSlow, FaultEmpty, FaultHTML, FaultTruncated, FaultDuplicate},
+	OnChat: {FaultDrop, FaultHalfOpen, FaultDelay, FaultDuplicate, FaultLostAnswer, FaultRefuse},
+}
 
 const (
 	maxFaults = 100
@@ -31,51 +51,97 @@ const (
 )
 
 // Fault is something that goes wrong on purpose. Faults are tried in the order
-// they were added; the first that matches a request happens to it.
+// they were added; the first that matches, and that its dice let happen, does.
 type Fault struct {
-	Method string        // "" or "*": any
-	Path   string        // without .json, any case, may end in *; "" or "*": any
+	On     string        // OnREST (default) or OnChat
 	Kind   string        // one of the kinds above
-	Status int           // of status (required), empty (2xx) and html; ignored by the others
-	Delay  time.Duration // before anything else happens, at most a minute; required for slow
+	Method string        // REST: "" or "*": any
+	Path   string        // REST: without .json, any case, may end in *; "" or "*": any
+	Status int           // of status (required), empty (2xx) and html; ignored by the other kinds on REST
+	User   int64         // chat: who sends the stanza; 0: anybody
+	Stanza string        // chat: message, presence or iq; "": any
+	Delay  time.Duration // before anything else happens, at most a minute; required for slow and delay
 	Times  int           // how often it happens; 0: until cleared
+
+	// Probability is how likely it happens to what it matches, from above 0 to
+	// 1; 0 means 1. The same Seed throws the same dice, so what arrives in the
+	// same order fares the same.
+	Probability float64
+	Seed        uint64
 }
 
 type armedFault struct {
 	Fault
 	left int // meaningful when Times > 0
+	dice *rand.Rand
 }
 
 func (f Fault) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("fault: "+format, args...)) }
-	highest := 0 // status
+	kinds := faultKinds[f.on()]
+	switch {
+	case kinds == nil:
+		wrong("on must be %s or %s", OnREST, OnChat)
+	case !slices.Contains(kinds, f.Kind):
+		wrong("kind on %s must be %s", f.on(), strings.Join(kinds, ", "))
+	}
+	if text := f.wrongStatus(); text != "" {
+		wrong("%s", text)
+	}
+	if f.Delay < 0 || f.Delay > maxDelay || (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0 {
+		wrong("delay must be at most %s, and more than 0 for slow and delay", maxDelay)
+	}
+	if f.Times < 0 {
+		wrong("times must not be negative")
+	}
+	if !(f.Probability >= 0 && f.Probability <= 1) { // NaN is neither
+		wrong("probability must be 0 to 1")
+	}
+	return errors.Join(append(errs, f.wrongTarget()...)...)
+}
+
+func (f Fault) on() string { return cmp.Or(f.On, OnREST) }
+
+func (f Fault) wrongStatus() string {
+	highest := 0
 	switch f.Kind {
 	case FaultStatus, FaultHTML:
 		highest = 599
 	case FaultEmpty:
 		highest = 299
-	case FaultHang, FaultReset, FaultLostAnswer, FaultSlow:
-	default:
-		wrong("kind must be status, hang, reset, lost-answer, slow, empty or html")
 	}
 	optional := f.Status == 0 && f.Kind != FaultStatus
 	if highest > 0 && !optional && (f.Status < 200 || f.Status > highest) {
-		wrong("status of kind %q must be 200 to %d", f.Kind, highest)
+		return fmt.Sprintf("status of kind %q must be 200 to %d", f.Kind, highest)
 	}
-	if f.Delay < 0 || f.Delay > maxDelay || f.Kind == FaultSlow && f.Delay == 0 {
-		wrong("delay must be at most %s, and more than 0 for slow", maxDelay)
+	return ""
+}
+
+// wrongTarget says what is wrong with the words that choose who is met.
+func (f Fault) wrongTarget() (errs []error) {
+	if f.on() == OnChat {
+		if f.Method != "" || f.Path != "" || f.Status != 0 {
+			errs = append(errs, errors.New("fault: method, path and status are for rest"))
+		}
+		if f.Stanza != "" && f.Stanza != "message" && f.Stanza != "presence" && f.Stanza != "iq" {
+			errs = append(errs, errors.New("fault: stanza must be message, presence or iq"))
+		}
+		if f.User < 0 {
+			errs = append(errs, errors.New("fault: user must not be negative"))
+		}
+		return errs
 	}
-	if f.Times < 0 {
-		wrong("times must not be negative")
+	if f.User != 0 || f.Stanza != "" {
+		errs = append(errs, errors.New("fault: user and stanza are for chat"))
 	}
 	if f.Path != "" && f.Path != "*" && f.Path[0] != '/' {
-		wrong("path must begin with / or be *")
+		errs = append(errs, errors.New("fault: path must begin with / or be *"))
 	}
 	if len(f.Method) > 20 || len(f.Path) > 500 {
-		wrong("method or path is too long")
+		errs = append(errs, errors.New("fault: method or path is too long"))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // AddFault arms a fault. The error says everything that is wrong with it, or
@@ -87,13 +153,41 @@ func (s *Sandbox) AddFault(f Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.faults) >= maxFaults {
-		return fmt.Errorf("fault: %d are armed, which is the most", maxFaults)
+		return errTooManyFaults
 	}
-	s.faults = append(s.faults, &armedFault{f, f.Times})
+	s.faults = append(s.faults, f.arm())
 	return nil
 }
 
-// ClearFaults disarms all faults. Requests they hold are not let go.
+// SetFaults arms these instead of all others. The error says everything that is
+// wrong with them; then nothing changes.
+func (s *Sandbox) SetFaults(faults ...Fault) error {
+	if len(faults) > maxFaults {
+		return errTooManyFaults
+	}
+	var errs []error
+	var armed []*armedFault
+	for _, f := range faults {
+		errs = append(errs, f.validate())
+		armed = append(armed, f.arm())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = armed
+	return nil
+}
+
+var errTooManyFaults = fmt.Errorf("fault: %d can be armed at most", maxFaults)
+
+func (f Fault) arm() *armedFault {
+	return &armedFault{f, f.Times, rand.New(rand.NewPCG(f.Seed, 0))}
+}
+
+// ClearFaults disarms all faults. Requests they hold are not let go, and sockets
+// that are half open stay so.
 func (s *Sandbox) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,12 +206,12 @@ func (s *Sandbox) Faults() []Fault {
 	return list
 }
 
-// takeFault finds the fault for a request and counts it.
-func (s *Sandbox) takeFault(r *http.Request) (Fault, bool) {
+// takeFault finds the fault that happens now and counts it.
+func (s *Sandbox) takeFault(meets func(Fault) bool) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if !f.matches(r.Method, r.URL.Path) {
+		if !meets(f.Fault) || f.Probability > 0 && f.dice.Float64() >= f.Probability {
 			continue
 		}
 		if f.Times > 0 {
@@ -130,14 +224,14 @@ func (s *Sandbox) takeFault(r *http.Request) (Fault, bool) {
 	return Fault{}, false
 }
 
-func (f Fault) matches(method, path string) bool {
-	if f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, method) {
+func (f Fault) meets(r *http.Request) bool {
+	if f.on() != OnREST || f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, r.Method) {
 		return false
 	}
 	if f.Path == "" || f.Path == "*" {
 		return true
 	}
-	path = strings.ToLower(trimSuffix(path))
+	path := strings.ToLower(trimSuffix(r.URL.Path))
 	want := strings.ToLower(f.Path)
 	if prefix, wild := strings.CutSuffix(want, "*"); wild {
 		return strings.HasPrefix(path, prefix)
@@ -145,65 +239,20 @@ func (f Fault) matches(method, path string) bool {
 	return path == trimSuffix(want)
 }
 
-// misbehave makes the fault happen to the request.
-func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
-	if f.Delay > 0 {
-		// a caller that leaves ends the wait, not the work: the service would
-		// have read the request by then
-		wait(r.Context(), f.Delay)
+// chatFault is what the chat asks about each stanza of a user.
+func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
+	f, ok := s.takeFault(func(f Fault) bool {
+		return f.On == OnChat && (f.User == 0 || f.User == user) && (f.Stanza == "" || f.Stanza == stanza.Name)
+	})
+	if !ok {
+		return chat.Fault{}
 	}
-	switch f.Kind {
-	case FaultSlow:
-		s.serveAPI(w, r)
-	case FaultLostAnswer:
-		s.serveAPI(&blackHole{header: http.Header{}}, r)
-		cut(w)
-	case FaultReset:
-		cut(w)
-	case FaultHang:
-		// only a request that was read whole lets the server notice that the
-		// caller has left
-		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
-		wait(r.Context(), hangTime)
-		cut(w)
-	case FaultStatus:
-		refuse(w, asList(f.Status, http.StatusText(f.Status)))
-	case FaultEmpty:
-		w.WriteHeader(cmp.Or(f.Status, http.StatusOK))
-	case FaultHTML:
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		status := cmp.Or(f.Status, http.StatusBadGateway)
-		w.WriteHeader(status)
-		fmt.Fprintf(w, "<html><head><title>%d</title></head><body><h1>%s</h1></body></html>\n", status, http.StatusText(status))
+	return chat.Fault{
+		Delay:      f.Delay,
+		Refuse:     f.Kind == FaultRefuse,
+		Drop:       f.Kind == FaultDrop,
+		LostAnswer: f.Kind == FaultLostAnswer,
+		HalfOpen:   f.Kind == FaultHalfOpen,
+		Duplicate:  f.Kind == FaultDuplicate,
 	}
 }
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// cut ends the connection without an answer, on TCP with a reset. Where the
-// connection cannot be had, as with HTTP/2 or in the process, the server's own
-// way of breaking off must do.
-func cut(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the close would look like an end of file
-	}
-	_ = conn.Close()
-}
-
-// blackHole takes the answer of work whose answer gets lost.
-type blackHole struct{ header http.Header }
-
-func (b *blackHole) Header() http.Header         { return b.header }
-func (b *blackHole) Write(p []byte) (int, error) { return len(p), nil }
-func (b *blackHole) WriteHeader(int)             {}

@@ -3,6 +3,9 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"io"
+	"math"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -237,6 +240,19 @@ func TestFaultsAreChecked(t *testing.T) {
 		{sandbox.Fault{Kind: "hang", Path: "users"}, "path"},
 		{sandbox.Fault{Kind: "hang", Path: "/" + strings.Repeat("x", 500)}, "long"},
 		{sandbox.Fault{Kind: "explode", Times: -1}, "times"}, // everything at once
+		{sandbox.Fault{Kind: "hang", On: "ftp"}, "on must"},
+		{sandbox.Fault{Kind: "hang", Probability: 1.1}, "probability"},
+		{sandbox.Fault{Kind: "hang", Probability: -0.1}, "probability"},
+		{sandbox.Fault{Kind: "hang", Probability: math.NaN()}, "probability"},
+		{sandbox.Fault{Kind: "hang", User: 1}, "for chat"},
+		{sandbox.Fault{Kind: "hang", Stanza: "iq"}, "for chat"},
+		{sandbox.Fault{Kind: "drop"}, "kind on rest"},
+		{sandbox.Fault{Kind: "hang", On: "chat"}, "kind on chat"},
+		{sandbox.Fault{Kind: "drop", On: "chat", Path: "/session"}, "for rest"},
+		{sandbox.Fault{Kind: "drop", On: "chat", Status: 500}, "for rest"},
+		{sandbox.Fault{Kind: "drop", On: "chat", Stanza: "open"}, "stanza"},
+		{sandbox.Fault{Kind: "drop", On: "chat", User: -1}, "user"},
+		{sandbox.Fault{Kind: "delay", On: "chat"}, "delay"},
 	}
 	s := sandbox.New(sandbox.Options{})
 	for _, tt := range tests {
@@ -249,5 +265,99 @@ func TestFaultsAreChecked(t *testing.T) {
 	}
 	if err := s.AddFault(sandbox.Fault{Kind: "hang"}); err == nil {
 		t.Error("the list of faults has no bound")
+	}
+	if err := s.SetFaults(append(s.Faults(), sandbox.Fault{Kind: "hang"})...); err == nil || len(s.Faults()) != 100 {
+		t.Errorf("setting 101 faults: %v", err)
+	}
+}
+
+func TestTruncatedIsHalfAnAnswerToWorkThatWasDone(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *sandbox.Sandbox, c caller) {
+		arm(t, s, sandbox.Fault{Kind: "truncated", Times: 1})
+		req, err := http.NewRequestWithContext(t.Context(), "POST", c.base+"/users", strings.NewReader(newJane))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("CB-AuthKey", "sandbox-auth-key")
+		resp, err := c.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		half, err := io.ReadAll(resp.Body)
+		if !errors.Is(err, io.ErrUnexpectedEOF) || resp.StatusCode != 201 || !strings.HasPrefix(string(half), `{"user":{"`) {
+			t.Errorf("%d %q, %v: want the half of a 201 and then the end", resp.StatusCode, half, err)
+		}
+		if n := len(s.State().Users); n != 1 {
+			t.Errorf("%d users, want 1", n)
+		}
+		c.open(`{"login":"john","password":"11111111"}`)
+	})
+}
+
+func TestAnAnswerWithoutBodyIsLostWhenTruncated(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *sandbox.Sandbox, c caller) {
+		token := c.open("")
+		arm(t, s, sandbox.Fault{Kind: "truncated", Times: 1})
+		if _, err := c.try("DELETE", "/session", "", "CB-Token", token); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("error = %v, want a reset connection", err)
+		}
+		if n := s.State().Sessions; n != 0 {
+			t.Errorf("%d sessions, want none", n)
+		}
+	})
+}
+
+func TestDuplicateDoesTheWorkTwice(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *sandbox.Sandbox, c caller) {
+		arm(t, s, sandbox.Fault{Kind: "duplicate", Times: 2})
+		c.open(jane)
+		if n := s.State().Sessions; n != 2 {
+			t.Errorf("%d sessions, want 2", n)
+		}
+		g := c.send("POST", "/users", `{"user":{"login":"john","password":"11111111"}}`, "CB-AuthKey", "sandbox-auth-key")
+		if g.status != 422 || len(s.State().Users) != 2 {
+			t.Errorf("the answer is the first one's: %d %s", g.status, g.text)
+		}
+	})
+}
+
+func TestDiceAreThrownAsTheSeedSays(t *testing.T) {
+	fare := func(seed uint64, probability float64) string {
+		s := sandbox.New(sandbox.Options{})
+		arm(t, s, sandbox.Fault{Kind: "status", Status: 503, Probability: probability, Seed: seed})
+		c := in(t, s)
+		var fared strings.Builder
+		for range 200 {
+			fared.WriteByte("-x"[c.send("GET", "/session", "").status/503])
+		}
+		return fared.String()
+	}
+	one := fare(1, 0.25)
+	if n := strings.Count(one, "x"); n < 20 || n > 90 {
+		t.Errorf("%d of 200 met it, want about 50", n)
+	}
+	if one != fare(1, 0.25) || one == fare(2, 0.25) {
+		t.Error("a seed does not decide who meets a fault")
+	}
+	if n := strings.Count(fare(1, 1), "x"); n != 200 {
+		t.Errorf("%d of 200 met what is certain", n)
+	}
+}
+
+func TestFaultsOnChatSpareREST(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	arm(t, s, sandbox.Fault{On: "chat", Kind: "drop", User: 5, Stanza: "message", Probability: 0.5, Seed: 7})
+	c := in(t, s)
+	c.base = "http://localhost"
+	if g := c.send("GET", "/session", ""); g.status != 401 {
+		t.Errorf("%d", g.status)
+	}
+	want := `{"faults":[{"on":"chat","user":5,"stanza":"message","kind":"drop","delay_ms":0,"times":0,"probability":0.5,"seed":7}]}`
+	if g := c.send("GET", "/_sandbox/faults", ""); g.text != want+"\n" {
+		t.Errorf("faults = %s, want %s", g.text, want)
+	}
+	if g := c.send("PUT", "/_sandbox/faults", `{"faults":[{"kind":"hang","delay_ms":0,"times":3}]}`); g.status != 200 || len(s.Faults()) != 1 || s.Faults()[0].Times != 3 {
+		t.Errorf("put: %d %s", g.status, g.text)
 	}
 }

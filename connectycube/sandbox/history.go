@@ -21,7 +21,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.now()
 	d, err := s.dialogOf(m, now)
 	if err != nil {
 		return chat.Posted{}, err
@@ -86,7 +86,7 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 	if err != nil {
 		return noMessage(err)
 	}
-	s.archive.mark(m, by, mark.Kind == chat.Read, time.Now())
+	s.archive.mark(m, by, mark.Kind == chat.Read, s.now())
 	s.archive.shrink()
 	return nil
 }
@@ -109,7 +109,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	if c.Remove {
 		s.archive.remove(m)
 	} else {
-		s.archive.edit(m, c.Body, time.Now())
+		s.archive.edit(m, c.Body, s.now())
 		s.archive.shrink()
 	}
 	return p, nil

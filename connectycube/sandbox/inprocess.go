@@ -12,8 +12,8 @@ import (
 
 // Client returns a client whose requests never leave the process, whatever host
 // they name. Faults work through it: a cut connection is an error that is
-// syscall.ECONNRESET, and hanging respects the request's context. An answer is
-// handed over when it is complete.
+// syscall.ECONNRESET, half an answer ends with io.ErrUnexpectedEOF, and hanging
+// respects the request's context. An answer is handed over when it is complete.
 func (s *Sandbox) Client() *http.Client { return &http.Client{Transport: inProcess{s}} }
 
 type inProcess struct{ handler http.Handler }
@@ -32,7 +32,10 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	go func() {
 		defer cancel()
 		defer func() {
-			if p := recover(); p == http.ErrAbortHandler {
+			if p := recover(); p == http.ErrAbortHandler && w.status != 0 {
+				w.torn = true
+				done <- nil
+			} else if p == http.ErrAbortHandler {
 				done <- fmt.Errorf("sandbox: %w", syscall.ECONNRESET)
 			} else if p != nil {
 				done <- fmt.Errorf("sandbox: handler panicked: %v", p)
@@ -82,6 +85,7 @@ type answer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	torn   bool // the handler broke off in the middle of it
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -99,6 +103,10 @@ func (a *answer) Write(p []byte) (int, error) {
 
 func (a *answer) response(r *http.Request) *http.Response {
 	a.WriteHeader(http.StatusOK)
+	body, length := io.Reader(&a.body), int64(a.body.Len())
+	if a.torn {
+		body, length = io.MultiReader(body, brokenOff{}), -1
+	}
 	return &http.Response{
 		Status:        strconv.Itoa(a.status) + " " + http.StatusText(a.status),
 		StatusCode:    a.status,
@@ -106,8 +114,13 @@ func (a *answer) response(r *http.Request) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        a.header,
-		Body:          io.NopCloser(&a.body),
-		ContentLength: int64(a.body.Len()),
+		Body:          io.NopCloser(body),
+		ContentLength: length,
 		Request:       r,
 	}
 }
+
+// brokenOff is how an answer ends that was announced longer than it is.
+type brokenOff struct{}
+
+func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -29,7 +29,7 @@ type registry struct {
 	byLogin    map[string]*user
 	byEmail    map[string]*user
 	byExternal map[string]*user
-	sessions   map[string]*session
+	sessions   map[tokenHash]*session
 
 	idle   *list.List // *session of no guest, longest unused first
 	guests *list.List // *user, oldest first
@@ -49,8 +49,15 @@ type user struct {
 	place       *list.Element // in guests
 }
 
+// tokenHash stands for a token wherever it is kept, so that no file of the
+// sandbox can be used to log in.
+type tokenHash [sha256.Size]byte
+
+func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
+
 type session struct {
-	token   string
+	token   string // "" after a restart, until it is shown again
+	key     tokenHash
 	id      int64 // shown while there is no user
 	user    *user // nil in an application session
 	nonce   any
@@ -72,7 +79,7 @@ func newRegistry(maxUsers, maxSessions int) registry {
 		byLogin:     map[string]*user{},
 		byEmail:     map[string]*user{},
 		byExternal:  map[string]*user{},
-		sessions:    map[string]*session{},
+		sessions:    map[tokenHash]*session{},
 		idle:        list.New(),
 		guests:      list.New(),
 	}
@@ -122,8 +129,8 @@ func (r *registry) use(token string, now time.Time) (*session, error) {
 	if token == "" {
 		return nil, errTokenRequired
 	}
-	s, ok := r.sessions[token]
-	if !ok {
+	s := r.holder(token)
+	if s == nil {
 		return nil, errSessionDead
 	}
 	s.used = now
@@ -134,6 +141,16 @@ func (r *registry) use(token string, now time.Time) (*session, error) {
 		s.user.lastRequest = now
 	}
 	return s, nil
+}
+
+// holder finds the session of a token without prolonging it; nil when there is
+// none. Sessions that have ended are found until the next sweep.
+func (r *registry) holder(token string) *session {
+	s := r.sessions[hashToken(token)]
+	if s != nil {
+		s.token = token
+	}
+	return s
 }
 
 // open makes a session; u is nil for an application session.
@@ -148,7 +165,8 @@ func (r *registry) open(u *user, now time.Time) *session {
 		created: now,
 		used:    now,
 	}
-	r.sessions[s.token] = s
+	s.key = hashToken(s.token)
+	r.sessions[s.key] = s
 	s.place = r.idle.PushBack(s)
 	r.attach(s, u)
 	return s
@@ -190,7 +208,7 @@ func (r *registry) close(s *session) {
 	if s.place != nil {
 		r.idle.Remove(s.place)
 	}
-	delete(r.sessions, s.token)
+	delete(r.sessions, s.key)
 	s.closed = true
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cubegate/connectycube/sandbox/chat"
@@ -73,11 +74,35 @@ type Sandbox struct {
 	control       http.Handler
 	chat          *chat.Server // never calls back from what is called under mu
 
-	mu       sync.Mutex // guards what follows; never held during a call-back or a write
+	fresh   func() world
+	ahead   atomic.Int64 // of the clock, as a time.Duration
+	journal journal
+
+	mu sync.Mutex // guards what follows; never held during a call-back or a write
+	world
+}
+
+// world is all that a reset empties.
+type world struct {
 	cidp     CIdP
 	faults   []*armedFault
 	registry registry
 	archive  archive
+}
+
+// newWorld is what a sandbox with these options begins with. What is removed
+// from it leaves the chat, too.
+func (s *Sandbox) newWorld(o Options) world {
+	w := world{
+		cidp:     o.CIdP.own(),
+		registry: newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+		archive: newArchive(
+			bound(o.MaxDialogs, defaultMaxDialogs),
+			bound(o.MaxMessages, defaultMaxMessages),
+			bound(o.MaxDialogMessages, defaultMaxLength)),
+	}
+	w.registry.removed = func(u *user) { s.chat.Kick(u.id) }
+	return w
 }
 
 // New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
@@ -86,6 +111,7 @@ func New(o Options) *Sandbox {
 	if err := o.CIdP.Validate(); err != nil {
 		panic(err)
 	}
+	o.CIdP = o.CIdP.own() // what a reset goes back to must not change
 	s := &Sandbox{
 		appID:         cmp.Or(o.AppID, DefaultAppID),
 		authKey:       cmp.Or(o.AuthKey, DefaultAuthKey),
@@ -95,20 +121,17 @@ func New(o Options) *Sandbox {
 		denyCreate:    o.DenyAutoCreate,
 		controlToken:  o.ControlToken,
 		callbacks:     callbackClient(o.HTTP),
-		cidp:          o.CIdP.own(),
-		registry:      newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
-		archive: newArchive(
-			bound(o.MaxDialogs, defaultMaxDialogs),
-			bound(o.MaxMessages, defaultMaxMessages),
-			bound(o.MaxDialogMessages, defaultMaxLength)),
 	}
+	s.fresh = func() world { return s.newWorld(o) }
+	s.world = s.fresh()
 	s.chat = chat.New(chat.Options{
 		AppID:    s.appID,
 		Domain:   s.chatDomain,
 		Accounts: accounts{s},
 		Archive:  history{s},
+		Tap:      s.tap,
+		Fault:    s.chatFault,
 	})
-	s.registry.removed = func(u *user) { s.chat.Kick(u.id) }
 	s.control = s.controlRoutes()
 	return s
 }
@@ -139,12 +162,15 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK) // not 204: the Dart SDK takes that for a failure
 		return
 	}
-	if f, ok := s.takeFault(r); ok {
-		s.misbehave(w, r, f)
-		return
-	}
 	if r.URL.Path == ChatPath {
 		s.chat.ServeHTTP(w, r)
+		return
+	}
+	w, r, e := s.record(w, r)
+	defer e.end()
+	if f, ok := s.takeFault(func(f Fault) bool { return f.meets(r) }); ok {
+		e.fault = f.Kind
+		s.misbehave(w, r, f)
 		return
 	}
 	s.serveAPI(w, r)
@@ -178,7 +204,7 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) 
 		params: p,
 		token:  r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
 		key:    r.Header.Get("CB-AuthKey"),
-		now:    time.Now(),
+		now:    s.now(),
 
 		adminKey: r.Header.Get("CB-Administration-API-Key"),
 	})

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // sessionJSON is the session as clients see it.
@@ -76,7 +75,7 @@ func (s *Sandbox) createSession(q *request) (reply, error) {
 
 // startSession opens the session of u, or without a user. The lock is held.
 func (s *Sandbox) startSession(q *request, u *user) (reply, error) {
-	live := s.registry.open(u, time.Now())
+	live := s.registry.open(u, s.now())
 	live.nonce = number(q.params.text("nonce"))
 	if live.ts = number(q.params.text("timestamp")); live.ts == nil {
 		live.ts = q.now.Unix()
@@ -130,7 +129,7 @@ func (s *Sandbox) prove(q *request, who params) (claim, error) {
 // userOf finds or makes the user of a claim. The lock is held, and held on until
 // the user has its session: it cannot be deleted in between.
 func (s *Sandbox) userOf(c claim) (*user, error) {
-	now := time.Now() // later than the request when the provider took its time
+	now := s.now() // later than the request when the provider took its time
 	s.registry.sweep(now)
 	switch c.kind {
 	case asGuest:
@@ -183,7 +182,7 @@ func (s *Sandbox) login(q *request) (reply, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	live, err := s.registry.use(q.token, time.Now()) // it may have ended while the provider was asked
+	live, err := s.registry.use(q.token, s.now()) // it may have ended while the provider was asked
 	if err != nil {
 		return reply{}, err
 	}

@@ -1,0 +1,115 @@
+package sandbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxRepeated bounds, in bytes, what a request whose work is done twice may
+// carry.
+const maxRepeated = 32 << 20
+
+// misbehave makes the fault happen to the request.
+func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
+	if f.Delay > 0 {
+		// a caller that leaves ends the wait, not the work: the service would
+		// have read the request by then
+		wait(r.Context(), f.Delay)
+	}
+	switch f.Kind {
+	case FaultSlow:
+		s.serveAPI(w, r)
+	case FaultLostAnswer:
+		s.serveAPI(&blackHole{header: http.Header{}}, r)
+		cut(w)
+	case FaultTruncated:
+		whole := &answer{header: w.Header()}
+		s.serveAPI(whole, r)
+		truncate(w, whole)
+	case FaultDuplicate:
+		s.serveTwice(w, r)
+	case FaultReset:
+		cut(w)
+	case FaultHang:
+		// only a request that was read whole lets the server notice that the
+		// caller has left
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
+		wait(r.Context(), hangTime)
+		cut(w)
+	case FaultStatus:
+		refuse(w, asList(f.Status, http.StatusText(f.Status)))
+	case FaultEmpty:
+		w.WriteHeader(cmp.Or(f.Status, http.StatusOK))
+	case FaultHTML:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		status := cmp.Or(f.Status, http.StatusBadGateway)
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "<html><head><title>%d</title></head><body><h1>%s</h1></body></html>\n", status, http.StatusText(status))
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// cut ends the connection without an answer, on TCP with a reset. Where the
+// connection cannot be had, as with HTTP/2 or in the process, the server's own
+// way of breaking off must do.
+func cut(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // without it the close would look like an end of file
+	}
+	_ = conn.Close()
+}
+
+// truncate announces the whole answer and sends half of it. An answer without a
+// body has no half: it is lost.
+func truncate(w http.ResponseWriter, whole *answer) {
+	if whole.body.Len() == 0 {
+		cut(w)
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
+	w.WriteHeader(whole.status)
+	_, _ = w.Write(whole.body.Bytes()[:whole.body.Len()/2])
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler) // not cut: a reset could overtake the half
+}
+
+// serveTwice does the work of a request twice and sends the second answer: the
+// caller of a proxy that repeats never sees the first.
+func (s *Sandbox) serveTwice(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRepeated))
+	if err != nil {
+		refuse(w, errBadRequest)
+		return
+	}
+	for _, to := range []http.ResponseWriter{&blackHole{header: http.Header{}}, w} {
+		again := r.Clone(r.Context())
+		again.Body = io.NopCloser(bytes.NewReader(body))
+		s.serveAPI(to, again)
+	}
+}
+
+// blackHole takes the answer of work whose answer gets lost.
+type blackHole struct{ header http.Header }
+
+func (b *blackHole) Header() http.Header         { return b.header }
+func (b *blackHole) Write(p []byte) (int, error) { return len(p), nil }
+func (b *blackHole) WriteHeader(int)             {}
