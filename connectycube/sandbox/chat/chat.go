@@ -103,34 +103,14 @@ type Change struct {
 	Last      bool   // the client says that it is the dialog's last message
 }
 
-// Reaction is what somebody thinks of a message, as REST took it. Add and Remove
-// may both be set.
-type Reaction struct {
-	By          int64
-	MessageID   string
-	DialogID    string
-	Add, Remove string
-	Recipients  []int64
-}
-
-// Notice is the news of a change that was made through REST.
-type Notice struct {
-	By         int64
-	MessageID  string
-	DialogID   string
-	Body       string // of an edit
-	Last       bool   // of an edit
-	Recipients []int64
-	Private    bool
-}
-
-// Socket describes a connection, for people.
+// Socket describes a stream and its connection, for people.
 type Socket struct {
 	UserID    int64
 	Resource  string
 	Address   string // of the peer
 	Since     time.Time
 	Available bool // initial presence was sent
+	Inactive  bool // the app says that it is in the background
 	Managed   bool // stream management is on
 	Waiting   bool // lost, but may still be resumed
 	Queued    int  // stanzas not written yet

@@ -1,10 +1,17 @@
-// Package chat is the sandbox's chat server.
 package chat
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/coder/websocket"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"cubegate/connectycube/xmpp"
 )
@@ -12,6 +19,9 @@ import (
 // DefaultDomain is the domain of the JIDs unless Options say otherwise: the
 // production domain, so that addresses look as they will.
 const DefaultDomain = "chat.connectycube.com"
+
+// subprotocol is XMPP's name among WebSockets: RFC 7395.
+const subprotocol = "xmpp"
 
 // Direction says where a stanza that is shown to a Tap went.
 type Direction int
@@ -22,25 +32,15 @@ const (
 	ToClient
 )
 
-// Fault is something that goes wrong with one stanza of a client on purpose.
-// The zero value is no fault.
-type Fault struct {
-	Delay      time.Duration // before the stanza is handled, and with it all that come after it; at most a minute
-	Refuse     bool          // answered with an error, not handled
-	Drop       bool          // the socket is cut; the stanza is not handled
-	LostAnswer bool          // the stanza is handled, then the socket is cut
-	HalfOpen   bool          // the socket stays open and says nothing more
-	Duplicate  bool          // what it delivers is delivered twice
-}
-
-// Options configure a Server. AppID, Accounts and Archive have no default.
+// Options configure a Server. AppID, Accounts and Archive have no default; for
+// everything else zero takes the default.
 type Options struct {
 	AppID    int64
 	Domain   string // of the JIDs; default DefaultDomain
 	Accounts Accounts
 	Archive  Archive
 
-	// Tap sees each stanza that was read or is about to be written, before the
+	// Tap sees each frame that was read or is about to be written, before the
 	// user is known with user 0. It is called from the sockets' goroutines, in
 	// order for each direction of a socket, with no lock held. The text is as on
 	// the wire: auth has the password in it.
@@ -50,60 +50,204 @@ type Options struct {
 	// is called like Tap.
 	Fault func(user int64, stanza *xmpp.Element) Fault
 
-	ResumeWindow time.Duration // how long a lost stream can be resumed; default 5 minutes, at most an hour
+	MaxFrame       int     // bytes a client may send at once; default 64 KiB
+	Rate           float64 // frames a second from one connection, above which reading slows down; default 200
+	MaxConnections int     // default 10000; beyond it 503
+	MaxPerUser     int     // streams, lost ones that can be resumed included; default 20
+	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it the stream ends; default 1000
+	MaxOffline     int     // messages kept for one user, the oldest is dropped first; default 200
+	MaxKept        int     // messages kept for all users; default 20000
+
+	HandshakeTime time.Duration // from the upgrade to a bound resource; default 30 s
+	WriteTime     time.Duration // for one frame; default 10 s
+	PingAfter     time.Duration // of silence; default 1 minute
+	PingTime      time.Duration // for an answer; default 30 s
+	ResumeWindow  time.Duration // how long a lost stream can be resumed; default 5 minutes
+}
+
+func (o *Options) setDefaults() {
+	o.Domain = strings.ToLower(cmp.Or(o.Domain, DefaultDomain))
+	o.MaxFrame = cmp.Or(o.MaxFrame, 64<<10)
+	o.Rate = cmp.Or(o.Rate, 200)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 10_000)
+	o.MaxPerUser = cmp.Or(o.MaxPerUser, 20)
+	o.MaxQueue = cmp.Or(o.MaxQueue, 1000)
+	o.MaxOffline = cmp.Or(o.MaxOffline, 200)
+	o.MaxKept = cmp.Or(o.MaxKept, 20_000)
+	o.HandshakeTime = cmp.Or(o.HandshakeTime, 30*time.Second)
+	o.WriteTime = cmp.Or(o.WriteTime, 10*time.Second)
+	o.PingAfter = cmp.Or(o.PingAfter, time.Minute)
+	o.PingTime = cmp.Or(o.PingTime, 30*time.Second)
+	o.ResumeWindow = cmp.Or(o.ResumeWindow, 5*time.Minute)
 }
 
 // Server is the chat of one application. It is an http.Handler for the
 // WebSocket's address. It is safe for concurrent use. No method but ServeHTTP
 // and Shutdown waits for anything, or calls Accounts or Archive.
 type Server struct {
-	o Options
+	o      Options
+	rooms  string // the domain of rooms
+	began  time.Time
+	guard  *guard
+	serial atomic.Uint64 // of resources and pings
+	delay  atomic.Int64  // fault: nanoseconds each stanza to a client is held back
+	twice  atomic.Int64  // fault: stanzas with content still to be delivered twice
+
+	mu        sync.Mutex // guards what follows; taken before a stream's own, never held while Accounts or Archive are called
+	closing   bool
+	serving   sync.WaitGroup
+	sockets   map[*socket]struct{}
+	users     map[int64]*account
+	resumable map[string]*stream // by the id that enabled gave
+	waiting   int                // streams without a socket
+	ended     *lru.Cache[string, uint32]
+	joined    map[string]map[*stream]struct{} // by dialog: who sent presence to its room
+	watchers  map[int64]map[*stream]struct{}  // by user: who follows the status
+	lastSeen  *lru.Cache[int64, time.Time]
+	offline   backlog
+	privacy   int // items in all lists
+}
+
+// account is what the chat knows of a user who is online or has something here.
+type account struct {
+	streams []*stream // in the order of binding
+	kept    []*content
+	privacy privacy
 }
 
 // New makes a server without users online.
-func New(o Options) *Server { return &Server{o: o} }
+func New(o Options) *Server {
+	o.setDefaults()
+	return &Server{
+		o:         o,
+		rooms:     "muc." + o.Domain,
+		began:     time.Now(),
+		guard:     newGuard(),
+		sockets:   map[*socket]struct{}{},
+		users:     map[int64]*account{},
+		resumable: map[string]*stream{},
+		ended:     newLRU[string, uint32](4096),
+		joined:    map[string]map[*stream]struct{}{},
+		watchers:  map[int64]map[*stream]struct{}{},
+		lastSeen:  newLRU[int64, time.Time](100_000),
+	}
+}
 
-// ServeHTTP upgrades to a WebSocket and serves it until it ends.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+func newLRU[K comparable, V any](size int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](size)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	return c
+}
 
-// Shutdown tells everyone goodbye and waits until they are gone or ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// ServeHTTP upgrades to a WebSocket and serves it until it ends. Pages of any
+// origin may connect, as they may to the real service: nobody is known by a
+// cookie here.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !offersXMPP(r) {
+		http.Error(w, "the WebSocket subprotocol must be xmpp", http.StatusBadRequest)
+		return
+	}
+	c := newSocket(s, r.RemoteAddr)
+	if !s.admit(c) {
+		http.Error(w, "no more connections", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.leave(c)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
+		InsecureSkipVerify: true,
+		OnPingReceived:     func(context.Context, []byte) bool { return !c.quiet.Load() },
+	})
+	if err != nil {
+		close(c.ready) // Accept has answered
+		return
+	}
+	c.serve(conn)
+}
 
-// Deliver sends on a message that REST took, as if m.From had sent it by chat.
-func (s *Server) Deliver(m Message, p Posted) {}
+func offersXMPP(r *http.Request) bool {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), subprotocol) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
-// NotifyReaction tells the recipients of a reaction.
-func (s *Server) NotifyReaction(r Reaction) {}
+func (s *Server) admit(c *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || len(s.sockets) >= s.o.MaxConnections {
+		return false
+	}
+	s.sockets[c] = struct{}{}
+	s.serving.Add(1)
+	return true
+}
 
-// NotifyEdit tells the recipients that a message has a new text.
-func (s *Server) NotifyEdit(n Notice) {}
+func (s *Server) leave(c *socket) {
+	s.mu.Lock()
+	delete(s.sockets, c)
+	s.mu.Unlock()
+	s.serving.Done()
+}
 
-// NotifyRemoval tells the recipients that a message was deleted for everyone.
-func (s *Server) NotifyRemoval(n Notice) {}
+// Shutdown tells everyone goodbye and waits until they are gone. When ctx ends
+// first it cuts the rest off and returns the context's error. New connections
+// are refused from the start.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for c := range s.sockets {
+		go c.dismiss("system-shutdown")
+	}
+	s.mu.Unlock()
 
-// NotifySystem sends a system message (headline) and returns its id.
-func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string) { return "" }
+	gone := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(gone)
+	}()
+	var err error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+		s.eachSocket(0, (*socket).drop)
+		<-gone
+	}
+	s.endAll()
+	return err
+}
 
-// Online lists the users who have sent presence, ascending.
-func (s *Server) Online() []int64 { return nil }
+// endAll ends the streams that wait to be resumed, and with them their timers.
+func (s *Server) endAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.users {
+		for _, st := range slices.Clone(a.streams) {
+			s.end(st)
+		}
+	}
+}
 
-// Sockets describes all connections, by user.
-func (s *Server) Sockets() []Socket { return nil }
+// account finds or makes what is known of a user. The lock is held.
+func (s *Server) account(user int64) *account {
+	a := s.users[user]
+	if a == nil {
+		a = &account{}
+		s.users[user] = a
+	}
+	return a
+}
 
-// Kick ends all connections of a user, who was deleted, for good: nothing can be
-// resumed, and what waited for the user is forgotten.
-func (s *Server) Kick(user int64) {}
-
-// Drop cuts the user's sockets without a word, or everybody's when user is 0,
-// and returns how many.
-func (s *Server) Drop(user int64) int { return 0 }
-
-// HalfOpen makes the user's sockets, or everybody's when user is 0, fall silent:
-// they stay open, but nothing is read or written any more. It returns how many.
-func (s *Server) HalfOpen(user int64) int { return 0 }
-
-// Duplicate delivers the next n stanzas with content twice.
-func (s *Server) Duplicate(n int) {}
-
-// DelayStanzas holds every stanza to clients back for d from now on; 0 ends it.
-func (s *Server) DelayStanzas(d time.Duration) {}
+// forget drops an account that holds nothing any more. The lock is held.
+func (s *Server) forget(user int64) {
+	if a := s.users[user]; a != nil && len(a.streams) == 0 && len(a.kept) == 0 && a.privacy.empty() {
+		delete(s.users, user)
+	}
+}

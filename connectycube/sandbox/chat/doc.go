@@ -1,0 +1,2 @@
+// Package chat is the sandbox's chat server: XMPP over WebSocket.
+package chat

@@ -1,0 +1,221 @@
+package chat
+
+import (
+	"strconv"
+	"time"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// iq answers a request. What nobody here knows is refused, as RFC 6120, 8.4
+// wants it; answers of clients to our own requests end here.
+func (c *socket) iq(st *stream, e *xmpp.Element) {
+	kind := e.Attr("type")
+	to, ok := c.s.target(e, st.user)
+	if ok && to.resource != "" && to.user != 0 {
+		c.s.forward(st, e, to)
+		return
+	}
+	if kind != "get" && kind != "set" {
+		return
+	}
+	if !ok || len(e.Children) == 0 {
+		st.refuse(e, badRequest)
+		return
+	}
+	answer, refusal := c.answer(st, e, to)
+	if refusal != nil {
+		st.refuse(e, *refusal)
+		return
+	}
+	st.reply(answer)
+}
+
+// request is an iq to the server, a user's account or a room.
+type request struct {
+	c     *socket
+	st    *stream
+	iq    *xmpp.Element
+	query *xmpp.Element // what is asked
+	to    target
+}
+
+// answers says who takes which request. A handler's name is the request's type,
+// its query's namespace and name.
+var answers = map[string]func(request) (xmpp.Element, *refused){
+	"get " + nsPing + " ping":            empty,
+	"set " + xmpp.NSSession + " session": empty,
+	"set " + nsCarbons + " enable":       setCarbons(true),
+	"set " + nsCarbons + " disable":      setCarbons(false),
+	"set " + nsMobile + " mobile":        setMobile,
+	"set " + nsStatuses + " subscribe":   follow,
+	"get " + nsLast + " query":           lastActivity,
+	"get " + nsPrivacy + " query":        getPrivacy,
+	"set " + nsPrivacy + " query":        setPrivacy,
+	"get " + nsItems + " query":          discoItems,
+	"get " + nsInfo + " query":           discoInfo,
+	"get " + nsRoster + " query":         emptyRoster,
+}
+
+func (c *socket) answer(st *stream, e *xmpp.Element, to target) (xmpp.Element, *refused) {
+	query := &e.Children[0]
+	handler := answers[e.Attr("type")+" "+query.Space+" "+query.Name]
+	if handler == nil {
+		return xmpp.Element{}, &unavailable
+	}
+	return handler(request{c, st, e, query, to})
+}
+
+func empty(q request) (xmpp.Element, *refused) {
+	return resultOf(q.iq), nil
+}
+
+func setCarbons(on bool) func(request) (xmpp.Element, *refused) {
+	return func(q request) (xmpp.Element, *refused) {
+		q.c.s.mu.Lock()
+		defer q.c.s.mu.Unlock()
+		q.st.carbons = on
+		return resultOf(q.iq), nil
+	}
+}
+
+// setMobile notes that the app is in the background, when enabled.
+func setMobile(q request) (xmpp.Element, *refused) {
+	q.c.s.mu.Lock()
+	defer q.c.s.mu.Unlock()
+	q.st.inactive = q.query.Attr("enable") == "true"
+	return resultOf(q.iq), nil
+}
+
+// follow subscribes to a user's comings and goings, or no longer.
+func follow(q request) (xmpp.Element, *refused) {
+	s := q.c.s
+	jid, err := xmpp.ParseJID(q.query.Attr("user_jid"))
+	user, ok := s.userOf(jid.Local)
+	if err != nil || !ok {
+		return xmpp.Element{}, &badRequest
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.query.Attr("enable") != "true" {
+		delete(q.st.watching, user)
+		delete(s.watchers[user], q.st)
+		if len(s.watchers[user]) == 0 {
+			delete(s.watchers, user)
+		}
+		return resultOf(q.iq), nil
+	}
+	if len(q.st.watching) >= maxRooms {
+		return xmpp.Element{}, &resourceConstraint
+	}
+	if q.st.over() {
+		return resultOf(q.iq), nil
+	}
+	if q.st.watching == nil {
+		q.st.watching = map[int64]struct{}{}
+	}
+	q.st.watching[user] = struct{}{}
+	if s.watchers[user] == nil {
+		s.watchers[user] = map[*stream]struct{}{}
+	}
+	s.watchers[user][q.st] = struct{}{}
+	return resultOf(q.iq), nil
+}
+
+// lastActivity says since when a user is away: XEP-0012. Online is 0.
+func lastActivity(q request) (xmpp.Element, *refused) {
+	s := q.c.s
+	if q.to.user == 0 {
+		if q.to.dialog != "" {
+			return xmpp.Element{}, &unavailable
+		}
+		return seconds(q, time.Since(s.began)), nil // of a server: its age
+	}
+	s.mu.Lock()
+	online := s.online(q.to.user)
+	seen, known := s.lastSeen.Peek(q.to.user)
+	s.mu.Unlock()
+	if online {
+		return seconds(q, 0), nil
+	}
+	if !s.o.Accounts.Exists(q.to.user) {
+		return xmpp.Element{}, &notFound
+	}
+	if rest := s.o.Accounts.LastActivity(q.to.user); rest.After(seen) {
+		seen, known = rest, true
+	}
+	if !known {
+		seen = s.began
+	}
+	return seconds(q, max(time.Since(seen), time.Second)), nil
+}
+
+func seconds(q request, since time.Duration) xmpp.Element {
+	return resultOf(q.iq).With(xmpp.New(nsLast, "query", "seconds", strconv.Itoa(int(since/time.Second))))
+}
+
+// discoItems lists the occupants of a room who are online.
+func discoItems(q request) (xmpp.Element, *refused) {
+	s := q.c.s
+	list := xmpp.New(nsItems, "query")
+	if q.to.dialog == "" {
+		return resultOf(q.iq).With(list), nil
+	}
+	occupants, err := s.o.Archive.Occupants(q.st.user, q.to.dialog)
+	if err != nil {
+		r := refusalFor(err)
+		return xmpp.Element{}, &r
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range occupants {
+		if s.online(user) {
+			list.Children = append(list.Children, xmpp.New("", "item", "jid", s.occupant(q.to.dialog, user)))
+		}
+	}
+	return resultOf(q.iq).With(list), nil
+}
+
+// discoInfo says what there is. Native clients ask before they use it.
+func discoInfo(q request) (xmpp.Element, *refused) {
+	info := xmpp.New(nsInfo, "query")
+	switch {
+	case q.to.dialog != "":
+		info = info.With(xmpp.New("", "identity", "category", "conference", "type", "text"),
+			xmpp.New("", "feature", "var", nsMUC))
+	case q.to.user != 0:
+		info = info.With(xmpp.New("", "identity", "category", "account", "type", "registered"))
+	default:
+		info = info.With(xmpp.New("", "identity", "category", "server", "type", "im", "name", "cubegate sandbox"))
+		for _, feature := range []string{nsInfo, nsItems, nsCarbons, nsPing, nsLast, nsPrivacy} {
+			info = info.With(xmpp.New("", "feature", "var", feature))
+		}
+	}
+	return resultOf(q.iq).With(info), nil
+}
+
+// emptyRoster keeps native clients content: nobody has contacts here.
+func emptyRoster(q request) (xmpp.Element, *refused) {
+	return resultOf(q.iq).With(xmpp.New(nsRoster, "query")), nil
+}
+
+// forward brings an iq, or the answer to one, to another client.
+func (s *Server) forward(from *stream, e *xmpp.Element, to target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams(to.user) {
+		if st.jid.Resource == to.resource && s.lets(s.users[to.user], st, iqIn, from.user, false) {
+			out := *e
+			out.Set("from", from.address)
+			st.reply(out)
+			return
+		}
+	}
+	from.refuse(e, unavailable)
+}
+
+// ping asks a silent client for a sign of life.
+func (s *Server) ping(st *stream) {
+	st.reply(xmpp.New(xmpp.NSClient, "iq", "type", "get", "from", s.o.Domain,
+		"id", "ping-"+strconv.FormatUint(s.serial.Add(1), 10)).With(xmpp.New(nsPing, "ping")))
+}

@@ -1,0 +1,208 @@
+package chat
+
+import (
+	"encoding/base64"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// phase is how far a handshake has come. Contract section 11.2 has its steps.
+type phase int
+
+const (
+	greeting phase = iota // wants open
+	proving               // wants auth
+	proved                // wants open again
+	binding               // wants bind or resume
+)
+
+// handshake acts on what comes before a stream is bound.
+func (c *socket) handshake(e *xmpp.Element) error {
+	switch {
+	case e.Is(xmpp.NSFraming, "close"):
+		_ = c.send(framingClose)
+		c.close()
+		return errDone
+	case e.Is(xmpp.NSFraming, "open") && (c.phase == greeting || c.phase == proved):
+		return c.open()
+	case e.Is(xmpp.NSSASL, "auth") && c.phase == proving:
+		return c.auth(e)
+	case c.phase == binding && e.Is(xmpp.NSClient, "iq") && e.Child(xmpp.NSBind, "bind") != nil:
+		return c.bind(e)
+	case c.phase == binding && e.Is(xmpp.NSSM, "resume"):
+		return c.resume(e)
+	case c.phase == binding && e.Is(xmpp.NSSM, "enable"):
+		return c.send(smFailed("unexpected-request"))
+	}
+	c.fail("not-authorized")
+	return errDone
+}
+
+// open answers the opening of a stream. The client's to is the host it dialled,
+// which need not be our domain.
+func (c *socket) open() error {
+	open := xmpp.New(xmpp.NSFraming, "open", "from", c.s.o.Domain, "id", randomID(), "version", "1.0")
+	open.Attrs = append(open.Attrs, english)
+	if err := c.send(open); err != nil {
+		return err
+	}
+	features := xmpp.New(xmpp.NSStreams, "features")
+	if c.phase == greeting {
+		c.phase = proving
+		// PLAIN only: the official SDK prefers SCRAM, and takes ANONYMOUS where it
+		// distrusts the address
+		return c.send(features.With(xmpp.New(xmpp.NSSASL, "mechanisms").With(
+			xmpp.New("", "mechanism").Saying("PLAIN"))))
+	}
+	c.phase = binding
+	return c.send(features.With(
+		xmpp.New(xmpp.NSSM, "sm"), xmpp.New(xmpp.NSBind, "bind"),
+		xmpp.New(xmpp.NSSession, "session").With(xmpp.New("", "optional"))))
+}
+
+// auth takes user and secret. Whatever is refused, the stream ends: the official
+// SDK stays at "connecting" for good when it does not.
+func (c *socket) auth(e *xmpp.Element) error {
+	user, condition := c.login(e)
+	if condition != "" {
+		_ = c.send(xmpp.New(xmpp.NSSASL, "failure").With(xmpp.New("", condition)))
+		_ = c.send(framingClose)
+		c.close()
+		return errDone
+	}
+	c.user.Store(user)
+	c.phase = proved
+	return c.send(xmpp.New(xmpp.NSSASL, "success"))
+}
+
+// login returns the user, or the condition that SASL has for what is wrong.
+func (c *socket) login(e *xmpp.Element) (user int64, condition string) {
+	if e.Attr("mechanism") != "PLAIN" {
+		return 0, "invalid-mechanism"
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(e.Text))
+	if err != nil {
+		return 0, "incorrect-encoding"
+	}
+	parts := strings.Split(string(raw), "\x00")
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return 0, "malformed-request"
+	}
+	user, known := c.s.userOf(parts[1])
+	if authzid := parts[0]; authzid != "" && authzid != parts[1]+"@"+c.s.o.Domain {
+		return 0, "invalid-authzid"
+	}
+	keys := []string{"user " + parts[1], "address " + host(c.address)}
+	switch {
+	case c.s.guard.closed(keys):
+		return 0, "temporary-auth-failure"
+	case !known || !c.s.o.Accounts.Login(user, parts[2]):
+		c.s.guard.failed(keys)
+		return 0, "not-authorized"
+	}
+	return user, ""
+}
+
+// userOf reads the local part of a JID, <user>-<application>.
+func (s *Server) userOf(local string) (int64, bool) {
+	id, app, ok := strings.Cut(local, "-")
+	if !ok || app != strconv.FormatInt(s.o.AppID, 10) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(id, 10, 64)
+	return n, err == nil && n > 0 && id[0] != '+' && id[0] != '0'
+}
+
+func host(address string) string {
+	h, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return h
+}
+
+// bind gives the connection a resource, and with it a stream.
+func (c *socket) bind(iq *xmpp.Element) error {
+	if iq.Attr("type") != "set" {
+		return c.send(refusal(iq, badRequest, ""))
+	}
+	user := c.user.Load()
+	me := c.s.jid(user).With(c.s.resource(iq.Child(xmpp.NSBind, "bind").ChildText(xmpp.NSBind, "resource")))
+	st := newStream(c.s, user, me)
+	answer := resultOf(iq).With(xmpp.New(xmpp.NSBind, "bind").With(xmpp.New("", "jid").Saying(st.address)))
+	answer.Set("to", st.address)
+	st.queue = append(st.queue, outgoing{text: xmpp.Append(nil, &answer)})
+	switch err := c.s.attach(st, c); {
+	case errors.Is(err, errTooMany):
+		return c.send(refusal(iq, resourceConstraint, "Too many connections of this user."))
+	case err != nil:
+		return err
+	}
+	c.begin(st)
+	return nil
+}
+
+// begin starts the bound life of the socket.
+func (c *socket) begin(st *stream) {
+	c.st.Store(st)
+	c.alive.Reset(c.s.o.PingAfter)
+	go c.pump(st)
+}
+
+// resource makes a resource: number, word, number, as on the real service. It
+// must be long and unlike all others, as the official SDK drops messages whose
+// sender contains its own.
+func (s *Server) resource(wanted string) string {
+	unique := strconv.FormatInt(time.Now().Unix(), 10) + "-sandbox-" + strconv.FormatUint(1_000_000+s.serial.Add(1), 10)
+	if wanted = strings.TrimSpace(wanted); wanted == "" || len(wanted) > 200 {
+		return unique
+	}
+	return wanted + "-" + unique
+}
+
+// guard remembers failed logins by user and by address. The SDK's reconnect
+// tries a wrong password again every few seconds, for ever.
+type guard struct {
+	table *lru.Cache[string, *rate.Limiter]
+}
+
+const (
+	failuresOfUser    = 10 // and one more every 6 seconds
+	failuresOfAddress = 60 // and one more every second; many users may share one
+)
+
+func newGuard() *guard {
+	return &guard{newLRU[string, *rate.Limiter](10_000)}
+}
+
+// closed reports whether one of the keys has failed too often.
+func (g *guard) closed(keys []string) bool {
+	for _, key := range keys {
+		if l, ok := g.table.Get(key); ok && l.Tokens() < 1 {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *guard) failed(keys []string) {
+	for _, key := range keys {
+		l, ok := g.table.Get(key)
+		if !ok {
+			l = rate.NewLimiter(rate.Every(time.Second), failuresOfAddress)
+			if strings.HasPrefix(key, "user ") {
+				l = rate.NewLimiter(rate.Every(6*time.Second), failuresOfUser)
+			}
+			g.table.Add(key, l)
+		}
+		l.Allow()
+	}
+}

@@ -1,0 +1,388 @@
+package chat
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// message acts on a message by what is in it. Contract section 11.3 has the
+// kinds; what this server adds to each is in 11.4.
+func (c *socket) message(st *stream, e *xmpp.Element) {
+	if e.Attr("type") == "error" {
+		return // a client that could not use something; nobody waits for it
+	}
+	to, ok := c.s.target(e, st.user)
+	switch {
+	case !ok:
+		st.refuse(e, notFound)
+		return
+	case to.user == 0 && to.dialog == "":
+		st.refuse(e, unavailable) // the server reads no messages
+		return
+	}
+	private := e.Child(nsCarbons, "private") != nil
+	clean(e)
+	w := &wire{c: c, st: st, e: e, to: to, carbon: !private}
+	var err error
+	switch kind, about := classify(e); kind {
+	case isContent:
+		err = w.post()
+	case isMark:
+		err = w.mark(about)
+	case isChange:
+		err = w.change(about)
+	case isNothing:
+	default:
+		w.carbon = false
+		err = w.pass()
+	}
+	if err != nil {
+		st.refuse(e, refusalFor(err))
+	}
+}
+
+// clean takes out what only a server may say. The official SDK looks at names
+// alone, so any namespace would fool it.
+func clean(e *xmpp.Element) {
+	e.Children = slices.DeleteFunc(slices.Clone(e.Children), func(child xmpp.Element) bool {
+		switch child.Name {
+		case "sent", "forwarded", "delay", "reactions", "markable":
+			return true
+		case "received":
+			return child.Space != nsMarkers
+		}
+		return child.Space == nsCarbons || child.Space == "jabber:x:delay"
+	})
+}
+
+// kind is what a message is for.
+type kind int
+
+const (
+	isNothing kind = iota // nothing is left of it
+	isPassing             // passed on and never stored: typing, signalling, what we do not know
+	isContent
+	isMark
+	isChange
+)
+
+// classify finds a message's kind, and the child that says which message it is
+// about.
+func classify(e *xmpp.Element) (kind, *xmpp.Element) {
+	if e.Attr("type") == "headline" {
+		return isPassing, nil
+	}
+	for _, about := range []struct {
+		space, name string
+		kind        kind
+	}{
+		{nsCorrect, "replace", isChange},
+		{nsDelete, "remove", isChange},
+		{nsMarkers, "received", isMark},
+		{nsMarkers, "displayed", isMark},
+	} {
+		if child := e.Child(about.space, about.name); child != nil {
+			return about.kind, child
+		}
+	}
+	params := e.Child(xmpp.NSClient, "extraParams")
+	switch {
+	case e.ChildText(xmpp.NSClient, "body") != "":
+		return isContent, nil
+	case params != nil && params.Child(xmpp.NSClient, "attachment") != nil:
+		return isContent, nil
+	case len(e.Children) == 0:
+		return isNothing, nil
+	}
+	return isPassing, nil
+}
+
+// wire is one message on its way from a client.
+type wire struct {
+	c      *socket
+	st     *stream
+	e      *xmpp.Element
+	to     target
+	carbon bool
+}
+
+// post takes content to the archive, and then to the recipients.
+func (w *wire) post() error {
+	if err := w.barred(); err != nil {
+		return err
+	}
+	s := w.c.s
+	m := read(w.e)
+	m.From, m.To = w.st.user, w.to.user
+	if w.to.dialog != "" {
+		m.DialogID = w.to.dialog
+	}
+	p, err := s.o.Archive.Post(m)
+	if err != nil {
+		return err
+	}
+	stanza := s.compose(m, p, w.e.Attr("type"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.distribute(stanza, m, p, sender{w.st, w.to.resource, w.carbon, w.c.twice})
+	return nil
+}
+
+// read takes a content stanza apart.
+func read(e *xmpp.Element) Message {
+	m := Message{ID: e.Attr("id")}
+	for _, child := range e.Children {
+		switch {
+		case child.Is(xmpp.NSClient, "body") && m.Body == "":
+			m.Body = child.Text
+		case child.Is(xmpp.NSClient, "extraParams"):
+			readParams(&m, child.Children)
+		default:
+			m.Rest = append(m.Rest, child)
+		}
+	}
+	return m
+}
+
+func readParams(m *Message, params []xmpp.Element) {
+	for _, param := range params {
+		switch param.Name {
+		case "save_to_history":
+			m.Save = strings.TrimSpace(param.Text) == "1" || strings.TrimSpace(param.Text) == "true"
+		case "dialog_id":
+			m.DialogID = strings.TrimSpace(param.Text)
+		case "message_id", "date_sent": // the server's to say
+		default:
+			m.Params = append(m.Params, param)
+		}
+	}
+}
+
+// compose makes the stanza that recipients get, without from and to. Its form is
+// that of live stanzas of 2022, contract section 11.4.
+func (s *Server) compose(m Message, p Posted, kind string) xmpp.Element {
+	params := xmpp.New(xmpp.NSClient, "extraParams")
+	if m.Save {
+		params = params.With(param("save_to_history", "1"))
+	}
+	params = params.With(m.Params...).With(
+		param("dialog_id", p.DialogID),
+		param("message_id", p.MessageID),
+		param("date_sent", strconv.FormatInt(p.Sent.Unix(), 10)))
+	e := xmpp.New(xmpp.NSClient, "message")
+	e.Set("id", p.MessageID)
+	e.Set("type", kind)
+	if m.Body != "" {
+		e = e.With(xmpp.New("", "body").Saying(m.Body))
+	}
+	return e.With(params).With(m.Rest...).With(xmpp.New(nsMarkers, "markable"))
+}
+
+func param(name, value string) xmpp.Element {
+	return xmpp.New(xmpp.NSClient, name).Saying(value)
+}
+
+// sender is where a message comes from: nowhere when REST took it.
+type sender struct {
+	st       *stream
+	resource string // of the recipient, when one was addressed
+	carbon   bool
+	twice    bool
+}
+
+// distribute brings content to everyone. The lock is held.
+func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sender) {
+	parcel := parcel{stanza: stanza, from: m.From, content: true, sent: p.Sent, twice: from.twice}
+	if !p.Private {
+		parcel.stanza.Set("from", s.occupant(p.DialogID, m.From))
+		parcel.stanza.Set("type", "groupchat")
+		parcel.room = true
+		for _, user := range p.Recipients {
+			s.to(user, parcel)
+		}
+		return
+	}
+	parcel.stanza.Set("from", s.addressOf(m.From, from.st))
+	if parcel.stanza.Attr("type") == "groupchat" {
+		parcel.stanza.Set("type", "chat") // it was sent to the room of a dialog of two
+	}
+	for _, user := range privately(m, p) {
+		s.direct(user, from.resource, parcel)
+		if from.carbon {
+			copied := parcel.stanza
+			copied.Set("to", s.jid(user).String())
+			s.carbons(m.From, from.st, copied)
+		}
+	}
+}
+
+// addressOf is the sender's full address, or the bare one when it came by REST.
+func (s *Server) addressOf(user int64, st *stream) string {
+	if st != nil {
+		return st.address
+	}
+	return s.jid(user).String()
+}
+
+// privately lists who gets a 1:1 message.
+func privately(m Message, p Posted) []int64 {
+	if m.To != 0 {
+		return []int64{m.To}
+	}
+	return slices.DeleteFunc(slices.Clone(p.Recipients), func(user int64) bool { return user == m.From })
+}
+
+// direct delivers a parcel to one resource when that is there, else to all. The
+// lock is held.
+func (s *Server) direct(user int64, resource string, p parcel) {
+	if resource != "" {
+		for _, st := range s.streams(user) {
+			if st.jid.Resource == resource && st.available {
+				s.toOne(st, p)
+				return
+			}
+		}
+	}
+	s.to(user, p)
+}
+
+// toOne delivers a parcel to one stream. The lock is held.
+func (s *Server) toOne(st *stream, p parcel) {
+	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
+		return
+	}
+	p.stanza.Set("to", st.address)
+	var c *content
+	if p.content {
+		c = &content{user: st.user, stanza: p.stanza, sent: p.sent}
+	}
+	if !s.hand(st, xmpp.Append(nil, &p.stanza), c, p.twice) && c != nil {
+		s.keep(c)
+	}
+}
+
+// errBlocked says that the recipient wants nothing from the sender, errBlocks
+// that the sender wants nothing to do with the recipient.
+var (
+	errBlocked = errors.New("chat: blocked by the recipient")
+	errBlocks  = errors.New("chat: recipient is blocked by the sender")
+)
+
+// barred reports whether block lists forbid a 1:1 message.
+func (w *wire) barred() error {
+	if w.to.user == 0 || w.to.user == w.st.user {
+		return nil
+	}
+	s := w.c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.lets(s.users[w.st.user], w.st, messageOut, w.to.user, false):
+		return errBlocks
+	case !s.letsAny(w.to.user, messageIn, w.st.user):
+		return errBlocked
+	}
+	return nil
+}
+
+// mark stores a receipt, and passes it on. Its author hears of no failure:
+// receipts of messages that were not stored are usual.
+func (w *wire) mark(about *xmpp.Element) error {
+	m := Mark{Kind: Delivered, MessageID: about.Attr("id"), DialogID: w.dialog()}
+	if about.Name == "displayed" {
+		m.Kind = Read
+	}
+	w.carbon = w.carbon && m.Kind == Read // other devices learn what was read
+	_ = w.c.s.o.Archive.Mark(w.st.user, m)
+	return w.pass()
+}
+
+// dialog is the dialog the message is for, as far as the client says.
+func (w *wire) dialog() string {
+	if w.to.dialog != "" {
+		return w.to.dialog
+	}
+	if params := w.e.Child(xmpp.NSClient, "extraParams"); params != nil {
+		return strings.TrimSpace(params.ChildText(xmpp.NSClient, "dialog_id"))
+	}
+	return ""
+}
+
+// change applies an edit or a deletion, and passes it on.
+func (w *wire) change(about *xmpp.Element) error {
+	if err := w.barred(); err != nil {
+		return err
+	}
+	ch := Change{
+		MessageID: about.Attr("id"),
+		DialogID:  w.dialog(),
+		To:        w.to.user,
+		Remove:    about.Name == "remove",
+		Body:      w.e.ChildText(xmpp.NSClient, "body"),
+		Last:      about.Attr("last") == "true",
+	}
+	p, err := w.c.s.o.Archive.Change(w.st.user, ch)
+	switch {
+	case errors.Is(err, ErrNoMessage):
+		return w.pass()
+	case err != nil:
+		return err
+	}
+	if p.DialogID != "" {
+		setParam(w.e, "dialog_id", p.DialogID)
+	}
+	return w.pass()
+}
+
+// setParam gives extraParams a value of the server's.
+func setParam(e *xmpp.Element, name, value string) {
+	params := xmpp.New(xmpp.NSClient, "extraParams")
+	rest := make([]xmpp.Element, 0, len(e.Children)+1)
+	for _, child := range e.Children {
+		if child.Is(xmpp.NSClient, "extraParams") {
+			params = child
+			continue
+		}
+		rest = append(rest, child)
+	}
+	others := slices.DeleteFunc(slices.Clone(params.Children), func(c xmpp.Element) bool { return c.Name == name })
+	params.Children = append(others, param(name, value))
+	e.Children = append(rest, params)
+}
+
+// pass sends a stanza on as it is: to a user's devices, or to a room's occupants.
+// What nobody is there to get is forgotten.
+func (w *wire) pass() error {
+	s := w.c.s
+	p := parcel{stanza: *w.e, from: w.st.user, twice: w.c.twice}
+	if w.to.dialog != "" {
+		occupants, err := s.o.Archive.Occupants(w.st.user, w.to.dialog)
+		if err != nil {
+			return err
+		}
+		p.room = true
+		p.stanza.Set("from", s.occupant(w.to.dialog, w.st.user))
+		p.stanza.Set("to", "")
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, user := range occupants {
+			s.to(user, p)
+		}
+		return nil
+	}
+	if w.barred() != nil {
+		return nil // nobody waits for an answer to typing or a receipt
+	}
+	p.stanza.Set("from", w.st.address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.direct(w.to.user, w.to.resource, p)
+	if w.carbon {
+		s.carbons(w.st.user, w.st, p.stanza)
+	}
+	return nil
+}

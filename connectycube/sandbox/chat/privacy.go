@@ -1,0 +1,242 @@
+package chat
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// Privacy lists, XEP-0016, as far as the official SDK's block lists use them:
+// each user in two items, the JID and <domain of rooms>/<user>.
+
+// Bounds of what one user, and all of them, may keep.
+const (
+	maxLists        = 20
+	maxItems        = 2000 // of one list
+	maxPrivacyItems = 500_000
+)
+
+// privacy is a user's lists.
+type privacy struct {
+	lists     map[string][]rule // by name
+	byDefault string            // a list's name, empty for none
+}
+
+func (p *privacy) empty() bool { return len(p.lists) == 0 }
+
+// what is the kind of stanza a rule is about.
+type what int
+
+const (
+	messageIn what = 1 << iota
+	presenceIn
+	presenceOut
+	iqIn
+	messageOut // only a rule without kinds stops these: it works both ways
+)
+
+const everything = messageIn | presenceIn | presenceOut | iqIn | messageOut
+
+var whats = map[string]what{"message": messageIn, "presence-in": presenceIn, "presence-out": presenceOut, "iq": iqIn}
+
+// rule is an item of a list.
+type rule struct {
+	order int
+	deny  bool
+	value string // a JID; empty: whoever it is
+	about what
+	raw   xmpp.Element // as the client wrote it
+}
+
+// lets reports whether a list of the account lets a stanza of other through: the
+// active list of the stream, else the default one. Without an account, or a
+// list, everything passes. The lock is held.
+func (s *Server) lets(a *account, st *stream, about what, other int64, room bool) bool {
+	if a == nil || a.privacy.empty() || other == 0 {
+		return true
+	}
+	name := a.privacy.byDefault
+	if st != nil && st.active != nil {
+		name = *st.active
+	}
+	if other != 0 && st != nil && other == st.user {
+		return true
+	}
+	value := s.jid(other).String()
+	if room {
+		value = s.rooms + "/" + strconv.FormatInt(other, 10)
+	}
+	for _, r := range a.privacy.lists[name] {
+		if r.about&about != 0 && (r.value == "" || r.value == value) {
+			return !r.deny
+		}
+	}
+	return true
+}
+
+// letsAny reports whether some stream of the user takes a 1:1 stanza of other,
+// or, when there is none, the default list does. The lock is held.
+func (s *Server) letsAny(user int64, about what, other int64) bool {
+	a := s.users[user]
+	streams := s.streams(user)
+	if len(streams) == 0 {
+		return s.lets(a, nil, about, other, false)
+	}
+	return slices.ContainsFunc(streams, func(st *stream) bool { return s.lets(a, st, about, other, false) })
+}
+
+// getPrivacy lists the names, or one list.
+func getPrivacy(q request) (xmpp.Element, *refused) {
+	s := q.c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var p privacy
+	if a := s.users[q.st.user]; a != nil {
+		p = a.privacy
+	}
+	answer := xmpp.New(nsPrivacy, "query")
+	switch len(q.query.Children) {
+	case 0:
+		if q.st.active != nil && *q.st.active != "" {
+			answer = answer.With(xmpp.New("", "active", "name", *q.st.active))
+		}
+		if p.byDefault != "" {
+			answer = answer.With(xmpp.New("", "default", "name", p.byDefault))
+		}
+		for _, name := range slices.Sorted(keys(p.lists)) {
+			answer = answer.With(xmpp.New("", "list", "name", name))
+		}
+	case 1:
+		name := q.query.Children[0].Attr("name")
+		rules, ok := p.lists[name]
+		if !ok || q.query.Children[0].Name != "list" {
+			return xmpp.Element{}, &notFound
+		}
+		list := xmpp.New("", "list", "name", name)
+		for _, r := range rules {
+			list.Children = append(list.Children, r.raw)
+		}
+		answer = answer.With(list)
+	default:
+		return xmpp.Element{}, &badRequest
+	}
+	return resultOf(q.iq).With(answer), nil
+}
+
+func keys[V any](m map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// setPrivacy makes, changes or removes a list, or says which one counts.
+func setPrivacy(q request) (xmpp.Element, *refused) {
+	if len(q.query.Children) != 1 {
+		return xmpp.Element{}, &badRequest
+	}
+	s, change := q.c.s, &q.query.Children[0]
+	name := change.Attr("name")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.account(q.st.user)
+	defer s.forget(q.st.user)
+	_, known := a.privacy.lists[name]
+	var problem *refused
+	switch change.Name {
+	case "list":
+		problem = s.setList(q.st, a, change)
+	case "default":
+		if name != "" && !known {
+			return xmpp.Element{}, &notFound
+		}
+		a.privacy.byDefault = name
+	case "active":
+		if name != "" && !known {
+			return xmpp.Element{}, &notFound
+		}
+		q.st.active = &name
+		if name == "" {
+			q.st.active = nil
+		}
+	default:
+		problem = &badRequest
+	}
+	if problem != nil {
+		return xmpp.Element{}, problem
+	}
+	return resultOf(q.iq), nil
+}
+
+// setList stores a list; one without items removes it. The lock is held.
+func (s *Server) setList(st *stream, a *account, list *xmpp.Element) *refused {
+	name := list.Attr("name")
+	old := a.privacy.lists[name]
+	if len(list.Children) == 0 {
+		if old == nil {
+			return &notFound
+		}
+		s.privacy -= len(old)
+		delete(a.privacy.lists, name)
+		a.unuse(name)
+		return nil
+	}
+	rules, ok := s.readRules(list.Children)
+	switch {
+	case !ok || name == "":
+		return &badRequest
+	case len(rules) > maxItems, old == nil && len(a.privacy.lists) >= maxLists,
+		s.privacy-len(old)+len(rules) > maxPrivacyItems:
+		return &resourceConstraint
+	}
+	if a.privacy.lists == nil {
+		a.privacy.lists = map[string][]rule{}
+	}
+	s.privacy += len(rules) - len(old)
+	a.privacy.lists[name] = rules
+	return nil
+}
+
+// unuse makes sure that nothing counts on a list that was removed.
+func (a *account) unuse(name string) {
+	if a.privacy.byDefault == name {
+		a.privacy.byDefault = ""
+	}
+	for _, st := range a.streams {
+		if st.active != nil && *st.active == name {
+			st.active = nil
+		}
+	}
+}
+
+// readRules reads items in their order. Items about contacts and groups never
+// apply, as there are none.
+func (s *Server) readRules(items []xmpp.Element) ([]rule, bool) {
+	var rules []rule
+	for _, item := range items {
+		order, err := strconv.Atoi(item.Attr("order"))
+		action := item.Attr("action")
+		if err != nil || order < 0 || item.Name != "item" || action != "allow" && action != "deny" {
+			return nil, false
+		}
+		r := rule{order: order, deny: action == "deny", value: strings.ToLower(item.Attr("value")), raw: item}
+		for _, child := range item.Children {
+			r.about |= whats[child.Name]
+		}
+		if len(item.Children) == 0 {
+			r.about = everything
+		}
+		if kind := item.Attr("type"); kind != "" && kind != "jid" {
+			r.about = 0
+		}
+		rules = append(rules, r)
+	}
+	slices.SortStableFunc(rules, func(a, b rule) int { return cmp.Compare(a.order, b.order) })
+	return rules, true
+}

@@ -1,0 +1,183 @@
+package chat
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// Deliver sends on a message that REST took, as if m.From had sent it by chat:
+// to the recipients, and to the sender's own devices, through the room or as
+// carbons.
+func (s *Server) Deliver(m Message, p Posted) {
+	stanza := s.compose(m, p, "chat")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.distribute(stanza, m, p, sender{carbon: true})
+}
+
+// Reaction is what somebody thinks of a message, as REST took it. Add and Remove
+// may both be set.
+type Reaction struct {
+	By          int64
+	MessageID   string
+	DialogID    string
+	Add, Remove string
+	Recipients  []int64 // who is told; By may be among them
+	Private     bool    // of a dialog of two
+}
+
+// NotifyReaction tells the recipients of a reaction.
+func (s *Server) NotifyReaction(r Reaction) {
+	reactions := xmpp.New(xmpp.NSClient, "reactions", "user_id", strconv.FormatInt(r.By, 10), "message_id", r.MessageID)
+	if r.Add != "" {
+		reactions = reactions.With(xmpp.New("", "reaction", "add", "true", "type", r.Add))
+	}
+	if r.Remove != "" {
+		reactions = reactions.With(xmpp.New("", "reaction", "remove", "true", "type", r.Remove))
+	}
+	s.notify(Notice{By: r.By, DialogID: r.DialogID, Recipients: r.Recipients, Private: r.Private}, reactions)
+}
+
+// Notice is the news of a change that was made through REST.
+type Notice struct {
+	By         int64
+	MessageID  string
+	DialogID   string
+	Body       string  // of an edit
+	Last       bool    // of an edit
+	Recipients []int64 // who is told; By may be among them
+	Private    bool    // of a dialog of two
+}
+
+// NotifyEdit tells the recipients that a message has a new text.
+func (s *Server) NotifyEdit(n Notice) {
+	s.notify(n, xmpp.New("", "body").Saying(n.Body),
+		xmpp.New(nsCorrect, "replace", "id", n.MessageID, "last", strconv.FormatBool(n.Last)))
+}
+
+// NotifyRemoval tells the recipients that a message was deleted for everyone.
+func (s *Server) NotifyRemoval(n Notice) {
+	s.notify(n, xmpp.New(nsDelete, "remove", "id", n.MessageID))
+}
+
+// notify brings news to those who are online.
+func (s *Server) notify(n Notice, news ...xmpp.Element) {
+	e := xmpp.New(xmpp.NSClient, "message", "id", messageID(), "type", "chat", "from", s.jid(n.By).String()).With(
+		xmpp.New("", "extraParams").With(param("dialog_id", n.DialogID))).With(news...)
+	p := parcel{stanza: e, from: n.By}
+	if !n.Private {
+		p.room = true
+		p.stanza.Set("type", "groupchat")
+		p.stanza.Set("from", s.occupant(n.DialogID, n.By))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range n.Recipients {
+		s.to(user, p)
+	}
+}
+
+// NotifySystem sends a system message of REST, a headline, and returns its id.
+// Params are the children of its extraParams, beside the moduleIdentifier.
+func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string) {
+	id = messageID()
+	e := xmpp.New(xmpp.NSClient, "message", "id", id, "type", "headline", "from", s.jid(from).String()).With(
+		xmpp.New("", "extraParams").With(param("moduleIdentifier", "SystemNotifications")).With(params...))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to(to, parcel{stanza: e, from: from})
+	return id
+}
+
+// messageID makes an id as clients do: 24 hex digits that begin with the time.
+func messageID() string {
+	const hex = "0123456789abcdef"
+	var b strings.Builder
+	b.WriteString(strconv.FormatInt(time.Now().Unix(), 16))
+	for _, c := range []byte(randomID())[:24-b.Len()] {
+		b.WriteByte(hex[c%16])
+	}
+	return b.String()
+}
+
+// Online lists the users who have sent presence, ascending.
+func (s *Server) Online() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []int64
+	for user := range s.users {
+		if s.online(user) {
+			out = append(out, user)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Sockets describes all streams, by user and age.
+func (s *Server) Sockets() []Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Socket
+	for _, a := range s.users {
+		for _, st := range a.streams {
+			out = append(out, st.describe())
+		}
+	}
+	slices.SortFunc(out, func(a, b Socket) int {
+		if a.UserID != b.UserID {
+			return int(a.UserID - b.UserID)
+		}
+		return a.Since.Compare(b.Since)
+	})
+	return out
+}
+
+func (st *stream) describe() Socket {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	out := Socket{
+		UserID:    st.user,
+		Resource:  st.jid.Resource,
+		Since:     st.since,
+		Available: st.available,
+		Inactive:  st.inactive,
+		Managed:   st.managed,
+		Waiting:   st.sock == nil,
+		Queued:    len(st.queue),
+		Unacked:   len(st.flight),
+	}
+	if st.sock != nil {
+		out.Address = st.sock.address
+	}
+	return out
+}
+
+// Kick ends all connections of a user, who was deleted, for good: nothing can be
+// resumed, and what was kept for the user is forgotten.
+func (s *Server) Kick(user int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range slices.Clone(s.streams(user)) {
+		s.end(st)
+	}
+	for c := range s.sockets {
+		if c.user.Load() == user {
+			go c.dismiss("not-authorized")
+		}
+	}
+	if a := s.users[user]; a != nil {
+		for _, c := range slices.Clone(a.kept) {
+			s.discard(c)
+		}
+		for _, rules := range a.privacy.lists {
+			s.privacy -= len(rules)
+		}
+		delete(s.users, user)
+	}
+	s.lastSeen.Remove(user)
+}

@@ -1,0 +1,173 @@
+package chat
+
+import (
+	"container/list"
+	"time"
+
+	"cubegate/connectycube/xmpp"
+)
+
+// parcel is a stanza on its way to a user.
+type parcel struct {
+	stanza  xmpp.Element
+	from    int64     // who sent it, for the recipient's block list
+	room    bool      // it comes through a room
+	content bool      // it must not get lost
+	sent    time.Time // of content
+	twice   bool      // fault
+}
+
+// to delivers a parcel to all of the user's streams that want it, or keeps it
+// when it is content. The lock is held.
+func (s *Server) to(user int64, p parcel) {
+	a := s.users[user]
+	if a == nil && (!p.content || p.room) {
+		return
+	}
+	if p.stanza.Attr("to") == "" {
+		p.stanza.Set("to", s.jid(user).String())
+	}
+	var text []byte
+	var c *content
+	if p.content {
+		c = &content{user: user, stanza: p.stanza, sent: p.sent}
+	}
+	taken, coming := false, false
+	for _, st := range s.streams(user) {
+		if !st.available {
+			coming = true
+			continue
+		}
+		if !s.lets(a, st, messageIn, p.from, p.room) {
+			taken = true // it is refused, not missed
+			continue
+		}
+		if text == nil {
+			text = xmpp.Append(nil, &p.stanza)
+		}
+		if s.hand(st, text, c, p.twice) {
+			taken = true
+		}
+	}
+	// somebody who is about to be there gets what a room says meanwhile; who is
+	// away reads the history
+	if !taken && p.content && (!p.room || coming) && s.lets(a, nil, messageIn, p.from, p.room) {
+		s.keep(c)
+	}
+}
+
+// streams are the user's. The lock is held.
+func (s *Server) streams(user int64) []*stream {
+	if a := s.users[user]; a != nil {
+		return a.streams
+	}
+	return nil
+}
+
+// hand queues a stanza for one stream and reports whether it was taken.
+func (s *Server) hand(st *stream, text []byte, c *content, twice bool) bool {
+	o := outgoing{text: text, content: c, stanza: true}
+	copies := 1
+	if c != nil && (twice || s.takeTwice()) {
+		copies = 2
+	}
+	taken := false
+	for range copies {
+		if c != nil {
+			c.holders.Add(1)
+		}
+		switch {
+		case st.push(o):
+			taken = true
+		case c != nil:
+			c.holders.Add(-1)
+		}
+	}
+	return taken
+}
+
+// carbons shows a user's other devices what one of them sent: XEP-0280. The lock
+// is held.
+func (s *Server) carbons(user int64, except *stream, stanza xmpp.Element) {
+	bare := s.jid(user).String()
+	for _, st := range s.streams(user) {
+		if st == except || !st.carbons || !st.available {
+			continue
+		}
+		e := xmpp.New(xmpp.NSClient, "message", "from", bare, "to", st.address, "type", "chat").With(
+			xmpp.New(nsCarbons, "sent").With(xmpp.New(nsForward, "forwarded").With(stanza)))
+		st.push(outgoing{text: xmpp.Append(nil, &e), stanza: true})
+	}
+}
+
+// backlog is what is kept for users who are away, the oldest first.
+type backlog struct {
+	order list.List // of *content
+	place map[*content]*list.Element
+}
+
+// keep stores content until its user comes. The lock is held.
+func (s *Server) keep(c *content) {
+	a := s.account(c.user)
+	if len(a.kept) >= s.o.MaxOffline {
+		s.discard(a.kept[0])
+	}
+	for s.offline.order.Len() >= s.o.MaxKept {
+		s.discard(s.offline.order.Front().Value.(*content))
+	}
+	if s.offline.place == nil {
+		s.offline.place = map[*content]*list.Element{}
+	}
+	s.offline.place[c] = s.offline.order.PushBack(c)
+	a = s.account(c.user) // discarding may have forgotten it
+	a.kept = append(a.kept, c)
+}
+
+// discard drops the oldest content of its user. The lock is held.
+func (s *Server) discard(c *content) {
+	s.offline.order.Remove(s.offline.place[c])
+	delete(s.offline.place, c)
+	a := s.account(c.user)
+	a.kept = append([]*content(nil), a.kept[1:]...)
+	s.forget(c.user)
+}
+
+// release hands a stream that has become available what was kept. The lock is
+// held.
+func (s *Server) release(st *stream) {
+	a := s.account(st.user)
+	kept := a.kept
+	a.kept = nil
+	for _, c := range kept {
+		s.offline.order.Remove(s.offline.place[c])
+		delete(s.offline.place, c)
+		s.again(c, []*stream{st})
+	}
+}
+
+// rescue finds another way for content whose last stream has ended. The lock is
+// held.
+func (s *Server) rescue(c *content) {
+	var others []*stream
+	for _, st := range s.streams(c.user) {
+		if st.available {
+			others = append(others, st)
+		}
+	}
+	s.again(c, others)
+}
+
+// again delivers content late, or keeps it once more.
+func (s *Server) again(c *content, streams []*stream) {
+	late := s.delayed(c.stanza, c.sent)
+	text := xmpp.Append(nil, &late)
+	taken := false
+	for _, st := range streams {
+		if s.hand(st, text, c, false) {
+			taken = true
+		}
+	}
+	if !taken {
+		s.keep(c)
+	}
+}

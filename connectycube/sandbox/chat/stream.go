@@ -1,0 +1,301 @@
+package chat
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cubegate/connectycube/xmpp"
+)
+
+var errTooMany = errors.New("chat: too many streams of this user")
+
+// outgoing is a stanza, or something else, on its way to a client.
+type outgoing struct {
+	text    []byte
+	content *content  // set when it must not get lost
+	stanza  bool      // stream management counts it
+	manages bool      // it is the enabled of stream management, which counts what follows
+	last    bool      // the socket is closed after it
+	due     time.Time // not before; zero: at once
+}
+
+// content is a message on its way to one user. The user's streams share it.
+type content struct {
+	user    int64
+	stanza  xmpp.Element // as it was delivered, without delay
+	sent    time.Time
+	holders atomic.Int32 // streams that may still deliver it
+	got     atomic.Bool  // one stream has delivered it
+}
+
+// stream is what a client bound. With stream management it may outlive its
+// socket and be given another.
+type stream struct {
+	s       *Server
+	user    int64
+	jid     xmpp.JID
+	address string // jid as it is written
+	since   time.Time
+
+	// guarded by the server's lock
+	available bool // initial presence was sent
+	carbons   bool
+	inactive  bool    // the app is in the background
+	active    *string // the privacy list of this stream; nil: the default one
+	rooms     map[string]struct{}
+	watching  map[int64]struct{}
+
+	turn sync.Mutex // held while a stanza of the client is handled
+
+	mu      sync.Mutex // guards what follows; taken after the server's
+	sock    *socket    // nil: lost, may be resumed
+	ended   bool
+	left    bool // the client closed the stream, or we did: it is not resumed
+	full    bool // more waits than may
+	queue   []outgoing
+	flight  []outgoing // written and not acknowledged, or being written
+	asked   bool       // an r is out
+	managed bool
+	enabled bool   // managed, or about to be
+	id      string // to resume by; empty: it cannot be
+	in, out uint32 // stanzas handled, and written, since stream management was enabled
+	acked   uint32
+	expiry  *time.Timer // ends the stream when nobody resumes it
+}
+
+func newStream(s *Server, user int64, jid xmpp.JID) *stream {
+	return &stream{s: s, user: user, jid: jid, address: jid.String(), since: time.Now()}
+}
+
+// push queues something. It reports whether the stream takes it: one that ended
+// or is full does not.
+func (st *stream) push(o outgoing) bool {
+	if d := st.s.delay.Load(); d > 0 {
+		o.due = time.Now().Add(time.Duration(d))
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended || st.full {
+		return false
+	}
+	if len(st.queue)+len(st.flight) >= st.s.o.MaxQueue {
+		st.overflow()
+		return false
+	}
+	st.queue = append(st.queue, o)
+	st.nudge()
+	return true
+}
+
+// overflow gives a stream up that takes nothing any more: a slow reader, or a
+// lost one. The stream's lock is held.
+func (st *stream) overflow() {
+	st.full = true
+	switch {
+	case st.sock != nil:
+		st.sock.cut()
+	case st.expiry != nil:
+		st.expiry.Reset(0)
+	}
+}
+
+// nudge wakes the writer. The stream's lock is held.
+func (st *stream) nudge() {
+	if st.sock == nil {
+		return
+	}
+	select {
+	case st.sock.wake <- struct{}{}:
+	default: // it is awake, or about to be
+	}
+}
+
+// reply queues an answer to the stream's own client.
+func (st *stream) reply(e xmpp.Element) {
+	e.Set("to", st.address)
+	st.push(outgoing{text: xmpp.Append(nil, &e), stanza: true})
+}
+
+// nonza queues what is no stanza and is not counted.
+func (st *stream) nonza(e xmpp.Element) {
+	st.push(outgoing{text: xmpp.Append(nil, &e)})
+}
+
+// take gives c's writer the next thing to write: nothing when there is none yet,
+// or a time to wait when it is not due. It is not ok once c has lost the stream.
+func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.sock != c {
+		return outgoing{}, 0, false
+	}
+	if len(st.queue) == 0 {
+		return st.question(), 0, true
+	}
+	o = st.queue[0]
+	if !o.due.IsZero() {
+		if wait = time.Until(o.due); wait > 0 {
+			return outgoing{}, wait, true
+		}
+	}
+	st.queue[0] = outgoing{}
+	if st.queue = st.queue[1:]; len(st.queue) == 0 {
+		st.queue = nil
+	}
+	switch {
+	case o.manages:
+		st.managed = true
+	case st.managed && o.stanza:
+		st.out++
+		st.flight = append(st.flight, o)
+	case !st.managed && o.content != nil:
+		st.flight = append(st.flight, o) // until it is written
+	}
+	return o, 0, true
+}
+
+// question is the r to send when content waits for its acknowledgement, else
+// nothing. The stream's lock is held.
+func (st *stream) question() outgoing {
+	if !st.managed || st.asked {
+		return outgoing{}
+	}
+	for i, o := range st.flight {
+		if o.content != nil || i >= 50 {
+			st.asked = true
+			return outgoing{text: requestAck}
+		}
+	}
+	return outgoing{}
+}
+
+var requestAck = []byte(`<r xmlns="` + xmpp.NSSM + `"/>`)
+
+// wrote notes that c's writer has written what it took. Without stream
+// management nothing better than that can be known.
+func (st *stream) wrote(c *socket) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.managed || st.sock != c {
+		return
+	}
+	for i := range st.flight {
+		st.flight[i].content.got.Store(true)
+	}
+	st.flight = nil
+}
+
+// leave notes that the stream is over on purpose.
+func (st *stream) leave(c *socket) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.sock == c {
+		st.left = true
+	}
+}
+
+// attach gives a new stream its socket and its place at the server. It returns
+// errTooMany when the user has no room for it.
+func (s *Server) attach(st *stream, c *socket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.account(st.user)
+	if len(a.streams) >= s.o.MaxPerUser {
+		for _, other := range a.streams {
+			if other.lost() {
+				s.end(other)
+				break
+			}
+		}
+		a = s.account(st.user) // ending the last stream may have forgotten it
+	}
+	if len(a.streams) >= s.o.MaxPerUser {
+		return errTooMany
+	}
+	a.streams = append(a.streams, st)
+	st.sock = c
+	return nil
+}
+
+// lost reports whether the stream has no socket.
+func (st *stream) lost() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.sock == nil
+}
+
+// detach takes the socket from the stream, if it still is the stream's. The
+// stream ends, or waits for somebody to resume it.
+func (s *Server) detach(st *stream, c *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.mu.Lock()
+	if st.sock != c {
+		st.mu.Unlock()
+		return
+	}
+	st.sock = nil
+	wait := st.managed && st.id != "" && !st.ended && !st.left && !st.full && !s.closing && s.waiting < s.o.MaxConnections
+	if wait {
+		s.waiting++
+		st.expiry = time.AfterFunc(s.o.ResumeWindow, func() { s.expire(st) })
+	}
+	st.mu.Unlock()
+	if !wait {
+		s.end(st)
+	}
+}
+
+// expire ends a stream that nobody resumed in time.
+func (s *Server) expire(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.lost() {
+		s.end(st)
+	}
+}
+
+// end takes a stream away for good, and saves what it has not delivered. The
+// server's lock is held, the stream's is not.
+func (s *Server) end(st *stream) {
+	st.mu.Lock()
+	if st.ended {
+		st.mu.Unlock()
+		return
+	}
+	st.ended = true
+	if st.expiry != nil && st.sock == nil {
+		st.expiry.Stop()
+		s.waiting--
+	}
+	undelivered := append(st.flight, st.queue...)
+	st.flight, st.queue = nil, nil
+	id, in := st.id, st.in
+	st.mu.Unlock()
+
+	if id != "" {
+		delete(s.resumable, id)
+		s.ended.Add(id, in)
+	}
+	s.remove(st)
+	s.withdraw(st)
+	for _, o := range undelivered {
+		if o.content != nil && o.content.holders.Add(-1) <= 0 && !o.content.got.Load() {
+			s.rescue(o.content)
+		}
+	}
+	s.forget(st.user)
+}
+
+// remove takes the stream out of its user's.
+func (s *Server) remove(st *stream) {
+	a := s.account(st.user)
+	for i, other := range a.streams {
+		if other == st {
+			a.streams = append(a.streams[:i:i], a.streams[i+1:]...)
+			return
+		}
+	}
+}

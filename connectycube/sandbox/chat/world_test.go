@@ -1,0 +1,377 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/xmpp"
+)
+
+const (
+	app    = 1001
+	domain = "chat.example.test"
+	team   = "5c091060e588ce59fdf873d2" // a dialog of 101, 202 and 303
+)
+
+// world is a server with three users and what is behind it.
+type world struct {
+	t       testing.TB
+	server  *chat.Server
+	archive *archive
+	http    *http.Client
+}
+
+// newWorld starts a server on connections that never leave the process, so that
+// it also runs on synctest's clock.
+func newWorld(t testing.TB, edit func(*chat.Options)) *world {
+	t.Helper()
+	a := newArchive()
+	o := chat.Options{AppID: app, Domain: domain, Accounts: a, Archive: a}
+	if edit != nil {
+		edit(&o)
+	}
+	s := chat.New(o)
+	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	srv := &http.Server{Handler: s}
+	go srv.Serve(l)
+	transport := &http.Transport{DialContext: l.dial, DisableKeepAlives: true}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		s.Shutdown(ctx)
+		srv.Close()
+		transport.CloseIdleConnections()
+	})
+	return &world{t, s, a, &http.Client{Transport: transport}}
+}
+
+// pipes is a listener in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// client is the other end of a socket. A goroutine of its own reads, so that
+// nobody has to wait for it.
+type client struct {
+	t    testing.TB
+	conn *websocket.Conn
+	user int64
+	jid  string
+	got  chan xmpp.Element // closed when the connection is
+}
+
+func (w *world) dial() *client {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://192.0.2.1/chat", &websocket.DialOptions{
+		HTTPClient: w.http, Subprotocols: []string{"xmpp"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	conn.SetReadLimit(1 << 20)
+	c := &client{t: w.t, conn: conn, got: make(chan xmpp.Element, 10_000)}
+	w.t.Cleanup(func() { conn.CloseNow() })
+	go c.listen()
+	return c
+}
+
+func (c *client) listen() {
+	defer close(c.got)
+	for {
+		_, frame, err := c.conn.Read(context.Background())
+		if err != nil {
+			return
+		}
+		all, err := xmpp.Parse(string(frame), xmpp.Limits{})
+		if err != nil || len(all) != 1 {
+			panic(fmt.Sprintf("the server wrote %q: %v", frame, err))
+		}
+		c.got <- all[0]
+	}
+}
+
+func (c *client) send(frame string) {
+	c.t.Helper()
+	if err := c.trySend(frame); err != nil {
+		c.t.Fatalf("sending %s: %v", frame, err)
+	}
+}
+
+func (c *client) trySend(frame string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return c.conn.Write(ctx, websocket.MessageText, []byte(frame))
+}
+
+// next returns what comes next.
+func (c *client) next() xmpp.Element {
+	c.t.Helper()
+	select {
+	case e, ok := <-c.got:
+		if !ok {
+			c.t.Fatal("the connection ended")
+		}
+		return e
+	case <-time.After(10 * time.Second):
+		c.t.Fatal("nothing came")
+	}
+	panic("not reached")
+}
+
+// until skips what comes until something is wanted.
+func (c *client) until(name string, wanted func(*xmpp.Element) bool) xmpp.Element {
+	c.t.Helper()
+	for {
+		if e := c.next(); e.Name == name && (wanted == nil || wanted(&e)) {
+			return e
+		}
+	}
+}
+
+// quiet fails when something but presence comes within a moment. It asks the
+// server a question first: what was to come has come before the answer.
+func (c *client) quiet() {
+	c.t.Helper()
+	for _, e := range c.sync() {
+		if e.Name != "presence" {
+			c.t.Errorf("%d got %s", c.user, e.String())
+		}
+	}
+}
+
+// sync pings the server and returns what came before the answer.
+func (c *client) sync() []xmpp.Element {
+	c.t.Helper()
+	id := "sync-" + fmt.Sprint(time.Now().UnixNano())
+	c.send(`<iq type="get" id="` + id + `"><ping xmlns="urn:xmpp:ping"/></iq>`)
+	var before []xmpp.Element
+	for {
+		e := c.next()
+		if e.Name == "iq" && e.Attr("id") == id {
+			return before
+		}
+		before = append(before, e)
+	}
+}
+
+const openFrame = `<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`
+
+func authFrame(user int64, secret string) string {
+	plain := fmt.Sprintf("\x00%d-%d\x00%s", user, app, secret)
+	return `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + base64.StdEncoding.EncodeToString([]byte(plain)) + `</auth>`
+}
+
+// login goes as far as the second features.
+func (w *world) login(user int64) *client {
+	w.t.Helper()
+	c := w.dial()
+	c.user = user
+	c.send(openFrame)
+	c.until("features", nil)
+	c.send(authFrame(user, "password"))
+	c.until("success", nil)
+	c.send(openFrame)
+	c.until("features", nil)
+	return c
+}
+
+// bound goes as far as a resource.
+func (w *world) bound(user int64) *client {
+	w.t.Helper()
+	c := w.login(user)
+	c.send(`<iq type="set" id="bind" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`)
+	result := c.until("iq", nil)
+	bind := result.Child(xmpp.NSBind, "bind")
+	c.jid = bind.ChildText(xmpp.NSBind, "jid")
+	return c
+}
+
+// online is a client as the official SDK leaves it: carbons on, presence sent.
+func (w *world) online(user int64) *client {
+	w.t.Helper()
+	c := w.bound(user)
+	c.send(`<iq type="set" id="c"><enable xmlns="urn:xmpp:carbons:2"/></iq>`)
+	c.send(`<presence xmlns="jabber:client"/>`)
+	c.until("presence", nil)
+	return c
+}
+
+func bareJID(user int64) string { return fmt.Sprintf("%d-%d@%s", user, app, domain) }
+
+func roomJID(dialog string) string { return fmt.Sprintf("%d_%s@muc.%s", app, dialog, domain) }
+
+// chatTo is a 1:1 message as the SDK sends it.
+func chatTo(user int64, id, body string) string {
+	return `<message to="` + bareJID(user) + `" type="chat" id="` + id + `" xmlns="jabber:client"><body>` + body +
+		`</body><extraParams xmlns="jabber:client"><save_to_history>1</save_to_history></extraParams></message>`
+}
+
+func groupTo(dialog, id, body string) string {
+	return `<message to="` + roomJID(dialog) + `" type="groupchat" id="` + id + `" xmlns="jabber:client"><body>` + body +
+		`</body><extraParams xmlns="jabber:client"><save_to_history>1</save_to_history></extraParams></message>`
+}
+
+func body(e *xmpp.Element) string { return e.ChildText(xmpp.NSClient, "body") }
+
+func extra(e *xmpp.Element, name string) string {
+	if params := e.Child(xmpp.NSClient, "extraParams"); params != nil {
+		return params.ChildText(xmpp.NSClient, name)
+	}
+	return ""
+}
+
+func says(text string) func(*xmpp.Element) bool {
+	return func(e *xmpp.Element) bool { return body(e) == text }
+}
+
+// archive is the least that the chat needs behind it.
+type archive struct {
+	mu      sync.Mutex
+	users   map[int64]time.Time
+	dialogs map[string][]int64
+	stored  []chat.Message
+	posted  []chat.Posted
+	marks   []chat.Mark
+	changes []chat.Change
+}
+
+func newArchive() *archive {
+	return &archive{
+		users:   map[int64]time.Time{101: {}, 202: {}, 303: {}},
+		dialogs: map[string][]int64{team: {101, 202, 303}},
+	}
+}
+
+func (a *archive) Login(user int64, secret string) bool {
+	return a.Exists(user) && (secret == "password" || secret == "token")
+}
+
+func (a *archive) Exists(user int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.users[user]
+	return ok
+}
+
+func (a *archive) LastActivity(user int64) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.users[user]
+}
+
+func (a *archive) Post(m chat.Message) (chat.Posted, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := chat.Posted{DialogID: m.DialogID, MessageID: m.ID, Sent: time.Now()}
+	if m.To != 0 {
+		if _, ok := a.users[m.To]; !ok {
+			return chat.Posted{}, chat.ErrNoUser
+		}
+		p.Private, p.Recipients = true, []int64{m.From, m.To}
+		p.DialogID = fmt.Sprintf("%012x%012x", min(m.From, m.To), max(m.From, m.To))
+		a.dialogs[p.DialogID] = p.Recipients
+	} else {
+		occupants, err := a.occupants(m.From, m.DialogID)
+		if err != nil {
+			return chat.Posted{}, err
+		}
+		p.Recipients = occupants
+	}
+	if m.Save {
+		a.stored, a.posted = append(a.stored, m), append(a.posted, p)
+	}
+	return p, nil
+}
+
+func (a *archive) occupants(by int64, dialog string) ([]int64, error) {
+	occupants, ok := a.dialogs[dialog]
+	switch {
+	case !ok:
+		return nil, chat.ErrNoDialog
+	case !slices.Contains(occupants, by):
+		return nil, chat.ErrNotOccupant
+	}
+	return occupants, nil
+}
+
+func (a *archive) Occupants(by int64, dialog string) ([]int64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.occupants(by, dialog)
+}
+
+func (a *archive) Mark(_ int64, m chat.Mark) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.marks = append(a.marks, m)
+	return nil
+}
+
+func (a *archive) Change(by int64, c chat.Change) (chat.Posted, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, m := range a.stored {
+		if a.posted[i].MessageID != c.MessageID {
+			continue
+		}
+		if m.From != by {
+			return chat.Posted{}, chat.ErrForbidden
+		}
+		a.changes = append(a.changes, c)
+		return a.posted[i], nil
+	}
+	return chat.Posted{}, chat.ErrNoMessage
+}
+
+// waitFor waits until something has become true.
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func id(n int) string { return fmt.Sprintf("%024x", n) }
+
+func contains(e xmpp.Element, text string) bool { return strings.Contains(e.String(), text) }
