@@ -34,6 +34,8 @@ func (s *Sandbox) controlRoutes() http.Handler {
 		"DELETE /_sandbox/faults":  s.deleteFaults,
 		"GET /_sandbox/cidp":       s.getCIdP,
 		"PUT /_sandbox/cidp":       s.putCIdP,
+		"GET /_sandbox/outbox":     s.getOutbox,
+		"DELETE /_sandbox/outbox":  s.deleteOutbox,
 	} {
 		mux.HandleFunc(pattern, answer)
 	}

@@ -41,6 +41,7 @@ var (
 	errBadRequest     = asList(400, "Bad request")                                                                    // inf
 	errNoApplication  = asBase(422, "No application found")                                                           // inf
 	errWrongKey       = asList(401, "Unauthorized")                                                                   // inf
+	errBlankToken     = asField(422, "token", "cannot be blank")                                                      // inf, by the password's
 	errNoLogin        = asBase(422, "login or email is required")                                                     // inf
 	errWrongOld       = asBase(422, "old_password is invalid")                                                        // inf
 	errFull           = asList(503, "The sandbox is full: it has as many users as it may")                            // our own

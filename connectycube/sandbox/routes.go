@@ -9,12 +9,14 @@ import (
 
 // request is what a handler may know about the exchange.
 type request struct {
-	ctx    context.Context
-	arg    string // what stood for {} in the path
-	params params // body, and for GET and DELETE the query under it
-	token  string
-	key    string
-	now    time.Time
+	ctx      context.Context
+	arg      string // what stood for {} in the path
+	params   params // body, and for GET and DELETE the query under it
+	token    string
+	key      string
+	now      time.Time
+	origin   string // the sandbox as the caller wrote it, such as http://localhost:8080
+	suffixed bool   // the path ended in .json
 
 	adminKey string
 }
@@ -34,24 +36,43 @@ var routes = []struct {
 	{"DELETE", "/login", withUser(logout)},
 
 	{"POST", "/users", (*Sandbox).signUp},
-	{"GET", "/users", withSession(v1Disabled)},
+	{"GET", "/users", v1(listUsersV1)},
 	{"PUT", "/users", withUser(noResource)}, // the SDK's form when it knows no user: withUser refuses it
 	{"GET", "/users/v2", withSession(listUsers)},
-	{"GET", "/users/by_login", withSession(v1Disabled)},
-	{"GET", "/users/by_email", withSession(v1Disabled)},
-	{"GET", "/users/by_facebook_id", withSession(v1Disabled)},
-	{"GET", "/users/by_twitter_id", withSession(v1Disabled)},
-	{"GET", "/users/by_full_name", withSession(v1Disabled)},
-	{"GET", "/users/by_tags", withSession(v1Disabled)},
-	{"GET", "/users/phone", withSession(v1Disabled)},
+	{"GET", "/users/by_login", v1User(findByLogin)},
+	{"GET", "/users/by_email", v1User(findByEmail)},
+	{"GET", "/users/by_facebook_id", v1User(findByFacebook)},
+	{"GET", "/users/by_twitter_id", v1User(findByTwitter)},
+	{"GET", "/users/by_full_name", v1(listByName)},
+	{"GET", "/users/by_tags", v1(listByTags)},
+	{"GET", "/users/phone", v1(listByPhone)},
 	{"GET", "/users/online", withSession(onlineUsers)},
 	{"POST", "/users/password/reset", withSession(resetPassword)},
 	{"GET", "/users/password/reset", withSession(resetPassword)},
-	{"GET", "/users/external/{}", withSession(v1Disabled)},
+	{"GET", "/users/external/{}", v1User(findByExternal)},
 	{"DELETE", "/users/external/{}", withUser(deleteByExternalID)},
 	{"GET", "/users/{}", withSession(getUser)},
 	{"PUT", "/users/{}", withUser(updateUser)},
 	{"DELETE", "/users/{}", withUser(deleteUser)},
+
+	{"POST", "/subscriptions", withUser(createSubscription)},
+	{"GET", "/subscriptions", withUser(listSubscriptions)},
+	{"DELETE", "/subscriptions/{}", withUser(deleteSubscription)},
+	{"POST", "/events", withUser(createEvent)},
+
+	{"POST", "/blobs", withUser(createBlob)},
+	{"GET", "/blobs", withUser(listBlobs)},
+	{"GET", "/blobs/{}", getBlob},
+	{"PUT", "/blobs/{}", withUser(updateBlob)},
+	{"DELETE", "/blobs/{}", withUser(deleteBlob)},
+	{"PUT", "/blobs/{}/complete", withUser(completeBlob)},
+	{"POST", "/blobs/{}/complete", withUser(completeBlob)}, // the Dart SDK's form
+	{"GET", "/blobs/{}/download", downloadBlob},
+	{"GET", "/blobs/{}/object", withSession(blobObject)},
+
+	{"POST", "/address_book", withUser(uploadAddressBook)},
+	{"GET", "/address_book", withUser(getAddressBook)},
+	{"GET", "/address_book/registered_users", withUser(registeredUsers)},
 
 	{"GET", "/chat/dialog", withUser(listDialogs)},
 	{"POST", "/chat/dialog", withUser(createDialog)},

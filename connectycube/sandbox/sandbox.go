@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,10 @@ type Options struct {
 	// a new application, it creates the user.
 	DenyAutoCreate bool
 
+	// V1Users switches the first users API on: lists and look-ups by name. A new
+	// application has it off, and refuses them.
+	V1Users bool
+
 	// HTTP makes the call-backs to the identity provider; default a client of
 	// our own. It is copied, and the copy follows no redirects. A call-back ends
 	// after 5 seconds in any case.
@@ -58,6 +63,8 @@ type Options struct {
 	MaxDialogs        int // default 10000, at most 1000000; beyond it the longest quiet dialog goes
 	MaxMessages       int // default 100000, at most 1000000; beyond it, or 512 MiB, the oldest go
 	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it its oldest go
+
+	MaxBlobBytes int64 // of all uploaded files; default 128 MiB, at most 8 GiB; beyond it the oldest files go
 }
 
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
@@ -69,6 +76,7 @@ type Sandbox struct {
 	chatDomain    string
 	extensionKeys []string
 	denyCreate    bool
+	v1Users       bool
 	controlToken  string
 	callbacks     *http.Client
 	control       http.Handler
@@ -78,16 +86,21 @@ type Sandbox struct {
 	ahead   atomic.Int64 // of the clock, as a time.Duration
 	journal journal
 
+	outbox        *outbox // has its own lock, as the next two have
+	subscriptions *subscriptions
+	bucket        *bucket
+
 	mu sync.Mutex // guards what follows; never held during a call-back or a write
 	world
 }
 
 // world is all that a reset empties.
 type world struct {
-	cidp     CIdP
-	faults   []*armedFault
-	registry registry
-	archive  archive
+	cidp         CIdP
+	faults       []*armedFault
+	registry     registry
+	archive      archive
+	addressBooks addressBooks
 }
 
 // newWorld is what a sandbox with these options begins with. What is removed
@@ -100,8 +113,13 @@ func (s *Sandbox) newWorld(o Options) world {
 			bound(o.MaxDialogs, defaultMaxDialogs),
 			bound(o.MaxMessages, defaultMaxMessages),
 			bound(o.MaxDialogMessages, defaultMaxLength)),
+		addressBooks: newAddressBooks(),
 	}
-	w.registry.removed = func(u *user) { s.chat.Kick(u.id) }
+	w.registry.removed = func(u *user) {
+		s.chat.Kick(u.id)
+		s.subscriptions.forget(u.id)
+		s.addressBooks.forget(u.id)
+	}
 	return w
 }
 
@@ -119,8 +137,12 @@ func New(o Options) *Sandbox {
 		chatDomain:    cmp.Or(o.ChatDomain, DefaultChatDomain),
 		extensionKeys: slices.Clone(o.DialogExtensions),
 		denyCreate:    o.DenyAutoCreate,
+		v1Users:       o.V1Users,
 		controlToken:  o.ControlToken,
 		callbacks:     callbackClient(o.HTTP),
+		outbox:        &outbox{},
+		subscriptions: newSubscriptions(),
+		bucket:        newBucket(o.MaxBlobBytes),
 	}
 	s.fresh = func() world { return s.newWorld(o) }
 	s.world = s.fresh()
@@ -178,6 +200,10 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveAPI is the service without its faults.
 func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if isBucket(r.URL.Path) {
+		s.serveBucket(w, r)
+		return
+	}
 	answer, err := s.answer(w, r)
 	if err != nil {
 		refuse(w, err)
@@ -185,6 +211,10 @@ func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	if !answer.expires.IsZero() {
 		w.Header().Set("CB-Token-ExpirationDate", answer.expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if to, ok := answer.body.(redirect); ok {
+		to.write(w, answer.status)
+		return
 	}
 	writeJSON(w, answer.status, answer.body)
 }
@@ -199,12 +229,14 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) 
 		return reply{}, errBadRequest
 	}
 	return handler(s, &request{
-		ctx:    r.Context(),
-		arg:    arg,
-		params: p,
-		token:  r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
-		key:    r.Header.Get("CB-AuthKey"),
-		now:    s.now(),
+		ctx:      r.Context(),
+		arg:      arg,
+		params:   p,
+		token:    r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
+		key:      r.Header.Get("CB-AuthKey"),
+		now:      s.now(),
+		origin:   originOf(r),
+		suffixed: trimSuffix(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"),
 
 		adminKey: r.Header.Get("CB-Administration-API-Key"),
 	})

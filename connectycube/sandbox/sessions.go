@@ -48,29 +48,36 @@ func (s *Sandbox) createSession(q *request) (reply, error) {
 	if !s.ownKey(q.params.text("auth_key")) {
 		return reply{}, errWrongKey
 	}
-	if q.params.text("provider") != "" {
-		return reply{}, errNotImitated
-	}
-	who := q.params.object("user")
-	if len(who) == 0 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.startSession(q, nil)
-	}
-	c := claim{who, asGuest}
-	if guest := who.text("guest"); guest != "1" && guest != "true" {
-		var err error
-		if c, err = s.prove(q, who); err != nil {
-			return reply{}, err
-		}
+	c, named, err := s.claimOf(q)
+	if err != nil {
+		return reply{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !named {
+		return s.startSession(q, nil)
+	}
 	u, err := s.userOf(c)
 	if err != nil {
 		return reply{}, err
 	}
 	return s.startSession(q, u)
+}
+
+// claimOf reads who wants a session; named is false when nobody does.
+func (s *Sandbox) claimOf(q *request) (c claim, named bool, err error) {
+	if q.params.text("provider") != "" {
+		return socialClaim(q.params)
+	}
+	who := q.params.object("user")
+	if len(who) == 0 {
+		return claim{}, false, nil
+	}
+	if who.flag("guest") {
+		return claim{who, asGuest}, true, nil
+	}
+	c, err = s.prove(q, who)
+	return c, true, err
 }
 
 // startSession opens the session of u, or without a user. The lock is held.
@@ -107,6 +114,7 @@ type claimKind int
 const (
 	byPassword claimKind = iota // fields are the request's; nothing is checked yet
 	byProvider                  // fields are what the identity provider said
+	bySocial                    // fields are what a token said; nobody was asked
 	asGuest                     // fields are the request's; there is nothing to check
 )
 
@@ -134,6 +142,8 @@ func (s *Sandbox) userOf(c claim) (*user, error) {
 	switch c.kind {
 	case asGuest:
 		return s.createGuest(c.fields, now)
+	case bySocial:
+		return s.userOfSocial(c.fields, now)
 	case byProvider:
 		return s.userOfProvider(c.fields, now)
 	}
@@ -173,10 +183,7 @@ func (s *Sandbox) login(q *request) (reply, error) {
 	if err := s.checkToken(q); err != nil {
 		return reply{}, err
 	}
-	if q.params.text("provider") != "" {
-		return reply{}, errNotImitated
-	}
-	c, err := s.prove(q, q.params)
+	c, err := s.loginClaim(q)
 	if err != nil {
 		return reply{}, err
 	}
@@ -192,6 +199,18 @@ func (s *Sandbox) login(q *request) (reply, error) {
 	}
 	s.registry.attach(live, u)
 	return reply{http.StatusAccepted, map[string]any{"user": u.public()}, live.expires()}, nil
+}
+
+// loginClaim is claimOf for POST /login, whose fields are flat.
+func (s *Sandbox) loginClaim(q *request) (claim, error) {
+	if q.params.text("provider") == "" {
+		return s.prove(q, q.params)
+	}
+	c, named, err := socialClaim(q.params)
+	if err == nil && !named {
+		err = errBlankToken
+	}
+	return c, err
 }
 
 func (s *Sandbox) checkToken(q *request) error {

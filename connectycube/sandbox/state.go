@@ -226,6 +226,9 @@ func (s *Sandbox) Reset() {
 	empty.registry.nextUser = max(empty.registry.nextUser, s.registry.nextUser)
 	empty.registry.nextID = max(empty.registry.nextID, s.registry.nextID)
 	s.world = empty
+	s.outbox.clear()
+	s.subscriptions.clear()
+	s.bucket.clear()
 	s.ahead.Store(0)
 	s.mu.Unlock()
 	s.journal.clear()

@@ -293,18 +293,27 @@ func deleteUser(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 func deleteByExternalID(s *Sandbox, q *request, live *session) (reply, error) {
-	if q.arg == "" || q.arg != live.user.externalID {
+	old := v1Columns["external_user_id"].text(live.user)
+	if q.arg == "" || q.arg != live.user.externalID && !slices.Contains(old, q.arg) {
 		return reply{}, errUserNotFound
 	}
 	s.registry.remove(live.user)
 	return reply{status: http.StatusOK}, nil
 }
 
+// resetPassword answers when the service has sent its mail. The sandbox's goes to
+// the outbox.
 func resetPassword(s *Sandbox, q *request, _ *session) (reply, error) {
-	if s.registry.byEmail[normalEmail(q.params.text("email"))] == nil {
+	u := s.registry.byEmail[normalEmail(q.params.text("email"))]
+	if u == nil {
 		return reply{}, errUserNotFound
 	}
+	s.outbox.put(Outgoing{
+		Kind:    OutgoingMail,
+		At:      q.now,
+		Email:   u.email,
+		Subject: "Reset password",
+		Text:    "The service would send a link here with which " + u.email + " chooses a new password.",
+	})
 	return reply{status: http.StatusOK}, nil
 }
-
-func v1Disabled(*Sandbox, *request, *session) (reply, error) { return reply{}, errV1Disabled }

@@ -1,0 +1,233 @@
+package sandbox
+
+import (
+	"cmp"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+const maxBlobName = 100 // characters (doc)
+
+// accessJSON is how the service hands out links to its bucket.
+type accessJSON struct {
+	ID          int64  `json:"id,omitempty"`
+	BlobID      int64  `json:"blob_id,omitempty"`
+	Expires     string `json:"expires,omitempty"`
+	Type        string `json:"object_access_type,omitempty"`
+	Params      string `json:"params,omitempty"`       // to upload: the form's address, its fields in the query
+	DownloadURL string `json:"download_url,omitempty"` // to download
+}
+
+// blobJSON is a file as clients see it, in the documented order.
+type blobJSON struct {
+	ID          int64       `json:"id"`
+	UID         string      `json:"uid"`
+	ContentType string      `json:"content_type"`
+	Name        string      `json:"name"`
+	Size        *int64      `json:"size"`
+	CreatedAt   string      `json:"created_at"`
+	UpdatedAt   string      `json:"updated_at"`
+	Status      *string     `json:"blob_status"`
+	CompletedAt *string     `json:"set_completed_at"`
+	Public      bool        `json:"public"`
+	Access      *accessJSON `json:"blob_object_access,omitempty"`
+}
+
+func (b *blob) json() blobJSON {
+	out := blobJSON{
+		ID:          b.id,
+		UID:         b.uid,
+		ContentType: b.contentType,
+		Name:        b.name,
+		CreatedAt:   b.created.UTC().Format(seconds),
+		UpdatedAt:   b.updated.UTC().Format(seconds),
+		Public:      b.public,
+	}
+	if b.isComplete() {
+		out.Size = &b.size
+		out.Status, out.CompletedAt = orNull("complete"), orNull(b.completed.UTC().Format(seconds))
+	}
+	return out
+}
+
+func blobReply(status int, b blobJSON) reply {
+	return reply{status: status, body: map[string]blobJSON{"blob": b}}
+}
+
+// setBlob puts the fields of a request into b, or says what is wrong with them.
+func setBlob(b *blob, fields params) error {
+	var wrong []string
+	if fields.has("name") {
+		b.name = fields.text("name")
+	}
+	if fields.has("content_type") {
+		b.contentType = fields.text("content_type")
+	}
+	if n := utf8.RuneCountInString(b.name); n < 1 || n > maxBlobName {
+		wrong = append(wrong, "name must have 1 to 100 characters")
+	}
+	if _, _, err := mime.ParseMediaType(b.contentType); err != nil || len(b.contentType) > 255 {
+		wrong = append(wrong, "content_type is not a MIME type")
+	}
+	if len(wrong) > 0 {
+		return asBase(422, wrong...)
+	}
+	return nil
+}
+
+func createBlob(s *Sandbox, q *request, live *session) (reply, error) {
+	fields := q.params.object("blob")
+	b := blob{
+		uid:     randomHex(17), // 34 digits, as the documented ones
+		owner:   live.user.id,
+		public:  fields.flag("public"),
+		created: q.now,
+		updated: q.now,
+	}
+	if err := setBlob(&b, fields); err != nil {
+		return reply{}, err
+	}
+	b.id = s.bucket.add(b)
+	out := b.json()
+	out.Access = s.bucket.uploadAccess(q.origin, &b, q.now)
+	return blobReply(http.StatusCreated, out), nil
+}
+
+// listBlobs answers the caller's own files, as pages of the first API are.
+func listBlobs(s *Sandbox, q *request, live *session) (reply, error) {
+	number, size, err := v1Paging(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	own := s.bucket.ownedBy(live.user.id)
+	from := min((number-1)*size, len(own))
+	items := []map[string]blobJSON{}
+	for _, b := range own[from:min(from+size, len(own))] {
+		items = append(items, map[string]blobJSON{"blob": b.json()})
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"current_page":  number,
+		"per_page":      size,
+		"total_entries": len(own),
+		"items":         items,
+	}}, nil
+}
+
+// getBlob tells about a file, by its id to its owner and to everybody when it is
+// public, by its uid to whoever knows that. The SDKs' public and private links
+// are of this form too, with the uid and without .json: those get the content.
+func getBlob(s *Sandbox, q *request) (reply, error) {
+	if _, err := strconv.ParseInt(q.arg, 10, 64); err == nil || q.suffixed {
+		return withSession(blobInfo)(s, q)
+	}
+	return downloadBlob(s, q)
+}
+
+func blobInfo(s *Sandbox, q *request, live *session) (reply, error) {
+	b, known := s.bucket.find(q.arg)
+	switch {
+	case !known:
+		return reply{}, errNoResource
+	case !b.public && q.arg != b.uid && (live.user == nil || live.user.id != b.owner):
+		return reply{}, errForbidden
+	}
+	return blobReply(http.StatusOK, b.json()), nil
+}
+
+// blobObject tells about a file by its uid, with a link when that is asked for.
+func blobObject(s *Sandbox, q *request, _ *session) (reply, error) {
+	b, known := s.bucket.find(q.arg)
+	if !known || q.arg != b.uid {
+		return reply{}, errNoResource
+	}
+	out := b.json()
+	if q.params.flag("download_url") {
+		out.Access = &accessJSON{DownloadURL: s.bucket.downloadURL(q.origin, &b, q.now)}
+	}
+	return blobReply(http.StatusOK, out), nil
+}
+
+// downloadBlob leads to the content. What is public needs no session, the rest
+// any session (official samples show others' attachments that way), which a link
+// in a page has in its query. Only what was declared complete is there (doc).
+func downloadBlob(s *Sandbox, q *request) (reply, error) {
+	b, known := s.bucket.find(q.arg)
+	known = known && q.arg == b.uid
+	answer := reply{status: http.StatusMovedPermanently}
+	if !known || !b.public {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		live, err := s.registry.use(cmp.Or(q.token, q.params.text("token")), q.now)
+		if err != nil {
+			return reply{}, err
+		}
+		answer.expires = live.expires()
+	}
+	if !known || !b.isComplete() {
+		return reply{}, errNoResource
+	}
+	answer.body = redirect(s.bucket.downloadURL(q.origin, &b, q.now))
+	return answer, nil
+}
+
+// redirect is the address that an answer without a body leads to.
+type redirect string
+
+func (to redirect) write(w http.ResponseWriter, status int) {
+	w.Header().Set("Location", string(to))
+	w.Header().Set("Cache-Control", "no-store") // the address ends
+	w.WriteHeader(status)
+}
+
+// completeBlob declares a file uploaded. That it really was is not looked at:
+// the service would have to ask its bucket.
+func completeBlob(s *Sandbox, q *request, live *session) (reply, error) {
+	fields := q.params // the SDK's form; the documented one wraps it
+	if wrapped := q.params.object("blob"); wrapped != nil {
+		fields = wrapped
+	}
+	size, ok := fields.integer("size")
+	if !ok || size < 0 {
+		return reply{}, asBase(422, "size must be a number of bytes")
+	}
+	_, err := s.bucket.change(q.arg, live.user.id, func(b *blob) error {
+		b.size, b.completed, b.updated = size, q.now, q.now
+		return nil
+	})
+	return reply{status: http.StatusOK}, err
+}
+
+// updateBlob changes name and type; with new the content may be uploaded again.
+func updateBlob(s *Sandbox, q *request, live *session) (reply, error) {
+	fields := q.params.object("blob")
+	b, err := s.bucket.change(q.arg, live.user.id, func(b *blob) error {
+		changed := *b
+		if err := setBlob(&changed, fields); err != nil {
+			return err
+		}
+		changed.updated = q.now
+		*b = changed
+		return nil
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	out := b.json()
+	if fields.flag("new") {
+		out.Access = s.bucket.uploadAccess(q.origin, &b, q.now)
+	}
+	return blobReply(http.StatusOK, out), nil
+}
+
+func deleteBlob(s *Sandbox, q *request, live *session) (reply, error) {
+	return reply{status: http.StatusOK}, s.bucket.remove(q.arg, live.user.id)
+}
+
+// uploadLife and downloadLife are how long links work (doc, from samples).
+const (
+	uploadLife   = time.Hour
+	downloadLife = 7 * 24 * time.Hour
+)

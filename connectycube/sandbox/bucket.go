@@ -1,0 +1,255 @@
+package sandbox
+
+import (
+	"container/list"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of files. When a new one needs room the oldest go, with their content.
+const (
+	maxBlobs            = 10_000
+	maxBlobBytes        = 100 << 20 // of one file (doc)
+	defaultMaxBlobBytes = 128 << 20 // of all files
+	mostBlobBytes       = 8 << 30   // upper bound of that
+)
+
+// blob is a file: what is known of it, and the content once it was uploaded.
+type blob struct {
+	id          int64
+	uid         string
+	owner       int64
+	name        string
+	contentType string
+	public      bool
+	size        int64 // as declared
+	created     time.Time
+	updated     time.Time
+	completed   time.Time // zero: not declared complete
+	uploaded    bool
+	content     []byte        // never written to, only replaced
+	place       *list.Element // in bucket.order
+}
+
+func (b *blob) isComplete() bool { return !b.completed.IsZero() }
+
+// bucket stands in for the storage service that ConnectyCube uses. Its lock is
+// taken last: whoever holds it calls nobody. What it gives out are copies.
+type bucket struct {
+	key      [32]byte // signs links
+	maxBytes int64
+
+	mu    sync.Mutex
+	last  int64 // id
+	bytes int64 // of all contents, and of those just arriving
+	byID  map[int64]*blob
+	byUID map[string]*blob
+	order *list.List // *blob, oldest first
+}
+
+func newBucket(maxBytes int64) *bucket {
+	if maxBytes <= 0 {
+		maxBytes = defaultMaxBlobBytes
+	}
+	b := &bucket{maxBytes: min(maxBytes, mostBlobBytes)}
+	rand.Read(b.key[:]) // never fails, by its documentation
+	b.clear()
+	return b
+}
+
+// clear forgets all files. What is just arriving stays counted until it is there
+// or given up.
+func (b *bucket) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, file := range b.byID {
+		b.bytes -= int64(len(file.content))
+	}
+	b.byID, b.byUID, b.order = map[int64]*blob{}, map[string]*blob{}, list.New()
+}
+
+// add stores a new file without content and returns its id.
+func (b *bucket) add(file blob) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.order.Len() >= maxBlobs {
+		b.drop(b.order.Front().Value.(*blob))
+	}
+	b.last++
+	file.id = b.last
+	file.place = b.order.PushBack(&file)
+	b.byID[file.id], b.byUID[file.uid] = &file, &file
+	return file.id
+}
+
+// drop forgets a file. The lock is held.
+func (b *bucket) drop(file *blob) {
+	b.bytes -= int64(len(file.content))
+	b.order.Remove(file.place)
+	delete(b.byID, file.id)
+	delete(b.byUID, file.uid)
+}
+
+// lookUp finds a file by id or uid, which cannot be mistaken for each other. The
+// lock is held.
+func (b *bucket) lookUp(name string) *blob {
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		return b.byID[id]
+	}
+	return b.byUID[strings.ToLower(name)]
+}
+
+func (b *bucket) find(name string) (blob, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	file := b.lookUp(name)
+	if file == nil {
+		return blob{}, false
+	}
+	return *file, true
+}
+
+// own finds a file that user may change. The lock is held.
+func (b *bucket) own(name string, user int64) (*blob, error) {
+	file := b.lookUp(name)
+	switch {
+	case file == nil:
+		return nil, errNoResource
+	case file.owner != user:
+		return nil, errForbidden
+	}
+	return file, nil
+}
+
+// change edits a user's own file, unless edit fails.
+func (b *bucket) change(name string, user int64, edit func(*blob) error) (blob, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	file, err := b.own(name, user)
+	if err == nil {
+		err = edit(file)
+	}
+	if err != nil {
+		return blob{}, err
+	}
+	return *file, nil
+}
+
+func (b *bucket) remove(name string, user int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	file, err := b.own(name, user)
+	if err != nil {
+		return err
+	}
+	b.drop(file)
+	return nil
+}
+
+// ownedBy lists a user's files, oldest first.
+func (b *bucket) ownedBy(user int64) (own []blob) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for e := b.order.Front(); e != nil; e = e.Next() {
+		if file := e.Value.(*blob); file.owner == user {
+			own = append(own, *file)
+		}
+	}
+	return own
+}
+
+// reserve takes n bytes of the bound for content that is arriving; the oldest
+// files but the one that it is for make room.
+func (b *bucket) reserve(n int64, uid string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for e := b.order.Front(); e != nil && b.bytes+n > b.maxBytes; {
+		file := e.Value.(*blob)
+		e = e.Next()
+		if file.uid != uid && len(file.content) > 0 {
+			b.drop(file)
+		}
+	}
+	if b.bytes+n > b.maxBytes {
+		return false
+	}
+	b.bytes += n
+	return true
+}
+
+func (b *bucket) release(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes -= n
+}
+
+// fill gives a file its content, whose bytes were reserved, and reports whether
+// the file is still there.
+func (b *bucket) fill(uid string, content []byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	file := b.byUID[uid]
+	if file == nil {
+		b.bytes -= int64(len(content))
+		return false
+	}
+	b.bytes -= int64(len(file.content))
+	file.content, file.uploaded = content, true
+	return true
+}
+
+// sign proves that a link was made here. What goes in never has a line feed.
+func (b *bucket) sign(verb, uid, expires string) string {
+	mac := hmac.New(sha256.New, b.key[:])
+	mac.Write([]byte(verb + "\n" + uid + "\n" + expires))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func (b *bucket) signed(verb, uid, expires, signature string) bool {
+	return hmac.Equal([]byte(b.sign(verb, uid, expires)), []byte(signature))
+}
+
+// uploadAccess makes the form for an upload. Its names are those that the SDKs
+// were seen to send back, without those that only Amazon needs.
+func (b *bucket) uploadAccess(origin string, file *blob, now time.Time) *accessJSON {
+	end := now.Add(uploadLife).UTC()
+	expires := end.Format(http.TimeFormat)
+	acl := "authenticated-read"
+	if file.public {
+		acl = "public-read"
+	}
+	fields := url.Values{
+		"Content-Type":          {file.contentType},
+		"Expires":               {expires},
+		"acl":                   {acl},
+		"key":                   {file.uid},
+		"success_action_status": {"201"},
+		"x-amz-signature":       {b.sign(http.MethodPost, file.uid, expires)},
+	}
+	return &accessJSON{
+		ID:      file.id,
+		BlobID:  file.id,
+		Expires: end.Format(seconds),
+		Type:    "Write",
+		// SDKs decode the query with decodeURIComponent, which leaves a plus alone
+		Params: origin + bucketPath + "?" + strings.ReplaceAll(fields.Encode(), "+", "%20"),
+	}
+}
+
+// downloadURL makes a link to the content, which for a public file never ends.
+func (b *bucket) downloadURL(origin string, file *blob, now time.Time) string {
+	link := origin + bucketPath + "/" + file.uid
+	if file.public {
+		return link
+	}
+	expires := strconv.FormatInt(now.Add(downloadLife).Unix(), 10)
+	return link + "?Expires=" + expires + "&Signature=" + b.sign(http.MethodGet, file.uid, expires)
+}

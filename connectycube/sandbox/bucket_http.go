@@ -1,0 +1,210 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// bucketPath is where files are uploaded to and downloaded from. The service has
+// them at Amazon; a sandbox must do without.
+const bucketPath = "/sandbox-s3"
+
+const (
+	maxFormField  = 4 << 10   // bytes of one field beside the file
+	maxFormFields = 50        // parts of one upload
+	maxFormBytes  = 256 << 10 // of an upload, beside the file
+)
+
+func isBucket(path string) bool {
+	return path == bucketPath || strings.HasPrefix(path, bucketPath+"/")
+}
+
+// bucketError is a refusal in the storage service's own format.
+type bucketError struct {
+	XMLName xml.Name `xml:"Error"`
+	status  int
+	Code    string
+	Message string
+}
+
+func (e *bucketError) Error() string { return e.Code }
+
+var (
+	errNoKey       = &bucketError{status: 404, Code: "NoSuchKey", Message: "The specified key does not exist."}
+	errNoAccess    = &bucketError{status: 403, Code: "AccessDenied", Message: "The link is not one of this sandbox, or it has expired."}
+	errBadForm     = &bucketError{status: 400, Code: "MalformedPOSTRequest", Message: "The body is not a form with the given fields first and the file last."}
+	errTooLarge    = &bucketError{status: 400, Code: "EntityTooLarge", Message: "The file is larger than the sandbox takes."}
+	errWrongMethod = &bucketError{status: 405, Code: "MethodNotAllowed", Message: "Files are uploaded by POST and read by GET."}
+)
+
+// serveBucket is the storage service: uploads by form, downloads by link.
+func (s *Sandbox) serveBucket(w http.ResponseWriter, r *http.Request) {
+	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, bucketPath), "/")
+	var err error
+	switch {
+	case r.Method == http.MethodPost && key == "":
+		err = s.receiveFile(w, r)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		err = s.sendFile(w, r, key)
+	default:
+		err = errWrongMethod
+	}
+	if err == nil {
+		return
+	}
+	var refused *bucketError
+	if !errors.As(err, &refused) {
+		refused = errBadForm // the body broke off, or is no form
+	}
+	writeXML(w, refused.status, refused)
+}
+
+func writeXML(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	// an error here means that the caller left
+	_, _ = io.WriteString(w, xml.Header)
+	_ = xml.NewEncoder(w).Encode(body)
+}
+
+// receiveFile takes a form whose fields are those of bucket.uploadAccess, and
+// then the file.
+func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBlobBytes+maxFormBytes)
+	form, err := r.MultipartReader()
+	if err != nil {
+		return err
+	}
+	fields, file, err := formFields(form)
+	if err != nil {
+		return err
+	}
+	uid, expires := fields["key"], fields["Expires"]
+	end, err := http.ParseTime(expires)
+	if err != nil || !s.bucket.signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.now()) {
+		return errNoAccess
+	}
+	if _, known := s.bucket.find(uid); !known {
+		return errNoKey
+	}
+	content, err := s.bucket.read(file, uid)
+	if err != nil {
+		return err
+	}
+	if !s.bucket.fill(uid, content) {
+		return errNoKey
+	}
+	sum := md5.Sum(content) // what an ETag is there
+	type postResponse struct {
+		XMLName  xml.Name `xml:"PostResponse"`
+		Location string
+		Bucket   string
+		Key      string
+		ETag     string
+	}
+	writeXML(w, http.StatusCreated, postResponse{
+		Location: originOf(r) + bucketPath + "/" + uid,
+		Bucket:   strings.TrimPrefix(bucketPath, "/"),
+		Key:      uid,
+		ETag:     strconv.Quote(hex.EncodeToString(sum[:])),
+	})
+	return nil
+}
+
+// formFields reads what stands before the file.
+func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, error) {
+	fields := map[string]string{}
+	for range maxFormFields {
+		part, err := form.NextPart()
+		if err != nil {
+			return nil, nil, err
+		}
+		if part.FormName() == "file" {
+			return fields, part, nil
+		}
+		value, err := io.ReadAll(io.LimitReader(part, maxFormField))
+		if err != nil {
+			return nil, nil, err
+		}
+		fields[part.FormName()] = string(value)
+	}
+	return nil, nil, errBadForm
+}
+
+// read takes content in, each piece only when there is room for it. On an error
+// nothing stays reserved.
+func (b *bucket) read(from io.Reader, uid string) (content []byte, err error) {
+	piece := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(piece)
+		if len(content)+n > maxBlobBytes || !b.reserve(int64(n), uid) {
+			b.release(int64(len(content)))
+			return nil, errTooLarge
+		}
+		content = append(content, piece[:n]...)
+		if err == io.EOF {
+			return slices.Clip(content), nil
+		}
+		if err != nil {
+			b.release(int64(len(content)))
+			return nil, err
+		}
+	}
+}
+
+// sendFile answers with content that somebody uploaded, as harmless as can be:
+// it is a download, of no type that a browser runs, and if one shows it after
+// all it is in an origin of its own, not in that of the control area.
+func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
+	file, known := s.bucket.find(key)
+	if !known || key != file.uid || !file.uploaded {
+		return errNoKey
+	}
+	query := r.URL.Query()
+	expires := query.Get("Expires")
+	end, _ := strconv.ParseInt(expires, 10, 64) // what was signed is a number
+	if !file.public && (!s.bucket.signed(http.MethodGet, key, expires, query.Get("Signature")) || s.now().Unix() > end) {
+		return errNoAccess
+	}
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.name})
+	if disposition == "" {
+		disposition = "attachment"
+	}
+	h := w.Header()
+	h.Set("Content-Type", harmlessType(file.contentType))
+	h.Set("Content-Disposition", disposition)
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
+	http.ServeContent(w, r, "", file.updated, bytes.NewReader(file.content))
+	return nil
+}
+
+// harmlessType keeps the types that pages show without running them. SVG is one
+// as a picture; opened by itself it is a download in a sandbox.
+func harmlessType(contentType string) string {
+	kind, _, err := mime.ParseMediaType(contentType)
+	major, _, _ := strings.Cut(kind, "/")
+	if err == nil && (slices.Contains([]string{"image", "audio", "video"}, major) || kind == "text/plain" || kind == "application/pdf") {
+		return kind
+	}
+	return "application/octet-stream"
+}
+
+// originOf is how the caller reached the sandbox, as far as can be seen.
+func originOf(r *http.Request) string {
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

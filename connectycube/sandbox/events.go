@@ -1,0 +1,184 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// eventJSON is an event as it was documented; what the sandbox has no use for is
+// null.
+type eventJSON struct {
+	ID            int64   `json:"id"`
+	EventType     string  `json:"event_type"`
+	Message       string  `json:"message"`
+	Date          *string `json:"date"`
+	Period        *int64  `json:"period"`
+	Name          *string `json:"name"`
+	OccuredCount  int     `json:"occured_count"` // the service's spelling
+	CreatedAt     string  `json:"created_at"`
+	UpdatedAt     string  `json:"updated_at"`
+	EndDate       *string `json:"end_date"`
+	Active        bool    `json:"active"`
+	ApplicationID int64   `json:"application_id"`
+	UserID        int64   `json:"user_id"`
+	Kind          string  `json:"kind"`
+	Environment   string  `json:"environment"`
+	TagQuery      *string `json:"tag_query"`
+	Channel       named   `json:"notification_channel"` // the Dart SDK reads its name without looking first
+}
+
+// createEvent takes a push and puts it in the outbox, with the users it was
+// resolved to. One that reaches nobody is accepted too (assumed).
+func createEvent(s *Sandbox, q *request, live *session) (reply, error) {
+	event := q.params.object("event")
+	channel, environment := event.text("push_type"), event.text("environment")
+	if wrong := checkEvent(event); len(wrong) > 0 {
+		return reply{}, asBase(422, wrong...)
+	}
+	text, ok := pushText(event.text("message"), channel)
+	if !ok {
+		return reply{}, asBase(422, "message is not base64 text, or not formed as its push_type needs")
+	}
+	users, err := s.registry.audience(event)
+	if err != nil {
+		return reply{}, err
+	}
+	id := s.outbox.put(Outgoing{
+		Kind:        OutgoingPush,
+		At:          q.now,
+		Text:        text,
+		From:        live.user.id,
+		Users:       users,
+		Environment: environment,
+		Channel:     channel,
+		Devices: s.subscriptions.reach(users, func(sub *subscription) bool {
+			return sub.environment == environment && (channel == "" || channel == sub.channel)
+		}),
+	})
+	at := q.now.UTC().Format(seconds)
+	return reply{status: http.StatusCreated, body: []map[string]eventJSON{{"event": {
+		ID:            id,
+		EventType:     "one_shot",
+		Message:       event.text("message"),
+		CreatedAt:     at,
+		UpdatedAt:     at,
+		Active:        true,
+		ApplicationID: s.appID,
+		UserID:        live.user.id,
+		Kind:          "API",
+		Environment:   environment,
+		Channel:       named{orNull(channel)},
+	}}}}, nil
+}
+
+// checkEvent reports everything that is wrong at once. The words are documented;
+// the texts are assumed, and so is web as a push_type, which SDK types have.
+func checkEvent(event params) (wrong []string) {
+	for _, word := range []struct {
+		field    string
+		required bool
+		known    []string
+	}{
+		{"notification_type", true, []string{"push"}},
+		{"environment", true, pushEnvironments},
+		{"push_type", false, pushChannels},
+		{"event_type", false, []string{"one_shot"}},
+	} {
+		value := event.text(word.field)
+		if (value != "" || word.required) && !slices.Contains(word.known, value) {
+			wrong = append(wrong, word.field+" is not one of the allowed values")
+		}
+	}
+	if event.text("message") == "" {
+		wrong = append(wrong, "message is required")
+	}
+	return wrong
+}
+
+// pushText decodes a message: base64, for Apple's channels behind payload=
+// (documented), for Google's in a form of data.<name>=<base64> (the Dart SDK reads
+// that). Base64 alone is taken for every channel, as the SDKs' helper makes it.
+func pushText(message, channel string) (string, bool) {
+	if text, ok := fromBase64(strings.TrimPrefix(message, "payload=")); ok {
+		return text, true
+	}
+	if channel != "gcm" {
+		return "", false
+	}
+	form, err := url.ParseQuery(message)
+	if err != nil {
+		return "", false
+	}
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		text, ok := fromBase64(form.Get(name))
+		if !ok {
+			return "", false
+		}
+		lines = append(lines, name+"="+text)
+	}
+	return strings.Join(lines, "\n"), len(lines) > 0
+}
+
+// fromBase64 takes text with and without its padding.
+func fromBase64(text string) (string, bool) {
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
+	return clean(string(raw)), err == nil && len(raw) > 0
+}
+
+// audience resolves who an event is for, ascending and each once. One of the
+// parameters is required (doc); of several, each adds its users (assumed). Who
+// does not exist is left out.
+func (r *registry) audience(event params) ([]int64, error) {
+	who, tags := event.object("user"), event.object("user").object("tags")
+	ids, external := who.list("ids"), event.object("external_user").list("ids")
+	chosen := map[int64]struct{}{}
+	for _, text := range ids {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, asBase(422, "user[ids] has something that is no id")
+		}
+		if r.users[id] != nil {
+			chosen[id] = struct{}{}
+		}
+	}
+	for _, id := range external {
+		if u := r.byExternal[id]; u != nil {
+			chosen[u.id] = struct{}{}
+		}
+	}
+	wanted := newTagQuery(tags)
+	if len(ids) == 0 && len(external) == 0 && wanted.isEmpty() {
+		return nil, asBase(422, "user[ids], external_user[ids] or user[tags] is required")
+	}
+	if !wanted.isEmpty() {
+		for id, u := range r.users {
+			if wanted.matches(u.tags) {
+				chosen[id] = struct{}{}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(chosen)), nil
+}
+
+// tagQuery is event[user][tags]: what is given must all hold.
+type tagQuery struct{ any, all, exclude []string }
+
+func newTagQuery(tags params) tagQuery {
+	return tagQuery{tags.list("any"), tags.list("all"), tags.list("exclude")}
+}
+
+func (t tagQuery) isEmpty() bool { return len(t.any)+len(t.all)+len(t.exclude) == 0 }
+
+func (t tagQuery) matches(tags []string) bool {
+	has := func(tag string) bool { return slices.Contains(tags, tag) }
+	lacks := func(tag string) bool { return !has(tag) }
+	return (len(t.any) == 0 || slices.ContainsFunc(t.any, has)) &&
+		!slices.ContainsFunc(t.all, lacks) &&
+		!slices.ContainsFunc(t.exclude, has)
+}

@@ -1,0 +1,224 @@
+package sandbox
+
+import (
+	"container/list"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Bounds of subscriptions. They are our own; beyond them the oldest goes.
+const (
+	maxSubscriptions     = 20_000 // in all
+	maxUserSubscriptions = 10     // of one user
+	maxPushToken         = 4096   // bytes of one token or endpoint
+)
+
+// Words of the push API (doc server/push_notifications).
+var (
+	pushChannels     = []string{"apns", "apns_voip", "gcm", "web"}
+	pushPlatforms    = []string{"ios", "android", "web"}
+	pushEnvironments = []string{"development", "production"}
+)
+
+// subscription is a device of a user, as the push services would know it.
+type subscription struct {
+	id          int64
+	user        int64
+	channel     string
+	environment string
+	platform    string
+	udid        string
+	place       *list.Element // in subscriptions.all
+}
+
+// subscriptions are everybody's devices. The tokens that the push services gave
+// out are checked and not kept: nothing here could use one. Its lock is taken
+// last: whoever holds it calls nobody.
+type subscriptions struct {
+	mu     sync.Mutex
+	last   int64                     // id
+	ofUser map[int64][]*subscription // oldest first
+	all    *list.List                // *subscription, oldest first
+}
+
+func newSubscriptions() *subscriptions {
+	s := &subscriptions{}
+	s.clear()
+	return s
+}
+
+// clear forgets everything but which ids were given out.
+func (s *subscriptions) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ofUser, s.all = map[int64][]*subscription{}, list.New()
+}
+
+// add stores sub and gives it an id. The same device on the same channel and in
+// the same environment is one subscription, which keeps its id.
+func (s *subscriptions) add(sub subscription) subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	sub.id = s.last
+	for _, old := range s.ofUser[sub.user] {
+		if old.udid == sub.udid && old.channel == sub.channel && old.environment == sub.environment {
+			sub.id = old.id
+			s.drop(old)
+			break
+		}
+	}
+	if own := s.ofUser[sub.user]; len(own) >= maxUserSubscriptions {
+		s.drop(own[0])
+	}
+	if s.all.Len() >= maxSubscriptions {
+		s.drop(s.all.Front().Value.(*subscription))
+	}
+	kept := &sub
+	kept.place = s.all.PushBack(kept)
+	s.ofUser[sub.user] = append(s.ofUser[sub.user], kept)
+	return sub
+}
+
+// drop forgets sub. The lock is held.
+func (s *subscriptions) drop(sub *subscription) {
+	s.all.Remove(sub.place)
+	own := slices.DeleteFunc(s.ofUser[sub.user], func(other *subscription) bool { return other == sub })
+	if len(own) == 0 {
+		delete(s.ofUser, sub.user)
+		return
+	}
+	s.ofUser[sub.user] = own
+}
+
+// forget drops the devices of a user who is gone.
+func (s *subscriptions) forget(user int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range slices.Clone(s.ofUser[user]) {
+		s.drop(sub)
+	}
+}
+
+// remove drops a user's own subscription and reports whether there was one.
+func (s *subscriptions) remove(user, id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.ofUser[user] {
+		if sub.id == id {
+			s.drop(sub)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *subscriptions) list(user int64) []subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := make([]subscription, len(s.ofUser[user]))
+	for i, sub := range s.ofUser[user] {
+		own[i] = *sub
+	}
+	return own
+}
+
+// reach counts the devices of users that fit.
+func (s *subscriptions) reach(users []int64, fits func(*subscription) bool) (devices int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range users {
+		for _, sub := range s.ofUser[user] {
+			if fits(sub) {
+				devices++
+			}
+		}
+	}
+	return devices
+}
+
+// named is how the push API writes a word of its own.
+type named struct {
+	Name *string `json:"name"`
+}
+
+type subscriptionJSON struct {
+	ID      int64 `json:"id"`
+	Channel named `json:"notification_channel"`
+	Device  struct {
+		UDID     string `json:"udid"`
+		Platform named  `json:"platform"`
+	} `json:"device"`
+}
+
+// wrapped gives the list of wrapped items that this API answers, for one item
+// too.
+func wrapped(own ...subscription) []map[string]subscriptionJSON {
+	items := make([]map[string]subscriptionJSON, len(own))
+	for i, sub := range own {
+		out := subscriptionJSON{ID: sub.id, Channel: named{&sub.channel}}
+		out.Device.UDID, out.Device.Platform = sub.udid, named{&sub.platform}
+		items[i] = map[string]subscriptionJSON{"subscription": out}
+	}
+	return items
+}
+
+func createSubscription(s *Sandbox, q *request, live *session) (reply, error) {
+	token, device := q.params.object("push_token"), q.params.object("device")
+	sub := subscription{
+		user:        live.user.id,
+		channel:     q.params.text("notification_channel"),
+		environment: token.text("environment"),
+		platform:    device.text("platform"),
+		udid:        device.text("udid"),
+	}
+	if wrong := sub.check(token); len(wrong) > 0 {
+		return reply{}, asBase(422, wrong...)
+	}
+	return reply{status: http.StatusCreated, body: wrapped(s.subscriptions.add(sub))}, nil
+}
+
+// check reports everything that is wrong at once. What is required is
+// documented; the texts are assumed.
+func (sub *subscription) check(token params) (wrong []string) {
+	for _, word := range []struct {
+		field, value string
+		known        []string
+	}{
+		{"notification_channel", sub.channel, pushChannels},
+		{"push_token[environment]", sub.environment, pushEnvironments},
+		{"device[platform]", sub.platform, pushPlatforms},
+	} {
+		if !slices.Contains(word.known, word.value) {
+			wrong = append(wrong, word.field+" is not one of the allowed values")
+		}
+	}
+	if sub.udid == "" || len(sub.udid) > 255 {
+		wrong = append(wrong, "device[udid] is required, of at most 255 characters")
+	}
+	required := []string{"client_identification_sequence"}
+	if sub.channel == "web" {
+		required = []string{"web_endpoint", "web_auth", "web_p256dh"}
+	}
+	for _, field := range required {
+		if n := len(token.text(field)); n == 0 || n > maxPushToken {
+			wrong = append(wrong, "push_token["+field+"] is required, of at most 4096 bytes")
+		}
+	}
+	return wrong
+}
+
+func listSubscriptions(s *Sandbox, _ *request, live *session) (reply, error) {
+	return reply{status: http.StatusOK, body: wrapped(s.subscriptions.list(live.user.id)...)}, nil
+}
+
+// deleteSubscription: another's subscription is said not to exist.
+func deleteSubscription(s *Sandbox, q *request, live *session) (reply, error) {
+	id, err := strconv.ParseInt(q.arg, 10, 64)
+	if err != nil || !s.subscriptions.remove(live.user.id, id) {
+		return reply{}, errNoResource
+	}
+	return reply{status: http.StatusOK}, nil
+}

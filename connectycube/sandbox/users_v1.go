@@ -1,0 +1,345 @@
+package sandbox
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const v1Page = 10 // documented default of per_page; its maximum is maxPage
+
+// v1 answers calls of the first users API, which an application can switch off
+// and a new one has switched off, as it seems.
+func v1(h func(*Sandbox, *request, *session) (reply, error)) handler {
+	return withSession(func(s *Sandbox, q *request, live *session) (reply, error) {
+		if !s.v1Users {
+			return reply{}, errV1Disabled
+		}
+		return h(s, q, live)
+	})
+}
+
+// v1User answers the one user that find finds.
+func v1User(find func(*registry, *request) *user) handler {
+	return v1(func(s *Sandbox, q *request, _ *session) (reply, error) {
+		u := find(&s.registry, q)
+		if u == nil {
+			return reply{}, errUserNotFound
+		}
+		return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
+	})
+}
+
+func findByLogin(r *registry, q *request) *user { return r.byLogin[q.params.text("login")] }
+
+func findByEmail(r *registry, q *request) *user {
+	return r.byEmail[normalEmail(q.params.text("email"))]
+}
+
+func findByFacebook(r *registry, q *request) *user {
+	return r.first("facebook_id", q.params.text("facebook_id"))
+}
+
+func findByTwitter(r *registry, q *request) *user {
+	return r.first("twitter_id", q.params.text("twitter_id"))
+}
+
+// findByExternal looks at external_id, and at the deprecated external_user_id.
+func findByExternal(r *registry, q *request) *user {
+	if u := r.byExternal[q.arg]; u != nil {
+		return u
+	}
+	return r.first("external_user_id", q.arg)
+}
+
+// first finds the oldest user with that value in a field that has no index.
+func (r *registry) first(field, value string) (found *user) {
+	if value == "" {
+		return nil
+	}
+	for _, u := range r.users {
+		if slices.Contains(v1Columns[field].text(u), value) && (found == nil || u.id < found.id) {
+			found = u
+		}
+	}
+	return found
+}
+
+// listUsersV1 is GET /users.
+func listUsersV1(s *Sandbox, q *request, _ *session) (reply, error) {
+	var filters []v1Filter
+	for _, text := range filterTexts(q.params["filter"]) {
+		f, err := parseV1Filter(text)
+		if err != nil {
+			return reply{}, err
+		}
+		filters = append(filters, f)
+	}
+	// the JS guide's users.get({external_user_id}) ends up here; that it filters
+	// is assumed
+	if external := q.params.text("external_user_id"); external != "" {
+		filters = append(filters, v1Filter{v1Columns["external_user_id"], "eq", []string{external}, nil})
+	}
+	order, err := parseV1Order(q.params.text("order"))
+	if err != nil {
+		return reply{}, err
+	}
+	return s.v1Page(q, order, func(u *user) bool {
+		return !slices.ContainsFunc(filters, func(f v1Filter) bool { return !f.matches(u) })
+	})
+}
+
+// filterTexts accepts filter=, filter[]= and filter[gt]=, which all are in use.
+func filterTexts(v any) (texts []string) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			texts = append(texts, filterTexts(item)...)
+		}
+	case map[string]any:
+		for _, op := range slices.Sorted(maps.Keys(v)) {
+			texts = append(texts, filterTexts(v[op])...)
+		}
+	default:
+		if text, ok := scalar(v); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// listByName and the others like it look for equality; the first API's search
+// may have been wider (assumed). Names are compared without regard to case.
+func listByName(s *Sandbox, q *request, _ *session) (reply, error) {
+	name := q.params.text("full_name")
+	return s.v1Page(q, nil, func(u *user) bool { return name != "" && strings.EqualFold(u.fullName, name) })
+}
+
+func listByPhone(s *Sandbox, q *request, _ *session) (reply, error) {
+	phone := q.params.text("phone")
+	return s.v1Page(q, nil, func(u *user) bool { return phone != "" && u.phone == phone })
+}
+
+// listByTags finds who has at least one of the tags (doc).
+func listByTags(s *Sandbox, q *request, _ *session) (reply, error) {
+	tags := tagQuery{any: q.params.list("tags")}
+	return s.v1Page(q, nil, func(u *user) bool { return !tags.isEmpty() && tags.matches(u.tags) })
+}
+
+// v1Page answers a page of those who fit. Its items are wrapped, unlike V2's.
+func (s *Sandbox) v1Page(q *request, order func(a, b *user) int, fits func(*user) bool) (reply, error) {
+	number, size, err := v1Paging(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	var matching []*user
+	for _, u := range s.registry.users {
+		if fits(u) {
+			matching = append(matching, u)
+		}
+	}
+	slices.SortFunc(matching, func(a, b *user) int {
+		if order != nil {
+			return cmp.Or(order(a, b), cmp.Compare(a.id, b.id))
+		}
+		return cmp.Compare(a.id, b.id)
+	})
+	from := min((number-1)*size, len(matching))
+	items := []map[string]userJSON{}
+	for _, u := range matching[from:min(from+size, len(matching))] {
+		items = append(items, map[string]userJSON{"user": u.public()})
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"current_page":  number,
+		"per_page":      size,
+		"total_entries": len(matching),
+		"items":         items,
+	}}, nil
+}
+
+// v1Paging reads page and per_page. What is too large is made to fit, as in V2.
+func v1Paging(p params) (number, size int, err error) {
+	number, size = 1, v1Page
+	if p.has("page") {
+		if number, err = pageNumber(p, "page", 1); err != nil {
+			return 0, 0, err
+		}
+	}
+	if p.has("per_page") {
+		if size, err = pageNumber(p, "per_page", 1); err != nil {
+			return 0, 0, err
+		}
+	}
+	return number, min(size, maxPage), nil
+}
+
+// v1Columns are the fields that the first API filters and sorts by: all but
+// custom_data (doc).
+var v1Columns = func() map[string]column {
+	all := maps.Clone(columns)
+	all["website"] = column{text: one(func(u *user) string { return u.website })}
+	all["avatar"] = column{text: one(func(u *user) string { return u.avatar })}
+	all["external_user_id"] = optional(func(u *user) *int64 { return u.externalUserID })
+	all["timezone"] = optional(func(u *user) *int64 { return u.timezone })
+	return all
+}()
+
+func optional(get func(*user) *int64) column {
+	return column{
+		text: func(u *user) []string {
+			if n := get(u); n != nil {
+				return []string{strconv.FormatInt(*n, 10)}
+			}
+			return nil
+		},
+		number: func(u *user) int64 {
+			if n := get(u); n != nil {
+				return *n
+			}
+			return 0
+		},
+	}
+}
+
+// v1Filter is one condition; all of them must hold. Numbers and dates are
+// compared as numbers, dates by the day.
+type v1Filter struct {
+	col     column
+	op      string
+	texts   []string
+	numbers []int64 // nil: compare texts
+}
+
+const daySeconds = 24 * 60 * 60
+
+func badFilter(text string) error { return asBase(422, "Invalid filter: "+text) }
+
+// parseV1Filter reads "<type> <field> <op> <values>" (doc); the refusals are
+// assumed.
+func parseV1Filter(text string) (v1Filter, error) {
+	parts := strings.SplitN(text, " ", 4)
+	if len(parts) < 4 {
+		return v1Filter{}, badFilter("it must be a type, a field, an operator and a value")
+	}
+	kind, name, op, value := parts[0], parts[1], parts[2], parts[3]
+	col, known := v1Columns[name]
+	if !known {
+		return v1Filter{}, badFilter("unknown field")
+	}
+	f := v1Filter{col: col, op: op, texts: []string{value}}
+	switch op {
+	case "gt", "lt", "ge", "le", "eq", "ne":
+	case "in", "between":
+		f.texts = params{"values": value}.list("values")
+	default:
+		return v1Filter{}, badFilter("unknown operator")
+	}
+	if n := len(f.texts); n == 0 || n > maxValues || op == "between" && n != 2 {
+		return v1Filter{}, badFilter("it has no values, or not as many as it should")
+	}
+	if name == "email" {
+		for i, v := range f.texts {
+			f.texts[i] = normalEmail(v)
+		}
+	}
+	return f, f.readAs(kind)
+}
+
+// readAs takes the values for what the filter says they are.
+func (f *v1Filter) readAs(kind string) error {
+	dated := f.col.text == nil
+	var read func(string) (int64, error)
+	switch {
+	case kind == "string" && !dated:
+		return nil
+	case kind == "number" && !dated:
+		read = func(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
+	case kind == "date" && dated:
+		read = readDay
+	default:
+		return badFilter("the field is not of that type")
+	}
+	for _, text := range f.texts {
+		n, err := read(text)
+		if err != nil {
+			return badFilter("a value is not of that type")
+		}
+		f.numbers = append(f.numbers, n)
+	}
+	return nil
+}
+
+// readDay reads 2006-01-02 and 2006.01.02 (doc), and the whole timestamp that the
+// SDK makes of a Date.
+func readDay(text string) (int64, error) {
+	text = strings.ReplaceAll(text, ".", "-")
+	at, err := time.Parse(time.DateOnly, text[:min(len(text), len(time.DateOnly))])
+	return at.Unix() / daySeconds, err
+}
+
+func (f v1Filter) matches(u *user) bool {
+	if f.col.text == nil {
+		at := f.col.number(u)
+		return at != 0 && within(f.op, at/daySeconds, f.numbers)
+	}
+	values := f.col.text(u)
+	if f.op == "ne" {
+		return !slices.ContainsFunc(values, func(v string) bool { return f.holds("eq", v) })
+	}
+	return slices.ContainsFunc(values, func(v string) bool { return f.holds(f.op, v) })
+}
+
+func (f v1Filter) holds(op, value string) bool {
+	if f.numbers == nil {
+		return within(op, value, f.texts)
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	return err == nil && within(op, n, f.numbers)
+}
+
+func within[T cmp.Ordered](op string, have T, want []T) bool {
+	switch op {
+	case "gt":
+		return have > want[0]
+	case "lt":
+		return have < want[0]
+	case "ge":
+		return have >= want[0]
+	case "le":
+		return have <= want[0]
+	case "ne":
+		return have != want[0]
+	case "between":
+		return have >= want[0] && have <= want[1]
+	}
+	return slices.Contains(want, have)
+}
+
+// parseV1Order reads "asc string login". The type is not looked at: the SDK says
+// string of every field.
+func parseV1Order(text string) (func(a, b *user) int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	parts := strings.Fields(text)
+	if len(parts) != 3 || parts[0] != "asc" && parts[0] != "desc" {
+		return nil, badFilter("order must be asc or desc, a type and a field")
+	}
+	col, known := v1Columns[parts[2]]
+	if !known {
+		return nil, badFilter("unknown field to order by")
+	}
+	return func(a, b *user) int {
+		if parts[0] == "desc" {
+			a, b = b, a
+		}
+		if col.number != nil {
+			return cmp.Compare(col.number(a), col.number(b))
+		}
+		return slices.Compare(col.text(a), col.text(b))
+	}, nil
+}
