@@ -55,6 +55,12 @@ export async function control(method, path, body) {
   return text ? JSON.parse(text) : undefined
 }
 
+/** Cuts the chat's sockets of a user, or of everybody. */
+export const drop = (user = 0) => control('POST', 'drop', { user })
+
+/** Makes the chat's sockets of a user fall silent without closing. */
+export const halfOpen = (user) => control('POST', 'half-open', { user })
+
 /** The settings for ConnectyCube's dashboard that the README gives, by method. */
 export const cidp = {
   POST: {

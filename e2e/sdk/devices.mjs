@@ -1,0 +1,184 @@
+// People, and the devices they chat with: each device is an unmodified SDK.
+//
+// The SDK's settings belong to the process (contract section 2), so all of them
+// talk to one sandbox, and what settings() changes holds for all.
+
+import { after, before } from 'node:test'
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import SDK from 'connectycube'
+import { control, sandbox } from '../cubegate.mjs'
+import { listen } from './listen.mjs'
+
+const { ConnectyCube } = SDK.default ?? SDK
+
+// The SDK prints each refused connection, which is what many checks are about.
+const complain = console.error
+console.error = (...words) => {
+  if (words[0] !== '[Chat] xmppClient.start error') complain(...words)
+}
+
+export const app = 1001
+export const chatDomain = 'chat.connectycube.com'
+export const mucDomain = `muc.${chatDomain}`
+export const roomOf = (dialogID) => `${app}_${dialogID}@${mucDomain}`
+
+/** The SDK's settings: defaults of ours under what is given. */
+export function settings({ chat = {}, on = {}, timeout = 20000 } = {}) {
+  return {
+    endpoints: { api_url: sandbox, chat: chatDomain, chat_url: `${sandbox.replace('http', 'ws')}/chat` },
+    chat: {
+      reconnect: { enable: true, timeInterval: 0.2 }, // seconds
+      streamManagement: { enable: false },
+      ...chat,
+    },
+    debug: { mode: 0 },
+    on: { sessionExpired: undefined, ...on },
+    timeout, // ms
+  }
+}
+
+/** An SDK without a session, or with the one of a token. */
+export function sdk(options, token) {
+  const it = new ConnectyCube()
+  it.init(token ? { appId: app, token } : { appId: app, authKey: 'sandbox-auth-key' }, settings(options))
+  return it
+}
+
+export const unique = () => randomBytes(6).toString('hex')
+
+/** Signs up somebody nobody has met yet. */
+export async function person(name, profile = {}) {
+  const mine = unique()
+  const account = {
+    login: `${name}-${mine}`,
+    email: `${name}-${mine}@example.org`,
+    password: `secret-${mine}`,
+    full_name: `${name} ${mine}`,
+  }
+  const { user } = await sdk().users.signup({ ...account, ...profile })
+  return { ...account, id: user.id, user }
+}
+
+/** An SDK with somebody's session, and without chat. */
+export async function client(owner, options) {
+  const it = sdk(options)
+  await it.createSession({ login: owner.login, password: owner.password })
+  return it
+}
+
+const patience = 20_000 // ms, for what is on its way on a busy machine
+
+/**
+ * A device has an owner, an sdk, and everything that the SDK told its app. What
+ * sdk.chat.… returns may be a promise, as the SDK may be in a page.
+ */
+export class Device {
+  constructor(owner, sdk) {
+    this.owner = owner
+    this.id = owner.id
+    this.sdk = sdk
+  }
+
+  /** All that was reported, in order. */
+  async events() {
+    return this.recorded
+  }
+
+  /** Waits for the first report of a kind with these fields, or for n of them. */
+  async heard(kind, fields = {}, n = 1) {
+    for (const deadline = Date.now() + patience; ; await sleep(10)) {
+      const found = matching(await this.events(), kind, fields)
+      if (found.length >= n) return n === 1 ? found[0] : found
+      if (Date.now() > deadline) await this.#missed(kind, fields, n, found.length)
+    }
+  }
+
+  /** What was reported until now, of a kind and with these fields. */
+  async hears(kind, fields = {}) {
+    return matching(await this.events(), kind, fields)
+  }
+
+  async #missed(kind, fields, n, found) {
+    const other = (await this.events()).slice(-12).map((e) => inspect(e, { breakLength: Infinity, depth: 4 }))
+    assert.fail(
+      `${this.owner.login} waited ${patience / 1000} s for ${n} × ${kind} ${inspect(fields)}, of which ${found} came.\n` +
+        `What came last:\n${other.join('\n') || '(nothing)'}`,
+    )
+  }
+}
+
+/** A field matches what it equals, or what its function says. */
+function matching(events, kind, fields) {
+  const wanted = Object.entries(fields)
+  const fits = (want, got) => (typeof want === 'function' ? want(got) : isDeepStrictEqual(want, got))
+  return events.filter((e) => e.kind === kind && wanted.every(([name, want]) => fits(want, e[name])))
+}
+
+class NodeDevice extends Device {
+  recorded = []
+
+  constructor(owner, sdk) {
+    super(owner, sdk)
+    listen(sdk.chat, (event) => this.recorded.push(event))
+  }
+
+  async status() {
+    const { chat } = this.sdk
+    return { connected: chat.isConnected, status: chat.connectionStatus, jid: chat.xmppClient.jid?.toString() }
+  }
+
+  async token() {
+    return this.sdk.service.getSession().token
+  }
+
+  async hangUp() {
+    await this.sdk.chat.disconnect()
+  }
+}
+
+const open = new Set()
+
+/** A device of somebody, logged in, not yet in chat. */
+export async function offline(owner, options) {
+  const device = new NodeDevice(owner, await client(owner, options))
+  open.add(device)
+  return device
+}
+
+/** A device of somebody, in chat. */
+export async function online(owner, options) {
+  const device = await offline(owner, options)
+  assert.equal(await device.sdk.chat.connect({ userId: owner.id, password: owner.password }), true)
+  return device
+}
+
+/** Ends all connections: one that stays keeps the process alive. */
+export async function hangUp() {
+  await Promise.all([...open].map((device) => device.hangUp()))
+  open.clear()
+}
+
+/**
+ * Returns once everything that these devices caused has arrived at them. Streams
+ * are in order, so what was to come has come when a ping is answered: the first
+ * round is for what was sent, the second for the receipts which that made the
+ * receivers send, the third brings these home.
+ */
+export async function settled(...devices) {
+  for (let round = 0; round < 3; round++) {
+    for (const device of devices) await device.sdk.chat.ping()
+  }
+}
+
+/** For the tests of a file: the application asks no identity provider. */
+export function withoutProvider() {
+  let found
+  before(async () => {
+    found = await control('GET', 'cidp')
+    await control('PUT', 'cidp', { enabled: false })
+  })
+  after(() => control('PUT', 'cidp', found))
+}
