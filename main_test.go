@@ -193,11 +193,7 @@ func (a answer) code() string {
 // graphql asks one document with the body as its variable.
 func (r *running) graphql(t *testing.T, document string, body map[string]string) answer {
 	t.Helper()
-	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := r.request(t, http.MethodPost, "/api", string(raw))
+	got := r.request(t, http.MethodPost, "/api", asked(t, document, body))
 	a := answer{text: got.body}
 	if err := json.Unmarshal([]byte(got.body), &a); err != nil {
 		t.Fatalf("%d %s: %v", got.status, got.body, err)
@@ -259,16 +255,22 @@ type cubeUser struct {
 	FullName   string  `json:"full_name"`
 }
 
-// cubeUsers are the users at the sandbox who have this address.
-func (r *running) cubeUsers(t *testing.T, address string) []cubeUser {
+// allCubeUsers are the users at the sandbox.
+func (r *running) allCubeUsers(t *testing.T) []cubeUser {
 	t.Helper()
 	var state struct{ Users []cubeUser }
 	got := r.request(t, http.MethodGet, r.box+"/_sandbox/state", "")
 	if err := json.Unmarshal([]byte(got.body), &state); err != nil {
 		t.Fatalf("state %s: %v", got.body, err)
 	}
+	return state.Users
+}
+
+// cubeUsers are the users at the sandbox who have this address.
+func (r *running) cubeUsers(t *testing.T, address string) []cubeUser {
+	t.Helper()
 	var found []cubeUser
-	for _, u := range state.Users {
+	for _, u := range r.allCubeUsers(t) {
 		if strings.EqualFold(u.Email, address) {
 			found = append(found, u)
 		}
