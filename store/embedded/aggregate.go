@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"context"
 	"math"
 	"strings"
 
@@ -78,7 +77,7 @@ func (c *call) pipeline(col *collection, stages []value) (stream, error) {
 		if name == "" {
 			return nil, fail(codeUnknownStage, "A pipeline stage specification object must contain exactly one field: %s", v)
 		}
-		if s, err = compileStage(c.ctx, s, name, arg); err != nil {
+		if s, err = compileStage(s, name, arg); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +139,7 @@ func feed(docs []document, err error, visit func(document) (bool, error)) error 
 	return err
 }
 
-func compileStage(ctx context.Context, in stream, name string, arg value) (stream, error) {
+func compileStage(in stream, name string, arg value) (stream, error) {
 	switch name {
 	case "$match":
 		f, err := compileFilter(arg.Data)
@@ -176,7 +175,7 @@ func compileStage(ctx context.Context, in stream, name string, arg value) (strea
 			return nil, err
 		}
 		return func(visit func(document) (bool, error)) error {
-			docs, err := g.run(ctx, in)
+			docs, err := g.run(in)
 			return feed(docs, err, visit)
 		}, nil
 	}

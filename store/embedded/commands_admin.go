@@ -19,10 +19,9 @@ const (
 // hello presents a standalone server: without a setName, drivers send neither
 // retryable writes nor transactions.
 func hello(c *call) (bson.D, error) {
-	// What a client says about itself here asks for nothing, but for the last two.
-	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure")
+	// What a client says about itself, and what it could do if the server could.
+	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure", "maxAwaitTimeMS")
 	c.refuse("topologyVersion", "speculativeAuthenticate")
-	c.accept("maxAwaitTimeMS")
 	if err := c.done(); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func find(c *call) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
+	cur.bytes = len(c.body) // its filter
 	return c.firstBatch(cur, size, single)
 }
 
@@ -130,17 +131,17 @@ func getMore(c *call) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
+	done := true // an error or a panic ends the cursor as well
+	defer func() { c.server.cursors.giveBack(cur, done) }()
 	b := newBatch()
-	done, err := cur.next(c.ctx, c.t, b, size)
-	c.server.cursors.giveBack(cur, done || err != nil)
+	over, err := cur.next(c.ctx, c.t, b, size)
 	if err != nil {
 		return nil, err
 	}
-	answer := cursorAnswer("nextBatch", cur, b)
-	if done {
-		answer = cursorAnswer("nextBatch", &cursor{ns: ns}, b)
+	if done = over; done {
+		return cursorAnswer("nextBatch", &cursor{ns: ns}, b), nil
 	}
-	return answer, nil
+	return cursorAnswer("nextBatch", cur, b), nil
 }
 
 func killCursors(c *call) (bson.D, error) {

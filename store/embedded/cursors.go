@@ -30,7 +30,7 @@ type cursor struct {
 	used time.Time
 
 	docs  []document // what is left of a result in memory
-	bytes int
+	bytes int        // of docs and filter
 
 	plan       *plan // nil for a result in memory
 	at         position
@@ -39,6 +39,9 @@ type cursor struct {
 	skip       int64
 	limit      int64 // documents still to give
 }
+
+// held is about how many bytes the cursor keeps between two commands.
+func (cur *cursor) held() int { return cur.bytes + 64*len(cur.at.seen) }
 
 // batch collects documents for one answer.
 type batch struct {
@@ -111,7 +114,7 @@ func (cs *cursors) keep(cur *cursor) error {
 	for _, d := range cur.docs {
 		cur.bytes += len(d)
 	}
-	if len(cs.open) >= maxCursors || cs.bytes+cur.bytes > maxCursorBytes {
+	if len(cs.open) >= maxCursors || cs.bytes+cur.held() > maxCursorBytes {
 		return fail(codeMemoryLimit, "too many open cursors, or too much in them; close some, or read with a limit")
 	}
 	if cs.open == nil {
@@ -122,7 +125,7 @@ func (cs *cursors) keep(cur *cursor) error {
 	}
 	cur.used = time.Now()
 	cs.open[cur.id] = cur
-	cs.bytes += cur.bytes
+	cs.bytes += cur.held()
 	return nil
 }
 
@@ -138,20 +141,21 @@ func (cs *cursors) borrow(id int64, ns string) (*cursor, error) {
 		return nil, fail(codeCursorInUse, "cursor id %d is already in use", id)
 	}
 	cur.busy = true
-	cs.bytes -= cur.bytes
+	cs.bytes -= cur.held()
 	return cur, nil
 }
 
-// giveBack ends a borrow; a cursor that is done is forgotten.
+// giveBack ends a borrow. A cursor that is done is forgotten, and so is one that
+// has grown beyond what there is room for.
 func (cs *cursors) giveBack(cur *cursor, done bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cur.busy, cur.used = false, time.Now()
-	if done {
+	if done || cs.bytes+cur.held() > maxCursorBytes {
 		delete(cs.open, cur.id)
 		return
 	}
-	cs.bytes += cur.bytes
+	cs.bytes += cur.held()
 }
 
 func (cs *cursors) kill(id int64, ns string) bool {
@@ -162,7 +166,7 @@ func (cs *cursors) kill(id int64, ns string) bool {
 		return false
 	}
 	delete(cs.open, id)
-	cs.bytes -= cur.bytes
+	cs.bytes -= cur.held()
 	return true
 }
 
@@ -172,7 +176,7 @@ func (cs *cursors) expire(now time.Time) {
 	for id, cur := range cs.open {
 		if !cur.busy && now.Sub(cur.used) > cursorIdle {
 			delete(cs.open, id)
-			cs.bytes -= cur.bytes
+			cs.bytes -= cur.held()
 		}
 	}
 }

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"context"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -137,7 +136,7 @@ type bucket struct {
 }
 
 // run reads everything; the groups come out in the order of their first documents.
-func (g *group) run(_ context.Context, in stream) ([]document, error) {
+func (g *group) run(in stream) ([]document, error) {
 	byKey := map[string]*bucket{}
 	var order []*bucket
 	held := 0

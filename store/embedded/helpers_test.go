@@ -50,7 +50,11 @@ func dial(tb testing.TB, o *options.ClientOptions) *mongo.Client {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = client.Disconnect(context.Background()) })
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the server may be closed already
+		defer cancel()
+		_ = client.Disconnect(ctx)
+	})
 	return client
 }
 

@@ -580,6 +580,14 @@ func TestCatalogCommands(t *testing.T) {
 	if specs, _ := c.Indexes().ListSpecifications(ctx); len(specs) != 1 {
 		t.Errorf("indexes after dropping all: %v", specs)
 	}
+	for i := range 250 { // more than a batch of them
+		if err := db.CreateCollection(ctx, fmt.Sprint("many", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names, err := db.ListCollectionNames(ctx, D{}, options.ListCollections().SetBatchSize(100)); err != nil || len(names) != 252 {
+		t.Errorf("%d collections, %v", len(names), err)
+	}
 	if err := db.Collection("never").Drop(ctx); err != nil {
 		t.Error(err)
 	}
