@@ -7,11 +7,11 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// stage is a dialog with somebody in each role, and a message that another one
-// wrote. In a private dialog the other is the opponent.
+// stage is a dialog with somebody in each role, and another one who writes. In a
+// private dialog that is the opponent.
 type stage struct {
 	owner, admin, member, outsider, other person
-	id, message                           string
+	id                                    string
 }
 
 func setStage(t *testing.T, kind string) stage {
