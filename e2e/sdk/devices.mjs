@@ -62,9 +62,10 @@ export async function person(name, profile = {}) {
   return { ...account, id: user.id, user }
 }
 
-/** An SDK with somebody's session, and without chat. */
+/** An SDK with somebody's session, and without chat. A guest has no password, but a token. */
 export async function client(owner, options) {
-  const it = sdk(options)
+  const it = sdk(options, owner.token)
+  if (owner.token) return it
   await it.createSession({ login: owner.login, password: owner.password })
   return it
 }
