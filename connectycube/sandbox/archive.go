@@ -88,6 +88,11 @@ func (a *archive) add(d *dialog, now time.Time) {
 	}
 	d.id = a.ids(now)
 	d.created, d.updated = now, now
+	a.put(d)
+}
+
+// put stores a dialog that has its id.
+func (a *archive) put(d *dialog) {
 	d.unread = map[int64]int{}
 	d.place = a.active.PushBack(d)
 	a.dialogs[d.id] = d
@@ -188,23 +193,28 @@ func (a *archive) post(m *message, now time.Time) {
 		m.id = a.ids(now)
 	}
 	d := m.dialog
-	a.arrivals++
-	m.seq = a.arrivals
 	m.created, m.updated = now, now
 	m.read, m.delivered = userSet{m.sender}, userSet{m.sender}
 	if d.kind == kindPrivate {
 		d.hidden = nil
 	}
-	a.messages[m.id] = m
-	d.messages = append(d.messages, m)
-	m.place = a.history.PushBack(m)
-	a.bytes += m.weight()
-	a.countUnread(m, +1)
+	a.append(m)
 	a.touch(d, now)
 	for len(d.messages) > a.maxLength {
 		a.remove(d.messages[0])
 	}
 	a.shrink()
+}
+
+// append stores a message that has its id at the end of its dialog.
+func (a *archive) append(m *message) {
+	a.arrivals++
+	m.seq = a.arrivals
+	a.messages[m.id] = m
+	m.dialog.messages = append(m.dialog.messages, m)
+	m.place = a.history.PushBack(m)
+	a.bytes += m.weight()
+	a.countUnread(m, +1)
 }
 
 // shrink removes the oldest messages until the rest fits. Receipts weigh too, so

@@ -34,6 +34,7 @@ func (s *Sandbox) Advance(d time.Duration) error {
 		return fmt.Errorf("clock: advance would bring the clock more than %s ahead", maxAdvance)
 	}
 	s.ahead.Add(int64(d))
+	s.changed()
 	s.registry.sweep(s.now())
 	return nil
 }

@@ -19,6 +19,7 @@ type history struct{ s *Sandbox }
 // message that is not stored.
 func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
+	defer s.changed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -80,6 +81,7 @@ func (s *Sandbox) room(id string, user int64) (*dialog, error) {
 // Mark takes a receipt.
 func (h history) Mark(by int64, mark chat.Mark) error {
 	s := h.s
+	defer s.changed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.archive.findMessage(mark.MessageID, by)
@@ -94,6 +96,7 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 // Change takes an edit of one's own message, or a deletion for everyone.
 func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	s := h.s
+	defer s.changed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.archive.findMessage(c.MessageID, by)

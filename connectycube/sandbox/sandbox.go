@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,6 +58,12 @@ type Options struct {
 	// sent as X-Sandbox-Token. Empty: only callers on this machine may.
 	ControlToken string
 
+	// DataFile is where Open keeps the state between runs; "": nowhere. It is for
+	// one process at a time, which it tells by a second file, DataFile.lock.
+	DataFile string
+
+	Log *slog.Logger // what the sandbox cannot say to a caller; default: nothing is logged
+
 	MaxUsers    int // default 100000, at most 1000000; beyond it sign-ups get 503
 	MaxSessions int // default 100000, at most 1000000; beyond it the longest unused session ends
 
@@ -85,6 +92,8 @@ type Sandbox struct {
 	fresh   func() world
 	ahead   atomic.Int64 // of the clock, as a time.Duration
 	journal journal
+	keeper  atomic.Pointer[keeper] // nil: in memory only
+	log     *slog.Logger
 
 	outbox        *outbox // has its own lock, as the next two have
 	subscriptions *subscriptions
@@ -124,10 +133,14 @@ func (s *Sandbox) newWorld(o Options) world {
 }
 
 // New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
-// builds the settings from input validates them first.
+// builds the settings from input validates them first. It also panics when
+// o.DataFile is set, which is for Open.
 func New(o Options) *Sandbox {
 	if err := o.CIdP.Validate(); err != nil {
 		panic(err)
+	}
+	if o.DataFile != "" {
+		panic("sandbox: a sandbox with a DataFile is made by Open")
 	}
 	o.CIdP = o.CIdP.own() // what a reset goes back to must not change
 	s := &Sandbox{
@@ -143,6 +156,7 @@ func New(o Options) *Sandbox {
 		outbox:        &outbox{},
 		subscriptions: newSubscriptions(),
 		bucket:        newBucket(o.MaxBlobBytes),
+		log:           cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}
 	s.fresh = func() world { return s.newWorld(o) }
 	s.world = s.fresh()
@@ -200,6 +214,11 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveAPI is the service without its faults.
 func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		defer s.used()
+	} else {
+		defer s.changed()
+	}
 	if isBucket(r.URL.Path) {
 		s.serveBucket(w, r)
 		return

@@ -88,6 +88,7 @@ type SocketState struct {
 	Address   string    `json:"address"`
 	Since     time.Time `json:"since"`     // real time
 	Available bool      `json:"available"` // presence was sent
+	Inactive  bool      `json:"inactive"`  // the app says that it is in the background
 	Managed   bool      `json:"managed"`   // stream management is on
 	Waiting   bool      `json:"waiting"`   // lost, but may still be resumed
 	Queued    int       `json:"queued"`    // stanzas not written yet
@@ -232,6 +233,7 @@ func (s *Sandbox) Reset() {
 	s.ahead.Store(0)
 	s.mu.Unlock()
 	s.journal.clear()
+	s.changed()
 }
 
 func (s *Sandbox) postReset(w http.ResponseWriter, _ *http.Request) {

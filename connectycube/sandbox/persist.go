@@ -1,0 +1,199 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// ErrInUse is what Open returns when another process keeps its state in the file.
+var ErrInUse = errors.New("sandbox: another process uses the data file")
+
+const (
+	saveEvery  = time.Second      // at most, when something changed
+	usedEvery  = time.Minute      // at most, when sessions were merely used
+	retryAfter = 10 * time.Second // when the file could not be written
+)
+
+// keeper keeps the state in a file, so that the next run finds it: one JSON
+// object, replaced as a whole, readable for its owner only. In it are no secrets
+// but as hashes, and the device tokens of push subscriptions.
+type keeper struct {
+	file   string
+	lock   io.Closer
+	log    *slog.Logger
+	state  func() any
+	wake   chan struct{}
+	stop   chan struct{}
+	done   chan error   // what the last writing came to
+	latest atomic.Int64 // Unix seconds of the last writing
+}
+
+// Open is New for a sandbox that keeps its state in o.DataFile between runs, if
+// that is set; its folder must exist. The sandbox must be closed. A file that
+// cannot be understood is an error and stays as it is.
+func Open(o Options) (*Sandbox, error) {
+	file := o.DataFile
+	if err := o.CIdP.Validate(); err != nil || file == "" {
+		return newUnless(err, o)
+	}
+	lock, err := lockFile(file + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	o.DataFile = ""
+	s := New(o)
+	if err := s.load(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", file, err), lock.Close())
+	}
+	k := &keeper{
+		file: file, lock: lock, log: s.log, state: func() any { return s.save() },
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1),
+	}
+	s.keeper.Store(k)
+	go k.run()
+	return s, nil
+}
+
+func newUnless(err error, o Options) (*Sandbox, error) {
+	if err != nil {
+		return nil, err
+	}
+	return New(o), nil
+}
+
+// Close ends the chat's connections and writes the state for the last time. The
+// error is that of writing. A sandbox of New needs no closing; closing twice is
+// no error.
+func (s *Sandbox) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = s.chat.Shutdown(ctx) // who is not gone by then is cut off with the process
+	if k := s.keeper.Swap(nil); k != nil {
+		close(k.stop)
+		return errors.Join(<-k.done, k.lock.Close())
+	}
+	return nil
+}
+
+// changed says that the file is out of date.
+func (s *Sandbox) changed() {
+	if k := s.keeper.Load(); k != nil {
+		k.notify()
+	}
+}
+
+// used says that nothing but the lives of sessions may have changed.
+func (s *Sandbox) used() {
+	if k := s.keeper.Load(); k != nil && time.Since(time.Unix(k.latest.Load(), 0)) > usedEvery {
+		k.notify()
+	}
+}
+
+func (k *keeper) notify() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // it will be written anyway
+	}
+}
+
+// run writes after a change, and takes at least nine times as long a rest as
+// writing took: a large state must not keep the machine busy.
+func (k *keeper) run() {
+	for {
+		select {
+		case <-k.stop:
+			k.done <- k.write()
+			return
+		case <-k.wake:
+		}
+		began := time.Now()
+		rest := retryAfter
+		if err := k.write(); err != nil {
+			k.log.Warn("state of the sandbox not written", slog.Any("err", err))
+			k.notify()
+		} else {
+			rest = max(saveEvery, 9*time.Since(began))
+		}
+		select {
+		case <-k.stop:
+			k.done <- k.write()
+			return
+		case <-time.After(rest):
+		}
+	}
+}
+
+// write replaces the file. At every moment either the old or the new state is
+// there, also after a crash of the machine.
+func (k *keeper) write() error {
+	k.latest.Store(time.Now().Unix())
+	temporary := k.file + ".new" // always the same: a crash leaves one at most
+	out, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(out, 1<<20)
+	err = json.NewEncoder(buffered).Encode(k.state())
+	err = errors.Join(err, buffered.Flush(), out.Chmod(0o600), out.Sync(), out.Close())
+	if err == nil {
+		err = os.Rename(temporary, k.file)
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(k.file))
+}
+
+// syncFolder makes a rename last. Not every system can do that, and where it
+// cannot there is nothing else to do.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_ = folder.Sync()
+	return folder.Close()
+}
+
+// load reads the file into an empty sandbox. No file is an empty one.
+func (s *Sandbox) load(file string) error {
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+	}
+	if head.Version != savedVersion {
+		return fmt.Errorf("the sandbox's data file has version %d, and this program reads %d", head.Version, savedVersion)
+	}
+	var saved savedState
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	dec.DisallowUnknownFields()
+	err = dec.Decode(&saved)
+	if err == nil {
+		err = s.restore(&saved)
+	}
+	if err != nil {
+		return fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+	}
+	return nil
+}
