@@ -32,6 +32,8 @@ func (s *Sandbox) controlRoutes() http.Handler {
 		"POST /_sandbox/faults":    s.postFault,
 		"PUT /_sandbox/faults":     s.putFaults,
 		"DELETE /_sandbox/faults":  s.deleteFaults,
+		"POST /_sandbox/drop":      postSockets(s.Drop),
+		"POST /_sandbox/half-open": postSockets(s.HalfOpen),
 		"GET /_sandbox/cidp":       s.getCIdP,
 		"PUT /_sandbox/cidp":       s.putCIdP,
 		"GET /_sandbox/outbox":     s.getOutbox,

@@ -85,6 +85,8 @@ func TestControlIsStrict(t *testing.T) {
 		{"GET /_sandbox/journal?after=-1", ``, 400, "after"},
 		{"GET /_sandbox/state?limit=x", ``, 400, "limit"},
 		{"GET /_sandbox/reset", ``, 405, ""},
+		{"POST /_sandbox/drop", `{"user":-1}`, 400, "user"},
+		{"POST /_sandbox/half-open", `{"users":1}`, 400, "users"},
 		{"GET /_sandbox/", ``, 404, ""},
 		{"GET /_sandbox", ``, 404, ""},
 		{"GET /_sandboxes", ``, 404, "resource"},
@@ -110,6 +112,7 @@ var controlRoutes = []string{
 	"GET /_sandbox/clock", "POST /_sandbox/clock",
 	"GET /_sandbox/journal", "DELETE /_sandbox/journal",
 	"GET /_sandbox/faults", "POST /_sandbox/faults", "PUT /_sandbox/faults", "DELETE /_sandbox/faults",
+	"POST /_sandbox/drop", "POST /_sandbox/half-open",
 	"GET /_sandbox/cidp", "PUT /_sandbox/cidp",
 }
 
