@@ -29,6 +29,7 @@ type exchange struct {
 	JSON    json.RawMessage
 	Form    string
 	Raw     string
+	V1      bool // the application has the first users API switched on
 
 	Status  int
 	Body    any            // the whole body
@@ -158,9 +159,10 @@ func TestExchanges(t *testing.T) {
 	}
 	for _, e := range all {
 		t.Run(e.Name, func(t *testing.T) {
-			c := in(t, sandbox.New(sandbox.Options{}))
+			c := in(t, sandbox.New(sandbox.Options{V1Users: e.V1}))
 			john := c.signUp(`{"login":"john","email":"john@example.com","password":"11111111","full_name":"John","phone":"1","external_id":"ext-1"}`)
-			c.signUp(`{"login":"jane","password":"11111111"}`)
+			c.signUp(`{"login":"jane","password":"11111111","full_name":"Gabrielle Corcoran","phone":"44678162873","tag_list":["apple"],
+				"facebook_id":"95610574","twitter_id":"83510562734","external_user_id":675373912}`)
 			header := map[string][]string{
 				"john":      {"CB-Token", c.open(`{"login":"john","password":"11111111"}`)},
 				"app":       {"CB-Token", c.open("")},
@@ -187,12 +189,14 @@ func contentType(e exchange, method string) string {
 }
 
 var shapes = map[string]*regexp.Regexp{
-	"token":   regexp.MustCompile(`^[0-9A-F]{36}$`),
-	"oid":     regexp.MustCompile(`^[0-9a-f]{24}$`),
-	"number":  regexp.MustCompile(`^[1-9][0-9]*$`),
-	"millis":  regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`),
-	"seconds": regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
-	"guest":   regexp.MustCompile(`^guest_login_[0-9a-f]{36}$`),
+	"token":       regexp.MustCompile(`^[0-9A-F]{36}$`),
+	"oid":         regexp.MustCompile(`^[0-9a-f]{24}$`),
+	"number":      regexp.MustCompile(`^[1-9][0-9]*$`),
+	"millis":      regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`),
+	"seconds":     regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+	"blob uid":    regexp.MustCompile(`^[0-9a-f]{34}$`),
+	"upload link": regexp.MustCompile(`^http://sandbox\.invalid/sandbox-s3\?Content-Type=text%2Fplain&Expires=[^&+]*GMT&acl=[^&]*&key=[0-9a-f]{34}&success_action_status=201&x-amz-signature=[0-9a-f]{64}$`),
+	"guest":       regexp.MustCompile(`^guest_login_[0-9a-f]{36}$`),
 }
 
 func (e exchange) check(t *testing.T, g got, john string) {

@@ -1,0 +1,75 @@
+package sandbox
+
+import (
+	"fmt"
+	"testing"
+)
+
+// The count of all contacts is what bounds them, so it must stay right whatever
+// happens to them.
+func TestContactsAreCounted(t *testing.T) {
+	a := newAddressBooks()
+	for i := range 300 {
+		user, device, phone := int64(i%3), fmt.Sprint("d", i%5), fmt.Sprint(i%17)
+		switch i % 7 {
+		case 5:
+			a.remove(user, device, phone)
+		case 6:
+			a.prune(user, device, map[string]bool{phone: true})
+		default:
+			a.set(user, device, phone, "n")
+		}
+		total := 0
+		for _, books := range a.ofUser {
+			for _, contacts := range books {
+				total += len(contacts)
+				if len(contacts) == 0 {
+					t.Fatalf("step %d left an empty book", i)
+				}
+			}
+		}
+		if total != a.total {
+			t.Fatalf("step %d: %d contacts are counted, there are %d", i, a.total, total)
+		}
+	}
+	for user := range int64(3) {
+		a.forget(user)
+	}
+	if a.total != 0 || len(a.ofUser) != 0 {
+		t.Errorf("after all users are gone: %+v", a)
+	}
+}
+
+func TestContactsAreBounded(t *testing.T) {
+	a := newAddressBooks()
+	a.total = maxContacts
+	var out bookReport
+	if reasons := a.upload(&out, 1, "", "1234567890", params{"name": "n"}); len(reasons) != 1 || out.Created != 0 {
+		t.Errorf("reasons %q, %+v", reasons, out)
+	}
+}
+
+func TestDevicesOfAnAddressBookAreBounded(t *testing.T) {
+	s := New(Options{})
+	live := &session{user: &user{id: 1}}
+	upload := func(device string) error {
+		contacts := []any{map[string]any{"phone": "1234567890", "name": "n"}}
+		_, err := uploadAddressBook(s, &request{params: params{"contacts": contacts, "udid": device}}, live)
+		return err
+	}
+	for i := range maxUserDevices {
+		if err := upload(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if upload("one more") == nil {
+		t.Error("one device too many is taken")
+	}
+	if err := upload("3"); err != nil {
+		t.Errorf("a known device: %v", err)
+	}
+	s.addressBooks.forget(1)
+	if err := upload("one more"); err != nil {
+		t.Errorf("after the user is gone: %v", err)
+	}
+}

@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestOutboxKeepsTheNewest(t *testing.T) {
+	s := New(Options{})
+	for i := range maxOutbox + 7 {
+		s.wouldPush([]int64{3, 1, 3}, fmt.Sprint(i))
+	}
+	items := s.Outbox()
+	if len(items) != maxOutbox || items[0].Text != "7" || items[0].ID != 8 || items[maxOutbox-1].Text != fmt.Sprint(maxOutbox+6) {
+		t.Errorf("%d items from %+v to %+v", len(items), items[0], items[len(items)-1])
+	}
+	if got := fmt.Sprint(items[0].Users, items[0].Recipients); got != "[1 3] 2" {
+		t.Errorf("users and their number = %s", got)
+	}
+	s.wouldPush(nil, "to nobody")
+	s.EmptyOutbox()
+	s.wouldPush([]int64{1}, "after")
+	if items := s.Outbox(); len(items) != 1 || items[0].ID != maxOutbox+8 {
+		t.Errorf("after it was emptied: %+v", items)
+	}
+}
+
+func TestOutboxItemsAreBounded(t *testing.T) {
+	s := New(Options{})
+	many := make([]int64, maxOutboxUsers+5)
+	for i := range many {
+		many[i] = int64(i)
+	}
+	s.wouldPush(many, strings.Repeat("ж", maxOutboxText))
+	item := s.Outbox()[0]
+	if len(item.Users) != maxOutboxUsers || item.Recipients != len(many) || item.Text != strings.Repeat("ж", maxOutboxText/2) {
+		t.Errorf("%d users of %d, %d bytes", len(item.Users), item.Recipients, len(item.Text))
+	}
+	item.Users[0] = 99
+	if s.Outbox()[0].Users[0] != 0 {
+		t.Error("who changes what Outbox gave changes the outbox")
+	}
+}
+
+func TestOutboxInTheControlArea(t *testing.T) {
+	s := New(Options{})
+	if err := s.registry.add(&user{profile: profile{login: "ann", email: "ann@example.com"}}, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := resetPassword(s, &request{params: params{"email": "Ann@example.com"}, now: s.now()}, nil)
+	if err != nil || answer.status != http.StatusOK || answer.body != nil {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	for _, step := range []struct{ method, want, wantNot string }{
+		{"GET", `"email":"ann@example.com"`, ""},
+		{"DELETE", `"outbox":[]`, "ann"},
+		{"GET", `"outbox":[]`, "ann"},
+	} {
+		r := httptest.NewRequest(step.method, "http://localhost/_sandbox/outbox", nil)
+		r.RemoteAddr = "127.0.0.1:5"
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if text := w.Body.String(); w.Code != 200 || !strings.Contains(text, step.want) || step.wantNot != "" && strings.Contains(text, step.wantNot) {
+			t.Errorf("%s: %d %s", step.method, w.Code, text)
+		}
+	}
+	r := httptest.NewRequest("GET", "http://sandbox.example/_sandbox/outbox", nil) // not from this machine
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("from elsewhere: %d %s", w.Code, w.Body)
+	}
+}
+
+// Pushes are noted with and without the lock, while everything else goes on.
+func TestOutboxUnderRace(t *testing.T) {
+	s := New(Options{})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 50 {
+				if i%2 == 0 {
+					s.mu.Lock()
+					s.wouldPush([]int64{1}, "x")
+					s.mu.Unlock()
+				} else {
+					s.wouldPush([]int64{2}, "y")
+				}
+				s.subscriptions.add(subscription{user: int64(i), udid: "d"})
+				s.subscriptions.forget(int64(i))
+				_ = s.Outbox()
+			}
+		})
+	}
+	all.Wait()
+	if n := s.subscriptions.all.Len(); n != 0 || len(s.subscriptions.ofUser) != 0 {
+		t.Errorf("%d subscriptions of users who are gone", n)
+	}
+}
+
+func TestSubscriptionsAreBounded(t *testing.T) {
+	s := newSubscriptions()
+	for i := range maxSubscriptions + 10 {
+		s.add(subscription{user: int64(i), udid: "d"})
+	}
+	if s.all.Len() != maxSubscriptions || len(s.ofUser) != maxSubscriptions || len(s.list(0)) != 0 || len(s.list(10)) != 1 {
+		t.Errorf("%d subscriptions of %d users", s.all.Len(), len(s.ofUser))
+	}
+}
