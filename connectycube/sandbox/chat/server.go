@@ -55,7 +55,7 @@ type Options struct {
 	MaxConnections int     // default 10000; beyond it 503
 	MaxPerUser     int     // streams, lost ones that can be resumed included; default 20
 	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it the stream ends; default 1000
-	MaxOffline     int     // messages kept for one user, the oldest is dropped first; default 200
+	MaxOffline     int     // messages kept for one user, the oldest is dropped first; default 200, at most half of MaxQueue
 	MaxKept        int     // messages kept for all users; default 20000
 
 	HandshakeTime time.Duration // from the upgrade to a bound resource; default 30 s
@@ -72,7 +72,7 @@ func (o *Options) setDefaults() {
 	o.MaxConnections = cmp.Or(o.MaxConnections, 10_000)
 	o.MaxPerUser = cmp.Or(o.MaxPerUser, 20)
 	o.MaxQueue = cmp.Or(o.MaxQueue, 1000)
-	o.MaxOffline = cmp.Or(o.MaxOffline, 200)
+	o.MaxOffline = min(cmp.Or(o.MaxOffline, 200), max(o.MaxQueue/2, 1)) // they come all at once
 	o.MaxKept = cmp.Or(o.MaxKept, 20_000)
 	o.HandshakeTime = cmp.Or(o.HandshakeTime, 30*time.Second)
 	o.WriteTime = cmp.Or(o.WriteTime, 10*time.Second)

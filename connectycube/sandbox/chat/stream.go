@@ -70,18 +70,19 @@ func newStream(s *Server, user int64, jid xmpp.JID) *stream {
 }
 
 // push queues something. It reports whether the stream takes it: one that ended
-// or is full does not.
+// does not, and one that is full takes only messages, for a moment longer, so
+// that they stay in their order.
 func (st *stream) push(o outgoing) bool {
 	if d := st.s.delay.Load(); d > 0 {
 		o.due = time.Now().Add(time.Duration(d))
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.ended || st.full {
-		return false
-	}
-	if len(st.queue)+len(st.flight) >= st.s.o.MaxQueue {
+	waiting, most := len(st.queue)+len(st.flight), st.s.o.MaxQueue
+	if waiting >= most && !st.full {
 		st.overflow()
+	}
+	if st.ended || st.full && (o.content == nil || waiting >= 2*most) {
 		return false
 	}
 	st.queue = append(st.queue, o)

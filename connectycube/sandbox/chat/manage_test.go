@@ -1,0 +1,369 @@
+package chat_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/xmpp"
+)
+
+const ns = ` xmlns="urn:xmpp:sm:3"`
+
+// managed is a client with stream management, as resumable as it wants, that
+// counts what it gets.
+type managed struct {
+	*client
+	id   string
+	h    uint32
+	seen []string // bodies
+}
+
+func (w *world) managed(user int64) *managed {
+	w.t.Helper()
+	c := w.bound(user)
+	c.send(`<enable` + ns + ` resume="true"/>`)
+	enabled := c.until("enabled", nil)
+	if enabled.Attr("resume") != "true" || enabled.Attr("id") == "" || enabled.Attr("max") != "300" {
+		w.t.Fatalf("got %s", enabled.String())
+	}
+	m := &managed{client: c, id: enabled.Attr("id")}
+	c.send(`<presence/>`)
+	m.take("presence")
+	return m
+}
+
+// take reads up to an element of the name, counting on the way.
+func (m *managed) take(name string) xmpp.Element {
+	m.t.Helper()
+	for {
+		e := m.next()
+		m.note(e)
+		if e.Name == name {
+			return e
+		}
+	}
+}
+
+func (m *managed) note(e xmpp.Element) {
+	if e.Space == xmpp.NSClient {
+		m.h++
+	}
+	if text := body(&e); text != "" {
+		m.seen = append(m.seen, text)
+	}
+}
+
+// resume takes the stream up on a new connection.
+func (w *world) resume(m *managed) xmpp.Element {
+	w.t.Helper()
+	jid := m.jid
+	m.client = w.login(m.user)
+	m.jid = jid
+	m.send(`<resume` + ns + ` previd="` + m.id + `" h="` + strconv.Itoa(int(m.h)) + `"/>`)
+	return m.next()
+}
+
+func TestStreamManagementCountsAndAsks(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.managed(101), w.managed(202)
+	a.send(chatTo(202, id(1), "hi"))
+	a.send(`<r` + ns + `/>`)
+	if e := a.take("a"); e.Attr("h") != "2" { // the presence and the message
+		t.Errorf("got %s", e.String())
+	}
+	b.take("message")
+	if b.take("r"); b.h != 2 {
+		t.Errorf("%d stanzas", b.h)
+	}
+	b.send(`<a` + ns + ` h="2"/>`)
+	waitFor(t, "it is acknowledged", func() bool {
+		for _, s := range w.server.Sockets() {
+			if s.UserID == 202 && s.Unacked > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	b.send(`<enable` + ns + `/>`)
+	if e := b.take("failed"); e.Child(xmpp.NSStanzas, "unexpected-request") == nil {
+		t.Errorf("enabled again: %s", e.String())
+	}
+	b.send(`<a` + ns + ` h="7"/>`)
+	b.take("error") // it cannot have got that many
+	b.ended()
+}
+
+func TestResumingReplaysWhatWasNotAcknowledgedAndOnlyThat(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.managed(202)
+	a.send(chatTo(202, id(1), "acknowledged"))
+	b.take("message")
+	b.send(`<a` + ns + ` h="2"/>`)
+	a.send(chatTo(202, id(2), "not acknowledged"))
+	b.until("message", nil) // and lost: not counted
+	w.server.Drop(202)
+	b.ended()
+	a.send(chatTo(202, id(3), "missed"))
+	a.sync()
+	waitFor(t, "the stream waits", func() bool {
+		s := w.server.Sockets()
+		return len(s) == 2 && s[1].Waiting
+	})
+	if e := w.resume(b); e.Name != "resumed" || e.Attr("previd") != b.id || e.Attr("h") != "1" {
+		t.Fatalf("got %s", e.String())
+	}
+	for _, want := range []string{"not acknowledged", "missed"} {
+		if m := b.take("message"); body(&m) != want || m.Child("urn:xmpp:delay", "delay") != nil {
+			t.Errorf("want %q, got %s", want, m.String())
+		}
+	}
+	b.quiet()
+	b.send(chatTo(101, id(4), "back")) // it is the same stream: no presence is needed
+	if m := a.until("message", nil); m.Attr("from") != b.jid {
+		t.Errorf("got %s", m.String())
+	}
+}
+
+func TestResumingRefuses(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.managed(202)
+	for name, frame := range map[string]string{
+		"an unknown id":    `<resume` + ns + ` previd="nothing" h="0"/>`,
+		"somebody else's":  `<resume` + ns + ` previd="` + b.id + `" h="0"/>`,
+		"without a number": `<resume` + ns + ` previd="` + b.id + `" h="x"/>`,
+	} {
+		c := w.login(101)
+		c.send(frame)
+		if e := c.next(); e.Name != "failed" {
+			t.Errorf("%s: %s", name, e.String())
+		}
+		// what failed may still bind
+		c.send(`<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`)
+		if e := c.next(); e.Attr("type") != "result" {
+			t.Errorf("%s: %s", name, e.String())
+		}
+	}
+	w.server.Drop(202)
+	b.h = 77
+	if e := w.resume(b); e.Name != "error" {
+		t.Errorf("more than was sent: %s", e.String())
+	}
+}
+
+func TestResumingASocketThatLooksAliveIsAConflict(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.managed(202)
+	old := b.client
+	if e := w.resume(b); e.Name != "resumed" {
+		t.Fatalf("got %s", e.String())
+	}
+	if e := old.until("error", nil); e.Child(xmpp.NSErrors, "conflict") == nil {
+		t.Errorf("got %s", e.String())
+	}
+	old.ended()
+	b.quiet()
+	if n := len(w.server.Sockets()); n != 1 {
+		t.Errorf("%d streams", n)
+	}
+}
+
+func TestAStreamThatNobodyResumesLeavesItsMessagesToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		a, b := w.online(101), w.managed(202)
+		w.server.Drop(202)
+		b.ended()
+		a.send(chatTo(202, id(1), "missed"))
+		a.sync()
+		time.Sleep(5*time.Minute - time.Second)
+		if n := len(w.server.Sockets()); n != 2 {
+			t.Fatalf("%d streams before the end of the window", n)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := len(w.server.Sockets()); n != 1 {
+			t.Fatalf("%d streams after it", n)
+		}
+		if e := w.resume(b); e.Name != "failed" || e.Attr("h") != "1" {
+			t.Errorf("got %s", e.String())
+		}
+		c := w.online(202)
+		if m := c.until("message", nil); body(&m) != "missed" || m.Child("urn:xmpp:delay", "delay") == nil {
+			t.Errorf("got %s", m.String())
+		}
+	})
+}
+
+func TestWithoutResumptionUnacknowledgedMessagesAreKept(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	b := w.bound(202)
+	b.send(`<enable` + ns + `/>`)
+	if e := b.until("enabled", nil); e.Attr("id") != "" || e.Attr("resume") != "" {
+		t.Errorf("got %s", e.String())
+	}
+	b.send(`<presence/>`)
+	b.until("presence", nil)
+	a.send(chatTo(202, id(1), "one"))
+	b.until("message", nil)
+	b.send(`<a` + ns + ` h="2"/>`)
+	b.sync()
+	a.send(chatTo(202, id(2), "two"))
+	a.send(groupTo(team, id(3), "three"))
+	b.until("message", says("three"))
+	w.server.Drop(202)
+	waitFor(t, "it is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	c := w.online(202)
+	for _, want := range []string{"two", "three"} {
+		if m := c.until("message", nil); body(&m) != want || m.Child("urn:xmpp:delay", "delay") == nil {
+			t.Errorf("want %q, got %s", want, m.String())
+		}
+	}
+	c.quiet()
+}
+
+// What one device has got is not kept because another one lost it.
+func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
+	w := newWorld(t, nil)
+	a, phone, tablet := w.online(101), w.managed(202), w.online(202)
+	a.send(chatTo(202, id(1), "hi"))
+	tablet.until("message", nil)
+	phone.take("message")
+	phone.send(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`) // not acknowledged
+	phone.ended()
+	waitFor(t, "it is gone", func() bool { return len(w.server.Sockets()) == 2 })
+	w.online(202).quiet()
+	tablet.quiet()
+}
+
+// Breaks the recipient's connection after every number of stanzas it could have
+// got, and resumes with what it counted: nothing may be lost or come twice.
+func TestBreaksAtEveryPointLoseNothing(t *testing.T) {
+	const messages = 6
+	for point := range 2*messages + 3 {
+		t.Run(strconv.Itoa(point), func(t *testing.T) {
+			w := newWorld(t, nil)
+			a, b := w.online(101), w.managed(202)
+			for i := range messages {
+				a.send(chatTo(202, id(i), fmt.Sprint(i)))
+				if i == messages/2 {
+					a.sync()
+				}
+			}
+			for range point { // every element counts as a point, r too
+				select {
+				case e := <-b.got:
+					b.note(e)
+					if e.Name == "r" && point%2 == 0 {
+						b.send(`<a` + ns + ` h="` + strconv.Itoa(int(b.h)) + `"/>`)
+					}
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+			w.server.Drop(202)
+			if e := w.resume(b); e.Name != "resumed" {
+				t.Fatalf("got %s", e.String())
+			}
+			for len(b.seen) < messages {
+				b.take("message")
+			}
+			b.quiet()
+			for i, text := range b.seen {
+				if text != fmt.Sprint(i) {
+					t.Fatalf("got %v", b.seen)
+				}
+			}
+		})
+	}
+}
+
+// The other direction: a client that resends what the server has not counted
+// stores nothing twice.
+func TestTheServersCountIsExactWhereverTheSocketBreaks(t *testing.T) {
+	for point := range 5 {
+		t.Run(strconv.Itoa(point), func(t *testing.T) {
+			seen := 0
+			w := newWorld(t, func(o *chat.Options) {
+				o.Fault = func(_ int64, e *xmpp.Element) chat.Fault {
+					if e.Name != "message" {
+						return chat.Fault{}
+					}
+					seen++
+					return chat.Fault{Drop: seen == point+1 && point%2 == 0, LostAnswer: seen == point+1 && point%2 == 1}
+				}
+			})
+			a := w.managed(101)
+			frames := []string{`<presence/>`} // the first that was counted
+			for i := range 5 {
+				frames = append(frames, chatTo(202, id(i), fmt.Sprint(i)))
+			}
+			for _, frame := range frames[1:] {
+				if a.trySend(frame) != nil {
+					break
+				}
+			}
+			a.ended()
+			resumed := w.resume(a)
+			h, err := strconv.Atoi(resumed.Attr("h"))
+			if resumed.Name != "resumed" || err != nil {
+				t.Fatalf("got %s", resumed.String())
+			}
+			for _, frame := range frames[h:] {
+				a.send(frame)
+			}
+			a.sync()
+			if len(w.archive.stored) != 5 {
+				t.Errorf("%d messages stored", len(w.archive.stored))
+			}
+			for i, m := range w.archive.stored {
+				if m.Body != fmt.Sprint(i) {
+					t.Errorf("message %d is %q", i, m.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestAClientThatNeverAcknowledgesIsCutOff(t *testing.T) {
+	w := newWorld(t, func(o *chat.Options) { o.MaxQueue = 40 })
+	a, b := w.online(101), w.managed(202)
+	for i := range 50 {
+		a.send(chatTo(202, id(i), fmt.Sprint(i)))
+	}
+	b.ended()
+	waitFor(t, "its stream is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	a.sync()
+	c := w.online(202)
+	for i := 30; i < 50; i++ { // half of a queue is kept
+		if m := c.until("message", nil); body(&m) != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s", i, m.String())
+		}
+	}
+	c.quiet()
+}
+
+func TestASlowReaderIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *chat.Options) { o.MaxQueue = 40 })
+		a, b := w.online(101), w.online(202)
+		b.stuck.Store(true)
+		a.send(chatTo(202, id(0), "wakes it"))
+		synctest.Wait()
+		start := time.Now()
+		a.send(chatTo(202, id(1), "cannot be written"))
+		for len(w.server.Sockets()) > 1 {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(start); took < 9*time.Second || took > 12*time.Second {
+			t.Errorf("cut off after %v", took)
+		}
+		c := w.online(202)
+		if m := c.until("message", nil); body(&m) != "cannot be written" {
+			t.Errorf("got %s", m.String())
+		}
+	})
+}

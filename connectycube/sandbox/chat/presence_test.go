@@ -1,0 +1,376 @@
+package chat_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/xmpp"
+)
+
+const nsUser = "http://jabber.org/protocol/muc#user"
+
+func join(dialog string) string {
+	return `<presence id="x:join" to="` + roomJID(dialog) + `/101"><x xmlns="http://jabber.org/protocol/muc"><history maxstanzas="0"/></x></presence>`
+}
+
+func status(e *xmpp.Element) string {
+	if x := e.Child(nsUser, "x"); x != nil && x.Child(nsUser, "status") != nil {
+		return x.Child(nsUser, "status").Attr("code")
+	}
+	return ""
+}
+
+func TestInitialPresenceIsEchoedAndMakesOnline(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.bound(202)
+	if got := w.server.Online(); len(got) != 0 {
+		t.Errorf("online: %v", got)
+	}
+	c.send(`<presence/>`)
+	if e := c.next(); e.Attr("from") != c.jid || e.Attr("to") != c.jid {
+		t.Errorf("got %s", e.String())
+	}
+	w.online(101)
+	if got := w.server.Online(); !slices.Equal(got, []int64{101, 202}) {
+		t.Errorf("online: %v", got)
+	}
+	c.send(`<presence type="unavailable"/>`)
+	c.sync()
+	if got := w.server.Online(); !slices.Equal(got, []int64{101}) {
+		t.Errorf("online: %v", got)
+	}
+}
+
+func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b, c := w.online(101), w.online(202), w.online(303)
+	a.send(join(team))
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/101" || e.Attr("id") != "x:join" || status(&e) != "110" {
+		t.Errorf("got %s", e.String())
+	}
+	b.send(join(team)) // with somebody else's name, which does not help
+	if e := b.next(); e.Attr("from") != roomJID(team)+"/101" || status(&e) != "" {
+		t.Errorf("the other one: %s", e.String())
+	}
+	if e := b.next(); e.Attr("from") != roomJID(team)+"/202" || status(&e) != "110" {
+		t.Errorf("oneself: %s", e.String())
+	}
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "" || e.Child(nsUser, "x") == nil {
+		t.Errorf("who came: %s", e.String())
+	}
+	b.send(`<presence type="unavailable" to="` + roomJID(team) + `/202"/>`)
+	if e := b.next(); e.Attr("type") != "unavailable" || status(&e) != "110" {
+		t.Errorf("leaving: %s", e.String())
+	}
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
+		t.Errorf("who left: %s", e.String())
+	}
+	b.send(join(team))
+	a.next()
+	b.conn.CloseNow()
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
+		t.Errorf("who was lost: %s", e.String())
+	}
+	if before := c.sync(); len(before) != 0 {
+		t.Errorf("who is in no room got %v", before)
+	}
+}
+
+func TestRoomsRefuseWhoIsNoOccupant(t *testing.T) {
+	w := newWorld(t, nil)
+	w.archive.dialogs[id(7)] = []int64{202}
+	a := w.online(101)
+	for dialog, code := range map[string]string{id(7): "403", id(8): "404"} {
+		a.send(join(dialog))
+		e := a.next()
+		x, reason := e.Child("http://jabber.org/protocol/muc", "x"), e.Child(xmpp.NSClient, "error")
+		if e.Name != "presence" || e.Attr("type") != "error" || e.Attr("id") != "x:join" || x == nil || reason == nil ||
+			reason.Attr("code") != code || reason.ChildText(xmpp.NSStanzas, "text") == "" {
+			t.Errorf("got %s", e.String())
+		}
+	}
+}
+
+func iq(kind, to, query string) string {
+	if to != "" {
+		to = ` to="` + to + `"`
+	}
+	return `<iq type="` + kind + `" id="q"` + to + `>` + query + `</iq>`
+}
+
+// ask returns the answer to an iq.
+func (c *client) ask(kind, to, query string) xmpp.Element {
+	c.t.Helper()
+	c.send(iq(kind, to, query))
+	return c.until("iq", func(e *xmpp.Element) bool { return e.Attr("id") == "q" })
+}
+
+func TestRequestsAreAnswered(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	w.online(202)
+	tests := []struct {
+		name, kind, to, query, want string
+	}{
+		{"ping", "get", domain, `<ping xmlns="urn:xmpp:ping"/>`, "result"},
+		{"ping without address", "get", "", `<ping xmlns="urn:xmpp:ping"/>`, "result"},
+		{"session", "set", "", `<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/>`, "result"},
+		{"carbons", "set", "", `<disable xmlns="urn:xmpp:carbons:2"/>`, "result"},
+		{"background", "set", "", `<mobile xmlns="http://tigase.org/protocol/mobile#v2" enable="true"/>`, "result"},
+		{"online user", "get", bareJID(202), `<query xmlns="jabber:iq:last"/>`, `seconds="0"`},
+		{"unknown user", "get", bareJID(404), `<query xmlns="jabber:iq:last"/>`, "item-not-found"},
+		{"age of the server", "get", domain, `<query xmlns="jabber:iq:last"/>`, `seconds="`},
+		{"occupants online", "get", roomJID(team), `<query xmlns="http://jabber.org/protocol/disco#items"/>`,
+			`<item jid="` + roomJID(team) + `/101"/><item jid="` + roomJID(team) + `/202"/></query>`},
+		{"occupants of an unknown room", "get", roomJID(id(8)), `<query xmlns="http://jabber.org/protocol/disco#items"/>`, "item-not-found"},
+		{"items of the server", "get", domain, `<query xmlns="http://jabber.org/protocol/disco#items"/>`, "result"},
+		{"features", "get", domain, `<query xmlns="http://jabber.org/protocol/disco#info"/>`, `var="urn:xmpp:carbons:2"`},
+		{"roster", "get", "", `<query xmlns="jabber:iq:roster"/>`, `<query xmlns="jabber:iq:roster"/>`},
+		{"unknown", "get", "", `<query xmlns="jabber:iq:version"/>`, "service-unavailable"},
+		{"known, but the other way", "set", "", `<ping xmlns="urn:xmpp:ping"/>`, "service-unavailable"},
+		{"nothing", "get", "", ``, "bad-request"},
+		{"another domain", "get", "other.test", `<ping xmlns="urn:xmpp:ping"/>`, "bad-request"},
+		{"follow nobody", "set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="x" enable="true"/>`, "bad-request"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := a.ask(tt.kind, tt.to, tt.query)
+			if !contains(answer, tt.want) || answer.Attr("from") != tt.to || answer.Attr("to") != a.jid {
+				t.Errorf("want %s, got %s", tt.want, answer.String())
+			}
+		})
+	}
+	a.send(iq("result", domain, ""))
+	a.send(iq("error", domain, `<query xmlns="jabber:iq:version"/>`))
+	a.quiet() // answers are not answered
+	for _, s := range w.server.Sockets() {
+		if s.UserID == 101 && !s.Inactive {
+			t.Error("not shown as being in the background")
+		}
+	}
+}
+
+func TestRequestsToADeviceReachIt(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	a.send(iq("get", b.jid, `<query xmlns="jabber:iq:version"/>`))
+	if e := b.next(); e.Attr("from") != a.jid || e.Attr("to") != b.jid || e.Attr("id") != "q" {
+		t.Errorf("got %s", e.String())
+	}
+	b.send(iq("result", a.jid, `<query xmlns="jabber:iq:version"/>`))
+	if e := a.next(); e.Attr("from") != b.jid || e.Attr("type") != "result" {
+		t.Errorf("got %s", e.String())
+	}
+	if e := a.ask("get", bareJID(202)+"/nowhere", `<query xmlns="jabber:iq:version"/>`); !contains(e, "service-unavailable") {
+		t.Errorf("got %s", e.String())
+	}
+}
+
+func TestLastActivityOfWhoIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		a, b := w.online(101), w.online(202)
+		b.conn.CloseNow()
+		time.Sleep(42 * time.Second)
+		last := `<query xmlns="jabber:iq:last"/>`
+		if e := a.ask("get", bareJID(202), last); !contains(e, `seconds="42"`) {
+			t.Errorf("by chat: %s", e.String())
+		}
+		w.archive.mu.Lock()
+		w.archive.users[202] = time.Now().Add(-7 * time.Second)
+		w.archive.mu.Unlock()
+		if e := a.ask("get", bareJID(202), last); !contains(e, `seconds="7"`) {
+			t.Errorf("by REST since: %s", e.String())
+		}
+		if e := a.ask("get", bareJID(303), last); contains(e, `seconds="0"`) {
+			t.Errorf("never seen, but online: %s", e.String())
+		}
+	})
+}
+
+func TestFollowersHearOfComingsAndGoings(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	follow := func(enable string) {
+		a.ask("set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="`+bareJID(202)+`" enable="`+enable+`"/>`)
+	}
+	follow("true")
+	want := func(seconds string) {
+		t.Helper()
+		e := a.next()
+		if e.Name != "iq" || e.Attr("type") != "set" || e.Attr("from") != bareJID(202) || e.Attr("id") == "" || e.Child("jabber:iq:last", "query").Attr("seconds") != seconds {
+			t.Errorf("got %s", e.String())
+		}
+	}
+	b := w.online(202)
+	want("0")
+	second := w.online(202)
+	a.quiet() // he was here already
+	second.conn.CloseNow()
+	waitFor(t, "one is gone", func() bool { return len(w.server.Sockets()) == 2 })
+	a.quiet()
+	b.conn.CloseNow()
+	want("1")
+	follow("false")
+	w.online(202)
+	a.quiet()
+}
+
+func TestSilentSocketsArePingedAndCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		a, b := w.online(101), w.online(202)
+		b.mute.Store(true)
+		start := time.Now()
+		if e := <-b.got; e.Child("urn:xmpp:ping", "ping") == nil {
+			t.Errorf("got %s", e.String())
+		}
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("pinged after %v", took)
+		}
+		for range b.got {
+		}
+		if took := time.Since(start); took != 90*time.Second {
+			t.Errorf("cut off after %v", took)
+		}
+		time.Sleep(time.Hour)
+		a.sync() // who answers stays
+	})
+}
+
+func TestBlockLists(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	const kinds = `<message/><presence-in/><presence-out/><iq/>`
+	list := func(children string) string {
+		return `<query xmlns="jabber:iq:privacy"><list name="l">` +
+			`<item type="jid" value="` + bareJID(101) + `" action="deny" order="1">` + children + `</item>` +
+			`<item type="jid" value="muc.` + domain + `/101" action="deny" order="2">` + children + `</item></list></query>`
+	}
+	set := func(query string) {
+		t.Helper()
+		if e := b.ask("set", "", query); e.Attr("type") != "result" {
+			t.Fatalf("%s: %s", query, e.String())
+		}
+	}
+	def := func(name string) string {
+		return `<query xmlns="jabber:iq:privacy"><default name="` + name + `"/></query>`
+	}
+
+	set(list(kinds))
+	a.send(chatTo(202, id(1), "not yet"))
+	b.until("message", says("not yet"))
+	set(def("l"))
+	a.send(chatTo(202, id(2), "blocked"))
+	if e := a.until("message", nil); e.Attr("type") != "error" || e.Attr("id") != id(2) || !contains(e, `code="503"`) {
+		t.Errorf("got %s", e.String())
+	}
+	a.send(groupTo(team, id(3), "blocked too"))
+	a.until("message", says("blocked too"))
+	a.send(`<message to="` + bareJID(202) + `" type="chat"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
+	a.quiet()
+	b.quiet()
+	b.send(chatTo(101, id(4), "one way")) // a block with kinds does not stop the blocker
+	a.until("message", says("one way"))
+
+	set(list(""))
+	b.send(chatTo(101, id(5), "both ways"))
+	if e := b.until("message", nil); e.Attr("type") != "error" || !contains(e, `code="406"`) {
+		t.Errorf("got %s", e.String())
+	}
+	a.quiet()
+	for _, m := range w.archive.stored {
+		if m.Body == "blocked" || m.Body == "both ways" {
+			t.Errorf("%q was stored", m.Body)
+		}
+	}
+
+	names := b.ask("get", "", `<query xmlns="jabber:iq:privacy"/>`)
+	if !contains(names, `<default name="l"/><list name="l"/>`) {
+		t.Errorf("got %s", names.String())
+	}
+	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"><list name="l"/></query>`); !contains(e, `value="`+bareJID(101)+`" action="deny" order="1"/><item`) {
+		t.Errorf("got %s", e.String())
+	}
+	// it holds while he is away
+	b.conn.CloseNow()
+	waitFor(t, "he is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	a.send(chatTo(202, id(6), "blocked"))
+	if e := a.until("message", nil); e.Attr("type") != "error" {
+		t.Errorf("got %s", e.String())
+	}
+	b = w.online(202)
+	b.quiet()
+	set(`<query xmlns="jabber:iq:privacy"><active/></query>`)
+	set(`<query xmlns="jabber:iq:privacy"><default/></query>`)
+	set(`<query xmlns="jabber:iq:privacy"><list name="l"/></query>`)
+	a.send(chatTo(202, id(7), "free"))
+	b.until("message", says("free"))
+}
+
+func TestBlockListsRefuse(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	item := func(attrs string) string {
+		return `<query xmlns="jabber:iq:privacy"><list name="l"><item ` + attrs + `/></list></query>`
+	}
+	for query, want := range map[string]string{
+		`<query xmlns="jabber:iq:privacy"/>`:                                 "bad-request",
+		item(`action="deny"`):                                                "bad-request",
+		item(`action="shoot" order="1"`):                                     "bad-request",
+		item(`action="deny" order="-1"`):                                     "bad-request",
+		`<query xmlns="jabber:iq:privacy"><other/></query>`:                  "bad-request",
+		`<query xmlns="jabber:iq:privacy"><list/><list/></query>`:            "bad-request",
+		`<query xmlns="jabber:iq:privacy"><list name="nothing"/></query>`:    "item-not-found",
+		`<query xmlns="jabber:iq:privacy"><default name="nothing"/></query>`: "item-not-found",
+		`<query xmlns="jabber:iq:privacy"><active name="nothing"/></query>`:  "item-not-found",
+	} {
+		if e := a.ask("set", "", query); !contains(e, want) {
+			t.Errorf("%s: %s", query, e.String())
+		}
+	}
+	if e := a.ask("get", "", `<query xmlns="jabber:iq:privacy"><list name="nothing"/></query>`); !contains(e, "item-not-found") {
+		t.Errorf("got %s", e.String())
+	}
+	for i := range 20 {
+		a.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="`+id(i)+`"><item action="allow" order="1"/></list></query>`)
+	}
+	if e := a.ask("set", "", item(`action="allow" order="1"`)); !contains(e, "resource-constraint") {
+		t.Errorf("got %s", e.String())
+	}
+}
+
+func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
+	w := newWorld(t, nil)
+	a, phone, tablet := w.online(101), w.online(202), w.online(202)
+	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"/></list></query>`)
+	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><active name="l"/></query>`)
+	a.send(chatTo(202, id(1), "hi"))
+	tablet.until("message", says("hi"))
+	phone.quiet()
+}
+
+func TestMessagesKeptAreBounded(t *testing.T) {
+	w := newWorld(t, func(o *chat.Options) { o.MaxOffline, o.MaxKept = 3, 4 })
+	a := w.online(101)
+	for i := range 5 {
+		a.send(chatTo(202, id(i), id(i)))
+	}
+	for i := range 3 {
+		a.send(chatTo(303, id(10+i), id(10+i)))
+	}
+	a.sync()
+	b, c := w.online(202), w.online(303)
+	if m := b.until("message", nil); body(&m) != id(4) {
+		t.Errorf("got %s", m.String())
+	}
+	b.quiet()
+	for i := range 3 {
+		if m := c.until("message", nil); body(&m) != id(10+i) {
+			t.Errorf("got %s", m.String())
+		}
+	}
+}
