@@ -46,7 +46,23 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	} else if !isOID(stored.id) {
 		stored.id = s.archive.ids(now)
 	}
+	s.alert(stored)
 	return s.posted(stored), nil
+}
+
+// alert notes the pushes for a message that goes by chat: to whoever is not
+// there, wants notifications in this dialog, and is not asked to be left alone
+// by the sender (doc: silent). Broadcasts make none, our own: everybody would be
+// in the outbox for each.
+func (s *Sandbox) alert(m *message) {
+	d := m.dialog
+	if silent, _ := scalar(m.custom["silent"]); silent == "1" || d.kind == kindBroadcast {
+		return
+	}
+	away := slices.DeleteFunc(d.occupants.list(), func(user int64) bool {
+		return user == m.sender || d.silent.has(user) || s.chat.Awake(user)
+	})
+	s.wouldPush(away, m.body)
 }
 
 // dialogOf finds the dialog of a message, or makes the private one.

@@ -77,6 +77,7 @@ func createMessage(s *Sandbox, q *request, live *session) (reply, error) {
 	}
 	s.archive.post(m, q.now)
 	if q.params.flag("send_to_chat") {
+		s.alert(m)
 		s.chat.Deliver(m.stanza(), s.posted(m))
 	}
 	return reply{status: http.StatusCreated, body: m.public(me)}, nil

@@ -26,7 +26,13 @@ func putReaction(s *Sandbox, q *request, live *session) (reply, error) {
 		return reply{}, errNoReaction
 	}
 	before := m.weight()
-	news := chat.Reaction{By: me, MessageID: m.id, DialogID: m.dialog.id, Recipients: s.listeners(m.dialog)}
+	news := chat.Reaction{
+		By:         me,
+		MessageID:  m.id,
+		DialogID:   m.dialog.id,
+		Recipients: s.listeners(m.dialog),
+		Private:    m.dialog.kind == kindPrivate,
+	}
 	if add != "" && m.react(add, me) {
 		news.Add = add
 	}

@@ -118,6 +118,14 @@ func (s *Server) Online() []int64 {
 	return out
 }
 
+// Awake reports whether an app of the user is online and in the foreground: the
+// service makes no push for a message to it.
+func (s *Server) Awake(user int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.streams(user), func(st *stream) bool { return st.available && !st.inactive })
+}
+
 // Sockets describes all streams, by user and age.
 func (s *Server) Sockets() []Socket {
 	s.mu.Lock()

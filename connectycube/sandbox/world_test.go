@@ -1,0 +1,366 @@
+package sandbox_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"cubegate/connectycube/sandbox"
+	"cubegate/connectycube/xmpp"
+)
+
+const jids = "-1001@chat.connectycube.com"
+
+// chatter is somebody in the chat.
+type chatter struct {
+	person
+	conn *websocket.Conn
+	got  chan xmpp.Element // messages; closed with the connection
+}
+
+// chatters are people who are in the chat as well, with their session's token.
+func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
+	t.Helper()
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	var all []*chatter
+	for _, p := range people(t, s, logins...) {
+		d, err := enter(t.Context(), srv.URL, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.conn.CloseNow() })
+		all = append(all, d)
+	}
+	return all
+}
+
+// enter does the handshake as the SDK does it, up to the echo of the presence.
+func enter(ctx context.Context, url string, p person) (*chatter, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, url+sandbox.ChatPath, &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+	if err != nil {
+		return nil, err
+	}
+	open := `<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`
+	auth := base64.StdEncoding.EncodeToString([]byte("\x00" + p.id + "-1001\x00" + p.token))
+	for _, step := range []struct{ send, until string }{
+		{open, "features"},
+		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + auth + `</auth>`, "success"},
+		{open, "features"},
+		{`<iq type="set" id="b" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`, "iq"},
+		{`<presence xmlns="jabber:client"/>`, "presence"},
+	} {
+		if err := conn.Write(ctx, websocket.MessageText, []byte(step.send)); err != nil {
+			return nil, err
+		}
+		for name := ""; name != step.until; {
+			_, frame, err := conn.Read(ctx)
+			if err != nil {
+				return nil, err
+			}
+			all, err := xmpp.Parse(string(frame), xmpp.Limits{})
+			if err != nil || all[0].Name == "failure" {
+				return nil, fmt.Errorf("%s: %w", frame, err)
+			}
+			name = all[0].Name
+		}
+	}
+	d := &chatter{p, conn, make(chan xmpp.Element, 10_000)}
+	go d.listen()
+	return d, nil
+}
+
+func (d *chatter) listen() {
+	defer close(d.got)
+	for {
+		_, frame, err := d.conn.Read(context.Background())
+		if err != nil {
+			return
+		}
+		all, _ := xmpp.Parse(string(frame), xmpp.Limits{})
+		for _, e := range all {
+			if e.Name == "message" {
+				d.got <- e
+			}
+		}
+	}
+}
+
+func (d *chatter) write(stanza string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return d.conn.Write(ctx, websocket.MessageText, []byte(stanza))
+}
+
+// stanza sends a message stanza; inside is what it has in it.
+func (d *chatter) stanza(to, kind, id, inside string) {
+	d.t.Helper()
+	if err := d.write(`<message xmlns="jabber:client" to="` + to + `" type="` + kind + `" id="` + id + `">` + inside + `</message>`); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// next is the next message that arrives; nil when the connection ends instead.
+func (d *chatter) next() *xmpp.Element {
+	d.t.Helper()
+	select {
+	case e, open := <-d.got:
+		if !open {
+			return nil
+		}
+		return &e
+	case <-time.After(10 * time.Second):
+		d.t.Fatal("nothing arrived")
+		return nil
+	}
+}
+
+func body(e *xmpp.Element) string { return e.ChildText(xmpp.NSClient, "body") }
+
+// extra gives the text of a child of extraParams.
+func extra(e *xmpp.Element, name string) string {
+	if p := e.Child(xmpp.NSClient, "extraParams"); p != nil {
+		return p.ChildText(xmpp.NSClient, name)
+	}
+	return ""
+}
+
+const history = `<extraParams xmlns="jabber:client"><save_to_history>1</save_to_history></extraParams>`
+
+// TestAMessageOfTheChatIsInREST, and its receipts, its edit and its deletion.
+func TestAMessageOfTheChatIsInREST(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
+	anna, boris := all[0], all[1]
+	const id = "5c094e30e588ce59fff87431"
+	anna.stanza(boris.id+jids, "chat", id, `<body>hi &lt;b&gt;</body><extraParams xmlns="jabber:client"><save_to_history>1</save_to_history>`+
+		`<attachment uid="abc" type="photo" size="12"/><mission>intel</mission><nested><k>v</k></nested></extraParams>`)
+	e := boris.next()
+	dialog := extra(e, "dialog_id")
+	look := func() got {
+		t.Helper()
+		return anna.call(200, "GET /chat/Message?mark_as_read=0&chat_dialog_id="+dialog, "")
+	}
+	g := look()
+	for path, want := range map[string]string{
+		"items.0._id": id, "items.0.message": "hi <b>", "items.0.sender_id": anna.id, "items.0.recipient_id": boris.id, "items.0.mission": "intel",
+		"items.0.nested.k": "v", "items.0.attachments": "[map[size:12 type:photo uid:abc]]", "items.0.read_ids": "[" + anna.id + "]",
+		"items.0.save_to_history": "", "items.0.date_sent": extra(e, "date_sent"),
+	} {
+		if v := g.str(path); v != want {
+			t.Errorf("%s = %q, want %q", path, v, want)
+		}
+	}
+	if g := boris.call(200, "GET /chat/Dialog", ""); g.str("items.0._id") != dialog || g.str("items.0.type") != "3" || g.str("items.0.unread_messages_count") != "1" {
+		t.Errorf("dialog = %s", g.text)
+	}
+
+	for _, step := range []struct{ inside, path, want string }{
+		{`<received xmlns="urn:xmpp:chat-markers:0" id="` + id + `"/>`, "items.0.delivered_ids", "[" + anna.id + " " + boris.id + "]"},
+		{`<displayed xmlns="urn:xmpp:chat-markers:0" id="` + id + `"/>`, "items.0.read_ids", "[" + anna.id + " " + boris.id + "]"},
+	} {
+		boris.stanza(anna.id+jids, "chat", "m", step.inside)
+		anna.next()
+		if v := look().str(step.path); v != step.want {
+			t.Errorf("%s = %s, want %s", step.path, v, step.want)
+		}
+	}
+	if g := boris.call(200, "GET /chat/Message/unread", ""); g.str("total") != "0" {
+		t.Errorf("unread = %s", g.text)
+	}
+
+	anna.stanza(boris.id+jids, "chat", "e", `<body>changed</body><replace xmlns="urn:xmpp:message-correct:0" id="`+id+`" last="true"/>`)
+	boris.next()
+	if v := look().str("items.0.message"); v != "changed" {
+		t.Errorf("edited message = %q", v)
+	}
+	anna.stanza(boris.id+jids, "chat", "d", `<remove xmlns="urn:xmpp:message-delete:0" id="`+id+`"/>`)
+	boris.next()
+	if g := look(); g.str("items") != "[]" {
+		t.Errorf("after the deletion: %s", g.text)
+	}
+}
+
+// TestOthersMessagesAreSafeInTheChat: nobody edits or deletes what somebody else
+// wrote, and outsiders are told so.
+func TestOthersMessagesAreSafeInTheChat(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris", "clara")
+	anna, boris, clara := all[0], all[1], all[2]
+	dialog := anna.group(boris.person)
+	room := "1001_" + dialog + "@muc.chat.connectycube.com"
+	id := anna.say(dialog, "mine")
+	for _, inside := range []string{
+		`<body>x</body>` + history,
+		`<body>x</body><replace xmlns="urn:xmpp:message-correct:0" id="` + id + `"/>`,
+		`<remove xmlns="urn:xmpp:message-delete:0" id="` + id + `"/>`,
+	} {
+		clara.stanza(room, "groupchat", "c", inside)
+		if e := clara.next(); e.Attr("type") != "error" {
+			t.Errorf("an outsider's %s gave %s", inside, e)
+		}
+		if !strings.Contains(inside, id) {
+			continue
+		}
+		boris.stanza(room, "groupchat", "b", inside)
+		if e := boris.next(); e.Attr("type") != "error" {
+			t.Errorf("an occupant's %s gave %s", inside, e)
+		}
+	}
+	if g := anna.call(200, "GET /chat/Message?chat_dialog_id="+dialog, ""); strings.Join(g.strs("items", "message"), " ") != "mine" {
+		t.Errorf("messages = %s", g.text)
+	}
+}
+
+// TestRESTReachesTheChat: what asks for it, and nothing else.
+func TestRESTReachesTheChat(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
+	anna, boris := all[0], all[1]
+	group, private := anna.group(boris.person), anna.dialog(`{"type":3,"occupants_ids":"`+boris.id+`"}`)
+	for dialog, want := range map[string]string{
+		group:   "1001_" + group + "@muc.chat.connectycube.com/" + anna.id,
+		private: anna.id + jids,
+	} {
+		anna.say(dialog, "quiet")
+		g := anna.call(201, "POST /chat/Message", `{"chat_dialog_id":"`+dialog+`","message":"loud <&>","send_to_chat":1,"mission":"intel","a b":"no name in XML","nested":{"k":"v"},"attachments":[{"type":"image","id":"3004"}]}`)
+		id := g.str("_id")
+		e := boris.next()
+		if body(e) != "loud <&>" || e.Attr("from") != want || extra(e, "dialog_id") != dialog || extra(e, "message_id") != id || extra(e, "mission") != "intel" {
+			t.Errorf("message = %s", e)
+		}
+		params := e.Child(xmpp.NSClient, "extraParams")
+		if a := params.Child(xmpp.NSClient, "attachment"); a == nil || a.Attr("id") != "3004" || params.Child(xmpp.NSClient, "nested").ChildText(xmpp.NSClient, "k") != "v" {
+			t.Errorf("message = %s", e)
+		}
+
+		boris.call(200, "PUT /chat/Message/"+id+"/reactions", `{"add":"👍"}`)
+		boris.next() // hears of it too
+		if dialog == group {
+			anna.next() // her own message
+		}
+		e = anna.next()
+		if r := e.Child(xmpp.NSClient, "reactions"); r == nil || r.Attr("message_id") != id || r.Attr("user_id") != boris.id {
+			t.Errorf("reaction = %s", e)
+		}
+
+		anna.call(200, "DELETE /chat/Message/"+id, "force=1")
+		if e := boris.next(); e.Child("urn:xmpp:message-delete:0", "remove") == nil {
+			t.Errorf("removal = %s", e)
+		}
+		anna.next()
+	}
+
+	g := anna.call(200, "POST /chat/Message/system.json", `{"recipientId":`+boris.id+`,"a":"1","userExt":{"name":"Smith"}}`)
+	if e := boris.next(); e.Attr("type") != "headline" || extra(e, "a") != "1" || e.Attr("id") != g.str("messageId") ||
+		extra(e, "moduleIdentifier") != "SystemNotifications" || g.str("extensionParams.userExt.name") != "Smith" {
+		t.Errorf("system message = %s, answer %s", e, g.text)
+	}
+	anna.call(422, "POST /chat/Message/system", `{"recipientId":7}`)
+}
+
+func TestOnlineIsInTheChat(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	all := chatters(t, s, "anna", "boris")
+	anna, boris := all[0], all[1]
+	if g := anna.call(200, "GET /users/online.json?count=true", ""); g.str("count") != "2" {
+		t.Errorf("count = %s", g.text)
+	}
+	if g := anna.call(200, "GET /users/online.json?limit=1&offset=1", ""); strings.Join(g.strs("users", "id"), " ") != boris.id {
+		t.Errorf("online = %s", g.text)
+	}
+	boris.call(200, "DELETE /users/"+boris.id, "")
+	if e := boris.next(); e != nil {
+		t.Errorf("after the deletion %s arrived, want the end", e)
+	}
+	if g := anna.call(200, "GET /users/online", ""); strings.Join(g.strs("users", "id"), " ") != anna.id {
+		t.Errorf("online after the deletion = %s", g.text)
+	}
+}
+
+// TestBothDoorsAtOnce: whatever REST and the chat do at the same time, every
+// message is kept once, and everybody who was there has read all in the end.
+func TestBothDoorsAtOnce(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris", "clara", "doris")
+	var others []person
+	for _, d := range all[1:] {
+		others = append(others, d.person)
+	}
+	dialog := all[0].group(others...)
+	room := "1001_" + dialog + "@muc.chat.connectycube.com"
+	const each = 25
+	var wg sync.WaitGroup
+	for _, d := range all {
+		header := []string{"CB-Token", d.token}
+		wg.Go(func() {
+			for i := range each {
+				if err := d.write(fmt.Sprintf(`<message xmlns="jabber:client" to="%s" type="groupchat" id="%d"><body>c</body>%s</message>`, room, i, history)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range each {
+				for _, r := range [][3]string{
+					{"POST", "/chat/Message", `{"chat_dialog_id":"` + dialog + `","message":"r","send_to_chat":1}`},
+					{"GET", "/chat/Message?limit=10&sort_desc=date_sent&chat_dialog_id=" + dialog, ""},
+					{"PUT", "/chat/Message", `{"read":1,"chat_dialog_id":"` + dialog + `"}`},
+					{"GET", "/chat/Dialog", ""},
+				} {
+					if g, err := d.try(r[0], r[1], r[2], header...); err != nil || g.status > 201 {
+						t.Errorf("%s %s: %v %s", r[0], r[1], err, g.text)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	want := 2 * each * len(all)
+	for _, d := range all {
+		ids := map[string]bool{}
+		for range want {
+			ids[d.next().Attr("id")] = true
+		}
+		if len(ids) != want {
+			t.Errorf("%d different messages arrived, want %d", len(ids), want)
+		}
+		d.call(200, "PUT /chat/Message", `{"read":1,"chat_dialog_id":"`+dialog+`"}`)
+		if g := d.call(200, "GET /chat/Message/unread", ""); g.str("total") != "0" {
+			t.Errorf("unread = %s", g.text)
+		}
+	}
+	if g := all[0].call(200, "GET /chat/Message?count=1&chat_dialog_id="+dialog, ""); g.str("items.count") != fmt.Sprint(want) {
+		t.Errorf("history has %s messages, want %d", g.str("items.count"), want)
+	}
+}
+
+// TestPushesAreForThoseWhoAreAway and want them.
+func TestPushesAreForThoseWhoAreAway(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	away := people(t, s, "clara", "doris")
+	all := chatters(t, s, "anna", "boris")
+	anna, boris := all[0], all[1]
+	dialog := anna.group(append(away, boris.person)...)
+	away[1].call(200, "PUT /chat/Dialog/"+dialog+"/notifications", `{"enabled":0}`)
+	anna.say(dialog, "for the history only")
+	anna.call(201, "POST /chat/Message", `{"chat_dialog_id":"`+dialog+`","message":"quiet","silent":1,"send_to_chat":1}`)
+	anna.call(201, "POST /chat/Message", `{"chat_dialog_id":"`+dialog+`","message":"by REST","send_to_chat":1}`)
+	anna.stanza("1001_"+dialog+"@muc.chat.connectycube.com", "groupchat", "x", `<body>by chat</body>`)
+	for range 3 {
+		boris.next()
+	}
+	var pushed []string
+	for _, out := range s.Outbox() {
+		pushed = append(pushed, fmt.Sprint(out.Text, " ", out.Users))
+	}
+	want := "by REST [" + away[0].id + "], by chat [" + away[0].id + "]"
+	if got := strings.Join(pushed, ", "); got != want {
+		t.Errorf("pushed %s, want %s", got, want)
+	}
+}
