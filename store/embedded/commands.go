@@ -27,38 +27,34 @@ type command struct {
 }
 
 // commands are all there are; any other name is refused.
-var commands map[string]command
-
-func init() { // not a literal, because explain looks commands up
-	commands = map[string]command{
-		"hello":           {nothing, hello},
-		"isMaster":        {nothing, hello},
-		"ismaster":        {nothing, hello},
-		"ping":            {nothing, ping},
-		"buildInfo":       {nothing, buildInfo},
-		"buildinfo":       {nothing, buildInfo},
-		"endSessions":     {nothing, endSessions},
-		"killCursors":     {nothing, killCursors},
-		"listDatabases":   {reads, listDatabases},
-		"listCollections": {reads, listCollections},
-		"listIndexes":     {reads, listIndexes},
-		"find":            {reads, find},
-		"getMore":         {reads, getMore},
-		"count":           {reads, count},
-		"distinct":        {reads, distinct},
-		"explain":         {reads, explain},
-		"aggregate":       {reads, aggregate},
-		"create":          {writes, create},
-		"drop":            {writes, drop},
-		"dropDatabase":    {writes, dropDatabase},
-		"createIndexes":   {writes, createIndexes},
-		"dropIndexes":     {writes, dropIndexes},
-		"insert":          {writes, insert},
-		"update":          {writes, updates},
-		"delete":          {writes, deletes},
-		"findAndModify":   {writes, findAndModify},
-		"findandmodify":   {writes, findAndModify},
-	}
+var commands = map[string]command{
+	"hello":           {nothing, hello},
+	"isMaster":        {nothing, hello},
+	"ismaster":        {nothing, hello},
+	"ping":            {nothing, ping},
+	"buildInfo":       {nothing, buildInfo},
+	"buildinfo":       {nothing, buildInfo},
+	"endSessions":     {nothing, endSessions},
+	"killCursors":     {nothing, killCursors},
+	"listDatabases":   {reads, listDatabases},
+	"listCollections": {reads, listCollections},
+	"listIndexes":     {reads, listIndexes},
+	"find":            {reads, find},
+	"getMore":         {reads, getMore},
+	"count":           {reads, count},
+	"distinct":        {reads, distinct},
+	"explain":         {reads, explain},
+	"aggregate":       {reads, aggregate},
+	"create":          {writes, create},
+	"drop":            {writes, drop},
+	"dropDatabase":    {writes, dropDatabase},
+	"createIndexes":   {writes, createIndexes},
+	"dropIndexes":     {writes, dropIndexes},
+	"insert":          {writes, insert},
+	"update":          {writes, updates},
+	"delete":          {writes, deletes},
+	"findAndModify":   {writes, findAndModify},
+	"findandmodify":   {writes, findAndModify},
 }
 
 // call is one command while it runs.

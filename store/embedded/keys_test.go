@@ -231,7 +231,7 @@ func randomValue(r *rand.Rand, depth int) any {
 func TestKeysOrderAsValuesDo(t *testing.T) {
 	vs := edges(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 250 {
+	for range 120 {
 		vs = append(vs, valueFor(t, randomValue(r, 2)))
 	}
 	for _, a := range vs {

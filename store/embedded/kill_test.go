@@ -84,7 +84,11 @@ func TestKillLosesNothing(t *testing.T) {
 }
 
 func killOne(t *testing.T, file string, acknowledged map[string]int) {
-	child := exec.Command(os.Args[0])
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(self)
 	child.Env = append(os.Environ(), killFile+"="+file)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
