@@ -145,7 +145,7 @@ func (s *Sandbox) userOfProvider(mapped params, now time.Time) (*user, error) {
 	if u := s.registry.byExternal[uid]; u != nil {
 		return u, nil
 	}
-	fields := params{"login": "custom_" + uid}
+	fields := params{"login": providerLogin(uid)}
 	maps.Copy(fields, mapped)
 	fields["external_id"] = uid
 	p, err := profile{}.with(fields)
@@ -155,6 +155,9 @@ func (s *Sandbox) userOfProvider(mapped params, now time.Time) (*user, error) {
 	u := &user{profile: p}
 	return u, s.registry.add(u, now)
 }
+
+// providerLogin is the login of a user that came from the provider without one.
+func providerLogin(uid string) string { return "custom_" + uid }
 
 // callBack makes the one request to the provider and returns its decoded answer.
 // The caller's hanging up does not stop it, as it would not stop the service.

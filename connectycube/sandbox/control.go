@@ -24,6 +24,7 @@ func (s *Sandbox) controlRoutes() http.Handler {
 	for pattern, answer := range map[string]http.HandlerFunc{
 		"GET /_sandbox/state":      s.getState,
 		"POST /_sandbox/reset":     s.postReset,
+		"POST /_sandbox/seed":      s.postSeed,
 		"GET /_sandbox/clock":      s.getClock,
 		"POST /_sandbox/clock":     s.postClock,
 		"GET /_sandbox/journal":    s.getJournal,
@@ -66,7 +67,11 @@ func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {
 // readControl decodes the body strictly: a misspelt field would be a fault that
 // does not happen and a test that proves nothing.
 func readControl(w http.ResponseWriter, r *http.Request, out any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	return readControlUpTo(maxBody, w, r, out)
+}
+
+func readControlUpTo(most int64, w http.ResponseWriter, r *http.Request, out any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(out)
 	if err == nil {

@@ -109,6 +109,7 @@ func TestControlIsStrict(t *testing.T) {
 // something; a new one belongs here.
 var controlRoutes = []string{
 	"GET /_sandbox/state", "POST /_sandbox/reset",
+	"POST /_sandbox/seed",
 	"GET /_sandbox/clock", "POST /_sandbox/clock",
 	"GET /_sandbox/journal", "DELETE /_sandbox/journal",
 	"GET /_sandbox/faults", "POST /_sandbox/faults", "PUT /_sandbox/faults", "DELETE /_sandbox/faults",

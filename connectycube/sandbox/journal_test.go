@@ -91,7 +91,7 @@ func TestMaskingSurvivesTheCut(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	c := in(t, s)
 	for _, secret := range []string{"opensesame", "eyJhbGciOiJIUzI1NiJ9" + strings.Repeat("x", 40), `open\"sesame`} {
-		for pad := 4040; pad < 4100; pad++ {
+		for pad := 4060; pad < 4100; pad += 3 {
 			s.ClearJournal()
 			c.send("POST", "/session", `{"x":"`+strings.Repeat("x", pad)+`","password":"`+secret+`"}`)
 			if text := s.Journal(0)[0].Request; strings.Contains(text, "open") || strings.Contains(text, "eyJ") || strings.Contains(text, "sesame") {

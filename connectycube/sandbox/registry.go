@@ -222,7 +222,14 @@ func (r *registry) add(u *user, now time.Time) error {
 		return errFull
 	}
 	r.nextUser++
-	u.id, u.oid = r.nextUser, randomHex(12)
+	u.id = r.nextUser
+	r.put(u, now)
+	return nil
+}
+
+// put stores a user that has its id.
+func (r *registry) put(u *user, now time.Time) {
+	u.oid = randomHex(12)
 	u.created, u.updated = now, now
 	u.sessions = map[*session]struct{}{}
 	r.users[u.id] = u
@@ -230,7 +237,6 @@ func (r *registry) add(u *user, now time.Time) error {
 	if u.isGuest {
 		u.place = r.guests.PushBack(u)
 	}
-	return nil
 }
 
 // change gives a stored user another profile, unless a name is taken.
