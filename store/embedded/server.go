@@ -182,7 +182,9 @@ func (s *Server) accept() {
 }
 
 // Close ends all connections, finishes the write that is running, and closes the
-// file. Commands that still waited are not done. Further calls give the first one's result.
+// file. Commands that still waited are not done. Further calls give the first one's
+// result. Disconnect clients before: afterwards a driver looks for its server for as
+// long as its server selection timeout.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.cancel(errClosing)
