@@ -218,7 +218,7 @@ func (a *archive) append(m *message) {
 }
 
 // shrink removes the oldest messages until the rest fits. Receipts weigh too, so
-// whoever marks messages calls it afterwards.
+// whoever marks or hides messages calls it afterwards.
 func (a *archive) shrink() {
 	for len(a.messages) > a.maxMessages || a.bytes > a.maxBytes && len(a.messages) > 1 {
 		a.remove(a.history.Front().Value.(*message))
@@ -300,6 +300,7 @@ func (a *archive) clear(d *dialog, user int64, now time.Time) {
 	for _, m := range d.messages {
 		a.hide(m, user, now)
 	}
+	a.shrink()
 }
 
 // userSet is a set of user ids, ascending.

@@ -265,6 +265,7 @@ func deleteMessages(s *Sandbox, q *request, live *session) (reply, error) {
 			return errForbidden
 		case !force:
 			s.archive.hide(m, me, q.now)
+			s.archive.shrink()
 			return nil
 		}
 		s.archive.remove(m)
