@@ -104,7 +104,7 @@ func (b *bucket) lookUp(name string) *blob {
 	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return b.byID[id]
 	}
-	return b.byUID[strings.ToLower(name)]
+	return b.byUID[name]
 }
 
 func (b *bucket) find(name string) (blob, bool) {

@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+)
+
+// store puts a file with content into b and gives its uid.
+func (b *bucket) store(t *testing.T, content string) string {
+	t.Helper()
+	uid := randomHex(17)
+	b.add(blob{uid: uid, owner: 1})
+	raw, err := b.read(strings.NewReader(content), uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !b.fill(uid, raw) {
+		t.Fatal("the file is gone before it has its content")
+	}
+	return uid
+}
+
+func (b *bucket) has(uid string) bool { _, known := b.find(uid); return known }
+
+// check compares what is counted with what is there.
+func (b *bucket) check(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var held int64
+	for e := b.order.Front(); e != nil; e = e.Next() {
+		held += int64(len(e.Value.(*blob).content))
+	}
+	if held != b.bytes || b.bytes > b.maxBytes || len(b.byID) != b.order.Len() || len(b.byUID) != b.order.Len() {
+		t.Errorf("%d bytes are counted, there are %d of at most %d; %d, %d and %d files", b.bytes, held, b.maxBytes, len(b.byID), len(b.byUID), b.order.Len())
+	}
+}
+
+func TestTheOldestFilesMakeRoom(t *testing.T) {
+	b := newBucket(100)
+	empty := randomHex(17)
+	b.add(blob{uid: empty})
+	first, second, third := b.store(t, strings.Repeat("1", 40)), b.store(t, strings.Repeat("2", 40)), b.store(t, strings.Repeat("3", 40))
+	b.check(t)
+	if b.has(first) || !b.has(second) || !b.has(third) {
+		t.Errorf("first %t, second %t, third %t", b.has(first), b.has(second), b.has(third))
+	}
+	if !b.has(empty) {
+		t.Error("a file without content went, which makes no room")
+	}
+	b.store(t, strings.Repeat("4", 100))
+	b.check(t)
+	if b.has(second) || b.has(third) {
+		t.Error("a file as large as the bucket has others beside it")
+	}
+}
+
+func TestFilesAreBoundedInNumber(t *testing.T) {
+	b := newBucket(0)
+	first := b.store(t, "x")
+	for range maxBlobs {
+		b.add(blob{uid: randomHex(17)})
+	}
+	b.check(t)
+	if b.has(first) || b.order.Len() != maxBlobs {
+		t.Errorf("%d files, the first there: %t", b.order.Len(), b.has(first))
+	}
+}
+
+func TestWhatDoesNotArriveIsNotCounted(t *testing.T) {
+	broken := errors.New("broken")
+	for name, content := range map[string]io.Reader{
+		"too large":  strings.NewReader(strings.Repeat("x", 101)),
+		"breaks off": io.MultiReader(strings.NewReader("some"), iotest.ErrReader(broken)),
+	} {
+		b := newBucket(100)
+		old := b.store(t, "old")
+		if _, err := b.read(content, old); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		b.check(t)
+		if file, _ := b.find(old); string(file.content) != "old" {
+			t.Errorf("%s: the old content is %q", name, file.content)
+		}
+	}
+}
+
+func TestAFileThatIsDeletedWhileItArrives(t *testing.T) {
+	b := newBucket(100)
+	uid := b.store(t, "old")
+	raw, err := b.read(strings.NewReader("new"), uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.remove(uid, 1); err != nil {
+		t.Fatal(err)
+	}
+	if b.fill(uid, raw) {
+		t.Error("a deleted file takes content")
+	}
+	b.check(t)
+
+	uid = b.store(t, "old")
+	if raw, err = b.read(strings.NewReader("new"), uid); err != nil {
+		t.Fatal(err)
+	}
+	b.clear()
+	b.fill(uid, raw)
+	b.check(t)
+}
+
+// Uploads, downloads, deletions and a reset at once leave the count right.
+func TestBucketUnderRace(t *testing.T) {
+	b := newBucket(2000)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 60 {
+				uid := randomHex(17)
+				b.add(blob{uid: uid, owner: int64(i)})
+				raw, err := b.read(bytes.NewReader(make([]byte, 37*n%400)), uid)
+				if err != nil { // others were arriving and left no room
+					continue
+				}
+				b.fill(uid, raw)
+				if file, known := b.find(uid); known && file.uploaded {
+					_ = len(file.content)
+				}
+				if n%3 == 0 {
+					_ = b.remove(uid, int64(i)) // it may have made room already
+				}
+				if n%25 == 24 {
+					b.clear()
+				}
+				_ = b.ownedBy(int64(i))
+				_, _ = b.change(uid, int64(i), func(f *blob) error { f.name = fmt.Sprint(n); return nil })
+			}
+		})
+	}
+	all.Wait()
+	b.check(t)
+}
