@@ -1,9 +1,9 @@
 package sandbox
 
 import (
-	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestV1List(t *testing.T) {
@@ -112,9 +112,6 @@ func FuzzV1Filter(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := url.QueryUnescape(text); err != nil {
-			return
-		}
 		filter, err := parseV1Filter(text)
 		if err != nil {
 			return
@@ -125,7 +122,8 @@ func FuzzV1Filter(f *testing.F) {
 		for _, u := range town(t).users {
 			filter.matches(u)
 		}
-		if nobody := (&user{}); filter.matches(nobody) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
+		none := time.Unix(0, 0)
+		if nobody := (&user{created: none, updated: none}); filter.matches(nobody) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
 			t.Errorf("%q: a user without fields matches: %v", text, filter.matches(nobody))
 		}
 	})
