@@ -95,24 +95,57 @@ type client struct {
 	user  int64
 	jid   string
 	got   chan xmpp.Element // closed when the connection is
+	last  xmpp.Element      // what play got
 	mute  atomic.Bool       // answers no pings
 	stuck atomic.Bool       // reads no more
 }
 
 func (w *world) dial() *client {
 	w.t.Helper()
+	c, err := w.tryDial()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.conn.CloseNow() })
+	return c
+}
+
+func (w *world) tryDial() (*client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, "ws://192.0.2.1/chat", &websocket.DialOptions{
 		HTTPClient: w.http, Subprotocols: []string{"xmpp"}})
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, err
 	}
 	conn.SetReadLimit(1 << 20)
-	c := &client{t: w.t, conn: conn, got: make(chan xmpp.Element, 10_000)}
-	w.t.Cleanup(func() { conn.CloseNow() })
+	c := &client{t: w.t, conn: conn, got: make(chan xmpp.Element, 1000)}
 	go c.listen()
-	return c
+	return c, nil
+}
+
+// play sends a frame and reports whether the answer has the name.
+func (c *client) play(frame, name string) bool {
+	if c.trySend(frame) != nil {
+		return false
+	}
+	for {
+		select {
+		case e, open := <-c.got:
+			if !open {
+				return false
+			}
+			if e.Name == name {
+				c.last = e
+				return true
+			}
+			if e.Name == "failed" || e.Name == "failure" || e.Name == "error" {
+				return false
+			}
+		case <-time.After(10 * time.Second):
+			return false
+		}
+	}
 }
 
 func (c *client) listen() {
@@ -274,6 +307,7 @@ type archive struct {
 	users map[int64]time.Time
 
 	anySecret bool // but "wrong"
+	forgetful bool // stores nothing
 	dialogs   map[string][]int64
 	stored    []chat.Message
 	posted    []chat.Posted
@@ -324,7 +358,7 @@ func (a *archive) Post(m chat.Message) (chat.Posted, error) {
 		}
 		p.Recipients = occupants
 	}
-	if m.Save {
+	if m.Save && !a.forgetful {
 		a.stored, a.posted = append(a.stored, m), append(a.posted, p)
 	}
 	return p, nil
