@@ -17,7 +17,12 @@ import (
 
 func open(t *testing.T, file string) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.Open(sandbox.Options{DataFile: file})
+	return openWith(t, sandbox.Options{DataFile: file})
+}
+
+func openWith(t *testing.T, o sandbox.Options) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
