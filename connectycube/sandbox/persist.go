@@ -27,7 +27,7 @@ const (
 
 // keeper keeps the state in a file, so that the next run finds it: one JSON
 // object, replaced as a whole, readable for its owner only. In it are no secrets
-// but as hashes, and the device tokens of push subscriptions.
+// but as hashes.
 type keeper struct {
 	file   string
 	lock   io.Closer

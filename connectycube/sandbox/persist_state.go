@@ -27,6 +27,9 @@ type savedState struct {
 	Sessions []savedSession `json:"sessions"`
 	Dialogs  []savedDialog  `json:"dialogs"`
 	Messages []savedMessage `json:"messages"`
+
+	Subscriptions []savedSubscription `json:"subscriptions,omitempty"`
+	Books         []savedBook         `json:"address_books,omitempty"`
 }
 
 type savedUser struct {
@@ -113,6 +116,8 @@ func (s *Sandbox) save() *savedState {
 	}
 	s.registry.save(out)
 	s.archive.save(out)
+	s.subscriptions.save(out)
+	s.addressBooks.save(out)
 	return out
 }
 
@@ -191,7 +196,12 @@ func (s *Sandbox) restore(saved *savedState) error {
 	if err := s.registry.restore(saved); err != nil {
 		return err
 	}
-	return s.archive.restore(saved)
+	exists := func(user int64) bool { return s.registry.users[user] != nil }
+	return errors.Join(
+		s.archive.restore(saved),
+		s.subscriptions.restore(saved, exists),
+		s.addressBooks.restore(saved, exists),
+	)
 }
 
 func (r *registry) restore(saved *savedState) error {

@@ -70,16 +70,20 @@ func (s *subscriptions) add(sub subscription) subscription {
 			break
 		}
 	}
+	s.put(&sub)
+	return sub
+}
+
+// put makes sub the newest. The lock is held.
+func (s *subscriptions) put(sub *subscription) {
 	if own := s.ofUser[sub.user]; len(own) >= maxUserSubscriptions {
 		s.drop(own[0])
 	}
 	if s.all.Len() >= maxSubscriptions {
 		s.drop(s.all.Front().Value.(*subscription))
 	}
-	kept := &sub
-	kept.place = s.all.PushBack(kept)
-	s.ofUser[sub.user] = append(s.ofUser[sub.user], kept)
-	return sub
+	sub.place = s.all.PushBack(sub)
+	s.ofUser[sub.user] = append(s.ofUser[sub.user], sub)
 }
 
 // drop forgets sub. The lock is held.

@@ -1,0 +1,76 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// What the data file has of devices and address books. Uploaded files and the
+// outbox are not in it: the one would be the most of it, the other is for
+// whoever watches this run.
+type (
+	savedSubscription struct {
+		ID          int64  `json:"id"`
+		UserID      int64  `json:"user_id"`
+		Channel     string `json:"channel"`
+		Environment string `json:"environment"`
+		Platform    string `json:"platform"`
+		UDID        string `json:"udid"`
+	}
+	savedBook struct {
+		UserID   int64             `json:"user_id"`
+		UDID     string            `json:"udid,omitempty"`
+		Contacts map[string]string `json:"contacts"` // names by phone
+	}
+)
+
+func (s *subscriptions) save(out *savedState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := s.all.Front(); e != nil; e = e.Next() {
+		sub := e.Value.(*subscription)
+		out.Subscriptions = append(out.Subscriptions, savedSubscription{sub.id, sub.user, sub.channel, sub.environment, sub.platform, sub.udid})
+	}
+}
+
+// restore gives the subscriptions back with their ids, oldest first.
+func (s *subscriptions) restore(saved *savedState, exists func(user int64) bool) error {
+	for _, from := range saved.Subscriptions {
+		if !exists(from.UserID) || from.ID <= 0 {
+			return fmt.Errorf("subscription %d has no user, or is not whole", from.ID)
+		}
+		s.mu.Lock()
+		s.last = max(s.last, from.ID)
+		s.put(&subscription{
+			id: from.ID, user: from.UserID, udid: from.UDID,
+			channel: from.Channel, environment: from.Environment, platform: from.Platform,
+		})
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+func (a *addressBooks) save(out *savedState) {
+	for _, user := range slices.Sorted(maps.Keys(a.ofUser)) {
+		for _, device := range slices.Sorted(maps.Keys(a.ofUser[user])) {
+			out.Books = append(out.Books, savedBook{user, device, maps.Clone(a.ofUser[user][device])})
+		}
+	}
+}
+
+func (a *addressBooks) restore(saved *savedState, exists func(user int64) bool) error {
+	for _, from := range saved.Books {
+		if !exists(from.UserID) {
+			return fmt.Errorf("an address book is of user %d, who does not exist", from.UserID)
+		}
+		for phone, name := range from.Contacts {
+			a.set(from.UserID, from.UDID, phone, name)
+		}
+	}
+	if a.total > maxContacts {
+		return errors.New("there are more contacts than fit")
+	}
+	return nil
+}
