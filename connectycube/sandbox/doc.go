@@ -1,14 +1,15 @@
 // Package sandbox is a ConnectyCube inside the process, for development and
-// tests. It does not imitate: push,
-// storage and the address book; social, Firebase and phone logins (refused by
-// name); blocking users in public dialogs; request signatures (ignored); rate limits;
-// e-mail (a password reset answers and sends nothing); the V1 user lists (refused as in
-// an application that has them switched off). It keeps everything in memory and
-// forgets it with the process.
+// tests. It does not imitate: calls, meetings and custom objects; the sending of
+// pushes and mails (what would be sent is in an outbox); the checking of Facebook,
+// Twitter and Firebase tokens (whatever they say is believed); blocking users in
+// public dialogs; request signatures (ignored); rate limits. It keeps everything
+// in memory and forgets it with the process, or keeps all but uploaded files and
+// the outbox in Options.DataFile.
 //
 // What it does imitate is sessions, login, users, the Custom Identity Provider,
-// dialogs, messages, chat and the administration API, as far as they are known. No part was compared with the real service
-// yet; this is where each behaviour comes from:
+// dialogs, messages, chat, push subscriptions and events, files, the address book
+// and the administration API, as far as they are known. No part was compared with
+// the real service yet; this is where each behaviour comes from:
 //
 //	behaviour                                              evidence
 //	paths with and without .json                           documented, recorded
@@ -57,6 +58,13 @@
 //	400 Bad request for a body that cannot be read         documented (status)
 //	password reset of an unknown e-mail is 404             assumed
 //	known path, other method: 404                          assumed
+//	users V1: filters, orders, pages, 404 for nobody       documented, recorded (requests)
+//	users V1: names and phones equal; 422 for bad filters  assumed
+//	users V1: external_user_id filters the plain list      assumed
+//	social logins: what is sent; the flat spelling         recorded
+//	social logins: a token's text, or a JWT's subject, is  our own: never validated
+//	the identity; a phone number or e-mail in it is one
+//	social logins: Deny and CIdP do not stop them          assumed
 //	shape of /users/online                                 official SDK's types
 //	503 when full                                          our own
 //	CORS for browsers                                      assumed, one header seen live
@@ -100,6 +108,24 @@
 //	administration: downward by _id unless sorted          documented (example)
 //	administration: what was deleted for all is not there  assumed
 //	all texts of 403 and 422 here but the opponent's       assumed
+//	push: shapes, words, who needs which token             documented, recorded (requests)
+//	push: a device, channel and environment is one         assumed
+//	subscription; subscriptions end with their user
+//	push: one event for all channels, its channel null     assumed
+//	push: several kinds of recipients add up; nobody: 201  assumed
+//	push: base64 alone with a push_type, too               assumed, by SDK types
+//	push: a message for who is not there is one            documented; its text assumed
+//	files: shapes, upload by form, XML answer, 301         documented, recorded (requests)
+//	files: links last an hour and a week                   documented (samples)
+//	files: public ones need no session                     documented
+//	files: private ones need a session, anybody's          official samples
+//	files: /blobs/{uid} is content, with .json information official SDK's links, assumed
+//	files: only one's own by id, others' are 403           assumed
+//	files: complete is believed; a file outlives its user  assumed
+//	files: downloads only, of harmless types               our own
+//	address book: actions, report, reasons, compact        documented
+//	address book: reasons by place from 0; phones by digit assumed
+//	address book: without udid all devices' books          documented; how they join assumed
 //	bounds of names, occupants and reactions               our own
 //
 // User ids begin at a number that grows by four a second, so a database that
