@@ -117,7 +117,7 @@ func adminListMessages(s *Sandbox, q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page, total := query.run(maps.Values(s.archive.messages))
+	page, total := query.run(s.archive.arrived)
 	items := make([]map[string]any, len(page))
 	for i, m := range page {
 		items[i] = m.public(0)
@@ -188,7 +188,7 @@ type days map[string]int
 // the service's figures is not known.
 func (s *Sandbox) sentDays(r span) days {
 	counts := days{}
-	for _, m := range s.archive.messages {
+	for m := range s.archive.arrived {
 		counts.add(m.created, r)
 	}
 	return counts

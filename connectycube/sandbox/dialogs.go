@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // dialogRow is a dialog as one user sees it, while a list is made.
@@ -17,28 +18,28 @@ type dialogRow struct {
 // dialogFields are the documented fields to filter by, and what the owner, the
 // occupants and the last sender add to them (assumed).
 var dialogFields = map[string]field[dialogRow]{
-	"_id":                    textOf(func(r dialogRow) string { return r.id }),
+	"_id":                    {text: func(r dialogRow) string { return r.id }},
 	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.kind) }),
-	"name":                   textOf(func(r dialogRow) string { return r.name }),
-	"created_at":             dateOf(func(r dialogRow) int64 { return r.created.Unix() }),
-	"updated_at":             dateOf(func(r dialogRow) int64 { return r.updated.Unix() }),
+	"name":                   {text: func(r dialogRow) string { return r.name }},
+	"created_at":             dateOf(func(r dialogRow) time.Time { return r.created }),
+	"updated_at":             dateOf(func(r dialogRow) time.Time { return r.updated }),
 	"user_id":                numberOf(func(r dialogRow) int64 { return r.owner }),
-	"occupants_ids":          {number: func(r dialogRow) []int64 { return r.occupants }},
+	"occupants_ids":          {numbers: func(r dialogRow) []int64 { return r.occupants }},
 	"last_message_user_id":   {number: ofLast(func(m *message) int64 { return m.sender })},
 	"last_message_date_sent": {number: ofLast(func(m *message) int64 { return m.created.Unix() }), dated: true},
 }
 
-func ofLast(get func(*message) int64) func(dialogRow) []int64 {
-	return func(r dialogRow) []int64 {
+func ofLast(get func(*message) int64) func(dialogRow) (int64, bool) {
+	return func(r dialogRow) (int64, bool) {
 		if r.last == nil {
-			return nil
+			return 0, false
 		}
-		return []int64{get(r.last)}
+		return get(r.last), true
 	}
 }
 
 func extensionField(key string) field[dialogRow] {
-	return textOf(func(r dialogRow) string { return r.extensions[key] })
+	return field[dialogRow]{text: func(r dialogRow) string { return r.extensions[key] }}
 }
 
 // dialogLists is the grammar of GET /chat/Dialog. Sorting by other fields than

@@ -12,15 +12,15 @@ import (
 // messageFields are the documented fields to filter by, and created_at and
 // chat_dialog_id, which the Admin API has.
 var messageFields = map[string]field[*message]{
-	"_id":            textOf(func(m *message) string { return m.id }),
-	"chat_dialog_id": textOf(func(m *message) string { return m.dialog.id }),
-	"message":        textOf(func(m *message) string { return m.body }),
+	"_id":            {text: func(m *message) string { return m.id }},
+	"chat_dialog_id": {text: func(m *message) string { return m.dialog.id }},
+	"message":        {text: func(m *message) string { return m.body }},
 	"sender_id":      numberOf(func(m *message) int64 { return m.sender }),
 	"recipient_id":   numberOf(func(m *message) int64 { return m.recipient }),
-	"date_sent":      dateOf(func(m *message) int64 { return m.created.Unix() }),
-	"created_at":     dateOf(func(m *message) int64 { return m.created.Unix() }),
-	"updated_at":     dateOf(func(m *message) int64 { return m.updated.Unix() }),
-	"attachments.type": {text: func(m *message) []string {
+	"date_sent":      dateOf(func(m *message) time.Time { return m.created }),
+	"created_at":     dateOf(func(m *message) time.Time { return m.created }),
+	"updated_at":     dateOf(func(m *message) time.Time { return m.updated }),
+	"attachments.type": {texts: func(m *message) []string {
 		var types []string
 		for _, a := range m.attachments {
 			if a["type"] != "" {
@@ -34,10 +34,10 @@ var messageFields = map[string]field[*message]{
 // customField finds messages by a custom parameter (assumed; the service's
 // ancestor could).
 func customField(name string) field[*message] {
-	return textOf(func(m *message) string {
+	return field[*message]{text: func(m *message) string {
 		text, _ := scalar(m.custom[name])
 		return text
-	})
+	}}
 }
 
 func byArrival(a, b *message) int { return cmp.Compare(a.seq, b.seq) }

@@ -7,15 +7,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// field is something that a list can be filtered or sorted by: text, or a
-// number, which dates are, as Unix seconds. It may have several values; none at
-// all is null.
+// field is something that a list can be filtered by: a text or a number, which
+// dates are, as Unix seconds; or several of one kind, by which no list can be
+// sorted. One of the functions is set.
 type field[T any] struct {
-	text   func(T) []string
-	number func(T) []int64
-	dated  bool // its operands may be ISO 8601
+	text    func(T) string        // "" is null
+	number  func(T) (int64, bool) // false is null
+	texts   func(T) []string
+	numbers func(T) []int64
+	dated   bool // its operands may be ISO 8601
 }
 
 // grammar says which queries a list understands.
@@ -38,12 +41,14 @@ type grammar[T any] struct {
 type listQuery[T any] struct {
 	skip, limit int
 	filters     []func(T) bool
-	compare     func(a, b T) int
+	sort        field[T]
+	downward    bool
+	tie         func(a, b T) int
 }
 
 // parse reads a query. Errors are refusals.
 func (g *grammar[T]) parse(p params) (listQuery[T], error) {
-	q := listQuery[T]{limit: g.limit, compare: g.order(g.usual, g.downward)}
+	q := listQuery[T]{limit: g.limit, sort: g.fields[g.usual], downward: g.downward, tie: g.tie}
 	sorted := false
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		var err error
@@ -59,7 +64,7 @@ func (g *grammar[T]) parse(p params) (listQuery[T], error) {
 				break
 			}
 			sorted = true
-			q.compare = g.order(p.text(name), name == "sort_desc")
+			q.sort, q.downward = g.fields[p.text(name)], name == "sort_desc"
 		case slices.Contains(g.alone, name):
 		default:
 			err = g.addFilters(&q, name, p[name])
@@ -118,7 +123,7 @@ func (f field[T]) filter(name, op string, operators params) (func(T) bool, error
 	switch op {
 	case "eq", "ne", "lt", "lte", "gt", "gte":
 	case "ctn":
-		if f.text == nil {
+		if !f.textual() {
 			return nil, badQuery("ctn goes with text only")
 		}
 	case "in", "nin", "all":
@@ -129,8 +134,8 @@ func (f field[T]) filter(name, op string, operators params) (func(T) bool, error
 	if len(operands) > maxValues {
 		return nil, badQuery(name + " has too many values")
 	}
-	if f.text != nil {
-		return func(row T) bool { return holds(op, f.text(row), operands, strings.Contains) }, nil
+	if f.textual() {
+		return f.matchText(op, operands), nil
 	}
 	numbers := make([]int64, len(operands))
 	for i, operand := range operands {
@@ -140,7 +145,36 @@ func (f field[T]) filter(name, op string, operators params) (func(T) bool, error
 		}
 		numbers[i] = n
 	}
-	return func(row T) bool { return holds(op, f.number(row), numbers, nil) }, nil
+	return f.matchNumber(op, numbers), nil
+}
+
+func (f field[T]) textual() bool { return f.text != nil || f.texts != nil }
+
+func (f field[T]) matchText(op string, operands []string) func(T) bool {
+	if f.texts != nil {
+		return func(row T) bool { return holds(op, f.texts(row), operands, strings.Contains) }
+	}
+	return func(row T) bool {
+		have := [1]string{f.text(row)}
+		if have[0] == "" {
+			return holds(op, nil, operands, strings.Contains)
+		}
+		return holds(op, have[:], operands, strings.Contains)
+	}
+}
+
+func (f field[T]) matchNumber(op string, operands []int64) func(T) bool {
+	if f.numbers != nil {
+		return func(row T) bool { return holds(op, f.numbers(row), operands, nil) }
+	}
+	return func(row T) bool {
+		n, ok := f.number(row)
+		if !ok {
+			return holds(op, nil, operands, nil)
+		}
+		have := [1]int64{n}
+		return holds(op, have[:], operands, nil)
+	}
 }
 
 func (f field[T]) parse(operand string) (int64, bool) {
@@ -178,53 +212,62 @@ func holds[V cmp.Ordered](op string, have, want []V, contains func(V, V) bool) b
 	})
 }
 
-// order compares by a field, what has no value before the rest.
-func (g *grammar[T]) order(name string, descending bool) func(a, b T) int {
-	f := g.fields[name]
-	ascending := func(a, b T) int {
-		if f.text != nil {
-			return cmp.Or(slices.Compare(f.text(a), f.text(b)), g.tie(a, b))
-		}
-		return cmp.Or(slices.Compare(f.number(a), f.number(b)), g.tie(a, b))
+// sortable is a row with what it is sorted by, looked up once: an archive has a
+// hundred thousand.
+type sortable[T any] struct {
+	known  bool // else null, which comes before the rest
+	number int64
+	text   string
+	row    T
+}
+
+func (q *listQuery[T]) key(row T) sortable[T] {
+	k := sortable[T]{row: row}
+	if q.sort.text != nil {
+		k.text = q.sort.text(row)
+		k.known = k.text != ""
+	} else {
+		k.number, k.known = q.sort.number(row)
 	}
-	if descending {
-		return func(a, b T) int { return ascending(b, a) }
+	return k
+}
+
+func (q *listQuery[T]) compare(a, b sortable[T]) int {
+	if q.downward {
+		a, b = b, a
 	}
-	return ascending
+	switch {
+	case a.known != b.known && b.known:
+		return -1
+	case a.known != b.known:
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.text, b.text), q.tie(a.row, b.row))
 }
 
 // run gives the page and how many rows match in all.
 func (q *listQuery[T]) run(rows iter.Seq[T]) (page []T, total int) {
-	var matching []T
+	var matching []sortable[T]
 	for row := range rows {
 		if !slices.ContainsFunc(q.filters, func(matches func(T) bool) bool { return !matches(row) }) {
-			matching = append(matching, row)
+			matching = append(matching, q.key(row))
 		}
 	}
 	slices.SortFunc(matching, q.compare)
 	total = len(matching)
 	from := min(q.skip, total)
-	return matching[from:min(from+q.limit, total)], total
+	for _, m := range matching[from:min(from+q.limit, total)] {
+		page = append(page, m.row)
+	}
+	return page, total
 }
 
-// textOf makes a field of a text, null when it is empty.
-func textOf[T any](get func(T) string) field[T] {
-	return field[T]{text: func(row T) []string {
-		if v := get(row); v != "" {
-			return []string{v}
-		}
-		return nil
-	}}
+// dateOf makes a field of a date: fractions of seconds are not known to the
+// service's lists.
+func dateOf[T any](get func(T) time.Time) field[T] {
+	return field[T]{number: func(row T) (int64, bool) { return get(row).Unix(), true }, dated: true}
 }
 
 func numberOf[T any](get func(T) int64) field[T] {
-	return field[T]{number: func(row T) []int64 { return []int64{get(row)} }}
-}
-
-// dateOf makes a field of a date in Unix seconds: fractions are not known to
-// the service's lists.
-func dateOf[T any](get func(T) int64) field[T] {
-	f := numberOf(get)
-	f.dated = true
-	return f
+	return field[T]{number: func(row T) (int64, bool) { return get(row), true }}
 }

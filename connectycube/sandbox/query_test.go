@@ -63,7 +63,7 @@ func checkList[T comparable](t *testing.T, g *grammar[T], p params, rows []T) {
 	if q.limit < 1 || q.limit > g.most || q.skip < 0 || len(page) > q.limit || total > len(rows) || len(page) != min(q.limit, max(0, total-q.skip)) {
 		t.Errorf("%d of %d rows after %d, at most %d", len(page), total, q.skip, q.limit)
 	}
-	if !slices.IsSortedFunc(page, q.compare) {
+	if !slices.IsSortedFunc(page, func(a, b T) int { return q.compare(q.key(a), q.key(b)) }) {
 		t.Error("the page is out of order")
 	}
 	q.skip, q.limit = 0, len(rows)
