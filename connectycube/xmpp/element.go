@@ -1,6 +1,9 @@
 package xmpp
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Attr is an attribute. Space is its namespace, empty for the usual ones, which
 // have none.
@@ -89,4 +92,17 @@ func (e *Element) ChildText(space, name string) string {
 		return c.Text
 	}
 	return ""
+}
+
+// Clone returns a copy that shares no memory with e, and so none with the frame
+// that e was read from: whoever keeps a part of a frame keeps it all otherwise.
+func (e *Element) Clone() Element {
+	out := Element{Space: strings.Clone(e.Space), Name: strings.Clone(e.Name), Text: strings.Clone(e.Text)}
+	for _, a := range e.Attrs {
+		out.Attrs = append(out.Attrs, Attr{strings.Clone(a.Space), strings.Clone(a.Name), strings.Clone(a.Value)})
+	}
+	for i := range e.Children {
+		out.Children = append(out.Children, e.Children[i].Clone())
+	}
+	return out
 }

@@ -168,6 +168,18 @@ func TestSetLeavesCopiesAlone(t *testing.T) {
 	}
 }
 
+func TestCloneIsTheSameAndApart(t *testing.T) {
+	e := parseOne(t, `<a b="c" xml:lang="en">d<e f="g"/></a>`)
+	copied := e.Clone()
+	if diff := cmp.Diff(e, copied); diff != "" {
+		t.Error(diff)
+	}
+	copied.Attrs[0].Value, copied.Children[0].Attrs[0].Value = "x", "x"
+	if e.Attr("b") != "c" || e.Children[0].Attr("f") != "g" {
+		t.Errorf("the original became %s", e.String())
+	}
+}
+
 func TestParseJID(t *testing.T) {
 	tests := []struct {
 		in   string

@@ -49,6 +49,10 @@ func (c *socket) enable(st *stream, e *xmpp.Element) error {
 	defer c.s.mu.Unlock()
 	st.mu.Lock()
 	again := st.enabled
+	if st.ended {
+		st.mu.Unlock()
+		return nil
+	}
 	if !again {
 		st.enabled, st.in, st.id = true, 0, id
 	}
@@ -85,6 +89,7 @@ func (st *stream) acknowledge(h uint32) bool {
 func (st *stream) drop(n uint32) {
 	st.acked += n
 	for _, o := range st.flight[:n] {
+		st.size -= len(o.text)
 		if o.content != nil {
 			o.content.got.Store(true)
 		}
@@ -161,14 +166,17 @@ func (st *stream) replay(id string, h uint32) bool {
 	st.drop(n)
 	answer := xmpp.New(xmpp.NSSM, "resumed", "previd", id, "h", count(st.in))
 	queue := []outgoing{{text: xmpp.Append(nil, &answer)}}
+	st.size = len(queue[0].text)
 	for _, o := range st.flight {
 		o.due = time.Time{}
 		queue = append(queue, o)
+		st.size += len(o.text)
 	}
 	for _, o := range st.queue {
 		// an r or an a of the broken connection would mislead the new one
 		if o.stanza || o.content != nil {
 			queue = append(queue, o)
+			st.size += len(o.text)
 		}
 	}
 	st.queue, st.flight = queue, nil

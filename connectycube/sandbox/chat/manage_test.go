@@ -3,6 +3,7 @@ package chat_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -344,6 +345,21 @@ func TestAClientThatNeverAcknowledgesIsCutOff(t *testing.T) {
 		}
 	}
 	c.quiet()
+}
+
+func TestWhatWaitsForAStreamIsBoundedInBytes(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.managed(202)
+	for i := range 100 { // of 50 KiB each; 84 are 4 MiB
+		a.send(chatTo(202, id(i), strings.Repeat("x", 50<<10)))
+	}
+	came := 0
+	for range b.got {
+		came++
+	}
+	if came > 90 {
+		t.Errorf("%d came", came)
+	}
 }
 
 func TestASlowReaderIsCutOff(t *testing.T) {

@@ -116,7 +116,8 @@ func (w *wire) post() error {
 		return err
 	}
 	s := w.c.s
-	m := read(w.e)
+	kept := w.e.Clone() // the archive keeps parts of it
+	m := read(&kept)
 	m.From, m.To = w.st.user, w.to.user
 	if w.to.dialog != "" {
 		m.DialogID = w.to.dialog
@@ -256,11 +257,12 @@ func (s *Server) toOne(st *stream, p parcel) {
 		return
 	}
 	p.stanza.Set("to", st.address)
+	text := xmpp.Append(nil, &p.stanza)
 	var c *content
 	if p.content {
-		c = &content{user: st.user, stanza: p.stanza, sent: p.sent}
+		c = &content{user: st.user, text: text, sent: p.sent}
 	}
-	if !s.hand(st, xmpp.Append(nil, &p.stanza), c, p.twice) && c != nil {
+	if !s.hand(st, text, c, p.twice) && c != nil {
 		s.keep(c)
 	}
 }

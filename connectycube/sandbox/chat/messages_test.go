@@ -61,6 +61,30 @@ func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
 	plain.quiet()
 }
 
+func TestOfReceiptsAndChangesOnlySomeAreCopied(t *testing.T) {
+	w := newWorld(t, nil)
+	a, other := w.online(101), w.online(101)
+	w.online(202)
+	tests := []struct {
+		name, inner string
+		copied      bool
+	}{
+		{"edit", `<body>x</body><replace xmlns="urn:xmpp:message-correct:0" id="1"/>`, true},
+		{"deletion", `<remove xmlns="urn:xmpp:message-delete:0" id="1"/>`, true},
+		{"read", `<displayed xmlns="urn:xmpp:chat-markers:0" id="1"/>`, true},
+		{"received", `<received xmlns="urn:xmpp:chat-markers:0" id="1"/>`, false},
+		{"typing", `<composing xmlns="http://jabber.org/protocol/chatstates"/>`, false},
+		{"private", `<body>x</body><private xmlns="urn:xmpp:carbons:2"/>`, false},
+	}
+	for _, tt := range tests {
+		a.send(`<message to="` + bareJID(202) + `" type="chat" id="1">` + tt.inner + `</message>`)
+		a.sync()
+		if got := other.sync(); len(got) > 0 != tt.copied {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
 func TestForgedCarbonsAndDelaysAreStripped(t *testing.T) {
 	w := newWorld(t, nil)
 	a, b := w.online(101), w.online(202)

@@ -180,6 +180,25 @@ func (s *Server) leaveRoom(st *stream, dialog string) {
 	}
 }
 
+// Expel takes a user out of a room who is no occupant of the dialog any more.
+// Those who joined the room hear of it: XEP-0045, status 301. Without having
+// joined there is nothing to leave.
+func (s *Server) Expel(dialogID string, user, by int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for st := range s.joined[dialogID] {
+		if st.user != user {
+			continue
+		}
+		self := s.roomPresence(dialogID, user, false, 110, 301)
+		item := &self.Children[0].Children[0]
+		item.Set("affiliation", "none")
+		item.Children = []xmpp.Element{xmpp.New("", "actor", "jid", s.jid(by).String())}
+		st.reply(self)
+		s.leaveRoom(st, dialogID)
+	}
+}
+
 // inRoom reports whether the user has joined the room with some stream. The lock
 // is held.
 func (s *Server) inRoom(user int64, dialog string) bool {

@@ -1,7 +1,9 @@
 package chat_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +93,30 @@ func TestRoomsRefuseWhoIsNoOccupant(t *testing.T) {
 			reason.Attr("code") != code || reason.ChildText(xmpp.NSStanzas, "text") == "" {
 			t.Errorf("got %s", e.String())
 		}
+	}
+}
+
+func TestExpelledUsersAreOutOfTheRoom(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	for _, c := range []*client{a, b} {
+		c.send(join(team))
+		c.until("presence", func(e *xmpp.Element) bool { return status(e) == "110" })
+	}
+	a.next()
+	w.server.Expel(team, 202, 101)
+	want := `<item affiliation="none" role="none" nick="202"><actor jid="` + bareJID(101) + `"/></item><status code="110"/><status code="301"/>`
+	if e := b.next(); e.Attr("type") != "unavailable" || !contains(e, want) {
+		t.Errorf("who was expelled: %s", e.String())
+	}
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
+		t.Errorf("who is left: %s", e.String())
+	}
+	w.server.Expel(team, 303, 101)
+	a.send(`<presence type="unavailable" to="` + roomJID(team) + `/101"/>`)
+	a.next()
+	if before := append(a.sync(), b.sync()...); len(before) != 0 {
+		t.Errorf("got %v", before)
 	}
 }
 
@@ -373,4 +399,21 @@ func TestMessagesKeptAreBounded(t *testing.T) {
 			t.Errorf("got %s", m.String())
 		}
 	}
+}
+
+func TestMessagesKeptAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	for i := range 30 { // of 50 KiB each
+		a.send(chatTo(202, id(i), fmt.Sprint(i)+strings.Repeat(" ", 50<<10)))
+	}
+	a.sync()
+	c := w.online(202)
+	for i := 10; i < 30; i++ { // 20 are a mebibyte
+		m := c.until("message", nil)
+		if !strings.HasPrefix(body(&m), fmt.Sprint(i)) {
+			t.Fatalf("message %d is %.300s", i, m.String())
+		}
+	}
+	c.quiet()
 }

@@ -225,7 +225,7 @@ func (s *Server) readRules(items []xmpp.Element) ([]rule, bool) {
 		if err != nil || order < 0 || item.Name != "item" || action != "allow" && action != "deny" {
 			return nil, false
 		}
-		r := rule{order: order, deny: action == "deny", value: strings.ToLower(item.Attr("value")), raw: item}
+		r := rule{order: order, deny: action == "deny", value: strings.ToLower(strings.Clone(item.Attr("value"))), raw: item.Clone()}
 		for _, child := range item.Children {
 			r.about |= whats[child.Name]
 		}

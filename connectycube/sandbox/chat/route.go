@@ -30,7 +30,8 @@ func (s *Server) to(user int64, p parcel) {
 	var text []byte
 	var c *content
 	if p.content {
-		c = &content{user: user, stanza: p.stanza, sent: p.sent}
+		text = xmpp.Append(nil, &p.stanza)
+		c = &content{user: user, text: text, sent: p.sent}
 	}
 	taken, coming := false, false
 	for _, st := range s.streams(user) {
@@ -103,16 +104,24 @@ func (s *Server) carbons(user int64, except *stream, stanza xmpp.Element) {
 // backlog is what is kept for users who are away, the oldest first.
 type backlog struct {
 	order list.List // of *content
+	size  int       // bytes
 	place map[*content]*list.Element
 }
+
+// Bounds of what is kept, in bytes: for one user, who must be able to take it
+// all at once, and for all.
+const (
+	maxUserBytes = 1 << 20
+	maxKeptBytes = 64 << 20
+)
 
 // keep stores content until its user comes. The lock is held.
 func (s *Server) keep(c *content) {
 	a := s.account(c.user)
-	if len(a.kept) >= s.o.MaxOffline {
+	for len(a.kept) > 0 && (len(a.kept) >= s.o.MaxOffline || a.size+len(c.text) > maxUserBytes) {
 		s.discard(a.kept[0])
 	}
-	for s.offline.order.Len() >= s.o.MaxKept {
+	for s.offline.order.Len() > 0 && (s.offline.order.Len() >= s.o.MaxKept || s.offline.size+len(c.text) > maxKeptBytes) {
 		s.discard(s.offline.order.Front().Value.(*content))
 	}
 	if s.offline.place == nil {
@@ -121,15 +130,24 @@ func (s *Server) keep(c *content) {
 	s.offline.place[c] = s.offline.order.PushBack(c)
 	a = s.account(c.user) // discarding may have forgotten it
 	a.kept = append(a.kept, c)
+	a.size += len(c.text)
+	s.offline.size += len(c.text)
 }
 
 // discard drops the oldest content of its user. The lock is held.
 func (s *Server) discard(c *content) {
-	s.offline.order.Remove(s.offline.place[c])
-	delete(s.offline.place, c)
+	s.take(c)
 	a := s.account(c.user)
 	a.kept = append([]*content(nil), a.kept[1:]...)
+	a.size -= len(c.text)
 	s.forget(c.user)
+}
+
+// take takes content out of the backlog. The lock is held.
+func (s *Server) take(c *content) {
+	s.offline.order.Remove(s.offline.place[c])
+	delete(s.offline.place, c)
+	s.offline.size -= len(c.text)
 }
 
 // release hands a stream that has become available what was kept. The lock is
@@ -137,10 +155,9 @@ func (s *Server) discard(c *content) {
 func (s *Server) release(st *stream) {
 	a := s.account(st.user)
 	kept := a.kept
-	a.kept = nil
+	a.kept, a.size = nil, 0
 	for _, c := range kept {
-		s.offline.order.Remove(s.offline.place[c])
-		delete(s.offline.place, c)
+		s.take(c)
 		s.again(c, []*stream{st})
 	}
 }
@@ -159,8 +176,7 @@ func (s *Server) rescue(c *content) {
 
 // again delivers content late, or keeps it once more.
 func (s *Server) again(c *content, streams []*stream) {
-	late := s.delayed(c.stanza, c.sent)
-	text := xmpp.Append(nil, &late)
+	text := s.delayed(c.text, c.sent)
 	taken := false
 	for _, st := range streams {
 		if s.hand(st, text, c, false) {

@@ -1,8 +1,10 @@
 package chat
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,9 +56,9 @@ type Options struct {
 	Rate           float64 // frames a second from one connection, above which reading slows down; default 200
 	MaxConnections int     // default 10000; beyond it 503
 	MaxPerUser     int     // streams, lost ones that can be resumed included; default 20
-	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it the stream ends; default 1000
-	MaxOffline     int     // messages kept for one user, the oldest is dropped first; default 200, at most half of MaxQueue
-	MaxKept        int     // messages kept for all users; default 20000
+	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it, or 4 MiB, the stream ends; default 1000
+	MaxOffline     int     // messages kept for one user, 1 MiB at most, the oldest is dropped first; default 200, at most half of MaxQueue
+	MaxKept        int     // messages kept for all users, 64 MiB at most; default 20000
 
 	HandshakeTime time.Duration // from the upgrade to a bound resource; default 30 s
 	WriteTime     time.Duration // for one frame; default 10 s
@@ -112,6 +114,7 @@ type Server struct {
 type account struct {
 	streams []*stream // in the order of binding
 	kept    []*content
+	size    int // bytes kept
 	privacy privacy
 }
 
@@ -155,7 +158,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave(c)
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	raw := &hijacker{ResponseWriter: w}
+	conn, err := websocket.Accept(raw, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true,
 		OnPingReceived:     func(context.Context, []byte) bool { return !c.quiet.Load() },
@@ -164,7 +168,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		close(c.ready) // Accept has answered
 		return
 	}
-	c.serve(conn)
+	c.serve(conn, raw.conn)
+}
+
+// hijacker keeps the connection that is under a WebSocket: closing that ends
+// whatever waits for the peer.
+type hijacker struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, rw, err
 }
 
 func offersXMPP(r *http.Request) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type socket struct {
 	s       *Server
 	address string
 	conn    *websocket.Conn
+	raw     net.Conn // below conn
 	rate    *rate.Limiter
 	ready   chan struct{} // closed when conn is there
 
@@ -66,9 +68,9 @@ func newSocket(s *Server, address string) *socket {
 }
 
 // serve reads until the connection ends, then lets go of the stream.
-func (c *socket) serve(conn *websocket.Conn) {
+func (c *socket) serve(conn *websocket.Conn, raw net.Conn) {
 	conn.SetReadLimit(int64(c.s.o.MaxFrame))
-	c.conn = conn
+	c.conn, c.raw = conn, raw
 	c.heard.Store(time.Now().UnixNano())
 	c.writing = stoppedTimer(c.cut)
 	c.alive = stoppedTimer(c.expire)
@@ -96,6 +98,9 @@ func stoppedTimer(f func()) *time.Timer {
 func (c *socket) finish() {
 	c.cut()
 	<-c.gone
+	if st := c.st.Load(); st != nil {
+		c.s.detach(st, c) // it may have been bound after the cut
+	}
 	c.alive.Stop()
 	c.writing.Stop()
 }
@@ -124,6 +129,7 @@ func (c *socket) end() {
 		}
 		timer.Stop()
 	}
+	_ = c.raw.Close() // a close that waits for the peer's waits no longer
 	_ = c.conn.CloseNow()
 }
 
@@ -187,6 +193,9 @@ func (c *socket) handle(frame string) error {
 		return errDone
 	}
 	for i := range stanzas {
+		if i > 0 && !c.sleep(c.rate.Reserve().Delay()) {
+			return errDone
+		}
 		if st := c.st.Load(); st != nil {
 			err = c.stanza(st, &stanzas[i])
 		} else {

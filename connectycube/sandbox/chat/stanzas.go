@@ -3,6 +3,7 @@ package chat
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,10 +109,14 @@ func resultOf(iq *xmpp.Element) xmpp.Element {
 	return out
 }
 
-// delayed returns a stanza with the time it was sent at: XEP-0203.
-func (s *Server) delayed(e xmpp.Element, sent time.Time) xmpp.Element {
-	return e.With(xmpp.New(nsDelay, "delay", "from", s.o.Domain,
-		"stamp", sent.UTC().Format("2006-01-02T15:04:05.000Z")).Saying("Offline Storage"))
+// delayed returns a message's text with the time it was sent at, XEP-0203, as
+// its last child.
+func (s *Server) delayed(text []byte, sent time.Time) []byte {
+	delay := xmpp.New(nsDelay, "delay", "from", s.o.Domain,
+		"stamp", sent.UTC().Format("2006-01-02T15:04:05.000Z")).Saying("Offline Storage")
+	const end = "</message>" // content is never empty
+	out := slices.Clone(text[:len(text)-len(end)])
+	return append(xmpp.Append(out, &delay), end...)
 }
 
 func (s *Server) jid(user int64) xmpp.JID {

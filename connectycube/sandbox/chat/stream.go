@@ -24,7 +24,7 @@ type outgoing struct {
 // content is a message on its way to one user. The user's streams share it.
 type content struct {
 	user    int64
-	stanza  xmpp.Element // as it was delivered, without delay
+	text    []byte // as it was delivered, without delay
 	sent    time.Time
 	holders atomic.Int32 // streams that may still deliver it
 	got     atomic.Bool  // one stream has delivered it
@@ -56,6 +56,7 @@ type stream struct {
 	full    bool // more waits than may
 	queue   []outgoing
 	flight  []outgoing // written and not acknowledged, or being written
+	size    int        // bytes in queue and flight
 	asked   bool       // an r is out
 	managed bool
 	enabled bool   // managed, or about to be
@@ -69,6 +70,9 @@ func newStream(s *Server, user int64, jid xmpp.JID) *stream {
 	return &stream{s: s, user: user, jid: jid, address: jid.String(), since: time.Now()}
 }
 
+// maxStreamBytes bounds what waits for one stream.
+const maxStreamBytes = 4 << 20
+
 // push queues something. It reports whether the stream takes it: one that ended
 // does not, and one that is full takes only messages, for a moment longer, so
 // that they stay in their order.
@@ -79,13 +83,14 @@ func (st *stream) push(o outgoing) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	waiting, most := len(st.queue)+len(st.flight), st.s.o.MaxQueue
-	if waiting >= most && !st.full {
+	if !st.full && (waiting >= most || st.size >= maxStreamBytes) {
 		st.overflow()
 	}
-	if st.ended || st.full && (o.content == nil || waiting >= 2*most) {
+	if st.ended || st.full && (o.content == nil || waiting >= 2*most || st.size >= 2*maxStreamBytes) {
 		return false
 	}
 	st.queue = append(st.queue, o)
+	st.size += len(o.text)
 	st.nudge()
 	return true
 }
@@ -148,11 +153,14 @@ func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
 	switch {
 	case o.manages:
 		st.managed = true
+		st.size -= len(o.text)
 	case st.managed && o.stanza:
 		st.out++
 		st.flight = append(st.flight, o)
 	case !st.managed && o.content != nil:
 		st.flight = append(st.flight, o) // until it is written
+	default:
+		st.size -= len(o.text)
 	}
 	return o, 0, true
 }
@@ -182,8 +190,9 @@ func (st *stream) wrote(c *socket) {
 	if st.managed || st.sock != c {
 		return
 	}
-	for i := range st.flight {
-		st.flight[i].content.got.Store(true)
+	for _, o := range st.flight {
+		st.size -= len(o.text)
+		o.content.got.Store(true)
 	}
 	st.flight = nil
 }
@@ -272,7 +281,7 @@ func (s *Server) end(st *stream) {
 		s.waiting--
 	}
 	undelivered := append(st.flight, st.queue...)
-	st.flight, st.queue = nil, nil
+	st.flight, st.queue, st.size = nil, nil, 0
 	id, in := st.id, st.in
 	st.mu.Unlock()
 
