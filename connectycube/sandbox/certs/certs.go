@@ -1,0 +1,323 @@
+// Package certs is a certificate authority for one machine, so that phones,
+// emulators and browsers can reach the sandbox by https and wss: they allow
+// little else, and the JS SDK sends no password over plain ws to another host.
+//
+// The authority is made once and kept in a folder. It can vouch for this
+// machine and private networks only, whatever becomes of its key: its
+// certificate says so (RFC 5280, name constraints). The server's certificate
+// lives in memory, for a month at most.
+//
+// It knows nothing of the sandbox. Start reading at Open.
+package certs
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	keyFile  = "ca-key.pem" // key and certificate, for the owner only
+	certFile = "ca.pem"     // the certificate, for whoever is to trust it
+
+	authorityLife = 5 * 365 * 24 * time.Hour
+	leafLife      = 30 * 24 * time.Hour
+	renewBefore   = 10 * 24 * time.Hour // the end of either
+)
+
+// Authority issues certificates for this machine. It is safe for concurrent use.
+type Authority struct {
+	folder string
+	cert   *x509.Certificate
+	key    *ecdsa.PrivateKey
+	made   bool
+
+	mu   sync.Mutex
+	leaf *tls.Certificate
+}
+
+// Open reads the authority in the folder, or makes it, and the folder, when
+// there is none or its life ends soon: then it has to be trusted anew. An
+// authority that cannot be read, or that others could read, is an error and
+// stays as it is.
+func Open(folder string) (*Authority, error) {
+	path := filepath.Join(folder, keyFile)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		a, err := read(path, raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if a.folder = folder; time.Until(a.cert.NotAfter) > leafLife {
+			return a, a.show()
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	a, err := create()
+	if err != nil {
+		return nil, err
+	}
+	a.folder = folder
+	return a, errors.Join(a.keep(path), a.show())
+}
+
+func read(path string, raw []byte) (*Authority, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, errors.New("others can read the key of the certificate authority: remove the file, and have the new authority trusted")
+	}
+	pair, err := tls.X509KeyPair(raw, raw)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate authority is damaged; remove the file to make another: %w", err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, errors.New("this is no certificate authority of ours")
+	}
+	return &Authority{cert: pair.Leaf, key: key}, nil
+}
+
+func create() (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial(),
+		// the date tells one's authorities apart in a phone's list
+		Subject:               pkix.Name{CommonName: "cubegate sandbox, " + hostName() + ", " + time.Now().Format(time.DateOnly)},
+		NotBefore:             time.Now().Add(-time.Hour), // a phone's clock may be late
+		NotAfter:              time.Now().Add(authorityLife),
+		KeyUsage:              x509.KeyUsageCertSign,
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		MaxPathLenZero:        true,
+
+		PermittedDNSDomainsCritical: true,
+		PermittedDNSDomains:         names(),
+		PermittedIPRanges:           private(),
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(raw)
+	return &Authority{cert: cert, key: key, made: true}, err
+}
+
+// private are the networks whose addresses mean nothing to the outside.
+func private() (networks []*net.IPNet) {
+	for _, s := range []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"} {
+		_, network, err := net.ParseCIDR(s)
+		if err != nil {
+			panic(err)
+		}
+		networks = append(networks, network)
+	}
+	return networks
+}
+
+// names are this machine's: localhost, its own, and its own in the local domain.
+func names() []string {
+	all := []string{"localhost", "local"}
+	if host := hostName(); host != "localhost" && !strings.HasSuffix(host, ".local") {
+		all = append(all, host)
+	}
+	return all
+}
+
+// hostName is this machine's name, if it is one that a certificate can have.
+func hostName() string {
+	host, err := os.Hostname()
+	host = strings.ToLower(host)
+	if err != nil || host == "" || strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
+	}) || strings.Trim(host, ".-") != host || strings.Contains(host, "..") {
+		return "localhost"
+	}
+	return host
+}
+
+func serial() *big.Int {
+	raw := make([]byte, 16)
+	rand.Read(raw) // never fails, by its documentation
+	return new(big.Int).SetBytes(raw)
+}
+
+// keep writes the key, and the certificate with it, so that they cannot part.
+func (a *Authority) keep(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return err
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), a.PEM()...)
+	return replace(path, both, 0o600)
+}
+
+// show writes the certificate where people find it.
+func (a *Authority) show() error {
+	if raw, err := os.ReadFile(a.File()); err == nil && bytes.Equal(raw, a.PEM()) {
+		return nil
+	}
+	return replace(a.File(), a.PEM(), 0o644)
+}
+
+// replace writes a file that is there whole, or not at all.
+func replace(path string, content []byte, mode os.FileMode) error {
+	out, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(content)
+	if err := errors.Join(err, out.Chmod(mode), out.Sync(), out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// File is the path of the certificate to trust.
+func (a *Authority) File() string { return filepath.Join(a.folder, certFile) }
+
+// PEM is the certificate to trust. It is no secret.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// Made reports whether Open made the authority, so nobody trusts it yet.
+func (a *Authority) Made() bool { return a.made }
+
+// Fingerprint is the SHA-256 of the certificate as phones show it.
+func (a *Authority) Fingerprint() string {
+	sum := sha256.Sum256(a.cert.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
+}
+
+// TLS are settings of a server of HTTP/1.1, which WebSockets need, whose
+// certificate is renewed in time, and when the machine has a new address.
+func (a *Authority) TLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			var at netip.Addr
+			if tcp, ok := hello.Conn.LocalAddr().(*net.TCPAddr); ok {
+				at = tcp.AddrPort().Addr().Unmap().WithZone("")
+			}
+			return a.certificate(at)
+		},
+	}
+}
+
+// certificate gives the one in use, or another when that ends soon or is not of
+// this address of ours.
+func (a *Authority) certificate(at netip.Addr) (*tls.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaf != nil && time.Until(a.leaf.Leaf.NotAfter) > renewBefore && (!isPrivate(at) || covers(a.leaf.Leaf, at)) {
+		return a.leaf, nil
+	}
+	leaf, err := a.issue(append(Addresses(), at))
+	if err == nil {
+		a.leaf = leaf
+	}
+	return leaf, err
+}
+
+func covers(leaf *x509.Certificate, at netip.Addr) bool {
+	return slices.ContainsFunc(leaf.IPAddresses, func(ip net.IP) bool { return ip.Equal(at.AsSlice()) })
+}
+
+func isPrivate(at netip.Addr) bool {
+	return slices.ContainsFunc(private(), func(n *net.IPNet) bool { return n.Contains(at.AsSlice()) })
+}
+
+// emulators are the addresses by which Android's emulator, and Genymotion's, know
+// the machine they run on.
+var emulators = []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("10.0.3.2")}
+
+// issue makes a certificate for this machine's names and the private ones of
+// these addresses.
+func (a *Authority) issue(addresses []netip.Addr) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial(),
+		Subject:      pkix.Name{CommonName: "cubegate sandbox"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(leafLife),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     a.namesOf(hostName()),
+	}
+	for _, at := range append(addresses, emulators...) {
+		if ip := net.IP(at.AsSlice()); isPrivate(at) && !slices.ContainsFunc(template.IPAddresses, ip.Equal) {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		}
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(raw)
+	return &tls.Certificate{Certificate: [][]byte{raw, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, err
+}
+
+// namesOf are the names that the authority may vouch for: the machine may have
+// been renamed since it was made.
+func (a *Authority) namesOf(host string) []string {
+	all := []string{"localhost"}
+	first, _, _ := strings.Cut(host, ".")
+	for _, name := range []string{host, first + ".local"} {
+		permitted := slices.ContainsFunc(a.cert.PermittedDNSDomains, func(domain string) bool {
+			return name == domain || strings.HasSuffix(name, "."+domain)
+		})
+		if permitted && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Addresses are this machine's own that are private, loopback first.
+func Addresses() []netip.Addr {
+	found := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return found // localhost works without
+	}
+	for _, one := range interfaces {
+		prefix, err := netip.ParsePrefix(one.String())
+		if at := prefix.Addr().Unmap().WithZone(""); err == nil && isPrivate(at) && !slices.Contains(found, at) {
+			found = append(found, at)
+		}
+	}
+	return found
+}
