@@ -106,45 +106,70 @@ func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
 // than the timeout: the original waited 45 seconds.
 func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 	db := start(t)
-	var silent atomic.Bool
-	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 300 * time.Millisecond, Patience: -1,
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := db.DialContext(ctx, network, address)
-			return &muted{Conn: conn, silent: &silent}, err
+	const id = "507f1f77bcf86cd799439011"
+	for name, ask := range map[string]func(context.Context, *store.Users) error{
+		"find": func(ctx context.Context, u *store.Users) error {
+			_, err := u.ByEmail(ctx, "ada@example.org")
+			return err
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	silent.Store(true)
-	later, cancel := context.WithTimeout(context.Background(), time.Minute) // as a registration has: its own bound is not the database's
-	defer cancel()
-	for name, ask := range map[string]func() error{
-		"find":   func() error { _, err := s.Users().ByEmail(context.Background(), "ada@example.org"); return err },
-		"insert": func() error { _, err := s.Users().Create(later, store.User{Email: "ada@example.org"}); return err },
-		"update": func() error { return s.Users().SetCubeID(later, "507f1f77bcf86cd799439011", 1) },
-		"delete": func() error { return s.Users().Discard(later, "507f1f77bcf86cd799439011") },
-		"clean":  func() error { _, err := s.Users().DiscardAbandoned(later, time.Hour); return err },
+		"insert": func(ctx context.Context, u *store.Users) error {
+			_, err := u.Create(ctx, store.User{Email: "a@b.org"})
+			return err
+		},
+		"update": func(ctx context.Context, u *store.Users) error { return u.SetCubeID(ctx, id, 1) },
+		"delete": func(ctx context.Context, u *store.Users) error { return u.Discard(ctx, id) },
+		"clean": func(ctx context.Context, u *store.Users) error {
+			_, err := u.DiscardAbandoned(ctx, time.Hour)
+			return err
+		},
 	} {
-		done := make(chan error, 1)
-		go func() { done <- ask() }()
-		select {
-		case err := <-done:
-			if !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("%s: error = %v, want %v", name, err, store.ErrUnavailable)
+		t.Run(name, func(t *testing.T) {
+			var silent, patient atomic.Bool
+			s, err := store.Open(t.Context(), store.Options{
+				URI: db.URI(), Timeout: 300 * time.Millisecond, Patience: -1,
+				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := db.DialContext(ctx, network, address)
+					return &muted{Conn: conn, silent: &silent, patient: &patient}, err
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-		case <-time.After(20 * time.Second): // far beyond the timeout, far below for ever
-			t.Errorf("%s: no answer in 20 s", name)
-		}
+			t.Cleanup(func() { _ = s.Close(context.Background()) })
+			silent.Store(true)
+			// As in a registration the context has a bound of its own, which is
+			// not the database's.
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- ask(ctx, s.Users()) }()
+			select {
+			case err := <-done:
+				if !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("error = %v, want %v", err, store.ErrUnavailable)
+				}
+			case <-time.After(20 * time.Second): // far beyond the timeout, far below for ever
+				t.Error("no answer in 20 s")
+			}
+			if patient.Load() {
+				t.Error("the database would have been waited for as long as the caller's own bound")
+			}
+		})
 	}
 }
 
 // muted swallows what is written while silent.
 type muted struct {
 	net.Conn
-	silent *atomic.Bool
+	silent  *atomic.Bool
+	patient *atomic.Bool // an answer was awaited for longer than half a minute
+}
+
+func (m *muted) SetReadDeadline(t time.Time) error {
+	if time.Until(t) > 30*time.Second {
+		m.patient.Store(true)
+	}
+	return m.Conn.SetReadDeadline(t)
 }
 
 func (m *muted) Write(p []byte) (int, error) {
