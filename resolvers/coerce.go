@@ -111,9 +111,22 @@ func (c coercion) object(def *ast.Definition, value any, path []string) {
 	}
 	for name := range fields {
 		if def.Fields.ForName(name) == nil {
-			c.wrong(child(path, name), "is not a field of "+def.Name)
+			c.wrong(child(path, quotable(name)), "is not a field of "+def.Name)
 		}
 	}
+}
+
+// quotable is a field's name as the client gave it, if it looks like one: a
+// value that got in its place may be a token.
+func quotable(name string) string {
+	const most = 40
+	letter := func(r rune) bool {
+		return r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	if len(name) > most || strings.ContainsFunc(name, func(r rune) bool { return !letter(r) }) {
+		return "(unnamed)"
+	}
+	return name
 }
 
 func child(path []string, name string) []string {
