@@ -58,6 +58,9 @@ func killedOnce(t *testing.T, u *upstream, cidp bool, now func() bool) {
 	if code := p.exit(t); code != 0 {
 		t.Errorf("exit %d: %s", code, p.log)
 	}
+	if all := u.State().Users; !cidp && len(all) != 1 { // with it on, an orphan cannot be claimed by password
+		t.Errorf("ConnectyCube has %+v", all)
+	}
 	if all := exported(t, settings); len(all) != 1 || !strings.Contains(all[0], user.ID) {
 		t.Errorf("the database has %v, want the user %s alone", all, user.ID)
 	}

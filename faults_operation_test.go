@@ -24,6 +24,9 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 		u.asks(t, p.url)
 		p.register(t, strings.ToLower(name)+"@example.org")
 		p.oneIdentity(t, strings.ToLower(name)+"@example.org")
+		if made := inFolder(t, p.cmd.Dir); len(made) != 0 {
+			t.Errorf("%s: the data went to %v here, not to the database that it names", name, made)
+		}
 	}
 	known := map[string]bool{"DOMAIN": true} // compose.yaml's own
 	for _, s := range settings() {

@@ -39,6 +39,11 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 			r.register(t, "ada@example.org")
 			u.asks(t, r.url)
 			r.oneIdentity(t, "ada@example.org")
+			// An account that ConnectyCube lets nobody in to by password cannot
+			// be claimed: its owner gets another one.
+			if all := r.allCubeUsers(t); !cidp && len(all) != 1 {
+				t.Errorf("ConnectyCube has %+v", all)
+			}
 		})
 	}
 	t.Run("client gone", func(t *testing.T) {

@@ -22,7 +22,7 @@ type secretive struct {
 }
 
 var (
-	jwtShaped = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
+	jwtShaped = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}`) // whole, or its beginning
 	hexShaped = regexp.MustCompile(`[0-9A-Fa-f]{32,}`) // ConnectyCube's session tokens are
 	asQuery   = regexp.MustCompile(`\?[A-Za-z]+=|token=`)
 )
@@ -123,8 +123,8 @@ func repeatRequest(status int, token string) func(http.ResponseWriter, *http.Req
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Debug", string(bytes.ReplaceAll(sent, []byte("\n"), nil)))
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, `{"errors":{"base":["cannot do %s","token %s is bad","key %s"]}}`,
-			strings.ReplaceAll(string(sent), `"`, `\"`), token, r.Header.Get("CB-AuthKey"))
+		_, _ = fmt.Fprintf(w, `{"errors":{"base":["token %s is bad","key %s","cannot do %s"]}}`,
+			token, r.Header.Get("CB-AuthKey"), strings.ReplaceAll(string(sent), `"`, `\"`))
 	}
 }
 
