@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // bucketPath is where files are uploaded to and downloaded from. The service has
@@ -23,6 +24,8 @@ const (
 	maxFormField  = 4 << 10   // bytes of one field beside the file
 	maxFormFields = 50        // parts of one upload
 	maxFormBytes  = 256 << 10 // of an upload, beside the file
+
+	transferTime = 5 * time.Minute // for one upload or download; it holds room, or content that is gone
 )
 
 func isBucket(path string) bool {
@@ -80,6 +83,7 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 // receiveFile takes a form whose fields are those of bucket.uploadAccess, and
 // then the file.
 func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // where there is a connection
 	r.Body = http.MaxBytesReader(w, r.Body, maxBlobBytes+maxFormBytes)
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -186,7 +190,10 @@ func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) e
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // where there is a connection
 	http.ServeContent(w, r, "", file.updated, bytes.NewReader(file.content))
+	_ = connection.SetWriteDeadline(time.Time{}) // the next request may be the chat's
 	return nil
 }
 
