@@ -14,17 +14,25 @@ type change func(old value) (value, error)
 // maxPadding bounds how far beyond an array's end a $set may reach; MongoDB's limit.
 const maxPadding = 1_500_000
 
-// edit gives d with the value at parts changed. With create, missing parents are
-// made as needed, and a parent that cannot hold the field is an error; without, both mean there is nothing to do.
-func edit(d document, parts []string, create bool, c change) (document, error) {
-	v, err := editIn(documentValue(d), parts, create, c)
+// missing says what an edit does where the path does not lead to a value.
+type missing int
+
+const (
+	makeParents missing = iota // add the field, with the documents above it
+	needViable                 // do nothing, but refuse a path that could not be added, such as one through a number
+	anyPath                    // do nothing
+)
+
+// edit gives d with the value at parts changed.
+func edit(d document, parts []string, m missing, c change) (document, error) {
+	v, err := editIn(documentValue(d), parts, m, c)
 	return v.Data, err
 }
 
-func editIn(container value, parts []string, create bool, c change) (value, error) {
+func editIn(container value, parts []string, m missing, c change) (value, error) {
 	position, numeric := arrayIndex(parts[0])
 	if container.Type == bson.TypeArray && !numeric {
-		if !create {
+		if m == anyPath {
 			return container, nil
 		}
 		return container, notViable(parts[0], container)
@@ -33,7 +41,7 @@ func editIn(container value, parts []string, create bool, c change) (value, erro
 	for key, v := range fields(container.Data) {
 		if !done && (container.Type == bson.TypeArray && n == position || container.Type != bson.TypeArray && key == parts[0]) {
 			done = true
-			next, err := editField(v, parts, create, c)
+			next, err := editField(v, parts, m, c)
 			if err != nil {
 				return container, err
 			}
@@ -49,7 +57,7 @@ func editIn(container value, parts []string, create bool, c change) (value, erro
 	if done {
 		return value{Type: container.Type, Data: out.document()}, nil
 	}
-	if !create {
+	if m != makeParents {
 		return container, nil
 	}
 	added, err := newField(parts, c)
@@ -69,13 +77,13 @@ func editIn(container value, parts []string, create bool, c change) (value, erro
 }
 
 // editField changes v itself or what lies below it.
-func editField(v value, parts []string, create bool, c change) (value, error) {
+func editField(v value, parts []string, m missing, c change) (value, error) {
 	switch {
 	case len(parts) == 1:
 		return c(v)
 	case v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray:
-		return editIn(v, parts[1:], create, c)
-	case create:
+		return editIn(v, parts[1:], m, c)
+	case m != anyPath:
 		return v, notViable(parts[1], v)
 	}
 	return v, nil

@@ -22,8 +22,8 @@ type modifier struct {
 	path     string
 	parts    []string
 	from     []string // of $rename: where the value comes from
-	create   bool     // make missing parents
-	onInsert bool     // only when an upsert inserts
+	missing  missing
+	onInsert bool // only when an upsert inserts
 	change   change
 }
 
@@ -32,22 +32,22 @@ const maxModifiers = 1000
 
 // operators compile the argument of an update operator for one path.
 var operators = map[string]struct {
-	create  bool
+	missing missing
 	compile func(arg value, now time.Time) (change, error)
 }{
-	"$set":         {true, compileSet},
-	"$setOnInsert": {true, compileSet},
-	"$unset":       {false, func(value, time.Time) (change, error) { return removed, nil }},
-	"$inc":         {true, compileArithmetic("$inc", addNumbers)},
-	"$mul":         {true, compileArithmetic("$mul", multiplyNumbers)},
-	"$min":         {true, compileExtreme(-1)},
-	"$max":         {true, compileExtreme(1)},
-	"$currentDate": {true, compileCurrentDate},
-	"$push":        {true, compilePush},
-	"$addToSet":    {true, compileAddToSet},
-	"$pull":        {false, compilePull},
-	"$pullAll":     {false, compilePullAll},
-	"$pop":         {false, compilePop},
+	"$set":         {makeParents, compileSet},
+	"$setOnInsert": {makeParents, compileSet},
+	"$unset":       {anyPath, func(value, time.Time) (change, error) { return removed, nil }},
+	"$inc":         {makeParents, compileArithmetic("$inc", addNumbers)},
+	"$mul":         {makeParents, compileArithmetic("$mul", multiplyNumbers)},
+	"$min":         {makeParents, compileExtreme(-1)},
+	"$max":         {makeParents, compileExtreme(1)},
+	"$currentDate": {makeParents, compileCurrentDate},
+	"$push":        {makeParents, compilePush},
+	"$addToSet":    {makeParents, compileAddToSet},
+	"$pull":        {needViable, compilePull},
+	"$pullAll":     {needViable, compilePullAll},
+	"$pop":         {needViable, compilePop},
 }
 
 // compileUpdate reads an update's u. Operators that are not supported are refused by name.
@@ -106,11 +106,11 @@ func compileModifier(op, path string, arg value, now time.Time) (modifier, error
 			return modifier{}, fail(codeBadValue, "The 'to' field for $rename must be a string: %s", path)
 		}
 		to, err := checkPath(stringOf(arg))
-		return modifier{path: stringOf(arg), parts: to, from: parts, create: true}, err
+		return modifier{path: stringOf(arg), parts: to, from: parts}, err
 	}
 	o := operators[op]
 	c, err := o.compile(arg, now)
-	return modifier{path: path, parts: parts, create: o.create, onInsert: op == "$setOnInsert", change: c}, err
+	return modifier{path: path, parts: parts, missing: o.missing, onInsert: op == "$setOnInsert", change: c}, err
 }
 
 // compareParts orders path components; numbers by value.
@@ -184,7 +184,7 @@ func (u *update) applyAll(d document, inserting bool) (document, error) {
 		case m.from != nil:
 			d, err = rename(d, m)
 		default:
-			d, err = edit(d, m.parts, m.create, m.change)
+			d, err = edit(d, m.parts, m.missing, m.change)
 		}
 		if err != nil {
 			return nil, err
@@ -208,14 +208,14 @@ func rename(d document, m modifier) (document, error) {
 	case !found:
 		return d, nil
 	}
-	d, err := edit(d, m.from, false, removed)
+	d, err := edit(d, m.from, anyPath, removed)
 	if err != nil {
 		return nil, err
 	}
 	if _, below, _ := descend(d, m.parts); len(below) > 0 {
 		return nil, fail(codeBadValue, "The destination field of $rename cannot be inside an array")
 	}
-	return edit(d, m.parts, true, func(value) (value, error) { return v, nil })
+	return edit(d, m.parts, makeParents, func(value) (value, error) { return v, nil })
 }
 
 func removed(value) (value, error) { return value{}, nil }

@@ -23,7 +23,7 @@ func (f *filter) seed() (document, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d, err = edit(d, parts, true, func(value) (value, error) { return p.arg, nil }); err != nil {
+		if d, err = edit(d, parts, makeParents, func(value) (value, error) { return p.arg, nil }); err != nil {
 			return nil, err
 		}
 	}
