@@ -241,6 +241,32 @@ func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
 	tablet.quiet()
 }
 
+// A user whose app keeps crashing is not locked out by what it left behind.
+func TestLostStreamsMakeRoomForNewOnes(t *testing.T) {
+	w := newWorld(t, func(o *chat.Options) { o.MaxPerUser = 2 })
+	a := w.online(101)
+	var lost []*managed
+	for range 2 {
+		b := w.managed(202)
+		b.conn.CloseNow()
+		lost = append(lost, b)
+	}
+	waitFor(t, "both wait", func() bool {
+		s := w.server.Sockets()
+		return len(s) == 3 && s[1].Waiting && s[2].Waiting
+	})
+	a.send(chatTo(202, id(1), "hi"))
+	a.sync()
+	w.online(202).quiet() // the second stream still holds the message
+	if e := w.resume(lost[0]); e.Name != "failed" {
+		t.Errorf("the older one: %s", e.String())
+	}
+	if e := w.resume(lost[1]); e.Name != "resumed" {
+		t.Errorf("the newer one: %s", e.String())
+	}
+	lost[1].until("message", says("hi"))
+}
+
 // Breaks the recipient's connection after every number of stanzas it could have
 // got, and resumes with what it counted: nothing may be lost or come twice.
 func TestBreaksAtEveryPointLoseNothing(t *testing.T) {

@@ -76,6 +76,13 @@ func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
 		t.Errorf("who was lost: %s", e.String())
 	}
+	again := w.online(202)
+	again.send(join(team))
+	a.next()
+	again.send(`<presence type="unavailable"/>`)
+	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
+		t.Errorf("who became unavailable: %s", e.String())
+	}
 	if before := c.sync(); len(before) != 0 {
 		t.Errorf("who is in no room got %v", before)
 	}
@@ -376,6 +383,11 @@ func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
 	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><active name="l"/></query>`)
 	a.send(chatTo(202, id(1), "hi"))
 	tablet.until("message", says("hi"))
+	a.send(`<message type="chat" id="2" to="` + phone.jid + `"><body>x</body></message>`)
+	a.send(iq("get", phone.jid, `<query xmlns="jabber:iq:version"/>`))
+	if e := a.until("iq", nil); !contains(e, "service-unavailable") {
+		t.Errorf("got %s", e.String())
+	}
 	phone.quiet()
 }
 
