@@ -83,6 +83,15 @@ export class Device {
     this.sdk = sdk
   }
 
+  /**
+   * Comes into chat. The SDK is "connected" before it has sent its presence, and
+   * until that is there messages go to the user's other devices only.
+   */
+  async connect(password = this.owner.password) {
+    assert.equal(await this.sdk.chat.connect({ userId: this.id, password }), true)
+    await this.sdk.chat.ping()
+  }
+
   /** All that was reported, in order. */
   async events() {
     return this.recorded
@@ -152,7 +161,7 @@ export async function offline(owner, options) {
 /** A device of somebody, in chat. */
 export async function online(owner, options) {
   const device = await offline(owner, options)
-  assert.equal(await device.sdk.chat.connect({ userId: owner.id, password: owner.password }), true)
+  await device.connect()
   return device
 }
 

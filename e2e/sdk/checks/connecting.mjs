@@ -67,6 +67,18 @@ export function connecting({ where, online, offline, hangUp }) {
       assert.equal(await device.sdk.chat.connect({ userId: ada.id, password: ada.password }), true)
     })
 
+    // The SDK itself tries a wrong password again and again (contract 11.2).
+    test('who fails too often is told to wait', async () => {
+      const eve = await person('eve')
+      const device = await offline(eve)
+      const conditions = new Set()
+      for (let i = 0; i < 15; i++) {
+        await device.sdk.chat.connect({ userId: eve.id, password: 'not the password' }).catch((e) => conditions.add(e))
+        await device.hangUp()
+      }
+      assert.deepEqual([...conditions], ['not-authorized', 'temporary-auth-failure'])
+    })
+
     test('connecting once more changes nothing', async () => {
       const { jid } = await phone.status()
       assert.equal(await phone.sdk.chat.connect({ userId: ada.id, password: ada.password }), false)

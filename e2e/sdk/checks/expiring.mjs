@@ -17,7 +17,7 @@ export function expiring({ where, online, offline, hangUp }) {
     /** A device whose chat password is its session's token, as after a login through us. */
     const onlineByToken = async (owner) => {
       const device = await offline(owner)
-      assert.equal(await device.sdk.chat.connect({ userId: owner.id, password: await device.token() }), true)
+      await device.connect(await device.token())
       return device
     }
     const expired = (call) =>
@@ -45,7 +45,7 @@ export function expiring({ where, online, offline, hangUp }) {
       const missed = await send(tablet, ada.id, 'where are you?')
       const session = await phone.sdk.createSession({ login: ada.login, password: ada.password })
       await phone.sdk.chat.disconnect()
-      assert.equal(await phone.sdk.chat.connect({ userId: ada.id, password: session.token }), true)
+      await phone.connect(session.token)
       await phone.heard('message', { id: missed })
       await settled(phone, tablet)
       assert.equal((await phone.hears('message', { id: missed })).length, 1)
