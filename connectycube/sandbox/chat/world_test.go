@@ -126,6 +126,7 @@ func (w *world) tryDial() (*client, error) {
 
 // play sends a frame and reports whether the answer has the name.
 func (c *client) play(frame, name string) bool {
+	patience := time.After(2 * time.Second)
 	if c.trySend(frame) != nil {
 		return false
 	}
@@ -142,7 +143,7 @@ func (c *client) play(frame, name string) bool {
 			if e.Name == "failed" || e.Name == "failure" || e.Name == "error" {
 				return false
 			}
-		case <-time.After(10 * time.Second):
+		case <-patience:
 			return false
 		}
 	}
