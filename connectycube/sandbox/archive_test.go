@@ -104,8 +104,8 @@ func TestCountersStayRight(t *testing.T) {
 				continue
 			}
 			step(a, d, r, users(), now)
-			if len(a.dialogs) > 8 || len(a.messages) > 60 || len(d.messages) > 20 {
-				t.Fatalf("%d dialogs, %d messages, %d in one", len(a.dialogs), len(a.messages), len(d.messages))
+			if len(a.dialogs) > 8 || len(a.messages) > 60 || len(d.messages) > 20 || a.bytes > a.maxBytes {
+				t.Fatalf("%d dialogs, %d messages, %d in one, %d bytes", len(a.dialogs), len(a.messages), len(d.messages), a.bytes)
 			}
 		}
 		a.verify(t)
@@ -134,10 +134,12 @@ func step(a *archive, d *dialog, r *rand.Rand, user int64, now time.Time) {
 		a.shrink()
 	case n == 11:
 		a.hide(m, user, now)
+		a.shrink()
 	case n == 12:
 		a.remove(m)
 	case n == 13:
 		a.edit(m, "edited", now)
+		a.shrink()
 	case n == 14:
 		d.pinned = append(d.pinned, m.id)
 	case n == 15:
