@@ -90,9 +90,6 @@ func (st *stream) drop(n uint32) {
 	st.acked += n
 	for _, o := range st.flight[:n] {
 		st.size -= len(o.text)
-		if o.content != nil {
-			o.content.got.Store(true)
-		}
 	}
 	rest := st.flight[n:]
 	if len(rest) == 0 {

@@ -76,9 +76,16 @@ func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
 		t.Errorf("who was lost: %s", e.String())
 	}
-	again := w.online(202)
-	again.send(join(team))
-	a.next()
+	again, second := w.online(202), w.online(202)
+	for _, c := range []*client{again, second} {
+		c.send(join(team))
+		c.until("presence", func(e *xmpp.Element) bool { return status(e) == "110" })
+	}
+	second.send(`<presence type="unavailable"/>`)
+	second.sync()
+	if e := append(a.sync(), again.sync()...); len(e) != 1 || e[0].Attr("from") != roomJID(team)+"/202" || e[0].Attr("type") != "" {
+		t.Errorf("of a second device: %v", e)
+	}
 	again.send(`<presence type="unavailable"/>`)
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
 		t.Errorf("who became unavailable: %s", e.String())

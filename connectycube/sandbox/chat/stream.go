@@ -26,8 +26,7 @@ type content struct {
 	user    int64
 	text    []byte // as it was delivered, without delay
 	sent    time.Time
-	holders atomic.Int32 // streams that may still deliver it
-	got     atomic.Bool  // one stream has delivered it
+	holders atomic.Int32 // streams that have delivered it, or may still
 }
 
 // stream is what a client bound. With stream management it may outlive its
@@ -192,7 +191,6 @@ func (st *stream) wrote(c *socket) {
 	}
 	for _, o := range st.flight {
 		st.size -= len(o.text)
-		o.content.got.Store(true)
 	}
 	st.flight = nil
 }
@@ -292,7 +290,7 @@ func (s *Server) end(st *stream) {
 	s.remove(st)
 	s.withdraw(st)
 	for _, o := range undelivered {
-		if o.content != nil && o.content.holders.Add(-1) <= 0 && !o.content.got.Load() {
+		if o.content != nil && o.content.holders.Add(-1) <= 0 {
 			s.rescue(o.content)
 		}
 	}
