@@ -233,7 +233,7 @@ func (p *parser) content(e *Element, tag string, depth int) error {
 				return fmt.Errorf("%w: no end of CDATA", ErrMalformed)
 			}
 			p.pos += len(data) + len("]]>")
-			e.Text += newlines.Replace(data)
+			e.Text += lines(data)
 		default:
 			child, err := p.element(depth + 1)
 			if err != nil {

@@ -7,11 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// newlines makes ends of lines what XML says they are.
-var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+// lines makes ends of lines what XML says they are.
+func lines(s string) string {
+	if strings.IndexByte(s, '\r') < 0 {
+		return s // a Replacer copies even what has nothing to replace
+	}
+	return newlines.Replace(s)
+}
 
-// blanks is how XML reads white space in an attribute's value.
-var blanks = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
+// blank is how XML reads white space in an attribute's value.
+func blank(s string) string {
+	if !strings.ContainsAny(s, "\t\r\n") {
+		return s
+	}
+	return blanks.Replace(s)
+}
+
+var (
+	newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	blanks   = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
+)
 
 // unescape resolves references and white space. Of the entities there are the
 // five of XML; references to a character by its number are no entities.
@@ -19,17 +34,17 @@ func unescape(s string, attribute bool) (string, error) {
 	if !attribute && strings.Contains(s, "]]>") {
 		return "", fmt.Errorf("%w: ]]> in text", ErrMalformed)
 	}
-	plain := newlines
+	plain := lines
 	if attribute {
-		plain = blanks
+		plain = blank
 	}
 	if strings.IndexByte(s, '&') < 0 {
-		return plain.Replace(s), nil
+		return plain(s), nil
 	}
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(s, "&")
-		b.WriteString(plain.Replace(before))
+		b.WriteString(plain(before))
 		if !found {
 			return b.String(), nil
 		}

@@ -54,6 +54,13 @@ func TestParseKeepsChildrenAndScopes(t *testing.T) {
 	}
 }
 
+func TestParseReadsWhiteSpaceAsXMLDoes(t *testing.T) {
+	e := parseOne(t, "<a b='1\r\n2\t3\r4\n5&#xA;6'>1\r\n2\r3\n<![CDATA[4\r\n5]]>&#xD;</a>")
+	if e.Attr("b") != "1 2 3 4 5\n6" || e.Text != "1\n2\n3\n4\n5\r" {
+		t.Errorf("got %q and %q", e.Attr("b"), e.Text)
+	}
+}
+
 func TestParseTakesSeveralStanzasAndBlankFrames(t *testing.T) {
 	for frame, want := range map[string]int{"": 0, " \n": 0, "<a/><b/>": 2, " <a></a> ": 1} {
 		if all, err := xmpp.Parse(frame, xmpp.Limits{}); err != nil || len(all) != want {
