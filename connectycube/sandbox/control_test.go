@@ -141,6 +141,9 @@ func TestWhoMayControl(t *testing.T) {
 		{"another machine with the token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": token}, true},
 		{"another machine with another token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": "x"}, false},
 		{"another machine with an empty token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": ""}, false},
+		{"our page with the token", "192.0.2.7:5000", "192.168.1.5:3001", map[string]string{"X-Sandbox-Token": token, "Origin": "http://192.168.1.5:3001", "Sec-Fetch-Site": "same-origin"}, true},
+		{"our page without it", "192.0.2.7:5000", "192.168.1.5:3001", map[string]string{"Origin": "http://192.168.1.5:3001"}, false},
+		{"our page here by a name bound to this machine later", "127.0.0.1:5000", "evil.example:3001", map[string]string{"Origin": "http://evil.example:3001"}, false},
 		{"a page with the token", "192.0.2.7:5000", "sandbox:3001", map[string]string{"X-Sandbox-Token": token, "Origin": "https://evil.example"}, false},
 	}
 	for _, tt := range tests {

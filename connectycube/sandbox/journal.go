@@ -61,7 +61,12 @@ func (j *journal) add(e Entry) {
 
 func (j *journal) after(id int64) []Entry {
 	j.mu.Lock()
-	found := slices.DeleteFunc(slices.Clone(j.entries), func(e Entry) bool { return e.ID <= id })
+	found := []Entry{} // not nil, as that would become null
+	for _, e := range j.entries {
+		if e.ID > id {
+			found = append(found, e)
+		}
+	}
 	j.mu.Unlock()
 	slices.SortFunc(found, func(a, b Entry) int { return int(a.ID - b.ID) })
 	return found

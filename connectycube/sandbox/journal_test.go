@@ -78,6 +78,9 @@ func TestTheJournalIsBounded(t *testing.T) {
 	if g := c.send("DELETE", "/_sandbox/journal", ""); g.text != `{"entries":[]}`+"\n" {
 		t.Errorf("%d %s", g.status, g.text)
 	}
+	if g := c.send("GET", "/_sandbox/journal?after=731", ""); g.text != `{"entries":[]}`+"\n" {
+		t.Errorf("nothing new: %s", g.text)
+	}
 	for range 510 {
 		c.send("GET", "/session", "")
 	}

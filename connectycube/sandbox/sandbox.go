@@ -58,6 +58,10 @@ type Options struct {
 	// sent as X-Sandbox-Token. Empty: only callers on this machine may.
 	ControlToken string
 
+	// Certificate, in PEM, is what callers must trust to reach the sandbox; it is
+	// offered at /_sandbox/ca.pem to everyone. Default: none.
+	Certificate []byte
+
 	// DataFile is where Open keeps the state between runs; "": nowhere. It is for
 	// one process at a time, which it tells by a second file, DataFile.lock.
 	DataFile string
@@ -94,6 +98,7 @@ type Sandbox struct {
 	journal journal
 	keeper  atomic.Pointer[keeper] // nil: in memory only
 	log     *slog.Logger
+	open    map[string]http.HandlerFunc // what the control area shows to everyone
 
 	outbox        *outbox // has its own lock, as the next two have
 	subscriptions *subscriptions
@@ -169,6 +174,7 @@ func New(o Options) *Sandbox {
 		Fault:    s.chatFault,
 	})
 	s.control = s.controlRoutes()
+	s.open = openPages(o.Certificate)
 	return s
 }
 
@@ -186,11 +192,15 @@ type reply struct {
 	expires time.Time // of the session used; zero when none was
 }
 
-// ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, and
-// /_sandbox/ for those who may use it.
+// ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
+// people at /, and /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isControl(r.URL.Path) {
 		s.serveControl(w, r)
+		return
+	}
+	if r.URL.Path == "/" {
+		s.open["/"](w, r)
 		return
 	}
 	allowBrowsers(w.Header())
