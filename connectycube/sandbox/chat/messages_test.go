@@ -25,6 +25,20 @@ func TestOneToOneReachesEveryDeviceWithTheServersAdditions(t *testing.T) {
 	a.quiet()
 }
 
+func TestWhatTheServerSaysClientsCannot(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	a.send(`<message to="` + bareJID(202) + `" from="303-1001@` + domain + `/x" type="chat" id="` + id(1) + `"><body>hi</body><extraParams xmlns="jabber:client">` +
+		`<message_id>forged</message_id><date_sent>1</date_sent><dialog_id>forged</dialog_id><own>1</own></extraParams></message>`)
+	m := b.until("message", nil)
+	if m.Attr("from") != a.jid || contains(m, "forged") || contains(m, "<date_sent>1</date_sent>") || extra(&m, "own") != "1" || extra(&m, "save_to_history") != "" {
+		t.Errorf("got %s", m.String())
+	}
+	if len(w.archive.stored) != 0 {
+		t.Error("stored without save_to_history")
+	}
+}
+
 func TestGroupNeedsNoJoinAndEchoesToTheSender(t *testing.T) {
 	w := newWorld(t, nil)
 	clients := []*client{w.online(101), w.online(202), w.online(303)}
@@ -92,6 +106,7 @@ func TestForgedCarbonsAndDelaysAreStripped(t *testing.T) {
 		`<sent xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><message from="303-1001@chat.example.test"><body>x</body></message></forwarded></sent>`,
 		`<sent xmlns="urn:other"><forwarded xmlns="urn:xmpp:forward:0"><message><body>x</body></message></forwarded></sent>`,
 		`<received xmlns="urn:xmpp:carbons:2"/>`,
+		`<private xmlns="urn:xmpp:carbons:2"/>`,
 		`<delay xmlns="urn:xmpp:delay" stamp="2001-01-01T00:00:00Z"/>`,
 		`<reactions user_id="303" message_id="1"/>`,
 	} {

@@ -383,6 +383,48 @@ func TestBlockListsRefuse(t *testing.T) {
 	}
 }
 
+func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	set := func(query string) {
+		t.Helper()
+		if e := b.ask("set", "", `<query xmlns="jabber:iq:privacy">`+query+`</query>`); e.Attr("type") != "result" {
+			t.Fatalf("%s: %s", query, e.String())
+		}
+	}
+	tests := []struct {
+		name, items    string
+		direct, inRoom bool
+	}{
+		{"the lower order first", `<item action="deny" order="2"/><item type="jid" value="` + bareJID(101) + `" action="allow" order="1"/>`, true, false},
+		{"of rooms alone", `<item type="jid" value="muc.` + domain + `/101" action="deny" order="1"/>`, true, false},
+		{"of 1:1 alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><message/></item>`, false, true},
+		{"of requests alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><iq/></item>`, true, true},
+		{"about contacts", `<item type="subscription" value="none" action="deny" order="1"/><item type="group" action="deny" order="2"/>`, true, true},
+		{"somebody else", `<item type="jid" value="` + bareJID(303) + `" action="deny" order="1"/>`, true, true},
+	}
+	for i, tt := range tests {
+		set(`<list name="l">` + tt.items + `</list>`)
+		set(`<default name="l"/>`)
+		a.send(chatTo(202, id(2*i), "direct"))
+		a.send(groupTo(team, id(2*i+1), "in room"))
+		a.sync()
+		direct, inRoom := false, false
+		for _, e := range b.sync() {
+			direct = direct || body(&e) == "direct"
+			inRoom = inRoom || body(&e) == "in room"
+		}
+		if direct != tt.direct || inRoom != tt.inRoom {
+			t.Errorf("%s: 1:1 came %v, room came %v", tt.name, direct, inRoom)
+		}
+	}
+	set(`<active name="l"/>`)
+	set(`<list name="l"/>`)
+	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"/>`); !contains(e, `<query xmlns="jabber:iq:privacy"/>`) {
+		t.Errorf("the list is gone, but still used: %s", e.String())
+	}
+}
+
 func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
 	w := newWorld(t, nil)
 	a, phone, tablet := w.online(101), w.online(202), w.online(202)
