@@ -42,6 +42,11 @@ func TestAddressBook(t *testing.T) {
 		"a phone twice": {
 			{"", []string{contact(anns, "Ann"), contact(anns, "Anna")}, "1 1 0", "", anns + " Anna"},
 		},
+		"one contact on two devices": {
+			{`,"udid":"one"`, []string{contact(anns, "Ann")}, "1 0 0", "one", anns + " Ann"},
+			{`,"udid":"two"`, []string{contact(anns, "Ann")}, "1 0 0", "two", anns + " Ann"},
+			{``, []string{contact(anns, "-")}, "0 0 1", "", ""},
+		},
 		"devices": {
 			{`,"udid":"one"`, []string{contact(anns, "Ann")}, "1 0 0", "one", anns + " Ann"},
 			{`,"udid":"two"`, []string{contact(anns, "Anna"), contact(bobs, "Bob")}, "2 0 0", "one", anns + " Ann"},

@@ -61,6 +61,18 @@ func TestTheOldestFilesMakeRoom(t *testing.T) {
 	}
 }
 
+func TestNewContentTakesTheOldOnesPlace(t *testing.T) {
+	b := newBucket(100)
+	uid := b.store(t, strings.Repeat("1", 40))
+	for range 5 {
+		raw, err := b.read(strings.NewReader(strings.Repeat("2", 50)), uid)
+		if err != nil || !b.fill(uid, raw) {
+			t.Fatalf("%d bytes, %v", len(raw), err)
+		}
+		b.check(t)
+	}
+}
+
 func TestFilesAreBoundedInNumber(t *testing.T) {
 	b := newBucket(0)
 	first := b.store(t, "x")

@@ -102,6 +102,37 @@ func TestOutboxUnderRace(t *testing.T) {
 	}
 }
 
+// lived is a sandbox whose one user has a device, contacts, a file and a push.
+func lived(t *testing.T) (*Sandbox, *user) {
+	t.Helper()
+	s := New(Options{})
+	u := &user{profile: profile{login: "ann"}}
+	if err := s.registry.add(u, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	s.subscriptions.add(subscription{user: u.id, udid: "d"})
+	s.addressBooks.set(u.id, "", "1234567890", "n")
+	s.bucket.store(t, "content")
+	s.wouldPush([]int64{u.id}, "hello")
+	return s, u
+}
+
+func TestWhatEndsWithAUser(t *testing.T) {
+	s, u := lived(t)
+	s.registry.remove(u)
+	if n, m := s.subscriptions.all.Len(), s.addressBooks.total; n != 0 || m != 0 {
+		t.Errorf("%d devices and %d contacts of nobody", n, m)
+	}
+}
+
+func TestAResetEmptiesTheRestToo(t *testing.T) {
+	s, _ := lived(t)
+	s.Reset()
+	if n, m, o, p := s.subscriptions.all.Len(), s.addressBooks.total, s.bucket.order.Len(), len(s.Outbox()); n+m+o+p != 0 || s.bucket.bytes != 0 {
+		t.Errorf("%d devices, %d contacts, %d files of %d bytes, %d things that would be sent", n, m, o, s.bucket.bytes, p)
+	}
+}
+
 func TestSubscriptionsAreBounded(t *testing.T) {
 	s := newSubscriptions()
 	for i := range maxSubscriptions + 10 {

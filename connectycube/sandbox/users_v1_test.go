@@ -74,6 +74,18 @@ func TestV1List(t *testing.T) {
 	}
 }
 
+func TestOfSeveralTheOldestIsFound(t *testing.T) {
+	r := town(t)
+	for _, id := range []int64{5, 2, 4} {
+		r.users[id].facebookID = "f"
+	}
+	for range 20 { // maps are in another order each time
+		if u := r.first("facebook_id", "f"); u == nil || u.id != 2 {
+			t.Fatalf("found %+v", u)
+		}
+	}
+}
+
 // listV1 gives the ids of the town's people that a query finds.
 func listV1(t *testing.T, query string) string {
 	t.Helper()
