@@ -8,8 +8,8 @@
 // builds nothing and starts FILE, such as one built with -race.
 //
 // Each test file gets CUBEGATE_URL and SANDBOX_URL, taken from what the program
-// prints at its start: a person would find them there, too. The last line is
-// "N passed, N failed".
+// prints at its start: a person would find them there, too. CUBEGATE_BINARY is
+// for tests that start one of their own. The last line is "N passed, N failed".
 
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -19,6 +19,7 @@ import { finished as flushed } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
+import { banner, finished, found, start } from './process.mjs'
 
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
@@ -34,14 +35,11 @@ let server
 let counts = { passed: 0, failed: 0 }
 try {
   const binary = flags.binary ? path.resolve(flags.binary) : await built()
-  server = spawn(binary, sandboxOnly ? ['sandbox'] : [], {
-    cwd: work,
-    env: { PATH: process.env.PATH, PORT: '0', SANDBOX_PORT: '0' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
-  const banner = await printed(server, /Stop with/)
-  process.env.SANDBOX_URL = found(banner, /sandbox at (http:[^\s,]+)/i)
-  if (!sandboxOnly) process.env.CUBEGATE_URL = found(banner, /(http:\S+)\/api/)
+  server = start(binary, sandboxOnly ? ['sandbox'] : [], work)
+  const text = await banner(server)
+  process.env.CUBEGATE_BINARY = binary
+  process.env.SANDBOX_URL = found(text, sandboxOnly ? /REST API +(http:\S+)/ : /sandbox at (http:[^\s,]+)/)
+  if (!sandboxOnly) process.env.CUBEGATE_URL = found(text, /(http:\S+)\/api/)
 
   counts = await tests(await files())
   server.kill('SIGTERM')
@@ -88,34 +86,4 @@ async function tests(files) {
   report.pipe(process.stdout, { end: false })
   await flushed(report)
   return counts
-}
-
-function finished(child) {
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('exit', (code, signal) => {
-      if (code === 0) resolve()
-      else reject(new Error(`${path.basename(child.spawnfile)} ended with ${code ?? signal}`))
-    })
-  })
-}
-
-function printed(child, last) {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const late = setTimeout(() => reject(new Error(`no banner within 20 s: ${text}`)), 20000)
-    child.stdout.on('data', (chunk) => {
-      text += chunk
-      if (!last.test(text)) return
-      clearTimeout(late)
-      resolve(text)
-    })
-    child.on('exit', (code) => reject(new Error(`cubegate ended with ${code}: ${text}`)))
-  })
-}
-
-function found(text, pattern) {
-  const match = pattern.exec(text)
-  if (!match) throw new Error(`the banner does not show ${pattern}: ${text}`)
-  return match[1]
 }

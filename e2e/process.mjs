@@ -1,0 +1,46 @@
+// Starting cubegate and reading what it says, as a person would.
+
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+
+/** Starts a cubegate in a folder, on ports of its own, with nothing else configured. */
+export function start(binary, args, folder) {
+  return spawn(binary, args, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, PORT: '0', SANDBOX_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+}
+
+/** Waits for the end of a process, which must be a good one. */
+export function finished(child) {
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code, signal) => {
+      if (code === 0) resolve()
+      else reject(new Error(`${path.basename(child.spawnfile)} ended with ${code ?? signal}`))
+    })
+  })
+}
+
+/** All that a cubegate prints until it is ready. */
+export function banner(child) {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const late = setTimeout(() => reject(new Error(`no banner within 20 s: ${text}`)), 20000)
+    child.stdout.on('data', (chunk) => {
+      text += chunk
+      if (!/Stop with/.test(text)) return
+      clearTimeout(late)
+      resolve(text)
+    })
+    child.on('exit', (code) => reject(new Error(`cubegate ended with ${code}: ${text}`)))
+  })
+}
+
+/** What a banner shows where the pattern has its parentheses. */
+export function found(text, pattern) {
+  const match = pattern.exec(text)
+  if (!match) throw new Error(`the banner does not show ${pattern}: ${text}`)
+  return match[1]
+}
