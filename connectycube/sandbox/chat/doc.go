@@ -50,6 +50,18 @@
 //	limits: 64 KiB a frame, 200 frames a second (slowed down),
 //	  20 streams a user, 10000 connections                       our own
 //
+// What it does on 2 cores, clients and server in one process over ws:// on the
+// loopback, nothing stored, the rate limit lifted, on a machine that was busy
+// with other work (load 5; the range is of repeated runs):
+//
+//	1:1, at most 100 under way     31,000–60,000 messages/s, p50 1.4–2.5 ms, p99 3.7–9.6 ms
+//	1:1, 200 messages a second     p50 0.11–0.13 ms, p99 0.3–0.5 ms
+//	room of 100, one at a time     15,000–45,000 deliveries/s, p50 1.0–1.9 ms, p99 7–31 ms
+//	room of 100, 4 messages/s      p50 2.6–2.7 ms, p99 16–27 ms
+//	1000 users online and silent   31 KiB each, heap and stacks, with their clients' ends
+//
+// by go test -run '^$' -bench . -benchtime 300x (1000x and 60000x for 1:1).
+//
 // Start reading at Server.ServeHTTP and socket.serve; what a client may send is
 // in handshake (login.go), then in stanza (bound.go). stream.go has what outlives
 // a connection, route.go who gets what.
