@@ -140,6 +140,10 @@ func step(a *archive, d *dialog, r *rand.Rand, user int64, now time.Time) {
 	case n == 13:
 		a.edit(m, "edited", now)
 		a.shrink()
+	case n == 14 && r.IntN(2) == 0:
+		kinds := []string{"", "👍", "👎"}
+		a.react(m, user, kinds[r.IntN(3)], kinds[r.IntN(3)])
+		a.shrink()
 	case n == 14:
 		d.pinned = append(d.pinned, m.id)
 	case n == 15:

@@ -155,6 +155,17 @@ func TestAnAdminDoesNotRemoveTheOwner(t *testing.T) {
 	st.owner.call(200, "GET /chat/Message?chat_dialog_id="+st.id, "")
 }
 
+// TestAFormerAdminOfABroadcast is a reader, also of their own messages.
+func TestAFormerAdminOfABroadcast(t *testing.T) {
+	st := setStage(t, "broadcast")
+	id := st.admin.say(st.id, "x")
+	st.owner.call(200, "PUT /chat/Dialog/"+st.id+"/admins", `{"pull_all":{"admins_ids":[`+st.admin.id+`]}}`)
+	st.admin.call(403, "POST /chat/Message", `{"chat_dialog_id":"`+st.id+`","message":"x"}`)
+	if g := st.admin.call(200, "DELETE /chat/Message/"+id, "force=1"); g.str("WrongPermissions.ids.0") != id {
+		t.Errorf("report = %s", g.text)
+	}
+}
+
 // TestARefusedChangeChangesNothing: a part that is allowed does not pass with
 // one that is not.
 func TestARefusedChangeChangesNothing(t *testing.T) {

@@ -91,7 +91,7 @@ func (s *Sandbox) apply(d *dialog, c dialogChange, user int64, now time.Time) er
 			to.admins.add(id)
 		}
 	}
-	for _, id := range slices.Concat(c.dismiss, c.leave) {
+	for _, id := range c.dismiss {
 		to.admins.remove(id)
 	}
 	to.occupants = slices.Clone(d.occupants)

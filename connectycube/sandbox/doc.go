@@ -83,6 +83,7 @@
 //	dialogs: a deleted private one returns with a message  assumed
 //	dialogs: the last message is the last one can see      assumed
 //	dialogs: order without sorting: last updated first     assumed
+//	dialogs: deleted users stay occupants                  assumed
 //	dialogs: is_muted                                      documented (administration), assumed (lists)
 //	lists: operators, both spellings, limit 100            documented, recorded
 //	lists: limit at most 1000; other sorts; 422 if unknown assumed
@@ -91,6 +92,9 @@
 //	messages: attachments as list or numbered object       documented, recorded
 //	messages: values of attachments become text            assumed: the Dart SDK reads nothing else
 //	messages: an id of the chat is kept                    assumed
+//	messages: of the chat, without save_to_history not     documented
+//	kept; what is no parameter of the service is custom
+//	messages: to oneself are refused                       assumed
 //	messages: list marks as read what it returns           documented
 //	messages: read means delivered, both move updated_at   documented (read), assumed
 //	messages: read is 1 when the recipient read it         assumed
@@ -104,6 +108,7 @@
 //	reactions: lists, shape in messages, notice            documented
 //	search: its limits                                     documented; 422, order, users empty assumed
 //	administration: paths, filters, shapes, statistics     documented
+//	administration: of users, deletion alone is known      documented
 //	administration: no key 401, wrong key 403              assumed
 //	administration: downward by _id unless sorted          documented (example)
 //	administration: what was deleted for all is not there  assumed

@@ -25,7 +25,10 @@ func putReaction(s *Sandbox, q *request, live *session) (reply, error) {
 	if add == "" && remove == "" || len(add) > mostReactionBytes || tooMany {
 		return reply{}, errNoReaction
 	}
-	before := m.weight()
+	added, removed := s.archive.react(m, me, add, remove)
+	if !added && !removed {
+		return reply{status: http.StatusOK}, nil
+	}
 	news := chat.Reaction{
 		By:         me,
 		MessageID:  m.id,
@@ -33,41 +36,38 @@ func putReaction(s *Sandbox, q *request, live *session) (reply, error) {
 		Recipients: s.listeners(m.dialog),
 		Private:    m.dialog.kind == kindPrivate,
 	}
-	if add != "" && m.react(add, me) {
+	if added {
 		news.Add = add
 	}
-	if remove != "" && m.unreact(remove, me) {
+	if removed {
 		news.Remove = remove
 	}
-	s.archive.bytes += m.weight() - before
-	if news.Add != "" || news.Remove != "" {
-		m.updated = q.now
-		s.chat.NotifyReaction(news)
-	}
+	m.updated = q.now
+	s.chat.NotifyReaction(news)
 	s.archive.shrink()
 	return reply{status: http.StatusOK}, nil
 }
 
-func (m *message) react(kind string, user int64) bool {
-	if m.reactions == nil {
-		m.reactions = map[string]userSet{}
-	}
-	users := m.reactions[kind]
-	added := users.add(user)
-	m.reactions[kind] = users
-	return added
-}
-
-func (m *message) unreact(kind string, user int64) bool {
-	users := m.reactions[kind]
-	removed := users.remove(user)
-	if removed {
-		m.reactions[kind] = users
-	}
-	if len(users) == 0 {
-		delete(m.reactions, kind)
-	}
-	return removed
+// react adds a reaction of the user's and takes another one away; "" is none.
+// It reports what that changed.
+func (a *archive) react(m *message, user int64, add, remove string) (added, removed bool) {
+	a.change(m, func() {
+		if m.reactions == nil {
+			m.reactions = map[string]userSet{}
+		}
+		if users := m.reactions[add]; add != "" {
+			added = users.add(user)
+			m.reactions[add] = users
+		}
+		users := m.reactions[remove]
+		if removed = users.remove(user); removed {
+			m.reactions[remove] = users
+		}
+		if len(users) == 0 {
+			delete(m.reactions, remove)
+		}
+	})
+	return added, removed
 }
 
 // listReactions says who reacted, by reaction.

@@ -1,140 +1,15 @@
 package sandbox_test
 
 import (
-	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/coder/websocket"
 
 	"cubegate/connectycube/sandbox"
 	"cubegate/connectycube/xmpp"
 )
-
-const jids = "-1001@chat.connectycube.com"
-
-// chatter is somebody in the chat.
-type chatter struct {
-	person
-	conn *websocket.Conn
-	got  chan xmpp.Element // messages; closed with the connection
-}
-
-// chatters are people who are in the chat as well, with their session's token.
-func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
-	t.Helper()
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
-	var all []*chatter
-	for _, p := range people(t, s, logins...) {
-		d, err := enter(t.Context(), srv.URL, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { d.conn.CloseNow() })
-		all = append(all, d)
-	}
-	return all
-}
-
-// enter does the handshake as the SDK does it, up to the echo of the presence.
-func enter(ctx context.Context, url string, p person) (*chatter, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url+sandbox.ChatPath, &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
-	if err != nil {
-		return nil, err
-	}
-	open := `<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`
-	auth := base64.StdEncoding.EncodeToString([]byte("\x00" + p.id + "-1001\x00" + p.token))
-	for _, step := range []struct{ send, until string }{
-		{open, "features"},
-		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + auth + `</auth>`, "success"},
-		{open, "features"},
-		{`<iq type="set" id="b" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`, "iq"},
-		{`<presence xmlns="jabber:client"/>`, "presence"},
-	} {
-		if err := conn.Write(ctx, websocket.MessageText, []byte(step.send)); err != nil {
-			return nil, err
-		}
-		for name := ""; name != step.until; {
-			_, frame, err := conn.Read(ctx)
-			if err != nil {
-				return nil, err
-			}
-			all, err := xmpp.Parse(string(frame), xmpp.Limits{})
-			if err != nil || all[0].Name == "failure" {
-				return nil, fmt.Errorf("%s: %w", frame, err)
-			}
-			name = all[0].Name
-		}
-	}
-	d := &chatter{p, conn, make(chan xmpp.Element, 10_000)}
-	go d.listen()
-	return d, nil
-}
-
-func (d *chatter) listen() {
-	defer close(d.got)
-	for {
-		_, frame, err := d.conn.Read(context.Background())
-		if err != nil {
-			return
-		}
-		all, _ := xmpp.Parse(string(frame), xmpp.Limits{})
-		for _, e := range all {
-			if e.Name == "message" {
-				d.got <- e
-			}
-		}
-	}
-}
-
-func (d *chatter) write(stanza string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return d.conn.Write(ctx, websocket.MessageText, []byte(stanza))
-}
-
-// stanza sends a message stanza; inside is what it has in it.
-func (d *chatter) stanza(to, kind, id, inside string) {
-	d.t.Helper()
-	if err := d.write(`<message xmlns="jabber:client" to="` + to + `" type="` + kind + `" id="` + id + `">` + inside + `</message>`); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
-// next is the next message that arrives; nil when the connection ends instead.
-func (d *chatter) next() *xmpp.Element {
-	d.t.Helper()
-	select {
-	case e, open := <-d.got:
-		if !open {
-			return nil
-		}
-		return &e
-	case <-time.After(10 * time.Second):
-		d.t.Fatal("nothing arrived")
-		return nil
-	}
-}
-
-func body(e *xmpp.Element) string { return e.ChildText(xmpp.NSClient, "body") }
-
-// extra gives the text of a child of extraParams.
-func extra(e *xmpp.Element, name string) string {
-	if p := e.Child(xmpp.NSClient, "extraParams"); p != nil {
-		return p.ChildText(xmpp.NSClient, name)
-	}
-	return ""
-}
-
-const history = `<extraParams xmlns="jabber:client"><save_to_history>1</save_to_history></extraParams>`
 
 // TestAMessageOfTheChatIsInREST, and its receipts, its edit and its deletion.
 func TestAMessageOfTheChatIsInREST(t *testing.T) {
@@ -219,6 +94,85 @@ func TestOthersMessagesAreSafeInTheChat(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotSavedIsNotKept, but makes the dialog; and nobody writes to
+// themselves.
+func TestWhatIsNotSavedIsNotKept(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
+	anna, boris := all[0], all[1]
+	anna.stanza(boris.id+jids, "chat", "5c094e30e588ce59fff87431", `<body>psst</body>`)
+	e := boris.next()
+	dialog := extra(e, "dialog_id")
+	if extra(e, "message_id") != "5c094e30e588ce59fff87431" {
+		t.Errorf("message = %s", e)
+	}
+	if g := boris.call(200, "GET /chat/Message?chat_dialog_id="+dialog, ""); g.str("items") != "[]" {
+		t.Errorf("messages = %s", g.text)
+	}
+	if g := boris.call(200, "GET /chat/Dialog", ""); g.str("items.0._id") != dialog || g.str("items.0.last_message") != "" {
+		t.Errorf("dialog = %s", g.text)
+	}
+	anna.stanza(anna.id+jids, "chat", "self", `<body>me</body>`+history)
+	if e := anna.next(); e.Attr("type") != "error" {
+		t.Errorf("to oneself: %s", e)
+	}
+}
+
+// TestParametersOfTheChatDoNotPoseAsTheServices: a sender cannot say who read
+// the message, or who sent it. An id that is taken, or none, gives way.
+func TestParametersOfTheChatDoNotPoseAsTheServices(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
+	anna, boris := all[0], all[1]
+	var ids []string
+	for _, id := range []string{"5c094e30e588ce59fff87431", "5c094e30e588ce59fff87431", "short"} {
+		anna.stanza(boris.id+jids, "chat", id, `<body>x</body><extraParams xmlns="jabber:client"><save_to_history>1</save_to_history>`+
+			`<sender_id>7</sender_id><read_ids>7</read_ids><_id>x</_id><mission>intel</mission></extraParams>`)
+		e := boris.next()
+		ids = append(ids, extra(e, "message_id"))
+		g := boris.call(200, "GET /chat/Message?mark_as_read=0&sort_desc=_id&chat_dialog_id="+extra(e, "dialog_id")+"&_id="+ids[len(ids)-1], "")
+		if g.str("items.0.sender_id") != anna.id || g.str("items.0.read_ids") != "["+anna.id+"]" || g.str("items.0.mission") != "intel" {
+			t.Errorf("message = %s", g.text)
+		}
+	}
+	if ids[0] != "5c094e30e588ce59fff87431" || ids[1] == ids[0] || !shapes["oid"].MatchString(ids[1]) || !shapes["oid"].MatchString(ids[2]) {
+		t.Errorf("ids = %s", ids)
+	}
+}
+
+// TestAChangeIsForTheDialogItWasSentTo: an edit that goes to one dialog does not
+// touch a message of another.
+func TestAChangeIsForTheDialogItWasSentTo(t *testing.T) {
+	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
+	anna, boris := all[0], all[1]
+	group := anna.group(boris.person)
+	id := anna.say(group, "mine")
+	anna.stanza(boris.id+jids, "chat", "e", `<body>changed</body><replace xmlns="urn:xmpp:message-correct:0" id="`+id+`"/>`)
+	boris.next()
+	if g := boris.call(200, "GET /chat/Dialog", ""); g.str("items.0.last_message") != "mine" {
+		t.Errorf("last message = %s", g.text)
+	}
+	anna.stanza("1001_"+group+"@muc.chat.connectycube.com", "groupchat", "e", `<body>changed</body><replace xmlns="urn:xmpp:message-correct:0" id="`+id+`"/>`)
+	boris.next()
+	if g := boris.call(200, "GET /chat/Dialog", ""); g.str("items.0.last_message") != "changed" {
+		t.Errorf("last message = %s", g.text)
+	}
+}
+
+func TestOnlyOwnSecretsOpenTheChat(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	all := people(t, s, "anna", "boris")
+	for secret, want := range map[string]bool{all[0].token: true, "11111111": true, all[1].token: false, "": false, strings.Repeat("A1", 18): false} {
+		d, err := enter(t.Context(), srv.URL, person{all[0].caller, all[0].id, secret})
+		if (err == nil) != want {
+			t.Errorf("with %q: %v, want it open: %v", secret, err, want)
+		}
+		if err == nil {
+			d.conn.CloseNow()
+		}
+	}
+}
+
 // TestRESTReachesTheChat: what asks for it, and nothing else.
 func TestRESTReachesTheChat(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
@@ -229,13 +183,22 @@ func TestRESTReachesTheChat(t *testing.T) {
 		private: anna.id + jids,
 	} {
 		anna.say(dialog, "quiet")
-		g := anna.call(201, "POST /chat/Message", `{"chat_dialog_id":"`+dialog+`","message":"loud <&>","send_to_chat":1,"mission":"intel","a b":"no name in XML","nested":{"k":"v"},"attachments":[{"type":"image","id":"3004"}]}`)
+		g := anna.call(201, "POST /chat/Message", `{"chat_dialog_id":"`+dialog+`","message":"loud <&>","send_to_chat":1,"mission":"intel","a b":"no name in XML","nested":{"k":"v"},"list":["a",["b"]],"attachments":[{"type":"image","id":"3004"}]}`)
 		id := g.str("_id")
 		e := boris.next()
 		if body(e) != "loud <&>" || e.Attr("from") != want || extra(e, "dialog_id") != dialog || extra(e, "message_id") != id || extra(e, "mission") != "intel" {
 			t.Errorf("message = %s", e)
 		}
 		params := e.Child(xmpp.NSClient, "extraParams")
+		var list []string
+		for _, p := range params.Children {
+			if p.Name == "list" {
+				list = append(list, p.Text)
+			}
+		}
+		if strings.Join(list, " ") != `a ["b"]` {
+			t.Errorf("list = %s", list)
+		}
 		if a := params.Child(xmpp.NSClient, "attachment"); a == nil || a.Attr("id") != "3004" || params.Child(xmpp.NSClient, "nested").ChildText(xmpp.NSClient, "k") != "v" {
 			t.Errorf("message = %s", e)
 		}
