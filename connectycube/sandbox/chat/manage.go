@@ -177,7 +177,7 @@ func (st *stream) replay(id string, h uint32) bool {
 		}
 	}
 	st.queue, st.flight = queue, nil
-	st.out, st.asked = st.acked, false
+	st.asked = false
 	st.nudge()
 	return true
 }

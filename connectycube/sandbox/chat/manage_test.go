@@ -89,6 +89,9 @@ func TestStreamManagementCountsAndAsks(t *testing.T) {
 		}
 		return true
 	})
+	a.send(chatTo(202, id(2), "again"))
+	b.take("message")
+	b.take("r")
 	b.send(`<enable` + ns + `/>`)
 	if e := b.take("failed"); e.Child(xmpp.NSStanzas, "unexpected-request") == nil {
 		t.Errorf("enabled again: %s", e.String())
@@ -122,11 +125,29 @@ func TestResumingReplaysWhatWasNotAcknowledgedAndOnlyThat(t *testing.T) {
 			t.Errorf("want %q, got %s", want, m.String())
 		}
 	}
+	b.take("r")
 	b.quiet()
 	b.send(chatTo(101, id(4), "back")) // it is the same stream: no presence is needed
 	if m := a.until("message", nil); m.Attr("from") != b.jid {
 		t.Errorf("got %s", m.String())
 	}
+}
+
+// What the broken connection was about to be told of counts would be wrong for
+// the new one.
+func TestResumingForgetsOldAcknowledgements(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.managed(202)
+	w.server.DelayStanzas(time.Minute)
+	b.send(`<r` + ns + `/>`)
+	waitFor(t, "the answer is held back", func() bool { return w.server.Sockets()[0].Queued == 1 })
+	w.server.Drop(202)
+	b.ended()
+	w.server.DelayStanzas(0)
+	if e := w.resume(b); e.Name != "resumed" {
+		t.Fatalf("got %s", e.String())
+	}
+	b.quiet()
 }
 
 func TestResumingRefuses(t *testing.T) {

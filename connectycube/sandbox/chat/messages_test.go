@@ -57,9 +57,11 @@ func TestGroupNeedsNoJoinAndEchoesToTheSender(t *testing.T) {
 func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
 	w := newWorld(t, nil)
 	a, other, b := w.online(101), w.online(101), w.online(202)
-	plain := w.bound(101)
+	plain, absent := w.bound(101), w.bound(101)
 	plain.send(`<presence/>`)
 	plain.until("presence", nil)
+	absent.send(`<iq type="set" id="c"><enable xmlns="urn:xmpp:carbons:2"/></iq>`)
+	absent.until("iq", nil)
 	a.send(chatTo(202, id(1), "hi"))
 	b.until("message", nil)
 	m := other.until("message", nil)
@@ -71,8 +73,22 @@ func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
 	if inner.Attr("from") != a.jid || inner.Attr("to") != bareJID(202) || body(&inner) != "hi" || extra(&inner, "dialog_id") == "" {
 		t.Errorf("forwarded %s", inner.String())
 	}
+	for _, c := range []*client{a, plain, absent} {
+		c.quiet()
+	}
+}
+
+// An app may use the room's address for a dialog of two.
+func TestADialogOfTwoIsPrivateByWhateverAddress(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	a.send(chatTo(202, id(1), "makes it"))
+	first := b.until("message", nil)
+	a.send(groupTo(extra(&first, "dialog_id"), id(2), "by its room"))
+	if m := b.until("message", nil); m.Attr("type") != "chat" || m.Attr("from") != a.jid || body(&m) != "by its room" {
+		t.Errorf("got %s", m.String())
+	}
 	a.quiet()
-	plain.quiet()
 }
 
 func TestOfReceiptsAndChangesOnlySomeAreCopied(t *testing.T) {

@@ -321,6 +321,8 @@ func TestBlockLists(t *testing.T) {
 	if e := b.until("message", nil); e.Attr("type") != "error" || !contains(e, `code="406"`) {
 		t.Errorf("got %s", e.String())
 	}
+	b.send(`<message to="` + bareJID(101) + `" type="chat"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
+	b.sync()
 	a.quiet()
 	for _, m := range w.archive.stored {
 		if m.Body == "blocked" || m.Body == "both ways" {

@@ -58,10 +58,10 @@ type stream struct {
 	size    int        // bytes in queue and flight
 	asked   bool       // an r is out
 	managed bool
-	enabled bool   // managed, or about to be
-	id      string // to resume by; empty: it cannot be
-	in, out uint32 // stanzas handled, and written, since stream management was enabled
-	acked   uint32
+	enabled bool        // managed, or about to be
+	id      string      // to resume by; empty: it cannot be
+	in      uint32      // stanzas handled since stream management was enabled
+	acked   uint32      // stanzas of ours acknowledged since
 	expiry  *time.Timer // ends the stream when nobody resumes it
 }
 
@@ -154,7 +154,6 @@ func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
 		st.managed = true
 		st.size -= len(o.text)
 	case st.managed && o.stanza:
-		st.out++
 		st.flight = append(st.flight, o)
 	case !st.managed && o.content != nil:
 		st.flight = append(st.flight, o) // until it is written

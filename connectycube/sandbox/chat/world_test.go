@@ -357,7 +357,7 @@ func (a *archive) Post(m chat.Message) (chat.Posted, error) {
 		if err != nil {
 			return chat.Posted{}, err
 		}
-		p.Recipients = occupants
+		p.Recipients, p.Private = occupants, len(occupants) == 2
 	}
 	if m.Save && !a.forgetful {
 		a.stored, a.posted = append(a.stored, m), append(a.posted, p)
