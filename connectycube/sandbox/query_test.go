@@ -1,10 +1,18 @@
 package sandbox
 
 import (
+	_ "embed"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
+
+// filters is what fuzzing came upon in minutes, quoted, one query a line.
+//
+//go:embed testdata/filters.txt
+var filters string
 
 // FuzzFilter: whatever a query says, it is refused, or its answer keeps to it.
 func FuzzFilter(f *testing.F) {
@@ -14,6 +22,13 @@ func FuzzFilter(f *testing.F) {
 		"sort_asc=date_sent&sender_id[ne]=1&message[ctn]=a", "attachments.type[all]=image,audio", "date_sent[gt]=2016-02-10T10:00:00.000Z",
 		"mission=intel", "limit=0", "sort_asc=name&sort_desc=name", "type[eq]=1", "occupants_ids[in]=1,2", "updated_at[lt]=",
 	} {
+		f.Add(query)
+	}
+	for line := range strings.Lines(filters) {
+		query, err := strconv.Unquote(strings.TrimSpace(line))
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(query)
 	}
 	made := newArchive(10, 100, 50)
