@@ -3,26 +3,39 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// command is what the program does, by its first argument.
+// runner does the work of a command until ctx ends.
+type runner func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error
+
+// command is what the program does, by its first argument. prepare names the
+// command's own flags.
 type command struct {
-	about string
-	run   func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error
+	flags   string // for people
+	about   string
+	prepare func(flags *flag.FlagSet) runner
 }
 
 var commands = map[string]command{
-	"serve":  {"runs the server; this is what happens without a command", serve},
-	"health": {"asks a running server whether it is alive; exit status 0 or 1", health},
-	"export": {"writes the embedded database's users as extended JSON, one a line, for mongoimport", export},
+	"serve":   {"", "runs the server; this is what happens without a command", plain(serve)},
+	"sandbox": {"[--tls] [--data FILE]", "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
+	"health":  {"", "asks a running server whether it is alive; exit status 0 or 1", plain(health)},
+	"export":  {"", "writes the embedded database's users as extended JSON, one a line, for mongoimport", plain(export)},
+}
+
+// plain is a command without flags.
+func plain(run runner) func(*flag.FlagSet) runner {
+	return func(*flag.FlagSet) runner { return run }
 }
 
 // usage prints what can be said to the program. Values are never shown, only
@@ -30,8 +43,8 @@ var commands = map[string]command{
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range []string{"serve", "health", "export"} {
-		fmt.Fprintf(table, "  %s\t%s\n", name, commands[name].about)
+	for _, name := range []string{"serve", "sandbox", "health", "export"} {
+		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
 	}
 	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
 	for _, s := range settings() {

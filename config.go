@@ -50,6 +50,7 @@ type Config struct {
 		Host         string        `key:"host"`
 		Port         int           `key:"port" range:"0..65535"`
 		ControlToken tokens.Secret `key:"control_token"`
+		CIDPURL      string        `key:"cidp_url"`
 	} `key:"sandbox"`
 
 	JWT struct {

@@ -51,6 +51,7 @@ func (c *Config) checkForms(p *problems) {
 
 	p.require(isHost(c.Sandbox.Host), "sandbox.host", wantHost)
 	p.require(!hasSpace(c.Sandbox.ControlToken.Reveal()), "sandbox.control_token", wantWord)
+	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
 
 	p.require(!slices.ContainsFunc(c.CORS.Origins, func(s string) bool { return s != "*" && !isOrigin(s) }), "cors.origins",

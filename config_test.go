@@ -127,7 +127,7 @@ var samples = map[string]string{
 	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "connectycube.api_url": "http://127.0.0.1:3001",
 	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.chat_domain": "chat.example.org",
 	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0",
-	"sandbox.control_token": "token", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
+	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.ticket_ttl": "5m", "password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m",
 	"cors.origins": "https://app.example.org,capacitor://localhost", "trusted_proxies": "10.0.0.0/8,::1/128",

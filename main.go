@@ -10,6 +10,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,13 +41,25 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 		return 0
 	}
 	c, known := commands[name]
-	if !known || len(args) > 1 {
+	if !known {
+		usage(stderr)
+		return 1
+	}
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // usage says more
+	start := c.prepare(flags)
+	err := flags.Parse(args[min(1, len(args)):])
+	if errors.Is(err, flag.ErrHelp) {
+		usage(stdout)
+		return 0
+	}
+	if err != nil || flags.NArg() > 0 {
 		usage(stderr)
 		return 1
 	}
 	cfg, err := loadConfig(getenv, ".")
 	if err == nil {
-		err = c.run(ctx, cfg, stdout, newLogger(cfg, stderr))
+		err = start(ctx, cfg, stdout, newLogger(cfg, stderr))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "cubegate: %v\n", err)

@@ -15,18 +15,11 @@ import (
 	"time"
 
 	"cubegate/connectycube"
-	"cubegate/connectycube/sandbox"
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
-)
-
-// What the sandbox's one application is called; none of it is secret.
-const (
-	sandboxAppID   = 1001
-	sandboxAuthKey = "sandbox-auth-key"
 )
 
 // verifyPath is the route that ConnectyCube calls back.
@@ -181,36 +174,6 @@ func (p *program) openCube() error {
 	return nil
 }
 
-// openSandbox starts a ConnectyCube that asks this server about logins, by the
-// settings that the README recommends for a real application's dashboard.
-func (p *program) openSandbox() error {
-	var err error
-	if p.boxAt, err = p.listen(p.cfg.Sandbox.Host, p.cfg.Sandbox.Port, "SANDBOX_PORT"); err != nil {
-		return err
-	}
-	box := sandbox.New(sandbox.Options{
-		AppID:        sandboxAppID,
-		AuthKey:      sandboxAuthKey,
-		ControlToken: p.cfg.Sandbox.ControlToken.Reveal(),
-		CIdP: sandbox.CIdP{
-			Enabled:        true,
-			Method:         http.MethodPost,
-			URL:            p.local(p.apiAt) + verifyPath,
-			RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
-			ResponseParams: map[string]string{"uid": "#{user.id}"},
-		},
-	})
-	p.box = &http.Server{
-		Handler:           box,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-	}
-	return nil
-}
-
 // local is the address of one of our own listeners for this machine.
 func (p *program) local(ln net.Listener) string {
 	addr := ln.Addr().(*net.TCPAddr)
@@ -308,7 +271,7 @@ func (p *program) serve(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- p.api.Serve(p.apiAt) }()
 	if p.box != nil {
-		go func() { failed <- p.box.Serve(p.boxAt) }()
+		go func() { failed <- p.serveBox() }()
 	}
 	var err error
 	select {
