@@ -112,7 +112,7 @@ export class Device {
   }
 
   async #missed(kind, fields, n, found) {
-    const other = (await this.events()).slice(-12).map((e) => inspect(e, { breakLength: Infinity, depth: 4 }))
+    const other = (await this.events()).filter((e) => e.kind !== 'stanza').slice(-12).map((e) => inspect(e, { breakLength: Infinity, depth: 4 }))
     assert.fail(
       `${this.owner.login} waited ${patience / 1000} s for ${n} × ${kind} ${inspect(fields)}, of which ${found} came.\n` +
         `What came last:\n${other.join('\n') || '(nothing)'}`,

@@ -10,6 +10,10 @@ export function listen(chat, record) {
   chat.onSystemMessageListener = (m) => record({ kind: 'system', id: m.id, from: m.userId, body: m.body, extension: m.extension })
   chat.onConnectionErrorListener = (e) => record({ kind: 'connection-error', condition: e?.condition ?? String(e) })
   chat.onSentMessageCallback = (lost, sent) => record({ kind: 'sent', id: sent?.id ?? null, lost: lost?.id ?? null })
+  // What the SDK drops without a word, such as a copy of what it sent itself.
+  chat.xmppClient.on('element', (e) => {
+    if (e.name === 'message') record({ kind: 'stanza', xml: e.toString() })
+  })
   report('onMessageErrorListener', 'message-error', 'id', 'error')
   report('onDeliveredStatusListener', 'delivered', 'id', 'dialog', 'from')
   report('onReadStatusListener', 'read', 'id', 'dialog', 'from')

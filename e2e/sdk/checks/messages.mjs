@@ -77,10 +77,31 @@ export function messages({ where, online, offline, hangUp }) {
       }
     })
 
-    test('what is not to be saved arrives and is in no history', async () => {
-      const id = await tablet.sdk.chat.send(ada.id, { type: 'chat', body: 'forget me', extension: { dialog_id: 'mine' } })
-      const { dialog_id } = await phone.heard('message', { id })
-      assert.deepEqual((await history(tablet, dialog_id)).filter((m) => m._id === id), [])
+    for (const [name, extension] of [
+      ['what is not to be saved', { save_to_history: 0 }],
+      ['what does not ask to be saved', { colour: 'blue' }],
+      ['what has no parameters at all', undefined],
+    ]) {
+      test(`${name} arrives and is in no history`, async () => {
+        const id = await tablet.sdk.chat.send(ada.id, { type: 'chat', body: 'forget me', extension })
+        const { dialog_id } = await phone.heard('message', { id })
+        assert.ok(!(await history(tablet, dialog_id)).some((m) => m._id === id))
+      })
+    }
+
+    test('a dialog that the client makes up is put right', async () => {
+      const { dialog_id } = await phone.heard('message', { id: await send(tablet, ada, 'ours') })
+      const id = await send(tablet, ada, 'elsewhere?', { dialog_id: '0123456789abcdef01234567', date_sent: 1 })
+      const got = await phone.heard('message', { id })
+      assert.equal(got.dialog_id, dialog_id)
+      assert.notEqual(got.extension.date_sent, '1')
+    })
+
+    test('a message can be marked: the stanza says so', async () => {
+      const id = await send(phone, bob, 'mark me')
+      await tablet.heard('message', { id })
+      const [{ xml }] = await tablet.hears('stanza', { xml: (x) => x.includes(id) && x.includes('>mark me<') })
+      assert.match(xml, /<markable xmlns="urn:xmpp:chat-markers:0"\/>/)
     })
 
     for (const [name, body] of [
@@ -118,7 +139,7 @@ export function messages({ where, online, offline, hangUp }) {
       assert.equal(copy.recipient_id, bob.id)
       assert.ok(copy.dialog_id)
       await settled(phone, tablet, laptop)
-      assert.equal((await phone.hears('message', { id })).length, 0)
+      assert.equal((await phone.hears('stanza', { xml: (x) => x.includes('>copied<') })).length, 0)
       assert.equal((await laptop.hears('message', { id })).length, 1)
       assert.equal((await tablet.hears('message', { id })).length, 1)
     })
