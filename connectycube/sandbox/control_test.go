@@ -115,6 +115,7 @@ var controlRoutes = []string{
 	"GET /_sandbox/faults", "POST /_sandbox/faults", "PUT /_sandbox/faults", "DELETE /_sandbox/faults",
 	"POST /_sandbox/drop", "POST /_sandbox/half-open",
 	"GET /_sandbox/cidp", "PUT /_sandbox/cidp",
+	"GET /_sandbox/outbox", "DELETE /_sandbox/outbox",
 }
 
 func TestWhoMayControl(t *testing.T) {

@@ -137,6 +137,43 @@
 // outlives the sandbox does not meet the same id twice unless users were made
 // faster than that all the time. They have 31 bits, as SDKs for phones want it.
 //
+// # Made for testing
+//
+// What a test wants to do to a service is there as methods of Sandbox, and over
+// HTTP under /_sandbox/, for callers on this machine and holders of the control
+// token. Bodies are JSON, strictly read; a mistake is a 400 that says all of it.
+//
+//	GET    state     who is there and what was said; ?limit=N bounds each list   State
+//	POST   reset     everything as it was in the beginning, but for ids          Reset
+//	POST   seed      users, dialogs and messages, all or nothing                 Seed
+//	GET    clock     the time in the sandbox, and how far it is ahead            Now, Ahead
+//	POST   clock     {"advance":"2h"}: sessions end without waiting              Advance
+//	GET    faults    what is armed                                               Faults
+//	POST   faults    arms one more, on rest or chat: see Fault                   AddFault
+//	PUT    faults    {"faults":[…]} instead of all others                        SetFaults
+//	DELETE faults    disarms all                                                 ClearFaults
+//	POST   drop      {"user":N} cuts chat sockets at once, of all without user   Drop
+//	POST   half-open {"user":N} makes them fall silent                           HalfOpen
+//	GET    journal   the last requests and stanzas, masked; ?after=ID            Journal
+//	DELETE journal   forgets them                                                ClearJournal
+//	GET    cidp      settings of the Custom Identity Provider
+//	PUT    cidp      other settings                                              SetCIdP
+//	GET    outbox    mails and pushes that would have been sent
+//	DELETE outbox    forgets them
+//	GET    ca.pem    the certificate to trust; for everyone
+//
+// The page for people, at /, shows the same. A seed and a fault:
+//
+//	{"users":[{"login":"ann","password":"11111111"},{"external_id":"42"}],
+//	 "dialogs":[{"key":"team","name":"Team","owner":"ann","occupants":["42"]}],
+//	 "messages":[{"dialog":"team","from":"ann","message":"hello","ago":"2h","read_by":["42"]}]}
+//
+//	{"on":"chat","kind":"drop","stanza":"message","user":7,"times":1,"probability":0.5,"seed":3}
+//
+// The clock is the sandbox's alone: how long anybody waits, and what the chat
+// keeps time of by itself (pings, resumption, last activity of who was online),
+// goes by real time.
+//
 // Start reading at Sandbox.ServeHTTP. The files are named for the resources;
 // registry.go holds what the others change.
 package sandbox

@@ -216,8 +216,8 @@ func queryNumber(r *http.Request, name string, otherwise int64) (int64, error) {
 }
 
 // Reset makes the sandbox what New made it: nobody there, the settings of its
-// Options, no sockets, no faults, an empty journal, and the clock at the time it is. Only ids
-// count on, so that an app under test cannot take one user for another.
+// Options, no sockets, faults, files or journal, and the clock at real time. Only
+// ids count on, so that an app under test cannot take one user for another.
 func (s *Sandbox) Reset() {
 	empty := s.fresh()
 	s.mu.Lock()
