@@ -158,8 +158,8 @@
 //	DELETE journal   forgets them                                                ClearJournal
 //	GET    cidp      settings of the Custom Identity Provider
 //	PUT    cidp      other settings                                              SetCIdP
-//	GET    outbox    mails and pushes that would have been sent
-//	DELETE outbox    forgets them
+//	GET    outbox    mails and pushes that would have been sent                   Outbox
+//	DELETE outbox    forgets them                                                EmptyOutbox
 //	GET    ca.pem    the certificate to trust; for everyone
 //
 // The page for people, at /, shows the same. A seed and a fault:
