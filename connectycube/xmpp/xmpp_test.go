@@ -150,6 +150,7 @@ func TestAppendWritesWhatClientsExpect(t *testing.T) {
 		{"white space survives", xmpp.New("u", "a", "b", "1\n\t\"2").Saying("\r\n"),
 			`<a xmlns="u" b="1&#xA;&#x9;&quot;2">&#xD;` + "\n</a>"},
 		{"what XML has not is replaced", xmpp.New("u", "a").Saying("\x00\xff"), "<a xmlns=\"u\">\uFFFD\uFFFD</a>"},
+		{"of two attributes the first", xmpp.New("u", "a", "b", "1", "b", "2"), `<a xmlns="u" b="1"/>`},
 		{"what has no name is left out", xmpp.New("u", "a", "b c", "1", "xmlns", "2").With(xmpp.New("", "my key")), `<a xmlns="u"></a>`},
 	}
 	for _, tt := range tests {

@@ -252,6 +252,9 @@ func TestCloseIsAnsweredAndEndsTheConnection(t *testing.T) {
 
 func TestShutdownSaysGoodbye(t *testing.T) {
 	w := newWorld(t, nil)
+	lost := w.managed(303)
+	w.server.Drop(303)
+	lost.ended()
 	clients := []*client{w.online(101), w.dial(), w.login(202)}
 	done := make(chan error)
 	go func() { done <- w.server.Shutdown(t.Context()) }()
@@ -264,6 +267,9 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	if s := w.server.Sockets(); len(s) != 0 {
+		t.Errorf("left: %+v", s)
 	}
 	if _, answer, err := websocket.Dial(t.Context(), "ws://192.0.2.1/", &websocket.DialOptions{HTTPClient: w.http, Subprotocols: []string{"xmpp"}}); err == nil || answer == nil || answer.StatusCode != 503 {
 		t.Errorf("a new connection: %v, %v", answer, err)

@@ -193,6 +193,32 @@ func TestResumingASocketThatLooksAliveIsAConflict(t *testing.T) {
 	}
 }
 
+// The old connection may still have something to say. What it says after the
+// stream was resumed elsewhere is not counted, so it must not be done either.
+func TestTheOldConnectionIsNotHeardAfterResumption(t *testing.T) {
+	w := newWorld(t, func(o *chat.Options) {
+		o.Fault = func(_ int64, e *xmpp.Element) chat.Fault {
+			if body(e) == "slow" {
+				return chat.Fault{Delay: 200 * time.Millisecond}
+			}
+			return chat.Fault{}
+		}
+	})
+	a := w.managed(101)
+	old := a.client
+	old.send(chatTo(202, id(1), "slow") + chatTo(202, id(2), "too late"))
+	if e := w.resume(a); e.Name != "resumed" || e.Attr("h") != "1" && e.Attr("h") != "2" {
+		t.Fatalf("got %s", e.String())
+	}
+	old.ended()
+	a.sync()
+	for _, m := range w.archive.stored {
+		if m.Body == "too late" {
+			t.Error("it was stored")
+		}
+	}
+}
+
 func TestAStreamThatNobodyResumesLeavesItsMessagesToTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -90,7 +91,19 @@ func TestKickedUsersAreGone(t *testing.T) {
 	a.send(chatTo(303, id(1), "x"))
 	a.sync()
 	w.server.Kick(303)
+	if n := w.server.Holds()["kept"]; n != 0 {
+		t.Errorf("%d are still counted", n)
+	}
 	w.online(303).quiet()
+	b = w.managed(202)
+	w.server.Drop(202)
+	b.ended()
+	w.server.Kick(202)
+	for _, s := range w.server.Sockets() {
+		if s.UserID == 202 {
+			t.Errorf("a lost stream is left: %+v", s)
+		}
+	}
 }
 
 func TestSocketsTellWhatTheyAre(t *testing.T) {
@@ -204,6 +217,11 @@ func TestAHalfOpenSocketSaysNothingUntilItIsDropped(t *testing.T) {
 		if n := w.server.HalfOpen(202); n != 1 {
 			t.Errorf("%d sockets", n)
 		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := b.conn.Ping(ctx); err == nil {
+			t.Error("it answers a ping")
+		}
 		a.send(chatTo(202, id(1), "into the void"))
 		b.send(chatTo(101, id(2), "from the void"))
 		a.quiet()
@@ -265,6 +283,12 @@ func TestTheRateIsBounded(t *testing.T) {
 		a.sync()
 		if took := time.Since(start); took < 4*time.Second || took > 8*time.Second {
 			t.Errorf("61 frames at 10 a second took %v", took)
+		}
+		start = time.Now()
+		a.send(strings.Repeat(`<presence/>`, 60))
+		a.sync()
+		if took := time.Since(start); took < 5*time.Second || took > 8*time.Second {
+			t.Errorf("60 stanzas of one frame at 10 a second took %v", took)
 		}
 	})
 }
