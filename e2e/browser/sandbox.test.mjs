@@ -41,6 +41,7 @@ before(async () => {
     ],
   })
   await control('POST', 'reset')
+  await control('PUT', 'cidp', { enabled: false }) // the users are the seed's, not a server's
   await control('POST', 'seed', {
     users: [
       { login: 'ada', password: 'correct horse', full_name: 'Ada Lovelace', email: 'ada@example.org' },
