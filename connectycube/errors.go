@@ -21,8 +21,7 @@ var (
 	ErrUnavailable = errors.New("connectycube is unavailable")
 	// ErrTaken: login, e-mail or external id belong to another user.
 	ErrTaken = errors.New("connectycube has such a user already")
-	// ErrBadCredentials: a user session was refused for its password. Older
-	// installations answer a wrong auth key in the same words.
+	// ErrBadCredentials: a user session was refused for its password.
 	ErrBadCredentials = errors.New("connectycube refused the credentials")
 	// ErrNotFound: no such user.
 	ErrNotFound = errors.New("connectycube has no such user")
@@ -31,7 +30,8 @@ var (
 	ErrIdentityProvider = errors.New("connectycube's identity provider refused")
 	// ErrSessionExpired: the session's token is dead or was never alive.
 	ErrSessionExpired = errors.New("connectycube session has expired")
-	// ErrMisconfigured: unknown application, or a key that is not its own.
+	// ErrMisconfigured: unknown application, or a key that is not its own. An
+	// old, self-hosted installation may say so of a wrong password, too.
 	ErrMisconfigured = errors.New("connectycube does not accept the application's settings")
 	// ErrRefused: any other refusal; the request was understood and had no effect.
 	ErrRefused = errors.New("connectycube refused the request")
@@ -85,6 +85,7 @@ var (
 	textsProvider      = []string{"custom identity provider", "on remote side"}
 	textsMisconfigured = []string{"no application found", "unexpected signature"}
 	textExpired        = []string{"required session does not exist"} // documented; every SDK relies on it
+	textWrongKey       = []string{"unauthorized"}                    // tag "old"; the current service says «Invalid password» for a password, services until 2021 said this for both
 )
 
 // rules is the one place where an answer gets its meaning. The first match wins.
@@ -103,6 +104,7 @@ var rules = []struct {
 	{400, 499, textsTaken, anybody, ErrTaken},
 	{401, 401, textExpired, asSession, ErrSessionExpired},
 	{401, 401, textExpired, asLookup, ErrUnavailable}, // dead within a second: not the caller's doing
+	{401, 401, textWrongKey, asLogin, ErrMisconfigured},
 	{401, 401, nil, asLogin, ErrBadCredentials},
 	{401, 401, nil, asApplication, ErrMisconfigured},
 	{404, 404, nil, asLogin | asSession | asLookup, ErrNotFound},

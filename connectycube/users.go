@@ -98,20 +98,33 @@ func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User,
 	return oldest, nil
 }
 
-// SetExternalID gives the session's user an external id. It returns ErrTaken when
-// another user has it, ErrSessionExpired when the session is dead.
-func (c *Client) SetExternalID(ctx context.Context, s Session, externalID string) error {
-	const doing = "setting an external id"
-	if s.Token == "" || s.UserID <= 0 || externalID == "" {
-		return fmt.Errorf("%s: %w: a user session and an id are needed", doing, ErrRefused)
+// Profile is what UpdateProfile changes; an empty field stays as it is.
+type Profile struct {
+	ExternalID string
+	FullName   string
+}
+
+// UpdateProfile changes the session's user. It returns ErrTaken when another
+// user has the external id, ErrSessionExpired when the session is dead.
+func (c *Client) UpdateProfile(ctx context.Context, s Session, p Profile) error {
+	const doing = "updating a profile"
+	if s.Token == "" || s.UserID <= 0 || p == (Profile{}) {
+		return fmt.Errorf("%s: %w: a user session and something to change are needed", doing, ErrRefused)
 	}
-	answer := oneUser{wantID: s.UserID, wantExternalID: externalID}
+	changes := map[string]string{}
+	if p.ExternalID != "" {
+		changes["external_id"] = p.ExternalID
+	}
+	if p.FullName != "" {
+		changes["full_name"] = p.FullName
+	}
+	answer := oneUser{wantID: s.UserID, wantExternalID: p.ExternalID}
 	_, err := c.do(ctx, call{
 		doing:  doing,
 		method: http.MethodPut,
 		path:   "/users/" + strconv.FormatInt(s.UserID, 10),
 		token:  s.Token,
-		body:   map[string]any{"user": map[string]string{"external_id": externalID}},
+		body:   map[string]any{"user": changes},
 		as:     asSession,
 	}, &answer)
 	return err
