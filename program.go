@@ -45,6 +45,7 @@ type program struct {
 	madeSecret bool // nobody has set one
 
 	health   *resolvers.Health
+	requests middleware.Drain
 	api      *http.Server
 	apiAt    net.Listener
 	box      *http.Server // the sandbox's; nil without one
@@ -109,7 +110,7 @@ func (p *program) openStore(ctx context.Context) error {
 		URI:       p.cfg.Mongo.URI.Reveal(),
 		Database:  p.cfg.Mongo.Database,
 		Timeout:   p.cfg.Mongo.Timeout,
-		Abandoned: 2*p.patience() + time.Minute,
+		Abandoned: p.abandoned(),
 		Log:       p.log,
 	}
 	if p.cfg.embedded() {
@@ -145,6 +146,10 @@ func (p *program) databaseFile() string { return filepath.Join(p.cfg.DataDir, "c
 
 // patience bounds what one request asks of ConnectyCube.
 func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeout }
+
+// abandoned is the age at which no registration can be going on any more; half
+// a minute is for clocks that differ between processes.
+func (p *program) abandoned() time.Duration { return p.patience() + 30*time.Second }
 
 // openCube makes the client of ConnectyCube, or of the sandbox that stands in
 // for it, which it starts.
@@ -184,7 +189,9 @@ func (p *program) local(ln net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
-func (p *program) openAPI() error {
+// openAuth makes what registers people and logs them in, and what checks its
+// tokens.
+func (p *program) openAuth() (*tokens.Verifier, error) {
 	hasher, err := tokens.NewHasher(tokens.Params{
 		Memory:      uint32(p.cfg.Password.Memory),
 		Iterations:  uint32(p.cfg.Password.Iterations),
@@ -193,7 +200,7 @@ func (p *program) openAPI() error {
 		MaxWait:     p.cfg.Password.MaxWait,
 	})
 	if err != nil {
-		return fmt.Errorf("PASSWORD_*: %w", err)
+		return nil, fmt.Errorf("PASSWORD_*: %w", err)
 	}
 	signing := tokens.Config{
 		Secret:    p.cfg.JWT.Secret,
@@ -203,15 +210,19 @@ func (p *program) openAPI() error {
 	}
 	issuer, err := tokens.NewIssuer(signing)
 	if err != nil {
-		return fmt.Errorf("JWT_*: %w", err)
+		return nil, fmt.Errorf("JWT_*: %w", err)
 	}
 	verifier, err := tokens.NewVerifier(signing)
 	if err != nil {
-		return fmt.Errorf("JWT_*: %w", err)
+		return nil, fmt.Errorf("JWT_*: %w", err)
 	}
-	failures, err := p.limiter()
+	failures, err := p.limiter(1)
 	if err != nil {
-		return fmt.Errorf("LOGIN_*: %w", err)
+		return nil, fmt.Errorf("LOGIN_*: %w", err)
+	}
+	asked, err := p.limiter(askedPatience)
+	if err != nil {
+		return nil, fmt.Errorf("LOGIN_*: %w", err)
 	}
 	p.auth = &resolvers.Auth{
 		Users:        p.store.Users(),
@@ -220,11 +231,20 @@ func (p *program) openAPI() error {
 		Tokens:       issuer,
 		Passwords:    hasher,
 		Failures:     failures,
+		Asked:        asked,
 		Client:       func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
 		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
 		Chat:         p.chat,
 		Patience:     p.patience(),
 		Log:          p.log,
+	}
+	return verifier, nil
+}
+
+func (p *program) openAPI() error {
+	verifier, err := p.openAuth()
+	if err != nil {
+		return err
 	}
 	p.health = &resolvers.Health{Database: p.store.Ping, ConnectyCube: func() string { return p.cube.Health().State }, Log: p.log}
 	handler, err := p.routes(verifier)
@@ -245,11 +265,11 @@ func (p *program) openAPI() error {
 }
 
 // limiter counts wrong passwords, unless the settings want none counted.
-func (p *program) limiter() (resolvers.Limiter, error) {
+func (p *program) limiter(patience int) (resolvers.Limiter, error) {
 	if p.cfg.Login.Failures == 0 {
 		return unlimited{}, nil
 	}
-	return middleware.NewLimiter(p.cfg.Login.RetryEvery, p.cfg.Login.Failures, limiterKeys)
+	return middleware.NewLimiter(p.cfg.Login.RetryEvery, patience*p.cfg.Login.Failures, limiterKeys)
 }
 
 // unlimited lets everybody try.
@@ -257,6 +277,10 @@ type unlimited struct{}
 
 func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
 func (unlimited) Spend(string)                       {}
+
+// askedPatience is how many times as many wrong passwords ConnectyCube may ask
+// about, for one account from everywhere, as one address may try at ours.
+const askedPatience = 10
 
 // limiterKeys is how many pairs of account and address can have their wrong
 // passwords counted at once.
@@ -290,7 +314,12 @@ func (p *program) drain(ctx context.Context) error {
 	p.health.Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout)
 	defer cancel()
-	err := p.api.Shutdown(ctx)
+	// ConnectyCube's call-backs must get in until the last login has ended, so
+	// the listener stays open that long.
+	err := p.requests.Close(ctx)
+	if err == nil {
+		err = p.api.Shutdown(ctx)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		p.log.WarnContext(ctx, "requests cut off at the end of the shutdown's bound")
 		err = p.api.Close()
@@ -304,7 +333,7 @@ func (p *program) drain(ctx context.Context) error {
 // discardAbandoned removes what a crash left of registrations. The embedded
 // database has one process, so there whatever is open is abandoned.
 func (p *program) discardAbandoned(ctx context.Context) {
-	age := 2*p.patience() + time.Minute
+	age := p.abandoned()
 	if p.cfg.embedded() {
 		age = 0
 	}

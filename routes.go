@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"cubegate/middleware"
@@ -38,6 +39,7 @@ func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error)
 		middleware.Recover(p.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", p.log)),
 		cors,
 		middleware.LenientPath,
+		p.requests.Gate(neverRefused, resolvers.Refuse(resolvers.Unavailable, "The service is stopping; try again", p.log)),
 		chimiddleware.GetHead,
 	)
 	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, p.log))
@@ -55,6 +57,12 @@ func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error)
 		r.Handle(apiPath+"/playground/*", page)
 	}
 	return r, nil
+}
+
+// neverRefused are those who must get in while the service stops: ConnectyCube,
+// which a login that is going on waits for, and who looks after the process.
+func neverRefused(r *http.Request) bool {
+	return slices.Contains([]string{verifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
 }
 
 // trusted are the proxies whose word about the client counts; the settings'

@@ -82,7 +82,7 @@ func newServer(b *testing.B) *server {
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
 	auth := &resolvers.Auth{
-		Users: s.Users(), Registry: s.Users(), Cube: cube, Tokens: issuer, Passwords: plain{}, Failures: anyone{},
+		Users: s.Users(), Registry: s.Users(), Cube: cube, Tokens: issuer, Passwords: plain{}, Failures: anyone{}, Asked: anyone{},
 		Client: func(context.Context) string { return "" }, CIdPPassword: "fixed", Patience: time.Minute,
 		Log: slog.New(slog.DiscardHandler),
 	}

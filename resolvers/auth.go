@@ -46,7 +46,7 @@ type CubeClient interface {
 	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
 	CreateSession(ctx context.Context, who connectycube.Credentials) (connectycube.Session, error)
 	UserByExternalID(ctx context.Context, externalID string) (connectycube.User, error)
-	SetExternalID(ctx context.Context, session connectycube.Session, externalID string) error
+	UpdateProfile(ctx context.Context, session connectycube.Session, profile connectycube.Profile) error
 }
 
 // TokenIssuer signs what users prove themselves with.
@@ -79,11 +79,15 @@ type Auth struct {
 	Cube      CubeClient
 	Tokens    TokenIssuer
 	Passwords PasswordHasher
-	Failures  Limiter
 
-	// Client tells where a request comes from. With the account it is the key
-	// of Failures, so that nobody can lock somebody else out.
-	Client func(ctx context.Context) string
+	// Failures counts the wrong passwords of logins, by account and by where
+	// they come from, which Client tells: nobody can lock somebody else out.
+	Failures Limiter
+	Client   func(ctx context.Context) string
+
+	// Asked counts those that ConnectyCube asks about, by account alone: there
+	// everybody comes from ConnectyCube. It should be the more patient one.
+	Asked Limiter
 
 	// CIdPPassword goes with a ticket as password. ConnectyCube wants one and
 	// does not look at it (contract 8.3).
@@ -123,28 +127,37 @@ func (c ChatAddress) of(cubeID int64) *chat {
 	}
 }
 
-// authenticate finds the user who has this address and this password. For the
-// caller an unknown address and a wrong password are one error at one price.
+// authenticate finds the user who logs in here, and does what the first login
+// after a change owes.
 func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
-	key := store.EmailKey(in.Email) + " " + a.Client(ctx)
-	if ok, wait := a.Failures.Allow(key); !ok {
-		return store.User{}, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
-	}
-	user, err := a.Users.ByEmail(ctx, in.Email)
-	if errors.Is(err, store.ErrNotFound) {
-		user, err = store.User{}, nil
-	}
-	var stale bool
-	if err == nil {
-		stale, err = a.Passwords.Compare(ctx, in.Password, user.PasswordHash)
-	}
-	if errors.Is(err, tokens.ErrWrongPassword) {
-		a.Failures.Spend(key)
-	}
+	user, stale, err := a.check(ctx, in, a.Failures, store.EmailKey(in.Email)+" "+a.Client(ctx))
 	if err != nil {
 		return store.User{}, err
 	}
 	return user, a.welcome(ctx, user, in.Password, stale)
+}
+
+// check finds the user who has this address and this password, and changes
+// nothing. For the caller an unknown address and a wrong password are one error
+// at one price.
+func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key string) (user store.User, stale bool, err error) {
+	if ok, wait := failures.Allow(key); !ok {
+		return store.User{}, false, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
+	}
+	user, err = a.Users.ByEmail(ctx, in.Email)
+	if errors.Is(err, store.ErrNotFound) {
+		user, err = store.User{}, nil
+	}
+	if err == nil {
+		stale, err = a.Passwords.Compare(ctx, in.Password, user.PasswordHash)
+	}
+	if errors.Is(err, tokens.ErrWrongPassword) {
+		failures.Spend(key)
+	}
+	if err != nil {
+		return store.User{}, false, err
+	}
+	return user, stale, nil
 }
 
 // welcome does what the first login after a change owes: a hash of today's

@@ -20,7 +20,14 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 	c := coercion{schema: g.schema, problems: problems{}}
 	for _, v := range op.VariableDefinitions {
 		value, given := variables[v.Variable]
-		if !given && v.DefaultValue != nil {
+		switch {
+		case !given && v.DefaultValue != nil:
+			continue
+		case given && value == nil && v.DefaultValue != nil:
+			// A default lets the variable stand where null must not (5.8.5
+			// «All Variable Usages Are Allowed»), and the library would find
+			// out only after other mutations of the document have run.
+			c.wrong([]string{v.Variable}, "must not be null; leave it out for its default")
 			continue
 		}
 		c.value(v.Type, value, given, []string{v.Variable})

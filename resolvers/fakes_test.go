@@ -106,7 +106,7 @@ type fakeCube struct {
 	signUp   func(connectycube.NewUser) (connectycube.User, error)
 	session  func(connectycube.Credentials) (connectycube.Session, error)
 	byID     func(string) (connectycube.User, error)
-	setID    func(connectycube.Session, string) error
+	update   func(connectycube.Session, connectycube.Profile) error
 	sessions []connectycube.Credentials
 }
 
@@ -123,8 +123,8 @@ func (f *fakeCube) UserByExternalID(_ context.Context, id string) (connectycube.
 	return f.byID(id)
 }
 
-func (f *fakeCube) SetExternalID(_ context.Context, s connectycube.Session, id string) error {
-	return f.setID(s, id)
+func (f *fakeCube) UpdateProfile(_ context.Context, s connectycube.Session, p connectycube.Profile) error {
+	return f.update(s, p)
 }
 
 // fakeTokens signs nothing, so that a test can tell a token's kind and owner.
@@ -183,7 +183,7 @@ func newFlows(t *testing.T) flows {
 	f := flows{users: &fakeUsers{}, cube: &fakeCube{}, passwords: &fakePasswords{}, log: &strings.Builder{}}
 	f.Auth = &Auth{
 		Users: f.users, Registry: f.users, Cube: f.cube, Tokens: fakeTokens{}, Passwords: f.passwords,
-		Failures: &fakeLimiter{left: 3}, Client: func(context.Context) string { return "192.0.2.1" },
+		Failures: &fakeLimiter{left: 3}, Asked: &fakeLimiter{left: 3}, Client: func(context.Context) string { return "192.0.2.1" },
 		CIdPPassword: "fixed", Patience: time.Minute,
 		Chat: ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
 		Log:  slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

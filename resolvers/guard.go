@@ -3,6 +3,7 @@ package resolvers
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,9 +45,23 @@ type guard struct {
 	rules         *rules.Rules
 }
 
+// unanswered are introspection fields that the guard's parser knows and
+// graphql-go cannot answer.
+var unanswered = map[string][]string{
+	"__Schema":    {"description"},
+	"__Type":      {"isOneOf"},
+	"__Directive": {"isRepeatable"},
+}
+
 func newGuard(introspection bool) *guard {
+	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText})
+	for name, fields := range unanswered {
+		schema.Types[name].Fields = slices.DeleteFunc(schema.Types[name].Fields, func(f *ast.FieldDefinition) bool {
+			return slices.Contains(fields, f.Name)
+		})
+	}
 	return &guard{
-		schema:        gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText}),
+		schema:        schema,
 		introspection: introspection,
 		rules:         rules.NewDefaultRules(),
 	}
@@ -75,7 +90,10 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 		return checked{}, validationFailures(invalid)
 	}
 	operation := doc.Operations.ForName(operationName)
-	if operation == nil {
+	switch {
+	case len(doc.Operations) == 0:
+		return checked{}, refuse(ValidationFailed, nil, "The document has no operation")
+	case operation == nil:
 		return checked{}, refuse(ValidationFailed, nil, "operationName must name one of the document's operations")
 	}
 	if errs := g.coerce(operation, variables); errs != nil {
@@ -89,11 +107,14 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 // parseFailure tells where the parser stopped, not at what: that may be a
 // password in the wrong place.
 func parseFailure(err error) []*gqlError {
+	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign for it
+		return refuse(ValidationFailed, nil, "The document has more than %d tokens", maxTokens)
+	}
 	var at []gqlerror.Location
 	if e, ok := err.(*gqlerror.Error); ok {
 		at = e.Locations
 	}
-	return refuse(ParseFailed, at, "The document is not GraphQL, or has more than %d tokens", maxTokens)
+	return refuse(ParseFailed, at, "The document is not GraphQL from here on")
 }
 
 // validationFailures passes on what the validator says, unless it quotes a

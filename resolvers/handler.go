@@ -171,8 +171,12 @@ func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlErro
 	case cause != nil:
 	case ctx.Err() != nil: // the library drops the data then, though all may be done
 		cause = context.Cause(ctx)
-	default:
-		cause = fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule)
+	default: // its bounds are counted otherwise than the guard's, and are the client's to keep as well
+		cause = &Error{
+			Code:    ValidationFailed,
+			Message: "The document asks for too much, or for too many fields of one name",
+			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
+		}
 	}
 	e := outward(cause)
 	logFailure(ctx, h.log, e)

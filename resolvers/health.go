@@ -19,8 +19,8 @@ type Health struct {
 	stopping atomic.Bool
 }
 
-// Stop makes the process unready, so that a balancer sends nobody any more
-// while what is running finishes.
+// Stop makes the process unready, for as long as it still answers: until what
+// is running has finished.
 func (h *Health) Stop() { h.stopping.Store(true) }
 
 // Alive answers as long as the process does. It asks nobody, so that a

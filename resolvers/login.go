@@ -129,8 +129,9 @@ func (a *Auth) settle(ctx context.Context, user store.User, session connectycube
 		user.CubeID = session.UserID
 		a.logUnsettled(ctx, user, a.Registry.SetCubeID(ctx, user.ID, user.CubeID))
 	}
-	if session.User.ID != 0 && session.User.ExternalID == "" {
-		a.logUnsettled(ctx, user, a.Cube.SetExternalID(ctx, session, user.ID))
+	// An id of somebody else's stays: whose account it is, a person must say.
+	if session.User.ID != 0 && (session.User.ExternalID == "" || session.User.ExternalID == user.ID) {
+		a.logUnsettled(ctx, user, a.introduce(ctx, user, session))
 	}
 	return user
 }

@@ -14,7 +14,7 @@ var login = loginInput{Email: " ada@example.org ", Password: ada.Password}
 // opens is a session that ConnectyCube opens for Ada.
 func opens(id int64) func(connectycube.Credentials) (connectycube.Session, error) {
 	return func(connectycube.Credentials) (connectycube.Session, error) {
-		return connectycube.Session{Token: "session", UserID: id, User: connectycube.User{ID: id, ExternalID: adaID}}, nil
+		return connectycube.Session{Token: "session", UserID: id, User: connectycube.User{ID: id, FullName: "Ada Lovelace", ExternalID: adaID}}, nil
 	}
 }
 
@@ -137,16 +137,17 @@ func TestLoginBringsTheUserUpToDate(t *testing.T) {
 			t.Errorf("stored %v, %v", f.users.cubeSet, err)
 		}
 	})
-	t.Run("an account without our id gets it", func(t *testing.T) {
+	t.Run("an account without our id and a name gets both", func(t *testing.T) {
 		f := newFlows(t)
 		f.there()
 		f.cube.session = func(connectycube.Credentials) (connectycube.Session, error) {
 			return connectycube.Session{Token: "session", UserID: adaCubeID, User: connectycube.User{ID: adaCubeID}}, nil
 		}
-		var linked string
-		f.cube.setID = func(_ connectycube.Session, id string) error { linked = id; return nil }
-		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil || linked != adaID {
-			t.Errorf("linked %q, %v", linked, err)
+		var told connectycube.Profile
+		f.cube.update = func(_ connectycube.Session, p connectycube.Profile) error { told = p; return nil }
+		want := connectycube.Profile{ExternalID: adaID, FullName: "Ada Lovelace"}
+		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil || told != want {
+			t.Errorf("told %+v, %v; want %+v", told, err, want)
 		}
 	})
 	t.Run("a registration that a crash left open is ended and its account made", func(t *testing.T) {

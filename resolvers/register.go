@@ -61,7 +61,7 @@ func (a *Auth) provision(ctx context.Context, user store.User, password string) 
 	account, err := a.Cube.SignUp(ctx, connectycube.NewUser{
 		Email:      user.Email,
 		Password:   password,
-		FullName:   user.FirstName + " " + user.LastName,
+		FullName:   user.FullName(),
 		ExternalID: user.ID,
 	})
 	switch {
@@ -110,10 +110,7 @@ func (a *Auth) claim(ctx context.Context, user store.User, password string) (int
 		}
 	}
 	other := session.User.ExternalID
-	if other == user.ID {
-		return session.UserID, nil
-	}
-	if other != "" {
+	if other != "" && other != user.ID {
 		switch _, err := a.Users.ByID(ctx, other); {
 		case err == nil:
 			return 0, fmt.Errorf("account %d is user %s's: %w", session.UserID, other, connectycube.ErrTaken)
@@ -121,5 +118,22 @@ func (a *Auth) claim(ctx context.Context, user store.User, password string) (int
 			return 0, err
 		}
 	}
-	return session.UserID, a.Cube.SetExternalID(ctx, session, user.ID)
+	return session.UserID, a.introduce(ctx, user, session)
+}
+
+// introduce tells ConnectyCube what its account lacks of the user: our id, by
+// which both logins meet one identity, and a name to show in chats. An account
+// that ConnectyCube made by itself, at a login, has neither.
+func (a *Auth) introduce(ctx context.Context, user store.User, session connectycube.Session) error {
+	var missing connectycube.Profile
+	if session.User.ExternalID != user.ID {
+		missing.ExternalID = user.ID
+	}
+	if session.User.FullName == "" {
+		missing.FullName = user.FullName()
+	}
+	if missing == (connectycube.Profile{}) {
+		return nil
+	}
+	return a.Cube.UpdateProfile(ctx, session, missing)
 }

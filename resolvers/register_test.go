@@ -19,15 +19,16 @@ func TestRegisterMakesBothOrNeither(t *testing.T) {
 	squatted := func(string) (connectycube.User, error) {
 		return connectycube.User{ID: 7, Email: "eve@example.org"}, nil
 	}
-	session := func(external string) func(connectycube.Credentials) (connectycube.Session, error) {
+	session := func(external, name string) func(connectycube.Credentials) (connectycube.Session, error) {
 		return func(connectycube.Credentials) (connectycube.Session, error) {
-			return connectycube.Session{UserID: 8, User: connectycube.User{ID: 8, ExternalID: external}}, nil
+			return connectycube.Session{UserID: 8, User: connectycube.User{ID: 8, FullName: name, ExternalID: external}}, nil
 		}
 	}
 	fails := func(err error) func(connectycube.Credentials) (connectycube.Session, error) {
 		return func(connectycube.Credentials) (connectycube.Session, error) { return connectycube.Session{}, err }
 	}
-	linked := func(connectycube.Session, string) error { return nil }
+	var profile connectycube.Profile
+	told := func(_ connectycube.Session, p connectycube.Profile) error { profile = p; return nil }
 
 	tests := []struct {
 		name string
@@ -44,10 +45,11 @@ func TestRegisterMakesBothOrNeither(t *testing.T) {
 		{"refused", connectycube.ErrRefused, fakeCube{}, 0, Upstream},
 		{"wrong application key", connectycube.ErrMisconfigured, fakeCube{}, 0, Upstream},
 		{"taken by an earlier try of ours", connectycube.ErrTaken, fakeCube{byID: found}, 7, ""},
-		{"taken by an orphan with the same password", connectycube.ErrTaken, fakeCube{byID: notFound, session: session(""), setID: linked}, 8, ""},
-		{"taken by one of a user who is gone", connectycube.ErrTaken, fakeCube{byID: notFound, session: session("gone"), setID: linked}, 8, ""},
-		{"taken by one that got our id meanwhile", connectycube.ErrTaken, fakeCube{byID: notFound, session: session(adaID)}, 8, ""},
-		{"taken by another user's", connectycube.ErrTaken, fakeCube{byID: notFound, session: session("other")}, 0, Conflict},
+		{"taken by an orphan with the same password", connectycube.ErrTaken, fakeCube{byID: notFound, session: session("", "Ada Lovelace"), update: told}, 8, ""},
+		{"taken by one of a user who is gone", connectycube.ErrTaken, fakeCube{byID: notFound, session: session("gone", ""), update: told}, 8, ""},
+		{"taken by one that got our id meanwhile", connectycube.ErrTaken, fakeCube{byID: notFound, session: session(adaID, "Ada Lovelace")}, 8, ""},
+		{"taken, and the provider's client made another", connectycube.ErrTaken, fakeCube{byID: notFound, session: session(adaID, ""), update: told}, 8, ""},
+		{"taken by another user's", connectycube.ErrTaken, fakeCube{byID: notFound, session: session("other", "")}, 0, Conflict},
 		{"taken, with another password", connectycube.ErrTaken, fakeCube{byID: notFound, session: fails(connectycube.ErrBadCredentials)}, 0, Conflict},
 		{"taken, and then silence", connectycube.ErrTaken, fakeCube{byID: notFound, session: fails(connectycube.ErrUnavailable)}, 0, Upstream},
 		{"something nobody knows", errors.New("odd"), fakeCube{}, 0, Internal},
@@ -64,7 +66,11 @@ func TestRegisterMakesBothOrNeither(t *testing.T) {
 				}
 				return connectycube.User{ID: 6}, tt.err
 			}
+			profile = connectycube.Profile{}
 			user, err := f.register(t.Context(), ada)
+			if tt.cube.update != nil && profile.ExternalID == "" && profile.FullName == "" {
+				t.Error("the account was told nothing of its user")
+			}
 			if tt.want == 0 {
 				if code := outward(err).Code; code != tt.code {
 					t.Errorf("code %s (%v), want %s", code, err, tt.code)

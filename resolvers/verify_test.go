@@ -114,6 +114,35 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 	}
 }
 
+// ConnectyCube asks about a password while a registration claims an account.
+// To answer that must not end the registration: it may still fail, and then
+// nothing of the user may remain.
+func TestVerifyLeavesARegistrationOpen(t *testing.T) {
+	f := newFlows(t)
+	f.there(func(u *store.User) { u.Pending, u.PasswordHash = true, "old "+u.PasswordHash })
+	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"`+ada.Password+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	f.VerifyConnectyCube(fakeVerifier{})(w, r)
+	if w.Code != http.StatusOK || f.users.kept || !f.users.user.Pending {
+		t.Errorf("%d %s; kept %v, pending %v", w.Code, w.Body, f.users.kept, f.users.user.Pending)
+	}
+}
+
+func TestVerifyCannotLockALogin(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	f.cube.session = opens(adaCubeID)
+	for range 5 {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
+		r.Header.Set("Content-Type", "application/json")
+		f.VerifyConnectyCube(fakeVerifier{})(httptest.NewRecorder(), r)
+	}
+	if _, err := f.login(t.Context(), login, f.openByPassword); err != nil {
+		t.Errorf("after guesses at verify: %v", err)
+	}
+}
+
 func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
 	f := newFlows(t)
 	f.users.err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -24,6 +25,12 @@ type User struct {
 	// Pending is true until the registration has ended well. A process that
 	// dies in between leaves it true.
 	Pending bool
+}
+
+// FullName is how others see the user in a chat; it may be empty for a user of
+// the original.
+func (u User) FullName() string {
+	return strings.TrimSpace(u.FirstName + " " + u.LastName)
 }
 
 // document is a user as it lies in the database. Names and order are those of
