@@ -217,6 +217,11 @@ func (l *loader) dotenv(path string) lookup {
 		}
 		l.list = append(l.list, fmt.Errorf(".env: %s is not of the form NAME=value, or a quote stays open", where))
 	}
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if !l.isVariable(name) {
+			l.list = append(l.list, l.unknownVariable(name))
+		}
+	}
 	return func(name string) (string, bool) {
 		value, ok := vars[name]
 		return value, ok
@@ -275,48 +280,10 @@ func (l *loader) inspect(prefix string, values map[string]any) map[string]any {
 				l.list = append(l.list, fmt.Errorf("%s (in CONFIG_FILE): want a section of settings", key))
 			}
 		default:
-			l.list = append(l.list, unknown(key, l.leaves))
+			l.list = append(l.list, l.unknownKey(key))
 		}
 	}
 	return kept
-}
-
-// unknown says that no setting has this key, and which one may have been meant.
-func unknown(key string, known []leaf) error {
-	const maxShown, maxSlips = 64, 2 // more than two slips of the finger make another word
-	if i := strings.IndexByte(key, '.'); i >= 0 && slices.ContainsFunc(known, func(lf leaf) bool { return lf.key == key }) {
-		return fmt.Errorf("%s (in CONFIG_FILE): want %s indented below %s:, in place of the dot", key, key[i+1:], key[:i])
-	}
-	fold := strings.NewReplacer(".", "_", "-", "_").Replace
-	best, least := "", maxSlips+1
-	for _, lf := range known {
-		slips := distance(strings.ToLower(fold(key[:min(len(key), maxShown)])), fold(lf.key))
-		if slips < least {
-			best, least = "; did you mean "+lf.key+"?", slips
-		}
-	}
-	return fmt.Errorf("%.*q (in CONFIG_FILE): there is no such key%s", maxShown, key, best)
-}
-
-// distance counts the bytes to insert, delete or replace to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // row[j]: from what is read of a to b[:j]
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // yamlLine finds the one thing worth keeping of the YAML reader's errors, which quote

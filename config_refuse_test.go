@@ -167,6 +167,9 @@ func TestBadDotenv(t *testing.T) {
 		{"export " + marker + "\n", ".env: line 1 "},
 		{"PORT=" + marker, "port (PORT, set in .env)"},
 		{"PORT=abc\x00", "port (PORT, set in .env)"},
+		{"PROT=5\nJWT_SECRT=" + marker + "\n", `"PROT" (in .env): there is no such setting; did you mean PORT?`},
+		{"PORT_FILE=x\n", `"PORT_FILE" (in .env): there is no such setting`},
+		{"VITE_" + strings.Repeat("X", 200) + "=" + marker, `"VITE_XXX`},
 		{strings.Repeat("A=b\n", maxConfigFile), ".env cannot be read: larger than 64 KiB"},
 	}
 	for _, tt := range tests {
