@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -61,6 +62,9 @@ func usage(w io.Writer) {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error {
 	p, err := open(ctx, cfg, log)
+	if err != nil && ctx.Err() != nil {
+		return nil // told to stop while it still waited for the database, which is no failure
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +104,9 @@ func export(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger)
 	}
 	p := &program{cfg: cfg, log: log}
 	defer func() { err = errors.Join(err, p.close()) }()
+	if _, err := os.Stat(p.databaseFile()); err != nil { // opening would make an empty one
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
 	if err := p.openStore(ctx); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func TestFault35DatabaseMayComeLate(t *testing.T) {
 		p := spawn(t, realDatabase(between.uri()))
 		eventually(t, "it waits", func() bool { return strings.Contains(p.log.String(), "does not answer yet") })
 		p.signal(t, syscall.SIGTERM)
-		if code := p.exit(t); code != 1 || !strings.Contains(p.log.String(), "MONGO_URI: ") {
+		if code := p.exit(t); code != 0 {
 			t.Errorf("exit %d: %s", code, p.log)
 		}
 	})

@@ -23,7 +23,7 @@ type secretive struct {
 
 var (
 	jwtShaped = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}`) // whole, or its beginning
-	hexShaped = regexp.MustCompile(`[0-9A-Fa-f]{32,}`) // ConnectyCube's session tokens are
+	hexShaped = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)                                                                 // ConnectyCube's session tokens are
 	asQuery   = regexp.MustCompile(`\?[A-Za-z]+=|token=`)
 )
 

@@ -73,6 +73,7 @@ var placeholders = []string{
 	"development", "placeholder", "production", "connectycube", "cubegate", "administrator", "admin",
 	"password", "passphrase", "credential", "example", "default", "dummy", "sample", "testing", "test",
 	"changeme", "changeit", "change", "replace", "insert", "generate", "please", "private", "signing",
+	"asdfghjkl", "zxcvbnm", "secure", "ultra",
 	"secret", "token", "value", "random", "string", "super", "mysql", "your", "this", "with", "here",
 	"jwt", "key", "foo", "bar", "todo", "xxx", "the", "must", "long", "very", "some", "least", "characters",
 	"bytes", "one", "for", "and", "not", "use", "env",
