@@ -1,0 +1,166 @@
+package chat_test
+
+import (
+	"testing"
+)
+
+func TestBlockLists(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	const kinds = `<message/><presence-in/><presence-out/><iq/>`
+	list := func(children string) string {
+		return `<query xmlns="jabber:iq:privacy"><list name="l">` +
+			`<item type="jid" value="` + bareJID(101) + `" action="deny" order="1">` + children + `</item>` +
+			`<item type="jid" value="muc.` + domain + `/101" action="deny" order="2">` + children + `</item></list></query>`
+	}
+	set := func(query string) {
+		t.Helper()
+		if e := b.ask("set", "", query); e.Attr("type") != "result" {
+			t.Fatalf("%s: %s", query, e.String())
+		}
+	}
+	def := func(name string) string {
+		return `<query xmlns="jabber:iq:privacy"><default name="` + name + `"/></query>`
+	}
+
+	set(list(kinds))
+	a.send(chatTo(202, id(1), "not yet"))
+	b.until("message", says("not yet"))
+	set(def("l"))
+	a.send(chatTo(202, id(2), "blocked"))
+	if e := a.until("message", nil); e.Attr("type") != "error" || e.Attr("id") != id(2) || !contains(e, `code="503"`) {
+		t.Errorf("got %s", e.String())
+	}
+	a.send(groupTo(team, id(3), "blocked too"))
+	a.until("message", says("blocked too"))
+	a.send(`<message to="` + bareJID(202) + `" type="chat"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
+	a.quiet()
+	b.quiet()
+	b.send(chatTo(101, id(4), "one way")) // a block with kinds does not stop the blocker
+	a.until("message", says("one way"))
+
+	set(list(""))
+	b.send(chatTo(101, id(5), "both ways"))
+	if e := b.until("message", nil); e.Attr("type") != "error" || !contains(e, `code="406"`) {
+		t.Errorf("got %s", e.String())
+	}
+	b.send(`<message to="` + bareJID(101) + `" type="chat"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
+	b.sync()
+	a.quiet()
+	for _, m := range w.archive.stored {
+		if m.Body == "blocked" || m.Body == "both ways" {
+			t.Errorf("%q was stored", m.Body)
+		}
+	}
+
+	names := b.ask("get", "", `<query xmlns="jabber:iq:privacy"/>`)
+	if !contains(names, `<default name="l"/><list name="l"/>`) {
+		t.Errorf("got %s", names.String())
+	}
+	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"><list name="l"/></query>`); !contains(e, `value="`+bareJID(101)+`" action="deny" order="1"/><item`) {
+		t.Errorf("got %s", e.String())
+	}
+	// it holds while he is away
+	b.conn.CloseNow()
+	waitFor(t, "he is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	a.send(chatTo(202, id(6), "blocked"))
+	if e := a.until("message", nil); e.Attr("type") != "error" {
+		t.Errorf("got %s", e.String())
+	}
+	b = w.online(202)
+	b.quiet()
+	set(`<query xmlns="jabber:iq:privacy"><active/></query>`)
+	set(`<query xmlns="jabber:iq:privacy"><default/></query>`)
+	set(`<query xmlns="jabber:iq:privacy"><list name="l"/></query>`)
+	a.send(chatTo(202, id(7), "free"))
+	b.until("message", says("free"))
+}
+
+func TestBlockListsRefuse(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.online(101)
+	item := func(attrs string) string {
+		return `<query xmlns="jabber:iq:privacy"><list name="l"><item ` + attrs + `/></list></query>`
+	}
+	for query, want := range map[string]string{
+		`<query xmlns="jabber:iq:privacy"/>`:                                 "bad-request",
+		item(`action="deny"`):                                                "bad-request",
+		item(`action="shoot" order="1"`):                                     "bad-request",
+		item(`action="deny" order="-1"`):                                     "bad-request",
+		`<query xmlns="jabber:iq:privacy"><other/></query>`:                  "bad-request",
+		`<query xmlns="jabber:iq:privacy"><list/><list/></query>`:            "bad-request",
+		`<query xmlns="jabber:iq:privacy"><list name="nothing"/></query>`:    "item-not-found",
+		`<query xmlns="jabber:iq:privacy"><default name="nothing"/></query>`: "item-not-found",
+		`<query xmlns="jabber:iq:privacy"><active name="nothing"/></query>`:  "item-not-found",
+	} {
+		if e := a.ask("set", "", query); !contains(e, want) {
+			t.Errorf("%s: %s", query, e.String())
+		}
+	}
+	if e := a.ask("get", "", `<query xmlns="jabber:iq:privacy"><list name="nothing"/></query>`); !contains(e, "item-not-found") {
+		t.Errorf("got %s", e.String())
+	}
+	for i := range 20 {
+		a.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="`+id(i)+`"><item action="allow" order="1"/></list></query>`)
+	}
+	if e := a.ask("set", "", item(`action="allow" order="1"`)); !contains(e, "resource-constraint") {
+		t.Errorf("got %s", e.String())
+	}
+}
+
+func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	set := func(query string) {
+		t.Helper()
+		if e := b.ask("set", "", `<query xmlns="jabber:iq:privacy">`+query+`</query>`); e.Attr("type") != "result" {
+			t.Fatalf("%s: %s", query, e.String())
+		}
+	}
+	tests := []struct {
+		name, items    string
+		direct, inRoom bool
+	}{
+		{"the lower order first", `<item action="deny" order="2"/><item type="jid" value="` + bareJID(101) + `" action="allow" order="1"/>`, true, false},
+		{"of rooms alone", `<item type="jid" value="muc.` + domain + `/101" action="deny" order="1"/>`, true, false},
+		{"of 1:1 alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><message/></item>`, false, true},
+		{"of requests alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><iq/></item>`, true, true},
+		{"about contacts", `<item type="subscription" value="none" action="deny" order="1"/><item type="group" action="deny" order="2"/>`, true, true},
+		{"somebody else", `<item type="jid" value="` + bareJID(303) + `" action="deny" order="1"/>`, true, true},
+	}
+	for i, tt := range tests {
+		set(`<list name="l">` + tt.items + `</list>`)
+		set(`<default name="l"/>`)
+		a.send(chatTo(202, id(2*i), "direct"))
+		a.send(groupTo(team, id(2*i+1), "in room"))
+		a.sync()
+		direct, inRoom := false, false
+		for _, e := range b.sync() {
+			direct = direct || body(&e) == "direct"
+			inRoom = inRoom || body(&e) == "in room"
+		}
+		if direct != tt.direct || inRoom != tt.inRoom {
+			t.Errorf("%s: 1:1 came %v, room came %v", tt.name, direct, inRoom)
+		}
+	}
+	set(`<active name="l"/>`)
+	set(`<list name="l"/>`)
+	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"/>`); !contains(e, `<query xmlns="jabber:iq:privacy"/>`) {
+		t.Errorf("the list is gone, but still used: %s", e.String())
+	}
+}
+
+func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
+	w := newWorld(t, nil)
+	a, phone, tablet := w.online(101), w.online(202), w.online(202)
+	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"/></list></query>`)
+	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><active name="l"/></query>`)
+	a.send(chatTo(202, id(1), "hi"))
+	tablet.until("message", says("hi"))
+	a.send(`<message type="chat" id="2" to="` + phone.jid + `"><body>x</body></message>`)
+	a.send(iq("get", phone.jid, `<query xmlns="jabber:iq:version"/>`))
+	if e := a.until("iq", nil); !contains(e, "service-unavailable") {
+		t.Errorf("got %s", e.String())
+	}
+	phone.quiet()
+}
