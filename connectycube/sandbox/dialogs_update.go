@@ -123,6 +123,7 @@ func (s *Sandbox) apply(d *dialog, c dialogChange, user int64, now time.Time) er
 	s.archive.touch(d, now)
 	for _, id := range c.leave {
 		s.archive.leave(d, id)
+		s.chat.Expel(d.id, id, user)
 	}
 	return nil
 }

@@ -327,3 +327,27 @@ func TestPushesAreForThoseWhoAreAway(t *testing.T) {
 		t.Errorf("pushed %s, want %s", got, want)
 	}
 }
+
+// TestWhoIsRemovedFromADialogIsShownOutOfItsRoom by the status that XEP-0045 has
+// for it.
+func TestWhoIsRemovedFromADialogIsShownOutOfItsRoom(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	all := chatters(t, s, "anna", "boris")
+	anna, boris := all[0], all[1]
+	dialog := anna.group(boris.person)
+	room := "1001_" + dialog + "@muc.chat.connectycube.com"
+	if err := boris.write(`<presence xmlns="jabber:client" to="` + room + "/" + boris.id + `"><x xmlns="http://jabber.org/protocol/muc"/></presence>`); err != nil {
+		t.Fatal(err)
+	}
+	boris.stanza(room, "groupchat", "m", "<body>here</body>"+history) // its echo says that the join was read
+	boris.next()
+	anna.call(200, "PUT /chat/Dialog/"+dialog, `{"pull_all":{"occupants_ids":[`+boris.id+`]}}`)
+	anna.stanza(boris.id+jids, "chat", "n", "<body>sorry</body>") // and this, that what was sent before has gone out
+	boris.next()
+	for _, e := range s.Journal(0) {
+		if strings.Contains(e.Stanza, "presence") && strings.Contains(e.Stanza, `code="301"`) {
+			return
+		}
+	}
+	t.Error("the chat said nothing")
+}

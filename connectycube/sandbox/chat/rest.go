@@ -47,16 +47,8 @@ type Notice struct {
 	By         int64
 	MessageID  string
 	DialogID   string
-	Body       string  // of an edit
-	Last       bool    // of an edit
 	Recipients []int64 // who is told; By may be among them
 	Private    bool    // of a dialog of two
-}
-
-// NotifyEdit tells the recipients that a message has a new text.
-func (s *Server) NotifyEdit(n Notice) {
-	s.notify(n, xmpp.New("", "body").Saying(n.Body),
-		xmpp.New(nsCorrect, "replace", "id", n.MessageID, "last", strconv.FormatBool(n.Last)))
 }
 
 // NotifyRemoval tells the recipients that a message was deleted for everyone.

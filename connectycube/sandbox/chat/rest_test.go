@@ -62,12 +62,6 @@ func TestRESTNews(t *testing.T) {
 			t.Errorf("removal: %s", e.String())
 		}
 	}
-	n.Private, n.Body, n.Last = true, "new", true
-	w.server.NotifyEdit(n)
-	e = a.until("message", nil)
-	if r := e.Child("urn:xmpp:message-correct:0", "replace"); r == nil || r.Attr("id") != id(1) || r.Attr("last") != "true" || body(&e) != "new" {
-		t.Errorf("edit: %s", e.String())
-	}
 	systemID := w.server.NotifySystem(202, 101, []xmpp.Element{xmpp.New("", "k").Saying("v")})
 	e = a.until("message", nil)
 	if e.Attr("type") != "headline" || e.Attr("id") != systemID || len(systemID) != 24 || e.Attr("from") != bareJID(202) ||
