@@ -103,7 +103,7 @@ func cutText(text string) string {
 }
 
 // secretNames are the fields that hold secrets, in bodies and queries.
-const secretNames = `password|old_password|token|auth_key|secret|access_token|signature|user_password|administration_api_key`
+const secretNames = `password|old_password|token|auth_key|secret|access_token|signature|X-Amz-Signature|client_identification_sequence|web_auth|user_password|administration_api_key`
 
 const masked = "•••"
 
@@ -117,7 +117,7 @@ var secrets = []struct {
 	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B)(?:` + secretNames + `)(?:\]|%5D)?=)[^&\s"]+`), "${1}" + masked},
 	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), masked}, // a JWT
 	{regexp.MustCompile(`\b[0-9A-F]{36}\b`), masked},           // a session's token
-	{regexp.MustCompile(`(<(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + masked},
+	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + masked},
 }
 
 func mask(text string) string {
@@ -133,8 +133,8 @@ func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 	if d == chat.ToClient {
 		direction = "out"
 	}
-	if strings.HasPrefix(xml, "<auth") || strings.HasPrefix(xml, "<response") {
-		xml = mask(xml)
+	if user == 0 && d == chat.FromClient { // the password is on its way
+		xml = mask(xml[:min(len(xml), 4*journalText)])
 	}
 	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Direction: direction, Stanza: kept(xml)})
 }

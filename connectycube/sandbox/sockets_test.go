@@ -209,3 +209,31 @@ func TestAResetAndADeletedUserLeaveTheChat(t *testing.T) {
 		t.Errorf("%d sockets are left", n)
 	}
 }
+
+// SASL may come in any spelling that XML allows; one in pieces is not read.
+func TestTheJournalMasksSASLInAnySpelling(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	t.Cleanup(func() { _ = s.Close() })
+	for _, frame := range []string{
+		`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">AGEtMTAwMQBvcGVuc2VzYW1l</auth>`,
+		"\n" + `<s:auth xmlns:s='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEtMTAwMQBvcGVuc2VzYW1l</s:auth>`,
+		`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">AGEtMTAwMQBvcGVuc2VzYW1l`,
+	} {
+		conn, _, err := websocket.Dial(t.Context(), strings.Replace(srv.URL, "http", "ws", 1)+sandbox.ChatPath,
+			&websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &talker{t: t, conn: conn}
+		d.say(`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="chat.connectycube.com" version="1.0"/>`)
+		d.hear("features")
+		d.say(frame)
+		d.hear("<") // whatever it says
+		conn.CloseNow()
+	}
+	if text := fmt.Sprintf("%+v", s.Journal(0)); strings.Contains(text, "AGEtMTAw") || !strings.Contains(text, "mechanism") {
+		t.Errorf("journal = %s", text)
+	}
+}
