@@ -62,13 +62,6 @@ type Options struct {
 	Log *slog.Logger // default discards
 }
 
-// dialer lets a function be the driver's dialer.
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
-
-func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return d(ctx, network, address)
-}
-
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	client *mongo.Client
@@ -115,6 +108,9 @@ func (o Options) withDefaults() Options {
 	if o.Abandoned == 0 {
 		o.Abandoned = 2 * time.Minute
 	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -142,9 +138,7 @@ func connect(o Options) (*mongo.Client, string, error) {
 		SetConnectTimeout(o.Timeout). // of the driver's own watch as well, whose 30s would go on after the database is back
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority())
-	if o.Dial != nil {
-		opts.SetDialer(dialer(o.Dial))
-	}
+	opts.SetDialer(dialer{dial: o.Dial, timeout: o.Timeout})
 	client, err := mongo.Connect(context.Background(), opts)
 	if err != nil {
 		return nil, "", errors.New("the connection string has options that do not go together")
