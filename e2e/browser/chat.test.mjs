@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { launch } from './chromium.mjs'
 import { sandbox } from '../cubegate.mjs'
 import { app, Device, person, settings, unique, withoutProvider } from '../sdk/devices.mjs'
 import { connecting } from '../sdk/checks/connecting.mjs'
@@ -39,20 +39,7 @@ before(async () => {
   })
   await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
   port = pages.address().port
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox', // CI runs as root
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      `--host-resolver-rules=MAP ${elsewhere} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
-    ],
-  })
+  browser = await launch(`MAP ${elsewhere} 127.0.0.1`, 'EXCLUDE 127.0.0.1')
   context = await browser.newContext()
   context.setDefaultTimeout(20_000)
 })

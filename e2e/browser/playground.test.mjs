@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const server = new URL(process.env.CUBEGATE_URL ?? 'http://127.0.0.1:3000');
 const address = new URL('/api', server).href;
@@ -28,20 +28,7 @@ let seen; // what page did, as watch records it
 
 before(async () => {
   await mkdir(out, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox', // CI runs as root
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      `--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE ${server.hostname}`, // no internet
-    ],
-  });
+  browser = await launch(`EXCLUDE ${server.hostname}`);
   ({ page, seen } = await open({ viewport: desktop }));
 });
 

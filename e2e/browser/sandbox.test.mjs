@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch } from './chromium.mjs'
 import { control, sandbox } from '../cubegate.mjs'
 
 const server = new URL(sandbox)
@@ -25,21 +25,8 @@ let browser, page, seen
 
 before(async () => {
   await mkdir(out, { recursive: true })
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox', // CI runs as root
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      // no internet; elsewhere.test is this sandbox as another machine would call it
-      `--host-resolver-rules=MAP elsewhere.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE ${server.hostname}`,
-    ],
-  })
+  // elsewhere.test is this sandbox as another machine would call it
+  browser = await launch('MAP elsewhere.test 127.0.0.1', `EXCLUDE ${server.hostname}`)
   await control('POST', 'reset')
   await control('PUT', 'cidp', { enabled: false }) // the users are the seed's, not a server's
   await control('POST', 'seed', {
