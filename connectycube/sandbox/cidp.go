@@ -106,14 +106,26 @@ func fill(template string, value func(path string) string) string {
 	})
 }
 
-// callbackClient copies the given client, or makes one that uses no proxy.
+// callbackClient copies the given client, or makes one that uses no proxy. Its
+// connections serve one request each: on one that was used before, and that the
+// provider closes, Go's transport would send a GET once more.
 func callbackClient(given *http.Client) *http.Client {
-	if given == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.Proxy = nil
-		given = &http.Client{Transport: transport}
+	own := http.Client{}
+	if given != nil {
+		own = *given
 	}
-	own := *given
+	transport, known := own.Transport.(*http.Transport)
+	if own.Transport == nil {
+		transport, known = http.DefaultTransport.(*http.Transport)
+	}
+	if known {
+		transport = transport.Clone()
+		transport.DisableKeepAlives = true
+		if given == nil {
+			transport.Proxy = nil
+		}
+		own.Transport = transport
+	}
 	own.Jar = nil
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &own
