@@ -276,10 +276,10 @@ func (a *archive) change(m *message, edit func()) {
 }
 
 // mark notes that the user got the message, or read it, which includes the
-// former. The times of messages move only when there is news.
-func (a *archive) mark(m *message, user int64, read bool, now time.Time) {
+// former. It reports whether that is news; only then the message's time moves.
+func (a *archive) mark(m *message, user int64, read bool, now time.Time) (news bool) {
 	a.change(m, func() {
-		news := m.delivered.add(user)
+		news = m.delivered.add(user)
 		if read && !m.read.has(user) {
 			if m.dialog.counts() && m.dialog.occupants.has(user) && m.unreadBy(user) {
 				m.dialog.unread[user]--
@@ -291,6 +291,7 @@ func (a *archive) mark(m *message, user int64, read bool, now time.Time) {
 			m.updated = now
 		}
 	})
+	return news
 }
 
 // hide deletes a message for one user.

@@ -139,8 +139,12 @@ func listMessages(s *Sandbox, q *request, live *session) (reply, error) {
 		return countReply(total), nil
 	}
 	if mark := q.params.text("mark_as_read"); mark != "0" && mark != "false" {
+		moved := false
 		for _, m := range page {
-			s.archive.mark(m, me, true, q.now)
+			moved = s.archive.mark(m, me, true, q.now) || moved
+		}
+		if moved {
+			s.changed() // as no other GET does
 		}
 	}
 	answer := messagesReply(page, me, query.skip, query.limit)

@@ -159,6 +159,24 @@ func eventually(t *testing.T, until func() bool) {
 	}
 }
 
+// TestReadingIsWrittenToo: of all GETs it is the one that changes something.
+func TestReadingIsWrittenToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sandbox.json")
+	both := people(t, open(t, file), "anna", "boris")
+	anna, boris := both[0], both[1]
+	dialog := anna.group(boris)
+	anna.say(dialog, "hello")
+	inFile := func(text string) func() bool {
+		return func() bool {
+			raw, _ := os.ReadFile(file)
+			return strings.Contains(string(raw), text)
+		}
+	}
+	eventually(t, inFile(`"read":[`+anna.id+`]`))
+	boris.call(200, "GET /chat/Message?chat_dialog_id="+dialog, "")
+	eventually(t, inFile(`"read":[`+anna.id+`,`+boris.id+`]`))
+}
+
 func TestTheDataFileIsForOneProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sandbox.json")
 	s := open(t, file)
