@@ -276,7 +276,7 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) 
 func allowBrowsers(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, Content-Type")
+	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, ConnectyCube-REST-API-Version, Content-Type")
 	h.Set("Access-Control-Expose-Headers", "CB-Token-ExpirationDate, Date")
 	h.Set("Access-Control-Max-Age", "600")
 }

@@ -252,7 +252,7 @@ func TestBrowsersMayCall(t *testing.T) {
 	for name, g := range map[string]got{"preflight": preflight, "answer": answer, "refusal": refusal} {
 		for header, want := range map[string]string{
 			"Access-Control-Allow-Origin":   "*",
-			"Access-Control-Allow-Headers":  "CB-Token, CB-AuthKey, CB-SDK, Content-Type",
+			"Access-Control-Allow-Headers":  "CB-Token, CB-AuthKey, CB-SDK, ConnectyCube-REST-API-Version, Content-Type",
 			"Access-Control-Expose-Headers": "CB-Token-ExpirationDate, Date",
 		} {
 			if v := g.header.Get(header); v != want {
