@@ -40,6 +40,7 @@
 //	texts of validation errors                             assumed
 //	login exact, e-mail in lower case                      assumed
 //	V2 grammar                                             documented
+//	dates in filters: a day without a time                 assumed
 //	V2 refusals with 422, text matched exactly             assumed
 //	own account only for PUT and DELETE /users/{id}        documented (DELETE), assumed (PUT)
 //	a password change keeps the user's sessions            assumed

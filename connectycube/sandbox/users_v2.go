@@ -202,12 +202,16 @@ func newFilter(name string, col column, op string, operators params) (filter, er
 	return f, nil
 }
 
-// parseDate reads ISO 8601 or Unix seconds.
+// parseDate reads Unix seconds, or ISO 8601: a time, or a day, which is its
+// beginning in UTC.
 func parseDate(text string) (int64, bool) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, true
 	}
 	at, err := time.Parse(time.RFC3339, text) // fractions are accepted too
+	if err != nil {
+		at, err = time.Parse(time.DateOnly, text)
+	}
 	return at.Unix(), err == nil
 }
 
