@@ -164,13 +164,21 @@ func (p *program) sandboxBanner(w io.Writer, data string, authority *certs.Autho
 		shown = net.JoinHostPort("localhost", port)
 		for _, at := range certs.Addresses() {
 			if !at.IsLoopback() && !at.IsLinkLocalUnicast() {
-				others = append(others, scheme+"://"+net.JoinHostPort(at.String(), port))
+				others = append(others, net.JoinHostPort(at.String(), port))
 			}
 		}
+	}
+	phone := shown // what a device of its own can reach
+	if len(others) > 0 {
+		phone = others[0]
 	}
 	said := map[string]any{
 		"URL":     scheme + "://" + shown,
 		"ChatURL": socket + "://" + shown + sandbox.ChatPath,
+		"Phone":   scheme + "://" + phone,
+		"Rest":    scheme + "://",
+		"Chat":    socket + "://",
+		"Path":    sandbox.ChatPath,
 		"Others":  others,
 		"Port":    port,
 		"AppID":   sandboxAppID,

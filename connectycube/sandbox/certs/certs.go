@@ -319,5 +319,6 @@ func Addresses() []netip.Addr {
 			found = append(found, at)
 		}
 	}
+	slices.SortFunc(found, netip.Addr.Compare) // IPv4 first: it is what people type
 	return found
 }
