@@ -40,6 +40,8 @@ type archive struct {
 
 	active  *list.List // *dialog, quiet for longest first
 	history *list.List // *message, oldest first
+
+	left func(dialogID string, user int64) // is told of occupants that are none any more; may not call the archive
 }
 
 // pair is the key of a private dialog, the lower id first.
@@ -61,6 +63,7 @@ func newArchive(maxDialogs, maxMessages, maxLength int) archive {
 		private:     map[pair]*dialog{},
 		active:      list.New(),
 		history:     list.New(),
+		left:        func(string, int64) {},
 	}
 }
 
@@ -121,7 +124,7 @@ func (a *archive) unnote(d *dialog, user int64) {
 	}
 }
 
-// drop removes a dialog and its messages for everyone.
+// drop removes a dialog and its messages for everyone, who have left it by that.
 func (a *archive) drop(d *dialog) {
 	a.empty(d)
 	for _, user := range d.occupants {
@@ -133,6 +136,9 @@ func (a *archive) drop(d *dialog) {
 	delete(a.broadcasts, d)
 	delete(a.dialogs, d.id)
 	a.active.Remove(d.place)
+	for _, user := range d.occupants {
+		a.left(d.id, user)
+	}
 }
 
 // touch notes that something happened in the dialog.
@@ -165,6 +171,7 @@ func (a *archive) leave(d *dialog, user int64) {
 	d.silent.remove(user)
 	delete(d.unread, user)
 	a.unnote(d, user)
+	a.left(d.id, user)
 	if len(d.occupants) == 0 {
 		a.drop(d)
 	}

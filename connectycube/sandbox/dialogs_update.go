@@ -122,8 +122,8 @@ func (s *Sandbox) apply(d *dialog, c dialogChange, user int64, now time.Time) er
 	}
 	s.archive.touch(d, now)
 	for _, id := range c.leave {
+		s.chat.Expel(d.id, id, user) // first, as by leaving they would seem to go by themselves
 		s.archive.leave(d, id)
-		s.chat.Expel(d.id, id, user)
 	}
 	return nil
 }
@@ -234,6 +234,9 @@ func (s *Sandbox) deleteDialog(id string, user int64, force bool, now time.Time)
 	case force && !d.may(user, toErase):
 		return errForbidden
 	case force:
+		for _, id := range d.occupants {
+			s.chat.Expel(d.id, id, user)
+		}
 		s.archive.drop(d)
 		return nil
 	}

@@ -134,6 +134,7 @@ func (s *Sandbox) newWorld(o Options) world {
 		s.subscriptions.forget(u.id)
 		s.addressBooks.forget(u.id)
 	}
+	w.archive.left = func(dialogID string, user int64) { s.chat.Expel(dialogID, user, user) }
 	return w
 }
 

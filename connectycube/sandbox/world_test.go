@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -159,11 +158,10 @@ func TestAChangeIsForTheDialogItWasSentTo(t *testing.T) {
 
 func TestOnlyOwnSecretsOpenTheChat(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { _ = s.Close() })
 	all := people(t, s, "anna", "boris")
 	for secret, want := range map[string]bool{all[0].token: true, "11111111": true, all[1].token: false, "": false, strings.Repeat("A1", 18): false} {
-		d, err := enter(t.Context(), srv.URL, person{all[0].caller, all[0].id, secret})
+		d, err := enter(t.Context(), all[0].base, person{all[0].caller, all[0].id, secret})
 		if (err == nil) != want {
 			t.Errorf("with %q: %v, want it open: %v", secret, err, want)
 		}
@@ -328,26 +326,57 @@ func TestPushesAreForThoseWhoAreAway(t *testing.T) {
 	}
 }
 
-// TestWhoIsRemovedFromADialogIsShownOutOfItsRoom by the status that XEP-0045 has
-// for it.
-func TestWhoIsRemovedFromADialogIsShownOutOfItsRoom(t *testing.T) {
-	s := sandbox.New(sandbox.Options{})
-	all := chatters(t, s, "anna", "boris")
-	anna, boris := all[0], all[1]
-	dialog := anna.group(boris.person)
-	room := "1001_" + dialog + "@muc.chat.connectycube.com"
-	if err := boris.write(`<presence xmlns="jabber:client" to="` + room + "/" + boris.id + `"><x xmlns="http://jabber.org/protocol/muc"/></presence>`); err != nil {
-		t.Fatal(err)
+// TestWhoLeavesADialogIsShownOutOfItsRoom in whatever way it came to that, by
+// the status that XEP-0045 has for it.
+func TestWhoLeavesADialogIsShownOutOfItsRoom(t *testing.T) {
+	tests := []struct {
+		name  string
+		leave func(anna, boris person, dialog string)
+		by    func(anna, boris person) string
+	}{
+		{"is removed", func(anna, boris person, dialog string) {
+			anna.call(200, "PUT /chat/Dialog/"+dialog, `{"pull_all":{"occupants_ids":[`+boris.id+`]}}`)
+		}, annas},
+		{"leaves", func(_, boris person, dialog string) { boris.call(200, "DELETE /chat/Dialog/"+dialog, "") }, borises},
+		{"removes himself", func(_, boris person, dialog string) {
+			boris.call(200, "PUT /chat/Dialog/"+dialog, `{"pull_all":{"occupants_ids":[`+boris.id+`]}}`)
+		}, borises},
+		{"unsubscribes", func(_, boris person, dialog string) { boris.call(200, "DELETE /chat/Dialog/"+dialog+"/subscribe", "") }, borises},
+		{"dialog is deleted", func(anna, _ person, dialog string) { anna.call(200, "DELETE /chat/Dialog/"+dialog, "force=1") }, annas},
+		{"dialog makes room", func(anna, _ person, _ string) {
+			for range 3 {
+				anna.dialog(`{"type":4,"name":"another"}`)
+			}
+		}, borises},
 	}
-	boris.stanza(room, "groupchat", "m", "<body>here</body>"+history) // its echo says that the join was read
-	boris.next()
-	anna.call(200, "PUT /chat/Dialog/"+dialog, `{"pull_all":{"occupants_ids":[`+boris.id+`]}}`)
-	anna.stanza(boris.id+jids, "chat", "n", "<body>sorry</body>") // and this, that what was sent before has gone out
-	boris.next()
-	for _, e := range s.Journal(0) {
-		if strings.Contains(e.Stanza, "presence") && strings.Contains(e.Stanza, `code="301"`) {
-			return
-		}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := sandbox.New(sandbox.Options{MaxDialogs: 3})
+			all := chatters(t, s, "anna", "boris")
+			anna, boris := all[0], all[1]
+			dialog := anna.dialog(`{"type":4,"name":"public"}`)
+			boris.call(200, "POST /chat/Dialog/"+dialog+"/subscribe", "")
+			room := "1001_" + dialog + "@muc.chat.connectycube.com"
+			if err := boris.write(`<presence xmlns="jabber:client" to="` + room + "/" + boris.id + `"><x xmlns="http://jabber.org/protocol/muc"/></presence>`); err != nil {
+				t.Fatal(err)
+			}
+			boris.stanza(room, "groupchat", "m", "<body>here</body>"+history) // its echo says that the join was read
+			boris.next()
+			tt.leave(anna.person, boris.person, dialog)
+			anna.stanza(boris.id+jids, "chat", "n", "<body>sorry</body>") // and this, that what was sent before has gone out
+			boris.next()
+			var shown []string
+			for _, e := range s.Journal(0) {
+				if strings.Contains(e.Stanza, "presence") && strings.Contains(e.Stanza, `code="301"`) {
+					shown = append(shown, e.Stanza)
+				}
+			}
+			if actor := `<actor jid="` + tt.by(anna.person, boris.person) + jids; len(shown) != 1 || !strings.Contains(shown[0], actor) {
+				t.Errorf("the chat said %q, want one with %s", shown, actor)
+			}
+		})
 	}
-	t.Error("the chat said nothing")
 }
+
+func annas(anna, _ person) string    { return anna.id }
+func borises(_, boris person) string { return boris.id }
