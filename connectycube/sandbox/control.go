@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 )
 
@@ -93,21 +92,20 @@ func controlError(w http.ResponseWriter, status int, text string) {
 // serveControl lets in whoever holds the control token, and without one whoever
 // is on this machine: by address, not through a proxy, and under a name of this
 // machine, so that a page whose name was rebound to 127.0.0.1 stays out. Pages of
-// other origins stay out in any case; our own page, seen from another machine, is
-// let in by the token.
+// other origins, ports of this machine among them, stay out in any case; our own
+// page, seen from another machine, is let in by the token.
 func (s *Sandbox) serveControl(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if show, ok := s.open[r.URL.Path]; ok {
 		show(w, r)
 		return
 	}
-	holder := s.holdsControlToken(r.Header.Get("X-Sandbox-Token"))
-	if !localOrigins(r.Header) && !(holder && sameOrigin(r)) {
+	if !sameOrigin(r) {
 		controlError(w, http.StatusForbidden, "the control area is not for web pages")
 		return
 	}
 	local := isLoopback(r.RemoteAddr) && isLoopback(r.Host) && !proxied(r.Header)
-	if !local && !holder {
+	if !local && !s.holdsControlToken(r.Header.Get("X-Sandbox-Token")) {
 		controlError(w, http.StatusForbidden, "the control area is for this machine, or for holders of the control token")
 		return
 	}
@@ -122,23 +120,20 @@ func (s *Sandbox) holdsControlToken(given string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-func localOrigins(h http.Header) bool {
-	for _, origin := range h.Values("Origin") {
-		if u, err := url.Parse(origin); err != nil || !isLoopback(u.Host) {
+// sameOrigin says whether no page is asking, or one that was got from this very
+// address. Browsers leave Origin out of plain GETs, and name the site with them.
+func sameOrigin(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none": // none: somebody typed the address
+	default:
+		return false
+	}
+	for _, origin := range r.Header.Values("Origin") {
+		if !strings.EqualFold(origin, originOf(r)) {
 			return false
 		}
 	}
-	return h.Get("Sec-Fetch-Site") != "cross-site"
-}
-
-// sameOrigin says whether a page that was got from this very address is asking.
-func sameOrigin(r *http.Request) bool {
-	origins := r.Header.Values("Origin")
-	if len(origins) != 1 {
-		return false
-	}
-	u, err := url.Parse(origins[0])
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && r.Header.Get("Sec-Fetch-Site") != "cross-site"
+	return true
 }
 
 func proxied(h http.Header) bool {
