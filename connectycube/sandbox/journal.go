@@ -17,8 +17,8 @@ const (
 	journalText = 2 << 10 // bytes of a body or stanza that are shown
 )
 
-// Entry is one thing that happened: a request to the REST API, or a stanza of
-// the chat.
+// Entry is one thing that happened: a request to the REST API, a stanza of the
+// chat, or a fault on one, which comes after the stanza as it arrived.
 type Entry struct {
 	ID     int64     `json:"id"` // counts up
 	At     time.Time `json:"at"` // by the sandbox's clock
@@ -34,7 +34,7 @@ type Entry struct {
 	Request  string `json:"request,omitempty"`  // body, cut
 	Response string `json:"response,omitempty"` // body, cut
 
-	Direction string `json:"direction,omitempty"` // in: from the client; out: to it
+	Direction string `json:"direction,omitempty"` // in: from the client; out: to it; none: of a fault
 	Stanza    string `json:"stanza,omitempty"`    // cut
 }
 

@@ -178,6 +178,20 @@ func TestFaultsOfTheChat(t *testing.T) {
 	if left := s.Faults(); len(left) != 1 {
 		t.Errorf("faults = %+v", left)
 	}
+	arm(t, s, sandbox.Fault{On: "chat", Kind: "drop", Stanza: "message", Times: 1})
+	bob.message(ids[0], "m5", "cut off")
+	bob.ended()
+	var shown []string
+	for _, e := range s.Journal(0) {
+		if e.Fault != "" {
+			_, id, _ := strings.Cut(e.Stanza, ` id="`)
+			shown = append(shown, fmt.Sprint(e.On, " ", e.Fault, " of ", e.UserID, " ", id[:min(2, len(id))]))
+		}
+	}
+	want := fmt.Sprintf("chat duplicate of %[1]s m1, chat refuse of %[1]s m2, chat delay of %[1]s m3, chat lost-answer of %[1]s m4, chat drop of %[2]s m5", ids[0], ids[1])
+	if got := strings.Join(shown, ", "); got != want {
+		t.Errorf("the journal shows %s, want %s", got, want)
+	}
 }
 
 func TestTheChatGoesByTheClockAndIntoTheJournal(t *testing.T) {

@@ -88,9 +88,9 @@ function showFaults({ faults }) {
 
 function entry(e) {
   const mood = e.on === 'chat' ? '' : !e.status || e.status >= 500 ? 'bad' : e.status >= 400 ? 'warm' : 'good';
-  const head = e.on === 'chat' ? `chat ${e.direction === 'in' ? '←' : '→'}` : `${e.method} ${e.status || '✕'}`;
+  const head = e.on === 'chat' ? `chat ${{ in: '←', out: '→' }[e.direction] ?? '✕'}` : `${e.method} ${e.status || '✕'}`;
   const what = e.on === 'chat' ? e.stanza : e.path;
-  const tail = e.on === 'chat' ? who(e.user_id) : [e.fault, `${e.took_ms ?? 0} ms`].filter(Boolean).join(' · ');
+  const tail = [e.fault, e.on === 'chat' ? who(e.user_id) : `${e.took_ms ?? 0} ms`].filter(Boolean).join(' · ');
   const texts = [e.on === 'rest' && e.headers, e.request && 'request   ' + e.request, e.response && 'response  ' + e.response, e.stanza].filter(Boolean);
   const details = make('details', '',
     make('summary', '', make('span', 'quiet', time(e.at)), make('span', mood, head), make('span', 'what', what), make('span', e.fault ? 'warm' : 'quiet', tail)),
