@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -26,11 +25,10 @@ type chatter struct {
 // chatters are people who are in the chat as well, with their session's token.
 func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
 	t.Helper()
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { _ = s.Close() })
 	var all []*chatter
 	for _, p := range people(t, s, logins...) {
-		d, err := enter(t.Context(), srv.URL, p)
+		d, err := enter(t.Context(), p.base, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,13 +39,19 @@ func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
 }
 
 // enter does the handshake as the SDK does it, up to the echo of the presence.
-func enter(ctx context.Context, url string, p person) (*chatter, error) {
+func enter(ctx context.Context, url string, p person) (d *chatter, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url+sandbox.ChatPath, &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+	conn, _, err := websocket.Dial(ctx, url+sandbox.ChatPath, &websocket.DialOptions{
+		HTTPClient: p.http, Subprotocols: []string{"xmpp"}})
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			conn.CloseNow()
+		}
+	}()
 	open := `<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`
 	auth := base64.StdEncoding.EncodeToString([]byte("\x00" + p.id + "-1001\x00" + p.token))
 	for _, step := range []struct{ send, until string }{
@@ -72,7 +76,7 @@ func enter(ctx context.Context, url string, p person) (*chatter, error) {
 			name = all[0].Name
 		}
 	}
-	d := &chatter{p, conn, make(chan xmpp.Element, 10_000)}
+	d = &chatter{p, conn, make(chan xmpp.Element, 10_000)}
 	go d.listen()
 	return d, nil
 }

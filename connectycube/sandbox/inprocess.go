@@ -14,6 +14,8 @@ import (
 // they name. Faults work through it: a cut connection is an error that is
 // syscall.ECONNRESET, half an answer ends with io.ErrUnexpectedEOF, and hanging
 // respects the request's context. An answer is handed over when it is complete.
+// A WebSocket may be dialled through it, for the chat at ChatPath; it must be
+// closed by its caller.
 func (s *Sandbox) Client() *http.Client { return &http.Client{Transport: inProcess{s}} }
 
 type inProcess struct{ handler http.Handler }
@@ -21,16 +23,20 @@ type inProcess struct{ handler http.Handler }
 // RoundTrip runs the handler beside the caller, as a server would, so that a
 // caller can leave while the handler works on.
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
+	// cancelled with the caller's, until the handler takes the connection
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	stay := context.AfterFunc(r.Context(), cancel)
 	served, err := serverSide(ctx, r)
 	if err != nil {
+		stay()
 		cancel()
 		return nil, err
 	}
-	w := &answer{header: http.Header{}}
+	w := &answer{header: http.Header{}, upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
+		defer stay()
 		defer func() {
 			if p := recover(); p == http.ErrAbortHandler && w.status != 0 {
 				w.torn = true
@@ -45,15 +51,27 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		done <- nil
 	}()
 	select {
+	case <-w.upgrade.done:
+		return w.switched(r), nil
 	case <-ctx.Done():
+		select {
+		case <-w.upgrade.done:
+			return w.switched(r), nil
+		default:
+		}
 		if r.Context().Err() != nil {
 			return nil, context.Cause(r.Context())
 		}
 		err = <-done // the handler ended, which cancels too
 	case err = <-done:
 	}
-	if err != nil {
+	switch {
+	case w.upgrade.far != nil:
+		return w.switched(r), nil // the handler is through with it already
+	case err != nil:
 		return nil, err
+	case w.status == http.StatusSwitchingProtocols:
+		return nil, fmt.Errorf("sandbox: the caller left before the upgrade: %w", context.Canceled)
 	}
 	return w.response(r), nil
 }
@@ -86,6 +104,8 @@ type answer struct {
 	status int
 	body   bytes.Buffer
 	torn   bool // the handler broke off in the middle of it
+
+	upgrade *upgrade // nil: the connection cannot be had
 }
 
 func (a *answer) Header() http.Header { return a.header }

@@ -1,11 +1,14 @@
 package sandbox_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"cubegate/connectycube/sandbox"
 )
@@ -46,5 +49,42 @@ func TestATooLargeBodyIsABadRequest(t *testing.T) {
 	c := in(t, sandbox.New(sandbox.Options{}))
 	if g := c.send("POST", "/session", application+`,"x":"`+strings.Repeat("x", 300<<10)+`"}`); g.status != 400 {
 		t.Errorf("%d %.80s", g.status, g.text)
+	}
+}
+
+func TestInProcessHasTheChat(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	all := chatters(t, s, "anna", "boris") // each dialled with a context that has ended
+	a, b := all[0], all[1]
+	big := strings.Repeat("x", 10_000)
+	for range 20 { // more than a frame's worth in each direction at once
+		a.stanza(b.id+jids, "chat", "", `<body>`+big+`</body>`)
+		b.stanza(a.id+jids, "chat", "", `<body>`+big+`</body>`)
+	}
+	for range 20 {
+		for _, d := range all {
+			if e := d.next(); e == nil || body(e) != big {
+				t.Fatalf("got %v", e)
+			}
+		}
+	}
+	s.Drop(0)
+	for _, d := range all {
+		if e := d.next(); e != nil {
+			t.Errorf("after the cut came %v", e)
+		}
+	}
+}
+
+func TestInProcessRefusesAnUpgradeWhoseCallerIsGone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://sandbox.invalid"+sandbox.ChatPath, &websocket.DialOptions{
+		HTTPClient: sandbox.New(sandbox.Options{}).Client(), Subprotocols: []string{"xmpp"}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+	if err == nil {
+		conn.CloseNow()
 	}
 }
