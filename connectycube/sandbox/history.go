@@ -16,7 +16,8 @@ import (
 type history struct{ s *Sandbox }
 
 // Post takes a message of the chat. The private dialog is made also for a
-// message that is not stored.
+// message that is not stored. Who sends a message again, with its id, does not know
+// whether it arrived: it did, and nobody needs to see it, or be woken for it, twice.
 func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
 	defer s.changed()
@@ -29,6 +30,11 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	}
 	if !d.may(m.From, toSend) {
 		return chat.Posted{}, chat.ErrForbidden
+	}
+	if earlier := s.archive.messages[m.ID]; earlier != nil && earlier.sender == m.From && earlier.dialog == d {
+		p := s.posted(earlier)
+		p.Again = true
+		return p, nil
 	}
 	attachments, custom := paramsOf(m.Params)
 	stored := &message{

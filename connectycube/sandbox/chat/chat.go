@@ -33,6 +33,8 @@ type Accounts interface {
 type Archive interface {
 	// Post takes a message of m.From: it checks the rights, finds or makes the
 	// private dialog when m.To is set, and stores the message when m.Save is.
+	// A message that is stored already, by its id, sender and dialog, is what it
+	// was: nothing is stored, and Posted is the earlier one with Again set.
 	// It may return ErrNoUser, ErrNoDialog, ErrNotOccupant and ErrForbidden.
 	Post(m Message) (Posted, error)
 
@@ -51,7 +53,7 @@ type Archive interface {
 
 // Message is content on its way, by chat or by REST.
 type Message struct {
-	ID       string // as the client chose it; the Archive takes another when this is not 24 hex digits or is taken
+	ID       string // as the client chose it; the Archive takes another when this is not 24 hex digits or is that of another message
 	From     int64
 	To       int64  // the recipient of a message that was not sent to a room; else 0
 	DialogID string // of the room; without a room what the client claims, possibly nothing
@@ -75,6 +77,7 @@ type Posted struct {
 	Sent       time.Time // becomes date_sent
 	Recipients []int64   // all occupants, the sender among them
 	Private    bool      // a dialog of two: delivered as 1:1, not through a room
+	Again      bool      // stored before: its sender did not know what became of it, and sent it again
 }
 
 // MarkKind is what a Mark says about a message.

@@ -25,6 +25,9 @@
 //	private dialog made by the first message                     documented
 //	stored when save_to_history is 1                             documented
 //	message ids: the client's when it is one and free            assumed (the SDK uses one id for both)
+//	the same id again, of the same sender in the same dialog, is
+//	  the message that is stored: no second one, and nobody gets
+//	  it again but its sender, as the echo of a group            our own
 //	messages for who is away wait, with delay                    documented; which ones assumed:
 //	  1:1 always, of groups only what was said between bind and
 //	  presence or was not acknowledged; the first device gets them

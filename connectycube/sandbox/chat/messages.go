@@ -129,6 +129,10 @@ func (w *wire) post() error {
 	stanza := s.compose(m, p, w.e.Attr("type"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p.Again && !w.c.twice {
+		s.echo(w.st, stanza, p)
+		return nil
+	}
 	s.distribute(stanza, m, p, sender{w.st, w.to.resource, w.carbon, w.c.twice})
 	return nil
 }
@@ -219,6 +223,18 @@ func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sende
 			s.carbons(m.From, from.st, copied)
 		}
 	}
+}
+
+// echo answers a message that was sent again as its room did the first time,
+// which its sender may have missed. The others have it; in a dialog of two nobody
+// hears an echo. The lock is held.
+func (s *Server) echo(st *stream, stanza xmpp.Element, p Posted) {
+	if p.Private {
+		return
+	}
+	stanza.Set("type", "groupchat")
+	stanza.Set("from", s.occupant(p.DialogID, st.user))
+	st.reply(stanza)
 }
 
 // addressOf is the sender's full address, or the bare one when it came by REST.

@@ -133,14 +133,16 @@ export function reconnecting({ where, online, hangUp }) {
 
     test('a socket that breaks after the work was done: sending again is the same message', async () => {
       await fault({ kind: 'lost-answer', user: bob.id, times: 1 })
+      const body = `did it arrive? ${unique()}`
       let id
-      await (await broken(tablet, async () => (id = await send(tablet, ada.id, 'did it arrive?'))))()
+      await (await broken(tablet, async () => (id = await send(tablet, ada.id, body))))()
       const { dialog_id } = await phone.heard('message', { id })
-      const again = { id, body: 'did it arrive?', extension: { save_to_history: 1 } }
+      const again = { id, body, extension: { save_to_history: 1 } }
       await tablet.sdk.chat.send(ada.id, again)
       await settled(tablet, phone)
-      const { items } = await phone.sdk.chat.message.list({ chat_dialog_id: dialog_id, mark_as_read: 0 })
-      assert.ok(items.some((m) => m._id === id))
+      const { items } = await phone.sdk.chat.message.list({ chat_dialog_id: dialog_id, mark_as_read: 0, sort_desc: 'date_sent', limit: 100 })
+      assert.deepEqual(items.filter((m) => m.message === body).map((m) => m._id), [id])
+      assert.equal((await phone.hears('message', { body })).length, 1)
     })
 
     test('a user who is deleted is sent out and stays out', async () => {
