@@ -3,7 +3,6 @@ package sandbox
 import (
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -86,8 +85,9 @@ func (s *Sandbox) Journal(after int64) []Entry {
 	found := s.journal.after(after)
 	for i := range found {
 		e := &found[i]
-		e.Path = mask(e.Path)
-		e.Request, e.Response, e.Stanza = cutText(mask(e.Request)), cutText(mask(e.Response)), cutText(mask(e.Stanza))
+		e.Path = maskPath(e.Path)
+		e.Request, e.Response = cutText(maskBody(e.Request, false)), cutText(maskBody(e.Response, e.Status >= 400))
+		e.Stanza = cutText(maskPatterns(e.Stanza))
 	}
 	return found
 }
@@ -102,31 +102,6 @@ func cutText(text string) string {
 	return clean(text[:journalText]) + " …"
 }
 
-// secretNames are the fields that hold secrets, in bodies and queries.
-const secretNames = `password|old_password|token|auth_key|secret|access_token|signature|X-Amz-Signature|client_identification_sequence|web_auth|user_password|administration_api_key`
-
-const masked = "•••"
-
-// secrets find what must not be shown, and say what to show instead. A text may
-// have been cut in the middle of a secret.
-var secrets = []struct {
-	find *regexp.Regexp
-	show string
-}{
-	{regexp.MustCompile(`(?i)("(?:` + secretNames + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s",}\]]+)`), `${1}"` + masked + `"`},
-	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B)(?:` + secretNames + `)(?:\]|%5D)?=)[^&\s"]+`), "${1}" + masked},
-	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), masked}, // a JWT
-	{regexp.MustCompile(`\b[0-9A-F]{36}\b`), masked},           // a session's token
-	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + masked},
-}
-
-func mask(text string) string {
-	for _, secret := range secrets {
-		text = secret.find.ReplaceAllString(text, secret.show)
-	}
-	return text
-}
-
 // tap takes a stanza of the chat into the journal.
 func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 	direction := "in"
@@ -134,7 +109,7 @@ func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 		direction = "out"
 	}
 	if user == 0 && d == chat.FromClient { // the password is on its way
-		xml = mask(xml[:min(len(xml), 4*journalText)])
+		xml = maskPatterns(xml[:min(len(xml), 4*journalText)])
 	}
 	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Direction: direction, Stanza: kept(xml)})
 }
