@@ -16,7 +16,8 @@
 //	password or live session token, for everyone                 documented, official sample
 //	failure, close and end of the connection                     recorded
 //	after 10 failures of a user or 60 of an address:
-//	  temporary-auth-failure for a while                         our own (the contract asks for a throttle)
+//	  wrong secrets get temporary-auth-failure for a while,
+//	  right ones always get in                                   our own (the contract asks for a throttle)
 //	resource <seconds>-sandbox-<number>; a wanted one in front   documented (number–word–number), assumed
 //	echo of the initial presence                                 recorded
 //	1:1 to all resources; to one alone when it is addressed      documented, RFC 6121

@@ -102,13 +102,13 @@ func (c *socket) login(e *xmpp.Element) (user int64, condition string) {
 	}
 	keys := []string{"user " + parts[1], "address " + host(c.address)}
 	switch {
+	case known && c.s.o.Accounts.Login(user, parts[2]):
+		return user, ""
 	case c.s.guard.closed(keys):
 		return 0, "temporary-auth-failure"
-	case !known || !c.s.o.Accounts.Login(user, parts[2]):
-		c.s.guard.failed(keys)
-		return 0, "not-authorized"
 	}
-	return user, ""
+	c.s.guard.failed(keys)
+	return 0, "not-authorized"
 }
 
 // userOf reads the local part of a JID, <user>-<application>.
@@ -169,7 +169,9 @@ func (s *Server) resource(wanted string) string {
 }
 
 // guard remembers failed logins by user and by address. The SDK's reconnect
-// tries a wrong password again every few seconds, for ever.
+// tries a wrong password again every few seconds, for ever. Only wrong secrets
+// are turned away: a forgotten device, or another program on the same machine,
+// must not keep out who has the right one.
 type guard struct {
 	table *lru.Cache[string, *rate.Limiter]
 }
@@ -192,6 +194,9 @@ func (g *guard) closed(keys []string) bool {
 	}
 	return false
 }
+
+// Forgive forgets all failed logins.
+func (s *Server) Forgive() { s.guard.table.Purge() }
 
 func (g *guard) failed(keys []string) {
 	for _, key := range keys {

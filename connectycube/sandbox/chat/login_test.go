@@ -132,22 +132,32 @@ func TestFailedLoginsAreThrottled(t *testing.T) {
 				t.Fatalf("got %s", got)
 			}
 		}
-		if got := try(101, "password"); got != "temporary-auth-failure" {
-			t.Errorf("the right password after ten wrong ones: %s", got)
+		if got := try(101, "wrong"); got != "temporary-auth-failure" {
+			t.Errorf("the eleventh wrong password: %s", got)
 		}
-		if got := try(202, "password"); got != "success" {
+		if got := try(101, "password"); got != "success" {
+			t.Errorf("the right password after them: %s", got)
+		}
+		if got := try(202, "wrong"); got != "not-authorized" {
 			t.Errorf("another user: %s", got)
 		}
 		time.Sleep(7 * time.Second)
-		if got := try(101, "password"); got != "success" {
+		if got := try(101, "wrong"); got != "not-authorized" {
 			t.Errorf("a while later: %s", got)
 		}
 		// one address, many users
 		for user := range int64(70) {
 			try(1000+user, "wrong")
 		}
-		if got := try(202, "password"); got != "temporary-auth-failure" {
+		if got := try(202, "wrong"); got != "temporary-auth-failure" {
 			t.Errorf("another user of the address: %s", got)
+		}
+		if got := try(202, "password"); got != "success" {
+			t.Errorf("the right password of another user of the address: %s", got)
+		}
+		w.server.Forgive()
+		if got := try(202, "wrong"); got != "not-authorized" {
+			t.Errorf("after all is forgiven: %s", got)
 		}
 	})
 }
