@@ -85,11 +85,19 @@ export class Device {
 
   /**
    * Comes into chat. The SDK is "connected" before it has sent its presence, and
-   * until that is there messages go to the user's other devices only.
+   * until that is there messages go to the user's other devices only. And it gives
+   * a handshake up after two seconds, which a busy machine may need.
    */
   async connect(password = this.owner.password) {
-    assert.equal(await this.sdk.chat.connect({ userId: this.id, password }), true)
-    await this.sdk.chat.ping()
+    const { chat } = this.sdk
+    const attempt = () => chat.connect({ userId: this.id, password })
+    const connected = await attempt().catch(async (e) => {
+      if (e?.name !== 'TimeoutError') throw e
+      await chat.disconnect()
+      return attempt()
+    })
+    assert.equal(connected, true)
+    await chat.ping()
   }
 
   /** All that was reported, in order. */
