@@ -41,10 +41,19 @@ function random() {
   return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
 }
 
-// The SDK sends receipts into sockets that are closing and drops the promise.
+// Two faults of SDK 6.1.2 that would end the process: it sends receipts into
+// sockets that are closing and drops the promise, and it cannot take what still
+// arrives after a disconnect() that waited in vain.
 let broken = 0
 process.on('unhandledRejection', (e) => {
   if (!/not connected|not open|closing|socket/i.test(e?.message)) throw e
+  broken++
+})
+process.on('uncaughtException', (e) => {
+  if (!/_onData/.test(e?.stack)) {
+    console.error(e?.message, e?.stack?.slice(-1500))
+    process.exit(1)
+  }
   broken++
 })
 
@@ -66,6 +75,7 @@ class Writer {
     this.places = [] // {to, dialog}: where it writes
     this.sent = [] // {id, dialog}, in order: what is in the history once
     this.given = new Set() // ids that did not make it, and must not turn up
+    this.doing = 'nothing'
   }
 
   /** Writes something and returns when it is in the history. */
@@ -76,18 +86,29 @@ class Writer {
       const handled = (await this.answers()) && (await this.device.hears('message-error', { id })).length === 0
       if (handled || (await this.stored(id, dialog))) {
         this.sent.push({ id, dialog })
+        this.doing = 'nothing'
         return
       }
       this.given.add(id)
     }
   }
 
+  /** Waits for the SDK's own reconnecting, which may be stuck in a handshake, then connects anew. */
   async usable() {
-    while (this.chat.connectionStatus !== 'online') await sleep(50)
+    this.doing = 'waiting for the connection'
+    while (!(await this.online())) await this.anew()
+  }
+
+  async online() {
+    for (const late = Date.now() + 5000; Date.now() < late; await sleep(50)) {
+      if (this.chat.isConnected && this.chat.connectionStatus === 'online') return true
+    }
+    return false
   }
 
   /** Pings; false when the connection broke or is silent, in which case it is made anew. */
   async answers() {
+    this.doing = 'pinging'
     const before = this.device.recorded.length
     let over = false
     const ping = this.chat.ping().then(() => true)
@@ -105,14 +126,17 @@ class Writer {
     return answered
   }
 
+  /** Connects anew. What connect() says is no help: it is false, or nothing at all, when a reconnect was faster. */
   async anew() {
+    this.doing = 'connecting'
     await this.chat.disconnect()
-    const { id, password } = this.device.owner
-    while (!(await this.chat.connect({ userId: id, password }).catch(() => false))) await sleep(200)
+    this.chat.connect({ userId: this.device.id, password: this.device.owner.password }).catch(() => {})
+    await this.online()
   }
 
   /** Asks the history about an outcome that is not known, once it must be settled. */
   async stored(id, dialog) {
+    this.doing = 'asking the history'
     await sleep(1000)
     for (;;) {
       try {
@@ -176,10 +200,12 @@ async function storm(writers) {
   })
   await Promise.all([trouble, ...writing])
   await control('DELETE', 'faults')
-  for (const writer of writers) {
-    await writer.usable()
-    while (!(await writer.answers())) await writer.usable()
-  }
+  await Promise.all(
+    writers.map(async (writer) => {
+      do await writer.usable()
+      while (!(await writer.answers()))
+    }),
+  )
   return breaks
 }
 
@@ -246,23 +272,30 @@ async function empty() {
 }
 
 let failed = true
+let writers = []
+let phase = 'coming together'
 const limit = setTimeout(() => {
-  console.log('it does not come to an end')
+  console.log(`seed ${seed}: it does not come to an end`)
+  console.log(`${phase}: ${writers.filter((w) => w.doing !== 'nothing').map((w) => `${w.device.id} ${w.doing} ${w.chat.connectionStatus}`)}`)
   server.kill('SIGKILL')
   process.exit(1)
-}, seconds * 1000 + 150_000)
+}, seconds * 1000 + 120_000)
 try {
-  const writers = await together()
+  writers = await together()
   const began = Date.now()
+  phase = 'storm'
   const breaks = await storm(writers)
+  phase = 'settling'
   await settled(...writers.map((w) => w.device))
+  phase = 'comparing'
   const { wrong, heard, repeated, missed, written } = await compare(writers)
   const again = writers.reduce((n, w) => n + w.given.size, 0)
   console.log(
     `seed ${seed}: ${clients} devices, ${((Date.now() - began) / 1000).toFixed(0)} s, ${breaks} sockets broken, ` +
       `${written} messages written, ${again} written again, ${heard} heard at once, ${repeated} once more after a break, ${missed} found in the history only, ` +
-      `${broken} sends into closing sockets`,
+      `${broken} faults of the SDK`,
   )
+  phase = 'hanging up'
   await hangUp()
   await drop() // those that fell silent
   if (!(await empty())) wrong.push('there are sockets that nobody has')
