@@ -62,10 +62,11 @@ async function built() {
 }
 
 async function files() {
-  const needsOnlySandbox = (f) => f === 'browser/chat.test.mjs' || (f.startsWith('sdk/') && f !== 'sdk/sessions.test.mjs')
+  const ofServer = ['graphql/http.test.mjs', 'browser/playground.test.mjs', 'sdk/sessions.test.mjs']
+  const needsServer = (f) => !f.includes('/') || ofServer.includes(f)
   return (await readdir(here, { recursive: true }))
     .filter((f) => f.endsWith('.test.mjs') && !f.includes('node_modules') && f.includes(only))
-    .filter((f) => !sandboxOnly || needsOnlySandbox(f))
+    .filter((f) => !sandboxOnly || !needsServer(f))
     .sort()
     .map((f) => path.join(here, f))
 }
