@@ -225,18 +225,6 @@ func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sende
 	}
 }
 
-// echo answers a message that was sent again as its room did the first time,
-// which its sender may have missed. The others have it; in a dialog of two nobody
-// hears an echo. The lock is held.
-func (s *Server) echo(st *stream, stanza xmpp.Element, p Posted) {
-	if p.Private {
-		return
-	}
-	stanza.Set("type", "groupchat")
-	stanza.Set("from", s.occupant(p.DialogID, st.user))
-	st.reply(stanza)
-}
-
 // addressOf is the sender's full address, or the bare one when it came by REST.
 func (s *Server) addressOf(user int64, st *stream) string {
 	if st != nil {
@@ -251,36 +239,6 @@ func privately(m Message, p Posted) []int64 {
 		return []int64{m.To}
 	}
 	return slices.DeleteFunc(slices.Clone(p.Recipients), func(user int64) bool { return user == m.From })
-}
-
-// direct delivers a parcel to one resource when that is there, else to all. The
-// lock is held.
-func (s *Server) direct(user int64, resource string, p parcel) {
-	if resource != "" {
-		for _, st := range s.streams(user) {
-			if st.jid.Resource == resource && st.available {
-				s.toOne(st, p)
-				return
-			}
-		}
-	}
-	s.to(user, p)
-}
-
-// toOne delivers a parcel to one stream. The lock is held.
-func (s *Server) toOne(st *stream, p parcel) {
-	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
-		return
-	}
-	p.stanza.Set("to", st.address)
-	text := xmpp.Append(nil, &p.stanza)
-	var c *content
-	if p.content {
-		c = &content{user: st.user, text: text, sent: p.sent}
-	}
-	if !s.hand(st, text, c, p.twice) && c != nil {
-		s.keep(c)
-	}
 }
 
 // errBlocked says that the recipient wants nothing from the sender, errBlocks
