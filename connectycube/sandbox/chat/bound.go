@@ -48,6 +48,9 @@ func (c *socket) counted(st *stream, e *xmpp.Element) error {
 	default:
 		c.twice = fault.Duplicate
 		c.dispatch(st, e)
+		if fault.Duplicate && e.Name != "message" { // which is doubled on its way out, as it is stored once
+			c.dispatch(st, e)
+		}
 	}
 	st.mu.Lock()
 	st.in++

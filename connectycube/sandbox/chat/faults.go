@@ -14,7 +14,7 @@ type Fault struct {
 	Drop       bool          // the socket is cut; the stanza is not handled
 	LostAnswer bool          // the stanza is handled, then the socket is cut
 	HalfOpen   bool          // the socket stays open and says nothing more
-	Duplicate  bool          // the message it delivers is delivered twice
+	Duplicate  bool          // a message is delivered twice; anything else is handled twice
 }
 
 // maxDelay bounds what faults hold back.

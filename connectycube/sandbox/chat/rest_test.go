@@ -170,6 +170,57 @@ func TestFaultsOfOneStanza(t *testing.T) {
 	}
 }
 
+func TestADuplicateFaultDoublesWhateverItMeets(t *testing.T) {
+	armed := false
+	w := newWorld(t, func(o *chat.Options) {
+		o.Fault = func(user int64, _ *xmpp.Element) chat.Fault {
+			if !armed || user != 101 {
+				return chat.Fault{}
+			}
+			armed = false
+			return chat.Fault{Duplicate: true}
+		}
+	})
+	a, b := w.online(101), w.online(202)
+	inner := func(text string) string {
+		return `<message to="` + bareJID(202) + `" type="chat" id="i">` + text + `</message>`
+	}
+	for name, frame := range map[string]string{
+		"typing":   inner(`<composing xmlns="http://jabber.org/protocol/chatstates"/>`),
+		"receipt":  inner(`<received xmlns="urn:xmpp:chat-markers:0" id="1"/>`),
+		"edit":     inner(`<body>x</body><replace xmlns="urn:xmpp:message-correct:0" id="1"/>`),
+		"headline": `<message to="` + bareJID(202) + `" type="headline"><extraParams xmlns="jabber:client"/></message>`,
+		"content":  chatTo(202, id(1), "x"),
+	} {
+		armed = true
+		a.send(frame)
+		a.sync()
+		if got := b.sync(); len(got) != 2 || got[0].String() != got[1].String() {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for name, frame := range map[string]string{
+		"presence": `<presence/>`,
+		"iq":       iq("get", "", `<ping xmlns="urn:xmpp:ping"/>`),
+	} {
+		armed = true
+		a.send(frame)
+		if got := a.sync(); len(got) != 2 || got[0].String() != got[1].String() {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	armed = true
+	a.send(chatTo(303, id(2), "waits"))
+	a.sync()
+	c := w.online(303)
+	c.until("message", says("waits"))
+	c.until("message", says("waits"))
+	c.quiet()
+	if n := len(w.archive.stored); n != 2 {
+		t.Errorf("%d messages stored, want 2", n)
+	}
+}
+
 func TestDuplicateCountsDown(t *testing.T) {
 	w := newWorld(t, nil)
 	a, b := w.online(101), w.online(202)

@@ -54,6 +54,9 @@ func (s *Server) to(user int64, p parcel) {
 	// away reads the history
 	if !taken && p.content && (!p.room || coming) && s.lets(a, nil, messageIn, p.from, p.room) {
 		s.keep(c)
+		if p.twice {
+			s.keep(&content{user: user, text: text, sent: p.sent})
+		}
 	}
 }
 
@@ -107,11 +110,11 @@ func (s *Server) streams(user int64) []*stream {
 	return nil
 }
 
-// hand queues a stanza for one stream and reports whether it was taken.
+// hand queues a message for one stream and reports whether it was taken.
 func (s *Server) hand(st *stream, text []byte, c *content, twice bool) bool {
 	o := outgoing{text: text, content: c, stanza: true}
 	copies := 1
-	if c != nil && (twice || s.takeTwice()) {
+	if twice || s.takeTwice() {
 		copies = 2
 	}
 	taken := false
