@@ -341,6 +341,9 @@ func (w *wire) pass() error {
 			return err
 		}
 		p.room = true
+		if w.e.Attr("type") != "headline" {
+			p.stanza.Set("type", "groupchat")
+		}
 		p.stanza.Set("from", s.occupant(w.to.dialog, w.st.user))
 		p.stanza.Set("to", "")
 		s.mu.Lock()

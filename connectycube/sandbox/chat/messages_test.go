@@ -286,3 +286,15 @@ func TestAMessageToOneDeviceGoesThereAlone(t *testing.T) {
 	a.sync()
 	tablet.quiet()
 }
+
+// Whatever an app says that typing in a room is, it comes through the room.
+func TestWhatGoesThroughARoomIsGroupchat(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	for sent, want := range map[string]string{"chat": "groupchat", "groupchat": "groupchat", "headline": "headline"} {
+		a.send(`<message to="` + roomJID(team) + `" type="` + sent + `"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
+		if m := b.until("message", nil); m.Attr("type") != want {
+			t.Errorf("sent as %s: %s", sent, m.String())
+		}
+	}
+}
