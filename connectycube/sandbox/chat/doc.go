@@ -40,6 +40,9 @@
 //	blocked 1:1: error 503 to the sender, nothing stored         assumed
 //	blocked in groups: left out without a word                   documented (SDK's two items)
 //	an item without kinds blocks both ways, error 406            XEP-0016, SDK's mutualBlock
+//	presence of who blocks: no status_streaming, nothing in
+//	  rooms, last activity is error 503; following is answered   XEP-0016; the subscription assumed
+//	who is blocked while he sees one online is not told          assumed (XEP-0016 sends unavailable)
 //	join and leave: presence, status 110; errors with text       recorded
 //	removed occupants: status 301                                XEP-0045, SDK source
 //	last activity: 0 online, else seconds since chat or REST     documented; never seen: since the start, assumed

@@ -87,7 +87,8 @@ func setMobile(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq), nil
 }
 
-// follow subscribes to a user's comings and goings, or no longer.
+// follow subscribes to a user's comings and goings, or no longer. Whom the user
+// has blocked is not told so: he just hears nothing, as of a user who never comes.
 func follow(q request) (xmpp.Element, *refused) {
 	s := q.c.s
 	jid, err := xmpp.ParseJID(q.query.Attr("user_jid"))
@@ -122,7 +123,8 @@ func follow(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq), nil
 }
 
-// lastActivity says since when a user is away: XEP-0012. Online is 0.
+// lastActivity says since when a user is away: XEP-0012. Online is 0. Whom the
+// user has blocked gets the error that XEP-0016, 2.14, has for it.
 func lastActivity(q request) (xmpp.Element, *refused) {
 	s := q.c.s
 	if q.to.user == 0 {
@@ -132,10 +134,15 @@ func lastActivity(q request) (xmpp.Element, *refused) {
 		return seconds(q, time.Since(s.began)), nil // of a server: its age
 	}
 	s.mu.Lock()
+	hidden := q.to.user != q.st.user &&
+		!(s.letsAny(q.to.user, presenceOut, q.st.user, false) && s.letsAny(q.to.user, iqIn, q.st.user, false))
 	online := s.online(q.to.user)
 	seen, known := s.lastSeen.Peek(q.to.user)
 	s.mu.Unlock()
-	if online {
+	switch {
+	case hidden:
+		return xmpp.Element{}, &unavailable
+	case online:
 		return seconds(q, 0), nil
 	}
 	if !s.o.Accounts.Exists(q.to.user) {
@@ -169,7 +176,7 @@ func discoItems(q request) (xmpp.Element, *refused) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, user := range occupants {
-		if s.online(user) {
+		if s.online(user) && s.sees(q.st, user, true) {
 			list.Children = append(list.Children, xmpp.New("", "item", "jid", s.occupant(q.to.dialog, user)))
 		}
 	}

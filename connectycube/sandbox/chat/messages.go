@@ -259,7 +259,7 @@ func (w *wire) barred() error {
 	switch {
 	case !s.lets(s.users[w.st.user], w.st, messageOut, w.to.user, false):
 		return errBlocks
-	case !s.letsAny(w.to.user, messageIn, w.st.user):
+	case !s.letsAny(w.to.user, messageIn, w.st.user, false):
 		return errBlocked
 	}
 	return nil

@@ -89,8 +89,8 @@ func (s *Server) withdraw(st *stream) {
 	s.tellWatchers(st.user, before)
 }
 
-// tellWatchers tells those who follow a user that he came or went: an iq with
-// the seconds since, 0 for online. The lock is held.
+// tellWatchers tells those who follow a user, and may, that he came or went: an
+// iq with the seconds since, 0 for online. The lock is held.
 func (s *Server) tellWatchers(user int64, before bool) {
 	now := s.online(user)
 	if now == before {
@@ -102,6 +102,9 @@ func (s *Server) tellWatchers(user int64, before bool) {
 		seconds = "1" // a zero would say that he is still here
 	}
 	for st := range s.watchers[user] {
+		if !s.sees(st, user, false) {
+			continue
+		}
 		e := xmpp.New(xmpp.NSClient, "iq", "type", "set", "from", s.jid(user).String(), "id", randomID()).With(
 			xmpp.New(nsLast, "query", "seconds", seconds))
 		st.reply(e)
@@ -135,7 +138,7 @@ func (c *socket) join(st *stream, e *xmpp.Element, dialog string) {
 	}
 	s.joined[dialog][st] = struct{}{}
 	for _, user := range occupants {
-		if user != st.user && s.inRoom(user, dialog) {
+		if user != st.user && s.inRoom(user, dialog) && s.sees(st, user, true) {
 			st.reply(s.roomPresence(dialog, user, true))
 		}
 	}
@@ -210,11 +213,12 @@ func (s *Server) inRoom(user int64, dialog string) bool {
 	return false
 }
 
-// tellRoom tells all others in the room that a user came or went. The lock is
+// tellRoom tells the others in the room that a user came or went, but for those
+// whom block lists keep from it. The lock is
 // held.
 func (s *Server) tellRoom(dialog string, user int64, here bool) {
 	for st := range s.joined[dialog] {
-		if st.user != user {
+		if st.user != user && s.sees(st, user, true) {
 			st.reply(s.roomPresence(dialog, user, here))
 		}
 	}

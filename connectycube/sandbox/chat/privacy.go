@@ -77,15 +77,22 @@ func (s *Server) lets(a *account, st *stream, about what, other int64, room bool
 	return true
 }
 
-// letsAny reports whether some stream of the user takes a 1:1 stanza of other,
-// or, when there is none, the default list does. The lock is held.
-func (s *Server) letsAny(user int64, about what, other int64) bool {
+// letsAny reports whether some stream of the user lets a stanza of other pass, or,
+// when there is none, the default list does. The lock is held.
+func (s *Server) letsAny(user int64, about what, other int64, room bool) bool {
 	a := s.users[user]
 	streams := s.streams(user)
 	if len(streams) == 0 {
-		return s.lets(a, nil, about, other, false)
+		return s.lets(a, nil, about, other, room)
 	}
-	return slices.ContainsFunc(streams, func(st *stream) bool { return s.lets(a, st, about, other, false) })
+	return slices.ContainsFunc(streams, func(st *stream) bool { return s.lets(a, st, about, other, room) })
+}
+
+// sees reports whether a stream may learn of a user's presence: neither hides it
+// from the other, nor does not want to know. The lock is held.
+func (s *Server) sees(st *stream, user int64, room bool) bool {
+	return user == st.user ||
+		s.letsAny(user, presenceOut, st.user, room) && s.lets(s.users[st.user], st, presenceIn, user, room)
 }
 
 // getPrivacy lists the names, or one list.

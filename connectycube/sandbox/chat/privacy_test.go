@@ -164,3 +164,72 @@ func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
 	}
 	phone.quiet()
 }
+
+// Whoever blocks somebody is not seen by him either, and does not see him.
+func TestBlockListsHidePresence(t *testing.T) {
+	const kinds = `<message/><presence-in/><presence-out/><iq/>`
+	tests := []struct {
+		name, items  string
+		told, inRoom bool // the blocked one of the blocker
+		last         bool
+	}{
+		{"nobody", `<item type="jid" value="` + bareJID(404) + `" action="deny" order="1"/>`, true, true, true},
+		{"with the kinds of the SDK", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1">` + kinds + `</item>` +
+			`<item type="jid" value="muc.` + domain + `/101" action="deny" order="2">` + kinds + `</item>`, false, false, false},
+		{"1:1 alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"/>`, false, true, false},
+		{"requests alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><iq/></item>`, true, true, false},
+		{"incoming presence alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><presence-in/></item>`, true, true, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			a, b := w.online(101), w.online(202)
+			for _, query := range []string{`<list name="l">` + tt.items + `</list>`, `<default name="l"/>`} {
+				if e := b.ask("set", "", `<query xmlns="jabber:iq:privacy">`+query+`</query>`); e.Attr("type") != "result" {
+					t.Fatalf("%s: %s", query, e.String())
+				}
+			}
+			subscribe := `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="` + bareJID(202) + `" enable="true"/>`
+			if e := a.ask("set", "", subscribe); e.Attr("type") != "result" {
+				t.Errorf("following: %s", e.String())
+			}
+			a.send(join(team))
+			b.send(join(team))
+			b.sync()
+			b.send(`<presence type="unavailable"/>`)
+			b.send(`<presence/>`)
+			b.sync()
+			told, inRoom := false, false
+			for _, e := range a.sync() {
+				told = told || e.Name == "iq" && e.Attr("from") == bareJID(202)
+				inRoom = inRoom || e.Name == "presence" && e.Attr("from") == roomJID(team)+"/202"
+			}
+			if told != tt.told || inRoom != tt.inRoom {
+				t.Errorf("told %v, in the room %v", told, inRoom)
+			}
+			e := a.ask("get", bareJID(202), `<query xmlns="jabber:iq:last"/>`)
+			if last := e.Attr("type") == "result"; last != tt.last || !last && !contains(e, "service-unavailable") {
+				t.Errorf("last activity: %s", e.String())
+			}
+			if e := a.ask("get", roomJID(team), `<query xmlns="http://jabber.org/protocol/disco#items"/>`); contains(e, roomJID(team)+"/202") != tt.inRoom {
+				t.Errorf("items of the room: %s", e.String())
+			}
+		})
+	}
+}
+
+func TestBlockListsKeepPresenceOut(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b := w.online(101), w.online(202)
+	a.ask("set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="`+bareJID(202)+`" enable="true"/>`)
+	a.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"><presence-in/></item></list></query>`)
+	a.ask("set", "", `<query xmlns="jabber:iq:privacy"><active name="l"/></query>`)
+	a.send(join(team))
+	a.until("presence", nil)
+	b.send(join(team))
+	b.send(`<presence type="unavailable"/>`)
+	b.sync()
+	if got := a.sync(); len(got) != 0 {
+		t.Errorf("who wants no presence got %v", got)
+	}
+}
