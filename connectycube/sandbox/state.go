@@ -215,9 +215,10 @@ func queryNumber(r *http.Request, name string, otherwise int64) (int64, error) {
 	return n, nil
 }
 
-// Reset makes the sandbox what New made it: nobody there, the settings of its
+// Reset makes the sandbox what New made it: nobody there, the CIdP of its
 // Options, no sockets, faults, files or journal, and the clock at real time. Only
-// ids count on, so that an app under test cannot take one user for another.
+// ids count on, so that an app under test cannot take one user for another, and
+// Settings stay.
 func (s *Sandbox) Reset() {
 	empty := s.fresh()
 	s.mu.Lock()
@@ -232,6 +233,7 @@ func (s *Sandbox) Reset() {
 	s.bucket.clear()
 	s.ahead.Store(0)
 	s.mu.Unlock()
+	s.chat.Forgive()
 	s.journal.clear()
 	s.changed()
 }

@@ -171,6 +171,24 @@ func TestOnlyOwnSecretsOpenTheChat(t *testing.T) {
 	}
 }
 
+func TestAResetForgivesWrongSecrets(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	t.Cleanup(func() { _ = s.Close() })
+	p := person{caller: in(t, s), id: "1", token: "wrong"}
+	refused := func(want string) {
+		t.Helper()
+		if _, err := enter(t.Context(), p.base, p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
+	for range 10 {
+		refused("not-authorized")
+	}
+	refused("temporary-auth-failure")
+	s.Reset()
+	refused("not-authorized")
+}
+
 // TestRESTReachesTheChat: what asks for it, and nothing else.
 func TestRESTReachesTheChat(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
