@@ -2,9 +2,14 @@
 // tests. It does not imitate: calls, meetings and custom objects; the sending of
 // pushes and mails (what would be sent is in an outbox); the checking of Facebook,
 // Twitter and Firebase tokens (whatever they say is believed); blocking users in
-// public dialogs; request signatures (ignored); rate limits. It keeps everything
-// in memory and forgets it with the process, or keeps all but uploaded files and
-// the outbox in Options.DataFile.
+// public dialogs; request signatures (ignored); rate limits.
+//
+// It keeps everything in memory and forgets it with the process, or keeps users,
+// sessions, dialogs, messages, push subscriptions, address books and the clock in
+// Options.DataFile. Lost even then are uploaded files; in the chat, block lists
+// (jabber:iq:privacy), messages that wait for who is offline, and connections
+// that could be resumed; the journal, the outbox and faults; and what was changed
+// of the settings, those of the Custom Identity Provider among them.
 //
 // What it does imitate is sessions, login, users, the Custom Identity Provider,
 // dialogs, messages, chat, push subscriptions and events, files, the address book
