@@ -36,6 +36,8 @@ func (s *Sandbox) controlRoutes() http.Handler {
 		"POST /_sandbox/half-open": postSockets(s.HalfOpen),
 		"GET /_sandbox/cidp":       s.getCIdP,
 		"PUT /_sandbox/cidp":       s.putCIdP,
+		"GET /_sandbox/settings":   s.getSettings,
+		"PUT /_sandbox/settings":   s.putSettings,
 		"GET /_sandbox/outbox":     s.getOutbox,
 		"DELETE /_sandbox/outbox":  s.deleteOutbox,
 	} {

@@ -75,6 +75,10 @@ func TestControlIsStrict(t *testing.T) {
 		{"PUT /_sandbox/cidp", `{"enable":true}`, 400, "enable"},
 		{"PUT /_sandbox/faults", `{"faults":[{"kind":"hang"},{"kind":"explode"}]}`, 400, "kind"},
 		{"PUT /_sandbox/faults", `[]`, 400, "body"},
+		{"PUT /_sandbox/settings", `{"v2_users":true}`, 400, "v2_users"},
+		{"PUT /_sandbox/settings", `{"v1_users":1}`, 400, "v1_users"},
+		{"PUT /_sandbox/settings", `{"dialog_extensions":["a",""]}`, 400, "dialog_extensions"},
+		{"POST /_sandbox/settings", `{}`, 405, ""},
 		{"PATCH /_sandbox/faults", `{}`, 405, ""},
 		{"POST /_sandbox/clock", `{"advance":"2"}`, 400, "advance"},
 		{"POST /_sandbox/clock", `{"advance":"-1s"}`, 400, "advance"},
@@ -115,6 +119,7 @@ var controlRoutes = []string{
 	"GET /_sandbox/faults", "POST /_sandbox/faults", "PUT /_sandbox/faults", "DELETE /_sandbox/faults",
 	"POST /_sandbox/drop", "POST /_sandbox/half-open",
 	"GET /_sandbox/cidp", "PUT /_sandbox/cidp",
+	"GET /_sandbox/settings", "PUT /_sandbox/settings",
 	"GET /_sandbox/outbox", "DELETE /_sandbox/outbox",
 }
 

@@ -156,7 +156,7 @@ func (s *Sandbox) extend(p params) (map[string]string, error) {
 	kept := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		value, isScalar := scalar(given[key])
-		allowed := len(s.extensionKeys) == 0 || slices.Contains(s.extensionKeys, key)
+		allowed := len(s.settings.DialogExtensions) == 0 || slices.Contains(s.settings.DialogExtensions, key)
 		if isScalar && allowed {
 			kept[key] = value
 		}

@@ -83,7 +83,7 @@
 //	dialogs: unknown occupants are left out                assumed, by an error text seen live
 //	dialogs: admins become occupants                       assumed
 //	dialogs: an existing private one is returned           seen live
-//	dialogs: extensions of any three keys                  assumed; Options.DialogExtensions for documented keys
+//	dialogs: extensions of any three keys                  assumed; Settings.DialogExtensions for documented keys
 //	dialogs: extensions are replaced as a whole            assumed
 //	dialogs: deleting a group or public one is leaving it  assumed
 //	dialogs: a deleted private one returns with a message  assumed
@@ -150,7 +150,7 @@
 // token. Bodies are JSON, strictly read; a mistake is a 400 that says all of it.
 //
 //	GET    state     who is there and what was said; ?limit=N bounds each list   State
-//	POST   reset     everything as it was in the beginning, but for ids          Reset
+//	POST   reset     as in the beginning, but for ids and settings               Reset
 //	POST   seed      users, dialogs and messages, all or nothing                 Seed
 //	GET    clock     the time in the sandbox, and how far it is ahead            Now, Ahead
 //	POST   clock     {"advance":"2h"}: sessions end without waiting              Advance
@@ -164,6 +164,9 @@
 //	DELETE journal   forgets them                                                ClearJournal
 //	GET    cidp      settings of the Custom Identity Provider
 //	PUT    cidp      other settings                                              SetCIdP
+//	GET    settings  {"deny_auto_create":false,"v1_users":false,
+//	                 "dialog_extensions":null}, as the Options of these names    Settings
+//	PUT    settings  others, all at once; a reset leaves them alone              SetSettings
 //	GET    outbox    mails and pushes that would have been sent                   Outbox
 //	DELETE outbox    forgets them                                                EmptyOutbox
 //	GET    ca.pem    the certificate to trust; for everyone

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,8 +61,9 @@ type Options struct {
 	// offered at /_sandbox/ca.pem to everyone. Default: none.
 	Certificate []byte
 
-	// DataFile is where Open keeps the state between runs; "": nowhere. It is for
-	// one process at a time, which it tells by a second file, DataFile.lock.
+	// DataFile is where Open keeps the state between runs, as far as the package
+	// comment says; "": nowhere. It is for one process at a time, which it tells
+	// by a second file, DataFile.lock.
 	DataFile string
 
 	Log *slog.Logger // what the sandbox cannot say to a caller; default: nothing is logged
@@ -81,17 +81,14 @@ type Options struct {
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
 // listener is its owner's business. It is safe for concurrent use.
 type Sandbox struct {
-	appID         int64
-	authKey       string
-	adminKey      string
-	chatDomain    string
-	extensionKeys []string
-	denyCreate    bool
-	v1Users       bool
-	controlToken  string
-	callbacks     *http.Client
-	control       http.Handler
-	chat          *chat.Server // never calls back from what is called under mu
+	appID        int64
+	authKey      string
+	adminKey     string
+	chatDomain   string
+	controlToken string
+	callbacks    *http.Client
+	control      http.Handler
+	chat         *chat.Server // never calls back from what is called under mu
 
 	fresh   func() world
 	ahead   atomic.Int64 // of the clock, as a time.Duration
@@ -104,7 +101,8 @@ type Sandbox struct {
 	subscriptions *subscriptions
 	bucket        *bucket
 
-	mu sync.Mutex // guards what follows; never held during a call-back or a write
+	mu       sync.Mutex // guards what follows; never held during a call-back or a write
+	settings Settings
 	world
 }
 
@@ -154,9 +152,7 @@ func New(o Options) *Sandbox {
 		authKey:       cmp.Or(o.AuthKey, DefaultAuthKey),
 		adminKey:      cmp.Or(o.AdminKey, DefaultAdminKey),
 		chatDomain:    cmp.Or(o.ChatDomain, DefaultChatDomain),
-		extensionKeys: slices.Clone(o.DialogExtensions),
-		denyCreate:    o.DenyAutoCreate,
-		v1Users:       o.V1Users,
+		settings:      Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions}.own(),
 		controlToken:  o.ControlToken,
 		callbacks:     callbackClient(o.HTTP),
 		outbox:        &outbox{},

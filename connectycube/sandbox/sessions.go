@@ -157,7 +157,7 @@ func (s *Sandbox) userOf(c claim) (*user, error) {
 		return u, nil
 	case u != nil:
 		return nil, errWrongPassword
-	case s.denyCreate:
+	case s.settings.DenyAutoCreate:
 		return nil, errUserNotFound
 	}
 	only := params{"password": password} // a profile sent along is not used

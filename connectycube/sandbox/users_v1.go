@@ -16,7 +16,7 @@ const v1Page = 10 // documented default of per_page; its maximum is maxPage
 // and a new one has switched off, as it seems.
 func v1(h func(*Sandbox, *request, *session) (reply, error)) handler {
 	return withSession(func(s *Sandbox, q *request, live *session) (reply, error) {
-		if !s.v1Users {
+		if !s.settings.V1Users {
 			return reply{}, errV1Disabled
 		}
 		return h(s, q, live)
