@@ -2,6 +2,8 @@ package chat_test
 
 import (
 	"testing"
+
+	"cubegate/connectycube/xmpp"
 )
 
 func TestBlockLists(t *testing.T) {
@@ -194,6 +196,7 @@ func TestBlockListsHidePresence(t *testing.T) {
 				t.Errorf("following: %s", e.String())
 			}
 			a.send(join(team))
+			a.until("presence", func(e *xmpp.Element) bool { return status(e) == "110" })
 			b.send(join(team))
 			b.sync()
 			b.send(`<presence type="unavailable"/>`)
