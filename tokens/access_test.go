@@ -502,6 +502,10 @@ func TestIssuerAndVerifierServeManyAtOnce(t *testing.T) {
 }
 
 // Whatever is sent, nothing panics, and only what was issued is accepted.
+//
+//	go test -run '^$' -fuzz '^FuzzVerify$' -fuzztime 2m ./tokens
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzVerify(f *testing.F) {
 	issuer, verifier := pair(f, nil)
 	access, ticket := issue(f, issuer)
@@ -535,6 +539,10 @@ func signedSeed(raw string) string {
 }
 
 // Behind the signature: with the right key, any header and any claims.
+//
+//	go test -run '^$' -fuzz '^FuzzVerifySigned$' -fuzztime 2m ./tokens
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzVerifySigned(f *testing.F) {
 	_, verifier := pair(f, nil)
 	f.Add(goodHeader, goodPayload())

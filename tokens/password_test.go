@@ -220,6 +220,11 @@ func TestParamsAreChecked(t *testing.T) {
 	}
 }
 
+// FuzzCompare: whatever stands where a hash should, the one error is ErrWrongPassword.
+//
+//	go test -run '^$' -fuzz '^FuzzCompare$' -fuzztime 2m ./tokens
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzCompare(f *testing.F) {
 	h := newHasher(f, quick)
 	good := hashed(f, h, "correct horse")

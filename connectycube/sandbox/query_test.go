@@ -15,6 +15,10 @@ import (
 var filters string
 
 // FuzzFilter: whatever a query says, it is refused, or its answer keeps to it.
+//
+//	go test -run '^$' -fuzz '^FuzzFilter$' -fuzztime 2m ./connectycube/sandbox
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzFilter(f *testing.F) {
 	for _, query := range []string{
 		"limit=10&skip=0&sort_desc=last_message_date_sent&type[in]=2%2C3&updated_at[gt]=1455098137",

@@ -139,6 +139,10 @@ func TestV2Limits(t *testing.T) {
 
 // FuzzV2Query: the indexes must find what a scan finds, and no query may show a
 // user that its own filters exclude.
+//
+//	go test -run '^$' -fuzz '^FuzzV2Query$' -fuzztime 2m ./connectycube/sandbox
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzV2Query(f *testing.F) {
 	for _, seed := range []string{
 		"id=2", "id[in][]=3&id[in][]=1", "email=ANN@example.com&user_tags=red", "external_id=1,2&sort_desc=login",
@@ -226,6 +230,10 @@ func TestLists(t *testing.T) {
 
 // FuzzParams: any input decodes or is refused, and what an SDK would send for
 // the decoded fields decodes to the same fields.
+//
+//	go test -run '^$' -fuzz '^FuzzParams$' -fuzztime 2m ./connectycube/sandbox
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzParams(f *testing.F) {
 	for _, seed := range []string{
 		`{"user":{"login":"a","tag_list":["x","y"]}}`, "user[login]=a&tags[]=b&tags[]=c", "id[in][]=1", `{"a":1e400}`, `[`, "a=%FF", "", `{"a":`,

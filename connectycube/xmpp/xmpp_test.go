@@ -212,6 +212,10 @@ func TestParseJID(t *testing.T) {
 
 // FuzzParse holds Parse and Append to each other: what was read is written as
 // something that reads the same.
+//
+//	go test -run '^$' -fuzz '^FuzzParse$' -fuzztime 2m ./connectycube/xmpp
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`,

@@ -7,6 +7,10 @@ import (
 
 // FuzzStanza sends anything through a bound stream. The server must stay: others
 // are answered, whatever becomes of the sender.
+//
+//	go test -run '^$' -fuzz '^FuzzStanza$' -fuzztime 2m ./connectycube/sandbox/chat
+//
+// What minutes of that came upon is kept in testdata/fuzz.
 func FuzzStanza(f *testing.F) {
 	for _, seed := range []string{
 		chatTo(202, "1", "x"), groupTo(team, "2", "x"), join(team),
