@@ -98,22 +98,7 @@ func createBlob(s *Sandbox, q *request, live *session) (reply, error) {
 
 // listBlobs answers the caller's own files, as pages of the first API are.
 func listBlobs(s *Sandbox, q *request, live *session) (reply, error) {
-	number, size, err := v1Paging(q.params)
-	if err != nil {
-		return reply{}, err
-	}
-	own := s.bucket.ownedBy(live.user.id)
-	from := min((number-1)*size, len(own))
-	items := []map[string]blobJSON{}
-	for _, b := range own[from:min(from+size, len(own))] {
-		items = append(items, map[string]blobJSON{"blob": b.json()})
-	}
-	return reply{status: http.StatusOK, body: map[string]any{
-		"current_page":  number,
-		"per_page":      size,
-		"total_entries": len(own),
-		"items":         items,
-	}}, nil
+	return wrappedPage(q.params, "blob", s.bucket.ownedBy(live.user.id), func(b blob) blobJSON { return b.json() })
 }
 
 // getBlob tells about a file, by its id to its owner and to everybody when it is

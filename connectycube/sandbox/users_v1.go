@@ -130,12 +130,8 @@ func listByTags(s *Sandbox, q *request, _ *session) (reply, error) {
 	return s.v1Page(q, nil, func(u *user) bool { return !tags.isEmpty() && tags.matches(u.tags) })
 }
 
-// v1Page answers a page of those who fit. Its items are wrapped, unlike V2's.
+// v1Page answers a page of those who fit.
 func (s *Sandbox) v1Page(q *request, order func(a, b *user) int, fits func(*user) bool) (reply, error) {
-	number, size, err := v1Paging(q.params)
-	if err != nil {
-		return reply{}, err
-	}
 	var matching []*user
 	for _, u := range s.registry.users {
 		if fits(u) {
@@ -148,15 +144,25 @@ func (s *Sandbox) v1Page(q *request, order func(a, b *user) int, fits func(*user
 		}
 		return cmp.Compare(a.id, b.id)
 	})
-	from := min((number-1)*size, len(matching))
-	items := []map[string]userJSON{}
-	for _, u := range matching[from:min(from+size, len(matching))] {
-		items = append(items, map[string]userJSON{"user": u.public()})
+	return wrappedPage(q.params, "user", matching, (*user).public)
+}
+
+// wrappedPage answers the page of all that p asks for. Its items are wrapped, as
+// the first API has them, unlike V2's.
+func wrappedPage[T, J any](p params, name string, all []T, show func(T) J) (reply, error) {
+	number, size, err := v1Paging(p)
+	if err != nil {
+		return reply{}, err
+	}
+	from := min((number-1)*size, len(all))
+	items := []map[string]J{}
+	for _, item := range all[from:min(from+size, len(all))] {
+		items = append(items, map[string]J{name: show(item)})
 	}
 	return reply{status: http.StatusOK, body: map[string]any{
 		"current_page":  number,
 		"per_page":      size,
-		"total_entries": len(matching),
+		"total_entries": len(all),
 		"items":         items,
 	}}, nil
 }
