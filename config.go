@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -143,24 +142,6 @@ func settings() []setting {
 		comment = nil
 	}
 	return list
-}
-
-// settingsTable is the Markdown table of all settings that the README shows.
-func settingsTable() string {
-	var b strings.Builder
-	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
-	for _, s := range settings() {
-		env, value := "`"+s.Env+"`", ""
-		if s.Secret {
-			env += " or `" + s.Env + "_FILE`"
-		}
-		if s.Default != "" {
-			value = "`" + s.Default + "`"
-		}
-		comment := strings.NewReplacer("|", `\|`, "*", `\*`).Replace(s.Comment)
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, env, value, comment)
-	}
-	return b.String()
 }
 
 // envName is the rule that names a key's environment variable.

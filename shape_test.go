@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -139,6 +140,24 @@ func readme(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// settingsTable is the README's table of all settings, made from config.yaml.
+func settingsTable() string {
+	var b strings.Builder
+	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
+	for _, s := range settings() {
+		env, value := "`"+s.Env+"`", ""
+		if s.Secret {
+			env += " or `" + s.Env + "_FILE`"
+		}
+		if s.Default != "" {
+			value = "`" + s.Default + "`"
+		}
+		comment := strings.NewReplacer("|", `\|`, "*", `\*`).Replace(s.Comment)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, env, value, comment)
+	}
+	return b.String()
 }
 
 // The README's table of settings is made from config.yaml; this prints the
