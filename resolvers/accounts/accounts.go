@@ -1,0 +1,234 @@
+// Package accounts keeps the account that each user has at ConnectyCube in
+// step with the user: made, named, with a password that somebody knows, and
+// gone when the user is. It opens the ConnectyCube sessions of login sessions,
+// and ends them.
+//
+// What an account should be stands in the user's document, and so does what we
+// know of it. Whatever differs is worked off in visits: one visit at a time,
+// under a lease in that document, each step of which may be repeated, since a
+// step whose answer was lost is resolved by asking ConnectyCube. A request
+// makes the visit for its own user; a worker makes those that a crash, a
+// partition or a refusal left open.
+//
+// Start reading at [Keeper], then visit.go, the machine itself; open.go is how
+// a session comes about, worker.go what runs in the background.
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+var (
+	// ErrPending means that the account cannot be made or found now, and will
+	// be. It wraps the cause.
+	ErrPending = errors.New("the ConnectyCube account is not ready yet")
+
+	// ErrNeedsPassword means that ConnectyCube wants the user's own password
+	// for this, and we do not keep it.
+	ErrNeedsPassword = errors.New("only the user's own password opens the ConnectyCube account")
+
+	// ErrForeign means that the user's address belongs to an account at
+	// ConnectyCube that the password does not open.
+	ErrForeign = errors.New("the address belongs to another ConnectyCube account")
+
+	// ErrEnded means that a login session ended while its ConnectyCube session
+	// was being opened.
+	ErrEnded = errors.New("the login session has ended")
+)
+
+// Directory is ConnectyCube as an application sees it. Errors here and below
+// are the sentinels of package connectycube.
+type Directory interface {
+	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
+	UserByExternalID(ctx context.Context, externalID string) (connectycube.User, error)
+	UserByEmail(ctx context.Context, email string) (connectycube.User, error)
+	AdminDeleteUser(ctx context.Context, id int64) error
+}
+
+// Cube opens, prolongs and ends ConnectyCube's sessions.
+type Cube interface {
+	CreateSession(ctx context.Context, who connectycube.Credentials) (connectycube.Session, error)
+	Session(ctx context.Context, token string) (connectycube.Session, error)
+	EndSession(ctx context.Context, token string) error
+}
+
+// Self is what a user may do to the own account.
+type Self interface {
+	UpdateUser(ctx context.Context, as connectycube.Session, change connectycube.Change) error
+	DeleteUser(ctx context.Context, as connectycube.Session) error
+	Subscriptions(ctx context.Context, as connectycube.Session) ([]connectycube.Subscription, error)
+	DeleteSubscription(ctx context.Context, as connectycube.Session, id int64) error
+}
+
+// Ledger is the account's part of a user's document. Record, Settled and Later
+// answer [store.ErrChanged] when the lease is lost.
+type Ledger interface {
+	Touch(ctx context.Context, id string, lease store.Lease) (store.User, error)
+	Record(ctx context.Context, id, lease string, cubeID int64, email, name, password string) error
+	Settled(ctx context.Context, id, lease string, version int64) error
+	Later(ctx context.Context, id, lease string, due time.Time, problem string) error
+}
+
+// People is the rest of the document.
+type People interface {
+	ByID(ctx context.Context, id string) (store.User, error)
+	ChangeEmail(ctx context.Context, id, old, address string, lease store.Lease) (store.User, error)
+	Leave(ctx context.Context, id, sealed string, lease store.Lease) (store.User, error)
+	Remove(ctx context.Context, id, lease string) error
+}
+
+// Queue hands out what is due. [store.ErrNotFound] means nothing.
+type Queue interface {
+	ClaimDue(ctx context.Context, lease store.Lease) (store.User, error)
+	ClaimSweep(ctx context.Context, until time.Time) (store.User, error)
+	Swept(ctx context.Context, id string, until time.Time) error
+}
+
+// LoginSessions are the login sessions that live.
+type LoginSessions interface {
+	OfUser(ctx context.Context, userID string) ([]store.Session, error)
+	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
+	End(ctx context.Context, id, reason string) (bool, error)
+}
+
+// EndedSessions are those that have ended here and not yet at ConnectyCube.
+type EndedSessions interface {
+	ClaimDue(ctx context.Context, until time.Time) (store.Session, error)
+	Later(ctx context.Context, id string, due time.Time) error
+	Remove(ctx context.Context, id string) error
+}
+
+// Keys are what hangs on the server's secret.
+type Keys interface {
+	DerivedPasswords(userID string) []tokens.DerivedPassword // the current key's first
+	Seal(plain, about string) (string, error)
+	Open(sealed, about string) (string, error)
+}
+
+// Tickets are what ConnectyCube shows us when it asks who logs in.
+type Tickets interface {
+	ServiceTicket(subject, email string) (string, error)
+}
+
+// Means are what a request has in hand to act as its user.
+type Means struct {
+	Password string // the user's own; empty when it is not known
+	ByTicket bool   // open the session through the identity provider
+}
+
+// Chat is a ConnectyCube session as its user gets it.
+type Chat struct {
+	UserID  int64
+	Token   string // empty: there is none
+	Expires time.Time
+}
+
+// Keeper keeps accounts. All fields but AdminKey and Derived must be set
+// before the first use; it is safe for concurrent use then.
+type Keeper struct {
+	Directory Directory
+	Cube      Cube
+	Self      Self
+
+	Ledger   Ledger
+	People   People
+	Queue    Queue
+	Sessions LoginSessions
+	Ended    EndedSessions
+
+	Keys    Keys
+	Tickets Tickets
+
+	// Derived is set when accounts have passwords of our making, which nobody
+	// types: ConnectyCube then never sees a user's own.
+	Derived bool
+
+	// AdminKey is set when the directory may delete anybody.
+	AdminKey bool
+
+	// CIdPPassword goes with a ticket as password. ConnectyCube wants one and
+	// does not look at it (contract 8.3).
+	CIdPPassword string
+
+	// Patience bounds one visit, which is up to ten calls. A lease is longer,
+	// by Margin for clocks that differ between processes.
+	Patience time.Duration
+	Margin   time.Duration
+
+	Log *slog.Logger
+
+	// cidp remembers that the application checks passwords with us (contract
+	// 8.4), so that a login need not be refused first each time.
+	cidp atomic.Bool
+
+	wake waker
+}
+
+// Lease is a new lease on an account, for the visit that starts now.
+func (k *Keeper) Lease() store.Lease {
+	return store.Lease{ID: leaseID(), Until: time.Now().Add(k.Patience + k.Margin)}
+}
+
+// Settle brings the account of a user to what the user's document says; the
+// lease in the document must be the caller's. Trouble that will pass is
+// [ErrPending], and the worker goes on. [ErrForeign], [connectycube.ErrTaken]
+// and [connectycube.ErrRefused] are for good: of a user who is new the caller
+// still has the lease then and should remove the user.
+func (k *Keeper) Settle(ctx context.Context, user store.User, m Means) (store.User, error) {
+	v := k.visit(user, m)
+	defer v.close(ctx)
+	v.fresh = user.CubeID == 0 && user.Account.Attempts == 0
+	err := v.settle(ctx)
+	if err != nil && v.fresh && forGood(err) {
+		return v.user, err
+	}
+	return v.user, v.handBack(ctx, err)
+}
+
+// Open gives a login session its ConnectyCube session: the one it has,
+// prolonged, else a new one. What is open of the account is settled first.
+func (k *Keeper) Open(ctx context.Context, user store.User, session store.Session, m Means) (Chat, error) {
+	v := k.visit(user, m)
+	defer v.close(ctx)
+	if err := v.prepare(ctx); err != nil {
+		return Chat{UserID: v.user.CubeID}, err
+	}
+	if v.session.Token == "" {
+		if chat, err := k.prolong(ctx, session); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
+			return chat, err
+		}
+	}
+	if err := v.become(ctx); err != nil {
+		if errors.Is(err, connectycube.ErrNotFound) && !m.ByTicket {
+			err = v.remake(ctx)
+		}
+		if err != nil {
+			return Chat{UserID: v.user.CubeID}, err
+		}
+	}
+	if err := v.meet(ctx); err != nil {
+		return Chat{UserID: v.user.CubeID}, err
+	}
+	v.spare = false
+	return k.keep(ctx, session, v.session)
+}
+
+// ErrPending around a cause.
+func pending(cause error) error { return fmt.Errorf("%w: %w", ErrPending, cause) }
+
+// forGood tells errors that trying again does not change.
+func forGood(err error) bool {
+	if errors.Is(err, ErrPending) || errors.Is(err, connectycube.ErrUnavailable) {
+		return false
+	}
+	return errors.Is(err, ErrForeign) || errors.Is(err, connectycube.ErrTaken) || errors.Is(err, connectycube.ErrRefused)
+}

@@ -1,0 +1,140 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+// NextSweep ends the login sessions that one user's document no longer names.
+// The documents are listed before the user is read, and a login session enters
+// the user's document before it gets one of its own: so what is listed and not
+// named was ended.
+func (k *Keeper) NextSweep(ctx context.Context) error {
+	until := time.Now().Add(k.Margin + 10*time.Second).UTC().Truncate(time.Millisecond)
+	user, err := k.Queue.ClaimSweep(ctx, until)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	logins, err := k.Sessions.OfUser(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	user, err = k.People.ByID(ctx, user.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	for _, login := range logins {
+		if !slices.Contains(user.Sessions, login.ID) {
+			if _, err := k.Sessions.End(ctx, login.ID, "ended with others"); err != nil {
+				return err
+			}
+		}
+	}
+	k.Wake()
+	if user.ID == "" {
+		return nil
+	}
+	return k.Queue.Swept(ctx, user.ID, until)
+}
+
+// NextEnded takes what one ended login session still has at ConnectyCube: its
+// push subscriptions and its session.
+func (k *Keeper) NextEnded(ctx context.Context) error {
+	login, err := k.Ended.ClaimDue(ctx, time.Now().Add(k.Patience+k.Margin))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
+	defer cancel()
+	err = k.end(ctx, login)
+	if err == nil {
+		return k.Ended.Remove(ctx, login.ID)
+	}
+	k.Log.LogAttrs(ctx, slog.LevelWarn, "ended login session still has a ConnectyCube session", slog.String("user_id", login.UserID), slog.Any("err", err))
+	return k.Ended.Later(ctx, login.ID, time.Now().Add(pause(login.Attempts, err)))
+}
+
+func (k *Keeper) end(ctx context.Context, login store.Session) error {
+	token, err := k.Keys.Open(login.CubeToken, about(login.ID))
+	if login.CubeToken == "" || errors.Is(err, tokens.ErrSealed) {
+		token = ""
+	} else if err != nil {
+		return err
+	}
+	user, err := k.People.ByID(ctx, login.UserID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Leaving {
+		return nil // all goes with the account, which this session may be needed for
+	}
+	if err != nil {
+		return err
+	}
+	v := k.visit(user, Means{})
+	defer v.close(ctx)
+	v.session = connectycube.Session{Token: token, UserID: login.CubeID}
+	if err := v.unsubscribe(ctx, login); err != nil {
+		return err
+	}
+	if token == "" {
+		return nil
+	}
+	return k.Cube.EndSession(ctx, token)
+}
+
+// unsubscribe stops the pushes to the device of a login session. Which device
+// that is we know only from apps that say so; of one that does not, everything
+// goes that no living login session is known to own, for a phone that has
+// logged out must not go on showing messages.
+func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
+	list, err := v.subscriptions(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	others, err := v.k.Sessions.OfUser(ctx, login.UserID)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		mine := s.DeviceID == login.DeviceID
+		if login.DeviceID == "" {
+			mine = !slices.ContainsFunc(others, func(o store.Session) bool { return o.DeviceID != "" && o.DeviceID == s.DeviceID })
+		}
+		if mine {
+			if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// subscriptions lists the user's, by the session at hand or by one that the
+// server can open by itself. When there is neither, they cannot be reached.
+func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription, error) {
+	if v.session.Token != "" {
+		list, err := v.k.Self.Subscriptions(ctx, v.session)
+		if !errors.Is(err, connectycube.ErrSessionExpired) {
+			return list, err
+		}
+		v.session = connectycube.Session{}
+	}
+	if v.user.CubeID == 0 || v.moving() {
+		return nil, nil
+	}
+	err := v.act(ctx)
+	if errors.Is(err, ErrNeedsPassword) || refused(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.k.Self.Subscriptions(ctx, v.session)
+}

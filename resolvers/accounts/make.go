@@ -1,0 +1,180 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+)
+
+// make sees to it that the user has an account: the one that an earlier visit
+// made, a new one, or one that was there before and that the password opens.
+func (v *visit) make(ctx context.Context) error {
+	if v.byTicket() {
+		return v.makeByTicket(ctx)
+	}
+	if !v.fresh {
+		account, err := v.own(ctx)
+		if err == nil {
+			return v.found(ctx, account, v.user.Account.Password)
+		}
+		if !errors.Is(err, connectycube.ErrNotFound) {
+			return v.unmade(err)
+		}
+	}
+	password := v.first()
+	account, err := v.k.Directory.SignUp(ctx, connectycube.NewUser{
+		Email:      v.user.Email,
+		Password:   password.text,
+		FullName:   v.user.FullName(),
+		ExternalID: v.user.ID,
+	})
+	switch {
+	case err == nil:
+		account.Email, account.FullName = v.user.Email, v.user.FullName()
+		return v.found(ctx, account, password.kind)
+	case errors.Is(err, connectycube.ErrTaken):
+		return v.claim(ctx)
+	case errors.Is(err, connectycube.ErrUnavailable):
+		// The answer is lost, the account may be there all the same: ask.
+		if account, askErr := v.own(ctx); askErr == nil {
+			return v.found(ctx, account, password.kind)
+		}
+	}
+	return v.unmade(err)
+}
+
+// makeByTicket lets ConnectyCube make the account by itself, as an identity
+// provider's client does at the first login.
+func (v *visit) makeByTicket(ctx context.Context) error {
+	if err := v.become(ctx); err != nil {
+		return v.unmade(err)
+	}
+	account := v.session.User
+	account.ID = v.session.UserID
+	return v.found(ctx, account, "")
+}
+
+// unmade is the error of an account that could not be made.
+func (v *visit) unmade(err error) error {
+	if forGood(err) || errors.Is(err, ErrPending) {
+		return err
+	}
+	return pending(err)
+}
+
+// found records the account. Password says how its password is made; empty
+// when we do not know.
+func (v *visit) found(ctx context.Context, account connectycube.User, password string) error {
+	v.user.CubeID = account.ID
+	v.user.Account.Email, v.user.Account.Name, v.user.Account.Password = account.Email, account.FullName, password
+	return v.record(ctx)
+}
+
+// own finds the account that carries the user's id. Whoever has an app has its
+// key and could sign up with any id, so the address must agree as well: it is
+// the user's, or the one that ConnectyCube was last known to have.
+func (v *visit) own(ctx context.Context) (connectycube.User, error) {
+	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
+	if err != nil {
+		return connectycube.User{}, err
+	}
+	key := store.EmailKey(account.Email)
+	if key != store.EmailKey(v.user.Email) && (v.user.Account.Email == "" || key != store.EmailKey(v.user.Account.Email)) {
+		return connectycube.User{}, fmt.Errorf("account %d has the id of user %s and another address: %w", account.ID, v.user.ID, connectycube.ErrTaken)
+	}
+	return account, nil
+}
+
+// claim takes over the account that has the user's address already: the
+// user's own from an earlier try, or one that nobody of ours has, if the
+// password proves that it is the same person's. The original left many of the
+// latter behind (a sign-up whose other half failed).
+func (v *visit) claim(ctx context.Context) error {
+	account, err := v.own(ctx)
+	if err == nil {
+		return v.found(ctx, account, "")
+	}
+	if !errors.Is(err, connectycube.ErrNotFound) {
+		return v.unmade(err)
+	}
+	if holder, err := v.k.Directory.UserByEmail(ctx, v.user.Email); err == nil {
+		if gone, err := v.leaving(ctx, holder.ExternalID); err != nil || gone {
+			return pending(errors.Join(connectycube.ErrTaken, err))
+		}
+	}
+	if v.means.Password == "" {
+		return fmt.Errorf("%w: nobody's password is at hand to claim it: %w", ErrForeign, connectycube.ErrTaken)
+	}
+	err = v.become(ctx)
+	if errors.Is(err, connectycube.ErrUnavailable) {
+		return pending(err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: claiming it: %w", ErrForeign, err)
+	}
+	if err := v.nobodys(ctx); err != nil {
+		v.session = connectycube.Session{}
+		return err
+	}
+	if err := v.introduce(ctx); err != nil {
+		return v.unmade(err)
+	}
+	account = v.session.User
+	account.ID, account.Email = v.session.UserID, v.user.Email
+	if account.FullName == "" {
+		account.FullName = v.user.FullName()
+	}
+	return v.found(ctx, account, v.opener.kind)
+}
+
+// nobodys checks that no other user of ours has the account just opened.
+func (v *visit) nobodys(ctx context.Context) error {
+	other := v.session.User.ExternalID
+	if other == "" || other == v.user.ID {
+		return nil
+	}
+	switch holder, err := v.k.People.ByID(ctx, other); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return pending(err)
+	case holder.Leaving:
+		return pending(connectycube.ErrTaken)
+	}
+	return fmt.Errorf("account %d is user %s's: %w", v.session.UserID, other, connectycube.ErrTaken)
+}
+
+// introduce tells ConnectyCube what its account lacks of the user: our id, by
+// which both logins meet one identity, and a name to show in chats. An account
+// that ConnectyCube made by itself, at a login, has neither.
+func (v *visit) introduce(ctx context.Context) error {
+	var missing connectycube.Change
+	if v.session.User.ExternalID != v.user.ID {
+		missing.ExternalID = v.user.ID
+	}
+	if v.session.User.FullName == "" {
+		missing.FullName = v.user.FullName()
+	}
+	if missing == (connectycube.Change{}) {
+		return nil
+	}
+	return v.k.Self.UpdateUser(ctx, v.session, missing)
+}
+
+// remake makes the account again that ConnectyCube no longer has, and opens a
+// session.
+func (v *visit) remake(ctx context.Context) error {
+	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	if err != nil {
+		return pending(err)
+	}
+	v.user = touched
+	v.user.CubeID = 0
+	if err := v.handBack(ctx, v.make(ctx)); err != nil {
+		return err
+	}
+	return v.become(ctx)
+}

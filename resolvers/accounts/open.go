@@ -1,0 +1,295 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+// How the password of an account is made, as [store.Account] keeps it.
+const (
+	shared  = "shared"   // it is the user's own
+	derived = "derived:" // and the name of the key
+)
+
+// Lengths of a password that ConnectyCube takes, in characters (contract 6.2).
+const (
+	minPassword = 6
+	maxPassword = 40
+)
+
+// candidate is a password that an account may have.
+type candidate struct{ kind, text string }
+
+// candidates are the passwords to try, the likeliest first. A crash between
+// ConnectyCube's answer and our note of it leaves the note behind, so what it
+// says is only where to begin.
+func (v *visit) candidates() []candidate {
+	var own, made []candidate
+	if v.means.Password != "" {
+		own = []candidate{{shared, v.means.Password}}
+	}
+	for _, d := range v.k.Keys.DerivedPasswords(v.user.ID) {
+		c := candidate{derived + d.Key, d.Password}
+		if c.kind == v.user.Account.Password { // first of all
+			made = append([]candidate{c}, made...)
+			continue
+		}
+		made = append(made, c)
+	}
+	if strings.HasPrefix(v.user.Account.Password, derived) {
+		return append(made, own...)
+	}
+	return append(own, made...)
+}
+
+// first is the password of an account that is made now.
+func (v *visit) first() candidate {
+	if n := utf8.RuneCountInString(v.means.Password); !v.k.Derived && n >= minPassword && n <= maxPassword {
+		return candidate{shared, v.means.Password}
+	}
+	return v.current()
+}
+
+// current is the derived password of today's key.
+func (v *visit) current() candidate {
+	d := v.k.Keys.DerivedPasswords(v.user.ID)[0]
+	return candidate{derived + d.Key, d.Password}
+}
+
+// wanted is the password that the account should have, as far as the means
+// allow: nobody can give it the user's own without knowing it.
+func (v *visit) wanted() candidate {
+	if v.k.Derived {
+		return v.current()
+	}
+	if c := v.first(); c.kind == shared {
+		return c
+	}
+	if strings.HasPrefix(v.user.Account.Password, derived) {
+		return v.current()
+	}
+	return candidate{kind: v.user.Account.Password}
+}
+
+// adoptable reports whether the account should get another password. An
+// account of the original has the user's own and no note of it.
+func (v *visit) adoptable() bool {
+	has, want := v.user.Account.Password, v.wanted().kind
+	return !v.byTicket() && has != want && !(has == "" && want == shared && v.user.Account.Due.IsZero())
+}
+
+// adopt gives the account the password that it should have.
+func (v *visit) adopt(ctx context.Context) error {
+	if !v.adoptable() || v.means.Password == "" && !strings.HasPrefix(v.user.Account.Password, derived) {
+		return nil // the next login brings what this takes
+	}
+	if err := v.become(ctx); err != nil {
+		return err
+	}
+	if v.opener.kind == "" { // opened by a ticket after all: nobody asks for passwords
+		return nil
+	}
+	want := v.wanted()
+	if v.opener.kind != want.kind {
+		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
+		if errors.Is(err, connectycube.ErrRefused) { // the one that it has is as good
+			v.warn(ctx, "password at ConnectyCube not replaced", err)
+			want = v.opener
+		} else if err != nil {
+			return err
+		}
+	}
+	v.user.Account.Password, v.opener = want.kind, want
+	return v.record(ctx)
+}
+
+// byTicket reports whether sessions are to be opened by ticket.
+func (v *visit) byTicket() bool { return v.means.ByTicket || v.k.cidp.Load() }
+
+// become opens a session of the user, the way the application wants it: by
+// password, or by ticket where ConnectyCube asks us about passwords (contract
+// 8.4). It remembers the way that worked. Nothing that the verify route needs
+// may be held here.
+func (v *visit) become(ctx context.Context) error {
+	if v.session.Token != "" {
+		return nil
+	}
+	if v.byTicket() {
+		err := v.becomeByTicket(ctx)
+		if v.means.ByTicket || !refused(err) {
+			return err
+		}
+		v.k.cidp.Store(false) // the application knows no tickets any more
+	}
+	last := error(ErrNeedsPassword)
+	for _, c := range v.candidates() {
+		session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})
+		switch {
+		case err == nil:
+			v.session, v.opener, v.spare = session, c, true
+			return nil
+		case errors.Is(err, connectycube.ErrIdentityProvider):
+			err := v.becomeByTicket(ctx)
+			v.k.cidp.Store(err == nil)
+			return err
+		case !errors.Is(err, connectycube.ErrBadCredentials):
+			return err
+		case v.means.Password != "":
+			last = err
+		}
+	}
+	return last
+}
+
+// refused tells that ConnectyCube does not know what it was shown.
+func refused(err error) bool {
+	for _, is := range []error{connectycube.ErrBadCredentials, connectycube.ErrNotFound, connectycube.ErrTaken, connectycube.ErrRefused} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *visit) becomeByTicket(ctx context.Context) error {
+	ticket, err := v.k.Tickets.ServiceTicket(v.user.ID, v.user.Email)
+	if err != nil {
+		return err
+	}
+	session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Login: ticket, Password: v.k.CIdPPassword})
+	if err != nil {
+		return err
+	}
+	v.session, v.opener, v.spare = session, candidate{}, true
+	return nil
+}
+
+// act finds any session of the user, for what is no login: one that is there
+// already, else a new one.
+func (v *visit) act(ctx context.Context) error {
+	if v.session.Token != "" {
+		return nil
+	}
+	if v.means.Password == "" {
+		if err := v.borrow(ctx); !errors.Is(err, ErrNeedsPassword) {
+			return err
+		}
+	}
+	return v.become(ctx)
+}
+
+// borrow takes the ConnectyCube session of one of the user's login sessions.
+func (v *visit) borrow(ctx context.Context) error {
+	logins, err := v.k.Sessions.OfUser(ctx, v.user.ID)
+	if err != nil {
+		return err
+	}
+	for _, login := range logins {
+		token, err := v.k.Keys.Open(login.CubeToken, about(login.ID))
+		if login.CubeToken == "" || err != nil {
+			continue
+		}
+		session, err := v.k.Cube.Session(ctx, token)
+		if errors.Is(err, connectycube.ErrSessionExpired) || err == nil && session.UserID != v.user.CubeID {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		session.Token = token
+		v.session = session
+		return nil
+	}
+	return ErrNeedsPassword
+}
+
+// close ends a session that was opened for the visit alone.
+func (v *visit) close(ctx context.Context) {
+	if !v.spare || v.user.Leaving { // with the account goes every session
+		return
+	}
+	v.spare = false
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := v.k.Cube.EndSession(ctx, v.session.Token); err != nil {
+		v.k.Log.LogAttrs(ctx, slog.LevelInfo, "spare ConnectyCube session left to expire", slog.String("user_id", v.user.ID), slog.Any("err", err))
+	}
+}
+
+// address is the one that ConnectyCube knows the user by.
+func (v *visit) address() string {
+	if v.user.Account.Email != "" {
+		return v.user.Account.Email
+	}
+	return v.user.Email
+}
+
+// about ties a sealed token to its login session.
+func about(sessionID string) string { return "connectycube session of " + sessionID }
+
+// prolong asks ConnectyCube for the session that a login session has, which
+// prolongs it (contract 4.2). The error is [connectycube.ErrSessionExpired]
+// when there is none any more.
+func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error) {
+	if login.CubeToken == "" {
+		return Chat{}, connectycube.ErrSessionExpired
+	}
+	token, err := k.Keys.Open(login.CubeToken, about(login.ID))
+	if errors.Is(err, tokens.ErrSealed) { // by a secret that is no longer ours
+		return Chat{}, connectycube.ErrSessionExpired
+	}
+	if err != nil {
+		return Chat{}, err
+	}
+	session, err := k.Cube.Session(ctx, token)
+	if err != nil {
+		return Chat{UserID: login.CubeID}, err
+	}
+	if session.UserID != login.CubeID {
+		return Chat{}, connectycube.ErrSessionExpired
+	}
+	session.Token = token
+	return k.keep(ctx, login, session)
+}
+
+// keep seals a ConnectyCube session into its login session. When another one
+// got there meanwhile, that one counts and this one ends; so it does when the
+// login session is over.
+func (k *Keeper) keep(ctx context.Context, login store.Session, session connectycube.Session) (Chat, error) {
+	sealed, err := k.Keys.Seal(session.Token, about(login.ID))
+	if err != nil {
+		return Chat{}, err
+	}
+	var kept Chat
+	_, err = k.Sessions.Update(ctx, login.ID, func(s *store.Session) error {
+		if s.CubeToken != login.CubeToken {
+			if other, err := k.Keys.Open(s.CubeToken, about(s.ID)); err == nil && s.CubeExpires.After(time.Now()) {
+				kept = Chat{UserID: s.CubeID, Token: other, Expires: s.CubeExpires}
+				return nil
+			}
+		}
+		s.CubeToken, s.CubeID, s.CubeExpires = sealed, session.UserID, session.ExpiresAt
+		kept = Chat{UserID: session.UserID, Token: session.Token, Expires: session.ExpiresAt}
+		return nil
+	})
+	if err != nil || kept.Token != session.Token {
+		if endErr := k.Cube.EndSession(ctx, session.Token); endErr != nil {
+			k.Log.LogAttrs(ctx, slog.LevelInfo, "spare ConnectyCube session left to expire", slog.String("user_id", login.UserID), slog.Any("err", endErr))
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return Chat{}, ErrEnded
+	}
+	if err != nil {
+		return Chat{}, err
+	}
+	return kept, nil
+}

@@ -1,0 +1,104 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+)
+
+// ChangePassword changes the user's own password. Write is our half of it: the
+// compare-and-set of the hash. Where ConnectyCube has the same password, its
+// account gets a derived one first, so that at no moment of the change the
+// process can die and leave an account that nobody can open; the new password
+// follows after our half.
+//
+// ConnectyCube must therefore answer when it has the user's own password. The
+// error wraps [connectycube.ErrUnavailable] when it does not, and nothing has
+// changed then.
+func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error {
+	v, err := k.hold(ctx, user, Means{Password: old})
+	if err != nil {
+		return err
+	}
+	defer v.close(ctx)
+	if v.user.PasswordHash != user.PasswordHash || v.user.Leaving {
+		return errors.Join(store.ErrChanged, v.handBack(ctx, nil))
+	}
+	if err := v.freeze(ctx); err != nil {
+		return v.handBack(ctx, err)
+	}
+	if err := write(ctx); err != nil {
+		return errors.Join(err, v.handBack(ctx, nil))
+	}
+	v.means.Password = new
+	if err := v.handBack(ctx, v.adopt(ctx)); err != nil {
+		v.warn(ctx, "new password not brought to ConnectyCube; the next login does that", err)
+	}
+	return nil
+}
+
+// freeze makes sure that the account has a password that does not depend on
+// the user's own.
+func (v *visit) freeze(ctx context.Context) error {
+	if err := v.settleBut(ctx); err != nil {
+		return err
+	}
+	if v.byTicket() || strings.HasPrefix(v.user.Account.Password, derived) {
+		return nil
+	}
+	if err := v.become(ctx); err != nil || v.opener.kind == "" { // no kind: by ticket
+		return err
+	}
+	want := v.current()
+	if v.opener.kind != want.kind {
+		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
+		if err != nil {
+			return err
+		}
+	}
+	v.user.Account.Password, v.opener = want.kind, want
+	return v.record(ctx)
+}
+
+// settleBut makes the account if there is none yet and does nothing else.
+func (v *visit) settleBut(ctx context.Context) error {
+	if v.user.CubeID != 0 {
+		return nil
+	}
+	return v.make(ctx)
+}
+
+// holdTries is how often hold looks whether another visit has ended.
+const holdTries = 40
+
+// hold starts a visit under a lease of its own, and waits a while for one that
+// is going on.
+func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, error) {
+	for range holdTries {
+		touched, err := k.Ledger.Touch(ctx, user.ID, k.Lease())
+		if err == nil {
+			return k.visit(touched, m), nil
+		}
+		if !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		current, err := k.People.ByID(ctx, user.ID)
+		if err != nil {
+			return nil, err
+		}
+		if current.PasswordHash != user.PasswordHash || current.Leaving {
+			return nil, store.ErrChanged
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the account: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil, fmt.Errorf("%w: another change of the account is going on: %w", ErrPending, connectycube.ErrUnavailable)
+}

@@ -1,0 +1,137 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+)
+
+// ErrCannotDelete means that nobody could delete the account at ConnectyCube:
+// neither the user's password nor the administration's key is at hand.
+var ErrCannotDelete = errors.New("deleting the ConnectyCube account takes the user's password or the administration key")
+
+// Leave deletes a user on both sides. First comes what makes the deletion
+// certain, a session of the account where only the user can delete it; then the
+// user is gone here, but for a tombstone; then the account, then the tombstone.
+// A nil error means that the first two are done: what is missing the worker
+// does.
+//
+// The error is [connectycube.ErrUnavailable] when ConnectyCube must be asked
+// first and does not answer, and [ErrCannotDelete]; nothing has changed then.
+func (k *Keeper) Leave(ctx context.Context, user store.User, m Means) error {
+	v, err := k.hold(ctx, user, m)
+	if err != nil {
+		return err
+	}
+	if v.user.PasswordHash != user.PasswordHash || v.user.Leaving {
+		return errors.Join(store.ErrChanged, v.handBack(ctx, nil))
+	}
+	sealed, err := v.certain(ctx)
+	if err != nil {
+		return errors.Join(err, v.handBack(ctx, nil))
+	}
+	lease := v.user.Account.Lease
+	user, err = k.People.Leave(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.Lease().Until})
+	if err != nil {
+		return errors.Join(err, v.handBack(ctx, nil))
+	}
+	v.user = user
+	if err := v.handBack(ctx, v.remove(ctx)); err != nil {
+		v.warn(ctx, "user deleted; the ConnectyCube account follows", err)
+		k.Wake()
+	}
+	return nil
+}
+
+// certain returns the sealed token of a session that can delete the account,
+// empty when none is needed.
+func (v *visit) certain(ctx context.Context) (string, error) {
+	if v.k.AdminKey {
+		return "", nil
+	}
+	if v.user.CubeID == 0 {
+		// It may have been made all the same, by a call whose answer was lost.
+		switch account, err := v.own(ctx); {
+		case errors.Is(err, connectycube.ErrNotFound), errors.Is(err, connectycube.ErrTaken):
+			return "", nil
+		case err != nil:
+			return "", err
+		default:
+			v.user.CubeID, v.user.Account.Email = account.ID, account.Email
+		}
+	}
+	err := v.become(ctx)
+	if errors.Is(err, ErrNeedsPassword) {
+		err = v.borrow(ctx)
+	}
+	if errors.Is(err, connectycube.ErrNotFound) { // there is nothing to delete
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return v.k.Keys.Seal(v.session.Token, about(v.user.ID))
+}
+
+// remove deletes the account of a user who is gone, and the tombstone.
+func (v *visit) remove(ctx context.Context) error {
+	if err := v.erase(ctx); err != nil {
+		return err
+	}
+	return v.k.People.Remove(ctx, v.user.ID, v.user.Account.Lease)
+}
+
+// erase deletes the account. It asks first what is there: a session opened for
+// an account that is gone would, in most applications, make it anew.
+func (v *visit) erase(ctx context.Context) error {
+	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
+	switch {
+	case errors.Is(err, connectycube.ErrNotFound) && (v.user.CubeID == 0 || v.user.Account.Email != "" && !v.k.AdminKey):
+		return nil
+	case err == nil && v.user.CubeID == 0:
+		if store.EmailKey(account.Email) != store.EmailKey(v.user.Account.Email) {
+			return nil // somebody else's, with an id of ours
+		}
+		v.user.CubeID = account.ID
+	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
+		return err
+	}
+	if v.k.AdminKey {
+		err := v.k.Directory.AdminDeleteUser(ctx, v.user.CubeID)
+		if errors.Is(err, connectycube.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	if err := v.reopen(ctx); err != nil {
+		return err
+	}
+	return v.k.Self.DeleteUser(ctx, v.session)
+}
+
+// reopen finds a session of the account to be deleted: the one at hand, the one
+// kept for this, or one that the server can open by itself.
+func (v *visit) reopen(ctx context.Context) error {
+	if v.session.Token != "" {
+		return nil
+	}
+	if token, err := v.k.Keys.Open(v.user.Account.Token, about(v.user.ID)); err == nil {
+		session, err := v.k.Cube.Session(ctx, token)
+		if err == nil {
+			session.Token = token
+			v.session = session
+			return nil
+		}
+		if !errors.Is(err, connectycube.ErrSessionExpired) {
+			return err
+		}
+	}
+	err := v.become(ctx)
+	if errors.Is(err, ErrNeedsPassword) {
+		return fmt.Errorf("%w: %w", ErrCannotDelete, err)
+	}
+	return err
+}

@@ -1,0 +1,159 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/store"
+)
+
+const (
+	tick        = time.Second      // between two looks at what is due
+	backOff     = time.Second      // after the first failure
+	maxBackOff  = 10 * time.Minute // after many
+	maxRetryAft = time.Hour        // that ConnectyCube may ask for
+	visitors    = 4                // accounts looked after at once
+)
+
+// waker wakes the loops of a worker.
+type waker struct {
+	once  sync.Once
+	loops []chan struct{}
+}
+
+func (w *waker) init() {
+	w.once.Do(func() {
+		for range visitors + 2 {
+			w.loops = append(w.loops, make(chan struct{}, 1))
+		}
+	})
+}
+
+// Wake makes the worker look now.
+func (k *Keeper) Wake() {
+	k.wake.init()
+	for _, loop := range k.wake.loops {
+		select {
+		case loop <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Run does what is due until ctx ends: accounts, login sessions that have
+// ended, and users whose login sessions were all ended at once.
+func (k *Keeper) Run(ctx context.Context) {
+	k.wake.init()
+	var all sync.WaitGroup
+	for i, wake := range k.wake.loops {
+		work := k.NextAccount
+		switch i {
+		case 0:
+			work = k.NextSweep
+		case 1:
+			work = k.NextEnded
+		}
+		all.Go(func() { k.loop(ctx, wake, work) })
+	}
+	all.Wait()
+}
+
+// loop repeats work while there is any, then waits.
+func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error) {
+	for ctx.Err() == nil {
+		err := work(ctx)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+			k.Log.LogAttrs(ctx, slog.LevelWarn, "worker could not go on", slog.Any("err", err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-time.After(tick/2 + rand.N(tick)):
+		}
+	}
+}
+
+// NextAccount visits the account that is due first. [store.ErrNotFound] means
+// that none is; trouble with the account itself is not an error.
+func (k *Keeper) NextAccount(ctx context.Context) error {
+	user, err := k.Queue.ClaimDue(ctx, k.Lease())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
+	defer cancel()
+	v := k.visit(user, Means{})
+	defer v.close(ctx)
+	if err := v.handBack(ctx, v.settle(ctx)); err != nil {
+		v.warn(ctx, "account not settled", err)
+	}
+	return nil
+}
+
+// handBack ends a visit: it gives the lease back with what is to happen next,
+// and returns the visit's error.
+func (v *visit) handBack(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var back error
+	a := v.user.Account
+	switch {
+	case err == nil && v.user.Leaving: // the document is gone, and the lease with it
+	case err == nil:
+		back = v.k.Ledger.Settled(ctx, v.user.ID, a.Lease, a.Version)
+	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
+		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Time{}, problem(err))
+	default:
+		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Now().Add(pause(a.Attempts, err)), problem(err))
+	}
+	if back != nil && !errors.Is(back, store.ErrChanged) { // the lease ends by itself, too
+		v.warn(ctx, "lease not given back", back)
+	}
+	return err
+}
+
+// pause is how long to wait after a failure: twice as long each time, less a
+// random part so that many do not come back at once, and never less than
+// ConnectyCube asks for.
+func pause(attempts int, err error) time.Duration {
+	d := maxBackOff
+	if attempts < 10 {
+		d = min(backOff<<max(attempts, 0), maxBackOff)
+	}
+	d = d/2 + rand.N(d/2)
+	var api *connectycube.APIError
+	if errors.As(err, &api) {
+		d = max(d, min(api.RetryAfter, maxRetryAft))
+	}
+	return d
+}
+
+// problem is the class of an error, for administrators to read.
+func problem(err error) string {
+	for _, p := range []struct {
+		is   error
+		name string
+	}{
+		{ErrCannotDelete, "needs the administration key"},
+		{ErrNeedsPassword, "waits for the user's next login"},
+		{ErrForeign, "the address belongs to another ConnectyCube account"},
+		{connectycube.ErrTaken, "the address belongs to another ConnectyCube account"},
+		{connectycube.ErrMisconfigured, "ConnectyCube does not accept this server"},
+		{connectycube.ErrIdentityProvider, "ConnectyCube did not get an answer from this server"},
+		{connectycube.ErrUnavailable, "ConnectyCube does not answer"},
+		{connectycube.ErrRefused, "ConnectyCube refused it"},
+	} {
+		if errors.Is(err, p.is) {
+			return p.name
+		}
+	}
+	return "trouble of our own; see the log"
+}
