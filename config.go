@@ -41,8 +41,13 @@ type Config struct {
 		APIURL       string        `key:"api_url"` // without a slash at its end; empty exactly when sandboxed
 		Timeout      time.Duration `key:"timeout" range:"1ms..5m"`
 		CIDPPassword string        `key:"cidp_password"`
-		ChatDomain   string        `key:"chat_domain"`
-		ChatURL      string        `key:"chat_url"` // empty only when sandboxed
+		Password     string        `key:"password" oneof:"shared derived"`
+		AdminKey     tokens.Secret `key:"admin_key"`
+
+		RegisterWhileAway bool `key:"register_while_away"`
+
+		ChatDomain string `key:"chat_domain"`
+		ChatURL    string `key:"chat_url"` // empty only when sandboxed
 	} `key:"connectycube"`
 
 	Sandbox struct {
@@ -53,11 +58,23 @@ type Config struct {
 	} `key:"sandbox"`
 
 	JWT struct {
-		Secret    tokens.Secret `key:"secret"` // empty until ensureSecret when nothing is configured
+		Secret    tokens.Secret `key:"secret"`           // empty until ensureSecret when nothing is configured
+		Previous  tokens.Secret `key:"previous_secrets"` // separated by blanks; see previousSecrets
+		Keys      string        `key:"keys"`
 		Issuer    string        `key:"issuer"`
 		AccessTTL time.Duration `key:"access_ttl" range:"1s..24h"`
-		TicketTTL time.Duration `key:"ticket_ttl" range:"1s..24h"`
 	} `key:"jwt"`
+
+	Sessions struct {
+		Idle     time.Duration `key:"idle" range:"1m..8784h"`
+		Absolute time.Duration `key:"absolute" range:"1m..8784h"`
+		PerUser  int           `key:"per_user" range:"1..100"`
+	} `key:"sessions"`
+
+	Audit struct {
+		Keep time.Duration `key:"keep" range:"1h..87840h"`
+		Max  int           `key:"max" range:"100..100000000"`
+	} `key:"audit"`
 
 	Password struct {
 		Memory      int           `key:"memory" range:"8..262144"` // KiB
@@ -89,6 +106,15 @@ type Config struct {
 
 // embedded reports whether the embedded database stands in for MongoDB.
 func (c *Config) embedded() bool { return c.Mongo.URI == "" }
+
+// previousSecrets are the former values of the JWT secret, the newest first.
+func (c *Config) previousSecrets() []tokens.Secret {
+	var list []tokens.Secret
+	for _, s := range strings.Fields(c.JWT.Previous.Reveal()) {
+		list = append(list, tokens.Secret(s))
+	}
+	return list
+}
 
 // sandboxed reports whether the sandbox stands in for ConnectyCube.
 func (c *Config) sandboxed() bool { return c.AppID == 0 }

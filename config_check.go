@@ -45,6 +45,7 @@ func (c *Config) checkForms(p *problems) {
 
 	p.require(optional(c.ConnectyCube.APIURL, httpURL), "connectycube.api_url", wantURL)
 	p.require(c.ConnectyCube.CIDPPassword != "", "connectycube.cidp_password", "want text")
+	p.require(!hasSpace(c.ConnectyCube.AdminKey.Reveal()), "connectycube.admin_key", wantWord)
 	p.require(isHost(c.ConnectyCube.ChatDomain), "connectycube.chat_domain", wantHost)
 	p.require(optional(c.ConnectyCube.ChatURL, func(s string) bool { return bareURL(s, "ws", "wss") }),
 		"connectycube.chat_url", "want an absolute ws:// or wss:// address, without user, query or fragment")
@@ -68,6 +69,8 @@ func (c *Config) checkTogether(p *problems) {
 		"contradicts app_id (APP_ID), which is 0: the sandbox would answer, not this address", "app_id")
 	p.require(c.Mongo.EmbeddedListen == "" || c.embedded(), "mongo.embedded_listen",
 		"contradicts mongo.uri (MONGO_URI): with it there is no embedded database", "mongo.uri")
+	p.require(c.Sessions.Idle <= c.Sessions.Absolute, "sessions.idle",
+		"contradicts sessions.absolute (SESSIONS_ABSOLUTE), which is shorter", "sessions.absolute")
 	p.require(len(c.CORS.Origins) < 2 || !slices.Contains(c.CORS.Origins, "*"), "cors.origins",
 		"contradicts itself: * already means any origin, so it stands alone")
 	p.require(c.Password.Memory >= 8*c.Password.Parallelism, "password.memory",
@@ -97,6 +100,12 @@ func (c *Config) checkListeners(p *problems) {
 // soon as there is something real to protect: the original fell back to a key that is in
 // its public source, so anybody could sign in as anybody.
 func (c *Config) checkJWTSecret(p *problems) {
+	for _, s := range c.previousSecrets() {
+		if err := tokens.CheckSecret(s); err != nil {
+			p.require(false, "jwt.previous_secrets", err.Error())
+			break
+		}
+	}
 	if c.JWT.Secret != "" {
 		if err := tokens.CheckSecret(c.JWT.Secret); err != nil {
 			p.require(false, "jwt.secret", err.Error())
