@@ -202,10 +202,11 @@ func (k *Keeper) Open(ctx context.Context, user store.User, session store.Sessio
 	if err := v.prepare(ctx); err != nil {
 		return Chat{UserID: v.user.CubeID}, err
 	}
-	if v.session.Token == "" {
-		if chat, err := k.prolong(ctx, session); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
-			return chat, err
-		}
+	if chat, err := k.prolong(ctx, session); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
+		return chat, err
+	}
+	if !v.spare { // another login session's, which would end with it
+		v.session = connectycube.Session{}
 	}
 	if err := v.become(ctx); err != nil {
 		if errors.Is(err, connectycube.ErrNotFound) && !m.ByTicket {

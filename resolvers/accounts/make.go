@@ -12,7 +12,7 @@ import (
 // make sees to it that the user has an account: the one that an earlier visit
 // made, a new one, or one that was there before and that the password opens.
 func (v *visit) make(ctx context.Context) error {
-	if v.byTicket() {
+	if v.means.ByTicket {
 		return v.makeByTicket(ctx)
 	}
 	if !v.fresh {

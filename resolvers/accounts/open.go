@@ -44,7 +44,7 @@ func (v *visit) candidates() []candidate {
 		}
 		made = append(made, c)
 	}
-	if strings.HasPrefix(v.user.Account.Password, derived) {
+	if v.generated() {
 		return append(made, own...)
 	}
 	return append(own, made...)
@@ -73,11 +73,14 @@ func (v *visit) wanted() candidate {
 	if c := v.first(); c.kind == shared {
 		return c
 	}
-	if strings.HasPrefix(v.user.Account.Password, derived) {
+	if v.generated() {
 		return v.current()
 	}
 	return candidate{kind: v.user.Account.Password}
 }
+
+// generated reports whether the account is known to have a derived password.
+func (v *visit) generated() bool { return strings.HasPrefix(v.user.Account.Password, derived) }
 
 // adoptable reports whether the account should get another password. An
 // account of the original has the user's own and no note of it.
@@ -88,22 +91,36 @@ func (v *visit) adoptable() bool {
 
 // adopt gives the account the password that it should have.
 func (v *visit) adopt(ctx context.Context) error {
-	if !v.adoptable() || v.means.Password == "" && !strings.HasPrefix(v.user.Account.Password, derived) {
+	if !v.adoptable() || v.means.Password == "" && !v.generated() {
 		return nil // the next login brings what this takes
 	}
 	if err := v.become(ctx); err != nil {
 		return err
 	}
-	if v.opener.kind == "" { // opened by a ticket after all: nobody asks for passwords
+	err := v.replacePassword(ctx, v.wanted())
+	if errors.Is(err, connectycube.ErrRefused) { // the one that it has is as good
+		v.warn(ctx, "password at ConnectyCube not replaced", err)
+		v.user.Account.Password = v.opener.kind
+		return v.record(ctx)
+	}
+	return err
+}
+
+// replacePassword gives the account another password in place of the one that
+// opened the session. An application that takes a password at the door and does
+// not know it inside has asked us about it: it is an identity provider's, and
+// nobody needs passwords there.
+func (v *visit) replacePassword(ctx context.Context, want candidate) error {
+	if v.opener.kind == "" {
 		return nil
 	}
-	want := v.wanted()
 	if v.opener.kind != want.kind {
 		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
-		if errors.Is(err, connectycube.ErrRefused) { // the one that it has is as good
-			v.warn(ctx, "password at ConnectyCube not replaced", err)
-			want = v.opener
-		} else if err != nil {
+		if errors.Is(err, connectycube.ErrBadCredentials) {
+			v.k.cidp.Store(true)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -250,6 +267,9 @@ func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error)
 		return Chat{}, err
 	}
 	session, err := k.Cube.Session(ctx, token)
+	if errors.Is(err, connectycube.ErrUnavailable) && login.CubeExpires.After(time.Now()) {
+		return Chat{UserID: login.CubeID, Token: token, Expires: login.CubeExpires}, nil // as good as it was
+	}
 	if err != nil {
 		return Chat{UserID: login.CubeID}, err
 	}

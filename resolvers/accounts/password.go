@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"cubegate/connectycube"
@@ -48,21 +47,13 @@ func (v *visit) freeze(ctx context.Context) error {
 	if err := v.settleBut(ctx); err != nil {
 		return err
 	}
-	if v.byTicket() || strings.HasPrefix(v.user.Account.Password, derived) {
+	if v.byTicket() || v.generated() {
 		return nil
 	}
-	if err := v.become(ctx); err != nil || v.opener.kind == "" { // no kind: by ticket
+	if err := v.become(ctx); err != nil {
 		return err
 	}
-	want := v.current()
-	if v.opener.kind != want.kind {
-		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
-		if err != nil {
-			return err
-		}
-	}
-	v.user.Account.Password, v.opener = want.kind, want
-	return v.record(ctx)
+	return v.replacePassword(ctx, v.current())
 }
 
 // settleBut makes the account if there is none yet and does nothing else.
