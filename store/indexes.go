@@ -22,23 +22,26 @@ const keyBatch = 500
 // one replaces the other. The key's index is partial because documents that
 // the original writes meanwhile have no key.
 func (u *Users) ensureIndexes(ctx context.Context) error {
-	for _, index := range []mongo.IndexModel{
-		{
+	return ensure(ctx, u.all,
+		mongo.IndexModel{
 			Keys:    bson.D{{Key: "email", Value: 1}},
 			Options: options.Index().SetName("email_1").SetUnique(true),
 		},
-		{
+		mongo.IndexModel{
 			Keys: bson.D{{Key: "emailKey", Value: 1}},
 			Options: options.Index().SetName("emailKey_1").SetUnique(true).
 				SetPartialFilterExpression(bson.D{{Key: "emailKey", Value: bson.D{{Key: "$type", Value: "string"}}}}),
 		},
-		{
-			Keys:    bson.D{{Key: "pendingSince", Value: 1}},
-			Options: options.Index().SetName("pendingSince_1").SetSparse(true),
-		},
-	} {
-		if _, err := u.all.Indexes().CreateOne(ctx, index); err != nil {
-			return fmt.Errorf("making the index %s of the collection users: %w", *index.Options.Name, describe("asking the database", err))
+		mongo.IndexModel{Keys: bson.D{{Key: "account.due", Value: 1}}, Options: options.Index().SetName("account.due_1").SetSparse(true)},
+		mongo.IndexModel{Keys: bson.D{{Key: "sessionsDue", Value: 1}}, Options: options.Index().SetName("sessionsDue_1").SetSparse(true)},
+	)
+}
+
+// ensure makes the indexes of a collection that are not there yet.
+func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
+	for _, index := range indexes {
+		if _, err := collection.Indexes().CreateOne(ctx, index); err != nil {
+			return fmt.Errorf("making the index %s of the collection %s: %w", *index.Options.Name, collection.Name(), describe("asking the database", err))
 		}
 	}
 	return nil

@@ -1,5 +1,6 @@
-// Package store keeps users in MongoDB: it owns the collection, its indexes
-// and the shape of its documents. It knows nothing of what a password or a
+// Package store keeps users, their login sessions and what happened to them in
+// MongoDB: it owns the collections, their indexes and the shape of the
+// documents. It knows nothing of what a password or a
 // ConnectyCube account means, and no type of the driver (v1, at its end of
 // life) leaves it, so moving on is a change to this package alone.
 //
@@ -8,7 +9,9 @@
 // depends on what was read says so in its filter, and there are no
 // transactions across documents.
 //
-// Start reading at [Open], then users.go.
+// Start reading at [Open], then users.go: one user's document is the truth
+// about what that person may do. person.go changes it, account.go is the
+// machine in it that keeps the ConnectyCube account in step.
 package store
 
 import (
@@ -34,6 +37,7 @@ var (
 	ErrNotFound    = errors.New("no such user")
 	ErrEmailTaken  = errors.New("e-mail address is taken")
 	ErrUnavailable = errors.New("database is unavailable")
+	ErrChanged     = errors.New("somebody else has changed it") // nothing was written
 )
 
 // defaultDatabase is where Mongoose, and so the original, puts its collections
@@ -50,10 +54,8 @@ type Options struct {
 	// yet; default 30s. Zero means the default, below zero means one try.
 	Patience time.Duration
 
-	// Abandoned is the age at which a user whose registration never ended is
-	// given up, so that its address is free again; default 2 minutes. It must
-	// be longer than the longest registration.
-	Abandoned time.Duration
+	AuditKeep time.Duration // after which an event is removed; default 90 days
+	AuditMax  int           // events to keep at most; default 100 000
 
 	// Dial opens connections; default is the network. The embedded database
 	// sets it, so that nothing of it needs a port.
@@ -64,9 +66,11 @@ type Options struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	client *mongo.Client
-	users  *Users
-	log    *slog.Logger
+	client   *mongo.Client
+	users    *Users
+	sessions *Sessions
+	audit    *Audit
+	log      *slog.Logger
 }
 
 // Open connects, waits until the database answers, and makes sure that the
@@ -79,14 +83,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{client: client, log: o.Log}
-	s.users = &Users{
-		all:       client.Database(database).Collection("users"),
-		timeout:   o.Timeout,
-		abandoned: o.Abandoned,
-	}
+	db := client.Database(database)
+	s.users = &Users{all: db.Collection("users"), timeout: o.Timeout}
+	s.sessions = &Sessions{all: db.Collection("sessions"), timeout: o.Timeout}
+	s.audit = &Audit{all: db.Collection("audit"), timeout: o.Timeout, keep: o.AuditKeep, max: int64(o.AuditMax)}
 	err = s.waitUntilUp(ctx, o.Patience)
-	if err == nil {
-		err = s.users.ensureIndexes(ctx)
+	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
+		if err == nil {
+			err = collection.ensureIndexes(ctx)
+		}
 	}
 	if err == nil {
 		err = s.users.ensureKeys(ctx, o.Log)
@@ -105,8 +110,11 @@ func (o Options) withDefaults() Options {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
-	if o.Abandoned == 0 {
-		o.Abandoned = 2 * time.Minute
+	if o.AuditKeep == 0 {
+		o.AuditKeep = 90 * 24 * time.Hour
+	}
+	if o.AuditMax == 0 {
+		o.AuditMax = 100_000
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
@@ -170,6 +178,12 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Users returns the users' collection.
 func (s *Store) Users() *Users { return s.users }
+
+// Sessions returns the login sessions' collection.
+func (s *Store) Sessions() *Sessions { return s.sessions }
+
+// Audit returns the events' collection.
+func (s *Store) Audit() *Audit { return s.audit }
 
 // Close ends all connections.
 func (s *Store) Close(ctx context.Context) error {

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// moved is the part of an update that makes the account differ from what it
+// should be.
+var moved = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
+
+// set begins the list of what an update writes.
+func set(fields ...bson.E) bson.D {
+	return append(fields, bson.E{Key: "updatedAt", Value: time.Now()})
+}
+
+// ended begins the list of what an update writes that ends login sessions.
+func ended(sessions []string, fields ...bson.E) bson.D {
+	return append(set(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
+}
+
+// ChangePassword replaces the hash and, in the same write, ends all login
+// sessions but one. The error is [ErrChanged] when old is no longer the hash.
+func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) (User, error) {
+	kept, condition := []string{}, bson.D{{Key: "password", Value: old}}
+	if keep != "" {
+		kept = append(kept, keep)
+		condition = append(condition, bson.E{Key: "sessions", Value: keep})
+	}
+	return u.change(ctx, id, condition, bson.D{{Key: "$set", Value: ended(kept, bson.E{Key: "password", Value: hash})}})
+}
+
+// ChangeEmail replaces the address and leaves its account to the lease. The
+// error is [ErrEmailTaken] when another user has it in any case, and
+// [ErrChanged] when old is no longer the user's.
+func (u *Users) ChangeEmail(ctx context.Context, id, old, address string, l Lease) (User, error) {
+	return u.change(ctx, id,
+		bson.D{{Key: "email", Value: old}, alive},
+		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), l.held()...)}, moved})
+}
+
+// ChangeName replaces both names and leaves the account to the lease.
+func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease) (User, error) {
+	return u.change(ctx, id, bson.D{alive},
+		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), l.held()...)}, moved})
+}
+
+// alive matches users who are not being deleted.
+var alive = bson.E{Key: "leaving", Value: bson.D{{Key: "$ne", Value: true}}}
+
+// AddSession lets a login session begin for the holder of a password. The error
+// is [ErrChanged] when the hash is another by now, or the user may not log in.
+func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User, error) {
+	return u.change(ctx, id,
+		bson.D{{Key: "password", Value: hash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, alive},
+		bson.D{{Key: "$push", Value: bson.D{{Key: "sessions", Value: bson.D{
+			{Key: "$each", Value: bson.A{session}}, {Key: "$slice", Value: -maxSessions},
+		}}}}})
+}
+
+// maxSessions bounds the list in a user's document, should nobody else.
+const maxSessions = 200
+
+// DropSession ends one login session. It is true for the one caller that did.
+func (u *Users) DropSession(ctx context.Context, id, session string) (bool, error) {
+	_, err := u.change(ctx, id, bson.D{{Key: "sessions", Value: session}}, bson.D{
+		{Key: "$pull", Value: bson.D{{Key: "sessions", Value: session}}},
+		{Key: "$set", Value: bson.D{{Key: "sessionsDue", Value: time.Now()}}},
+	})
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// DropSessions ends all login sessions of a user.
+func (u *Users) DropSessions(ctx context.Context, id string) (User, error) {
+	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: ended([]string{})}})
+}
+
+// SetRoles replaces the roles of a user.
+func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, error) {
+	roles = slices.Clone(roles)
+	if roles == nil {
+		roles = []string{}
+	}
+	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(bson.E{Key: "roles", Value: roles})}})
+}
+
+// SetDisabled shuts a user out, which ends all login sessions in the same
+// write, or lets the user in again.
+func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, error) {
+	fields := bson.E{Key: "disabled", Value: on}
+	if on {
+		return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: ended([]string{}, fields)}})
+	}
+	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(fields)}})
+}
+
+// Leave makes a tombstone of a user: nothing of the person remains but what
+// deleting the account at ConnectyCube takes, and the address is free. The
+// error is [ErrChanged] when it is one already.
+func (u *Users) Leave(ctx context.Context, id, sealed string, l Lease) (User, error) {
+	user, err := u.ByID(ctx, id)
+	if err != nil {
+		return User{}, err
+	}
+	fields := append(ended([]string{},
+		bson.E{Key: "leaving", Value: true},
+		bson.E{Key: "email", Value: "deleted:" + id}, // the index of the original wants one
+		bson.E{Key: "account.token", Value: sealed}), l.held()...)
+	if user.Account.Email == "" {
+		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})
+	}
+	return u.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, alive}, bson.D{
+		{Key: "$set", Value: fields}, moved,
+		{Key: "$unset", Value: bson.D{
+			{Key: "emailKey", Value: ""}, {Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
+			{Key: "password", Value: ""}, {Key: "roles", Value: ""},
+		}},
+	})
+}
+
+// UserFilter says which users are wanted; the zero filter wants all.
+type UserFilter struct {
+	Text     string // the address begins with it, in any case
+	Role     string
+	Disabled *bool
+}
+
+// maxPage is how many records one page has at most.
+const maxPage = 100
+
+// Page lists users by id, after one of them.
+func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
+	filter := bson.D{alive}
+	if f.Text != "" {
+		filter = append(filter, bson.E{Key: "emailKey", Value: primitive.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
+	}
+	if f.Role != "" {
+		filter = append(filter, bson.E{Key: "roles", Value: f.Role})
+	}
+	if f.Disabled != nil && *f.Disabled {
+		filter = append(filter, bson.E{Key: "disabled", Value: true})
+	} else if f.Disabled != nil {
+		filter = append(filter, bson.E{Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}})
+	}
+	return u.list(ctx, filter, after, limit)
+}
+
+// All lists users by id, after one of them, those who are being deleted too.
+func (u *Users) All(ctx context.Context, after string, limit int) ([]User, error) {
+	return u.list(ctx, nil, after, limit)
+}
+
+func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int) ([]User, error) {
+	if after != "" {
+		oid, err := primitive.ObjectIDFromHex(after)
+		if err != nil {
+			return nil, ErrNotFound
+		}
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: oid}}})
+	}
+	if filter == nil {
+		filter = bson.D{}
+	}
+	ctx, cancel := u.within(ctx)
+	defer cancel()
+	found, err := u.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
+	if err != nil {
+		return nil, describe("listing users", err)
+	}
+	var documents []document
+	if err := found.All(ctx, &documents); err != nil {
+		return nil, describe("listing users", err)
+	}
+	users := make([]User, len(documents))
+	for i, d := range documents {
+		users[i] = d.user()
+	}
+	return users, nil
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Session is a login session: one device that is logged in. That it lives is
+// what its user's document says; this is all else about it.
+type Session struct {
+	ID       string
+	UserID   string
+	Device   string // its name, for a person
+	DeviceID string // its udid at ConnectyCube; empty = not known
+	Address  string // where it was last used from
+	Created  time.Time
+	Used     time.Time
+	Expires  time.Time // unless it is used before; the record vanishes then
+	Absolute time.Time // in any case
+
+	Parent   string   // hash of the refresh token that was used last
+	Children []string // hashes of those that it was exchanged for
+
+	CubeToken   string // of its session at ConnectyCube, sealed; empty = none
+	CubeID      int64  // whose that is
+	CubeExpires time.Time
+
+	Ended    time.Time // zero while it lives
+	Reason   string    // why it ended
+	Version  int64
+	Attempts int // to end it at ConnectyCube
+}
+
+// sessionDocument is a Session as it lies in the database.
+type sessionDocument struct {
+	ID          string     `bson:"_id"`
+	UserID      string     `bson:"userId"`
+	Device      string     `bson:"device"`
+	DeviceID    string     `bson:"deviceId,omitempty"`
+	Address     string     `bson:"address"`
+	Created     time.Time  `bson:"createdAt"`
+	Used        time.Time  `bson:"usedAt"`
+	Expires     time.Time  `bson:"expires"`
+	Absolute    time.Time  `bson:"absolute"`
+	Parent      string     `bson:"parent,omitempty"`
+	Children    []string   `bson:"children,omitempty"`
+	CubeToken   string     `bson:"cubeToken,omitempty"`
+	CubeID      int64      `bson:"cubeId,omitempty"`
+	CubeExpires *time.Time `bson:"cubeExpires,omitempty"`
+	Ended       *time.Time `bson:"endedAt,omitempty"`
+	Reason      string     `bson:"reason,omitempty"`
+	Due         *time.Time `bson:"due,omitempty"` // when to end it at ConnectyCube
+	Attempts    int        `bson:"attempts,omitempty"`
+	Version     int64      `bson:"version"`
+}
+
+func (s Session) document() sessionDocument {
+	d := sessionDocument{
+		ID: s.ID, UserID: s.UserID, Device: s.Device, DeviceID: s.DeviceID, Address: s.Address,
+		Created: s.Created, Used: s.Used, Expires: s.Expires, Absolute: s.Absolute,
+		Parent: s.Parent, Children: s.Children, CubeToken: s.CubeToken, CubeID: s.CubeID, Version: s.Version,
+	}
+	if !s.CubeExpires.IsZero() {
+		d.CubeExpires = &s.CubeExpires
+	}
+	return d
+}
+
+func (d sessionDocument) session() Session {
+	return Session{
+		ID: d.ID, UserID: d.UserID, Device: d.Device, DeviceID: d.DeviceID, Address: d.Address,
+		Created: d.Created.UTC(), Used: d.Used.UTC(), Expires: d.Expires.UTC(), Absolute: d.Absolute.UTC(),
+		Parent: d.Parent, Children: d.Children, CubeToken: d.CubeToken, CubeID: d.CubeID, CubeExpires: orZero(d.CubeExpires).UTC(),
+		Ended: orZero(d.Ended).UTC(), Reason: d.Reason, Version: d.Version, Attempts: d.Attempts,
+	}
+}
+
+// Sessions is the collection of login sessions. It is safe for concurrent use.
+type Sessions struct {
+	all     *mongo.Collection
+	timeout time.Duration // of one operation
+}
+
+func (s *Sessions) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.timeout)
+}
+
+func (s *Sessions) ensureIndexes(ctx context.Context) error {
+	return ensure(ctx, s.all,
+		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
+		mongo.IndexModel{Keys: bson.D{{Key: "due", Value: 1}}, Options: options.Index().SetName("due_1").SetSparse(true)},
+		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(0)},
+	)
+}
+
+// living matches a session that has neither ended nor expired. The database
+// removes what has expired, but not to the second.
+func living() bson.D {
+	return bson.D{
+		{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}},
+		{Key: "expires", Value: bson.D{{Key: "$gt", Value: time.Now()}}},
+	}
+}
+
+// Create stores a new login session.
+func (s *Sessions) Create(ctx context.Context, session Session) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	_, err := s.all.InsertOne(ctx, session.document())
+	if mongo.IsDuplicateKeyError(err) {
+		return errors.New("inserting a login session: its id is there already")
+	}
+	return describe("inserting a login session", err)
+}
+
+// ByID finds a login session that lives. The error is [ErrNotFound] for none.
+func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	var d sessionDocument
+	if err := s.all.FindOne(ctx, append(bson.D{{Key: "_id", Value: id}}, living()...)).Decode(&d); err != nil {
+		return Session{}, describe("finding a login session", err)
+	}
+	return d.session(), nil
+}
+
+// OfUser lists the login sessions of a user that live, the one used last
+// first, at most a hundred.
+func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	found, err := s.all.Find(ctx, append(bson.D{{Key: "userId", Value: userID}}, living()...),
+		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage))
+	if err != nil {
+		return nil, describe("listing login sessions", err)
+	}
+	var documents []sessionDocument
+	if err := found.All(ctx, &documents); err != nil {
+		return nil, describe("listing login sessions", err)
+	}
+	sessions := make([]Session, len(documents))
+	for i, d := range documents {
+		sessions[i] = d.session()
+	}
+	return sessions, nil
+}
+
+// Update changes a login session that lives. It reads, lets change decide, and
+// writes if nobody was faster; else it does all of that again, so change may
+// run several times. An error of change is returned as it is, and nothing is
+// written. The error is [ErrNotFound] when the session lives no longer.
+func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		session, err := s.ByID(ctx, id)
+		if err != nil {
+			return Session{}, err
+		}
+		before := session.Version
+		if err := change(&session); err != nil {
+			return Session{}, err
+		}
+		session.ID, session.Version = id, before+1
+		r, err := s.all.ReplaceOne(ctx,
+			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}},
+			session.document())
+		if err != nil {
+			return Session{}, describe("changing a login session", err)
+		}
+		if r.MatchedCount == 1 {
+			return session, nil
+		}
+		select {
+		case <-ctx.Done():
+			return Session{}, fmt.Errorf("changing a login session: %w: too many others do", ErrUnavailable)
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+	}
+}
+
+// End ends a login session: its refresh tokens are forgotten at once, and what
+// it has at ConnectyCube is due. It is true for the one caller that did.
+func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	now := time.Now()
+	r, err := s.all.UpdateOne(ctx,
+		bson.D{{Key: "_id", Value: id}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}},
+		bson.D{
+			{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
+			{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
+			{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
+		})
+	if err != nil {
+		return false, describe("ending a login session", err)
+	}
+	return r.MatchedCount == 1, nil
+}
+
+// ClaimDue takes the ended login session that has been due for longest. Nobody
+// else gets it until a moment. The error is [ErrNotFound] when none is due.
+func (s *Sessions) ClaimDue(ctx context.Context, until time.Time) (Session, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	var d sessionDocument
+	err := s.all.FindOneAndUpdate(ctx,
+		bson.D{{Key: "due", Value: bson.D{{Key: "$lte", Value: time.Now()}}}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: until}}}, {Key: "$inc", Value: bson.D{{Key: "attempts", Value: 1}}}},
+		options.FindOneAndUpdate().SetSort(bson.D{{Key: "due", Value: 1}}).SetReturnDocument(options.After)).Decode(&d)
+	if err != nil {
+		return Session{}, describe("looking for ended login sessions", err)
+	}
+	return d.session(), nil
+}
+
+// Later makes an ended login session due at another time.
+func (s *Sessions) Later(ctx context.Context, id string, due time.Time) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	_, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: true}}}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: due}}}})
+	return describe("postponing a login session", err)
+}
+
+// Remove deletes the record of a login session; one that is gone is no error.
+func (s *Sessions) Remove(ctx context.Context, id string) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	_, err := s.all.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
+	return describe("removing a login session", err)
+}
