@@ -33,9 +33,14 @@ const (
 
 // Options configure a Client. Only AppID and AuthKey have no default.
 type Options struct {
-	BaseURL string        // default https://api.connectycube.com; a path prefix is allowed
-	AppID   int64         // ConnectyCube application ID
-	AuthKey string        // ConnectyCube application key
+	BaseURL string // default https://api.connectycube.com; a path prefix is allowed
+	AppID   int64  // ConnectyCube application ID
+	AuthKey string // ConnectyCube application key
+
+	// AdminKey opens the application's administration API; empty when there is
+	// none to be used.
+	AdminKey string
+
 	Timeout time.Duration // for one request, body included; default 10s
 
 	// HTTP sends the requests; default a client of our own. It is copied, and
@@ -46,12 +51,13 @@ type Options struct {
 
 // Client talks to one ConnectyCube application. It is safe for concurrent use.
 type Client struct {
-	base    string // without a slash at the end
-	appID   int64
-	authKey string
-	timeout time.Duration
-	http    *http.Client
-	health  health
+	base     string // without a slash at the end
+	appID    int64
+	authKey  string
+	adminKey string
+	timeout  time.Duration
+	http     *http.Client
+	health   health
 }
 
 // New checks o and returns a client; it makes no request. The error names every
@@ -73,6 +79,9 @@ func New(o Options) (*Client, error) {
 	if o.AuthKey == "" || strings.ContainsFunc(o.AuthKey, notInHeader) {
 		errs = append(errs, errors.New("connectycube: auth key must be printable ASCII and not empty"))
 	}
+	if strings.ContainsFunc(o.AdminKey, notInHeader) {
+		errs = append(errs, errors.New("connectycube: administration key must be printable ASCII"))
+	}
 	if o.Timeout < 0 {
 		errs = append(errs, errors.New("connectycube: timeout must be positive"))
 	}
@@ -80,11 +89,12 @@ func New(o Options) (*Client, error) {
 		return nil, errors.Join(errs...)
 	}
 	return &Client{
-		base:    strings.TrimRight(o.BaseURL, "/"),
-		appID:   o.AppID,
-		authKey: o.AuthKey,
-		timeout: o.Timeout,
-		http:    httpClient(o.HTTP),
+		base:     strings.TrimRight(o.BaseURL, "/"),
+		appID:    o.AppID,
+		authKey:  o.AuthKey,
+		adminKey: o.AdminKey,
+		timeout:  o.Timeout,
+		http:     httpClient(o.HTTP),
 	}, nil
 }
 
@@ -127,13 +137,15 @@ type call struct {
 	query   url.Values
 	token   string // sent as CB-Token when not empty
 	keyed   bool   // send the application's key as CB-AuthKey
+	admin   bool   // send the administration key
 	body    any    // encoded as JSON when not nil
 	as      actor
 	secrets []string // what an answer must not echo into an error text
 }
 
 // do makes the call and decodes the answer's body into out. Any 2xx with a
-// readable JSON body is success; out decides later whether it is usable.
+// readable JSON body is success; out decides later whether it is usable. With
+// no out any 2xx is.
 func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 	header, err := c.exchange(ctx, k, out)
 	if err != nil {
@@ -166,6 +178,9 @@ func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, er
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, c.failure(k, resp, body, "")
+	}
+	if out == nil {
+		return resp.Header, nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return nil, c.failure(k, resp, body, "answer is not the expected JSON")
@@ -204,6 +219,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if k.keyed {
 		req.Header.Set("CB-AuthKey", c.authKey)
 	}
+	if k.admin {
+		req.Header.Set("CB-Administration-API-Key", c.adminKey)
+	}
 	return req, nil
 }
 
@@ -226,5 +244,5 @@ func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) err
 
 // secrets are the texts of one call that no error may show.
 func (c *Client) secrets(k call) []string {
-	return append([]string{c.authKey, k.token}, k.secrets...)
+	return append([]string{c.authKey, c.adminKey, k.token}, k.secrets...)
 }

@@ -93,8 +93,8 @@ var calls = map[string]func(context.Context, *connectycube.Client) error{
 		_, err := c.UserByExternalID(ctx, "ext-1")
 		return err
 	},
-	"UpdateProfile": func(ctx context.Context, c *connectycube.Client) error {
-		return c.UpdateProfile(ctx, connectycube.Session{Token: token, UserID: 5}, connectycube.Profile{ExternalID: "ext-1"})
+	"UpdateUser": func(ctx context.Context, c *connectycube.Client) error {
+		return c.UpdateUser(ctx, connectycube.Session{Token: token, UserID: 5}, connectycube.Change{ExternalID: "ext-1"})
 	},
 }
 
@@ -242,9 +242,9 @@ func TestLookUpOfNobody(t *testing.T) {
 	}
 }
 
-func TestUpdateProfileUsesTheGivenSession(t *testing.T) {
+func TestUpdateUserUsesTheGivenSession(t *testing.T) {
 	c, s := scripted(t, `200 {"user":{"id":5,"external_id":"ext-1"}}`)
-	if err := calls["UpdateProfile"](t.Context(), c); err != nil {
+	if err := calls["UpdateUser"](t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	got := s.seen[0]
@@ -259,9 +259,9 @@ func TestIncompleteArgumentsMakeNoRequest(t *testing.T) {
 	_, err := c.UserByExternalID(t.Context(), "")
 	errs := []error{
 		err,
-		c.UpdateProfile(t.Context(), connectycube.Session{UserID: 5}, connectycube.Profile{ExternalID: "ext-1"}),
-		c.UpdateProfile(t.Context(), connectycube.Session{Token: token}, connectycube.Profile{ExternalID: "ext-1"}),
-		c.UpdateProfile(t.Context(), connectycube.Session{Token: token, UserID: 5}, connectycube.Profile{ExternalID: ""}),
+		c.UpdateUser(t.Context(), connectycube.Session{UserID: 5}, connectycube.Change{ExternalID: "ext-1"}),
+		c.UpdateUser(t.Context(), connectycube.Session{Token: token}, connectycube.Change{ExternalID: "ext-1"}),
+		c.UpdateUser(t.Context(), connectycube.Session{Token: token, UserID: 5}, connectycube.Change{ExternalID: ""}),
 	}
 	for i, err := range errs {
 		if !errors.Is(err, connectycube.ErrRefused) {

@@ -71,18 +71,22 @@ const (
 	asApplication actor = 1 << iota // with id and key
 	asLogin                         // with id, key and somebody's credentials
 	asSession                       // with a token the caller holds
+	asOwner                         // with such a token and the account's password
+	asAdmin                         // with the administration key
 	asLookup                        // with a token made for this one call
-	anybody       = asApplication | asLogin | asSession | asLookup
+	anybody       = asApplication | asLogin | asSession | asOwner | asAdmin | asLookup
 )
 
 // Assumptions, gathered here because no answer of the real service confirms
 // them. Contract tag "inf": the status of a duplicate (so any 4xx with the text
 // counts), status and text for an unknown application (tag "old"), and that a
 // wrong key gives 401. Tag "live", and old: the texts of the identity provider,
-// once seen with 200, so any status counts.
+// once seen with 200, so any status counts. Contract 6.3: what a wrong old
+// password is answered with is not known, so a text that names it counts.
 var (
 	textsTaken         = []string{"must be unique", "already been taken"}
 	textsProvider      = []string{"custom identity provider", "on remote side"}
+	textsOldPassword   = []string{"old_password", "old password", "invalid password"}
 	textsMisconfigured = []string{"no application found", "unexpected signature"}
 	textExpired        = []string{"required session does not exist"} // documented; every SDK relies on it
 	textWrongKey       = []string{"unauthorized"}                    // tag "old"; the current service says «Invalid password» for a password, services until 2021 said this for both
@@ -102,12 +106,14 @@ var rules = []struct {
 	{500, 599, nil, anybody, ErrUnavailable},
 	{400, 499, textsMisconfigured, anybody, ErrMisconfigured},
 	{400, 499, textsTaken, anybody, ErrTaken},
-	{401, 401, textExpired, asSession, ErrSessionExpired},
+	{401, 401, textExpired, asSession | asOwner, ErrSessionExpired},
+	{400, 499, textsOldPassword, asOwner, ErrBadCredentials},
+	{401, 403, nil, asAdmin, ErrMisconfigured},
 	{401, 401, textExpired, asLookup, ErrUnavailable}, // dead within a second: not the caller's doing
 	{401, 401, textWrongKey, asLogin, ErrMisconfigured},
 	{401, 401, nil, asLogin, ErrBadCredentials},
 	{401, 401, nil, asApplication, ErrMisconfigured},
-	{404, 404, nil, asLogin | asSession | asLookup, ErrNotFound},
+	{404, 404, nil, asLogin | asSession | asOwner | asAdmin | asLookup, ErrNotFound},
 	{404, 404, nil, asApplication, ErrMisconfigured}, // these paths always exist: the base URL is wrong
 	{400, 499, nil, anybody, ErrRefused},
 }

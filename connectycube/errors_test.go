@@ -47,10 +47,10 @@ func TestEachAnswerHasOneMeaning(t *testing.T) {
 		{"CreateSession", `200 {"errors":["Bad Authentication data. Unauthorized on remote side. Status: 401. "]}`, connectycube.ErrIdentityProvider},
 		{"CreateSession", `200 {"errors":["Bad Authentication data"]}`, connectycube.ErrUnavailable},
 		{"CreateSession", `422 {"errors":["Unexpected signature"]}`, connectycube.ErrMisconfigured},
-		{"UpdateProfile", `401 {"errors":{"base":["Required session does not exist"]}}`, connectycube.ErrSessionExpired},
-		{"UpdateProfile", `401 {"errors":["Token is required"]}`, connectycube.ErrRefused},
-		{"UpdateProfile", `403 {"errors":{"base":["Forbidden. Need user."]}}`, connectycube.ErrRefused},
-		{"UpdateProfile", `404 {"errors":["User not found"]}`, connectycube.ErrNotFound},
+		{"UpdateUser", `401 {"errors":{"base":["Required session does not exist"]}}`, connectycube.ErrSessionExpired},
+		{"UpdateUser", `401 {"errors":["Token is required"]}`, connectycube.ErrRefused},
+		{"UpdateUser", `403 {"errors":{"base":["Forbidden. Need user."]}}`, connectycube.ErrRefused},
+		{"UpdateUser", `404 {"errors":["User not found"]}`, connectycube.ErrNotFound},
 		{"SignUp", `422 {"errors":{"base":["email must be unique"]}}`, connectycube.ErrTaken},
 		{"SignUp", `422 {"errors":{"email":["has already been taken"]}}`, connectycube.ErrTaken},
 		{"SignUp", `409 {"errors":["login must be unique"]}`, connectycube.ErrTaken},
@@ -104,7 +104,7 @@ func TestSuccessNeedsASubstance(t *testing.T) {
 			`{"session":{"token":"t"}}`, `{"session":{"token":"t","user_id":null}}`, `{"session":{"token":"t","user_id":0}}`, `{"session":{"token":"t","user_id":"abc"}}`,
 			`{"session":{"token":"t","user_id":-1}}`, `{"session":{"token":"t","user_id":{}}}`, `{"session":"t"}`,
 		}, useless...),
-		"UpdateProfile": append([]string{
+		"UpdateUser": append([]string{
 			`{"user":{"id":6,"external_id":"ext-1"}}`, `{"user":{"id":5,"external_id":null}}`, `{"user":{"id":5,"external_id":"ext-2"}}`,
 		}, useless...),
 	}

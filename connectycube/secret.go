@@ -11,7 +11,7 @@ import (
 
 // String leaves the secrets out.
 func (o Options) String() string {
-	return fmt.Sprintf("{BaseURL:%s AppID:%d AuthKey:%s Timeout:%s}", o.BaseURL, o.AppID, hide(o.AuthKey), o.Timeout)
+	return fmt.Sprintf("{BaseURL:%s AppID:%d AuthKey:%s AdminKey:%s Timeout:%s}", o.BaseURL, o.AppID, hide(o.AuthKey), hide(o.AdminKey), o.Timeout)
 }
 
 // String leaves the secrets out.
@@ -29,6 +29,11 @@ func (s Session) String() string {
 	return fmt.Sprintf("{Token:%s UserID:%d ExpiresAt:%s}", hide(s.Token), s.UserID, s.ExpiresAt)
 }
 
+// String leaves the secrets out.
+func (c Change) String() string {
+	return fmt.Sprintf("{Email:%s FullName:%s ExternalID:%s Password:%s OldPassword:%s}", c.Email, c.FullName, c.ExternalID, hide(c.Password), hide(c.OldPassword))
+}
+
 // String names the application and never its key.
 func (c *Client) String() string {
 	return fmt.Sprintf("connectycube client of application %d", c.appID)
@@ -40,6 +45,12 @@ func hide(secret string) string {
 	}
 	return masked
 }
+
+// Format leaves the secrets out, whatever the verb.
+func (c Change) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// LogValue leaves the secrets out.
+func (c Change) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Format prints like String for every verb.
 func (o Options) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.String()) }

@@ -2,6 +2,7 @@ package connectycube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -71,7 +72,39 @@ func (c *Client) openSession(ctx context.Context, doing string, who map[string]s
 	if who == nil {
 		k.as = asApplication
 	}
-	answer := sessionAnswer{needUser: who != nil}
+	return c.session(ctx, k, who != nil)
+}
+
+// Session asks for the session that a token opens, which prolongs it like any
+// other use. It returns ErrSessionExpired when there is none any more.
+func (c *Client) Session(ctx context.Context, token string) (Session, error) {
+	const doing = "asking for a session"
+	if token == "" {
+		return Session{}, fmt.Errorf("%s: %w: a token is needed", doing, ErrRefused)
+	}
+	s, err := c.session(ctx, call{doing: doing, method: http.MethodGet, path: "/session", token: token, as: asSession}, true)
+	if err == nil && s.Token != token {
+		return Session{}, fmt.Errorf("%s: %w: the answer is about another one", doing, ErrUnavailable)
+	}
+	return s, err
+}
+
+// EndSession ends a session for good; one that is gone is no error.
+func (c *Client) EndSession(ctx context.Context, token string) error {
+	const doing = "ending a session"
+	if token == "" {
+		return fmt.Errorf("%s: %w: a token is needed", doing, ErrRefused)
+	}
+	_, err := c.do(ctx, call{doing: doing, method: http.MethodDelete, path: "/session", token: token, as: asSession}, nil)
+	if errors.Is(err, ErrSessionExpired) {
+		return nil
+	}
+	return unlessGone(err)
+}
+
+// session makes a call that is answered with a session.
+func (c *Client) session(ctx context.Context, k call, needUser bool) (Session, error) {
+	answer := sessionAnswer{needUser: needUser}
 	header, err := c.do(ctx, k, &answer)
 	if err != nil {
 		return Session{}, err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
 )
 
 // NewUser is what a sign-up tells. ConnectyCube wants a password of 6 to 40
@@ -66,20 +66,32 @@ func (c *Client) SignUp(ctx context.Context, u NewUser) (User, error) {
 // every app: compare the e-mail before trusting what is found. If several users
 // have the id, the oldest is returned.
 func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User, error) {
+	return c.lookUp(ctx, "external_id", externalID, func(u User) bool { return u.ExternalID == externalID })
+}
+
+// UserByEmail finds the user that has this e-mail, in any case, or ErrNotFound,
+// as UserByExternalID does.
+func (c *Client) UserByEmail(ctx context.Context, email string) (User, error) {
+	return c.lookUp(ctx, "email", email, func(u User) bool { return strings.EqualFold(u.Email, email) })
+}
+
+// lookUp finds the oldest user by one field of the V2 list. Fits refuses users
+// who answer another question.
+func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User) bool) (User, error) {
 	const doing = "looking a user up"
-	if externalID == "" {
-		return User{}, fmt.Errorf("%s: %w: the external id is empty", doing, ErrRefused)
+	if value == "" {
+		return User{}, fmt.Errorf("%s: %w: %s is empty", doing, ErrRefused, field)
 	}
 	app, err := c.applicationSession(ctx)
 	if err != nil {
 		return User{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	answer := userPage{externalID: externalID}
+	answer := userPage{fits: fits}
 	_, err = c.do(ctx, call{
 		doing:  doing,
 		method: http.MethodGet,
 		path:   "/users/v2",
-		query:  url.Values{"external_id": {externalID}},
+		query:  url.Values{field: {value}},
 		token:  app.Token,
 		as:     asLookup,
 	}, &answer)
@@ -96,38 +108,6 @@ func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User,
 		}
 	}
 	return oldest, nil
-}
-
-// Profile is what UpdateProfile changes; an empty field stays as it is.
-type Profile struct {
-	ExternalID string
-	FullName   string
-}
-
-// UpdateProfile changes the session's user. It returns ErrTaken when another
-// user has the external id, ErrSessionExpired when the session is dead.
-func (c *Client) UpdateProfile(ctx context.Context, s Session, p Profile) error {
-	const doing = "updating a profile"
-	if s.Token == "" || s.UserID <= 0 || p == (Profile{}) {
-		return fmt.Errorf("%s: %w: a user session and something to change are needed", doing, ErrRefused)
-	}
-	changes := map[string]string{}
-	if p.ExternalID != "" {
-		changes["external_id"] = p.ExternalID
-	}
-	if p.FullName != "" {
-		changes["full_name"] = p.FullName
-	}
-	answer := oneUser{wantID: s.UserID, wantExternalID: p.ExternalID}
-	_, err := c.do(ctx, call{
-		doing:  doing,
-		method: http.MethodPut,
-		path:   "/users/" + strconv.FormatInt(s.UserID, 10),
-		token:  s.Token,
-		body:   map[string]any{"user": changes},
-		as:     asSession,
-	}, &answer)
-	return err
 }
 
 // oneUser is the answer {"user":{…}}.
@@ -150,14 +130,14 @@ func (a *oneUser) usable() bool {
 type userPage struct {
 	Items []userAnswer `json:"items"`
 
-	externalID string // what was asked for
+	fits func(User) bool // what was asked for
 }
 
 // usable refuses a page that answers another question, as one would get from a
 // service that ignores a parameter it does not know. A missing list is no list.
 func (p *userPage) usable() bool {
 	for _, item := range p.Items {
-		if u := item.user(); u.ID <= 0 || u.ExternalID != p.externalID {
+		if u := item.user(); u.ID <= 0 || !p.fits(u) {
 			return false
 		}
 	}
