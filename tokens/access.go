@@ -2,15 +2,12 @@ package tokens
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
@@ -39,105 +36,148 @@ type kind struct {
 }
 
 var (
-	access = kind{"at+jwt", AudienceAPI} // RFC 9068
-	ticket = kind{"ticket+jwt", AudienceConnectyCube}
+	access  = kind{"at+jwt", AudienceAPI} // RFC 9068
+	ticket  = kind{"ticket+jwt", AudienceConnectyCube}
+	service = kind{"service+jwt", AudienceConnectyCube} // a ticket of the server's own
 )
 
-// Config is what issuer and verifier must agree on. Only Secret has no default.
+// Config is what issuer and verifier must agree on. Only Ring has no default.
 type Config struct {
-	Secret    Secret        // key of HMAC-SHA-256; see CheckSecret
-	Issuer    string        // the iss claim; default "cubegate"
-	AccessTTL time.Duration // how long an access token lives, at least a second; default 1h
-	TicketTTL time.Duration // how long a ticket lives, at least a second; default 1h
+	Ring       *Ring         // its secrets are the keys of HMAC-SHA-256
+	Keys       *Keys         // sign in their place when there are any
+	Issuer     string        // the iss claim; default "cubegate"
+	AccessTTL  time.Duration // how long an access token lives at most, at least a second; default 1h
+	SessionTTL time.Duration // how long a login session may last, and with it a ticket; default 90 days
+	ServiceTTL time.Duration // how long a ticket of the server's own lives; default 1m
 }
 
-// resolve checks c, fills in the defaults and prepares the key.
-func (c Config) resolve() (Config, jwk.Key, error) {
+// resolve checks c and fills in the defaults.
+func (c Config) resolve() (Config, error) {
 	if c.Issuer == "" {
 		c.Issuer = "cubegate"
 	}
-	errs := []error{CheckSecret(c.Secret)}
-	for _, ttl := range []*time.Duration{&c.AccessTTL, &c.TicketTTL} {
+	var errs []error
+	if c.Ring == nil {
+		errs = append(errs, errors.New("the ring of secrets is missing"))
+	}
+	for _, ttl := range []struct {
+		is    *time.Duration
+		usual time.Duration
+	}{{&c.AccessTTL, time.Hour}, {&c.SessionTTL, 90 * 24 * time.Hour}, {&c.ServiceTTL, time.Minute}} {
 		switch {
-		case *ttl == 0:
-			*ttl = time.Hour
-		case *ttl < time.Second:
-			errs = append(errs, fmt.Errorf("token lifetime is %v, want at least 1s", *ttl))
+		case *ttl.is == 0:
+			*ttl.is = ttl.usual
+		case *ttl.is < time.Second:
+			errs = append(errs, fmt.Errorf("token lifetime is %v, want at least 1s", *ttl.is))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return c, nil, err
-	}
-	key, err := jwk.FromRaw([]byte(c.Secret.Reveal()))
-	if err != nil {
-		return c, nil, errors.New("secret cannot be used as a key") // the library's words may hold it
-	}
-	return c, key, nil
+	return c, errors.Join(errs...)
 }
 
 func (c Config) lifetimes() map[kind]time.Duration {
-	return map[kind]time.Duration{access: c.AccessTTL, ticket: c.TicketTTL}
+	return map[kind]time.Duration{access: c.AccessTTL, ticket: c.SessionTTL, service: c.ServiceTTL}
+}
+
+// Grant says for whom a token is, and within which login session.
+type Grant struct {
+	Subject   string // our user ID
+	Email     string
+	SessionID string
+	Roles     []string
+	Until     time.Time // when the login session ends: no token outlives it
 }
 
 // An Issuer signs tokens. It is safe for concurrent use.
 type Issuer struct {
-	key    jwk.Key // a pointer inside, so that %+v of an Issuer prints an address
+	ring   *Ring // a pointer inside, so that %+v of an Issuer prints an address
+	keys   *Keys
 	issuer string
 	ttl    map[kind]time.Duration
 }
 
 // NewIssuer returns an Issuer, or all that is wrong with c.
 func NewIssuer(c Config) (*Issuer, error) {
-	c, key, err := c.resolve()
+	c, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
-	return &Issuer{key: key, issuer: c.Issuer, ttl: c.lifetimes()}, nil
+	return &Issuer{ring: c.Ring, keys: c.Keys, issuer: c.Issuer, ttl: c.lifetimes()}, nil
 }
 
-// AccessToken returns a token by which its bearer uses our API as subject, our
-// user ID.
-func (i *Issuer) AccessToken(subject, email string) (string, error) {
-	return i.sign(access, subject, email)
+// AccessToken returns a token by which its bearer uses our API as the grant's
+// subject, and when it expires.
+func (i *Issuer) AccessToken(g Grant) (string, time.Time, error) {
+	return i.sign(access, g)
 }
 
 // Ticket returns a token to hand to ConnectyCube, which shows it to us in its
-// call-back. It opens nothing here: who reads ConnectyCube's logs gets no access
-// to our API.
-func (i *Issuer) Ticket(subject, email string) (string, error) {
-	return i.sign(ticket, subject, email)
+// call-back, as long as the login session lasts: SDKs keep it and show it again
+// hours later. It opens nothing here: who reads ConnectyCube's logs gets no
+// access to our API.
+func (i *Issuer) Ticket(g Grant) (string, error) {
+	token, _, err := i.sign(ticket, g)
+	return token, err
 }
 
-func (i *Issuer) sign(k kind, subject, email string) (string, error) {
-	if subject == "" || email == "" {
-		return "", errors.New("signing token: subject or email is empty")
+// ServiceTicket returns a ticket for a login that the server makes by itself,
+// outside of any login session. It lives for moments and is handed to nobody
+// but ConnectyCube.
+func (i *Issuer) ServiceTicket(subject, email string) (string, error) {
+	token, _, err := i.sign(service, Grant{Subject: subject, Email: email})
+	return token, err
+}
+
+func (i *Issuer) sign(k kind, g Grant) (string, time.Time, error) {
+	if g.Subject == "" || g.Email == "" || (g.SessionID == "") != (k == service) {
+		return "", time.Time{}, errors.New("signing token: subject, email or session is missing")
 	}
 	now := time.Now()
+	expires := now.Add(i.ttl[k])
+	if k == ticket || !g.Until.IsZero() && g.Until.Before(expires) && k != service {
+		expires = g.Until
+	}
+	expires = expires.Truncate(time.Second).UTC()
+	if !expires.After(now) {
+		return "", time.Time{}, errors.New("signing token: its login session is over")
+	}
 	claims, err := json.Marshal(payload{
-		ID: subject, Subject: subject, Email: email,
-		IssuedAt: now.Unix(), ExpiresAt: now.Add(i.ttl[k]).Unix(),
-		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(),
+		ID: g.Subject, Email: g.Email, IssuedAt: now.Unix(), ExpiresAt: expires.Unix(), Subject: g.Subject,
+		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(), SessionID: g.SessionID, Roles: g.Roles,
 	})
 	if err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
+		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
 	header := jws.NewHeaders() // for each token anew: Sign writes into it
 	if err := header.Set(jws.TypeKey, k.typ); err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
+		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
-	raw, err := jws.Sign(claims, jws.WithKey(jwa.HS256, i.key, jws.WithProtectedHeaders(header)))
+	raw, err := i.seal(claims, header)
 	if err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
+		return "", time.Time{}, errors.New("signing token: the key cannot sign") // the library's words may hold it
 	}
 	if len(raw) > maxToken {
-		return "", fmt.Errorf("signing token: %d bytes, want at most %d", len(raw), maxToken)
+		return "", time.Time{}, fmt.Errorf("signing token: %d bytes, want at most %d", len(raw), maxToken)
 	}
-	return string(raw), nil
+	return string(raw), expires, nil
+}
+
+// seal signs with the newest key in use, or with the secret where there are no
+// keys.
+func (i *Issuer) seal(claims []byte, header jws.Headers) ([]byte, error) {
+	if i.keys == nil {
+		return jws.Sign(claims, jws.WithKey(jwa.HS256, i.ring.secrets[0].signing, jws.WithProtectedHeaders(header)))
+	}
+	key := i.keys.signer(time.Now())
+	if err := header.Set(jws.KeyIDKey, key.id); err != nil {
+		return nil, err
+	}
+	return jws.Sign(claims, jws.WithKey(key.alg, key.private, jws.WithProtectedHeaders(header)))
 }
 
 // A Verifier tells our tokens from all others. It is safe for concurrent use.
 type Verifier struct {
-	key    jwk.Key
+	ring   *Ring
+	keys   *Keys
 	issuer string
 	ttl    map[kind]time.Duration
 }
@@ -146,98 +186,70 @@ type Verifier struct {
 // here too: a token that lives longer than they say is refused, so that lowering
 // one ends the long tokens already handed out.
 func NewVerifier(c Config) (*Verifier, error) {
-	c, key, err := c.resolve()
+	c, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
-	return &Verifier{key: key, issuer: c.Issuer, ttl: c.lifetimes()}, nil
+	return &Verifier{ring: c.Ring, keys: c.Keys, issuer: c.Issuer, ttl: c.lifetimes()}, nil
 }
 
 // Verify checks an access token: form, signature, issuer, audience and times,
 // without leeway. The error wraps ErrExpired for a token that was valid once,
-// else ErrInvalid.
+// else ErrInvalid. Whether its login session still lives is not in a token.
 func (v *Verifier) Verify(raw string) (Claims, error) { return v.verify(raw, access) }
 
 // VerifyAny is Verify for ConnectyCube's call-back: it takes tickets as well as
 // access tokens, since an app may log in to ConnectyCube with either.
-func (v *Verifier) VerifyAny(raw string) (Claims, error) { return v.verify(raw, access, ticket) }
+func (v *Verifier) VerifyAny(raw string) (Claims, error) {
+	return v.verify(raw, access, ticket, service)
+}
 
 func (v *Verifier) verify(raw string, accepted ...kind) (Claims, error) {
-	head, err := split(raw)
+	head, signature, err := split(raw)
 	if err != nil {
 		return Claims{}, err
 	}
-	typ, err := inspect(head)
+	h, err := inspect(head)
 	if err != nil {
 		return Claims{}, err
 	}
 	for _, k := range accepted {
-		if k.typ != typ {
+		if k.typ != h.typ {
 			continue
 		}
-		claims, err := jws.Verify([]byte(raw), jws.WithKey(jwa.HS256, v.key), jws.WithCompact())
+		claims, err := v.unseal(raw, h, signature)
 		if err != nil {
-			return Claims{}, invalid("signature does not fit")
+			return Claims{}, err
 		}
 		return v.check(claims, k, time.Now())
 	}
 	return Claims{}, invalid("type is not accepted here")
 }
 
-// split checks that raw is a compact JWS and nothing else, and returns its
-// decoded header. Sizes come first, and nothing is allocated for each dot
-// (CVE-2025-30204 was that, elsewhere).
-func split(raw string) ([]byte, error) {
-	if raw == "" {
-		return nil, invalid("it is empty")
-	}
-	if len(raw) > maxToken {
-		return nil, invalid("it is too long")
-	}
-	head, rest, _ := strings.Cut(raw, ".")
-	body, sig, _ := strings.Cut(rest, ".")
-	// encoding/base64 skips line breaks, so the alphabet is checked by hand.
-	// A fourth dot fails here too.
-	for _, segment := range []string{head, body, sig} {
-		if segment == "" || strings.ContainsFunc(segment, notBase64URL) {
-			return nil, invalid("it is not three segments of base64url")
+// unseal checks the signature. The key decides what algorithm that is, never
+// the token: a key id is looked up, and without one it is HS256.
+func (v *Verifier) unseal(raw string, h head, signature int) ([]byte, error) {
+	if h.kid == "" {
+		if h.alg != jwa.HS256.String() || signature != 32 {
+			return nil, invalid("algorithm is not HS256")
 		}
+		for _, k := range v.ring.secrets {
+			if claims, err := jws.Verify([]byte(raw), jws.WithKey(jwa.HS256, k.signing), jws.WithCompact()); err == nil {
+				return claims, nil
+			}
+		}
+		return nil, invalid("signature does not fit")
 	}
-	// Strict: unused bits of the last character must be zero, or one token
-	// would have several spellings.
-	strict := base64.RawURLEncoding.Strict()
-	header, err := strict.DecodeString(head)
-	_, bodyErr := strict.DecodeString(body)
-	mac, sigErr := strict.DecodeString(sig)
-	if err != nil || bodyErr != nil || sigErr != nil || len(mac) != 32 {
-		return nil, invalid("a segment is not base64url, or the signature has a wrong length")
+	if v.keys == nil {
+		return nil, invalid("header names a key, and there are none")
 	}
-	return header, nil
-}
-
-func notBase64URL(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
-		return false
+	key, ok := v.keys.verifier(h.kid, time.Now())
+	if !ok || h.alg != key.alg.String() || signature != 64 {
+		return nil, invalid("key is not one of ours, or is retired")
 	}
-	return true
-}
-
-// inspect returns the header's typ. Everything that could change how the rest is
-// read is refused here rather than left to the library: jwx v2 ignores crit
-// although RFC 7515 section 4.1.11 forbids that, and knows b64. We write alg and
-// typ only, so nothing else may stand there, which covers zip, jwk, jku and x5u
-// as well.
-func inspect(header []byte) (typ string, err error) {
-	m, err := parseObject(header)
+	claims, err := jws.Verify([]byte(raw), jws.WithKey(key.alg, key.public), jws.WithCompact())
 	if err != nil {
-		return "", invalid("header is not one JSON object with unique keys")
+		return nil, invalid("signature does not fit")
 	}
-	if m.text("alg") != jwa.HS256.String() {
-		return "", invalid("algorithm is not HS256")
-	}
-	if len(m) != 2 || m.text("typ") == "" {
-		return "", invalid("header holds something other than alg and typ")
-	}
-	return m.text("typ"), nil
+	return claims, nil
 }

@@ -17,12 +17,16 @@ const (
 	AudienceConnectyCube Audience = "connectycube" // tickets: ConnectyCube's call-back
 )
 
-// Claims are what a verified token says. None of its fields is empty.
+// Claims are what a verified token says.
 type Claims struct {
 	Subject   string // our user ID
 	Email     string // as it was when the token was issued
 	ID        string // jti: names this one token
 	Audience  Audience
+	SessionID string    // the login session; empty only for Service
+	Roles     []string  // as they were when the token was issued; whoever decides asks the user's document
+	Service   bool      // a ticket of the server's own
+	Ticket    bool      // a ticket, of either kind
 	IssuedAt  time.Time // UTC, whole seconds
 	ExpiresAt time.Time // UTC, whole seconds; the first moment at which the token is refused
 }
@@ -38,6 +42,8 @@ type payload struct {
 	Issuer    string   `json:"iss"`
 	Audience  Audience `json:"aud"`
 	TokenID   string   `json:"jti"`
+	SessionID string   `json:"sid,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
 }
 
 // check decides whether signed claims may be believed now. A claim that we
@@ -57,6 +63,8 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 		return Claims{}, invalid("sub is missing")
 	case id != sub:
 		return Claims{}, invalid("id and sub differ")
+	case (m.text("sid") == "") != (k == service):
+		return Claims{}, invalid("sid is missing, or where none may be")
 	case email == "" || jti == "":
 		return Claims{}, invalid("email or jti is missing")
 	case m.text("iss") != v.issuer:
@@ -81,7 +89,8 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 		return Claims{}, ErrExpired
 	}
 	return Claims{
-		Subject: sub, Email: email, ID: jti, Audience: k.audience, IssuedAt: issued, ExpiresAt: expires,
+		Subject: sub, Email: email, ID: jti, Audience: k.audience, SessionID: m.text("sid"), Roles: m.texts("roles"),
+		Service: k == service, Ticket: k != access, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
 }
 
@@ -129,6 +138,15 @@ func (m object) text(name string) string {
 		return ""
 	}
 	return s
+}
+
+// texts returns the strings called name, or none.
+func (m object) texts(name string) []string {
+	var list []string
+	if json.Unmarshal(m[name], &list) != nil {
+		return nil
+	}
+	return list
 }
 
 // seconds returns the whole number called name. RFC 7519 allows fractions in a

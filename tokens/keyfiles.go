@@ -1,0 +1,255 @@
+package tokens
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+const (
+	maxKeyFile = 256 << 10 // bytes
+	maxKeys    = 100
+)
+
+// KeyInfo describes a key to a person.
+type KeyInfo struct {
+	ID      string
+	Alg     string
+	From    time.Time // when it begins to sign
+	Retired time.Time // when what it signed is no longer good; zero = never
+	Signs   bool      // now
+}
+
+// ListKeys describes the keys at a path, the oldest first.
+func ListKeys(path string) ([]KeyInfo, error) {
+	all, err := readKeys(path)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	signer, _ := pick(all, now)
+	list := make([]KeyInfo, len(all))
+	for i, k := range all {
+		list[i] = KeyInfo{ID: k.id, Alg: k.alg.String(), From: k.from, Retired: k.retired, Signs: k.id == signer.id && k.usable(now)}
+	}
+	return list, nil
+}
+
+// NewKey makes a key for EdDSA or ES256 that begins to sign at a moment, and
+// returns its id. The path is a folder, which is made when it is not there, or a
+// file with a set.
+func NewKey(path, alg string, from time.Time) (string, error) {
+	private, err := generate(alg)
+	if err != nil {
+		return "", err
+	}
+	id := strings.ToLower(rand.Text()[:16])
+	for name, value := range map[string]any{jwk.KeyIDKey: id, jwk.AlgorithmKey: alg, jwk.KeyUsageKey: jwk.ForSignature, memberFrom: from.Unix()} {
+		if err := private.Set(name, value); err != nil {
+			return "", fmt.Errorf("making a key: setting %s failed", name)
+		}
+	}
+	raw, err := json.Marshal(private)
+	if err != nil {
+		return "", errors.New("making a key: it cannot be encoded")
+	}
+	if !strings.HasSuffix(path, ".json") {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return "", err
+		}
+		return id, writeFile(filepath.Join(path, id+".json"), raw)
+	}
+	list, err := readFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return id, writeSet(path, append(list, raw))
+}
+
+func generate(alg string) (jwk.Key, error) {
+	var raw any
+	var err error
+	switch alg {
+	case jwa.EdDSA.String():
+		_, raw, err = ed25519.GenerateKey(rand.Reader)
+	case jwa.ES256.String():
+		raw, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		return nil, fmt.Errorf("algorithm is %q, want EdDSA or ES256", alg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return jwk.FromRaw(raw)
+}
+
+// RetireKey makes what a key has signed no longer good from a moment on. The
+// last usable key cannot be retired: nothing could be signed after it.
+func RetireKey(path, id string, at time.Time) error {
+	all, err := readKeys(path)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(k signingKey) bool { return k.id == id }) {
+		return fmt.Errorf("there is no key %q", id)
+	}
+	now := time.Now()
+	if !slices.ContainsFunc(all, func(k signingKey) bool { return k.id != id && k.usable(at) && k.usable(now) && !k.from.After(at) }) {
+		return fmt.Errorf("key %s is the last one that signs: make another first", id)
+	}
+	files, err := keyFiles(path)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		list, err := readFile(file)
+		if err != nil {
+			return err
+		}
+		for i, raw := range list {
+			if key, err := readKey(raw); err != nil || key.id != id {
+				continue
+			}
+			members := map[string]json.RawMessage{}
+			if err := json.Unmarshal(raw, &members); err != nil {
+				return errors.New("the key cannot be decoded")
+			}
+			members[memberRetired] = json.RawMessage(fmt.Sprint(at.Unix()))
+			if list[i], err = json.Marshal(members); err != nil {
+				return errors.New("the key cannot be encoded")
+			}
+			if len(list) == 1 {
+				return writeFile(file, list[0])
+			}
+			return writeSet(file, list)
+		}
+	}
+	return fmt.Errorf("there is no key %q", id)
+}
+
+// keyFiles are the files at a path: itself, or what the folder has.
+func keyFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*.json"))
+	if err == nil && len(files) > maxKeys {
+		err = fmt.Errorf("%s has more than %d files", path, maxKeys)
+	}
+	return files, err
+}
+
+// stampOf changes whenever the files at a path do.
+func stampOf(path string) (string, error) {
+	files, err := keyFiles(path)
+	if err != nil {
+		return "", err
+	}
+	var stamp strings.Builder
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&stamp, file, info.Size(), info.ModTime().UnixNano())
+	}
+	return stamp.String(), nil
+}
+
+// readKeys reads every key at a path, in the order in which they begin to
+// sign.
+func readKeys(path string) ([]signingKey, error) {
+	files, err := keyFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	var all []signingKey
+	for _, file := range files {
+		list, err := readFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range list {
+			key, err := readKey(raw)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			if slices.ContainsFunc(all, func(k signingKey) bool { return k.id == key.id }) {
+				return nil, fmt.Errorf("%s: two keys are called %s", file, key.id)
+			}
+			all = append(all, key)
+		}
+	}
+	if len(all) == 0 || len(all) > maxKeys {
+		return nil, fmt.Errorf("%s holds %d keys, want 1 to %d: make one with cubegate keys new", path, len(all), maxKeys)
+	}
+	slices.SortStableFunc(all, func(a, b signingKey) int { return a.from.Compare(b.from) })
+	return all, nil
+}
+
+// readFile reads one key, or a set of them.
+func readFile(file string) ([]json.RawMessage, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows has no such bits
+		return nil, fmt.Errorf("%s can be read by others; run chmod 600 on it, or retire its keys if somebody may have read it", file)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(raw, &set) == nil && set.Keys != nil {
+		return set.Keys, nil
+	}
+	return []json.RawMessage{raw}, nil
+}
+
+func writeSet(file string, keys []json.RawMessage) error {
+	raw, err := json.MarshalIndent(map[string][]json.RawMessage{"keys": keys}, "", "  ")
+	if err != nil {
+		return errors.New("the keys cannot be encoded")
+	}
+	return writeFile(file, raw)
+}
+
+// writeFile writes a file whole or not at all, for its owner alone.
+func writeFile(file string, raw []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".key-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(raw, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}

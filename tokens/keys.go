@@ -1,0 +1,232 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+// Members of our own in the file of a key, in seconds since 1970.
+const (
+	memberFrom    = "cubegate_from"    // when it begins to sign; until then it is only known, everywhere
+	memberRetired = "cubegate_retired" // when what it signed is no longer good
+)
+
+// signingKey is one key of several.
+type signingKey struct {
+	id      string
+	alg     jwa.SignatureAlgorithm
+	private jwk.Key
+	public  jwk.Key
+	from    time.Time
+	retired time.Time // zero = never
+}
+
+func (k signingKey) usable(now time.Time) bool { return k.retired.IsZero() || now.Before(k.retired) }
+
+// Keys are the asymmetric keys that sign tokens in place of the secret. They lie
+// in files that may change while the server runs. It is safe for concurrent
+// use.
+type Keys struct {
+	path string
+
+	mu     sync.RWMutex
+	all    []signingKey // by from, never empty
+	stamp  string       // of the files, to see that they have changed
+	missed time.Time    // when an unknown key last made us look
+}
+
+// OpenKeys reads the keys of a folder of JWK files, or of one file with a key
+// or a set of them (RFC 7517). Files that others may read are refused.
+func OpenKeys(path string) (*Keys, error) {
+	k := &Keys{path: path}
+	return k, k.Reload()
+}
+
+// Reload reads the files if they have changed. When something is wrong with
+// them, the keys stay as they were.
+func (k *Keys) Reload() error {
+	stamp, err := stampOf(k.path)
+	if err != nil {
+		return err
+	}
+	k.mu.RLock()
+	same := stamp == k.stamp
+	k.mu.RUnlock()
+	if same {
+		return nil
+	}
+	all, err := readKeys(k.path)
+	if err != nil {
+		return err
+	}
+	if _, ok := pick(all, time.Now()); !ok {
+		return errors.New("every key is retired: make a new one")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.all, k.stamp = all, stamp
+	return nil
+}
+
+// Run looks at the files until ctx ends.
+func (k *Keys) Run(ctx context.Context, every time.Duration, complain func(error)) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := k.Reload(); err != nil {
+				complain(err)
+			}
+		}
+	}
+}
+
+// signer is the key that signs now.
+func (k *Keys) signer(now time.Time) signingKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if key, ok := pick(k.all, now); ok {
+		return key
+	}
+	return k.all[len(k.all)-1] // retired since: whoever verifies refuses it, which is better than to sign by another
+}
+
+// pick returns the key that signs at a moment: the one that began last, or the
+// first to begin when none has.
+func pick(all []signingKey, now time.Time) (signingKey, bool) {
+	var best signingKey
+	found := false
+	for _, key := range all { // by from
+		if key.usable(now) && (!found || !key.from.After(now)) {
+			best, found = key, true
+		}
+	}
+	return best, found
+}
+
+// verifier is the key of an id, unless it is retired. One that is not known
+// makes us look at the files, once a second at most: another process may have
+// got it a moment before.
+func (k *Keys) verifier(id string, now time.Time) (signingKey, bool) {
+	if key, ok := k.find(id); ok {
+		return key, key.usable(now)
+	}
+	k.mu.Lock()
+	early := now.Sub(k.missed) < time.Second
+	if !early {
+		k.missed = now
+	}
+	k.mu.Unlock()
+	if early || k.Reload() != nil {
+		return signingKey{}, false
+	}
+	key, ok := k.find(id)
+	return key, ok && key.usable(now)
+}
+
+func (k *Keys) find(id string) (signingKey, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	i := slices.IndexFunc(k.all, func(key signingKey) bool { return key.id == id })
+	if i < 0 {
+		return signingKey{}, false
+	}
+	return k.all[i], true
+}
+
+// JWKS is the set of public keys as JSON (RFC 7517), for whoever verifies our
+// tokens elsewhere. Keys that have not begun to sign are in it, retired ones
+// are not.
+func (k *Keys) JWKS() []byte {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	set := struct {
+		Keys []any `json:"keys"`
+	}{Keys: []any{}}
+	for _, key := range k.all {
+		if key.usable(time.Now()) {
+			set.Keys = append(set.Keys, key.public)
+		}
+	}
+	raw, _ := json.Marshal(set) // public keys of ours can be encoded: they have just been decoded
+	return raw
+}
+
+// readKey reads one private JWK and refuses what we could not have made.
+func readKey(raw json.RawMessage) (signingKey, error) {
+	private, err := jwk.ParseKey(raw)
+	if err != nil {
+		return signingKey{}, errors.New("it is not a JWK") // the library's words may hold it
+	}
+	key := signingKey{id: private.KeyID(), private: private}
+	switch key.alg = jwa.SignatureAlgorithm(private.Algorithm().String()); {
+	case key.id == "" || len(key.id) > 64 || strings.ContainsFunc(key.id, notBase64URL):
+		return signingKey{}, errors.New("kid is missing or not a short word")
+	case !fits(private, key.alg):
+		return signingKey{}, fmt.Errorf("key %s: want a private key for EdDSA (Ed25519) or ES256 (P-256), with alg", key.id)
+	}
+	if key.from, err = moment(private, memberFrom); err == nil {
+		key.retired, err = moment(private, memberRetired)
+	}
+	if err != nil {
+		return signingKey{}, fmt.Errorf("key %s: %w", key.id, err)
+	}
+	if key.public, err = publicOf(private, key.id, key.alg); err != nil {
+		return signingKey{}, fmt.Errorf("key %s: it has no public half", key.id)
+	}
+	return key, nil
+}
+
+// fits reports whether a key is a private one for an algorithm that we sign
+// with.
+func fits(key jwk.Key, alg jwa.SignatureAlgorithm) bool {
+	switch key := key.(type) {
+	case jwk.OKPPrivateKey:
+		return alg == jwa.EdDSA && key.Crv() == jwa.Ed25519
+	case jwk.ECDSAPrivateKey:
+		return alg == jwa.ES256 && key.Crv() == jwa.P256
+	}
+	return false
+}
+
+// publicOf is what may be shown of a key: its public half, and nothing that we
+// keep in its file beside it.
+func publicOf(private jwk.Key, id string, alg jwa.SignatureAlgorithm) (jwk.Key, error) {
+	half, err := private.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	var raw any
+	if err := half.Raw(&raw); err != nil {
+		return nil, err
+	}
+	public, err := jwk.FromRaw(raw)
+	if err != nil {
+		return nil, err
+	}
+	return public, errors.Join(public.Set(jwk.KeyIDKey, id), public.Set(jwk.AlgorithmKey, alg), public.Set(jwk.KeyUsageKey, jwk.ForSignature))
+}
+
+func moment(key jwk.Key, member string) (time.Time, error) {
+	value, there := key.Get(member)
+	if !there {
+		return time.Time{}, nil
+	}
+	seconds, ok := value.(float64)
+	if !ok || seconds < 0 || seconds > 253_402_300_799 || seconds != float64(int64(seconds)) {
+		return time.Time{}, fmt.Errorf("%s is not a whole number of seconds", member)
+	}
+	return time.Unix(int64(seconds), 0).UTC(), nil
+}

@@ -1,0 +1,152 @@
+package tokens
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrSealed means that a sealed text was not sealed by any secret of ours, or
+// was changed since.
+var ErrSealed = errors.New("sealed text cannot be opened")
+
+// What the keys that hang on a secret are for: each use has a key of its own
+// (RFC 5869, section 3.2), so that none can be turned against another.
+const (
+	forSealing   = "cubegate sealing"
+	forRefresh   = "cubegate refresh tokens"
+	forPasswords = "cubegate ConnectyCube passwords"
+	forName      = "cubegate name of the secret"
+)
+
+// Ring is everything that hangs on the server's secret. It holds the secret of
+// today and those of before: the first makes, all of them open. It is safe for
+// concurrent use.
+type Ring struct {
+	secrets []ringKeys // never empty; the current first
+}
+
+// ringKeys are the keys made from one secret.
+type ringKeys struct {
+	name      string // public, says which secret it is and nothing about it
+	signing   []byte // the secret itself: the key of HS256
+	sealing   cipher.AEAD
+	refresh   []byte
+	passwords []byte
+}
+
+// NewRing returns the ring of a secret and of those that it replaced, the
+// newest first. The error is that of [CheckSecret].
+func NewRing(current Secret, previous ...Secret) (*Ring, error) {
+	r := &Ring{}
+	for i, secret := range append([]Secret{current}, previous...) {
+		if err := CheckSecret(secret); err != nil {
+			if i > 0 {
+				err = fmt.Errorf("previous secret %d: %w", i, err)
+			}
+			return nil, err
+		}
+		keys, err := makeKeys(secret)
+		if err != nil {
+			return nil, err
+		}
+		r.secrets = append(r.secrets, keys)
+	}
+	return r, nil
+}
+
+// String hides what is in a ring.
+func (r *Ring) String() string { return hidden }
+
+func makeKeys(secret Secret) (ringKeys, error) {
+	var err error
+	derive := func(use string, length int) []byte {
+		key, e := hkdf.Key(sha256.New, []byte(secret.Reveal()), nil, use, length)
+		err = errors.Join(err, e)
+		return key
+	}
+	k := ringKeys{
+		name:      hex.EncodeToString(derive(forName, 4)),
+		signing:   []byte(secret.Reveal()),
+		refresh:   derive(forRefresh, 32),
+		passwords: derive(forPasswords, 32),
+	}
+	block, e := aes.NewCipher(derive(forSealing, 32))
+	if err = errors.Join(err, e); err != nil {
+		return ringKeys{}, errors.New("deriving keys from the secret failed")
+	}
+	k.sealing, err = cipher.NewGCMWithRandomNonce(block)
+	return k, err
+}
+
+// Seal encrypts a text (AES-256-GCM) and ties it to what it is about: it opens
+// only with the same words.
+func (r *Ring) Seal(plain, about string) (string, error) {
+	k := r.secrets[0]
+	sealed := k.sealing.Seal(nil, nil, []byte(plain), []byte(about))
+	return k.name + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// Open decrypts what Seal made, with whichever secret did. The error is
+// [ErrSealed].
+func (r *Ring) Open(sealed, about string) (string, error) {
+	name, text, _ := strings.Cut(sealed, ".")
+	for _, k := range r.secrets {
+		if k.name != name {
+			continue
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil {
+			break
+		}
+		if plain, err := k.sealing.Open(nil, nil, raw, []byte(about)); err == nil {
+			return string(plain), nil
+		}
+	}
+	return "", ErrSealed
+}
+
+// DerivedPassword is a password that a server makes for one of its users.
+type DerivedPassword struct {
+	Key      string // the public name of the secret that it hangs on
+	Password string `json:"-"`
+}
+
+// String hides the password.
+func (d DerivedPassword) String() string { return d.Key + ":" + hidden }
+
+// DerivedPasswords returns the passwords that the ring makes for a user, the
+// current secret's first. Each has 40 letters and digits, the most that
+// ConnectyCube takes (contract 6.2), and 200 bits.
+func (r *Ring) DerivedPasswords(userID string) []DerivedPassword {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz234567" // 5 bits each
+	list := make([]DerivedPassword, len(r.secrets))
+	for i, k := range r.secrets {
+		mac := hmac.New(sha256.New, k.passwords)
+		mac.Write([]byte(userID))
+		sum := mac.Sum(nil)
+		var password strings.Builder
+		for bit := range 40 {
+			at := bit * 5
+			word := uint(sum[at/8])<<8 | uint(sum[min(at/8+1, len(sum)-1)])
+			password.WriteByte(alphabet[word>>(11-at%8)&31])
+		}
+		list[i] = DerivedPassword{Key: k.name, Password: password.String()}
+	}
+	return list
+}
+
+// randomBytes fills a new slice. crypto/rand never fails.
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
