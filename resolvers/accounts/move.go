@@ -9,7 +9,7 @@ import (
 
 // Pages lists users by id, after one of them.
 type Pages interface {
-	Unsettled(ctx context.Context, after string, limit int) ([]store.User, error)
+	All(ctx context.Context, after string, limit int) ([]store.User, error)
 }
 
 // Moved counts accounts by what became of their passwords.
@@ -31,7 +31,7 @@ func (k *Keeper) MovePasswords(ctx context.Context, pages Pages) (Moved, error) 
 	var done Moved
 	after := ""
 	for {
-		users, err := pages.Unsettled(ctx, after, pageSize)
+		users, err := pages.All(ctx, after, pageSize)
 		if err != nil || len(users) == 0 {
 			return done, err
 		}
