@@ -178,20 +178,45 @@ func (k *Keeper) Lease() store.Lease {
 	return store.Lease{ID: leaseID(), Until: time.Now().Add(k.Patience + k.Margin)}
 }
 
-// Settle brings the account of a user to what the user's document says; the
-// lease in the document must be the caller's. Trouble that will pass is
-// [ErrPending], and the worker goes on. [ErrForeign], [connectycube.ErrTaken]
-// and [connectycube.ErrRefused] are for good: of a user who is new the caller
-// still has the lease then and should remove the user.
-func (k *Keeper) Settle(ctx context.Context, user store.User, m Means) (store.User, error) {
+// Make makes the account of a user who has just been created under a lease of
+// ours. Trouble that will pass is [ErrPending], and the worker goes on.
+// [ErrForeign], [connectycube.ErrTaken] and [connectycube.ErrRefused] are for
+// good: the caller still has the lease then and should remove the user.
+func (k *Keeper) Make(ctx context.Context, user store.User, m Means) (store.User, error) {
 	v := k.visit(user, m)
 	defer v.close(ctx)
-	v.fresh = user.CubeID == 0 && user.Account.Attempts == 0
+	v.fresh = true
 	err := v.settle(ctx)
-	if err != nil && v.fresh && forGood(err) {
+	if err != nil && forGood(err) {
 		return v.user, err
 	}
 	return v.user, v.handBack(ctx, err)
+}
+
+// Change changes what the account should be, by write, and brings it to
+// ConnectyCube. The error is write's own; of ConnectyCube's only what undid the
+// change, such as [ErrForeign]: the rest follows by itself.
+func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
+	v, err := k.hold(ctx, user, m)
+	if err != nil {
+		return store.User{}, err
+	}
+	defer v.close(ctx)
+	changed, err := write(ctx, store.Lease{ID: v.user.Account.Lease, Until: k.Lease().Until})
+	if err != nil {
+		v.release(ctx)
+		return store.User{}, err
+	}
+	v.user = changed
+	err = v.handBack(ctx, v.settle(ctx))
+	if errors.Is(err, ErrForeign) {
+		return v.user, err
+	}
+	if err != nil {
+		v.warn(ctx, "change has not reached ConnectyCube yet", err)
+		k.Wake()
+	}
+	return v.user, nil
 }
 
 // Open gives a login session its ConnectyCube session: the one it has,

@@ -25,14 +25,12 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 		return err
 	}
 	defer v.close(ctx)
-	if v.user.PasswordHash != user.PasswordHash || v.user.Leaving {
-		return errors.Join(store.ErrChanged, v.handBack(ctx, nil))
-	}
 	if err := v.freeze(ctx); err != nil {
 		return v.handBack(ctx, err)
 	}
 	if err := write(ctx); err != nil {
-		return errors.Join(err, v.handBack(ctx, nil))
+		v.release(ctx)
+		return err
 	}
 	v.means.Password = new
 	if err := v.handBack(ctx, v.adopt(ctx)); err != nil {
@@ -68,12 +66,18 @@ func (v *visit) settleBut(ctx context.Context) error {
 const holdTries = 40
 
 // hold starts a visit under a lease of its own, and waits a while for one that
-// is going on.
+// is going on. The user must be as the caller knows it: the error is
+// [store.ErrChanged] when the password is another by now.
 func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, error) {
 	for range holdTries {
 		touched, err := k.Ledger.Touch(ctx, user.ID, k.Lease())
+		v := k.visit(touched, m)
+		if err == nil && (touched.PasswordHash != user.PasswordHash || touched.Leaving) {
+			v.release(ctx)
+			return nil, store.ErrChanged
+		}
 		if err == nil {
-			return k.visit(touched, m), nil
+			return v, nil
 		}
 		if !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrNotFound) {
 			return nil, err

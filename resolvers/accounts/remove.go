@@ -26,17 +26,16 @@ func (k *Keeper) Leave(ctx context.Context, user store.User, m Means) error {
 	if err != nil {
 		return err
 	}
-	if v.user.PasswordHash != user.PasswordHash || v.user.Leaving {
-		return errors.Join(store.ErrChanged, v.handBack(ctx, nil))
-	}
 	sealed, err := v.certain(ctx)
 	if err != nil {
-		return errors.Join(err, v.handBack(ctx, nil))
+		v.release(ctx)
+		return err
 	}
 	lease := v.user.Account.Lease
 	user, err = k.People.Leave(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.Lease().Until})
 	if err != nil {
-		return errors.Join(err, v.handBack(ctx, nil))
+		v.release(ctx)
+		return err
 	}
 	v.user = user
 	if err := v.handBack(ctx, v.remove(ctx)); err != nil {

@@ -200,7 +200,9 @@ func (v *visit) replace(ctx context.Context, cubeID int64) error {
 	v.user = touched
 	v.user.CubeID = cubeID
 	v.user.Account.Email, v.user.Account.Name, v.user.Account.Password = v.session.User.Email, v.session.User.FullName, v.opener.kind
-	return v.handBack(ctx, v.record(ctx))
+	err = v.record(ctx)
+	v.release(ctx)
+	return err
 }
 
 // record writes down what was learned, while the lease is ours.

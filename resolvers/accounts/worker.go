@@ -120,6 +120,19 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	return err
 }
 
+// release ends a visit that came to nothing: what was open stays so.
+func (v *visit) release(ctx context.Context) {
+	if !v.user.Leaving && v.user.CubeID != 0 && !v.moving() && !v.renamed() && v.user.Account.Attempts == 0 {
+		_ = v.handBack(ctx, nil)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := v.k.Ledger.Later(ctx, v.user.ID, v.user.Account.Lease, time.Now(), v.user.Account.Problem); err != nil && !errors.Is(err, store.ErrChanged) {
+		v.warn(ctx, "lease not given back", err)
+	}
+}
+
 // pause is how long to wait after a failure: twice as long each time, less a
 // random part so that many do not come back at once, and never less than
 // ConnectyCube asks for.
