@@ -23,15 +23,19 @@ type runner func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Lo
 // command's own flags.
 type command struct {
 	flags   string // for people
+	args    int    // beside the flags, at most
 	about   string
 	prepare func(flags *flag.FlagSet) runner
 }
 
 var commands = map[string]command{
-	"serve":   {"", "runs the server; this is what happens without a command", plain(serve)},
-	"sandbox": {"[--tls] [--data FILE]", "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
-	"health":  {"", "asks a running server whether it is alive; exit status 0 or 1", plain(health)},
-	"export":  {"", "writes the embedded database's users as extended JSON, one a line, for mongoimport", plain(export)},
+	"serve":     {"", 0, "runs the server; this is what happens without a command", plain(serve)},
+	"sandbox":   {"[--tls] [--data FILE]", 0, "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
+	"health":    {"", 0, "asks a running server whether it is alive; exit status 0 or 1", plain(health)},
+	"export":    {"", 0, "writes the embedded database's users as extended JSON, one a line, for mongoimport", plain(export)},
+	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
+	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", plain(passwords)},
+	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 4, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
 }
 
 // plain is a command without flags.
@@ -44,7 +48,7 @@ func plain(run runner) func(*flag.FlagSet) runner {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range []string{"serve", "sandbox", "health", "export"} {
+	for _, name := range []string{"serve", "sandbox", "health", "export", "grant", "passwords", "keys"} {
 		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
 	}
 	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 		usage(stdout)
 		return 0
 	}
-	if err != nil || flags.NArg() > 0 {
+	if err != nil || flags.NArg() > c.args {
 		usage(stderr)
 		return 1
 	}

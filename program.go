@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cubegate/connectycube"
 	"cubegate/middleware"
 	"cubegate/resolvers"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
@@ -35,12 +37,16 @@ const (
 
 // program is everything that runs. Build it with open.
 type program struct {
-	cfg   Config
-	log   *slog.Logger
-	store *store.Store
-	cube  *connectycube.Client
-	auth  *resolvers.Auth
-	chat  resolvers.ChatAddress
+	cfg      Config
+	log      *slog.Logger
+	store    *store.Store
+	cube     *connectycube.Client
+	keys     *tokens.Keys // nil: tokens are signed with the secret
+	accounts *accounts.Keeper
+	auth     *resolvers.Auth
+	chat     resolvers.ChatAddress
+
+	background []func(context.Context) // runs until its context ends
 
 	madeSecret bool // nobody has set one
 
@@ -110,7 +116,8 @@ func (p *program) openStore(ctx context.Context) error {
 		URI:       p.cfg.Mongo.URI.Reveal(),
 		Database:  p.cfg.Mongo.Database,
 		Timeout:   p.cfg.Mongo.Timeout,
-		Abandoned: p.abandoned(),
+		AuditKeep: p.cfg.Audit.Keep,
+		AuditMax:  p.cfg.Audit.Max,
 		Log:       p.log,
 	}
 	if p.cfg.embedded() {
@@ -144,13 +151,6 @@ func (p *program) openStore(ctx context.Context) error {
 // databaseFile is where the embedded database lies.
 func (p *program) databaseFile() string { return filepath.Join(p.cfg.DataDir, "cubegate.db") }
 
-// patience bounds what one request asks of ConnectyCube.
-func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeout }
-
-// abandoned is the age at which no registration can be going on any more; half
-// a minute is for clocks that differ between processes.
-func (p *program) abandoned() time.Duration { return p.patience() + 30*time.Second }
-
 // openCube makes the client of ConnectyCube, or of the sandbox that stands in
 // for it, which it starts.
 func (p *program) openCube() error {
@@ -159,12 +159,14 @@ func (p *program) openCube() error {
 		AppID:   int64(p.cfg.AppID),
 		AuthKey: p.cfg.AuthKey.Reveal(),
 		Timeout: p.cfg.ConnectyCube.Timeout,
+
+		AdminKey: p.cfg.ConnectyCube.AdminKey.Reveal(),
 	}
 	if p.cfg.sandboxed() {
 		if err := p.openSandbox(); err != nil {
 			return err
 		}
-		o.BaseURL, o.AppID, o.AuthKey = p.local(p.boxAt), sandboxAppID, sandboxAuthKey
+		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = p.local(p.boxAt), sandboxAppID, sandboxAuthKey, sandboxAdminKey
 	}
 	p.chat = resolvers.ChatAddress{
 		AppID:  o.AppID,
@@ -189,65 +191,12 @@ func (p *program) local(ln net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
-// openAuth makes what registers people and logs them in, and what checks its
-// tokens.
-func (p *program) openAuth() (*tokens.Verifier, error) {
-	hasher, err := tokens.NewHasher(tokens.Params{
-		Memory:      uint32(p.cfg.Password.Memory),
-		Iterations:  uint32(p.cfg.Password.Iterations),
-		Parallelism: uint8(p.cfg.Password.Parallelism),
-		Concurrent:  p.cfg.Password.Concurrent,
-		MaxWait:     p.cfg.Password.MaxWait,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("PASSWORD_*: %w", err)
-	}
-	signing := tokens.Config{
-		Secret:    p.cfg.JWT.Secret,
-		Issuer:    p.cfg.JWT.Issuer,
-		AccessTTL: p.cfg.JWT.AccessTTL,
-		TicketTTL: p.cfg.JWT.TicketTTL,
-	}
-	issuer, err := tokens.NewIssuer(signing)
-	if err != nil {
-		return nil, fmt.Errorf("JWT_*: %w", err)
-	}
-	verifier, err := tokens.NewVerifier(signing)
-	if err != nil {
-		return nil, fmt.Errorf("JWT_*: %w", err)
-	}
-	failures, err := p.limiter(1)
-	if err != nil {
-		return nil, fmt.Errorf("LOGIN_*: %w", err)
-	}
-	asked, err := p.limiter(askedPatience)
-	if err != nil {
-		return nil, fmt.Errorf("LOGIN_*: %w", err)
-	}
-	p.auth = &resolvers.Auth{
-		Users:        p.store.Users(),
-		Registry:     p.store.Users(),
-		Cube:         p.cube,
-		Tokens:       issuer,
-		Passwords:    hasher,
-		Failures:     failures,
-		Asked:        asked,
-		Client:       func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
-		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
-		Chat:         p.chat,
-		Patience:     p.patience(),
-		Log:          p.log,
-	}
-	return verifier, nil
-}
-
 func (p *program) openAPI() error {
-	verifier, err := p.openAuth()
-	if err != nil {
+	if err := p.openAuth(); err != nil {
 		return err
 	}
 	p.health = &resolvers.Health{Database: p.store.Ping, ConnectyCube: func() string { return p.cube.Health().State }, Log: p.log}
-	handler, err := p.routes(verifier)
+	handler, err := p.routes()
 	if err != nil {
 		return err
 	}
@@ -264,34 +213,17 @@ func (p *program) openAPI() error {
 	return nil
 }
 
-// limiter counts wrong passwords, unless the settings want none counted.
-func (p *program) limiter(patience int) (resolvers.Limiter, error) {
-	if p.cfg.Login.Failures == 0 {
-		return unlimited{}, nil
-	}
-	return middleware.NewLimiter(p.cfg.Login.RetryEvery, patience*p.cfg.Login.Failures, limiterKeys)
-}
-
-// unlimited lets everybody try.
-type unlimited struct{}
-
-func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
-func (unlimited) Spend(string)                       {}
-
-// askedPatience is how many times as many wrong passwords ConnectyCube may ask
-// about, for one account from everywhere, as one address may try at ours.
-const askedPatience = 10
-
-// limiterKeys is how many pairs of account and address can have their wrong
-// passwords counted at once.
-const limiterKeys = 100_000
-
 // serve answers until ctx ends, lets what is running finish within the
 // shutdown's bound, and closes everything.
 func (p *program) serve(ctx context.Context) error {
-	p.discardAbandoned(ctx)
+	if p.cfg.embedded() { // one process: whatever is leased was left by one that is gone
+		if err := p.store.Users().ReleaseAll(ctx); err != nil {
+			p.log.WarnContext(ctx, "accounts not released", slog.Any("err", err))
+		}
+	}
 	p.log.InfoContext(ctx, "started", slog.String("addr", p.apiAt.Addr().String()),
 		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()))
+	rest := p.start(ctx)
 	failed := make(chan error, 2)
 	go func() { failed <- p.api.Serve(p.apiAt) }()
 	if p.box != nil {
@@ -301,22 +233,44 @@ func (p *program) serve(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = p.drain(ctx)
+		err = p.drain(ctx, rest)
 	}
+	rest()
 	err = errors.Join(err, p.close())
 	p.log.InfoContext(ctx, "stopped")
 	return err
 }
 
-// drain ends the API before the sandbox, since what is running there may still
-// need it.
-func (p *program) drain(ctx context.Context) error {
+// start runs what goes on in the background. The function that it returns ends
+// that and waits for it; who is late is left to the leases.
+func (p *program) start(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, run := range p.background {
+		all.Go(func() { run(ctx) })
+	}
+	return sync.OnceFunc(func() {
+		cancel()
+		ended := make(chan struct{})
+		go func() { all.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(p.cfg.ShutdownTimeout):
+			p.log.Warn("background work cut off at the end of the shutdown's bound")
+		}
+	})
+}
+
+// drain ends the API and the background before the sandbox, since what is
+// running there may still need it.
+func (p *program) drain(ctx context.Context, rest func()) error {
 	p.health.Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout)
 	defer cancel()
 	// ConnectyCube's call-backs must get in until the last login has ended, so
 	// the listener stays open that long.
 	err := p.requests.Close(ctx)
+	rest()
 	if err == nil {
 		err = p.api.Shutdown(ctx)
 	}
@@ -328,21 +282,6 @@ func (p *program) drain(ctx context.Context) error {
 		err = errors.Join(err, p.box.Close())
 	}
 	return err
-}
-
-// discardAbandoned removes what a crash left of registrations. The embedded
-// database has one process, so there whatever is open is abandoned.
-func (p *program) discardAbandoned(ctx context.Context) {
-	age := p.abandoned()
-	if p.cfg.embedded() {
-		age = 0
-	}
-	n, err := p.store.Users().DiscardAbandoned(ctx, age)
-	if err != nil {
-		p.log.WarnContext(ctx, "abandoned registrations not removed", slog.Any("err", err))
-	} else if n > 0 {
-		p.log.InfoContext(ctx, "abandoned registrations removed", slog.Int64("users", n))
-	}
 }
 
 // banner tells a person what runs here and what stands in for what.

@@ -19,7 +19,7 @@ import (
 const apiPath = "/api"
 
 // routes is everything that answers, one line each.
-func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error) {
+func (p *program) routes() (http.Handler, error) {
 	gql, err := resolvers.NewGraphQL(p.auth, p.cfg.Playground, p.log)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error)
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
-	verify := p.auth.VerifyConnectyCube(verifier)
+	verify := p.auth.VerifyConnectyCube()
 
 	r := chi.NewRouter()
 	r.Use(
@@ -41,6 +41,7 @@ func (p *program) routes(verifier resolvers.TokenVerifier) (http.Handler, error)
 		middleware.LenientPath,
 		p.requests.Gate(neverRefused, resolvers.Refuse(resolvers.Unavailable, "The service is stopping; try again", p.log)),
 		chimiddleware.GetHead,
+		resolvers.Bearer,
 	)
 	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, p.log))
 	r.MethodNotAllowed(p.methodNotAllowed(r))

@@ -25,6 +25,8 @@ import (
 const (
 	sandboxAppID   = sandbox.DefaultAppID
 	sandboxAuthKey = sandbox.DefaultAuthKey
+
+	sandboxAdminKey = sandbox.DefaultAdminKey
 )
 
 // openSandbox starts a ConnectyCube that asks this server about logins, by the

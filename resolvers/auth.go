@@ -5,8 +5,10 @@
 //
 // Start reading at schema.graphql, the contract with the clients; handler.go
 // carries a request to the resolvers, register.go and login.go are the two
-// flows that the service exists for, verify.go is what ConnectyCube calls
-// back, and errors.go the one border that an error leaves by.
+// flows that the service exists for, session.go keeps what they began alive,
+// account.go and admin.go are what people change, verify.go is what
+// ConnectyCube calls back, and errors.go the one border that an error leaves
+// by. What happens at ConnectyCube is in resolvers/accounts.
 package resolvers
 
 import (
@@ -14,45 +16,65 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
-	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 	"cubegate/tokens"
 )
 
-// UserStore finds users and keeps what a login changes. Finders return
-// [store.ErrNotFound] for nobody.
+// UserStore finds users, and keeps a new hash of the same password. Finders
+// return [store.ErrNotFound] for nobody.
 type UserStore interface {
 	ByEmail(ctx context.Context, address string) (store.User, error)
 	ByID(ctx context.Context, id string) (store.User, error)
 	SetPassword(ctx context.Context, id, old, hash string) error
-	Keep(ctx context.Context, id string) error
 }
 
-// Registry makes users and ends their registration, well or not. Create
-// returns [store.ErrEmailTaken] when another user has the address.
+// Registry makes users, whose account at ConnectyCube is left to a lease, and
+// removes one who could not get any. Create returns [store.ErrEmailTaken] when
+// another user has the address.
 type Registry interface {
-	Create(ctx context.Context, user store.User) (store.User, error)
-	SetCubeID(ctx context.Context, id string, cubeID int64) error
-	Discard(ctx context.Context, id string) error
+	Create(ctx context.Context, user store.User, lease store.Lease) (store.User, error)
+	Remove(ctx context.Context, id, lease string) error
 }
 
-// CubeClient talks to ConnectyCube; its errors are the sentinels of package
-// connectycube. SignUp does not tell whether an account was made when its
-// error is [connectycube.ErrUnavailable].
-type CubeClient interface {
-	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
-	CreateSession(ctx context.Context, who connectycube.Credentials) (connectycube.Session, error)
-	UserByExternalID(ctx context.Context, externalID string) (connectycube.User, error)
-	UpdateProfile(ctx context.Context, session connectycube.Session, profile connectycube.Profile) error
+// People changes users. The error is [store.ErrChanged] when somebody else was
+// faster.
+type People interface {
+	ChangePassword(ctx context.Context, id, old, hash, keep string) (store.User, error)
+	ChangeEmail(ctx context.Context, id, old, address string, lease store.Lease) (store.User, error)
+	ChangeName(ctx context.Context, id, first, last string, lease store.Lease) (store.User, error)
+}
+
+// Accounts makes and opens accounts at ConnectyCube; see [accounts.Keeper].
+type Accounts interface {
+	Lease() store.Lease
+	Make(ctx context.Context, user store.User, m accounts.Means) (store.User, error)
+	Open(ctx context.Context, user store.User, session store.Session, m accounts.Means) (accounts.Chat, error)
+	Wake()
+}
+
+// AccountChanges brings what changes of a user to ConnectyCube; see
+// [accounts.Keeper].
+type AccountChanges interface {
+	Change(ctx context.Context, user store.User, m accounts.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error)
+	ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error
+	Leave(ctx context.Context, user store.User, m accounts.Means) error
 }
 
 // TokenIssuer signs what users prove themselves with.
 type TokenIssuer interface {
-	AccessToken(subject, email string) (string, error)
-	Ticket(subject, email string) (string, error) // for ConnectyCube to hand back to us
+	AccessToken(g tokens.Grant) (token string, expires time.Time, err error)
+	Ticket(g tokens.Grant) (string, error) // for ConnectyCube to hand back to us
+}
+
+// TokenVerifier checks what we have signed: access tokens, and those and
+// tickets. The error wraps [tokens.ErrExpired] or [tokens.ErrInvalid]. Whether
+// the login session lives is not in a token.
+type TokenVerifier interface {
+	Verify(raw string) (tokens.Claims, error)
+	VerifyAny(raw string) (tokens.Claims, error)
 }
 
 // PasswordHasher makes and checks password hashes. Compare costs the same for
@@ -71,40 +93,57 @@ type Limiter interface {
 	Spend(key string)
 }
 
-// Auth registers people and logs them in. All fields but Log must be set
-// before the first use; it is safe for concurrent use then.
+// Auth registers people, logs them in and keeps them so. All fields but Log
+// must be set before the first use; it is safe for concurrent use then.
 type Auth struct {
 	Users     UserStore
 	Registry  Registry
-	Cube      CubeClient
+	People    People
+	Directory Directory
+	Members   Members
+	Sessions  LoginSessions
+	Events    Events
+
+	Accounts Accounts
+	Changes  AccountChanges
+
 	Tokens    TokenIssuer
+	Verifier  TokenVerifier
+	Refresh   RefreshTokens
 	Passwords PasswordHasher
 
 	// Failures counts the wrong passwords of logins, by account and by where
 	// they come from, which Client tells: nobody can lock somebody else out.
 	Failures Limiter
-	Client   func(ctx context.Context) string
+	Client   func(ctx context.Context) string // network of the client
+	Address  func(ctx context.Context) string // address of the client
 
 	// Asked counts those that ConnectyCube asks about, by account alone: there
 	// everybody comes from ConnectyCube. It should be the more patient one.
 	Asked Limiter
 
-	// CIdPPassword goes with a ticket as password. ConnectyCube wants one and
-	// does not look at it (contract 8.3).
-	CIdPPassword string
+	// Limits are what login sessions and passwords may be.
+	Limits Limits
+
+	// RegisterWhileAway lets people register while ConnectyCube does not
+	// answer. Their accounts are made as soon as it does.
+	RegisterWhileAway bool
 
 	// Chat is passed on to apps.
 	Chat ChatAddress
 
-	// Patience bounds everything that one request asks of ConnectyCube, which
-	// is up to four calls.
+	// Patience bounds everything that one request asks of ConnectyCube.
 	Patience time.Duration
 
 	Log *slog.Logger
+}
 
-	// cidp remembers that the application checks passwords with us (contract
-	// 8.4), so that a login need not be refused first each time.
-	cidp atomic.Bool
+// Limits are what login sessions and passwords may be.
+type Limits struct {
+	Idle     time.Duration // without a refresh, after which a login session ends
+	Absolute time.Duration // after which it ends in any case
+	PerUser  int           // login sessions of one user
+	Password int           // characters of a new password; ConnectyCube takes 40
 }
 
 // ChatAddress is where apps find ConnectyCube.
@@ -115,31 +154,43 @@ type ChatAddress struct {
 	URL    string // WebSocket
 }
 
-// of is the address of one user's chat (contract 11.1).
-func (c ChatAddress) of(cubeID int64) *chat {
-	return &chat{
+// of is one user's chat (contract 11.1), with the ConnectyCube session as
+// password, which every account accepts (contract 11.2).
+func (c ChatAddress) of(session accounts.Chat) *chat {
+	if session.UserID == 0 {
+		return nil
+	}
+	out := &chat{
 		Domain:     c.Domain,
 		Endpoint:   c.APIURL,
-		JID:        fmt.Sprintf("%d-%d@%s", cubeID, c.AppID, c.Domain),
+		JID:        fmt.Sprintf("%d-%d@%s", session.UserID, c.AppID, c.Domain),
 		MucDomain:  "muc." + c.Domain,
-		UserID:     float64(cubeID),
+		UserID:     float64(session.UserID),
 		WsEndpoint: c.URL,
 	}
+	if session.Token != "" {
+		out.Password, out.ExpiresAt = &session.Token, instant(session.Expires)
+	}
+	return out
 }
 
-// authenticate finds the user who logs in here, and does what the first login
-// after a change owes.
+// authenticate finds the user who has this address and this password, and may
+// log in.
 func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
 	user, stale, err := a.check(ctx, in, a.Failures, store.EmailKey(in.Email)+" "+a.Client(ctx))
 	if err != nil {
+		a.refused(ctx, "login", user, err)
 		return store.User{}, err
 	}
-	return user, a.welcome(ctx, user, in.Password, stale)
+	if stale {
+		user.PasswordHash = a.rehash(ctx, user, in.Password)
+	}
+	return user, nil
 }
 
 // check finds the user who has this address and this password, and changes
 // nothing. For the caller an unknown address and a wrong password are one error
-// at one price.
+// at one price; whose password was wrong is for the audit alone.
 func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key string) (user store.User, stale bool, err error) {
 	if ok, wait := failures.Allow(key); !ok {
 		return store.User{}, false, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
@@ -154,28 +205,47 @@ func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key s
 	if errors.Is(err, tokens.ErrWrongPassword) {
 		failures.Spend(key)
 	}
-	if err != nil {
-		return store.User{}, false, err
+	if err == nil && user.Disabled {
+		err = errDisabled
 	}
-	return user, stale, nil
+	return user, stale, err
 }
 
-// welcome does what the first login after a change owes: a hash of today's
-// kind, and the end of a registration that a crash left open.
-func (a *Auth) welcome(ctx context.Context, user store.User, password string, stale bool) error {
-	if stale {
-		hash, err := a.Passwords.Hash(ctx, password)
-		if err == nil {
-			err = a.Users.SetPassword(ctx, user.ID, user.PasswordHash, hash)
-		}
-		if err != nil { // the old hash is as good for this login; the next one tries again
-			a.Log.LogAttrs(ctx, slog.LevelWarn, "password hash not replaced", slog.String("user_id", user.ID), slog.Any("err", err))
-		}
+var errDisabled = &Error{Code: Forbidden, Message: "This account is disabled"}
+
+// confirm checks the password of a user who is logged in already.
+func (a *Auth) confirm(ctx context.Context, user store.User, password string) error {
+	if password == "" || len(password) > maxAnyInput {
+		return &Error{Code: BadUserInput, Message: "password is required", Fields: problems{"password": "is required"}}
 	}
-	if !user.Pending {
-		return nil
+	key := user.ID + " " + a.Client(ctx)
+	if ok, wait := a.Failures.Allow(key); !ok {
+		return &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
 	}
-	return a.Users.Keep(ctx, user.ID)
+	_, err := a.Passwords.Compare(ctx, password, user.PasswordHash)
+	if errors.Is(err, tokens.ErrWrongPassword) {
+		a.Failures.Spend(key)
+		return &Error{Code: Forbidden, Message: "The password is wrong", Cause: err}
+	}
+	return err
+}
+
+// rehash replaces a hash by one of today's kind and returns the one that counts
+// now.
+func (a *Auth) rehash(ctx context.Context, user store.User, password string) string {
+	hash, err := a.Passwords.Hash(ctx, password)
+	if err == nil {
+		err = a.Users.SetPassword(ctx, user.ID, user.PasswordHash, hash)
+	}
+	if err != nil { // the old hash is as good for this login; the next one tries again
+		a.Log.LogAttrs(ctx, slog.LevelWarn, "password hash not replaced", slog.String("user_id", user.ID), slog.Any("err", err))
+		return user.PasswordHash
+	}
+	current, err := a.Users.ByID(ctx, user.ID) // another login may have been first
+	if err != nil {
+		return user.PasswordHash
+	}
+	return current.PasswordHash
 }
 
 // upstream is the context for work with ConnectyCube. It outlives the client,

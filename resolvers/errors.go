@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -25,7 +26,8 @@ const (
 	ParseFailed      Code = "GRAPHQL_PARSE_FAILED"          // 400: not a GraphQL document
 	ValidationFailed Code = "GRAPHQL_VALIDATION_FAILED"     // 400: not a document for this schema
 	Unauthenticated  Code = "UNAUTHENTICATED"               // 401: no proof, wrong proof, expired proof
-	NotFound         Code = "NOT_FOUND"                     // 404: no such route
+	Forbidden        Code = "FORBIDDEN"                     // 403: known who asks, and not allowed
+	NotFound         Code = "NOT_FOUND"                     // 404: no such route, user or session
 	MethodNotAllowed Code = "METHOD_NOT_ALLOWED"            // 405: see the header Allow
 	NotAcceptable    Code = "NOT_ACCEPTABLE"                // 406: no media type that both sides speak
 	Conflict         Code = "CONFLICT"                      // 409: it is taken
@@ -41,7 +43,7 @@ const (
 
 var statuses = map[Code]int{
 	BadUserInput: http.StatusBadRequest, ParseFailed: http.StatusBadRequest, ValidationFailed: http.StatusBadRequest,
-	Unauthenticated: http.StatusUnauthorized, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
+	Unauthenticated: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
 	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, TooLarge: http.StatusRequestEntityTooLarge,
 	UnsupportedMedia: http.StatusUnsupportedMediaType, NoPersisted: http.StatusBadRequest, RateLimited: http.StatusTooManyRequests, Canceled: 499,
 	Internal: http.StatusInternalServerError, Upstream: http.StatusBadGateway, Unavailable: http.StatusServiceUnavailable,
@@ -95,6 +97,11 @@ var public = []struct {
 }{
 	{context.Canceled, Canceled, "The request was canceled"},
 	{store.ErrEmailTaken, Conflict, "Email already exists"},
+	{store.ErrChanged, Conflict, "Somebody else has changed this at the same moment; try again"},
+	{store.ErrNotFound, NotFound, "There is no such user"},
+	{accounts.ErrForeign, Conflict, "Email already exists at the chat service, with another password"},
+	{accounts.ErrCannotDelete, Upstream, "The chat service needs the user's password, or an administration key, to delete this account"},
+	{accounts.ErrNeedsPassword, Upstream, "The chat service needs the user's password for this"},
 	{store.ErrUnavailable, Unavailable, "The service cannot answer now; try again in a moment"},
 	{tokens.ErrBusy, Unavailable, "The service is busy; try again in a moment"},
 	{tokens.ErrWrongPassword, Unauthenticated, "Invalid email or password"},

@@ -16,23 +16,27 @@ import (
 // names and passwords are ConnectyCube's (contract 6.2): it gets the same
 // password, and the full name, at most 200 there, is both names and a space.
 const (
-	maxName         = 99
-	minPassword     = 6
-	maxPassword     = 40
-	maxEmailBytes   = 254  // RFC 5321, 4.5.3.1.3 less the angle brackets
-	maxLocalBytes   = 64   // RFC 5321, 4.5.3.1.1
-	maxAnyInput     = 1024 // bytes; what a login may send: the original had no bounds, so old passwords may be longer than ours
-	passwordProblem = "must have 6 to 40 characters: ConnectyCube gets the same password and takes none that is shorter or longer"
+	maxName       = 99
+	minPassword   = 6
+	maxEmailBytes = 254  // RFC 5321, 4.5.3.1.3 less the angle brackets
+	maxLocalBytes = 64   // RFC 5321, 4.5.3.1.1
+	maxAnyInput   = 1024 // bytes; what a login may send: the original had no bounds, so old passwords may be longer than ours
 )
 
 // registerInput is UserRegisterInput of the schema.
 type registerInput struct {
-	Email, FirstName, LastName, Password string
+	Email     string       `json:"email"`
+	FirstName string       `json:"firstName"`
+	LastName  string       `json:"lastName"`
+	Password  string       `json:"password"`
+	Device    *deviceInput `json:"device"`
 }
 
 // loginInput is LoginUserDto of the schema.
 type loginInput struct {
-	Email, Password string
+	Email    string       `json:"email"`
+	Password string       `json:"password"`
+	Device   *deviceInput `json:"device"`
 }
 
 // problems are what is wrong with each field.
@@ -58,7 +62,7 @@ func (p problems) err() error {
 
 // clean trims what people add by accident and reports all that is wrong.
 // Passwords stay as typed: a space may be meant.
-func (in registerInput) clean() (registerInput, error) {
+func (in registerInput) clean(maxPassword int) (registerInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
 	in.FirstName = strings.TrimSpace(in.FirstName)
 	in.LastName = strings.TrimSpace(in.LastName)
@@ -66,12 +70,8 @@ func (in registerInput) clean() (registerInput, error) {
 	p.add("email", emailProblem(in.Email))
 	p.add("firstName", nameProblem(in.FirstName))
 	p.add("lastName", nameProblem(in.LastName))
-	switch n := utf8.RuneCountInString(in.Password); {
-	case n == 0:
-		p.add("password", "is required")
-	case n < minPassword, n > maxPassword:
-		p.add("password", passwordProblem)
-	}
+	p.add("password", passwordProblem(in.Password, maxPassword))
+	in.Device.check(p)
 	return in, p.err()
 }
 
@@ -93,7 +93,23 @@ func (in loginInput) clean() (loginInput, error) {
 	case len(in.Password) > maxAnyInput:
 		p.add("password", fmt.Sprintf("has more than %d bytes", maxAnyInput))
 	}
+	in.Device.check(p)
 	return in, p.err()
+}
+
+// The longest new passwords, in characters: where ConnectyCube gets the same,
+// and where it does not.
+const (
+	SharedPassword  = 40
+	DerivedPassword = 256
+)
+
+// passwordBounds says how long a new password may be.
+func passwordBounds(most int) string {
+	if most == SharedPassword {
+		return "must have 6 to 40 characters: ConnectyCube gets the same password and takes none that is shorter or longer"
+	}
+	return fmt.Sprintf("must have %d to %d characters", minPassword, most)
 }
 
 func nameProblem(name string) string {

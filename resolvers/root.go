@@ -1,92 +1,146 @@
 package resolvers
 
 import (
-	"context"
+	"time"
 
 	"cubegate/store"
 )
 
 // root binds the schema's operations to the flows. Methods are found by name,
-// regardless of case and underscores: LoginByToken is login_By_token.
+// regardless of case and underscores: LoginByToken is login_By_token. They are
+// in operations.go; here is what they answer.
 type root struct {
 	auth *Auth
 }
 
-func (r *root) Query() *query       { return &query{} }
+func (r *root) Query() *query       { return &query{r.auth} }
 func (r *root) Mutation() *mutation { return &mutation{r.auth} }
-
-type query struct{}
-
-func (*query) Hello() string { return "Hello from API!" }
-
-type mutation struct {
-	auth *Auth
-}
 
 // userType is UserType of the schema; its fields resolve themselves.
 type userType struct {
-	Email, FirstName, ID, LastName string
+	Email     string `json:"email"`
+	FirstName string `json:"firstName"`
+	ID        string `json:"id"`
+	LastName  string `json:"lastName"`
 }
 
 func newUserType(u store.User) *userType {
 	return &userType{Email: u.Email, FirstName: u.FirstName, ID: u.ID, LastName: u.LastName}
 }
 
-type registerResponse struct {
-	Message string
-	User    *userType
+// profile is Profile of the schema: a user, for the own eyes and an
+// administrator's.
+type profile struct {
+	AccountStatus string   `json:"accountStatus"`
+	CcUserID      *float64 `json:"ccUserId"`
+	CreatedAt     string   `json:"createdAt"`
+	Disabled      bool     `json:"disabled"`
+	Email         string   `json:"email"`
+	FirstName     string   `json:"firstName"`
+	ID            string   `json:"id"`
+	LastName      string   `json:"lastName"`
+	Roles         []string `json:"roles"`
 }
 
+func newProfile(u store.User) *profile {
+	out := &profile{
+		AccountStatus: "ready",
+		CreatedAt:     *instant(u.Created),
+		Disabled:      u.Disabled,
+		Email:         u.Email,
+		FirstName:     u.FirstName,
+		ID:            u.ID,
+		LastName:      u.LastName,
+		Roles:         append([]string{}, u.Roles...),
+	}
+	if u.Account.Problem != "" {
+		out.AccountStatus = u.Account.Problem
+	} else if u.CubeID == 0 || !u.Account.Due.IsZero() {
+		out.AccountStatus = "pending"
+	}
+	if u.CubeID != 0 {
+		id := float64(u.CubeID)
+		out.CcUserID = &id
+	}
+	return out
+}
+
+// loginSession is Session of the schema.
+type loginSession struct {
+	Address   string `json:"address"`
+	CreatedAt string `json:"createdAt"`
+	Current   bool   `json:"current"`
+	Device    string `json:"device"`
+	ExpiresAt string `json:"expiresAt"`
+	ID        string `json:"id"`
+	UsedAt    string `json:"usedAt"`
+}
+
+func newLoginSession(s store.Session, current string) *loginSession {
+	return &loginSession{
+		Address: s.Address, CreatedAt: *instant(s.Created), Current: s.ID == current, Device: s.Device,
+		ExpiresAt: *instant(s.Expires), ID: s.ID, UsedAt: *instant(s.Used),
+	}
+}
+
+// loginResponse is LoginResponse of the schema, and UserResgisterResponse.
 type loginResponse struct {
-	CcUserID        *float64
-	Chat            *chat
-	ChatStatus      *string
-	ChatTicket      *string
-	ConnectySession *string
-	Message         string
-	Token           *string
-	User            *userType
+	CcUserID        *float64  `json:"ccUserId"`
+	Chat            *chat     `json:"chat"`
+	ChatStatus      *string   `json:"chatStatus"`
+	ChatTicket      *string   `json:"chatTicket"`
+	ConnectySession *string   `json:"connectySession"`
+	ExpiresAt       *string   `json:"expiresAt"`
+	Message         string    `json:"message"`
+	RefreshToken    *string   `json:"refreshToken"`
+	SessionID       *string   `json:"sessionId"`
+	Token           *string   `json:"token"`
+	User            *userType `json:"user"`
 }
 
 // chat is Chat of the schema.
 type chat struct {
-	Domain, Endpoint, JID, MucDomain, WsEndpoint string
-	UserID                                       float64
+	Domain     string  `json:"domain"`
+	Endpoint   string  `json:"endpoint"`
+	ExpiresAt  *string `json:"expiresAt"`
+	JID        string  `json:"jid"`
+	MucDomain  string  `json:"mucDomain"`
+	Password   *string `json:"password"`
+	UserID     float64 `json:"userId"`
+	WsEndpoint string  `json:"wsEndpoint"`
 }
 
-func (m *mutation) Register(ctx context.Context, args struct{ Body registerInput }) (*registerResponse, error) {
-	user, err := m.auth.register(ctx, args.Body)
-	if err != nil {
-		return nil, err
-	}
-	return &registerResponse{Message: "user register successfully", User: newUserType(user)}, nil
-}
-
-func (m *mutation) Login(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return m.answer(m.auth.login(ctx, args.Body, m.auth.openByPassword))
-}
-
-func (m *mutation) LoginByToken(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return m.answer(m.auth.login(ctx, args.Body, m.auth.openByTicket))
-}
-
-func (m *mutation) answer(in loggedIn, err error) (*loginResponse, error) {
-	if err != nil {
-		return nil, err
-	}
-	chat, cubeID := string(in.chat), float64(in.user.CubeID)
+// answer is what a client gets that has signed in, or stays so.
+func (a *Auth) answer(in signedIn, message string) *loginResponse {
+	status := string(in.status)
 	out := &loginResponse{
-		ChatStatus: &chat,
-		ChatTicket: &in.ticket,
-		Message:    "Login successful",
-		Token:      &in.access,
-		User:       newUserType(in.user),
+		Chat:         a.Chat.of(in.chat),
+		ChatStatus:   &status,
+		ChatTicket:   &in.ticket,
+		ExpiresAt:    instant(in.expires),
+		Message:      message,
+		RefreshToken: &in.refresh,
+		SessionID:    &in.session.ID,
+		Token:        &in.access,
+		User:         newUserType(in.user),
 	}
-	if cubeID != 0 {
-		out.CcUserID, out.Chat = &cubeID, m.auth.Chat.of(in.user.CubeID)
+	if in.user.CubeID != 0 {
+		id := float64(in.user.CubeID)
+		out.CcUserID = &id
 	}
-	if in.session.Token != "" {
-		out.ConnectySession = &in.session.Token
+	if in.chat.Token != "" {
+		out.ConnectySession = &in.chat.Token
 	}
-	return out, nil
+	return out
+}
+
+// done is Done of the schema: an answer with nothing to tell.
+type done struct {
+	Message string `json:"message"`
+}
+
+// instant is a moment as clients read it: RFC 3339, UTC, to the second.
+func instant(t time.Time) *string {
+	s := t.UTC().Truncate(time.Second).Format(time.RFC3339)
+	return &s
 }

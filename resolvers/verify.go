@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,13 +12,6 @@ import (
 	"cubegate/tokens"
 )
 
-// TokenVerifier checks a token that ConnectyCube hands back to us: an access
-// token, which an app's SDK may use as login, or a ticket. The error wraps
-// [tokens.ErrExpired] or [tokens.ErrInvalid].
-type TokenVerifier interface {
-	VerifyAny(raw string) (tokens.Claims, error)
-}
-
 // VerifyConnectyCube answers ConnectyCube, which as Custom Identity Provider
 // client asks who a login belongs to (contract 8.2):
 // GET with ?token=, or POST with token, or with email and password, as JSON or
@@ -25,13 +19,13 @@ type TokenVerifier interface {
 //
 // Anybody may call it: that a token is good or a password right is all that
 // there is to learn, and wrong passwords are counted.
-func (a *Auth) VerifyConnectyCube(verifier TokenVerifier) http.HandlerFunc {
+func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	type user struct {
 		ID    string `json:"id"`
 		Email string `json:"email"`
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		found, err := a.identify(w, r, verifier)
+		found, err := a.identify(w, r)
 		if err != nil {
 			WriteError(w, r, a.Log, err)
 			return
@@ -40,7 +34,7 @@ func (a *Auth) VerifyConnectyCube(verifier TokenVerifier) http.HandlerFunc {
 	}
 }
 
-func (a *Auth) identify(w http.ResponseWriter, r *http.Request, verifier TokenVerifier) (store.User, error) {
+func (a *Auth) identify(w http.ResponseWriter, r *http.Request) (store.User, error) {
 	asked, err := readProof(w, r)
 	if err != nil {
 		return store.User{}, err
@@ -55,13 +49,32 @@ func (a *Auth) identify(w http.ResponseWriter, r *http.Request, verifier TokenVe
 		user, _, err := a.check(r.Context(), in, a.Asked, store.EmailKey(in.Email))
 		return user, err
 	}
-	claims, err := verifier.VerifyAny(asked.Token)
+	claims, err := a.Verifier.VerifyAny(asked.Token)
 	if err != nil {
 		return store.User{}, err
 	}
-	found, err := a.Users.ByID(r.Context(), claims.Subject)
+	return a.shown(r.Context(), claims)
+}
+
+// shown finds the user of a token that ConnectyCube was shown. A ticket of the
+// server's own needs the user alone, even one who is being deleted: that is what
+// it may be for. Everything else dies with its login session, and a ticket, which
+// lives longer than an access token, with the session's record, too.
+func (a *Auth) shown(ctx context.Context, claims tokens.Claims) (store.User, error) {
+	if claims.Service {
+		found, err := a.Users.ByID(ctx, claims.Subject)
+		if errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("%w: its user is gone", tokens.ErrInvalid)
+		}
+		return found, err
+	}
+	found, err := a.member(ctx, claims.Subject, claims.SessionID)
+	if err != nil || !claims.Ticket {
+		return found, err
+	}
+	_, err = a.Sessions.ByID(ctx, claims.SessionID)
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("%w: its user is gone", tokens.ErrInvalid)
+		err = errSessionOver
 	}
 	return found, err
 }

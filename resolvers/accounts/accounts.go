@@ -132,7 +132,7 @@ type Chat struct {
 	Expires time.Time
 }
 
-// Keeper keeps accounts. All fields but AdminKey and Derived must be set
+// Keeper keeps accounts. All fields but the switches must be set
 // before the first use; it is safe for concurrent use then.
 type Keeper struct {
 	Directory Directory
@@ -151,6 +151,9 @@ type Keeper struct {
 	// Derived is set when accounts have passwords of our making, which nobody
 	// types: ConnectyCube then never sees a user's own.
 	Derived bool
+
+	// MakeLater is set when people may register while ConnectyCube is away.
+	MakeLater bool
 
 	// AdminKey is set when the directory may delete anybody.
 	AdminKey bool
@@ -181,13 +184,14 @@ func (k *Keeper) Lease() store.Lease {
 // Make makes the account of a user who has just been created under a lease of
 // ours. Trouble that will pass is [ErrPending], and the worker goes on.
 // [ErrForeign], [connectycube.ErrTaken] and [connectycube.ErrRefused] are for
-// good: the caller still has the lease then and should remove the user.
+// good, as all errors are without MakeLater: the caller still has the lease
+// then and should remove the user.
 func (k *Keeper) Make(ctx context.Context, user store.User, m Means) (store.User, error) {
 	v := k.visit(user, m)
 	defer v.close(ctx)
 	v.fresh = true
 	err := v.settle(ctx)
-	if err != nil && forGood(err) {
+	if err != nil && (forGood(err) || !k.MakeLater) {
 		return v.user, err
 	}
 	return v.user, v.handBack(ctx, err)

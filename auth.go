@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"cubegate/middleware"
+	"cubegate/resolvers"
+	"cubegate/resolvers/accounts"
+	"cubegate/tokens"
+)
+
+// keysEvery is how often the folder of signing keys is looked at.
+const keysEvery = 5 * time.Second
+
+// openAuth makes what registers people, logs them in and keeps their accounts
+// at ConnectyCube, and what checks its tokens.
+func (p *program) openAuth() error {
+	hasher, err := tokens.NewHasher(tokens.Params{
+		Memory:      uint32(p.cfg.Password.Memory),
+		Iterations:  uint32(p.cfg.Password.Iterations),
+		Parallelism: uint8(p.cfg.Password.Parallelism),
+		Concurrent:  p.cfg.Password.Concurrent,
+		MaxWait:     p.cfg.Password.MaxWait,
+	})
+	if err != nil {
+		return fmt.Errorf("PASSWORD_*: %w", err)
+	}
+	ring, err := tokens.NewRing(p.cfg.JWT.Secret, p.cfg.previousSecrets()...)
+	if err != nil {
+		return fmt.Errorf("JWT_SECRET, JWT_PREVIOUS_SECRETS: %w", err)
+	}
+	issuer, verifier, err := p.openTokens(ring)
+	if err != nil {
+		return err
+	}
+	failures, err := p.limiter(1)
+	if err != nil {
+		return fmt.Errorf("LOGIN_*: %w", err)
+	}
+	asked, err := p.limiter(askedPatience)
+	if err != nil {
+		return fmt.Errorf("LOGIN_*: %w", err)
+	}
+	p.accounts = p.keeper(ring, issuer)
+	users := p.store.Users()
+	p.auth = &resolvers.Auth{
+		Users:     users,
+		Registry:  users,
+		People:    users,
+		Directory: users,
+		Members:   users,
+		Sessions:  p.store.Sessions(),
+		Events:    p.store.Audit(),
+
+		Accounts: p.accounts,
+		Changes:  p.accounts,
+
+		Tokens:    issuer,
+		Verifier:  verifier,
+		Refresh:   ring,
+		Passwords: hasher,
+
+		Failures: failures,
+		Asked:    asked,
+		Client:   func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
+		Address:  middleware.ClientIPFrom,
+
+		Limits:            p.limits(),
+		RegisterWhileAway: p.cfg.ConnectyCube.RegisterWhileAway,
+		Chat:              p.chat,
+		Patience:          p.patience(),
+		Log:               p.log,
+	}
+	return nil
+}
+
+// derived reports whether accounts at ConnectyCube have passwords of the
+// server's making.
+func (p *program) derived() bool { return p.cfg.ConnectyCube.Password == "derived" }
+
+// limits are what login sessions and passwords may be. ConnectyCube's bound of a
+// password counts only where it gets the user's own.
+func (p *program) limits() resolvers.Limits {
+	l := resolvers.Limits{
+		Idle: p.cfg.Sessions.Idle, Absolute: p.cfg.Sessions.Absolute, PerUser: p.cfg.Sessions.PerUser,
+		Password: resolvers.SharedPassword,
+	}
+	if p.derived() {
+		l.Password = resolvers.DerivedPassword
+	}
+	return l
+}
+
+// openTokens makes what signs tokens and what checks them.
+func (p *program) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifier, error) {
+	signing := tokens.Config{
+		Ring:       ring,
+		Issuer:     p.cfg.JWT.Issuer,
+		AccessTTL:  p.cfg.JWT.AccessTTL,
+		SessionTTL: p.cfg.Sessions.Absolute,
+		ServiceTTL: p.patience() + p.margin(),
+	}
+	if p.cfg.JWT.Keys != "" {
+		keys, err := tokens.OpenKeys(p.cfg.JWT.Keys)
+		if err != nil {
+			return nil, nil, fmt.Errorf("JWT_KEYS: %w", err)
+		}
+		signing.Keys, p.keys = keys, keys
+		p.background = append(p.background, func(ctx context.Context) {
+			keys.Run(ctx, keysEvery, func(err error) {
+				p.log.WarnContext(ctx, "signing keys not read again", slog.Any("err", err))
+			})
+		})
+	}
+	issuer, err := tokens.NewIssuer(signing)
+	if err != nil {
+		return nil, nil, fmt.Errorf("JWT_*: %w", err)
+	}
+	verifier, err := tokens.NewVerifier(signing)
+	if err != nil {
+		return nil, nil, fmt.Errorf("JWT_*: %w", err)
+	}
+	return issuer, verifier, nil
+}
+
+// keeper makes what keeps the accounts at ConnectyCube.
+func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
+	users := p.store.Users()
+	k := &accounts.Keeper{
+		Directory:    p.cube,
+		Cube:         p.cube,
+		Self:         p.cube,
+		Ledger:       users,
+		People:       users,
+		Queue:        users,
+		Sessions:     p.store.Sessions(),
+		Ended:        p.store.Sessions(),
+		Keys:         ring,
+		Tickets:      issuer,
+		Derived:      p.derived(),
+		MakeLater:    p.cfg.ConnectyCube.RegisterWhileAway,
+		AdminKey:     p.cfg.sandboxed() || !p.cfg.ConnectyCube.AdminKey.IsZero(),
+		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
+		Patience:     p.patience(),
+		Margin:       p.margin(),
+		Log:          p.log,
+	}
+	p.background = append(p.background, k.Run)
+	return k
+}
+
+// patience bounds what one request asks of ConnectyCube.
+func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeout }
+
+// margin is for clocks that differ between processes.
+func (p *program) margin() time.Duration { return min(5*time.Second, p.patience()) }
+
+// limiter counts wrong passwords, unless the settings want none counted.
+func (p *program) limiter(patience int) (resolvers.Limiter, error) {
+	if p.cfg.Login.Failures == 0 {
+		return unlimited{}, nil
+	}
+	return middleware.NewLimiter(p.cfg.Login.RetryEvery, patience*p.cfg.Login.Failures, limiterKeys)
+}
+
+// unlimited lets everybody try.
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
+func (unlimited) Spend(string)                       {}
+
+// askedPatience is how many times as many wrong passwords ConnectyCube may ask
+// about, for one account from everywhere, as one address may try at ours.
+const askedPatience = 10
+
+// limiterKeys is how many pairs of account and address can have their wrong
+// passwords counted at once.
+const limiterKeys = 100_000

@@ -1,0 +1,145 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"cubegate/resolvers/accounts"
+	"cubegate/store"
+)
+
+// changePassword replaces the caller's password. All other login sessions end
+// in the same write.
+func (a *Auth) changePassword(ctx context.Context, current, next string) error {
+	user, claims, err := a.caller(ctx)
+	if err != nil {
+		return err
+	}
+	p := problems{}
+	p.add("new", passwordProblem(next, a.Limits.Password))
+	if err := p.err(); err != nil {
+		return err
+	}
+	if err := a.confirm(ctx, user, current); err != nil {
+		a.refused(ctx, "password", user, err)
+		return err
+	}
+	hash, err := a.Passwords.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.upstream(ctx)
+	defer cancel()
+	err = a.Changes.ChangePassword(ctx, user, current, next, func(ctx context.Context) error {
+		_, err := a.People.ChangePassword(ctx, user.ID, user.PasswordHash, hash, claims.SessionID)
+		return err
+	})
+	if err != nil {
+		a.refused(ctx, "password", user, err)
+		return err
+	}
+	a.Accounts.Wake()
+	a.done(ctx, "password", user, claims.SessionID)
+	return nil
+}
+
+// updateProfile changes the caller's names.
+func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.User, error) {
+	user, _, err := a.caller(ctx)
+	if err != nil {
+		return store.User{}, err
+	}
+	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
+	p := problems{}
+	p.add("firstName", nameProblem(first))
+	p.add("lastName", nameProblem(last))
+	if err := p.err(); err != nil {
+		return store.User{}, err
+	}
+	ctx, cancel := a.upstream(ctx)
+	defer cancel()
+	changed, err := a.Changes.Change(ctx, user, accounts.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
+		return a.People.ChangeName(ctx, user.ID, first, last, lease)
+	})
+	if err != nil {
+		return store.User{}, err
+	}
+	a.done(ctx, "profile", user, "")
+	return changed, nil
+}
+
+// changeEmail changes the caller's address, here and at ConnectyCube. When
+// somebody else has it there, it stays as it was.
+func (a *Auth) changeEmail(ctx context.Context, password, address string) (store.User, error) {
+	user, _, err := a.caller(ctx)
+	if err != nil {
+		return store.User{}, err
+	}
+	address = strings.TrimSpace(address)
+	p := problems{}
+	p.add("email", emailProblem(address))
+	if err := p.err(); err != nil {
+		return store.User{}, err
+	}
+	if err := a.confirm(ctx, user, password); err != nil {
+		a.refused(ctx, "email", user, err)
+		return store.User{}, err
+	}
+	if address == user.Email {
+		return user, nil
+	}
+	ctx, cancel := a.upstream(ctx)
+	defer cancel()
+	changed, err := a.Changes.Change(ctx, user, accounts.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
+		return a.People.ChangeEmail(ctx, user.ID, user.Email, address, lease)
+	})
+	if err != nil {
+		a.refused(ctx, "email", user, err)
+		return store.User{}, err
+	}
+	a.done(ctx, "email", user, "")
+	return changed, nil
+}
+
+// deleteMyAccount deletes the caller, here and at ConnectyCube.
+func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
+	user, _, err := a.caller(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.confirm(ctx, user, password); err != nil {
+		a.refused(ctx, "delete", user, err)
+		return err
+	}
+	return a.remove(ctx, user, "", accounts.Means{Password: password})
+}
+
+// remove deletes a user. Actor is who does it, if it is somebody else.
+func (a *Auth) remove(ctx context.Context, user store.User, actor string, m accounts.Means) error {
+	ctx, cancel := a.upstream(ctx)
+	defer cancel()
+	err := a.Changes.Leave(ctx, user, m)
+	if errors.Is(err, store.ErrChanged) && actor != "" {
+		err = &Error{Code: Conflict, Message: "The user has just been changed; try again", Cause: err}
+	}
+	if err != nil {
+		a.refused(ctx, "delete", user, err)
+		return err
+	}
+	a.Accounts.Wake()
+	a.audit(ctx, store.Event{Kind: "delete", Outcome: outcomeOK, UserID: user.ID, Actor: actor})
+	return nil
+}
+
+// passwordProblem says what is wrong with a new password.
+func passwordProblem(password string, most int) string {
+	switch n := utf8.RuneCountInString(password); {
+	case n == 0:
+		return "is required"
+	case n < minPassword || n > most:
+		return passwordBounds(most)
+	}
+	return ""
+}

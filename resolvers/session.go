@@ -1,0 +1,307 @@
+package resolvers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"cubegate/resolvers/accounts"
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+// Members is the list of login sessions in a user's document, which is the
+// truth about which of them live. AddSession returns [store.ErrChanged] when
+// the hash is another by now, or the user may not log in. DropSession is true
+// for the one caller that ended the session.
+type Members interface {
+	AddSession(ctx context.Context, id, hash, session string) (store.User, error)
+	DropSession(ctx context.Context, id, session string) (bool, error)
+	DropSessions(ctx context.Context, id string) (store.User, error)
+}
+
+// LoginSessions keeps all else about login sessions. Update may run change
+// several times; see [store.Sessions.Update].
+type LoginSessions interface {
+	Create(ctx context.Context, session store.Session) error
+	ByID(ctx context.Context, id string) (store.Session, error)
+	OfUser(ctx context.Context, userID string) ([]store.Session, error)
+	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
+}
+
+// RefreshTokens makes and reads refresh tokens. The error of Read is
+// [tokens.ErrInvalid] for what we have never issued.
+type RefreshTokens interface {
+	RefreshToken(sessionID string) (token, hash string)
+	ReadRefreshToken(token string) (sessionID, hash string, err error)
+}
+
+// begin begins a login session and returns it with its refresh token. The
+// user's document learns of it first: a session that is not in there has ended,
+// and may be cleared away at any moment.
+func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) (store.Session, string, error) {
+	if err := a.makeRoom(ctx, user); err != nil {
+		return store.Session{}, "", err
+	}
+	id := rand.Text()
+	refresh, hash := a.Refresh.RefreshToken(id)
+	_, err := a.Members.AddSession(ctx, user.ID, user.PasswordHash, id)
+	if errors.Is(err, store.ErrChanged) { // changed since the password was compared
+		if user, err := a.Users.ByID(ctx, user.ID); err == nil && user.Disabled {
+			return store.Session{}, "", errDisabled
+		}
+		return store.Session{}, "", fmt.Errorf("%w: it has just been changed", tokens.ErrWrongPassword)
+	}
+	if err != nil {
+		return store.Session{}, "", err
+	}
+	now := time.Now()
+	session := store.Session{
+		ID: id, UserID: user.ID, Device: device.name(ctx), DeviceID: device.id(), Address: a.Address(ctx),
+		Created: now, Used: now, Absolute: now.Add(a.Limits.Absolute), Expires: now.Add(min(a.Limits.Idle, a.Limits.Absolute)),
+		Parent: tokens.NewFamily(hash).Parent,
+	}
+	if err := a.Sessions.Create(ctx, session); err != nil {
+		return store.Session{}, "", err
+	}
+	return session, refresh, nil
+}
+
+// makeRoom ends the login sessions that are one too many: first those whose
+// record has expired, then those unused for longest.
+func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
+	if len(user.Sessions) < a.Limits.PerUser {
+		return nil
+	}
+	live, err := a.Sessions.OfUser(ctx, user.ID) // the last used first
+	if err != nil {
+		return err
+	}
+	keep := make([]string, 0, a.Limits.PerUser)
+	for _, s := range live[:min(len(live), a.Limits.PerUser-1)] {
+		keep = append(keep, s.ID)
+	}
+	for _, id := range user.Sessions {
+		if !slices.Contains(keep, id) {
+			if _, err := a.Members.DropSession(ctx, user.ID, id); err != nil {
+				return err
+			}
+		}
+	}
+	a.Accounts.Wake()
+	return nil
+}
+
+// grant signs the tokens of a login session.
+func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
+	out := signedIn{user: user, session: session, chat: accounts.Chat{UserID: user.CubeID}}
+	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.Absolute}
+	var err error
+	if out.ticket, err = a.Tokens.Ticket(g); err != nil {
+		return signedIn{}, err
+	}
+	out.access, out.expires, err = a.Tokens.AccessToken(g)
+	return out, err
+}
+
+var errSessionOver = &Error{Code: Unauthenticated, Message: "The login session is over; log in again"}
+
+// refreshSession exchanges a refresh token for all that a login gives. A token
+// that was retired ends the login session: somebody else has used it.
+func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, error) {
+	id, hash, err := a.Refresh.ReadRefreshToken(token)
+	if err != nil {
+		return signedIn{}, &Error{Code: Unauthenticated, Message: "The refresh token is not valid", Cause: err}
+	}
+	var next, userID string
+	session, err := a.Sessions.Update(ctx, id, func(s *store.Session) error {
+		userID = s.UserID
+		token, child := a.Refresh.RefreshToken(id)
+		family, err := tokens.Family{Parent: s.Parent, Children: s.Children}.Use(hash, child)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		next, s.Parent, s.Children = token, family.Parent, family.Children
+		s.Used, s.Address = now, a.Address(ctx)
+		if s.Expires = now.Add(a.Limits.Idle); s.Expires.After(s.Absolute) {
+			s.Expires = s.Absolute
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, tokens.ErrReplayed):
+		return signedIn{}, a.replayed(ctx, userID, id, err)
+	case errors.Is(err, store.ErrNotFound):
+		return signedIn{}, errSessionOver
+	case err != nil:
+		return signedIn{}, err
+	}
+	user, err := a.member(ctx, userID, id)
+	if err != nil {
+		return signedIn{}, err
+	}
+	out, err := a.grant(user, session)
+	if err != nil {
+		return signedIn{}, err
+	}
+	out.refresh = next
+	out.status = statusOf(a.openChat(ctx, &out, accounts.Means{}))
+	return out, nil
+}
+
+// replayed ends a login session one of whose retired tokens was used.
+func (a *Auth) replayed(ctx context.Context, userID, sessionID string, cause error) error {
+	ended, err := a.Members.DropSession(ctx, userID, sessionID)
+	if err != nil {
+		return err
+	}
+	if ended {
+		a.Accounts.Wake()
+		a.Log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", userID))
+		a.audit(ctx, store.Event{Kind: "refresh", Outcome: outcomeRefused, UserID: userID, Session: sessionID, Detail: "a retired token was used: the session has ended"})
+	}
+	return &Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
+}
+
+// member finds the user of a login session that lives.
+func (a *Auth) member(ctx context.Context, userID, sessionID string) (store.User, error) {
+	user, err := a.Users.ByID(ctx, userID)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, errSessionOver
+	}
+	if err != nil {
+		return store.User{}, err
+	}
+	if user.Leaving || user.Disabled || !slices.Contains(user.Sessions, sessionID) {
+		return store.User{}, errSessionOver
+	}
+	return user, nil
+}
+
+// logout ends the caller's login session. What it has at ConnectyCube ends
+// within moments.
+func (a *Auth) logout(ctx context.Context) error {
+	user, claims, err := a.caller(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = a.endSession(ctx, user, claims.SessionID, "logout")
+	return err
+}
+
+// revokeSession ends one of the caller's login sessions.
+func (a *Auth) revokeSession(ctx context.Context, id string) error {
+	user, _, err := a.caller(ctx)
+	if err != nil {
+		return err
+	}
+	ended, err := a.endSession(ctx, user, id, "revoke")
+	if err == nil && !ended {
+		err = &Error{Code: NotFound, Message: "There is no such session"}
+	}
+	return err
+}
+
+// endSession ends one login session of a user and reports whether this call
+// did.
+func (a *Auth) endSession(ctx context.Context, user store.User, id, kind string) (bool, error) {
+	ended, err := a.Members.DropSession(ctx, user.ID, id)
+	if err != nil {
+		return false, err
+	}
+	if ended {
+		a.Accounts.Wake()
+		a.done(ctx, kind, user, id)
+	}
+	return ended, nil
+}
+
+// logoutEverywhere ends all login sessions of the caller.
+func (a *Auth) logoutEverywhere(ctx context.Context) error {
+	user, _, err := a.caller(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Members.DropSessions(ctx, user.ID); err != nil {
+		return err
+	}
+	a.Accounts.Wake()
+	a.done(ctx, "logout everywhere", user, "")
+	return nil
+}
+
+// mySessions lists the login sessions of the caller, the last used first.
+func (a *Auth) mySessions(ctx context.Context) ([]*loginSession, error) {
+	user, claims, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Sessions.OfUser(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := []*loginSession{}
+	for _, s := range list {
+		if slices.Contains(user.Sessions, s.ID) {
+			out = append(out, newLoginSession(s, claims.SessionID))
+		}
+	}
+	return out, nil
+}
+
+// maxDevice bounds what an app says of its device, in characters.
+const maxDevice = 100
+
+// deviceInput is DeviceInput of the schema.
+type deviceInput struct {
+	ID   *string `json:"id"`
+	Name *string `json:"name"`
+}
+
+// name is what a person calls the device, or the program that runs on it.
+func (d *deviceInput) name(ctx context.Context) string {
+	if d != nil && d.Name != nil && strings.TrimSpace(*d.Name) != "" {
+		return printable(*d.Name)
+	}
+	if agent := printable(clientOf(ctx).agent); agent != "" {
+		return agent
+	}
+	return "unknown device"
+}
+
+// id is the device's udid at ConnectyCube, if the app has told.
+func (d *deviceInput) id() string {
+	if d == nil || d.ID == nil {
+		return ""
+	}
+	return *d.ID
+}
+
+func (d *deviceInput) check(p problems) {
+	if d == nil {
+		return
+	}
+	for field, value := range map[string]*string{"device.id": d.ID, "device.name": d.Name} {
+		if value != nil && len([]rune(*value)) > maxDevice {
+			p.add(field, fmt.Sprintf("must have at most %d characters", maxDevice))
+		}
+	}
+}
+
+// printable is a text of one line, not too long, without what nobody can see.
+func printable(s string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s))
+	return strings.TrimSpace(string(runes[:min(len(runes), maxDevice)]))
+}
