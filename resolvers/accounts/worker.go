@@ -109,6 +109,7 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	case err == nil && v.user.Leaving: // the document is gone, and the lease with it
 	case err == nil:
 		back = v.k.Ledger.Settled(ctx, v.user.ID, a.Lease, a.Version)
+		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.Problem = time.Time{}, "", 0, ""
 	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
 		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Time{}, problem(err))
 	default:
