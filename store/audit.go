@@ -36,6 +36,7 @@ type eventDocument struct {
 	Address string             `bson:"address,omitempty"`
 	Session string             `bson:"session,omitempty"`
 	Detail  string             `bson:"detail,omitempty"`
+	Expires time.Time          `bson:"expires"`
 }
 
 const (
@@ -69,13 +70,11 @@ func (a *Audit) Record(ctx context.Context, e Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	_, err := a.all.InsertOne(ctx, struct {
-		eventDocument `bson:",inline"`
-		Expires       time.Time `bson:"expires"`
-	}{eventDocument{
+	_, err := a.all.InsertOne(ctx, eventDocument{
 		ID: primitive.NewObjectID(), At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
 		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
-	}, e.At.Add(a.keep)})
+		Expires: e.At.Add(a.keep),
+	})
 	if err != nil {
 		return describe("recording an event", err)
 	}

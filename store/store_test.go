@@ -113,13 +113,13 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 			return err
 		},
 		"insert": func(ctx context.Context, u *store.Users) error {
-			_, err := u.Create(ctx, store.User{Email: "a@b.org"})
+			_, err := u.Create(ctx, store.User{Email: "a@b.org"}, store.Lease{ID: "x", Until: time.Now()})
 			return err
 		},
-		"update": func(ctx context.Context, u *store.Users) error { return u.SetCubeID(ctx, id, 1) },
-		"delete": func(ctx context.Context, u *store.Users) error { return u.Discard(ctx, id) },
-		"clean": func(ctx context.Context, u *store.Users) error {
-			_, err := u.DiscardAbandoned(ctx, time.Hour)
+		"update": func(ctx context.Context, u *store.Users) error { return u.Record(ctx, id, "x", 1, "", "", "") },
+		"delete": func(ctx context.Context, u *store.Users) error { return u.Remove(ctx, id, "x") },
+		"claim": func(ctx context.Context, u *store.Users) error {
+			_, err := u.ClaimDue(ctx, store.Lease{ID: "x", Until: time.Now()})
 			return err
 		},
 	} {
@@ -188,7 +188,7 @@ func TestExportIsExtendedJSON(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	var ids []string
 	for _, address := range []string{"ada@example.org", "bob@example.org"} {
-		user, err := s.Users().Create(t.Context(), store.User{FirstName: "A\nda", Email: address, PasswordHash: "hash"})
+		user, err := s.Users().Create(t.Context(), store.User{FirstName: "A\nda", Email: address, PasswordHash: "hash"}, store.Lease{ID: "x", Until: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,11 +65,11 @@ func itsUsersAreFoundInAnyCase(t *testing.T, tg Target) {
 	u := b.open(t)
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org"} {
 		got, err := u.ByEmail(t.Context(), typed)
-		if err != nil || got.Email != "Ada@Example.org" || got.PasswordHash != "$2b$10$hash" || got.CubeID != 51941 || got.Pending {
+		if err != nil || got.Email != "Ada@Example.org" || got.PasswordHash != "$2b$10$hash" || got.CubeID != 51941 || !got.Account.Due.IsZero() {
 			t.Errorf("ByEmail(%q) = %+v, %v", typed, got, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("ADA@example.org")); !errors.Is(err, store.ErrEmailTaken) {
+	if _, err := u.Create(t.Context(), ada("ADA@example.org"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
 		t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
 	}
 }
@@ -84,7 +84,7 @@ func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) 
 			t.Errorf("ByEmail(%q) = %q, %v", typed, got.Email, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("aDa@x.org")); !errors.Is(err, store.ErrEmailTaken) {
+	if _, err := u.Create(t.Context(), ada("aDa@x.org"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
 		t.Errorf("a fourth spelling: %v, want %v", err, store.ErrEmailTaken)
 	}
 	for _, named := range []string{"email=ada@x.org", "email=ADA@x.org"} {
@@ -159,7 +159,7 @@ func whatOursWritesItCanRead(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	u := b.open(t)
 	made := create(t, u, "Ada@x.org")
-	if err := u.SetCubeID(t.Context(), made.ID, 51941); err != nil {
+	if err := u.Record(t.Context(), made.ID, "created", 51941, "ada@x.org", "Ada Lovelace", "shared"); err != nil {
 		t.Fatal(err)
 	}
 	var got bson.M

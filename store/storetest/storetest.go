@@ -31,7 +31,10 @@ func (tg Target) DialContext(ctx context.Context, network, address string) (net.
 // Run runs the whole suite.
 func Run(t *testing.T, tg Target) {
 	t.Run("users", func(t *testing.T) { users(t, tg) })
-	t.Run("registrations", func(t *testing.T) { registrations(t, tg) })
+	t.Run("accounts", func(t *testing.T) { accounts(t, tg) })
+	t.Run("people", func(t *testing.T) { people(t, tg) })
+	t.Run("sessions", func(t *testing.T) { sessions(t, tg) })
+	t.Run("audit", func(t *testing.T) { audit(t, tg) })
 	t.Run("original", func(t *testing.T) { original(t, tg) })
 	t.Run("races", func(t *testing.T) { races(t, tg) })
 }
@@ -66,8 +69,14 @@ func newBase(t *testing.T, tg Target) base {
 	return b
 }
 
-// open opens a store on the test's database.
+// open opens the users of a store on the test's database.
 func (b base) open(t *testing.T, edit ...func(*store.Options)) *store.Users {
+	t.Helper()
+	return b.openStore(t, edit...).Users()
+}
+
+// openStore opens a store on the test's database.
+func (b base) openStore(t *testing.T, edit ...func(*store.Options)) *store.Store {
 	t.Helper()
 	o := store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Timeout: 20 * time.Second, Patience: -1}
 	for _, e := range edit {
@@ -82,8 +91,14 @@ func (b base) open(t *testing.T, edit ...func(*store.Options)) *store.Users {
 			t.Error(err)
 		}
 	})
-	return s.Users()
+	return s
 }
+
+// lease is one that lasts longer than any test.
+func lease(id string) store.Lease { return store.Lease{ID: id, Until: time.Now().Add(time.Hour)} }
+
+// run is one that has run out.
+func run(id string) store.Lease { return store.Lease{ID: id, Until: time.Now().Add(-time.Second)} }
 
 // ada is a user that can be created.
 func ada(address string) store.User {
@@ -93,7 +108,7 @@ func ada(address string) store.User {
 // create stores a user or ends the test.
 func create(t *testing.T, u *store.Users, address string) store.User {
 	t.Helper()
-	user, err := u.Create(t.Context(), ada(address))
+	user, err := u.Create(t.Context(), ada(address), lease("created"))
 	if err != nil {
 		t.Fatalf("creating %s: %v", address, err)
 	}

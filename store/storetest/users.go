@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -29,7 +28,11 @@ func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
 		t.Fatal(err)
 	}
 	want := ada("Ada@Example.org")
-	want.ID, want.Created, want.Pending = made.ID, made.Created, true
+	want.ID, want.Created = made.ID, made.Created
+	want.Account = store.Account{Lease: "created", Due: got.Account.Due}
+	if until := time.Until(got.Account.Due); until < 50*time.Minute || until > time.Hour {
+		t.Errorf("due in %v, want the lease's hour", until)
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stored user (-want +got):\n%s", diff)
 	}
@@ -48,7 +51,7 @@ func anAddressIsFoundInAnyCase(t *testing.T, u *store.Users, made store.User) {
 
 func anAddressIsTakenInAnyCase(t *testing.T, u *store.Users) {
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org", "ADA@EXAMPLE.ORG"} {
-		if _, err := u.Create(t.Context(), ada(typed)); !errors.Is(err, store.ErrEmailTaken) {
+		if _, err := u.Create(t.Context(), ada(typed), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
 			t.Errorf("Create(%q) error = %v, want %v", typed, err, store.ErrEmailTaken)
 		}
 	}
@@ -56,7 +59,7 @@ func anAddressIsTakenInAnyCase(t *testing.T, u *store.Users) {
 
 func oneDomainInTwoSpellingsIsOneAddress(t *testing.T, u *store.Users) {
 	create(t, u, "eve@exämple.com")
-	if _, err := u.Create(t.Context(), ada("eve@xn--exmple-cua.com")); !errors.Is(err, store.ErrEmailTaken) {
+	if _, err := u.Create(t.Context(), ada("eve@xn--exmple-cua.com"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
 		t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
 	}
 }
@@ -89,104 +92,11 @@ func aPasswordHashIsReplacedOnlyWhileItIsTheOldOne(t *testing.T, u *store.Users,
 func namesOfAnyScriptComeBackAsTheyWere(t *testing.T, u *store.Users, made store.User) {
 	want := ada("zoë@example.org")
 	want.FirstName, want.LastName = "איידה 🦀", "Ŵ͓̈́̓ęı̇rd  "
-	made, err := u.Create(t.Context(), want)
+	made, err := u.Create(t.Context(), want, lease("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := u.ByID(t.Context(), made.ID); err != nil || got.FirstName != want.FirstName || got.LastName != want.LastName {
 		t.Errorf("names %q %q, %v", got.FirstName, got.LastName, err)
-	}
-}
-
-// registrations asks what may happen to a user between Create and the end of
-// the registration.
-func registrations(t *testing.T, tg Target) {
-	b := newBase(t, tg)
-	u := b.open(t)
-	t.Run("ends with the ConnectyCube account", func(t *testing.T) { endsWithTheConnectycubeAccount(t, u) })
-	t.Run("discarded, the address is free", func(t *testing.T) { discardedTheAddressIsFree(t, u) })
-	t.Run("kept, it is not discarded", func(t *testing.T) { keptItIsNotDiscarded(t, u) })
-	t.Run("of a user who is gone, says so", func(t *testing.T) { ofAUserWhoIsGoneSaysSo(t, u) })
-	t.Run("abandoned, it does not hold its address", func(t *testing.T) { abandonedItDoesNotHoldItsAddress(t, b, u) })
-	t.Run("abandoned ones are all found at once", func(t *testing.T) { abandonedOnesAreAllFoundAtOnce(t, u) })
-}
-
-func endsWithTheConnectycubeAccount(t *testing.T, u *store.Users) {
-	for _, cubeID := range []int64{51941, 1<<31 + 7} {
-		made := create(t, u, fmt.Sprintf("end%d@example.org", cubeID))
-		if err := u.SetCubeID(t.Context(), made.ID, cubeID); err != nil {
-			t.Fatal(err)
-		}
-		if err := u.Discard(t.Context(), made.ID); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := u.ByID(t.Context(), made.ID); err != nil || got.CubeID != cubeID || got.Pending {
-			t.Errorf("after the end: %+v, %v; want account %d, not pending", got, err, cubeID)
-		}
-	}
-}
-
-func discardedTheAddressIsFree(t *testing.T, u *store.Users) {
-	first := create(t, u, "again@example.org")
-	for range 2 { // the second time there is nobody, which is no error
-		if err := u.Discard(t.Context(), first.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if second := create(t, u, "AGAIN@example.org"); second.ID == first.ID {
-		t.Error("the discarded user's ID came back")
-	}
-}
-
-func keptItIsNotDiscarded(t *testing.T, u *store.Users) {
-	made := create(t, u, "kept@example.org")
-	if err := u.Keep(t.Context(), made.ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := u.Discard(t.Context(), made.ID); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := u.ByID(t.Context(), made.ID); err != nil || got.Pending || got.CubeID != 0 {
-		t.Errorf("kept user: %+v, %v", got, err)
-	}
-}
-
-func ofAUserWhoIsGoneSaysSo(t *testing.T, u *store.Users) {
-	const nobody = "0123456789abcdef01234567"
-	if err := u.SetCubeID(t.Context(), nobody, 1); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("SetCubeID error = %v, want %v", err, store.ErrNotFound)
-	}
-	if err := u.Keep(t.Context(), nobody); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Keep error = %v, want %v", err, store.ErrNotFound)
-	}
-}
-
-func abandonedItDoesNotHoldItsAddress(t *testing.T, b base, u *store.Users) {
-	left := create(t, u, "left@example.org")
-	impatient := b.open(t, func(o *store.Options) { o.Abandoned = time.Nanosecond })
-	time.Sleep(5 * time.Millisecond) // dates are kept to the millisecond
-	if _, err := u.Create(t.Context(), ada("left@example.org")); !errors.Is(err, store.ErrEmailTaken) {
-		t.Errorf("while it may still go on: %v, want %v", err, store.ErrEmailTaken)
-	}
-	if again := create(t, impatient, "Left@example.org"); again.ID == left.ID {
-		t.Error("the abandoned user's ID came back")
-	}
-}
-
-func abandonedOnesAreAllFoundAtOnce(t *testing.T, u *store.Users) {
-	create(t, u, "one@example.org")
-	done := create(t, u, "done@example.org")
-	if err := u.SetCubeID(t.Context(), done.ID, 7); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := u.DiscardAbandoned(t.Context(), time.Hour); err != nil || n != 0 {
-		t.Errorf("young ones discarded: %d, %v", n, err)
-	}
-	time.Sleep(5 * time.Millisecond)
-	if n, err := u.DiscardAbandoned(t.Context(), 0); err != nil || n < 1 {
-		t.Errorf("discarded %d, %v; want at least the one", n, err)
-	}
-	if _, err := u.ByID(t.Context(), done.ID); err != nil {
-		t.Errorf("the ended registration is gone too: %v", err)
 	}
 }

@@ -1,0 +1,206 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"cubegate/store"
+)
+
+// people asks what changes of a user, and who wins when many want it.
+func people(t *testing.T, tg Target) {
+	for name, test := range map[string]func(*testing.T, *store.Users){
+		"a session begins only under the hash that was checked": sessionNeedsHash,
+		"a new password ends all sessions but one":              newPasswordEndsSessions,
+		"one of many new passwords wins":                        onePasswordWins,
+		"one of many new addresses wins":                        oneAddressWins,
+		"a session is ended by one":                             sessionEndedByOne,
+		"who is disabled is out":                                disabledIsOut,
+		"a tombstone is nobody":                                 tombstoneIsNobody,
+		"roles come back":                                       rolesComeBack,
+		"pages are whole":                                       pagesAreWhole,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).open(t)) })
+	}
+}
+
+func begin(t *testing.T, u *store.Users, user store.User, ids ...string) store.User {
+	t.Helper()
+	for _, id := range ids {
+		var err error
+		if user, err = u.AddSession(t.Context(), user.ID, user.PasswordHash, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return user
+}
+
+func sessionNeedsHash(t *testing.T, u *store.Users) {
+	made := create(t, u, "a@x.org")
+	if _, err := u.AddSession(t.Context(), made.ID, "another", "s"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("with another hash: %v, want %v", err, store.ErrChanged)
+	}
+	if got := begin(t, u, made, "s1", "s2"); !slices.Equal(got.Sessions, []string{"s1", "s2"}) {
+		t.Errorf("sessions %v", got.Sessions)
+	}
+}
+
+func newPasswordEndsSessions(t *testing.T, u *store.Users) {
+	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
+	got, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "new", "s2")
+	if err != nil || got.PasswordHash != "new" || !slices.Equal(got.Sessions, []string{"s2"}) {
+		t.Errorf("changed: %+v, %v", got, err)
+	}
+	if _, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "newer", "s2"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("from the old hash: %v, want %v", err, store.ErrChanged)
+	}
+	if _, err := u.ChangePassword(t.Context(), made.ID, "new", "newer", "s1"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("by a session that has ended: %v, want %v", err, store.ErrChanged)
+	}
+	if got, err = u.ChangePassword(t.Context(), made.ID, "new", "newer", ""); err != nil || len(got.Sessions) != 0 {
+		t.Errorf("by nobody's session: %v, %v", got.Sessions, err)
+	}
+}
+
+func onePasswordWins(t *testing.T, u *store.Users) {
+	made := create(t, u, "a@x.org")
+	errs := race(func(racer int) error {
+		_, err := u.ChangePassword(context.Background(), made.ID, made.PasswordHash, fmt.Sprint("by ", racer), "")
+		return err
+	})
+	oneWinner(t, 0, errs, store.ErrChanged)
+}
+
+func oneAddressWins(t *testing.T, u *store.Users) {
+	made := create(t, u, "a@x.org")
+	errs := race(func(racer int) error {
+		_, err := u.ChangeEmail(context.Background(), made.ID, "a@x.org", fmt.Sprintf("a%d@x.org", racer), lease("x"))
+		return err
+	})
+	oneWinner(t, 0, errs, store.ErrChanged)
+	other := create(t, u, "b@x.org")
+	got, err := u.ByID(t.Context(), made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.ChangeEmail(t.Context(), other.ID, "b@x.org", got.Email, lease("x")); !errors.Is(err, store.ErrEmailTaken) {
+		t.Errorf("to somebody's address: %v, want %v", err, store.ErrEmailTaken)
+	}
+	if _, err := u.ByEmail(t.Context(), "a@x.org"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the old address: %v, want %v", err, store.ErrNotFound)
+	}
+}
+
+func sessionEndedByOne(t *testing.T, u *store.Users) {
+	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2")
+	errs := race(func(int) error {
+		ended, err := u.DropSession(context.Background(), made.ID, "s1")
+		if err == nil && !ended {
+			err = store.ErrChanged
+		}
+		return err
+	})
+	oneWinner(t, 0, errs, store.ErrChanged)
+	if got, err := u.ByID(t.Context(), made.ID); err != nil || !slices.Equal(got.Sessions, []string{"s2"}) {
+		t.Errorf("left: %v, %v", got.Sessions, err)
+	}
+}
+
+func disabledIsOut(t *testing.T, u *store.Users) {
+	made := begin(t, u, create(t, u, "a@x.org"), "s1")
+	got, err := u.SetDisabled(t.Context(), made.ID, true)
+	if err != nil || !got.Disabled || len(got.Sessions) != 0 {
+		t.Errorf("disabled: %+v, %v", got, err)
+	}
+	if _, err := u.AddSession(t.Context(), made.ID, made.PasswordHash, "s2"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("a session of who is disabled: %v, want %v", err, store.ErrChanged)
+	}
+	if got, err = u.SetDisabled(t.Context(), made.ID, false); err != nil || got.Disabled {
+		t.Errorf("enabled: %+v, %v", got, err)
+	}
+	begin(t, u, made, "s3")
+}
+
+func tombstoneIsNobody(t *testing.T, u *store.Users) {
+	made := begin(t, u, create(t, u, "Ada@x.org"), "s1")
+	got, err := u.Leave(t.Context(), made.ID, "sealed", lease("leaving"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Leaving || got.FirstName+got.LastName+got.PasswordHash != "" || len(got.Sessions)+len(got.Roles) != 0 ||
+		got.Account.Email != "Ada@x.org" || got.Account.Token != "sealed" || got.Account.Lease != "leaving" {
+		t.Errorf("tombstone: %+v", got)
+	}
+	if _, err := u.ByEmail(t.Context(), "Ada@x.org"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("by address: %v, want %v", err, store.ErrNotFound)
+	}
+	create(t, u, "ada@x.org") // the address is free
+	for name, err := range map[string]error{
+		"Leave":       second(u.Leave(t.Context(), made.ID, "", lease("x"))),
+		"ChangeName":  second(u.ChangeName(t.Context(), made.ID, "a", "b", lease("x"))),
+		"SetRoles":    second(u.SetRoles(t.Context(), made.ID, []string{"admin"})),
+		"SetDisabled": second(u.SetDisabled(t.Context(), made.ID, false)),
+		"AddSession":  second(u.AddSession(t.Context(), made.ID, "", "s2")),
+	} {
+		if !errors.Is(err, store.ErrChanged) {
+			t.Errorf("%s of a tombstone: %v, want %v", name, err, store.ErrChanged)
+		}
+	}
+	if list, err := u.Page(t.Context(), store.UserFilter{}, "", 10); err != nil || len(list) != 1 {
+		t.Errorf("listed: %d, %v; want the new user alone", len(list), err)
+	}
+}
+
+func second(_ store.User, err error) error { return err }
+
+func rolesComeBack(t *testing.T, u *store.Users) {
+	made := create(t, u, "a@x.org")
+	for _, roles := range [][]string{{"admin", "editor"}, nil} {
+		if got, err := u.SetRoles(t.Context(), made.ID, roles); err != nil || !slices.Equal(got.Roles, roles) {
+			t.Errorf("roles %v, %v; want %v", got.Roles, err, roles)
+		}
+	}
+}
+
+func pagesAreWhole(t *testing.T, u *store.Users) {
+	var ids []string
+	for i := range 7 {
+		ids = append(ids, create(t, u, fmt.Sprintf("p%d@x.org", i)).ID)
+	}
+	create(t, u, "q.*@x.org")
+	if _, err := u.SetDisabled(t.Context(), ids[3], true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.SetRoles(t.Context(), ids[4], []string{"admin"}); err != nil {
+		t.Fatal(err)
+	}
+	yes, no := true, false
+	for _, test := range []struct {
+		f    store.UserFilter
+		want int
+	}{
+		{store.UserFilter{}, 8}, {store.UserFilter{Text: "P"}, 7}, {store.UserFilter{Text: "q.*"}, 1}, {store.UserFilter{Text: ".*"}, 0},
+		{store.UserFilter{Role: "admin"}, 1}, {store.UserFilter{Disabled: &yes}, 1}, {store.UserFilter{Disabled: &no, Text: "p"}, 6},
+	} {
+		n, after := 0, ""
+		for {
+			page, err := u.Page(t.Context(), test.f, after, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			n, after = n+len(page), page[len(page)-1].ID
+		}
+		if n != test.want {
+			t.Errorf("%+v: %d users, want %d", test.f, n, test.want)
+		}
+	}
+	if _, err := u.Page(t.Context(), store.UserFilter{}, "not an id", 2); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("after what is no id: %v", err)
+	}
+}

@@ -1,0 +1,218 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"cubegate/store"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// sessions asks the records of login sessions.
+func sessions(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	s := b.openStore(t).Sessions()
+	for name, test := range map[string]func(*testing.T, *store.Sessions){
+		"a new one comes back whole":            newSessionComesBack,
+		"what has expired is not found":         expiredIsNotFound,
+		"all updates of one are applied":        allUpdatesApplied,
+		"an error of the change writes nothing": changeErrorWritesNothing,
+		"one is ended by one":                   endedByOne,
+		"an ended one is worked off":            endedIsWorkedOff,
+		"a user's are listed by last use":       listedByLastUse,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions") })
+}
+
+var sessionCount int
+
+// session is one that can be created.
+func session(user string) store.Session {
+	sessionCount++
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	return store.Session{
+		ID: fmt.Sprint("session ", sessionCount), UserID: user, Device: "phone", DeviceID: "udid", Address: "192.0.2.1",
+		Created: now, Used: now, Expires: now.Add(time.Hour), Absolute: now.Add(2 * time.Hour), Parent: "p",
+	}
+}
+
+func keep(t *testing.T, s *store.Sessions, one store.Session) store.Session {
+	t.Helper()
+	if err := s.Create(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+func newSessionComesBack(t *testing.T, s *store.Sessions) {
+	want := session("whole")
+	want.CubeToken, want.CubeID, want.CubeExpires, want.Children = "sealed", 1<<40, want.Expires, []string{"c1", "c2"}
+	keep(t, s, want)
+	got, err := s.ByID(t.Context(), want.ID)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if err := s.Create(t.Context(), want); err == nil || errors.Is(err, store.ErrEmailTaken) {
+		t.Errorf("the same id again: %v", err)
+	}
+}
+
+func expiredIsNotFound(t *testing.T, s *store.Sessions) {
+	old := session("expired")
+	old.Expires = time.Now().Add(-time.Second)
+	keep(t, s, old)
+	if _, err := s.ByID(t.Context(), old.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("ByID: %v, want %v", err, store.ErrNotFound)
+	}
+	if list, err := s.OfUser(t.Context(), "expired"); err != nil || len(list) != 0 {
+		t.Errorf("OfUser: %d, %v", len(list), err)
+	}
+	if _, err := s.Update(t.Context(), old.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Update: %v, want %v", err, store.ErrNotFound)
+	}
+}
+
+func allUpdatesApplied(t *testing.T, s *store.Sessions) {
+	one := keep(t, s, session("updates"))
+	for _, err := range race(func(racer int) error {
+		_, err := s.Update(context.Background(), one.ID, func(s *store.Session) error {
+			s.Children = append(s.Children, fmt.Sprint(racer))
+			return nil
+		})
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := s.ByID(t.Context(), one.ID); err != nil || len(got.Children) != racers || got.Version != racers {
+		t.Errorf("%d children in version %d, %v; want %d", len(got.Children), got.Version, err, racers)
+	}
+}
+
+func changeErrorWritesNothing(t *testing.T, s *store.Sessions) {
+	one, no := keep(t, s, session("error")), errors.New("no")
+	_, err := s.Update(t.Context(), one.ID, func(s *store.Session) error {
+		s.Device = "changed"
+		return no
+	})
+	if !errors.Is(err, no) {
+		t.Errorf("error %v, want the change's own", err)
+	}
+	if got, err := s.ByID(t.Context(), one.ID); err != nil || got.Device != "phone" || got.Version != 0 {
+		t.Errorf("afterwards: %+v, %v", got, err)
+	}
+}
+
+func endedByOne(t *testing.T, s *store.Sessions) {
+	one := keep(t, s, session("ended"))
+	oneWinner(t, 0, race(func(int) error {
+		ended, err := s.End(context.Background(), one.ID, "test")
+		if err == nil && !ended {
+			err = store.ErrChanged
+		}
+		return err
+	}), store.ErrChanged)
+	if _, err := s.Update(t.Context(), one.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("updating an ended one: %v, want %v", err, store.ErrNotFound)
+	}
+	if err := s.Remove(t.Context(), one.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func endedIsWorkedOff(t *testing.T, s *store.Sessions) {
+	one := session("worked off")
+	one.CubeToken = "sealed"
+	keep(t, s, one)
+	if _, err := s.End(t.Context(), one.ID, "logout"); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Hour)
+	got, err := s.ClaimDue(t.Context(), until)
+	if err != nil || got.ID != one.ID || got.Attempts != 1 || got.Reason != "logout" || got.Ended.IsZero() || got.CubeToken != "sealed" || got.Parent != "" {
+		t.Fatalf("claimed %+v, %v", got, err)
+	}
+	if _, err := s.ClaimDue(t.Context(), until); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a second claim: %v, want %v", err, store.ErrNotFound)
+	}
+	if err := s.Later(t.Context(), one.ID, time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.ClaimDue(t.Context(), until); err != nil || got.Attempts != 2 {
+		t.Errorf("later: %+v, %v", got, err)
+	}
+	for range 2 { // the second time there is none, which is no error
+		if err := s.Remove(t.Context(), one.ID); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func listedByLastUse(t *testing.T, s *store.Sessions) {
+	for i := range 3 {
+		one := session("listed")
+		one.Used = one.Used.Add(time.Duration(i) * time.Second)
+		keep(t, s, one)
+	}
+	list, err := s.OfUser(t.Context(), "listed")
+	if err != nil || len(list) != 3 || !list[0].Used.After(list[1].Used) || !list[1].Used.After(list[2].Used) {
+		t.Errorf("listed %+v, %v", list, err)
+	}
+}
+
+// hasTTL checks that the database itself removes what has expired.
+func hasTTL(t *testing.T, b base, collection string) {
+	cursor, err := b.raw.Collection(collection).Indexes().List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var indexes []bson.M
+	if err := cursor.All(t.Context(), &indexes); err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range indexes {
+		if seconds, ok := index["expireAfterSeconds"]; ok && fmt.Sprint(seconds) == "0" && index["name"] == "expires_1" {
+			return
+		}
+	}
+	t.Errorf("no TTL index on expires among %v", indexes)
+}
+
+// audit asks the record of events.
+func audit(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	a := b.openStore(t, func(o *store.Options) { o.AuditMax = 250 }).Audit()
+	for i := range 450 {
+		if err := a.Record(t.Context(), store.Event{Kind: "login", Outcome: "ok", UserID: fmt.Sprint(i % 2), Detail: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := store.Event{Kind: "long", Detail: string(make([]byte, 5000)) + "é"}
+	if err := a.Record(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), bson.D{})
+	if err != nil || n > 251+200 || n < 250 {
+		t.Errorf("%d events are kept, %v; want 250, and what came since the last look", n, err)
+	}
+	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
+	if err != nil || len(page) != 3 || page[0].Kind != "long" || len(page[0].Detail) > 200 || page[1].Detail != "449" || time.Since(page[1].At) > time.Minute {
+		t.Fatalf("newest: %+v, %v", page, err)
+	}
+	next, err := a.Page(t.Context(), store.EventFilter{UserID: "1", Kind: "login"}, page[1].ID, 2)
+	if err != nil || len(next) != 2 || next[0].Detail != "447" || next[1].Detail != "445" {
+		t.Errorf("next: %+v, %v", next, err)
+	}
+	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("before what is no id: %v", err)
+	}
+	hasTTL(t, b, "audit")
+}
