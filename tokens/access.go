@@ -241,7 +241,7 @@ func (v *Verifier) unseal(raw string, h head, signature int) ([]byte, error) {
 		return nil, invalid("signature does not fit")
 	}
 	if v.keys == nil {
-		return nil, invalid("header names a key, and there are none")
+		return nil, invalid("header names a key, and we have no keys")
 	}
 	key, ok := v.keys.verifier(h.kid, time.Now())
 	if !ok || h.alg != key.alg.String() || signature != 64 {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,8 +26,22 @@ const (
 	email  = "ada@example.org"
 )
 
+// ring is one that works, of these secrets.
+func ring(current tokens.Secret, previous ...tokens.Secret) *tokens.Ring {
+	r, err := tokens.NewRing(current, previous...)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// grant is for an hour's login session.
+func grant() tokens.Grant {
+	return tokens.Grant{Subject: userID, Email: email, SessionID: "s1", Roles: []string{"editor"}, Until: time.Now().Add(time.Hour)}
+}
+
 func config(edit func(*tokens.Config)) tokens.Config {
-	c := tokens.Config{Secret: goodSecret}
+	c := tokens.Config{Ring: ring(goodSecret), SessionTTL: time.Hour, ServiceTTL: time.Hour}
 	if edit != nil {
 		edit(&c)
 	}
@@ -58,10 +73,9 @@ func TestTokenLives(t *testing.T) {
 		{"last second", nil, time.Hour - time.Second, nil},
 		{"expired", nil, time.Hour, tokens.ErrExpired},
 		{"long expired", nil, 1000 * time.Hour, tokens.ErrExpired},
-		{"shorter than the verifier grants", func(c *tokens.Config) { c.AccessTTL, c.TicketTTL = time.Minute, time.Minute }, 0, nil},
-		{"longer than the verifier grants", func(c *tokens.Config) { c.AccessTTL, c.TicketTTL = 2*time.Hour, 2*time.Hour }, 0, tokens.ErrInvalid},
+		{"shorter than the verifier grants", func(c *tokens.Config) { c.AccessTTL = time.Minute }, 0, nil},
 		{"other issuer", func(c *tokens.Config) { c.Issuer = "elsewhere" }, 0, tokens.ErrInvalid},
-		{"other secret", func(c *tokens.Config) { c.Secret = goodSecret[1:] + "x" }, 0, tokens.ErrInvalid},
+		{"other secret", func(c *tokens.Config) { c.Ring = ring(goodSecret[1:] + "x") }, 0, tokens.ErrInvalid},
 		{"other issuer, expired", func(c *tokens.Config) { c.Issuer = "elsewhere" }, time.Hour, tokens.ErrInvalid},
 	}
 	for _, tt := range tests {
@@ -83,11 +97,11 @@ func TestTokenLives(t *testing.T) {
 
 func issue(t testing.TB, issuer *tokens.Issuer) (access, ticket string) {
 	t.Helper()
-	access, err := issuer.AccessToken(userID, email)
+	access, _, err := issuer.AccessToken(grant())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err = issuer.Ticket(userID, email)
+	ticket, err = issuer.Ticket(grant())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,25 +115,25 @@ func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 		raw, ticket := issue(t, issuer)
 		now := time.Now().UTC().Truncate(time.Second)
 		want := tokens.Claims{
-			Subject: userID, Email: email, Audience: tokens.AudienceAPI, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+			Subject: userID, Email: email, Audience: tokens.AudienceAPI, SessionID: "s1", Roles: []string{"editor"}, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
 		got, err := verifier.Verify(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		first := got.ID
-		if want.ID = first; got != want {
+		if want.ID = first; !reflect.DeepEqual(got, want) {
 			t.Errorf("Verify = %+v, want %+v", got, want)
 		}
-		if again, err := verifier.VerifyAny(raw); err != nil || again != got {
+		if again, err := verifier.VerifyAny(raw); err != nil || !reflect.DeepEqual(again, got) {
 			t.Errorf("VerifyAny = %+v, %v, want as from Verify", again, err)
 		}
 		got, err = verifier.VerifyAny(ticket)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.Audience, want.ID = tokens.AudienceConnectyCube, got.ID
-		if got != want {
+		want.Audience, want.ID, want.Ticket = tokens.AudienceConnectyCube, got.ID, true
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("VerifyAny(ticket) = %+v, want %+v", got, want)
 		}
 		if first == "" || first == got.ID {
@@ -142,7 +156,7 @@ func TestClaimsOnTheWire(t *testing.T) {
 			if want := fmt.Sprintf(`{"alg":"HS256","typ":%q}`, typ); header != want {
 				t.Errorf("header = %s, want %s", header, want)
 			}
-			want := fmt.Sprintf(`{"id":%q,"email":%q,"iat":946684800,"exp":946688400,"sub":%q,"iss":"cubegate","aud":%q,"jti":%q}`,
+			want := fmt.Sprintf(`{"id":%q,"email":%q,"iat":946684800,"exp":946688400,"sub":%q,"iss":"cubegate","aud":%q,"jti":%q,"sid":"s1","roles":["editor"]}`,
 				userID, email, userID, claims.Audience, claims.ID)
 			if payload != want {
 				t.Errorf("claims =\n%s, want\n%s", payload, want)
@@ -200,7 +214,7 @@ func goodPayload(edits ...string) string {
 	now := time.Now().Unix()
 	claims := map[string]string{
 		"id": `"u1"`, "email": `"ada@example.org"`, "iat": fmt.Sprint(now), "exp": fmt.Sprint(now + 60),
-		"sub": `"u1"`, "iss": `"cubegate"`, "aud": `"cubegate"`, "jti": `"j1"`,
+		"sub": `"u1"`, "iss": `"cubegate"`, "aud": `"cubegate"`, "jti": `"j1"`, "sid": `"s1"`,
 	}
 	for i := 0; i < len(edits); i += 2 {
 		if claims[edits[i]] = edits[i+1]; edits[i+1] == "" {
@@ -358,7 +372,7 @@ func TestVerifyRefuses(t *testing.T) {
 				if !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrExpired) {
 					t.Errorf("%s error = %v, want ErrInvalid", name, err)
 				}
-				if claims != (tokens.Claims{}) {
+				if claims.Subject != "" {
 					t.Errorf("%s gives claims with an error: %+v", name, claims)
 				}
 				if err != nil {
@@ -455,10 +469,9 @@ func TestVerifyRefusesLongTokensForNothing(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for name, edit := range map[string]func(*tokens.Config){
-		"no secret":           func(c *tokens.Config) { c.Secret = "" },
-		"placeholder":         func(c *tokens.Config) { c.Secret = "your_jwt_secret_your_jwt_secret_1" },
+		"no ring":             func(c *tokens.Config) { c.Ring = nil },
 		"negative lifetime":   func(c *tokens.Config) { c.AccessTTL = -time.Hour },
-		"lifetime of nothing": func(c *tokens.Config) { c.TicketTTL = time.Millisecond },
+		"lifetime of nothing": func(c *tokens.Config) { c.ServiceTTL = time.Millisecond },
 	} {
 		if _, err := tokens.NewIssuer(config(edit)); err == nil {
 			t.Errorf("NewIssuer accepts: %s", name)
@@ -467,7 +480,7 @@ func TestConfigIsChecked(t *testing.T) {
 			t.Errorf("NewVerifier accepts: %s", name)
 		}
 	}
-	_, err := tokens.NewIssuer(tokens.Config{AccessTTL: -1, TicketTTL: -1})
+	_, err := tokens.NewIssuer(tokens.Config{AccessTTL: -1, SessionTTL: -1})
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("error = %v, want all three faults", err)
 	}
@@ -476,8 +489,77 @@ func TestConfigIsChecked(t *testing.T) {
 func TestIssuerRefusesWhatItCouldNotVerify(t *testing.T) {
 	issuer, _ := pair(t, nil)
 	for _, user := range [][2]string{{"", email}, {userID, ""}, {userID, strings.Repeat("a", 8<<10)}} {
-		if _, err := issuer.AccessToken(user[0], user[1]); err == nil {
+		g := grant()
+		g.Subject, g.Email = user[0], user[1]
+		if _, _, err := issuer.AccessToken(g); err == nil {
 			t.Errorf("AccessToken(%.10q, %.10q) succeeds", user[0], user[1])
+		}
+	}
+	for name, edit := range map[string]func(*tokens.Grant){
+		"without a session": func(g *tokens.Grant) { g.SessionID = "" },
+		"of one that ended": func(g *tokens.Grant) { g.Until = time.Now() },
+	} {
+		g := grant()
+		edit(&g)
+		if _, _, err := issuer.AccessToken(g); err == nil {
+			t.Errorf("an access token %s is signed", name)
+		}
+		if _, err := issuer.Ticket(g); err == nil {
+			t.Errorf("a ticket %s is signed", name)
+		}
+	}
+}
+
+// An access token ends with its login session; a ticket lasts as long as that.
+func TestNoTokenOutlivesItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := tokens.Config{Ring: ring(goodSecret), SessionTTL: 48 * time.Hour}
+		issuer, err := tokens.NewIssuer(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifier, err := tokens.NewVerifier(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []time.Duration{time.Minute, 30 * time.Hour} {
+			g := grant()
+			g.Until = time.Now().Add(left)
+			_, expires, err := issuer.AccessToken(g)
+			if want := time.Now().Add(min(left, time.Hour)); err != nil || !expires.Equal(want) {
+				t.Errorf("with %v left the access token expires at %v, %v; want %v", left, expires, err, want)
+			}
+			ticket, err := issuer.Ticket(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if claims, err := verifier.VerifyAny(ticket); err != nil || !claims.ExpiresAt.Equal(g.Until) {
+				t.Errorf("with %v left the ticket expires at %v, %v; want %v", left, claims.ExpiresAt, err, g.Until)
+			}
+		}
+	})
+}
+
+// A ticket of the server's own belongs to no session and opens no API.
+func TestServiceTicket(t *testing.T) {
+	issuer, verifier := pair(t, nil)
+	raw, err := issuer.ServiceTicket(userID, email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if claims, err := verifier.VerifyAny(raw); err != nil || !claims.Service || claims.SessionID != "" || claims.Subject != userID {
+		t.Errorf("VerifyAny = %+v, %v", claims, err)
+	}
+	if _, err := verifier.Verify(raw); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("Verify error = %v, want ErrInvalid", err)
+	}
+	for name, forged := range map[string]string{
+		"a service ticket with a session": signed(`{"alg":"HS256","typ":"service+jwt"}`, goodPayload("aud", `"connectycube"`)),
+		"an access token without one":     signed(goodHeader, goodPayload("sid", "")),
+		"one whose session is a number":   signed(goodHeader, goodPayload("sid", "1")),
+	} {
+		if _, err := verifier.VerifyAny(forged); !errors.Is(err, tokens.ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
 }
@@ -489,7 +571,9 @@ func TestIssuerAndVerifierServeManyAtOnce(t *testing.T) {
 			t.Parallel()
 			for i := range 50 {
 				subject := fmt.Sprint("u", i)
-				raw, err := issuer.AccessToken(subject, email)
+				g := grant()
+				g.Subject = subject
+				raw, _, err := issuer.AccessToken(g)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -573,19 +657,39 @@ func BenchmarkAccessToken(b *testing.B) {
 	issuer, _ := pair(b, nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := issuer.AccessToken(userID, email); err != nil {
+		if _, _, err := issuer.AccessToken(grant()); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func BenchmarkVerify(b *testing.B) {
-	issuer, verifier := pair(b, nil)
-	raw, _ := issue(b, issuer)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := verifier.Verify(raw); err != nil {
+// BenchmarkAlgorithms puts the three side by side.
+func BenchmarkAlgorithms(b *testing.B) {
+	for _, alg := range []string{"HS256", "EdDSA", "ES256"} {
+		c := config(nil)
+		if alg != "HS256" {
+			c.Keys = openKeys(b, newFolder(b, alg))
+		}
+		issuer, err := tokens.NewIssuer(c)
+		if err != nil {
 			b.Fatal(err)
 		}
+		verifier, err := tokens.NewVerifier(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		raw, _ := issue(b, issuer)
+		b.Run("sign/"+alg, func(b *testing.B) {
+			for b.Loop() {
+				issue(b, issuer)
+			}
+		})
+		b.Run("verify/"+alg, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := verifier.Verify(raw); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
