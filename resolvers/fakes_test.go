@@ -3,12 +3,14 @@ package resolvers
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -16,16 +18,13 @@ import (
 // fakeUsers keeps one user at most, which is all that these flows look at. The
 // real store is asked the same questions by the tests of the whole program.
 type fakeUsers struct {
-	mu      sync.Mutex
-	user    *store.User
-	kept    bool
-	err     error // for every call
-	others  map[string]bool
-	setErr  error
-	cubeSet []int64
+	mu     sync.Mutex
+	user   *store.User
+	err    error // for every call
+	setErr error
 }
 
-func (f *fakeUsers) Create(_ context.Context, u store.User) (store.User, error) {
+func (f *fakeUsers) Create(_ context.Context, u store.User, l store.Lease) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
@@ -34,9 +33,19 @@ func (f *fakeUsers) Create(_ context.Context, u store.User) (store.User, error) 
 	if f.user != nil {
 		return store.User{}, store.ErrEmailTaken
 	}
-	u.ID, u.Pending = "0123456789abcdef01234567", true
+	u.ID, u.Account.Lease = adaID, l.ID
 	f.user = &u
 	return u, nil
+}
+
+func (f *fakeUsers) Remove(_ context.Context, _, lease string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.user == nil || f.user.Account.Lease != lease {
+		return store.ErrChanged
+	}
+	f.user = nil
+	return nil
 }
 
 func (f *fakeUsers) find(match func(store.User) bool) (store.User, error) {
@@ -56,9 +65,6 @@ func (f *fakeUsers) ByEmail(_ context.Context, address string) (store.User, erro
 }
 
 func (f *fakeUsers) ByID(_ context.Context, id string) (store.User, error) {
-	if f.others[id] {
-		return store.User{ID: id}, nil
-	}
 	return f.find(func(u store.User) bool { return u.ID == id })
 }
 
@@ -74,64 +80,127 @@ func (f *fakeUsers) SetPassword(_ context.Context, _, old, hash string) error {
 	return nil
 }
 
-func (f *fakeUsers) Keep(context.Context, string) error {
+func (f *fakeUsers) AddSession(_ context.Context, _, hash, session string) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.user.Pending, f.kept = false, true
-	return nil
-}
-
-func (f *fakeUsers) SetCubeID(_ context.Context, _ string, id int64) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.setErr != nil {
-		return f.setErr
+	if f.user == nil {
+		return store.User{}, store.ErrNotFound
 	}
-	f.cubeSet = append(f.cubeSet, id)
-	f.user.CubeID, f.user.Pending = id, false
-	return nil
+	if f.user.PasswordHash != hash || f.user.Disabled {
+		return store.User{}, store.ErrChanged
+	}
+	f.user.Sessions = append(slices.Clone(f.user.Sessions), session)
+	return *f.user, nil
 }
 
-func (f *fakeUsers) Discard(context.Context, string) error {
+func (f *fakeUsers) DropSession(_ context.Context, _, session string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.user != nil && f.user.Pending {
-		f.user = nil
+	if f.user == nil || !slices.Contains(f.user.Sessions, session) {
+		return false, nil
 	}
+	f.user.Sessions = slices.DeleteFunc(slices.Clone(f.user.Sessions), func(s string) bool { return s == session })
+	return true, nil
+}
+
+func (f *fakeUsers) DropSessions(context.Context, string) (store.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.user.Sessions = nil
+	return *f.user, nil
+}
+
+// fakeSessions are records of login sessions.
+type fakeSessions struct {
+	mu  sync.Mutex
+	all map[string]store.Session
+}
+
+func (f *fakeSessions) Create(_ context.Context, s store.Session) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all[s.ID] = s
 	return nil
 }
 
-// fakeCube answers what a test wants; what it does not want panics.
-type fakeCube struct {
-	signUp   func(connectycube.NewUser) (connectycube.User, error)
-	session  func(connectycube.Credentials) (connectycube.Session, error)
-	byID     func(string) (connectycube.User, error)
-	update   func(connectycube.Session, connectycube.Profile) error
-	sessions []connectycube.Credentials
+func (f *fakeSessions) ByID(_ context.Context, id string) (store.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, ok := f.all[id]
+	if !ok || !s.Expires.After(time.Now()) {
+		return store.Session{}, store.ErrNotFound
+	}
+	return s, nil
 }
 
-func (f *fakeCube) SignUp(_ context.Context, u connectycube.NewUser) (connectycube.User, error) {
-	return f.signUp(u)
+func (f *fakeSessions) OfUser(context.Context, string) ([]store.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := slices.Collect(maps.Values(f.all))
+	slices.SortFunc(list, func(a, b store.Session) int { return b.Used.Compare(a.Used) })
+	return list, nil
 }
 
-func (f *fakeCube) CreateSession(_ context.Context, c connectycube.Credentials) (connectycube.Session, error) {
-	f.sessions = append(f.sessions, c)
-	return f.session(c)
+func (f *fakeSessions) Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error) {
+	s, err := f.ByID(ctx, id)
+	if err == nil {
+		err = change(&s)
+	}
+	if err != nil {
+		return store.Session{}, err
+	}
+	return s, f.Create(ctx, s)
 }
 
-func (f *fakeCube) UserByExternalID(_ context.Context, id string) (connectycube.User, error) {
-	return f.byID(id)
+// fakeAccounts answers for ConnectyCube what a test wants; nothing means that
+// all goes well.
+type fakeAccounts struct {
+	make  func(store.User) error
+	open  func(store.User, accounts.Means) (accounts.Chat, error)
+	means []accounts.Means
+	woken int
 }
 
-func (f *fakeCube) UpdateProfile(_ context.Context, s connectycube.Session, p connectycube.Profile) error {
-	return f.update(s, p)
+func (f *fakeAccounts) Lease() store.Lease { return store.Lease{ID: "lease"} }
+func (f *fakeAccounts) Wake()              { f.woken++ }
+
+func (f *fakeAccounts) Make(_ context.Context, u store.User, _ accounts.Means) (store.User, error) {
+	if f.make != nil {
+		if err := f.make(u); err != nil {
+			return u, err
+		}
+	}
+	u.CubeID = adaCubeID
+	return u, nil
+}
+
+func (f *fakeAccounts) Open(_ context.Context, u store.User, _ store.Session, m accounts.Means) (accounts.Chat, error) {
+	f.means = append(f.means, m)
+	if f.open != nil {
+		return f.open(u, m)
+	}
+	return accounts.Chat{UserID: adaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
+}
+
+// fakeEvents keeps what was recorded.
+type fakeEvents struct{ all []store.Event }
+
+func (f *fakeEvents) Record(_ context.Context, e store.Event) error {
+	f.all = append(f.all, e)
+	return nil
+}
+
+func (f *fakeEvents) Page(context.Context, store.EventFilter, string, int) ([]store.Event, error) {
+	return f.all, nil
 }
 
 // fakeTokens signs nothing, so that a test can tell a token's kind and owner.
 type fakeTokens struct{}
 
-func (fakeTokens) AccessToken(subject, _ string) (string, error) { return "access " + subject, nil }
-func (fakeTokens) Ticket(subject, _ string) (string, error)      { return "ticket " + subject, nil }
+func (fakeTokens) AccessToken(g tokens.Grant) (string, time.Time, error) {
+	return "access " + g.Subject, time.Now().Add(time.Hour), nil
+}
+func (fakeTokens) Ticket(g tokens.Grant) (string, error) { return "ticket " + g.Subject, nil }
 
 // fakePasswords hashes by writing "hash of" in front.
 type fakePasswords struct {
@@ -173,20 +242,33 @@ func (f *fakeLimiter) Spend(string)                       { f.left-- }
 type flows struct {
 	*Auth
 	users     *fakeUsers
-	cube      *fakeCube
+	sessions  *fakeSessions
+	accounts  *fakeAccounts
+	events    *fakeEvents
 	passwords *fakePasswords
 	log       *strings.Builder
 }
 
 func newFlows(t *testing.T) flows {
 	t.Helper()
-	f := flows{users: &fakeUsers{}, cube: &fakeCube{}, passwords: &fakePasswords{}, log: &strings.Builder{}}
+	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flows{
+		users: &fakeUsers{}, sessions: &fakeSessions{all: map[string]store.Session{}}, accounts: &fakeAccounts{},
+		events: &fakeEvents{}, passwords: &fakePasswords{}, log: &strings.Builder{},
+	}
 	f.Auth = &Auth{
-		Users: f.users, Registry: f.users, Cube: f.cube, Tokens: fakeTokens{}, Passwords: f.passwords,
-		Failures: &fakeLimiter{left: 3}, Asked: &fakeLimiter{left: 3}, Client: func(context.Context) string { return "192.0.2.1" },
-		CIdPPassword: "fixed", Patience: time.Minute,
-		Chat: ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
-		Log:  slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Users: f.users, Registry: f.users, Members: f.users, Sessions: f.sessions, Events: f.events, Accounts: f.accounts,
+		Tokens: fakeTokens{}, Verifier: fakeVerifier{}, Refresh: ring, Passwords: f.passwords,
+		Failures: &fakeLimiter{left: 3}, Asked: &fakeLimiter{left: 3},
+		Client:  func(context.Context) string { return "192.0.2.1" },
+		Address: func(context.Context) string { return "192.0.2.1" },
+		Limits:  Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, Password: SharedPassword}, RegisterWhileAway: true,
+		Patience: time.Minute,
+		Chat:     ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
+		Log:      slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return f
 }
@@ -203,8 +285,9 @@ const (
 func (f flows) there(edit ...func(*store.User)) {
 	u := store.User{
 		ID: adaID, Email: ada.Email, FirstName: ada.FirstName, LastName: ada.LastName,
-		PasswordHash: "hash of " + ada.Password, CubeID: adaCubeID,
+		PasswordHash: "hash of " + ada.Password, CubeID: adaCubeID, Sessions: []string{"s1", "s3"},
 	}
+	f.sessions.all["s1"] = store.Session{ID: "s1", UserID: adaID, Used: time.Now(), Expires: time.Now().Add(time.Hour), Absolute: time.Now().Add(time.Hour)}
 	for _, e := range edit {
 		e(&u)
 	}

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"cubegate/connectycube"
-
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -173,7 +171,6 @@ func TestStringsArriveAsTheyWereWritten(t *testing.T) {
 func TestNothingRunsWhenAVariableCannotBeUsed(t *testing.T) {
 	f, h := newAPI(t)
 	f.users.user = nil
-	f.cube.signUp = func(connectycube.NewUser) (connectycube.User, error) { return connectycube.User{ID: 6}, nil }
 	document := `mutation($e: String = "a@b.co", $yes: Boolean = true) {
 		register(body: {email: "ada@example.org", firstName: "Ada", lastName: "Lovelace", password: "correct horse"}) { message }
 		login(body: {email: $e, password: "correct horse"}) @include(if: $yes) { message } }`
@@ -317,7 +314,6 @@ func FuzzDocuments(f *testing.F) {
 	f.Add(`{ a: hello @skip(if: false) ...f } fragment f on Query { hello }`)
 	flows := newFlows(&testing.T{})
 	flows.there()
-	flows.cube.session = opens(adaCubeID)
 	h, err := NewGraphQL(flows.Auth, true, flows.Log)
 	if err != nil {
 		f.Fatal(err)

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
+	"cubegate/store"
 )
 
 // newAPI is the handler over flows with Ada in the store.
@@ -18,7 +19,6 @@ func newAPI(t *testing.T) (flows, *GraphQL) {
 	t.Helper()
 	f := newFlows(t)
 	f.there()
-	f.cube.session = opens(adaCubeID)
 	h, err := NewGraphQL(f.Auth, true, f.Log)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 
 func TestAPanicSaysNothing(t *testing.T) {
 	f, h := newAPI(t)
-	f.cube.session = func(connectycube.Credentials) (connectycube.Session, error) { panic("hunter2-topsecret") }
+	f.accounts.open = func(store.User, accounts.Means) (accounts.Chat, error) { panic("hunter2-topsecret") }
 	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
 	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "hunter2") {
 		t.Errorf("%s", got.text)

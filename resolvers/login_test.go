@@ -2,21 +2,16 @@ package resolvers
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 )
 
 var login = loginInput{Email: " ada@example.org ", Password: ada.Password}
-
-// opens is a session that ConnectyCube opens for Ada.
-func opens(id int64) func(connectycube.Credentials) (connectycube.Session, error) {
-	return func(connectycube.Credentials) (connectycube.Session, error) {
-		return connectycube.Session{Token: "session", UserID: id, User: connectycube.User{ID: id, FullName: "Ada Lovelace", ExternalID: adaID}}, nil
-	}
-}
 
 func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 	tests := []struct {
@@ -24,6 +19,9 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 		want chatStatus
 	}{
 		{nil, chatReady},
+		{fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrTaken), chatPending},
+		{accounts.ErrNeedsPassword, chatPassword},
+		{accounts.ErrForeign, chatRefused},
 		{connectycube.ErrBadCredentials, chatRefused},
 		{connectycube.ErrRefused, chatRefused},
 		{connectycube.ErrUnavailable, chatUnavailable},
@@ -31,27 +29,23 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 		{connectycube.ErrMisconfigured, chatUnavailable},
 		{errors.New("odd"), chatUnavailable},
 	}
-	for _, open := range []string{"password", "ticket"} {
+	for _, byTicket := range []bool{false, true} {
 		for _, tt := range tests {
-			t.Run(open+"/"+string(tt.want), func(t *testing.T) {
+			t.Run(fmt.Sprint(byTicket, " ", tt.want), func(t *testing.T) {
 				f := newFlows(t)
 				f.there()
-				f.cube.session = func(c connectycube.Credentials) (connectycube.Session, error) {
-					if tt.err != nil {
-						return connectycube.Session{}, tt.err
-					}
-					return opens(adaCubeID)(c)
+				if tt.err != nil {
+					f.accounts.open = func(store.User, accounts.Means) (accounts.Chat, error) { return accounts.Chat{}, tt.err }
 				}
-				way := f.openByPassword
-				if open == "ticket" {
-					way = f.openByTicket
-				}
-				got, err := f.login(t.Context(), login, way)
-				if err != nil || got.chat != tt.want || got.access != "access "+adaID || got.ticket != "ticket "+adaID {
+				got, err := f.login(t.Context(), login, byTicket)
+				if err != nil || got.status != tt.want || got.access != "access "+adaID || got.ticket != "ticket "+adaID || got.refresh == "" {
 					t.Fatalf("%+v, %v; want %s and our own tokens", got, err, tt.want)
 				}
-				if (got.session.Token != "") != (tt.want == chatReady) {
-					t.Errorf("session %q with %s", got.session.Token, got.chat)
+				if (got.chat.Token != "") != (tt.want == chatReady) {
+					t.Errorf("session %q with %s", got.chat.Token, got.status)
+				}
+				if want := (accounts.Means{Password: ada.Password, ByTicket: byTicket}); f.accounts.means[0] != want {
+					t.Error("the account is opened by other means than the login has")
 				}
 				if tt.err != nil && !strings.Contains(f.log.String(), tt.err.Error()) {
 					t.Errorf("the log does not say why: %s", f.log)
@@ -68,7 +62,7 @@ func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
 		{Email: "ada@example.org", Password: "wrong"},
 		{Email: "nobody@example.org", Password: ada.Password},
 	} {
-		_, err := f.login(t.Context(), in, f.openByPassword)
+		_, err := f.login(t.Context(), in, false)
 		if e := outward(err); e.Code != Unauthenticated || e.Message != "Invalid email or password" {
 			t.Errorf("%+v: %s %q", in, e.Code, e.Message)
 		}
@@ -77,15 +71,19 @@ func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
 	if got := f.passwords.compared; len(got) != 2 || got[1] != "" {
 		t.Errorf("compared with %q", got)
 	}
+	// The audit knows whose password was wrong, and has no word of what was typed.
+	if e := f.events.all; len(e) != 2 || e[0].UserID != adaID || e[1].UserID != "" || strings.Contains(fmt.Sprint(e), "nobody") {
+		t.Errorf("recorded %+v", e)
+	}
 }
 
 func TestLoginStopsGuessing(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for range 3 {
-		_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, f.openByPassword)
+		_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, false)
 	}
-	_, err := f.login(t.Context(), login, f.openByPassword)
+	_, err := f.login(t.Context(), login, false)
 	if e := outward(err); e.Code != RateLimited || e.RetryAfter == 0 {
 		t.Errorf("after three wrong passwords: %s, retry after %v", e.Code, e.RetryAfter)
 	}
@@ -94,111 +92,78 @@ func TestLoginStopsGuessing(t *testing.T) {
 	}
 }
 
-func TestLoginBringsTheUserUpToDate(t *testing.T) {
-	t.Run("a hash of another kind is replaced", func(t *testing.T) {
+func TestLoginReplacesAnOldHash(t *testing.T) {
+	for _, setErr := range []error{nil, errors.New("odd")} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
-		f.cube.session = opens(adaCubeID)
-		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil || f.users.user.PasswordHash != "hash of "+ada.Password {
-			t.Errorf("hash %q, %v", f.users.user.PasswordHash, err)
+		f.users.setErr = setErr
+		if _, err := f.login(t.Context(), login, false); err != nil {
+			t.Errorf("with %v: %v; the login is good all the same", setErr, err)
 		}
-	})
-	t.Run("and when that fails, the login is good all the same", func(t *testing.T) {
-		f := newFlows(t)
-		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
-		f.users.setErr = errors.New("odd")
-		f.cube.session = opens(adaCubeID)
-		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil {
-			t.Error(err)
+		if replaced := f.users.user.PasswordHash == "hash of "+ada.Password; replaced != (setErr == nil) {
+			t.Errorf("with %v the hash is %q", setErr, f.users.user.PasswordHash)
 		}
-	})
-	t.Run("a missing account id comes from the session", func(t *testing.T) {
-		f := newFlows(t)
-		f.there(func(u *store.User) { u.CubeID = 0 })
-		f.cube.session = opens(9)
-		got, err := f.login(t.Context(), login, f.openByPassword)
-		if err != nil || got.user.CubeID != 9 || f.users.user.CubeID != 9 {
-			t.Errorf("account %d stored %d, %v; want 9", got.user.CubeID, f.users.user.CubeID, err)
-		}
-	})
-	t.Run("one that differs follows the session", func(t *testing.T) {
-		f := newFlows(t)
-		f.there()
-		f.cube.session = opens(9)
-		if _, err := f.login(t.Context(), login, f.openByTicket); err != nil || f.users.user.CubeID != 9 {
-			t.Errorf("stored %d, %v; want 9", f.users.user.CubeID, err)
-		}
-	})
-	t.Run("the same is not stored again", func(t *testing.T) {
-		f := newFlows(t)
-		f.there()
-		f.cube.session = opens(adaCubeID)
-		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil || f.users.cubeSet != nil {
-			t.Errorf("stored %v, %v", f.users.cubeSet, err)
-		}
-	})
-	t.Run("an account without our id and a name gets both", func(t *testing.T) {
-		f := newFlows(t)
-		f.there()
-		f.cube.session = func(connectycube.Credentials) (connectycube.Session, error) {
-			return connectycube.Session{Token: "session", UserID: adaCubeID, User: connectycube.User{ID: adaCubeID}}, nil
-		}
-		var told connectycube.Profile
-		f.cube.update = func(_ connectycube.Session, p connectycube.Profile) error { told = p; return nil }
-		want := connectycube.Profile{ExternalID: adaID, FullName: "Ada Lovelace"}
-		if _, err := f.login(t.Context(), login, f.openByPassword); err != nil || told != want {
-			t.Errorf("told %+v, %v; want %+v", told, err, want)
-		}
-	})
-	t.Run("a registration that a crash left open is ended and its account made", func(t *testing.T) {
-		f := newFlows(t)
-		f.there(func(u *store.User) { u.Pending, u.CubeID = true, 0 })
-		made := false
-		f.cube.session = func(c connectycube.Credentials) (connectycube.Session, error) {
-			if !made {
-				return connectycube.Session{}, connectycube.ErrNotFound
-			}
-			return opens(6)(c)
-		}
-		f.cube.signUp = func(connectycube.NewUser) (connectycube.User, error) {
-			made = true
-			return connectycube.User{ID: 6}, nil
-		}
-		got, err := f.login(t.Context(), login, f.openByPassword)
-		if err != nil || got.chat != chatReady || f.users.user.CubeID != 6 || !f.users.kept {
-			t.Errorf("%+v, %v; stored %+v", got, err, f.users.user)
-		}
-	})
+	}
 }
 
-// An application with CIdP on refuses passwords (contract 8.4). The login must
-// work all the same, and not ask in vain each time; when somebody switches it
-// off again, that must be noticed.
-func TestLoginLearnsWhichKindOfApplicationItTalksTo(t *testing.T) {
+func TestLoginOfWhoIsDisabled(t *testing.T) {
 	f := newFlows(t)
-	f.there()
-	cidp := true
-	f.cube.session = func(c connectycube.Credentials) (connectycube.Session, error) {
-		switch byTicket := c.Login != ""; {
-		case byTicket && c.Password != "fixed":
-			t.Errorf("a ticket with the password %q", c.Password)
-			fallthrough
-		case byTicket == cidp:
-			return opens(adaCubeID)(c)
-		case cidp:
-			return connectycube.Session{}, connectycube.ErrIdentityProvider
-		}
-		return connectycube.Session{}, connectycube.ErrNotFound // a ticket is an unknown login
+	f.there(func(u *store.User) { u.Disabled = true })
+	if _, err := f.login(t.Context(), login, false); outward(err).Code != Forbidden {
+		t.Errorf("with the right password: %v, want %s", err, Forbidden)
 	}
-	steps := []struct {
-		cidp  bool
-		asked int // sessions asked for
-	}{{true, 2}, {true, 1}, {false, 2}, {false, 1}, {true, 2}, {true, 1}}
-	for i, step := range steps {
-		cidp, f.cube.sessions = step.cidp, nil
-		got, err := f.login(t.Context(), login, f.openByPassword)
-		if err != nil || got.chat != chatReady || len(f.cube.sessions) != step.asked {
-			t.Errorf("step %d: %s, %v after asking %d times; want READY after %d", i, got.chat, err, len(f.cube.sessions), step.asked)
-		}
+	if _, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false); outward(err).Code != Unauthenticated {
+		t.Errorf("with a wrong one: %v, want %s", err, Unauthenticated)
 	}
 }
+
+// Somebody has changed the password between our look at the hash and the
+// session's beginning.
+func TestLoginIsOvertakenByANewPassword(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	user := *f.users.user
+	f.users.user.PasswordHash = "hash of another"
+	if _, _, err := f.begin(t.Context(), user, nil); outward(err).Code != Unauthenticated {
+		t.Errorf("%v, want %s", err, Unauthenticated)
+	}
+}
+
+func TestOneSessionTooManyEndsTheLeastUsed(t *testing.T) {
+	f := newFlows(t)
+	f.there(func(u *store.User) { u.Sessions = nil })
+	clear(f.sessions.all)
+	var ids []string
+	for range 5 {
+		got, err := f.login(t.Context(), login, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, got.session.ID)
+		if len(f.users.user.Sessions) > 3 {
+			t.Fatalf("%d sessions, want at most 3", len(f.users.user.Sessions))
+		}
+	}
+	if got := f.users.user.Sessions; got[len(got)-1] != ids[4] || f.accounts.woken == 0 {
+		t.Errorf("left %v of %v; woken %d times", got, ids, f.accounts.woken)
+	}
+}
+
+func TestDeviceHasAName(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	name := "Ada's\n phone\x00"
+	in := login
+	in.Device = &deviceInput{Name: &name, ID: &adaDevice}
+	got, err := f.login(t.Context(), in, false)
+	if err != nil || got.session.Device != "Ada's phone" || got.session.DeviceID != adaDevice {
+		t.Errorf("%+v, %v", got.session, err)
+	}
+	long := strings.Repeat("é", maxDevice+1)
+	in.Device = &deviceInput{Name: &long}
+	if _, err := f.login(t.Context(), in, false); outward(err).Fields["device.name"] == "" {
+		t.Errorf("a name too long: %v", err)
+	}
+}
+
+var adaDevice = "udid-of-ada"

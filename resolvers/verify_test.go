@@ -12,12 +12,30 @@ import (
 	"cubegate/tokens"
 )
 
-// fakeVerifier takes "good <subject>"; all else is as its name says.
+// fakeVerifier takes a kind of token and its subject. Of the login sessions s1
+// lives, s2 has ended, and the record of s3 has expired.
 type fakeVerifier struct{}
 
+func (v fakeVerifier) Verify(raw string) (tokens.Claims, error) {
+	claims, err := v.VerifyAny(raw)
+	if claims.Ticket {
+		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
+	}
+	return claims, err
+}
+
 func (fakeVerifier) VerifyAny(raw string) (tokens.Claims, error) {
-	if subject, ok := strings.CutPrefix(raw, "good "); ok {
-		return tokens.Claims{Subject: subject, Email: "as it was signed"}, nil
+	for prefix, claims := range map[string]tokens.Claims{
+		"good ":    {SessionID: "s1"},
+		"ended ":   {SessionID: "s2"},
+		"ticket ":  {SessionID: "s1", Ticket: true},
+		"late ":    {SessionID: "s3", Ticket: true},
+		"service ": {Service: true, Ticket: true},
+	} {
+		if subject, ok := strings.CutPrefix(raw, prefix); ok {
+			claims.Subject, claims.Email = subject, "as it was signed"
+			return claims, nil
+		}
 	}
 	if raw == "old" {
 		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrExpired)
@@ -41,6 +59,11 @@ func TestVerify(t *testing.T) {
 		code   Code
 	}{
 		{"token", "GET", "?token=good+" + adaID, "", "", 200, ""},
+		{"of a session that has ended", "GET", "?token=ended+" + adaID, "", "", 401, Unauthenticated},
+		{"ticket", "GET", "?token=ticket+" + adaID, "", "", 200, ""},
+		{"ticket of an expired session", "GET", "?token=late+" + adaID, "", "", 401, Unauthenticated},
+		{"the server's own", "GET", "?token=service+" + adaID, "", "", 200, ""},
+		{"the server's own, of nobody", "GET", "?token=service+0123456789abcdef0123456f", "", "", 401, Unauthenticated},
 		{"token, HEAD", "HEAD", "?token=good+" + adaID, "", "", 200, ""},
 		{"more in the query", "GET", "?x=1&token=good+" + adaID + "&y", "", "", 200, ""},
 		{"expired", "GET", "?token=old", "", "", 401, Unauthenticated},
@@ -80,7 +103,7 @@ func TestVerify(t *testing.T) {
 				r.Header.Set("Content-Type", tt.media)
 			}
 			w := httptest.NewRecorder()
-			f.VerifyConnectyCube(fakeVerifier{})(w, r)
+			f.VerifyConnectyCube()(w, r)
 			var got struct {
 				User  *map[string]string
 				Error struct{ Code Code }
@@ -106,7 +129,7 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		f.VerifyConnectyCube(fakeVerifier{})(w, r)
+		f.VerifyConnectyCube()(w, r)
 		last = w.Code
 	}
 	if last != http.StatusTooManyRequests {
@@ -114,31 +137,43 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 	}
 }
 
-// ConnectyCube asks about a password while a registration claims an account.
-// To answer that must not end the registration: it may still fail, and then
-// nothing of the user may remain.
-func TestVerifyLeavesARegistrationOpen(t *testing.T) {
+// Who is shut out or deleted is nobody at ConnectyCube either, but for the
+// server itself, which may be about to delete the account.
+func TestVerifyKnowsWhoIsOut(t *testing.T) {
+	for name, out := range map[string]func(*store.User){
+		"disabled": func(u *store.User) { u.Disabled = true },
+		"leaving":  func(u *store.User) { u.Leaving = true },
+	} {
+		f := newFlows(t)
+		f.there(out)
+		for token, want := range map[string]int{"good": 401, "ticket": 401, "service": 200} {
+			w := httptest.NewRecorder()
+			f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token="+token+"+"+adaID, nil))
+			if w.Code != want {
+				t.Errorf("%s, %s: %d, want %d", name, token, w.Code, want)
+			}
+		}
+	}
 	f := newFlows(t)
-	f.there(func(u *store.User) { u.Pending, u.PasswordHash = true, "old "+u.PasswordHash })
+	f.there(func(u *store.User) { u.Disabled = true })
 	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"`+ada.Password+`"}`))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	f.VerifyConnectyCube(fakeVerifier{})(w, r)
-	if w.Code != http.StatusOK || f.users.kept || !f.users.user.Pending {
-		t.Errorf("%d %s; kept %v, pending %v", w.Code, w.Body, f.users.kept, f.users.user.Pending)
+	f.VerifyConnectyCube()(w, r)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("the password of who is disabled: %d, want 403", w.Code)
 	}
 }
 
 func TestVerifyCannotLockALogin(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	f.cube.session = opens(adaCubeID)
 	for range 5 {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
 		r.Header.Set("Content-Type", "application/json")
-		f.VerifyConnectyCube(fakeVerifier{})(httptest.NewRecorder(), r)
+		f.VerifyConnectyCube()(httptest.NewRecorder(), r)
 	}
-	if _, err := f.login(t.Context(), login, f.openByPassword); err != nil {
+	if _, err := f.login(t.Context(), login, false); err != nil {
 		t.Errorf("after guesses at verify: %v", err)
 	}
 }
@@ -147,7 +182,7 @@ func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
 	f := newFlows(t)
 	f.users.err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
 	w := httptest.NewRecorder()
-	f.VerifyConnectyCube(fakeVerifier{})(w, httptest.NewRequest("GET", "/?token=good+"+adaID, nil))
+	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=good+"+adaID, nil))
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("with the database away: %d, want 503", w.Code)
 	}
