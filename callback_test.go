@@ -28,19 +28,19 @@ func TestStoppingLetsTheCallBackIn(t *testing.T) {
 // again.
 func TestARegistrationThatFailsAfterTheCallBackLeavesNothing(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := start(t, allOrNothing)
 	const address = "orphan@example.org"
 	orphan := `{"user":{"email":"` + address + `","password":"another horse"}}`
 	if got := r.request(t, http.MethodPost, r.box+"/users", orphan, "CB-AuthKey", sandboxAuthKey); got.status != http.StatusCreated {
 		t.Fatalf("making the orphan: %d %s", got.status, got.body)
 	}
-	// The look-up before the claim opens a session of its own; only the next one
-	// is the claim's.
+	// The look-ups before the claim open sessions of their own; only the one after
+	// the second is the claim's.
 	r.fault(t, `{"method":"GET","path":"/users/v2","kind":"slow","delay_ms":1000,"times":1}`)
 	answered := make(chan answer, 1)
 	go func() { answered <- r.graphql(t, registerDocument, ada(address)) }()
 	r.faultTaken(t)
-	r.fault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":1}`)
+	r.fault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":2}`)
 	if got := <-answered; got.code() != "UPSTREAM_UNAVAILABLE" {
 		t.Fatalf("with a lost answer: %s", got.text)
 	}

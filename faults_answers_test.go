@@ -99,7 +99,7 @@ func dialed(t *testing.T, r *running, text string) net.Conn {
 // as an outage was: a client could not tell a typo from a breakdown.
 func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := start(t, allOrNothing)
 	r.register(t, "ada@example.org")
 	r.fault(t, `{"method":"POST","path":"/users","kind":"status","status":503}`)
 	for _, tt := range []struct {
@@ -136,7 +136,7 @@ func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 func TestFault03BadTokensAre401(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	user := forUser(r.register(t, "ada@example.org").ID)
+	user := r.forUser(t, r.register(t, "ada@example.org").ID)
 	good := forge(sha256.New, accessHeader, user...)
 	r.accepts(t, good)
 	body := strings.Split(good, ".")[1]
@@ -173,14 +173,14 @@ func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
 	id := r.register(t, "ada@example.org").ID
-	r.accepts(t, forge(sha256.New, accessHeader, forUser(id)...))
+	r.accepts(t, forge(sha256.New, accessHeader, r.forUser(t, id)...))
 	for name, token := range map[string]string{
 		"no id":            forge(sha256.New, accessHeader, "id", "", "sub", ""),
-		"id without sub":   forge(sha256.New, accessHeader, forUser(id, "sub", "")...),
+		"id without sub":   forge(sha256.New, accessHeader, r.forUser(t, id, "sub", "")...),
 		"id null":          forge(sha256.New, accessHeader, "id", "null", "sub", "null"),
 		"id a number":      forge(sha256.New, accessHeader, "id", "42", "sub", "42"),
-		"email an object":  forge(sha256.New, accessHeader, forUser(id, "email", `{"a":1}`)...),
-		"no email":         forge(sha256.New, accessHeader, forUser(id, "email", "")...),
+		"email an object":  forge(sha256.New, accessHeader, r.forUser(t, id, "email", `{"a":1}`)...),
+		"no email":         forge(sha256.New, accessHeader, r.forUser(t, id, "email", "")...),
 		"payload a string": sign(sha256.New, strongSecret, accessHeader, `"x"`),
 		"payload a list":   sign(sha256.New, strongSecret, accessHeader, `[1]`),
 		"payload null":     sign(sha256.New, strongSecret, accessHeader, `null`),
@@ -194,23 +194,11 @@ func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
 func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	r.request(t, http.MethodGet, "/healthz", "") // at the start, registrations that never ended are removed
-	users := r.store.Users()
-	user, err := users.Create(t.Context(), store.User{Email: "ada@example.org"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	access, err := r.auth.Tokens.AccessToken(user.ID, user.Email)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ticket, err := r.auth.Tokens.Ticket(user.ID, user.Email)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	access, ticket := got.Token, got.ChatTicket
 	r.accepts(t, access)
 	r.accepts(t, ticket)
-	if err := users.Discard(t.Context(), user.ID); err != nil {
+	if _, err := r.store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	r.refuses(t, access)
@@ -224,15 +212,15 @@ func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
 	id := r.register(t, "ada@example.org").ID
-	r.accepts(t, forge(sha256.New, accessHeader, forUser(id)...))
+	r.accepts(t, forge(sha256.New, accessHeader, r.forUser(t, id)...))
 	soon := time.Now().Add(30 * time.Minute).Unix()
 	for name, token := range map[string]string{
-		"HS384":             forge(sha512.New384, `{"alg":"HS384","typ":"at+jwt"}`, forUser(id)...),
-		"HS512":             forge(sha512.New, `{"alg":"HS512","typ":"at+jwt"}`, forUser(id)...),
-		"no exp":            forge(sha256.New, accessHeader, forUser(id, "exp", "")...),
-		"exp null":          forge(sha256.New, accessHeader, forUser(id, "exp", "null")...),
-		"iat in the future": forge(sha256.New, accessHeader, forUser(id, "iat", fmt.Sprint(soon), "exp", fmt.Sprint(soon+600))...),
-		"lives for years":   forge(sha256.New, accessHeader, forUser(id, "exp", fmt.Sprint(soon+365*86400))...),
+		"HS384":             forge(sha512.New384, `{"alg":"HS384","typ":"at+jwt"}`, r.forUser(t, id)...),
+		"HS512":             forge(sha512.New, `{"alg":"HS512","typ":"at+jwt"}`, r.forUser(t, id)...),
+		"no exp":            forge(sha256.New, accessHeader, r.forUser(t, id, "exp", "")...),
+		"exp null":          forge(sha256.New, accessHeader, r.forUser(t, id, "exp", "null")...),
+		"iat in the future": forge(sha256.New, accessHeader, r.forUser(t, id, "iat", fmt.Sprint(soon), "exp", fmt.Sprint(soon+600))...),
+		"lives for years":   forge(sha256.New, accessHeader, r.forUser(t, id, "exp", fmt.Sprint(soon+365*86400))...),
 	} {
 		t.Run(name, func(t *testing.T) { r.refuses(t, token) })
 	}
@@ -262,7 +250,7 @@ func TestFault07TakenAddressIsOneError(t *testing.T) {
 // message «Failed to register user» and without an error.
 func TestFault08FailedRegistrationIsAnError(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := start(t, allOrNothing)
 	for i, fault := range []string{
 		`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
 		`"kind":"status","status":401`, `"kind":"status","status":403`, `"kind":"status","status":422`,

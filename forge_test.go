@@ -21,6 +21,7 @@ func forge(newHash func() hash.Hash, header string, edits ...string) string {
 	claims := map[string]string{
 		"id": `"507f1f77bcf86cd799439011"`, "sub": `"507f1f77bcf86cd799439011"`, "email": `"ada@example.org"`,
 		"iat": fmt.Sprint(now), "exp": fmt.Sprint(now + 600), "iss": `"cubegate"`, "aud": `"cubegate"`, "jti": `"j1"`,
+		"sid": `"s1"`,
 	}
 	for i := 0; i < len(edits); i += 2 {
 		if claims[edits[i]] = edits[i+1]; edits[i+1] == "" {
@@ -44,9 +45,15 @@ func sign(newHash func() hash.Hash, key, header, payload string) string {
 
 const accessHeader = `{"alg":"HS256","typ":"at+jwt"}`
 
-// forUser is the edit that makes a forged token one of an existing user.
-func forUser(id string, edits ...string) []string {
-	return append([]string{"id", `"` + id + `"`, "sub", `"` + id + `"`}, edits...)
+// forUser is the edit that makes a forged token one of an existing user, in a
+// login session that lives.
+func (r *running) forUser(t *testing.T, id string, edits ...string) []string {
+	t.Helper()
+	user, err := r.store.Users().ByID(t.Context(), id)
+	if err != nil || len(user.Sessions) == 0 {
+		t.Fatalf("user %s: %d sessions, %v", id, len(user.Sessions), err)
+	}
+	return append([]string{"id", `"` + id + `"`, "sub", `"` + id + `"`, "sid", `"` + user.Sessions[0] + `"`}, edits...)
 }
 
 // verified is what the verify route says about a token, by GET and by POST.

@@ -21,6 +21,16 @@ func (r *running) withoutChat(t *testing.T, why string, user person, cubeID floa
 	}
 }
 
+// finished waits until a registration that nobody was told the end of has
+// ended: the person can log in, and has a chat.
+func (r *running) finished(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, address+" has a chat", func() bool {
+		got := r.graphql(t, loginDocument, credentials(address))
+		return got.code() == "" && got.Data.Answer.ChatStatus == "READY"
+	})
+}
+
 // oneIdentity checks that a person can log in both ways, meets one account at
 // ConnectyCube, and that this account knows our id and nobody else's does.
 func (r *running) oneIdentity(t *testing.T, address string) login {

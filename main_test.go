@@ -44,6 +44,10 @@ var quick = map[string]string{
 	"PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 }
 
+// allOrNothing are settings without which somebody may register while
+// ConnectyCube does not answer.
+var allOrNothing = map[string]string{"CONNECTYCUBE_REGISTER_WHILE_AWAY": "false"}
+
 // configure reads the quick settings and more. An empty value takes one away.
 func configure(t *testing.T, more map[string]string) Config {
 	t.Helper()
@@ -149,8 +153,8 @@ func try(method, url, body string, header ...string) (reply, error) {
 
 // The operations that apps send.
 const (
-	registerDocument = `mutation($body: UserRegisterInput!) { register(body: $body) { message user { id email firstName lastName } } }`
-	loginFields      = ` { message token connectySession ccUserId chatStatus chatTicket user { id email firstName lastName } } }`
+	registerDocument = `mutation($body: UserRegisterInput!) { register(body: $body)` + loginFields
+	loginFields      = ` { message token refreshToken sessionId connectySession ccUserId chatStatus chatTicket chat { password } user { id email firstName lastName } } }`
 	loginDocument    = `mutation($body: LoginUserDto!) { answer: login(body: $body)` + loginFields
 	byTokenDocument  = `mutation($body: LoginUserDto!) { answer: login_By_token(body: $body)` + loginFields
 )
@@ -159,11 +163,8 @@ const (
 type answer struct {
 	Data struct {
 		Hello    string
-		Register *struct {
-			Message string
-			User    person
-		}
-		Answer *login
+		Register *login
+		Answer   *login
 	}
 	Errors []struct {
 		Message    string
@@ -176,9 +177,11 @@ type answer struct {
 }
 
 type login struct {
-	Message, Token, ConnectySession, ChatStatus, ChatTicket string
-	CcUserID                                                *float64
-	User                                                    person
+	Message, Token, RefreshToken, SessionID, ConnectySession, ChatStatus, ChatTicket string
+
+	CcUserID *float64
+	Chat     struct{ Password string }
+	User     person
 }
 
 type person struct{ ID, Email, FirstName, LastName string }
@@ -229,6 +232,20 @@ func (r *running) login(t *testing.T, document, address string) login {
 		t.Fatalf("logging in %s: %s", address, got.text)
 	}
 	return *got.Data.Answer
+}
+
+// as sends one operation with an access token.
+func (r *running) as(t *testing.T, token, document string, variables map[string]any) reply {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{"query": document, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := []string{"Authorization", "Bearer " + token}
+	if token == "" {
+		header = nil
+	}
+	return r.request(t, http.MethodPost, "/api", string(raw), header...)
 }
 
 // fault makes the sandbox misbehave.

@@ -131,7 +131,7 @@ func repeatRequest(status int, token string) func(http.ResponseWriter, *http.Req
 // verifies asks the verify route everything right and everything wrong.
 func (s *secretive) verifies(t *testing.T, good login) {
 	t.Helper()
-	expired := forge(sha256.New, accessHeader, forUser(good.User.ID, "iat", "1000", "exp", "4600")...)
+	expired := forge(sha256.New, accessHeader, s.forUser(t, good.User.ID, "iat", "1000", "exp", "4600")...)
 	for _, token := range []string{good.Token, good.ChatTicket, good.ConnectySession, expired, good.Token + "x", good.Token[1:], "x." + good.Token} {
 		for _, path := range []string{
 			verifyPath + "?token=" + token, verifyPath + "?token=" + token + "&token=" + token, verifyPath + "?Token=" + token,
