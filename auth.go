@@ -126,6 +126,14 @@ func (p *program) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifie
 	return issuer, verifier, nil
 }
 
+// publicKeys is the set of keys that verify our tokens, as JSON.
+func (p *program) publicKeys() []byte {
+	if p.keys == nil {
+		return []byte(`{"keys":[]}`)
+	}
+	return p.keys.JWKS()
+}
+
 // keeper makes what keeps the accounts at ConnectyCube.
 func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
 	users := p.store.Users()

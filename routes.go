@@ -9,6 +9,7 @@ import (
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
+	"cubegate/resolvers/openapi"
 	"cubegate/resolvers/playground"
 
 	"github.com/go-chi/chi/v5"
@@ -52,6 +53,19 @@ func (p *program) routes() (http.Handler, error) {
 	r.Post(apiPath, gql.ServeHTTP)
 	r.Get(verifyPath, verify)
 	r.Post(verifyPath, verify)
+	rest := resolvers.NewREST(p.auth)
+	r.Post("/auth/register", rest.Register)
+	r.Post("/auth/login", rest.Login)
+	r.Post("/auth/login-by-token", rest.LoginByToken)
+	r.Post("/auth/refresh", rest.Refresh)
+	r.Post("/auth/logout", rest.Logout)
+	r.Get("/auth/me", rest.Me)
+	r.Get("/auth/sessions", rest.Sessions)
+	r.Delete("/auth/sessions", rest.LogoutEverywhere)
+	r.Delete("/auth/sessions/{id}", rest.RevokeSession)
+	r.Get("/.well-known/jwks.json", resolvers.JWKS(p.publicKeys))
+	r.Get("/openapi.json", openapi.Document)
+	r.Get("/docs", openapi.Page)
 	if p.cfg.Playground {
 		page := playground.Handler(apiPath)
 		r.Get(apiPath, p.forBrowsers(page))
@@ -106,7 +120,7 @@ func (p *program) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		path := or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if routes.Match(chi.NewRouteContext(), method, path) {
 				allowed = append(allowed, method)
 			}

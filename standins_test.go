@@ -330,12 +330,12 @@ func (r *relay) pump(to, from net.Conn) {
 // codeOf is the code in an error's body, be it GraphQL's or REST's.
 func codeOf(body string) string {
 	var e struct {
-		Error  struct{ Code string }
+		Code   string
 		Errors []struct{ Extensions struct{ Code string } }
 	}
 	_ = json.Unmarshal([]byte(body), &e) // what cannot be read has no code
 	if len(e.Errors) > 0 {
 		return e.Errors[0].Extensions.Code
 	}
-	return e.Error.Code
+	return e.Code
 }

@@ -33,7 +33,7 @@ func CORS(origins []string) (func(http.Handler) http.Handler, error) {
 		return func(next http.Handler) http.Handler { return next }, nil
 	}
 	options := cors.Options{
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{
 			"Accept", "Authorization", "Content-Type", requestIDHeader,
 			"Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id", // what Apollo's clients add

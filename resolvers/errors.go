@@ -17,7 +17,7 @@ import (
 
 // Code is what a client may branch on. The list is closed: a client that knows
 // these knows all that it can get, in GraphQL as extensions.code and in REST
-// as error.code.
+// as code.
 type Code string
 
 // The codes, each with the HTTP status that REST answers with.
@@ -152,6 +152,17 @@ func logFailure(ctx context.Context, log *slog.Logger, e *Error) {
 	log.LogAttrs(ctx, level, "request failed", slog.String("code", string(e.Code)), slog.Any("err", error(e)))
 }
 
+// problem is an error as RFC 9457 shapes it, with our code and what is wrong
+// with each field.
+type problem struct {
+	Type   string            `json:"type"` // always about:blank: the code says more
+	Title  string            `json:"title"`
+	Status int               `json:"status"`
+	Detail string            `json:"detail"`
+	Code   Code              `json:"code"`
+	Fields map[string]string `json:"fields,omitempty"`
+}
+
 // WriteError answers a REST request with an error.
 func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	e := outward(err)
@@ -159,12 +170,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
 	}
-	type body struct {
-		Code    Code              `json:"code"`
-		Message string            `json:"message"`
-		Fields  map[string]string `json:"fields,omitempty"`
+	if e.Code == Unauthenticated {
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, e.Code.Status(), map[string]body{"error": {e.Code, e.Message, e.Fields}})
+	status := e.Code.Status()
+	write(w, "application/problem+json", status, problem{"about:blank", title(status), status, e.Message, e.Code, e.Fields})
 }
 
 // Refuse answers every request with one error: the router's 404 and 405, and
@@ -175,9 +185,21 @@ func Refuse(code Code, message string, log *slog.Logger) http.HandlerFunc {
 	}
 }
 
-// writeJSON answers with a body that nobody may keep: tokens are in most.
+// title is what HTTP calls a status. 499 is nginx's own.
+func title(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "Client Closed Request"
+}
+
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	write(w, "application/json; charset=utf-8", status, body)
+}
+
+// write answers with a body that nobody may keep: tokens are in most.
+func write(w http.ResponseWriter, media string, status int, body any) {
+	w.Header().Set("Content-Type", media)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone; there is nobody to tell

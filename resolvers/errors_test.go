@@ -65,7 +65,7 @@ func TestWriteErrorTellsWhenToComeBack(t *testing.T) {
 	f := newFlows(t)
 	w := httptest.NewRecorder()
 	WriteError(w, httptest.NewRequest("GET", "/", nil), f.Log, &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
-	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"error":{"code":"RATE_LIMITED","message":"wait"}}`+"\n" {
+	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"wait","code":"RATE_LIMITED"}`+"\n" {
 		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
 	}
 }

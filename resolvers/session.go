@@ -49,7 +49,7 @@ func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) 
 	if err := a.makeRoom(ctx, user); err != nil {
 		return store.Session{}, "", err
 	}
-	id := rand.Text()
+	id := strings.ToLower(rand.Text()) // paths are routed in lower case
 	refresh, hash := a.Refresh.RefreshToken(id)
 	_, err := a.Members.AddSession(ctx, user.ID, user.PasswordHash, id)
 	if errors.Is(err, store.ErrChanged) { // changed since the password was compared

@@ -105,13 +105,13 @@ func TestVerify(t *testing.T) {
 			w := httptest.NewRecorder()
 			f.VerifyConnectyCube()(w, r)
 			var got struct {
-				User  *map[string]string
-				Error struct{ Code Code }
+				User *map[string]string
+				Code Code
 			}
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatalf("answer %q: %v", w.Body, err)
 			}
-			if w.Code != tt.status || got.Error.Code != tt.code || w.Header().Get("Cache-Control") != "no-store" {
+			if w.Code != tt.status || got.Code != tt.code || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %s, want %d %s (%v)", w.Code, w.Body, tt.status, tt.code, w.Header())
 			}
 			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != ada.Email || len(*got.User) != 2) {
