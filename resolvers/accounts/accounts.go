@@ -191,21 +191,33 @@ func (k *Keeper) Make(ctx context.Context, user store.User, m Means) (store.User
 	defer v.close(ctx)
 	v.fresh = true
 	err := v.settle(ctx)
-	if err != nil && (forGood(err) || !k.MakeLater) {
+	if err != nil && v.user.CubeID == 0 && (forGood(err) || !k.MakeLater) {
 		return v.user, err
 	}
-	return v.user, v.handBack(ctx, err)
+	if err := v.handBack(ctx, err); err != nil && v.user.CubeID == 0 {
+		return v.user, v.unmade(err)
+	}
+	return v.user, nil // what is left of it, if anything, follows
 }
 
 // Change changes what the account should be, by write, and brings it to
 // ConnectyCube. The error is write's own; of ConnectyCube's only what undid the
 // change, such as [ErrForeign]: the rest follows by itself.
+//
+// A change of the address, for which there is a password, waits until there is
+// an account: one whose sign-up got no answer is only found by the address that
+// it was made with.
 func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
 	v, err := k.hold(ctx, user, m)
 	if err != nil {
 		return store.User{}, err
 	}
 	defer v.close(ctx)
+	if m.Password != "" {
+		if err := v.exist(ctx); err != nil {
+			return store.User{}, v.handBack(ctx, err)
+		}
+	}
 	changed, err := write(ctx, store.Lease{ID: v.user.Account.Lease, Until: k.Lease().Until})
 	if err != nil {
 		v.release(ctx)
@@ -245,9 +257,10 @@ func (k *Keeper) Open(ctx context.Context, user store.User, session store.Sessio
 			return Chat{UserID: v.user.CubeID}, err
 		}
 	}
-	if err := v.meet(ctx); err != nil {
-		return Chat{UserID: v.user.CubeID}, err
+	if err := v.stays(ctx); err != nil {
+		return Chat{}, err
 	}
+	v.meet(ctx)
 	v.spare = false
 	return k.keep(ctx, session, v.session)
 }

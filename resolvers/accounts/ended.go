@@ -129,7 +129,18 @@ func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription,
 	if v.user.CubeID == 0 || v.moving() {
 		return nil, nil
 	}
-	err := v.act(ctx)
+	// Under a lease, so that nobody deletes the account meanwhile: to log in
+	// would make it anew.
+	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	if err != nil {
+		return nil, err
+	}
+	v.user = touched
+	defer v.release(ctx)
+	if v.user.Leaving {
+		return nil, nil
+	}
+	err = v.act(ctx)
 	if errors.Is(err, ErrNeedsPassword) || refused(err) {
 		return nil, nil
 	}

@@ -81,6 +81,12 @@ func (v *visit) own(ctx context.Context) (connectycube.User, error) {
 	if err != nil {
 		return connectycube.User{}, err
 	}
+	// An account that ConnectyCube made by itself, at a login by ticket, has no
+	// address. That it is the user's a ticket shows.
+	if account.Email == "" && v.becomeByTicket(ctx) == nil && v.session.UserID == account.ID {
+		v.k.cidp.Store(true)
+		return account, nil
+	}
 	key := store.EmailKey(account.Email)
 	if key != store.EmailKey(v.user.Email) && (v.user.Account.Email == "" || key != store.EmailKey(v.user.Account.Email)) {
 		return connectycube.User{}, fmt.Errorf("account %d has the id of user %s and another address: %w", account.ID, v.user.ID, connectycube.ErrTaken)
@@ -100,10 +106,12 @@ func (v *visit) claim(ctx context.Context) error {
 	if !errors.Is(err, connectycube.ErrNotFound) {
 		return v.unmade(err)
 	}
-	if holder, err := v.k.Directory.UserByEmail(ctx, v.user.Email); err == nil {
-		if gone, err := v.leaving(ctx, holder.ExternalID); err != nil || gone {
-			return pending(errors.Join(connectycube.ErrTaken, err))
-		}
+	holder, err := v.k.Directory.UserByEmail(ctx, v.user.Email)
+	if err != nil { // not there any more, or nobody can say
+		return pending(err)
+	}
+	if gone, err := v.leaving(ctx, holder.ExternalID); err != nil || gone {
+		return pending(errors.Join(connectycube.ErrTaken, err))
 	}
 	if v.means.Password == "" {
 		return fmt.Errorf("%w: nobody's password is at hand to claim it: %w", ErrForeign, connectycube.ErrTaken)
@@ -113,6 +121,9 @@ func (v *visit) claim(ctx context.Context) error {
 		return pending(err)
 	}
 	if err != nil {
+		if _, gone := v.k.Directory.UserByEmail(ctx, v.user.Email); gone != nil { // it was just being deleted
+			return pending(err)
+		}
 		return fmt.Errorf("%w: claiming it: %w", ErrForeign, err)
 	}
 	if err := v.nobodys(ctx); err != nil {

@@ -146,6 +146,13 @@ func (v *visit) become(ctx context.Context) error {
 		}
 		v.k.cidp.Store(false) // the application knows no tickets any more
 	}
+	// Most applications make an account for an address that they do not know
+	// (contract 5.2, row 13), so it must be the right one.
+	if v.moving() || v.user.Account.Attempts > 0 {
+		if err := v.ask(ctx); err != nil {
+			return err
+		}
+	}
 	last := error(ErrNeedsPassword)
 	for _, c := range v.candidates() {
 		session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})

@@ -42,7 +42,7 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 // freeze makes sure that the account has a password that does not depend on
 // the user's own.
 func (v *visit) freeze(ctx context.Context) error {
-	if err := v.settleBut(ctx); err != nil {
+	if err := v.exist(ctx); err != nil {
 		return err
 	}
 	if v.byTicket() || v.generated() {
@@ -54,8 +54,8 @@ func (v *visit) freeze(ctx context.Context) error {
 	return v.replacePassword(ctx, v.current())
 }
 
-// settleBut makes the account if there is none yet and does nothing else.
-func (v *visit) settleBut(ctx context.Context) error {
+// exist makes the account if there is none yet and does nothing else.
+func (v *visit) exist(ctx context.Context) error {
 	if v.user.CubeID != 0 {
 		return nil
 	}
@@ -64,6 +64,9 @@ func (v *visit) settleBut(ctx context.Context) error {
 
 // holdTries is how often hold looks whether another visit has ended.
 const holdTries = 40
+
+// errInUse means that somebody else's visit goes on for too long.
+var errInUse = fmt.Errorf("%w: another visit of the account is going on: %w", ErrPending, connectycube.ErrUnavailable)
 
 // hold starts a visit under a lease of its own, and waits a while for one that
 // is going on. The user must be as the caller knows it: the error is
@@ -91,9 +94,9 @@ func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, er
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the account: %w", ctx.Err())
+			return nil, errInUse
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return nil, fmt.Errorf("%w: another change of the account is going on: %w", ErrPending, connectycube.ErrUnavailable)
+	return nil, errInUse
 }

@@ -97,6 +97,8 @@ func (v *visit) erase(ctx context.Context) error {
 		v.user.CubeID = account.ID
 	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
 		return err
+	case err == nil:
+		v.user.Account.Email, v.asked = account.Email, true
 	}
 	if v.k.AdminKey {
 		err := v.k.Directory.AdminDeleteUser(ctx, v.user.CubeID)
@@ -108,7 +110,11 @@ func (v *visit) erase(ctx context.Context) error {
 	if err := v.reopen(ctx); err != nil {
 		return err
 	}
-	return v.k.Self.DeleteUser(ctx, v.session)
+	if err := v.k.Self.DeleteUser(ctx, v.session); err != nil || v.session.UserID == v.user.CubeID {
+		return err
+	}
+	v.session = connectycube.Session{}
+	return pending(errors.New("ConnectyCube had made another account with the address; that one is gone, the user's is next"))
 }
 
 // reopen finds a session of the account to be deleted: the one at hand, the one

@@ -17,6 +17,7 @@ type visit struct {
 	user  store.User // the document as it was read, and the facts learned since
 	means Means
 	fresh bool // nobody has been here before, so nothing needs to be asked first
+	asked bool // ConnectyCube has told what the account is called
 
 	session connectycube.Session // of the user; zero until become
 	opener  candidate            // what opened it; zero for a ticket or a kept token
@@ -96,6 +97,9 @@ func (v *visit) settle(ctx context.Context) error {
 
 // ask learns what an earlier visit got done whose answer was lost.
 func (v *visit) ask(ctx context.Context) error {
+	if v.asked || v.user.CubeID == 0 {
+		return nil
+	}
 	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
 	if errors.Is(err, connectycube.ErrNotFound) || err == nil && account.ID != v.user.CubeID {
 		return nil // an account of the original carries no id of ours
@@ -103,7 +107,7 @@ func (v *visit) ask(ctx context.Context) error {
 	if err != nil {
 		return pending(err)
 	}
-	v.user.Account.Email, v.user.Account.Name = account.Email, account.FullName
+	v.user.Account.Email, v.user.Account.Name, v.asked = account.Email, account.FullName, true
 	return nil
 }
 
@@ -172,7 +176,7 @@ func (v *visit) leaving(ctx context.Context, externalID string) (bool, error) {
 // meet makes both sides know each other after a session was opened: the
 // account's id here, ours there. Neither is worth a session, so trouble is
 // only logged; the next one tries again.
-func (v *visit) meet(ctx context.Context) error {
+func (v *visit) meet(ctx context.Context) {
 	if v.session.UserID != v.user.CubeID {
 		if v.user.CubeID != 0 {
 			v.k.Log.LogAttrs(ctx, slog.LevelWarn, "ConnectyCube account changed", slog.String("user_id", v.user.ID),
@@ -188,7 +192,26 @@ func (v *visit) meet(ctx context.Context) error {
 			v.warn(ctx, "account not settled", err)
 		}
 	}
-	return nil
+}
+
+// stays checks that the user was not deleted while a session was opened. If so,
+// ConnectyCube may just have made the account anew, as most applications do at a
+// login of somebody whom they do not know, and it goes again.
+func (v *visit) stays(ctx context.Context) error {
+	user, err := v.k.People.ByID(ctx, v.user.ID)
+	if err == nil && !user.Leaving {
+		return nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if v.spare {
+		v.spare = false
+		if err := v.k.Self.DeleteUser(ctx, v.session); err != nil {
+			v.warn(ctx, "ConnectyCube account of a user who is gone not deleted", err)
+		}
+	}
+	return ErrEnded
 }
 
 // replace records another account as the user's.

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+)
+
+// fate decides when one life of the program ends. Everything that the program
+// waits for passes it: each request to ConnectyCube and each command to the
+// database. At one of them, counted from the start, the program dies, either
+// before the other side has heard of it or before the answer comes back.
+type fate struct {
+	mu    sync.Mutex
+	steps int
+	at    int // step at which it dies; 0 = never
+	after bool
+	die   func()
+	over  chan struct{} // closed when it is dead
+}
+
+func newFate(at int, after bool) *fate {
+	return &fate{at: at, after: after, over: make(chan struct{})}
+}
+
+// What a step comes to.
+type verdict int
+
+const (
+	goOn verdict = iota
+	dieBefore
+	dieAfter
+)
+
+func (f *fate) step() verdict {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.over:
+		return dieBefore
+	default:
+	}
+	f.steps++
+	switch {
+	case f.steps != f.at:
+		return goOn
+	case f.after:
+		return dieAfter
+	}
+	return dieBefore
+}
+
+// strike kills the program; the first call counts.
+func (f *fate) strike() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.over:
+		return
+	default:
+	}
+	close(f.over)
+	if f.die != nil {
+		f.die()
+	}
+}
+
+func (f *fate) dead() bool {
+	select {
+	case <-f.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// atConnectyCube lets a request to ConnectyCube pass, or not.
+func (f *fate) atConnectyCube(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+	switch f.step() {
+	case goOn:
+		honest.ServeHTTP(w, r)
+		return
+	case dieAfter:
+		honest.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	f.strike()
+	panic(http.ErrAbortHandler)
+}
+
+// ferry carries the wire protocol between one life of the program and the
+// database, message by message.
+type ferry struct {
+	ln    net.Listener
+	to    string
+	fate  *fate
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newFerry(t *testing.T, to net.Addr, f *fate) *ferry {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := &ferry{ln: ln, to: to.String(), fate: f}
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go y.carry(conn)
+		}
+	}()
+	return y
+}
+
+func (y *ferry) uri() string { return "mongodb://" + y.ln.Addr().String() + "/?directConnection=true" }
+
+// sink ends all connections, and there are no new ones.
+func (y *ferry) sink() {
+	_ = y.ln.Close()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, conn := range y.conns {
+		reset(conn)
+	}
+}
+
+func (y *ferry) carry(client net.Conn) {
+	server, err := net.Dial("tcp", y.to)
+	if err != nil {
+		reset(client)
+		return
+	}
+	y.mu.Lock()
+	y.conns = append(y.conns, client, server)
+	y.mu.Unlock()
+	defer server.Close()
+	defer client.Close()
+	if y.fate.dead() {
+		return
+	}
+	var drop sync.Mutex // held for the answer that nobody gets
+	go func() {
+		defer client.Close()
+		for {
+			answer, err := message(server)
+			if err != nil {
+				return
+			}
+			drop.Lock()
+			_, err = client.Write(answer)
+			drop.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		command, err := message(client)
+		if err != nil {
+			return
+		}
+		fatal := goOn
+		if !greeting(command) {
+			fatal = y.fate.step()
+		}
+		if fatal == dieBefore {
+			y.fate.strike()
+			return
+		}
+		if fatal == dieAfter {
+			drop.Lock()
+		}
+		if _, err := server.Write(command); err != nil {
+			return
+		}
+		if fatal == dieAfter {
+			y.heard(server)
+			y.fate.strike()
+			return
+		}
+	}
+}
+
+// heard waits until the database has done what it was told: a command on
+// another connection is answered after it, for the database is one writer.
+func (y *ferry) heard(net.Conn) {
+	other, err := net.Dial("tcp", y.to)
+	if err != nil {
+		return
+	}
+	defer other.Close()
+	// {ping: 1, $db: "admin"} as OP_MSG.
+	body := []byte{0, 0, 0, 0, 0, 30, 0, 0, 0, 0x10, 'p', 'i', 'n', 'g', 0, 1, 0, 0, 0, 0x02, '$', 'd', 'b', 0, 6, 0, 0, 0, 'a', 'd', 'm', 'i', 'n', 0, 0}
+	binary.LittleEndian.PutUint32(body[5:], uint32(len(body)-5))
+	head := make([]byte, 16)
+	binary.LittleEndian.PutUint32(head, uint32(16+len(body)))
+	binary.LittleEndian.PutUint32(head[4:], 1)
+	binary.LittleEndian.PutUint32(head[12:], 2013)
+	if _, err := other.Write(append(head, body...)); err == nil {
+		_, _ = message(other)
+	}
+}
+
+// message reads one message of MongoDB's wire protocol.
+func message(r io.Reader) ([]byte, error) {
+	head := make([]byte, 16)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(head)
+	if n < 16 || n > 48<<20 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	whole := append(head, make([]byte, n-16)...)
+	_, err := io.ReadFull(r, whole[16:])
+	return whole, err
+}
+
+// greeting tells the driver's own messages, which come by the clock.
+func greeting(m []byte) bool {
+	m = m[:min(len(m), 80)]
+	for _, word := range []string{"hello\x00", "isMaster\x00", "ismaster\x00", "endSessions\x00"} {
+		if bytes.Contains(m, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,522 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cubegate/connectycube/sandbox"
+	"cubegate/store"
+	"cubegate/store/embedded"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// A schedule is one person's life with the program: registrations, logins,
+// changes, while ConnectyCube misbehaves and the program dies at one of the
+// points where it waits for somebody. Afterwards each side must know one person,
+// or none, and the same one; and whoever was not deleted can log in.
+//
+// CUBEGATE_SCHEDULES and CUBEGATE_KILLS say how many are run of each kind,
+// CUBEGATE_SEED with which seed they begin. Every failure names its seed: the
+// same seed alone replays it, as far as the clock lets it.
+func TestSchedulesWithARestart(t *testing.T) {
+	t.Parallel()
+	schedules(t, number(t, "CUBEGATE_SCHEDULES", 200), false)
+}
+
+// The program is a real process here, and dies by SIGKILL.
+func TestSchedulesWithAKill(t *testing.T) {
+	t.Parallel()
+	schedules(t, number(t, "CUBEGATE_KILLS", 20), true)
+}
+
+func number(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+func schedules(t *testing.T, n int, real bool) {
+	first := number(t, "CUBEGATE_SEED", 1)
+	t.Logf("%d schedules from seed %d on", n, first)
+	width := make(chan struct{}, 24) // they mostly wait
+	var mu sync.Mutex
+	deaths := 0
+	var all sync.WaitGroup
+	for seed := first; seed < first+n; seed++ {
+		width <- struct{}{}
+		all.Go(func() {
+			defer func() { <-width }()
+			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+				died := runSchedule(t, uint64(seed), real)
+				mu.Lock()
+				defer mu.Unlock()
+				if died {
+					deaths++
+				}
+			})
+		})
+	}
+	all.Wait()
+	t.Logf("%d of %d lives ended by death", deaths, n)
+	if deaths < n/3 {
+		t.Errorf("only %d of %d lives ended by death", deaths, n)
+	}
+}
+
+// life is one schedule while it runs.
+type life struct {
+	*running
+	t        *testing.T
+	dice     *rand.Rand
+	u        *upstream
+	db       *embedded.Server
+	users    *mongo.Collection
+	sessions *mongo.Collection
+	store    *store.Store
+	settings map[string]string
+	cidp     bool
+	real     bool
+	fate     *fate
+	stop     func() // ends the program that runs now, well
+
+	emails, passwords []string // those that may be the person's now
+	registered, gone  maybe
+	access, refresh   string
+	ids               []string // that the person had
+	path              []string
+}
+
+// maybe is what is known of something when answers get lost.
+type maybe int
+
+const (
+	no maybe = iota
+	unknown
+	yes
+)
+
+func runSchedule(t *testing.T, seed uint64, real bool) (died bool) {
+	dice := rand.New(rand.NewPCG(seed, 4711))
+	l := newLife(t, dice, real)
+	l.misbehave()
+	l.begin(newFate(1+dice.IntN(80), dice.IntN(2) == 0))
+	for range 4 + dice.IntN(5) {
+		l.act()
+		if l.fate.dead() {
+			died = true
+			l.stop()
+			l.begin(newFate(0, false))
+		}
+	}
+	l.u.ClearFaults()
+	if l.fate.dead() {
+		l.stop()
+		died = true
+	}
+	l.fate.mu.Lock()
+	l.fate.at = 0 // who has come so far lives on
+	l.fate.mu.Unlock()
+	if l.fate.dead() {
+		l.begin(newFate(0, false))
+	}
+	defer func() {
+		if t.Failed() {
+			admin := l.settings["CONNECTYCUBE_ADMIN_KEY"] != ""
+			t.Logf("seed %d: %s, cidp %t, admin %t, %s\n%s", seed, l.settings["CONNECTYCUBE_PASSWORD"], l.cidp, admin, strings.Join(l.path, " → "), l.sides())
+			t.Logf("the log ends with %s", tail(l.log.String()))
+		}
+		l.stop()
+	}()
+	l.settled()
+	l.check()
+	return died
+}
+
+func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
+	l := &life{t: t, dice: dice, real: real, u: newUpstream(t), db: startDatabase(t), cidp: dice.IntN(3) == 0}
+	l.settings = with(l.u.settings(), map[string]string{
+		"CONNECTYCUBE_TIMEOUT": "250ms", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
+		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
+	})
+	if dice.IntN(2) == 0 {
+		l.settings["CONNECTYCUBE_ADMIN_KEY"] = sandbox.DefaultAdminKey
+	}
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(l.db.URI()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.users, l.sessions = client.Database("test").Collection("users"), client.Database("test").Collection("sessions")
+	if l.store, err = store.Open(t.Context(), store.Options{URI: l.db.URI(), Database: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = client.Disconnect(context.Background())
+		_ = l.store.Close(context.Background())
+	})
+	return l
+}
+
+// misbehave gives ConnectyCube its faults.
+func (l *life) misbehave() {
+	for _, kind := range []string{sandbox.FaultLostAnswer, sandbox.FaultStatus, sandbox.FaultStatus, sandbox.FaultHang, sandbox.FaultDuplicate, sandbox.FaultReset, sandbox.FaultTruncated} {
+		f := sandbox.Fault{Kind: kind, Probability: 0.04, Seed: l.dice.Uint64()}
+		if kind == sandbox.FaultStatus {
+			f.Status = []int{500, 503, 429}[l.dice.IntN(3)]
+		}
+		if err := l.u.AddFault(f); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// begin starts the program for a life that ends as told.
+func (l *life) begin(f *fate) {
+	l.fate = f
+	y := newFerry(l.t, l.db.Addr(), f)
+	settings := with(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": "test"})
+	l.u.mu.Lock()
+	l.u.lie = f.atConnectyCube
+	l.u.mu.Unlock()
+	f.mu.Lock()
+	mortal := f.at
+	f.at = 0 // nobody dies before he is born
+	f.mu.Unlock()
+	if l.real {
+		p := spawn(l.t, settings).ready(l.t)
+		l.running = &p.running
+		f.die = func() { _ = p.cmd.Process.Kill(); go y.sink() }
+		l.stop = func() { f.strike(); <-p.exited }
+	} else {
+		r, stop := startUntil(l.t, configure(l.t, settings))
+		l.running = r
+		f.die = func() { go y.sink() }
+		l.stop = func() { f.strike(); stop() }
+	}
+	if l.cidp {
+		l.u.asks(l.t, l.url)
+	}
+	f.mu.Lock()
+	f.steps, f.at = 0, mortal
+	f.mu.Unlock()
+}
+
+// said is an answer: its code, empty for success, or that there was none.
+type said struct {
+	code string
+	none bool
+	login
+}
+
+// ask sends an operation that answers with answer.
+func (l *life) ask(token, document string) said {
+	raw, err := json.Marshal(map[string]string{"query": document})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var header []string
+	if token != "" {
+		header = []string{"Authorization", "Bearer " + token}
+	}
+	got, err := try("POST", l.at("/api"), string(raw), header...)
+	if err != nil || l.fate.dead() {
+		return said{none: true}
+	}
+	var a struct{ Data struct{ Answer login } }
+	if err := json.Unmarshal([]byte(got.body), &a); err != nil {
+		l.t.Errorf("an answer that is none: %v", err)
+	}
+	return said{code: codeOf(got.body), login: a.Data.Answer}
+}
+
+// unsure tells answers that do not say whether the thing was done.
+func (s said) unsure() bool {
+	return s.none || s.code == "SERVICE_UNAVAILABLE" || s.code == "INTERNAL_SERVER_ERROR"
+}
+
+// act does one thing, whichever the dice say.
+func (l *life) act() {
+	if l.registered != yes {
+		l.register()
+		return
+	}
+	if l.gone == yes {
+		l.again()
+		return
+	}
+	if l.access == "" && !l.login() {
+		return
+	}
+	acts := []func(){l.renew, l.changeEmail, l.changePassword, l.rename, l.logout, l.leave, func() { l.login() }}
+	acts[l.dice.IntN(len(acts))]()
+}
+
+func (l *life) note(what string, got said) {
+	text := what + ":" + got.code
+	if got.none {
+		text = what + ":†"
+	}
+	l.path = append(l.path, text)
+	if got.code == "INTERNAL_SERVER_ERROR" {
+		l.t.Errorf("%s: %s", what, got.code)
+	}
+}
+
+func (l *life) register() {
+	if l.emails == nil {
+		l.emails, l.passwords = []string{"ada@example.org"}, []string{"correct horse"}
+	}
+	got := l.ask("", fmt.Sprintf(`mutation { answer: register(body: {email: %q, firstName: "Ada", lastName: "Lovelace", password: %q}) { token refreshToken chatStatus user { id } } }`, l.emails[0], l.passwords[0]))
+	l.note("register", got)
+	switch {
+	case got.code == "CONFLICT" && l.registered == unknown:
+		l.registered, l.gone = yes, no
+	case got.unsure():
+		l.registered, l.gone = unknown, unknown
+	case got.code == "":
+		l.registered, l.gone = yes, no
+		l.access, l.refresh = got.Token, got.RefreshToken
+		l.ids = append(l.ids, got.User.ID)
+	default:
+		l.t.Errorf("register: %s", got.code)
+	}
+}
+
+// again registers the address of somebody who is gone.
+func (l *life) again() {
+	l.registered, l.gone = no, no
+	l.register()
+}
+
+// login tries what may be right, and learns what is.
+func (l *life) login() bool {
+	for _, email := range l.emails {
+		for _, password := range l.passwords {
+			way := []string{"login", "login_By_token"}[l.dice.IntN(2)]
+			if way == "login_By_token" && !l.cidp {
+				way = "login"
+			}
+			got := l.ask("", fmt.Sprintf(`mutation { answer: %s(body: {email: %q, password: %q}) { token refreshToken chatStatus user { id } } }`, way, email, password))
+			l.note(way, got)
+			if got.unsure() {
+				return false
+			}
+			if got.code == "" {
+				l.emails, l.passwords, l.gone, l.registered = []string{email}, []string{password}, no, yes
+				l.access, l.refresh = got.Token, got.RefreshToken
+				if !slices.Contains(l.ids, got.User.ID) {
+					l.ids = append(l.ids, got.User.ID)
+				}
+				return true
+			}
+		}
+	}
+	if l.gone == unknown {
+		l.gone = yes
+		return false
+	}
+	l.t.Errorf("nobody can log in as %v with %v", l.emails, l.passwords)
+	return false
+}
+
+func (l *life) renew() {
+	got := l.ask("", fmt.Sprintf(`mutation { answer: refresh(refreshToken: %q) { token refreshToken chatStatus } }`, l.refresh))
+	l.note("refresh", got)
+	if got.code == "" && !got.none {
+		l.access, l.refresh = got.Token, got.RefreshToken
+	} else if !got.unsure() {
+		l.t.Errorf("an honest refresh: %s", got.code)
+	}
+}
+
+func (l *life) changeEmail() {
+	next := fmt.Sprintf("ada%d@example.org", l.dice.IntN(1_000_000))
+	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changeEmail(email: %q, password: %q) { id } }`, next, l.passwords[0]))
+	l.note("changeEmail", got)
+	switch {
+	case got.unsure():
+		l.emails, l.access = append(l.emails, next), ""
+	case got.code == "":
+		l.emails = []string{next}
+	}
+}
+
+func (l *life) changePassword() {
+	next := fmt.Sprintf("another horse %d", l.dice.IntN(1_000_000))
+	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changePassword(current: %q, new: %q) { message } }`, l.passwords[0], next))
+	l.note("changePassword", got)
+	switch {
+	case got.unsure():
+		l.passwords, l.access = append(l.passwords, next), ""
+	case got.code == "":
+		l.passwords = []string{next}
+	}
+}
+
+func (l *life) rename() {
+	l.note("rename", l.ask(l.access, fmt.Sprintf(`mutation { answer: updateProfile(firstName: "Ada%d", lastName: "Byron") { id } }`, l.dice.IntN(1000))))
+}
+
+func (l *life) logout() {
+	got := l.ask(l.access, `mutation { answer: logout { message } }`)
+	l.note("logout", got)
+	if got.code == "" || got.none {
+		l.access = ""
+	}
+}
+
+func (l *life) leave() {
+	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: deleteMyAccount(password: %q) { message } }`, l.passwords[0]))
+	l.note("delete", got)
+	switch {
+	case got.unsure():
+		l.gone, l.access = unknown, ""
+	case got.code == "":
+		l.gone, l.access = yes, ""
+	}
+}
+
+// settled waits until nothing is left to do on our side. Back-offs are cut
+// short: that they are kept is for other tests.
+func (l *life) settled() {
+	l.t.Helper()
+	ctx := l.t.Context()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if l.fate.dead() { // by a step that was under way when the healing began
+			l.stop()
+			l.begin(newFate(0, false))
+		}
+		now := time.Now()
+		_, err := l.users.UpdateMany(ctx, bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: false}}}},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: now}}}})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if _, err = l.sessions.UpdateMany(ctx, bson.D{{Key: "due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "attempts", Value: bson.D{{Key: "$gt", Value: 0}}}},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: now}}}}); err != nil {
+			l.t.Fatal(err)
+		}
+		open := 0
+		for collection, fields := range map[*mongo.Collection][]string{l.users: {"account.due", "sessionsDue", "leaving"}, l.sessions: {"due"}} {
+			for _, field := range fields {
+				n, err := collection.CountDocuments(ctx, bson.D{{Key: field, Value: bson.D{{Key: "$exists", Value: true}}}})
+				if err != nil {
+					l.t.Fatal(err)
+				}
+				open += int(n)
+			}
+		}
+		if open == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d things are still open:\n%s", open, l.sides())
+		}
+	}
+}
+
+// sides is what both sides have, for a person to read.
+func (l *life) sides() string {
+	var out strings.Builder
+	for _, u := range l.everybody() {
+		fmt.Fprintf(&out, "here:  %s %s %q account %d leaving %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Leaving, len(u.Sessions), u.Account)
+	}
+	text := func(s *string) string {
+		if s == nil {
+			return "-"
+		}
+		return *s
+	}
+	for _, u := range l.u.State().Users {
+		fmt.Fprintf(&out, "there: %d %s %s %q external %s\n", u.ID, text(u.Email), text(u.Login), text(u.FullName), text(u.ExternalID))
+	}
+	return out.String()
+}
+
+func (l *life) everybody() []store.User {
+	l.t.Helper()
+	all, err := l.store.Users().All(l.t.Context(), "", 100)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return all
+}
+
+func tail(log string) string { return log[max(0, len(log)-3000):] }
+
+// check compares both sides.
+func (l *life) check() {
+	l.t.Helper()
+	if l.gone == unknown || len(l.emails) > 1 || len(l.passwords) > 1 || l.registered == unknown {
+		l.access = ""
+		if l.registered == unknown {
+			l.gone = unknown
+		}
+		l.login()
+	}
+	if l.registered != no && l.gone != yes {
+		if !l.login() { // once more, for what only a login can finish
+			l.t.Errorf("no login after healing")
+		}
+		l.settled()
+		var got said
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // a busy machine is slow to answer ConnectyCube
+			got = l.ask("", fmt.Sprintf(`mutation { answer: login(body: {email: %q, password: %q}) { chatStatus ccUserId user { id } } }`, l.emails[0], l.passwords[0]))
+			if got.ChatStatus == "READY" {
+				break
+			}
+		}
+		if got.code != "" || got.ChatStatus != "READY" {
+			l.t.Errorf("after healing: %s %s", got.code, got.ChatStatus)
+		}
+		l.settled()
+	} else {
+		for _, email := range l.emails {
+			for _, password := range l.passwords {
+				got := l.ask("", fmt.Sprintf(`mutation { answer: login(body: {email: %q, password: %q}) { chatStatus } }`, email, password))
+				if l.gone == yes && got.code != "UNAUTHENTICATED" {
+					l.t.Errorf("who is gone logs in: %q", got.code)
+				}
+			}
+		}
+	}
+	here, there := l.everybody(), l.u.State().Users
+	if want := 1; l.gone == yes || l.registered == no {
+		want = 0
+		if len(here) != want || len(there) != want {
+			l.t.Errorf("%d users here, %d there, want none", len(here), len(there))
+		}
+		return
+	} else if len(here) != want || len(there) != want {
+		l.t.Errorf("%d users here, %d there, want one", len(here), len(there))
+		return
+	}
+	ours, theirs := here[0], there[0]
+	if theirs.ExternalID == nil || *theirs.ExternalID != ours.ID || theirs.ID != ours.CubeID {
+		l.t.Errorf("two identities: %s with %d, %+v", ours.ID, ours.CubeID, theirs)
+	}
+	if theirs.Email != nil && store.EmailKey(*theirs.Email) != store.EmailKey(ours.Email) || theirs.Email == nil && !l.cidp {
+		l.t.Errorf("the address here is %s, there %v", ours.Email, *theirs.Email)
+	}
+	if theirs.FullName == nil || *theirs.FullName != ours.FullName() {
+		l.t.Errorf("the name here is %q, there %v", ours.FullName(), *theirs.FullName)
+	}
+}
