@@ -274,6 +274,9 @@ func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error)
 		return Chat{}, err
 	}
 	session, err := k.Cube.Session(ctx, token)
+	if errors.Is(err, connectycube.ErrUnavailable) && ctx.Err() == nil {
+		session, err = k.Cube.Session(ctx, token) // the question changes nothing but the time
+	}
 	if errors.Is(err, connectycube.ErrUnavailable) && login.CubeExpires.After(time.Now()) {
 		return Chat{UserID: login.CubeID, Token: token, Expires: login.CubeExpires}, nil // as good as it was
 	}

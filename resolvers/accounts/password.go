@@ -45,9 +45,11 @@ func (v *visit) freeze(ctx context.Context) error {
 	if err := v.exist(ctx); err != nil {
 		return err
 	}
-	if v.byTicket() || v.generated() {
+	if v.byTicket() {
 		return nil
 	}
+	// What is noted of the password may be older than it: only what opens the
+	// account counts.
 	if err := v.become(ctx); err != nil {
 		return err
 	}

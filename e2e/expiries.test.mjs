@@ -1,0 +1,130 @@
+// Chat that does not die: official SDKs, each with the recipe of the README under
+// it, live through one expiry of their ConnectyCube sessions after the other, while
+// one answer in five gets lost, to the app and to cubegate. Nobody may notice.
+//
+//	EXPIRIES_CLIENTS=200 EXPIRIES=20 node e2e/run.mjs expiries
+//
+// The sandbox's clock makes two hours a moment.
+
+import { after, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import SDK from 'connectycube'
+import { control, drop, register, sandbox, somebody, url } from './cubegate.mjs'
+import { Chat, Login } from './recipe.mjs'
+
+const { ConnectyCube } = SDK.default ?? SDK
+const clients = Number(process.env.EXPIRIES_CLIENTS ?? 60)
+const expiries = Number(process.env.EXPIRIES ?? 6)
+const lost = 0.2
+
+// The SDK prints each refused connection, and drops promises of sockets that close.
+const complain = console.error
+console.error = (...words) => {
+  if (words[0] !== '[Chat] xmppClient.start error') complain(...words)
+}
+process.on('unhandledRejection', (e) => {
+  if (!/not connected|not open|closing|socket|timeout/i.test(e?.message ?? e)) throw e
+})
+
+let refreshes = 0
+let lostAnswers = 0
+
+/** A network that loses answers: the server has done its work by then. */
+async function lossy(address, request) {
+  const response = await fetch(address, request)
+  if (address.endsWith('/auth/refresh')) {
+    refreshes++
+    if (Math.random() < lost) {
+      lostAnswers++
+      await response.text()
+      throw new TypeError('fetch failed')
+    }
+  }
+  return response
+}
+
+const config = {
+  appId: 1001,
+  endpoints: { api_url: sandbox, chat: 'chat.connectycube.com', chat_url: `${sandbox.replace('http', 'ws')}/chat` },
+  debug: { mode: 0 },
+  timeout: 20_000,
+}
+
+async function comeIn() {
+  const person = somebody()
+  await register(person)
+  const login = new Login(url, { fetch: lossy })
+  await login.start(person.email, person.password, { name: 'expiries' })
+  const chat = new Chat(new ConnectyCube(), login, config)
+  await chat.connect()
+  return chat
+}
+
+/** Works at things, a few at once, as a machine of two cores likes it. */
+async function each(list, work, width = 20) {
+  const rest = [...list.entries()]
+  const results = []
+  await Promise.all(Array.from({ length: width }, async () => {
+    for (let next; (next = rest.shift()); ) results[next[0]] = await work(next[1], next[0])
+  }))
+  return results
+}
+
+let all = []
+after(async () => {
+  await control('DELETE', 'faults')
+  await each(all, (chat) => chat.close())
+})
+
+test(`${clients} devices come in`, async () => {
+  all = await each(Array.from({ length: clients }), comeIn)
+  await control('POST', 'faults', { method: 'GET', path: '/session', kind: 'lost-answer', probability: lost, seed: 7 })
+  await control('POST', 'faults', { method: 'POST', path: '/session', kind: 'lost-answer', probability: lost, seed: 8 })
+})
+
+let failures = 0
+for (let n = 1; n <= expiries; n++) {
+  test(`expiry ${n}: nobody notices`, async () => {
+    const heard = new Map()
+    for (const [i, chat] of all.entries()) chat.cube.chat.onMessageListener = (_, message) => heard.set(i, message.body)
+    await control('POST', 'clock', { advance: '2h1m' })
+    await drop()
+    await each(all, async (chat, i) => {
+      const seen = (what) => (e) => {
+        failures++
+        complain(`device ${i}, ${what}:`, e?.message ?? e)
+      }
+      // Two calls at once: one refresh must do for both, and for the chat.
+      await Promise.all([
+        chat.call((cube) => cube.chat.dialog.list()).catch(seen('dialogs')),
+        chat.call((cube) => cube.users.getV2({ id: chat.login.state.chat.userId })).catch(seen('users')),
+      ])
+      for (const deadline = Date.now() + 30_000; ; await sleep(20)) {
+        try {
+          if (!chat.cube.chat.isConnected) throw new Error('not there yet') // the SDK's ping would leave a promise behind
+          await chat.cube.chat.ping()
+          break
+        } catch (e) {
+          if (Date.now() > deadline) {
+            seen('chat')(e)
+            break
+          }
+        }
+      }
+    })
+    await each(all, async (chat, i) => {
+      const next = all[(i + 1) % all.length]
+      chat.cube.chat.send(next.login.state.chat.userId, { type: 'chat', body: `expiry ${n} from ${i}`, extension: {} })
+    })
+    for (const deadline = Date.now() + 30_000; heard.size < all.length && Date.now() < deadline; ) await sleep(20)
+    assert.equal(heard.size, all.length, 'somebody was not reached')
+    assert.equal(failures, 0)
+  })
+}
+
+test('answers were lost, and nobody was logged out', () => {
+  console.log(`${clients} devices, ${expiries} expiries: ${refreshes} refreshes, ${lostAnswers} answers lost, ${failures} visible failures`)
+  assert.ok(lostAnswers > 0)
+  assert.ok(refreshes >= clients * expiries)
+})
