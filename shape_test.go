@@ -186,6 +186,17 @@ func TestREADMEHasEveryRoute(t *testing.T) {
 	}
 }
 
+// The recipe that the README gives is the one that a test runs.
+func TestREADMEHasTheRecipe(t *testing.T) {
+	recipe, err := os.ReadFile("e2e/recipe.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readme(t), "```js\n"+string(recipe)+"```") {
+		t.Error("the README does not show e2e/recipe.mjs as it is")
+	}
+}
+
 func TestREADMEHasEveryCommand(t *testing.T) {
 	for name := range commands {
 		if !strings.Contains(readme(t), "cubegate "+name) && name != "serve" {
