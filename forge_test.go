@@ -93,3 +93,9 @@ func (r *running) accepts(t *testing.T, token string) {
 		}
 	}
 }
+
+// decoded is a segment of a token.
+func decoded(segment string) string {
+	raw, _ := base64.RawURLEncoding.DecodeString(segment)
+	return string(raw)
+}
