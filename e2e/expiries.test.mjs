@@ -2,7 +2,7 @@
 // it, live through one expiry of their ConnectyCube sessions after the other, while
 // one answer in five gets lost, to the app and to cubegate. Nobody may notice.
 //
-//	EXPIRIES_CLIENTS=200 EXPIRIES=20 node e2e/run.mjs expiries
+//	EXPIRIES_CLIENTS=200 EXPIRIES=20 node e2e/run.mjs --limit 1200 expiries
 //
 // The sandbox's clock makes two hours a moment.
 

@@ -1,11 +1,12 @@
 // Builds cubegate, starts it with nothing configured but ports of its own, and
 // runs every test here against it.
 //
-//	node e2e/run.mjs [--sandbox-only] [--binary FILE] [part of a file name]
+//	node e2e/run.mjs [--sandbox-only] [--binary FILE] [--limit SECONDS] [part of a file name]
 //
 // With --sandbox-only it starts `cubegate sandbox`, which has no database and no
 // server beside it, and runs what needs no more than that. With --binary it
-// builds nothing and starts FILE, such as one built with -race.
+// builds nothing and starts FILE, such as one built with -race. One test file may
+// take three minutes, or what --limit says.
 //
 // Each test file gets CUBEGATE_URL and SANDBOX_URL, taken from what the program
 // prints at its start: a person would find them there, too. CUBEGATE_BINARY is
@@ -24,11 +25,11 @@ import { banner, finished, found, start } from './process.mjs'
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { 'sandbox-only': { type: 'boolean', default: false }, binary: { type: 'string' } },
+  options: { 'sandbox-only': { type: 'boolean', default: false }, binary: { type: 'string' }, limit: { type: 'string', default: '180' } },
 })
 const sandboxOnly = flags['sandbox-only']
 const only = positionals[0] ?? ''
-const fileLimit = 180_000 // ms, for one test file
+const fileLimit = 1000 * Number(flags.limit) // ms
 
 const work = await mkdtemp(path.join(tmpdir(), 'cubegate-e2e-'))
 let server
