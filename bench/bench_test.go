@@ -24,6 +24,7 @@ import (
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
@@ -54,6 +55,7 @@ type server struct {
 	verifier *tokens.Verifier
 	issuer   *tokens.Issuer
 	users    *store.Users
+	bearer   string // access token of who asks
 }
 
 func newServer(b *testing.B) *server {
@@ -64,7 +66,9 @@ func newServer(b *testing.B) *server {
 	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
 	must(b, err)
 	b.Cleanup(func() { _ = s.Close(context.Background()) })
-	config := tokens.Config{Secret: tokens.Secret(rand.Text() + rand.Text())}
+	ring, err := tokens.NewRing(tokens.Secret(rand.Text() + rand.Text()))
+	must(b, err)
+	config := tokens.Config{Ring: ring}
 	issuer, err := tokens.NewIssuer(config)
 	must(b, err)
 	verifier, err := tokens.NewVerifier(config)
@@ -81,14 +85,21 @@ func newServer(b *testing.B) *server {
 	})
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
-	auth := &resolvers.Auth{
-		Users: s.Users(), Registry: s.Users(), Cube: cube, Tokens: issuer, Passwords: plain{}, Failures: anyone{}, Asked: anyone{},
-		Client: func(context.Context) string { return "" }, CIdPPassword: "fixed", Patience: time.Minute,
-		Log: slog.New(slog.DiscardHandler),
+	keeper := &accounts.Keeper{
+		Directory: cube, Cube: cube, Self: cube, Ledger: s.Users(), People: s.Users(), Queue: s.Users(), Sessions: s.Sessions(), Ended: s.Sessions(),
+		Keys: ring, Tickets: issuer, MakeLater: true, CIdPPassword: "fixed", Patience: time.Minute, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
-	srv.verify = auth.VerifyConnectyCube(verifier)
-	srv.api, err = resolvers.NewGraphQL(auth, false, auth.Log)
+	auth := &resolvers.Auth{
+		Users: s.Users(), Registry: s.Users(), People: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
+		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{}, Failures: anyone{}, Asked: anyone{},
+		Client: func(context.Context) string { return "" }, Address: func(context.Context) string { return "" },
+		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
+		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
+	}
+	srv.verify = auth.VerifyConnectyCube()
+	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)
 	must(b, err)
+	srv.api = resolvers.Bearer(gql)
 	return srv
 }
 
@@ -108,17 +119,33 @@ func must(b *testing.B, err error) {
 	}
 }
 
-// post sends one document and wants no error.
-func (s *server) post(b *testing.B, document string, body any) {
+// answer sends one document and returns what it answers as answer.
+func (s *server) answer(b *testing.B, document string, body any) (in struct{ Token, RefreshToken string }) {
+	b.Helper()
+	var got struct {
+		Data struct {
+			Answer *struct{ Token, RefreshToken string }
+		}
+	}
+	must(b, json.Unmarshal(s.post(b, document, body), &got))
+	return *got.Data.Answer
+}
+
+// post sends one document, wants no error, and returns the answer.
+func (s *server) post(b *testing.B, document string, body any) []byte {
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
 	must(b, err)
 	r := httptest.NewRequest(http.MethodPost, "/api", bytes.NewReader(raw))
 	r.Header.Set("Content-Type", "application/json")
+	if s.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+s.bearer)
+	}
 	w := httptest.NewRecorder()
 	s.api.ServeHTTP(w, r)
 	if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"errors"`) || strings.Contains(w.Body.String(), "UNAVAILABLE") {
 		b.Fatalf("%d %s", w.Code, w.Body)
 	}
+	return w.Body.Bytes()
 }
 
 const (
@@ -148,7 +175,7 @@ func BenchmarkVerify(b *testing.B) {
 	s.post(b, register, person(0))
 	user, err := s.users.ByEmail(b.Context(), "p0@example.org")
 	must(b, err)
-	token, err := s.issuer.AccessToken(user.ID, user.Email)
+	token, _, err := s.issuer.AccessToken(tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: user.Sessions[0], Until: time.Now().Add(time.Hour)})
 	must(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -173,6 +200,29 @@ func BenchmarkRegister(b *testing.B) {
 func BenchmarkLogin(b *testing.B) { benchmarkLogin(b, login) }
 
 func BenchmarkLoginByToken(b *testing.B) { benchmarkLogin(b, byToken) }
+
+// BenchmarkRefresh renews everything, with a ConnectyCube session that lives.
+func BenchmarkRefresh(b *testing.B) {
+	s := newServer(b)
+	s.post(b, register, person(0))
+	token := s.answer(b, `mutation($body: LoginUserDto!) { answer: login(body: $body) { refreshToken } }`, credentials()).RefreshToken
+	b.ReportAllocs()
+	for b.Loop() {
+		token = s.answer(b, fmt.Sprintf(`mutation { answer: refresh(refreshToken: %q) { token refreshToken connectySession } }`, token), nil).RefreshToken
+	}
+}
+
+// BenchmarkMe asks something that takes an access token: one read of one
+// document.
+func BenchmarkMe(b *testing.B) {
+	s := newServer(b)
+	s.post(b, register, person(0))
+	s.bearer = s.answer(b, `mutation($body: LoginUserDto!) { answer: login(body: $body) { token } }`, credentials()).Token
+	b.ReportAllocs()
+	for b.Loop() {
+		s.post(b, `{ me { id } }`, nil)
+	}
+}
 
 func benchmarkLogin(b *testing.B, document string) {
 	s := newServer(b)
