@@ -178,8 +178,10 @@ func (c ChatAddress) of(session accounts.Chat) *chat {
 // log in.
 func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
 	user, stale, err := a.check(ctx, in, a.Failures, store.EmailKey(in.Email)+" "+a.Client(ctx))
-	if err != nil {
+	if err != nil && user.ID != "" { // what is tried on nobody's account is for the log alone
 		a.refused(ctx, "login", user, err)
+	}
+	if err != nil {
 		return store.User{}, err
 	}
 	if stale {

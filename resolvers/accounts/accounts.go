@@ -173,6 +173,10 @@ type Keeper struct {
 	// 8.4), so that a login need not be refused first each time.
 	cidp atomic.Bool
 
+	// direct remembers that the application checks passwords by itself, so that
+	// not every refresh need find out by a wrong one.
+	direct atomic.Bool
+
 	wake waker
 }
 

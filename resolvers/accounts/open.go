@@ -153,6 +153,9 @@ func (v *visit) become(ctx context.Context) error {
 			return err
 		}
 	}
+	if v.means.Password == "" && v.user.Account.Password == shared && v.k.direct.Load() {
+		return ErrNeedsPassword
+	}
 	last := error(ErrNeedsPassword)
 	for _, c := range v.candidates() {
 		session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})
@@ -166,7 +169,9 @@ func (v *visit) become(ctx context.Context) error {
 			return err
 		case !errors.Is(err, connectycube.ErrBadCredentials):
 			return err
-		case v.means.Password != "":
+		}
+		v.k.direct.Store(true)
+		if v.means.Password != "" {
 			last = err
 		}
 	}

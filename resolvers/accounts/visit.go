@@ -48,6 +48,10 @@ func (v *visit) prepare(ctx context.Context) error {
 	default:
 		return err
 	}
+	if v.user.Leaving { // deleted since the caller looked
+		v.release(ctx)
+		return ErrEnded
+	}
 	err = v.handBack(ctx, v.settle(ctx))
 	if err != nil && v.user.CubeID != 0 && !v.moving() {
 		v.warn(ctx, "account not settled", err)
