@@ -101,7 +101,7 @@ func (p *program) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifie
 		Issuer:     p.cfg.JWT.Issuer,
 		AccessTTL:  p.cfg.JWT.AccessTTL,
 		SessionTTL: p.cfg.Sessions.Absolute,
-		ServiceTTL: p.patience() + p.margin(),
+		ServiceTTL: max(p.patience()+p.margin(), 2*time.Second), // a token's times are whole seconds
 	}
 	if p.cfg.JWT.Keys != "" {
 		keys, err := tokens.OpenKeys(p.cfg.JWT.Keys)

@@ -102,10 +102,14 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
 	out := signedIn{user: user, session: session, chat: accounts.Chat{UserID: user.CubeID}}
 	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.Absolute}
+	if most := time.Now().Add(a.Limits.Absolute); g.Until.After(most) { // the setting was longer once
+		g.Until = most
+	}
 	var err error
 	if out.ticket, err = a.Tokens.Ticket(g); err != nil {
 		return signedIn{}, err
 	}
+	g.Until = session.Expires
 	out.access, out.expires, err = a.Tokens.AccessToken(g)
 	return out, err
 }
