@@ -205,7 +205,7 @@ func (p *program) openAPI() error {
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		// Longer than the work may take, or its answer would be lost.
-		WriteTimeout:   readTimeout + p.cfg.Password.MaxWait + p.patience() + 5*p.cfg.Mongo.Timeout,
+		WriteTimeout:   readTimeout + p.cfg.Password.MaxWait + 2*p.patience() + 10*p.cfg.Mongo.Timeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
@@ -290,7 +290,7 @@ func (p *program) banner(w io.Writer) {
 	if p.cfg.Host == "" {
 		at = "http://localhost:" + strconv.Itoa(p.apiAt.Addr().(*net.TCPAddr).Port)
 	}
-	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  ConnectyCube verifies   %s%s\n", at, or(p.cfg.PublicURL, at), verifyPath)
+	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, or(p.cfg.PublicURL, at), verifyPath)
 	if p.cfg.embedded() {
 		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", p.databaseFile())
 	}

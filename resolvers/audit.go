@@ -34,7 +34,7 @@ func (a *Auth) refused(ctx context.Context, kind string, user store.User, err er
 	switch e.Code {
 	case Internal, Upstream, Unavailable:
 		outcome = outcomeFailed
-	case Canceled:
+	case Canceled, RateLimited: // nobody was let try
 		return
 	}
 	a.audit(ctx, store.Event{Kind: kind, Outcome: outcome, UserID: user.ID, Detail: string(e.Code)})

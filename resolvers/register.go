@@ -29,8 +29,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	}
 	// From here on the client's leaving changes nothing: finished is better
 	// than undone, for its answer may be all that is lost.
-	ctx, cancel := a.upstream(ctx)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	user, err := a.Registry.Create(ctx, store.User{
 		FirstName:    in.FirstName,
 		LastName:     in.LastName,
@@ -40,7 +39,9 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	if err != nil {
 		return signedIn{}, err
 	}
-	made, err := a.Accounts.Make(ctx, user, accounts.Means{Password: in.Password})
+	upstream, cancel := a.upstream(ctx)
+	defer cancel()
+	made, err := a.Accounts.Make(upstream, user, accounts.Means{Password: in.Password})
 	if err != nil && (!errors.Is(err, accounts.ErrPending) || !a.RegisterWhileAway) {
 		a.refused(ctx, "register", store.User{}, err)
 		return signedIn{}, errors.Join(err, a.undo(ctx, user, made))
