@@ -74,7 +74,7 @@ var operations = map[string]struct {
 
 func TestEveryOperationForEverybody(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOG_LEVEL": "error"})
+	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error"}))
 	var schema struct {
 		Data struct {
 			Schema map[string]struct{ Fields []struct{ Name string } } `json:"__schema"`
@@ -265,8 +265,8 @@ func TestNoCredentialSurvives(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, cidp %t", password, cidp), func(t *testing.T) {
 				t.Parallel()
 				u := newUpstream(t)
-				r := u.startWith(t, cidp, map[string]string{
-					"CONNECTYCUBE_PASSWORD": password, "CONNECTYCUBE_ADMIN_KEY": "sandbox-api-key", "LOGIN_FAILURES": "0"})
+				r := u.startWith(t, cidp, onDatabase(t, map[string]string{
+					"CONNECTYCUBE_PASSWORD": password, "CONNECTYCUBE_ADMIN_KEY": "sandbox-api-key", "LOGIN_FAILURES": "0"}))
 				n := 0
 				for name, event := range events {
 					n++
@@ -365,7 +365,7 @@ func TestLogoutEndsPushes(t *testing.T) {
 func TestHundredfoldRaces(t *testing.T) {
 	t.Parallel()
 	const racers = 100
-	r := start(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0"})
+	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0"}))
 	all := func(document func(i int) string, token string) []string {
 		codes := make([]string, racers)
 		gate, done := make(chan struct{}), make(chan int, racers)

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -179,6 +181,29 @@ func startDatabase(t *testing.T) *embedded.Server {
 		}
 	})
 	return db
+}
+
+// onDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
+// a database that is dropped afterwards; without one they stay as they are.
+func onDatabase(t *testing.T, settings map[string]string) map[string]string {
+	t.Helper()
+	uri := os.Getenv("TEST_MONGODB_URL")
+	if uri == "" {
+		return settings
+	}
+	name := "t" + rand.Text()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		client, err := mongo.Connect(ctx, options.Client().ApplyURI(uri))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = client.Database(name).Drop(ctx)
+		_ = client.Disconnect(ctx)
+	})
+	return with(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": strongSecret})
 }
 
 // insert writes documents as they are, for what only the original wrote. It is
