@@ -518,6 +518,9 @@ func (l *life) check() {
 	here, there := l.everybody(), l.u.State().Users
 	if want := 1; l.gone == yes || l.registered == no {
 		want = 0
+		if n, err := l.sessions.CountDocuments(l.t.Context(), bson.D{}); err != nil || n != 0 {
+			l.t.Errorf("%d login sessions of nobody are left, %v", n, err)
+		}
 		if len(here) != want || len(there) != want {
 			l.t.Errorf("%d users here, %d there, want none", len(here), len(there))
 		}

@@ -101,6 +101,7 @@ type LoginSessions interface {
 }
 
 // EndedSessions are those that have ended here and not yet at ConnectyCube.
+// Remove also takes one that lives.
 type EndedSessions interface {
 	ClaimDue(ctx context.Context, until time.Time) (store.Session, error)
 	Later(ctx context.Context, id string, due time.Time) error
@@ -244,11 +245,12 @@ func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write fun
 func (k *Keeper) Open(ctx context.Context, user store.User, session store.Session, m Means) (Chat, error) {
 	v := k.visit(user, m)
 	defer v.close(ctx)
-	if err := v.prepare(ctx); err != nil {
-		return Chat{UserID: v.user.CubeID}, err
-	}
+	prepared := v.prepare(ctx)
 	if chat, err := k.prolong(ctx, session); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
 		return chat, err
+	}
+	if prepared != nil {
+		return Chat{UserID: v.user.CubeID}, prepared
 	}
 	if !v.spare { // another login session's, which would end with it
 		v.session = connectycube.Session{}

@@ -72,13 +72,33 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if v.session.UserID != v.user.CubeID {
+		// The account is gone at ConnectyCube, which has just made another one,
+		// as most applications do for an address that they do not know.
+		return "", v.k.Self.DeleteUser(ctx, v.session)
+	}
 	return v.k.Keys.Seal(v.session.Token, about(v.user.ID))
 }
 
-// remove deletes the account of a user who is gone, and the tombstone.
+// remove deletes the account of a user who is gone, what is known of the user's
+// devices, and the tombstone.
 func (v *visit) remove(ctx context.Context) error {
 	if err := v.erase(ctx); err != nil {
 		return err
+	}
+	for {
+		logins, err := v.k.Sessions.OfUser(ctx, v.user.ID)
+		if err != nil {
+			return err
+		}
+		if len(logins) == 0 {
+			break
+		}
+		for _, login := range logins {
+			if err := v.k.Ended.Remove(ctx, login.ID); err != nil {
+				return err
+			}
+		}
 	}
 	return v.k.People.Remove(ctx, v.user.ID, v.user.Account.Lease)
 }
