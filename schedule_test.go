@@ -60,7 +60,7 @@ func schedules(t *testing.T, n int, real bool) {
 	t.Logf("%d schedules from seed %d on", n, first)
 	width := make(chan struct{}, 80) // they mostly wait
 	if real {
-		width = make(chan struct{}, 16)
+		width = make(chan struct{}, 40)
 	}
 	var mu sync.Mutex
 	deaths := 0

@@ -58,17 +58,23 @@ func (k *Keeper) Run(ctx context.Context) {
 		case 1:
 			work = k.NextEnded
 		}
-		all.Go(func() { k.loop(ctx, wake, work) })
+		all.Go(func() { k.loop(ctx, wake, work, i < 3) }) // one of a kind looks by the clock, and wakes the rest
 	}
 	all.Wait()
 }
 
-// loop repeats work while there is any, then waits.
-func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error) {
+// loop repeats work while there is any, then waits to be woken or, if it looks
+// by the clock, for the next tick.
+func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error, looks bool) {
 	for ctx.Err() == nil {
 		err := work(ctx)
 		if err == nil {
+			k.Wake()
 			continue
+		}
+		var next <-chan time.Time
+		if looks {
+			next = time.After(tick/2 + rand.N(tick))
 		}
 		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
 			k.Log.LogAttrs(ctx, slog.LevelWarn, "worker could not go on", slog.Any("err", err))
@@ -76,7 +82,7 @@ func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(conte
 		select {
 		case <-ctx.Done():
 		case <-wake:
-		case <-time.After(tick/2 + rand.N(tick)):
+		case <-next:
 		}
 	}
 }
