@@ -49,7 +49,7 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 
 // realDatabase are settings for a program whose database is at uri.
 func realDatabase(uri string) map[string]string {
-	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "300ms", "JWT_SECRET": strongSecret}
+	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "1s", "JWT_SECRET": strongSecret}
 }
 
 // 35. With the database down at its start the original did not listen, said

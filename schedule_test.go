@@ -33,13 +33,13 @@ import (
 // same seed alone replays it, as far as the clock lets it.
 func TestSchedulesWithARestart(t *testing.T) {
 	t.Parallel()
-	schedules(t, number(t, "CUBEGATE_SCHEDULES", 200), false)
+	schedules(t, number(t, "CUBEGATE_SCHEDULES", 60), false)
 }
 
 // The program is a real process here, and dies by SIGKILL.
 func TestSchedulesWithAKill(t *testing.T) {
 	t.Parallel()
-	schedules(t, number(t, "CUBEGATE_KILLS", 20), true)
+	schedules(t, number(t, "CUBEGATE_KILLS", 6), true)
 }
 
 func number(t *testing.T, name string, usual int) int {
