@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cubegate/connectycube/sandbox"
 )
 
 const newSecret = "another secret that is long enough: Zk3u81hQ"
@@ -258,5 +260,29 @@ func TestGrant(t *testing.T) {
 	in := r.login(t, loginDocument, "ada@example.org")
 	if code := codeOf(r.as(t, in.Token, `{ users { next } }`, nil).body); code != "" {
 		t.Errorf("the administrator: %s", code)
+	}
+}
+
+// A proxy that repeats requests makes ConnectyCube say that the old password is
+// wrong, for it has just been replaced.
+func TestPasswordChangeThatArrivesTwice(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, map[string]string{"LOGIN_FAILURES": "0"})
+	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	if err := u.AddFault(sandbox.Fault{Method: http.MethodPut, Path: "/users/*", Kind: sandbox.FaultDuplicate}); err != nil {
+		t.Fatal(err)
+	}
+	password := "correct horse"
+	for _, next := range []string{"another horse", "a third horse"} {
+		r.does(t, in.Token, fmt.Sprintf(`mutation { changePassword(current: %q, new: %q) { message } }`, password, next))
+		password = next
+		if !u.atCube(t, "ada@example.org", password) {
+			t.Errorf("ConnectyCube does not take %q", password)
+		}
+	}
+	got := r.graphql(t, loginDocument, map[string]string{"email": "ada@example.org", "password": password})
+	if got.code() != "" || got.Data.Answer.ChatStatus != "READY" {
+		t.Errorf("login: %s %+v", got.code(), got.Data.Answer)
 	}
 }

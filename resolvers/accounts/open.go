@@ -107,9 +107,10 @@ func (v *visit) adopt(ctx context.Context) error {
 }
 
 // replacePassword gives the account another password in place of the one that
-// opened the session. An application that takes a password at the door and does
-// not know it inside has asked us about it: it is an identity provider's, and
-// nobody needs passwords there.
+// opened the session. That ConnectyCube does not know the old one has two
+// reasons, and the new one tells them apart: it was replaced already, by a
+// request that arrived twice; or ConnectyCube asks us about passwords, and
+// nobody needs any.
 func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 	if v.opener.kind == "" {
 		return nil
@@ -117,6 +118,9 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 	if v.opener.kind != want.kind {
 		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
 		if errors.Is(err, connectycube.ErrBadCredentials) {
+			err = v.opens(ctx, want)
+		}
+		if errors.Is(err, connectycube.ErrIdentityProvider) {
 			v.k.cidp.Store(true)
 			return nil
 		}
@@ -126,6 +130,15 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 	}
 	v.user.Account.Password, v.opener = want.kind, want
 	return v.record(ctx)
+}
+
+// opens finds out whether a password opens the account.
+func (v *visit) opens(ctx context.Context, c candidate) error {
+	session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})
+	if err != nil {
+		return err
+	}
+	return v.k.Cube.EndSession(ctx, session.Token)
 }
 
 // byTicket reports whether sessions are to be opened by ticket.
