@@ -18,12 +18,13 @@ import (
 // database. At one of them, counted from the start, the program dies, either
 // before the other side has heard of it or before the answer comes back.
 type fate struct {
-	mu    sync.Mutex
-	steps int
-	at    int // step at which it dies; 0 = never
-	after bool
-	die   func()
-	over  chan struct{} // closed when it is dead
+	mu     sync.Mutex
+	steps  int
+	at     int // step at which it dies; 0 = never
+	after  bool
+	doomed bool // the step has come, death is on its way
+	die    func()
+	over   chan struct{} // closed when it is dead
 }
 
 func newFate(at int, after bool) *fate {
@@ -48,13 +49,26 @@ func (f *fate) step() verdict {
 	default:
 	}
 	f.steps++
-	switch {
-	case f.steps != f.at:
+	if f.steps != f.at {
 		return goOn
-	case f.after:
+	}
+	f.doomed = true
+	if f.after {
 		return dieAfter
 	}
 	return dieBefore
+}
+
+// spare lets whoever has come so far live on. Who has met the fatal step already
+// is dead when it returns.
+func (f *fate) spare() {
+	f.mu.Lock()
+	f.at = 0
+	doomed := f.doomed
+	f.mu.Unlock()
+	if doomed {
+		<-f.over
+	}
 }
 
 // strike kills the program; the first call counts.
@@ -83,14 +97,15 @@ func (f *fate) dead() bool {
 
 // atConnectyCube lets a request to ConnectyCube pass, or not.
 func (f *fate) atConnectyCube(w http.ResponseWriter, r *http.Request, honest http.Handler) {
-	switch f.step() {
-	case goOn:
+	fatal := f.step()
+	if fatal == goOn {
 		honest.ServeHTTP(w, r)
 		return
-	case dieAfter:
+	}
+	defer f.strike() // ConnectyCube's own faults panic too
+	if fatal == dieAfter {
 		honest.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	f.strike()
 	panic(http.ErrAbortHandler)
 }
 
@@ -176,8 +191,10 @@ func (y *ferry) carry(client net.Conn) {
 		if !greeting(command) {
 			fatal = y.fate.step()
 		}
+		if fatal != goOn {
+			defer y.fate.strike()
+		}
 		if fatal == dieBefore {
-			y.fate.strike()
 			return
 		}
 		drop.Store(fatal == dieAfter)
@@ -189,7 +206,6 @@ func (y *ferry) carry(client net.Conn) {
 			case <-heard:
 			case <-time.After(10 * time.Second):
 			}
-			y.fate.strike()
 			return
 		}
 	}

@@ -132,14 +132,10 @@ func runSchedule(t *testing.T, seed uint64, real bool) (died bool) {
 		}
 	}
 	l.u.ClearFaults()
+	l.fate.spare()
 	if l.fate.dead() {
-		l.stop()
 		died = true
-	}
-	l.fate.mu.Lock()
-	l.fate.at = 0 // who has come so far lives on
-	l.fate.mu.Unlock()
-	if l.fate.dead() {
+		l.stop()
 		l.begin(newFate(0, false))
 	}
 	defer func() {
@@ -417,10 +413,6 @@ func (l *life) settled() {
 	l.t.Helper()
 	ctx := l.t.Context()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if l.fate.dead() { // by a step that was under way when the healing began
-			l.stop()
-			l.begin(newFate(0, false))
-		}
 		now := time.Now()
 		_, err := l.users.UpdateMany(ctx, bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: false}}}},
 			bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: now}}}})
