@@ -364,8 +364,8 @@ func TestLogoutEndsPushes(t *testing.T) {
 // A hundred at once want one thing, and one of them gets it.
 func TestHundredfoldRaces(t *testing.T) {
 	t.Parallel()
-	const racers = 100
-	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0"}))
+	const racers = 100 // who wins counts here, not how long a busy machine takes
+	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0", "MONGO_TIMEOUT": "1m"}))
 	all := func(document func(i int) string, token string) []string {
 		codes := make([]string, racers)
 		gate, done := make(chan struct{}), make(chan int, racers)

@@ -86,6 +86,7 @@ func (d sessionDocument) session() Session {
 type Sessions struct {
 	all     *mongo.Collection
 	timeout time.Duration // of one operation
+	turns   *turns        // to Update
 }
 
 func (s *Sessions) within(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -159,6 +160,11 @@ func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error)
 func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
+	done, err := s.turns.take(ctx, id)
+	if err != nil {
+		return Session{}, fmt.Errorf("changing a login session: %w", err)
+	}
+	defer done()
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		session, err := s.ByID(ctx, id)
 		if err != nil {

@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{client: client, log: o.Log}
 	db := client.Database(database)
 	s.users = &Users{all: db.Collection("users"), timeout: o.Timeout}
-	s.sessions = &Sessions{all: db.Collection("sessions"), timeout: o.Timeout}
+	s.sessions = &Sessions{all: db.Collection("sessions"), timeout: o.Timeout, turns: newTurns()}
 	s.audit = &Audit{all: db.Collection("audit"), timeout: o.Timeout, keep: o.AuditKeep, max: int64(o.AuditMax)}
 	err = s.waitUntilUp(ctx, o.Patience)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
