@@ -97,6 +97,19 @@ func (s *subscriptions) drop(sub *subscription) {
 	s.ofUser[sub.user] = own
 }
 
+// states lists at most so many, the newest.
+func (s *subscriptions) states(most int) []DeviceState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	states := []DeviceState{}
+	for e := s.all.Back(); e != nil && len(states) < most; e = e.Prev() {
+		sub := e.Value.(*subscription)
+		states = append(states, DeviceState{sub.id, sub.user, sub.platform, sub.udid})
+	}
+	slices.Reverse(states)
+	return states
+}
+
 // forget drops the devices of a user who is gone.
 func (s *subscriptions) forget(user int64) {
 	s.mu.Lock()

@@ -27,6 +27,7 @@ type State struct {
 	Dialogs      []DialogState  `json:"dialogs"`
 	Messages     []MessageState `json:"messages"`
 	Sockets      []SocketState  `json:"sockets"` // by user
+	Devices      []DeviceState  `json:"devices"` // that pushes go to
 	Totals       Totals         `json:"totals"`
 	Clock        ClockState     `json:"clock"`
 }
@@ -95,6 +96,14 @@ type SocketState struct {
 	Unacked   int       `json:"unacked"`   // stanzas written and not acknowledged
 }
 
+// DeviceState is one push subscription.
+type DeviceState struct {
+	ID       int64  `json:"id"`
+	UserID   int64  `json:"user_id"`
+	Platform string `json:"platform"`
+	UDID     string `json:"udid"`
+}
+
 // State reports who exists, what lives and what was said.
 func (s *Sandbox) State() State { return s.state(0, maxListed) }
 
@@ -111,6 +120,7 @@ func (s *Sandbox) state(users, most int) State {
 		Dialogs:      s.archive.dialogStates(most),
 		Messages:     s.archive.messageStates(most),
 		Sockets:      []SocketState{},
+		Devices:      s.subscriptions.states(most),
 		Totals:       Totals{len(s.registry.users), len(s.archive.dialogs), len(s.archive.messages), len(sockets)},
 		Clock:        s.Clock(),
 	}
