@@ -8,6 +8,14 @@ export const sandbox = process.env.SANDBOX_URL ?? 'http://127.0.0.1:3001'
 
 export const password = 'correct horse'
 
+/** What an app tells the SDK of the application. */
+export const config = {
+  appId: 1001,
+  endpoints: { api_url: sandbox, chat: 'chat.connectycube.com', chat_url: `${sandbox.replace('http', 'ws')}/chat` },
+  debug: { mode: 0 },
+  timeout: 20_000,
+}
+
 /** A person nobody has met yet. */
 export function somebody() {
   return { email: `ada-${randomUUID()}@example.org`, firstName: 'Ada', lastName: 'Lovelace', password }

@@ -1,6 +1,7 @@
 // Chat that does not die: official SDKs, each with the recipe of the README under
 // it, live through one expiry of their ConnectyCube sessions after the other, while
-// one answer in five gets lost, to the app and to cubegate. Nobody may notice.
+// one answer in five gets lost, to the app and to cubegate, and one app in five is
+// killed and started again from what it had saved. Nobody may notice.
 //
 //	EXPIRIES_CLIENTS=200 EXPIRIES=20 node e2e/run.mjs --limit 1200 expiries
 //
@@ -10,7 +11,7 @@ import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import SDK from 'connectycube'
-import { control, drop, register, sandbox, somebody, url } from './cubegate.mjs'
+import { config, control, drop, register, somebody, url } from './cubegate.mjs'
 import { Chat, Login } from './recipe.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
@@ -30,35 +31,53 @@ process.on('unhandledRejection', (e) => {
 let refreshes = 0
 let lostAnswers = 0
 
-/** A network that loses answers: the server has done its work by then. */
-async function lossy(address, request) {
-  const response = await fetch(address, request)
-  if (address.endsWith('/auth/refresh')) {
-    refreshes++
-    if (Math.random() < lost) {
-      lostAnswers++
-      await response.text()
-      throw new TypeError('fetch failed')
+/** A device, with what it has saved. */
+class Device {
+  async comeIn() {
+    const person = somebody()
+    await register(person)
+    const login = new Login(url, this.#app())
+    await login.start(person.email, person.password, { name: 'expiries' })
+    await this.#chat(login)
+    return this
+  }
+
+  /** The app is killed: nothing that it was about to do happens any more. */
+  async restart() {
+    this.app.dead = true
+    await this.chat.close()
+    const login = new Login(url, { ...this.#app(), state: this.saved })
+    await login.ready()
+    await this.#chat(login)
+  }
+
+  #app() {
+    const app = (this.app = {})
+    const never = new Promise(() => {})
+    return {
+      save: async (state) => (app.dead ? never : (this.saved = state)),
+      /** A network that loses answers: the server has done its work by then. */
+      fetch: async (address, request) => {
+        if (app.dead) return never
+        const response = await fetch(address, request)
+        if (app.dead) return never
+        if (address.endsWith('/auth/refresh')) {
+          refreshes++
+          if (Math.random() < lost) {
+            lostAnswers++
+            await response.text()
+            throw new TypeError('fetch failed')
+          }
+        }
+        return response
+      },
     }
   }
-  return response
-}
 
-const config = {
-  appId: 1001,
-  endpoints: { api_url: sandbox, chat: 'chat.connectycube.com', chat_url: `${sandbox.replace('http', 'ws')}/chat` },
-  debug: { mode: 0 },
-  timeout: 20_000,
-}
-
-async function comeIn() {
-  const person = somebody()
-  await register(person)
-  const login = new Login(url, { fetch: lossy })
-  await login.start(person.email, person.password, { name: 'expiries' })
-  const chat = new Chat(new ConnectyCube(), login, config)
-  await chat.connect()
-  return chat
+  async #chat(login) {
+    this.chat = new Chat(new ConnectyCube(), login, config)
+    await this.chat.connect()
+  }
 }
 
 /** Works at things, a few at once, as a machine of two cores likes it. */
@@ -74,12 +93,12 @@ async function each(list, work, width = 20) {
 let all = []
 after(async () => {
   await control('DELETE', 'faults')
-  await each(all, (chat) => chat.close())
+  await each(all, ({ chat }) => chat.close())
   await control('POST', 'reset') // so many expired passwords make the chat wary of this machine
 })
 
 test(`${clients} devices come in`, async () => {
-  all = await each(Array.from({ length: clients }), comeIn)
+  all = await each(Array.from({ length: clients }), () => new Device().comeIn())
   await control('POST', 'faults', { method: 'GET', path: '/session', kind: 'lost-answer', probability: lost, seed: 7 })
   await control('POST', 'faults', { method: 'POST', path: '/session', kind: 'lost-answer', probability: lost, seed: 8 })
 })
@@ -88,14 +107,16 @@ let failures = 0
 for (let n = 1; n <= expiries; n++) {
   test(`expiry ${n}: nobody notices`, async () => {
     const heard = new Map()
-    for (const [i, chat] of all.entries()) chat.cube.chat.onMessageListener = (_, message) => heard.set(i, message.body)
     await control('POST', 'clock', { advance: '2h1m' })
     await drop()
-    await each(all, async (chat, i) => {
+    await each(all, async (device, i) => {
       const seen = (what) => (e) => {
         failures++
         complain(`device ${i}, ${what}:`, e?.message ?? e)
       }
+      if (i % 5 === n % 5) await device.restart().catch(seen('restart'))
+      const { chat } = device
+      chat.cube.chat.onMessageListener = (_, message) => heard.set(i, message.body)
       // Two calls at once: one refresh must do for both, and for the chat.
       await Promise.all([
         chat.call((cube) => cube.chat.dialog.list()).catch(seen('dialogs')),
@@ -114,8 +135,8 @@ for (let n = 1; n <= expiries; n++) {
         }
       }
     })
-    await each(all, async (chat, i) => {
-      const next = all[(i + 1) % all.length]
+    await each(all, async ({ chat }, i) => {
+      const next = all[(i + 1) % all.length].chat
       chat.cube.chat.send(next.login.state.chat.userId, { type: 'chat', body: `expiry ${n} from ${i}`, extension: {} })
     })
     for (const deadline = Date.now() + 30_000; heard.size < all.length && Date.now() < deadline; ) await sleep(20)

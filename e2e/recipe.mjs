@@ -1,16 +1,28 @@
 // A chat that does not die: what an app does so that its user never logs in
 // twice. The README shows this file, and expiries.test.mjs runs it.
 
-/** A login at cubegate. Keep `state` where the platform keeps secrets. */
+const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
+
+/**
+ * A login at cubegate. `save` puts its state where the platform keeps secrets,
+ * and `state` is what was saved when the app ran last. `onOver` is called when
+ * the user has to log in again.
+ */
 export class Login {
   #renewing
+  #listeners = []
 
-  constructor(server, { state, fetch = globalThis.fetch, onRenewed = () => {} } = {}) {
-    Object.assign(this, { server, state, fetch, onRenewed })
+  constructor(server, { state, save = async () => {}, onOver = () => {}, fetch = globalThis.fetch } = {}) {
+    Object.assign(this, { server, state, save, onOver, fetch })
   }
 
   async start(email, password, device) {
     return this.#keep(await this.#post('/auth/login', { email, password, device }))
+  }
+
+  /** Calls back with every new state. */
+  listen(listener) {
+    this.#listeners.push(listener)
   }
 
   /**
@@ -24,15 +36,30 @@ export class Login {
 
   async #renew() {
     for (let wait = 200; ; wait = Math.min(2 * wait, 10_000)) {
+      let state
       try {
-        const { chatStatus } = this.#keep(await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken }))
-        if (chatStatus === 'READY') return
-        if (chatStatus !== 'PENDING' && chatStatus !== 'UNAVAILABLE') throw Object.assign(new Error(chatStatus), { status: 401 })
+        state = await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken })
       } catch (e) {
-        if (e.status && e.status < 500 && e.status !== 429) throw e // 401: the user has to log in again
+        if (e.status >= 400 && e.status < 500 && e.status !== 429) throw this.over(e)
       }
-      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
+      if (state) return this.#keep(state)
+      await pause(wait)
     }
+  }
+
+  /** Renews until there is a ConnectyCube session. */
+  async ready() {
+    for (let wait = 200; ; wait = Math.min(2 * wait, 10_000)) {
+      const { chatStatus } = await this.refresh()
+      if (chatStatus === 'READY') return
+      if (chatStatus !== 'PENDING' && chatStatus !== 'UNAVAILABLE') throw this.over(new Error(chatStatus))
+      await pause(wait)
+    }
+  }
+
+  over(error) {
+    this.onOver(error)
+    return Object.assign(error, { over: true })
   }
 
   async #post(path, body) {
@@ -42,14 +69,16 @@ export class Login {
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(60_000),
     })
-    const answer = await response.json()
-    if (!response.ok) throw Object.assign(new Error(answer.detail), { status: response.status, code: answer.code })
-    return answer
+    if (response.ok) return response.json()
+    const problem = await response.json().catch(() => ({})) // a proxy's page
+    throw Object.assign(new Error(problem.detail ?? response.statusText), { status: response.status, code: problem.code })
   }
 
-  #keep(state) {
+  /** Saves before anybody uses it: a token that is forgotten looks stolen later. */
+  async #keep(state) {
+    await this.save(state)
     this.state = state
-    this.onRenewed(state)
+    for (const listener of this.#listeners) listener(state)
     return state
   }
 }
@@ -57,16 +86,15 @@ export class Login {
 /** ConnectyCube's SDK with a login under it. */
 export class Chat {
   #connecting
+  #closed = false
 
   constructor(cube, login, config) {
     Object.assign(this, { cube, login })
     // We reconnect ourselves: the SDK would dial for ever with a password that has expired.
     cube.init({ appId: config.appId, token: login.state.connectySession }, { ...config, chat: { ...config.chat, reconnect: { enable: false } } })
-    login.onRenewed = (state) => cube.setSession({ token: state.connectySession })
-    cube.chat.onDisconnectedListener = () => this.#closed || this.connect()
+    login.listen(({ connectySession }) => connectySession && cube.setSession({ token: connectySession }))
+    cube.chat.onDisconnectedListener = () => this.#closed || this.connect().catch((e) => { if (!e.over) throw e })
   }
-
-  #closed = false
 
   /** Comes into chat, and comes back whenever the connection is lost. */
   connect() {
@@ -74,15 +102,19 @@ export class Chat {
   }
 
   async #connect() {
+    const known = this.login.state.chat
+    let stale = !known?.password || Date.parse(known.expiresAt) < Date.now()
     for (let wait = 100; !this.#closed; wait = Math.min(2 * wait, 10_000)) {
+      if (stale) await this.login.ready()
+      stale = false
       const { userId, password } = this.login.state.chat
       try {
-        if (await this.cube.chat.connect({ userId, password })) return
+        if (await this.cube.chat.connect({ userId, password })) return this.#closed && this.cube.chat.disconnect()
       } catch (e) {
-        if (e === 'not-authorized') await this.login.refresh()
+        stale = e === 'not-authorized'
       }
       await this.cube.chat.disconnect() // leaves the SDK ready for another try
-      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
+      await pause(wait)
     }
   }
 
@@ -93,7 +125,7 @@ export class Chat {
         return await work(this.cube)
       } catch (e) {
         if (e?.code !== 401 || tries === 0) throw e
-        await this.login.refresh()
+        await this.login.ready()
       }
     }
   }
