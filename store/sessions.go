@@ -22,7 +22,7 @@ type Session struct {
 	Address  string // where it was last used from
 	Created  time.Time
 	Used     time.Time
-	Expires  time.Time // unless it is used before; the record vanishes then
+	Expires  time.Time // unless it is used before
 	Absolute time.Time // in any case
 
 	Parent   string   // hash of the refresh token that was used last
@@ -93,19 +93,23 @@ func (s *Sessions) within(ctx context.Context) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, s.timeout)
 }
 
+// grace is how long the database keeps the record of a login session that is
+// over, should nobody get around to ending what it has at ConnectyCube: it is
+// removed by [Sessions.Remove] long before.
+const grace = 7 * 24 * time.Hour
+
 func (s *Sessions) ensureIndexes(ctx context.Context) error {
 	return ensure(ctx, s.all,
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
 		mongo.IndexModel{Keys: bson.D{{Key: "due", Value: 1}}, Options: options.Index().SetName("due_1").SetSparse(true)},
-		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(0)},
+		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(int32(grace / time.Second))},
 	)
 }
 
-// living matches a session that has neither ended nor expired. The database
-// removes what has expired, but not to the second.
+// living matches a session that has neither ended nor expired.
 func living() bson.D {
 	return bson.D{
-		{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}},
+		unended,
 		{Key: "expires", Value: bson.D{{Key: "$gt", Value: time.Now()}}},
 	}
 }
@@ -176,7 +180,7 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 		}
 		session.ID, session.Version = id, before+1
 		r, err := s.all.ReplaceOne(ctx,
-			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}},
+			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, unended},
 			session.document())
 		if err != nil {
 			return Session{}, describe("changing a login session", err)
@@ -197,18 +201,38 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	now := time.Now()
-	r, err := s.all.UpdateOne(ctx,
-		bson.D{{Key: "_id", Value: id}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}},
-		bson.D{
-			{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
-			{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
-			{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
-		})
+	r, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, unended}, ending(time.Now(), reason))
 	if err != nil {
 		return false, describe("ending a login session", err)
 	}
 	return r.MatchedCount == 1, nil
+}
+
+// Expired is the reason of a login session that nobody ended.
+const Expired = "expired"
+
+// Expire ends one login session whose time is over. The error is [ErrNotFound]
+// when there is none.
+func (s *Sessions) Expire(ctx context.Context) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	now := time.Now()
+	r, err := s.all.UpdateOne(ctx, bson.D{{Key: "expires", Value: bson.D{{Key: "$lte", Value: now}}}, unended}, ending(now, Expired))
+	if err == nil && r.MatchedCount == 0 {
+		return ErrNotFound
+	}
+	return describe("looking for expired login sessions", err)
+}
+
+// unended matches a session that has not ended.
+var unended = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}
+
+func ending(now time.Time, reason string) bson.D {
+	return bson.D{
+		{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
+		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
+		{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
+	}
 }
 
 // ClaimDue takes the ended login session that has been due for longest. Nobody

@@ -24,11 +24,12 @@ func sessions(t *testing.T, tg Target) {
 		"an error of the change writes nothing": changeErrorWritesNothing,
 		"one is ended by one":                   endedByOne,
 		"an ended one is worked off":            endedIsWorkedOff,
+		"one whose time is over ends":           expiredEnds,
 		"a user's are listed by last use":       listedByLastUse,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
-	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions") })
+	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
 }
 
 var sessionCount int
@@ -76,6 +77,30 @@ func expiredIsNotFound(t *testing.T, s *store.Sessions) {
 	}
 	if _, err := s.Update(t.Context(), old.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Update: %v, want %v", err, store.ErrNotFound)
+	}
+	if err := s.Remove(t.Context(), old.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An expired session is not only gone: somebody hears of it.
+func expiredEnds(t *testing.T, s *store.Sessions) {
+	if err := s.Expire(t.Context()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of those that live: %v, want %v", err, store.ErrNotFound)
+	}
+	old := session("over")
+	old.Expires, old.CubeToken = time.Now().Add(-time.Hour), "sealed"
+	keep(t, s, old)
+	oneWinner(t, 0, race(func(int) error { return s.Expire(context.Background()) }), store.ErrNotFound)
+	got, err := s.ClaimDue(t.Context(), time.Now().Add(time.Hour))
+	if err != nil || got.ID != old.ID || got.Reason != store.Expired || got.CubeToken != "sealed" {
+		t.Errorf("claimed %+v, %v", got, err)
+	}
+	if since := time.Since(got.Expires); since > time.Minute { // the database's own patience begins now
+		t.Errorf("expired %v ago", since)
+	}
+	if err := s.Remove(t.Context(), old.ID); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -168,8 +193,8 @@ func listedByLastUse(t *testing.T, s *store.Sessions) {
 	}
 }
 
-// hasTTL checks that the database itself removes what has expired.
-func hasTTL(t *testing.T, b base, collection string) {
+// hasTTL checks that the database itself removes what has expired, after a while.
+func hasTTL(t *testing.T, b base, collection string, after time.Duration) {
 	cursor, err := b.raw.Collection(collection).Indexes().List(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +204,7 @@ func hasTTL(t *testing.T, b base, collection string) {
 		t.Fatal(err)
 	}
 	for _, index := range indexes {
-		if seconds, ok := index["expireAfterSeconds"]; ok && fmt.Sprint(seconds) == "0" && index["name"] == "expires_1" {
+		if seconds, ok := index["expireAfterSeconds"]; ok && fmt.Sprint(seconds) == fmt.Sprint(int64(after.Seconds())) && index["name"] == "expires_1" {
 			return
 		}
 	}
@@ -214,5 +239,5 @@ func audit(t *testing.T, tg Target) {
 	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("before what is no id: %v", err)
 	}
-	hasTTL(t, b, "audit")
+	hasTTL(t, b, "audit", 0)
 }
