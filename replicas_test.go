@@ -38,6 +38,10 @@ func TestReplicasAgree(t *testing.T) {
 	}
 	one.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.ada.User.ID))
 	other.does(t, c.ada.Token, `{ users { next } }`)
+	other.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.ada.User.ID))
+	if code := codeOf(one.as(t, c.ada.Token, `{ users { next } }`, nil).body); code != "FORBIDDEN" {
+		t.Errorf("dismissed at the other replica: %q", code)
+	}
 	other.does(t, c.root.Token, fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.ada.User.ID))
 	if code := codeOf(one.as(t, c.ada.Token, `{ users { next } }`, nil).body); code != "UNAUTHENTICATED" {
 		t.Errorf("banned at the other replica: %q", code)

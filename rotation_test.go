@@ -67,7 +67,7 @@ func TestSecretIsReplaced(t *testing.T) {
 		}
 	}
 	life(both, func(r *running) {
-		for credential, lives := range r.alive(t, in, "correct horse") {
+		for credential, lives := range r.alive(t, in) {
 			if !lives {
 				t.Errorf("with both secrets: %s is dead", credential)
 			}
@@ -77,10 +77,13 @@ func TestSecretIsReplaced(t *testing.T) {
 		if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 			t.Errorf("with the new secret alone: %s", got.ChatStatus)
 		}
-		for credential, lives := range r.alive(t, in, "correct horse") {
-			if lives != (credential == "password" || credential == "ConnectyCube session") {
+		for credential, lives := range r.alive(t, in) {
+			if lives != (credential == passwordHere) {
 				t.Errorf("with the new secret alone: %s lives: %t", credential, lives)
 			}
+		}
+		if !u.aliveThere(t, in)[cubeSession] {
+			t.Error("the ConnectyCube session is dead")
 		}
 	})
 }

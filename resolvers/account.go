@@ -60,14 +60,9 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 	}
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	changed, err := a.Changes.Change(ctx, user, accounts.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
+	return a.Changes.Change(ctx, user, accounts.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
 		return a.People.ChangeName(ctx, user.ID, first, last, lease)
 	})
-	if err != nil {
-		return store.User{}, err
-	}
-	a.done(ctx, "profile", user, "")
-	return changed, nil
 }
 
 // changeEmail changes the caller's address, here and at ConnectyCube. When

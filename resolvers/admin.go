@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
+	"unicode"
 
 	"cubegate/resolvers/accounts"
 	"cubegate/store"
@@ -25,6 +27,9 @@ func (a *Auth) listUsers(ctx context.Context, f store.UserFilter, after string, 
 	if _, _, err := a.require(ctx, roleAdmin); err != nil {
 		return nil, err
 	}
+	if strings.ContainsFunc(f.Text, unicode.IsControl) {
+		return nil, &Error{Code: BadUserInput, Message: "filter.text has control characters", Fields: problems{"filter.text": "has control characters"}}
+	}
 	list, err := a.Directory.Page(ctx, f, after, limit)
 	if errors.Is(err, store.ErrNotFound) {
 		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: problems{"page.after": "is not an id"}, Cause: err}
@@ -44,7 +49,10 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 	return list, err
 }
 
-// setRoles replaces the roles of a user.
+// setRoles replaces the roles of a user. Administrators who dismiss each other at
+// the same moment would leave none: so whoever has dismissed one looks whether
+// the own office is still there, and takes it back if not. The last one to write
+// sees that.
 func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.User, error) {
 	admin, err := a.overOthers(ctx, id, func() bool { return slices.Contains(roles, roleAdmin) })
 	if err != nil {
@@ -53,7 +61,22 @@ func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.U
 	if roles, err = cleanRoles(roles); err != nil {
 		return store.User{}, err
 	}
-	return a.administer(ctx, "roles", admin, id, func() (store.User, error) { return a.Directory.SetRoles(ctx, id, roles) })
+	return a.administer(ctx, "roles", "roles: "+strings.Join(roles, ", "), admin, id, func() (store.User, error) {
+		before, err := a.Users.ByID(ctx, id)
+		if err != nil {
+			return store.User{}, err
+		}
+		user, err := a.Directory.SetRoles(ctx, id, roles)
+		if err != nil || !slices.Contains(before.Roles, roleAdmin) || slices.Contains(roles, roleAdmin) {
+			return user, err
+		}
+		ctx := context.WithoutCancel(ctx)
+		if now, err := a.Users.ByID(ctx, admin.ID); err != nil || slices.Contains(now.Roles, roleAdmin) {
+			return user, err
+		}
+		_, err = a.Directory.SetRoles(ctx, id, before.Roles)
+		return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Somebody has just taken your own role away"}, err)
+	})
 }
 
 // setDisabled shuts a user out, or lets the user in again.
@@ -64,9 +87,12 @@ func (a *Auth) setDisabled(ctx context.Context, id string, on bool) (store.User,
 	}
 	kind := "enable"
 	if on {
+		if _, err := a.noAdmin(ctx, id); err != nil {
+			return store.User{}, err
+		}
 		kind = "disable"
 	}
-	return a.administer(ctx, kind, admin, id, func() (store.User, error) { return a.Directory.SetDisabled(ctx, id, on) })
+	return a.administer(ctx, kind, "", admin, id, func() (store.User, error) { return a.Directory.SetDisabled(ctx, id, on) })
 }
 
 // deleteUser deletes a user, here and at ConnectyCube.
@@ -75,19 +101,28 @@ func (a *Auth) deleteUser(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	user, err := a.Users.ByID(ctx, id)
-	if err == nil && user.Leaving {
-		err = store.ErrNotFound
-	}
+	user, err := a.noAdmin(ctx, id)
 	if err != nil {
 		return err
 	}
 	return a.remove(ctx, user, admin.ID, accounts.Means{})
 }
 
+// noAdmin finds a user who is no administrator: those lose the role first, which
+// is where it is seen to that one remains.
+func (a *Auth) noAdmin(ctx context.Context, id string) (store.User, error) {
+	user, err := a.Users.ByID(ctx, id)
+	if err == nil && user.Leaving {
+		err = store.ErrNotFound
+	}
+	if err == nil && slices.Contains(user.Roles, roleAdmin) {
+		err = &Error{Code: BadUserInput, Message: "This is an administrator; take the role away first"}
+	}
+	return user, err
+}
+
 // overOthers finds the administrator who calls. Administrators do not shut
-// themselves out, so one always remains: about the own user only harmless may
-// be.
+// themselves out: about the own user only harmless may be.
 func (a *Auth) overOthers(ctx context.Context, id string, harmless func() bool) (store.User, error) {
 	admin, _, err := a.require(ctx, roleAdmin)
 	if err != nil {
@@ -100,7 +135,7 @@ func (a *Auth) overOthers(ctx context.Context, id string, harmless func() bool) 
 }
 
 // administer makes one change of a user and records it.
-func (a *Auth) administer(ctx context.Context, kind string, admin store.User, id string, change func() (store.User, error)) (store.User, error) {
+func (a *Auth) administer(ctx context.Context, kind, detail string, admin store.User, id string, change func() (store.User, error)) (store.User, error) {
 	user, err := change()
 	if errors.Is(err, store.ErrChanged) { // a user who is being deleted
 		err = store.ErrNotFound
@@ -109,6 +144,6 @@ func (a *Auth) administer(ctx context.Context, kind string, admin store.User, id
 		return store.User{}, err
 	}
 	a.Accounts.Wake()
-	a.audit(ctx, store.Event{Kind: kind, Outcome: outcomeOK, UserID: id, Actor: admin.ID})
+	a.audit(ctx, store.Event{Kind: kind, Outcome: outcomeOK, UserID: id, Actor: admin.ID, Detail: detail})
 	return user, nil
 }

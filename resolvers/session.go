@@ -89,12 +89,11 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 	}
 	for _, id := range user.Sessions {
 		if !slices.Contains(keep, id) {
-			if _, err := a.Members.DropSession(ctx, user.ID, id); err != nil {
+			if _, err := a.endSession(ctx, user, id, "evict"); err != nil {
 				return err
 			}
 		}
 	}
-	a.Accounts.Wake()
 	return nil
 }
 
