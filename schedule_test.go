@@ -140,8 +140,8 @@ func runSchedule(t *testing.T, seed uint64, real bool) (died bool) {
 	}
 	defer func() {
 		if t.Failed() {
-			admin := l.settings["CONNECTYCUBE_ADMIN_KEY"] != ""
-			t.Logf("seed %d: %s, cidp %t, admin %t, %s\n%s", seed, l.settings["CONNECTYCUBE_PASSWORD"], l.cidp, admin, strings.Join(l.path, " → "), l.sides())
+			admin, wait := l.settings["CONNECTYCUBE_ADMIN_KEY"] != "", l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] != "false"
+			t.Logf("seed %d: %s, cidp %t, admin %t, wait %t, %s\n%s", seed, l.settings["CONNECTYCUBE_PASSWORD"], l.cidp, admin, wait, strings.Join(l.path, " → "), l.sides())
 			t.Logf("the log ends with %s", tail(l.log.String()))
 		}
 		l.stop()
@@ -159,6 +159,9 @@ func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
 	})
 	if dice.IntN(2) == 0 {
 		l.settings["CONNECTYCUBE_ADMIN_KEY"] = sandbox.DefaultAdminKey
+	}
+	if dice.IntN(4) == 0 {
+		l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] = "false"
 	}
 	// A MongoDB of the tester's own is one that takes anybody: what carries the
 	// messages does not know how to log in.
@@ -304,6 +307,8 @@ func (l *life) register() {
 		l.registered, l.gone = yes, no
 	case got.unsure():
 		l.registered, l.gone = unknown, unknown
+	case got.code == "UPSTREAM_UNAVAILABLE" && l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] == "false":
+		l.registered, l.gone = no, no
 	case got.code == "":
 		l.registered, l.gone = yes, no
 		l.access, l.refresh = got.Token, got.RefreshToken

@@ -31,12 +31,10 @@ type UserStore interface {
 	SetPassword(ctx context.Context, id, old, hash string) error
 }
 
-// Registry makes users, whose account at ConnectyCube is left to a lease, and
-// removes one who could not get any. Create returns [store.ErrEmailTaken] when
-// another user has the address.
+// Registry makes users, whose account at ConnectyCube is left to a lease. The
+// error is [store.ErrEmailTaken] when another user has the address.
 type Registry interface {
 	Create(ctx context.Context, user store.User, lease store.Lease) (store.User, error)
-	Remove(ctx context.Context, id, lease string) error
 }
 
 // People changes users. The error is [store.ErrChanged] when somebody else was

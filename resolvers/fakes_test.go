@@ -38,16 +38,6 @@ func (f *fakeUsers) Create(_ context.Context, u store.User, l store.Lease) (stor
 	return u, nil
 }
 
-func (f *fakeUsers) Remove(_ context.Context, _, lease string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.user == nil || f.user.Account.Lease != lease {
-		return store.ErrChanged
-	}
-	f.user = nil
-	return nil
-}
-
 func (f *fakeUsers) find(match func(store.User) bool) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

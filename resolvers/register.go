@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
@@ -44,24 +43,13 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	made, err := a.Accounts.Make(upstream, user, accounts.Means{Password: in.Password})
 	if err != nil && (!errors.Is(err, accounts.ErrPending) || !a.RegisterWhileAway) {
 		a.refused(ctx, "register", store.User{}, err)
-		return signedIn{}, errors.Join(err, a.undo(ctx, user, made))
+		return signedIn{}, err
 	}
 	if err != nil {
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "registered; the ConnectyCube account follows", slog.String("user_id", user.ID), slog.Any("err", err))
 	}
 	a.done(ctx, "register", made, "")
 	return a.signIn(ctx, made, in.Device, accounts.Means{Password: in.Password}, err)
-}
-
-// undo removes a user who got no account, with time of its own.
-func (a *Auth) undo(ctx context.Context, user, made store.User) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err := a.Registry.Remove(ctx, user.ID, user.Account.Lease)
-	if errors.Is(err, store.ErrChanged) { // given back already: the worker finishes, and the password is the person's
-		return nil
-	}
-	return err
 }
 
 // signIn begins a login session for a user who has just shown a password, and

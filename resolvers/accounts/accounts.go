@@ -86,11 +86,13 @@ type People interface {
 	Remove(ctx context.Context, id, lease string) error
 }
 
-// Queue hands out what is due. [store.ErrNotFound] means nothing.
+// Queue hands out what is due. [store.ErrNotFound] means nothing. DropSession
+// takes a login session from its user's list.
 type Queue interface {
 	ClaimDue(ctx context.Context, lease store.Lease) (store.User, error)
 	ClaimSweep(ctx context.Context, until time.Time) (store.User, error)
 	Swept(ctx context.Context, id string, until time.Time) error
+	DropSession(ctx context.Context, id, session string) (bool, error)
 }
 
 // LoginSessions are the login sessions that live.
@@ -101,8 +103,10 @@ type LoginSessions interface {
 }
 
 // EndedSessions are those that have ended here and not yet at ConnectyCube.
-// Remove also takes one that lives.
+// Expire makes one of those whose time is over one of them. Remove also takes
+// one that lives.
 type EndedSessions interface {
+	Expire(ctx context.Context) error
 	ClaimDue(ctx context.Context, until time.Time) (store.Session, error)
 	Later(ctx context.Context, id string, due time.Time) error
 	Remove(ctx context.Context, id string) error
@@ -189,15 +193,14 @@ func (k *Keeper) Lease() store.Lease {
 // Make makes the account of a user who has just been created under a lease of
 // ours. Trouble that will pass is [ErrPending], and the worker goes on.
 // [ErrForeign], [connectycube.ErrTaken] and [connectycube.ErrRefused] are for
-// good, as all errors are without MakeLater: the caller still has the lease
-// then and should remove the user.
+// good, and so is all trouble without MakeLater: then the user is gone again.
 func (k *Keeper) Make(ctx context.Context, user store.User, m Means) (store.User, error) {
 	v := k.visit(user, m)
 	defer v.close(ctx)
 	v.fresh = true
 	err := v.settle(ctx)
 	if err != nil && v.user.CubeID == 0 && (forGood(err) || !k.MakeLater) {
-		return v.user, err
+		return v.user, v.abandon(ctx, err)
 	}
 	if err := v.handBack(ctx, err); err != nil && v.user.CubeID == 0 {
 		return v.user, v.unmade(err)
@@ -263,7 +266,7 @@ func (k *Keeper) Open(ctx context.Context, user store.User, session store.Sessio
 			return Chat{UserID: v.user.CubeID}, err
 		}
 	}
-	if err := v.stays(ctx); err != nil {
+	if err := v.stays(ctx, session.ID); err != nil {
 		return Chat{}, err
 	}
 	v.meet(ctx)

@@ -176,13 +176,12 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 // one, and the user's own at the next login.
 func TestAccountIsMadeLaterAndAdopted(t *testing.T) {
 	w := newWorld(t)
-	away := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
-	w.away.Store(&away)
+	come := w.leave()
 	user := w.create(t, "ada@x.org")
 	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
 		t.Fatalf("while ConnectyCube is away: %v, want %v", err, ErrPending)
 	}
-	w.away.Store(nil)
+	come()
 	w.due(t, user.ID)
 	if err := w.NextAccount(t.Context()); err != nil {
 		t.Fatal(err)
@@ -191,11 +190,7 @@ func TestAccountIsMadeLaterAndAdopted(t *testing.T) {
 	if user.CubeID == 0 || w.takes(t, "ada@x.org", password) {
 		t.Fatalf("made by the worker: account %d; it cannot know the user's password", user.CubeID)
 	}
-	login := store.Session{ID: "s", UserID: user.ID, Expires: time.Now().Add(time.Hour)}
-	if err := w.store.Sessions().Create(t.Context(), login); err != nil {
-		t.Fatal(err)
-	}
-	chat, err := w.Open(t.Context(), user, login, Means{Password: password})
+	chat, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password})
 	if err != nil || chat.UserID != user.CubeID || chat.Token == "" {
 		t.Fatalf("login: %+v, %v", chat, err)
 	}
@@ -205,6 +200,26 @@ func TestAccountIsMadeLaterAndAdopted(t *testing.T) {
 	if got := len(w.box.State().LiveSessions); got < 1 {
 		t.Errorf("%d sessions live", got)
 	}
+}
+
+// login is a login session that has just begun.
+func (w *world) login(t *testing.T, user store.User, id string) store.Session {
+	t.Helper()
+	if _, err := w.store.Users().AddSession(t.Context(), user.ID, user.PasswordHash, id); err != nil {
+		t.Fatal(err)
+	}
+	login := store.Session{ID: id, UserID: user.ID, Expires: time.Now().Add(time.Hour)}
+	if err := w.store.Sessions().Create(t.Context(), login); err != nil {
+		t.Fatal(err)
+	}
+	return login
+}
+
+// leave lets ConnectyCube answer nothing but 503 until come.
+func (w *world) leave() (come func()) {
+	away := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
+	w.away.Store(&away)
+	return func() { w.away.Store(nil) }
 }
 
 // due makes an account due at once, as its back-off will.
@@ -272,12 +287,11 @@ func TestNothingIsDeletedThatCannotBe(t *testing.T) {
 	if err := w.Leave(t.Context(), user, Means{}); !errors.Is(err, ErrNeedsPassword) {
 		t.Errorf("without any means: %v, want %v", err, ErrNeedsPassword)
 	}
-	away := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
-	w.away.Store(&away)
+	come := w.leave()
 	if err := w.Leave(t.Context(), user, Means{Password: password}); !errors.Is(err, connectycube.ErrUnavailable) {
 		t.Errorf("while ConnectyCube is away: %v", err)
 	}
-	w.away.Store(nil)
+	come()
 	if got := w.read(t, user.ID); got.Leaving || got.Email != "ada@x.org" || got.Account.Lease != "" {
 		t.Errorf("something has changed: %+v", got)
 	}

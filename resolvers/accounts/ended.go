@@ -47,8 +47,11 @@ func (k *Keeper) NextSweep(ctx context.Context) error {
 }
 
 // NextEnded takes what one ended login session still has at ConnectyCube: its
-// push subscriptions and its session.
+// push subscriptions and its session. Those whose time is over end first.
 func (k *Keeper) NextEnded(ctx context.Context) error {
+	if err := k.Ended.Expire(ctx); !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	login, err := k.Ended.ClaimDue(ctx, time.Now().Add(k.Patience+k.Margin))
 	if err != nil {
 		return err
@@ -56,6 +59,9 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
 	defer cancel()
 	err = k.end(ctx, login)
+	if err == nil && login.Reason == store.Expired { // else that is how it ended
+		_, err = k.Queue.DropSession(ctx, login.UserID, login.ID)
+	}
 	if err == nil {
 		return k.Ended.Remove(ctx, login.ID)
 	}
@@ -89,10 +95,10 @@ func (k *Keeper) end(ctx context.Context, login store.Session) error {
 	return k.Cube.EndSession(ctx, token)
 }
 
-// unsubscribe stops the pushes to the device of a login session. Which device
-// that is we know only from apps that say so; of one that does not, everything
-// goes that no living login session is known to own, for a phone that has
-// logged out must not go on showing messages.
+// unsubscribe stops the pushes to the device of a login session, unless somebody
+// has logged in there again. Which device that is we know only from apps that
+// say so; of one that does not, everything goes that no living login session is
+// known to own, for a phone that has logged out must not go on showing messages.
 func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
 	list, err := v.subscriptions(ctx)
 	if err != nil || len(list) == 0 {
@@ -103,11 +109,8 @@ func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
 		return err
 	}
 	for _, s := range list {
-		mine := s.DeviceID == login.DeviceID
-		if login.DeviceID == "" {
-			mine = !slices.ContainsFunc(others, func(o store.Session) bool { return o.DeviceID != "" && o.DeviceID == s.DeviceID })
-		}
-		if mine {
+		mine := login.DeviceID == "" || s.DeviceID == login.DeviceID
+		if mine && !slices.ContainsFunc(others, func(o store.Session) bool { return o.DeviceID != "" && o.DeviceID == s.DeviceID }) {
 			if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
 				return err
 			}

@@ -40,6 +40,9 @@ func (v *visit) make(ctx context.Context) error {
 	case errors.Is(err, connectycube.ErrUnavailable):
 		// The answer is lost, the account may be there all the same: ask.
 		if account, askErr := v.own(ctx); askErr == nil {
+			if !v.fresh { // an earlier one may have come late
+				password.kind = ""
+			}
 			return v.found(ctx, account, password.kind)
 		}
 	}
@@ -110,8 +113,12 @@ func (v *visit) claim(ctx context.Context) error {
 	if err != nil { // not there any more, or nobody can say
 		return pending(err)
 	}
-	if gone, err := v.leaving(ctx, holder.ExternalID); err != nil || gone {
-		return pending(errors.Join(connectycube.ErrTaken, err))
+	gone, err := v.leaving(ctx, holder.ExternalID)
+	if err != nil {
+		return pending(err)
+	}
+	if gone {
+		return v.makeAfter(ctx, holder.ExternalID)
 	}
 	if v.means.Password == "" {
 		return fmt.Errorf("%w: nobody's password is at hand to claim it: %w", ErrForeign, connectycube.ErrTaken)
@@ -140,6 +147,21 @@ func (v *visit) claim(ctx context.Context) error {
 	}
 	return v.found(ctx, account, v.opener.kind)
 }
+
+// makeAfter makes the account once the one that has the address is gone: that of
+// a user of ours who is being deleted.
+func (v *visit) makeAfter(ctx context.Context, leaver string) error {
+	if v.waited {
+		return errOccupied
+	}
+	v.waited = true
+	if err := v.k.finish(ctx, leaver); err != nil {
+		return fmt.Errorf("%w: %v", errOccupied, err) // whose deletion waits for what is not this user's matter
+	}
+	return v.make(ctx)
+}
+
+var errOccupied = fmt.Errorf("%w: the account that has the address is being deleted: %w", ErrPending, connectycube.ErrUnavailable)
 
 // nobodys checks that no other user of ours has the account just opened.
 func (v *visit) nobodys(ctx context.Context) error {

@@ -16,7 +16,8 @@ import (
 // How the password of an account is made, as [store.Account] keeps it.
 const (
 	shared  = "shared"   // it is the user's own
-	derived = "derived:" // and the name of the key
+	derived = "derived:" // and the name of the key; noted only of what has no other
+	between = "between"  // it was derived, and is being replaced by the user's own
 )
 
 // Lengths of a password that ConnectyCube takes, in characters (contract 6.2).
@@ -30,7 +31,7 @@ type candidate struct{ kind, text string }
 
 // candidates are the passwords to try, the likeliest first. A crash between
 // ConnectyCube's answer and our note of it leaves the note behind, so what it
-// says is only where to begin.
+// says of keys, or of the user's own, is only where to begin.
 func (v *visit) candidates() []candidate {
 	var own, made []candidate
 	if v.means.Password != "" {
@@ -50,12 +51,20 @@ func (v *visit) candidates() []candidate {
 	return append(own, made...)
 }
 
-// first is the password of an account that is made now.
+// first is the password of an account that is made now. One that must go again
+// when the answer is lost gets a password that the server knows.
 func (v *visit) first() candidate {
-	if n := utf8.RuneCountInString(v.means.Password); !v.k.Derived && n >= minPassword && n <= maxPassword {
-		return candidate{shared, v.means.Password}
+	if !v.k.MakeLater && !v.k.AdminKey || !v.sharable() {
+		return v.current()
 	}
-	return v.current()
+	return candidate{shared, v.means.Password}
+}
+
+// sharable reports whether the user's own password is at hand and may be the
+// account's.
+func (v *visit) sharable() bool {
+	n := utf8.RuneCountInString(v.means.Password)
+	return !v.k.Derived && n >= minPassword && n <= maxPassword
 }
 
 // current is the derived password of today's key.
@@ -70,8 +79,8 @@ func (v *visit) wanted() candidate {
 	if v.k.Derived {
 		return v.current()
 	}
-	if c := v.first(); c.kind == shared {
-		return c
+	if v.sharable() {
+		return candidate{shared, v.means.Password}
 	}
 	if v.generated() {
 		return v.current()
@@ -116,6 +125,12 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 		return nil
 	}
 	if v.opener.kind != want.kind {
+		if want.kind == shared && v.generated() {
+			v.user.Account.Password = between
+			if err := v.record(ctx); err != nil {
+				return err
+			}
+		}
 		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
 		if errors.Is(err, connectycube.ErrBadCredentials) {
 			err = v.opens(ctx, want)

@@ -16,8 +16,8 @@ import (
 // process can die and leave an account that nobody can open; the new password
 // follows after our half.
 //
-// ConnectyCube must therefore answer when it has the user's own password. The
-// error wraps [connectycube.ErrUnavailable] when it does not, and nothing has
+// ConnectyCube must therefore answer when it may have the user's own password.
+// The error wraps [connectycube.ErrUnavailable] when it does not, and nothing has
 // changed then.
 func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error {
 	v, err := k.hold(ctx, user, Means{Password: old})
@@ -42,15 +42,21 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 // freeze makes sure that the account has a password that does not depend on
 // the user's own.
 func (v *visit) freeze(ctx context.Context) error {
+	if v.user.CubeID != 0 && v.generated() {
+		return nil
+	}
 	if err := v.exist(ctx); err != nil {
 		return err
 	}
 	if v.byTicket() {
 		return nil
 	}
-	// What is noted of the password may be older than it: only what opens the
-	// account counts.
-	if err := v.become(ctx); err != nil {
+	err := v.become(ctx)
+	if errors.Is(err, connectycube.ErrBadCredentials) { // somebody has changed it there: it is not the user's here
+		v.warn(ctx, "ConnectyCube does not know the user's password", err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return v.replacePassword(ctx, v.current())

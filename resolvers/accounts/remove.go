@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"cubegate/connectycube"
 	"cubegate/store"
@@ -69,6 +70,14 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 	if errors.Is(err, connectycube.ErrNotFound) { // there is nothing to delete
 		return "", nil
 	}
+	if errors.Is(err, connectycube.ErrBadCredentials) { // somebody has changed it there
+		if borrowed := v.borrow(ctx); !errors.Is(borrowed, ErrNeedsPassword) {
+			err = borrowed
+		}
+	}
+	if errors.Is(err, connectycube.ErrUnavailable) && (v.generated() || v.byTicket()) {
+		return "", nil // the worker can open one whenever ConnectyCube answers
+	}
 	if err != nil {
 		return "", err
 	}
@@ -78,6 +87,29 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 		return "", v.k.Self.DeleteUser(ctx, v.session)
 	}
 	return v.k.Keys.Seal(v.session.Token, about(v.user.ID))
+}
+
+// abandon takes back a user whose account was not made, for this reason, and
+// returns it. What a sign-up without an answer may have made goes with a
+// tombstone.
+func (v *visit) abandon(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	id, lease := v.user.ID, v.user.Account.Lease
+	if forGood(cause) {
+		if err := v.k.People.Remove(ctx, id, lease); err != nil && !errors.Is(err, store.ErrChanged) { // the lease is lost: the worker goes on
+			return errors.Join(cause, err)
+		}
+		return cause
+	}
+	gone, err := v.k.People.Leave(ctx, id, "", store.Lease{ID: lease, Until: v.k.Lease().Until})
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	v.user = gone
+	_ = v.handBack(ctx, cause) // which it returns
+	v.k.Wake()
+	return cause
 }
 
 // remove deletes the account of a user who is gone, what is known of the user's
@@ -101,6 +133,20 @@ func (v *visit) remove(ctx context.Context) error {
 		}
 	}
 	return v.k.People.Remove(ctx, v.user.ID, v.user.Account.Lease)
+}
+
+// finish does what is left of a deletion, unless somebody else is at it.
+func (k *Keeper) finish(ctx context.Context, id string) error {
+	user, err := k.Ledger.Touch(ctx, id, k.Lease())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v := k.visit(user, Means{})
+	defer v.close(ctx)
+	return v.handBack(ctx, v.settle(ctx))
 }
 
 // erase deletes the account. It asks first what is there: a session opened for

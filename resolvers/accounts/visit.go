@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"cubegate/connectycube"
 	"cubegate/store"
@@ -16,8 +17,10 @@ type visit struct {
 	k     *Keeper
 	user  store.User // the document as it was read, and the facts learned since
 	means Means
-	fresh bool // nobody has been here before, so nothing needs to be asked first
-	asked bool // ConnectyCube has told what the account is called
+
+	fresh  bool // nobody has been here before, so nothing needs to be asked first
+	asked  bool // ConnectyCube has told what the account is called
+	waited bool // for the deletion of another account with the same address
 
 	session connectycube.Session // of the user; zero until become
 	opener  candidate            // what opened it; zero for a ticket or a kept token
@@ -198,13 +201,21 @@ func (v *visit) meet(ctx context.Context) {
 	}
 }
 
-// stays checks that the user was not deleted while a session was opened. If so,
-// ConnectyCube may just have made the account anew, as most applications do at a
-// login of somebody whom they do not know, and it goes again.
-func (v *visit) stays(ctx context.Context) error {
+// stays checks that neither the login session ended nor the user was deleted
+// while a session was opened. A deleted user's account ConnectyCube may just have
+// made anew, as most applications do at a login of somebody whom they do not
+// know, and it goes again.
+func (v *visit) stays(ctx context.Context, login string) error {
 	user, err := v.k.People.ByID(ctx, v.user.ID)
 	if err == nil && !user.Leaving {
-		return nil
+		if slices.Contains(user.Sessions, login) {
+			return nil
+		}
+		// Its record may be younger than the sweep that was to find it.
+		if _, err := v.k.Sessions.End(ctx, login, "ended with others"); err != nil {
+			return err
+		}
+		return ErrEnded
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err

@@ -1,0 +1,178 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"cubegate/connectycube"
+	"cubegate/connectycube/sandbox"
+	"cubegate/store"
+)
+
+// nobody checks that neither side has anybody.
+func (w *world) nobody(t *testing.T) {
+	t.Helper()
+	here, err := w.store.Users().All(t.Context(), "", 10)
+	if there := w.box.State().Users; err != nil || len(here) != 0 || len(there) != 0 {
+		t.Errorf("here %+v, there %+v, %v", here, there, err)
+	}
+}
+
+// Where nobody may wait for an account, a registration that got none is taken
+// back: with what an unanswered sign-up has made, and at the latest when the
+// person tries again, with whichever password.
+func TestRegistrationIsTakenBack(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		w := newWorld(t, func(k *Keeper) { k.MakeLater = false })
+		var come func()
+		once := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/session" { // the application's own
+				w.box.ServeHTTP(rw, r)
+				return
+			}
+			w.box.ServeHTTP(&nowhere{header: http.Header{}}, r)
+			come = w.leave()
+			panic(http.ErrAbortHandler)
+		})
+		w.away.Store(&once)
+		user := w.create(t, "ada@x.org")
+		if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+			t.Fatalf("%v, want %v", err, ErrPending)
+		}
+		if n := len(w.box.State().Users); n != 1 {
+			t.Fatalf("ConnectyCube has %d accounts; one was to be made without an answer", n)
+		}
+		come()
+		if !again {
+			w.due(t, user.ID)
+			if err := w.NextAccount(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.nobody(t)
+			continue
+		}
+		second := w.create(t, "ada@x.org")
+		made, err := w.Make(t.Context(), second, Means{Password: "another horse"})
+		if err != nil || made.CubeID == 0 || len(w.box.State().Users) != 1 || !w.takes(t, "ada@x.org", "another horse") {
+			t.Errorf("again: %+v, %v; there %+v", made, err, w.box.State().Users)
+		}
+	}
+}
+
+// nowhere takes an answer that nobody gets.
+type nowhere struct{ header http.Header }
+
+func (n *nowhere) Header() http.Header         { return n.header }
+func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (n *nowhere) WriteHeader(int)             {}
+
+// ConnectyCube is not asked about a password that it does not have, and who
+// leaves need not wait for it where the server can log in by itself.
+func TestDerivedAccountsWaitForNobody(t *testing.T) {
+	w := newWorld(t, func(k *Keeper) { k.Derived = true })
+	user := w.made(t, "ada@x.org")
+	come := w.leave()
+	written := false
+	err := w.ChangePassword(t.Context(), user, password, "another horse", func(context.Context) error { written = true; return nil })
+	if err != nil || !written {
+		t.Errorf("changing the password: %v, written: %t", err, written)
+	}
+	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
+		t.Fatal(err)
+	}
+	come()
+	w.due(t, user.ID)
+	if err := w.NextAccount(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.nobody(t)
+}
+
+// An account whose password was changed at ConnectyCube keeps nobody from
+// changing the own one here, or from leaving while a session of it lives.
+func TestPasswordChangedElsewhere(t *testing.T) {
+	w := newWorld(t)
+	user := w.made(t, "ada@x.org")
+	login := w.login(t, user, "s")
+	if _, err := w.Open(t.Context(), user, login, Means{Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	session, err := w.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
+	if err == nil {
+		err = w.cube.UpdateUser(t.Context(), session, connectycube.Change{Password: "elsewhere", OldPassword: password})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ChangePassword(t.Context(), w.read(t, user.ID), password, "another horse", func(context.Context) error { return nil }); err != nil {
+		t.Errorf("changing the password: %v", err)
+	}
+	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: password}); err != nil {
+		t.Fatalf("leaving: %v", err)
+	}
+	w.nobody(t)
+}
+
+// What a login session has at ConnectyCube ends with it, also when its time is
+// over while ConnectyCube is away.
+func TestExpiredLoginEndsThere(t *testing.T) {
+	w := newWorld(t)
+	user := w.made(t, "ada@x.org")
+	if _, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Sessions().Update(t.Context(), "s", func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	come := w.leave()
+	for _, what := range []string{"expiring", "trying"} {
+		if err := w.NextEnded(t.Context()); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	come()
+	if err := w.store.Sessions().Later(t.Context(), "s", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.NextEnded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.read(t, user.ID).Sessions; len(got) != 0 {
+		t.Errorf("the user still has %v", got)
+	}
+	if living := ofUsers(w.box.State()); living != 0 {
+		t.Errorf("%d sessions live at ConnectyCube", living)
+	}
+	if err := w.NextEnded(t.Context()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("more to do: %v", err)
+	}
+}
+
+func ofUsers(s sandbox.State) (n int) {
+	for _, session := range s.LiveSessions {
+		if session.UserID != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// A login session that ended while it began gets no chat, and its record, which
+// may be younger than the sweep, does not stay.
+func TestLoginThatEndedMeanwhileGetsNoChat(t *testing.T) {
+	w := newWorld(t)
+	user := w.made(t, "ada@x.org")
+	login := w.login(t, user, "s")
+	if _, err := w.store.Users().DropSessions(t.Context(), user.ID); err != nil {
+		t.Fatal(err)
+	}
+	if chat, err := w.Open(t.Context(), user, login, Means{Password: password}); !errors.Is(err, ErrEnded) || chat.Token != "" {
+		t.Errorf("%+v, %v; want %v", chat, err, ErrEnded)
+	}
+	if _, err := w.store.Sessions().ByID(t.Context(), "s"); !errors.Is(err, store.ErrNotFound) || ofUsers(w.box.State()) != 0 {
+		t.Errorf("its record: %v, and %d sessions live", err, ofUsers(w.box.State()))
+	}
+}
