@@ -54,11 +54,11 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 		return
 	}
 	if !v.adoptable() {
-		if !k.Derived && v.generated() || k.Derived && !v.generated() {
+		if has := user.Account.Password; k.Derived || has == shared || has == "" { // the original's are the users' own
+			done.InStep++
+		} else {
 			done.Waiting++
-			return
 		}
-		done.InStep++
 		return
 	}
 	if !v.generated() {
