@@ -76,25 +76,43 @@ func (v *visit) found(ctx context.Context, account connectycube.User, password s
 	return v.record(ctx)
 }
 
-// own finds the account that carries the user's id. Whoever has an app has its
-// key and could sign up with any id, so the address must agree as well: it is
-// the user's, or the one that ConnectyCube was last known to have.
+// own finds the account that carries the user's id and is the user's.
 func (v *visit) own(ctx context.Context) (connectycube.User, error) {
 	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
 	if err != nil {
 		return connectycube.User{}, err
 	}
-	// An account that ConnectyCube made by itself, at a login by ticket, has no
-	// address. That it is the user's a ticket shows.
-	if account.Email == "" && v.becomeByTicket(ctx) == nil && v.session.UserID == account.ID {
-		v.k.cidp.Store(true)
-		return account, nil
+	mine, err := v.mine(ctx, account)
+	if err == nil && !mine {
+		err = fmt.Errorf("account %d has the id of user %s and another address: %w", account.ID, v.user.ID, connectycube.ErrTaken)
 	}
-	key := store.EmailKey(account.Email)
-	if key != store.EmailKey(v.user.Email) && (v.user.Account.Email == "" || key != store.EmailKey(v.user.Account.Email)) {
-		return connectycube.User{}, fmt.Errorf("account %d has the id of user %s and another address: %w", account.ID, v.user.ID, connectycube.ErrTaken)
+	if err != nil {
+		return connectycube.User{}, err
 	}
 	return account, nil
+}
+
+// mine reports whether an account that carries the user's id is the user's.
+// Whoever has an app has its key and could sign up with any id, so the address
+// must agree as well: it is the user's, or the one that ConnectyCube was last
+// known to have. An account that ConnectyCube made by itself, at a login by
+// ticket, has none; whose it is a ticket shows.
+func (v *visit) mine(ctx context.Context, account connectycube.User) (bool, error) {
+	if account.Email != "" {
+		key := store.EmailKey(account.Email)
+		return key == store.EmailKey(v.user.Email) || v.user.Account.Email != "" && key == store.EmailKey(v.user.Account.Email), nil
+	}
+	switch err := v.becomeByTicket(ctx); {
+	case refused(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if v.session.UserID != account.ID {
+		return false, nil
+	}
+	v.k.cidp.Store(true)
+	return true, nil
 }
 
 // claim takes over the account that has the user's address already: the

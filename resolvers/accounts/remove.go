@@ -157,8 +157,8 @@ func (v *visit) erase(ctx context.Context) error {
 	case errors.Is(err, connectycube.ErrNotFound) && (v.user.CubeID == 0 || v.user.Account.Email != "" && !v.k.AdminKey):
 		return nil
 	case err == nil && v.user.CubeID == 0:
-		if store.EmailKey(account.Email) != store.EmailKey(v.user.Account.Email) {
-			return nil // somebody else's, with an id of ours
+		if mine, err := v.mine(ctx, account); err != nil || !mine {
+			return err // somebody else's, with an id of ours
 		}
 		v.user.CubeID = account.ID
 	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
