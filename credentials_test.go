@@ -225,6 +225,7 @@ func TestLogoutEndsPushes(t *testing.T) {
 		subscribe(t, r, *got.Data.Answer, device)
 		return *got.Data.Answer
 	}
+	oldest := on("tablet") // a login that nobody ended does not keep its device's pushes
 	phone, tablet, unnamed := on("phone"), on("tablet"), on("")
 	again := on("phone") // which a reinstalled app does, and the old login ends
 	for _, step := range []struct {
@@ -239,4 +240,6 @@ func TestLogoutEndsPushes(t *testing.T) {
 			t.Errorf("pushes go to %v, want %v", left, step.left)
 		}
 	}
+	r.does(t, tablet.Token, `mutation { logout { message } }`)
+	eventually(t, "the tablet's pushes end, though an older login of it lives", func() bool { return len(devices(t, r, oldest)) == 0 })
 }

@@ -36,13 +36,11 @@ export class Login {
 
   async #renew() {
     for (let wait = 200; ; wait = Math.min(2 * wait, 10_000)) {
-      let state
       try {
-        state = await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken })
-      } catch (e) {
+        return await this.#keep(await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken }))
+      } catch (e) { // what could not be saved is as good as lost
         if (e.status >= 400 && e.status < 500 && e.status !== 429) throw this.over(e)
       }
-      if (state) return this.#keep(state)
       await pause(wait)
     }
   }

@@ -71,11 +71,11 @@ func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.U
 			return user, err
 		}
 		ctx := context.WithoutCancel(ctx)
-		if now, err := a.Users.ByID(ctx, admin.ID); err != nil || slices.Contains(now.Roles, roleAdmin) {
-			return user, err
+		if now, err := a.Users.ByID(ctx, admin.ID); err == nil && slices.Contains(now.Roles, roleAdmin) {
+			return user, nil
 		}
 		_, err = a.Directory.SetRoles(ctx, id, before.Roles)
-		return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Somebody has just taken your own role away"}, err)
+		return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Your own role may just have been taken away; try again"}, err)
 	})
 }
 

@@ -110,7 +110,10 @@ func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
 	}
 	for _, s := range list {
 		mine := login.DeviceID == "" || s.DeviceID == login.DeviceID
-		if mine && !slices.ContainsFunc(others, func(o store.Session) bool { return o.DeviceID != "" && o.DeviceID == s.DeviceID }) {
+		if mine && !slices.ContainsFunc(others, func(o store.Session) bool {
+			return o.DeviceID != "" && o.DeviceID == s.DeviceID && slices.Contains(v.user.Sessions, o.ID) &&
+				(login.DeviceID == "" || o.Created.After(login.Created)) // an older one of the device is as good as over
+		}) {
 			if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
 				return err
 			}

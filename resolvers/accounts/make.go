@@ -18,6 +18,9 @@ func (v *visit) make(ctx context.Context) error {
 	if !v.fresh {
 		account, err := v.own(ctx)
 		if err == nil {
+			if v.user.Account.Password == "" { // made by a visit that heard no answer
+				v.user.Account.Password = between
+			}
 			return v.found(ctx, account, v.user.Account.Password)
 		}
 		if !errors.Is(err, connectycube.ErrNotFound) {
@@ -41,7 +44,7 @@ func (v *visit) make(ctx context.Context) error {
 		// The answer is lost, the account may be there all the same: ask.
 		if account, askErr := v.own(ctx); askErr == nil {
 			if !v.fresh { // an earlier one may have come late
-				password.kind = ""
+				password.kind = between
 			}
 			return v.found(ctx, account, password.kind)
 		}
@@ -155,15 +158,19 @@ func (v *visit) claim(ctx context.Context) error {
 		v.session = connectycube.Session{}
 		return err
 	}
-	if err := v.introduce(ctx); err != nil {
-		return v.unmade(err)
-	}
 	account = v.session.User
 	account.ID, account.Email = v.session.UserID, v.user.Email
 	if account.FullName == "" {
 		account.FullName = v.user.FullName()
 	}
-	return v.found(ctx, account, v.opener.kind)
+	// Ours before it says so: an account that was there is not to be taken back.
+	if err := v.found(ctx, account, v.opener.kind); err != nil {
+		return err
+	}
+	if err := v.introduce(ctx); err != nil {
+		return v.unmade(err)
+	}
+	return nil
 }
 
 // makeAfter makes the account once the one that has the address is gone: that of

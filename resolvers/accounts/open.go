@@ -17,7 +17,7 @@ import (
 const (
 	shared  = "shared"   // it is the user's own
 	derived = "derived:" // and the name of the key; noted only of what has no other
-	between = "between"  // it was derived, and is being replaced by the user's own
+	between = "between"  // it is derived or the user's own, and only a login tells
 )
 
 // Lengths of a password that ConnectyCube takes, in characters (contract 6.2).
