@@ -37,10 +37,22 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 	)
 }
 
-// ensure makes the indexes of a collection that are not there yet.
+// optionsConflict is MongoDB's error code for an index that is there with other
+// options (error_codes.yml, IndexOptionsConflict).
+const optionsConflict = 85
+
+// ensure makes the indexes of a collection that are not there yet. One by which
+// documents expire is made anew when an older cubegate gave it another time.
 func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
 	for _, index := range indexes {
-		if _, err := collection.Indexes().CreateOne(ctx, index); err != nil {
+		_, err := collection.Indexes().CreateOne(ctx, index)
+		var answer mongo.ServerError
+		if index.Options.ExpireAfterSeconds != nil && errors.As(err, &answer) && answer.HasErrorCode(optionsConflict) {
+			if _, err = collection.Indexes().DropOne(ctx, *index.Options.Name); err == nil {
+				_, err = collection.Indexes().CreateOne(ctx, index)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("making the index %s of the collection %s: %w", *index.Options.Name, collection.Name(), describe("asking the database", err))
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // sessions asks the records of login sessions.
@@ -30,6 +32,17 @@ func sessions(t *testing.T, tg Target) {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
 	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
+	t.Run("an older index does not keep the program from starting", func(t *testing.T) {
+		indexes := b.raw.Collection("sessions").Indexes()
+		if _, err := indexes.DropOne(t.Context(), "expires_1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := indexes.CreateOne(t.Context(), mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)}); err != nil {
+			t.Fatal(err)
+		}
+		b.openStore(t)
+		hasTTL(t, b, "sessions", 7*24*time.Hour)
+	})
 }
 
 var sessionCount int
