@@ -413,7 +413,7 @@ func (l *life) leave() {
 }
 
 // settled waits until nothing is left to do on our side. Back-offs are cut
-// short: that they are kept is for other tests.
+// short, and so is the life of tombstones: that they are kept is for other tests.
 func (l *life) settled() {
 	l.t.Helper()
 	ctx := l.t.Context()
@@ -422,6 +422,9 @@ func (l *life) settled() {
 		_, err := l.users.UpdateMany(ctx, bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: false}}}},
 			bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: now}}}})
 		if err != nil {
+			l.t.Fatal(err)
+		}
+		if _, err = l.users.UpdateMany(ctx, bson.D{{Key: "leaving", Value: true}}, bson.D{{Key: "$set", Value: bson.D{{Key: "updatedAt", Value: now.Add(-time.Hour)}}}}); err != nil {
 			l.t.Fatal(err)
 		}
 		if _, err = l.sessions.UpdateMany(ctx, bson.D{{Key: "due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "attempts", Value: bson.D{{Key: "$gt", Value: 0}}}},

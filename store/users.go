@@ -20,6 +20,7 @@ type User struct {
 	PasswordHash string
 	CubeID       int64     // the ConnectyCube account; 0 = not known yet
 	Created      time.Time // given by Create
+	Updated      time.Time // by whatever changed more than a lease
 
 	Roles    []string // what the user may do beside what everybody may
 	Disabled bool     // may not log in
@@ -68,6 +69,7 @@ func (d document) user() User {
 		PasswordHash: orZero(d.Password),
 		CubeID:       int64(orZero(d.ConnectyCubeID)),
 		Created:      d.CreatedAt.UTC(),
+		Updated:      d.UpdatedAt.UTC(),
 		Roles:        d.Roles,
 		Disabled:     d.Disabled,
 		Leaving:      d.Leaving,

@@ -1,9 +1,12 @@
 package accounts
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +64,58 @@ func TestRegistrationIsTakenBack(t *testing.T) {
 			t.Errorf("again: %+v, %v; there %+v", made, err, w.box.State().Users)
 		}
 	}
+}
+
+// A sign-up that reaches ConnectyCube when its user is gone already leaves nobody
+// there; and when none comes, the tombstone that waits for it does not stay.
+func TestLateSignUpIsTakenBack(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		w := newWorld(t, func(k *Keeper) { k.Derived = true })
+		var late *http.Request
+		slow := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || r.URL.Path != "/users.json" {
+				w.box.ServeHTTP(rw, r)
+				return
+			}
+			body, _ := io.ReadAll(r.Body)
+			late = r.Clone(context.Background())
+			late.Body = io.NopCloser(bytes.NewReader(body))
+			panic(http.ErrAbortHandler)
+		})
+		w.away.Store(&slow)
+		user := w.create(t, "ada@x.org")
+		if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+			t.Fatalf("%v, want %v", err, ErrPending)
+		}
+		w.due(t, user.ID)
+		if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: password}); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(w.read(t, user.ID).Account.Due); left < lateness-10*time.Second || left > lateness {
+			t.Errorf("the tombstone is due in %v, want %v", left, lateness)
+		}
+		w.Queue = older{w.Queue}
+		if comes {
+			w.box.ServeHTTP(httptest.NewRecorder(), late)
+			if n := len(w.box.State().Users); n != 1 {
+				t.Fatalf("ConnectyCube has %d accounts; one was to come late", n)
+			}
+		}
+		w.due(t, user.ID)
+		if err := w.NextAccount(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.nobody(t)
+	}
+}
+
+// older is a queue of users who were changed long ago.
+type older struct{ Queue }
+
+func (o older) ClaimDue(ctx context.Context, l store.Lease) (store.User, error) {
+	user, err := o.Queue.ClaimDue(ctx, l)
+	user.Updated = user.Updated.Add(-lateness)
+	return user, err
 }
 
 // nowhere takes an answer that nobody gets.

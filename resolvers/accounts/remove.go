@@ -149,12 +149,19 @@ func (k *Keeper) finish(ctx context.Context, id string) error {
 	return v.handBack(ctx, v.settle(ctx))
 }
 
+// lateness is for how long a sign-up that got no answer may still be on its way
+// to ConnectyCube, through whatever is in between. It is a guess, and far longer
+// than the calls that we wait for.
+const lateness = time.Minute
+
 // erase deletes the account. It asks first what is there: a session opened for
 // an account that is gone would, in most applications, make it anew.
 func (v *visit) erase(ctx context.Context) error {
 	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
 	switch {
-	case errors.Is(err, connectycube.ErrNotFound) && (v.user.CubeID == 0 || v.user.Account.Email != "" && !v.k.AdminKey):
+	case errors.Is(err, connectycube.ErrNotFound) && v.user.CubeID == 0:
+		return v.awaitLate()
+	case errors.Is(err, connectycube.ErrNotFound) && v.user.Account.Email != "" && !v.k.AdminKey:
 		return nil
 	case err == nil && v.user.CubeID == 0:
 		if mine, err := v.mine(ctx, account); err != nil || !mine {
@@ -181,6 +188,16 @@ func (v *visit) erase(ctx context.Context) error {
 	}
 	v.session = connectycube.Session{}
 	return pending(errors.New("ConnectyCube had made another account with the address; that one is gone, the user's is next"))
+}
+
+// awaitLate lets the tombstone of a user stay for whom no account was ever found,
+// until none can come any more: it would be nobody's, and keep its address.
+func (v *visit) awaitLate() error {
+	v.notBefore = v.user.Updated.Add(lateness)
+	if time.Now().Before(v.notBefore) {
+		return pending(errors.New("no account was found; a sign-up may still be on its way"))
+	}
+	return nil
 }
 
 // reopen finds a session of the account to be deleted: the one at hand, the one

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"cubegate/connectycube"
 	"cubegate/store"
@@ -21,6 +22,8 @@ type visit struct {
 	fresh  bool // nobody has been here before, so nothing needs to be asked first
 	asked  bool // ConnectyCube has told what the account is called
 	waited bool // for the deletion of another account with the same address
+
+	notBefore time.Time // nothing is to be done again earlier; zero: whenever
 
 	session connectycube.Session // of the user; zero until become
 	opener  candidate            // what opened it; zero for a ticket or a kept token

@@ -119,7 +119,11 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
 		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Time{}, problem(err))
 	default:
-		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Now().Add(pause(a.Attempts, err)), problem(err))
+		due := time.Now().Add(pause(a.Attempts, err))
+		if due.Before(v.notBefore) {
+			due = v.notBefore
+		}
+		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, due, problem(err))
 	}
 	if back != nil && !errors.Is(back, store.ErrChanged) { // the lease ends by itself, too
 		v.warn(ctx, "lease not given back", back)

@@ -28,7 +28,7 @@ func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
 		t.Fatal(err)
 	}
 	want := ada("Ada@Example.org")
-	want.ID, want.Created = made.ID, made.Created
+	want.ID, want.Created, want.Updated = made.ID, made.Created, made.Updated
 	want.Account = store.Account{Lease: "created", Due: got.Account.Due}
 	if until := time.Until(got.Account.Due); until < 50*time.Minute || until > time.Hour {
 		t.Errorf("due in %v, want the lease's hour", until)
@@ -36,8 +36,8 @@ func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stored user (-want +got):\n%s", diff)
 	}
-	if len(made.ID) != 24 || time.Since(made.Created) > time.Minute {
-		t.Errorf("ID %q, created %v", made.ID, made.Created)
+	if len(made.ID) != 24 || time.Since(made.Created) > time.Minute || made.Updated != made.Created {
+		t.Errorf("ID %q, created %v, updated %v", made.ID, made.Created, made.Updated)
 	}
 }
 
