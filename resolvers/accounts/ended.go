@@ -110,16 +110,22 @@ func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
 	}
 	for _, s := range list {
 		mine := login.DeviceID == "" || s.DeviceID == login.DeviceID
-		if mine && !slices.ContainsFunc(others, func(o store.Session) bool {
-			return o.DeviceID != "" && o.DeviceID == s.DeviceID && slices.Contains(v.user.Sessions, o.ID) &&
-				(login.DeviceID == "" || o.Created.After(login.Created)) // an older one of the device is as good as over
-		}) {
-			if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
-				return err
-			}
+		if !mine || slices.ContainsFunc(others, func(o store.Session) bool { return v.succeeds(o, login, s.DeviceID) }) {
+			continue
+		}
+		if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// succeeds reports whether another login session keeps the pushes to a device
+// when login ends there: it lives, and it is the younger one, for an older one of
+// the same device is as good as over.
+func (v *visit) succeeds(other, login store.Session, device string) bool {
+	return device != "" && other.DeviceID == device && slices.Contains(v.user.Sessions, other.ID) &&
+		(login.DeviceID == "" || other.Created.After(login.Created))
 }
 
 // subscriptions lists the user's, by the session at hand or by one that the
