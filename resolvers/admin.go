@@ -49,10 +49,7 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 	return list, err
 }
 
-// setRoles replaces the roles of a user. Administrators who dismiss each other at
-// the same moment would leave none: so whoever has dismissed one looks whether
-// the own office is still there, and takes it back if not. The last one to write
-// sees that.
+// setRoles replaces the roles of a user.
 func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.User, error) {
 	admin, err := a.overOthers(ctx, id, func() bool { return slices.Contains(roles, roleAdmin) })
 	if err != nil {
@@ -61,23 +58,41 @@ func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.U
 	if roles, err = cleanRoles(roles); err != nil {
 		return store.User{}, err
 	}
-	return a.administer(ctx, "roles", "roles: "+strings.Join(roles, ", "), admin, id, func() (store.User, error) {
-		before, err := a.Users.ByID(ctx, id)
-		if err != nil {
-			return store.User{}, err
+	change := a.Directory.SetRoles
+	if !slices.Contains(roles, roleAdmin) {
+		change = func(ctx context.Context, id string, roles []string) (store.User, error) {
+			return a.dismiss(ctx, admin, id, roles)
 		}
-		user, err := a.Directory.SetRoles(ctx, id, roles)
-		if err != nil || !slices.Contains(before.Roles, roleAdmin) || slices.Contains(roles, roleAdmin) {
-			return user, err
-		}
-		ctx := context.WithoutCancel(ctx)
-		if now, err := a.Users.ByID(ctx, admin.ID); err == nil && slices.Contains(now.Roles, roleAdmin) {
-			return user, nil
-		}
-		_, err = a.Directory.SetRoles(ctx, id, before.Roles)
-		return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Your own role may just have been taken away; try again"}, err)
-	})
+	}
+	return a.administer(ctx, kindRoles, rolesDetail(roles), admin, id, func() (store.User, error) { return change(ctx, id, roles) })
 }
+
+// dismiss gives a user roles without the administrator's. Administrators who
+// dismiss each other at the same moment would leave none: so whoever has
+// dismissed one looks whether the own office is still there, and takes it back
+// if not. The last one to write sees that.
+func (a *Auth) dismiss(ctx context.Context, admin store.User, id string, roles []string) (store.User, error) {
+	before, err := a.Users.ByID(ctx, id)
+	if err != nil {
+		return store.User{}, err
+	}
+	user, err := a.Directory.SetRoles(ctx, id, roles)
+	if err != nil || !slices.Contains(before.Roles, roleAdmin) {
+		return user, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if now, err := a.Users.ByID(ctx, admin.ID); err == nil && slices.Contains(now.Roles, roleAdmin) {
+		return user, nil
+	}
+	_, err = a.Directory.SetRoles(ctx, id, before.Roles)
+	a.audit(ctx, store.Event{Kind: kindRoles, Outcome: outcomeRefused, UserID: id, Actor: admin.ID, Detail: rolesDetail(roles) + "; undone"})
+	return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Your own role may just have been taken away; try again"}, err)
+}
+
+// How a change of roles is recorded.
+const kindRoles = "roles"
+
+func rolesDetail(roles []string) string { return "roles: " + strings.Join(roles, ", ") }
 
 // setDisabled shuts a user out, or lets the user in again.
 func (a *Auth) setDisabled(ctx context.Context, id string, on bool) (store.User, error) {
