@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,21 +32,8 @@ func (w *world) nobody(t *testing.T) {
 func TestRegistrationIsTakenBack(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		w := newWorld(t, func(k *Keeper) { k.MakeLater = false })
-		var come func()
-		once := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, "/session") { // the application's own
-				w.box.ServeHTTP(rw, r)
-				return
-			}
-			w.box.ServeHTTP(&nowhere{header: http.Header{}}, r)
-			come = w.leave()
-			panic(http.ErrAbortHandler)
-		})
-		w.away.Store(&once)
-		user := w.create(t, "ada@x.org")
-		if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
-			t.Fatalf("%v, want %v", err, ErrPending)
-		}
+		come := w.silence()
+		user := w.pending(t, "ada@x.org")
 		if n := len(w.box.State().Users); n != 1 {
 			t.Fatalf("ConnectyCube has %d accounts; one was to be made without an answer", n)
 		}
@@ -83,12 +71,8 @@ func TestLateSignUpIsTakenBack(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		})
 		w.away.Store(&slow)
-		user := w.create(t, "ada@x.org")
-		if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
-			t.Fatalf("%v, want %v", err, ErrPending)
-		}
-		w.due(t, user.ID)
-		if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: password}); err != nil {
+		user := w.pending(t, "ada@x.org")
+		if err := w.Leave(t.Context(), user, Means{Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		if left := time.Until(w.read(t, user.ID).Account.Due); left < lateness-10*time.Second || left > lateness {
@@ -126,25 +110,77 @@ func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (n *nowhere) WriteHeader(int)             {}
 
 // ConnectyCube is not asked about a password that it does not have, and who
-// leaves need not wait for it where the server can log in by itself.
+// leaves need not wait for it where the server can log in by itself: whether the
+// account is there, is not, or is there and nobody has heard of it.
 func TestDerivedAccountsWaitForNobody(t *testing.T) {
-	w := newWorld(t, func(k *Keeper) { k.Derived = true })
-	user := w.made(t, "ada@x.org")
-	come := w.leave()
-	written := false
-	err := w.ChangePassword(t.Context(), user, password, "another horse", func(context.Context) error { written = true; return nil })
-	if err != nil || !written {
-		t.Errorf("changing the password: %v, written: %t", err, written)
+	for name, begin := range map[string]func(*testing.T, *world) store.User{
+		"made":     func(t *testing.T, w *world) store.User { return w.made(t, "ada@x.org") },
+		"not made": func(t *testing.T, w *world) store.User { w.leave(); return w.pending(t, "ada@x.org") },
+		"unheard of": func(t *testing.T, w *world) store.User {
+			w.silence()
+			return w.pending(t, "ada@x.org")
+		},
+	} {
+		for _, leaves := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, leaves %t", name, leaves), func(t *testing.T) {
+				w := newWorld(t, func(k *Keeper) { k.Derived = true })
+				user := begin(t, w)
+				come := w.leave()
+				written := false
+				err := w.ChangePassword(t.Context(), user, password, "another horse", func(context.Context) error { written = true; return nil })
+				if err != nil || !written {
+					t.Errorf("changing the password: %v, written: %t", err, written)
+				}
+				if leaves {
+					if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				come()
+				w.Queue = older{w.Queue}
+				w.due(t, user.ID)
+				if err := w.NextAccount(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if leaves {
+					w.nobody(t)
+					return
+				}
+				now := w.read(t, user.ID)
+				if now.CubeID == 0 || !now.Account.Due.IsZero() || len(w.box.State().Users) != 1 {
+					t.Fatalf("%+v; there %+v", now, w.box.State().Users)
+				}
+				if _, err := w.Open(t.Context(), now, w.login(t, now, "s"), Means{}); err != nil {
+					t.Errorf("opening a session without a password: %v", err)
+				}
+			})
+		}
 	}
-	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
-		t.Fatal(err)
+}
+
+// pending is a user without an account.
+func (w *world) pending(t *testing.T, email string) store.User {
+	t.Helper()
+	user := w.create(t, email)
+	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+		t.Fatalf("%v, want %v", err, ErrPending)
 	}
-	come()
-	w.due(t, user.ID)
-	if err := w.NextAccount(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.nobody(t)
+	return w.read(t, user.ID)
+}
+
+// silence makes ConnectyCube do one thing more without an answer, and then be away.
+func (w *world) silence() (come func()) {
+	silent := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/session") { // the application's own
+			w.box.ServeHTTP(rw, r)
+			return
+		}
+		w.box.ServeHTTP(&nowhere{header: http.Header{}}, r)
+		w.leave()
+		panic(http.ErrAbortHandler)
+	})
+	w.away.Store(&silent)
+	return func() { w.away.Store(nil) }
 }
 
 // An account whose password was changed at ConnectyCube keeps nobody from

@@ -28,6 +28,13 @@ func (v *visit) make(ctx context.Context) error {
 		}
 	}
 	password := v.first()
+	if v.fresh && password.kind != shared {
+		// Noted first, so that the server knows how to open what comes of it.
+		v.user.Account.Password = password.kind
+		if err := v.record(ctx); err != nil {
+			return v.unmade(err)
+		}
+	}
 	account, err := v.k.Directory.SignUp(ctx, connectycube.NewUser{
 		Email:      v.user.Email,
 		Password:   password.text,

@@ -52,9 +52,10 @@ func (v *visit) candidates() []candidate {
 }
 
 // first is the password of an account that is made now. One that must go again
-// when the answer is lost gets a password that the server knows.
+// when the answer is lost gets a password that the server knows, and so does one
+// that may have been made with such a one before.
 func (v *visit) first() candidate {
-	if !v.k.MakeLater && !v.k.AdminKey || !v.sharable() {
+	if !v.k.MakeLater && !v.k.AdminKey || !v.sharable() || v.generated() {
 		return v.current()
 	}
 	return candidate{shared, v.means.Password}
@@ -88,7 +89,8 @@ func (v *visit) wanted() candidate {
 	return candidate{kind: v.user.Account.Password}
 }
 
-// generated reports whether the account is known to have a derived password.
+// generated reports whether the account is known to have a derived password, or
+// will have one if a sign-up is to be made or heard of yet.
 func (v *visit) generated() bool { return strings.HasPrefix(v.user.Account.Password, derived) }
 
 // adoptable reports whether the account should get another password. An

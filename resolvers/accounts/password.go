@@ -33,8 +33,8 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 		return err
 	}
 	v.means.Password = new
-	if err := v.handBack(ctx, v.adopt(ctx)); err != nil {
-		v.warn(ctx, "new password not brought to ConnectyCube; the next login does that", err)
+	if err := v.handBack(ctx, v.settle(ctx)); err != nil {
+		v.warn(ctx, "password changed; ConnectyCube does not know all yet", err)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 // freeze makes sure that the account has a password that does not depend on
 // the user's own.
 func (v *visit) freeze(ctx context.Context) error {
-	if v.user.CubeID != 0 && v.generated() {
+	if v.generated() {
 		return nil
 	}
 	if err := v.exist(ctx); err != nil {

@@ -55,7 +55,8 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 	if v.user.CubeID == 0 {
 		// It may have been made all the same, by a call whose answer was lost.
 		switch account, err := v.own(ctx); {
-		case errors.Is(err, connectycube.ErrNotFound), errors.Is(err, connectycube.ErrTaken):
+		case errors.Is(err, connectycube.ErrNotFound), errors.Is(err, connectycube.ErrTaken),
+			errors.Is(err, connectycube.ErrUnavailable) && v.generated(): // the worker finds it and can open it
 			return "", nil
 		case err != nil:
 			return "", err
