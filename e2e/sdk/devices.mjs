@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import SDK from 'connectycube'
-import { control, sandbox } from '../cubegate.mjs'
+import { config, control } from '../cubegate.mjs'
 import { listen } from './listen.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
@@ -20,15 +20,15 @@ console.error = (...words) => {
   if (words[0] !== '[Chat] xmppClient.start error') complain(...words)
 }
 
-export const app = 1001
-export const chatDomain = 'chat.connectycube.com'
+export const app = config.appId
+export const chatDomain = config.endpoints.chat
 export const mucDomain = `muc.${chatDomain}`
 export const roomOf = (dialogID) => `${app}_${dialogID}@${mucDomain}`
 
 /** The SDK's settings: defaults of ours under what is given. */
 export function settings({ chat = {}, on = {}, timeout = 20000 } = {}) {
   return {
-    endpoints: { api_url: sandbox, chat: chatDomain, chat_url: `${sandbox.replace('http', 'ws')}/chat` },
+    endpoints: config.endpoints,
     chat: {
       reconnect: { enable: true, timeInterval: 0.2 }, // seconds
       streamManagement: { enable: false },
