@@ -49,13 +49,14 @@ func (s *Server) HalfOpen(user int64) int {
 	})
 }
 
-// eachSocket does something to the sockets that belong to a user, or to all.
+// eachSocket does something to the sockets that belong to a user, or to all; not
+// to those that are only being cleaned up behind.
 func (s *Server) eachSocket(user int64, act func(*socket)) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for c := range s.sockets {
-		if user == 0 || c.user.Load() == user {
+		if (user == 0 || c.user.Load() == user) && !c.ended() {
 			act(c)
 			n++
 		}

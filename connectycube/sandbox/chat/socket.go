@@ -139,6 +139,21 @@ func (c *socket) drop() {
 	c.cut()
 }
 
+// ended reports whether the connection is closed or about to be. That of a
+// half-open socket stays when the server has given it up, until it is dropped.
+func (c *socket) ended() bool {
+	return closed(c.free) || closed(c.done) && !c.quiet.Load()
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // read returns the next text frame. It slows down a client that sends more than
