@@ -16,7 +16,7 @@ import (
 )
 
 // ErrLocked means that another process, or another Server of this one, has the file open.
-var ErrLocked = errors.New("database file is in use")
+var ErrLocked = errors.New("database file is in use by another process, which must stop first")
 
 // errClosing is the cause of every context that Close ends.
 var errClosing = errors.New("server is closing")
