@@ -39,7 +39,7 @@ export class Login {
       try {
         return await this.#keep(await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken }))
       } catch (e) { // what could not be saved is as good as lost
-        if (e.status >= 400 && e.status < 500 && e.status !== 429) throw this.over(e)
+        if (e.code && e.status < 500 && e.status !== 429) throw this.over(e) // without a code, it was a proxy's word
       }
       await pause(wait)
     }

@@ -49,6 +49,19 @@ test('who has been logged out elsewhere is told, and asked for the password', as
   assert.deepEqual(over, [401])
 })
 
+test('what a network in between says logs nobody out', async () => {
+  const said = [[401, '<h1>Welcome to our hotel</h1>'], [403, '{"error":"log in to the Wi-Fi"}'], [404, '']]
+  const { login } = await loggedIn({
+    fetch: async (address, request) => {
+      const [status, body] = (address.endsWith('/auth/refresh') && said.shift()) || []
+      return status ? new Response(body, { status }) : fetch(address, request)
+    },
+    onOver: assert.fail,
+  })
+  assert.equal((await login.refresh()).chatStatus, 'READY')
+  assert.deepEqual(said, [])
+})
+
 test('what was saved is what the app begins with next time', async () => {
   let saved
   const { login, chat } = await loggedIn({ save: async (state) => { saved = state } })
