@@ -1,0 +1,150 @@
+package embedded
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// TestCommandsRefuse sends commands that must be refused by MongoDB's code, with the name of what is refused.
+func TestCommandsRefuse(t *testing.T) {
+	c := fresh(t)
+	insertAll(t, c, D{{Key: "_id", Value: 1}})
+	makeIndex(t, c, D{{Key: "s", Value: 1}}, options.Index().SetSparse(true).SetName("sparse"))
+	tests := []struct {
+		command string
+		want    code
+		named   string
+	}{
+		{`{"foo":1}`, codeCommandNotFound, "foo"},
+		{`{"serverStatus":1}`, codeCommandNotFound, "serverStatus"},
+		{`{"saslStart":1}`, codeCommandNotFound, "saslStart"},
+		{`{"mapReduce":"c"}`, codeCommandNotFound, "mapReduce"},
+		{`{"commitTransaction":1}`, codeCommandNotFound, "commitTransaction"},
+		{`{"find":"c","foo":1}`, codeUnknownField, "foo"},
+		{`{"find":"c","collation":{"locale":"en"}}`, codeNotImplemented, "collation"},
+		{`{"find":"c","let":{"a":1}}`, codeNotImplemented, "let"},
+		{`{"find":"c","tailable":true}`, codeNotImplemented, "tailable"},
+		{`{"find":"c","filter":1}`, codeTypeMismatch, "filter"},
+		{`{"find":"c","limit":-1}`, codeBadValue, "limit"},
+		{`{"find":"c","skip":1.5}`, codeTypeMismatch, "skip"},
+		{`{"find":"c","sort":{"a":"x"}}`, codeBadValue, "a"},
+		{`{"find":"c","sort":{"a":{"$meta":"textScore"}}}`, codeBadValue, "a"},
+		{`{"find":"c","hint":"nope"}`, codeBadValue, "hint"},
+		{`{"find":"c","hint":"sparse"}`, codeNotImplemented, "sparse"},
+		{`{"find":"c","readConcern":{"level":"snapshot"}}`, codeNotReplica, "snapshot"},
+		{`{"find":"c","readConcern":{"level":"odd"}}`, codeFailedToParse, "odd"},
+		{`{"find":1}`, codeInvalidNamespace, "find"},
+		{`{"find":"a$b"}`, codeInvalidNamespace, "a$b"},
+		{`{"find":"c","txnNumber":1,"autocommit":false,"startTransaction":true}`, codeIllegalOperation, "Transaction"},
+		{`{"find":"c","apiVersion":"1"}`, codeUnknownField, "apiVersion"},
+		{`{"getMore":{"$numberLong":"5"},"collection":"c"}`, codeCursorNotFound, "5"},
+		{`{"count":"c","collation":{"locale":"en"}}`, codeNotImplemented, "collation"},
+		{`{"insert":"c","documents":[]}`, codeInvalidLength, "0"},
+		{`{"insert":"c","documents":[1]}`, codeTypeMismatch, "documents"},
+		{`{"insert":"c","documents":[{"a":1}],"foo":1}`, codeUnknownField, "foo"},
+		{`{"insert":"c","documents":[{"a":1}],"writeConcern":{"w":2}}`, codeBadValue, "w="},
+		{`{"insert":"c","documents":[{"a":1}],"writeConcern":{"w":"odd"}}`, codeBadValue, "odd"},
+		{`{"insert":"c","documents":[{"a":1}],"writeConcern":{"x":1}}`, codeUnknownField, "x"},
+		{`{"insert":"system.users","documents":[{"a":1}]}`, codeInvalidNamespace, "system.users"},
+		{`{"findAndModify":"c","query":{},"update":{"$set":{"a":1}},"remove":true}`, codeFailedToParse, "remove"},
+		{`{"findAndModify":"c","query":{},"update":{"$set":{"a":1}},"arrayFilters":[{"x":1}]}`, codeNotImplemented, "arrayFilters"},
+		{`{"findAndModify":"c","query":{},"update":{"$set":{"_id":2}}}`, codeImmutableField, "_id"},
+		{`{"findAndModify":"c","query":{},"update":[{"$set":{"a":2}}]}`, codeNotImplemented, "pipeline"},
+		{`{"aggregate":"c","pipeline":[{"$lookup":{}}],"cursor":{}}`, codeUnknownStage, "$lookup"},
+		{`{"aggregate":"c","pipeline":[{"$changeStream":{}}],"cursor":{}}`, codeUnknownStage, "$changeStream"},
+		{`{"aggregate":"c","pipeline":[{"$match":{},"$sort":{}}],"cursor":{}}`, codeUnknownStage, "exactly one"},
+		{`{"aggregate":"c","pipeline":[{"$group":{"_id":1,"x":{"$stdDevPop":"$a"}}}],"cursor":{}}`, codeNotImplemented, "$stdDevPop"},
+		{`{"aggregate":"c","pipeline":[{"$group":{"_id":{"$add":[1]}}}],"cursor":{}}`, codeNotImplemented, "$add"},
+		{`{"aggregate":"c","pipeline":[{"$group":{"_id":"$$ROOT"}}],"cursor":{}}`, codeNotImplemented, "$ROOT"},
+		{`{"aggregate":"c","pipeline":[]}`, codeFailedToParse, "cursor"},
+		{`{"aggregate":"c","pipeline":[],"cursor":{"foo":1}}`, codeUnknownField, "foo"},
+		{`{"create":"d","capped":true,"size":1000}`, codeNotImplemented, "capped"},
+		{`{"create":"d","validator":{"a":1}}`, codeNotImplemented, "validator"},
+		{`{"explain":{"count":"c"}}`, codeNotImplemented, "count"},
+		{`{"explain":{"find":"c"},"verbosity":"executionStats"}`, codeNotImplemented, "verbosity"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":1},"name":"a","foo":1}]}`, codeIndexSpecOption, "foo"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":"text"},"name":"a"}]}`, codeCannotCreateIndex, "text"},
+		{`{"createIndexes":"c","indexes":[{"key":{"$**":1},"name":"a"}]}`, codeCannotCreateIndex, "$**"},
+		{`{"createIndexes":"c","indexes":[{"key":{},"name":"a"}]}`, codeCannotCreateIndex, "empty"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":1}}]}`, codeFailedToParse, "name"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":1},"name":"a","collation":{"locale":"en"}}]}`, codeNotImplemented, "collation"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":1},"name":"a","partialFilterExpression":{"a":{"$ne":1}}}]}`, codeCannotCreateIndex, "$ne"},
+		{`{"createIndexes":"c","indexes":[{"key":{"a":1,"b":1},"name":"a","expireAfterSeconds":1}]}`, codeCannotCreateIndex, "TTL"},
+		{`{"createIndexes":"c","indexes":[{"key":{"s":1},"name":"sparse"}]}`, codeIndexKeySpecs, "sparse"},
+		{`{"createIndexes":"c","indexes":[{"key":{"s":1},"name":"other","sparse":true}]}`, codeIndexOptions, "sparse"},
+		{`{"createIndexes":"c","indexes":[{"key":{"s":1},"name":"sparse","sparse":true,"expireAfterSeconds":5}]}`, codeIndexOptions, "sparse"},
+		{`{"dropIndexes":"c","index":"nope"}`, codeIndexNotFound, "nope"},
+		{`{"dropIndexes":"c","index":"_id_"}`, codeInvalidOptions, "_id"},
+		{`{"dropIndexes":"nope","index":"*"}`, codeNamespaceNotFound, "nope"},
+		{`{"listIndexes":"nope"}`, codeNamespaceNotFound, "nope"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.command, func(t *testing.T) {
+			err := c.Database().RunCommand(t.Context(), doc(t, tt.command)).Err()
+			wantCode(t, "refusal", err, tt.want)
+			if err != nil && !strings.Contains(err.Error(), tt.named) {
+				t.Errorf("%v does not name %q", err, tt.named)
+			}
+		})
+	}
+	if got := all(t, c, D{}); len(got) != 1 {
+		t.Errorf("a refused command has written: %v", got)
+	}
+}
+
+// TestStatementsRefuse: refusals inside one statement of a batch are write errors.
+func TestStatementsRefuse(t *testing.T) {
+	c := fresh(t)
+	insertAll(t, c, D{{Key: "_id", Value: 1}, {Key: "a", Value: A{1}}})
+	tests := []struct {
+		command string
+		want    code
+	}{
+		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"_id":2}}}]}`, codeImmutableField},
+		{`{"update":"c","updates":[{"q":{},"u":{"$foo":{"a":2}}}]}`, codeFailedToParse},
+		{`{"update":"c","updates":[{"q":{"$foo":1},"u":{"$set":{"a":2}}}]}`, codeBadValue},
+		{`{"update":"c","updates":[{"q":{},"u":{"a":2},"multi":true}]}`, codeFailedToParse},
+		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":2}},"arrayFilters":[{"x":1}]}]}`, codeNotImplemented},
+		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":2}},"foo":1}]}`, codeUnknownField},
+		{`{"update":"c","updates":[{"u":{"$set":{"a":2}}}]}`, codeMissingField},
+		{`{"delete":"c","deletes":[{"limit":0}]}`, codeMissingField},
+		{`{"delete":"c","deletes":[{"q":{},"limit":2}]}`, codeFailedToParse},
+		{`{"delete":"c","deletes":[{"q":{},"limit":0,"collation":{"locale":"en"}}]}`, codeNotImplemented},
+		{`{"insert":"c","documents":[{"_id":[1]}]}`, codeBadValue},
+		{`{"insert":"c","documents":[{"_id":1}]}`, codeDuplicateKey},
+	}
+	for _, tt := range tests {
+		var answer struct {
+			N           int
+			WriteErrors []struct{ Code int32 }
+		}
+		raw, _ := c.Database().RunCommand(t.Context(), doc(t, tt.command)).Raw()
+		_ = bson.Unmarshal(raw, &answer)
+		if len(answer.WriteErrors) != 1 || code(answer.WriteErrors[0].Code) != tt.want {
+			t.Errorf("%s: %+v, want code %d", tt.command, answer, tt.want)
+		}
+	}
+	if got := all(t, c, D{}); !reflect.DeepEqual(got, []string{`{"_id":1,"a":[1]}`}) {
+		t.Errorf("a refused statement has written: %v", got)
+	}
+}
+
+func TestTransactionsAreRefused(t *testing.T) {
+	c := fresh(t)
+	err := c.Database().Client().UseSession(t.Context(), func(sc mongo.SessionContext) error {
+		if err := sc.StartTransaction(); err != nil {
+			return err
+		}
+		_, err := c.InsertOne(sc, D{{Key: "_id", Value: 1}})
+		return err
+	})
+	wantCode(t, "insert in a transaction", err, codeIllegalOperation)
+	if got := all(t, c, D{}); len(got) != 0 {
+		t.Errorf("written all the same: %v", got)
+	}
+}
