@@ -268,3 +268,60 @@ func TestLoginThatEndedMeanwhileGetsNoChat(t *testing.T) {
 		t.Errorf("its record: %v, and %d sessions live", err, ofUsers(w.box.State()))
 	}
 }
+
+// A database that fails when a ConnectyCube session is noted does not cost the
+// session: where the password is shared, only the user could open another one.
+func TestSessionOutlivesTheDatabase(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		w := newWorld(t)
+		user := w.made(t, "ada@x.org")
+		login := w.login(t, user, "s")
+		honest := w.Sessions
+		if written { // the first note is made, and its answer lost
+			w.Sessions = failing{honest, true}
+			if chat, err := w.Open(t.Context(), user, login, Means{Password: password}); err == nil {
+				t.Errorf("a chat that may not be on record is given: %+v", chat)
+			}
+		} else {
+			if _, err := w.Open(t.Context(), user, login, Means{Password: password}); err != nil {
+				t.Fatal(err)
+			}
+			w.Sessions = failing{honest, false}
+			login = w.current(t, user)
+			if chat, err := w.Open(t.Context(), user, login, Means{}); err != nil || chat.Token == "" {
+				t.Errorf("prolonging: %+v, %v", chat, err)
+			}
+		}
+		w.Sessions = honest
+		chat, err := w.Open(t.Context(), user, w.current(t, user), Means{})
+		if err != nil || chat.UserID != user.CubeID {
+			t.Errorf("written %t: %+v, %v", written, chat, err)
+		}
+		if n := ofUsers(w.box.State()); n != 1 {
+			t.Errorf("written %t: %d sessions live at ConnectyCube", written, n)
+		}
+	}
+}
+
+// current is the one login session of a user, as it is now.
+func (w *world) current(t *testing.T, user store.User) store.Session {
+	t.Helper()
+	list, err := w.store.Sessions().OfUser(t.Context(), user.ID)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d login sessions, %v", len(list), err)
+	}
+	return list[0]
+}
+
+// failing are login sessions in a database that answers no change.
+type failing struct {
+	LoginSessions
+	written bool // it makes the change all the same
+}
+
+func (f failing) Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error) {
+	if f.written {
+		_, _ = f.LoginSessions.Update(ctx, id, change)
+	}
+	return store.Session{}, store.ErrUnavailable
+}

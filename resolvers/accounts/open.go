@@ -276,10 +276,15 @@ func (v *visit) close(ctx context.Context) {
 		return
 	}
 	v.spare = false
+	v.k.discard(ctx, v.user.ID, v.session.Token)
+}
+
+// discard ends a ConnectyCube session whose token nobody has got.
+func (k *Keeper) discard(ctx context.Context, userID, token string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := v.k.Cube.EndSession(ctx, v.session.Token); err != nil {
-		v.k.Log.LogAttrs(ctx, slog.LevelInfo, "spare ConnectyCube session left to expire", slog.String("user_id", v.user.ID), slog.Any("err", err))
+	if err := k.Cube.EndSession(ctx, token); err != nil {
+		k.Log.LogAttrs(ctx, slog.LevelInfo, "spare ConnectyCube session left to expire", slog.String("user_id", userID), slog.Any("err", err))
 	}
 }
 
@@ -322,12 +327,18 @@ func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error)
 		return Chat{}, connectycube.ErrSessionExpired
 	}
 	session.Token = token
-	return k.keep(ctx, login, session)
+	chat, err := k.keep(ctx, login, session)
+	if err != nil && !errors.Is(err, ErrEnded) { // only its time is not on record
+		k.Log.LogAttrs(ctx, slog.LevelWarn, "prolonged ConnectyCube session not noted", slog.String("user_id", login.UserID), slog.Any("err", err))
+		return Chat{UserID: login.CubeID, Token: token, Expires: session.ExpiresAt}, nil
+	}
+	return chat, err
 }
 
 // keep seals a ConnectyCube session into its login session. When another one
 // got there meanwhile, that one counts and this one ends; so it does when the
-// login session is over.
+// login session is over. When nobody can say, it stays, for the record may have
+// it, and only the user could open another one where the password is shared.
 func (k *Keeper) keep(ctx context.Context, login store.Session, session connectycube.Session) (Chat, error) {
 	sealed, err := k.Keys.Seal(session.Token, about(login.ID))
 	if err != nil {
@@ -345,13 +356,11 @@ func (k *Keeper) keep(ctx context.Context, login store.Session, session connecty
 		kept = Chat{UserID: session.UserID, Token: session.Token, Expires: session.ExpiresAt}
 		return nil
 	})
-	if err != nil || kept.Token != session.Token {
-		if endErr := k.Cube.EndSession(ctx, session.Token); endErr != nil {
-			k.Log.LogAttrs(ctx, slog.LevelInfo, "spare ConnectyCube session left to expire", slog.String("user_id", login.UserID), slog.Any("err", endErr))
-		}
-	}
 	if errors.Is(err, store.ErrNotFound) {
-		return Chat{}, ErrEnded
+		err = ErrEnded
+	}
+	if errors.Is(err, ErrEnded) || err == nil && kept.Token != session.Token {
+		k.discard(ctx, login.UserID, session.Token)
 	}
 	if err != nil {
 		return Chat{}, err
