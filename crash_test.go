@@ -96,8 +96,8 @@ func killedBeforeTheLastWrite(t *testing.T, cidp bool) {
 	t.Helper()
 	u := newUpstream(t)
 	between := newRelay(t, startDatabase(t).Addr())
-	settings := with(u.settings(), map[string]string{"MONGO_URI": between.uri(), "CONNECTYCUBE_TIMEOUT": "1s"})
-	p := spawnFor(t, u, cidp, settings)
+	settings := with(u.settings(), map[string]string{"MONGO_URI": between.uri()})
+	p := spawnFor(t, u, cidp, with(settings, map[string]string{"CONNECTYCUBE_TIMEOUT": "1s"})) // and so a short lease
 	u.lies("POST", "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
 		between.set(mute)
 		honest.ServeHTTP(w, r)
