@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 // before the other side has heard of it or before the answer comes back.
 type fate struct {
 	mu     sync.Mutex
+	born   bool // until then nothing happens to it
 	steps  int
 	at     int // step at which it dies; 0 = never
 	after  bool
@@ -36,8 +38,8 @@ type verdict int
 
 const (
 	goOn verdict = iota
-	dieBefore
-	dieAfter
+	cutBefore
+	cutAfter
 )
 
 func (f *fate) step() verdict {
@@ -45,8 +47,11 @@ func (f *fate) step() verdict {
 	defer f.mu.Unlock()
 	select {
 	case <-f.over:
-		return dieBefore
+		return cutBefore
 	default:
+	}
+	if !f.born {
+		return goOn
 	}
 	f.steps++
 	if f.steps != f.at {
@@ -54,9 +59,16 @@ func (f *fate) step() verdict {
 	}
 	f.doomed = true
 	if f.after {
-		return dieAfter
+		return cutAfter
 	}
-	return dieBefore
+	return cutBefore
+}
+
+// begin lets fate take its course.
+func (f *fate) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.born = true
 }
 
 // spare lets whoever has come so far live on. Who has met the fatal step already
@@ -103,10 +115,36 @@ func (f *fate) atConnectyCube(w http.ResponseWriter, r *http.Request, honest htt
 		return
 	}
 	defer f.strike() // ConnectyCube's own faults panic too
-	if fatal == dieAfter {
+	if fatal == cutAfter {
 		honest.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// storm breaks connections to the database, while it rages, at commands that are
+// nobody's fatal step: before the database has heard of them, or before the answer
+// comes back.
+type storm struct {
+	mu     sync.Mutex
+	dice   *rand.Rand
+	raging bool
+	broken int // connections
+}
+
+func (s *storm) rage(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raging = on
+}
+
+func (s *storm) gust() verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.raging || s.dice.Float64() > 0.03 {
+		return goOn
+	}
+	s.broken++
+	return cutBefore + verdict(s.dice.IntN(2))
 }
 
 // ferry carries the wire protocol between one life of the program and the
@@ -115,17 +153,18 @@ type ferry struct {
 	ln    net.Listener
 	to    string
 	fate  *fate
+	storm *storm
 	mu    sync.Mutex
 	conns []net.Conn
 }
 
-func newFerry(t *testing.T, to string, f *fate) *ferry {
+func newFerry(t *testing.T, to string, f *fate, s *storm) *ferry {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &ferry{ln: ln, to: to, fate: f}
+	y := &ferry{ln: ln, to: to, fate: f, storm: s}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -187,21 +226,22 @@ func (y *ferry) carry(client net.Conn) {
 		if err != nil {
 			return
 		}
-		fatal := goOn
+		cut := goOn
 		if !greeting(command) {
-			fatal = y.fate.step()
+			if cut = y.fate.step(); cut != goOn {
+				defer y.fate.strike()
+			} else {
+				cut = y.storm.gust()
+			}
 		}
-		if fatal != goOn {
-			defer y.fate.strike()
-		}
-		if fatal == dieBefore {
+		if cut == cutBefore {
 			return
 		}
-		drop.Store(fatal == dieAfter)
+		drop.Store(cut == cutAfter)
 		if _, err := server.Write(command); err != nil {
 			return
 		}
-		if fatal == dieAfter {
+		if cut == cutAfter {
 			select {
 			case <-heard:
 			case <-time.After(10 * time.Second):

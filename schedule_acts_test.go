@@ -169,7 +169,7 @@ func (l *life) rename() {
 func (l *life) logout() {
 	got := l.ask(l.access, `mutation { answer: logout { message } }`)
 	l.note("logout", got)
-	if got.code == "" || got.none {
+	if got.code == "" || got.unsure() {
 		l.access = ""
 	}
 }

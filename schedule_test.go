@@ -22,8 +22,8 @@ import (
 )
 
 // A schedule is one person's life with the program: registrations, logins,
-// changes, while ConnectyCube misbehaves and the program dies at one of the
-// points where it waits for somebody. Afterwards each side must know one person,
+// changes, while ConnectyCube misbehaves, connections to the database break, and
+// the program dies at one of the points where it waits for somebody. Afterwards each side must know one person,
 // or none, and the same one; and whoever was not deleted can log in.
 //
 // CUBEGATE_SCHEDULES and CUBEGATE_KILLS say how many are run of each kind,
@@ -61,16 +61,17 @@ func schedules(t *testing.T, n int, real bool) {
 		width = make(chan struct{}, 40)
 	}
 	var mu sync.Mutex
-	deaths := 0
+	deaths, broken := 0, 0
 	var all sync.WaitGroup
 	for seed := first; seed < first+n; seed++ {
 		width <- struct{}{}
 		all.Go(func() {
 			defer func() { <-width }()
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-				died := runSchedule(t, uint64(seed), real)
+				died, breaks := runSchedule(t, uint64(seed), real)
 				mu.Lock()
 				defer mu.Unlock()
+				broken += breaks
 				if died {
 					deaths++
 				}
@@ -78,9 +79,9 @@ func schedules(t *testing.T, n int, real bool) {
 		})
 	}
 	all.Wait()
-	t.Logf("%d of %d lives ended by death", deaths, n)
-	if deaths < n/3 {
-		t.Errorf("only %d of %d lives ended by death", deaths, n)
+	t.Logf("%d of %d lives ended by death, and %d connections to the database broke", deaths, n, broken)
+	if deaths < n/3 || broken < n/3 {
+		t.Error("that is too few to tell anything")
 	}
 }
 
@@ -98,6 +99,7 @@ type life struct {
 	cidp     bool
 	real     bool
 	fate     *fate
+	storm    storm
 	stop     func() // ends the program that runs now, well
 
 	emails, passwords []string // those that may be the person's now
@@ -116,20 +118,23 @@ const (
 	yes
 )
 
-func runSchedule(t *testing.T, seed uint64, real bool) (died bool) {
+func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
 	dice := rand.New(rand.NewPCG(seed, 4711))
 	l := newLife(t, dice, real)
 	l.misbehave()
 	l.begin(newFate(1+dice.IntN(80), dice.IntN(2) == 0))
+	l.storm.rage(true)
 	for range 4 + dice.IntN(5) {
 		l.act()
 		if l.fate.dead() {
 			died = true
 			l.stop()
 			l.begin(newFate(0, false))
+			l.storm.rage(true)
 		}
 	}
 	l.u.ClearFaults()
+	l.storm.rage(false)
 	l.fate.spare()
 	if l.fate.dead() {
 		died = true
@@ -146,11 +151,12 @@ func runSchedule(t *testing.T, seed uint64, real bool) (died bool) {
 	}()
 	l.settled()
 	l.check()
-	return died
+	return died, l.storm.broken
 }
 
 func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
 	l := &life{t: t, dice: dice, real: real, u: newUpstream(t), cidp: dice.IntN(3) == 0}
+	l.storm.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
 	l.settings = with(l.u.settings(), map[string]string{
 		"CONNECTYCUBE_TIMEOUT": "250ms", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
 		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
@@ -205,15 +211,12 @@ func (l *life) misbehave() {
 // begin starts the program for a life that ends as told.
 func (l *life) begin(f *fate) {
 	l.fate = f
-	y := newFerry(l.t, l.db, f)
+	l.storm.rage(false) // it would not start
+	y := newFerry(l.t, l.db, f, &l.storm)
 	settings := with(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": l.name})
 	l.u.mu.Lock()
 	l.u.lie = f.atConnectyCube
 	l.u.mu.Unlock()
-	f.mu.Lock()
-	mortal := f.at
-	f.at = 0 // nobody dies before he is born
-	f.mu.Unlock()
 	if l.real {
 		p := spawn(l.t, settings).ready(l.t)
 		l.running = &p.running
@@ -228,9 +231,7 @@ func (l *life) begin(f *fate) {
 	if l.cidp {
 		l.u.asks(l.t, l.url)
 	}
-	f.mu.Lock()
-	f.steps, f.at = 0, mortal
-	f.mu.Unlock()
+	f.begin()
 }
 
 // settled waits until nothing is left to do on our side. Back-offs are cut
