@@ -243,6 +243,24 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 	}
 }
 
+// When ConnectyCube has used up all our patience, there is still time to note when
+// it is asked again.
+func TestEndingOutlastsASlowConnectyCube(t *testing.T) {
+	w := newWorld(t, func(k *Keeper) { k.Patience = 100 * time.Millisecond })
+	user := w.made(t, "ada@x.org")
+	if _, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Sessions().End(t.Context(), "s", "logout"); err != nil {
+		t.Fatal(err)
+	}
+	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	w.away.Store(&slow)
+	if err := w.NextEnded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func ofUsers(s sandbox.State) (n int) {
 	for _, session := range s.LiveSessions {
 		if session.UserID != 0 {

@@ -56,9 +56,10 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
-	defer cancel()
-	err = k.end(ctx, login)
+	ctx = context.WithoutCancel(ctx)
+	patient, cancel := context.WithTimeout(ctx, k.Patience) // which ConnectyCube may use up
+	err = k.end(patient, login)
+	cancel()
 	if err == nil && login.Reason == store.Expired { // else that is how it ended
 		_, err = k.Queue.DropSession(ctx, login.UserID, login.ID)
 	}
