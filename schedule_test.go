@@ -53,20 +53,31 @@ func number(t *testing.T, name string, usual int) int {
 	return n
 }
 
+// atOnce has a place for each life that goes on, and two for one of a process of
+// its own: they mostly wait, but when the machine is too busy to answer within
+// their deadlines, they all try again, and it never gets less.
+var atOnce = make(chan struct{}, 80)
+
 func schedules(t *testing.T, n int, real bool) {
 	first := number(t, "CUBEGATE_SEED", 1)
 	t.Logf("%d schedules from seed %d on", n, first)
-	width := make(chan struct{}, 80) // they mostly wait
+	places := 1
 	if real {
-		width = make(chan struct{}, 40)
+		places = 2
 	}
 	var mu sync.Mutex
 	deaths, broken := 0, 0
 	var all sync.WaitGroup
 	for seed := first; seed < first+n; seed++ {
-		width <- struct{}{}
+		for range places {
+			atOnce <- struct{}{}
+		}
 		all.Go(func() {
-			defer func() { <-width }()
+			defer func() {
+				for range places {
+					<-atOnce
+				}
+			}()
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 				died, breaks := runSchedule(t, uint64(seed), real)
 				mu.Lock()
@@ -319,7 +330,9 @@ func (l *life) check() {
 		}
 		l.settled()
 		var got said
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // a busy machine is slow to answer ConnectyCube
+		wait := 20 * time.Millisecond
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(wait) { // a busy machine is slow to answer ConnectyCube
+			wait = min(2*wait, time.Second)
 			got = l.ask("", fmt.Sprintf(`mutation { answer: login(body: {email: %q, password: %q}) { chatStatus ccUserId user { id } } }`, l.emails[0], l.passwords[0]))
 			if got.ChatStatus == "READY" {
 				break
