@@ -27,7 +27,7 @@ import (
 // or none, and the same one; and whoever was not deleted can log in.
 //
 // CUBEGATE_SCHEDULES and CUBEGATE_KILLS say how many are run of each kind,
-// CUBEGATE_SEED with which seed they begin. Every failure names its seed: the
+// CUBEGATE_AT_ONCE how many at once, CUBEGATE_SEED with which seed they begin. Every failure names its seed: the
 // same seed alone replays it, as far as the clock lets it.
 func TestSchedulesWithARestart(t *testing.T) {
 	t.Parallel()
@@ -53,29 +53,36 @@ func number(t *testing.T, name string, usual int) int {
 	return n
 }
 
-// atOnce has a place for each life that goes on, and two for one of a process of
-// its own: they mostly wait, but when the machine is too busy to answer within
-// their deadlines, they all try again, and it never gets less.
-var atOnce = make(chan struct{}, 80)
+// places are how many lives go on at once; a process of its own takes two. They
+// mostly wait, but when the machine is too busy to answer within their deadlines,
+// they all try again, and it never gets less. So there are few while other tests
+// run besides, under the race detector perhaps.
+var places = sync.OnceValue(func() chan struct{} {
+	n, err := strconv.Atoi(os.Getenv("CUBEGATE_AT_ONCE"))
+	if err != nil {
+		n = 20
+	}
+	return make(chan struct{}, n)
+})
 
 func schedules(t *testing.T, n int, real bool) {
 	first := number(t, "CUBEGATE_SEED", 1)
 	t.Logf("%d schedules from seed %d on", n, first)
-	places := 1
+	taken := 1
 	if real {
-		places = 2
+		taken = 2
 	}
 	var mu sync.Mutex
 	deaths, broken := 0, 0
 	var all sync.WaitGroup
 	for seed := first; seed < first+n; seed++ {
-		for range places {
-			atOnce <- struct{}{}
+		for range taken {
+			places() <- struct{}{}
 		}
 		all.Go(func() {
 			defer func() {
-				for range places {
-					<-atOnce
+				for range taken {
+					<-places()
 				}
 			}()
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
