@@ -37,6 +37,7 @@ func (p *program) routes() (http.Handler, error) {
 		middleware.ClientIP(p.trusted()),
 		middleware.Log(p.log),
 		middleware.Headers,
+		middleware.Discard,
 		middleware.Recover(p.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", p.log)),
 		cors,
 		middleware.LenientPath,

@@ -17,6 +17,7 @@ import (
 
 	"cubegate/connectycube/sandbox"
 	"cubegate/connectycube/sandbox/certs"
+	"cubegate/middleware"
 
 	_ "embed"
 )
@@ -69,7 +70,7 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 	}
 	p.closing(box.Close)
 	p.box = &http.Server{
-		Handler:           box,
+		Handler:           middleware.Discard(box),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,

@@ -92,7 +92,7 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, mediaJSON, &Error{Code: NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
 		return
 	}
-	request, err := readRequest(w, r)
+	request, err := readRequest(r)
 	if err != nil {
 		h.refuse(w, r, media, err)
 		return
@@ -112,7 +112,7 @@ func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, e
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.extensions()}}})
 }
 
-func readRequest(w http.ResponseWriter, r *http.Request) (gqlRequest, error) {
+func readRequest(r *http.Request) (gqlRequest, error) {
 	var request gqlRequest
 	media, err := mediaType(r)
 	if err != nil {
@@ -123,7 +123,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (gqlRequest, error) {
 	if media != mediaJSON {
 		return request, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
 	}
-	raw, err := readBody(w, r)
+	raw, err := readBody(r)
 	if err != nil {
 		return request, err
 	}

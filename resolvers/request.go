@@ -17,9 +17,13 @@ import (
 // unpacked as well.
 const maxBody = 64 << 10
 
-// readBody returns the body of a request, unpacked, or a coded error.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	var body io.Reader = http.MaxBytesReader(w, r.Body, maxBody)
+// readBody returns the body of a request, unpacked, or a coded error. It
+// leaves what is too much unread: the middleware discards that.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	body := io.LimitReader(r.Body, maxBody+1)
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip":
@@ -44,10 +48,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 var errTooLarge = &Error{Code: TooLarge, Message: "The body has more than 64 KiB"}
 
 func readFailure(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return errTooLarge
-	}
 	return &Error{Code: BadUserInput, Message: "The body could not be read", Cause: err}
 }
 

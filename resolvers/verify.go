@@ -95,7 +95,7 @@ func readProof(w http.ResponseWriter, r *http.Request) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	raw, err := readBody(w, r)
+	raw, err := readBody(r)
 	if err != nil {
 		return proof{}, err
 	}
