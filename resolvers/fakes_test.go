@@ -3,7 +3,6 @@ package resolvers
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -123,10 +122,15 @@ func (f *fakeSessions) ByID(_ context.Context, id string) (store.Session, error)
 	return s, nil
 }
 
-func (f *fakeSessions) OfUser(context.Context, string) ([]store.Session, error) {
+func (f *fakeSessions) Listed(_ context.Context, ids []string) ([]store.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := slices.Collect(maps.Values(f.all))
+	var list []store.Session
+	for _, id := range ids {
+		if s, ok := f.all[id]; ok {
+			list = append(list, s)
+		}
+	}
 	slices.SortFunc(list, func(a, b store.Session) int { return b.Used.Compare(a.Used) })
 	return list, nil
 }
@@ -239,7 +243,7 @@ type flows struct {
 	log       *strings.Builder
 }
 
-func newFlows(t *testing.T) flows {
+func newFlows(t testing.TB) flows {
 	t.Helper()
 	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {

@@ -31,7 +31,7 @@ type Members interface {
 type LoginSessions interface {
 	Create(ctx context.Context, session store.Session) error
 	ByID(ctx context.Context, id string) (store.Session, error)
-	OfUser(ctx context.Context, userID string) ([]store.Session, error)
+	Listed(ctx context.Context, ids []string) ([]store.Session, error)
 	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
 }
 
@@ -79,7 +79,7 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 	if len(user.Sessions) < a.Limits.PerUser {
 		return nil
 	}
-	live, err := a.Sessions.OfUser(ctx, user.ID) // the last used first
+	live, err := a.Sessions.Listed(ctx, user.Sessions) // the last used first
 	if err != nil {
 		return err
 	}
@@ -246,15 +246,13 @@ func (a *Auth) mySessions(ctx context.Context) ([]*loginSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Sessions.OfUser(ctx, user.ID)
+	list, err := a.Sessions.Listed(ctx, user.Sessions)
 	if err != nil {
 		return nil, err
 	}
-	out := []*loginSession{}
-	for _, s := range list {
-		if slices.Contains(user.Sessions, s.ID) {
-			out = append(out, newLoginSession(s, claims.SessionID))
-		}
+	out := make([]*loginSession, len(list))
+	for i, s := range list {
+		out[i] = newLoginSession(s, claims.SessionID)
 	}
 	return out, nil
 }

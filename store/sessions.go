@@ -139,10 +139,29 @@ func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
 // OfUser lists the login sessions of a user that live, the one used last
 // first, at most a hundred.
 func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error) {
+	return s.list(ctx, bson.E{Key: "userId", Value: userID}, nil)
+}
+
+// Listed returns those of the given login sessions that live, the one used
+// last first, at most a hundred. It reads only what a person is shown of a
+// session: the tokens, hashes and bookkeeping of the result are empty.
+func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	shown := bson.D{}
+	for _, field := range []string{"userId", "device", "address", "createdAt", "usedAt", "expires"} {
+		shown = append(shown, bson.E{Key: field, Value: 1})
+	}
+	return s.list(ctx, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, shown)
+}
+
+// list finds sessions that live. A nil projection reads whole documents.
+func (s *Sessions) list(ctx context.Context, which bson.E, projection any) ([]Session, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	found, err := s.all.Find(ctx, append(bson.D{{Key: "userId", Value: userID}}, living()...),
-		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage))
+	found, err := s.all.Find(ctx, append(bson.D{which}, living()...),
+		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
 	if err != nil {
 		return nil, describe("listing login sessions", err)
 	}

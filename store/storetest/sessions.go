@@ -195,10 +195,29 @@ func endedIsWorkedOff(t *testing.T, s *store.Sessions) {
 }
 
 func listedByLastUse(t *testing.T, s *store.Sessions) {
+	var ids []string
 	for i := range 3 {
 		one := session("listed")
 		one.Used = one.Used.Add(time.Duration(i) * time.Second)
+		one.CubeToken = "sealed"
 		keep(t, s, one)
+		ids = append(ids, one.ID)
+	}
+	keep(t, s, session("not listed"))
+	ended := session("listed, and ended")
+	keep(t, s, ended)
+	if _, err := s.End(t.Context(), ended.ID, "test"); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := s.Listed(t.Context(), append(ids, ended.ID, "unknown"))
+	if err != nil || len(shown) != 3 || shown[0].ID != ids[2] || shown[2].ID != ids[0] {
+		t.Fatalf("Listed %+v, %v", shown, err)
+	}
+	if s := shown[0]; s.UserID != "listed" || s.Device == "" || s.Address == "" || s.Created.IsZero() || s.Expires.IsZero() || s.Parent != "" || s.CubeToken != "" {
+		t.Errorf("Listed reads %+v", s)
+	}
+	if none, err := s.Listed(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("Listed of none: %v, %v", none, err)
 	}
 	list, err := s.OfUser(t.Context(), "listed")
 	if err != nil || len(list) != 3 || !list[0].Used.After(list[1].Used) || !list[1].Used.After(list[2].Used) {
