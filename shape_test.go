@@ -30,10 +30,11 @@ var arrows = map[string]string{
 	"connectycube/sandbox/certs": "",
 	"connectycube/xmpp":          "", // a client comes to use it, too
 	"middleware":                 "",
-	"resolvers":                  "connectycube resolvers/accounts store tokens",
+	"resolvers":                  "connectycube resolvers/accounts resolvers/transport store tokens",
 	"resolvers/accounts":         "connectycube store tokens",
 	"resolvers/openapi":          "",
 	"resolvers/playground":       "",
+	"resolvers/transport":        "", // GraphQL over HTTP knows no users
 	"store":                      "",
 	"store/embedded":             "",
 	"store/storetest":            "store",

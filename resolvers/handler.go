@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +12,11 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"cubegate/resolvers/transport"
+
 	"github.com/graph-gophers/graphql-go"
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -27,15 +31,29 @@ const (
 // without its optional GET: a login in a query string would end in logs.
 // It is made by [NewGraphQL] and safe for concurrent use.
 type GraphQL struct {
-	schema *graphql.Schema
-	guard  *guard
-	log    *slog.Logger
+	schema       *graphql.Schema
+	guard        *guard
+	introspector *transport.Introspector
+	answered     *lru.Cache[[sha256.Size]byte, []byte] // introspection, by document
+	answers      transport.Answers
+	log          *slog.Logger
 }
 
 // NewGraphQL binds the schema to the flows. It fails when they do not fit,
 // which the first test of this package would show as well.
 func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, error) {
-	h := &GraphQL{guard: newGuard(introspection), log: log}
+	guard, err := newGuard(introspection)
+	if err != nil {
+		return nil, err
+	}
+	h := &GraphQL{
+		guard:        guard,
+		introspector: &transport.Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: transport.MaxAnswer},
+		log:          log,
+	}
+	if h.answered, err = lru.New[[sha256.Size]byte, []byte](maxAnswered); err != nil {
+		return nil, fmt.Errorf("making the cache of introspection answers: %w", err)
+	}
 	schema, err := graphql.ParseSchema(schemaText, &root{auth},
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
@@ -72,8 +90,25 @@ func newGQLError(code Code, at []gqlerror.Location, message string) *gqlError {
 
 // gqlResponse is one answer. Without Data nothing was executed.
 type gqlResponse struct {
-	Errors []*gqlError     `json:"errors,omitempty"`
-	Data   json.RawMessage `json:"data,omitempty"`
+	Errors []*gqlError
+	Data   json.RawMessage
+	room   *transport.Reservation // of what was executed, or nil
+}
+
+// parts are the answer as it is sent. The data is not copied.
+func (r gqlResponse) parts() [][]byte {
+	parts := [][]byte{[]byte("{")}
+	if len(r.Errors) > 0 {
+		errs, _ := json.Marshal(r.Errors) // texts, numbers and names always encode
+		parts = append(parts, []byte(`"errors":`), errs)
+	}
+	if r.Data != nil {
+		if len(parts) > 1 {
+			parts = append(parts, []byte(","))
+		}
+		parts = append(parts, []byte(`"data":`), r.Data)
+	}
+	return append(parts, []byte("}\n"))
 }
 
 // gqlRequest is a request's body. The parts are checked one by one, so that a
@@ -97,7 +132,12 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, media, err)
 		return
 	}
-	response := h.exec(r.Context(), request)
+	response, err := h.exec(r.Context(), request)
+	defer response.room.Release()
+	if err != nil {
+		h.refuse(w, r, media, err)
+		return
+	}
 	status := http.StatusOK
 	if response.Data == nil && media == mediaGraphQL { // the older type has 200 for all that is well-formed
 		status = response.Errors[0].Extensions["code"].(Code).Status()
@@ -139,30 +179,6 @@ func readRequest(r *http.Request) (gqlRequest, error) {
 	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }
 
-// exec runs one request. It never panics.
-func (h *GraphQL) exec(ctx context.Context, request gqlRequest) (response gqlResponse) {
-	defer func() {
-		if v := recover(); v != nil { // in the library itself, outside of its own recovery
-			h.LogPanic(ctx, v)
-			response = gqlResponse{Errors: []*gqlError{h.rewrite(ctx, h.MakePanicError(ctx, v))}}
-		}
-	}()
-	var name string
-	if request.OperationName != nil {
-		name = *request.OperationName
-	}
-	doc, refused := h.guard.check(*request.Query, name, request.Variables)
-	if refused != nil {
-		return gqlResponse{Errors: refused}
-	}
-	result := h.schema.Exec(ctx, doc.document, doc.operation.Name, request.Variables)
-	response.Data = result.Data
-	for _, q := range result.Errors[:min(len(result.Errors), maxProblems)] {
-		response.Errors = append(response.Errors, h.rewrite(ctx, q))
-	}
-	return response
-}
-
 // rewrite makes an error of the library's ours, whole: it would show the text
 // of wrapped causes and of panics, and lose codes that are wrapped.
 func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
@@ -178,21 +194,29 @@ func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlErro
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
 	}
-	e := outward(cause)
-	logFailure(ctx, h.log, e)
-	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.extensions()}
+	e := h.outward(ctx, cause)
+	e.Path = q.Path
+	return e
 }
 
+// write answers. The size of the answer is bounded by now, and so is the time
+// that the client may take to read it.
 func (h *GraphQL) write(w http.ResponseWriter, media string, status int, response gqlResponse) {
 	for _, e := range response.Errors {
 		if wait, ok := e.Extensions["retryAfter"].(int); ok {
 			w.Header().Set("Retry-After", strconv.Itoa(wait))
 		}
 	}
+	parts := response.parts()
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(size))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(response) // the client may be gone; there is nobody to tell
+	h.answers.Write(w, response.room, parts...)
 }
 
 var errPanic = errors.New("panic in a resolver")

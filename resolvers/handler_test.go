@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 )
 
@@ -173,6 +174,33 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 		if have := got.header.Get("Content-Type"); have != want+"; charset=utf-8" {
 			t.Errorf("Accept %q got %q, want %q", accept, have, want)
 		}
+	}
+}
+
+func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
+	f, h := newAPI(t)
+	var last *transport.Reservation
+	for room, ok := h.answers.Reserve(transport.MaxAnswer); ok; room, ok = h.answers.Reserve(transport.MaxAnswer) {
+		last = room
+	}
+	body := map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}}
+	got := ask(t, h, loginDocument, body)
+	if got.status != http.StatusServiceUnavailable || got.code() != string(Unavailable) || got.header.Get("Retry-After") == "" || len(f.passwords.compared) > 0 {
+		t.Errorf("%d, %d passwords compared: %s", got.status, len(f.passwords.compared), got.text)
+	}
+	last.Release()
+	if got := ask(t, h, loginDocument, body); got.status != http.StatusOK || got.code() != "" {
+		t.Errorf("with room again: %d %s", got.status, got.text)
+	}
+}
+
+// The database may hold a text that nobody expected.
+func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
+	f, h := newAPI(t)
+	f.users.user.FirstName = strings.Repeat("x", transport.MaxAnswer)
+	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good "+adaID))
+	if got.code() != string(ValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
+		t.Errorf("%.300s", got.text)
 	}
 }
 

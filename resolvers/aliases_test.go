@@ -1,0 +1,46 @@
+package resolvers
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"cubegate/tokens"
+)
+
+// countingVerifier counts the tokens that are looked at: one for each look-up
+// of a caller.
+type countingVerifier struct {
+	fakeVerifier
+	verified atomic.Int32
+}
+
+func (v *countingVerifier) Verify(raw string) (tokens.Claims, error) {
+	v.verified.Add(1)
+	return v.fakeVerifier.Verify(raw)
+}
+
+func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
+	f, h := newAPI(t)
+	counting := &countingVerifier{}
+	f.Verifier = counting
+	bearer := func(body string) result {
+		return send(t, Bearer(h), body, header("Authorization", "Bearer good "+adaID))
+	}
+	got := bearer(`{"query":"{` + aliases(19, "me{id}") + ` sessions{id}}"}`)
+	if got.code() != "" || counting.verified.Load() != 1 {
+		t.Errorf("%d look-ups for 20 queries: %.300s", counting.verified.Load(), got.text)
+	}
+	counting.verified.Store(0)
+	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(ValidationFailed) || counting.verified.Load() != 0 {
+		t.Errorf("21 queries: %.300s", got.text)
+	}
+	// What a mutation has ended is over for the next one of the same document.
+	got = bearer(`{"query":"mutation{a:logout{message} b:changeEmail(email:\"eve@example.org\",password:\"correct horse\"){id}}"}`)
+	if len(got.Errors) != 1 || got.code() != string(Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
+		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.text)
+	}
+	if !strings.EqualFold(f.users.user.Email, ada.Email) {
+		t.Errorf("the email is %q", f.users.user.Email)
+	}
+}

@@ -1,0 +1,267 @@
+package resolvers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"cubegate/store"
+)
+
+// corpus is every hostile document, and others that are valid and ask for as
+// much as the bounds allow. None may cost more than the bounds below allow.
+func corpus(t testing.TB) map[string]string {
+	all := map[string]string{}
+	for name, document := range hostile {
+		all[name] = document
+	}
+	for name, document := range expensive {
+		all[name] = document
+	}
+	introspection, err := os.ReadFile("testdata/introspection.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["full introspection"] = string(introspection)
+	for i, variant := range introspectionVariants() {
+		if i%16 == 0 {
+			all[fmt.Sprintf("introspection variant %d", i)] = variant
+		}
+	}
+	return all
+}
+
+// times is a text n times.
+func times(n int, text string) string { return strings.Repeat(text+" ", n) }
+
+// nested puts text into n inline fragments, with before in front of each.
+func nested(n int, before, text string) string {
+	return strings.Repeat("...{"+before, n) + text + strings.Repeat("}", n)
+}
+
+// inEach is a document whose fragments all spread the first one, so that each
+// operation and fragment is validated with the whole body.
+func inEach(operations, fragments int, on, root, body string) string {
+	var b strings.Builder
+	for i := range operations {
+		fmt.Fprintf(&b, "query q%d{%s}", i, fmt.Sprintf(root, "...f0"))
+	}
+	fmt.Fprintf(&b, "fragment f0 on %s{%s}", on, body)
+	for i := 1; i < fragments; i++ {
+		fmt.Fprintf(&b, "fragment f%d on %s{...f0}", i, on)
+	}
+	return b.String()
+}
+
+const conflictingPair = "hello hello:__typename "
+
+// expensive are documents that were seen to cost much, or are made to.
+var expensive = map[string]string{
+	// The validator's overlap rule compared all of these pairwise, again for
+	// each enclosing inline fragment.
+	"conflicts in 298 inline fragments":        "{" + nested(298, times(1, conflictingPair), "hello") + "}",
+	"100 conflicts under 298 fragments":        "{" + nested(298, "", times(100, conflictingPair)) + "}",
+	"100 conflicts under 15 fragments":         "{" + nested(15, "", times(100, conflictingPair)) + "}",
+	"conflicts in 15 inline fragments":         "{me{" + nested(14, times(16, "id id:email"), "id") + "}}",
+	"249 flat pairs":                           "{" + times(249, "hello hello:__typename") + "}",
+	"249 flat pairs in two operations":         "query a{" + times(120, conflictingPair) + "}query b{" + times(120, conflictingPair) + "}",
+	"200 pairs below a field":                  "{me{" + times(240, "id id:email") + "}}",
+	"200 equal fields below a field":           "{me{" + times(480, "id") + "}}",
+	"equal fields in 14 levels of fragments":   "{me{" + nested(14, times(30, "id"), "id") + "}}",
+	"equal objects with equal objects":         "{users{" + times(60, "items{id email roles}") + "}}",
+	"equal objects, conflicts at the bottom":   "{users{" + times(60, "items{id id:email}") + "}}",
+	"conflicts across 40 fragments":            "{me{" + spreadNames(40) + "}}" + fragmentsOf(40, "Profile", "id x:email x:id"),
+	"equal fields across 48 fragments":         "{me{" + spreadNames(48) + "}}" + fragmentsOf(48, "Profile", "id email roles"),
+	"long arguments that differ at the end":    "query($v:Int){users{" + times(10, "items{id}") + "} a:users(filter:{text:\"x\"}){next} " + times(10, "a:users(filter:{text:\"y\"}){next}") + "}",
+	"deep lists as arguments, repeated":        "{" + times(19, "hello(x:"+strings.Repeat("[", 40)+strings.Repeat("]", 40)+")") + "}",
+	"wide objects as arguments, repeated":      "{" + times(9, "hello(x:{"+aliases(100, "1")+"})") + "}",
+	"a fragment with 300 arguments 40 times":   "{" + times(40, "...f") + "}fragment f on Query{hello(" + aliases(300, "1") + ")}",
+	"a fragment with 300 arguments everywhere": inEach(10, 49, "Query", "%s", "hello("+aliases(300, "1")+")"),
+	"400 unknown fields everywhere":            inEach(10, 49, "Query", "%s", aliases(400, "helo")),
+	"90 unknown fields everywhere":             inEach(10, 49, "Query", "%s", aliases(60, "helo")),
+	"90 unknown fields below everywhere":       inEach(10, 49, "Profile", "me{%s}", aliases(60, "emial")),
+	"unknown arguments everywhere":             inEach(10, 49, "Query", "%s", aliases(15, "users(fliter:1 paeg:2){nxet}")),
+	"unknown types":                            "query(" + typed(300, "Sting") + "){hello}",
+	"unknown types, inline":                    "{" + times(300, "...on Qery{hello}") + "}",
+	"unknown fragments":                        "{" + spreadNames(450) + "}",
+	"unknown directives":                       "{hello" + strings.Repeat("@skp(if:true)", 49) + "}",
+	"unknown input fields":                     "{users(filter:{" + aliases(400, "1") + "}){next}}",
+	"wrong enums and numbers":                  "{users(page:{limit:" + strings.Repeat("9", 4000) + "}){next}}",
+	"a long unknown name, 30 times":            "{" + times(20, strings.Repeat("n", 700)) + "}",
+	"undefined variables":                      "{" + times(20, "users(filter:{text:$v role:$w}){next}") + "}",
+	"unused variables in ten operations":       manyOperations(10, func(i int) string { return "($" + strings.Join(strings.Fields(variables(50)), " ")[1:] + "){hello}" }),
+	"variables in many fragments":              "query(" + variables(150) + "){" + spreadNames(40) + "}" + fragmentsOf(40, "Query", "users(page:{limit:$v1}){next}"),
+	"duplicate variables":                      "query(" + strings.Repeat("$v:Int ", 400) + "){hello}",
+	"duplicate arguments":                      "{users(" + strings.Repeat("page:{} ", 300) + "){next}}",
+	"duplicate input fields":                   "{users(page:{" + strings.Repeat("limit:1 ", 400) + "}){next}}",
+	"duplicate operations":                     strings.Repeat("query a{hello}", 10),
+	"duplicate fragments":                      "{...f}" + strings.Repeat("fragment f on Query{hello}", 50),
+	"mutations by inline fragments":            "mutation{" + nested(10, "", aliases(3, "logout{message}")) + "}",
+	"300 root fields":                          "{" + aliases(300, "sessions{id}") + "}",
+	"root fields by fragments":                 "{" + times(30, "...f") + "}fragment f on Query{" + aliases(10, "sessions{id}") + "}",
+	"20 times everybody":                       "{" + aliases(20, "users{items{id email firstName lastName roles}}") + "}",
+	"a page with 480 names":                    "{users{items{" + aliases(480, "email") + "}}}",
+	"a page with 90 names":                     "{users{items{" + aliases(90, "email") + "}}}",
+	"the audit with 90 names":                  "{audit{items{" + aliases(90, "detail") + "}}}",
+	"sessions with 90 names":                   "{sessions{" + aliases(90, "device") + "}}",
+	"20 sessions":                              "{" + aliases(20, "sessions{id device}") + "}",
+	// Introspection: little asked, much answered.
+	"480 descriptions":                 "{__schema{types{fields{type{ofType{fields{" + aliases(480, "description") + "}}}}}}}",
+	"480 descriptions of types":        "{__schema{types{" + aliases(480, "description") + "}}}",
+	"10 times the types of the fields": "{__schema{" + aliases(10, "types{fields{type{ofType{fields{name description}}}}}") + "}}",
+	"20 schemas":                       "{" + aliases(20, "__schema{types{name description fields{name description}}}") + "}",
+	"20 schemas, one each":             "{" + aliases(20, "__schema{types{name}}") + "}",
+	"20 types":                         "{" + aliases(20, `__type(name:"Query"){name fields{name description args{name description}}}`) + "}",
+	"directives with 400 names":        "{__schema{directives{" + aliases(400, "description") + "}}}",
+	"types of types of types":          "{__schema{types{fields{args{type{inputFields{type{ofType{inputFields{name}}}}}}}}}}",
+	"ofType 12 deep":                   "{__schema{types{fields{type" + strings.Repeat("{ofType", 10) + "{name}" + strings.Repeat("}", 10) + "}}}}",
+	"a type that is not there":         `{__type(name:"Nope"){name fields{name}}}`,
+	"introspection beside data":        "{hello __schema{queryType{name}} b:hello}",
+	"introspection that is skipped":    "query($no:Boolean=true){__schema@skip(if:$no){types{name}} hello}",
+	"everything skipped":               "{hello@skip(if:true)}",
+	"a fragment skipped":               "{...f@include(if:false) hello}fragment f on Query{me{id}}",
+	"16 levels of inline fragments":    "{" + nested(15, "", "hello") + "}",
+	"deferred":                         "{...@defer{hello}}",
+	"brackets":                         strings.Repeat("{", 2000),
+	"strings of 8 KB":                  `{hello(x:"` + strings.Repeat(`\u00e9`, 1300) + `")}`,
+	"block strings":                    `{hello(x:"""` + strings.Repeat("\n x", 2000) + `""")}`,
+	"numbers":                          "{hello(x:[" + strings.Repeat("1.5e300 ", 900) + "])}",
+	"names beyond ASCII":               "{héllo}",
+	"5 000 carriage returns":           "{hello" + strings.Repeat("\r\n", 5000) + "}",
+	"subscriptions":                    "subscription{" + aliases(300, "hello") + "}",
+	"200 typenames":                    "{me{" + aliases(200, "__typename") + "}}",
+}
+
+func spreadNames(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "...f%d ", i)
+	}
+	return b.String()
+}
+
+func fragmentsOf(n int, on, body string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "fragment f%d on %s{%s}", i, on, body)
+	}
+	return b.String()
+}
+
+func typed(n int, name string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "$v%d:%s ", i, name)
+	}
+	return b.String()
+}
+
+func manyOperations(n int, body func(int) string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "query q%d%s", i, body(i))
+	}
+	return b.String()
+}
+
+// crowded is the API over a store with the longest pages, asked by an
+// administrator.
+func crowded(t testing.TB) (*GraphQL, *strings.Builder) {
+	t.Helper()
+	f := newFlows(t)
+	f.there()
+	f.users.user.Roles = []string{roleAdmin}
+	page := make(fakeDirectory, maxPage)
+	for i := range page {
+		page[i] = *f.users.user
+		page[i].Email = strings.Repeat("e", 240) + "@example.org"
+		f.events.all = append(f.events.all, store.Event{Detail: strings.Repeat("d", 200)})
+	}
+	f.Directory = page
+	h, err := NewGraphQL(f.Auth, true, f.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, f.log
+}
+
+// fakeDirectory is a page of users.
+type fakeDirectory []store.User
+
+func (f fakeDirectory) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
+	return f, nil
+}
+
+func (fakeDirectory) SetRoles(context.Context, string, []string) (store.User, error) {
+	panic("not asked for")
+}
+
+func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, error) {
+	panic("not asked for")
+}
+
+// withToken is the context of a request with Ada's access token.
+func withToken(ctx context.Context) context.Context {
+	return context.WithValue(ctx, clientKey{}, client{token: "good " + adaID})
+}
+
+// sizeOf is the size of a response, in bytes.
+func sizeOf(r gqlResponse) int {
+	size := 0
+	for _, part := range r.parts() {
+		size += len(part)
+	}
+	return size
+}
+
+// The bounds on what one document may cost.
+const (
+	mostAllocated = 32 << 20 // bytes, in all
+	mostAnswered  = 1 << 20  // bytes
+)
+
+func TestNoDocumentCostsMuch(t *testing.T) {
+	h, _ := crowded(t)
+	for name, document := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			response, err := h.exec(withToken(t.Context()), gqlRequest{Query: &document})
+			runtime.ReadMemStats(&after)
+			defer response.room.Release()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes := after.TotalAlloc - before.TotalAlloc; bytes > mostAllocated {
+				t.Errorf("allocated %d KiB", bytes>>10)
+			}
+			if size := sizeOf(response); size > mostAnswered {
+				t.Errorf("answered %d bytes", size)
+			}
+		})
+	}
+}
+
+// BenchmarkCorpus shows the time that each document takes: 50 ms of one core
+// is the bar.
+//
+//	go test -run '^$' -bench Corpus -benchtime 3x ./resolvers | sort -k3 -n | tail
+func BenchmarkCorpus(b *testing.B) {
+	h, _ := crowded(b)
+	for name, document := range corpus(b) {
+		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				h.answered.Purge() // what it costs the first time
+				response, err := h.exec(withToken(b.Context()), gqlRequest{Query: &document})
+				if err != nil {
+					b.Fatal(err)
+				}
+				response.room.Release()
+			}
+		})
+	}
+}

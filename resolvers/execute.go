@@ -1,0 +1,131 @@
+package resolvers
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cubegate/resolvers/transport"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Bounds of the cache of introspection answers: 4 MiB in all.
+const (
+	maxAnswered      = 16
+	maxAnsweredBytes = 256 << 10
+)
+
+var (
+	errAnswersFull   = &Error{Code: Unavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
+	errAnswerTooLong = &Error{Code: ValidationFailed, Message: "The answer would be too large; ask for less at a time"}
+)
+
+// exec runs one request. It never panics. The error is for a request that is
+// refused without a look at its document. The caller must release the room of
+// the response in any case.
+func (h *GraphQL) exec(ctx context.Context, request gqlRequest) (response gqlResponse, err error) {
+	defer func() {
+		if v := recover(); v != nil { // in the library itself, outside of its own recovery
+			h.LogPanic(ctx, v)
+			response.Errors, response.Data = []*gqlError{h.rewrite(ctx, h.MakePanicError(ctx, v))}, nil
+		}
+	}()
+	var name string
+	if request.OperationName != nil {
+		name = *request.OperationName
+	}
+	key := sha256.Sum256([]byte(name + "\x00" + *request.Query))
+	data, known := h.answered.Get(key)
+	if known {
+		response.room, err = h.reserve(len(data) / 256)
+		response.Data = data
+		return response, err
+	}
+	doc, refused := h.guard.check(*request.Query, name, request.Variables)
+	if refused != nil {
+		return gqlResponse{Errors: refused}, nil
+	}
+	values := doc.others.Values()
+	if len(doc.schema) > 0 {
+		values = maxIntrospectionValues
+	}
+	if response.room, err = h.reserve(values); err != nil {
+		return response, err
+	}
+	h.run(ctx, doc, &response)
+	if len(doc.others) == 0 && len(doc.operation.VariableDefinitions) == 0 && len(response.Errors) == 0 && len(response.Data) <= maxAnsweredBytes {
+		h.answered.Add(key, response.Data) // nothing but the document decides what it says
+	}
+	return response, nil
+}
+
+func (h *GraphQL) reserve(values int) (*transport.Reservation, error) {
+	room, ok := h.answers.Reserve(values)
+	if !ok {
+		return nil, errAnswersFull
+	}
+	return room, nil
+}
+
+// run executes a document into a response. Introspection comes first: it is
+// refused before anything else has happened.
+func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
+	members, err := h.introspector.Answer(doc.schema, doc.variables)
+	if err != nil {
+		response.Errors = []*gqlError{h.outward(ctx, errAnswerTooLong)}
+		return
+	}
+	if len(doc.others) > 0 {
+		if doc.operation.Operation == ast.Query {
+			ctx = withSharedCaller(ctx)
+		}
+		result := h.schema.Exec(ctx, doc.others.Document(doc.operation), doc.operation.Name, doc.given)
+		for _, q := range result.Errors[:min(len(result.Errors), maxProblems)] {
+			response.Errors = append(response.Errors, h.rewrite(ctx, q))
+		}
+		if len(doc.schema) == 0 || len(result.Data) == 0 || bytes.Equal(result.Data, []byte("null")) {
+			response.Data = result.Data
+			h.checkSize(ctx, response)
+			return
+		}
+		if err := json.Unmarshal(result.Data, &members); err != nil {
+			response.Errors = append(response.Errors, h.outward(ctx, fmt.Errorf("reading what graphql-go answered: %w", err)))
+			return
+		}
+	}
+	response.Data = joined(doc.fields, members)
+	h.checkSize(ctx, response)
+}
+
+// checkSize takes back an answer that is too large after all. Values bound it
+// far below; a text of a megabyte in the database does not count as one.
+func (h *GraphQL) checkSize(ctx context.Context, response *gqlResponse) {
+	if len(response.Data) > transport.MaxAnswer {
+		response.Data = nil
+		response.Errors = []*gqlError{h.outward(ctx, errAnswerTooLong)}
+	}
+}
+
+// joined is an object with the members in the order of the document.
+func joined(fields transport.Selections, members map[string]json.RawMessage) json.RawMessage {
+	out := []byte{'{'}
+	for i, f := range fields {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, '"'), f.Key...)
+		out = append(append(out, '"', ':'), members[f.Key]...)
+	}
+	return append(out, '}')
+}
+
+// outward is an error of ours, logged and shaped for the client.
+func (h *GraphQL) outward(ctx context.Context, err error) *gqlError {
+	e := outward(err)
+	logFailure(ctx, h.log, e)
+	return &gqlError{Message: e.Message, Extensions: e.extensions()}
+}

@@ -1,0 +1,208 @@
+package resolvers
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"cubegate/resolvers/transport"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+)
+
+// introspectionVariants are the introspection queries that graphql-js and the
+// tools over it send: each of their six options on or off, and the depths of
+// ofType of its versions 14 to 17.
+func introspectionVariants() []string {
+	var all []string
+	for options := range 1 << 6 {
+		when := func(bit int, text string) string {
+			if options&(1<<bit) == 0 {
+				return ""
+			}
+			return text
+		}
+		ofType := ""
+		for range []int{3, 7, 9}[options%3] {
+			ofType = "ofType{kind name " + ofType + "}"
+		}
+		description := when(0, "description")
+		deprecated := when(4, "(includeDeprecated:true)")
+		all = append(all, fmt.Sprintf(`query IntrospectionQuery{__schema{%s queryType{name kind} mutationType{name kind} subscriptionType{name kind}
+			types{...FullType} directives{name %s %s locations args%s{...InputValue}}}}
+			fragment FullType on __Type{kind name %s %s %s
+				fields(includeDeprecated:true){name %s args%s{...InputValue} type{...TypeRef} isDeprecated deprecationReason}
+				inputFields%s{...InputValue} interfaces{...TypeRef}
+				enumValues(includeDeprecated:true){name %s isDeprecated deprecationReason} possibleTypes{...TypeRef}}
+			fragment InputValue on __InputValue{name %s type{...TypeRef} defaultValue %s}
+			fragment TypeRef on __Type{kind name %s}`,
+			when(3, "description"), description, when(2, "isRepeatable"), deprecated,
+			description, when(1, "specifiedByURL"), when(5, "isOneOf"),
+			description, deprecated, deprecated, description,
+			description, when(4, "isDeprecated deprecationReason"), ofType))
+	}
+	return all
+}
+
+func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
+	_, h := newAPI(t)
+	for i, document := range introspectionVariants() {
+		first := ask(t, h, document, nil)
+		if first.code() != "" {
+			t.Fatalf("variant %d: %.300s", i, first.text)
+		}
+		schema := first.Data["__schema"].(map[string]any)
+		if len(schema["types"].([]any)) != len(h.guard.schema.Types) || len(schema["directives"].([]any)) != len(h.guard.schema.Directives) {
+			t.Errorf("variant %d lacks types or directives", i)
+		}
+		full := h.introspector.MaxValues
+		h.introspector.MaxValues = 0 // nothing new can be answered now
+		if second := ask(t, h, document, nil); second.text != first.text {
+			t.Errorf("variant %d is not kept: %.300s", i, second.text)
+		}
+		h.introspector.MaxValues = full
+	}
+}
+
+func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
+	_, h := newAPI(t)
+	got := ask(t, h, `query($n:String!){hello __schema{description directives{name isRepeatable}} __type(name:$n){isOneOf name __typename}}`, map[string]any{"n": "PageInput"})
+	want := map[string]any{"isOneOf": false, "name": "PageInput", "__typename": "__Type"}
+	if !reflect.DeepEqual(got.Data["__type"], want) || got.Data["hello"] != "Hello from API!" {
+		t.Errorf("%s", got.text)
+	}
+	for _, d := range got.Data["__schema"].(map[string]any)["directives"].([]any) {
+		if directive := d.(map[string]any); directive["isRepeatable"] != false || directive["name"] == "defer" {
+			t.Errorf("directive %v", directive)
+		}
+	}
+	// The order of an answer is that of the document.
+	if order := ask(t, h, `{b:hello __schema{queryType{name}} a:hello}`, nil); order.text != `{"data":{"b":"Hello from API!","__schema":{"queryType":{"name":"Query"}},"a":"Hello from API!"}}`+"\n" {
+		t.Errorf("%s", order.text)
+	}
+}
+
+// What introspection may produce is bounded, and the bound is far above what
+// tools ask for.
+func TestIntrospectionIsBoundedByItsValues(t *testing.T) {
+	_, h := newAPI(t)
+	full := introspectionVariants()[63]
+	if got := valuesIn(ask(t, h, full, nil).Data["__schema"]); 4*got > maxIntrospectionValues {
+		t.Errorf("the full query has %d values; the bound of %d must be four times that", got, maxIntrospectionValues)
+	}
+	_, body, _ := strings.Cut(full, "{")
+	body, fragments, _ := strings.Cut(body, "}\n\t\t\tfragment")
+	if got := ask(t, h, "{"+aliases(4, body)+"}fragment"+fragments, nil); got.code() != "" {
+		t.Errorf("four times the full query: %.300s", got.text)
+	}
+	schema := `__schema{types{kind name description fields{name description args{name description} type{kind name}}}}`
+	if got := ask(t, h, "{"+aliases(3, schema)+"}", nil); got.code() != "" {
+		t.Errorf("three schemas: %.300s", got.text)
+	}
+	for name, document := range map[string]string{
+		"480 descriptions": expensive["480 descriptions"],
+		"15 schemas":       "{" + aliases(15, schema) + "}",
+	} {
+		got := ask(t, h, document, nil)
+		if got.code() != string(ValidationFailed) || got.Data != nil {
+			t.Errorf("%s: %.300s", name, got.text)
+		}
+	}
+}
+
+func valuesIn(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			n += valuesIn(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			n += valuesIn(inner)
+		}
+	}
+	return n
+}
+
+// graphql-go answers the same about what it knows, so one can stand in for the
+// other.
+func TestIntrospectionAgreesWithTheLibrary(t *testing.T) {
+	_, h := newAPI(t)
+	document := `{__schema{queryType{name} mutationType{name} types{kind name description
+		fields(includeDeprecated:true){name description args{name description type{...t} defaultValue} type{...t} isDeprecated deprecationReason}
+		inputFields{name description type{...t} defaultValue} interfaces{name} possibleTypes{name}
+		enumValues(includeDeprecated:true){name description isDeprecated}}}} fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
+	ours := byTypeName(t, ask(t, h, document, nil).Data)
+	var data map[string]any
+	if err := json.Unmarshal(h.schema.Exec(t.Context(), document, "", nil).Data, &data); err != nil {
+		t.Fatal(err)
+	}
+	theirs := byTypeName(t, data)
+	for _, name := range []string{"Query", "Mutation", "Profile", "Session", "LoginResponse", "PageInput", "UserFilter", "UserRegisterInput", "DeviceInput"} {
+		if ours[name] == nil || !reflect.DeepEqual(ours[name], theirs[name]) {
+			t.Errorf("%s:\nours   %v\ntheirs %v", name, ours[name], theirs[name])
+		}
+	}
+}
+
+func byTypeName(t *testing.T, data map[string]any) map[string]any {
+	t.Helper()
+	all := map[string]any{}
+	for _, one := range data["__schema"].(map[string]any)["types"].([]any) {
+		all[one.(map[string]any)["name"].(string)] = one
+	}
+	return all
+}
+
+// A document that repeats names is merged in one pass; the validator's own
+// rule, which compares all pairs, is not among those that run.
+func TestOverlapsAreNotComparedPairwise(t *testing.T) {
+	g, err := newGuard(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, runs := g.rules.GetInner()["OverlappingFieldsCanBeMerged"]; runs {
+		t.Error("the validator's overlap rule runs")
+	}
+	for name, document := range map[string]string{
+		"different fields":         `{me{id id:email}}`,
+		"in fragments":             `{me{...a ...b}} fragment a on Profile{x:id} fragment b on Profile{x:email}`,
+		"differing arguments":      `{users(page:{limit:1}){next} users(page:{limit:2}){next}}`,
+		"below equal fields":       `{users{items{id}} users{items{id:email}}}`,
+		"in an operation unasked":  `query a{hello} query b{me{id id:email}}`,
+		"about the schema":         `{__schema{types{name name:kind}}}`,
+		"where a field is skipped": `{me{id id:email@skip(if:true)}}`,
+	} {
+		_, errs := g.check(document, "", nil)
+		if strings.HasPrefix(name, "in an op") {
+			_, errs = g.check(document, "a", nil)
+		}
+		if len(errs) != 1 || errs[0].Extensions["code"] != ValidationFailed || !strings.Contains(errs[0].Message, "conflict because") || len(errs[0].Locations) != 1 {
+			t.Errorf("%s: %v", name, errs)
+		}
+	}
+	for _, document := range []string{
+		`{me{id id} me{email}}`,
+		`{users(page:{limit:1 after:null}){next} users(page:{after:null limit:1}){next}}`,
+		`query($n:Int){users(page:{limit:$n}){next} ...f} fragment f on Query{users(page:{limit:$n}){items{id}}}`,
+	} {
+		if _, errs := g.check(document, "", nil); errs != nil {
+			t.Errorf("%s: %v", document, errs[0].Message)
+		}
+	}
+}
+
+func TestConflictsCompareEachFieldOnce(t *testing.T) {
+	doc, err := parser.ParseQuery(&ast.Source{Input: "{" + times(400, "a:id") + "}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := transport.Merge(doc.Operations[0].SelectionSet, nil)
+	if len(merged) != 1 || len(merged[0].Also) != 399 || merged.Conflicts() != nil {
+		t.Errorf("merged into %d fields", len(merged))
+	}
+}

@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of the answers to GraphQL requests.
+const (
+	MaxAnswer      = 1 << 20         // bytes of one answer's data
+	maxUnwritten   = 48 << 20        // bytes of all answers that are made or written at one time
+	minReadRate    = 16 << 10        // bytes a second; a client that reads slower is cut
+	writeGrace     = 5 * time.Second // for an answer of any size
+	bytesPerValue  = 256             // reserved before the size is known: a name, a short text, punctuation
+	smallestAnswer = 1 << 10         // reserved for each answer
+)
+
+// Answers bounds the memory of answers that clients have not read yet. The
+// zero value is ready to use.
+type Answers struct {
+	unwritten atomic.Int64
+}
+
+// Reservation is the part of the bound that one answer takes. A nil one takes
+// nothing, as an answer that only refuses does.
+type Reservation struct {
+	answers *Answers
+	bytes   int64
+}
+
+// Reserve takes room for an answer of a number of values. It returns false
+// when there is none: the client gets 503 before any work is done for it. In
+// the other case the caller must call Release.
+func (a *Answers) Reserve(values int) (*Reservation, bool) {
+	r := &Reservation{answers: a, bytes: int64(min(MaxAnswer, smallestAnswer+values*bytesPerValue))}
+	if a.unwritten.Add(r.bytes) > maxUnwritten {
+		r.Release()
+		return nil, false
+	}
+	return r, true
+}
+
+// resize sets the size to what the answer has become. It never fails: the work
+// is done by now, and no answer is larger than [MaxAnswer].
+func (r *Reservation) resize(bytes int64) {
+	r.answers.unwritten.Add(bytes - r.bytes)
+	r.bytes = bytes
+}
+
+// Release gives the room back. It may be called twice.
+func (r *Reservation) Release() {
+	if r != nil {
+		r.resize(0)
+	}
+}
+
+// Write sends the parts of a body, and cuts the connection of a client that
+// reads it slower than 16 KiB/s. Its deadline replaces the server's for this
+// answer. The header must give the body's length.
+func (a *Answers) Write(w http.ResponseWriter, r *Reservation, parts ...[]byte) {
+	var size int64
+	for _, p := range parts {
+		size += int64(len(p))
+	}
+	if r != nil {
+		r.resize(size)
+	}
+	connection := http.NewResponseController(w)
+	limit := writeGrace + time.Duration(size)*time.Second/minReadRate
+	_ = connection.SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
+	for _, p := range parts {
+		if _, err := w.Write(p); err != nil {
+			return // the client has gone, or was cut
+		}
+	}
+	_ = connection.Flush() // the room is given back once the client has the answer
+}

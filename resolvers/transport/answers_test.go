@@ -1,0 +1,126 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestReserveRefusesWhatPassesTheBound(t *testing.T) {
+	var a Answers
+	var taken []*Reservation
+	for {
+		r, ok := a.Reserve(MaxAnswer) // more values than one answer can have
+		if !ok {
+			break
+		}
+		taken = append(taken, r)
+	}
+	if len(taken) != maxUnwritten/MaxAnswer {
+		t.Errorf("%d answers of %d bytes fit", len(taken), MaxAnswer)
+	}
+	if _, ok := a.Reserve(0); ok {
+		t.Error("a small answer fits into nothing")
+	}
+	taken[0].Release()
+	taken[0].Release()
+	r, ok := a.Reserve(1)
+	if !ok {
+		t.Fatal("nothing was given back")
+	}
+	r.Release()
+	for _, r := range taken {
+		r.Release()
+	}
+	if left := a.unwritten.Load(); left != 0 {
+		t.Errorf("%d bytes are still taken", left)
+	}
+}
+
+// pipes is a listener for connections inside the process, on which a fake
+// clock works.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (pipes) Close() error   { return nil }
+func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// readAnswer asks a server for an answer of a size, reads it in steps of one
+// second, and returns how long that took and whether the answer came whole.
+func readAnswer(t *testing.T, size, bytesPerSecond int) (took time.Duration, whole bool) {
+	t.Helper()
+	var a Answers
+	listener := make(pipes, 1)
+	server := &http.Server{WriteTimeout: time.Hour, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r, _ := a.Reserve(1)
+		defer r.Release()
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		a.Write(w, r, bytes.Repeat([]byte("x"), size))
+	})}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	client, inside := net.Pipe()
+	listener <- inside
+	started := time.Now()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for {
+		n, err := io.CopyN(io.Discard, client, int64(bytesPerSecond))
+		got += int(n)
+		if err != nil {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	took = time.Since(started)
+	client.Close()
+	close(listener)
+	if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	<-served
+	if left := a.unwritten.Load(); left != 0 {
+		t.Errorf("%d bytes are still taken", left)
+	}
+	return took, got > size // with the header
+}
+
+func TestWriteCutsAReaderThatIsTooSlow(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		bytesPerSecond int
+		whole          bool
+	}{
+		{"quick", 1 << 20, true},
+		{"just quick enough", minReadRate, true},
+		{"too slow", minReadRate / 2, false},
+		{"hardly at all", 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const size = 512 << 10
+				took, whole := readAnswer(t, size, tt.bytesPerSecond)
+				if whole != tt.whole {
+					t.Errorf("whole %v, want %v", whole, tt.whole)
+				}
+				if limit := writeGrace + size/minReadRate*time.Second + time.Second; took > limit {
+					t.Errorf("took %v, want at most %v", took, limit)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// ErrTooMuch is the error for an answer that would pass a bound.
+var ErrTooMuch = errors.New("the answer would be too large")
+
+// IsIntrospection reports whether a field asks about the schema. __typename
+// does not: it costs nothing, and stays where introspection is off.
+func IsIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
+
+// Introspector answers __schema and __type
+// (https://spec.graphql.org/September2025/#sec-Introspection). It stands in
+// for graphql-go (v1.11), which lacks __Schema.description, __Type.isOneOf and
+// __Directive.isRepeatable and builds answers without a bound.
+type Introspector struct {
+	Schema    *ast.Schema
+	MaxValues int // of one answer: scalars, nulls, objects and lists
+	MaxBytes  int // of one answer
+}
+
+// Answer returns the JSON of introspection fields by response name. The fields
+// have been validated for the schema; the variables are those of
+// [WithDefaults]. It stops with [ErrTooMuch] as soon as all together pass a
+// bound.
+func (i *Introspector) Answer(fields Selections, variables map[string]any) (map[string]json.RawMessage, error) {
+	w := introspection{Introspector: i, variables: variables}
+	answers := map[string]json.RawMessage{}
+	for _, s := range fields {
+		from := len(w.out)
+		if s.Field.Name == "__schema" {
+			w.value(schemaNode{i.Schema}, s)
+		} else {
+			w.value(w.named(w.argument(s.Field, "name")), s)
+		}
+		if w.stopped {
+			return nil, ErrTooMuch
+		}
+		answers[s.Key] = w.out[from:len(w.out):len(w.out)]
+	}
+	return answers, nil
+}
+
+// introspection is one answer being written.
+type introspection struct {
+	*Introspector
+	out       []byte
+	variables map[string]any
+	values    int
+	stopped   bool
+}
+
+// node is an object of the introspection schema. field returns the value of
+// one of its fields: nil, a bool, a string, a node, or a slice of one of these
+// as []any.
+type node interface {
+	typeName() string
+	field(name string, deprecated bool) any
+}
+
+func (w *introspection) value(v any, s *Selection) {
+	w.values++
+	if w.values > w.MaxValues || len(w.out) > w.MaxBytes {
+		w.stopped = true
+	}
+	if w.stopped {
+		return
+	}
+	switch v := v.(type) {
+	case node:
+		w.object(v, s.Fields)
+	case []any:
+		w.out = append(w.out, '[')
+		for i, item := range v {
+			if i > 0 {
+				w.out = append(w.out, ',')
+			}
+			w.value(item, s)
+		}
+		w.out = append(w.out, ']')
+	default:
+		text, _ := json.Marshal(v) // a string, a bool or nil always encodes
+		w.out = append(w.out, text...)
+	}
+}
+
+func (w *introspection) object(n node, fields Selections) {
+	w.out = append(w.out, '{')
+	for i, s := range fields {
+		if w.stopped {
+			return
+		}
+		if i > 0 {
+			w.out = append(w.out, ',')
+		}
+		w.out = append(w.out, '"')
+		w.out = append(w.out, s.Key...) // a name, which JSON need not escape
+		w.out = append(w.out, '"', ':')
+		if s.Field.Name == "__typename" {
+			w.value(n.typeName(), s)
+			continue
+		}
+		deprecated, _ := w.argument(s.Field, "includeDeprecated").(bool)
+		w.value(n.field(s.Field.Name, deprecated), s)
+	}
+	w.out = append(w.out, '}')
+}
+
+// argument is the value of an argument of a field, nil for none.
+func (w *introspection) argument(f *ast.Field, name string) any {
+	arg := f.Arguments.ForName(name)
+	if arg == nil {
+		return nil
+	}
+	v, err := arg.Value.Value(w.variables)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// named is the type of a name, or nil.
+func (w *introspection) named(name any) any {
+	text, _ := name.(string)
+	if def := w.Schema.Types[text]; def != nil {
+		return typeNode{schema: w.Schema, def: def}
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+package transport
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+)
+
+// Selection is one field of an answer: fragments are spread, and the fields of
+// one response name are merged.
+type Selection struct {
+	Key    string       // the response name
+	Field  *ast.Field   // the first of the merged fields: its name, arguments and definition
+	Fields Selections   // what is selected in it, in the order of the answer; nil for a leaf
+	Also   []*ast.Field // the other merged fields
+}
+
+// Selections are the fields of one object of an answer, in its order.
+type Selections []*Selection
+
+// Merge spreads the fragments of a selection set and merges its fields, as the
+// specification does it in CollectFields
+// (https://spec.graphql.org/September2025/#CollectFields). It leaves out what
+// included rejects; a nil included keeps everything. The document must have
+// passed validation: no fragment is unknown or spreads itself.
+//
+// Merge looks at each field once for each time that it is spread, so its work
+// is what the guard has counted.
+func Merge(set ast.SelectionSet, included func(ast.DirectiveList) bool) Selections {
+	return merge([]ast.SelectionSet{set}, included)
+}
+
+func merge(sets []ast.SelectionSet, included func(ast.DirectiveList) bool) Selections {
+	m := merger{included: included, byKey: map[string]*Selection{}}
+	for _, set := range sets {
+		m.add(set)
+	}
+	for _, s := range m.merged {
+		var inner []ast.SelectionSet
+		for _, f := range append([]*ast.Field{s.Field}, s.Also...) {
+			if len(f.SelectionSet) > 0 {
+				inner = append(inner, f.SelectionSet)
+			}
+		}
+		if len(inner) > 0 {
+			s.Fields = merge(inner, included)
+		}
+	}
+	return m.merged
+}
+
+// merger collects the fields of one object.
+type merger struct {
+	included func(ast.DirectiveList) bool
+	byKey    map[string]*Selection
+	merged   Selections
+}
+
+func (m *merger) add(set ast.SelectionSet) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if m.keeps(s.Directives) {
+				m.field(s)
+			}
+		case *ast.InlineFragment:
+			if m.keeps(s.Directives) {
+				m.add(s.SelectionSet)
+			}
+		case *ast.FragmentSpread:
+			if m.keeps(s.Directives) && s.Definition != nil {
+				m.add(s.Definition.SelectionSet)
+			}
+		}
+	}
+}
+
+func (m *merger) keeps(directives ast.DirectiveList) bool {
+	return m.included == nil || m.included(directives)
+}
+
+func (m *merger) field(f *ast.Field) {
+	if s := m.byKey[f.Alias]; s != nil { // the parser sets Alias to Name where there is none
+		s.Also = append(s.Also, f)
+		return
+	}
+	s := &Selection{Key: f.Alias, Field: f}
+	m.byKey[f.Alias] = s
+	m.merged = append(m.merged, s)
+}
+
+// Conflict is one response name that stands for two different fields.
+type Conflict struct {
+	Message  string
+	Position *ast.Position // of the second field
+}
+
+// Conflicts finds the response names under which fields of different names or
+// arguments were merged, at most one for each name of each object. It replaces
+// the validator's rule OverlappingFieldsCanBeMerged, which compares fields
+// pairwise without a limit: equality is transitive, so comparing each field
+// with the first one is enough.
+//
+// This holds for schemas without interfaces and unions alone ([CheckSchema]):
+// there, two fields of one object in an answer have the same parent type, and
+// with it fields of one name have the same type.
+func (s Selections) Conflicts() []Conflict {
+	var found []Conflict
+	for _, one := range s {
+		for _, other := range one.Also {
+			if why := difference(one.Field, other); why != "" {
+				found = append(found, Conflict{
+					Message:  fmt.Sprintf("Fields %q conflict because %s. Use different aliases on the fields to fetch both if this was intentional.", one.Key, why),
+					Position: other.Position,
+				})
+				break
+			}
+		}
+		found = append(found, one.Fields.Conflicts()...)
+	}
+	return found
+}
+
+// difference says why two fields cannot be merged, or returns "".
+func difference(a, b *ast.Field) string {
+	if a.Name != b.Name {
+		return fmt.Sprintf("%q and %q are different fields", a.Name, b.Name)
+	}
+	same := len(a.Arguments) == len(b.Arguments)
+	for _, arg := range a.Arguments {
+		other := b.Arguments.ForName(arg.Name)
+		same = same && other != nil && sameValue(arg.Value, other.Value)
+	}
+	if !same {
+		return "they have differing arguments"
+	}
+	return ""
+}
+
+// sameValue compares two literals. The order of an object's members does not
+// count.
+func sameValue(a, b *ast.Value) bool {
+	if a.Kind != b.Kind || a.Raw != b.Raw || len(a.Children) != len(b.Children) {
+		return false
+	}
+	inA, inB := a.Children, b.Children
+	if a.Kind == ast.ObjectValue {
+		inA, inB = byName(inA), byName(inB)
+	}
+	for i := range inA {
+		if inA[i].Name != inB[i].Name || !sameValue(inA[i].Value, inB[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func byName(members ast.ChildValueList) ast.ChildValueList {
+	return slices.SortedFunc(slices.Values(members), func(a, b *ast.ChildValue) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// CheckSchema returns an error for a schema that [Selections.Conflicts] cannot
+// judge, or whose answers [Selections.Values] cannot bound.
+func CheckSchema(schema *ast.Schema) error {
+	for name, def := range schema.Types {
+		if def.IsAbstractType() {
+			return fmt.Errorf("type %s is abstract: merging fields must compare their types first", name)
+		}
+		for _, f := range def.Fields {
+			if def.Kind == ast.Object && !strings.HasPrefix(name, "__") && longestList(f) < 1 {
+				return fmt.Errorf("field %s.%s is a list and needs @%s(assumedSize: …)", name, f.Name, listSize)
+			}
+		}
+	}
+	return nil
+}
+
+// WithDefaults returns the variables of an operation with the defaults of
+// those that are not given.
+func WithDefaults(op *ast.OperationDefinition, variables map[string]any) map[string]any {
+	all := maps.Clone(variables)
+	for _, v := range op.VariableDefinitions {
+		if _, given := all[v.Variable]; given || v.DefaultValue == nil {
+			continue
+		}
+		if all == nil {
+			all = map[string]any{}
+		}
+		all[v.Variable], _ = v.DefaultValue.Value(nil) // the guard has read the literal
+	}
+	return all
+}
+
+// Included returns the function for [Merge] that evaluates @skip and @include.
+// The variables are those of [WithDefaults].
+func Included(variables map[string]any) func(ast.DirectiveList) bool {
+	holds := func(d *ast.Directive) bool {
+		value, err := d.Arguments.ForName("if").Value.Value(variables)
+		return err == nil && value == true
+	}
+	return func(directives ast.DirectiveList) bool {
+		for _, d := range directives {
+			if d.Name == "skip" && holds(d) || d.Name == "include" && !holds(d) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// Document writes an operation anew that selects just the given fields. It has
+// no fragments, directives, repeated fields or unused variables, so that the
+// library which executes it has nothing left to expand or to compare.
+func (s Selections) Document(op *ast.OperationDefinition) string {
+	used := map[string]bool{}
+	plain := &ast.OperationDefinition{Operation: op.Operation, Name: op.Name, SelectionSet: s.set(used)}
+	for _, v := range op.VariableDefinitions {
+		if used[v.Variable] {
+			plain.VariableDefinitions = append(plain.VariableDefinitions, v)
+		}
+	}
+	var out strings.Builder
+	formatter.NewFormatter(&out, formatter.WithCompacted()).FormatQueryDocument(&ast.QueryDocument{Operations: ast.OperationList{plain}})
+	return out.String()
+}
+
+// set is the selections as syntax. It notes the variables that they use.
+func (s Selections) set(used map[string]bool) ast.SelectionSet {
+	out := make(ast.SelectionSet, len(s))
+	for i, one := range s {
+		for _, arg := range one.Field.Arguments {
+			noteVariables(arg.Value, used)
+		}
+		out[i] = &ast.Field{Alias: one.Key, Name: one.Field.Name, Arguments: one.Field.Arguments, SelectionSet: one.Fields.set(used)}
+	}
+	return out
+}
+
+func noteVariables(v *ast.Value, used map[string]bool) {
+	if v.Kind == ast.Variable {
+		used[v.Raw] = true
+	}
+	for _, child := range v.Children {
+		noteVariables(child.Value, used)
+	}
+}
+
+// listSize is the directive of the schema that gives the longest list a field
+// answers with. The name and the argument are those of the GraphQL cost
+// directives (https://ibm.github.io/graphql-specs/cost-spec.html).
+const listSize = "listSize"
+
+// Split parts the fields that are about the schema, which [Introspector]
+// answers, from the others.
+func (s Selections) Split() (schema, others Selections) {
+	for _, one := range s {
+		if IsIntrospection(one.Field) {
+			schema = append(schema, one)
+		} else {
+			others = append(others, one)
+		}
+	}
+	return schema, others
+}
+
+// Values returns the largest number of values that an answer to the selections
+// has, lists multiplied out. The result saturates far above any bound.
+func (s Selections) Values() int {
+	const saturated = 1 << 30
+	total := 0
+	for _, one := range s {
+		each := 1 + one.Fields.Values()
+		total = min(saturated, total+each*longestList(one.Field.Definition))
+	}
+	return total
+}
+
+// longestList is the longest list that a field answers with; 1 for a field that
+// is no list, and 0 for a list whose length the schema does not give.
+func longestList(def *ast.FieldDefinition) int {
+	if def == nil || def.Type.Elem == nil {
+		return 1
+	}
+	if d := def.Directives.ForName(listSize); d != nil {
+		n, _ := strconv.Atoi(d.Arguments.ForName("assumedSize").Value.Raw)
+		return n
+	}
+	return 0
+}
