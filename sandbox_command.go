@@ -75,6 +75,7 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       boundSendBuffer,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	if authority != nil {
