@@ -26,13 +26,13 @@ const (
 )
 
 // keeper keeps the state in a file, so that the next run finds it: one JSON
-// object, replaced as a whole, readable for its owner only. In it are no secrets
-// but as hashes.
+// object, replaced as a whole, readable for its owner only. Of secrets it has
+// hashes: argon2id of passwords, SHA-256 of tokens, which cannot be guessed.
 type keeper struct {
 	file   string
 	lock   io.Closer
 	log    *slog.Logger
-	state  func() any
+	state  func() (state any, again bool, err error) // again: another write would change the file
 	wake   chan struct{}
 	stop   chan struct{}
 	done   chan error   // what the last writing came to
@@ -53,14 +53,19 @@ func Open(o Options) (*Sandbox, error) {
 	}
 	o.DataFile = ""
 	s := New(o)
-	if err := s.load(file); err != nil {
+	s.passwords.kept = true
+	isOld, err := s.load(file)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", file, err), lock.Close())
 	}
 	k := &keeper{
-		file: file, lock: lock, log: s.log, state: func() any { return s.save() },
+		file: file, lock: lock, log: s.log, state: s.snapshot,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1),
 	}
 	s.keeper.Store(k)
+	if isOld {
+		k.notify() // what it says of passwords must not stay
+	}
 	go k.run()
 	return s, nil
 }
@@ -137,6 +142,10 @@ func (k *keeper) run() {
 // write replaces the file. At every moment either the old or the new state is
 // there, also after a crash of the machine.
 func (k *keeper) write() error {
+	state, again, err := k.state()
+	if err != nil {
+		return err
+	}
 	k.latest.Store(time.Now().Unix())
 	temporary := k.file + ".new" // always the same: a crash leaves one at most
 	out, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -144,13 +153,16 @@ func (k *keeper) write() error {
 		return err
 	}
 	buffered := bufio.NewWriterSize(out, 1<<20)
-	err = json.NewEncoder(buffered).Encode(k.state())
+	err = json.NewEncoder(buffered).Encode(state)
 	err = errors.Join(err, buffered.Flush(), out.Chmod(0o600), out.Sync(), out.Close())
 	if err == nil {
 		err = os.Rename(temporary, k.file)
 	}
 	if err != nil {
 		return err
+	}
+	if again {
+		k.notify()
 	}
 	return syncFolder(filepath.Dir(k.file))
 }
@@ -166,23 +178,31 @@ func syncFolder(path string) error {
 	return folder.Close()
 }
 
-// load reads the file into an empty sandbox. No file is an empty one.
-func (s *Sandbox) load(file string) error {
+// snapshot is the state as it is written.
+func (s *Sandbox) snapshot() (state any, again bool, err error) {
+	saved := s.save()
+	again, err = s.harden(saved)
+	return saved, again, err
+}
+
+// load reads the file into an empty sandbox. No file is an empty one. isOld
+// means that this program writes another version.
+func (s *Sandbox) load(file string) (isOld bool, err error) {
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	var head struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
-		return fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
 	}
-	if head.Version != savedVersion {
-		return fmt.Errorf("the sandbox's data file has version %d, and this program reads %d", head.Version, savedVersion)
+	if head.Version < 1 || head.Version > savedVersion {
+		return false, fmt.Errorf("the sandbox's data file has version %d, and this program reads 1 to %d", head.Version, savedVersion)
 	}
 	var saved savedState
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -193,7 +213,7 @@ func (s *Sandbox) load(file string) error {
 		err = s.restore(&saved)
 	}
 	if err != nil {
-		return fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
 	}
-	return nil
+	return saved.Version < savedVersion, nil
 }

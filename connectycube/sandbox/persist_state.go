@@ -10,7 +10,8 @@ import (
 )
 
 // savedVersion is that of the data file. A change of what follows raises it.
-const savedVersion = 1
+// Version 1, which kept passwords as salted SHA-256, is still read.
+const savedVersion = 2
 
 // savedState is the data file. Its lists are in the order in which they are to
 // be read back: users by id, sessions by their last use, dialogs by what
@@ -30,6 +31,8 @@ type savedState struct {
 
 	Subscriptions []savedSubscription `json:"subscriptions,omitempty"`
 	Books         []savedBook         `json:"address_books,omitempty"`
+
+	unhashed []unhashed
 }
 
 type savedUser struct {
@@ -49,8 +52,9 @@ type savedUser struct {
 	Timezone       *int64    `json:"timezone,omitempty"`
 	Tags           []string  `json:"tags,omitempty"`
 	Guest          bool      `json:"guest,omitempty"`
-	Salt           []byte    `json:"salt"`
-	Hash           []byte    `json:"hash"` // SHA-256 of salt and password
+	Salt           []byte    `json:"salt,omitempty"`
+	Password       string    `json:"password,omitempty"` // argon2id of the SHA-256 of salt and password
+	Hash           []byte    `json:"hash,omitempty"`     // that SHA-256, in version 1
 	Created        time.Time `json:"created_at"`
 	Updated        time.Time `json:"updated_at"`
 	LastRequest    time.Time `json:"last_request_at,omitzero"`
@@ -125,8 +129,11 @@ func (r *registry) save(out *savedState) {
 	out.Users = make([]savedUser, 0, len(r.users))
 	for _, id := range slices.Sorted(maps.Keys(r.users)) {
 		u := r.users[id]
+		if u.credential.pending != nil {
+			out.unhashed = append(out.unhashed, unhashed{user: u, index: len(out.Users), pending: u.credential.pending})
+		}
 		out.Users = append(out.Users, savedUser{
-			ID: u.id, OID: u.oid, Guest: u.isGuest, Salt: u.salt[:], Hash: u.hash[:],
+			ID: u.id, OID: u.oid, Guest: u.isGuest, Salt: u.credential.savedSalt(), Password: u.credential.hash,
 			Login: u.login, Email: u.email, FullName: u.fullName, Phone: u.phone, Website: u.website,
 			FacebookID: u.facebookID, TwitterID: u.twitterID, ExternalID: u.externalID,
 			CustomData: u.customData, Avatar: u.avatar,
@@ -193,7 +200,7 @@ func (s *Sandbox) restore(saved *savedState) error {
 	s.ahead.Store(int64(saved.Ahead))
 	s.registry.nextUser = max(s.registry.nextUser, saved.NextUser)
 	s.registry.nextID = max(s.registry.nextID, saved.NextID)
-	if err := s.registry.restore(saved); err != nil {
+	if err := s.registry.restore(saved, s.passwords); err != nil {
 		return err
 	}
 	exists := func(user int64) bool { return s.registry.users[user] != nil }
@@ -204,11 +211,15 @@ func (s *Sandbox) restore(saved *savedState) error {
 	)
 }
 
-func (r *registry) restore(saved *savedState) error {
+func (r *registry) restore(saved *savedState, p *passwords) error {
 	guests := []*user{}
 	for _, from := range saved.Users {
+		secret, err := p.restored(saved.Version, &from)
+		if err != nil {
+			return fmt.Errorf("user %d: %w", from.ID, err)
+		}
 		u := &user{
-			id: from.ID, oid: from.OID, isGuest: from.Guest,
+			id: from.ID, oid: from.OID, isGuest: from.Guest, credential: secret,
 			profile: profile{
 				login: from.Login, email: from.Email, fullName: from.FullName, phone: from.Phone, website: from.Website,
 				facebookID: from.FacebookID, twitterID: from.TwitterID, externalID: from.ExternalID,
@@ -218,8 +229,8 @@ func (r *registry) restore(saved *savedState) error {
 			created: from.Created, updated: from.Updated, lastRequest: from.LastRequest,
 			sessions: map[*session]struct{}{},
 		}
-		if u.id <= 0 || r.users[u.id] != nil || copy(u.salt[:], from.Salt) != len(u.salt) || copy(u.hash[:], from.Hash) != len(u.hash) {
-			return fmt.Errorf("user %d is given twice, or is not whole", u.id)
+		if u.id <= 0 || r.users[u.id] != nil {
+			return fmt.Errorf("user %d is given twice, or has no id", u.id)
 		}
 		if err := r.conflict(u, u.profile); err != nil {
 			return fmt.Errorf("user %d has a name of another", u.id)

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -40,8 +39,7 @@ type user struct {
 	id          int64
 	oid         string // 24 hex digits; clients have no use for it
 	isGuest     bool
-	salt        [16]byte
-	hash        [sha256.Size]byte
+	credential  credential
 	created     time.Time
 	updated     time.Time
 	lastRequest time.Time
@@ -284,6 +282,14 @@ func (r *registry) conflict(u *user, p profile) error {
 	return nil
 }
 
+// named finds the user whom the fields of a login name; nil when there is none.
+func (r *registry) named(fields params) *user {
+	if u := r.byLogin[fields.text("login")]; u != nil {
+		return u
+	}
+	return r.byEmail[normalEmail(fields.text("email"))]
+}
+
 func (r *registry) index(u *user) {
 	for value, in := range u.keys(r) {
 		in[value] = u
@@ -303,18 +309,4 @@ func (u *user) keys(r *registry) func(yield func(string, map[string]*user) bool)
 			(u.email == "" || yield(u.email, r.byEmail)) &&
 			(u.externalID == "" || yield(u.externalID, r.byExternal))
 	}
-}
-
-// setPassword keeps a salted hash only. It is a fast one: nothing here is worth
-// guessing, and tests log in thousands of times.
-func (u *user) setPassword(password string) {
-	rand.Read(u.salt[:])
-	u.hash = sha256.Sum256(append(u.salt[:], password...))
-}
-
-// checkPassword: guests and the provider's users never set one, and no password
-// has their hash of zeros.
-func (u *user) checkPassword(password string) bool {
-	hash := sha256.Sum256(append(u.salt[:], password...))
-	return subtle.ConstantTimeCompare(hash[:], u.hash[:]) == 1
 }

@@ -52,7 +52,7 @@ var routes = []struct {
 	{"GET", "/users/external/{}", v1User(findByExternal)},
 	{"DELETE", "/users/external/{}", withUser(deleteByExternalID)},
 	{"GET", "/users/{}", withSession(getUser)},
-	{"PUT", "/users/{}", withUser(updateUser)},
+	{"PUT", "/users/{}", putUser},
 	{"DELETE", "/users/{}", withUser(deleteUser)},
 
 	{"POST", "/subscriptions", withUser(createSubscription)},

@@ -97,6 +97,7 @@ type Sandbox struct {
 	log     *slog.Logger
 	open    map[string]http.HandlerFunc // what the control area shows to everyone
 
+	passwords     *passwords
 	outbox        *outbox // has its own lock, as the next two have
 	subscriptions *subscriptions
 	bucket        *bucket
@@ -155,6 +156,7 @@ func New(o Options) *Sandbox {
 		settings:      Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions}.own(),
 		controlToken:  o.ControlToken,
 		callbacks:     callbackClient(o.HTTP),
+		passwords:     newPasswords(),
 		outbox:        &outbox{},
 		subscriptions: newSubscriptions(),
 		bucket:        newBucket(o.MaxBlobBytes),

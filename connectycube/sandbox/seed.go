@@ -163,7 +163,7 @@ func (g *seeding) user(at string, from SeedUser) {
 		g.problem(at, "%s", refusalText(err))
 	}
 	if from.Password != "" {
-		u.setPassword(from.Password)
+		u.credential = g.s.passwords.credentialOf(from.Password)
 	}
 	if u.id = from.ID; u.id == 0 {
 		g.made.nextUser++

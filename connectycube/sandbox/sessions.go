@@ -119,7 +119,7 @@ const (
 )
 
 // prove does what must be done without the lock: ask the identity provider, when
-// the application has one.
+// the application has one, or else pay for argon2id.
 func (s *Sandbox) prove(q *request, who params) (claim, error) {
 	if strings.TrimSpace(who.text("password")) == "" {
 		return claim{}, errBlankPassword
@@ -128,7 +128,7 @@ func (s *Sandbox) prove(q *request, who params) (claim, error) {
 	provider := s.cidp
 	s.mu.Unlock()
 	if !provider.Enabled {
-		return claim{who, byPassword}, nil
+		return claim{who, byPassword}, s.recall(q.ctx, func() *user { return s.registry.named(who) }, who.text("password"))
 	}
 	mapped, err := s.askProvider(q.ctx, provider, who)
 	return claim{mapped, byProvider}, err
@@ -148,12 +148,9 @@ func (s *Sandbox) userOf(c claim) (*user, error) {
 		return s.userOfProvider(c.fields, now)
 	}
 	password := c.fields.text("password")
-	u := s.registry.byLogin[c.fields.text("login")]
-	if u == nil {
-		u = s.registry.byEmail[normalEmail(c.fields.text("email"))]
-	}
+	u := s.registry.named(c.fields)
 	switch {
-	case u != nil && u.checkPassword(password):
+	case u != nil && s.passwords.matches(&u.credential, password):
 		return u, nil
 	case u != nil:
 		return nil, errWrongPassword

@@ -124,8 +124,7 @@ func (s *Sandbox) createUser(fields params, now time.Time) (*user, error) {
 	if err := checkLength("password", password, 6, 40); err != "" {
 		return nil, asBase(422, err)
 	}
-	u := &user{profile: p}
-	u.setPassword(password)
+	u := &user{profile: p, credential: s.passwords.credentialOf(password)}
 	return u, s.registry.add(u, now)
 }
 
@@ -252,6 +251,22 @@ func getUser(s *Sandbox, q *request, _ *session) (reply, error) {
 	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
 }
 
+// putUser lets a password that proves a change be known before the lock is taken.
+func putUser(s *Sandbox, q *request) (reply, error) {
+	if fields := q.params.object("user"); fields.has("password") {
+		caller := func() *user {
+			if live := s.registry.holder(q.token); live != nil {
+				return live.user
+			}
+			return nil
+		}
+		if err := s.recall(q.ctx, caller, fields.text("old_password")); err != nil {
+			return reply{}, err
+		}
+	}
+	return withUser(updateUser)(s, q)
+}
+
 // updateUser changes the caller's own profile; another's is said not to exist.
 func updateUser(s *Sandbox, q *request, live *session) (reply, error) {
 	u := live.user
@@ -271,7 +286,7 @@ func updateUser(s *Sandbox, q *request, live *session) (reply, error) {
 		if text := checkLength("password", password, 6, 40); text != "" {
 			return reply{}, asBase(422, text)
 		}
-		if !u.checkPassword(fields.text("old_password")) {
+		if !s.passwords.matches(&u.credential, fields.text("old_password")) {
 			return reply{}, errWrongOld
 		}
 	}
@@ -279,7 +294,7 @@ func updateUser(s *Sandbox, q *request, live *session) (reply, error) {
 		return reply{}, err
 	}
 	if password != "" {
-		u.setPassword(password)
+		u.credential = s.passwords.credentialOf(password)
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
 }
