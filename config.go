@@ -53,6 +53,7 @@ type Config struct {
 	Sandbox struct {
 		Host         string        `key:"host"`
 		Port         int           `key:"port" range:"0..65535"`
+		Names        []string      `key:"names"`
 		ControlToken tokens.Secret `key:"control_token"`
 		CIDPURL      string        `key:"cidp_url"`
 	} `key:"sandbox"`

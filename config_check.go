@@ -51,6 +51,8 @@ func (c *Config) checkForms(p *problems) {
 		"connectycube.chat_url", "want an absolute ws:// or wss:// address, without user, query or fragment")
 
 	p.require(isHost(c.Sandbox.Host), "sandbox.host", wantHost)
+	p.require(!slices.ContainsFunc(c.Sandbox.Names, func(s string) bool { return !isHost(s) }), "sandbox.names",
+		"want host names such as sandbox.example.org, without scheme and port")
 	p.require(!hasSpace(c.Sandbox.ControlToken.Reveal()), "sandbox.control_token", wantWord)
 	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")

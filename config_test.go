@@ -72,7 +72,7 @@ func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
 	want.Mongo.Database, want.Mongo.Timeout = "test", 5*time.Second
 	want.ConnectyCube.Timeout, want.ConnectyCube.CIDPPassword = 10*time.Second, "cidp-temporary-password"
 	want.ConnectyCube.ChatDomain = "chat.connectycube.com"
-	want.Sandbox.Host, want.Sandbox.Port = "127.0.0.1", 3001
+	want.Sandbox.Host, want.Sandbox.Port, want.Sandbox.Names = "127.0.0.1", 3001, []string{}
 	want.ConnectyCube.Password, want.ConnectyCube.RegisterWhileAway = "shared", true
 	want.JWT.Issuer, want.JWT.AccessTTL = "cubegate", time.Hour
 	want.Sessions.Idle, want.Sessions.Absolute, want.Sessions.PerUser = 720*time.Hour, 2160*time.Hour, 20
@@ -129,7 +129,7 @@ var samples = map[string]string{
 	"app_id": "7", "auth_key": "key", "mongo.uri": "mongodb://u:p@a:1,b:2/app", "mongo.database": "other",
 	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "connectycube.api_url": "http://127.0.0.1:3001",
 	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.chat_domain": "chat.example.org",
-	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0",
+	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0", "sandbox.names": "sandbox.example.org,box",
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
 	"connectycube.password": "derived", "connectycube.admin_key": "admin", "connectycube.register_while_away": "false",

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
@@ -63,6 +65,7 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 	o.AppID, o.AuthKey = sandboxAppID, sandboxAuthKey
 	o.ChatDomain = p.cfg.ConnectyCube.ChatDomain
 	o.ControlToken = p.cfg.Sandbox.ControlToken.Reveal()
+	o.Names = sandboxNames(p.cfg)
 	o.Log = p.log
 	box, err := sandbox.Open(o)
 	if err != nil {
@@ -82,6 +85,19 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 		p.box.TLSConfig = authority.TLS()
 	}
 	return nil
+}
+
+// sandboxNames lists the names, beside localhost, under which the sandbox is
+// known to be reached: those of the settings, and this machine's own.
+func sandboxNames(cfg Config) []string {
+	names := append([]string{cfg.Sandbox.Host}, cfg.Sandbox.Names...)
+	if chat, err := url.Parse(cfg.ConnectyCube.ChatURL); err == nil && chat.Host != "" {
+		names = append(names, chat.Host)
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		names = append(names, host, strings.TrimSuffix(host, ".local")+".local")
+	}
+	return names
 }
 
 // serveBox answers for the sandbox until it is closed.

@@ -172,3 +172,28 @@ func TestTheSandboxBesideTheServerOutlivesIt(t *testing.T) {
 		t.Errorf("%d users at the sandbox, want 1", n)
 	}
 }
+
+// A page whose name was pointed at this machine reaches nothing of the sandbox,
+// the administration API least of all; the names of the settings work.
+func TestTheSandboxAnswersToItsOwnNamesOnly(t *testing.T) {
+	banner, _ := sandboxRun(t, map[string]string{"SANDBOX_NAMES": "sandbox.example", "CONNECTYCUBE_CHAT_URL": "wss://chat.example/chat"})
+	at := printed(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
+	for host, want := range map[string]int{
+		"sandbox.example": 200, "chat.example": 200, "localhost": 200, strings.TrimPrefix(at, "http://"): 200, "evil.example": 403,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/admin/chat/list", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		r.Header.Set("CB-Administration-API-Key", sandboxAdminKey)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("Host %s: %s, want %d", host, answer.Status, want)
+		}
+	}
+}

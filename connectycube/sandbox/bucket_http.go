@@ -188,7 +188,6 @@ func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) e
 	h.Set("Content-Type", harmlessType(file.contentType))
 	h.Set("Content-Disposition", disposition)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // where there is a connection

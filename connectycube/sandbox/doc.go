@@ -81,7 +81,8 @@
 //	the identity; a phone number or e-mail in it is one
 //	social logins: Deny and CIdP do not stop them          assumed
 //	shape of /users/online                                 official SDK's types
-//	503 when full                                          our own
+//	503 when full, or when too many passwords are checked  our own
+//	403 for a Host that is not the sandbox's, over loopback our own
 //	CORS for browsers                                      assumed, one header seen live
 //	dialogs: shapes, statuses, unwrapped answers           documented, recorded (requests)
 //	dialogs: who may do what, by kind and role             documented; sending in broadcasts assumed
@@ -179,6 +180,12 @@
 //	GET    outbox    mails and pushes that would have been sent                   Outbox
 //	DELETE outbox    forgets them                                                EmptyOutbox
 //	GET    ca.pem    the certificate to trust; for everyone
+//
+// Over loopback the whole port answers 403 to a Host that is not localhost, a
+// name below it, an IP address, host.docker.internal, host.containers.internal or
+// one of Options.Names: a web page whose name was pointed at 127.0.0.1 would be of
+// one origin with the sandbox, its administration API included. The control token
+// passes, and so does Client. No answer lets browsers guess its type.
 //
 // The page for people, at /, shows the same. A seed and a fault:
 //

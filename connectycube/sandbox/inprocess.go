@@ -16,7 +16,9 @@ import (
 // respects the request's context. An answer is handed over when it is complete.
 // A WebSocket may be dialled through it, for the chat at ChatPath; it must be
 // closed by its caller.
-func (s *Sandbox) Client() *http.Client { return &http.Client{Transport: inProcess{s}} }
+func (s *Sandbox) Client() *http.Client {
+	return &http.Client{Transport: inProcess{http.HandlerFunc(s.serve)}}
+}
 
 type inProcess struct{ handler http.Handler }
 

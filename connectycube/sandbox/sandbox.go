@@ -57,6 +57,11 @@ type Options struct {
 	// sent as X-Sandbox-Token. Empty: only callers on this machine may.
 	ControlToken string
 
+	// Names are those under which callers on this machine, or a proxy there, reach
+	// the sandbox, beside localhost, names below it and IP addresses. Over loopback
+	// it answers to no other: see isAddressed.
+	Names []string
+
 	// Certificate, in PEM, is what callers must trust to reach the sandbox; it is
 	// offered at /_sandbox/ca.pem to everyone. Default: none.
 	Certificate []byte
@@ -86,6 +91,7 @@ type Sandbox struct {
 	adminKey     string
 	chatDomain   string
 	controlToken string
+	names        []string // in lower case
 	callbacks    *http.Client
 	control      http.Handler
 	chat         *chat.Server // never calls back from what is called under mu
@@ -155,6 +161,7 @@ func New(o Options) *Sandbox {
 		chatDomain:    cmp.Or(o.ChatDomain, DefaultChatDomain),
 		settings:      Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions}.own(),
 		controlToken:  o.ControlToken,
+		names:         ownNames(o.Names),
 		callbacks:     callbackClient(o.HTTP),
 		passwords:     newPasswords(),
 		outbox:        &outbox{},
@@ -194,6 +201,17 @@ type reply struct {
 // ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
 // people at /, and /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.isAddressed(r) {
+		noSniff(w.Header())
+		refuse(w, errWrongHost)
+		return
+	}
+	s.serve(w, r)
+}
+
+// serve is ServeHTTP for requests that may name any host, as those of Client do.
+func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
+	noSniff(w.Header())
 	if isControl(r.URL.Path) {
 		s.serveControl(w, r)
 		return
