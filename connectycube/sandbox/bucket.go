@@ -18,8 +18,9 @@ import (
 const (
 	maxBlobs            = 10_000
 	maxBlobBytes        = 100 << 20 // of one file (doc)
-	defaultMaxBlobBytes = 128 << 20 // of all files
+	defaultMaxBlobBytes = 128 << 20 // of all files, those arriving and leaving among them
 	mostBlobBytes       = 8 << 30   // upper bound of that
+	maxPieceBytes       = 64 << 10  // of a content
 )
 
 // blob is a file: what is known of it, and the content once it was uploaded.
@@ -33,9 +34,8 @@ type blob struct {
 	size        int64 // as declared
 	created     time.Time
 	updated     time.Time
-	completed   time.Time // zero: not declared complete
-	uploaded    bool
-	content     []byte        // never written to, only replaced
+	completed   time.Time     // zero: not declared complete
+	content     *content      // nil before the first upload; never written to, only replaced
 	place       *list.Element // in bucket.order
 }
 
@@ -44,12 +44,13 @@ func (b *blob) isComplete() bool { return !b.completed.IsZero() }
 // bucket stands in for the storage service that ConnectyCube uses. Its lock is
 // taken last: whoever holds it calls nobody. What it gives out are copies.
 type bucket struct {
-	key      [32]byte // signs links
-	maxBytes int64
+	key       [32]byte // signs links
+	maxBytes  int64
+	pieceSize int
 
 	mu    sync.Mutex
 	last  int64 // id
-	bytes int64 // of all contents, and of those just arriving
+	bytes int64 // of all contents, of those just arriving, and of those gone that are still being downloaded
 	byID  map[int64]*blob
 	byUID map[string]*blob
 	order *list.List // *blob, oldest first
@@ -60,7 +61,8 @@ func newBucket(maxBytes int64) *bucket {
 		maxBytes = defaultMaxBlobBytes
 	}
 	b := &bucket{maxBytes: min(maxBytes, mostBlobBytes)}
-	rand.Read(b.key[:]) // never fails, by its documentation
+	b.pieceSize = int(max(1, min(maxPieceBytes, b.maxBytes/64))) // of a small bucket no upload takes all at once
+	rand.Read(b.key[:])                                          // never fails, by its documentation
 	b.clear()
 	return b
 }
@@ -71,7 +73,7 @@ func (b *bucket) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, file := range b.byID {
-		b.bytes -= int64(len(file.content))
+		b.abandon(file.content)
 	}
 	b.byID, b.byUID, b.order = map[int64]*blob{}, map[string]*blob{}, list.New()
 }
@@ -92,10 +94,43 @@ func (b *bucket) add(file blob) int64 {
 
 // drop forgets a file. The lock is held.
 func (b *bucket) drop(file *blob) {
-	b.bytes -= int64(len(file.content))
+	b.abandon(file.content)
 	b.order.Remove(file.place)
 	delete(b.byID, file.id)
 	delete(b.byUID, file.uid)
+}
+
+// abandon notes that no file has c any more. The lock is held.
+func (b *bucket) abandon(c *content) {
+	if c == nil {
+		return
+	}
+	c.isGone = true
+	if c.readers == 0 {
+		b.bytes -= c.size
+	}
+}
+
+// beginDownload finds a file that has content. When it does, endDownload must follow.
+func (b *bucket) beginDownload(name string) (blob, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	file := b.lookUp(name)
+	if file == nil || file.content == nil {
+		return blob{}, false
+	}
+	file.content.readers++
+	return *file, true
+}
+
+// endDownload lets content go that was replaced or dropped meanwhile.
+func (b *bucket) endDownload(c *content) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.readers--
+	if c.readers == 0 && c.isGone {
+		b.bytes -= c.size
+	}
 }
 
 // lookUp finds a file by id or uid, which cannot be mistaken for each other. The
@@ -166,20 +201,25 @@ func (b *bucket) ownedBy(user int64) (own []blob) {
 	return own
 }
 
-// reserve takes n bytes of the bound for content that is arriving; the oldest
-// files but the one that it is for make room.
+// reserve takes n bytes of the bound for content that is arriving. The oldest
+// files make room, but for the one that it is for and those being downloaded,
+// and only when that is enough.
 func (b *bucket) reserve(n int64, uid string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for e := b.order.Front(); e != nil && b.bytes+n > b.maxBytes; {
-		file := e.Value.(*blob)
-		e = e.Next()
-		if file.uid != uid && len(file.content) > 0 {
-			b.drop(file)
+	missing := b.bytes + n - b.maxBytes
+	var leaving []*blob
+	for e := b.order.Front(); e != nil && missing > 0; e = e.Next() {
+		if file := e.Value.(*blob); file.uid != uid && file.content != nil && file.content.size > 0 && file.content.readers == 0 {
+			leaving = append(leaving, file)
+			missing -= file.content.size
 		}
 	}
-	if b.bytes+n > b.maxBytes {
+	if missing > 0 {
 		return false
+	}
+	for _, file := range leaving {
+		b.drop(file)
 	}
 	b.bytes += n
 	return true
@@ -193,16 +233,16 @@ func (b *bucket) release(n int64) {
 
 // fill gives a file its content, whose bytes were reserved, and reports whether
 // the file is still there.
-func (b *bucket) fill(uid string, content []byte) bool {
+func (b *bucket) fill(uid string, c *content) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file := b.byUID[uid]
 	if file == nil {
-		b.bytes -= int64(len(content))
+		b.bytes -= c.size
 		return false
 	}
-	b.bytes -= int64(len(file.content))
-	file.content, file.uploaded = content, true
+	b.abandon(file.content)
+	file.content = c
 	return true
 }
 

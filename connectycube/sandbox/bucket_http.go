@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/xml"
@@ -46,6 +45,7 @@ var (
 	errNoKey       = &bucketError{status: 404, Code: "NoSuchKey", Message: "The specified key does not exist."}
 	errNoAccess    = &bucketError{status: 403, Code: "AccessDenied", Message: "The link is not one of this sandbox, or it has expired."}
 	errBadForm     = &bucketError{status: 400, Code: "MalformedPOSTRequest", Message: "The body is not a form with the given fields first and the file last."}
+	errNoRoom      = &bucketError{status: 503, Code: "SlowDown", Message: "The sandbox holds as many bytes of files as it may, arriving and leaving ones among them. Try again."}
 	errTooLarge    = &bucketError{status: 400, Code: "EntityTooLarge", Message: "The file is larger than the sandbox takes."}
 	errWrongMethod = &bucketError{status: 405, Code: "MethodNotAllowed", Message: "Files are uploaded by POST and read by GET."}
 )
@@ -84,7 +84,8 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 // then the file.
 func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // where there is a connection
-	r.Body = http.MaxBytesReader(w, r.Body, maxBlobBytes+maxFormBytes)
+	body := &growingLimit{ReadCloser: r.Body, left: maxFormBytes}                   // of which a part's header may be all
+	r.Body = body
 	form, err := r.MultipartReader()
 	if err != nil {
 		return err
@@ -101,14 +102,16 @@ func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	if _, known := s.bucket.find(uid); !known {
 		return errNoKey
 	}
+	body.left += maxBlobBytes
 	content, err := s.bucket.read(file, uid)
 	if err != nil {
 		return err
 	}
+	sum := md5.New() // what an ETag is there
+	_, _ = io.Copy(sum, content.reader())
 	if !s.bucket.fill(uid, content) {
 		return errNoKey
 	}
-	sum := md5.Sum(content) // what an ETag is there
 	type postResponse struct {
 		XMLName  xml.Name `xml:"PostResponse"`
 		Location string
@@ -120,9 +123,25 @@ func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
 		Location: originOf(r) + bucketPath + "/" + uid,
 		Bucket:   strings.TrimPrefix(bucketPath, "/"),
 		Key:      uid,
-		ETag:     strconv.Quote(hex.EncodeToString(sum[:])),
+		ETag:     strconv.Quote(hex.EncodeToString(sum.Sum(nil))),
 	})
 	return nil
+}
+
+// growingLimit is a body of which so many bytes may be read. Past them it says
+// that the file is too large.
+type growingLimit struct {
+	io.ReadCloser
+	left int64
+}
+
+func (l *growingLimit) Read(p []byte) (int, error) {
+	if l.left <= 0 && len(p) > 0 {
+		return 0, errTooLarge
+	}
+	n, err := l.ReadCloser.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
 }
 
 // formFields reads what stands before the file.
@@ -145,33 +164,16 @@ func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, err
 	return nil, nil, errBadForm
 }
 
-// read takes content in, each piece only when there is room for it. On an error
-// nothing stays reserved.
-func (b *bucket) read(from io.Reader, uid string) (content []byte, err error) {
-	piece := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(piece)
-		if len(content)+n > maxBlobBytes || !b.reserve(int64(n), uid) {
-			b.release(int64(len(content)))
-			return nil, errTooLarge
-		}
-		content = append(content, piece[:n]...)
-		if err == io.EOF {
-			return slices.Clip(content), nil
-		}
-		if err != nil {
-			b.release(int64(len(content)))
-			return nil, err
-		}
-	}
-}
-
 // sendFile answers with content that somebody uploaded, as harmless as can be:
 // it is a download, of no type that a browser runs, and if one shows it after
 // all it is in an origin of its own, not in that of the control area.
 func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
-	file, known := s.bucket.find(key)
-	if !known || key != file.uid || !file.uploaded {
+	file, known := s.bucket.beginDownload(key)
+	if !known {
+		return errNoKey
+	}
+	defer s.bucket.endDownload(file.content)
+	if key != file.uid {
 		return errNoKey
 	}
 	query := r.URL.Query()
@@ -191,7 +193,7 @@ func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) e
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // where there is a connection
-	http.ServeContent(w, r, "", file.updated, bytes.NewReader(file.content))
+	http.ServeContent(w, r, "", file.updated, file.content.reader())
 	_ = connection.SetWriteDeadline(time.Time{}) // the next request may be the chat's
 	return nil
 }

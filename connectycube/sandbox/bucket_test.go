@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // store puts a file with content into b and gives its uid.
@@ -26,6 +31,17 @@ func (b *bucket) store(t *testing.T, content string) string {
 	return uid
 }
 
+// text is the content of a file.
+func (b *bucket) text(uid string) string {
+	file, known := b.beginDownload(uid)
+	if !known {
+		return ""
+	}
+	defer b.endDownload(file.content)
+	raw, _ := io.ReadAll(file.content.reader())
+	return string(raw)
+}
+
 func (b *bucket) has(uid string) bool { _, known := b.find(uid); return known }
 
 // check compares what is counted with what is there.
@@ -35,7 +51,11 @@ func (b *bucket) check(t *testing.T) {
 	defer b.mu.Unlock()
 	var held int64
 	for e := b.order.Front(); e != nil; e = e.Next() {
-		held += int64(len(e.Value.(*blob).content))
+		if c := e.Value.(*blob).content; c != nil {
+			for _, piece := range c.pieces {
+				held += int64(cap(piece))
+			}
+		}
 	}
 	if held != b.bytes || b.bytes > b.maxBytes || len(b.byID) != b.order.Len() || len(b.byUID) != b.order.Len() {
 		t.Errorf("%d bytes are counted, there are %d of at most %d; %d, %d and %d files", b.bytes, held, b.maxBytes, len(b.byID), len(b.byUID), b.order.Len())
@@ -67,7 +87,7 @@ func TestNewContentTakesTheOldOnesPlace(t *testing.T) {
 	for range 5 {
 		raw, err := b.read(strings.NewReader(strings.Repeat("2", 50)), uid)
 		if err != nil || !b.fill(uid, raw) {
-			t.Fatalf("%d bytes, %v", len(raw), err)
+			t.Fatalf("%+v, %v", raw, err)
 		}
 		b.check(t)
 	}
@@ -97,8 +117,8 @@ func TestWhatDoesNotArriveIsNotCounted(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 		b.check(t)
-		if file, _ := b.find(old); string(file.content) != "old" {
-			t.Errorf("%s: the old content is %q", name, file.content)
+		if got := b.text(old); got != "old" {
+			t.Errorf("%s: the old content is %q", name, got)
 		}
 	}
 }
@@ -141,8 +161,9 @@ func TestBucketUnderRace(t *testing.T) {
 					continue
 				}
 				b.fill(uid, raw)
-				if file, known := b.find(uid); known && file.uploaded {
-					_ = len(file.content)
+				if file, known := b.beginDownload(uid); known {
+					_, _ = io.Copy(io.Discard, file.content.reader())
+					b.endDownload(file.content)
 				}
 				if n%3 == 0 {
 					_ = b.remove(uid, int64(i)) // it may have made room already
@@ -157,4 +178,194 @@ func TestBucketUnderRace(t *testing.T) {
 	}
 	all.Wait()
 	b.check(t)
+}
+
+// What a download still reads counts until it ends, so that slow readers of
+// files that were replaced cannot fill the memory.
+func TestContentCountsWhileItIsDownloaded(t *testing.T) {
+	for name, let := range map[string]func(b *bucket, uid string){
+		"deleted":  func(b *bucket, uid string) { _ = b.remove(uid, 1) },
+		"reset":    func(b *bucket, _ string) { b.clear() },
+		"replaced": func(b *bucket, uid string) { raw, _ := b.read(strings.NewReader(""), uid); b.fill(uid, raw) },
+		"kept":     func(*bucket, string) {},
+	} {
+		b := newBucket(100)
+		uid := b.store(t, strings.Repeat("1", 70))
+		first, known := b.beginDownload(uid)
+		second, _ := b.beginDownload(uid)
+		if !known {
+			t.Fatal("the file is not there")
+		}
+		let(b, uid)
+		other := randomHex(17)
+		b.add(blob{uid: other})
+		full := func() error {
+			raw, err := b.read(strings.NewReader(strings.Repeat("2", 40)), other)
+			if err == nil {
+				b.fill(other, raw)
+			}
+			return err
+		}
+		if err := full(); !errors.Is(err, errNoRoom) {
+			t.Errorf("%s: beside two downloads: %v", name, err)
+		}
+		b.endDownload(first.content)
+		if err := full(); !errors.Is(err, errNoRoom) {
+			t.Errorf("%s: beside one download: %v", name, err)
+		}
+		if got, _ := io.ReadAll(second.content.reader()); string(got) != strings.Repeat("1", 70) {
+			t.Errorf("%s: the download got %q", name, got)
+		}
+		b.endDownload(second.content)
+		if err := full(); err != nil {
+			t.Errorf("%s: after the downloads: %v", name, err)
+		}
+		b.check(t)
+	}
+}
+
+// An upload that cannot fit takes no file with it.
+func TestRefusedUploadDropsNothing(t *testing.T) {
+	b := newBucket(100)
+	loaded, small := b.store(t, strings.Repeat("1", 70)), b.store(t, "2")
+	file, _ := b.beginDownload(loaded)
+	defer b.endDownload(file.content)
+	late := randomHex(17)
+	b.add(blob{uid: late})
+	for range 40 {
+		b.reserve(1, late)
+	}
+	if b.reserve(1, late) {
+		t.Error("there is room for more than fits")
+	}
+	if !b.has(loaded) {
+		t.Error("a file that is being downloaded was dropped")
+	}
+	if b.has(small) {
+		t.Error("the small file did not make room")
+	}
+	b.release(30)
+	kept := b.store(t, "3")
+	if b.reserve(60, late) || !b.has(kept) {
+		t.Error("a reservation that cannot be had drops files")
+	}
+}
+
+// The pieces of a content are all the memory that it takes, and any place in it
+// can be read.
+func TestContentTakesNoMoreThanIsCounted(t *testing.T) {
+	b := newBucket(1 << 20)
+	for _, n := range []int{0, 1, b.pieceSize - 1, b.pieceSize, b.pieceSize + 1, 5*b.pieceSize + 17} {
+		want := make([]byte, n)
+		for i := range want {
+			want[i] = byte(i * 7)
+		}
+		uid := b.store(t, string(want))
+		b.check(t)
+		file, _ := b.beginDownload(uid)
+		if err := iotest.TestReader(file.content.reader(), want); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		b.endDownload(file.content)
+	}
+}
+
+// Uploads that arrive at once are bounded together: past the bound they get the
+// storage service's own word for try later, and what they took is given back.
+func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 20
+	s := New(Options{MaxBlobBytes: most})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	begin := func() (send func(string) error, done func() *http.Response) {
+		uid := randomHex(17)
+		file := blob{uid: uid, owner: 1, contentType: "text/plain"}
+		file.id = s.bucket.add(file)
+		access, err := url.Parse(s.bucket.uploadAccess(srv.URL, &file, s.now()).Params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, in := io.Pipe()
+		form := multipart.NewWriter(in)
+		answer := make(chan *http.Response, 1)
+		go func() {
+			r, _ := http.NewRequest(http.MethodPost, srv.URL+bucketPath, out)
+			r.Header.Set("Content-Type", form.FormDataContentType())
+			got, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+			}
+			_ = out.Close() // what is still being sent is not read any more
+			answer <- got
+		}()
+		for name, values := range access.Query() {
+			_ = form.WriteField(name, values[0])
+		}
+		part, _ := form.CreateFormFile("file", "x")
+		send = func(text string) error { _, err := io.WriteString(part, text); return err }
+		return send, func() *http.Response { _ = form.Close(); _ = in.Close(); return <-answer }
+	}
+	arrived := func(n int64) {
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the server reads at its own pace
+			s.bucket.mu.Lock()
+			bytes := s.bucket.bytes
+			s.bucket.mu.Unlock()
+			if bytes >= n {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d bytes arrived, want %d", bytes, n)
+			}
+		}
+	}
+	sendFirst, firstDone := begin()
+	if err := sendFirst(strings.Repeat("1", most*3/4)); err != nil {
+		t.Fatal(err)
+	}
+	arrived(most * 3 / 4)
+	sendSecond, secondDone := begin()
+	_ = sendSecond(strings.Repeat("2", most/2)) // which fails when the answer is there before all was sent
+	second := secondDone()
+	body, _ := io.ReadAll(second.Body)
+	second.Body.Close()
+	if second.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "<Code>SlowDown</Code>") {
+		t.Errorf("an upload beside another that takes the room: %s %s", second.Status, body)
+	}
+	first := firstDone()
+	first.Body.Close()
+	if first.StatusCode != http.StatusCreated {
+		t.Errorf("the first upload: %s", first.Status)
+	}
+	s.bucket.check(t)
+}
+
+// What stands before the file of an upload is bounded as other bodies are: it
+// is not counted among the files.
+func TestFormBeforeTheFileIsBounded(t *testing.T) {
+	s := New(Options{})
+	for name, body := range map[string]string{
+		"a header without end": "--b\r\nContent-Disposition: form-data; name=\"file\"\r\nX: " + strings.Repeat("x", maxFormBytes),
+		"fields without end":   strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n"+strings.Repeat("x", maxFormBytes/40)+"\r\n", 45),
+	} {
+		read := &countedReader{Reader: strings.NewReader(body + strings.Repeat("y", 1<<20))}
+		r := httptest.NewRequest(http.MethodPost, bucketPath, read)
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), "EntityTooLarge") || read.n > maxFormBytes {
+			t.Errorf("%s: %d %s after %d bytes", name, w.Code, w.Body, read.n)
+		}
+	}
+}
+
+type countedReader struct {
+	io.Reader
+	n int
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += n
+	return n, err
 }

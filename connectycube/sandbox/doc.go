@@ -144,6 +144,7 @@
 //	files: only one's own by id, others' are 403           assumed
 //	files: complete is believed; a file outlives its user  assumed
 //	files: downloads only, of harmless types               our own
+//	files: 503 SlowDown past 128 MiB kept or under way     our own; the word documented (S3)
 //	address book: actions, report, reasons, compact        documented
 //	address book: reasons by place from 0; phones by digit assumed
 //	address book: without udid all devices' books          documented; how they join assumed

@@ -80,7 +80,10 @@ type Options struct {
 	MaxMessages       int // default 100000, at most 1000000; beyond it, or 512 MiB, the oldest go
 	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it its oldest go
 
-	MaxBlobBytes int64 // of all uploaded files; default 128 MiB, at most 8 GiB; beyond it the oldest files go
+	// MaxBlobBytes bounds all uploaded files, and those being uploaded or
+	// downloaded, together; default 128 MiB, at most 8 GiB. Beyond it the oldest
+	// files go, and an upload that finds no room gets 503 SlowDown.
+	MaxBlobBytes int64
 }
 
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
