@@ -13,5 +13,6 @@ func (s *Server) Holds() map[string]int {
 		"watchers":  len(s.watchers),
 		"kept":      s.offline.order.Len() + len(s.offline.place) + s.offline.size,
 		"privacy":   s.privacy,
+		"queued":    int(s.queued.Load()),
 	}
 }

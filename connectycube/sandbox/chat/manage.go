@@ -89,7 +89,7 @@ func (st *stream) acknowledge(h uint32) bool {
 func (st *stream) drop(n uint32) {
 	st.acked += n
 	for _, o := range st.flight[:n] {
-		st.size -= len(o.text)
+		st.count(-len(o.text))
 	}
 	rest := st.flight[n:]
 	if len(rest) == 0 {
@@ -163,17 +163,17 @@ func (st *stream) replay(id string, h uint32) bool {
 	st.drop(n)
 	answer := xmpp.New(xmpp.NSSM, "resumed", "previd", id, "h", count(st.in))
 	queue := []outgoing{{text: xmpp.Append(nil, &answer)}}
-	st.size = len(queue[0].text)
+	st.count(len(queue[0].text) - st.size)
 	for _, o := range st.flight {
 		o.due = time.Time{}
 		queue = append(queue, o)
-		st.size += len(o.text)
+		st.count(len(o.text))
 	}
 	for _, o := range st.queue {
 		// an r or an a of the broken connection would mislead the new one
 		if o.stanza || o.content != nil {
 			queue = append(queue, o)
-			st.size += len(o.text)
+			st.count(len(o.text))
 		}
 	}
 	st.queue, st.flight = queue, nil

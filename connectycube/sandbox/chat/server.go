@@ -56,7 +56,7 @@ type Options struct {
 	Rate           float64 // frames a second from one connection, above which reading slows down; default 200
 	MaxConnections int     // default 10000; beyond it 503
 	MaxPerUser     int     // streams, lost ones that can be resumed included; default 20
-	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it, or 4 MiB, the stream ends; default 1000
+	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it, or 4 MiB, or 64 MiB of all streams, the stream ends; default 1000
 	MaxOffline     int     // messages kept for one user, 1 MiB at most, the oldest is dropped first; default 200, at most half of MaxQueue
 	MaxKept        int     // messages kept for all users, 64 MiB at most; default 20000
 
@@ -93,6 +93,7 @@ type Server struct {
 	guard  *guard
 	serial atomic.Uint64 // of resources and pings
 	delay  atomic.Int64  // fault: nanoseconds each stanza to a client is held back
+	queued atomic.Int64  // bytes that wait for all streams, as each stream's size counts them
 	twice  atomic.Int64  // fault: stanzas with content still to be delivered twice
 
 	mu        sync.Mutex // guards what follows; taken before a stream's own, never held while Accounts or Archive are called

@@ -69,8 +69,27 @@ func newStream(s *Server, user int64, jid xmpp.JID) *stream {
 	return &stream{s: s, user: user, jid: jid, address: jid.String(), since: time.Now()}
 }
 
-// maxStreamBytes bounds what waits for one stream.
-const maxStreamBytes = 4 << 20
+// Bounds of what waits, in bytes: for one stream, and for all. Beyond the latter
+// a stream ends when more than maxStreamShare waits for it, so that those that
+// read what they get stay.
+const (
+	maxStreamBytes = 4 << 20
+	maxQueuedBytes = 64 << 20
+	maxStreamShare = 4 << 10
+)
+
+// isOver reports whether a stream has more waiting than it may, with o. The
+// stream's lock is held.
+func (st *stream) isOver(o *outgoing) bool {
+	return len(st.queue)+len(st.flight) >= st.s.o.MaxQueue || st.size >= maxStreamBytes ||
+		st.size+len(o.text) > maxStreamShare && st.s.queued.Load() >= maxQueuedBytes
+}
+
+// count notes that so many bytes more wait. The stream's lock is held.
+func (st *stream) count(by int) {
+	st.size += by
+	st.s.queued.Add(int64(by))
+}
 
 // push queues something. It reports whether the stream takes it: one that ended
 // does not, and one that is full takes only messages, for a moment longer, so
@@ -82,14 +101,14 @@ func (st *stream) push(o outgoing) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	waiting, most := len(st.queue)+len(st.flight), st.s.o.MaxQueue
-	if !st.full && (waiting >= most || st.size >= maxStreamBytes) {
+	if !st.full && st.isOver(&o) {
 		st.overflow()
 	}
-	if st.ended || st.full && (o.content == nil || waiting >= 2*most || st.size >= 2*maxStreamBytes) {
+	if st.ended || st.full && (o.content == nil || waiting >= 2*most || st.size >= 2*maxStreamBytes || st.s.queued.Load() >= 2*maxQueuedBytes) {
 		return false
 	}
 	st.queue = append(st.queue, o)
-	st.size += len(o.text)
+	st.count(len(o.text))
 	st.nudge()
 	return true
 }
@@ -152,13 +171,13 @@ func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
 	switch {
 	case o.manages:
 		st.managed = true
-		st.size -= len(o.text)
+		st.count(-len(o.text))
 	case st.managed && o.stanza:
 		st.flight = append(st.flight, o)
 	case !st.managed && o.content != nil:
 		st.flight = append(st.flight, o) // until it is written
 	default:
-		st.size -= len(o.text)
+		st.count(-len(o.text))
 	}
 	return o, 0, true
 }
@@ -189,7 +208,7 @@ func (st *stream) wrote(c *socket) {
 		return
 	}
 	for _, o := range st.flight {
-		st.size -= len(o.text)
+		st.count(-len(o.text))
 	}
 	st.flight = nil
 }
@@ -278,7 +297,8 @@ func (s *Server) end(st *stream) {
 		s.waiting--
 	}
 	undelivered := append(st.flight, st.queue...)
-	st.flight, st.queue, st.size = nil, nil, 0
+	st.flight, st.queue = nil, nil
+	st.count(-st.size)
 	id, in := st.id, st.in
 	st.mu.Unlock()
 
