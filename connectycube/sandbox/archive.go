@@ -13,10 +13,12 @@ const (
 	defaultMaxDialogs  = 10_000
 	defaultMaxMessages = 100_000
 	defaultMaxLength   = 10_000
-	mostArchiveBytes   = 512 << 20
-	mostOccupants      = 5_000 // of a group or a public dialog; the service's plans set it
-	mostAdmins         = 5     // beside the owner (doc)
-	mostExtensions     = 3     // (doc)
+	bytesPerMessage    = 1280      // that all messages may take for each of maxMessages: 122 MiB by default
+	leastArchiveBytes  = 16 << 20  // of messages, however few there may be
+	mostDialogBytes    = 128 << 20 // of all dialogs without their messages
+	mostOccupants      = 5_000     // of a group or a public dialog; the service's plans set it
+	mostAdmins         = 5         // beside the owner (doc)
+	mostExtensions     = 3         // (doc)
 )
 
 // archive holds dialogs and messages with their indexes. The Sandbox's lock
@@ -28,9 +30,13 @@ type archive struct {
 	maxLength   int // messages of one dialog
 	maxBytes    int // of all messages, as message.weight counts them
 
+	maxDialogBytes int // of all dialogs, as dialog.weight counts them
+
 	ids      func(time.Time) string
 	arrivals uint64 // the last message's seq
 	bytes    int
+
+	dialogBytes int
 
 	dialogs    map[string]*dialog
 	messages   map[string]*message
@@ -54,16 +60,19 @@ func newArchive(maxDialogs, maxMessages, maxLength int) archive {
 		maxDialogs:  maxDialogs,
 		maxMessages: maxMessages,
 		maxLength:   maxLength,
-		maxBytes:    mostArchiveBytes,
-		ids:         newOIDs(),
-		dialogs:     map[string]*dialog{},
-		messages:    map[string]*message{},
-		ofUser:      map[int64]map[*dialog]struct{}{},
-		broadcasts:  map[*dialog]struct{}{},
-		private:     map[pair]*dialog{},
-		active:      list.New(),
-		history:     list.New(),
-		left:        func(string, int64) {},
+		maxBytes:    max(leastArchiveBytes, maxMessages*bytesPerMessage),
+
+		maxDialogBytes: mostDialogBytes,
+
+		ids:        newOIDs(),
+		dialogs:    map[string]*dialog{},
+		messages:   map[string]*message{},
+		ofUser:     map[int64]map[*dialog]struct{}{},
+		broadcasts: map[*dialog]struct{}{},
+		private:    map[pair]*dialog{},
+		active:     list.New(),
+		history:    list.New(),
+		left:       func(string, int64) {},
 	}
 }
 
@@ -92,6 +101,7 @@ func (a *archive) add(d *dialog, now time.Time) {
 	d.id = a.ids(now)
 	d.created, d.updated = now, now
 	a.put(d)
+	a.makeRoom(d)
 }
 
 // put stores a dialog that has its id.
@@ -107,6 +117,26 @@ func (a *archive) put(d *dialog) {
 		a.broadcasts[d] = struct{}{}
 	case kindPrivate:
 		a.private[pairOf(d.occupants[0], d.occupants[1])] = d
+	}
+	d.held = d.weight()
+	a.dialogBytes += d.held
+}
+
+// makeRoom counts what d takes now, and drops dialogs that were quiet for longest
+// until all fit; d itself stays.
+func (a *archive) makeRoom(d *dialog) {
+	if a.dialogs[d.id] != d {
+		return
+	}
+	before := d.held
+	d.held = d.weight()
+	a.dialogBytes += d.held - before
+	for e := a.active.Front(); e != nil && a.dialogBytes > a.maxDialogBytes; e = a.active.Front() {
+		quiet := e.Value.(*dialog)
+		if quiet == d {
+			return
+		}
+		a.drop(quiet)
 	}
 }
 
@@ -135,6 +165,7 @@ func (a *archive) drop(d *dialog) {
 	}
 	delete(a.broadcasts, d)
 	delete(a.dialogs, d.id)
+	a.dialogBytes -= d.held
 	a.active.Remove(d.place)
 	for _, user := range d.occupants {
 		a.left(d.id, user)
@@ -145,6 +176,7 @@ func (a *archive) drop(d *dialog) {
 func (a *archive) touch(d *dialog, now time.Time) {
 	d.updated = now
 	a.active.MoveToBack(d.place)
+	a.makeRoom(d)
 }
 
 // join makes the user an occupant. What was said before counts as unread.

@@ -51,6 +51,13 @@ func (a *archive) verify(t *testing.T) {
 		}
 		messages += len(d.messages)
 	}
+	held := 0
+	for _, d := range a.dialogs {
+		held += d.held
+	}
+	if held != a.dialogBytes {
+		t.Fatalf("%d bytes in dialogs, want %d", a.dialogBytes, held)
+	}
 	if bytes != a.bytes || messages != len(a.messages) || messages != a.history.Len() {
 		t.Fatalf("%d bytes in %d messages, %d in order; want %d in %d", a.bytes, len(a.messages), a.history.Len(), bytes, messages)
 	}
@@ -113,8 +120,8 @@ func TestCountersStayRight(t *testing.T) {
 			a.drop(d)
 		}
 		a.verify(t)
-		if a.bytes != 0 || len(a.ofUser) != 0 {
-			t.Fatalf("%d bytes and %d users are left of nothing", a.bytes, len(a.ofUser))
+		if a.bytes != 0 || a.dialogBytes != 0 || len(a.ofUser) != 0 {
+			t.Fatalf("%d and %d bytes, and %d users are left of nothing", a.bytes, a.dialogBytes, len(a.ofUser))
 		}
 	}
 }

@@ -20,6 +20,12 @@
 // more of them at 1 MiB; the next saves replace those. Files of version 1, which
 // had salted SHA-256, are read and rewritten at the start.
 //
+// It is bounded in bytes: by default 122 MiB of messages, 128 MiB of dialogs
+// 256 MiB of users, 128 MiB of files, those under
+// way among them, 8 MiB of journal, 7 MiB of outbox; in the chat 64 MiB that wait
+// for streams, and as much for users who are away. Nothing of it is taken before
+// it is needed.
+//
 // What it does imitate is sessions, login, users, the Custom Identity Provider,
 // dialogs, messages, chat, push subscriptions and events, files, the address book
 // and the administration API, as far as they are known. No part was compared with

@@ -247,7 +247,7 @@ func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
 	if !ok {
 		return chat.Fault{}
 	}
-	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Fault: f.Kind, Stanza: kept(stanza.String())})
+	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Fault: f.Kind, Stanza: stanza.String()})
 	return chat.Fault{
 		Delay:      f.Delay,
 		Refuse:     f.Kind == FaultRefuse,

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	journalSize = 500     // entries
-	journalText = 2 << 10 // bytes of a body or stanza that are shown
+	journalSize   = 500     // entries
+	journalText   = 2 << 10 // bytes of a body or stanza that are shown
+	journalMethod = 32      // bytes of a method, which a client may choose
 )
 
 // Entry is one thing that happened: a request to the REST API, a stanza of the
@@ -37,7 +38,8 @@ type Entry struct {
 	Stanza    string `json:"stanza,omitempty"`    // cut
 }
 
-// journal keeps the last entries. It has a lock of its own: stanzas must not
+// journal keeps the last entries, 8 MiB at most: of each text of an entry 4 KiB,
+// and a request has four. It has a lock of its own: stanzas must not
 // wait for REST. Secrets are masked on the way out, not in, as few entries are
 // ever looked at; a password in SASL is not even kept.
 type journal struct {
@@ -47,6 +49,10 @@ type journal struct {
 }
 
 func (j *journal) add(e Entry) {
+	e.Method = strings.Clone(e.Method[:min(len(e.Method), journalMethod)])
+	for _, text := range []*string{&e.Path, &e.Headers, &e.Request, &e.Response, &e.Stanza} {
+		*text = kept(*text)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last++
@@ -111,7 +117,7 @@ func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 	if user == 0 && d == chat.FromClient { // the password is on its way
 		xml = maskPatterns(xml[:min(len(xml), 4*journalText)])
 	}
-	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Direction: direction, Stanza: kept(xml)})
+	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Direction: direction, Stanza: xml})
 }
 
 // kept is as much of a text as the journal keeps: more than it shows, so that a
@@ -150,7 +156,7 @@ func (e *exchange) end() {
 		On:       OnREST,
 		UserID:   e.s.userOfToken(e.r.Header.Get("CB-Token")),
 		Method:   e.r.Method,
-		Path:     kept(path),
+		Path:     path,
 		Headers:  ownHeaders(e.r.Header),
 		Status:   e.w.status,
 		TookMS:   time.Since(e.began).Milliseconds(),
@@ -184,7 +190,7 @@ func ownHeaders(h http.Header) string {
 		if name == "Cb-Sdk" {
 			name += ": " + h.Get(name)
 		}
-		names = append(names, kept(name))
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")

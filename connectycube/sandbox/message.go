@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"container/list"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ type message struct {
 	deletedFor       userSet
 	reactions        map[string]userSet // by kind
 
+	held  int           // bytes of what never changes; 0: not counted yet
 	place *list.Element // in archive.history
 }
 
@@ -59,35 +61,65 @@ func (m *message) status() string {
 
 // weight estimates the bytes that m keeps in memory.
 func (m *message) weight() int {
-	n := 600 + len(m.body) + 8*(len(m.read)+len(m.delivered)+len(m.deletedFor)) + weigh(m.custom)
-	for _, a := range m.attachments {
-		n += 48
-		for key, value := range a {
-			n += 64 + len(key) + len(value)
+	if m.held == 0 {
+		m.held = 600 + weigh(map[string]any(m.custom))
+		for _, a := range m.attachments {
+			m.held += 8 + tableBytes(len(a), 32)
+			for key, value := range a {
+				m.held += textBytes(key) + textBytes(value)
+			}
 		}
 	}
+	n := m.held + len(m.body) + 8*(len(m.read)+len(m.delivered)+len(m.deletedFor)) + tableBytes(len(m.reactions), 40)
 	for kind, users := range m.reactions {
-		n += 64 + len(kind) + 8*len(users)
+		n += textBytes(kind) + 16*len(users)
 	}
 	return n
 }
 
+// weigh estimates the bytes that a decoded JSON value keeps, apart from the
+// interface that it is in. TestArchiveCountsWhatItHolds compares it with memory.
 func weigh(v any) int {
-	n := 32
 	switch v := v.(type) {
 	case map[string]any:
+		n := tableBytes(len(v), 32)
 		for key, value := range v {
-			n += 32 + len(key) + weigh(value)
+			n += textBytes(key) + weigh(value)
 		}
+		return n
 	case []any:
+		n := 24 + 24*len(v) // grown by append
 		for _, value := range v {
 			n += weigh(value)
 		}
+		return n
 	case string:
-		n += len(v)
+		return 16 + textBytes(v)
+	case json.Number:
+		return 16 + textBytes(string(v))
 	}
-	return n
+	return 0
 }
+
+// tableBytes is what a map of n entries of so many bytes takes: groups of eight
+// slots, of which seven are in use at most when there are several.
+func tableBytes(n, entry int) int {
+	const header, control = 48, 8
+	switch {
+	case n == 0:
+		return header
+	case n <= 8:
+		return header + control + 8*entry
+	}
+	slots := 16
+	for slots*7/8 < n {
+		slots *= 2
+	}
+	return header + 64 + slots*entry + slots/8*control
+}
+
+// textBytes is what a text takes: memory comes in steps of 8 and 16 bytes.
+func textBytes(s string) int { return (len(s) + 15) &^ 15 }
 
 // own are the names of a message that custom parameters cannot take; what REST
 // and chat tell the service about a message is among them.

@@ -84,7 +84,7 @@ func decodeForm(raw string) (params, error) {
 	}
 	root := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		steps, err := splitName(name)
+		steps, err := splitName(strings.Clone(name)) // or a name that is kept would keep the whole form
 		if err != nil {
 			return nil, err
 		}
@@ -138,12 +138,12 @@ func put(node map[string]any, steps []string, values []string) error {
 		return errTwoKinds
 	}
 	if len(steps) == 1 {
-		node[steps[0]] = clean(values[len(values)-1])
+		node[steps[0]] = strings.Clone(clean(values[len(values)-1]))
 		return nil
 	}
 	list := make([]any, len(values))
 	for i, v := range values {
-		list[i] = clean(v)
+		list[i] = strings.Clone(clean(v))
 	}
 	node[steps[0]] = list
 	return nil

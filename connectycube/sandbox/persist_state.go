@@ -300,6 +300,9 @@ func (a *archive) restore(saved *savedState) error {
 		}
 		a.append(m)
 	}
+	if newest := a.active.Back(); newest != nil {
+		a.makeRoom(newest.Value.(*dialog))
+	}
 	a.shrink()
 	return nil
 }

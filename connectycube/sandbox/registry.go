@@ -12,6 +12,8 @@ import (
 const (
 	sessionLife = 2 * time.Hour  // after the last use (doc server/auth)
 	guestLife   = 24 * time.Hour // after creation, user and sessions alike (doc)
+
+	maxUserBytes = 256 << 20 // of all users: 2.6 KiB for each of the 100,000 of the default
 )
 
 // registry holds users and sessions with their indexes. The Sandbox's lock
@@ -19,11 +21,13 @@ const (
 // time on average: both lists are ordered by the moment their entries end.
 type registry struct {
 	maxUsers    int
+	maxBytes    int // of all users, as profile.weight counts them
 	maxSessions int
 	nextUser    int64
 	nextID      int64       // of all else
 	removed     func(*user) // is told of users that were removed; may not call the registry
 
+	bytes      int
 	users      map[int64]*user
 	byLogin    map[string]*user
 	byEmail    map[string]*user
@@ -69,6 +73,7 @@ type session struct {
 func newRegistry(maxUsers, maxSessions int) registry {
 	return registry{
 		maxUsers:    maxUsers,
+		maxBytes:    maxUserBytes,
 		maxSessions: maxSessions,
 		nextUser:    firstID(time.Now()),
 		nextID:      firstID(time.Now()),
@@ -216,7 +221,7 @@ func (r *registry) add(u *user, now time.Time) error {
 	if err := r.conflict(u, u.profile); err != nil {
 		return err
 	}
-	if len(r.users) >= r.maxUsers {
+	if len(r.users) >= r.maxUsers || r.bytes+u.weight() > r.maxBytes {
 		return errFull
 	}
 	r.nextUser++
@@ -241,6 +246,9 @@ func (r *registry) put(u *user, now time.Time) {
 func (r *registry) change(u *user, to profile, now time.Time) error {
 	if err := r.conflict(u, to); err != nil {
 		return err
+	}
+	if more := to.weight() - u.weight(); more > 0 && r.bytes+more > r.maxBytes {
+		return errFull
 	}
 	r.unindex(u)
 	u.profile, u.updated = to, now
@@ -291,12 +299,14 @@ func (r *registry) named(fields params) *user {
 }
 
 func (r *registry) index(u *user) {
+	r.bytes += u.weight()
 	for value, in := range u.keys(r) {
 		in[value] = u
 	}
 }
 
 func (r *registry) unindex(u *user) {
+	r.bytes -= u.weight()
 	for value, in := range u.keys(r) {
 		delete(in, value)
 	}

@@ -73,11 +73,11 @@ type Options struct {
 
 	Log *slog.Logger // what the sandbox cannot say to a caller; default: nothing is logged
 
-	MaxUsers    int // default 100000, at most 1000000; beyond it sign-ups get 503
+	MaxUsers    int // default 100000, at most 1000000; beyond it, or 256 MiB, sign-ups get 503
 	MaxSessions int // default 100000, at most 1000000; beyond it the longest unused session ends
 
-	MaxDialogs        int // default 10000, at most 1000000; beyond it the longest quiet dialog goes
-	MaxMessages       int // default 100000, at most 1000000; beyond it, or 512 MiB, the oldest go
+	MaxDialogs        int // default 10000, at most 1000000; beyond it, or 128 MiB, the longest quiet dialog goes
+	MaxMessages       int // default 100000, at most 1000000; beyond it, or 1.25 KiB for each, the oldest go
 	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it its oldest go
 
 	// MaxBlobBytes bounds all uploaded files, and those being uploaded or

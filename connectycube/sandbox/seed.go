@@ -103,6 +103,9 @@ func (s *Sandbox) Seed(seed Seed) (Seeded, error) {
 	for i, from := range seed.Messages {
 		g.message(fmt.Sprintf("messages[%d]", i), from)
 	}
+	if n := g.dialogBytes(); n > s.archive.maxDialogBytes/2 {
+		g.problem("dialogs", "%d bytes are more than half of what the sandbox may hold", n)
+	}
 	if err := g.problems(); err != nil {
 		return Seeded{}, err
 	}
@@ -304,6 +307,15 @@ func (g *seeding) message(at string, from SeedMessage) {
 		g.problem(at, "message is required")
 	}
 	g.messages = append(g.messages, m)
+}
+
+// dialogBytes is what the seed's dialogs take. At most half of the bound they do
+// not drop one another.
+func (g *seeding) dialogBytes() (n int) {
+	for _, d := range g.dialogs {
+		n += d.weight()
+	}
+	return n
 }
 
 // store is the part that cannot fail.

@@ -22,6 +22,18 @@ type profile struct {
 	tags                                   []string
 }
 
+// weight estimates the bytes that a user with this profile keeps in memory.
+func (p *profile) weight() int {
+	n := 1500
+	for _, text := range []string{p.login, p.email, p.fullName, p.phone, p.website, p.facebookID, p.twitterID, p.externalID, p.customData, p.avatar} {
+		n += len(text)
+	}
+	for _, tag := range p.tags {
+		n += 16 + len(tag)
+	}
+	return n
+}
+
 // userJSON is the user as clients see it, in the documented order.
 type userJSON struct {
 	OID            string  `json:"_id"`
