@@ -13,18 +13,18 @@
 //
 // Options.DataFile has no secret that can be used or guessed: of passwords
 // argon2id of their salted SHA-256, of tokens SHA-256 (they have 144 random
-// bits); push tokens, the keys of links and of SANDBOX_CONTROL_TOKEN are not in
+// bits). Push tokens, the control token and the key that signs links are not in
 // it. Profiles, messages and address books are, as plain text: the file is
 // readable for its owner only, and so must its copies be. A save hashes 32 new
 // passwords at full cost (19 MiB, 20 ms each, two at once in the process) and
 // more of them at 1 MiB; the next saves replace those. Files of version 1, which
 // had salted SHA-256, are read and rewritten at the start.
 //
-// It is bounded in bytes: by default 122 MiB of messages, 128 MiB of dialogs
-// 256 MiB of users, 128 MiB of files, those under
-// way among them, 8 MiB of journal, 7 MiB of outbox; in the chat 64 MiB that wait
-// for streams, and as much for users who are away. Nothing of it is taken before
-// it is needed.
+// It is bounded in bytes. By default 122 MiB of messages, 128 MiB of dialogs, 256
+// MiB of users, 128 MiB of files and of what is uploaded or downloaded, 8 MiB of
+// journal and 7 MiB of outbox; in the chat 64 MiB that wait for streams, and as
+// much for users who are away. Requests with bodies above 4 KiB are decoded and
+// acted upon eight at once. None of this memory is taken before it is needed.
 //
 // What it does imitate is sessions, login, users, the Custom Identity Provider,
 // dialogs, messages, chat, push subscriptions and events, files, the address book
@@ -87,7 +87,7 @@
 //	the identity; a phone number or e-mail in it is one
 //	social logins: Deny and CIdP do not stop them          assumed
 //	shape of /users/online                                 official SDK's types
-//	503 when full, or when too many passwords are checked  our own
+//	503 when full; for passwords or large bodies: when busy our own
 //	403 for a Host that is not the sandbox's, over loopback our own
 //	CORS for browsers                                      assumed, one header seen live
 //	dialogs: shapes, statuses, unwrapped answers           documented, recorded (requests)

@@ -46,6 +46,7 @@ var (
 	errWrongOld       = asBase(422, "old_password is invalid")                                                        // inf
 	errFull           = asList(503, "The sandbox is full: it has as many users as it may")                            // our own
 	errTooBusy        = asList(503, "The sandbox checks too many passwords at once: try again")                       // our own
+	errTooManyBodies  = asList(503, "The sandbox reads too many large bodies at once: try again")                     // our own
 	errNotImitated    = asBase(422, "The sandbox does not imitate this provider")                                     // our own
 	errV1Disabled     = asBase(403, "Users retrieving forbidden in admin panel, application settings. Use /users/v2") // doc, end of the text and status inf
 	errProviderSilent = asBase(500, "Custom Identity Provider did not answer")                                        // inf

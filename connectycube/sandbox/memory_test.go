@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -252,3 +255,59 @@ func TestSeedOfTooLargeDialogsIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A large body is small beside what it becomes, so few are decoded at once. One
+// that is not whole yet takes no place, and small ones need none.
+func TestFewLargeBodiesAreDecodedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		hold := make(chan struct{})
+		s := New(Options{
+			CIdP: CIdP{Enabled: true, Method: "GET", URL: "http://provider.invalid/", ResponseParams: map[string]string{"uid": "#{id}"}},
+			HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				asked.Add(1)
+				<-hold
+				return nil, errors.New("the provider is away")
+			})},
+		})
+		logIn := func(junk int) int {
+			body := `{"application_id":1001,"auth_key":"` + DefaultAuthKey + `","user":{"login":"ann","password":"12345678"},"junk":"` + strings.Repeat("x", junk) + `"}`
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/session", strings.NewReader(body)))
+			return w.Code
+		}
+		var all sync.WaitGroup
+		var busy atomic.Int64
+		for range 3 * maxLarge {
+			all.Go(func() {
+				if logIn(largeBody) == http.StatusServiceUnavailable {
+					busy.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := asked.Load(); n != maxLarge {
+			t.Errorf("%d large bodies at once, want %d", n, maxLarge)
+		}
+		all.Go(func() { logIn(10) })
+		synctest.Wait()
+		if n := asked.Load(); n != maxLarge+1 {
+			t.Errorf("%d requests at once, want a small one beside the large", n)
+		}
+		time.Sleep(maxLargeQueue)
+		synctest.Wait()
+		if n := busy.Load(); n != 2*maxLarge {
+			t.Errorf("%d were told to come later, want %d", n, 2*maxLarge)
+		}
+		close(hold)
+		all.Wait()
+		if len(s.largeBodies) != 0 {
+			t.Errorf("%d places are taken by nobody", len(s.largeBodies))
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,25 +13,47 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
 	maxBody   = 256 << 10 // bytes; the largest thing sent here is a custom_data of 8 KiB
 	maxFields = 1000      // of one form or query
 	maxNested = 4         // brackets in a form's field name
+
+	largeBody     = 4 << 10 // bytes; a body may take forty times as much once it is decoded
+	maxLarge      = 8       // larger bodies that are decoded and acted upon at once: 80 MiB
+	maxLargeQueue = 5 * time.Second
 )
 
 // params are the fields of a body or query, whatever their encoding. Values are
 // string, json.Number, bool, nil, []any or map[string]any.
 type params map[string]any
 
-// readParams reads the body, and for GET and DELETE also the query, which a
-// field of the body overrides: SDKs differ in where they put a DELETE's fields.
-func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, fmt.Errorf("reading the body: %w", err)
+// largeBodies are the places of requests with large bodies. A request takes one
+// when its body is there, so that slow senders hold none.
+type largeBodies chan struct{}
+
+// enter waits for a place for a body of so many bytes. When it gets one, release
+// must be called.
+func (l largeBodies) enter(ctx context.Context, size int) (release func(), err error) {
+	if size <= largeBody {
+		return func() {}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxLargeQueue)
+	defer cancel()
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, errTooManyBodies
+	}
+}
+
+// readParams reads the fields of a body, and for GET and DELETE also the query,
+// which a field of the body overrides: SDKs differ in where they put a DELETE's
+// fields.
+func readParams(r *http.Request, body []byte) (params, error) {
 	fields, err := decodeBody(body, r.Header.Get("Content-Type"))
 	if err != nil || r.Method == http.MethodPost || r.Method == http.MethodPut {
 		return fields, err

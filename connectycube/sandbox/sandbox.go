@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -107,6 +108,7 @@ type Sandbox struct {
 	open    map[string]http.HandlerFunc // what the control area shows to everyone
 
 	passwords     *passwords
+	largeBodies   largeBodies
 	outbox        *outbox // has its own lock, as the next two have
 	subscriptions *subscriptions
 	bucket        *bucket
@@ -167,6 +169,7 @@ func New(o Options) *Sandbox {
 		names:         ownNames(o.Names),
 		callbacks:     callbackClient(o.HTTP),
 		passwords:     newPasswords(),
+		largeBodies:   make(largeBodies, maxLarge),
 		outbox:        &outbox{},
 		subscriptions: newSubscriptions(),
 		bucket:        newBucket(o.MaxBlobBytes),
@@ -273,7 +276,16 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) 
 	if !ok {
 		return reply{}, errNoResource
 	}
-	p, err := readParams(w, r)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return reply{}, errBadRequest
+	}
+	release, err := s.largeBodies.enter(r.Context(), len(body))
+	if err != nil {
+		return reply{}, err
+	}
+	defer release()
+	p, err := readParams(r, body)
 	if err != nil {
 		return reply{}, errBadRequest
 	}
