@@ -11,7 +11,7 @@ import (
 )
 
 // forwardedNames are how containers name the machine that they run on, whose
-// engine connects them to loopback there. Nobody can have such a domain.
+// engine connects them to loopback there. The domain internal is reserved.
 var forwardedNames = []string{"host.docker.internal", "host.containers.internal"}
 
 var errWrongHost = asList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
@@ -44,7 +44,7 @@ func isLoopback(hostport string) bool {
 func hostOf(hostport string) (name string, ip netip.Addr) {
 	host, port, err := net.SplitHostPort(hostport)
 	if _, wrong := strconv.ParseUint(cmp.Or(port, "0"), 10, 16); err == nil && wrong != nil {
-		return hostport, netip.Addr{} // a name that nobody has
+		return hostport, netip.Addr{} // what follows the colon is no port: no name matches
 	}
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")

@@ -234,7 +234,7 @@ func TestUsersAreBoundedInBytes(t *testing.T) {
 		r.remove(u)
 	}
 	if r.bytes != 0 {
-		t.Errorf("%d bytes are counted for nobody", r.bytes)
+		t.Errorf("%d bytes are counted without a user", r.bytes)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestFewLargeBodiesAreDecodedAtOnce(t *testing.T) {
 		close(hold)
 		all.Wait()
 		if len(s.largeBodies) != 0 {
-			t.Errorf("%d places are taken by nobody", len(s.largeBodies))
+			t.Errorf("%d places are still taken", len(s.largeBodies))
 		}
 	})
 }

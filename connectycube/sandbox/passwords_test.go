@@ -137,7 +137,7 @@ func oldFile(t *testing.T, logins ...string) (file string, before []byte) {
 	return file, before
 }
 
-// A file of an earlier version is rewritten without anybody's login.
+// A file of an earlier version is rewritten without a login.
 func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 	t.Parallel()
 	file, before := oldFile(t, "ann", "bob")
@@ -358,7 +358,7 @@ func unseen(t *testing.T) *Sandbox {
 }
 
 // Comparisons are bounded in number, and the sandbox answers others meanwhile.
-func TestComparisonsAreBoundedAndHoldNobodyUp(t *testing.T) {
+func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := unseen(t)
