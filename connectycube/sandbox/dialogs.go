@@ -42,13 +42,34 @@ func extensionField(key string) field[dialogRow] {
 	return field[dialogRow]{text: func(r dialogRow) string { return r.extensions[key] }}
 }
 
-// dialogLists is the grammar of GET /chat/Dialog. Sorting by other fields than
-// the date of the last message, and the order without sorting, are assumed.
+// lastActivity is the time of the last message that the viewer can see, in
+// microseconds. A dialog without one has the time of its last update, which is
+// where the official React hook puts it. A page would otherwise end before the
+// dialogs that were made last.
+var lastActivity = field[dialogRow]{number: func(r dialogRow) (int64, bool) {
+	if r.last == nil {
+		return r.updated.UnixMicro(), true
+	}
+	return r.last.created.UnixMicro(), true
+}}
+
+// dialogSorts are the words to sort dialogs by. The documentation has the date of
+// the last message alone, calls it last_message_date_sent, and writes date_sent in
+// its example, as the official React hook and chat widget do. The other words are
+// assumed.
+var dialogSorts = func() map[string]field[dialogRow] {
+	sorts := pick(dialogFields, "created_at", "updated_at", "name", "_id")
+	sorts["last_message_date_sent"], sorts["date_sent"] = lastActivity, lastActivity
+	return sorts
+}()
+
+// dialogLists is the grammar of GET /chat/Dialog. The order without sorting is
+// assumed.
 var dialogLists = grammar[dialogRow]{
 	fields:   dialogFields,
 	within:   map[string]func(string) field[dialogRow]{"extensions": extensionField},
 	alone:    []string{"count"},
-	sorts:    []string{"last_message_date_sent", "created_at", "updated_at", "name", "_id"},
+	sorts:    dialogSorts,
 	usual:    "updated_at",
 	downward: true,
 	limit:    100,

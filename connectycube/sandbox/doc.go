@@ -105,6 +105,8 @@
 //	dialogs: a deleted private one returns with a message  assumed
 //	dialogs: the last message is the last one can see      assumed
 //	dialogs: order without sorting: last updated first     assumed
+//	dialogs: date_sent sorts by the last message           documented (example), official hook and widget
+//	dialogs: without a message sorted by their update      official React hook's own order
 //	dialogs: deleted users stay occupants                  assumed
 //	dialogs: is_muted                                      documented (administration), assumed (lists)
 //	lists: operators, both spellings, limit 100            documented, recorded

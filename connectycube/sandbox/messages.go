@@ -48,7 +48,7 @@ var messageLists = grammar[*message]{
 	fields:  messageFields,
 	unknown: customField,
 	alone:   []string{"chat_dialog_id", "mark_as_read", "preview", "count"},
-	sorts:   []string{"date_sent", "created_at", "updated_at", "_id"},
+	sorts:   pick(messageFields, "date_sent", "created_at", "updated_at", "_id"),
 	usual:   "date_sent",
 	limit:   100,
 	most:    1000,

@@ -28,13 +28,22 @@ type grammar[T any] struct {
 	unknown func(name string) field[T]           // for other names; nil: they are refused
 	alone   []string                             // parameters that are no filters
 
-	sorts    []string // fields it can be sorted by
-	usual    string   // field it is sorted by unless told
-	downward bool     // and how
-	limit    int      // unless told
-	most     int      // the highest limit; more is taken for it
+	sorts    map[string]field[T] // by the words that clients use
+	usual    string              // word it is sorted by unless told
+	downward bool                // and how
+	limit    int                 // unless told
+	most     int                 // the highest limit; more is taken for it
 
 	tie func(a, b T) int // order of what is equal
+}
+
+// pick returns the named fields.
+func pick[T any](fields map[string]field[T], names ...string) map[string]field[T] {
+	picked := map[string]field[T]{}
+	for _, name := range names {
+		picked[name] = fields[name]
+	}
+	return picked
 }
 
 // listQuery is a query that was found valid.
@@ -48,7 +57,7 @@ type listQuery[T any] struct {
 
 // parse reads a query. Errors are refusals.
 func (g *grammar[T]) parse(p params) (listQuery[T], error) {
-	q := listQuery[T]{limit: g.limit, sort: g.fields[g.usual], downward: g.downward, tie: g.tie}
+	q := listQuery[T]{limit: g.limit, sort: g.sorts[g.usual], downward: g.downward, tie: g.tie}
 	sorted := false
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		var err error
@@ -59,12 +68,13 @@ func (g *grammar[T]) parse(p params) (listQuery[T], error) {
 			q.limit, err = pageNumber(p, name, 1)
 			q.limit = min(q.limit, g.most)
 		case name == "sort_asc", name == "sort_desc":
-			if sorted || !slices.Contains(g.sorts, p.text(name)) {
-				err = badQuery("one field to sort by, of " + strings.Join(g.sorts, ", "))
+			by, known := g.sorts[p.text(name)]
+			if sorted || !known {
+				err = badQuery("one field to sort by, of " + strings.Join(slices.Sorted(maps.Keys(g.sorts)), ", "))
 				break
 			}
 			sorted = true
-			q.sort, q.downward = g.fields[p.text(name)], name == "sort_desc"
+			q.sort, q.downward = by, name == "sort_desc"
 		case slices.Contains(g.alone, name):
 		default:
 			err = g.addFilters(&q, name, p[name])
