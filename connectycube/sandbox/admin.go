@@ -97,7 +97,7 @@ func adminListDialogs(s *Sandbox, q *request) (reply, error) {
 	}
 	page, total := query.run(func(yield func(dialogRow) bool) {
 		for _, d := range s.archive.dialogs {
-			if !yield(dialogRow{d, d.lastFor(0)}) {
+			if !yield(dialogRow{d, d.name, d.lastFor(0)}) {
 				return
 			}
 		}

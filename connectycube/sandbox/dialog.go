@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"container/list"
 	"maps"
 	"slices"
@@ -90,9 +91,28 @@ type dialogJSON struct {
 	IsMuted             *bool             `json:"is_muted"`
 }
 
+// nameFor is the dialog's name as one user sees it, and "" only where there is
+// none. A private dialog has no name of its own: each of the two sees the other's.
+// A live log of the service shows such a name, without telling which of a user's
+// names it is. The full name, and then the login, is the guess of this function
+// alone. An email or the id stands in for a user without either, as apps crash on
+// a null name.
+func (s *Sandbox) nameFor(d *dialog, user int64) string {
+	other := d.opponent(user)
+	if other == 0 || !d.occupants.has(user) {
+		return d.name
+	}
+	shown := strconv.FormatInt(other, 10) // of a deleted user, no more is left
+	if u := s.registry.users[other]; u != nil {
+		shown = cmp.Or(u.fullName, u.login, u.email, shown)
+	}
+	return shown
+}
+
 // dialogFor shows the dialog to one of its users.
 func (s *Sandbox) dialogFor(d *dialog, user int64) dialogJSON {
 	out := s.dialogPlain(d)
+	out.Name = orNull(s.nameFor(d, user))
 	out.tellLast(d.lastFor(user), user)
 	if d.counts() {
 		n := d.unread[user]
@@ -103,7 +123,8 @@ func (s *Sandbox) dialogFor(d *dialog, user int64) dialogJSON {
 	return out
 }
 
-// dialogPlain shows what is the same for everyone.
+// dialogPlain shows what is the same for everyone. The name of a private dialog is
+// null here, as it is in the samples of the Admin API.
 func (s *Sandbox) dialogPlain(d *dialog) dialogJSON {
 	out := dialogJSON{
 		ID:                d.id,

@@ -12,7 +12,8 @@ import (
 // dialogRow is a dialog as one user sees it, while a list is made.
 type dialogRow struct {
 	*dialog
-	last *message // nil: none that the user can see
+	shownName string
+	last      *message // nil: none that the user can see
 }
 
 // dialogFields are the documented fields to filter by, and what the owner, the
@@ -20,7 +21,7 @@ type dialogRow struct {
 var dialogFields = map[string]field[dialogRow]{
 	"_id":                    {text: func(r dialogRow) string { return r.id }},
 	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.kind) }),
-	"name":                   {text: func(r dialogRow) string { return r.name }},
+	"name":                   {text: func(r dialogRow) string { return r.shownName }},
 	"created_at":             dateOf(func(r dialogRow) time.Time { return r.created }),
 	"updated_at":             dateOf(func(r dialogRow) time.Time { return r.updated }),
 	"user_id":                numberOf(func(r dialogRow) int64 { return r.owner }),
@@ -80,7 +81,7 @@ var dialogLists = grammar[dialogRow]{
 func (s *Sandbox) rowsFor(user int64) iter.Seq[dialogRow] {
 	return func(yield func(dialogRow) bool) {
 		for d := range s.archive.dialogsOf(user) {
-			if !yield(dialogRow{d, d.lastFor(user)}) {
+			if !yield(dialogRow{d, s.nameFor(d, user), d.lastFor(user)}) {
 				return
 			}
 		}

@@ -1,6 +1,8 @@
 package sandbox_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +59,61 @@ func TestDialogsAreSortedByTheLastMessage(t *testing.T) {
 	}
 	for _, query := range []string{"?sort_desc=date", "?sort_asc=date_sent&sort_desc=date_sent", "?date_sent[gt]=1"} {
 		me.call(422, "GET /chat/Dialog.json"+query, "")
+	}
+}
+
+// TestAPrivateDialogHasTheOthersName: in every answer that shows one.
+func TestAPrivateDialogHasTheOthersName(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	c := in(t, s)
+	enter := func(user string) person { return person{c, c.signUp(user), c.open(user)} }
+	ada := enter(`{"login":"ada","password":"11111111","full_name":"Ada Lovelace"}`)
+	bob := enter(`{"login":"bob-the-builder","password":"11111111"}`)
+	eve := enter(`{"email":"eve@example.org","password":"11111111"}`)
+
+	body := `{"type":3,"occupants_ids":[` + bob.id + `],"name":"ignored"}`
+	id := ada.dialog(body)
+	withEve := ada.dialog(`{"type":3,"occupants_ids":[` + eve.id + `]}`)
+	for viewer, want := range map[person]string{ada: "bob-the-builder", bob: "Ada Lovelace"} {
+		opponent := map[person]person{ada: bob, bob: ada}[viewer]
+		answers := map[string]got{
+			"create": viewer.call(201, "POST /chat/Dialog", `{"type":3,"occupants_ids":[`+opponent.id+`]}`),
+			"update": viewer.call(200, "PUT /chat/Dialog/"+id, `{"is_muted":false}`),
+		}
+		for name, g := range answers {
+			if v := g.str("name"); v != want {
+				t.Errorf("%s by %s: name %q, want %q", name, opponent.id, v, want)
+			}
+		}
+		lists := map[string]string{
+			"list": "?type=3&sort_asc=created_at", "one": "?_id=" + id, "by name": "?name=" + want, "by a part of the name": "?name[ctn]=" + want[3:9],
+		}
+		for name, query := range lists {
+			g := viewer.call(200, "GET /chat/Dialog"+strings.ReplaceAll(query, " ", "%20"), "")
+			if v := g.str("items.0.name"); v != want {
+				t.Errorf("%s: name %q, want %q in %s", name, v, want, g.text)
+			}
+		}
+		g := viewer.call(200, "GET /chat/search?search_text="+want[:6], "")
+		if found := g.strs("results.dialogs", "name"); !slices.Equal(found, []string{want}) {
+			t.Errorf("search: %q, want %q", found, want)
+		}
+	}
+	if g := ada.call(200, "GET /chat/Dialog?sort_asc=name", ""); fmt.Sprint(g.strs("items", "name")) != "[bob-the-builder eve@example.org]" {
+		t.Errorf("sorted by name: %s", g.text)
+	}
+	if g := ada.call(200, "GET /chat/search?search_text=Lovelace", ""); len(g.strs("results.dialogs", "name")) != 0 {
+		t.Errorf("a search finds a dialog by the viewer's own name: %s", g.text)
+	}
+
+	bob.call(200, "PUT /users/"+bob.id, `{"user":{"full_name":"Bob"}}`)
+	eve.call(200, "DELETE /users/"+eve.id, "")
+	for dialog, want := range map[string]string{id: "Bob", withEve: eve.id} {
+		if g := ada.call(200, "GET /chat/Dialog?_id="+dialog, ""); g.str("items.0.name") != want {
+			t.Errorf("name = %q, want %q", g.str("items.0.name"), want)
+		}
+	}
+	if g := ada.manage(200, "GET /admin/chat/list?_id="+id, ""); g.str("items.0.name") != "" {
+		t.Errorf("administration: name %q, which the documented sample has as null", g.str("items.0.name"))
 	}
 }

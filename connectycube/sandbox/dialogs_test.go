@@ -101,7 +101,7 @@ func TestCreateDialog(t *testing.T) {
 			"occupants_count": "1", "occupants_ids": "[]", "description": "d", "photo": "x.jpg", "unread_messages_count": ""}},
 		{"broadcast", `{"type":1,"name":"b"}`, 201, map[string]string{"type": "1", "user_id": me.id}},
 		{"private, name ignored", `{"type":3,"occupants_ids":"` + anna.id + `","name":"n","photo":"p"}`, 201, map[string]string{
-			"name": "", "photo": "", "xmpp_room_jid": "", "occupants_ids": fmt.Sprintf("[%s %s]", me.id, anna.id)}},
+			"name": "anna", "photo": "", "xmpp_room_jid": "", "occupants_ids": fmt.Sprintf("[%s %s]", me.id, anna.id)}},
 		{"private with oneself too", `{"type":3,"occupants_ids":[` + me.id + `,` + anna.id + `]}`, 201, nil},
 		{"five admins", `{"type":2,"name":"g","occupants_ids":"` + anna.id + `","admins_ids":"` + idsOf(all[3:8]) + `"}`, 201, nil},
 
@@ -191,7 +191,7 @@ func TestListDialogs(t *testing.T) {
 		{"?name=Night%20party", "group"},
 		{"?name[ctn]=party", "group"},
 		{"?name[ctn]=Party", ""},
-		{"?name[gt]=N", "broadcast group"},
+		{"?name[gt]=N", "broadcast group private"}, // whose name is the other's, anna
 		{"?extensions[location]=Sunbar", "group"},
 		{"?extensions[location][ctn]=bar", "group"},
 		{"?extensions[location]=Moonbar", ""},
@@ -202,7 +202,7 @@ func TestListDialogs(t *testing.T) {
 		{"?last_message_date_sent[gt]=1", "group"},
 		{"?last_message_date_sent[ne]=1&type=2", "group"},
 		{"?sort_desc=last_message_date_sent&limit=1", "group"},
-		{"?sort_asc=name&skip=1&limit=2", "public broadcast"},
+		{"?sort_asc=name&skip=1&limit=2", "broadcast group"},
 		{"?skip=10", ""},
 		{"?limit=0", "invalid"},
 		{"?limit=x", "invalid"},

@@ -107,6 +107,9 @@
 //	dialogs: order without sorting: last updated first     assumed
 //	dialogs: date_sent sorts by the last message           documented (example), official hook and widget
 //	dialogs: without a message sorted by their update      official React hook's own order
+//	dialogs: a private one has the other's name            seen live; that it is full_name, else login: assumed
+//	dialogs: a private one is searched by that name        documented (sample)
+//	dialogs: its name is null for administrators           documented (samples)
 //	dialogs: deleted users stay occupants                  assumed
 //	dialogs: is_muted                                      documented (administration), assumed (lists)
 //	lists: operators, both spellings, limit 100            documented, recorded

@@ -57,7 +57,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		dialogs := make([]dialogRow, 0, len(a.dialogs))
 		for _, d := range a.dialogs {
-			dialogs = append(dialogs, dialogRow{d, d.lastFor(1)})
+			dialogs = append(dialogs, dialogRow{d, d.name, d.lastFor(1)})
 		}
 		messages := make([]*message, 0, len(a.messages))
 		for _, m := range a.messages {

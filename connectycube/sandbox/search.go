@@ -74,7 +74,7 @@ func searchChat(s *Sandbox, q *request, live *session) (reply, error) {
 	var dialogs []*dialog
 	var messages []*message
 	for d := range s.archive.dialogsOf(me) {
-		if query.in(d.name, d.updated, d.id) {
+		if query.in(s.nameFor(d, me), d.updated, d.id) {
 			dialogs = append(dialogs, d)
 		}
 		for _, m := range d.messages {
