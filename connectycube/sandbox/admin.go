@@ -65,6 +65,7 @@ var adminSorts = []string{"created_at", "updated_at", "_id"}
 var adminDialogLists = grammar[dialogRow]{
 	fields:   dialogFields,
 	within:   dialogLists.within,
+	lenient:  dialogLists.lenient,
 	alone:    []string{"count"},
 	sorts:    pick(dialogFields, adminSorts...),
 	usual:    "_id",

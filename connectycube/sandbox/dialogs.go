@@ -17,9 +17,12 @@ type dialogRow struct {
 }
 
 // dialogFields are the documented fields to filter by, and what the owner, the
-// occupants and the last sender add to them (assumed).
+// occupants and the last sender add to them (assumed). The official Flutter sample
+// and the documentation's Flutter FAQ look a dialog up by id instead of _id, and
+// take the first one of the answer.
 var dialogFields = map[string]field[dialogRow]{
 	"_id":                    {text: func(r dialogRow) string { return r.id }},
+	"id":                     {text: func(r dialogRow) string { return r.id }},
 	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.kind) }),
 	"name":                   {text: func(r dialogRow) string { return r.shownName }},
 	"created_at":             dateOf(func(r dialogRow) time.Time { return r.created }),
@@ -69,6 +72,7 @@ var dialogSorts = func() map[string]field[dialogRow] {
 var dialogLists = grammar[dialogRow]{
 	fields:   dialogFields,
 	within:   map[string]func(string) field[dialogRow]{"extensions": extensionField},
+	lenient:  true,
 	alone:    []string{"count"},
 	sorts:    dialogSorts,
 	usual:    "updated_at",

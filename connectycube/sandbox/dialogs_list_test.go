@@ -62,6 +62,32 @@ func TestDialogsAreSortedByTheLastMessage(t *testing.T) {
 	}
 }
 
+// TestDialogListsIgnoreUnknownPlainParameters, and refuse those with an operator.
+func TestDialogListsIgnoreUnknownPlainParameters(t *testing.T) {
+	all := people(t, sandbox.New(sandbox.Options{}), "owner", "anna")
+	me, anna := all[0], all[1]
+	wanted := me.group(anna)
+	me.group(anna)
+	const both = 2
+	for query, want := range map[string]int{
+		"?page=1&per_page=50": both,
+		"?tags[]=a":           both,
+		"?id=" + wanted:       1,
+		"?id[in]=" + wanted:   1,
+	} {
+		if g := me.call(200, "GET /chat/Dialog"+query, ""); len(g.strs("items", "_id")) != want {
+			t.Errorf("%s: %s, want %d dialogs", query, g.text, want)
+		}
+		if g := me.manage(200, "GET /admin/chat/list"+query, ""); len(g.strs("items", "_id")) != want {
+			t.Errorf("administration, %s: %s, want %d dialogs", query, g.text, want)
+		}
+	}
+	for _, query := range []string{"?page[eq]=1", "?shoe_size[gt]=44"} {
+		me.call(422, "GET /chat/Dialog"+query, "")
+		me.manage(422, "GET /admin/chat/list"+query, "")
+	}
+}
+
 // TestAPrivateDialogHasTheOthersName: in every answer that shows one.
 func TestAPrivateDialogHasTheOthersName(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})

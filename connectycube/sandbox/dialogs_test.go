@@ -212,7 +212,7 @@ func TestListDialogs(t *testing.T) {
 		{"?type=group", "invalid"},
 		{"?type[ctn]=2", "invalid"},
 		{"?created_at[gt]=yesterday", "invalid"},
-		{"?shoe_size=44", "invalid"},
+		{"?shoe_size[eq]=44", "invalid"},
 		{"?sort_asc=shoe_size", "invalid"},
 		{"?sort_asc=name&sort_desc=name", "invalid"},
 	}

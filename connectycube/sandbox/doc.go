@@ -60,6 +60,7 @@
 //	texts of validation errors                             assumed
 //	login exact, e-mail in lower case                      assumed
 //	V2 grammar                                             documented
+//	V2 ignores plain parameters that it does not know      official sample (page=1)
 //	dates in filters: a day without a time                 assumed
 //	V2 refusals with 422, text matched exactly             assumed
 //	own account only for PUT and DELETE /users/{id}        documented (DELETE), assumed (PUT)
@@ -107,6 +108,8 @@
 //	dialogs: order without sorting: last updated first     assumed
 //	dialogs: date_sent sorts by the last message           documented (example), official hook and widget
 //	dialogs: without a message sorted by their update      official React hook's own order
+//	dialogs: id means _id                                  official Flutter sample and FAQ
+//	dialogs: other unknown plain parameters are ignored    assumed, as /users/v2 does
 //	dialogs: a private one has the other's name            seen live; that it is full_name, else login: assumed
 //	dialogs: a private one is searched by that name        documented (sample)
 //	dialogs: its name is null for administrators           documented (samples)

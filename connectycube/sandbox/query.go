@@ -25,7 +25,8 @@ type field[T any] struct {
 type grammar[T any] struct {
 	fields  map[string]field[T]
 	within  map[string]func(key string) field[T] // fields of an object: extensions[key]
-	unknown func(name string) field[T]           // for other names; nil: they are refused
+	unknown func(name string) field[T]           // for other names; nil: they are no fields
+	lenient bool                                 // ignores a plain parameter that is no field
 	alone   []string                             // parameters that are no filters
 
 	sorts    map[string]field[T] // by the words that clients use
@@ -98,7 +99,7 @@ func (g *grammar[T]) addFilters(q *listQuery[T], name string, value any) error {
 	}
 	f, known := g.fields[name]
 	if !known && g.unknown == nil {
-		return badQuery("unknown field")
+		return refuseUnknown(value, g.lenient)
 	}
 	if !known {
 		f = g.unknown(name)

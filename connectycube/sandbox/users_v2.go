@@ -78,7 +78,8 @@ type filter struct {
 func badQuery(text string) error { return asBase(422, "Invalid query: "+text) }
 
 // parseV2 checks a query against the documented grammar: at least one field that
-// may stand alone, with =, in or start_with; dates only with comparisons.
+// may stand alone, with =, in or start_with; dates only with comparisons. It
+// ignores plain parameters that it does not know.
 func parseV2(p params) (v2Query, error) {
 	q := v2Query{limit: maxPage}
 	primary := false
@@ -131,11 +132,23 @@ func (q *v2Query) sortBy(name string, descending bool) error {
 	return nil
 }
 
+// refuseUnknown refuses a parameter that is no field. A lenient list refuses it
+// with an operator alone, because a filter that the client relies on would not
+// apply. It ignores a plain one: an official sample sends page=1 to /users/v2, which
+// has no pages.
+func refuseUnknown(value any, lenient bool) error {
+	_, hasOperator := value.(map[string]any)
+	if lenient && !hasOperator {
+		return nil
+	}
+	return badQuery("unknown field")
+}
+
 // addField reads f=v or f[op]=v and tells whether it makes the query valid.
 func (q *v2Query) addField(name string, p params) (primary bool, err error) {
 	col, known := columns[name]
 	if !known {
-		return false, badQuery("unknown field")
+		return false, refuseUnknown(p[name], true)
 	}
 	operators := p.object(name)
 	if operators == nil {

@@ -61,6 +61,9 @@ func TestV2Query(t *testing.T) {
 		{"sort_asc=full_name&login[in]=carl,bob,ann", "1 2 3"},
 		{"sort_desc=created_at&id[in]=1,2,3,4,5&limit=2&offset=1", "4 3"},
 		{"id[in]=1,2,3,4,5&offset=9", ""},
+		{"page=1&per_page=50&id[in]=1,2", "1 2"},
+		{"custom_data=x&id=1", "1"},
+		{"tags[]=a&id=1", "1"},
 
 		{"", "invalid"},
 		{"limit=5", "invalid"},
@@ -79,8 +82,9 @@ func TestV2Query(t *testing.T) {
 		{"login[in]=,", "invalid"},
 		{"login[eq]=ann", "invalid"},
 		{"login[like]=ann", "invalid"},
-		{"password=x", "invalid"},
-		{"custom_data=x&id=1", "invalid"},
+		{"password=x", "invalid"}, // ignored, so that nothing stands alone
+		{"password[eq]=x&id=1", "invalid"},
+		{"page[gt]=1&id=1", "invalid"},
 		{"id=1&sort_asc=shoe_size", "invalid"},
 		{"id=1&sort_asc=user_tags", "invalid"}, // a list has no order
 		{"id=1&sort_asc=login&sort_desc=login", "invalid"},
