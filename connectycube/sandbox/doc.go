@@ -62,6 +62,7 @@
 //	V2 grammar                                             documented
 //	V2 ignores plain parameters that it does not know      official sample (page=1)
 //	dates in filters: a day without a time                 assumed
+//	V2: a date equals, beside a field that stands alone    documented (example)
 //	V2 refusals with 422, text matched exactly             assumed
 //	own account only for PUT and DELETE /users/{id}        documented (DELETE), assumed (PUT)
 //	a password change keeps the user's sessions            assumed

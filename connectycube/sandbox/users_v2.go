@@ -72,13 +72,13 @@ type filter struct {
 	name   string
 	op     string // "eq", "in", "nin", "start_with", "gt", "lt", "gte", "lte"
 	values []string
-	bound  int64 // of gt, lt, gte, lte
+	bound  int64 // of a date
 }
 
 func badQuery(text string) error { return asBase(422, "Invalid query: "+text) }
 
 // parseV2 checks a query against the documented grammar: at least one field that
-// may stand alone, with =, in or start_with; dates only with comparisons. It
+// may stand alone, with =, in or start_with; dates only beside one. It
 // ignores plain parameters that it does not know.
 func parseV2(p params) (v2Query, error) {
 	q := v2Query{limit: maxPage}
@@ -173,19 +173,13 @@ func (q *v2Query) addField(name string, p params) (primary bool, err error) {
 }
 
 func newFilter(name string, col column, op string, operators params) (filter, error) {
+	if !col.alone {
+		return newDateFilter(name, op, operators.text(op))
+	}
 	f := filter{name: name, op: op}
-	dated := !col.alone
 	switch op {
 	case "gt", "lt", "gte", "lte":
-		if !dated {
-			return filter{}, badQuery(op + " goes with dates only")
-		}
-		at, ok := parseDate(operators.text(op))
-		if !ok {
-			return filter{}, badQuery(name + " is not a date")
-		}
-		f.bound = at
-		return f, nil
+		return filter{}, badQuery(op + " goes with dates only")
 	case "eq":
 		f.values = []string{operators.text(op)}
 		if name == "user_tags" {
@@ -201,9 +195,6 @@ func newFilter(name string, col column, op string, operators params) (filter, er
 	default:
 		return filter{}, badQuery("unknown operator")
 	}
-	if dated {
-		return filter{}, badQuery(name + " goes with gt, lt, gte and lte only")
-	}
 	if len(f.values) == 0 || len(f.values) > maxValues {
 		return filter{}, badQuery(name + " has no values, or too many")
 	}
@@ -213,6 +204,21 @@ func newFilter(name string, col column, op string, operators params) (filter, er
 		}
 	}
 	return f, nil
+}
+
+// newDateFilter compares a date. The equality is a documented example:
+// phone=6754987345566&last_request_at=2020-11-09T08:21:41Z.
+func newDateFilter(name, op, operand string) (filter, error) {
+	switch op {
+	case "eq", "gt", "lt", "gte", "lte":
+	default:
+		return filter{}, badQuery(name + " goes with a value, gt, lt, gte and lte only")
+	}
+	at, ok := parseDate(operand)
+	if !ok {
+		return filter{}, badQuery(name + " is not a date")
+	}
+	return filter{name: name, op: op, bound: at}, nil
 }
 
 // parseDate reads Unix seconds, or ISO 8601: a time, or a day, which is its
@@ -237,15 +243,8 @@ func (q *v2Query) noteExact(f filter) {
 
 func (f filter) matches(u *user) bool {
 	col := columns[f.name]
-	switch f.op {
-	case "gt":
-		return col.number(u) > f.bound
-	case "lt":
-		return col.number(u) < f.bound
-	case "gte":
-		return col.number(u) >= f.bound
-	case "lte":
-		return col.number(u) <= f.bound
+	if !col.alone {
+		return holds(f.op, []int64{col.number(u)}, []int64{f.bound}, nil)
 	}
 	return slices.ContainsFunc(col.text(u), func(has string) bool {
 		if f.op == "start_with" {

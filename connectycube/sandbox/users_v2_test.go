@@ -56,6 +56,7 @@ func TestV2Query(t *testing.T) {
 		{"login[in]=ann,bob,carl&created_at[gt]=1970-01-01", "2 3"},
 		{"login[in]=ann,bob,carl&updated_at[gt]=1970-01-01T00:59:59.999Z", "2 3"},
 		{"login[in]=ann,bob&last_request_at[gt]=1", ""},
+		{"login[in]=ann,bob&created_at=1970-01-01T01:00:00Z", "2"},
 		{"login[in]=ann,bob&external_id=e2", "2"},
 		{"sort_desc=login&login[in]=ann,bob,carl", "3 2 1"},
 		{"sort_asc=full_name&login[in]=carl,bob,ann", "1 2 3"},
@@ -73,7 +74,9 @@ func TestV2Query(t *testing.T) {
 		{"full_name[start_with]=%D0%96%D0%96", "invalid"}, // 4 bytes, 2 characters
 		{"id[start_with]=1234", "invalid"},
 		{"login[gt]=a&id=1", "invalid"},
-		{"created_at=5&id=1", "invalid"},
+		{"created_at=5", "invalid"},
+		{"created_at=yesterday&id=1", "invalid"},
+		{"created_at[start_with]=1970&id=1", "invalid"},
 		{"created_at[in]=5&id=1", "invalid"},
 		{"created_at[gt]=yesterday&id=1", "invalid"},
 		{"created_at[gt]=2020-02-30&id=1", "invalid"},
