@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 
-/** Starts a cubegate in a folder, on ports of its own, with nothing else configured. */
-export function start(binary, args, folder) {
+/** Starts a cubegate in a folder, on ports of its own, with nothing else configured but env. */
+export function start(binary, args, folder, env) {
   return spawn(binary, args, {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, PORT: '0', SANDBOX_PORT: '0' },
+    env: { PATH: process.env.PATH, HOME: folder, PORT: '0', SANDBOX_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
 }
@@ -15,11 +15,13 @@ export function start(binary, args, folder) {
 /** Waits for the end of a process, which must be a good one. */
 export function finished(child) {
   return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('exit', (code, signal) => {
+    const ended = (code, signal) => {
       if (code === 0) resolve()
       else reject(new Error(`${path.basename(child.spawnfile)} ended with ${code ?? signal}`))
-    })
+    }
+    if ((child.exitCode ?? child.signalCode) !== null) return ended(child.exitCode, child.signalCode) // the event has passed
+    child.on('error', reject)
+    child.on('exit', ended)
   })
 }
 
