@@ -1,0 +1,147 @@
+// ConnectyCube's own UI kits, unmodified from npm, in Chromium: the React hook and
+// the chat widget list the chats of a user who registered and logged in at
+// cubegate.
+//
+// Needs a cubegate to start (CUBEGATE_BINARY) and Chromium (CHROMIUM, default
+// /usr/bin/chromium). Leaves screenshots in e2e/out.
+//
+// The widget resets endpoints.api_url after its start, so that it asks
+// https://<endpoints.api> from then on: the sandbox has to speak TLS, and cubegate
+// uses it as it would use ConnectyCube.
+
+import { after, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { launch } from './chromium.mjs'
+import { banner, finished, found, start } from '../process.mjs'
+
+const out = fileURLToPath(new URL('../out/', import.meta.url))
+const app = { appId: 1001, authKey: 'sandbox-auth-key' }
+
+/** Bundles an app, with the kit as npm has it. */
+async function bundle(file) {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(file, import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    jsx: 'automatic',
+    define: { 'process.env': '{}', 'process.env.NODE_ENV': '"production"' },
+    logLevel: 'error',
+  })
+  return outputFiles[0].text
+}
+
+describe("ConnectyCube's own UI kits, in Chromium", () => {
+  const running = []
+  let folder, pages, browser, context, at, ada, grace, bundles, refused
+
+  async function run(args, env) {
+    const server = start(process.env.CUBEGATE_BINARY, args, await mkdtemp(path.join(folder, 'run-')), env)
+    running.unshift(server)
+    return banner(server)
+  }
+
+  before(async () => {
+    await mkdir(out, { recursive: true })
+    folder = await mkdtemp(path.join(tmpdir(), 'cubegate-kits-'))
+    const box = await run(['sandbox', '--tls'])
+    at = found(box, /REST API +(https:\S+)/)
+    process.env.CUBEGATE_URL = found(
+      await run([], {
+        APP_ID: String(app.appId),
+        AUTH_KEY: app.authKey,
+        JWT_SECRET: randomBytes(32).toString('base64'),
+        CONNECTYCUBE_API_URL: at,
+        SSL_CERT_FILE: found(box, /NODE_EXTRA_CA_CERTS=(\S+)/),
+      }),
+      /(http:\S+)\/api/,
+    )
+    bundles = { '/hook.js': await bundle('hook.jsx'), '/widget.js': await bundle('widget.jsx') }
+    pages = createServer(({ url }, res) => {
+      const script = bundles[url]
+      res.writeHead(200, { 'Content-Type': `${script ? 'text/javascript' : 'text/html'}; charset=utf-8` })
+      res.end(script ?? `<!doctype html><title>kit</title><div id="app"></div><script type="module" src="${url}.js"></script>`)
+    })
+    await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+    browser = await launch('EXCLUDE 127.0.0.1')
+    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } })
+    context.setDefaultTimeout(20_000)
+    await talk()
+  })
+  after(async () => {
+    await browser?.close()
+    pages?.close()
+    for (const server of running) {
+      server.kill('SIGTERM')
+      await finished(server)
+    }
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** Asks ConnectyCube's REST API by the session of a login. */
+  async function ask(login, method, what, data) {
+    const response = await context.request.fetch(`${at}/${what}.json`, { method, data, headers: { 'CB-Token': login.connectySession } })
+    assert.ok(response.ok(), `${method} ${what}: ${response.status()} ${await response.text()}`)
+    return response.json()
+  }
+
+  /** Two users register, log in, and have a private and a group chat. */
+  async function talk() {
+    const { logIn, register, somebody } = await import('../cubegate.mjs') // it reads CUBEGATE_URL when it is loaded
+    const join = async (name) => {
+      const person = { ...somebody(), ...name }
+      await register(person)
+      return logIn(person)
+    }
+    ada = await join({ firstName: 'Ada', lastName: 'Lovelace' })
+    grace = await join({ firstName: 'Grace', lastName: 'Hopper' })
+    const two = await ask(ada, 'POST', 'chat/Dialog', { type: 3, occupants_ids: [grace.ccUserId] })
+    const team = await ask(grace, 'POST', 'chat/Dialog', { type: 2, name: 'Engines', occupants_ids: [ada.ccUserId] })
+    await ask(grace, 'POST', 'chat/Message', { chat_dialog_id: two._id, message: 'A moth in the relay' })
+    await ask(ada, 'POST', 'chat/Message', { chat_dialog_id: team._id, message: 'It weaves patterns' })
+  }
+
+  /** Opens the page of a kit for a user who has logged in. All that is refused goes to refused. */
+  async function open(kit, login) {
+    const { session } = await ask(login, 'GET', 'session')
+    const page = await context.newPage()
+    refused = []
+    page.on('response', (r) => r.status() >= 400 && refused.push(`${r.status()} ${r.request().method()} ${r.url()}`))
+    const host = new URL(at).host
+    const config = { endpoints: { api: host, chat: 'chat.connectycube.com', chat_url: `wss://${host}/chat` }, debug: { mode: 0 } }
+    await page.addInitScript((known) => {
+      window.kit = known
+      localStorage.setItem('@connectycube/chat-widget:session', JSON.stringify(known.session))
+    }, { ...app, config, session })
+    await page.goto(`http://127.0.0.1:${pages.address().port}/${kit}`)
+    return page
+  }
+
+  test('the React hook lists the chats, the other by name', async () => {
+    const page = await open('hook', ada)
+    await page.getByRole('listitem').nth(1).waitFor()
+    assert.deepEqual((await page.getByRole('listitem').allInnerTexts()).toSorted(), ['Engines: It weaves patterns', 'Grace Hopper: A moth in the relay'])
+    assert.deepEqual(refused, [])
+    await page.screenshot({ path: `${out}react.png` })
+    await page.close()
+  })
+
+  test('the chat widget lists them, and opens one', async () => {
+    const page = await open('widget', grace)
+    await page.getByText('Engines', { exact: true }).waitFor()
+    await page.getByText('Ada Lovelace', { exact: true }).waitFor()
+    await page.screenshot({ path: `${out}widget.png` })
+    await page.getByText('Ada Lovelace', { exact: true }).click()
+    await page.getByText('A moth in the relay').nth(1).waitFor() // beside the list's
+    await page.screenshot({ path: `${out}widget-open.png` })
+    assert.deepEqual(refused, [])
+    await page.close()
+  })
+})
