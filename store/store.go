@@ -206,7 +206,7 @@ func describe(doing string, err error) error {
 		return ErrEmailTaken
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
-	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err):
+	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err), isUnwritable(err):
 		return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
@@ -224,4 +224,16 @@ func isSelection(err error) bool {
 func isPoolCleared(err error) bool {
 	var cleared driver.RetryablePoolError
 	return errors.As(err, &cleared)
+}
+
+// MongoDB's error codes for data that cannot be written to the disk (error_codes.yml).
+const (
+	fileStreamFailed = 39
+	outOfDiskSpace   = 14031
+)
+
+// isUnwritable reports whether the database could not write to its disk. It wrote nothing.
+func isUnwritable(err error) bool {
+	var answer mongo.ServerError
+	return errors.As(err, &answer) && (answer.HasErrorCode(outOfDiskSpace) || answer.HasErrorCode(fileStreamFailed))
 }

@@ -129,21 +129,26 @@ func loadCatalog(tx *bbolt.Tx) (*catalog, error) {
 	return c, err
 }
 
-// prepareFile makes the buckets of a new file and checks the format of an old one.
-func prepareFile(tx *bbolt.Tx) error {
+// isPrepared reports whether the file has its buckets, and checks its format if so.
+func isPrepared(tx *bbolt.Tx) (bool, error) {
 	meta := tx.Bucket(bucketMeta)
-	if meta != nil {
-		if got := meta.Get(keyFormat); len(got) != 1 || got[0] != format {
-			return fmt.Errorf("format %v, want %d", got, format)
-		}
-		return nil
+	if meta == nil {
+		return false, nil
 	}
+	if got := meta.Get(keyFormat); len(got) != 1 || got[0] != format {
+		return false, fmt.Errorf("format %v, want %d", got, format)
+	}
+	return true, nil
+}
+
+// makeBuckets prepares a new file.
+func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketCatalog, bucketData} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
 	}
-	meta = tx.Bucket(bucketMeta)
+	meta := tx.Bucket(bucketMeta)
 	if err := meta.Put(keyFormat, []byte{format}); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -105,16 +104,12 @@ func (s *Server) execute(m *message, connection int32) (document, error) {
 }
 
 func (s *Server) read(run func(*txn) ([]byte, error)) (document, error) {
-	tx, err := s.db.Begin(false)
-	if err != nil {
-		return nil, fmt.Errorf("beginning: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	c, err := s.catalog.at(tx)
+	t, err := s.file.begin(false)
 	if err != nil {
 		return nil, err
 	}
-	return run(&txn{tx: tx, catalog: c})
+	defer func() { _ = t.tx.Rollback() }()
+	return run(t)
 }
 
 // refusal is the answer that carries err.

@@ -41,7 +41,14 @@ func hello(c *call) (bson.D, error) {
 	}, nil
 }
 
-func ping(c *call) (bson.D, error) { return bson.D{}, c.done() }
+// ping fails while the file cannot be written: clients that ask it before they send work
+// need both.
+func ping(c *call) (bson.D, error) {
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	return bson.D{}, c.server.file.writable()
+}
 
 func buildInfo(c *call) (bson.D, error) {
 	return bson.D{

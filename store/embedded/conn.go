@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -80,13 +79,10 @@ func (s *Server) converse(conn net.Conn, id int32) error {
 
 // answer runs one command. Whatever goes wrong becomes an answer.
 func (s *Server) answer(m *message, connection int32) (answer document) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.log.Error("panic in a command", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			answer = refusal(fail(codeInternal, "internal error: the command panicked; the log has the stack"))
-		}
-	}()
-	answer, err := s.execute(m, connection)
+	err := s.file.faults.run(func() (err error) {
+		answer, err = s.execute(m, connection)
+		return err
+	})
 	if err != nil {
 		return refusal(err)
 	}

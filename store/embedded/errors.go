@@ -23,6 +23,7 @@ const (
 	codeNamespaceNotFound   code = 26
 	codeIndexNotFound       code = 27
 	codePathNotViable       code = 28
+	codeFileStreamFailed    code = 39
 	codeConflictingUpdate   code = 40
 	codeCursorNotFound      code = 43
 	codeMaxTimeExpired      code = 50
@@ -46,6 +47,7 @@ const (
 	codeSortMemory          code = 292
 	codeDuplicateKey        code = 11000
 	codeCursorInUse         code = 12051
+	codeOutOfDiskSpace      code = 14031
 	codeKeyTooLong          code = 17280
 	codeUpdateTooLarge      code = 17419
 	codeProjectionCollision code = 31250
@@ -62,8 +64,9 @@ var codeNames = map[code]string{
 	codeTypeMismatch: "TypeMismatch", codeOverflow: "Overflow", codeInvalidLength: "InvalidLength",
 	codeIllegalOperation: "IllegalOperation", codeInvalidBSON: "InvalidBSON",
 	codeNamespaceNotFound: "NamespaceNotFound", codeIndexNotFound: "IndexNotFound",
-	codePathNotViable: "PathNotViable", codeConflictingUpdate: "ConflictingUpdateOperators",
-	codeCursorNotFound: "CursorNotFound", codeMaxTimeExpired: "MaxTimeMSExpired",
+	codePathNotViable: "PathNotViable", codeFileStreamFailed: "FileStreamFailed", codeOutOfDiskSpace: "OutOfDiskSpace",
+	codeConflictingUpdate: "ConflictingUpdateOperators",
+	codeCursorNotFound:    "CursorNotFound", codeMaxTimeExpired: "MaxTimeMSExpired",
 	codeDollarField: "DollarPrefixedFieldName", codeNotSingleValue: "NotSingleValueField",
 	codeEmptyFieldName: "EmptyFieldName", codeCommandNotFound: "CommandNotFound",
 	codeImmutableField: "ImmutableField", codeCannotCreateIndex: "CannotCreateIndex",

@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 // ErrLocked means that another process, or another Server of this one, has the file open.
@@ -41,8 +36,7 @@ type Options struct {
 // Server is a running database. It is safe for concurrent use.
 type Server struct {
 	log      *slog.Logger
-	db       *bbolt.DB
-	catalog  catalogCache
+	file     *datafile
 	writer   *writer
 	cursors  cursors
 	listener net.Listener // nil without Options.Listen
@@ -70,16 +64,16 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openFile(o)
+	file, err := openFile(o)
 	if err != nil {
 		if listener != nil {
 			_ = listener.Close()
 		}
 		return nil, fmt.Errorf("opening %s: %w", o.File, err)
 	}
-	s := &Server{log: o.Log, db: db, listener: listener, started: time.Now(), conns: map[net.Conn]bool{}}
+	s := &Server{log: o.Log, file: file, listener: listener, started: time.Now(), conns: map[net.Conn]bool{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.writer = &writer{db: db, log: o.Log, jobs: make(chan *job), catalog: &s.catalog}
+	s.writer = &writer{file: file, log: o.Log, jobs: make(chan *job)}
 	s.work.Go(func() { s.writer.loop(s.ctx) })
 	s.work.Go(s.janitor)
 	if listener != nil {
@@ -101,39 +95,6 @@ func listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen address %q is not loopback, and the embedded database has no authentication", address)
 	}
 	return net.Listen("tcp", address)
-}
-
-func openFile(o Options) (*bbolt.DB, error) {
-	_, statErr := os.Stat(o.File)
-	db, err := bbolt.Open(o.File, 0o600, &bbolt.Options{
-		Timeout:         lockWait,
-		NoSync:          o.NoSync,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: mmapSize,
-		NoStatistics:    true,
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, ErrLocked
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err = db.Update(prepareFile); err == nil && errors.Is(statErr, os.ErrNotExist) && !o.NoSync {
-		err = syncFolder(filepath.Dir(o.File))
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
-}
-
-// syncFolder makes a new file's name survive a power failure.
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // URI is what to give the driver. Without a port it only works together with
@@ -198,7 +159,7 @@ func (s *Server) Close() error {
 		}
 		s.mu.Unlock()
 		s.work.Wait()
-		s.closeErr = s.db.Close()
+		s.closeErr = s.file.close()
 	})
 	return s.closeErr
 }
@@ -211,6 +172,7 @@ func (s *Server) janitor() {
 		select {
 		case now := <-tick.C:
 			s.cursors.expire(now)
+			_ = s.file.writable() // logged there; a server that no client pings finds out as well
 			if n, err := s.sweep(now); err != nil && s.ctx.Err() == nil {
 				s.log.Error("removing expired documents", "err", err)
 			} else if n > 0 {

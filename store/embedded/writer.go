@@ -2,12 +2,8 @@ package embedded
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // writer runs every command that may write, one at a time, on one goroutine: that
@@ -19,10 +15,9 @@ import (
 // whole batch is rolled back and each of its commands is run again alone, so that
 // a bad one takes nobody with it.
 type writer struct {
-	db      *bbolt.DB
-	log     *slog.Logger
-	jobs    chan *job
-	catalog *catalogCache
+	file *datafile
+	log  *slog.Logger
+	jobs chan *job
 }
 
 // job is one command waiting for its turn.
@@ -73,7 +68,7 @@ func (w *writer) batch(first *job) {
 			close(j.done)
 		}
 	}()
-	t, err := w.begin()
+	t, err := w.file.begin(true)
 	if err != nil {
 		fillErrors(jobs, err)
 		return
@@ -109,22 +104,24 @@ func (w *writer) waiting() *job {
 
 // try runs one command. A panic breaks the transaction but not the process.
 func (w *writer) try(t *txn, j *job) {
-	defer func() {
-		if r := recover(); r != nil {
-			w.log.Error("panic in a write command", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			t.broken = fail(codeInternal, "internal error: the command panicked; the log has the stack")
-		}
-	}()
 	if j.ctx.Err() != nil {
 		j.answer, j.err = nil, expired(j.ctx)
 		return
 	}
-	j.answer, j.err = j.run(t)
+	panicked := true
+	err := w.file.faults.run(func() error {
+		j.answer, j.err = j.run(t)
+		panicked = false
+		return nil
+	})
+	if panicked {
+		t.broken = err
+	}
 }
 
 // alone runs one command in a transaction of its own.
 func (w *writer) alone(j *job) {
-	t, err := w.begin()
+	t, err := w.file.begin(true)
 	if err == nil {
 		w.try(t, j)
 		if err = t.broken; err != nil {
@@ -142,12 +139,7 @@ func (w *writer) finish(t *txn) error {
 		w.rollback(t)
 		return nil
 	}
-	if err := t.tx.Commit(); err != nil {
-		w.log.Error("commit refused", "err", err)
-		return fmt.Errorf("committing: %w", err)
-	}
-	w.catalog.publish(t.catalog)
-	return nil
+	return w.file.commit(t)
 }
 
 func (w *writer) rollback(t *txn) {
@@ -163,19 +155,6 @@ func fillErrors(jobs []*job, err error) {
 	for _, j := range jobs {
 		j.answer, j.err = nil, err
 	}
-}
-
-func (w *writer) begin() (*txn, error) {
-	tx, err := w.db.Begin(true)
-	if err != nil {
-		return nil, fmt.Errorf("beginning: %w", err)
-	}
-	c, err := w.catalog.at(tx)
-	if err != nil {
-		_ = tx.Rollback()
-		return nil, err
-	}
-	return &txn{tx: tx, catalog: c}, nil
 }
 
 func expired(ctx context.Context) error {
