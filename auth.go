@@ -45,6 +45,7 @@ func (p *program) openAuth() error {
 		return fmt.Errorf("LOGIN_*: %w", err)
 	}
 	p.accounts = p.keeper(ring, issuer)
+	p.background = append(p.background, func(ctx context.Context) { p.store.Audit().Run(ctx, p.log) })
 	users := p.store.Users()
 	p.auth = &resolvers.Auth{
 		Users:     users,

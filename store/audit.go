@@ -53,6 +53,7 @@ type Audit struct {
 	keep    time.Duration
 	max     int64
 	written atomic.Int64
+	late    lateEvents
 }
 
 func (a *Audit) ensureIndexes(ctx context.Context) error {
@@ -63,20 +64,21 @@ func (a *Audit) ensureIndexes(ctx context.Context) error {
 }
 
 // Record writes an event down, with the time when it has none. Long texts are
-// cut.
+// cut. When the database is unavailable, Record returns that error and keeps the
+// event in memory for [Audit.Run].
 func (a *Audit) Record(ctx context.Context, e Event) error {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	_, err := a.all.InsertOne(ctx, eventDocument{
+	d := eventDocument{
 		ID: primitive.NewObjectID(), At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
 		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
 		Expires: e.At.Add(a.keep),
-	})
-	if err != nil {
-		return describe("recording an event", err)
+	}
+	if _, err := a.all.InsertOne(ctx, d); err != nil {
+		return a.late.keep(d, describe("recording an event", err))
 	}
 	if a.written.Add(1)%auditCheck != 1 {
 		return nil

@@ -159,6 +159,7 @@ func (k *keeper) write() error {
 		err = os.Rename(temporary, k.file)
 	}
 	if err != nil {
+		_ = os.Remove(temporary) // on a full disk, half of a new state takes the room that a whole one needs
 		return err
 	}
 	if again {

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+const (
+	maxLate   = 1000             // events in memory, about 1 KB each at most
+	lateEvery = 10 * time.Second // between two attempts to record them
+)
+
+// lateEvents are the events that an unavailable database could not take.
+type lateEvents struct {
+	mu      sync.Mutex
+	events  []eventDocument // in the order in which they happened
+	dropped int             // for which there was no room
+}
+
+// keep keeps d if err says that the database is unavailable, and returns err.
+func (l *lateEvents) keep(d eventDocument, err error) error {
+	if !errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.events) == maxLate {
+		l.dropped++
+		return err
+	}
+	l.events = append(l.events, d)
+	return err
+}
+
+// Run records late events until ctx ends, and then tries for the last time.
+func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(lateEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			a.recordLate(ctx, log)
+		case <-ctx.Done():
+			a.recordLate(context.WithoutCancel(ctx), log)
+			return
+		}
+	}
+}
+
+// recordLate records the late events, unless the database is still unavailable. Those that
+// an insert without an answer has recorded already keep their ids and are passed over.
+func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
+	a.late.mu.Lock()
+	events, dropped := a.late.events, a.late.dropped
+	a.late.mu.Unlock()
+	if len(events) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	documents := make([]any, len(events))
+	for i, d := range events {
+		documents[i] = d
+	}
+	_, err := a.all.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
+	if err != nil && !onlyDuplicates(err) {
+		log.LogAttrs(ctx, slog.LevelWarn, "audit events are still not recorded", slog.Int("events", len(events)), slog.Any("err", describe("recording events", err)))
+		return
+	}
+	a.late.mu.Lock()
+	defer a.late.mu.Unlock()
+	a.late.events = a.late.events[len(events):] // only ever appended to meanwhile
+	a.late.dropped -= dropped
+	log.LogAttrs(ctx, slog.LevelInfo, "late audit events recorded", slog.Int("events", len(events)), slog.Int("dropped", dropped))
+}
+
+// onlyDuplicates reports whether all that an insert refused is there already.
+func onlyDuplicates(err error) bool {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
+		return false
+	}
+	for _, e := range bulk.WriteErrors {
+		if !mongo.IsDuplicateKeyError(e) {
+			return false
+		}
+	}
+	return true
+}
