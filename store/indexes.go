@@ -21,6 +21,10 @@ const keyBatch = 500
 // email_1 is the original's own, so both programs can share a collection while
 // one replaces the other. The key's index is partial because documents that
 // the original writes meanwhile have no key.
+//
+// connectyCubeId's index is not unique: two users of the original may share an
+// account. It is sparse and not partial, because MongoDB takes a partial index over
+// $type for no query that does not repeat the $type.
 func (u *Users) ensureIndexes(ctx context.Context) error {
 	return ensure(ctx, u.all,
 		mongo.IndexModel{
@@ -32,6 +36,7 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 			Options: options.Index().SetName("emailKey_1").SetUnique(true).
 				SetPartialFilterExpression(bson.D{{Key: "emailKey", Value: bson.D{{Key: "$type", Value: "string"}}}}),
 		},
+		mongo.IndexModel{Keys: bson.D{{Key: "connectyCubeId", Value: 1}}, Options: options.Index().SetName("connectyCubeId_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.due", Value: 1}}, Options: options.Index().SetName("account.due_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "sessionsDue", Value: 1}}, Options: options.Index().SetName("sessionsDue_1").SetSparse(true)},
 	)
