@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -189,42 +188,6 @@ func (t *txn) markMultikey(c *collection, changes []indexChange) error {
 		}
 	}
 	return t.store(c.with(indexes))
-}
-
-// build fills a new index and adds it to the catalog.
-func (t *txn) build(ctx context.Context, c *collection, ix *index) error {
-	b, err := t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).CreateBucket(ix.bucket())
-	if err := t.wrote(err); err != nil {
-		return err
-	}
-	docs := t.docs(c).Cursor()
-	for id, d := docs.First(); id != nil; id, d = docs.Next() {
-		k, err := ix.keysFor(d)
-		if ctx.Err() != nil {
-			err = expired(ctx)
-		}
-		if err != nil {
-			return t.abandon(c, ix, err)
-		}
-		ix.multikey = ix.multikey || k.array
-		for _, key := range k.keys {
-			if ix.unique && b.Get(key) != nil {
-				return t.abandon(c, ix, duplicate(c, ix.name, ix.pattern, d))
-			}
-			if err := t.wrote(b.Put(ix.entry(key, id), id)); err != nil {
-				return err
-			}
-		}
-	}
-	return t.store(c.with(append(slices.Clone(c.indexes), ix)))
-}
-
-// abandon removes what build has begun, because the transaction goes on for other commands.
-func (t *txn) abandon(c *collection, ix *index, cause error) error {
-	if err := t.wrote(t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).DeleteBucket(ix.bucket())); err != nil {
-		return err
-	}
-	return cause
 }
 
 // duplicate is MongoDB's error 11000, with the index and the key named.
