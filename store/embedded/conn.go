@@ -3,9 +3,9 @@ package embedded
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -16,28 +16,37 @@ const (
 	messageTimeout = time.Minute // for one message to arrive, once it has begun
 )
 
-var errTooManyConnections = fmt.Errorf("more than %d connections", maxConnections)
+var errTooManyConnections = errors.New("too many connections")
 
 var lastConnection atomic.Int32
 
-// serve gives conn a goroutine, or closes it with an error.
-func (s *Server) serve(conn net.Conn) error {
+// serve gives conn a goroutine, or closes it with an error. The budget tells the
+// connections at Options.Listen, which have one, from those of the process.
+func (s *Server) serve(conn net.Conn, b *budget) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		_ = conn.Close()
 		return net.ErrClosed
-	case len(s.conns) >= maxConnections:
+	case b == nil && len(s.conns)-s.budget.connections >= maxConnections, b != nil && b.connections >= maxListenConnections:
 		_ = conn.Close()
 		return errTooManyConnections
 	}
 	s.conns[conn] = true
+	if b != nil {
+		b.connections++
+	}
 	s.work.Go(func() {
-		err := s.converse(conn, lastConnection.Add(1))
+		mine := &share{budget: b}
+		err := s.converse(conn, lastConnection.Add(1), mine)
 		_ = conn.Close()
+		mine.drop()
 		s.mu.Lock()
 		delete(s.conns, conn)
+		if b != nil {
+			b.connections--
+		}
 		s.mu.Unlock()
 		if !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
 			s.log.Debug("connection ended", "err", err)
@@ -48,15 +57,16 @@ func (s *Server) serve(conn net.Conn) error {
 
 // converse answers messages one by one until the connection ends. A client may be
 // idle for as long as it likes, but not in the middle of a message.
-func (s *Server) converse(conn net.Conn, id int32) error {
+func (s *Server) converse(conn net.Conn, id int32, mine *share) error {
 	in := bufio.NewReaderSize(conn, 16<<10)
 	for {
+		mine.drop()
 		_ = conn.SetReadDeadline(time.Time{})
 		if _, err := in.Peek(1); err != nil {
 			return err
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(messageTimeout))
-		m, err := readMessage(in)
+		m, err := readMessage(s.ctx, in, mine)
 		var bad *failure
 		if err != nil && !errors.As(err, &bad) {
 			return err
@@ -65,7 +75,7 @@ func (s *Server) converse(conn net.Conn, id int32) error {
 		if bad != nil {
 			answer = refusal(bad)
 		} else {
-			answer = s.answer(m, id)
+			answer = s.answerWithin(mine, m, id)
 		}
 		if m.oneWay {
 			continue
@@ -75,6 +85,27 @@ func (s *Server) converse(conn net.Conn, id int32) error {
 			return err
 		}
 	}
+}
+
+// answerWithin runs one command when there is room for the answer that it may have, and
+// holds what it does have until that is written.
+func (s *Server) answerWithin(mine *share, m *message, connection int32) document {
+	if mine.budget == nil {
+		return s.answer(m, connection)
+	}
+	taken := mine.held
+	largest := 0
+	if name := firstKey(m.body); commands[name].access == reads || strings.EqualFold(name, "findAndModify") {
+		largest = 2 * maxBatchBytes // a batch or a document, and its encoding
+	}
+	if err := mine.resize(s.ctx, taken+largest); err != nil {
+		return refusal(fail(codeMemoryLimit, "no room for an answer: %v", err))
+	}
+	answer := s.answer(m, connection)
+	if err := mine.resize(s.ctx, taken+2*len(answer)); err != nil { // encode copies it
+		return refusal(fail(codeMemoryLimit, "no room for the answer: %v", err))
+	}
+	return answer
 }
 
 // answer runs one command. Whatever goes wrong becomes an answer.

@@ -50,8 +50,12 @@
 //   - An _id has at most 16 KiB. Index keys beyond 8 KiB are cut and hashed: unique
 //     and found exactly, but in no particular order among themselves.
 //   - Paths with numeric parts are refused in indexes and sorts.
-//   - Bounds: 1000 connections, 500 open cursors, 64 MiB in them, 32 MiB for a sort
-//     or a group, 1000 changed paths in an update, five minutes for a command.
+//   - Bounds: 1000 connections of the process's own and 100 at Options.Listen, which
+//     hold 96 MiB of messages and answers together; 500 open cursors, 64 MiB in them,
+//     32 MiB for a sort or a group, 1000 changed paths in an update, five minutes for a
+//     command. Building an index sorts 32 MiB of keys at a time.
+//   - A file that cannot be written answers 14031 or 39, and ping does so until a probe
+//     could write again.
 //
 // # How it works
 //

@@ -45,6 +45,7 @@ const (
 	codeIndexSpecOption     code = 197
 	codeNotImplemented      code = 238
 	codeSortMemory          code = 292
+	codeObjectTooLarge      code = 10334
 	codeDuplicateKey        code = 11000
 	codeCursorInUse         code = 12051
 	codeOutOfDiskSpace      code = 14031
@@ -76,7 +77,7 @@ var codeNames = map[code]string{
 	codeMemoryLimit: "ExceededMemoryLimit", codeParallelArrays: "CannotIndexParallelArrays",
 	codePlanKilled: "QueryPlanKilled", codeIndexSpecOption: "InvalidIndexSpecificationOption",
 	codeNotImplemented: "NotImplemented", codeSortMemory: "QueryExceededMemoryLimitNoDiskUseAllowed",
-	codeDuplicateKey: "DuplicateKey", codeCursorInUse: "CursorInUse", codeKeyTooLong: "KeyTooLong",
+	codeObjectTooLarge: "BSONObjectTooLarge", codeDuplicateKey: "DuplicateKey", codeCursorInUse: "CursorInUse", codeKeyTooLong: "KeyTooLong",
 }
 
 func (c code) String() string {

@@ -40,6 +40,7 @@ type Server struct {
 	writer   *writer
 	cursors  cursors
 	listener net.Listener // nil without Options.Listen
+	budget   *budget      // of the connections there
 	started  time.Time
 
 	ctx    context.Context // ends with Close
@@ -71,7 +72,7 @@ func Start(o Options) (*Server, error) {
 		}
 		return nil, fmt.Errorf("opening %s: %w", o.File, err)
 	}
-	s := &Server{log: o.Log, file: file, listener: listener, started: time.Now(), conns: map[net.Conn]bool{}}
+	s := &Server{log: o.Log, file: file, listener: listener, budget: newBudget(maxListenBytes), started: time.Now(), conns: map[net.Conn]bool{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.writer = &writer{file: file, log: o.Log, jobs: make(chan *job)}
 	s.work.Go(func() { s.writer.loop(s.ctx) })
@@ -119,7 +120,7 @@ func (s *Server) Addr() net.Addr {
 // the ContextDialer of a driver's ClientOptions.SetDialer.
 func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) {
 	client, server := newPipe()
-	if err := s.serve(server); err != nil {
+	if err := s.serve(server, nil); err != nil {
 		return nil, err
 	}
 	return client, nil
@@ -136,7 +137,7 @@ func (s *Server) accept() {
 			time.Sleep(acceptRetry)
 			continue
 		}
-		if err := s.serve(conn); err != nil {
+		if err := s.serve(conn, s.budget); err != nil {
 			s.log.Warn("connection refused", "err", err)
 		}
 	}

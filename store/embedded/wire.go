@@ -2,10 +2,10 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -15,7 +15,11 @@ import (
 const (
 	maxMessage = 48_000_000 // bytes; what hello announces, and MongoDB's limit
 	headerSize = 16
-	opQuery    = wiremessage.OpCode(2004) // which drivers still begin with
+
+	// maxCommandExtra is how much larger than a document a command may be; as in MongoDB.
+	maxCommandExtra = 16 << 10
+
+	opQuery = wiremessage.OpCode(2004) // which drivers still begin with
 )
 
 // message is one request off the wire, OP_MSG or the OP_QUERY that drivers begin with.
@@ -29,7 +33,8 @@ type message struct {
 
 // readMessage reads one message. An error that is a *failure concerns only this
 // message, and the connection can go on after answering it; any other ends the connection.
-func readMessage(r io.Reader) (*message, error) {
+// The message counts in mine, the connection's share of the memory for messages.
+func readMessage(ctx context.Context, r io.Reader, mine *share) (*message, error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
@@ -38,7 +43,7 @@ func readMessage(r io.Reader) (*message, error) {
 	if length < headerSize || length > maxMessage {
 		return nil, fmt.Errorf("message of %d bytes", length)
 	}
-	b, err := readBody(r, int(length)-headerSize)
+	b, err := readBody(ctx, r, int(length)-headerSize, mine)
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +59,20 @@ func readMessage(r io.Reader) (*message, error) {
 }
 
 // readBody reads n bytes. Its buffer grows with what arrives, so that a mere claim of 48 MB costs nothing.
-func readBody(r io.Reader, n int) ([]byte, error) {
+// While it moves, both the old and the new one count in mine.
+func readBody(ctx context.Context, r io.Reader, n int, mine *share) ([]byte, error) {
 	const step = 1 << 20
 	var b []byte
 	for len(b) < n {
-		more := min(n-len(b), max(len(b), step))
 		from := len(b)
-		b = slices.Grow(b, more)[:from+more]
+		size := min(n, from+max(from, step))
+		if err := mine.resize(ctx, from+size); err != nil {
+			return nil, fmt.Errorf("message of %d bytes: %w", n, err)
+		}
+		b = append(make([]byte, 0, size), b...)[:size]
+		if err := mine.resize(ctx, size); err != nil {
+			return nil, err
+		}
 		if _, err := io.ReadFull(r, b[from:]); err != nil {
 			return nil, fmt.Errorf("message cut short: %w", err)
 		}
@@ -93,6 +105,9 @@ func (m *message) section(b []byte) (rest []byte, err error) {
 	switch kind := b[0]; kind {
 	case 0:
 		d, rest, err := takeDocument(b[1:])
+		if err == nil && len(d) > maxDocument+maxCommandExtra {
+			err = fail(codeObjectTooLarge, "a command of %d bytes is larger than %d; send documents as a sequence", len(d), maxDocument+maxCommandExtra)
+		}
 		if err == nil && m.body != nil {
 			err = fail(codeInvalidBSON, "OP_MSG with two bodies")
 		}
@@ -122,6 +137,9 @@ func (m *message) sequence(b []byte) error {
 		d, rest, err := takeDocument(b)
 		if err != nil {
 			return err
+		}
+		if len(list) == maxWrites { // a document of 5 bytes costs 24 more in the list
+			return fail(codeInvalidLength, "OP_MSG document sequence of more than %d documents", maxWrites)
 		}
 		list, b = append(list, d), rest
 	}

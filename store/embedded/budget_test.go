@@ -1,0 +1,164 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// TestBudgetWaits: more than there is room for waits, until there is room or for as long
+// as it may, and takes nothing in vain.
+func TestBudgetWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		a := share{budget: b}
+		if err := a.resize(t.Context(), 80); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := (&share{budget: b}).resize(t.Context(), 21); !errors.Is(err, errNoRoom) || time.Since(began) != budgetWait {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				mine := share{budget: b}
+				for range 50 {
+					if err := mine.resize(t.Context(), 45); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Millisecond)
+					mine.drop()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		a.drop()
+		wg.Wait()
+		if b.used != 0 {
+			t.Errorf("%d bytes are still taken", b.used)
+		}
+	})
+}
+
+// listened opens a connection at the server's listener.
+func listened(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // for a busy machine, and no expectation
+	return conn
+}
+
+func (b *budget) taken() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+// TestMessagesInFlightAreBounded: many unfinished messages at the listener never hold more
+// than the bound, and the process's own driver does not notice.
+func TestMessagesInFlightAreBounded(t *testing.T) {
+	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
+	const size = 40 << 20
+	large := make([]byte, size)
+	binary.LittleEndian.PutUint32(large, size)
+	binary.LittleEndian.PutUint32(large[12:], 2013) // OP_MSG
+	var wg sync.WaitGroup
+	for range 10 {
+		conn := listened(t, s)
+		wg.Go(func() { _, _ = conn.Write(large[:size-1]) }) // all but the last byte
+	}
+	most, c := 0, connect(t, s).Database("test").Collection("c")
+	for deadline := time.Now().Add(time.Minute); most < maxListenBytes*3/4; time.Sleep(time.Millisecond) {
+		if most = max(most, s.budget.taken()); time.Now().After(deadline) {
+			t.Fatalf("only %d bytes were ever taken", most)
+		}
+	}
+	if _, err := c.InsertOne(t.Context(), D{{Key: "a", Value: 1}}); err != nil {
+		t.Errorf("the process's own insert: %v", err)
+	}
+	for range 100 {
+		if taken := s.budget.taken(); taken > maxListenBytes {
+			t.Fatalf("%d bytes taken, want %d at most", taken, maxListenBytes)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.Close(); err != nil { // ends the connections that wait for room
+		t.Error(err)
+	}
+	wg.Wait()
+	if taken := s.budget.taken(); taken != 0 {
+		t.Errorf("%d bytes taken after the end", taken)
+	}
+}
+
+// TestAnswersInFlightAreBounded: clients that ask for much and read nothing hold no more
+// than the bound; those that read get their answers.
+func TestAnswersInFlightAreBounded(t *testing.T) {
+	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
+	c := connect(t, s).Database("test").Collection("c")
+	for i := range 3 {
+		insertAll(t, c, D{{Key: "_id", Value: i}, {Key: "a", Value: make([]byte, 8<<20)}})
+	}
+	s.budget.wait = 100 * time.Millisecond // those that read nothing leave no room
+	find := frame(t, D{{Key: "find", Value: "c"}, {Key: "$db", Value: "test"}})
+	var wg sync.WaitGroup
+	for i := range 12 {
+		conn := listened(t, s)
+		wg.Go(func() {
+			if _, err := conn.Write(find); err != nil || i%3 != 0 {
+				return // reads nothing
+			}
+			var header [headerSize]byte
+			_, err := io.ReadFull(conn, header[:])
+			if err == nil {
+				_, err = io.CopyN(io.Discard, conn, int64(binary.LittleEndian.Uint32(header[:]))-headerSize)
+			}
+			if err != nil {
+				t.Errorf("an answer that was read: %v", err)
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	for {
+		if taken := s.budget.taken(); taken > maxListenBytes {
+			t.Fatalf("%d bytes taken, want %d at most", taken, maxListenBytes)
+		}
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestTooManyListenedConnections(t *testing.T) {
+	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
+	ping := frame(t, bson.D{{Key: "ping", Value: 1}, {Key: "$db", Value: "a"}})
+	for i := range maxListenConnections + 1 {
+		conn := listened(t, s)
+		_, err := conn.Write(ping)
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, headerSize))
+		}
+		if (err == nil) != (i < maxListenConnections) {
+			t.Errorf("connection %d: %v", i, err)
+		}
+	}
+	if _, err := s.DialContext(t.Context(), "", ""); err != nil {
+		t.Errorf("the process's own connection: %v", err)
+	}
+}
