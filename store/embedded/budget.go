@@ -27,14 +27,16 @@ var errNoRoom = errors.New("too many bytes in flight on all connections")
 type budget struct {
 	limit       int
 	wait        time.Duration // for room
-	connections int // that share it; guarded by the Server's mutex
+	connections int           // that share it; guarded by the Server's mutex
 
 	mu   sync.Mutex
 	used int
 	free chan struct{} // closed when used shrinks
 }
 
-func newBudget(limit int) *budget { return &budget{limit: limit, wait: budgetWait, free: make(chan struct{})} }
+func newBudget(limit int) *budget {
+	return &budget{limit: limit, wait: budgetWait, free: make(chan struct{})}
+}
 
 // take waits for room for n bytes. The error is errNoRoom when there is none in time; then
 // nothing is taken.

@@ -108,7 +108,7 @@ func (s *Server) read(run func(*txn) ([]byte, error)) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = t.tx.Rollback() }()
+	defer s.file.rollback(t)
 	return run(t)
 }
 

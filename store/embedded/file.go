@@ -22,8 +22,8 @@ type datafile struct {
 	disk    disk
 	catalog catalogCache
 
-	// lost is set when bbolt has panicked over the pages that describe the whole file. It
-	// keeps its locks then, so nothing may ask it again.
+	// lost is set when bbolt has panicked where it keeps its locks: over the pages that
+	// describe the whole file, or in a rollback. Nothing may ask it again.
 	lost atomic.Bool
 }
 
@@ -47,9 +47,7 @@ func openFile(o Options) (*datafile, error) {
 		return err
 	})
 	if err != nil {
-		if f.handle != nil {
-			_ = f.handle.Close() // after a panic bbolt has left it open, and locked
-		}
+		f.abandon(err)
 		return nil, openError(err)
 	}
 	if err := f.prepare(isNew && !o.NoSync); err != nil {
@@ -64,18 +62,23 @@ func (f *datafile) open(name string, flag int, mode os.FileMode) (*os.File, erro
 	return f.handle, err
 }
 
-// prepare makes the buckets of a new file, and checks an old one: its format, and that it
-// is as long as it says.
+// abandon closes what bbolt has left open when it panicked. An error of its own leaves
+// nothing open.
+func (f *datafile) abandon(err error) {
+	if f.handle != nil && errors.Is(err, ErrDamaged) {
+		unlock(f.handle)
+		_ = f.handle.Close()
+	}
+}
+
+// prepare makes the buckets of a new file, and checks an old one: its format, that it is as
+// long as it says, and that its branches lead somewhere.
 func (f *datafile) prepare(isNew bool) error {
+	if err := f.checkBranches(); err != nil {
+		return err
+	}
 	prepared := false
 	err := f.view(func(tx *bbolt.Tx) (err error) {
-		info, err := f.handle.Stat()
-		if err != nil {
-			return err
-		}
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("%w: it is cut short, %d bytes of %d are left; restore it from a copy", ErrDamaged, info.Size(), tx.Size())
-		}
 		prepared, err = isPrepared(tx)
 		return err
 	})
@@ -141,7 +144,7 @@ func (f *datafile) begin(writable bool) (*txn, error) {
 		return t, nil
 	}
 	if t.tx != nil {
-		_ = t.tx.Rollback()
+		f.rollback(t)
 	} else if errors.Is(err, ErrDamaged) {
 		f.lost.Store(true)
 	}
@@ -157,12 +160,22 @@ func (f *datafile) view(read func(*bbolt.Tx) error) error {
 func (f *datafile) commit(t *txn) error {
 	err := f.faults.run(t.tx.Commit)
 	if err != nil {
-		_ = t.tx.Rollback() // a panic has left it open; after an error it is closed already
+		f.rollback(t) // a panic has left it open; after an error it is closed already
 		f.log.Error("commit failed", "err", err)
 		return f.disk.failed(fmt.Errorf("committing: %w", err))
 	}
 	f.catalog.publish(t.catalog)
 	return nil
+}
+
+// rollback ends t without its changes. It may panic in a damaged file, and then keeps bbolt's
+// lock.
+func (f *datafile) rollback(t *txn) {
+	err := f.faults.run(t.tx.Rollback)
+	if err != nil && !errors.Is(err, berrors.ErrTxClosed) {
+		f.lost.Store(true)
+		f.log.Error("rollback failed", "err", err)
+	}
 }
 
 // close waits for the transactions that are open.

@@ -76,7 +76,7 @@ func (w *writer) batch(first *job) {
 	for j := first; ; {
 		w.try(t, j)
 		if t.broken != nil {
-			w.rollback(t)
+			w.file.rollback(t)
 			for _, j := range jobs {
 				w.alone(j)
 			}
@@ -125,7 +125,7 @@ func (w *writer) alone(j *job) {
 	if err == nil {
 		w.try(t, j)
 		if err = t.broken; err != nil {
-			w.rollback(t)
+			w.file.rollback(t)
 		} else {
 			err = w.finish(t)
 		}
@@ -136,16 +136,10 @@ func (w *writer) alone(j *job) {
 // finish commits what was written; a batch that wrote nothing costs no fsync.
 func (w *writer) finish(t *txn) error {
 	if !t.dirty {
-		w.rollback(t)
+		w.file.rollback(t)
 		return nil
 	}
 	return w.file.commit(t)
-}
-
-func (w *writer) rollback(t *txn) {
-	if err := t.tx.Rollback(); err != nil {
-		w.log.Error("rollback refused", "err", err)
-	}
 }
 
 func fillErrors(jobs []*job, err error) {

@@ -1,0 +1,253 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/fnv"
+	"io"
+	"os"
+)
+
+// bbolt's file format, version 2 (go.etcd.io/bbolt, internal/common: page.go, meta.go and
+// bucket.go), in the byte order of the machine.
+const (
+	pageHeader  = 16 // id uint64, flags uint16, count uint16, overflow uint32
+	pageElement = 16 // of a branch: pos, ksize uint32, page uint64; of a leaf: flags, pos, ksize, vsize uint32
+	bucketHead  = 16 // root uint64, sequence uint64
+
+	branchPage   = 0x01
+	leafPage     = 0x02
+	metaPage     = 0x04
+	freelistPage = 0x10
+
+	bucketElement = 0x01 // flag of a leaf's element
+	metaSize      = 64
+	metaMagic     = 0xED0CDAED
+	noFreelist    = ^uint64(0)
+)
+
+// pageWalk reads every page that the file's root leads to, and notes those that bbolt could
+// not read without leaving the page or the file.
+type pageWalk struct {
+	ctx    context.Context
+	file   *os.File
+	size   int64 // of a page, in bytes
+	length int64 // of the file, in bytes
+	end    uint64
+	seen   []bool // by page
+	found  *problems
+
+	branchesOnly bool // leaves the leaves of documents and index entries unread
+}
+
+const (
+	// plainLevel is how deep the buckets of documents and index entries lie, which hold no
+	// buckets: data, then the collection, then they.
+	plainLevel = 3
+
+	allLevels = -1
+	maxHeight = 64 // of a tree; a page of 4096 bytes has two branches at least
+
+	wrongChecksum = "this page, which says where all others are, has a wrong checksum"
+)
+
+// meta is what a meta page says.
+type meta struct{ root, freelist, end, txid uint64 }
+
+func (w *pageWalk) run() error {
+	newest, err := w.metas()
+	if err != nil || newest.end == 0 {
+		return err
+	}
+	w.end = newest.end
+	if have := uint64(w.length / w.size); w.end > have {
+		return w.found.add("page %d: the file is cut short, %d pages of %d are left", have, have, w.end)
+	}
+	w.seen = make([]bool, w.end)
+	if newest.freelist != noFreelist {
+		if err := w.freelist(newest.freelist); err != nil {
+			return err
+		}
+	}
+	return w.bucket(newest.root, 0, 0)
+}
+
+// metas reads both meta pages. Of two good ones, the newer counts.
+func (w *pageWalk) metas() (meta, error) {
+	var newest meta
+	for id := range uint64(2) {
+		b := make([]byte, pageHeader+metaSize)
+		if _, err := w.file.ReadAt(b, int64(id)*w.size); err != nil {
+			return newest, w.found.add("page %d: %v", id, err)
+		}
+		flags, b := binary.NativeEndian.Uint16(b[8:]), b[pageHeader:]
+		sum := fnv.New64a()
+		_, _ = sum.Write(b[:56])
+		if flags != metaPage || binary.NativeEndian.Uint32(b) != metaMagic || binary.NativeEndian.Uint64(b[56:]) != sum.Sum64() {
+			if err := w.found.add("page %d: %s", id, wrongChecksum); err != nil {
+				return newest, err
+			}
+			continue
+		}
+		m := meta{
+			root: binary.NativeEndian.Uint64(b[16:]), freelist: binary.NativeEndian.Uint64(b[32:]),
+			end: binary.NativeEndian.Uint64(b[40:]), txid: binary.NativeEndian.Uint64(b[48:]),
+		}
+		if m.txid >= newest.txid {
+			newest = m
+		}
+	}
+	return newest, nil
+}
+
+// mark notes that something refers to pages, and reports whether nothing else does.
+func (w *pageWalk) mark(id, parent, pages uint64) (bool, error) {
+	if pages > 0 && (id < 2 || id >= w.end) {
+		return false, w.found.add("page %d: refers to page %d, which does not exist", parent, id)
+	}
+	for i := id; i < id+pages; i++ {
+		if w.seen[i] {
+			return false, w.found.add("page %d: is in two places", i)
+		}
+		w.seen[i] = true
+	}
+	return true, nil
+}
+
+// read gives a page with all its overflow, or nil after noting what is wrong with it.
+func (w *pageWalk) read(id, parent uint64) ([]byte, error) {
+	if w.ctx.Err() != nil {
+		return nil, w.ctx.Err()
+	}
+	if ok, err := w.mark(id, parent, 1); !ok {
+		return nil, err
+	}
+	header := make([]byte, pageHeader)
+	if _, err := w.file.ReadAt(header, int64(id)*w.size); err != nil {
+		return nil, w.found.add("page %d: %v", id, err)
+	}
+	if own := binary.NativeEndian.Uint64(header); own != id {
+		return nil, w.found.add("page %d: says that it is page %d", id, own)
+	}
+	pages := uint64(binary.NativeEndian.Uint32(header[12:])) + 1
+	if pages > w.end-id {
+		return nil, w.found.add("page %d: says that it is %d pages long", id, pages)
+	}
+	if ok, err := w.mark(id+1, id, pages-1); !ok {
+		return nil, err
+	}
+	b := make([]byte, int64(pages)*w.size)
+	if _, err := w.file.ReadAt(b, int64(id)*w.size); err != nil && err != io.EOF {
+		return nil, w.found.add("page %d: %v", id, err)
+	}
+	return b, nil
+}
+
+// bucket checks all pages of a bucket that lies so many levels deep.
+func (w *pageWalk) bucket(root, parent uint64, level int) error {
+	height := allLevels
+	if w.branchesOnly && level == plainLevel {
+		height = w.height(root)
+	}
+	return w.visit(root, parent, level, height)
+}
+
+// height counts the levels of branches below and at a page, by the first branch of each:
+// all leaves of a tree are equally deep.
+func (w *pageWalk) height(id uint64) int {
+	b := make([]byte, pageHeader+pageElement)
+	for h := range maxHeight {
+		if id >= w.end {
+			return h
+		}
+		if _, err := w.file.ReadAt(b, int64(id)*w.size); err != nil || binary.NativeEndian.Uint16(b[8:]) != branchPage {
+			return h
+		}
+		id = binary.NativeEndian.Uint64(b[pageHeader+8:])
+	}
+	return maxHeight
+}
+
+// visit checks a page of a bucket and the levels of branches below it.
+func (w *pageWalk) visit(id, parent uint64, level, height int) error {
+	if height == 0 {
+		_, err := w.mark(id, parent, 1)
+		return err
+	}
+	b, err := w.read(id, parent)
+	if b == nil {
+		return err
+	}
+	return w.elements(id, b, level, max(height-1, allLevels))
+}
+
+// elements checks what a page, or a bucket that lies inline in one, holds.
+func (w *pageWalk) elements(id uint64, b []byte, level, height int) error {
+	flags, count := binary.NativeEndian.Uint16(b[8:]), int(binary.NativeEndian.Uint16(b[10:]))
+	if flags != branchPage && flags != leafPage {
+		return w.found.add("page %d: is of the unknown type %#x", id, flags)
+	}
+	if pageHeader+count*pageElement > len(b) || flags == branchPage && count == 0 {
+		return w.found.add("page %d: says that it has %d elements", id, count)
+	}
+	for i := range count {
+		at := pageHeader + i*pageElement
+		if err := w.element(id, flags, b, at, level, height); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *pageWalk) element(id uint64, flags uint16, b []byte, at, level, height int) error {
+	number := func(i int) int { return int(binary.NativeEndian.Uint32(b[at+4*i:])) }
+	if flags == branchPage {
+		if key := at + number(0); number(1) == 0 || key+number(1) > len(b) {
+			return w.found.add("page %d: a key lies outside the page", id)
+		}
+		return w.visit(binary.NativeEndian.Uint64(b[at+8:]), id, level, height)
+	}
+	from := at + number(1) + number(2)
+	to := from + number(3)
+	if number(2) == 0 || to > len(b) {
+		return w.found.add("page %d: an element lies outside the page", id)
+	}
+	if number(0)&bucketElement == 0 {
+		return nil
+	}
+	value := b[from:to]
+	if len(value) < bucketHead {
+		return w.found.add("page %d: a bucket of %d bytes", id, len(value))
+	}
+	if root := binary.NativeEndian.Uint64(value); root != 0 {
+		return w.bucket(root, id, level+1)
+	}
+	if value = value[bucketHead:]; len(value) < pageHeader {
+		return w.found.add("page %d: an inline bucket of %d bytes", id, len(value))
+	}
+	return w.elements(id, value, level+1, allLevels)
+}
+
+// freelist checks the page that lists the free ones.
+func (w *pageWalk) freelist(id uint64) error {
+	b, err := w.read(id, 0)
+	if b == nil {
+		return err
+	}
+	if flags := binary.NativeEndian.Uint16(b[8:]); flags != freelistPage {
+		return w.found.add("page %d: is of type %#x, and should list the free pages", id, flags)
+	}
+	count, ids := uint64(binary.NativeEndian.Uint16(b[10:])), b[pageHeader:]
+	if count == 0xFFFF { // then the first id is the count
+		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
+	}
+	if count > uint64(len(ids)/8) {
+		return w.found.add("page %d: says that it lists %d pages", id, count)
+	}
+	for i := range count {
+		if free := binary.NativeEndian.Uint64(ids[8*i:]); free < 2 || free >= w.end {
+			return w.found.add("page %d: lists page %d, which does not exist", id, free)
+		}
+	}
+	return nil
+}
