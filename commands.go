@@ -33,6 +33,7 @@ var commands = map[string]command{
 	"sandbox":   {"[--tls] [--data FILE]", 0, "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
 	"health":    {"", 0, "asks a running server whether it is alive; exit status 0 or 1", plain(health)},
 	"export":    {"", 0, "writes the embedded database's users as extended JSON, one a line, for mongoimport", plain(export)},
+	"check":     {"", 0, "checks the embedded database's file while no server runs; exit status 0 or 1", plain(check)},
 	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
 	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", plain(passwords)},
 	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 4, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
@@ -48,7 +49,7 @@ func plain(run runner) func(*flag.FlagSet) runner {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range []string{"serve", "sandbox", "health", "export", "grant", "passwords", "keys"} {
+	for _, name := range []string{"serve", "sandbox", "health", "export", "check", "grant", "passwords", "keys"} {
 		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
 	}
 	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")

@@ -19,16 +19,22 @@ import (
 // the first start. Only while nothing is real may there be none set; loadConfig sees to
 // that, and ensureSecret refuses otherwise. Of several processes that start at once, all
 // get the same secret.
-func (c *Config) ensureSecret() error {
+//
+// With a database that has users, or may have any, isNew is false: their sessions and
+// passwords hang on a secret that was there, and a new one would end them without a word.
+func (c *Config) ensureSecret(isNew bool) error {
 	if c.JWT.Secret != "" {
 		return nil
 	}
 	if !c.embedded() || !c.sandboxed() {
 		return errors.New("jwt.secret (JWT_SECRET) must be set; " + newSecretHint)
 	}
-	path := filepath.Join(c.DataDir, "jwt_secret")
+	path := c.secretFile()
 	secret, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !isNew {
+			return fmt.Errorf("%s is missing, and the database in data_dir is in use: restore it, or %s, which ends every session", path, newSecretAdvice)
+		}
 		if err = createSecret(path); err == nil {
 			secret, err = readSecret(path) // what is on the disk counts: another process may have been first
 		}
@@ -39,6 +45,9 @@ func (c *Config) ensureSecret() error {
 	c.JWT.Secret = secret
 	return nil
 }
+
+// newSecretAdvice says how to go on without the secret that was kept.
+const newSecretAdvice = "set JWT_SECRET to a new one (openssl rand -base64 48)"
 
 // createSecret writes a new secret to path unless there is a file already, which is no
 // error. The file appears whole or not at all: it is written under another name, and a
@@ -79,7 +88,7 @@ func readSecret(path string) (tokens.Secret, error) {
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a regular file", path)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // Windows has no such bits
-		return "", fmt.Errorf("%s can be read by others; run chmod 600 on it, or delete it if somebody may have read it", path)
+		return "", fmt.Errorf("%s can be read by others; run chmod 600 on it. If another user may have read it, %s, which ends every session", path, newSecretAdvice)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,7 +100,7 @@ func readSecret(path string) (tokens.Secret, error) {
 		return "", err
 	}
 	if !keptSecret.Match(data) {
-		return "", fmt.Errorf("%s is damaged; restore it, or delete it to get a new one, which ends every session", path)
+		return "", fmt.Errorf("%s is damaged; restore it, or %s, which ends every session", path, newSecretAdvice)
 	}
 	return tokens.Secret(data[:len(data)-1]), nil
 }

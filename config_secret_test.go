@@ -63,7 +63,7 @@ func inDir(t *testing.T) (*Config, string) {
 
 func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	c, path := inDir(t)
-	if err := c.ensureSecret(); err != nil {
+	if err := c.ensureSecret(true); err != nil {
 		t.Fatal(err)
 	}
 	if err := tokens.CheckSecret(c.JWT.Secret); err != nil {
@@ -71,7 +71,7 @@ func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	}
 	first := c.JWT.Secret
 	c.JWT.Secret = ""
-	if err := c.ensureSecret(); err != nil || c.JWT.Secret != first {
+	if err := c.ensureSecret(true); err != nil || c.JWT.Secret != first {
 		t.Errorf("after a restart: same secret %t, error %v", c.JWT.Secret == first, err)
 	}
 	if runtime.GOOS != "windows" {
@@ -96,7 +96,7 @@ func TestSecretsOfStartsAtOnceAgree(t *testing.T) {
 		for i := range starts {
 			wg.Go(func() {
 				c := *base
-				errs[i] = c.ensureSecret()
+				errs[i] = c.ensureSecret(true)
 				secrets[i] = c.JWT.Secret
 			})
 		}
@@ -136,14 +136,14 @@ func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
 				t.Skip("Windows has no such bits")
 			}
 			c, path := inDir(t)
-			if err := c.ensureSecret(); err != nil {
+			if err := c.ensureSecret(true); err != nil {
 				t.Fatal(err)
 			}
 			if err := tt.harm(path); err != nil {
 				t.Fatal(err)
 			}
 			c.JWT.Secret = ""
-			err := c.ensureSecret()
+			err := c.ensureSecret(true)
 			wantInError(t, err, tt.want, "data_dir", "JWT_SECRET")
 			if strings.Contains(err.Error(), marker) || c.JWT.Secret != "" {
 				t.Errorf("shown or used: %v", err)
@@ -155,14 +155,14 @@ func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
 func TestNoSecretIsMadeWhereItWouldNotDo(t *testing.T) {
 	c, path := inDir(t)
 	c.AppID = 7
-	wantInError(t, c.ensureSecret(), "jwt.secret (JWT_SECRET) must be set")
+	wantInError(t, c.ensureSecret(true), "jwt.secret (JWT_SECRET) must be set")
 	c.AppID, c.JWT.Secret = 0, strongSecret
-	if err := c.ensureSecret(); err != nil || c.JWT.Secret != strongSecret {
+	if err := c.ensureSecret(true); err != nil || c.JWT.Secret != strongSecret {
 		t.Errorf("a secret that is set was replaced; error %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a secret was made that nobody needs")
 	}
 	c.JWT.Secret, c.DataDir = "", write(t, t.TempDir(), "file", "")
-	wantInError(t, c.ensureSecret(), "data_dir", "JWT_SECRET")
+	wantInError(t, c.ensureSecret(true), "data_dir", "JWT_SECRET")
 }

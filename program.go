@@ -83,8 +83,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (_ *program, err er
 	if err := p.openStore(ctx); err != nil { // first: its lock says whether another process is here
 		return nil, err
 	}
-	p.madeSecret = p.cfg.JWT.Secret.IsZero()
-	if err := p.cfg.ensureSecret(); err != nil {
+	if err := p.openSecret(ctx); err != nil {
 		return nil, err
 	}
 	if p.apiAt, err = p.listen(cfg.Host, cfg.Port, "PORT"); err != nil {
@@ -135,6 +134,9 @@ func (p *program) openStore(ctx context.Context) error {
 	if p.cfg.embedded() {
 		if err := os.MkdirAll(p.cfg.DataDir, 0o700); err != nil {
 			return fmt.Errorf("DATA_DIR: %w", err)
+		}
+		if err := p.checkLostDatabase(); err != nil {
+			return fmt.Errorf("the database in DATA_DIR: %w", err)
 		}
 		db, err := embedded.Start(embedded.Options{
 			File:   p.databaseFile(),

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 	"go.mongodb.org/mongo-driver/mongo/readpref"
@@ -174,6 +175,20 @@ func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
 // [ErrUnavailable].
 func (s *Store) Ping(ctx context.Context) error {
 	return describe("asking the database", s.client.Ping(ctx, nil))
+}
+
+// Empty reports whether the database knows no users and never did: there is no login
+// session and no event of any either.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	for _, c := range []*mongo.Collection{s.users.all, s.sessions.all, s.audit.all} {
+		ctx, cancel := context.WithTimeout(ctx, s.users.timeout)
+		err := c.FindOne(ctx, bson.D{}).Err()
+		cancel()
+		if !errors.Is(err, mongo.ErrNoDocuments) {
+			return false, describe("looking for users", err)
+		}
+	}
+	return true, nil
 }
 
 // Users returns the users' collection.

@@ -198,7 +198,7 @@ func exercise(t *testing.T, file string) {
 		if !strings.Contains(err.Error(), file) || errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "restore") {
 			t.Errorf("starting: %v; want the file and the way out", err)
 		}
-		if s, err = Start(Options{File: file, NoSync: true}); err == nil || errors.Is(err, ErrLocked) {
+		if _, err = Start(Options{File: file, NoSync: true}); err == nil || errors.Is(err, ErrLocked) {
 			t.Errorf("starting again: %v", err) // the first one has let the file go
 		}
 		return

@@ -1,0 +1,23 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func TestLateEventsAreBounded(t *testing.T) {
+	var late lateEvents
+	away := fmt.Errorf("recording: %w", ErrUnavailable)
+	for range maxLate + 5 {
+		if err := late.keep(eventDocument{}, away); !errors.Is(err, ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	if err := late.keep(eventDocument{}, errors.New("refused")); err == nil || errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	if len(late.events) != maxLate || late.dropped != 5 {
+		t.Errorf("%d kept, %d dropped", len(late.events), late.dropped)
+	}
+}
