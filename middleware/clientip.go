@@ -51,18 +51,3 @@ func ClientIPFrom(ctx context.Context) string {
 	client, _ := ctx.Value(clientIPKey{}).(string)
 	return client
 }
-
-// Network returns what to limit an address by: an IPv4 address itself, an IPv6
-// address's /64, since whoever has one address of that has all of them. What is
-// no address is returned as it is.
-func Network(address string) string {
-	addr, err := netip.ParseAddr(address)
-	if err != nil || addr.Unmap().Is4() {
-		return address
-	}
-	prefix, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return address
-	}
-	return prefix.String()
-}
