@@ -177,14 +177,22 @@ func isOrigin(s string) bool {
 		u.Scheme+"://"+u.Host == strings.ToLower(s)
 }
 
-// network reads an address or a network in CIDR form; the one of all addresses is not ok.
+// network reads an address or a network in CIDR form. One of all addresses, or of all
+// IPv4 addresses, is not ok. IPv4 in IPv6 becomes plain, as the addresses of clients do.
 func network(s string) (netip.Prefix, bool) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		addr = addr.WithZone("").Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), true
 	}
 	prefix, err := netip.ParsePrefix(s)
-	return prefix.Masked(), err == nil && prefix.Bits() > 0
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	const mapped = 96 // bits of ::ffff:0:0/96
+	if prefix.Addr().Is4In6() && prefix.Bits() >= mapped {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mapped)
+	}
+	return prefix.Masked(), prefix.Bits() > 0
 }
 
 // isLoopback reports whether s is an address with a port that only this machine reaches.

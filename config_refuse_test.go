@@ -62,6 +62,7 @@ func TestRefusedValues(t *testing.T) {
 		{[]string{"CORS_ORIGINS", strings.Repeat("https://a.example,", maxList) + "https://b.example"}, []string{"cors.origins (CORS_ORIGINS"}},
 		{[]string{"TRUSTED_PROXIES", "10.0.0.0/33"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
 		{[]string{"TRUSTED_PROXIES", "0.0.0.0/0"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
+		{[]string{"TRUSTED_PROXIES", "::ffff:0.0.0.0/96"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
 		{[]string{"PLAYGROUND", "maybe"}, []string{"playground (PLAYGROUND", "want true or false"}},
 		{[]string{"LOG_LEVEL", "loud"}, []string{"log.level (LOG_LEVEL", "one of debug, info, warn, error"}},
 		{[]string{"CONFIG_FILE", "/no/such/file"}, []string{"CONFIG_FILE cannot be read"}},

@@ -224,7 +224,7 @@ func shown(c Config, key string) string {
 }
 
 func TestYAMLTypesFit(t *testing.T) {
-	own := write(t, t.TempDir(), "own.yaml", "port: 8080\nplayground: false\ntrusted_proxies: [10.1.2.3/8, '::ffff:192.0.2.1']\ncors: {origins: []}\n")
+	own := write(t, t.TempDir(), "own.yaml", "port: 8080\nplayground: false\ntrusted_proxies: [10.1.2.3/8, '::ffff:192.0.2.1', '::ffff:172.16.1.1/108']\ncors: {origins: []}\n")
 	c, err := loadConfig(from("CONFIG_FILE", own), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestYAMLTypesFit(t *testing.T) {
 	if c.Port != 8080 || c.Playground {
 		t.Errorf("port %d, playground %t", c.Port, c.Playground)
 	}
-	if diff := cmp.Diff([]string{"10.0.0.0/8", "192.0.2.1/32"}, c.TrustedProxies); diff != "" {
+	if diff := cmp.Diff([]string{"10.0.0.0/8", "192.0.2.1/32", "172.16.0.0/12"}, c.TrustedProxies); diff != "" {
 		t.Errorf("trusted_proxies (-want +got):\n%s", diff)
 	}
 	if c.CORS.Origins == nil {
