@@ -94,8 +94,9 @@ type Config struct {
 		Origins []string `key:"origins"` // lower case; nil when unset, empty when none are wanted
 	} `key:"cors"`
 
-	TrustedProxies []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
-	Playground     bool     `key:"playground"`
+	TrustedProxies  []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
+	ForwardedHeader string   `key:"forwarded_header" oneof:"x-forwarded-for forwarded"`
+	Playground      bool     `key:"playground"`
 
 	Log struct {
 		Level  string `key:"level" oneof:"debug info warn error"`

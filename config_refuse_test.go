@@ -63,6 +63,7 @@ func TestRefusedValues(t *testing.T) {
 		{[]string{"TRUSTED_PROXIES", "10.0.0.0/33"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
 		{[]string{"TRUSTED_PROXIES", "0.0.0.0/0"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
 		{[]string{"TRUSTED_PROXIES", "::ffff:0.0.0.0/96"}, []string{"trusted_proxies (TRUSTED_PROXIES"}},
+		{[]string{"FORWARDED_HEADER", "x-real-ip"}, []string{"forwarded_header (FORWARDED_HEADER", "one of x-forwarded-for, forwarded"}},
 		{[]string{"PLAYGROUND", "maybe"}, []string{"playground (PLAYGROUND", "want true or false"}},
 		{[]string{"LOG_LEVEL", "loud"}, []string{"log.level (LOG_LEVEL", "one of debug, info, warn, error"}},
 		{[]string{"CONFIG_FILE", "/no/such/file"}, []string{"CONFIG_FILE cannot be read"}},

@@ -80,7 +80,7 @@ func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
 	want.Password.MaxWait = 5 * time.Second
 	want.Login.Failures, want.Login.RetryEvery = 10, 30*time.Second
-	want.TrustedProxies, want.Playground = []string{}, true
+	want.TrustedProxies, want.ForwardedHeader, want.Playground = []string{}, "x-forwarded-for", true
 	want.Log.Level, want.Log.Format = "info", "auto"
 	want.ShutdownTimeout = 15 * time.Second
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -137,7 +137,7 @@ var samples = map[string]string{
 	"password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m",
 	"cors.origins": "https://app.example.org,capacitor://localhost", "trusted_proxies": "10.0.0.0/8,::1/128",
-	"playground": "false", "log.level": "debug", "log.format": "json", "shutdown_timeout": "1s",
+	"forwarded_header": "forwarded", "playground": "false", "log.level": "debug", "log.format": "json", "shutdown_timeout": "1s",
 }
 
 // need lists what a setting cannot be given without.

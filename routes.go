@@ -29,12 +29,16 @@ func (p *program) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
+	clientIP, err := middleware.ClientIP(p.trusted(), middleware.ForwardingHeader(p.cfg.ForwardedHeader), p.log)
+	if err != nil {
+		return nil, fmt.Errorf("FORWARDED_HEADER: %w", err)
+	}
 	verify := p.auth.VerifyConnectyCube()
 
 	r := chi.NewRouter()
 	r.Use(
 		middleware.RequestID,
-		middleware.ClientIP(p.trusted()),
+		clientIP,
 		middleware.Log(p.log),
 		middleware.Headers,
 		middleware.Discard,
@@ -54,6 +58,20 @@ func (p *program) routes() (http.Handler, error) {
 	r.Post(apiPath, gql.ServeHTTP)
 	r.Get(verifyPath, verify)
 	r.Post(verifyPath, verify)
+	p.restRoutes(r)
+	r.Get("/.well-known/jwks.json", resolvers.JWKS(p.publicKeys))
+	r.Get("/openapi.json", openapi.Document)
+	r.Get("/docs", openapi.Page)
+	if p.cfg.Playground {
+		page := playground.Handler(apiPath)
+		r.Get(apiPath, p.forBrowsers(page))
+		r.Handle(apiPath+"/playground/*", page)
+	}
+	return r, nil
+}
+
+// restRoutes are the REST twins of the operations.
+func (p *program) restRoutes(r chi.Router) {
 	rest := resolvers.NewREST(p.auth)
 	r.Post("/auth/register", rest.Register)
 	r.Post("/auth/login", rest.Login)
@@ -64,15 +82,6 @@ func (p *program) routes() (http.Handler, error) {
 	r.Get("/auth/sessions", rest.Sessions)
 	r.Delete("/auth/sessions", rest.LogoutEverywhere)
 	r.Delete("/auth/sessions/{id}", rest.RevokeSession)
-	r.Get("/.well-known/jwks.json", resolvers.JWKS(p.publicKeys))
-	r.Get("/openapi.json", openapi.Document)
-	r.Get("/docs", openapi.Page)
-	if p.cfg.Playground {
-		page := playground.Handler(apiPath)
-		r.Get(apiPath, p.forBrowsers(page))
-		r.Handle(apiPath+"/playground/*", page)
-	}
-	return r, nil
 }
 
 // neverRefused are those who must get in while the service stops: ConnectyCube,

@@ -26,7 +26,11 @@ func router(t testing.TB) (*chi.Mux, *bytes.Buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Use(middleware.RequestID, middleware.ClientIP(nil), middleware.Log(log), middleware.Headers,
+	clientIP, err := middleware.ClientIP(nil, middleware.XForwardedFor, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Use(middleware.RequestID, clientIP, middleware.Log(log), middleware.Headers,
 		middleware.Recover(log, refuse), cors, middleware.LenientPath)
 	r.Get("/", answer("root"))
 	r.Get("/auth/verify-connectycube", answer("verify"))
