@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -48,5 +49,26 @@ func TestForwardedIsReadWhenItIsSet(t *testing.T) {
 		if got := r.wrongLogin(t, "Forwarded", s.forwarded, "X-Forwarded-For", s.xff); got != s.want {
 			t.Errorf("%s, %q: %s, want %s", s.forwarded, s.xff, got, s.want)
 		}
+	}
+}
+
+// Behind a proxy that TRUSTED_PROXIES does not name all users share one limit, so
+// the log says so; once, and only for what arrives at the routes of logins.
+func TestProxyThatIsNotNamedIsLogged(t *testing.T) {
+	t.Parallel()
+	const message = "a proxy that TRUSTED_PROXIES does not name"
+	r := start(t, map[string]string{"LOGIN_FAILURES": "1"})
+	r.register(t, "ada@example.org")
+	for range 150 {
+		r.request(t, http.MethodGet, "/healthz", "", "X-Forwarded-For", "203.0.113.9")
+	}
+	if strings.Contains(r.log.String(), message) {
+		t.Error("health checks count as logins")
+	}
+	for range 250 {
+		r.wrongLogin(t, "X-Forwarded-For", "203.0.113.9")
+	}
+	if n := strings.Count(r.log.String(), message); n != 1 {
+		t.Errorf("logged %d times, want once", n)
 	}
 }

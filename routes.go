@@ -33,6 +33,10 @@ func (p *program) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FORWARDED_HEADER: %w", err)
 	}
+	unnamedProxies, err := middleware.UnnamedProxies(p.trusted(), p.log)
+	if err != nil {
+		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
+	}
 	verify := p.auth.VerifyConnectyCube()
 
 	r := chi.NewRouter()
@@ -55,10 +59,12 @@ func (p *program) routes() (http.Handler, error) {
 	r.Get("/", resolvers.Home)
 	r.Get("/healthz", p.health.Alive)
 	r.Get("/readyz", p.health.Ready)
-	r.Post(apiPath, gql.ServeHTTP)
+	// A POST of GraphQL counts as a login here: telling takes reading its document.
+	logins := r.With(unnamedProxies)
+	logins.Post(apiPath, gql.ServeHTTP)
 	r.Get(verifyPath, verify)
 	r.Post(verifyPath, verify)
-	p.restRoutes(r)
+	p.restRoutes(r, logins)
 	r.Get("/.well-known/jwks.json", resolvers.JWKS(p.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
@@ -70,12 +76,13 @@ func (p *program) routes() (http.Handler, error) {
 	return r, nil
 }
 
-// restRoutes are the REST twins of the operations.
-func (p *program) restRoutes(r chi.Router) {
+// restRoutes are the REST twins of the operations; those that log users in go to
+// logins.
+func (p *program) restRoutes(r, logins chi.Router) {
 	rest := resolvers.NewREST(p.auth)
 	r.Post("/auth/register", rest.Register)
-	r.Post("/auth/login", rest.Login)
-	r.Post("/auth/login-by-token", rest.LoginByToken)
+	logins.Post("/auth/login", rest.Login)
+	logins.Post("/auth/login-by-token", rest.LoginByToken)
 	r.Post("/auth/refresh", rest.Refresh)
 	r.Post("/auth/logout", rest.Logout)
 	r.Get("/auth/me", rest.Me)

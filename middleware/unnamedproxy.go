@@ -1,0 +1,85 @@
+package middleware
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// proxyWindow is the number of requests after which a ProxyDetector judges.
+const proxyWindow = 100
+
+// A ProxyDetector finds a proxy that the settings do not name: a peer that sends
+// a forwarding header with more than half of all requests. Behind such a proxy
+// all clients share the limits of one address.
+//
+// It judges after each 100 requests, by these alone, so it holds at most 100
+// peers and also notices a proxy that comes later. It has no clock and logs
+// nothing. The zero value is ready for use, also concurrently.
+//
+// A client that sends the header itself looks the same. What the detector finds
+// is a hint for the operator, never a reason to believe the peer.
+type ProxyDetector struct {
+	mu         sync.Mutex
+	requests   int
+	forwarding map[netip.Addr]int // requests with a forwarding header, by peer
+}
+
+// Suspect is a peer that a ProxyDetector takes for a proxy.
+type Suspect struct {
+	Peer     netip.Addr
+	Forwards int // requests of the window in which the peer sent a forwarding header
+	Requests int // requests of the window, from all peers
+}
+
+// Observe counts one request from peer, which sends a forwarding header or not.
+// With the last request of a window it returns the suspect, if there is one. Call
+// it with forwards false for a trusted proxy.
+func (d *ProxyDetector) Observe(peer netip.Addr, forwards bool) (Suspect, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.requests++
+	if forwards {
+		if d.forwarding == nil {
+			d.forwarding = make(map[netip.Addr]int)
+		}
+		d.forwarding[peer]++
+	}
+	if d.requests < proxyWindow {
+		return Suspect{}, false
+	}
+	counted := d.forwarding
+	d.requests, d.forwarding = 0, nil
+	for peer, n := range counted {
+		if 2*n > proxyWindow { // at most one peer can have more than half
+			return Suspect{Peer: peer, Forwards: n, Requests: proxyWindow}, true
+		}
+	}
+	return Suspect{}, false
+}
+
+// UnnamedProxies logs a peer that looks like a proxy and is not among trusted,
+// once for each peer. It belongs on the routes that log users in, where limits by
+// address matter; requests elsewhere, such as health checks, would hide a proxy.
+func UnnamedProxies(trusted []netip.Prefix, log *slog.Logger) (func(http.Handler) http.Handler, error) {
+	if log == nil {
+		return nil, errors.New("detecting proxies without a log")
+	}
+	var detector ProxyDetector
+	var warned firstTimes
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if peer, ok := peerAddr(r); ok {
+				forwards := !isAmong(peer, trusted) && (r.Header.Get(string(XForwardedFor)) != "" || r.Header.Get(string(Forwarded)) != "")
+				suspect, found := detector.Observe(peer, forwards)
+				if found && warned.add(suspect.Peer) {
+					log.LogAttrs(r.Context(), slog.LevelWarn, "a proxy that TRUSTED_PROXIES does not name",
+						slog.String("peer", suspect.Peer.String()), slog.Int("forwarded", suspect.Forwards), slog.Int("requests", suspect.Requests))
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}, nil
+}
