@@ -193,8 +193,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 	return &Verifier{ring: c.Ring, keys: c.Keys, issuer: c.Issuer, ttl: c.lifetimes()}, nil
 }
 
-// Verify checks an access token: form, signature, issuer, audience and times,
-// without leeway. The error wraps ErrExpired for a token that was valid once,
+// Verify checks an access token: form, signature, issuer, audience and times. Iat
+// and nbf may be 5 s in the future, because replicas' clocks differ; exp has no
+// leeway. The error wraps ErrExpired for a token that was valid once,
 // else ErrInvalid. Whether its login session still lives is not in a token.
 func (v *Verifier) Verify(raw string) (Claims, error) { return v.verify(raw, access) }
 

@@ -46,6 +46,11 @@ type payload struct {
 	Roles     []string `json:"roles,omitempty"`
 }
 
+// clockLeeway is how far the clock of the replica that signed a token may be
+// ahead of ours. It holds for iat and nbf and never for exp, which the issuer has
+// already rounded down to a whole second.
+const clockLeeway = 5 * time.Second
+
 // check decides whether signed claims may be believed now. A claim that we
 // always write must be there and have the type we write: the original answered
 // {"user":{}} to a token without them (original.md, fault 4). Expiry comes
@@ -75,13 +80,13 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 		return Claims{}, invalid("iat or exp is missing or not a whole number of seconds")
 	}
 	if _, there := m["nbf"]; there { // we never write it, so only a mistake or an enemy does
-		if nbf, ok := m.seconds("nbf"); !ok || time.Unix(nbf, 0).After(now) {
+		if nbf, ok := m.seconds("nbf"); !ok || time.Unix(nbf, 0).After(now.Add(clockLeeway)) {
 			return Claims{}, invalid("not valid yet")
 		}
 	}
 	issued, expires := time.Unix(iat, 0).UTC(), time.Unix(exp, 0).UTC()
 	switch {
-	case issued.After(now):
+	case issued.After(now.Add(clockLeeway)):
 		return Claims{}, invalid("issued in the future")
 	case !expires.After(issued) || expires.Sub(issued) > v.ttl[k]:
 		return Claims{}, invalid("lifetime is not positive, or longer than we grant")
