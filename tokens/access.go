@@ -44,7 +44,7 @@ var (
 // Config is what issuer and verifier must agree on. Only Ring has no default.
 type Config struct {
 	Ring       *Ring         // its secrets are the keys of HMAC-SHA-256
-	Keys       *Keys         // sign in their place when there are any
+	Keys       *Keys         // sign in their place when there are any; then only previous secrets verify
 	Issuer     string        // the iss claim; default "cubegate"
 	AccessTTL  time.Duration // how long an access token lives at most, at least a second; default 1h
 	SessionTTL time.Duration // how long a login session may last, and with it a ticket; default 90 days
@@ -228,13 +228,18 @@ func (v *Verifier) verify(raw string, accepted ...kind) (Claims, error) {
 }
 
 // unseal checks the signature. The key decides what algorithm that is, never
-// the token: a key id is looked up, and without one it is HS256.
+// the token: a key id is looked up, and without one it is HS256. With signing
+// keys, no secret of today signs tokens, so only the previous ones verify: their
+// tokens end when the operator removes them from JWT_PREVIOUS_SECRETS.
 func (v *Verifier) unseal(raw string, h head, signature int) ([]byte, error) {
 	if h.kid == "" {
 		if h.alg != jwa.HS256.String() || signature != 32 {
 			return nil, invalid("algorithm is not HS256")
 		}
 		for _, k := range v.ring.secrets {
+			if v.keys != nil && !k.former {
+				continue
+			}
 			if claims, err := jws.Verify([]byte(raw), jws.WithKey(jwa.HS256, k.signing), jws.WithCompact()); err == nil {
 				return claims, nil
 			}

@@ -90,13 +90,57 @@ func TestKeysSign(t *testing.T) {
 	}
 }
 
-// A change from the secret to keys must not log anybody out.
-func TestKeysStillTakeTheSecretsTokens(t *testing.T) {
+// After a change from the secret to keys, tokens that the secret signed are good
+// exactly as long as the secret is listed among the previous ones: the current
+// secret signs nothing any more.
+func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 	plain, _ := pair(t, nil)
-	raw, _ := issue(t, plain)
-	_, verifier := keyed(t, openKeys(t, newFolder(t, "EdDSA")))
-	if _, err := verifier.Verify(raw); err != nil {
-		t.Error(err)
+	access, chat := issue(t, plain)
+	service, err := plain.ServiceTicket(userID, "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := openKeys(t, newFolder(t, "EdDSA"))
+	for name, tt := range map[string]struct {
+		ring *tokens.Ring
+		keys *tokens.Keys
+		want error
+	}{
+		"the current secret":                       {ring(goodSecret), keys, tokens.ErrInvalid},
+		"the current secret beside a previous one": {ring(goodSecret, otherSecret), keys, tokens.ErrInvalid},
+		"another secret":                           {ring(otherSecret), keys, tokens.ErrInvalid},
+		"the current secret, listed":               {ring(goodSecret, goodSecret), keys, nil},
+		"the current secret, listed last":          {ring(goodSecret, otherSecret, goodSecret), keys, nil},
+		"a previous secret":                        {ring(otherSecret, goodSecret), keys, nil},
+		"no keys":                                  {ring(goodSecret), nil, nil},
+		"no keys, a previous secret":               {ring(otherSecret, goodSecret), nil, nil},
+	} {
+		verifier, err := tokens.NewVerifier(config(func(c *tokens.Config) { c.Ring, c.Keys = tt.ring, tt.keys }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, raw := range map[string]string{"access token": access, "chat ticket": chat, "service ticket": service} {
+			if _, err := verifier.VerifyAny(raw); !errors.Is(err, tt.want) {
+				t.Errorf("%s, %s: %v, want %v", name, kind, err, tt.want)
+			}
+		}
+		if _, err := verifier.Verify(access); !errors.Is(err, tt.want) {
+			t.Errorf("%s: Verify: %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+// A secret that is listed twice makes one password, not two: each one more is a
+// failed login at ConnectyCube.
+func TestRingHoldsASecretOnce(t *testing.T) {
+	for _, r := range []*tokens.Ring{ring(goodSecret, goodSecret), ring(goodSecret, otherSecret, goodSecret, otherSecret)} {
+		seen := map[string]bool{}
+		for _, d := range r.DerivedPasswords(userID) {
+			if seen[d.Key] {
+				t.Errorf("the key %s makes two passwords", d.Key)
+			}
+			seen[d.Key] = true
+		}
 	}
 }
 

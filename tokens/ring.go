@@ -37,6 +37,7 @@ type Ring struct {
 // ringKeys are the keys made from one secret.
 type ringKeys struct {
 	name      string // public, says which secret it is and nothing about it
+	former    bool   // the settings list it as a previous secret; the current one may be listed, too
 	signing   []byte // the secret itself: the key of HS256
 	sealing   cipher.AEAD
 	refresh   []byte
@@ -44,7 +45,9 @@ type ringKeys struct {
 }
 
 // NewRing returns the ring of a secret and of those that it replaced, the
-// newest first. The error is that of [CheckSecret].
+// newest first. The current secret may stand among the previous ones: with
+// signing keys, that keeps the tokens good which it signed before. The error is
+// that of [CheckSecret].
 func NewRing(current Secret, previous ...Secret) (*Ring, error) {
 	r := &Ring{}
 	for i, secret := range append([]Secret{current}, previous...) {
@@ -54,13 +57,28 @@ func NewRing(current Secret, previous ...Secret) (*Ring, error) {
 			}
 			return nil, err
 		}
+		if known := r.find(secret); known != nil {
+			known.former = true
+			continue
+		}
 		keys, err := makeKeys(secret)
 		if err != nil {
 			return nil, err
 		}
+		keys.former = i > 0
 		r.secrets = append(r.secrets, keys)
 	}
 	return r, nil
+}
+
+// find returns the keys of a secret that the ring has, or nil.
+func (r *Ring) find(secret Secret) *ringKeys {
+	for i := range r.secrets {
+		if string(r.secrets[i].signing) == secret.Reveal() {
+			return &r.secrets[i]
+		}
+	}
+	return nil
 }
 
 // String hides what is in a ring.
