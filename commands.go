@@ -23,7 +23,7 @@ type runner func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Lo
 // command's own flags.
 type command struct {
 	flags   string // for people
-	args    int    // beside the flags, at most
+	args    int    // beside the flags, at most; the flags of a subcommand count, and so do their values
 	about   string
 	prepare func(flags *flag.FlagSet) runner
 }
@@ -36,7 +36,7 @@ var commands = map[string]command{
 	"check":     {"", 0, "checks the embedded database's file while no server runs; exit status 0 or 1", plain(check)},
 	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
 	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", plain(passwords)},
-	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 4, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
+	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 5, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
 }
 
 // plain is a command without flags.

@@ -22,16 +22,19 @@ const keysLead = time.Minute
 func keys(flags *flag.FlagSet) runner {
 	return func(_ context.Context, cfg Config, stdout io.Writer, _ *slog.Logger) error {
 		if cfg.JWT.Keys == "" {
-			return errors.New("set JWT_KEYS to a folder for the keys")
+			return errors.New("JWT_KEYS is not set: set it to a folder for the keys, here and for the server")
 		}
 		args := flags.Args()
 		if len(args) == 0 {
-			return errors.New("want new, list or retire")
+			return errors.New("want: cubegate keys new, list or retire")
 		}
 		switch args[0] {
 		case "new":
 			return newKey(cfg.JWT.Keys, args[1:], stdout)
 		case "list":
+			if len(args) > 1 {
+				return errors.New("want: cubegate keys list")
+			}
 			return listKeys(cfg.JWT.Keys, stdout)
 		case "retire":
 			if len(args) != 2 {

@@ -144,17 +144,38 @@ func RetireKey(path, id string, at time.Time) error {
 // keyFiles are the files at a path: itself, or what the folder has.
 func keyFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, noKeys(path, "does not exist")
+	}
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
-	files, err := filepath.Glob(filepath.Join(path, "*.json"))
-	if err == nil && len(files) > maxKeys {
-		err = fmt.Errorf("%s has more than %d files", path, maxKeys)
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
 	}
-	return files, err
+	var files []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".json") {
+			files = append(files, filepath.Join(path, entry.Name()))
+		}
+	}
+	switch {
+	case len(files) == 0:
+		return nil, noKeys(path, "has no key files (*.json)")
+	case len(files) > maxKeys:
+		return nil, fmt.Errorf("%s has %d key files, want at most %d", path, len(files), maxKeys)
+	}
+	return files, nil
+}
+
+// noKeys is the error of a path without keys. It names the command that makes
+// the first one.
+func noKeys(path, reason string) error {
+	return fmt.Errorf("%s %s: make the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
 }
 
 // stampOf changes whenever the files at a path do.
@@ -198,8 +219,11 @@ func readKeys(path string) ([]signingKey, error) {
 			all = append(all, key)
 		}
 	}
-	if len(all) == 0 || len(all) > maxKeys {
-		return nil, fmt.Errorf("%s holds %d keys, want 1 to %d: make one with cubegate keys new", path, len(all), maxKeys)
+	if len(all) == 0 {
+		return nil, noKeys(path, "holds no keys")
+	}
+	if len(all) > maxKeys {
+		return nil, fmt.Errorf("%s holds %d keys, want at most %d", path, len(all), maxKeys)
 	}
 	slices.SortStableFunc(all, func(a, b signingKey) int { return a.from.Compare(b.from) })
 	return all, nil
