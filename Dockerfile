@@ -1,7 +1,7 @@
 # cubegate as one static binary on nothing: no shell, no packages, no root.
 #
 #   docker build -t cubegate .
-#   docker run -p 3000:3000 -v cubegate:/data cubegate
+#   docker run --stop-timeout 20 -p 3000:3000 -v cubegate:/data cubegate
 #
 # .ci/image runs what this file says without a Docker engine, so keep the two
 # in step.

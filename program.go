@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"cubegate/connectycube"
@@ -68,7 +67,7 @@ type program struct {
 	apiAt    net.Listener
 	box      *http.Server // the sandbox's; nil without one
 	boxAt    net.Listener
-	shutters []func() error // in order of opening; closed in reverse
+	closers  []func(context.Context) error // in the order of opening; called in reverse
 }
 
 // open starts everything but does not serve yet. What was started is closed
@@ -95,24 +94,12 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (_ *program, err er
 	return p, p.openAPI()
 }
 
-// closing remembers how to close what was just opened.
-func (p *program) closing(shut func() error) { p.shutters = append(p.shutters, shut) }
-
-func (p *program) close() error {
-	var errs []error
-	for i := len(p.shutters) - 1; i >= 0; i-- {
-		errs = append(errs, p.shutters[i]())
-	}
-	p.shutters = nil
-	return errors.Join(errs...)
-}
-
 func (p *program) listen(host string, port int, setting string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	p.closing(func() error {
+	p.onClose(func(context.Context) error {
 		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // a server that ran has closed it
 			return err
 		}
@@ -146,7 +133,7 @@ func (p *program) openStore(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the database in DATA_DIR: %w", err)
 		}
-		p.closing(db.Close)
+		p.onClose(func(context.Context) error { return db.Close() })
 		o.URI, o.Dial = db.URI(), db.DialContext
 	}
 	s, err := store.Open(ctx, o)
@@ -154,11 +141,7 @@ func (p *program) openStore(ctx context.Context) error {
 		return fmt.Errorf("MONGO_URI: %w", err)
 	}
 	p.store = s
-	p.closing(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		return s.Close(ctx)
-	})
+	p.onClose(s.Close)
 	return nil
 }
 
@@ -228,8 +211,7 @@ func (p *program) openAPI() error {
 	return nil
 }
 
-// serve answers until ctx ends, lets what is running finish within the
-// shutdown's bound, and closes everything.
+// serve answers until ctx ends or a listener fails. Then it shuts down.
 func (p *program) serve(ctx context.Context) error {
 	if p.cfg.embedded() { // one process: whatever is leased was left by one that is gone
 		if err := p.store.Users().ReleaseAll(ctx); err != nil {
@@ -238,7 +220,7 @@ func (p *program) serve(ctx context.Context) error {
 	}
 	p.log.InfoContext(ctx, "started", slog.String("addr", p.apiAt.Addr().String()),
 		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()))
-	rest := p.start(ctx)
+	background := p.startBackground(ctx)
 	failed := make(chan error, 2)
 	go func() { failed <- p.api.Serve(p.apiAt) }()
 	if p.box != nil {
@@ -248,54 +230,9 @@ func (p *program) serve(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = p.drain(ctx, rest)
 	}
-	rest()
-	err = errors.Join(err, p.close())
+	err = errors.Join(err, p.shutdown(ctx, background))
 	p.log.InfoContext(ctx, "stopped")
-	return err
-}
-
-// start runs what goes on in the background. The function that it returns ends
-// that and waits for it; who is late is left to the leases.
-func (p *program) start(ctx context.Context) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var all sync.WaitGroup
-	for _, run := range p.background {
-		all.Go(func() { run(ctx) })
-	}
-	return sync.OnceFunc(func() {
-		cancel()
-		ended := make(chan struct{})
-		go func() { all.Wait(); close(ended) }()
-		select {
-		case <-ended:
-		case <-time.After(p.cfg.ShutdownTimeout):
-			p.log.Warn("background work cut off at the end of the shutdown's bound")
-		}
-	})
-}
-
-// drain ends the API and the background before the sandbox, since what is
-// running there may still need it.
-func (p *program) drain(ctx context.Context, rest func()) error {
-	p.health.Stop()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout)
-	defer cancel()
-	// ConnectyCube's call-backs must get in until the last login has ended, so
-	// the listener stays open that long.
-	err := p.requests.Close(ctx)
-	rest()
-	if err == nil {
-		err = p.api.Shutdown(ctx)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		p.log.WarnContext(ctx, "requests cut off at the end of the shutdown's bound")
-		err = p.api.Close()
-	}
-	if p.box != nil {
-		err = errors.Join(err, p.box.Close())
-	}
 	return err
 }
 

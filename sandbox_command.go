@@ -71,7 +71,7 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 	if err != nil {
 		return fmt.Errorf("the sandbox: %w", err)
 	}
-	p.closing(box.Close)
+	p.onClose(func(context.Context) error { return box.Close() })
 	p.box = &http.Server{
 		Handler:           middleware.Discard(box),
 		ReadHeaderTimeout: headerTimeout,
