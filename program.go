@@ -158,6 +158,7 @@ func (p *program) openCube() error {
 		Timeout: p.cfg.ConnectyCube.Timeout,
 
 		AdminKey: p.cfg.ConnectyCube.AdminKey.Reveal(),
+		Log:      p.log,
 	}
 	if p.cfg.sandboxed() {
 		if err := p.openSandbox(); err != nil {
@@ -175,6 +176,7 @@ func (p *program) openCube() error {
 	if p.cube, err = connectycube.New(o); err != nil {
 		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
 	}
+	p.onClose(func(context.Context) error { p.cube.Close(); return nil })
 	return nil
 }
 

@@ -4,7 +4,8 @@
 // nothing of our users, of what our tokens say, or of chat.
 //
 // Every call stands alone. The client holds no session, follows no redirect and
-// repeats nothing: the caller alone knows whether a repetition is harmless.
+// repeats nothing: the caller alone knows whether a repetition is harmless. While
+// the service fails, a circuit breaker refuses calls at once; see breaker.go.
 //
 // Start reading at Client.do, then the table in errors.go. Facts about the
 // service come from its documentation and from recorded SDK traffic; what is
@@ -19,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,6 +50,11 @@ type Options struct {
 	// the copy neither follows redirects nor keeps cookies. The sandbox has one
 	// that never leaves the process.
 	HTTP *http.Client
+
+	// Breaker stops calls while the service fails; the zero value has defaults.
+	Breaker BreakerOptions
+
+	Log *slog.Logger // gets the breaker's changes; default none
 }
 
 // Client talks to one ConnectyCube application. It is safe for concurrent use.
@@ -58,6 +66,7 @@ type Client struct {
 	timeout  time.Duration
 	http     *http.Client
 	health   health
+	breaker  *breaker
 }
 
 // New checks o and returns a client; it makes no request. The error names every
@@ -85,18 +94,31 @@ func New(o Options) (*Client, error) {
 	if o.Timeout < 0 {
 		errs = append(errs, errors.New("connectycube: timeout must be positive"))
 	}
+	bounds, err := o.Breaker.resolve(o.Timeout)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return &Client{
+	c := &Client{
 		base:     strings.TrimRight(o.BaseURL, "/"),
 		appID:    o.AppID,
 		authKey:  o.AuthKey,
 		adminKey: o.AdminKey,
 		timeout:  o.Timeout,
 		http:     httpClient(o.HTTP),
-	}, nil
+	}
+	c.breaker = newBreaker(bounds, o.Log, c.probe)
+	return c, nil
 }
+
+// Close ends the work of the client in the background, which is one probe at
+// most, and waits for it. An open breaker stays open after it.
+func (c *Client) Close() { c.breaker.close() }
 
 // checkBaseURL never quotes the URL: a password in it is the likeliest mistake.
 func checkBaseURL(raw string) error {
@@ -147,14 +169,35 @@ type call struct {
 // readable JSON body is success; out decides later whether it is usable. With
 // no out any 2xx is.
 func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
+	report, err := c.breaker.admit(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.doing, err)
+	}
 	header, err := c.exchange(ctx, k, out)
+	outcome := outcomeOf(err)
+	switch {
+	case ctx.Err() != nil: // a caller that left says nothing about the service
+		report(errUncounted)
+	case outcome == errFailing && needsCallback(k, err):
+		report(errUncounted)
+		c.breaker.doubt()
+		c.health.note(err)
+	default:
+		report(outcome)
+		c.health.note(err)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", k.doing, err)
 	}
-	if ctx.Err() == nil { // a caller that left says nothing about the service
-		c.health.note(err)
-	}
 	return header, err
+}
+
+// probe opens an application session, which needs no callback and changes
+// nothing: it ends by itself after two hours.
+func (c *Client) probe(ctx context.Context) error {
+	_, err := c.exchange(ctx, c.openingSession("probing", nil), &sessionAnswer{})
+	c.health.note(err)
+	return err
 }
 
 func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, error) {
@@ -239,7 +282,9 @@ func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) err
 	if errors.As(cause, &wrapped) {
 		cause = wrapped.Err // without the address and its query
 	}
-	return fmt.Errorf("%w: %s", ErrUnavailable, clip(mask(cause.Error(), c.secrets(k)), 200))
+	var op *net.OpError
+	dialing := errors.As(cause, &op) && op.Op == "dial"
+	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing})
 }
 
 // secrets are the texts of one call that no error may show.

@@ -74,6 +74,7 @@ func via(t *testing.T, rt http.RoundTripper) *connectycube.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.Close)
 	return c
 }
 

@@ -56,6 +56,11 @@ func (c *Client) applicationSession(ctx context.Context) (Session, error) {
 }
 
 func (c *Client) openSession(ctx context.Context, doing string, who map[string]string, secrets ...string) (Session, error) {
+	return c.session(ctx, c.openingSession(doing, who, secrets...), who != nil)
+}
+
+// openingSession is the call that opens a session for who, or without a user.
+func (c *Client) openingSession(doing string, who map[string]string, secrets ...string) call {
 	type body struct {
 		ApplicationID int64             `json:"application_id"`
 		AuthKey       string            `json:"auth_key"`
@@ -72,7 +77,7 @@ func (c *Client) openSession(ctx context.Context, doing string, who map[string]s
 	if who == nil {
 		k.as = asApplication
 	}
-	return c.session(ctx, k, who != nil)
+	return k
 }
 
 // Session asks for the session that a token opens, which prolongs it like any

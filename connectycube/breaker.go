@@ -1,0 +1,275 @@
+package connectycube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// BreakerOptions configure the circuit breaker of a Client. While the breaker is
+// open, every call returns ErrUnavailable at once and sends nothing.
+type BreakerOptions struct {
+	// Failures is how many calls in a row must fail to open the breaker; default
+	// 5. Time-outs, refused or broken connections and 5xx are failures. A 4xx,
+	// 429 included, is an answer and ends the row.
+	Failures int
+
+	// OpenFor is how long the breaker refuses calls before it sends a probe;
+	// default 5s.
+	OpenFor time.Duration
+
+	// ProbeTimeout bounds one probe, which needs no callback and so less time
+	// than a login; default 3s, and never more than the timeout of a request.
+	ProbeTimeout time.Duration
+}
+
+const (
+	defaultFailures     = 5
+	defaultOpenFor      = 5 * time.Second
+	defaultProbeTimeout = 3 * time.Second
+
+	// probeGrace is how long the calls that find the breaker half open wait for
+	// the probe, so that a service that is back serves them.
+	probeGrace = 500 * time.Millisecond
+)
+
+// resolve checks o and fills in the defaults.
+func (o BreakerOptions) resolve(timeout time.Duration) (BreakerOptions, error) {
+	if o.Failures < 0 || o.OpenFor < 0 || o.ProbeTimeout < 0 {
+		return o, errors.New("connectycube: the breaker's bounds must be positive")
+	}
+	if o.Failures == 0 {
+		o.Failures = defaultFailures
+	}
+	if o.OpenFor == 0 {
+		o.OpenFor = defaultOpenFor
+	}
+	if o.ProbeTimeout == 0 {
+		o.ProbeTimeout = defaultProbeTimeout
+	}
+	o.ProbeTimeout = min(o.ProbeTimeout, timeout)
+	return o, nil
+}
+
+// The outcomes of a call, as the breaker counts them; nil is a success.
+var (
+	errFailing   = errors.New("the service fails")
+	errUncounted = errors.New("the outcome says nothing about the service")
+
+	errOpen = fmt.Errorf("%w: the last calls failed, so none is made for a moment", ErrUnavailable)
+)
+
+// breaker stops calls to a service that fails. Three rules are its own, beside
+// those of a gobreaker:
+//
+// Only a probe, which is a POST /session without a user, passes while it is half
+// open. A caller's request never does: it may be a sign-up.
+//
+// A login that gets a time-out or a 5xx proves nothing by itself. ConnectyCube
+// calls the identity provider's verify route during it, which is ours, so that
+// route may be late, here or at another replica. A probe needs no callback. When
+// enough logins have failed to open the breaker, a probe decides: they count as
+// failures if it fails, too.
+//
+// The log gets one line when the breaker opens and one when it closes, and none
+// for the probes between.
+type breaker struct {
+	states   *gobreaker.TwoStepCircuitBreaker[any]
+	failures int
+	send     func(context.Context) error // sends a probe
+	timeout  time.Duration               // of a probe
+
+	life context.Context // of the probes
+	stop context.CancelFunc
+	all  sync.WaitGroup // of the probes
+
+	mu       sync.Mutex // held from a look at the state to the end of the step that depends on it
+	running  *probe     // nil: none
+	suspects int        // logins that have failed since the last success and are not counted
+}
+
+// probe is one probe that is under way.
+type probe struct {
+	ended  chan struct{}
+	grace  time.Time   // until when callers wait for it
+	report func(error) // reports to the half-open state; nil when the breaker was closed
+}
+
+func newBreaker(o BreakerOptions, log *slog.Logger, send func(context.Context) error) *breaker {
+	life, stop := context.WithCancel(context.Background())
+	return &breaker{
+		failures: o.Failures,
+		send:     send,
+		timeout:  o.ProbeTimeout,
+		life:     life,
+		stop:     stop,
+		states: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+			Timeout:     o.OpenFor,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(o.Failures) },
+			IsExcluded:  func(err error) bool { return errors.Is(err, errUncounted) },
+			OnStateChange: func(_ string, from, to gobreaker.State) {
+				switch {
+				case from == gobreaker.StateClosed:
+					log.LogAttrs(context.Background(), slog.LevelWarn, "calls to ConnectyCube suspended",
+						slog.Int("failures", o.Failures), slog.Int64("probe_after_ms", o.OpenFor.Milliseconds()))
+				case to == gobreaker.StateClosed:
+					log.LogAttrs(context.Background(), slog.LevelInfo, "calls to ConnectyCube resumed")
+				}
+			},
+		}),
+	}
+}
+
+// admit lets a call through, or returns an ErrUnavailable. The caller must report
+// the outcome of a call that was let through.
+func (b *breaker) admit(ctx context.Context) (report func(outcome error), err error) {
+	report, running := b.enter()
+	if running != nil {
+		wait := time.NewTimer(time.Until(running.grace))
+		defer wait.Stop()
+		select {
+		case <-running.ended:
+			report, _ = b.enter()
+		case <-wait.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		}
+	}
+	if report == nil {
+		return nil, errOpen
+	}
+	return report, nil
+}
+
+// enter lets a call through while the breaker is closed. While it is half open,
+// enter returns the probe to wait for.
+func (b *breaker) enter() (report func(error), running *probe) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.states.State() {
+	case gobreaker.StateClosed:
+		if done, err := b.states.Allow(); err == nil {
+			return b.locked(done), nil
+		}
+	case gobreaker.StateHalfOpen:
+		if b.running == nil && b.life.Err() == nil {
+			if done, err := b.states.Allow(); err == nil {
+				b.start(&probe{report: done})
+			}
+		}
+		return nil, b.running
+	}
+	return nil, nil
+}
+
+// locked keeps the state from changing between a look at it and the next step.
+func (b *breaker) locked(done func(error)) func(error) {
+	return func(outcome error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if done(outcome); outcome == nil {
+			b.suspects = 0
+		}
+	}
+}
+
+// doubt notes a login that failed, perhaps because of the service. A probe finds
+// that out when there are enough of them.
+func (b *breaker) doubt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.states.State() != gobreaker.StateClosed || b.life.Err() != nil {
+		return
+	}
+	b.suspects++
+	if b.running == nil && b.suspects+int(b.states.Counts().ConsecutiveFailures) >= b.failures {
+		b.start(&probe{})
+	}
+}
+
+// start sends a probe, for which no caller waits longer than its grace. close
+// waits for it. The caller holds the lock.
+func (b *breaker) start(p *probe) {
+	p.ended, p.grace = make(chan struct{}), time.Now().Add(probeGrace)
+	b.running = p
+	b.all.Go(func() {
+		ctx, cancel := context.WithTimeout(b.life, b.timeout)
+		defer cancel()
+		failed := outcomeOf(b.send(ctx)) == errFailing
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.running = nil
+		b.conclude(p, failed)
+		close(p.ended)
+	})
+}
+
+// close ends the probe that is under way, and waits for it.
+func (b *breaker) close() {
+	b.mu.Lock()
+	b.stop() // under the lock, so that no probe starts after it
+	b.mu.Unlock()
+	b.all.Wait()
+}
+
+// conclude counts what a probe has shown. The caller holds the lock.
+func (b *breaker) conclude(p *probe, failed bool) {
+	if p.report != nil {
+		if failed {
+			p.report(errFailing)
+			return
+		}
+		p.report(nil)
+		return
+	}
+	suspects := b.suspects
+	b.suspects = 0
+	if !failed {
+		return
+	}
+	for range suspects {
+		done, err := b.states.Allow()
+		if err != nil { // open by now
+			return
+		}
+		done(errFailing)
+	}
+}
+
+// outcomeOf tells what the error of a call says about the service. An answer that
+// is no 5xx shows that it works, although the answer may be of no use.
+func outcomeOf(err error) error {
+	var api *APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &api) && api.Status >= 500:
+		return errFailing
+	case errors.As(err, &api) && api.Status >= 400:
+		return nil
+	case api == nil && errors.Is(err, ErrUnavailable):
+		return errFailing
+	}
+	return errUncounted
+}
+
+// needsCallback reports whether ConnectyCube may call the verify route during a
+// call, and whether it got that far: a connection that was refused proves a
+// failure of the service.
+func needsCallback(k call, err error) bool {
+	var lost *noAnswer
+	return k.as == asLogin && !(errors.As(err, &lost) && !lost.connected)
+}
+
+// noAnswer is why no whole answer came.
+type noAnswer struct {
+	text      string
+	connected bool // there may have been a connection
+}
+
+func (e *noAnswer) Error() string { return e.text }
