@@ -56,10 +56,14 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 		_ = s.Close(context.Background())
 		_ = db.Close()
 	})
-	w.cube, err = connectycube.New(connectycube.Options{BaseURL: server.URL, AppID: 1, AuthKey: "key", Timeout: time.Second})
+	w.cube, err = connectycube.New(connectycube.Options{
+		BaseURL: server.URL, AppID: 1, AuthKey: "key", Timeout: time.Second,
+		Breaker: connectycube.BreakerOptions{OpenFor: time.Millisecond}, // tests heal ConnectyCube and go on at once
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(w.cube.Close)
 	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {
 		t.Fatal(err)
