@@ -15,9 +15,13 @@ import (
 // open, every call returns ErrUnavailable at once and sends nothing.
 type BreakerOptions struct {
 	// Failures is how many calls in a row must fail to open the breaker; default
-	// 5. Time-outs, refused or broken connections and 5xx are failures. A 4xx,
+	// 10. Time-outs, refused or broken connections and 5xx are failures. A 4xx,
 	// 429 included, is an answer and ends the row.
 	Failures int
+
+	// LateFailures is how many of these failures open the breaker when they took
+	// at least half of a request's timeout, for those hold a login; default 3.
+	LateFailures int
 
 	// OpenFor is how long the breaker refuses calls before it sends a probe;
 	// default 5s.
@@ -29,7 +33,8 @@ type BreakerOptions struct {
 }
 
 const (
-	defaultFailures     = 5
+	defaultFailures     = 10
+	defaultLateFailures = 3
 	defaultOpenFor      = 5 * time.Second
 	defaultProbeTimeout = 3 * time.Second
 
@@ -40,11 +45,14 @@ const (
 
 // resolve checks o and fills in the defaults.
 func (o BreakerOptions) resolve(timeout time.Duration) (BreakerOptions, error) {
-	if o.Failures < 0 || o.OpenFor < 0 || o.ProbeTimeout < 0 {
+	if o.Failures < 0 || o.LateFailures < 0 || o.OpenFor < 0 || o.ProbeTimeout < 0 {
 		return o, errors.New("connectycube: the breaker's bounds must be positive")
 	}
 	if o.Failures == 0 {
 		o.Failures = defaultFailures
+	}
+	if o.LateFailures == 0 {
+		o.LateFailures = defaultLateFailures
 	}
 	if o.OpenFor == 0 {
 		o.OpenFor = defaultOpenFor
@@ -79,10 +87,9 @@ var (
 // The log gets one line when the breaker opens and one when it closes, and none
 // for the probes between.
 type breaker struct {
-	states   *gobreaker.TwoStepCircuitBreaker[any]
-	failures int
-	send     func(context.Context) error // sends a probe
-	timeout  time.Duration               // of a probe
+	states *gobreaker.TwoStepCircuitBreaker[any]
+	bounds BreakerOptions
+	send   func(context.Context) error // sends a probe
 
 	life context.Context // of the probes
 	stop context.CancelFunc
@@ -90,7 +97,19 @@ type breaker struct {
 
 	mu       sync.Mutex // held from a look at the state to the end of the step that depends on it
 	running  *probe     // nil: none
-	suspects int        // logins that have failed since the last success and are not counted
+	changes  int        // of the state; a call that began before the last one does not count
+	failed   row        // since the last success
+	suspects row        // logins that have failed since then and do not count yet
+}
+
+// row is a row of failures.
+type row struct{ failures, late int }
+
+func (r row) and(other row) row { return row{r.failures + other.failures, r.late + other.late} }
+
+// opens reports whether a row is long enough to open the breaker.
+func (o BreakerOptions) opens(r row) bool {
+	return r.failures >= o.Failures || r.late >= o.LateFailures
 }
 
 // probe is one probe that is under way.
@@ -102,32 +121,28 @@ type probe struct {
 
 func newBreaker(o BreakerOptions, log *slog.Logger, send func(context.Context) error) *breaker {
 	life, stop := context.WithCancel(context.Background())
-	return &breaker{
-		failures: o.Failures,
-		send:     send,
-		timeout:  o.ProbeTimeout,
-		life:     life,
-		stop:     stop,
-		states: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-			Timeout:     o.OpenFor,
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(o.Failures) },
-			IsExcluded:  func(err error) bool { return errors.Is(err, errUncounted) },
-			OnStateChange: func(_ string, from, to gobreaker.State) {
-				switch {
-				case from == gobreaker.StateClosed:
-					log.LogAttrs(context.Background(), slog.LevelWarn, "calls to ConnectyCube suspended",
-						slog.Int("failures", o.Failures), slog.Int64("probe_after_ms", o.OpenFor.Milliseconds()))
-				case to == gobreaker.StateClosed:
-					log.LogAttrs(context.Background(), slog.LevelInfo, "calls to ConnectyCube resumed")
-				}
-			},
-		}),
-	}
+	b := &breaker{bounds: o, send: send, life: life, stop: stop}
+	b.states = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Timeout:     o.OpenFor,
+		ReadyToTrip: func(gobreaker.Counts) bool { return o.opens(b.failed) },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errUncounted) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			b.changes++
+			switch {
+			case from == gobreaker.StateClosed:
+				log.LogAttrs(context.Background(), slog.LevelWarn, "calls to ConnectyCube suspended",
+					slog.Int("failures", b.failed.failures), slog.Int64("probe_after_ms", o.OpenFor.Milliseconds()))
+			case to == gobreaker.StateClosed:
+				log.LogAttrs(context.Background(), slog.LevelInfo, "calls to ConnectyCube resumed")
+			}
+		},
+	})
+	return b
 }
 
 // admit lets a call through, or returns an ErrUnavailable. The caller must report
 // the outcome of a call that was let through.
-func (b *breaker) admit(ctx context.Context) (report func(outcome error), err error) {
+func (b *breaker) admit(ctx context.Context) (report func(error, row), err error) {
 	report, running := b.enter()
 	if running != nil {
 		wait := time.NewTimer(time.Until(running.grace))
@@ -148,13 +163,13 @@ func (b *breaker) admit(ctx context.Context) (report func(outcome error), err er
 
 // enter lets a call through while the breaker is closed. While it is half open,
 // enter returns the probe to wait for.
-func (b *breaker) enter() (report func(error), running *probe) {
+func (b *breaker) enter() (report func(error, row), running *probe) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch b.states.State() {
 	case gobreaker.StateClosed:
 		if done, err := b.states.Allow(); err == nil {
-			return b.locked(done), nil
+			return b.reporting(done), nil
 		}
 	case gobreaker.StateHalfOpen:
 		if b.running == nil && b.life.Err() == nil {
@@ -167,27 +182,35 @@ func (b *breaker) enter() (report func(error), running *probe) {
 	return nil, nil
 }
 
-// locked keeps the state from changing between a look at it and the next step.
-func (b *breaker) locked(done func(error)) func(error) {
-	return func(outcome error) {
+// reporting returns the function that reports the outcome of a call, and what it
+// adds to the row of failures.
+func (b *breaker) reporting(done func(error)) func(error, row) {
+	changes := b.changes
+	return func(outcome error, add row) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if done(outcome); outcome == nil {
-			b.suspects = 0
+		if b.changes == changes {
+			switch outcome {
+			case nil:
+				b.failed, b.suspects = row{}, row{}
+			case errFailing:
+				b.failed = b.failed.and(add)
+			}
 		}
+		done(outcome)
 	}
 }
 
 // doubt notes a login that failed, perhaps because of the service. A probe finds
 // that out when there are enough of them.
-func (b *breaker) doubt() {
+func (b *breaker) doubt(add row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.states.State() != gobreaker.StateClosed || b.life.Err() != nil {
 		return
 	}
-	b.suspects++
-	if b.running == nil && b.suspects+int(b.states.Counts().ConsecutiveFailures) >= b.failures {
+	b.suspects = b.suspects.and(add)
+	if b.running == nil && b.bounds.opens(b.suspects.and(b.failed)) {
 		b.start(&probe{})
 	}
 }
@@ -198,7 +221,7 @@ func (b *breaker) start(p *probe) {
 	p.ended, p.grace = make(chan struct{}), time.Now().Add(probeGrace)
 	b.running = p
 	b.all.Go(func() {
-		ctx, cancel := context.WithTimeout(b.life, b.timeout)
+		ctx, cancel := context.WithTimeout(b.life, b.bounds.ProbeTimeout)
 		defer cancel()
 		failed := outcomeOf(b.send(ctx)) == errFailing
 		b.mu.Lock()
@@ -219,25 +242,19 @@ func (b *breaker) close() {
 
 // conclude counts what a probe has shown. The caller holds the lock.
 func (b *breaker) conclude(p *probe, failed bool) {
-	if p.report != nil {
-		if failed {
-			p.report(errFailing)
-			return
-		}
-		p.report(nil)
-		return
-	}
 	suspects := b.suspects
-	b.suspects = 0
-	if !failed {
-		return
-	}
-	for range suspects {
-		done, err := b.states.Allow()
-		if err != nil { // open by now
-			return
+	b.suspects = row{}
+	switch {
+	case p.report != nil && failed:
+		p.report(errFailing)
+	case p.report != nil:
+		b.failed = row{}
+		p.report(nil)
+	case failed:
+		if done, err := b.states.Allow(); err == nil {
+			b.failed = b.failed.and(suspects)
+			done(errFailing)
 		}
-		done(errFailing)
 	}
 }
 

@@ -151,7 +151,7 @@ func (w *world) opened(t *testing.T) bool {
 func (w *world) open(t *testing.T) {
 	t.Helper()
 	w.service.answer("", status(503, ""))
-	for range 5 {
+	for range 10 {
 		_ = w.signUp()
 	}
 	if !w.opened(t) {
@@ -162,16 +162,20 @@ func (w *world) open(t *testing.T) {
 var byTicket = connectycube.Credentials{Login: "a ticket", Password: password}
 
 func TestBreakerOpensAfterFailuresInARow(t *testing.T) {
-	for name, failure := range map[string]http.RoundTripper{
-		"no answer": silent, "endless body": stuck, "500": status(500, ""), "503 with HTML": status(503, "<html>"),
-		"refused": refused, "reset": reset, "torn answer": torn,
+	for name, tt := range map[string]struct {
+		failure http.RoundTripper
+		row     int
+	}{
+		"no answer": {silent, 3}, "endless body": {stuck, 3}, "a late 500": {after(5*time.Second, status(500, "")), 3},
+		"500": {status(500, ""), 10}, "503 with HTML": {status(503, "<html>"), 10}, "a 500 within time": {after(4*time.Second, status(500, "")), 10},
+		"refused": {refused, 10}, "reset": {reset, 10}, "torn answer": {torn, 10},
 	} {
 		for call, do := range calls {
 			t.Run(name+", "+call, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, failure)
-					for i := range 5 {
-						if i == 4 && w.log.Len() > 0 {
+					w := newWorld(t, tt.failure)
+					for i := range tt.row {
+						if i == tt.row-1 && w.log.Len() > 0 {
 							t.Errorf("open after %d failures", i)
 						}
 						if err := do(t.Context(), w.Client); !errors.Is(err, connectycube.ErrUnavailable) {
@@ -179,7 +183,7 @@ func TestBreakerOpensAfterFailuresInARow(t *testing.T) {
 						}
 					}
 					if time.Sleep(3 * time.Second); !w.opened(t) { // 3 s: a probe decides about logins
-						t.Error("not open after 5 failures")
+						t.Errorf("not open after %d failures", tt.row)
 					}
 					if got := w.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || strings.Contains(got, key) {
 						t.Errorf("log: %q, want one warning", got)
@@ -203,7 +207,7 @@ func TestBreakerTakes4xxForAnAnswer(t *testing.T) {
 			}
 			for range 3 {
 				w.service.answer("", status(500, ""))
-				for range 4 {
+				for range 9 {
 					_ = w.signUp()
 				}
 				w.service.answer("", status(code, ""))
@@ -262,8 +266,8 @@ func TestBreakerIgnoresLoginsThatOurVerifyRouteBroke(t *testing.T) {
 					if n := strings.Count(seen, loggingIn); n != logins {
 						t.Errorf("%d logins were sent, want %d", n, logins)
 					}
-					if n := strings.Count(seen, probing); n == 0 || n > logins/5 {
-						t.Errorf("%d probes were sent, want one for each 5 logins", n)
+					if n := strings.Count(seen, probing); n == 0 || n > logins/3 {
+						t.Errorf("%d probes were sent, want one for 3 logins at most", n)
 					}
 					if w.opened(t) || w.log.Len() > 0 {
 						t.Errorf("the breaker is open: %s", w.log)
@@ -280,7 +284,7 @@ func TestBreakerOpensWhenLoginsHangAndTheProbeDoesToo(t *testing.T) {
 	for _, cred := range []connectycube.Credentials{byTicket, byEmail} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, silent)
-			for range 5 {
+			for range 3 {
 				_ = w.logIn(cred)
 			}
 			time.Sleep(3 * time.Second) // the timeout of the probe
@@ -415,7 +419,7 @@ func TestCloseEndsTheProbe(t *testing.T) {
 }
 
 func TestBreakerOptionsAreChecked(t *testing.T) {
-	for _, o := range []connectycube.BreakerOptions{{Failures: -1}, {OpenFor: -1}, {ProbeTimeout: -1}} {
+	for _, o := range []connectycube.BreakerOptions{{Failures: -1}, {LateFailures: -1}, {OpenFor: -1}, {ProbeTimeout: -1}} {
 		if _, err := connectycube.New(connectycube.Options{AppID: 7, AuthKey: key, Breaker: o}); err == nil {
 			t.Errorf("%+v is taken", o)
 		}

@@ -173,17 +173,21 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.doing, err)
 	}
+	begun := time.Now()
 	header, err := c.exchange(ctx, k, out)
-	outcome := outcomeOf(err)
+	outcome, failure := outcomeOf(err), row{failures: 1}
+	if time.Since(begun) >= c.timeout/2 {
+		failure.late = 1
+	}
 	switch {
 	case ctx.Err() != nil: // a caller that left says nothing about the service
-		report(errUncounted)
+		report(errUncounted, row{})
 	case outcome == errFailing && needsCallback(k, err):
-		report(errUncounted)
-		c.breaker.doubt()
+		report(errUncounted, row{})
+		c.breaker.doubt(failure)
 		c.health.note(err)
 	default:
-		report(outcome)
+		report(outcome, failure)
 		c.health.note(err)
 	}
 	if err != nil {
