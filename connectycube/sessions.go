@@ -27,6 +27,7 @@ type Session struct {
 	Token     string `json:"-"`
 	UserID    int64
 	User      User      // as far as the answer describes it; its ID is always set
+	NewUser   bool      // ConnectyCube made the user for this login, or within 10 s before it
 	ExpiresAt time.Time // two hours after opening unless the service says otherwise; each use moves it
 }
 
@@ -118,6 +119,7 @@ func (c *Client) session(ctx context.Context, k call, needUser bool) (Session, e
 		Token:     answer.Session.Token,
 		UserID:    int64(answer.Session.UserID),
 		User:      answer.Session.User.user(),
+		NewUser:   answer.newUser(),
 		ExpiresAt: expiry(header),
 	}
 	s.User.ID = s.UserID
@@ -127,11 +129,20 @@ func (c *Client) session(ctx context.Context, k call, needUser bool) (Session, e
 // sessionAnswer keeps of a session what we use; the rest may change freely.
 type sessionAnswer struct {
 	Session struct {
-		Token  string     `json:"token"`
-		UserID id         `json:"user_id"`
-		User   userAnswer `json:"user"`
+		Token     string     `json:"token"`
+		UserID    id         `json:"user_id"`
+		User      userAnswer `json:"user"`
+		CreatedAt text       `json:"created_at"`
 	} `json:"session"`
 	needUser bool
+}
+
+// newUser compares two times of the service's own clock (contract 3.3: those of
+// users are whole seconds). A time that is missing makes no user new.
+func (a *sessionAnswer) newUser() bool {
+	session, err := time.Parse(time.RFC3339, string(a.Session.CreatedAt))
+	user, uerr := time.Parse(time.RFC3339, string(a.Session.User.CreatedAt))
+	return err == nil && uerr == nil && session.Sub(user) < 10*time.Second
 }
 
 func (a *sessionAnswer) usable() bool {

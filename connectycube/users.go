@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -73,6 +74,12 @@ func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User,
 // as UserByExternalID does.
 func (c *Client) UserByEmail(ctx context.Context, email string) (User, error) {
 	return c.lookUp(ctx, "email", email, func(u User) bool { return strings.EqualFold(u.Email, email) })
+}
+
+// UserByID finds a user by the id that ConnectyCube gave, or ErrNotFound, as
+// UserByExternalID does.
+func (c *Client) UserByID(ctx context.Context, userID int64) (User, error) {
+	return c.lookUp(ctx, "id", strconv.FormatInt(userID, 10), func(u User) bool { return u.ID == userID })
 }
 
 // lookUp finds the oldest user by one field of the V2 list. Fits refuses users
@@ -152,6 +159,7 @@ type userAnswer struct {
 	Email      text `json:"email"`
 	FullName   text `json:"full_name"`
 	ExternalID text `json:"external_id"`
+	CreatedAt  text `json:"created_at"`
 }
 
 func (a userAnswer) user() User {

@@ -53,7 +53,11 @@ func (a *Auth) identify(w http.ResponseWriter, r *http.Request) (store.User, err
 	if err != nil {
 		return store.User{}, err
 	}
-	return a.shown(r.Context(), claims)
+	found, err := a.shown(r.Context(), claims)
+	if err == nil && claims.External != "" { // the account goes by another id; see accounts.reunite
+		found.ID = claims.External
+	}
+	return found, err
 }
 
 // shown finds the user of a token that ConnectyCube was shown. A ticket of the

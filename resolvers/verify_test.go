@@ -31,6 +31,7 @@ func (fakeVerifier) VerifyAny(raw string) (tokens.Claims, error) {
 		"ticket ":  {SessionID: "s1", Ticket: true},
 		"late ":    {SessionID: "s3", Ticket: true},
 		"service ": {Service: true, Ticket: true},
+		"relink ":  {Service: true, Ticket: true, External: "another id"},
 	} {
 		if subject, ok := strings.CutPrefix(raw, prefix); ok {
 			claims.Subject, claims.Email = subject, "as it was signed"
@@ -118,6 +119,23 @@ func TestVerify(t *testing.T) {
 				t.Errorf("user %v", *got.User)
 			}
 		})
+	}
+}
+
+// A service ticket may name the id that the account goes by at ConnectyCube. No
+// other token may: anybody can be shown one.
+func TestVerifyReportsTheExternalIDOfAServiceTicket(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	w := httptest.NewRecorder()
+	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=relink+"+adaID, nil))
+	if want := `{"user":{"id":"another id","email":"` + ada.Email + `"}}`; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+	}
+	w = httptest.NewRecorder()
+	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=relink+0123456789abcdef0123456f", nil))
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("of nobody: %d %s", w.Code, w.Body)
 	}
 }
 

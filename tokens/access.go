@@ -87,6 +87,16 @@ type Grant struct {
 	Until     time.Time // when the login session ends: no token outlives it
 }
 
+// ServiceGrant says for whom a service ticket is.
+type ServiceGrant struct {
+	Subject string // our user ID
+	Email   string
+
+	// ExternalID is the id that the verify route reports for this ticket in place
+	// of the subject; empty means the subject.
+	ExternalID string
+}
+
 // An Issuer signs tokens. It is safe for concurrent use.
 type Issuer struct {
 	ring   *Ring // a pointer inside, so that %+v of an Issuer prints an address
@@ -122,12 +132,14 @@ func (i *Issuer) Ticket(g Grant) (string, error) {
 // ServiceTicket returns a ticket for a login that the server makes by itself,
 // outside of any login session. It lives for moments and is handed to nobody
 // but ConnectyCube.
-func (i *Issuer) ServiceTicket(subject, email string) (string, error) {
-	token, _, err := i.sign(service, Grant{Subject: subject, Email: email})
+func (i *Issuer) ServiceTicket(g ServiceGrant) (string, error) {
+	token, _, err := i.signFor(service, Grant{Subject: g.Subject, Email: g.Email}, g.ExternalID)
 	return token, err
 }
 
-func (i *Issuer) sign(k kind, g Grant) (string, time.Time, error) {
+func (i *Issuer) sign(k kind, g Grant) (string, time.Time, error) { return i.signFor(k, g, "") }
+
+func (i *Issuer) signFor(k kind, g Grant, externalID string) (string, time.Time, error) {
 	if g.Subject == "" || g.Email == "" || (g.SessionID == "") != (k == service) {
 		return "", time.Time{}, errors.New("signing token: subject, email or session is missing")
 	}
@@ -142,7 +154,7 @@ func (i *Issuer) sign(k kind, g Grant) (string, time.Time, error) {
 	}
 	claims, err := json.Marshal(payload{
 		ID: g.Subject, Email: g.Email, IssuedAt: now.Unix(), ExpiresAt: expires.Unix(), Subject: g.Subject,
-		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(), SessionID: g.SessionID, Roles: g.Roles,
+		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(), SessionID: g.SessionID, Roles: g.Roles, ExternalID: externalID,
 	})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)

@@ -263,12 +263,19 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 // A ticket of the server's own belongs to no session and opens no API.
 func TestServiceTicket(t *testing.T) {
 	issuer, verifier := pair(t, nil)
-	raw, err := issuer.ServiceTicket(userID, email)
+	raw, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims, err := verifier.VerifyAny(raw); err != nil || !claims.Service || claims.SessionID != "" || claims.Subject != userID {
+	if claims, err := verifier.VerifyAny(raw); err != nil || !claims.Service || claims.SessionID != "" || claims.Subject != userID || claims.External != "" {
 		t.Errorf("VerifyAny = %+v, %v", claims, err)
+	}
+	other, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email, ExternalID: "x"})
+	if claims, verr := verifier.VerifyAny(other); err != nil || verr != nil || claims.External != "x" || claims.Subject != userID {
+		t.Errorf("with an external id: %+v, %v, %v", claims, err, verr)
+	}
+	if claims, err := verifier.Verify(signed(goodHeader, goodPayload("xid", `"x"`))); err != nil || claims.External != "" {
+		t.Errorf("an access token with an external id: %+v, %v", claims, err)
 	}
 	if _, err := verifier.Verify(raw); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("Verify error = %v, want ErrInvalid", err)

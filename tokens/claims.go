@@ -26,6 +26,7 @@ type Claims struct {
 	SessionID string    // the login session; empty only for Service
 	Roles     []string  // as they were when the token was issued; whoever decides asks the user's document
 	Service   bool      // a ticket of the server's own
+	External  string    // the id to report in place of the subject; only with Service, and mostly empty
 	Ticket    bool      // a ticket, of either kind
 	IssuedAt  time.Time // UTC, whole seconds
 	ExpiresAt time.Time // UTC, whole seconds; the first moment at which the token is refused
@@ -44,6 +45,8 @@ type payload struct {
 	TokenID   string   `json:"jti"`
 	SessionID string   `json:"sid,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
+
+	ExternalID string `json:"xid,omitempty"` // of service tickets
 }
 
 // clockLeeway is how far the clock of the replica that signed a token may be
@@ -93,8 +96,12 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 	case !now.Before(expires):
 		return Claims{}, ErrExpired
 	}
+	external := ""
+	if k == service {
+		external = m.text("xid")
+	}
 	return Claims{
-		Subject: sub, Email: email, ID: jti, Audience: k.audience, SessionID: m.text("sid"), Roles: m.texts("roles"),
+		Subject: sub, External: external, Email: email, ID: jti, Audience: k.audience, SessionID: m.text("sid"), Roles: m.texts("roles"),
 		Service: k == service, Ticket: k != access, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
 }

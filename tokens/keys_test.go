@@ -96,7 +96,7 @@ func TestKeysSign(t *testing.T) {
 func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 	plain, _ := pair(t, nil)
 	access, chat := issue(t, plain)
-	service, err := plain.ServiceTicket(userID, "ada@example.org")
+	service, err := plain.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: "ada@example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}

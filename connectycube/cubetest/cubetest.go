@@ -216,12 +216,21 @@ func externalID(t *testing.T, s *suite) {
 	if err != nil || found != made {
 		t.Errorf("UserByExternalID = %+v, %v, want %+v", found, err, made)
 	}
+	found, err = s.cube.UserByID(t.Context(), made.ID)
+	if err != nil || found != made {
+		t.Errorf("UserByID = %+v, %v, want %+v", found, err, made)
+	}
+	if got := s.login(t, u); !got.NewUser {
+		t.Errorf("the session of a user who was just made: NewUser is false")
+	}
 }
 
 func unknownExternalID(t *testing.T, s *suite) {
 	id := "cubegate-nobody-" + random()
 	for range 2 { // a look-up that created what it looked for would differ the second time
 		_, err := s.cube.UserByExternalID(t.Context(), id)
+		wantError(t, err, connectycube.ErrNotFound, connectycube.NewUser{})
+		_, err = s.cube.UserByID(t.Context(), 1)
 		wantError(t, err, connectycube.ErrNotFound, connectycube.NewUser{})
 	}
 }

@@ -48,14 +48,15 @@ var (
 // Directory is ConnectyCube as an application sees it. Errors here and below
 // are the sentinels of package connectycube.
 type Directory interface {
-	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
+	UserByID(ctx context.Context, id int64) (connectycube.User, error)
 	UserByExternalID(ctx context.Context, externalID string) (connectycube.User, error)
 	UserByEmail(ctx context.Context, email string) (connectycube.User, error)
 	AdminDeleteUser(ctx context.Context, id int64) error
 }
 
-// Cube opens, prolongs and ends ConnectyCube's sessions.
+// Cube signs users up, and opens, prolongs and ends their sessions.
 type Cube interface {
+	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
 	CreateSession(ctx context.Context, who connectycube.Credentials) (connectycube.Session, error)
 	Session(ctx context.Context, token string) (connectycube.Session, error)
 	EndSession(ctx context.Context, token string) error
@@ -121,7 +122,7 @@ type Keys interface {
 
 // Tickets are what ConnectyCube shows us when it asks who logs in.
 type Tickets interface {
-	ServiceTicket(subject, email string) (string, error)
+	ServiceTicket(grant tokens.ServiceGrant) (string, error)
 }
 
 // Means are what a request has in hand to act as its user.

@@ -31,7 +31,7 @@ type world struct {
 // tickets are never taken in these tests: the application asks nobody.
 type tickets struct{}
 
-func (tickets) ServiceTicket(string, string) (string, error) { return "ticket", nil }
+func (tickets) ServiceTicket(tokens.ServiceGrant) (string, error) { return "ticket", nil }
 
 func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 	t.Helper()

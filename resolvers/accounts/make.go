@@ -35,7 +35,7 @@ func (v *visit) make(ctx context.Context) error {
 			return v.unmade(err)
 		}
 	}
-	account, err := v.k.Directory.SignUp(ctx, connectycube.NewUser{
+	account, err := v.k.Cube.SignUp(ctx, connectycube.NewUser{
 		Email:      v.user.Email,
 		Password:   password.text,
 		FullName:   v.user.FullName(),
@@ -67,7 +67,18 @@ func (v *visit) makeByTicket(ctx context.Context) error {
 	}
 	account := v.session.User
 	account.ID = v.session.UserID
+	if !v.goesBy(account.Email) { // an app may sign up with any external id, this user's included
+		return fmt.Errorf("account %d has the id of user %s and another email: %w", account.ID, v.user.ID, connectycube.ErrTaken)
+	}
 	return v.found(ctx, account, "")
+}
+
+// goesBy reports whether an email of an account fits the user: it is the user's
+// or the one that ConnectyCube was last known to have. An account that ConnectyCube
+// made for a login by ticket has none.
+func (v *visit) goesBy(email string) bool {
+	key := store.EmailKey(email)
+	return email == "" || key == store.EmailKey(v.user.Email) || v.user.Account.Email != "" && key == store.EmailKey(v.user.Account.Email)
 }
 
 // unmade is the error of an account that could not be made.
@@ -109,8 +120,7 @@ func (v *visit) own(ctx context.Context) (connectycube.User, error) {
 // ticket, has none; whose it is a ticket shows.
 func (v *visit) mine(ctx context.Context, account connectycube.User) (bool, error) {
 	if account.Email != "" {
-		key := store.EmailKey(account.Email)
-		return key == store.EmailKey(v.user.Email) || v.user.Account.Email != "" && key == store.EmailKey(v.user.Account.Email), nil
+		return v.goesBy(account.Email), nil
 	}
 	switch err := v.becomeByTicket(ctx); {
 	case refused(err):

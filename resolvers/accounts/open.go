@@ -191,6 +191,12 @@ func (v *visit) become(ctx context.Context) error {
 		session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})
 		switch {
 		case err == nil:
+			if v.user.CubeID != 0 && session.UserID != v.user.CubeID {
+				session, err = v.reuniteByPassword(ctx, session, c)
+			}
+			if err != nil {
+				return err
+			}
 			v.session, v.opener, v.spare = session, c, true
 			return nil
 		case errors.Is(err, connectycube.ErrIdentityProvider):
@@ -219,16 +225,25 @@ func refused(err error) bool {
 }
 
 func (v *visit) becomeByTicket(ctx context.Context) error {
-	ticket, err := v.k.Tickets.ServiceTicket(v.user.ID, v.user.Email)
-	if err != nil {
-		return err
+	session, err := v.ticketSession(ctx, "")
+	if err == nil && v.user.CubeID != 0 && session.UserID != v.user.CubeID {
+		session, err = v.reunite(ctx, session)
 	}
-	session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Login: ticket, Password: v.k.CIdPPassword})
 	if err != nil {
 		return err
 	}
 	v.session, v.opener, v.spare = session, candidate{}, true
 	return nil
+}
+
+// ticketSession opens a session of the account that carries an external id, by a
+// service ticket; empty means the user's id.
+func (v *visit) ticketSession(ctx context.Context, externalID string) (connectycube.Session, error) {
+	ticket, err := v.k.Tickets.ServiceTicket(tokens.ServiceGrant{Subject: v.user.ID, Email: v.user.Email, ExternalID: externalID})
+	if err != nil {
+		return connectycube.Session{}, err
+	}
+	return v.k.Cube.CreateSession(ctx, connectycube.Credentials{Login: ticket, Password: v.k.CIdPPassword})
 }
 
 // act finds any session of the user, for what is no login: one that is there

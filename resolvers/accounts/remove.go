@@ -158,7 +158,7 @@ const lateness = time.Minute
 // erase deletes the account. It asks first what is there: a session opened for
 // an account that is gone would, in most applications, make it anew.
 func (v *visit) erase(ctx context.Context) error {
-	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
+	account, err := v.account(ctx)
 	switch {
 	case errors.Is(err, connectycube.ErrNotFound) && v.user.CubeID == 0:
 		return v.awaitLate()

@@ -110,9 +110,9 @@ func (v *visit) ask(ctx context.Context) error {
 	if v.asked || v.user.CubeID == 0 {
 		return nil
 	}
-	account, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
-	if errors.Is(err, connectycube.ErrNotFound) || err == nil && account.ID != v.user.CubeID {
-		return nil // an account of the original carries no id of ours
+	account, err := v.k.Directory.UserByID(ctx, v.user.CubeID) // its external id is the user's to change
+	if errors.Is(err, connectycube.ErrNotFound) {
+		return nil
 	}
 	if err != nil {
 		return pending(err)
@@ -187,7 +187,8 @@ func (v *visit) leaving(ctx context.Context, externalID string) (bool, error) {
 // account's id here, ours there. Neither is worth a session, so trouble is
 // only logged; the next one tries again.
 func (v *visit) meet(ctx context.Context) {
-	if v.session.UserID != v.user.CubeID {
+	kept := v.session.UserID == v.user.CubeID
+	if !kept {
 		if v.user.CubeID != 0 {
 			v.k.Log.LogAttrs(ctx, slog.LevelWarn, "ConnectyCube account changed", slog.String("user_id", v.user.ID),
 				slog.Int64("from", v.user.CubeID), slog.Int64("to", v.session.UserID))
@@ -196,8 +197,10 @@ func (v *visit) meet(ctx context.Context) {
 			v.warn(ctx, "account not settled", err)
 		}
 	}
-	// An id of somebody else's stays: whose account it is, a person must say.
-	if v.session.User.ID != 0 && (v.session.User.ExternalID == "" || v.session.User.ExternalID == v.user.ID) {
+	// The account whose id we keep gets its external id back when the user has
+	// changed it. On any other account, an id of another user stays: whose account
+	// it is, a person must say.
+	if v.session.User.ID != 0 && (kept || v.session.User.ExternalID == "" || v.session.User.ExternalID == v.user.ID) {
 		if err := v.introduce(ctx); err != nil {
 			v.warn(ctx, "account not settled", err)
 		}
