@@ -25,6 +25,7 @@ type world struct {
 	store *store.Store
 	box   *sandbox.Sandbox
 	cube  *connectycube.Client
+	url   string                           // of the sandbox
 	away  atomic.Pointer[http.HandlerFunc] // answers in the sandbox's place
 }
 
@@ -56,6 +57,7 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 		_ = s.Close(context.Background())
 		_ = db.Close()
 	})
+	w.url = server.URL
 	w.cube, err = connectycube.New(connectycube.Options{
 		BaseURL: server.URL, AppID: 1, AuthKey: "key", Timeout: time.Second,
 		Breaker: connectycube.BreakerOptions{OpenFor: time.Millisecond}, // tests heal ConnectyCube and go on at once

@@ -1,0 +1,72 @@
+package accounts
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cubegate/connectycube"
+)
+
+// While the client's breaker is open, the worker backs off as it does from
+// failures that it was told of, and finishes the account when the breaker closes.
+func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
+	w := newWorld(t)
+	cube, err := connectycube.New(connectycube.Options{
+		BaseURL: w.url, AppID: 1, AuthKey: "key", Timeout: time.Second,
+		Breaker: connectycube.BreakerOptions{Failures: 2, OpenFor: 300 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cube.Close)
+	w.Directory, w.Cube, w.Self = cube, cube, cube
+	var asked, signUps atomic.Int32
+	away := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if asked.Add(1); r.URL.Path == "/users.json" {
+			signUps.Add(1)
+		}
+		rw.WriteHeader(http.StatusServiceUnavailable)
+	})
+	w.away.Store(&away)
+	user := w.create(t, "ada@x.org")
+	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+		t.Fatalf("registration: %v, want %v", err, ErrPending)
+	}
+	before := asked.Load()
+	for attempt := 1; attempt < 8; attempt++ {
+		begun := time.Now()
+		w.due(t, user.ID)
+		if err := w.NextAccount(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		a := w.read(t, user.ID).Account
+		if least := (backOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Lease != "" {
+			t.Errorf("after attempt %d: %d attempts, due in %v, lease %q; want %v at least", attempt, a.Attempts, a.Due.Sub(begun), a.Lease, least)
+		}
+		if a.Problem != "ConnectyCube does not answer" {
+			t.Errorf("after attempt %d: %q", attempt, a.Problem)
+		}
+	}
+	if signUps.Load() > 1 {
+		t.Errorf("%d sign-ups were sent while ConnectyCube failed, want the first alone", signUps.Load())
+	}
+	if more := asked.Load() - before; more > 7 { // a probe now and then
+		t.Errorf("%d requests were sent for 7 attempts", more)
+	}
+	w.away.Store(nil)
+	for deadline := time.Now().Add(30 * time.Second); w.read(t, user.ID).CubeID == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the worker has not made the account")
+		}
+		w.due(t, user.ID)
+		if err := w.NextAccount(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(w.box.State().Users); n != 1 {
+		t.Errorf("ConnectyCube has %d accounts", n)
+	}
+}
