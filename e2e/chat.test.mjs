@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { somebody } from './cubegate.mjs'
+import { stop } from './process.mjs'
 
 test('two people chat in two terminals', { timeout: 60000 }, async (t) => {
   const [ada, bob] = [somebody().email, somebody().email]
@@ -19,7 +20,7 @@ test('two people chat in two terminals', { timeout: 60000 }, async (t) => {
 
 function terminal(t, me, other) {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, 'chat.mjs'), me, other])
-  t.after(() => child.kill())
+  t.after(() => stop(child).catch(() => {}))
   let screen = ''
   const watchers = new Set()
   for (const stream of [child.stdout, child.stderr]) {

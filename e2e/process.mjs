@@ -25,6 +25,20 @@ export function finished(child) {
   })
 }
 
+/**
+ * Ends a process and waits for it: until then it may write to its folder. A process that has not
+ * ended 20 seconds after the signal gets SIGKILL. Fails when the process does not end well.
+ */
+export async function stop(child, signal = 'SIGTERM') {
+  const late = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  try {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await finished(child)
+  } finally {
+    clearTimeout(late)
+  }
+}
+
 /** All that a cubegate prints until it is ready. */
 export function banner(child) {
   return new Promise((resolve, reject) => {

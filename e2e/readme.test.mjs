@@ -1,10 +1,10 @@
 // The README's commands, pasted one after the other as a newcomer would, and
 // its answers, compared by the fields they have.
 
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -18,6 +18,7 @@ test('the README has the session that it promises', () => {
 })
 
 const folder = await mkdtemp(path.join(tmpdir(), 'cubegate-readme-'))
+after(() => rm(folder, { recursive: true, force: true }))
 let pasted = ''
 for (const [, command, answer] of steps) {
   test(command.split('\n').find((line) => line.startsWith('curl')), async () => {

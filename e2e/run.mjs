@@ -20,7 +20,7 @@ import { finished as flushed } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
-import { banner, finished, found, start } from './process.mjs'
+import { banner, finished, found, start, stop } from './process.mjs'
 
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
@@ -43,13 +43,12 @@ try {
   if (!sandboxOnly) process.env.CUBEGATE_URL = found(text, /(http:\S+)\/api/)
 
   counts = await tests(await files())
-  server.kill('SIGTERM')
-  await finished(server)
+  await stop(server)
 } catch (e) {
   console.error(`e2e: ${e.message}`)
   counts.failed++
 } finally {
-  server?.kill('SIGKILL')
+  if (server) await stop(server, 'SIGKILL').catch(() => {}) // only after a failure is it still there
   await rm(work, { recursive: true, force: true })
 }
 if (counts.passed === 0) counts.failed ||= 1 // a run that proves nothing is no success

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { banner, finished, found, start } from './process.mjs'
+import { banner, finished, found, start, stop } from './process.mjs'
 
 const { values: flags } = parseArgs({
   options: {
@@ -52,7 +52,7 @@ process.on('unhandledRejection', (e) => {
 process.on('uncaughtException', (e) => {
   if (!/_onData/.test(e?.stack)) {
     console.error(e?.message, e?.stack?.slice(-1500))
-    process.exit(1)
+    abort()
   }
   broken++
 })
@@ -63,6 +63,15 @@ if (!flags.binary) {
   await finished(spawn('go', ['build', '-o', binary, '.'], { cwd: path.dirname(import.meta.dirname), stdio: 'inherit' }))
 }
 const server = start(binary, ['sandbox'], folder)
+process.once('SIGTERM', abort) // a test that waited too long
+
+/** Ends everything at once; the process leaves nothing behind. */
+async function abort() {
+  await stop(server, 'SIGKILL').catch(() => {})
+  await rm(folder, { recursive: true, force: true })
+  process.exit(1)
+}
+
 process.env.SANDBOX_URL = found(await banner(server), /REST API +(http:\S+)/)
 const { control, drop, halfOpen } = await import('./cubegate.mjs')
 const { hangUp, online, person, settled } = await import('./sdk/devices.mjs')
@@ -277,8 +286,7 @@ let phase = 'coming together'
 const limit = setTimeout(() => {
   console.log(`seed ${seed}: it does not come to an end`)
   console.log(`${phase}: ${writers.filter((w) => w.doing !== 'nothing').map((w) => `${w.device.id} ${w.doing} ${w.chat.connectionStatus}`)}`)
-  server.kill('SIGKILL')
-  process.exit(1)
+  abort()
 }, seconds * 1000 + 120_000)
 try {
   writers = await together()
@@ -304,8 +312,7 @@ try {
   console.log(failed ? `${wrong.length} wrong` : 'nothing lost, nothing twice')
 } finally {
   clearTimeout(limit)
-  server.kill('SIGTERM')
-  await finished(server).catch((e) => {
+  await stop(server).catch((e) => {
     console.log(e.message) // of its own, or after a race
     failed = true
   })

@@ -10,7 +10,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { banner, finished, found, start } from '../process.mjs'
+import { banner, found, start, stop } from '../process.mjs'
 
 // Two users of one process chat, and what arrives is printed.
 const script = (snippet) => `
@@ -44,9 +44,7 @@ describe('the sandbox over TLS', () => {
     await writeFile(path.join(folder, 'app.mjs'), script(snippet))
   })
   after(async () => {
-    server.kill('SIGTERM')
-    await finished(server)
-    await rm(folder, { recursive: true, force: true })
+    await stop(server).finally(() => rm(folder, { recursive: true, force: true }))
   })
 
   const run = (env) =>
