@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -64,7 +65,9 @@ func mediaType(r *http.Request) (string, error) {
 	return media, nil
 }
 
-// decodeObject reads a JSON object. The error never quotes the input.
+// decodeObject reads a JSON object into the value that into points to. It
+// refuses members that could be confused; see checkMembers. The error never
+// quotes the input.
 func decodeObject(raw []byte, into any) error {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients begin with it
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
@@ -72,6 +75,9 @@ func decodeObject(raw []byte, into any) error {
 	}
 	if !utf8.Valid(raw) {
 		return &Error{Code: BadUserInput, Message: "The body is not UTF-8"}
+	}
+	if err := checkMembers(raw, reflect.TypeOf(into)); err != nil {
+		return err
 	}
 	err := json.Unmarshal(raw, into)
 	var wrong *json.UnmarshalTypeError
