@@ -1,0 +1,378 @@
+package middleware
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// boundServer is an HTTP server on loopback whose connections are bounded.
+type boundServer struct {
+	*Connections
+	addr  string
+	began chan string // the path of each request whose handler has begun
+
+	mu   sync.Mutex
+	open int // connections that the listener gave out and that are not closed
+	peak int
+}
+
+// countingListener counts the connections that are open below Connections.
+type countingListener struct {
+	net.Listener
+	srv *boundServer
+}
+
+type countedConn struct {
+	net.Conn
+	once func()
+}
+
+func (c countedConn) Close() error {
+	err := c.Conn.Close()
+	c.once()
+	return err
+}
+
+func (c countedConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+
+func (l countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.srv.count(1)
+	return countedConn{c, sync.OnceFunc(func() { l.srv.count(-1) })}, nil
+}
+
+func (s *boundServer) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open += n
+	s.peak = max(s.peak, s.open)
+}
+
+func (s *boundServer) openNow() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+// serveBound starts a server whose handler reads the body and answers 200.
+func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
+	t.Helper()
+	o.Log = slog.New(slog.DiscardHandler)
+	if o.Reserved == nil {
+		o.Reserved = []Reservation{{Paths: []string{"/verify"}, Places: 3}, {Paths: []string{"/healthz"}, Places: 2}}
+	}
+	all, err := NewConnections(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &boundServer{Connections: all, addr: ln.Addr().String(), began: make(chan string, 4096)}
+	server := &http.Server{
+		ConnState: all.Track,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.began <- r.URL.Path
+			_, _ = io.Copy(io.Discard, r.Body)
+		}),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(all.Listen(countingListener{ln, s})) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-ended
+		waitFor(t, "all connections are closed", func() bool { return s.openNow() == 0 })
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		if all.general+all.fresh.Len()+all.waiting.Len()+all.evicted+all.reserved[0]+all.reserved[1]+len(all.byNetwork) != 0 {
+			t.Errorf("places are left: %+v", all)
+		}
+	})
+	return s
+}
+
+// waitFor polls until ok holds.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 5000 {
+		if ok() {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatalf("it never happened that %s", what)
+}
+
+// peerConn is a client's end.
+type peerConn struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func (s *boundServer) dial(t *testing.T) *peerConn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return &peerConn{t, c, bufio.NewReader(c)}
+}
+
+func (p *peerConn) send(text string) *peerConn {
+	p.t.Helper()
+	if _, err := io.WriteString(p, text); err != nil {
+		p.t.Fatal(err)
+	}
+	return p
+}
+
+// ask sends a whole request and returns the answer.
+func (p *peerConn) ask(path string) *http.Response {
+	p.t.Helper()
+	return p.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n").answer()
+}
+
+func (p *peerConn) answer() *http.Response {
+	p.t.Helper()
+	res, err := http.ReadResponse(p.r, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res
+}
+
+// ended reports whether the server has closed the connection, and waits for it.
+func (p *peerConn) ended() bool {
+	_, err := p.r.ReadByte()
+	netErr, ok := err.(net.Error)
+	return err != nil && (!ok || !netErr.Timeout())
+}
+
+const oneByteOfABody = "POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx"
+
+// fill takes n places with requests that never end.
+func (s *boundServer) fill(t *testing.T, n int) []*peerConn {
+	t.Helper()
+	var list []*peerConn
+	for range n {
+		list = append(list, s.dial(t).send(oneByteOfABody))
+		<-s.began
+	}
+	return list
+}
+
+func want(t *testing.T, res *http.Response, status int) {
+	t.Helper()
+	if res.StatusCode != status {
+		t.Errorf("status is %d, want %d", res.StatusCode, status)
+	}
+}
+
+func TestConnectionsPastTheBoundGet503(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 4})
+	busy := s.fill(t, 4)
+	for range 50 { // refusals take no place
+		p := s.dial(t)
+		res := p.ask("/api")
+		want(t, res, http.StatusServiceUnavailable)
+		if res.Header.Get("Retry-After") == "" || !res.Close {
+			t.Errorf("the refusal has headers %v, want Retry-After and Connection: close", res.Header)
+		}
+		if !p.ended() {
+			t.Error("the refused connection stays open")
+		}
+		_ = p.Close()
+	}
+	_ = busy[0].Close()
+	waitFor(t, "a place is free", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.open <= 3 })
+	want(t, s.dial(t).ask("/api"), http.StatusOK)
+}
+
+// A client that sends a large body is told as well, rather than reset.
+func TestRefusedConnectionReadsOn(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 1})
+	s.fill(t, 1)
+	const size = 200 << 10
+	p := s.dial(t).send(fmt.Sprintf("POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+	p.send(strings.Repeat("x", size))
+	want(t, p.answer(), http.StatusServiceUnavailable)
+}
+
+func TestReservedPathsGetInDuringAFlood(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 2})
+	s.fill(t, 2)
+	for range freshPlaces + 50 { // silent ones, more than there are places
+		s.dial(t)
+	}
+	want(t, s.dial(t).ask("/verify?token=x"), http.StatusOK)
+	want(t, s.dial(t).ask("/Verify/"), http.StatusOK) // as LenientPath routes it
+	want(t, s.dial(t).ask("/healthz"), http.StatusOK)
+	want(t, s.dial(t).ask("/api?/verify"), http.StatusServiceUnavailable)
+	want(t, s.dial(t).ask("/verify/more"), http.StatusServiceUnavailable)
+
+	p := s.dial(t) // the request line arrives in parts
+	p.send("GE")
+	p.send("T /verify")
+	want(t, p.send(" HTTP/1.1\r\nHost: x\r\n\r\n").answer(), http.StatusOK)
+	if !p.ended() {
+		t.Error("the answered connection keeps its reserved place")
+	}
+}
+
+// Each reservation has places of its own.
+func TestReservationsAreApart(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 1})
+	s.fill(t, 1)
+	slow := strings.Replace(oneByteOfABody, "/api", "/verify", 1)
+	for range 3 {
+		s.dial(t).send(slow)
+	}
+	for range 3 {
+		<-s.began
+	}
+	want(t, s.dial(t).ask("/verify"), http.StatusServiceUnavailable)
+	want(t, s.dial(t).ask("/healthz"), http.StatusOK)
+}
+
+// bothWait polls until two connections wait for their next request.
+func (s *boundServer) bothWait(t *testing.T) {
+	t.Helper()
+	waitFor(t, "two connections wait", func() bool {
+		s.Connections.mu.Lock()
+		defer s.Connections.mu.Unlock()
+		return s.waiting.Len() == 2
+	})
+}
+
+func TestWaitingConnectionsGiveWay(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 2})
+	first, second := s.dial(t), s.dial(t)
+	want(t, first.ask("/api"), http.StatusOK)
+	want(t, second.ask("/api"), http.StatusOK)
+	s.bothWait(t)
+	want(t, first.ask("/api"), http.StatusOK) // now the second has waited longer
+	s.bothWait(t)
+
+	third := s.dial(t)
+	want(t, third.ask("/api"), http.StatusOK)
+	if !second.ended() {
+		t.Error("the connection that has waited longest is still open")
+	}
+	want(t, first.ask("/api"), http.StatusOK)
+
+	s.bothWait(t)
+	for range 10 { // silent from the start
+		s.dial(t)
+	}
+	want(t, s.dial(t).ask("/api"), http.StatusOK)
+}
+
+func TestBoundPerAddress(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 10, PerAddress: 2})
+	busy := s.fill(t, 2)
+	refused := s.dial(t)
+	want(t, refused.ask("/api"), http.StatusServiceUnavailable)
+	_ = refused.Close()
+	probe := s.dial(t)
+	want(t, probe.ask("/healthz"), http.StatusOK)
+	if !probe.ended() {
+		t.Error("the answered probe keeps its reserved place")
+	}
+	_ = busy[0].Close()
+	waitFor(t, "a place is free", func() bool { return s.openNow() <= 1 })
+	want(t, s.dial(t).ask("/api"), http.StatusOK)
+}
+
+func TestBoundPerAddressSparesTrustedProxies(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 10, PerAddress: 2, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	s.fill(t, 5)
+	want(t, s.dial(t).ask("/api"), http.StatusOK)
+}
+
+// 3,000 connections with one byte of a body each are never there at once.
+func TestConnectionsStayBoundedInAFlood(t *testing.T) {
+	const most = 40
+	s := serveBound(t, ConnectionsOptions{Max: most})
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			for range 100 {
+				c, err := net.Dial("tcp", s.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, oneByteOfABody)
+			}
+		})
+	}
+	all.Wait()
+	s.mu.Lock()
+	peak := s.peak
+	s.mu.Unlock()
+	if bound := most + freshPlaces + 5 + maxEvicted + 1; peak > bound || peak < most {
+		t.Errorf("at most %d connections were open, want between %d and %d", peak, most, bound)
+	}
+}
+
+// Pipes stand in for sockets, because time is simulated.
+func TestFreshConnectionsHaveLittleTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pipe := func() (client net.Conn, c *connection) {
+			client, server := net.Pipe()
+			return client, all.admit(server)
+		}
+		busy, served := pipe()
+		go func() { _, _ = io.WriteString(busy, "x") }()
+		if _, err := served.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		client, fresh := pipe()
+		if err := fresh.SetReadDeadline(time.Now().Add(time.Hour)); err != nil { // as the server does
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for range 100 { // a byte now and then does not prolong it
+				if _, err := io.WriteString(client, "G"); err != nil {
+					return
+				}
+				time.Sleep(freshTimeout / 10)
+			}
+		})
+		for err == nil {
+			_, err = fresh.Read(make([]byte, 10))
+		}
+		if took := time.Since(start); took != freshTimeout {
+			t.Errorf("reading failed after %v with %v, want %v", took, err, freshTimeout)
+		}
+		for _, c := range []net.Conn{fresh, served, client, busy} {
+			_ = c.Close()
+		}
+		writer.Wait()
+	})
+}
