@@ -66,6 +66,7 @@ func usage(w io.Writer) {
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) error {
+	limitGoMemory(ctx, os.DirFS("/"), log)
 	p, err := open(ctx, cfg, log)
 	if err != nil && ctx.Err() != nil {
 		return nil // told to stop while it still waited for the database, which is no failure

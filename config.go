@@ -94,6 +94,11 @@ type Config struct {
 		Origins []string `key:"origins"` // lower case; nil when unset, empty when none are wanted
 	} `key:"cors"`
 
+	Max struct {
+		Connections           int `key:"connections" range:"0..1000000"` // of each listener; 0: see newConnections
+		ConnectionsPerAddress int `key:"connections_per_address" range:"0..1000000"`
+	} `key:"max"`
+
 	TrustedProxies  []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
 	ForwardedHeader string   `key:"forwarded_header" oneof:"x-forwarded-for forwarded"`
 	Playground      bool     `key:"playground"`

@@ -137,6 +137,7 @@ var samples = map[string]string{
 	"password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m",
 	"cors.origins": "https://app.example.org,capacitor://localhost", "trusted_proxies": "10.0.0.0/8,::1/128",
+	"max.connections": "500", "max.connections_per_address": "20",
 	"forwarded_header": "forwarded", "playground": "false", "log.level": "debug", "log.format": "json", "shutdown_timeout": "1s",
 }
 

@@ -65,7 +65,8 @@ type program struct {
 	requests middleware.Drain
 	api      *http.Server
 	apiAt    net.Listener
-	box      *http.Server // the sandbox's; nil without one
+	apiConns *middleware.Connections // of apiAt
+	box      *http.Server            // the sandbox's; nil without one
 	boxAt    net.Listener
 	closers  []func(context.Context) error // in the order of opening; called in reverse
 }
@@ -85,9 +86,14 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (_ *program, err er
 	if err := p.openSecret(ctx); err != nil {
 		return nil, err
 	}
-	if p.apiAt, err = p.listen(cfg.Host, cfg.Port, "PORT"); err != nil {
+	if p.apiConns, err = p.newConnections(reservations()); err != nil {
 		return nil, err
 	}
+	ln, err := p.listen(cfg.Host, cfg.Port, "PORT")
+	if err != nil {
+		return nil, err
+	}
+	p.apiAt = p.apiConns.Listen(ln)
 	if err := p.openCube(); err != nil {
 		return nil, err
 	}
@@ -208,6 +214,7 @@ func (p *program) openAPI() error {
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ConnContext:    boundSendBuffer,
+		ConnState:      p.apiConns.Track,
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	return nil
@@ -221,7 +228,8 @@ func (p *program) serve(ctx context.Context) error {
 		}
 	}
 	p.log.InfoContext(ctx, "started", slog.String("addr", p.apiAt.Addr().String()),
-		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()))
+		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()),
+		slog.Int("max_connections", p.apiConns.Max()))
 	background := p.startBackground(ctx)
 	failed := make(chan error, 2)
 	go func() { failed <- p.api.Serve(p.apiAt) }()

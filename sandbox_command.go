@@ -58,10 +58,16 @@ func providerAt(url string) sandbox.CIdP {
 }
 
 // openBox opens a sandbox and its listener, over TLS when there is an authority.
-func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err error) {
-	if p.boxAt, err = p.listen(p.cfg.Sandbox.Host, p.cfg.Sandbox.Port, "SANDBOX_PORT"); err != nil {
+func (p *program) openBox(o sandbox.Options, authority *certs.Authority) error {
+	conns, err := p.newConnections(nil)
+	if err != nil {
 		return err
 	}
+	ln, err := p.listen(p.cfg.Sandbox.Host, p.cfg.Sandbox.Port, "SANDBOX_PORT")
+	if err != nil {
+		return err
+	}
+	p.boxAt = conns.Listen(ln)
 	o.AppID, o.AuthKey = sandboxAppID, sandboxAuthKey
 	o.ChatDomain = p.cfg.ConnectyCube.ChatDomain
 	o.ControlToken = p.cfg.Sandbox.ControlToken.Reveal()
@@ -79,6 +85,7 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) (err er
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnContext:       boundSendBuffer,
+		ConnState:         conns.Track,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	if authority != nil {
@@ -114,6 +121,7 @@ func sandboxAlone(flags *flag.FlagSet) runner {
 	secure := flags.Bool("tls", false, "")
 	data := flags.String("data", "", "")
 	return func(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) (err error) {
+		limitGoMemory(ctx, os.DirFS("/"), log)
 		p := &program{cfg: cfg, log: log}
 		defer func() { err = errors.Join(err, p.close()) }()
 		var authority *certs.Authority

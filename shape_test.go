@@ -22,6 +22,7 @@ import (
 var arrows = map[string]string{
 	"":                           "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/openapi resolvers/playground store store/embedded tokens",
 	"bench":                      "", // its tests build a server of their own
+	"bench/connections":          "",
 	"bench/load":                 "",
 	"connectycube":               "",
 	"connectycube/cubetest":      "connectycube",

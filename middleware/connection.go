@@ -46,6 +46,7 @@ type connection struct {
 	place       place
 	reservation int           // index, on a reserved place
 	element     *list.Element // in all.waiting or all.fresh; nil when in neither
+	waitsSince  time.Time     // in all.waiting
 
 	waits atomic.Bool // in all.waiting; read without the lock for each Read
 

@@ -22,6 +22,11 @@ const (
 	// freshTimeout bounds how long such a connection may take for that.
 	freshTimeout = 2 * time.Second
 
+	// evictionGrace is how long a connection may wait for a request before it can
+	// give way: of a burst of connections, those past the bound get 503, rather
+	// than the first ones a reset before their requests were read.
+	evictionGrace = 250 * time.Millisecond
+
 	// maxEvicted bounds the connections that gave way and that the server has
 	// not noticed yet. Past it, new connections are closed at once.
 	maxEvicted = 256
@@ -50,8 +55,9 @@ type Reservation struct {
 // Serve a Listen of it, and give Track to the server as ConnState.
 //
 // A new connection takes a general place. If all are taken, the general
-// connection that has waited longest for a request gives way: a client must
-// expect that an idle connection is closed (RFC 9112, 9.5). If none waits, the
+// connection that has waited longest for a request gives way, unless that is
+// evictionGrace or less: a client must expect that an idle connection is closed
+// (RFC 9112, 9.5). If none gives way, the
 // new connection is fresh: it is accepted, because its purpose is known only
 // after its first bytes, and has freshTimeout to send its request line. Then it
 // takes a general place after all, or one that is reserved for its path, or the
@@ -69,6 +75,7 @@ type Reservation struct {
 //	                         └── too late, or too many ──► closed
 type Connections struct {
 	options ConnectionsOptions
+	grace   time.Duration // evictionGrace, less in tests
 
 	mu        sync.Mutex
 	general   int
@@ -86,8 +93,11 @@ func NewConnections(o ConnectionsOptions) (*Connections, error) {
 	if o.Max <= 0 || o.PerAddress < 0 || o.Log == nil {
 		return nil, errors.New("making connections: want a positive Max, no negative PerAddress, and a Log")
 	}
-	return &Connections{options: o, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
+	return &Connections{options: o, grace: evictionGrace, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
 }
+
+// Max returns the bound.
+func (l *Connections) Max() int { return l.options.Max }
 
 // Listen returns a listener whose connections count. One Connections can serve
 // several listeners.
@@ -180,6 +190,9 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 			return nil, false
 		}
 		victim = oldest.Value.(*connection)
+		if time.Since(victim.waitsSince) < l.grace {
+			return nil, false
+		}
 		l.evict(victim)
 	}
 	l.leave(c)
@@ -194,7 +207,7 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 // wait notes that c, on a general place, waits for a request.
 func (l *Connections) wait(c *connection) {
 	if c.element == nil {
-		c.element = l.waiting.PushBack(c)
+		c.element, c.waitsSince = l.waiting.PushBack(c), time.Now()
 		c.waits.Store(true)
 	}
 }

@@ -78,6 +78,7 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all.grace = 0 // TestWaitingConnectionsHaveAGrace is about it
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -305,6 +306,37 @@ func TestBoundPerAddressSparesTrustedProxies(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 10, PerAddress: 2, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	s.fill(t, 5)
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
+}
+
+// Pipes stand in for sockets, because time is simulated.
+func TestWaitingConnectionsHaveAGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conns []*connection
+		admit := func() place {
+			client, server := net.Pipe()
+			t.Cleanup(func() { _ = client.Close() })
+			conns = append(conns, all.admit(server))
+			return conns[len(conns)-1].place
+		}
+		if got := admit(); got != placeGeneral {
+			t.Fatalf("the first connection has place %d", got)
+		}
+		time.Sleep(evictionGrace - 1)
+		if got := admit(); got != placeFresh {
+			t.Errorf("within the grace, the next connection has place %d, want %d", got, placeFresh)
+		}
+		time.Sleep(time.Nanosecond)
+		if got := admit(); got != placeGeneral || conns[0].place != placeEvicted {
+			t.Errorf("after the grace, the next connection has place %d and the first %d", got, conns[0].place)
+		}
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	})
 }
 
 // 3,000 connections with one byte of a body each are never there at once.

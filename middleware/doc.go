@@ -2,7 +2,8 @@
 // its ID, its log line, its sender's address, recovery from panics, the headers
 // of the answer, who may call from a browser, and the spelling of paths. Beside
 // these stand [Limiter], which counts failures by any key, [Networks], which makes
-// such keys of addresses, and [ProxyDetector].
+// such keys of addresses, [ProxyDetector], and [Connections], which bounds the
+// connections of a listener before there is a request.
 //
 // It refuses to know what a request means: no GraphQL, no users, no format of
 // errors. Where an answer must be given, main hands in the function that gives
