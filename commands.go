@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,6 +38,7 @@ var commands = map[string]command{
 	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
 	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", plain(passwords)},
 	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 5, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
+	"licenses":  {"", 0, "prints the licenses of all third-party code in the program", plain(licenses)},
 }
 
 // plain is a command without flags.
@@ -49,7 +51,7 @@ func plain(run runner) func(*flag.FlagSet) runner {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range []string{"serve", "sandbox", "health", "export", "check", "grant", "passwords", "keys"} {
+	for _, name := range []string{"serve", "sandbox", "health", "export", "check", "grant", "passwords", "keys", "licenses"} {
 		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
 	}
 	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
@@ -76,6 +78,17 @@ func serve(ctx context.Context, cfg Config, stdout io.Writer, log *slog.Logger) 
 	}
 	p.banner(stdout)
 	return p.serve(ctx)
+}
+
+// licensesText is written by .ci/notices.
+//
+//go:embed licenses.txt
+var licensesText string
+
+// licenses prints the notices that third-party licenses demand of a binary.
+func licenses(_ context.Context, _ Config, stdout io.Writer, _ *slog.Logger) error {
+	_, err := io.WriteString(stdout, licensesText)
+	return err
 }
 
 // health asks the server that has the same settings.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -33,5 +35,94 @@ func TestModulesWithAdvisoriesAreFixed(t *testing.T) {
 	}
 	if seen != len(fixedVersions) {
 		t.Errorf("%d of %d modules found; delete entries of modules that left go.mod", seen, len(fixedVersions))
+	}
+}
+
+// What is linked depends on the system; the image's counts, as in .ci/notices.
+func linkedModules(t *testing.T) map[string]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", ".")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		linked[path] = version
+	}
+	return linked
+}
+
+// noticeTitle matches the title of a section in licenses.txt; the groups are the
+// module or a package in it, the version, and the name of the license or file. The
+// text follows.
+var noticeTitle = regexp.MustCompile(`(?m)^={80}\n(\S+) (v\S+)\n(.+)\n={80}\n\s*\w`)
+
+// licenses.txt names each linked module with its version and the text of its
+// license, and no other module.
+func TestLicenseNoticesAreUpToDate(t *testing.T) {
+	t.Parallel()
+	linked := linkedModules(t)
+	if len(linked) < 10 {
+		t.Fatalf("%d modules are linked", len(linked))
+	}
+	noticed := map[string]bool{}
+	for _, title := range noticeTitle.FindAllStringSubmatch(licensesText, -1) {
+		name, version, license := title[1], title[2], title[3]
+		module := name
+		for linked[module] == "" && strings.Contains(module, "/") { // a package within the module
+			module = module[:strings.LastIndex(module, "/")]
+		}
+		if linked[module] != version {
+			t.Errorf("licenses.txt has %s %s, and the program %q; run .ci/notices", name, version, linked[module])
+		}
+		noticed[module] = noticed[module] || strings.HasPrefix(license, "License: ")
+	}
+	for module, version := range linked {
+		if !noticed[module] {
+			t.Errorf("licenses.txt has no license of %s %s; run .ci/notices", module, version)
+		}
+	}
+}
+
+// licenses.txt names what the playground is made of, with the texts of its
+// licenses, and the standard library.
+func TestLicenseNoticesHaveThePlayground(t *testing.T) {
+	t.Parallel()
+	sums, err := os.ReadFile("resolvers/playground/packages.sha256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := os.ReadFile("resolvers/playground/assets/LICENSES.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(licensesText, string(texts)) {
+		t.Error("licenses.txt lacks the playground's licenses; run .ci/notices")
+	}
+	packages := 0
+	for line := range strings.Lines(string(sums)) {
+		_, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		packages++
+		if name := strings.TrimSuffix(file, ".tgz"); !strings.Contains(licensesText, "\n"+name+"\n") {
+			t.Errorf("licenses.txt lacks the npm package %s; run .ci/notices", name)
+		}
+	}
+	if packages == 0 {
+		t.Error("packages.sha256 names no package")
+	}
+	if !strings.Contains(licensesText, "The Go standard library and runtime\n") {
+		t.Error("licenses.txt lacks the standard library; run .ci/notices")
+	}
+}
+
+func TestLicensesCommand(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr strings.Builder
+	noSettings := func(string) (string, bool) { return "", false }
+	if code := run(t.Context(), []string{"licenses"}, noSettings, &stdout, &stderr); code != 0 || stdout.String() != licensesText {
+		t.Errorf("exit status %d, %d bytes, want 0 and licenses.txt; %s", code, stdout.Len(), stderr.String())
 	}
 }
