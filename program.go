@@ -34,18 +34,6 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
-// sendBuffer bounds what the kernel holds of an answer that a client has not
-// read, in bytes. Without it the buffer grows to several megabytes, past every
-// bound of ours, in memory that counts for a container's limit.
-const sendBuffer = 64 << 10
-
-func boundSendBuffer(ctx context.Context, c net.Conn) context.Context {
-	if conn, ok := c.(interface{ SetWriteBuffer(bytes int) error }); ok {
-		_ = conn.SetWriteBuffer(sendBuffer) // a connection that has just broken fails at its first use
-	}
-	return ctx
-}
-
 // program is everything that runs. Build it with open.
 type program struct {
 	cfg      Config
@@ -213,7 +201,6 @@ func (p *program) openAPI() error {
 		WriteTimeout:   readTimeout + p.cfg.Password.MaxWait + 2*p.patience() + 10*p.cfg.Mongo.Timeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ConnContext:    boundSendBuffer,
 		ConnState:      p.apiConns.Track,
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}

@@ -84,7 +84,6 @@ func (p *program) openBox(o sandbox.Options, authority *certs.Authority) error {
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnContext:       boundSendBuffer,
 		ConnState:         conns.Track,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}

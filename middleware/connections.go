@@ -116,8 +116,20 @@ func (b *boundListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if c := b.all.admit(raw); c != nil {
+			boundSendBuffer(raw)
 			return c, nil
 		}
+	}
+}
+
+// sendBuffer bounds what the kernel holds of an answer that a client has not
+// read, in bytes. Without it the buffer grows to several megabytes, past every
+// bound of ours, in memory that counts for a container's limit.
+const sendBuffer = 64 << 10
+
+func boundSendBuffer(c net.Conn) {
+	if conn, ok := c.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = conn.SetWriteBuffer(sendBuffer) // a connection that has just broken fails at its first use
 	}
 }
 
