@@ -19,7 +19,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { launch } from './chromium.mjs'
-import { banner, finished, found, start } from '../process.mjs'
+import { banner, found, start, stop } from '../process.mjs'
 
 const out = fileURLToPath(new URL('../out/', import.meta.url))
 const app = { appId: 1001, authKey: 'sandbox-auth-key' }
@@ -78,10 +78,7 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
   after(async () => {
     await browser?.close()
     pages?.close()
-    for (const server of running) {
-      server.kill('SIGTERM')
-      await finished(server)
-    }
+    for (const server of running) await stop(server)
     await rm(folder, { recursive: true, force: true })
   })
 
