@@ -48,8 +48,8 @@ const (
 // Audit is the collection of events, bounded by age and by number. It is safe
 // for concurrent use.
 type Audit struct {
-	all     *mongo.Collection
-	timeout time.Duration // of one operation
+	all *mongo.Collection
+	limit
 	keep    time.Duration
 	max     int64
 	written atomic.Int64
@@ -67,7 +67,7 @@ func (a *Audit) ensureIndexes(ctx context.Context) error {
 // cut. When the database is unavailable, Record returns that error and keeps the
 // event in memory for [Audit.Run].
 func (a *Audit) Record(ctx context.Context, e Event) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := a.within(ctx)
 	defer cancel()
 	if e.At.IsZero() {
 		e.At = time.Now()
@@ -131,7 +131,7 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 		}
 		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid}}})
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := a.within(ctx)
 	defer cancel()
 	found, err := a.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
 	if err != nil {

@@ -62,7 +62,7 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	if len(events) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := a.within(ctx)
 	defer cancel()
 	documents := make([]any, len(events))
 	for i, d := range events {

@@ -84,13 +84,9 @@ func (d sessionDocument) session() Session {
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
 type Sessions struct {
-	all     *mongo.Collection
-	timeout time.Duration // of one operation
-	turns   *turns        // to Update
-}
-
-func (s *Sessions) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.timeout)
+	all *mongo.Collection
+	limit
+	turns *turns // to Update
 }
 
 // grace is how long the database keeps the record of a login session that is

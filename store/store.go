@@ -72,6 +72,7 @@ type Store struct {
 	sessions *Sessions
 	audit    *Audit
 	log      *slog.Logger
+	end      context.CancelFunc // of all operations
 }
 
 // Open connects, waits until the database answers, and makes sure that the
@@ -85,9 +86,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{client: client, log: o.Log}
 	db := client.Database(database)
-	s.users = &Users{all: db.Collection("users"), timeout: o.Timeout}
-	s.sessions = &Sessions{all: db.Collection("sessions"), timeout: o.Timeout, turns: newTurns()}
-	s.audit = &Audit{all: db.Collection("audit"), timeout: o.Timeout, keep: o.AuditKeep, max: int64(o.AuditMax)}
+	closed, end := context.WithCancel(context.Background())
+	s.end = end
+	bound := limit{o.Timeout, closed}
+	s.users = &Users{all: db.Collection("users"), limit: bound}
+	s.sessions = &Sessions{all: db.Collection("sessions"), limit: bound, turns: newTurns()}
+	s.audit = &Audit{all: db.Collection("audit"), limit: bound, keep: o.AuditKeep, max: int64(o.AuditMax)}
 	err = s.waitUntilUp(ctx, o.Patience)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
 		if err == nil {
@@ -181,7 +185,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // session and no event of any either.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	for _, c := range []*mongo.Collection{s.users.all, s.sessions.all, s.audit.all} {
-		ctx, cancel := context.WithTimeout(ctx, s.users.timeout)
+		ctx, cancel := s.users.within(ctx)
 		err := c.FindOne(ctx, bson.D{}).Err()
 		cancel()
 		if !errors.Is(err, mongo.ErrNoDocuments) {
@@ -200,8 +204,9 @@ func (s *Store) Sessions() *Sessions { return s.sessions }
 // Audit returns the events' collection.
 func (s *Store) Audit() *Audit { return s.audit }
 
-// Close ends all connections.
+// Close ends all operations that run, and then all connections.
 func (s *Store) Close(ctx context.Context) error {
+	s.end()
 	if err := s.client.Disconnect(ctx); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
 		return fmt.Errorf("closing the database: %w", err)
 	}

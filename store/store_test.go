@@ -208,3 +208,47 @@ func TestExportIsExtendedJSON(t *testing.T) {
 		}
 	}
 }
+
+// An operation that waits for a server ends with the store, not at its own
+// deadline.
+func TestCloseEndsWhatWaits(t *testing.T) {
+	db := start(t)
+	var away atomic.Bool
+	dialed := make(chan struct{}, 1000)
+	s, err := store.Open(t.Context(), store.Options{
+		URI: db.URI(), Timeout: time.Hour,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if away.Load() {
+				dialed <- struct{}{}
+				return nil, errors.New("away")
+			}
+			return db.DialContext(ctx, network, address)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	away.Store(true)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan error, 2)
+	go func() { _, err := s.Users().ByID(t.Context(), "0123456789abcdef01234567"); results <- err }()
+	go func() { results <- s.Audit().Record(t.Context(), store.Event{Kind: "login"}) }()
+	for range 2 { // the driver has looked for a server in vain, so both wait
+		<-dialed
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		select {
+		case err := <-results:
+			if err == nil {
+				t.Error("an operation without a database succeeded")
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("an operation outlives the store")
+		}
+	}
+}

@@ -88,14 +88,8 @@ func orZero[T any](p *T) T {
 
 // Users is the collection of users. It is safe for concurrent use.
 type Users struct {
-	all     *mongo.Collection
-	timeout time.Duration // of one operation
-}
-
-// within bounds one operation. The client's own timeout is not enough: the
-// driver leaves it out for a context that has a deadline, however far off.
-func (u *Users) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, u.timeout)
+	all *mongo.Collection
+	limit
 }
 
 // Create stores a new user, whose account at ConnectyCube is the lease's to
