@@ -33,8 +33,8 @@ import (
 // plain is a hasher that does not hash.
 type plain struct{}
 
-func (plain) Hash(_ context.Context, password string) (string, error) { return password, nil }
-func (plain) Compare(_ context.Context, password, hash string) (bool, error) {
+func (plain) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) { return password, nil }
+func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (bool, error) {
 	if password != hash {
 		return false, tokens.ErrWrongPassword
 	}

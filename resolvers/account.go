@@ -26,7 +26,7 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 		a.refused(ctx, "password", user, err)
 		return err
 	}
-	hash, err := a.Passwords.Hash(ctx, next)
+	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), next)
 	if err != nil {
 		return err
 	}

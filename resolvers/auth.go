@@ -75,13 +75,13 @@ type TokenVerifier interface {
 	VerifyAny(raw string) (tokens.Claims, error)
 }
 
-// PasswordHasher makes and checks password hashes. Compare costs the same for
-// an empty hash, which belongs to nobody, and is stale when the hash should be
-// replaced. A wrong password is [tokens.ErrWrongPassword]; too many at once
-// are [tokens.ErrBusy].
+// PasswordHasher makes and checks password hashes, each in the lane of a turn.
+// Compare costs the same for an empty hash, which belongs to no user, and is
+// stale when the hash should be replaced. A wrong password is
+// [tokens.ErrWrongPassword]; too many at once are a [tokens.QueueError].
 type PasswordHasher interface {
-	Hash(ctx context.Context, password string) (string, error)
-	Compare(ctx context.Context, password, hash string) (stale bool, err error)
+	Hash(ctx context.Context, t tokens.Turn, password string) (string, error)
+	Compare(ctx context.Context, t tokens.Turn, password, hash string) (stale bool, err error)
 }
 
 // Limiter bounds the wrong passwords for one key. Allow is a look; only Spend,
@@ -200,7 +200,7 @@ func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key s
 		user, err = store.User{}, nil
 	}
 	if err == nil {
-		stale, err = a.Passwords.Compare(ctx, in.Password, user.PasswordHash)
+		stale, err = a.Passwords.Compare(ctx, a.strangerTurn(ctx), in.Password, user.PasswordHash)
 	}
 	if errors.Is(err, tokens.ErrWrongPassword) {
 		failures.Spend(key)
@@ -222,7 +222,7 @@ func (a *Auth) confirm(ctx context.Context, user store.User, password string) er
 	if ok, wait := a.Failures.Allow(key); !ok {
 		return &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
 	}
-	_, err := a.Passwords.Compare(ctx, password, user.PasswordHash)
+	_, err := a.Passwords.Compare(ctx, a.strangerTurn(ctx), password, user.PasswordHash)
 	if errors.Is(err, tokens.ErrWrongPassword) {
 		a.Failures.Spend(key)
 		return &Error{Code: Forbidden, Message: "The password is wrong", Cause: err}
@@ -230,10 +230,15 @@ func (a *Auth) confirm(ctx context.Context, user store.User, password string) er
 	return err
 }
 
+// strangerTurn is the turn of a client of which only the network is known.
+func (a *Auth) strangerTurn(ctx context.Context) tokens.Turn {
+	return tokens.Turn{Lanes: []string{a.Client(ctx)}}
+}
+
 // rehash replaces a hash by one of today's kind and returns the one that counts
 // now.
 func (a *Auth) rehash(ctx context.Context, user store.User, password string) string {
-	hash, err := a.Passwords.Hash(ctx, password)
+	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), password)
 	if err == nil {
 		err = a.Users.SetPassword(ctx, user.ID, user.PasswordHash, hash)
 	}

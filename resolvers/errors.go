@@ -104,6 +104,7 @@ var public = []struct {
 	{accounts.ErrNeedsPassword, Upstream, "The chat service needs the user's password for this"},
 	{store.ErrUnavailable, Unavailable, "The service cannot answer now; try again in a moment"},
 	{tokens.ErrBusy, Unavailable, "The service is busy; try again in a moment"},
+	{tokens.ErrLaneFull, RateLimited, "Too many logins from this network or for this account at once; try again in a moment"},
 	{tokens.ErrWrongPassword, Unauthenticated, "Invalid email or password"},
 	{tokens.ErrExpired, Unauthenticated, "The token has expired"},
 	{tokens.ErrInvalid, Unauthenticated, "The token is not valid"},
@@ -134,8 +135,12 @@ func outward(err error) *Error {
 
 func retryAfter(err error) time.Duration {
 	var api *connectycube.APIError
-	if errors.As(err, &api) {
+	var full *tokens.QueueError
+	switch {
+	case errors.As(err, &api):
 		return api.RetryAfter
+	case errors.As(err, &full):
+		return full.After
 	}
 	return 0
 }

@@ -203,14 +203,14 @@ type fakePasswords struct {
 	busy     bool
 }
 
-func (f *fakePasswords) Hash(_ context.Context, password string) (string, error) {
+func (f *fakePasswords) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) {
 	if f.busy {
 		return "", tokens.ErrBusy
 	}
 	return "hash of " + password, nil
 }
 
-func (f *fakePasswords) Compare(_ context.Context, password, hash string) (bool, error) {
+func (f *fakePasswords) Compare(_ context.Context, _ tokens.Turn, password, hash string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.compared = append(f.compared, hash)

@@ -22,7 +22,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	if err != nil {
 		return signedIn{}, err
 	}
-	hash, err := a.Passwords.Hash(ctx, in.Password)
+	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), in.Password)
 	if err != nil {
 		return signedIn{}, err
 	}

@@ -45,9 +45,9 @@ type Params struct {
 	Iterations  uint32 // passes over the memory, at most 16; default 2
 	Parallelism uint8  // threads of one hash, at most 16; default 1
 
-	Concurrent int           // hashes at once; default: cores / Parallelism, at least 1
-	Queue      int           // callers that may wait for their turn; default 100 × Concurrent, about 2.5 s of work
-	MaxWait    time.Duration // for that turn; default 5s
+	Concurrent  int           // hashes at once; default: what cores and MemoryLimit can carry, at least 1
+	MemoryLimit int64         // bytes that the process may use; default: no limit
+	MaxWait     time.Duration // for a turn to hash; default 5s
 }
 
 func (p Params) withDefaults() Params {
@@ -60,16 +60,31 @@ func (p Params) withDefaults() Params {
 	if p.Parallelism == 0 {
 		p.Parallelism = 1
 	}
-	if p.Concurrent == 0 { // GOMAXPROCS rather than NumCPU: it knows a container's limit
-		p.Concurrent = max(1, runtime.GOMAXPROCS(0)/int(p.Parallelism))
-	}
-	if p.Queue == 0 {
-		p.Queue = 100 * p.Concurrent
+	if p.Concurrent == 0 {
+		p.Concurrent = p.concurrent(runtime.GOMAXPROCS(0)) // rather than NumCPU: it knows a container's limit
 	}
 	if p.MaxWait == 0 {
 		p.MaxWait = 5 * time.Second
 	}
 	return p
+}
+
+// memoryOfRest is what the rest of the process needs, in bytes.
+const memoryOfRest = 64 << 20
+
+// concurrent is how many hashes cores and memory can carry at once. One core in
+// eight, and at least one of several, is left to everything else: ConnectyCube's
+// callbacks must be answered while all logins wait.
+func (p Params) concurrent(cores int) int {
+	most := cores
+	if cores > 1 {
+		most -= max(1, cores/8)
+	}
+	most /= int(p.Parallelism)
+	if p.MemoryLimit > 0 {
+		most = min(most, int((p.MemoryLimit-memoryOfRest)/(int64(p.Memory)<<10)))
+	}
+	return max(1, most)
 }
 
 func (p Params) check() error {
@@ -82,7 +97,6 @@ func (p Params) check() error {
 	require(affordable(p.argon2id()), "argon2id m=%d KiB t=%d p=%d is out of bounds, want m from 8×p to %d, t to %d, p to %d",
 		p.Memory, p.Iterations, p.Parallelism, maxMemory, maxIterations, maxParallelism)
 	require(p.Concurrent > 0, "hashes at once is %d, want at least 1", p.Concurrent)
-	require(p.Queue > 0, "hash queue is %d, want at least 1", p.Queue)
 	require(p.MaxWait > 0, "wait for a hash is %v, want more than 0", p.MaxWait)
 	return errors.Join(errs...)
 }
@@ -112,7 +126,14 @@ func affordable(p *argon2id.Params) bool {
 type Hasher struct {
 	params *argon2id.Params
 	nobody string // hash of a password no one knows, to compare with when there is no user
-	gate   *gate
+	queue  *hashQueue
+}
+
+// Capacity is how many hashes run at once, and how many a second they come to.
+func (h *Hasher) Capacity() (concurrent int, perSecond float64) {
+	h.queue.mu.Lock()
+	defer h.queue.mu.Unlock()
+	return h.queue.slots, float64(h.queue.slots) * float64(time.Second) / float64(h.queue.mean)
 }
 
 // NewHasher returns a Hasher, or all that is wrong with p. It computes one hash.
@@ -121,6 +142,7 @@ func NewHasher(p Params) (*Hasher, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	nobody, err := argon2id.CreateHash(rand.Text(), p.argon2id())
 	if err != nil {
 		return nil, fmt.Errorf("hashing password: %w", err)
@@ -128,17 +150,18 @@ func NewHasher(p Params) (*Hasher, error) {
 	return &Hasher{
 		params: p.argon2id(),
 		nobody: nobody,
-		gate:   &gate{slots: make(chan struct{}, p.Concurrent), queue: int64(p.Queue), maxWait: p.MaxWait},
+		queue:  newHashQueue(p.Concurrent, p.MaxWait, time.Since(started)),
 	}, nil
 }
 
 // Hash returns password's argon2id hash in the usual text form, about 100
-// characters. It returns an error that wraps ErrBusy when its turn does not
-// come, and ctx's own when ctx ends first; once begun it is not interrupted.
-func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+// characters. It waits in the lane of t, and returns a [QueueError] when its turn
+// does not come, and ctx's own error when ctx ends first; once begun it is not
+// interrupted.
+func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, error) {
 	var hash string
 	var err error
-	if busy := h.gate.do(ctx, func() { hash, err = argon2id.CreateHash(password, h.params) }); busy != nil {
+	if busy := h.queue.do(ctx, t, func() { hash, err = argon2id.CreateHash(password, h.params) }); busy != nil {
 		return "", busy
 	}
 	if err != nil {
@@ -150,16 +173,16 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // Compare checks password against a stored hash, argon2id or the original's
 // bcrypt. A nil error means that it fits; stale then says that the hash should
 // be replaced by a new one. The error wraps ErrWrongPassword when it does not
-// fit, and ErrBadHash too when the hash itself is to blame; ErrBusy and ctx's
-// error are as for Hash.
+// fit, and ErrBadHash too when the hash itself is to blame. The turn and the
+// other errors are as for Hash.
 //
 // An empty hash means that there is no such user. It costs one hash like any
 // other and gives the same error, so that an unknown e-mail address cannot be
 // told from a wrong password (original.md, fault 27). A bcrypt row still shows:
 // it takes 58 ms at cost 10 where ours take 24. That is so only until its
 // owner's next login; a pad for all would keep everyone waiting for a few.
-func (h *Hasher) Compare(ctx context.Context, password, hash string) (stale bool, err error) {
-	busy := h.gate.do(ctx, func() { stale, err = h.compare(password, hash) })
+func (h *Hasher) Compare(ctx context.Context, t Turn, password, hash string) (stale bool, err error) {
+	busy := h.queue.do(ctx, t, func() { stale, err = h.compare(password, hash) })
 	if busy != nil {
 		return false, busy
 	}

@@ -27,7 +27,7 @@ func newHasher(t testing.TB, p tokens.Params) *tokens.Hasher {
 
 func hashed(t testing.TB, h *tokens.Hasher, password string) string {
 	t.Helper()
-	hash, err := h.Hash(t.Context(), password)
+	hash, err := h.Hash(t.Context(), tokens.Turn{}, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestPasswordsAreComparedExactlyAsTyped(t *testing.T) {
 	for _, password := range passwords {
 		hash := hashed(t, h, password)
 		for _, typed := range passwords {
-			stale, err := h.Compare(t.Context(), typed, hash)
+			stale, err := h.Compare(t.Context(), tokens.Turn{}, typed, hash)
 			if stale {
 				t.Errorf("%q: a fresh hash is stale", password)
 			}
@@ -100,11 +100,11 @@ func TestStaleHashes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stale, err := h.Compare(t.Context(), tt.password, tt.hash)
+			stale, err := h.Compare(t.Context(), tokens.Turn{}, tt.password, tt.hash)
 			if err != nil || stale != tt.stale {
 				t.Errorf("Compare = %v, %v, want stale %v", stale, err, tt.stale)
 			}
-			if stale, err := h.Compare(t.Context(), "x"+tt.password, tt.hash); !errors.Is(err, tokens.ErrWrongPassword) || errors.Is(err, tokens.ErrBadHash) || stale {
+			if stale, err := h.Compare(t.Context(), tokens.Turn{}, "x"+tt.password, tt.hash); !errors.Is(err, tokens.ErrWrongPassword) || errors.Is(err, tokens.ErrBadHash) || stale {
 				t.Errorf("Compare with a wrong password = %v, %v, want ErrWrongPassword alone", stale, err)
 			}
 		})
@@ -161,7 +161,7 @@ func TestBadHashesOpenNothing(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, password := range []string{"correct horse", ""} {
-				stale, err := h.Compare(t.Context(), password, tt.hash)
+				stale, err := h.Compare(t.Context(), tokens.Turn{}, password, tt.hash)
 				if !errors.Is(err, tokens.ErrWrongPassword) || !errors.Is(err, tokens.ErrBadHash) || stale {
 					t.Errorf("Compare = %v, %v, want ErrWrongPassword and ErrBadHash", stale, err)
 				}
@@ -175,8 +175,8 @@ func TestBadHashesOpenNothing(t *testing.T) {
 
 func TestNoSuchUserIsAWrongPassword(t *testing.T) {
 	h := newHasher(t, quick)
-	_, nobody := h.Compare(t.Context(), "correct horse", "")
-	_, wrong := h.Compare(t.Context(), "correct horse", hashed(t, h, "battery staple"))
+	_, nobody := h.Compare(t.Context(), tokens.Turn{}, "correct horse", "")
+	_, wrong := h.Compare(t.Context(), tokens.Turn{}, "correct horse", hashed(t, h, "battery staple"))
 	if !errors.Is(nobody, tokens.ErrWrongPassword) || nobody.Error() != wrong.Error() {
 		t.Errorf("no such user: %v; wrong password: %v; want the same", nobody, wrong)
 	}
@@ -193,7 +193,7 @@ func TestNoSuchUserCostsAHash(t *testing.T) {
 	for name, hash := range map[string]string{"wrong password": stored, "no such user": "", "nonsense": "nonsense", "4 TiB": strings.Replace(stored, "m=8192", "m=4294967295", 1)} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := h.Compare(t.Context(), "correct horse", hash)
+		_, err := h.Compare(t.Context(), tokens.Turn{}, "correct horse", hash)
 		runtime.ReadMemStats(&after)
 		if !errors.Is(err, tokens.ErrWrongPassword) {
 			t.Errorf("%s: %v", name, err)
@@ -208,15 +208,15 @@ func TestNoSuchUserCostsAHash(t *testing.T) {
 func TestParamsAreChecked(t *testing.T) {
 	for _, p := range []tokens.Params{
 		{Memory: 7}, {Memory: 256<<10 + 1}, {Memory: 16, Parallelism: 4}, {Iterations: 17}, {Parallelism: 17},
-		{Concurrent: -1}, {Queue: -1}, {MaxWait: -time.Second},
+		{Concurrent: -1}, {MaxWait: -time.Second},
 	} {
 		if _, err := tokens.NewHasher(p); err == nil {
 			t.Errorf("NewHasher accepts %+v", p)
 		}
 	}
-	_, err := tokens.NewHasher(tokens.Params{Memory: 1, Concurrent: -1, Queue: -1, MaxWait: -1})
-	if err == nil || strings.Count(err.Error(), "\n") != 3 {
-		t.Errorf("error = %v, want all four faults", err)
+	_, err := tokens.NewHasher(tokens.Params{Memory: 1, Concurrent: -1, MaxWait: -1})
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("error = %v, want all three faults", err)
 	}
 }
 
@@ -235,7 +235,7 @@ func FuzzCompare(f *testing.F) {
 		if strings.HasPrefix(hash, "$argon2id$") && hash != good || strings.HasPrefix(hash, "$2") && len(hash) > 6 && hash[4:6] > "06" {
 			return // allowed to be slow, up to the bounds that the table tests
 		}
-		if _, err := h.Compare(t.Context(), password, hash); err != nil && !errors.Is(err, tokens.ErrWrongPassword) {
+		if _, err := h.Compare(t.Context(), tokens.Turn{}, password, hash); err != nil && !errors.Is(err, tokens.ErrWrongPassword) {
 			t.Errorf("Compare(%q, %q) = %v", password, hash, err)
 		}
 	})

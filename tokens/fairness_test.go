@@ -1,0 +1,300 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func network(name string) Turn { return Turn{Lanes: []string{name}} }
+
+func device(account, device string) Turn { return Turn{Known: true, Lanes: []string{account, device}} }
+
+// crowd keeps clients asking for hashes until the returned function is called,
+// each again as soon as it is answered, or after a moment when it is refused.
+func crowd(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	for i := range clients {
+		go func() {
+			for ctx.Err() == nil {
+				if q.do(ctx, turn(i), func() { time.Sleep(work) }) != nil {
+					time.Sleep(work)
+				}
+			}
+		}()
+	}
+	synctest.Wait()
+	return func() { cancel(); time.Sleep(10 * work); synctest.Wait() }
+}
+
+// One address that asks for many hashes at once on an idle server is served.
+func TestQueueServesACrowdWhileNobodyElseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(2, time.Minute)
+		results := make(chan error, 200)
+		for range 200 {
+			go func() {
+				results <- q.do(t.Context(), network("one"), func() { time.Sleep(work) })
+			}()
+		}
+		for range 200 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestQueueDropsTheNewestOfTheLongestLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, 10*work) // room for ten
+		release := occupy(t, q)
+		ask := func(turn Turn) chan error {
+			result := make(chan error, 1)
+			go func() { result <- q.do(t.Context(), turn, func() { time.Sleep(work) }) }()
+			synctest.Wait()
+			return result
+		}
+		refusedWith := func(name string, result chan error, want error) {
+			t.Helper()
+			select {
+			case err := <-result:
+				var full *QueueError
+				if !errors.Is(err, want) || !errors.As(err, &full) || full.After < time.Second {
+					t.Errorf("%s: error = %v, want %v with a time", name, err, want)
+				}
+			default:
+				t.Errorf("%s still waits", name)
+			}
+		}
+		var crowded []chan error
+		for range 10 {
+			crowded = append(crowded, ask(network("crowd")))
+		}
+		alone := ask(network("alone"))
+		refusedWith("the newest of the crowd", crowded[9], ErrLaneFull)
+		refusedWith("one more of the crowd", ask(network("crowd")), ErrLaneFull)
+		// A device that is known is never pushed out by strangers.
+		known := ask(device("ada", "phone"))
+		refusedWith("the next newest of the crowd", crowded[8], ErrLaneFull)
+		release()
+		for name, result := range map[string]chan error{"alone": alone, "known": known, "the first of the crowd": crowded[0]} {
+			if err := <-result; err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, result := range crowded[1:8] {
+			<-result
+		}
+		if q.classes[0].waiting+q.classes[1].waiting != 0 || q.free != 1 {
+			t.Errorf("%d and %d still wait, %d free", q.classes[0].waiting, q.classes[1].waiting, q.free)
+		}
+	})
+}
+
+func TestQueueIsBusyWhenNoLaneIsLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, 10*work)
+		release := occupy(t, q)
+		for i := range 10 {
+			go func() { _ = q.do(t.Context(), network(fmt.Sprint(i)), func() { time.Sleep(work) }) }()
+		}
+		synctest.Wait()
+		if err := q.do(t.Context(), network("another"), ran(t)); !errors.Is(err, ErrBusy) {
+			t.Errorf("error = %v, want ErrBusy", err)
+		}
+		release()
+		time.Sleep(20 * work)
+	})
+}
+
+// Networks are nested: all networks of a /48 share its turns.
+func TestQueueServesNestedLanesInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, time.Hour)
+		release := occupy(t, q)
+		var order []string
+		ask := func(lanes ...string) {
+			go func() {
+				_ = q.do(t.Context(), Turn{Lanes: lanes}, func() { order = append(order, lanes[len(lanes)-1]); time.Sleep(work) })
+			}()
+			synctest.Wait()
+		}
+		for _, inner := range []string{"a1", "a1", "a2", "a3"} {
+			ask("a", inner)
+		}
+		ask("b", "b1")
+		ask("b", "b1")
+		release()
+		time.Sleep(10 * work)
+		synctest.Wait()
+		want := []string{"a1", "b1", "a2", "b1", "a3", "a1"}
+		if fmt.Sprint(order) != fmt.Sprint(want) {
+			t.Errorf("order %v, want %v", order, want)
+		}
+	})
+}
+
+func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(3, time.Hour)
+		var running atomic.Int64
+		results := make(chan error, 20)
+		for range 20 {
+			go func() {
+				results <- q.do(t.Context(), device("ada", "another"), func() {
+					if n := running.Add(1); n > accountRunning {
+						t.Errorf("%d run at once", n)
+					}
+					time.Sleep(work)
+					running.Add(-1)
+				})
+			}()
+		}
+		synctest.Wait()
+		phone := make(chan error, 1)
+		go func() { phone <- q.do(t.Context(), device("ada", "phone"), func() { time.Sleep(work) }) }()
+		start := time.Now()
+		if err := <-phone; err != nil || time.Since(start) > 3*work {
+			t.Errorf("the phone: %v after %v", err, time.Since(start))
+		}
+		served := 0
+		for range 20 {
+			if err := <-results; err == nil {
+				served++
+			} else if !errors.Is(err, ErrLaneFull) {
+				t.Error(err)
+			}
+		}
+		if want := accountRunning + accountWaiting - 1; served != want { // the phone took the place of one
+			t.Errorf("%d were served, want %d", served, want)
+		}
+	})
+}
+
+// attackers are what one attacker may have: accounts with good device tokens,
+// the victim's own network, a /48 with all its /64s, and a botnet of addresses.
+func attackers() func(i int) Turn {
+	kinds := []func(i int) Turn{
+		func(i int) Turn { return device(fmt.Sprint("own account ", i%100), fmt.Sprint("device ", i)) },
+		func(i int) Turn { return Turn{Known: true, Lanes: []string{"network of the victim"}} },
+		func(i int) Turn {
+			return Turn{Lanes: []string{"2001:db8::/48", fmt.Sprint("/64 number ", rand.IntN(1<<16))}}
+		},
+		func(i int) Turn { return network(fmt.Sprint("bot ", i%50)) },
+		func(i int) Turn { return network("shared address") },
+	}
+	return func(i int) Turn { return kinds[i%len(kinds)](i) }
+}
+
+// A known device always gets its turn within twice the wait that its lane alone
+// would have among the accounts that wait, and a stranger from a network of its
+// own is never refused: what others spend is not charged to either.
+func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
+	for seed := range uint64(8) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			slots := 1 + random.IntN(4)
+			q := newQueue(slots, 20*time.Second)
+			end := crowd(t, q, 50+random.IntN(250), attackers())
+			for range 8 {
+				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+				accounts := lanesOf(q, true)
+				start := time.Now()
+				if err := q.do(t.Context(), device("victim", "phone"), func() {}); err != nil {
+					t.Fatalf("seed %d: the known device: %v", seed, err)
+				}
+				fair := time.Duration(accounts+slots) * work / time.Duration(slots)
+				if took := time.Since(start); took > 2*fair+2*work {
+					t.Errorf("seed %d: the known device waited %v among %d accounts, %d slots", seed, took, accounts, slots)
+				}
+				start = time.Now()
+				if err := q.do(t.Context(), network("honest"), func() {}); err != nil {
+					t.Fatalf("seed %d: the stranger: %v", seed, err)
+				}
+				lanes := lanesOf(q, false)
+				if took := time.Since(start); took > 2*time.Duration(lanes+slots)*work/time.Duration(slots)+2*work {
+					t.Errorf("seed %d: the stranger waited %v among %d networks", seed, took, lanes)
+				}
+			}
+			end()
+		})
+	}
+}
+
+// Fresh lanes go first, and yet the old ones are served.
+func TestQueueStarvesNoLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, time.Hour)
+		var next, served atomic.Int64
+		end := crowd(t, q, 20, func(int) Turn { return network(fmt.Sprint("fresh ", next.Add(1))) })
+		for range 10 {
+			go func() {
+				if q.do(t.Context(), network("old"), func() { time.Sleep(work) }) == nil {
+					served.Add(1)
+				}
+			}()
+		}
+		time.Sleep(300 * work) // eleven rounds, and some
+		if served.Load() != 10 {
+			t.Errorf("%d of 10 were served", served.Load())
+		}
+		if lanes := lanesOf(q, false); lanes > 100 {
+			t.Errorf("%d lanes are remembered", lanes)
+		}
+		end()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.classes[0].waiting != 0 {
+			t.Errorf("%d still wait", q.classes[0].waiting)
+		}
+	})
+}
+
+// lanesOf is how many top lanes a class has.
+func lanesOf(q *hashQueue, known bool) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.class(known).inner)
+}
+
+func TestWaitingCostsLittle(t *testing.T) {
+	q := newHashQueue(1, time.Hour, time.Millisecond)
+	const waiters = 1000
+	q.mu.Lock() // nothing is served meanwhile
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	kept := make([]*waiter, waiters)
+	for i := range kept {
+		kept[i] = q.class(false).lane([]string{fmt.Sprint(i), fmt.Sprint(i), ""}).push()
+	}
+	runtime.ReadMemStats(&after)
+	q.mu.Unlock()
+	if each := (after.TotalAlloc - before.TotalAlloc) / waiters; each > 2<<10 {
+		t.Errorf("%d bytes for each waiter in three lanes of its own", each)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func TestConcurrencyFollowsCoresAndMemory(t *testing.T) {
+	for _, tt := range []struct {
+		cores int
+		limit int64
+		want  int
+	}{
+		{1, 0, 1}, {2, 0, 1}, {4, 0, 3}, {8, 0, 7}, {16, 0, 14},
+		{16, 256 << 20, 10}, {16, 64 << 20, 1}, {16, 1 << 20, 1}, {2, 256 << 20, 1},
+	} {
+		p := Params{MemoryLimit: tt.limit}.withDefaults()
+		if got := p.concurrent(tt.cores); got != tt.want {
+			t.Errorf("%d cores, %d MiB: %d at once, want %d", tt.cores, tt.limit>>20, got, tt.want)
+		}
+	}
+}
