@@ -176,14 +176,14 @@ func (c ChatAddress) of(session accounts.Chat) *chat {
 // log in.
 func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
 	user, stale, err := a.check(ctx, in, a.Failures, store.EmailKey(in.Email)+" "+a.Client(ctx))
+	if err == nil && stale {
+		user.PasswordHash, err = a.rehash(ctx, user, in.Password)
+	}
 	if err != nil && user.ID != "" { // what is tried on nobody's account is for the log alone
 		a.refused(ctx, "login", user, err)
 	}
 	if err != nil {
 		return store.User{}, err
-	}
-	if stale {
-		user.PasswordHash = a.rehash(ctx, user, in.Password)
 	}
 	return user, nil
 }
@@ -236,21 +236,25 @@ func (a *Auth) strangerTurn(ctx context.Context) tokens.Turn {
 }
 
 // rehash replaces a hash by one of today's kind and returns the one that counts
-// now.
-func (a *Auth) rehash(ctx context.Context, user store.User, password string) string {
+// now, which always belongs to this password: a login that began with a former
+// password must not go on with the hash of its successor.
+func (a *Auth) rehash(ctx context.Context, user store.User, password string) (string, error) {
 	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), password)
 	if err == nil {
 		err = a.Users.SetPassword(ctx, user.ID, user.PasswordHash, hash)
 	}
 	if err != nil { // the old hash is as good for this login; the next one tries again
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "password hash not replaced", slog.String("user_id", user.ID), slog.Any("err", err))
-		return user.PasswordHash
+		return user.PasswordHash, nil
 	}
-	current, err := a.Users.ByID(ctx, user.ID) // another login may have been first
+	current, err := a.Users.ByID(ctx, user.ID)
 	if err != nil {
-		return user.PasswordHash
+		return user.PasswordHash, nil
 	}
-	return current.PasswordHash
+	if current.PasswordHash != hash { // another login was first, or another password
+		_, err = a.Passwords.Compare(ctx, a.strangerTurn(ctx), password, current.PasswordHash)
+	}
+	return current.PasswordHash, err
 }
 
 // upstream is the context for work with ConnectyCube. It outlives the client,

@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,6 +104,34 @@ func TestLoginReplacesAnOldHash(t *testing.T) {
 		}
 		if replaced := f.users.user.PasswordHash == "hash of "+ada.Password; replaced != (setErr == nil) {
 			t.Errorf("with %v the hash is %q", setErr, f.users.user.PasswordHash)
+		}
+	}
+}
+
+// changingUsers have another hash as soon as one is replaced.
+type changingUsers struct {
+	*fakeUsers
+	next string
+}
+
+func (c changingUsers) SetPassword(context.Context, string, string, string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.user.PasswordHash = c.next
+	return nil
+}
+
+// A login with an old hash is overtaken while it replaces that hash: by another
+// login with the same password, or by a new password. The former password must
+// not get in with the hash of the new one.
+func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
+	for next, want := range map[string]Code{"hash of another": Unauthenticated, "old hash of " + ada.Password: ""} {
+		f := newFlows(t)
+		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
+		f.Users = changingUsers{f.users, next}
+		_, err := f.login(t.Context(), login, false)
+		if (err == nil) != (want == "") || err != nil && outward(err).Code != want {
+			t.Errorf("%s: %v, want %q", next, err, want)
 		}
 	}
 }
