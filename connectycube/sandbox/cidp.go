@@ -83,6 +83,33 @@ func (c CIdP) own() CIdP {
 	return c
 }
 
+// hideHeaders masks the values that the program gave in its Options: they are
+// secrets that no client of the control area has typed. It changes the map of c.
+func (c CIdP) hideHeaders(given map[string]string) CIdP {
+	for name, value := range c.Headers {
+		if value != "" && value == given[name] && !placeholder.MatchString(value) {
+			c.Headers[name] = masked
+		}
+	}
+	return c
+}
+
+// restoreHeaders replaces masks by the values of the Options, so that settings
+// can be read, kept and written again.
+func (c CIdP) restoreHeaders(given map[string]string) (CIdP, error) {
+	c.Headers = maps.Clone(c.Headers)
+	for name, value := range c.Headers {
+		if value != masked {
+			continue
+		}
+		if given[name] == "" {
+			return CIdP{}, fmt.Errorf("cidp: headers: the mask of %q hides no value", name)
+		}
+		c.Headers[name] = given[name]
+	}
+	return c, nil
+}
+
 // SetCIdP replaces the settings. Logins that are waiting for the provider keep
 // the old ones. The error is that of Validate; then nothing changes.
 func (s *Sandbox) SetCIdP(c CIdP) error {

@@ -48,7 +48,7 @@ func (s *Sandbox) getCIdP(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	c := s.cidp.own()
 	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, c)
+	writeJSON(w, http.StatusOK, c.hideHeaders(s.givenHeaders))
 }
 
 func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {
@@ -56,11 +56,15 @@ func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {
 	if !readControl(w, r, &c) {
 		return
 	}
-	if err := s.SetCIdP(c); err != nil {
+	c, err := c.restoreHeaders(s.givenHeaders)
+	if err == nil {
+		err = s.SetCIdP(c)
+	}
+	if err != nil {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, c.own())
+	writeJSON(w, http.StatusOK, c.own().hideHeaders(s.givenHeaders))
 }
 
 // readControl decodes the body strictly: a misspelt field would be a fault that

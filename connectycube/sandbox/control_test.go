@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,46 @@ func TestControlOverASocket(t *testing.T) {
 	}
 	if g := c.send("POST", "/session", withTicket); g.status != 500 {
 		t.Errorf("the settings did not take: %d %s", g.status, g.text)
+	}
+}
+
+// The headers that a program gives its sandbox hold the provider's secret. The
+// control area does not show it, and settings that are written as they were read
+// keep it, also after others were in force.
+func TestControlHidesTheProvidersHeaders(t *testing.T) {
+	shown := make(chan http.Header, 1)
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown <- r.Header.Clone()
+		fmt.Fprint(w, `{"user":{"id":"7"}}`)
+	}))
+	t.Cleanup(provider.Close)
+	const secret = "of-the-provider"
+	s := sandbox.New(sandbox.Options{CIdP: sandbox.CIdP{
+		Enabled: true, URL: provider.URL, ResponseParams: map[string]string{"uid": "#{user.id}"},
+		Headers: map[string]string{"Authorization": "Bearer #{login}", "X-CIdP-Secret": secret},
+	}})
+	box := httptest.NewServer(s)
+	t.Cleanup(box.Close)
+	c := caller{t, box.URL, box.Client()}
+
+	found := c.send("GET", "/_sandbox/cidp", "")
+	if found.status != 200 || strings.Contains(found.text, secret) || !strings.Contains(found.text, `"Authorization":"Bearer #{login}"`) {
+		t.Errorf("cidp = %s", found.text)
+	}
+	own := `{"enabled":false,"method":"GET","url":"","headers":{"X-Own":"typed-here"},"request_params":{},"response_params":{}}` + "\n"
+	if g := c.send("PUT", "/_sandbox/cidp", own); g.status != 200 || g.text != own {
+		t.Errorf("put: %d %s", g.status, g.text)
+	}
+	if g := c.send("PUT", "/_sandbox/cidp", found.text); g.status != 200 || g.text != found.text {
+		t.Errorf("put back: %d %s", g.status, g.text)
+	}
+	c.send("POST", "/session", withTicket)
+	if got := <-shown; got.Get("X-CIdP-Secret") != secret || !strings.HasPrefix(got.Get("Authorization"), "Bearer ") {
+		t.Errorf("the provider got %v", got)
+	}
+	other := strings.Replace(found.text, "X-CIdP-Secret", "X-Other", 1)
+	if g := c.send("PUT", "/_sandbox/cidp", other); g.status != 400 || !strings.Contains(g.text, "X-Other") {
+		t.Errorf("a mask that hides nothing: %d %s", g.status, g.text)
 	}
 }
 

@@ -188,7 +188,8 @@
 //	POST   half-open {"user":N} makes them fall silent                           HalfOpen
 //	GET    journal   the last requests and stanzas, masked; ?after=ID            Journal
 //	DELETE journal   forgets them                                                ClearJournal
-//	GET    cidp      settings of the Custom Identity Provider
+//	GET    cidp      settings of the Custom Identity Provider; header values that
+//	                 Options gave are masked, and stay when written so
 //	PUT    cidp      other settings                                              SetCIdP
 //	GET    settings  {"deny_auto_create":false,"v1_users":false,
 //	                 "dialog_extensions":null}, as the Options of these names    Settings

@@ -95,7 +95,8 @@ type Sandbox struct {
 	adminKey     string
 	chatDomain   string
 	controlToken string
-	names        []string // in lower case
+	names        []string          // in lower case
+	givenHeaders map[string]string // of Options.CIdP; never changed
 	callbacks    *http.Client
 	control      http.Handler
 	chat         *chat.Server // never calls back from what is called under mu
@@ -167,6 +168,7 @@ func New(o Options) *Sandbox {
 		settings:      Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions}.own(),
 		controlToken:  o.ControlToken,
 		names:         ownNames(o.Names),
+		givenHeaders:  o.CIdP.Headers,
 		callbacks:     callbackClient(o.HTTP),
 		passwords:     newPasswords(),
 		largeBodies:   make(largeBodies, maxLarge),
