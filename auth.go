@@ -64,10 +64,11 @@ func (p *program) openAuth() error {
 		Refresh:   ring,
 		Passwords: hasher,
 
-		Failures: failures,
-		Asked:    asked,
-		Client:   func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
-		Address:  middleware.ClientIPFrom,
+		Failures:  failures,
+		Asked:     asked,
+		Callbacks: resolvers.NewCallbacks(p.callbackSecret, ring.DerivedPasswords),
+		Client:    func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
+		Address:   middleware.ClientIPFrom,
 
 		Limits:            p.limits(),
 		RegisterWhileAway: p.cfg.ConnectyCube.RegisterWhileAway,

@@ -41,6 +41,7 @@ type Config struct {
 		APIURL       string        `key:"api_url"` // without a slash at its end; empty exactly when sandboxed
 		Timeout      time.Duration `key:"timeout" range:"1ms..5m"`
 		CIDPPassword string        `key:"cidp_password"`
+		CIDPSecret   tokens.Secret `key:"cidp_secret"`
 		Password     string        `key:"password" oneof:"shared derived"`
 		AdminKey     tokens.Secret `key:"admin_key"`
 

@@ -19,6 +19,7 @@ func (c *Config) check(p *problems) {
 	c.checkTogether(p)
 	c.checkListeners(p)
 	c.checkJWTSecret(p)
+	c.checkCIDPSecret(p)
 }
 
 // checkForms looks at one setting at a time.
@@ -116,6 +117,25 @@ func (c *Config) checkJWTSecret(p *problems) {
 	}
 	p.require(c.embedded(), "jwt.secret", "must be set, since mongo.uri (MONGO_URI) is; "+newSecretHint, "mongo.uri")
 	p.require(c.sandboxed(), "jwt.secret", "must be set, since app_id (APP_ID) is; "+newSecretHint, "app_id")
+}
+
+// checkCIDPSecret refuses a callback secret that can be guessed, that no header can carry,
+// or that signs tokens: ConnectyCube's dashboard shows it to everyone who manages the
+// application.
+func (c *Config) checkCIDPSecret(p *problems) {
+	const key = "connectycube.cidp_secret"
+	secret := c.ConnectyCube.CIDPSecret
+	if secret.IsZero() {
+		return
+	}
+	if err := tokens.CheckSecret(secret); err != nil {
+		p.add(key, err.Error())
+		return
+	}
+	p.require(!strings.ContainsFunc(secret.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) && !strings.Contains(secret.Reveal(), "#{"),
+		key, "want visible ASCII without blanks and without #{, which ConnectyCube reads as a placeholder")
+	p.require(secret != c.JWT.Secret && !slices.Contains(c.previousSecrets(), secret), key,
+		"contradicts jwt.secret (JWT_SECRET): a key that signs tokens must not be known to ConnectyCube", "jwt.secret", "jwt.previous_secrets")
 }
 
 const newSecretHint = "make one with: openssl rand -base64 48"

@@ -128,7 +128,7 @@ var samples = map[string]string{
 	"host": "::1", "port": "8080", "data_dir": "/srv/cubegate", "public_url": "https://api.example.org/x",
 	"app_id": "7", "auth_key": "key", "mongo.uri": "mongodb://u:p@a:1,b:2/app", "mongo.database": "other",
 	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "connectycube.api_url": "http://127.0.0.1:3001",
-	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.chat_domain": "chat.example.org",
+	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.cidp_secret": ownCallbackSecret, "connectycube.chat_domain": "chat.example.org",
 	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0", "sandbox.names": "sandbox.example.org,box",
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
@@ -277,6 +277,7 @@ func TestDerivedDefaults(t *testing.T) {
 func TestPrintedConfigHidesSecrets(t *testing.T) {
 	c, err := loadConfig(from(
 		"MONGO_URI", "mongodb://u:"+marker+"@h", "APP_ID", "7", "AUTH_KEY", marker, "SANDBOX_CONTROL_TOKEN", marker,
+		"CONNECTYCUBE_CIDP_SECRET", marker+ownCallbackSecret,
 		"JWT_SECRET", marker+strongSecret), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

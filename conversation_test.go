@@ -24,7 +24,7 @@ import (
 //
 // In an answer {{name}} stands for anything but null; from there on it stands
 // for that very value, in requests too. {{_}} is anything each time, and
-// {{sandbox}} is the sandbox's address.
+// {{sandbox}} is the sandbox's address, {{secret}} the callback secret.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -37,8 +37,8 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, nil)
-			c := conversation{running: r, known: map[string]string{"sandbox": r.box}}
+			r := start(t, knownCallback)
+			c := conversation{running: r, known: map[string]string{"sandbox": r.box, "secret": ownCallbackSecret}}
 			for i := 0; i+1 < len(archive.Files); i += 2 {
 				c.turn(t, archive.Files[i], archive.Files[i+1])
 			}

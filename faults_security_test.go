@@ -210,7 +210,7 @@ func TestFault29CaseOfAddressDoesNotMatter(t *testing.T) {
 // 6 s of bcrypt), and nobody counted wrong passwords.
 func TestFault30WorkIsBounded(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOGIN_FAILURES": "3"})
+	r := start(t, with(knownCallback, map[string]string{"LOGIN_FAILURES": "3"}))
 	var many strings.Builder
 	for i := range 50 {
 		fmt.Fprintf(&many, `a%d: register(body: {email: "a%d@example.org", firstName: "A", lastName: "B", password: "correct horse"}) { message } `, i, i)
@@ -241,7 +241,7 @@ func TestFault30WorkIsBounded(t *testing.T) {
 	// who uses that up has locked nobody out of the login.
 	var got reply
 	for range 31 {
-		got = r.request(t, http.MethodPost, verifyPath, `{"email":"bob@example.org","password":"wrong horse"}`)
+		got = r.request(t, http.MethodPost, verifyPath, `{"email":"bob@example.org","password":"wrong horse"}`, askedBy...)
 	}
 	if got.status != 429 || got.header.Get("Retry-After") == "" {
 		t.Errorf("by the verify route: %d %s", got.status, got.body)
@@ -312,7 +312,7 @@ func TestFault32OnlyListedOriginsMayCall(t *testing.T) {
 // them, with the token in the address they would be kept under.
 func TestFault33VerifyAnswersAreNotKept(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := start(t, knownCallback)
 	r.register(t, "ada@example.org")
 	good := verifyPath + "?token=" + r.login(t, loginDocument, "ada@example.org").Token
 	for _, tt := range []struct {
@@ -321,8 +321,9 @@ func TestFault33VerifyAnswersAreNotKept(t *testing.T) {
 	}{
 		{"GET", good, "", 200}, {"HEAD", good, "", 200}, {"GET", verifyPath, "", 400}, {"GET", verifyPath + "?token=x", "", 401},
 		{"POST", verifyPath, `{"email":"ada@example.org","password":"correct horse"}`, 200}, {"POST", verifyPath, `{}`, 400},
+		{"POST", verifyPath, `{"email":"ada@example.org","password":"wrong horse"}`, 401},
 	} {
-		got := r.request(t, tt.method, tt.path, tt.body, "If-None-Match", "*")
+		got := r.request(t, tt.method, tt.path, tt.body, append(askedBy, "If-None-Match", "*")...)
 		if got.status != tt.status || got.header.Get("Cache-Control") != "no-store" || got.header.Get("ETag") != "" || got.header.Get("Last-Modified") != "" {
 			t.Errorf("%s %.30s: %d %v", tt.method, tt.path, got.status, got.header)
 		}

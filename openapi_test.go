@@ -123,7 +123,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 // held against the description.
 func TestOpenAPIFitsRealAnswers(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOGIN_FAILURES": "0"})
+	r := start(t, with(knownCallback, map[string]string{"LOGIN_FAILURES": "0"}))
 	d := r.described(t)
 	body := func(m map[string]string) string {
 		raw, err := json.Marshal(m)
@@ -138,6 +138,8 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 		var header []string
 		if token != "" {
 			header = []string{"Authorization", "Bearer " + token}
+		} else if path == verifyPath {
+			header = askedBy
 		}
 		got := r.request(t, method, strings.Replace(path, "{id}", session, 1), text, header...)
 		if got.status != status {
@@ -174,7 +176,8 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 	ask(200, "GET", verifyPath+"?token="+token, "")
 	ask(401, "GET", verifyPath+"?token=x", "")
 	ask(200, "POST", verifyPath, `{"token":"`+token+`"}`)
-	ask(400, "POST", verifyPath, `{}`)
+	ask(200, "GET", verifyPath, "") // by the header
+	ask(200, "POST", verifyPath, `{}`)
 	ask(200, "GET", "/.well-known/jwks.json", "")
 	ask(204, "DELETE", "/auth/sessions/{id}", "")
 	ask(401, "DELETE", "/auth/sessions/{id}", "")
@@ -186,6 +189,15 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 	ask(204, "POST", "/auth/logout", "")
 	ask(401, "POST", "/auth/logout", "")
 	token = ""
+	ask(400, "POST", verifyPath, `{}`)
+	ask(400, "GET", verifyPath, "")
+	ask(200, "POST", verifyPath, body(credentials(address)))
+	ask(401, "POST", verifyPath, body(map[string]string{"email": address, "password": "wrong"}))
+	if got := r.request(t, "POST", verifyPath, body(credentials(address))); got.status != 403 {
+		t.Errorf("a stranger: %d, want 403", got.status)
+	} else {
+		d.fits(t, "POST", verifyPath, got)
+	}
 	keep(ask(200, "POST", "/auth/login", body(credentials(address))))
 	ask(204, "DELETE", "/auth/sessions", "")
 	ask(401, "DELETE", "/auth/sessions", "")

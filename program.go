@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +50,8 @@ type program struct {
 
 	madeSecret bool // nobody has set one
 
+	callbackSecret tokens.Secret // that ConnectyCube shows; empty: the verify route takes no passwords
+
 	health   *resolvers.Health
 	requests middleware.Drain
 	api      *http.Server
@@ -73,6 +76,9 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (_ *program, err er
 	}
 	if err := p.openSecret(ctx); err != nil {
 		return nil, err
+	}
+	if p.callbackSecret = p.cfg.ConnectyCube.CIDPSecret; p.callbackSecret.IsZero() && p.cfg.sandboxed() {
+		p.callbackSecret = tokens.Secret(rand.Text() + rand.Text())
 	}
 	if p.apiConns, err = p.newConnections(reservations()); err != nil {
 		return nil, err
@@ -217,6 +223,9 @@ func (p *program) serve(ctx context.Context) error {
 	p.log.InfoContext(ctx, "started", slog.String("addr", p.apiAt.Addr().String()),
 		slog.Bool("embedded_database", p.cfg.embedded()), slog.Bool("sandbox", p.cfg.sandboxed()),
 		slog.Int("max_connections", p.apiConns.Max()))
+	if p.callbackSecret.IsZero() {
+		p.log.InfoContext(ctx, "the verify route takes no passwords, only tokens", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
+	}
 	background := p.startBackground(ctx)
 	failed := make(chan error, 2)
 	go func() { failed <- p.api.Serve(p.apiAt) }()

@@ -20,6 +20,8 @@ import (
 	"cubegate/connectycube/sandbox"
 	"cubegate/connectycube/sandbox/certs"
 	"cubegate/middleware"
+	"cubegate/resolvers"
+	"cubegate/tokens"
 
 	_ "embed"
 )
@@ -40,15 +42,20 @@ func (p *program) openSandbox() error {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	return p.openBox(sandbox.Options{
-		CIdP:     providerAt(p.local(p.apiAt) + verifyPath),
+		CIdP:     providerAt(p.local(p.apiAt)+verifyPath, p.callbackSecret),
 		DataFile: filepath.Join(p.cfg.DataDir, "sandbox.json"),
 	}, nil)
 }
 
 // providerAt are the settings of an identity provider as the README recommends
-// them.
-func providerAt(url string) sandbox.CIdP {
+// them. Without a secret the sandbox sends none.
+func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
+	var headers map[string]string
+	if !secret.IsZero() {
+		headers = map[string]string{resolvers.CallbackSecretHeader: secret.Reveal()}
+	}
 	return sandbox.CIdP{
+		Headers:        headers,
 		Enabled:        true,
 		Method:         http.MethodPost,
 		URL:            url,
@@ -134,7 +141,7 @@ func sandboxAlone(flags *flag.FlagSet) runner {
 			o.Certificate = authority.PEM()
 		}
 		if cfg.Sandbox.CIDPURL != "" {
-			o.CIdP = providerAt(cfg.Sandbox.CIDPURL)
+			o.CIdP = providerAt(cfg.Sandbox.CIDPURL, cfg.ConnectyCube.CIDPSecret)
 		}
 		if err := p.openBox(o, authority); err != nil {
 			return err

@@ -131,10 +131,13 @@ func TestTheSandboxAloneAsksTheBackendItIsGiven(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var asked struct{ Token string }
 		_ = json.NewDecoder(r.Body).Decode(&asked)
+		if r.Header.Get(askedBy[0]) != askedBy[1] {
+			w.WriteHeader(http.StatusForbidden)
+		}
 		fmt.Fprintf(w, `{"user":{"id":"id-of-%s"}}`, asked.Token)
 	}))
 	defer backend.Close()
-	banner, _ := sandboxRun(t, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"})
+	banner, _ := sandboxRun(t, with(knownCallback, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"}))
 	session, err := try(http.MethodPost, printed(t, banner, `REST API +(http:\S+)`)+"/session", newSession)
 	if err != nil || !strings.Contains(session.body, `"external_id":"id-of-ada"`) {
 		t.Errorf("session: %s %v", session.body, err)

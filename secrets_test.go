@@ -70,7 +70,7 @@ func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	u := newUpstream(t)
 	r := u.startWith(t, true, map[string]string{"LOG_LEVEL": "debug", "LOGIN_FAILURES": "0"})
-	s := &secretive{running: r, secrets: []string{ownPassword, badPassword, ownAuthKey, strongSecret}}
+	s := &secretive{running: r, secrets: []string{ownPassword, badPassword, ownAuthKey, strongSecret, ownCallbackSecret}}
 	body := func(password string) map[string]string {
 		return map[string]string{"email": "ada@example.org", "password": password}
 	}
@@ -147,10 +147,12 @@ func (s *secretive) verifies(t *testing.T, good login) {
 		s.send(t, "POST", verifyPath, "token="+token+"%zz", "Content-Type", "application/x-www-form-urlencoded")
 	}
 	for _, password := range []string{ownPassword, badPassword} {
-		s.send(t, "POST", verifyPath, `{"email":"ada@example.org","password":"`+password+`"}`)
-		s.send(t, "POST", verifyPath, `{"email":"`+password+`","password":"`+password+`"}`)
+		for _, secret := range []string{ownCallbackSecret, ownCallbackSecret[1:], badPassword} {
+			s.send(t, "POST", verifyPath, `{"email":"ada@example.org","password":"`+password+`"}`, askedBy[0], secret)
+		}
+		s.send(t, "POST", verifyPath, `{"email":"`+password+`","password":"`+password+`"}`, askedBy...)
 		s.send(t, "GET", verifyPath+"?email=ada@example.org&password="+url.QueryEscape(password), "")
-		s.send(t, "POST", verifyPath, "email=ada%40example.org&password="+url.QueryEscape(password), "Content-Type", "application/x-www-form-urlencoded")
+		s.send(t, "POST", verifyPath, "email=ada%40example.org&password="+url.QueryEscape(password), append(askedBy, "Content-Type", "application/x-www-form-urlencoded")...)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"cubegate/connectycube/sandbox"
+	"cubegate/resolvers"
 	"cubegate/store/embedded"
 
 	"go.mongodb.org/mongo-driver/mongo"
@@ -30,6 +31,9 @@ import (
 const (
 	ownAppID   = 4242
 	ownAuthKey = "Own-Auth-Key-81723"
+
+	// What it shows when it asks about passwords.
+	ownCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d"
 )
 
 // upstream is a ConnectyCube of the test's own, which outlives the program: the
@@ -124,10 +128,17 @@ func (u *upstream) asked(method, path string) []exchange {
 // settings point the program at this ConnectyCube.
 func (u *upstream) settings() map[string]string {
 	return map[string]string{
-		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": ownAuthKey, "JWT_SECRET": strongSecret,
+		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": ownAuthKey, "JWT_SECRET": strongSecret, "CONNECTYCUBE_CIDP_SECRET": ownCallbackSecret,
 		"CONNECTYCUBE_API_URL": u.url, "CONNECTYCUBE_TIMEOUT": "20s",
 	}
 }
+
+// knownCallback gives the sandbox beside the server a callback secret that the
+// test knows, and askedBy is the header with it.
+var (
+	knownCallback = map[string]string{"CONNECTYCUBE_CIDP_SECRET": ownCallbackSecret}
+	askedBy       = []string{resolvers.CallbackSecretHeader, ownCallbackSecret}
+)
 
 // asks makes the application ask the program at url about logins, as the
 // README tells to set it up.
@@ -135,6 +146,7 @@ func (u *upstream) asks(t *testing.T, url string) {
 	t.Helper()
 	err := u.SetCIdP(sandbox.CIdP{
 		Enabled: true, Method: http.MethodPost, URL: url + verifyPath,
+		Headers:        map[string]string{resolvers.CallbackSecretHeader: ownCallbackSecret},
 		RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
 		ResponseParams: map[string]string{"uid": "#{user.id}"},
 	})

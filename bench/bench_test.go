@@ -33,7 +33,9 @@ import (
 // plain is a hasher that does not hash.
 type plain struct{}
 
-func (plain) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) { return password, nil }
+func (plain) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) {
+	return password, nil
+}
 func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (bool, error) {
 	if password != hash {
 		return false, tokens.ErrWrongPassword
@@ -75,10 +77,12 @@ func newServer(b *testing.B) *server {
 	must(b, err)
 
 	srv := &server{verifier: verifier, issuer: issuer, users: s.Users()}
+	const callbackSecret = "of the bench alone"
 	box := sandbox.New(sandbox.Options{
 		AppID: 1001, AuthKey: "bench", HTTP: &http.Client{Transport: inProcess{srv}},
 		CIdP: sandbox.CIdP{
 			Enabled: true, Method: http.MethodPost, URL: "http://bench.example/verify",
+			Headers:        map[string]string{resolvers.CallbackSecretHeader: callbackSecret},
 			RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
 			ResponseParams: map[string]string{"uid": "#{user.id}"},
 		},
@@ -93,6 +97,8 @@ func newServer(b *testing.B) *server {
 		Users: s.Users(), Registry: s.Users(), People: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
 		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{}, Failures: anyone{}, Asked: anyone{},
 		Client: func(context.Context) string { return "" }, Address: func(context.Context) string { return "" },
+		Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
+
 		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
 		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}

@@ -75,6 +75,7 @@ export const cidp = {
     enabled: true,
     method: 'POST',
     url: `${url}/auth/verify-connectycube`,
+    headers: { 'X-CIdP-Secret': process.env.CONNECTYCUBE_CIDP_SECRET ?? '' },
     request_params: { token: '#{login}', email: '#{email}', password: '#{password}' },
     response_params: { uid: '#{user.id}' },
   },

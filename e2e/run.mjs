@@ -13,6 +13,7 @@
 // for tests that start one of their own. The last line is "N passed, N failed".
 
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -31,12 +32,15 @@ const sandboxOnly = flags['sandbox-only']
 const only = positionals[0] ?? ''
 const fileLimit = 1000 * Number(flags.limit) // ms
 
+// What the sandbox shows to the server; the tests that set it up anew need it.
+const secret = (process.env.CONNECTYCUBE_CIDP_SECRET = randomBytes(32).toString('base64'))
+
 const work = await mkdtemp(path.join(tmpdir(), 'cubegate-e2e-'))
 let server
 let counts = { passed: 0, failed: 0 }
 try {
   const binary = flags.binary ? path.resolve(flags.binary) : await built()
-  server = start(binary, sandboxOnly ? ['sandbox'] : [], work)
+  server = start(binary, sandboxOnly ? ['sandbox'] : [], work, { CONNECTYCUBE_CIDP_SECRET: secret })
   const text = await banner(server)
   process.env.CUBEGATE_BINARY = binary
   process.env.SANDBOX_URL = found(text, sandboxOnly ? /REST API +(http:\S+)/ : /sandbox at (http:[^\s,]+)/)

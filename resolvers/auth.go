@@ -120,6 +120,9 @@ type Auth struct {
 	// everybody comes from ConnectyCube. It should be the more patient one.
 	Asked Limiter
 
+	// Callbacks tells the verify route who asks, and what is known already.
+	Callbacks *Callbacks
+
 	// Limits are what login sessions and passwords may be.
 	Limits Limits
 

@@ -200,10 +200,21 @@ func (fakeTokens) Ticket(g tokens.Grant) (string, error) { return "ticket " + g.
 type fakePasswords struct {
 	mu       sync.Mutex
 	compared []string
+	hashed   int
 	busy     bool
 }
 
+// hashes are how many have been computed.
+func (f *fakePasswords) hashes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hashed + len(f.compared)
+}
+
 func (f *fakePasswords) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hashed++
 	if f.busy {
 		return "", tokens.ErrBusy
 	}
@@ -257,15 +268,19 @@ func newFlows(t testing.TB) flows {
 		Users: f.users, Registry: f.users, Members: f.users, Sessions: f.sessions, Events: f.events, Accounts: f.accounts,
 		Tokens: fakeTokens{}, Verifier: fakeVerifier{}, Refresh: ring, Passwords: f.passwords,
 		Failures: &fakeLimiter{left: 3}, Asked: &fakeLimiter{left: 3},
-		Client:  func(context.Context) string { return "192.0.2.1" },
-		Address: func(context.Context) string { return "192.0.2.1" },
-		Limits:  Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, Password: SharedPassword}, RegisterWhileAway: true,
+		Callbacks: NewCallbacks(callbackSecret, ring.DerivedPasswords),
+		Client:    func(context.Context) string { return "192.0.2.1" },
+		Address:   func(context.Context) string { return "192.0.2.1" },
+		Limits:    Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, Password: SharedPassword}, RegisterWhileAway: true,
 		Patience: time.Minute,
 		Chat:     ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
 		Log:      slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return f
 }
+
+// callbackSecret is what ConnectyCube shows in these tests.
+const callbackSecret = "Qm7-callback-4TzR2vW9xK1p"
 
 // ada is the person in these tests.
 var ada = registerInput{Email: "Ada@Example.org", FirstName: "Ada", LastName: "Lovelace", Password: "correct horse"}

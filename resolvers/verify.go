@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,17 +16,20 @@ import (
 // VerifyConnectyCube answers ConnectyCube, which as Custom Identity Provider
 // client asks who a login belongs to (contract 8.2):
 // GET with ?token=, or POST with token, or with email and password, as JSON or
-// as a form. A refusal is 401, and 400 when nothing was asked.
+// as a form. A token may also come as bearer token in the header Authorization.
+// A refusal is 401, 403 for a caller that may not ask, and 400 when nothing was
+// asked.
 //
-// Anybody may call it: that a token is good or a password right is all that
-// there is to learn, and wrong passwords are counted.
+// Any caller may ask about a token: the token itself is the proof. Only a
+// caller with the callback secret may ask about a password, because a password
+// can be guessed.
 func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	type user struct {
 		ID    string `json:"id"`
 		Email string `json:"email"`
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		found, err := a.identify(w, r)
+		found, err := a.identify(r)
 		if err != nil {
 			WriteError(w, r, a.Log, err)
 			return
@@ -34,30 +38,78 @@ func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	}
 }
 
-func (a *Auth) identify(w http.ResponseWriter, r *http.Request) (store.User, error) {
-	asked, err := readProof(w, r)
+func (a *Auth) identify(r *http.Request) (store.User, error) {
+	asked, err := readProof(r)
 	if err != nil {
 		return store.User{}, err
 	}
 	if asked.Token == "" {
+		if err := a.Callbacks.authorize(r.Header); err != nil {
+			return store.User{}, err
+		}
 		in, err := loginInput{Email: asked.Email, Password: asked.Password}.clean()
 		if err != nil {
 			return store.User{}, err
 		}
-		// Only a look: the registration that ConnectyCube asks about on our own
-		// behalf may still fail, and must be undone then.
-		user, _, err := a.check(r.Context(), in, a.Asked, store.EmailKey(in.Email))
-		return user, err
+		return a.verifyPassword(r.Context(), in)
 	}
 	claims, err := a.Verifier.VerifyAny(asked.Token)
 	if err != nil {
 		return store.User{}, err
 	}
-	found, err := a.shown(r.Context(), claims)
-	if err == nil && claims.External != "" { // the account goes by another id; see accounts.reunite
-		found.ID = claims.External
+	user, err := a.shown(r.Context(), claims)
+	if errors.Is(err, errSessionOver) { // a genuine token that outlives its login session may be stolen
+		a.refused(r.Context(), kindVerify, store.User{ID: claims.Subject}, err)
 	}
-	return found, err
+	if err == nil && claims.External != "" { // the account goes by another id; see accounts.reunite
+		user.ID = claims.External
+	}
+	return user, err
+}
+
+// kindVerify is how questions of ConnectyCube are recorded. Tokens that are good
+// are not: apps show them at each start, and each belongs to a login that was
+// recorded.
+const kindVerify = "verify"
+
+// verifyPassword finds the user who has this email and this password. It is
+// only a look: the registration that ConnectyCube asks about on our own behalf may
+// still fail, and must be undone then.
+func (a *Auth) verifyPassword(ctx context.Context, in loginInput) (store.User, error) {
+	if a.Callbacks.mayBeOurs(in) {
+		user, ours, err := a.ownCallback(ctx, in)
+		if ours || err != nil {
+			return user, err
+		}
+	}
+	user, _, err := a.check(ctx, in, a.Asked, store.EmailKey(in.Email))
+	switch {
+	case err == nil:
+		a.done(ctx, kindVerify, user, "")
+	case user.ID != "": // as for logins: guesses at an unknown email are for the log alone
+		a.refused(ctx, kindVerify, user, err)
+	}
+	return user, err
+}
+
+// ownCallback answers a question that a request of ours has caused, without a
+// hash, without a limit and without a record, for that request has them. It
+// reports whether the question was one.
+func (a *Auth) ownCallback(ctx context.Context, in loginInput) (user store.User, ours bool, err error) {
+	user, err = a.Users.ByEmail(ctx, in.Email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.User{}, false, err
+	}
+	if a.Callbacks.isDerived(user, in.Password) && user.ID != "" {
+		return store.User{}, true, fmt.Errorf("%w: it is the server's own", tokens.ErrWrongPassword)
+	}
+	if err != nil || !a.Callbacks.proven.Check(user, in.Password) {
+		return store.User{}, false, nil
+	}
+	if user.Disabled {
+		return store.User{}, true, errDisabled
+	}
+	return user, true, nil
 }
 
 // shown finds the user of a token that ConnectyCube was shown. A ticket of the
@@ -91,10 +143,30 @@ type proof struct {
 	Password string `json:"password"`
 }
 
-func readProof(w http.ResponseWriter, r *http.Request) (proof, error) {
-	if r.Method != http.MethodPost { // no password belongs into an address
-		return proofFrom(url.Values{"token": r.URL.Query()["token"]}, "token")
+// readProof reads what is asked. A bearer token counts where there is no other
+// token; ConnectyCube may be told to send either.
+func readProof(r *http.Request) (proof, error) {
+	bearer := ""
+	if c := clientOf(r.Context()); !c.malformed {
+		bearer = c.token
 	}
+	if r.Method != http.MethodPost { // no password belongs into a URL
+		p, err := proofFrom(url.Values{"token": r.URL.Query()["token"]})
+		if err != nil {
+			return proof{}, err
+		}
+		return p.complete(bearer, "token")
+	}
+	p, err := readProofBody(r, bearer != "")
+	if err != nil {
+		return proof{}, err
+	}
+	return p.complete(bearer, "token, or email and password,")
+}
+
+// readProofBody reads the body of a POST, which may be empty beside a bearer
+// token.
+func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
 	media, err := mediaType(r)
 	if err != nil {
 		return proof{}, err
@@ -103,43 +175,42 @@ func readProof(w http.ResponseWriter, r *http.Request) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	switch media {
-	case mediaJSON:
+	switch {
+	case len(raw) == 0 && mayBeEmpty:
+		return proof{}, nil
+	case media == mediaJSON:
 		var p proof
 		err := decodeObject(raw, &p)
-		return p.filled(err, "token, or email and password,")
-	case "application/x-www-form-urlencoded":
+		return p, err
+	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
 		if err != nil {
 			return proof{}, &Error{Code: BadUserInput, Message: "The body is not a form"}
 		}
-		return proofFrom(form, "token, or email and password,")
+		return proofFrom(form)
 	}
 	return proof{}, &Error{Code: UnsupportedMedia, Message: "Send " + mediaJSON + " or a form"}
 }
 
-func proofFrom(values url.Values, wanted string) (proof, error) {
+func proofFrom(values url.Values) (proof, error) {
 	for _, name := range []string{"token", "email", "password"} {
 		if len(values[name]) > 1 {
 			return proof{}, &Error{Code: BadUserInput, Message: name + " is there more than once"}
 		}
 	}
-	p := proof{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}
-	return p.filled(nil, wanted)
+	return proof{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil
 }
 
-// filled drops placeholders that were left as they are (what ConnectyCube
-// sends for a part that a login lacks is not documented: contract 8.1, inf)
-// and wants something to be left.
-func (p proof) filled(err error, wanted string) (proof, error) {
-	if err != nil {
-		return proof{}, err
-	}
-	for _, part := range []*string{&p.Token, &p.Email, &p.Password} {
+// complete drops placeholders that were left as they are (what ConnectyCube
+// sends for a part that a login lacks is not documented: contract 8.1, inf),
+// adds the bearer token, and wants something to be left.
+func (p proof) complete(bearer, wanted string) (proof, error) {
+	for _, part := range []*string{&p.Token, &p.Email, &p.Password, &bearer} {
 		if strings.HasPrefix(*part, "#{") && strings.HasSuffix(*part, "}") {
 			*part = ""
 		}
 	}
+	p.Token = cmp.Or(p.Token, bearer)
 	if p == (proof{}) {
 		return proof{}, &Error{Code: BadUserInput, Message: wanted + " is required"}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,23 @@ func (fakeVerifier) VerifyAny(raw string) (tokens.Claims, error) {
 		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrExpired)
 	}
 	return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
+}
+
+// verify asks the verify route. The header holds names and values in turn.
+func (f flows) verify(method, query, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/auth/verify-connectycube"+query, strings.NewReader(body))
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	Bearer(f.VerifyConnectyCube()).ServeHTTP(w, r)
+	return w
+}
+
+// verifyPassword asks about a password as ConnectyCube does.
+func (f flows) verifyPassword(email, password string) *httptest.ResponseRecorder {
+	body, _ := json.Marshal(map[string]string{"email": email, "password": password}) // texts are no error
+	return f.verify("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, callbackSecret)
 }
 
 func TestVerify(t *testing.T) {
@@ -99,12 +117,11 @@ func TestVerify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFlows(t)
 			f.there()
-			r := httptest.NewRequest(tt.method, "/auth/verify-connectycube"+tt.query, strings.NewReader(tt.body))
+			header := []string{CallbackSecretHeader, callbackSecret}
 			if tt.media != "" {
-				r.Header.Set("Content-Type", tt.media)
+				header = append(header, "Content-Type", tt.media)
 			}
-			w := httptest.NewRecorder()
-			f.VerifyConnectyCube()(w, r)
+			w := f.verify(tt.method, tt.query, tt.body, header...)
 			var got struct {
 				User *map[string]string
 				Code Code
@@ -144,11 +161,7 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 	f.there()
 	var last int
 	for range 4 {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
-		r.Header.Set("Content-Type", "application/json")
-		w := httptest.NewRecorder()
-		f.VerifyConnectyCube()(w, r)
-		last = w.Code
+		last = f.verifyPassword("ada@example.org", "guess").Code
 	}
 	if last != http.StatusTooManyRequests {
 		t.Errorf("the fourth guess got %d, want 429", last)
@@ -165,20 +178,14 @@ func TestVerifyKnowsWhoIsOut(t *testing.T) {
 		f := newFlows(t)
 		f.there(out)
 		for token, want := range map[string]int{"good": 401, "ticket": 401, "service": 200} {
-			w := httptest.NewRecorder()
-			f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token="+token+"+"+adaID, nil))
-			if w.Code != want {
+			if w := f.verify("GET", "?token="+token+"+"+adaID, ""); w.Code != want {
 				t.Errorf("%s, %s: %d, want %d", name, token, w.Code, want)
 			}
 		}
 	}
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Disabled = true })
-	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"`+ada.Password+`"}`))
-	r.Header.Set("Content-Type", "application/json")
-	w := httptest.NewRecorder()
-	f.VerifyConnectyCube()(w, r)
-	if w.Code != http.StatusForbidden {
+	if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusForbidden {
 		t.Errorf("the password of who is disabled: %d, want 403", w.Code)
 	}
 }
@@ -187,9 +194,7 @@ func TestVerifyCannotLockALogin(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for range 5 {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"email":"ada@example.org","password":"guess"}`))
-		r.Header.Set("Content-Type", "application/json")
-		f.VerifyConnectyCube()(httptest.NewRecorder(), r)
+		f.verifyPassword("ada@example.org", "guess")
 	}
 	if _, err := f.login(t.Context(), login, false); err != nil {
 		t.Errorf("after guesses at verify: %v", err)
@@ -199,9 +204,132 @@ func TestVerifyCannotLockALogin(t *testing.T) {
 func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
 	f := newFlows(t)
 	f.users.err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
-	w := httptest.NewRecorder()
-	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=good+"+adaID, nil))
-	if w.Code != http.StatusServiceUnavailable {
+	if w := f.verify("GET", "?token=good+"+adaID, ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("with the database away: %d, want 503", w.Code)
+	}
+}
+
+// A caller without the secret learns nothing about passwords, costs no hash and
+// uses up no limit: 100 wrong passwords from anywhere once shut the login of an
+// SDK.
+func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
+	right := `{"email":"ada@example.org","password":"` + ada.Password + `"}`
+	for name, secrets := range map[string][]string{
+		"none":           nil,
+		"empty":          {""},
+		"another":        {"x" + callbackSecret[1:]},
+		"its beginning":  {callbackSecret[:20]},
+		"more":           {callbackSecret + "x"},
+		"in other cases": {strings.ToUpper(callbackSecret)},
+		"two":            {callbackSecret, callbackSecret},
+	} {
+		f := newFlows(t)
+		f.there()
+		header := []string{"Content-Type", "application/json"}
+		for _, secret := range secrets {
+			header = append(header, CallbackSecretHeader, secret)
+		}
+		var last *httptest.ResponseRecorder
+		for range 100 {
+			f.verify("POST", "", `{"email":"ada@example.org","password":"guess"}`, header...)
+			last = f.verify("POST", "", right, header...)
+		}
+		if last.Code != http.StatusForbidden || !strings.Contains(last.Body.String(), `"FORBIDDEN"`) || !strings.Contains(last.Body.String(), CallbackSecretHeader) {
+			t.Errorf("%s: %d %s", name, last.Code, last.Body)
+		}
+		if n := len(f.passwords.compared) + len(f.events.all); n != 0 {
+			t.Errorf("%s: %d hashes and records", name, n)
+		}
+		if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusOK {
+			t.Errorf("%s: ConnectyCube is told %d afterwards", name, w.Code)
+		}
+		if w := f.verify("POST", "", `{"token":"good `+adaID+`"}`, header...); w.Code != http.StatusOK {
+			t.Errorf("%s: a token gets %d", name, w.Code)
+		}
+	}
+}
+
+func TestVerifyWithoutASecretAnswersAboutNoPassword(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	f.Callbacks = NewCallbacks("", func(string) []tokens.DerivedPassword { return nil })
+	for _, secret := range []string{"", callbackSecret} {
+		w := f.verify("POST", "", `{"email":"ada@example.org","password":"`+ada.Password+`"}`, "Content-Type", "application/json", CallbackSecretHeader, secret)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "CONNECTYCUBE_CIDP_SECRET") || len(f.passwords.compared) != 0 {
+			t.Errorf("%q: %d %s", secret, w.Code, w.Body)
+		}
+	}
+}
+
+// A token may be a bearer token, where no other token is sent.
+func TestVerifyReadsBearerTokens(t *testing.T) {
+	const asJSON = "application/json"
+	good := "Bearer good " + adaID
+	for _, tt := range []struct {
+		name                       string
+		method, query, media, body string
+		authorization              string
+		status                     int
+	}{
+		{"GET", "GET", "", "", "", good, 200},
+		{"HEAD", "HEAD", "", "", "", good, 200},
+		{"GET, parameter empty", "GET", "?token=", "", "", good, 200},
+		{"GET, placeholder left", "GET", "?token=%23%7Blogin%7D", "", "", good, 200},
+		{"GET, the parameter counts", "GET", "?token=bad", "", "", good, 401},
+		{"GET, the parameter counts, both ways", "GET", "?token=good+" + adaID, "", "", "Bearer bad", 200},
+		{"GET, bad", "GET", "", "", "", "Bearer bad", 401},
+		{"GET, placeholder in the header", "GET", "", "", "", "Bearer #{login}", 400},
+		{"GET, another scheme", "GET", "", "", "", "Basic good", 400},
+		{"GET, empty", "GET", "", "", "", "Bearer ", 400},
+		{"POST, no body", "POST", "", "", "", good, 200},
+		{"POST, empty object", "POST", "", asJSON, "{}", good, 200},
+		{"POST, parts of a password", "POST", "", asJSON, `{"token":"","email":"","password":"anything"}`, good, 200},
+		{"POST, a bad one is not saved by a password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + ada.Password + `"}`, "Bearer bad", 401},
+		{"POST, an empty one leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + ada.Password + `"}`, "Bearer ", 200},
+		{"POST, the body counts", "POST", "", asJSON, `{"token":"bad"}`, good, 401},
+		{"POST, not JSON", "POST", "", asJSON, `{`, good, 400},
+		{"POST, no body, nothing", "POST", "", "", "", "Bearer ", 415},
+	} {
+		f := newFlows(t)
+		f.there()
+		header := []string{"Authorization", tt.authorization, CallbackSecretHeader, callbackSecret}
+		if tt.media != "" {
+			header = append(header, "Content-Type", tt.media)
+		}
+		if w := f.verify(tt.method, tt.query, tt.body, header...); w.Code != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
+		}
+	}
+}
+
+// What ConnectyCube asks is recorded like a login: the SDKs' logins come this way.
+func TestVerifyIsAudited(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ask  func(f flows)
+		want []store.Event
+	}{
+		{"right password", func(f flows) { f.verifyPassword("ada@example.org", ada.Password) }, []store.Event{{Outcome: outcomeOK}}},
+		{"wrong password", func(f flows) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"disabled", func(f flows) {
+			f.users.user.Disabled = true
+			f.verifyPassword("ada@example.org", ada.Password)
+		}, []store.Event{{Outcome: outcomeRefused, Detail: "FORBIDDEN"}}},
+		{"unknown email", func(f flows) { f.verifyPassword("eve@example.org", "guess") }, nil},
+		{"token", func(f flows) { f.verify("GET", "?token=good+"+adaID, "") }, nil},
+		{"token of a session that has ended", func(f flows) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"ticket of an expired session", func(f flows) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"expired token", func(f flows) { f.verify("GET", "?token=old", "") }, nil},
+		{"forged token", func(f flows) { f.verify("GET", "?token=bad", "") }, nil},
+	} {
+		f := newFlows(t)
+		f.there()
+		tt.ask(f)
+		for i := range tt.want {
+			tt.want[i].Kind, tt.want[i].UserID, tt.want[i].Address = "verify", adaID, "192.0.2.1"
+		}
+		if !slices.Equal(f.events.all, tt.want) {
+			t.Errorf("%s: recorded %+v, want %+v", tt.name, f.events.all, tt.want)
+		}
 	}
 }
