@@ -30,6 +30,10 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	if err != nil {
 		return err
 	}
+	changed := user
+	changed.PasswordHash = hash
+	defer a.Callbacks.proven.Prove(user, current)()
+	defer a.Callbacks.proven.Prove(changed, next)()
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	err = a.Changes.ChangePassword(ctx, user, current, next, func(ctx context.Context) error {
@@ -85,6 +89,10 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 	if address == user.Email {
 		return user, nil
 	}
+	moved := user
+	moved.Email = address
+	defer a.Callbacks.proven.Prove(user, password)()
+	defer a.Callbacks.proven.Prove(moved, password)()
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	changed, err := a.Changes.Change(ctx, user, accounts.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
@@ -108,6 +116,7 @@ func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
 		a.refused(ctx, "delete", user, err)
 		return err
 	}
+	defer a.Callbacks.proven.Prove(user, password)()
 	return a.remove(ctx, user, "", accounts.Means{Password: password})
 }
 

@@ -43,6 +43,7 @@ func (a *Auth) login(ctx context.Context, in loginInput, byTicket bool) (signedI
 	if err != nil {
 		return signedIn{}, err
 	}
+	defer a.Callbacks.proven.Prove(user, in.Password)()
 	out, err := a.signIn(ctx, user, in.Device, accounts.Means{Password: in.Password, ByTicket: byTicket}, nil)
 	if err != nil {
 		a.refused(ctx, "login", user, err)

@@ -38,6 +38,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	if err != nil {
 		return signedIn{}, err
 	}
+	defer a.Callbacks.proven.Prove(user, in.Password)()
 	upstream, cancel := a.upstream(ctx)
 	defer cancel()
 	made, err := a.Accounts.Make(upstream, user, accounts.Means{Password: in.Password})

@@ -1,0 +1,274 @@
+package resolvers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"cubegate/resolvers/accounts"
+	"cubegate/store"
+)
+
+// asking is a ConnectyCube that asks the verify route while a request of ours waits for
+// it. The fields say what it asks; answer is what it is told.
+func (f flows) asking(ask func() int) *[]int {
+	var answers []int
+	f.accounts.open = func(store.User, accounts.Means) (accounts.Chat, error) {
+		answers = append(answers, ask())
+		return accounts.Chat{UserID: adaCubeID}, nil
+	}
+	return &answers
+}
+
+func (f flows) nothingProven(t *testing.T) {
+	t.Helper()
+	if p := f.Callbacks.proven; p.count != 0 || len(p.proofs) != 0 {
+		t.Errorf("%d proofs and %d emails outlive their requests", p.count, len(p.proofs))
+	}
+}
+
+// A login or a registration costs one hash, although ConnectyCube asks about the
+// password while it runs.
+func TestLoginAndItsCallbackHashOnce(t *testing.T) {
+	for name, run := range map[string]func(f flows) error{
+		"register": func(f flows) error { _, err := f.register(t.Context(), ada); return err },
+		"login":    func(f flows) error { f.there(); _, err := f.login(t.Context(), login, false); return err },
+	} {
+		f := newFlows(t)
+		answers := f.asking(func() int { return f.verifyPassword("ADA@example.org", ada.Password).Code })
+		if err := run(f); err != nil || !slices.Equal(*answers, []int{http.StatusOK}) {
+			t.Errorf("%s: %v, the callback got %v", name, err, *answers)
+		}
+		if n := f.passwords.hashes(); n != 1 {
+			t.Errorf("%s: %d hashes, want 1", name, n)
+		}
+		if kinds := f.events.all; len(kinds) != 1 || kinds[0].Kind != name {
+			t.Errorf("%s: recorded %+v", name, kinds)
+		}
+		f.nothingProven(t)
+		f.verifyPassword("ada@example.org", ada.Password)
+		if n := f.passwords.hashes(); n != 2 {
+			t.Errorf("%s: %d hashes after a question of its own, want 2", name, n)
+		}
+	}
+}
+
+// A proof answers the callback of its own request alone. Each question below comes
+// while Ada's login runs.
+func TestAProofAnswersNothingElse(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		change          func(u *store.User) // of the document, before the question
+		email, password string
+		status, hashes  int
+	}{
+		{"another password", nil, "ada@example.org", ada.Password + "x", 401, 1},
+		{"no password", nil, "ada@example.org", "", 400, 0},
+		{"the hash", nil, "ada@example.org", "hash of " + ada.Password, 401, 1},
+		{"another email", nil, "eve@example.org", ada.Password, 401, 1},
+		{"another user with the email", func(u *store.User) { u.ID = "0123456789abcdef0123456f" }, "ada@example.org", ada.Password, 200, 1},
+		{"the email has moved", func(u *store.User) { u.Email = "eve@example.org" }, "eve@example.org", ada.Password, 200, 1},
+		{"the password is another by now", func(u *store.User) { u.PasswordHash = "hash of another" }, "ada@example.org", ada.Password, 401, 1},
+		{"disabled by now", func(u *store.User) { u.Disabled = true }, "ada@example.org", ada.Password, 403, 0},
+		{"gone by now", func(u *store.User) { u.Email = "" }, "ada@example.org", ada.Password, 401, 1},
+	} {
+		f := newFlows(t)
+		f.there()
+		before := 0
+		answers := f.asking(func() int {
+			before = f.passwords.hashes()
+			if tt.change != nil {
+				tt.change(f.users.user)
+			}
+			return f.verifyPassword(tt.email, tt.password).Code
+		})
+		if _, err := f.login(t.Context(), login, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.passwords.hashes() - before; !slices.Equal(*answers, []int{tt.status}) || got != tt.hashes {
+			t.Errorf("%s: %v and %d hashes, want %d and %d", tt.name, *answers, got, tt.status, tt.hashes)
+		}
+	}
+}
+
+// A proof ends with its request, however that ends.
+func TestAProofEndsWithItsRequest(t *testing.T) {
+	for name, open := range map[string]func(store.User, accounts.Means) (accounts.Chat, error){
+		"failure": func(store.User, accounts.Means) (accounts.Chat, error) { return accounts.Chat{}, accounts.ErrForeign },
+		"panic":   func(store.User, accounts.Means) (accounts.Chat, error) { panic("odd") },
+	} {
+		for _, run := range []func(f flows){
+			func(f flows) { _, _ = f.register(t.Context(), ada) },
+			func(f flows) { f.there(); _, _ = f.login(t.Context(), login, false) },
+		} {
+			f := newFlows(t)
+			f.accounts.open = open
+			func() {
+				defer func() {
+					if (recover() != nil) != (name == "panic") {
+						t.Error("a panic is expected, and none other")
+					}
+				}()
+				run(f)
+			}()
+			f.nothingProven(t)
+			before := f.passwords.hashes()
+			if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusOK || f.passwords.hashes() != before+1 {
+				t.Errorf("%s: %d, %d hashes", name, w.Code, f.passwords.hashes()-before)
+			}
+		}
+	}
+}
+
+// Two logins of one user at once: the end of one leaves the other its proof.
+func TestProofsAreCounted(t *testing.T) {
+	p := newProvenPasswords()
+	user := store.User{ID: adaID, Email: ada.Email, PasswordHash: "h"}
+	first, second := p.Prove(user, "x"), p.Prove(user, "x")
+	first()
+	first() // a second time changes nothing
+	if !p.Check(user, "x") || !p.Expects("ada@EXAMPLE.org") {
+		t.Error("the second login has lost its proof")
+	}
+	second()
+	if p.Check(user, "x") || p.Expects(ada.Email) || p.count != 0 || len(p.proofs) != 0 {
+		t.Error("a proof outlives its request")
+	}
+}
+
+// A crowd of logins cannot make the table grow without a bound; those above it
+// are only slower.
+func TestProofsAreBounded(t *testing.T) {
+	p := newProvenPasswords()
+	var all sync.WaitGroup
+	releases := make(chan func(), 2*maxProven)
+	for user := range 2 * maxProven / maxProvenPerEmail {
+		all.Go(func() {
+			for range maxProvenPerEmail + 1 {
+				releases <- p.Prove(store.User{ID: fmt.Sprint(user), Email: fmt.Sprint(user, "@example.org")}, "x")
+			}
+		})
+	}
+	go func() { all.Wait(); close(releases) }()
+	var kept []func()
+	for release := range releases {
+		kept = append(kept, release)
+	}
+	if p.count != maxProven {
+		t.Errorf("%d proofs, want %d", p.count, maxProven)
+	}
+	for email, list := range p.proofs {
+		if len(list) > maxProvenPerEmail {
+			t.Errorf("%s has %d proofs", email, len(list))
+		}
+	}
+	for _, release := range kept {
+		release()
+	}
+	if p.count != 0 || len(p.proofs) != 0 {
+		t.Errorf("%d proofs are left", p.count)
+	}
+}
+
+// Reconciliation tries the password that the server has derived for the account.
+// ConnectyCube's question about that is no guess.
+func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	own := f.Callbacks.derived(adaID)[0].Password
+	other := f.Callbacks.derived("0123456789abcdef0123456f")[0].Password
+	if len(own) != derivedLength {
+		t.Fatalf("a derived password has %d bytes, want %d", len(own), derivedLength)
+	}
+	for range 5 { // more than the limiter allows
+		if w := f.verifyPassword("ada@example.org", own); w.Code != http.StatusUnauthorized {
+			t.Errorf("%d, want 401", w.Code)
+		}
+	}
+	if n := f.passwords.hashes() + len(f.events.all); n != 0 {
+		t.Errorf("%d hashes and records", n)
+	}
+	for email, password := range map[string]string{"ada@example.org": other, "eve@example.org": own} {
+		before := f.passwords.hashes()
+		if w := f.verifyPassword(email, password); w.Code != http.StatusUnauthorized || f.passwords.hashes() != before+1 {
+			t.Errorf("%s: %d, %d hashes, want 401 and 1", email, w.Code, f.passwords.hashes()-before)
+		}
+	}
+}
+
+// changing are a caller's changes at ConnectyCube, in which it asks about the
+// password before and after our half.
+type changing struct{ ask func(step string) }
+
+func (c changing) Change(ctx context.Context, user store.User, _ accounts.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
+	c.ask("before")
+	changed, err := write(ctx, store.Lease{})
+	c.ask("after")
+	return changed, err
+}
+
+func (c changing) ChangePassword(ctx context.Context, _ store.User, _, _ string, write func(context.Context) error) error {
+	c.ask("before")
+	err := write(ctx)
+	c.ask("after")
+	return err
+}
+
+func (c changing) Leave(context.Context, store.User, accounts.Means) error {
+	c.ask("before")
+	return nil
+}
+
+func (f *fakeUsers) ChangePassword(_ context.Context, _, _, hash, _ string) (store.User, error) {
+	f.user.PasswordHash = hash
+	return *f.user, nil
+}
+
+func (f *fakeUsers) ChangeEmail(_ context.Context, _, _, email string, _ store.Lease) (store.User, error) {
+	f.user.Email = email
+	return *f.user, nil
+}
+
+func (f *fakeUsers) ChangeName(context.Context, string, string, string, store.Lease) (store.User, error) {
+	return *f.user, nil
+}
+
+// The other operations that open a session at ConnectyCube with the password do
+// not hash it twice either. A change of the password needs two: one to check the
+// former, one for the new.
+func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
+	const next, moved = "another horse", "lovelace@example.org"
+	for _, tt := range []struct {
+		name   string
+		run    func(ctx context.Context, f flows) error
+		asked  map[string][2]string // email and password, by step
+		hashes int
+	}{
+		{"password", func(ctx context.Context, f flows) error { return f.changePassword(ctx, ada.Password, next) },
+			map[string][2]string{"before": {ada.Email, ada.Password}, "after": {ada.Email, next}}, 2},
+		{"email", func(ctx context.Context, f flows) error {
+			_, err := f.changeEmail(ctx, ada.Password, moved)
+			return err
+		},
+			map[string][2]string{"before": {ada.Email, ada.Password}, "after": {moved, ada.Password}}, 1},
+		{"delete", func(ctx context.Context, f flows) error { return f.deleteMyAccount(ctx, ada.Password) },
+			map[string][2]string{"before": {ada.Email, ada.Password}}, 1},
+	} {
+		f := newFlows(t)
+		f.there()
+		f.People = f.users
+		f.Changes = changing{func(step string) {
+			if w := f.verifyPassword(tt.asked[step][0], tt.asked[step][1]); w.Code != http.StatusOK {
+				t.Errorf("%s: %s our half the callback got %d", tt.name, step, w.Code)
+			}
+		}}
+		ctx := context.WithValue(t.Context(), clientKey{}, client{token: "good " + adaID})
+		if err := tt.run(ctx, f); err != nil || f.passwords.hashes() != tt.hashes {
+			t.Errorf("%s: %v, %d hashes, want %d", tt.name, err, f.passwords.hashes(), tt.hashes)
+		}
+		f.nothingProven(t)
+	}
+}
