@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 
 	"cubegate/tokens"
 )
@@ -38,6 +39,9 @@ func (c *Config) ensureSecret(isNew bool) error {
 		if err = createSecret(path); err == nil {
 			secret, err = readSecret(path) // what is on the disk counts: another process may have been first
 		}
+	}
+	if err != nil && strings.Contains(err.Error(), newSecretAdvice) {
+		return fmt.Errorf("jwt secret kept in data_dir: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("jwt secret kept in data_dir: %w (or set JWT_SECRET)", err)

@@ -149,6 +149,7 @@ func TestDamage(t *testing.T) {
 		{"cut in half", func(raw []byte) []byte { return raw[:20*page] }, "cut short"},
 		{"cut to the meta pages", func(raw []byte) []byte { return raw[:2*page] }, "cut short"},
 		{"cut to one byte", func(raw []byte) []byte { return raw[:1] }, "begin like one"},
+		{"cut to one page", func(raw []byte) []byte { return raw[:page] }, "ends too early"},
 		{"zeroed", func(raw []byte) []byte { return make([]byte, len(raw)) }, "begin like one"},
 		{"a document", func(raw []byte) []byte {
 			for i := 0; i < len(raw); { // in all versions of the pages

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -105,13 +106,19 @@ func inspect(path string) (isNew bool, err error) {
 	return info.Size() == 0, nil
 }
 
+// beginAdvice is for a file that cannot even be opened. The secret beside it
+// belongs to it, so the folder goes as a whole.
+const beginAdvice = "restore it from a copy, or move the whole folder away to begin anew"
+
 // openError says in which way a file cannot be opened, and what helps.
 func openError(err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return fmt.Errorf("%w: it does not begin like one (%w); restore it from a copy, or move it away to begin anew", ErrDamaged, err)
+		return fmt.Errorf("%w: it does not begin like one (%w); %s", ErrDamaged, err, beginAdvice)
+	case strings.Contains(err.Error(), "file size too small"): // bbolt has no sentinel for it
+		return fmt.Errorf("%w: it ends too early (%w); %s", ErrDamaged, err, beginAdvice)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w; make it readable and writable for the user that runs the server", err)
 	}
