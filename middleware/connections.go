@@ -56,12 +56,13 @@ type Reservation struct {
 //
 // A new connection takes a general place. If all are taken, the general
 // connection that has waited longest for a request gives way, unless that is
-// evictionGrace or less: a client must expect that an idle connection is closed
-// (RFC 9112, 9.5). If none gives way, the
-// new connection is fresh: it is accepted, because its purpose is known only
-// after its first bytes, and has freshTimeout to send its request line. Then it
-// takes a general place after all, or one that is reserved for its path, or the
-// answer is a bare 503. Of too many fresh connections, the oldest is closed.
+// evictionGrace or less, or its request has arrived and is not read yet: a
+// client must expect that an idle connection is closed (RFC 9112, 9.5). If none
+// gives way, the new connection is fresh: it is accepted, because its purpose is
+// known only after its first bytes, and has freshTimeout to send its request
+// line. Then it takes a general place after all, or one that is reserved for its
+// path, or the answer is a bare 503. Of too many fresh connections, the oldest is
+// closed.
 //
 // Closing a connection past the bound unseen would be cheaper by one read. It
 // would also lock out the callback that a login waits for, and the health
@@ -203,6 +204,11 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 		}
 		victim = oldest.Value.(*connection)
 		if time.Since(victim.waitsSince) < l.grace {
+			return nil, false
+		}
+		if hasUnread(victim.Conn) { // on a busy machine its request lies in the socket
+			l.waiting.MoveToBack(oldest)
+			victim.waitsSince = time.Now()
 			return nil, false
 		}
 		l.evict(victim)

@@ -19,8 +19,9 @@ func Discard(next http.Handler) http.Handler {
 		// A client that waits for "100 Continue" sends nothing until the first
 		// read asks it to.
 		body.started = r.Header.Get("Expect") == ""
-		r.Body = body
-		next.ServeHTTP(w, r)
+		inner := r.WithContext(r.Context()) // net/http looks at the body of its own request
+		inner.Body = body
+		next.ServeHTTP(w, inner)
 		if body.started {
 			_, _ = io.CopyN(io.Discard, body.ReadCloser, maxDiscarded)
 		}
