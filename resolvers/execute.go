@@ -24,43 +24,64 @@ var (
 	errAnswerTooLong = &Error{Code: ValidationFailed, Message: "The answer would be too large; ask for less at a time"}
 )
 
-// exec runs one request. It never panics. The error is for a request that is
-// refused without a look at its document. The caller must release the room of
-// the response in any case.
-func (h *GraphQL) exec(ctx context.Context, request gqlRequest) (response gqlResponse, err error) {
-	defer func() {
-		if v := recover(); v != nil { // in the library itself, outside of its own recovery
-			h.LogPanic(ctx, v)
-			response.Errors, response.Data = []*gqlError{h.rewrite(ctx, h.MakePanicError(ctx, v))}, nil
-		}
-	}()
+// job is a request that was checked.
+type job struct {
+	key     [sha256.Size]byte // of its document
+	known   []byte            // its answer, if that is kept
+	doc     checked
+	refused []*gqlError // what is wrong with it
+}
+
+// judge checks a request. It never panics.
+func (h *GraphQL) judge(ctx context.Context, request gqlRequest) (j job) {
+	defer h.recovered(ctx, func(e *gqlError) { j.refused = []*gqlError{e} })
 	var name string
 	if request.OperationName != nil {
 		name = *request.OperationName
 	}
-	key := sha256.Sum256([]byte(name + "\x00" + *request.Query))
-	data, known := h.answered.Get(key)
-	if known {
-		response.room, err = h.reserve(len(data) / 256)
-		response.Data = data
+	j.key = sha256.Sum256([]byte(name + "\x00" + *request.Query))
+	if known, ok := h.answered.Get(j.key); ok {
+		j.known = known
+		return j
+	}
+	j.doc, j.refused = h.guard.check(*request.Query, name, request.Variables)
+	return j
+}
+
+// execute answers a request. It never panics. The error is for a request for
+// whose answer there is no room. The caller must release the room of the
+// response in any case.
+func (h *GraphQL) execute(ctx context.Context, j job) (response gqlResponse, err error) {
+	defer h.recovered(ctx, func(e *gqlError) { response.Errors, response.Data = []*gqlError{e}, nil })
+	if j.refused != nil {
+		return gqlResponse{Errors: j.refused}, nil
+	}
+	if j.known != nil {
+		response.room, err = h.reserve(len(j.known) / 256)
+		response.Data = j.known
 		return response, err
 	}
-	doc, refused := h.guard.check(*request.Query, name, request.Variables)
-	if refused != nil {
-		return gqlResponse{Errors: refused}, nil
-	}
-	values := doc.others.Values()
-	if len(doc.schema) > 0 {
+	values := j.doc.values
+	if len(j.doc.schema) > 0 {
 		values = maxIntrospectionValues
 	}
 	if response.room, err = h.reserve(values); err != nil {
 		return response, err
 	}
-	h.run(ctx, doc, &response)
-	if len(doc.others) == 0 && len(doc.operation.VariableDefinitions) == 0 && len(response.Errors) == 0 && len(response.Data) <= maxAnsweredBytes {
-		h.answered.Add(key, response.Data) // nothing but the document decides what it says
+	h.run(ctx, j.doc, &response)
+	if len(j.doc.others) == 0 && len(j.doc.operation.VariableDefinitions) == 0 && len(response.Errors) == 0 && len(response.Data) <= maxAnsweredBytes {
+		h.answered.Add(j.key, response.Data) // nothing but the document decides what it says
 	}
 	return response, nil
+}
+
+// recovered turns a panic, in the libraries and outside of their own recovery,
+// into an error. It is to be deferred.
+func (h *GraphQL) recovered(ctx context.Context, answer func(*gqlError)) {
+	if v := recover(); v != nil {
+		h.LogPanic(ctx, v)
+		answer(h.rewrite(ctx, h.MakePanicError(ctx, v)))
+	}
 }
 
 func (h *GraphQL) reserve(values int) (*transport.Reservation, error) {

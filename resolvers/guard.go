@@ -32,8 +32,9 @@ const (
 	maxOperations = 10
 	maxDirectives = 50
 	maxRootFields = 20
-	maxMutations  = 2  // register and log in; a third is somebody guessing passwords
-	maxProblems   = 20 // told at once
+	maxNameChars  = 100 // characters of one name; the longest of the schema has 22
+	maxMutations  = 2   // register and log in; a third is somebody guessing passwords
+	maxProblems   = 20  // told at once
 )
 
 // Bounds of an answer's values: scalars, nulls, objects and lists.
@@ -82,6 +83,7 @@ type checked struct {
 	others    transport.Selections // those that graphql-go executes
 	given     map[string]any       // the variables that the client sent
 	variables map[string]any       // with the defaults of the others
+	values    int                  // that the answer has at most, those about the schema aside
 }
 
 // check reads a document and returns what may be executed of it, or what is
@@ -113,7 +115,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	c := checked{operation: operation, given: variables, variables: transport.WithDefaults(operation, variables)}
 	c.fields = transport.Merge(operation.SelectionSet, transport.Included(c.variables))
 	c.schema, c.others = c.fields.Split()
-	if c.others.Values() > maxValues {
+	if c.values = c.others.Values(c.variables); c.values > maxValues {
 		return checked{}, refuse(ValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
 	}
 	return c, nil
@@ -187,13 +189,16 @@ func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	}
 	for _, f := range doc.Fragments { // one that nothing spreads is read as well
 		w.selections = 0
+		w.names(f.Position, f.Name, f.TypeCondition)
 		w.directives(f.Directives)
 		w.selectionSet(f.SelectionSet, 1, false)
 	}
 	for _, op := range doc.Operations {
 		w.selections, w.roots = 0, 0
+		w.names(op.Position, op.Name)
 		for _, v := range op.VariableDefinitions {
 			w.node(v.Position)
+			w.names(v.Position, v.Variable, v.Type.Name())
 			w.value(v.DefaultValue)
 			w.directives(v.Directives)
 		}
@@ -236,6 +241,16 @@ func (w *walk) node(at *ast.Position) {
 	}
 }
 
+// names bounds names: a validator measures how far an unknown one is from each
+// that it knows, and quotes it.
+func (w *walk) names(at *ast.Position, names ...string) {
+	for _, name := range names {
+		if len(name) > maxNameChars {
+			w.refuse(at, "A name has more than %d characters", maxNameChars)
+		}
+	}
+}
+
 func (w *walk) selectionSet(set ast.SelectionSet, depth int, top bool) {
 	for _, s := range set {
 		if w.errs != nil {
@@ -261,6 +276,7 @@ func (w *walk) selection(s ast.Selection, depth int, top bool) {
 		if top {
 			w.roots++
 		}
+		w.names(s.Position, s.Alias, s.Name)
 		if !w.guard.introspection && (s.Name == "__schema" || s.Name == "__type") {
 			w.refuse(s.Position, "Introspection is switched off here")
 		}
@@ -268,9 +284,11 @@ func (w *walk) selection(s ast.Selection, depth int, top bool) {
 		w.directives(s.Directives)
 		w.selectionSet(s.SelectionSet, depth+1, false)
 	case *ast.InlineFragment:
+		w.names(s.Position, s.TypeCondition)
 		w.directives(s.Directives)
 		w.selectionSet(s.SelectionSet, depth+1, top)
 	case *ast.FragmentSpread:
+		w.names(s.Position, s.Name)
 		w.directives(s.Directives)
 		f := w.fragments[s.Name]
 		if f == nil || w.open[s.Name] {
@@ -290,6 +308,7 @@ func (w *walk) directives(list ast.DirectiveList) {
 			return
 		}
 		w.node(d.Position)
+		w.names(d.Position, d.Name)
 		w.arguments(d.Arguments)
 	}
 }
@@ -297,6 +316,7 @@ func (w *walk) directives(list ast.DirectiveList) {
 func (w *walk) arguments(list ast.ArgumentList) {
 	for _, a := range list {
 		w.node(a.Position)
+		w.names(a.Position, a.Name)
 		w.value(a.Value)
 	}
 }
@@ -307,6 +327,8 @@ func (w *walk) value(v *ast.Value) {
 	}
 	w.node(v.Position)
 	switch v.Kind {
+	case ast.Variable, ast.EnumValue:
+		w.names(v.Position, v.Raw)
 	case ast.IntValue:
 		if _, err := strconv.ParseInt(v.Raw, 10, 32); err != nil {
 			w.refuse(v.Position, "A number is outside of the 32 bits that Int has")
@@ -317,6 +339,7 @@ func (w *walk) value(v *ast.Value) {
 		}
 	}
 	for _, child := range v.Children {
+		w.names(v.Position, child.Name)
 		w.value(child.Value)
 	}
 }

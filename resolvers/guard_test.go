@@ -320,7 +320,7 @@ func FuzzDocuments(f *testing.F) {
 		log.Reset()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		response, err := h.exec(withToken(t.Context()), gqlRequest{Query: &document, Variables: map[string]any{}})
+		response, err := h.exec(withToken(t.Context()), document)
 		runtime.ReadMemStats(&after)
 		defer response.room.Release()
 		if err != nil {
@@ -355,7 +355,7 @@ func checkWork(t *testing.T, g *guard, document string) {
 	if fields > maxSelections || comparisons > maxSelections {
 		t.Errorf("%q: %d fields, %d comparisons", document, fields, comparisons)
 	}
-	if values := doc.others.Values(); values > maxValues {
+	if values := doc.others.Values(doc.variables); values > maxValues {
 		t.Errorf("%q: %d values", document, values)
 	}
 }

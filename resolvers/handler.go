@@ -36,6 +36,7 @@ type GraphQL struct {
 	introspector *transport.Introspector
 	answered     *lru.Cache[[sha256.Size]byte, []byte] // introspection, by document
 	answers      transport.Answers
+	reading      chan struct{} // one element for each request that is decoded and checked
 	log          *slog.Logger
 }
 
@@ -51,6 +52,8 @@ func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, err
 		introspector: &transport.Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: transport.MaxAnswer},
 		log:          log,
 	}
+	// More at once would only need more memory: it is all computing.
+	h.reading = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	if h.answered, err = lru.New[[sha256.Size]byte, []byte](maxAnswered); err != nil {
 		return nil, fmt.Errorf("making the cache of introspection answers: %w", err)
 	}
@@ -117,7 +120,9 @@ type gqlRequest struct {
 	Query         *string        `json:"query"`
 	OperationName *string        `json:"operationName"`
 	Variables     map[string]any `json:"variables"`
-	Extensions    map[string]any `json:"extensions"`
+	Extensions    struct {
+		PersistedQuery json.RawMessage `json:"persistedQuery"`
+	} `json:"extensions"`
 }
 
 // ServeHTTP reads, limits, executes, and rewrites the errors.
@@ -127,12 +132,17 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, mediaJSON, &Error{Code: NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
 		return
 	}
-	request, err := readRequest(r)
+	raw, err := readDocument(r)
 	if err != nil {
 		h.refuse(w, r, media, err)
 		return
 	}
-	response, err := h.exec(r.Context(), request)
+	j, err := h.read(r.Context(), raw)
+	if err != nil {
+		h.refuse(w, r, media, err)
+		return
+	}
+	response, err := h.execute(r.Context(), j)
 	defer response.room.Release()
 	if err != nil {
 		h.refuse(w, r, media, err)
@@ -152,28 +162,45 @@ func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, e
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.extensions()}}})
 }
 
-func readRequest(r *http.Request) (gqlRequest, error) {
-	var request gqlRequest
+// readDocument returns the body of a request that may be one.
+func readDocument(r *http.Request) ([]byte, error) {
 	media, err := mediaType(r)
 	if err != nil {
-		return request, err
+		return nil, err
 	}
 	// Any other type a page elsewhere could send without asking first: this
 	// is the guard against forged requests, too.
 	if media != mediaJSON {
-		return request, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
+		return nil, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
 	}
-	raw, err := readBody(r)
+	return readBody(r)
+}
+
+// read decodes and checks a request. Few do so at once: the others wait with
+// their bodies still packed as they came, which bounds the memory of a crowd.
+func (h *GraphQL) read(ctx context.Context, raw []byte) (job, error) {
+	select {
+	case h.reading <- struct{}{}:
+		defer func() { <-h.reading }()
+	case <-ctx.Done():
+		return job{}, ctx.Err()
+	}
+	request, err := decodeRequest(raw)
 	if err != nil {
-		return request, err
+		return job{}, err
 	}
+	return h.judge(ctx, request), nil
+}
+
+func decodeRequest(raw []byte) (gqlRequest, error) {
+	var request gqlRequest
 	if err := decodeObject(raw, &request); err != nil {
 		return request, err
 	}
 	switch {
 	case request.Query != nil:
 		return request, nil
-	case request.Extensions["persistedQuery"] != nil:
+	case request.Extensions.PersistedQuery != nil:
 		return request, &Error{Code: NoPersisted, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
 	}
 	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}

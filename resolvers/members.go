@@ -13,6 +13,11 @@ import (
 // The deepest input of the schema needs 3 levels; free-form extensions need few.
 const maxNesting = 64
 
+// maxBodyValues bounds the values of a body: texts, numbers, objects, lists. A
+// registration has fewer than 20. A body of 64 KiB that is nothing but empty
+// objects would take megabytes once it is decoded.
+const maxBodyValues = 2000
+
 // checkMembers refuses a JSON object in which two members could be confused:
 // two readers of one body must not see different things in it. encoding/json
 // takes the last of two equal names and matches the fields of a struct in any
@@ -38,6 +43,7 @@ func checkMembers(raw []byte, into reflect.Type) error {
 // memberWalk reads one JSON value from dec.
 type memberWalk struct {
 	dec       *json.Decoder
+	values    int
 	malformed bool
 }
 
@@ -48,6 +54,9 @@ func (w *memberWalk) value(t reflect.Type, path []string, depth int) error {
 	token, ok := w.token()
 	if !ok {
 		return nil
+	}
+	if w.values++; w.values > maxBodyValues {
+		return &Error{Code: BadUserInput, Message: fmt.Sprintf("The body has more than %d values", maxBodyValues)}
 	}
 	delim, _ := token.(json.Delim)
 	if delim != '{' && delim != '[' {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -164,22 +163,6 @@ func byName(members ast.ChildValueList) ast.ChildValueList {
 	return slices.SortedFunc(slices.Values(members), func(a, b *ast.ChildValue) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// CheckSchema returns an error for a schema that [Selections.Conflicts] cannot
-// judge, or whose answers [Selections.Values] cannot bound.
-func CheckSchema(schema *ast.Schema) error {
-	for name, def := range schema.Types {
-		if def.IsAbstractType() {
-			return fmt.Errorf("type %s is abstract: merging fields must compare their types first", name)
-		}
-		for _, f := range def.Fields {
-			if def.Kind == ast.Object && !strings.HasPrefix(name, "__") && longestList(f) < 1 {
-				return fmt.Errorf("field %s.%s is a list and needs @%s(assumedSize: …)", name, f.Name, listSize)
-			}
-		}
-	}
-	return nil
-}
-
 // WithDefaults returns the variables of an operation with the defaults of
 // those that are not given.
 func WithDefaults(op *ast.OperationDefinition, variables map[string]any) map[string]any {
@@ -248,47 +231,4 @@ func noteVariables(v *ast.Value, used map[string]bool) {
 	for _, child := range v.Children {
 		noteVariables(child.Value, used)
 	}
-}
-
-// listSize is the directive of the schema that gives the longest list a field
-// answers with. The name and the argument are those of the GraphQL cost
-// directives (https://ibm.github.io/graphql-specs/cost-spec.html).
-const listSize = "listSize"
-
-// Split parts the fields that are about the schema, which [Introspector]
-// answers, from the others.
-func (s Selections) Split() (schema, others Selections) {
-	for _, one := range s {
-		if IsIntrospection(one.Field) {
-			schema = append(schema, one)
-		} else {
-			others = append(others, one)
-		}
-	}
-	return schema, others
-}
-
-// Values returns the largest number of values that an answer to the selections
-// has, lists multiplied out. The result saturates far above any bound.
-func (s Selections) Values() int {
-	const saturated = 1 << 30
-	total := 0
-	for _, one := range s {
-		each := 1 + one.Fields.Values()
-		total = min(saturated, total+each*longestList(one.Field.Definition))
-	}
-	return total
-}
-
-// longestList is the longest list that a field answers with; 1 for a field that
-// is no list, and 0 for a list whose length the schema does not give.
-func longestList(def *ast.FieldDefinition) int {
-	if def == nil || def.Type.Elem == nil {
-		return 1
-	}
-	if d := def.Directives.ForName(listSize); d != nil {
-		n, _ := strconv.Atoi(d.Arguments.ForName("assumedSize").Value.Raw)
-		return n
-	}
-	return 0
 }
