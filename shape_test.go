@@ -24,6 +24,7 @@ var arrows = map[string]string{
 	"bench":                      "", // its tests build a server of their own
 	"bench/connections":          "",
 	"bench/load":                 "",
+	"bench/timing":               "store store/embedded tokens", // it seeds users with hashes of both kinds
 	"connectycube":               "",
 	"connectycube/cubetest":      "connectycube",
 	"connectycube/sandbox":       "connectycube/sandbox/chat connectycube/xmpp",

@@ -58,6 +58,7 @@ type server struct {
 	issuer   *tokens.Issuer
 	users    *store.Users
 	bearer   string // access token of who asks
+	auth     *resolvers.Auth
 }
 
 func newServer(b *testing.B) *server {
@@ -102,6 +103,7 @@ func newServer(b *testing.B) *server {
 		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
 		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}
+	srv.auth = auth
 	srv.verify = auth.VerifyConnectyCube()
 	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)
 	must(b, err)
@@ -227,6 +229,30 @@ func BenchmarkMe(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.post(b, `{ me { id } }`, nil)
+	}
+}
+
+// noone lets nobody try.
+type noone struct{}
+
+func (noone) Allow(string) (bool, time.Duration) { return false, time.Minute }
+func (noone) Spend(string)                       {}
+
+// BenchmarkRefusal is a login that the limit of wrong passwords refuses.
+func BenchmarkRefusal(b *testing.B) {
+	s := newServer(b)
+	s.auth.Failures = noone{}
+	raw, err := json.Marshal(map[string]any{"query": login, "variables": map[string]any{"body": credentials()}})
+	must(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodPost, "/api", bytes.NewReader(raw))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.api.ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), `"RATE_LIMITED"`) {
+			b.Fatal(w.Body)
+		}
 	}
 }
 

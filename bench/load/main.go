@@ -5,7 +5,9 @@
 //
 // Start the server with PASSWORD_MEMORY=8 PASSWORD_ITERATIONS=1 to see what a
 // login costs without its hash. It registers one user and sends to loopback
-// addresses only: it is no tool to use on others.
+// addresses only: it is no tool to use on others. The kinds "refused" are
+// logins that the limit of wrong passwords refuses; -kinds refused asks these
+// alone.
 package main
 
 import (
@@ -30,8 +32,9 @@ func main() {
 	base := flag.String("url", "http://127.0.0.1:3000", "the server, on this machine")
 	during := flag.Duration("for", 5*time.Second, "time for each kind of request, at most 1m")
 	connections := flag.Int("connections", 32, "requests at once, at most 256")
+	only := flag.String("kinds", "", "measure only the kinds whose name contains this")
 	flag.Parse()
-	l := load{base: *base, during: min(*during, time.Minute), connections: min(*connections, 256)}
+	l := load{base: *base, during: min(*during, time.Minute), connections: min(*connections, 256), only: *only}
 	if err := l.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
@@ -42,6 +45,7 @@ type load struct {
 	base        string
 	during      time.Duration
 	connections int
+	only        string
 	client      *http.Client
 }
 
@@ -51,6 +55,7 @@ type kind struct {
 	method string
 	path   string
 	body   string
+	code   string // of the error that is wanted, or ""
 }
 
 func (l *load) run() error {
@@ -69,9 +74,12 @@ func (l *load) run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-16s %10s %10s %10s %8s %10s\n", "request", "per second", "p50", "p99", "failed", "of hello's")
+	fmt.Printf("%-16s %10s %10s %10s %8s %10s\n", "request", "per second", "p50", "p99", "failed", "of first")
 	var first float64
 	for _, k := range kinds {
+		if !strings.Contains(k.name, l.only) {
+			continue
+		}
 		took, failed := l.measure(k)
 		if len(took) == 0 {
 			return fmt.Errorf("%s: nothing was answered", k.name)
@@ -106,12 +114,29 @@ func (l *load) kinds() ([]kind, error) {
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return nil, err
 	}
-	return []kind{
+	kinds := []kind{
 		graphql("hello", `{hello}`, nil),
-		{"verify", http.MethodGet, "/auth/verify-connectycube?token=" + url.QueryEscape(answer.Data.Login.Token), ""},
+		{name: "verify", method: http.MethodGet, path: "/auth/verify-connectycube?token=" + url.QueryEscape(answer.Data.Login.Token)},
 		login,
 		graphql("login_By_token", `mutation($body: LoginUserDto!) { login_By_token(body: $body) { token connectySession } }`, who),
-	}, nil
+	}
+	refused, err := l.refused()
+	return append(kinds, refused...), err
+}
+
+// refused spends the wrong passwords of an email that has no account, and
+// returns logins with it.
+func (l *load) refused() ([]kind, error) {
+	who := map[string]string{"email": strings.ToLower(rand.Text()) + "@example.org", "password": "wrong password"}
+	login := graphql("refused", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
+	login.code = "RATE_LIMITED"
+	for range 1000 {
+		if _, err := l.ask(context.Background(), login); err == nil {
+			raw, err := json.Marshal(who)
+			return []kind{login, {"refused, REST", http.MethodPost, "/auth/login", string(raw), login.code}}, err
+		}
+	}
+	return nil, errors.New("no wrong password was refused; the server must have a limit")
 }
 
 func graphql(name, document string, body any) kind {
@@ -119,7 +144,7 @@ func graphql(name, document string, body any) kind {
 	if err != nil {
 		panic(err) // strings and maps of strings cannot fail
 	}
-	return kind{name, http.MethodPost, "/api", string(raw)}
+	return kind{name: name, method: http.MethodPost, path: "/api", body: string(raw)}
 }
 
 // measure asks until the time is over and returns what each answer took,
@@ -172,7 +197,8 @@ func (l *load) ask(ctx context.Context, k kind) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.StatusCode != http.StatusOK || strings.Contains(string(raw), `"errors"`) {
+	failed := a.StatusCode != http.StatusOK || strings.Contains(string(raw), `"errors"`)
+	if failed != (k.code != "") || !strings.Contains(string(raw), k.code) {
 		return nil, fmt.Errorf("%s: %d %s", k.name, a.StatusCode, raw)
 	}
 	return raw, nil

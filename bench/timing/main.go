@@ -1,0 +1,204 @@
+// Command timing shows whether the time of a refused login tells if the email
+// has an account:
+//
+//	go build -o /tmp/cubegate . && go run ./bench/timing -server /tmp/cubegate -users 300 -bcrypt 0.2
+//
+// It starts the server in a folder of its own, with users whose password hashes
+// are argon2id and, for the given share, bcrypt. Then it sends wrong passwords
+// for known and unknown emails alternately, one at a time, and prints medians
+// and the z of the Mann-Whitney test. A |z| below 2 means that these samples
+// do not tell the two groups apart; the test says nothing of other loads.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"cubegate/store"
+	"cubegate/store/embedded"
+	"cubegate/tokens"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+func main() {
+	var b timing
+	flag.StringVar(&b.server, "server", "", "the program to measure, as a file")
+	flag.IntVar(&b.users, "users", 300, "known emails, and as many unknown ones")
+	flag.IntVar(&b.tries, "tries", 2, "wrong passwords for each email")
+	flag.Float64Var(&b.bcrypt, "bcrypt", 0, "share of the users whose hash is bcrypt of cost 10, 0 to 1")
+	flag.Parse()
+	if err := b.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "timing:", err)
+		os.Exit(1)
+	}
+}
+
+type timing struct {
+	server string
+	users  int
+	tries  int
+	bcrypt float64
+	url    string
+}
+
+func (b *timing) run() error {
+	if b.server == "" || b.users < 1 || b.tries < 1 {
+		return errors.New("want -server, and at least one user and one try")
+	}
+	dir, err := os.MkdirTemp("", "timing")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := b.seed(filepath.Join(dir, "cubegate.db")); err != nil {
+		return fmt.Errorf("seeding users: %w", err)
+	}
+	stop, err := b.start(dir)
+	if err != nil {
+		return fmt.Errorf("starting the server: %w", err)
+	}
+	defer stop()
+	return b.measure()
+}
+
+// known is the email of a user. The first ones have bcrypt hashes.
+func known(n int) string { return fmt.Sprintf("known-%06d@example.org", n) }
+
+func (b *timing) isBcrypt(n int) bool { return float64(n) < b.bcrypt*float64(b.users) }
+
+// seed writes the users into a new database file.
+func (b *timing) seed(file string) error {
+	db, err := embedded.Start(embedded.Options{File: file, NoSync: true})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{URI: db.URI(), Dial: db.DialContext})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close(ctx) }()
+	hasher, err := tokens.NewHasher(tokens.Params{})
+	if err != nil {
+		return err
+	}
+	ours, err := hasher.Hash(ctx, tokens.Turn{}, rand.Text())
+	if err != nil {
+		return err
+	}
+	originals, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), 10)
+	if err != nil {
+		return err
+	}
+	for n := range b.users {
+		hash := ours
+		if b.isBcrypt(n) {
+			hash = string(originals)
+		}
+		u := store.User{FirstName: "Ada", LastName: "Lovelace", Email: known(n), PasswordHash: hash}
+		if _, err := s.Users().Create(ctx, u, store.Lease{ID: "seed", Until: time.Now().Add(24 * time.Hour)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs the server and returns when it listens. The returned function
+// stops it.
+func (b *timing) start(dir string) (stop func(), err error) {
+	cmd := exec.Command(b.server)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT=0", "SANDBOX_PORT=0", "DATA_DIR="+dir, "JWT_SECRET="+rand.Text()+rand.Text(),
+		"LOG_FORMAT=json", "LOG_LEVEL=info", "LOGIN_FAILURES=0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		var line struct{ Msg, Addr string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
+			b.url = "http://" + line.Addr
+			go func() { _, _ = io.Copy(io.Discard, stderr) }()
+			return stop, nil
+		}
+	}
+	stop()
+	return nil, errors.New("it ended before it listened")
+}
+
+// measure tries known and unknown emails alternately and prints the result.
+func (b *timing) measure() error {
+	groups := map[string]*[]float64{"known": {}, "argon2id": {}, "bcrypt": {}, "unknown": {}}
+	add := func(group string, ms float64) { *groups[group] = append(*groups[group], ms) }
+	secret := rand.Text()
+	for range b.tries {
+		for n := range b.users {
+			ms, err := b.refusal(known(n))
+			if err != nil {
+				return err
+			}
+			add("known", ms)
+			if b.isBcrypt(n) {
+				add("bcrypt", ms)
+			} else {
+				add("argon2id", ms)
+			}
+			if ms, err = b.refusal(strings.ToLower(secret) + fmt.Sprint(n) + "@example.org"); err != nil {
+				return err
+			}
+			add("unknown", ms)
+		}
+	}
+	fmt.Printf("%-10s %8s %10s %10s %10s\n", "emails", "samples", "p25 ms", "median ms", "p75 ms")
+	for _, name := range []string{"unknown", "known", "argon2id", "bcrypt"} {
+		if s := *groups[name]; len(s) > 0 {
+			fmt.Printf("%-10s %8d %10.2f %10.2f %10.2f\n", name, len(s), quantile(s, 0.25), quantile(s, 0.5), quantile(s, 0.75))
+		}
+	}
+	fmt.Printf("\nMann-Whitney, known against unknown: z = %.1f\n", mannWhitney(*groups["known"], *groups["unknown"]))
+	return nil
+}
+
+// refusal sends one wrong password and returns the time to the answer in ms.
+func (b *timing) refusal(email string) (float64, error) {
+	body, err := json.Marshal(map[string]string{"email": email, "password": "wrong password"})
+	if err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	a, err := http.Post(b.url+"/auth/login", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	took := time.Since(started)
+	if err == nil && a.StatusCode != http.StatusUnauthorized {
+		err = fmt.Errorf("want a refusal of the password, got %d %s", a.StatusCode, text)
+	}
+	return float64(took.Microseconds()) / 1000, err
+}
