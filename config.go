@@ -76,6 +76,8 @@ type Config struct {
 	Audit struct {
 		Keep time.Duration `key:"keep" range:"1h..87840h"`
 		Max  int           `key:"max" range:"100..100000000"`
+
+		MaxRefusals int `key:"max_refusals" range:"100..100000000"`
 	} `key:"audit"`
 
 	Password struct {

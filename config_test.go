@@ -76,7 +76,7 @@ func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
 	want.ConnectyCube.Password, want.ConnectyCube.RegisterWhileAway = "shared", true
 	want.JWT.Issuer, want.JWT.AccessTTL = "cubegate", time.Hour
 	want.Sessions.Idle, want.Sessions.Absolute, want.Sessions.PerUser = 720*time.Hour, 2160*time.Hour, 20
-	want.Audit.Keep, want.Audit.Max = 2160*time.Hour, 100_000
+	want.Audit.Keep, want.Audit.Max, want.Audit.MaxRefusals = 2160*time.Hour, 100_000, 100_000
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
 	want.Password.MaxWait = 5 * time.Second
 	want.Login.Failures, want.Login.RetryEvery = 10, 30*time.Second
@@ -133,7 +133,7 @@ var samples = map[string]string{
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
 	"connectycube.password": "derived", "connectycube.admin_key": "admin", "connectycube.register_while_away": "false",
-	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000",
+	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",
 	"password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m",
 	"cors.origins": "https://app.example.org,capacitor://localhost", "trusted_proxies": "10.0.0.0/8,::1/128",

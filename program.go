@@ -117,6 +117,8 @@ func (p *program) openStore(ctx context.Context) error {
 		AuditKeep: p.cfg.Audit.Keep,
 		AuditMax:  p.cfg.Audit.Max,
 		Log:       p.log,
+
+		AuditMaxRefusals: p.cfg.Audit.MaxRefusals,
 	}
 	if p.cfg.embedded() {
 		if err := os.MkdirAll(p.cfg.DataDir, 0o700); err != nil {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -23,6 +25,7 @@ type Event struct {
 	Address string // from where
 	Session string // in which login session
 	Detail  string
+	Count   int // how many refusals this one stands for; 0 for an event that RecordRefusals did not write
 }
 
 // eventDocument is an Event as it lies in the database.
@@ -36,69 +39,167 @@ type eventDocument struct {
 	Address string             `bson:"address,omitempty"`
 	Session string             `bson:"session,omitempty"`
 	Detail  string             `bson:"detail,omitempty"`
+	Refusal bool               `bson:"refusal,omitempty"`
+	Count   int                `bson:"count,omitempty"`
 	Expires time.Time          `bson:"expires"`
 }
 
 const (
 	maxField   = 100 // bytes of one field of an Event
 	maxDetail  = 200
-	auditCheck = 200 // events between two looks at how many there are
+	auditCheck = 200 // events between two looks at how many there are, at least
+	auditShare = 100 // and at least the bound's hundredth, so that a look costs little per event
 )
 
-// Audit is the collection of events, bounded by age and by number. It is safe
-// for concurrent use.
+// Audit is the collection of events, bounded by age and by number. Refusals
+// have a bound of their own: anybody can cause them, and a flood of them must
+// not remove the history of logins and changes. It is safe for concurrent use.
 type Audit struct {
 	all *mongo.Collection
 	limit
-	keep    time.Duration
+	keep     time.Duration
+	history  kept
+	refusals kept
+	late     lateEvents
+}
+
+// kept is one kind of events, with how many to keep.
+type kept struct {
+	filter  bson.D
 	max     int64
 	written atomic.Int64
-	late    lateEvents
 }
+
+// isDue reports whether the next n events are the time for a look at how many
+// there are. The first event always is.
+func (k *kept) isDue(n int64) bool {
+	every := max(auditCheck, k.max/auditShare)
+	after := k.written.Add(n)
+	return after == n || (after-n)/every != after/every
+}
+
+// The two kinds. A refusal that Record wrote, such as the end of a login
+// session whose token was stolen, is history.
+var (
+	refusalFilter = bson.D{{Key: "refusal", Value: true}}
+	historyFilter = bson.D{{Key: "refusal", Value: bson.D{{Key: "$exists", Value: false}}}}
+)
 
 func (a *Audit) ensureIndexes(ctx context.Context) error {
 	return ensure(ctx, a.all,
 		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(0)},
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
+		mongo.IndexModel{ // counts the refusals and finds the oldest
+			Keys:    bson.D{{Key: "refusal", Value: 1}, {Key: "_id", Value: 1}},
+			Options: options.Index().SetName("refusal_1__id_1").SetPartialFilterExpression(bson.D{{Key: "refusal", Value: true}}),
+		},
 	)
 }
 
-// Record writes an event down, with the time when it has none. Long texts are
-// cut. When the database is unavailable, Record returns that error and keeps the
-// event in memory for [Audit.Run].
+// NewEventID returns an ID for an event of a time. Later events have larger
+// ones, to the second.
+func NewEventID(at time.Time) string { return primitive.NewObjectIDFromTimestamp(at).Hex() }
+
+// document returns an event as it is stored, with long texts cut.
+func (a *Audit) document(id primitive.ObjectID, e Event) eventDocument {
+	return eventDocument{
+		ID: id, At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
+		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
+		Expires: e.At.Add(a.keep),
+	}
+}
+
+// Record writes an event down, with the time when it has none. When the
+// database is unavailable, Record returns that error and keeps the event in
+// memory for [Audit.Run].
 func (a *Audit) Record(ctx context.Context, e Event) error {
 	ctx, cancel := a.within(ctx)
 	defer cancel()
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	d := eventDocument{
-		ID: primitive.NewObjectID(), At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
-		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
-		Expires: e.At.Add(a.keep),
-	}
+	d := a.document(primitive.NewObjectID(), e)
 	if _, err := a.all.InsertOne(ctx, d); err != nil {
 		return a.late.keep(d, describe("recording an event", err))
 	}
-	if a.written.Add(1)%auditCheck != 1 {
+	if !a.history.isDue(1) {
 		return nil
 	}
-	return a.trim(ctx)
+	return a.trim(ctx, &a.history)
 }
 
-// trim removes the oldest events beyond the bound.
-func (a *Audit) trim(ctx context.Context) error {
-	n, err := a.all.EstimatedDocumentCount(ctx)
-	if err != nil || n <= a.max {
+// RecordRefusals writes refusals down. Each needs an ID of NewEventID and a
+// Count. One whose ID is there already gets the larger count of the two, so
+// that a call may be repeated after an error.
+func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
+	if len(refusals) == 0 {
+		return nil
+	}
+	ctx, cancel := a.within(ctx)
+	defer cancel()
+	writes := make([]mongo.WriteModel, len(refusals))
+	for i, e := range refusals {
+		id, err := primitive.ObjectIDFromHex(e.ID)
+		if err != nil {
+			return fmt.Errorf("recording refusals: %q is no id of an event", e.ID)
+		}
+		d := a.document(id, e)
+		d.Refusal = true // Count stays out: $max and $setOnInsert may not name the same field
+		writes[i] = mongo.NewUpdateOneModel().SetUpsert(true).
+			SetFilter(bson.D{{Key: "_id", Value: id}}).
+			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "count", Value: e.Count}}}, {Key: "$setOnInsert", Value: withoutID(d)}})
+	}
+	if _, err := a.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false)); err != nil {
+		return describe("recording refusals", err)
+	}
+	if !a.refusals.isDue(int64(len(refusals))) {
+		return nil
+	}
+	return a.trim(ctx, &a.refusals)
+}
+
+// withoutID returns the fields of an event but its _id, which an upsert takes
+// from its filter.
+func withoutID(d eventDocument) bson.D {
+	d.ID = primitive.NilObjectID
+	raw, err := bson.Marshal(d)
+	if err != nil {
+		panic(err) // texts, times and numbers always encode
+	}
+	var fields bson.D
+	if err := bson.Unmarshal(raw, &fields); err != nil {
+		panic(err)
+	}
+	return fields[1:] // _id is the first
+}
+
+// trim removes the oldest events of a kind beyond its bound.
+func (a *Audit) trim(ctx context.Context, k *kept) error {
+	n, err := a.number(ctx, k)
+	if err != nil || n <= k.max {
 		return describe("counting events", err)
 	}
 	var first eventDocument // of those that are too many
-	err = a.all.FindOne(ctx, bson.D{}, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(a.max)).Decode(&first)
+	err = a.all.FindOne(ctx, k.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(k.max)).Decode(&first)
+	if errors.Is(err, mongo.ErrNoDocuments) { // the number was an estimate
+		return nil
+	}
 	if err != nil {
 		return describe("looking for old events", err)
 	}
-	_, err = a.all.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}})
+	_, err = a.all.DeleteMany(ctx, append(k.filter[:len(k.filter):len(k.filter)], bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}))
 	return describe("removing old events", err)
+}
+
+// number is about how many events of a kind there are. No index has the
+// history alone, so it is the rest.
+func (a *Audit) number(ctx context.Context, k *kept) (int64, error) {
+	refusals, err := a.all.CountDocuments(ctx, a.refusals.filter)
+	if err != nil || k == &a.refusals {
+		return refusals, err
+	}
+	all, err := a.all.EstimatedDocumentCount(ctx)
+	return all - refusals, err
 }
 
 func cut(s string, limit int) string {
@@ -145,7 +246,7 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 	for i, d := range documents {
 		events[i] = Event{
 			ID: d.ID.Hex(), At: d.At.UTC(), Kind: d.Kind, Outcome: d.Outcome, UserID: d.UserID,
-			Actor: d.Actor, Address: d.Address, Session: d.Session, Detail: d.Detail,
+			Actor: d.Actor, Address: d.Address, Session: d.Session, Detail: d.Detail, Count: d.Count,
 		}
 	}
 	return events, nil

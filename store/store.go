@@ -56,7 +56,9 @@ type Options struct {
 	Patience time.Duration
 
 	AuditKeep time.Duration // after which an event is removed; default 90 days
-	AuditMax  int           // events to keep at most; default 100 000
+	AuditMax  int           // events to keep at most, refusals aside; default 100 000
+
+	AuditMaxRefusals int // refusals to keep at most; default 100 000
 
 	// Dial opens connections; default is the network. The embedded database
 	// sets it, so that nothing of it needs a port.
@@ -91,7 +93,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	bound := limit{o.Timeout, closed}
 	s.users = &Users{all: db.Collection("users"), limit: bound}
 	s.sessions = &Sessions{all: db.Collection("sessions"), limit: bound, turns: newTurns()}
-	s.audit = &Audit{all: db.Collection("audit"), limit: bound, keep: o.AuditKeep, max: int64(o.AuditMax)}
+	s.audit = &Audit{all: db.Collection("audit"), limit: bound, keep: o.AuditKeep,
+		history: kept{filter: historyFilter, max: int64(o.AuditMax)}, refusals: kept{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
 	err = s.waitUntilUp(ctx, o.Patience)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
 		if err == nil {
@@ -120,6 +123,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AuditMax == 0 {
 		o.AuditMax = 100_000
+	}
+	if o.AuditMaxRefusals == 0 {
+		o.AuditMaxRefusals = 100_000
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext

@@ -242,34 +242,3 @@ func hasTTL(t *testing.T, b base, collection string, after time.Duration) {
 	}
 	t.Errorf("no TTL index on expires among %v", indexes)
 }
-
-// audit asks the record of events.
-func audit(t *testing.T, tg Target) {
-	b := newBase(t, tg)
-	a := b.openStore(t, func(o *store.Options) { o.AuditMax = 250 }).Audit()
-	for i := range 450 {
-		if err := a.Record(t.Context(), store.Event{Kind: "login", Outcome: "ok", UserID: fmt.Sprint(i % 2), Detail: fmt.Sprint(i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	long := store.Event{Kind: "long", Detail: string(make([]byte, 5000)) + "é"}
-	if err := a.Record(t.Context(), long); err != nil {
-		t.Fatal(err)
-	}
-	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), bson.D{})
-	if err != nil || n > 251+200 || n < 250 {
-		t.Errorf("%d events are kept, %v; want 250, and what came since the last look", n, err)
-	}
-	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
-	if err != nil || len(page) != 3 || page[0].Kind != "long" || len(page[0].Detail) > 200 || page[1].Detail != "449" || time.Since(page[1].At) > time.Minute {
-		t.Fatalf("newest: %+v, %v", page, err)
-	}
-	next, err := a.Page(t.Context(), store.EventFilter{UserID: "1", Kind: "login"}, page[1].ID, 2)
-	if err != nil || len(next) != 2 || next[0].Detail != "447" || next[1].Detail != "445" {
-		t.Errorf("next: %+v, %v", next, err)
-	}
-	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("before what is no id: %v", err)
-	}
-	hasTTL(t, b, "audit", 0)
-}

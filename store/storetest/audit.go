@@ -1,0 +1,141 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"cubegate/store"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// audit asks the record of events.
+func audit(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	a := b.openStore(t, func(o *store.Options) { o.AuditMax = 250 }).Audit()
+	for i := range 450 {
+		if err := a.Record(t.Context(), store.Event{Kind: "login", Outcome: "ok", UserID: fmt.Sprint(i % 2), Detail: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := store.Event{Kind: "long", Detail: string(make([]byte, 5000)) + "é"}
+	if err := a.Record(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), bson.D{})
+	if err != nil || n > 251+200 || n < 250 {
+		t.Errorf("%d events are kept, %v; want 250, and what came since the last look", n, err)
+	}
+	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
+	if err != nil || len(page) != 3 || page[0].Kind != "long" || len(page[0].Detail) > 200 || page[1].Detail != "449" || time.Since(page[1].At) > time.Minute {
+		t.Fatalf("newest: %+v, %v", page, err)
+	}
+	next, err := a.Page(t.Context(), store.EventFilter{UserID: "1", Kind: "login"}, page[1].ID, 2)
+	if err != nil || len(next) != 2 || next[0].Detail != "447" || next[1].Detail != "445" {
+		t.Errorf("next: %+v, %v", next, err)
+	}
+	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("before what is no id: %v", err)
+	}
+	hasTTL(t, b, "audit", 0)
+	t.Run("refusals do not remove history", func(t *testing.T) { boundsApart(t, tg) })
+	t.Run("refusals are counted", func(t *testing.T) { countsRefusals(t, tg) })
+}
+
+// refusals returns a number of refusals of one user each.
+func refusals(n int) []store.Event {
+	list := make([]store.Event, n)
+	for i := range list {
+		at := time.Now()
+		list[i] = store.Event{ID: store.NewEventID(at), At: at, Kind: "login", Outcome: "refused", UserID: fmt.Sprint(i), Count: 1}
+	}
+	return list
+}
+
+// boundsApart floods each kind of events and looks at what is left of the
+// other. Before refusals had a bound of their own, the oldest of all went.
+func boundsApart(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	a := b.openStore(t, func(o *store.Options) { o.AuditMax, o.AuditMaxRefusals = 100, 100 }).Audit()
+	number := func(filter bson.D) int64 {
+		n, err := b.raw.Collection("audit").CountDocuments(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i := range 90 {
+		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Detail: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Record(t.Context(), store.Event{Kind: "refresh", Outcome: "refused", Detail: "a session was ended"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if err := a.RecordRefusals(t.Context(), refusals(200)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := number(bson.D{{Key: "kind", Value: "login"}}); n != 100 {
+		t.Errorf("%d of 1,000 refusals are kept, want 100", n)
+	}
+	if n := number(bson.D{{Key: "kind", Value: "roles"}}); n != 90 {
+		t.Errorf("%d of 90 changes are kept after the refusals", n)
+	}
+	if n := number(bson.D{{Key: "kind", Value: "refresh"}}); n != 1 {
+		t.Errorf("the ended session is recorded %d times after the refusals, want 1", n)
+	}
+	page, err := a.Page(t.Context(), store.EventFilter{Kind: "login"}, "", 1)
+	if err != nil || len(page) != 1 || page[0].UserID != "199" {
+		t.Errorf("the newest refusal: %+v, %v", page, err)
+	}
+	for i := range 500 {
+		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Detail: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := number(bson.D{{Key: "kind", Value: "roles"}}); n < 100 || n > 100+200 {
+		t.Errorf("%d of 590 changes are kept, want 100, and those since the last look", n)
+	}
+	if n := number(bson.D{{Key: "kind", Value: "login"}}); n != 100 {
+		t.Errorf("%d of 100 refusals are kept after the changes", n)
+	}
+}
+
+// countsRefusals writes one refusal several times, as after a lost answer.
+func countsRefusals(t *testing.T, tg Target) {
+	a := newBase(t, tg).openStore(t).Audit()
+	one := refusals(2)
+	for _, count := range []int{1, 7, 7, 3} {
+		one[0].Count = count
+		if err := a.RecordRefusals(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Record(t.Context(), store.Event{Kind: "login", Outcome: "ok"}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := a.Page(t.Context(), store.EventFilter{}, "", 10)
+	if err != nil || len(page) != 3 {
+		t.Fatalf("%+v, %v; want the two refusals and a login", page, err)
+	}
+	counts := map[string]int{}
+	for _, e := range page {
+		counts[e.Outcome+e.UserID] = e.Count
+	}
+	if counts["refused0"] != 7 || counts["refused1"] != 1 || counts["ok"] != 0 {
+		t.Errorf("counts %v, want 7, 1 and none", counts)
+	}
+	if r := page[len(page)-1]; r.ID != one[0].ID || r.Kind != "login" || r.At.IsZero() {
+		t.Errorf("the refusal is %+v, want %+v", r, one[0])
+	}
+	if err := a.RecordRefusals(t.Context(), []store.Event{{ID: "x", Count: 1}}); err == nil {
+		t.Error("an ID that is none is taken")
+	}
+	if err := a.RecordRefusals(t.Context(), nil); err != nil {
+		t.Errorf("no refusals: %v", err)
+	}
+}
