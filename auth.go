@@ -55,6 +55,7 @@ func (p *program) openAuth() error {
 		Members:   users,
 		Sessions:  p.store.Sessions(),
 		Events:    p.store.Audit(),
+		Auditor:   p.startAuditor(),
 
 		Accounts: p.accounts,
 		Changes:  p.accounts,
@@ -77,6 +78,18 @@ func (p *program) openAuth() error {
 		Log:               p.log,
 	}
 	return nil
+}
+
+// startAuditor starts the writer of refusals. A shutdown closes it within its
+// deadline; the closer here is for a start that fails.
+func (p *program) startAuditor() *resolvers.Auditor {
+	auditor := resolvers.StartAuditor(p.store.Audit(), p.log)
+	p.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return auditor.Close(ctx)
+	})
+	return auditor
 }
 
 // derived reports whether accounts at ConnectyCube have passwords of the

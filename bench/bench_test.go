@@ -103,6 +103,8 @@ func newServer(b *testing.B) *server {
 		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
 		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}
+	auth.Auditor = resolvers.StartAuditor(auth.Events, auth.Log)
+	b.Cleanup(func() { _ = auth.Auditor.Close(context.Background()) })
 	srv.auth = auth
 	srv.verify = auth.VerifyConnectyCube()
 	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)

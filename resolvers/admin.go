@@ -42,6 +42,9 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 	if _, _, err := a.require(ctx, roleAdmin); err != nil {
 		return nil, err
 	}
+	if err := a.Auditor.Flush(ctx); err != nil { // else the newest refusals would be missing
+		return nil, err
+	}
 	list, err := a.Events.Page(ctx, f, before, limit)
 	if errors.Is(err, store.ErrNotFound) {
 		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: problems{"page.after": "is not an id"}, Cause: err}

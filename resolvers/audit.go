@@ -2,15 +2,18 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"cubegate/store"
+	"cubegate/tokens"
 )
 
 // Events is the record of what happened to users' security.
 type Events interface {
 	Record(ctx context.Context, e store.Event) error
+	RecordRefusals(ctx context.Context, refusals []store.Event) error // may be repeated with the same
 	Page(ctx context.Context, f store.EventFilter, before string, limit int) ([]store.Event, error)
 }
 
@@ -26,21 +29,27 @@ func (a *Auth) done(ctx context.Context, kind string, user store.User, session s
 	a.audit(ctx, store.Event{Kind: kind, Outcome: outcomeOK, UserID: user.ID, Session: session})
 }
 
-// refused records what did not happen. A user whom nobody knows is not named:
-// what was typed may be a password.
+// refused records a refusal, after its answer (see [Auditor]). An email without
+// an account is not recorded: it may be a password typed into the wrong field.
 func (a *Auth) refused(ctx context.Context, kind string, user store.User, err error) {
 	e := outward(err)
 	outcome := outcomeRefused
 	switch e.Code {
 	case Internal, Upstream, Unavailable:
 		outcome = outcomeFailed
-	case Canceled, RateLimited: // nobody was let try
+	case Canceled, RateLimited: // nothing was tried
 		return
 	}
-	a.audit(ctx, store.Event{Kind: kind, Outcome: outcome, UserID: user.ID, Detail: string(e.Code)})
+	if full := new(tokens.QueueError); errors.As(err, &full) {
+		return // nothing was tried here either
+	}
+	a.Auditor.Refuse(a.Client(ctx), store.Event{
+		Kind: kind, Outcome: outcome, UserID: user.ID, Address: a.Address(ctx), Detail: string(e.Code),
+	})
 }
 
-// audit records an event. Nothing that a user does fails for it.
+// audit records an event before its answer. No request fails because it cannot
+// be recorded.
 func (a *Auth) audit(ctx context.Context, e store.Event) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -101,6 +101,7 @@ type Auth struct {
 	Members   Members
 	Sessions  LoginSessions
 	Events    Events
+	Auditor   *Auditor // writes refusals to Events
 
 	Accounts Accounts
 	Changes  AccountChanges

@@ -177,15 +177,33 @@ func (f *fakeAccounts) Open(_ context.Context, u store.User, _ store.Session, m 
 }
 
 // fakeEvents keeps what was recorded.
-type fakeEvents struct{ all []store.Event }
+type fakeEvents struct {
+	mu  sync.Mutex
+	all []store.Event
+}
 
 func (f *fakeEvents) Record(_ context.Context, e store.Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.all = append(f.all, e)
 	return nil
 }
 
+func (f *fakeEvents) list() []store.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.all)
+}
+
 func (f *fakeEvents) Page(context.Context, store.EventFilter, string, int) ([]store.Event, error) {
-	return f.all, nil
+	return f.list(), nil
+}
+
+func (f *fakeEvents) RecordRefusals(_ context.Context, refusals []store.Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, refusals...)
+	return nil
 }
 
 // fakeTokens signs nothing, so that a test can tell a token's kind and owner.
@@ -243,6 +261,15 @@ type fakeLimiter struct{ left int }
 func (f *fakeLimiter) Allow(string) (bool, time.Duration) { return f.left > 0, time.Minute }
 func (f *fakeLimiter) Spend(string)                       { f.left-- }
 
+// recorded writes the refusals that wait and returns all events.
+func (f flows) recorded(t testing.TB) []store.Event {
+	t.Helper()
+	if err := f.Auditor.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f.events.list()
+}
+
 // flows are an Auth and the fakes under it.
 type flows struct {
 	*Auth
@@ -276,6 +303,8 @@ func newFlows(t testing.TB) flows {
 		Chat:     ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
 		Log:      slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
+	f.Auditor = StartAuditor(f.events, f.Log)
+	t.Cleanup(func() { _ = f.Auditor.Close(context.Background()) })
 	return f
 }
 

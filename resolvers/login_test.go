@@ -74,7 +74,7 @@ func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
 	}
 	// The audit knows whose password was wrong; guesses at nobody's would only
 	// drive out what is in it.
-	if e := f.events.all; len(e) != 1 || e[0].UserID != adaID {
+	if e := f.recorded(t); len(e) != 1 || e[0].UserID != adaID {
 		t.Errorf("recorded %+v", e)
 	}
 }

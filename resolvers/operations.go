@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"math"
 
 	"cubegate/store"
 )
@@ -102,6 +103,10 @@ func (q *query) Audit(ctx context.Context, args auditArgs) (*eventPage, error) {
 			Actor: e.Actor, Address: e.Address, At: *instant(e.At), Detail: e.Detail, ID: e.ID,
 			Kind: e.Kind, Outcome: e.Outcome, SessionID: e.Session, UserID: e.UserID,
 		}
+		if e.Count > 0 {
+			count := int32(min(e.Count, math.MaxInt32))
+			out.Items[i].Count = &count
+		}
 	}
 	if len(list) == limit {
 		out.Next = &list[limit-1].ID
@@ -118,6 +123,8 @@ type eventPage struct {
 // event is Event of the schema.
 type event struct {
 	Actor, Address, At, Detail, ID, Kind, Outcome, SessionID, UserID string
+
+	Count *int32
 }
 
 func text(s *string) string {

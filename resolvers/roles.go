@@ -36,11 +36,7 @@ func (a *Auth) require(ctx context.Context, role string) (store.User, tokens.Cla
 		return store.User{}, tokens.Claims{}, err
 	}
 	if !slices.Contains(user.Roles, role) {
-		// Recorded, but not so often that it drives out what else is.
-		if ok, _ := a.Failures.Allow("forbidden " + user.ID); ok {
-			a.Failures.Spend("forbidden " + user.ID)
-			a.refused(ctx, "forbidden", user, errForbidden)
-		}
+		a.refused(ctx, "forbidden", user, errForbidden)
 		return store.User{}, tokens.Claims{}, errForbidden
 	}
 	return user, claims, nil

@@ -1,0 +1,242 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+// refusalLog is an audit that keeps the counts by user, and fails or hangs on
+// request.
+type refusalLog struct {
+	Events // any other call panics
+
+	mu     sync.Mutex
+	err    error
+	hangs  bool
+	writes int
+	ids    map[string]bool
+	counts map[string]int // the largest of each ID, summed by user
+	last   map[string]int
+}
+
+func (l *refusalLog) RecordRefusals(ctx context.Context, refusals []store.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hangs {
+		l.mu.Unlock()
+		<-ctx.Done()
+		l.mu.Lock()
+		return ctx.Err()
+	}
+	if l.err != nil {
+		return l.err
+	}
+	l.writes++
+	for _, e := range refusals {
+		l.ids[e.ID] = true
+		if e.Count > l.last[e.ID] {
+			l.counts[e.UserID] += e.Count - l.last[e.ID]
+			l.last[e.ID] = e.Count
+		}
+	}
+	return nil
+}
+
+func (l *refusalLog) fail(err error) { l.mu.Lock(); l.err = err; l.mu.Unlock() }
+
+// expect checks what is written by now.
+func (l *refusalLog) expect(t *testing.T, when string, records int, counts map[string]int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ids) != records || fmt.Sprint(l.counts) != fmt.Sprint(counts) {
+		t.Errorf("%s: %d records with %v, want %d with %v", when, len(l.ids), l.counts, records, counts)
+	}
+}
+
+// auditing starts an Auditor in a bubble of synctest. Its log is returned.
+func auditing(t *testing.T) (*Auditor, *refusalLog, *strings.Builder) {
+	l := &refusalLog{ids: map[string]bool{}, counts: map[string]int{}, last: map[string]int{}}
+	text := &strings.Builder{}
+	a := StartAuditor(l, slog.New(slog.NewTextHandler(text, nil)))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = a.Close(ctx)
+	})
+	return a, l, text
+}
+
+func wrongPassword(user string) store.Event {
+	return store.Event{Kind: "login", Outcome: outcomeRefused, UserID: user, Detail: string(Unauthenticated)}
+}
+
+// A refused login does not wait for its record, and a record does not wait for
+// another login: it is there a second later.
+func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.there()
+		started := time.Now()
+		_, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false)
+		if outward(err).Code != Unauthenticated {
+			t.Fatal(err)
+		}
+		if took := time.Since(started); took != 0 || len(f.events.list()) != 0 {
+			t.Errorf("the answer took %v, with %d records before it", took, len(f.events.list()))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := f.events.list(); len(got) != 1 || got[0].UserID != adaID || got[0].Kind != "login" || got[0].Count != 1 || got[0].Address != "192.0.2.1" {
+			t.Errorf("recorded %+v", got)
+		}
+	})
+}
+
+// What was changed is on record before its answer.
+func TestChangeIsRecordedBeforeTheAnswer(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	if _, err := f.login(t.Context(), login, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.events.list(); len(got) != 1 || got[0].Outcome != outcomeOK || got[0].Count != 0 {
+		t.Errorf("recorded %+v", got)
+	}
+}
+
+// An overloaded server tries no password, so there is no refusal to record.
+func TestFullQueueIsNotRecorded(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	for _, reason := range []error{tokens.ErrBusy, tokens.ErrLaneFull} {
+		f.refused(t.Context(), "login", *f.users.user, &tokens.QueueError{Reason: reason})
+	}
+	if got := f.recorded(t); len(got) != 0 {
+		t.Errorf("recorded %+v", got)
+	}
+}
+
+func TestEqualRefusalsAreOneRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, l, _ := auditing(t)
+		for range 50 { // half a minute
+			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			time.Sleep(600 * time.Millisecond)
+		}
+		a.Refuse("198.51.100.0", wrongPassword("ada"))
+		a.Refuse("192.0.2.0", wrongPassword("bob"))
+		other := wrongPassword("ada")
+		other.Kind = "password"
+		a.Refuse("192.0.2.0", other)
+		time.Sleep(time.Second)
+		l.expect(t, "within a minute", 4, map[string]int{"ada": 52, "bob": 1})
+		time.Sleep(time.Minute)
+		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		time.Sleep(time.Second)
+		l.expect(t, "a minute later", 5, map[string]int{"ada": 53, "bob": 1})
+	})
+}
+
+// A flood fills the queue: its rest is dropped, and one line a minute says how
+// many. A record that is there goes on counting.
+func TestFloodOfRefusalsIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, l, text := auditing(t)
+		for second := range 62 {
+			for n := range maxWaitingRefusal + 10 {
+				a.Refuse("192.0.2.0", wrongPassword(fmt.Sprintf("%d-%d", second, n)))
+			}
+			a.mu.Lock()
+			if len(a.waiting) > maxWaitingRefusal || len(a.windows) > maxRefusalWindows {
+				t.Errorf("%d wait and %d are remembered", len(a.waiting), len(a.windows))
+			}
+			a.mu.Unlock()
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		l.mu.Lock()
+		if n := len(l.ids); n != 62*maxWaitingRefusal {
+			t.Errorf("%d records, want %d", n, 62*maxWaitingRefusal)
+		}
+		l.mu.Unlock()
+		lines := strings.Count(text.String(), "refusals not recorded")
+		if lines != 2 || !strings.Contains(text.String(), "dropped=600") {
+			t.Errorf("%d lines about the dropped, want one a minute: %s", lines, text)
+		}
+		time.Sleep(2 * time.Minute)
+		for range 2 { // the first finds no place, and has the ended records removed
+			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			time.Sleep(time.Second)
+		}
+		a.mu.Lock()
+		if len(a.windows) != 1 {
+			t.Errorf("%d records are remembered after their time", len(a.windows))
+		}
+		a.mu.Unlock()
+	})
+}
+
+// A database that is away costs no refusal that there is room for.
+func TestRefusalsWaitForTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, l, text := auditing(t)
+		l.fail(errors.New("away"))
+		for range 20 {
+			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			time.Sleep(time.Second)
+		}
+		l.expect(t, "away", 0, map[string]int{})
+		l.fail(nil)
+		time.Sleep(time.Second)
+		l.expect(t, "back", 1, map[string]int{"ada": 20})
+		if n := strings.Count(text.String(), "\n"); n != 1 || !strings.Contains(text.String(), "err=away") {
+			t.Errorf("%d lines: %s", n, text)
+		}
+	})
+}
+
+func TestCloseWritesWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, l, _ := auditing(t)
+		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		if err := a.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.expect(t, "closed", 1, map[string]int{"ada": 1})
+	})
+}
+
+// A database that hangs holds a shutdown no longer than its deadline.
+func TestCloseKeepsItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, l, text := auditing(t)
+		l.hangs = true
+		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		time.Sleep(time.Second) // a write hangs by now
+		a.Refuse("192.0.2.0", wrongPassword("bob"))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		started := time.Now()
+		if err := a.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(started); took != 2*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		<-a.ended // the write has its own bound
+		if !strings.Contains(text.String(), "dropped=") {
+			t.Errorf("the log does not tell: %s", text)
+		}
+	})
+}
