@@ -84,11 +84,7 @@ func (p *program) openAuth() error {
 // deadline; the closer here is for a start that fails.
 func (p *program) startAuditor() *resolvers.Auditor {
 	auditor := resolvers.StartAuditor(p.store.Audit(), p.log)
-	p.closing(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return auditor.Close(ctx)
-	})
+	p.onClose(auditor.Close)
 	return auditor
 }
 

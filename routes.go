@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -38,12 +39,14 @@ func (p *program) routes() (http.Handler, error) {
 		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
 	verify := p.auth.VerifyConnectyCube()
+	requests := middleware.NewRequestLog(p.log)
+	p.onClose(func(context.Context) error { requests.Close(); return nil })
 
 	r := chi.NewRouter()
 	r.Use(
 		middleware.RequestID,
 		clientIP,
-		middleware.Log(p.log),
+		requests.Middleware,
 		middleware.Headers,
 		middleware.Discard,
 		middleware.Recover(p.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", p.log)),
@@ -52,6 +55,7 @@ func (p *program) routes() (http.Handler, error) {
 		p.requests.Gate(neverRefused, resolvers.Refuse(resolvers.Unavailable, "The service is stopping; try again", p.log)),
 		chimiddleware.GetHead,
 		resolvers.Bearer,
+		resolvers.CountRefusals(middleware.Refused),
 	)
 	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, p.log))
 	r.MethodNotAllowed(p.methodNotAllowed(r))

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -18,37 +19,57 @@ const (
 	maxLoggedSegment = 30
 )
 
-// Log writes one line for each request when it has ended, at level Info whatever
-// the status: the cause of an error is logged where it is known, and twice would
-// be once too often. The request's ID is added by WithRequestID.
+// RequestLog writes one line for each request when it has ended, at level Info
+// whatever the status: the cause of an error is logged where it is known, and
+// twice would be once too often. The request's ID is added by WithRequestID.
+// Requests for which Refused was called are counted instead.
 //
 // It never logs the query: GET /auth/verify-connectycube?token= carries a token
 // there, and both chi's Logger and httplog would write it down.
-func Log(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
-			ww := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			returned := false
-			defer func() { // deferred, since http.ErrAbortHandler passes through
-				attrs := []slog.Attr{
-					slog.String("method", bounded(r.Method, 16)),
-					slog.String("path", loggable(r.URL.Path)),
-					slog.String("route", route(r)),
-					slog.Int("status", status(ww, returned)),
-					slog.Int("bytes", ww.BytesWritten()),
-					slog.Duration("took", time.Since(start)),
-					slog.String("client", ClientIPFrom(r.Context())),
-				}
-				if !returned {
-					attrs = append(attrs, slog.Bool("aborted", true))
-				}
-				log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
-			}()
-			next.ServeHTTP(ww, r)
-			returned = true
-		})
-	}
+type RequestLog struct {
+	log      *slog.Logger
+	refusals refusals
+}
+
+// NewRequestLog returns a RequestLog, which should be closed after the last
+// request.
+func NewRequestLog(log *slog.Logger) *RequestLog {
+	return &RequestLog{log: log, refusals: refusals{log: log}}
+}
+
+// Close writes the counts of less than a second.
+func (l *RequestLog) Close() { l.refusals.flush() }
+
+// Middleware logs the requests that next answers.
+func (l *RequestLog) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		var state requestState
+		r = r.WithContext(context.WithValue(r.Context(), requestStateKey{}, &state))
+		returned := false
+		defer func() { // deferred, since http.ErrAbortHandler passes through
+			if state.refusal != "" && returned {
+				l.refusals.add(state, ClientIPFrom(r.Context()))
+				return
+			}
+			attrs := []slog.Attr{
+				slog.String("method", bounded(r.Method, 16)),
+				slog.String("path", loggable(r.URL.Path)),
+				slog.String("route", route(r)),
+				slog.Int("status", status(ww, returned)),
+				slog.Int("bytes", ww.BytesWritten()),
+				slog.Duration("took", time.Since(start)),
+				slog.String("client", ClientIPFrom(r.Context())),
+			}
+			if !returned {
+				attrs = append(attrs, slog.Bool("aborted", true))
+			}
+			l.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+		}()
+		next.ServeHTTP(ww, r)
+		returned = true
+	})
 }
 
 // loggable is what of a path may be written down. Who sets up the address that

@@ -145,16 +145,20 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// logFailure writes an error down once, as loud as it concerns us.
-func logFailure(ctx context.Context, log *slog.Logger, e *Error) {
-	level := slog.LevelDebug // the client's mistake
+// level is how loud an error concerns us.
+func (e *Error) level() slog.Level {
 	switch e.Code {
 	case Internal:
-		level = slog.LevelError
+		return slog.LevelError
 	case Upstream, Unavailable:
-		level = slog.LevelWarn
+		return slog.LevelWarn
 	}
-	log.LogAttrs(ctx, level, "request failed", slog.String("code", string(e.Code)), slog.Any("err", error(e)))
+	return slog.LevelDebug // the client's mistake
+}
+
+// logFailure writes an error down once.
+func logFailure(ctx context.Context, log *slog.Logger, e *Error) {
+	log.LogAttrs(ctx, e.level(), "request failed", slog.String("code", string(e.Code)), slog.Any("err", error(e)))
 }
 
 // problem is an error as RFC 9457 shapes it, with our code and what is wrong
@@ -171,7 +175,9 @@ type problem struct {
 // WriteError answers a REST request with an error.
 func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	e := outward(err)
-	logFailure(r.Context(), log, e)
+	if !countRefusal(r.Context(), e) {
+		logFailure(r.Context(), log, e)
+	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
 	}

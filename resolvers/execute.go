@@ -105,9 +105,7 @@ func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
 			ctx = withSharedCaller(ctx)
 		}
 		result := h.schema.Exec(ctx, doc.others.Document(doc.operation), doc.operation.Name, doc.given)
-		for _, q := range result.Errors[:min(len(result.Errors), maxProblems)] {
-			response.Errors = append(response.Errors, h.rewrite(ctx, q))
-		}
+		response.Errors = h.rewriteAll(ctx, result.Errors, len(doc.fields))
 		if len(doc.schema) == 0 || len(result.Data) == 0 || bytes.Equal(result.Data, []byte("null")) {
 			response.Data = result.Data
 			h.checkSize(ctx, response)

@@ -206,9 +206,9 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }
 
-// rewrite makes an error of the library's ours, whole: it would show the text
-// of wrapped causes and of panics, and lose codes that are wrapped.
-func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
+// cause makes an error of the library's ours, whole: it would show the text of
+// wrapped causes and of panics, and lose codes that are wrapped.
+func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
 	cause := q.ResolverError
 	switch {
 	case cause != nil:
@@ -221,9 +221,14 @@ func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlErro
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
 	}
-	e := h.outward(ctx, cause)
-	e.Path = q.Path
-	return e
+	return outward(cause)
+}
+
+// rewrite replaces an error of the library's, and logs it.
+func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
+	e := h.cause(ctx, q)
+	logFailure(ctx, h.log, e)
+	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.extensions()}
 }
 
 // write answers. The size of the answer is bounded by now, and so is the time

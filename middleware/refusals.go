@@ -1,0 +1,91 @@
+package middleware
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	refusalsEvery     = time.Second // one line about refused requests
+	maxRefusalClients = 1000        // client IPs told apart in that time
+	maxRefusalCodes   = 20
+)
+
+// refusals counts the requests that a limit refused, so that a flood of them
+// does not become a flood of lines. Its zero value needs a log.
+type refusals struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	level   slog.Level
+	count   int
+	codes   map[string]int
+	clients map[string]int // the first 1,000
+	timer   *time.Timer    // nil: nothing is counted
+}
+
+// requestState is what a handler says about its request.
+type requestState struct {
+	refusal string // the code; "" is none
+	level   slog.Level
+}
+
+type requestStateKey struct{}
+
+// Refused says that the request of ctx did nothing, because a limit refused it.
+// RequestLog then counts it by this code instead of writing its line, and writes
+// the counts once a second, at the highest level of these. The result is false
+// outside of a request that is logged.
+func Refused(ctx context.Context, level slog.Level, code string) bool {
+	state, ok := ctx.Value(requestStateKey{}).(*requestState)
+	if ok {
+		state.refusal, state.level = code, level
+	}
+	return ok
+}
+
+func (r *refusals) add(state requestState, client string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer == nil {
+		r.level, r.count, r.codes, r.clients = state.level, 0, map[string]int{}, map[string]int{}
+		r.timer = time.AfterFunc(refusalsEvery, r.flush)
+	}
+	r.level = max(r.level, state.level)
+	r.count++
+	if _, known := r.codes[state.refusal]; known || len(r.codes) < maxRefusalCodes {
+		r.codes[state.refusal]++
+	}
+	if _, known := r.clients[client]; known || len(r.clients) < maxRefusalClients {
+		r.clients[client]++
+	}
+}
+
+// flush writes the line about what was counted, if anything was.
+func (r *refusals) flush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer == nil {
+		return
+	}
+	r.timer.Stop()
+	r.timer = nil
+	attrs := []slog.Attr{slog.Int("count", r.count)}
+	for _, code := range slices.Sorted(maps.Keys(r.codes)) {
+		attrs = append(attrs, slog.Int(strings.ToLower(code), r.codes[code]))
+	}
+	busiest := ""
+	for client, n := range r.clients {
+		if n > r.clients[busiest] || n == r.clients[busiest] && client < busiest {
+			busiest = client
+		}
+	}
+	attrs = append(attrs, slog.Int("clients", len(r.clients)),
+		slog.String("busiest_client", busiest), slog.Int("busiest_count", r.clients[busiest]))
+	r.log.LogAttrs(context.Background(), r.level, "requests refused", attrs...)
+}

@@ -1,0 +1,149 @@
+package resolvers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+const limitedLogin = `{ login(body: {email: "Ada@Example.org", password: "guess"}) { message } }`
+
+// A request that a limit refuses whole is counted; any other has its lines.
+func TestRefusedRequestsAreCounted(t *testing.T) {
+	full := func(reason error) func(*flows) {
+		return func(f *flows) { f.Passwords = queueFull{f.passwords, reason} }
+	}
+	spent := func(f *flows) { f.Failures = &fakeLimiter{} }
+	two := `mutation { a: login(body: {email: "ada@example.org", password: "guess"}) { message } b: refresh(refreshToken: "x") { message } }`
+	for _, tt := range []struct {
+		name, document string
+		edit           func(*flows)
+		counted        string // level and code; empty for none
+		code           string
+	}{
+		{"too many wrong passwords", "mutation " + limitedLogin, spent, "INFO RATE_LIMITED", "RATE_LIMITED"},
+		{"a full queue", "mutation " + limitedLogin, full(tokens.ErrBusy), "WARN SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"},
+		{"a full lane", "mutation " + limitedLogin, full(tokens.ErrLaneFull), "INFO RATE_LIMITED", "RATE_LIMITED"},
+		{"a wrong password", "mutation " + limitedLogin, func(*flows) {}, "", "UNAUTHENTICATED"},
+		{"the database", "mutation " + limitedLogin, func(f *flows) { f.users.err = store.ErrUnavailable }, "", "SERVICE_UNAVAILABLE"},
+		{"one of two", two, spent, "", "RATE_LIMITED"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, h := newAPI(t)
+			tt.edit(&f)
+			counted := ""
+			counting := CountRefusals(func(_ context.Context, level slog.Level, code string) bool {
+				counted += level.String() + " " + code
+				return true
+			})(h)
+			got := ask(t, counting, tt.document, nil)
+			lines := strings.Count(f.log.String(), "request failed")
+			if got.code() != tt.code || counted != tt.counted || (lines > 0) != (tt.counted == "") {
+				t.Errorf("code %s, counted %q, %d lines: %s", got.code(), counted, lines, f.log)
+			}
+		})
+	}
+}
+
+// What counts nothing gets its lines.
+func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
+	f, h := newAPI(t)
+	f.Failures = &fakeLimiter{}
+	ask(t, h, "mutation "+limitedLogin, nil)
+	not := CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
+	send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
+	if n := strings.Count(f.log.String(), "request failed"); n != 2 {
+		t.Errorf("%d lines, want 2: %s", n, f.log)
+	}
+}
+
+// A refusal by the limit of wrong passwords asks neither the database nor the
+// hash.
+func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
+	f := newFlows(t)
+	f.Failures = &fakeLimiter{}
+	f.users.err = store.ErrUnavailable
+	_, err := f.login(t.Context(), login, false)
+	if code := outward(err).Code; code != RateLimited || len(f.passwords.compared) != 0 {
+		t.Errorf("%s after %d hashes", code, len(f.passwords.compared))
+	}
+}
+
+// queueFull is a hasher without a place in its queue.
+type queueFull struct {
+	PasswordHasher
+	reason error
+}
+
+func (q queueFull) Compare(context.Context, tokens.Turn, string, string) (bool, error) {
+	return false, &tokens.QueueError{Reason: q.reason}
+}
+
+// The guard keeps a document that it let through, and no password in one.
+func TestGuardKeepsPlainDocuments(t *testing.T) {
+	f, h := newAPI(t)
+	const plain = `mutation($body: LoginUserDto!) { login(body: $body) { message } }`
+	for _, tt := range []struct {
+		name, document string
+		kept           bool
+	}{
+		{"with variables", plain, true},
+		{"with a text", "mutation " + limitedLogin, false},
+		{"with a block of text", strings.ReplaceAll("mutation "+limitedLogin, `"guess"`, `"""guess"""`), false},
+		{"invalid", `{ nothing }`, false},
+		{"cut off", `{ hello`, false},
+		{"past a bound", aliases(maxRootFields+1, "hello"), false},
+		{"long", "{ hello }" + strings.Repeat(" ", maxKnownDocument), false},
+	} {
+		h.guard.known.Purge()
+		f.Failures = &fakeLimiter{left: 3}
+		first, second := ask(t, h, tt.document, nil), ask(t, h, tt.document, nil)
+		if first.text != second.text {
+			t.Errorf("%s: answered %s, then %s", tt.name, first.text, second.text)
+		}
+		if h.guard.known.Contains(tt.document) != tt.kept {
+			t.Errorf("%s: kept %v", tt.name, !tt.kept)
+		}
+	}
+	for n := range 2 * maxKnown {
+		ask(t, h, aliases(1, "hello")+strings.Repeat(" ", n), nil)
+	}
+	if n := h.guard.known.Len(); n > maxKnown {
+		t.Errorf("%d documents are kept", n)
+	}
+}
+
+// A document that is kept is one tree for many requests at once, and what
+// depends on a request is checked anew.
+func TestKeptDocumentsAreShared(t *testing.T) {
+	_, h := newAPI(t)
+	const document = `query a($on: Boolean!) { hello @include(if: $on) x: hello @skip(if: $on) } query b { hello }`
+	body := func(name, on string) string {
+		return `{"query":"` + document + `","operationName":"` + name + `","variables":{"on":` + on + `}}`
+	}
+	want := map[string]string{}
+	for _, in := range []string{body("a", "true"), body("a", "false"), body("b", "true"), body("a", "null"), body("c", "true")} {
+		h.guard.known.Purge()
+		want[in] = send(t, h, in).text
+	}
+	if len(want) != 5 {
+		t.Fatal(want)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for in, text := range want {
+				if got := send(t, h, in).text; got != text {
+					t.Errorf("%s: %s, want %s", in, got, text)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
