@@ -128,7 +128,7 @@ func (l *load) kinds() ([]kind, error) {
 // returns logins with it.
 func (l *load) refused() ([]kind, error) {
 	who := map[string]string{"email": strings.ToLower(rand.Text()) + "@example.org", "password": "wrong password"}
-	login := graphql("refused", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
+	login := graphql("refused, GraphQL", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
 	login.code = "RATE_LIMITED"
 	for range 1000 {
 		if _, err := l.ask(context.Background(), login); err == nil {
