@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"cubegate/store"
 )
 
 // refusedLogins sends wrong passwords.
@@ -51,4 +55,24 @@ func TestShutdownRecordsRefusals(t *testing.T) {
 	if !strings.Contains(got, `{"outcome":"refused","userId":"`+c.ada.User.ID+`","count":2}`) {
 		t.Errorf("after the restart the audit has %s", got)
 	}
+}
+
+// Where users have bcrypt hashes, unknown emails cost as much.
+func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
+	t.Parallel()
+	db := startDatabase(t)
+	s, err := store.Open(t.Context(), store.Options{URI: db.URI()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(context.Background()) }()
+	user := store.User{Email: "grace@example.org", PasswordHash: "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}
+	if _, err := s.Users().Create(t.Context(), user, store.Lease{ID: "test", Until: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": newSecret})
+	eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
+		return strings.HasPrefix(r.auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
+	})
+	r.refusedLogins(t, "nobody@example.org", 1)
 }

@@ -63,7 +63,7 @@ func (p *program) openAuth() error {
 		Tokens:    issuer,
 		Verifier:  verifier,
 		Refresh:   ring,
-		Passwords: hasher,
+		Passwords: p.withDecoys(hasher, ring),
 
 		Failures:  failures,
 		Asked:     asked,
@@ -86,6 +86,38 @@ func (p *program) startAuditor() *resolvers.Auditor {
 	auditor := resolvers.StartAuditor(p.store.Audit(), p.log)
 	p.onClose(auditor.Close)
 	return auditor
+}
+
+// bcryptPrefix begins the password hashes that the original has made.
+const bcryptPrefix = "$2"
+
+// withDecoys lets unknown emails cost what bcrypt costs as often as users do.
+func (p *program) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Hasher {
+	p.background = append(p.background, func(ctx context.Context) { p.followDecoys(ctx, hasher, ring.DecoyKey()) })
+	return hasher
+}
+
+// followDecoys tells the hasher the share of users with bcrypt. It counts once an hour, and once a day while no user has bcrypt: only an
+// import, or the original beside this server, makes such users.
+func (p *program) followDecoys(ctx context.Context, hasher *tokens.Hasher, key []byte) {
+	for {
+		share, err := p.store.Users().HashShare(ctx, bcryptPrefix)
+		if err == nil {
+			err = hasher.SetDecoys(key, share)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "bcrypt users not counted; the time of a refused login may show them", slog.Any("err", err))
+		}
+		every := time.Hour
+		if err == nil && share == 0 {
+			every = 24 * time.Hour
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+	}
 }
 
 // derived reports whether accounts at ConnectyCube have passwords of the

@@ -43,6 +43,8 @@ func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (b
 	return false, nil
 }
 
+func (plain) Decoy(string) string { return "no password" }
+
 // anyone lets everybody try.
 type anyone struct{}
 

@@ -76,12 +76,13 @@ type TokenVerifier interface {
 }
 
 // PasswordHasher makes and checks password hashes, each in the lane of a turn.
-// Compare costs the same for an empty hash, which belongs to no user, and is
-// stale when the hash should be replaced. A wrong password is
-// [tokens.ErrWrongPassword]; too many at once are a [tokens.QueueError].
+// Compare is stale when the hash should be replaced. A wrong password is
+// [tokens.ErrWrongPassword]; too many at once are a [tokens.QueueError]. Decoy is
+// the hash to compare with when an email has no account; no password fits it.
 type PasswordHasher interface {
 	Hash(ctx context.Context, t tokens.Turn, password string) (string, error)
 	Compare(ctx context.Context, t tokens.Turn, password, hash string) (stale bool, err error)
+	Decoy(email string) string
 }
 
 // Limiter bounds the wrong passwords for one key. Allow is a look; only Spend,
@@ -199,9 +200,10 @@ func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key s
 	if ok, wait := failures.Allow(key); !ok {
 		return store.User{}, false, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
 	}
+	decoy := a.Passwords.Decoy(store.EmailKey(in.Email))
 	user, err = a.Users.ByEmail(ctx, in.Email)
 	if errors.Is(err, store.ErrNotFound) {
-		user, err = store.User{}, nil
+		user, err = store.User{PasswordHash: decoy}, nil
 	}
 	if err == nil {
 		stale, err = a.Passwords.Compare(ctx, a.strangerTurn(ctx), in.Password, user.PasswordHash)

@@ -255,6 +255,8 @@ func (f *fakePasswords) Compare(_ context.Context, _ tokens.Turn, password, hash
 	return false, tokens.ErrWrongPassword
 }
 
+func (f *fakePasswords) Decoy(string) string { return "" }
+
 // fakeLimiter stops a key after a number of failures.
 type fakeLimiter struct{ left int }
 

@@ -33,6 +33,22 @@ type User struct {
 	Account Account
 }
 
+// HashShare returns the share of the users, 0 to 1, whose password hash begins
+// with a prefix. It reads all users.
+func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	all, err := u.all.EstimatedDocumentCount(ctx)
+	if err != nil || all == 0 {
+		return 0, describe("counting users", err)
+	}
+	n, err := u.all.CountDocuments(ctx, bson.D{{Key: "password", Value: bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + "\U0010FFFF"}}}})
+	return min(1, float64(n)/float64(all)), describe("counting password hashes", err)
+}
+
+// scanTimeout bounds an operation that reads a whole collection.
+const scanTimeout = time.Minute
+
 // FullName is how others see the user in a chat; it may be empty for a user of
 // the original.
 func (u User) FullName() string {

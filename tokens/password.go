@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/argon2id"
@@ -127,6 +128,7 @@ type Hasher struct {
 	params *argon2id.Params
 	nobody string // hash of a password no one knows, to compare with when there is no user
 	queue  *hashQueue
+	decoys atomic.Pointer[decoys] // nil: none is bcrypt
 }
 
 // Capacity is how many hashes run at once, and how many a second they come to.
@@ -176,11 +178,9 @@ func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, err
 // fit, and ErrBadHash too when the hash itself is to blame. The turn and the
 // other errors are as for Hash.
 //
-// An empty hash means that there is no such user. It costs one hash like any
-// other and gives the same error, so that an unknown e-mail address cannot be
-// told from a wrong password (original.md, fault 27). A bcrypt row still shows:
-// it takes 58 ms at cost 10 where ours take 24. That is so only until its
-// owner's next login; a pad for all would keep everyone waiting for a few.
+// An empty hash costs one hash like any other and gives the same error, so that a
+// user without a password cannot be told from a wrong one (original.md, fault
+// 27). When there is no user, compare with a Decoy.
 func (h *Hasher) Compare(ctx context.Context, t Turn, password, hash string) (stale bool, err error) {
 	busy := h.queue.do(ctx, t, func() { stale, err = h.compare(password, hash) })
 	if busy != nil {

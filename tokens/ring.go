@@ -24,6 +24,7 @@ const (
 	forSealing   = "cubegate sealing"
 	forRefresh   = "cubegate refresh tokens"
 	forPasswords = "cubegate ConnectyCube passwords"
+	forDecoys    = "cubegate decoys"
 	forName      = "cubegate name of the secret"
 )
 
@@ -42,6 +43,7 @@ type ringKeys struct {
 	sealing   cipher.AEAD
 	refresh   []byte
 	passwords []byte
+	decoys    []byte
 }
 
 // NewRing returns the ring of a secret and of those that it replaced, the
@@ -96,6 +98,7 @@ func makeKeys(secret Secret) (ringKeys, error) {
 		signing:   []byte(secret.Reveal()),
 		refresh:   derive(forRefresh, 32),
 		passwords: derive(forPasswords, 32),
+		decoys:    derive(forDecoys, 32),
 	}
 	block, e := aes.NewCipher(derive(forSealing, 32))
 	if err = errors.Join(err, e); err != nil {
@@ -131,6 +134,9 @@ func (r *Ring) Open(sealed, about string) (string, error) {
 	}
 	return "", ErrSealed
 }
+
+// DecoyKey returns the key for [Hasher.SetDecoys].
+func (r *Ring) DecoyKey() []byte { return r.secrets[0].decoys }
 
 // DerivedPassword is a password that a server makes for one of its users.
 type DerivedPassword struct {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -19,7 +20,26 @@ func users(t *testing.T, tg Target) {
 	t.Run("one domain in two spellings is one address", func(t *testing.T) { oneDomainInTwoSpellingsIsOneAddress(t, u) })
 	t.Run("nobody is not found", func(t *testing.T) { nobodyIsNotFound(t, u) })
 	t.Run("a password hash is replaced only while it is the old one", func(t *testing.T) { aPasswordHashIsReplacedOnlyWhileItIsTheOldOne(t, u, made) })
+	t.Run("password hashes are counted by prefix", func(t *testing.T) { hashesAreCounted(t, newBase(t, tg).open(t)) })
 	t.Run("names of any script come back as they were", func(t *testing.T) { namesOfAnyScriptComeBackAsTheyWere(t, u, made) })
+}
+
+func hashesAreCounted(t *testing.T, u *store.Users) {
+	if share, err := u.HashShare(t.Context(), "$2"); share != 0 || err != nil {
+		t.Errorf("of no users: %v, %v", share, err)
+	}
+	for i, hash := range []string{"$2a$10$x", "$2b$10$🐎", "$argon2id$x", "$1$x", "$3$x", "", "2", "$2"} {
+		user := ada(fmt.Sprintf("hash%d@example.org", i))
+		user.PasswordHash = hash
+		if _, err := u.Create(t.Context(), user, lease("created")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for prefix, want := range map[string]float64{"$2": 3.0 / 8, "$2a": 1.0 / 8, "$argon2id$": 1.0 / 8, "$9": 0} {
+		if share, err := u.HashShare(t.Context(), prefix); share != want || err != nil {
+			t.Errorf("%q: %v, %v; want %v", prefix, share, err, want)
+		}
+	}
 }
 
 func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
