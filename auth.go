@@ -84,7 +84,7 @@ func (p *program) openAuth() error {
 // deadline; the closer here is for a start that fails.
 func (p *program) startAuditor() *resolvers.Auditor {
 	auditor := resolvers.StartAuditor(p.store.Audit(), p.log)
-	p.onClose(auditor.Close)
+	p.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
 	return auditor
 }
 

@@ -62,7 +62,7 @@ func (p *program) shutdown(ctx context.Context, work background) error {
 		p.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
 		err = p.api.Close()
 	}
-	err = errors.Join(err, p.auth.Auditor.Close(ctx))
+	p.auth.Auditor.Close(ctx)
 	if p.box != nil {
 		err = errors.Join(err, p.box.Close())
 	}

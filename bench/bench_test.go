@@ -106,7 +106,7 @@ func newServer(b *testing.B) *server {
 		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}
 	auth.Auditor = resolvers.StartAuditor(auth.Events, auth.Log)
-	b.Cleanup(func() { _ = auth.Auditor.Close(context.Background()) })
+	b.Cleanup(func() { auth.Auditor.Close(context.Background()) })
 	srv.auth = auth
 	srv.verify = auth.VerifyConnectyCube()
 	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)

@@ -2,7 +2,6 @@ package resolvers
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -47,7 +46,7 @@ type Auditor struct {
 
 	flushing chan struct{} // holds one token while a flush runs
 	wake     chan struct{} // of one: something waits
-	stop     func()
+	closing  sync.Once
 	stopped  chan struct{}
 	ended    chan struct{}
 }
@@ -68,7 +67,6 @@ func StartAuditor(events Events, log *slog.Logger) *Auditor {
 		events: events, log: log, windows: map[refusalKey]*refusal{},
 		flushing: make(chan struct{}, 1), wake: make(chan struct{}, 1), stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
-	a.stop = sync.OnceFunc(func() { close(a.stopped) })
 	go a.run()
 	return a
 }
@@ -221,28 +219,33 @@ func (a *Auditor) sweep() {
 	}
 }
 
-// Close writes what waits and ends the Auditor. What is not written when ctx
-// ends is lost, and its number logged. It may be called again.
-func (a *Auditor) Close(ctx context.Context) error {
-	a.stop()
+// Close writes what waits and ends the Auditor. A write that fails is tried
+// twice more. Refusals that are not written then, or when ctx ends, are lost, and
+// their number is logged. A second call does nothing.
+func (a *Auditor) Close(ctx context.Context) { a.closing.Do(func() { a.finish(ctx) }) }
+
+func (a *Auditor) finish(ctx context.Context) {
+	close(a.stopped)
 	select {
 	case <-a.ended:
 	case <-ctx.Done():
 	}
 	err := a.Flush(ctx)
+	for try := 0; err != nil && ctx.Err() == nil && try < 2; try++ {
+		select {
+		case <-time.After(refusalDelay):
+		case <-ctx.Done():
+		}
+		err = a.Flush(ctx)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.waiting {
 		a.dropped += r.event.Count - r.written
 	}
 	a.waiting = nil
-	if a.dropped == 0 {
-		return nil
+	if a.dropped > 0 {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "refusals not recorded", slog.Int("dropped", a.dropped), slog.Any("err", err))
+		a.dropped = 0
 	}
-	a.log.LogAttrs(ctx, slog.LevelWarn, "refusals not recorded", slog.Int("dropped", a.dropped), slog.Any("err", err))
-	a.dropped = 0
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) { // the caller's own bound
-		return nil
-	}
-	return err
 }

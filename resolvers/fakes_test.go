@@ -306,7 +306,7 @@ func newFlows(t testing.TB) flows {
 		Log:      slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	f.Auditor = StartAuditor(f.events, f.Log)
-	t.Cleanup(func() { _ = f.Auditor.Close(context.Background()) })
+	t.Cleanup(func() { f.Auditor.Close(context.Background()) })
 	return f
 }
 
