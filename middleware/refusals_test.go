@@ -37,7 +37,12 @@ func (b *logBuffer) take(t *testing.T) []map[string]any {
 }
 
 // limited returns a handler behind a RequestLog that refuses /busy and /limited.
-func limited() (*middleware.RequestLog, http.Handler, *logBuffer) {
+func limited(t *testing.T) (*middleware.RequestLog, http.Handler, *logBuffer) {
+	t.Helper()
+	clientIP, err := middleware.ClientIP(nil, middleware.XForwardedFor, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := &logBuffer{}
 	requests := middleware.NewRequestLog(slog.New(middleware.WithRequestID(slog.NewJSONHandler(out, nil))))
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +57,7 @@ func limited() (*middleware.RequestLog, http.Handler, *logBuffer) {
 		}
 		io.WriteString(w, "answer")
 	}
-	return requests, middleware.RequestID(middleware.ClientIP(nil)(requests.Middleware(http.HandlerFunc(handler)))), out
+	return requests, middleware.RequestID(clientIP(requests.Middleware(http.HandlerFunc(handler)))), out
 }
 
 // visit asks for a path from an address. A panic ends with the request.
@@ -66,7 +71,7 @@ func visit(h http.Handler, path, address string) {
 // A second of refusals is one line. All other requests have theirs.
 func TestRefusedRequestsAreOneLineASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, h, out := limited()
+		_, h, out := limited(t)
 		for range 500 {
 			visit(h, "/limited", "192.0.2.7")
 			visit(h, "/limited", "192.0.2.8")
@@ -104,7 +109,7 @@ func TestRefusedRequestsAreOneLineASecond(t *testing.T) {
 
 func TestCloseWritesRefusalsOfTheLastSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		requests, h, out := limited()
+		requests, h, out := limited(t)
 		visit(h, "/limited", "192.0.2.7")
 		requests.Close()
 		requests.Close()
@@ -118,7 +123,7 @@ func TestCloseWritesRefusalsOfTheLastSecond(t *testing.T) {
 
 // A flood from everywhere is counted in full, in bounded memory.
 func TestRefusalsOfManyClientsAreBounded(t *testing.T) {
-	requests, h, out := limited()
+	requests, h, out := limited(t)
 	for n := range 3000 {
 		visit(h, "/limited", fmt.Sprintf("10.0.%d.%d", n/250, n%250))
 	}
