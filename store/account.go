@@ -23,6 +23,7 @@ type Account struct {
 	Attempts    int       // visits since the last that ended well
 	Problem     string    // class of the last failure, for administrators
 	Token       string    // sealed session token, kept for a deletion
+	Turn        time.Time // place among the accounts that wait to be made; zero = none
 }
 
 // Lease is the right to look after an account until a moment. Whoever is late
@@ -43,12 +44,14 @@ type accountDocument struct {
 	Attempts int        `bson:"attempts,omitempty"`
 	Problem  string     `bson:"problem,omitempty"`
 	Token    string     `bson:"token,omitempty"`
+	Turn     *time.Time `bson:"turn,omitempty"`
 }
 
 func (d accountDocument) account() Account {
 	return Account{
 		Email: d.Email, Name: d.Name, Password: d.Password, Version: d.Version,
 		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, Problem: d.Problem, Token: d.Token,
+		Turn: orZero(d.Turn).UTC(),
 	}
 }
 
@@ -105,6 +108,7 @@ func (u *Users) Settled(ctx context.Context, id, lease string, version int64) er
 	}
 	_, err := u.change(ctx, id, bson.D{{Key: "account.lease", Value: lease}, same}, bson.D{{Key: "$unset", Value: bson.D{
 		{Key: "account.due", Value: ""}, {Key: "account.lease", Value: ""}, {Key: "account.attempts", Value: ""}, {Key: "account.problem", Value: ""},
+		{Key: "account.turn", Value: ""},
 	}}})
 	if errors.Is(err, ErrChanged) {
 		return u.Later(ctx, id, lease, time.Now(), "")
@@ -113,13 +117,13 @@ func (u *Users) Settled(ctx context.Context, id, lease string, version int64) er
 }
 
 // Later gives the lease back with something left to do, at a time; the zero
-// time means that it waits for the user. The error is [ErrChanged] when the
-// lease is lost.
+// time means that it waits for the user, and no longer in line. The error is
+// [ErrChanged] when the lease is lost.
 func (u *Users) Later(ctx context.Context, id, lease string, due time.Time, problem string) error {
 	set := bson.D{{Key: "account.problem", Value: problem}}
 	unset := bson.D{{Key: "account.lease", Value: ""}}
 	if due.IsZero() {
-		unset = append(unset, bson.E{Key: "account.due", Value: ""})
+		unset = append(unset, bson.E{Key: "account.due", Value: ""}, bson.E{Key: "account.turn", Value: ""})
 	} else {
 		set = append(set, bson.E{Key: "account.due", Value: due})
 	}

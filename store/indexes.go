@@ -38,6 +38,7 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 		},
 		mongo.IndexModel{Keys: bson.D{{Key: "connectyCubeId", Value: 1}}, Options: options.Index().SetName("connectyCubeId_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.due", Value: 1}}, Options: options.Index().SetName("account.due_1").SetSparse(true)},
+		mongo.IndexModel{Keys: bson.D{{Key: "account.turn", Value: 1}}, Options: options.Index().SetName("account.turn_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "sessionsDue", Value: 1}}, Options: options.Index().SetName("sessionsDue_1").SetSparse(true)},
 	)
 }

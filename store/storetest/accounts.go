@@ -27,6 +27,8 @@ func accounts(t *testing.T, tg Target) {
 		"an account of the original can be visited":   originalCanBeVisited,
 		"one of many touches wins":                    oneTouchWins,
 		"a sweep that was overtaken stays to be done": overtakenSweepStays,
+		"the line is served by turn":                  lineIsServedByTurn,
+		"an account leaves the line for good":         leavingTheLineIsForGood,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).open(t)) })
 	}
@@ -98,6 +100,7 @@ func lostLeaseWritesNothing(t *testing.T, u *store.Users) {
 		"Settled": u.Settled(t.Context(), made.ID, "lost", 0),
 		"Later":   u.Later(t.Context(), made.ID, "lost", time.Time{}, "p"),
 		"Remove":  u.Remove(t.Context(), made.ID, "lost"),
+		"Wait":    u.Wait(t.Context(), made.ID, "lost", time.Now()),
 	} {
 		if !errors.Is(err, store.ErrChanged) {
 			t.Errorf("%s with a lost lease: %v, want %v", name, err, store.ErrChanged)
