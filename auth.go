@@ -187,6 +187,7 @@ func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Kee
 		Ledger:       users,
 		People:       users,
 		Queue:        users,
+		Line:         users,
 		Sessions:     p.store.Sessions(),
 		Ended:        p.store.Sessions(),
 		Keys:         ring,
@@ -194,6 +195,7 @@ func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Kee
 		Derived:      p.derived(),
 		MakeLater:    p.cfg.ConnectyCube.RegisterWhileAway,
 		AdminKey:     p.cfg.sandboxed() || !p.cfg.ConnectyCube.AdminKey.IsZero(),
+		SignUps:      p.signUps(),
 		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
 		Patience:     p.patience(),
 		Margin:       p.margin(),
@@ -201,6 +203,17 @@ func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Kee
 	}
 	p.background = append(p.background, k.Run)
 	return k
+}
+
+// signUpBurst is how many accounts at most are made at once before the rate counts.
+const signUpBurst = 10
+
+// signUps bounds the accounts that are made, unless the settings want no limit.
+func (p *program) signUps() *accounts.SignUpBudget {
+	perMinute := p.cfg.ConnectyCube.SignUpsPerMinute
+	return accounts.NewSignUpBudget(perMinute, min(max(perMinute, 2), signUpBurst), func(ctx context.Context) []string {
+		return middleware.Networks(middleware.ClientIPFrom(ctx))
+	})
 }
 
 // patience bounds what one request asks of ConnectyCube.

@@ -46,6 +46,7 @@ type Config struct {
 		AdminKey     tokens.Secret `key:"admin_key"`
 
 		RegisterWhileAway bool `key:"register_while_away"`
+		SignUpsPerMinute  int  `key:"sign_ups_per_minute" range:"0..60000"` // 0: no limit
 
 		ChatDomain string `key:"chat_domain"`
 		ChatURL    string `key:"chat_url"` // empty only when sandboxed

@@ -140,6 +140,10 @@ func (c *Config) checkCIDPSecret(p *problems) {
 
 const newSecretHint = "make one with: openssl rand -base64 48"
 
+// defaultSignUps is how many accounts may be made at a real ConnectyCube in a minute,
+// unless the settings say otherwise.
+const defaultSignUps = 60
+
 // derive fills in the defaults that depend on other settings, and brings lists and
 // addresses into one form.
 func (c *Config) derive() {
@@ -150,6 +154,12 @@ func (c *Config) derive() {
 	}
 	if c.ConnectyCube.ChatURL == "" && !c.sandboxed() {
 		c.ConnectyCube.ChatURL = "wss://" + net.JoinHostPort(c.ConnectyCube.ChatDomain, "5291")
+	}
+	if c.ConnectyCube.SignUpsPerMinute == unset {
+		c.ConnectyCube.SignUpsPerMinute = defaultSignUps
+		if c.sandboxed() {
+			c.ConnectyCube.SignUpsPerMinute = 0
+		}
 	}
 	if c.Mongo.Database == "" {
 		c.Mongo.Database = "test"

@@ -21,6 +21,9 @@ import (
 // maxConfigFile bounds, in bytes, every file that settings are read from.
 const maxConfigFile = 64 << 10
 
+// unset marks a number without a default in config.yaml until derive gives it one.
+const unset = -1
+
 // lookup finds a variable in one source, as os.LookupEnv does.
 type lookup func(name string) (string, bool)
 
@@ -29,6 +32,7 @@ type lookup func(name string) (string, bool)
 // with its key and its variable, and shows no value in it.
 func loadConfig(getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
+	c.ConnectyCube.SignUpsPerMinute = unset
 	l := newLoader(leaves(&c))
 	dotenv := l.dotenv(filepath.Join(dir, ".env"))
 	l.variables("the environment", getenv)

@@ -116,6 +116,7 @@ var public = []struct {
 	{connectycube.ErrBadCredentials, Upstream, "The chat service refused the account"},
 	{connectycube.ErrNotFound, Upstream, "The chat service refused the account"},
 	{connectycube.ErrSessionExpired, Upstream, "The chat service is unavailable; try again in a moment"},
+	{accounts.ErrPending, Unavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
 // outward is the only way out for an error. One that the table does not know
@@ -141,6 +142,9 @@ func retryAfter(err error) time.Duration {
 		return api.RetryAfter
 	case errors.As(err, &full):
 		return full.After
+	}
+	if over, ok := errors.AsType[*accounts.OverBudgetError](err); ok {
+		return over.RetryAfter
 	}
 	return 0
 }

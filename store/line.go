@@ -14,14 +14,12 @@ import (
 // turn and are leased or back off.
 
 // Wait gives the lease back and puts the account in the line at a turn. Waiting is no
-// failed attempt, so Wait clears attempts and problem. The error is [ErrChanged] when the
-// lease is lost.
-func (u *Users) Wait(ctx context.Context, id, lease string, turn time.Time) error {
+// failed attempt: attempts counts those before it, and the problem of the last one stays.
+// The error is [ErrChanged] when the lease is lost.
+func (u *Users) Wait(ctx context.Context, id, lease string, turn time.Time, attempts int) error {
 	return u.whileHeld(ctx, id, lease, bson.D{
-		{Key: "$set", Value: bson.D{{Key: "account.turn", Value: turn}}},
-		{Key: "$unset", Value: bson.D{
-			{Key: "account.due", Value: ""}, {Key: "account.lease", Value: ""}, {Key: "account.attempts", Value: ""}, {Key: "account.problem", Value: ""},
-		}},
+		{Key: "$set", Value: bson.D{{Key: "account.turn", Value: turn}, {Key: "account.attempts", Value: attempts}}},
+		{Key: "$unset", Value: bson.D{{Key: "account.due", Value: ""}, {Key: "account.lease", Value: ""}}},
 	})
 }
 

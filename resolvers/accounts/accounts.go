@@ -96,6 +96,14 @@ type Queue interface {
 	DropSession(ctx context.Context, id, session string) (bool, error)
 }
 
+// Line is where accounts wait to be made when the budget for sign-ups is spent. Wait
+// answers [store.ErrChanged] when the lease is lost, and ClaimTurn [store.ErrNotFound]
+// when the line is empty.
+type Line interface {
+	Wait(ctx context.Context, id, lease string, turn time.Time, attempts int) error
+	ClaimTurn(ctx context.Context, lease store.Lease) (store.User, error)
+}
+
 // LoginSessions are the login sessions that live.
 type LoginSessions interface {
 	OfUser(ctx context.Context, userID string) ([]store.Session, error)
@@ -148,6 +156,7 @@ type Keeper struct {
 	Ledger   Ledger
 	People   People
 	Queue    Queue
+	Line     Line
 	Sessions LoginSessions
 	Ended    EndedSessions
 
@@ -167,6 +176,9 @@ type Keeper struct {
 	// CIdPPassword goes with a ticket as password. ConnectyCube wants one and
 	// does not look at it (contract 8.3).
 	CIdPPassword string
+
+	// SignUps bounds how many accounts are made; nil means no limit.
+	SignUps *SignUpBudget
 
 	// Patience bounds one visit, which is up to ten calls. A lease is longer,
 	// by Margin for clocks that differ between processes.

@@ -71,7 +71,7 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 		t.Fatal(err)
 	}
 	w.Keeper = &Keeper{
-		Directory: w.cube, Cube: w.cube, Self: w.cube, Ledger: s.Users(), People: s.Users(), Queue: s.Users(),
+		Directory: w.cube, Cube: w.cube, Self: w.cube, Ledger: s.Users(), People: s.Users(), Queue: s.Users(), Line: s.Users(),
 		Sessions: s.Sessions(), Ended: s.Sessions(), Keys: ring, Tickets: tickets{}, CIdPPassword: "x", MakeLater: true,
 		Patience: 5 * time.Second, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}

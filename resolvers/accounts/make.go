@@ -27,6 +27,9 @@ func (v *visit) make(ctx context.Context) error {
 			return v.unmade(err)
 		}
 	}
+	if err := v.admit(ctx); err != nil {
+		return v.unmade(err)
+	}
 	password := v.first()
 	if v.fresh && password.kind != shared {
 		// Noted first, so that the server knows how to open what comes of it.
@@ -35,6 +38,7 @@ func (v *visit) make(ctx context.Context) error {
 			return v.unmade(err)
 		}
 	}
+	v.spent = true
 	account, err := v.k.Cube.SignUp(ctx, connectycube.NewUser{
 		Email:      v.user.Email,
 		Password:   password.text,
@@ -62,9 +66,13 @@ func (v *visit) make(ctx context.Context) error {
 // makeByTicket lets ConnectyCube make the account by itself, as an identity
 // provider's client does at the first login.
 func (v *visit) makeByTicket(ctx context.Context) error {
+	if err := v.admitTicket(ctx); err != nil {
+		return v.unmade(err)
+	}
 	if err := v.become(ctx); err != nil {
 		return v.unmade(err)
 	}
+	v.spent = v.spent || v.session.NewUser
 	account := v.session.User
 	account.ID = v.session.UserID
 	if !v.goesBy(account.Email) { // an app may sign up with any external id, this user's included

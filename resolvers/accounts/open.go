@@ -285,8 +285,10 @@ func (v *visit) borrow(ctx context.Context) error {
 	return ErrNeedsPassword
 }
 
-// close ends a session that was opened for the visit alone.
+// close ends a session that was opened for the visit alone, and gives back a token that
+// no sign-up took.
 func (v *visit) close(ctx context.Context) {
+	v.refund()
 	if !v.spare || v.user.Leaving { // with the account goes every session
 		return
 	}

@@ -92,12 +92,12 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 
 // abandon takes back a user whose account was not made, for this reason, and
 // returns it. What a sign-up without an answer may have made goes with a
-// tombstone.
+// tombstone; over budget, none was sent.
 func (v *visit) abandon(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	id, lease := v.user.ID, v.user.Account.Lease
-	if forGood(cause) {
+	if forGood(cause) || isOverBudget(cause) {
 		if err := v.k.People.Remove(ctx, id, lease); err != nil && !errors.Is(err, store.ErrChanged) { // the lease is lost: the worker goes on
 			return errors.Join(cause, err)
 		}

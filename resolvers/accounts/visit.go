@@ -23,6 +23,10 @@ type visit struct {
 	asked  bool // ConnectyCube has told what the account is called
 	waited bool // for the deletion of another account with the same address
 
+	claimed  bool // by the worker, which counted an attempt for it
+	admitted bool // the visit has a token of the budget for sign-ups
+	spent    bool // and has used it
+
 	notBefore time.Time // nothing is to be done again earlier; zero: whenever
 
 	session connectycube.Session // of the user; zero until become
@@ -89,6 +93,9 @@ func (v *visit) known() bool { return v.user.Account.Email != "" || v.user.Accou
 func (v *visit) settle(ctx context.Context) error {
 	if v.user.Leaving {
 		return v.remove(ctx)
+	}
+	if err := v.forget(ctx); err != nil {
+		return err
 	}
 	if v.user.CubeID == 0 {
 		if err := v.make(ctx); err != nil {

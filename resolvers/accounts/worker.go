@@ -73,10 +73,15 @@ func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(conte
 			continue
 		}
 		var next <-chan time.Time
-		if looks {
-			next = time.After(tick/2 + rand.N(tick))
+		pause := tick/2 + rand.N(tick)
+		over, isOver := errors.AsType[*OverBudgetError](err)
+		if isOver && (!looks || over.RetryAfter < pause) {
+			pause = over.RetryAfter
 		}
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+		if looks || isOver {
+			next = time.After(pause)
+		}
+		if !errors.Is(err, store.ErrNotFound) && !isOver && ctx.Err() == nil {
 			k.Log.LogAttrs(ctx, slog.LevelWarn, "worker could not go on", slog.Any("err", err))
 		}
 		select {
@@ -87,21 +92,32 @@ func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(conte
 	}
 }
 
-// NextAccount visits the account that is due first. [store.ErrNotFound] means
-// that none is; trouble with the account itself is not an error.
+// NextAccount visits the account that is due first, or makes the one that waits in
+// line when none is due. [store.ErrNotFound] means that there is neither, and an
+// [OverBudgetError] that the line, if there is one, waits for a token; trouble with
+// the account itself is not an error.
 func (k *Keeper) NextAccount(ctx context.Context) error {
 	user, err := k.Queue.ClaimDue(ctx, k.Lease())
+	if errors.Is(err, store.ErrNotFound) {
+		return k.nextInLine(ctx)
+	}
 	if err != nil {
 		return err
 	}
+	k.lookAfter(ctx, user, false)
+	return nil
+}
+
+// lookAfter makes the worker's visit of an account that it has claimed.
+func (k *Keeper) lookAfter(ctx context.Context, user store.User, admitted bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
 	defer cancel()
 	v := k.visit(user, Means{})
+	v.claimed, v.admitted = true, admitted
 	defer v.close(ctx)
-	if err := v.handBack(ctx, v.settle(ctx)); err != nil {
+	if err := v.handBack(ctx, v.settle(ctx)); err != nil && !isOverBudget(err) {
 		v.warn(ctx, "account not settled", err)
 	}
-	return nil
 }
 
 // handBack ends a visit: it gives the lease back with what is to happen next,
@@ -116,6 +132,9 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	case err == nil:
 		back = v.k.Ledger.Settled(ctx, v.user.ID, a.Lease, a.Version)
 		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.Problem = time.Time{}, "", 0, ""
+		v.user.Account.Turn = time.Time{}
+	case !v.user.Leaving && isOverBudget(err):
+		back = v.wait(ctx)
 	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
 		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Time{}, problem(err))
 	default:

@@ -100,7 +100,7 @@ func lostLeaseWritesNothing(t *testing.T, u *store.Users) {
 		"Settled": u.Settled(t.Context(), made.ID, "lost", 0),
 		"Later":   u.Later(t.Context(), made.ID, "lost", time.Time{}, "p"),
 		"Remove":  u.Remove(t.Context(), made.ID, "lost"),
-		"Wait":    u.Wait(t.Context(), made.ID, "lost", time.Now()),
+		"Wait":    u.Wait(t.Context(), made.ID, "lost", time.Now(), 0),
 	} {
 		if !errors.Is(err, store.ErrChanged) {
 			t.Errorf("%s with a lost lease: %v, want %v", name, err, store.ErrChanged)

@@ -12,7 +12,7 @@ import (
 func inLine(t *testing.T, u *store.Users, email string, turn time.Time) store.User {
 	t.Helper()
 	made := create(t, u, email)
-	if err := u.Wait(t.Context(), made.ID, "created", turn); err != nil {
+	if err := u.Wait(t.Context(), made.ID, "created", turn, 0); err != nil {
 		t.Fatal(err)
 	}
 	return made
@@ -34,11 +34,11 @@ func lineIsServedByTurn(t *testing.T, u *store.Users) {
 	if got, err := u.ClaimTurn(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a third one: %s, %v; want %v", got.ID, err, store.ErrNotFound)
 	}
-	if err := u.Wait(t.Context(), first.ID, "worker", now); err != nil {
+	if err := u.Wait(t.Context(), first.ID, "worker", now, 3); err != nil {
 		t.Fatal(err)
 	}
 	got, err := u.Touch(t.Context(), first.ID, run("login"))
-	if err != nil || got.Account.Attempts != 0 || got.Account.Problem != "" || got.Account.Turn.IsZero() {
+	if err != nil || got.Account.Attempts != 3 || got.Account.Turn.IsZero() {
 		t.Errorf("back in line and touched: %+v, %v", got.Account, err)
 	}
 	if got, err := u.ClaimTurn(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
