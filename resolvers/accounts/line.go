@@ -92,20 +92,28 @@ func (v *visit) wait(ctx context.Context) error {
 
 // nextInLine makes the first account that waits in line. [store.ErrNotFound] means that
 // none does, and an [OverBudgetError] that there is no token yet.
+//
+// Where no account is expected, the look takes no token, which a request may want. Another
+// process may have left an account all the same. It takes its token like that of a request,
+// or goes back to its place and is expected then.
 func (k *Keeper) nextInLine(ctx context.Context) error {
-	if err := k.SignUps.takeForLine(); err != nil {
-		return err
+	expected, standing := k.SignUps.expects()
+	if expected {
+		if err := k.SignUps.takeForLine(); err != nil {
+			return err
+		}
 	}
-	standing := k.SignUps.standing()
 	user, err := k.Line.ClaimTurn(ctx, k.Lease())
 	if err != nil {
-		k.SignUps.giveBack()
+		if expected {
+			k.SignUps.giveBack()
+		}
 		if errors.Is(err, store.ErrNotFound) {
 			k.SignUps.empties(standing)
 		}
 		return err
 	}
 	k.SignUps.serves(user.Account.Turn)
-	k.lookAfter(ctx, user, true)
+	k.lookAfter(ctx, user, expected)
 	return nil
 }

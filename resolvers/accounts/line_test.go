@@ -175,6 +175,7 @@ func TestUnusedTokenComesBack(t *testing.T) {
 	user := w.pending(t, "ada@x.org")
 	w.signUp(t, "ada@x.org", password, user.ID)
 	w.SignUps = NewSignUpBudget(1, 1, networksOf)
+	w.SignUps.stands() // so that the worker takes its token first
 	if err := w.NextAccount(t.Context()); err != nil {
 		t.Fatal(err)
 	}

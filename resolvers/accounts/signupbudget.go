@@ -46,7 +46,7 @@ type SignUpBudget struct {
 	mu      sync.Mutex
 	bucket  *rate.Limiter
 	unused  int       // tokens that were taken from the bucket and came back
-	waiting bool      // accounts wait in line, or may
+	waiting bool      // accounts wait in line, as far as this process knows
 	waited  int       // accounts that were put in line by this process
 	virtual time.Time // turn of the account that was served last, or the time if the line is empty
 	turns   *simplelru.LRU[string, time.Time]
@@ -107,19 +107,14 @@ func (b *SignUpBudget) take(ctx context.Context) error {
 }
 
 // takeForLine takes a token for the first account in line. Without one it returns an
-// [OverBudgetError], and requests leave the next token to the worker, so that it gets to
-// look whether another process has left accounts in line.
+// [OverBudgetError].
 func (b *SignUpBudget) takeForLine() error {
 	if b == nil {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := b.draw(time.Now())
-	if err != nil {
-		b.waiting = true
-	}
-	return err
+	return b.draw(time.Now())
 }
 
 // draw takes a token if there is one. The caller holds mu.
@@ -196,14 +191,15 @@ func (b *SignUpBudget) stands() (unexpected bool) {
 	return unexpected
 }
 
-// standing counts the accounts that this process has put in line.
-func (b *SignUpBudget) standing() int {
+// expects reports whether accounts may stand in line, and how many this process has put
+// there since it started.
+func (b *SignUpBudget) expects() (yes bool, standing int) {
 	if b == nil {
-		return 0
+		return true, 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.waited
+	return b.waiting, b.waited
 }
 
 // serves notes that the account with this turn has left the line. If none was expected,
@@ -221,7 +217,7 @@ func (b *SignUpBudget) serves(turn time.Time) {
 	b.waiting, b.virtual = true, turn
 }
 
-// empties notes that the line was found empty after standing returned this number.
+// empties notes that the line was found empty after expects returned this number.
 func (b *SignUpBudget) empties(standing int) {
 	if b == nil {
 		return

@@ -231,6 +231,26 @@ func TestFloodOfOneNetworkDelaysAnotherByOneTurn(t *testing.T) {
 	})
 }
 
+// A network that registers without a pause takes no token from the line.
+func TestLastingFloodDoesNotStarveTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, m := inMemory(t, 60, 2)
+		var flood sync.WaitGroup
+		for i := range 6000 {
+			flood.Go(func() { m.register(t, k, fmt.Sprint("flood", i), "a") })
+			if i == 3000 {
+				flood.Go(func() { m.register(t, k, "honest", "b") })
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		flood.Wait()
+		emails, after := m.when(time.Now().Add(-30 * time.Second))
+		if i := slices.Index(emails, "honest"); i < 0 || after[i] > 2*time.Second+m.delay {
+			t.Errorf("made as number %d of %d, after %v", i, len(emails), after[max(i, 0)])
+		}
+	})
+}
+
 // Networks that flood together share the rate equally, and one that comes later is neither
 // put behind their whole line nor lets them wait.
 func TestNetworksTakeTurns(t *testing.T) {
@@ -317,7 +337,8 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 						held--
 					}
 				case 5:
-					b.empties(b.standing())
+					_, standing := b.expects()
+					b.empties(standing)
 				}
 				if most := 2*5 + int(time.Since(begin)/b.every) + 1; used > most { // a burst in the bucket, and as many that came back
 					t.Fatalf("seed %d: %d used after %v, want %d at most", seed, used, time.Since(begin), most)
@@ -355,7 +376,8 @@ func TestRequestsDoNotOvertakeTheLine(t *testing.T) {
 		if err := b.take(t.Context()); err != nil {
 			t.Errorf("a full bucket: %v", err)
 		}
-		b.empties(b.standing())
+		_, standing := b.expects()
+		b.empties(standing)
 		if err := b.take(t.Context()); err != nil {
 			t.Errorf("with nothing in line: %v", err)
 		}
@@ -365,7 +387,7 @@ func TestRequestsDoNotOvertakeTheLine(t *testing.T) {
 // An account that stands in line while the worker finds the line empty is not forgotten.
 func TestLineThatFillsMeanwhileIsNotEmpty(t *testing.T) {
 	b := NewSignUpBudget(60, 5, networksOf)
-	standing := b.standing()
+	_, standing := b.expects()
 	b.stands()
 	b.empties(standing)
 	if err := b.take(t.Context()); err != nil {
