@@ -139,6 +139,9 @@ const (
 func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
 	dice := rand.New(rand.NewPCG(seed, 4711))
 	l := newLife(t, dice, real)
+	if seed%3 == 0 {
+		l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "1" // so that accounts wait in line
+	}
 	l.misbehave()
 	l.begin(newFate(1+dice.IntN(80), dice.IntN(2) == 0))
 	l.storm.rage(true)
@@ -154,9 +157,12 @@ func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
 	l.u.ClearFaults()
 	l.storm.rage(false)
 	l.fate.spare()
-	if l.fate.dead() {
-		died = true
+	died = died || l.fate.dead()
+	if _, few := l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || l.fate.dead() {
 		l.stop()
+		if few {
+			l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
+		}
 		l.begin(newFate(0, false))
 	}
 	defer func() {
@@ -274,7 +280,7 @@ func (l *life) settled() {
 			l.t.Fatal(err)
 		}
 		open := 0
-		for collection, fields := range map[*mongo.Collection][]string{l.users: {"account.due", "sessionsDue", "leaving"}, l.sessions: {"due"}} {
+		for collection, fields := range map[*mongo.Collection][]string{l.users: {"account.due", "account.turn", "sessionsDue", "leaving"}, l.sessions: {"due"}} {
 			for _, field := range fields {
 				n, err := collection.CountDocuments(ctx, bson.D{{Key: field, Value: bson.D{{Key: "$exists", Value: true}}}})
 				if err != nil {
