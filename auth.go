@@ -211,7 +211,7 @@ const signUpBurst = 10
 // signUps bounds the accounts that are made, unless the settings want no limit.
 func (p *program) signUps() *accounts.SignUpBudget {
 	perMinute := p.cfg.ConnectyCube.SignUpsPerMinute
-	return accounts.NewSignUpBudget(perMinute, min(max(perMinute, 2), signUpBurst), func(ctx context.Context) []string {
+	return accounts.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {
 		return middleware.Networks(middleware.ClientIPFrom(ctx))
 	})
 }

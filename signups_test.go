@@ -165,7 +165,7 @@ func (r *running) becomesReady(t *testing.T, in registration) {
 func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
 	u := newUpstream(t)
-	r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "1"}))
+	r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "2"}))
 	for _, email := range []string{"a@example.org", "b@example.org"} {
 		r.register(t, email)
 	}

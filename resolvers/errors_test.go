@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cubegate/connectycube"
+	"cubegate/resolvers/accounts"
 	"cubegate/store"
 )
 
@@ -43,6 +44,8 @@ func TestOutward(t *testing.T) {
 		{"canceled", context.Canceled, Canceled},
 		{"unknown", errSecret, Internal},
 		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), Upstream},
+		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, Unavailable},
+		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), Upstream},
 		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), Upstream},
 	}
 	for _, tt := range tests {
@@ -56,6 +59,10 @@ func TestOutward(t *testing.T) {
 
 func TestOutwardPassesOnWhenConnectyCubeWantsUsBack(t *testing.T) {
 	busy := errors.Join(connectycube.ErrUnavailable, &connectycube.APIError{Status: 429, RetryAfter: 3 * time.Second})
+	over := fmt.Errorf("a: %w", &accounts.OverBudgetError{RetryAfter: 3 * time.Second})
+	if e := outward(over); e.RetryAfter != 3*time.Second {
+		t.Errorf("over budget, retry after %v, want 3s", e.RetryAfter)
+	}
 	if e := outward(busy); e.RetryAfter != 3*time.Second {
 		t.Errorf("retry after %v, want 3s", e.RetryAfter)
 	}

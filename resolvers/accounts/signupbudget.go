@@ -96,7 +96,8 @@ func (b *SignUpBudget) take(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if b.waiting && b.bucket.TokensAt(now) < float64(b.bucket.Burst()) {
+	full := max(b.bucket.Burst(), 2) // a bucket of 1 is full before the worker sees it
+	if b.waiting && b.bucket.TokensAt(now) < float64(full) {
 		return &OverBudgetError{RetryAfter: b.every}
 	}
 	if err := b.draw(now); err != nil {
@@ -119,6 +120,8 @@ func (b *SignUpBudget) takeForLine() error {
 
 // draw takes a token if there is one. The caller holds mu.
 func (b *SignUpBudget) draw(now time.Time) error {
+	// Together they are never more than the bucket holds.
+	b.unused = min(b.unused, b.bucket.Burst()-int(b.bucket.TokensAt(now)))
 	if b.unused > 0 {
 		b.unused--
 		return nil
