@@ -16,6 +16,9 @@ import (
 // should be.
 var moved = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
 
+// forgetDevices is the part of an update after which no device is known.
+var forgetDevices = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}}}
+
 // set begins the list of what an update writes.
 func set(fields ...bson.E) bson.D {
 	return append(fields, bson.E{Key: "updatedAt", Value: time.Now()})
@@ -34,7 +37,7 @@ func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) 
 		kept = append(kept, keep)
 		condition = append(condition, bson.E{Key: "sessions", Value: keep})
 	}
-	return u.change(ctx, id, condition, bson.D{{Key: "$set", Value: ended(kept, bson.E{Key: "password", Value: hash})}})
+	return u.change(ctx, id, condition, bson.D{{Key: "$set", Value: ended(kept, bson.E{Key: "password", Value: hash})}, forgetDevices})
 }
 
 // ChangeEmail replaces the address and leaves its account to the lease. The
@@ -70,10 +73,20 @@ const maxSessions = 200
 
 // DropSession ends one login session. It is true for the one caller that did.
 func (u *Users) DropSession(ctx context.Context, id, session string) (bool, error) {
-	_, err := u.change(ctx, id, bson.D{{Key: "sessions", Value: session}}, bson.D{
+	return u.dropSession(ctx, id, session)
+}
+
+// RevokeSession ends one login session whose holder is not trusted: no device
+// of the account is known from then on. It is true for the one caller that did.
+func (u *Users) RevokeSession(ctx context.Context, id, session string) (bool, error) {
+	return u.dropSession(ctx, id, session, forgetDevices)
+}
+
+func (u *Users) dropSession(ctx context.Context, id, session string, more ...bson.E) (bool, error) {
+	_, err := u.change(ctx, id, bson.D{{Key: "sessions", Value: session}}, append(bson.D{
 		{Key: "$pull", Value: bson.D{{Key: "sessions", Value: session}}},
 		{Key: "$set", Value: bson.D{{Key: "sessionsDue", Value: time.Now()}}},
-	})
+	}, more...))
 	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -82,7 +95,7 @@ func (u *Users) DropSession(ctx context.Context, id, session string) (bool, erro
 
 // DropSessions ends all login sessions of a user.
 func (u *Users) DropSessions(ctx context.Context, id string) (User, error) {
-	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: ended([]string{})}})
+	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: ended([]string{})}, forgetDevices})
 }
 
 // SetRoles replaces the roles of a user.
@@ -99,7 +112,7 @@ func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, 
 func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, error) {
 	fields := bson.E{Key: "disabled", Value: on}
 	if on {
-		return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: ended([]string{}, fields)}})
+		return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: ended([]string{}, fields)}, forgetDevices})
 	}
 	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(fields)}})
 }

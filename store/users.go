@@ -30,6 +30,10 @@ type User struct {
 	// among them has ended, whatever else may still be found of it.
 	Sessions []string
 
+	// DeviceGeneration grows with each change after which no device counts as
+	// known any more.
+	DeviceGeneration int64
+
 	Account Account
 }
 
@@ -73,6 +77,7 @@ type document struct {
 	Disabled       bool               `bson:"disabled,omitempty"`
 	Leaving        bool               `bson:"leaving,omitempty"`
 	Sessions       []string           `bson:"sessions,omitempty"`
+	DeviceGen      int64              `bson:"deviceGeneration,omitempty"`
 	Account        accountDocument    `bson:"account,omitempty"`
 }
 
@@ -90,7 +95,10 @@ func (d document) user() User {
 		Disabled:     d.Disabled,
 		Leaving:      d.Leaving,
 		Sessions:     d.Sessions,
-		Account:      d.Account.account(),
+
+		DeviceGeneration: d.DeviceGen,
+
+		Account: d.Account.account(),
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	forRefresh   = "cubegate refresh tokens"
 	forPasswords = "cubegate ConnectyCube passwords"
 	forDecoys    = "cubegate decoys"
+	forDevices   = "cubegate device tokens"
 	forName      = "cubegate name of the secret"
 )
 
@@ -44,6 +45,7 @@ type ringKeys struct {
 	refresh   []byte
 	passwords []byte
 	decoys    []byte
+	devices   []byte
 }
 
 // NewRing returns the ring of a secret and of those that it replaced, the
@@ -99,6 +101,7 @@ func makeKeys(secret Secret) (ringKeys, error) {
 		refresh:   derive(forRefresh, 32),
 		passwords: derive(forPasswords, 32),
 		decoys:    derive(forDecoys, 32),
+		devices:   derive(forDevices, 32),
 	}
 	block, e := aes.NewCipher(derive(forSealing, 32))
 	if err = errors.Join(err, e); err != nil {

@@ -1,0 +1,80 @@
+package tokens
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A device token counts from DeviceMatures after its issue, for deviceLife: an
+// attacker who makes an account gains nothing at once, and a device that is
+// lost or sold is a stranger after a season.
+const (
+	DeviceMatures = 10 * time.Minute
+	deviceLife    = 90 * 24 * time.Hour
+)
+
+const maxDeviceToken = 256 // characters
+
+// KnownDevice is what a device token says: this device has logged in to this
+// account. It is the device cookie of
+// https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies:
+// it tells the owner's devices from strangers who guess passwords, and lets
+// nobody in.
+type KnownDevice struct {
+	UserID     string
+	Device     string // a name of ours for the device
+	Issued     time.Time
+	Generation int64 // of the account; an older one has been revoked
+}
+
+// DeviceToken signs what is known of a device. Times are kept to the second.
+func (r *Ring) DeviceToken(d KnownDevice) string {
+	body := binary.BigEndian.AppendUint64(nil, uint64(d.Issued.Unix()))
+	body = binary.BigEndian.AppendUint64(body, uint64(d.Generation))
+	body = append(body, d.UserID+"/"+d.Device...)
+	return base64.RawURLEncoding.EncodeToString(append(body, r.secrets[0].deviceTag(body)...))
+}
+
+// ReadDeviceToken returns what a device token says, if it counts now. The error
+// wraps [ErrInvalid], or [ErrExpired] for a token that is too young or too old.
+// Whether the generation is still the account's only the account knows.
+func (r *Ring) ReadDeviceToken(token string) (KnownDevice, error) {
+	if len(token) > maxDeviceToken {
+		return KnownDevice{}, invalid("it is too long")
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) <= 16+sha256.Size {
+		return KnownDevice{}, invalid("it has no device token's form")
+	}
+	body, tag := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
+	for _, k := range r.secrets {
+		if hmac.Equal(tag, k.deviceTag(body)) {
+			return readDevice(body)
+		}
+	}
+	return KnownDevice{}, invalid("we have not issued it")
+}
+
+func readDevice(body []byte) (KnownDevice, error) {
+	user, device, _ := strings.Cut(string(body[16:]), "/")
+	d := KnownDevice{
+		UserID: user, Device: device,
+		Issued:     time.Unix(int64(binary.BigEndian.Uint64(body)), 0),
+		Generation: int64(binary.BigEndian.Uint64(body[8:])),
+	}
+	if age := time.Since(d.Issued); age < DeviceMatures || age > deviceLife {
+		return KnownDevice{}, fmt.Errorf("device token of age %v: %w", age.Truncate(time.Second), ErrExpired)
+	}
+	return d, nil
+}
+
+func (k ringKeys) deviceTag(body []byte) []byte {
+	mac := hmac.New(sha256.New, k.devices)
+	mac.Write(body)
+	return mac.Sum(nil)
+}
