@@ -45,6 +45,10 @@ type Turn struct {
 	// that of its devices, which they would make longer otherwise. No names are
 	// a lane of their own.
 	Lanes []string
+
+	// Start is called when the turn has come. An error gives the turn to the
+	// next one, and is returned as it is. Nil is no more to ask.
+	Start func() error
 }
 
 // Bounds of the lane of one account. A person logs in on a few devices at a
@@ -96,12 +100,19 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	if err := ctx.Err(); err != nil { // else a free slot might win over a client that has left
 		return fmt.Errorf("hashing password: %w", err)
 	}
-	account, err := q.enter(ctx, t)
+	top, err := q.enter(ctx, t)
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	defer func() { q.leave(account, time.Since(started)) }()
+	took := func() time.Duration { return time.Since(started) }
+	defer func() { q.leave(top, took()) }()
+	if t.Start != nil {
+		if err := t.Start(); err != nil {
+			took = func() time.Duration { return 0 } // no hash: the mean stays as it is
+			return err
+		}
+	}
 	work()
 	return nil
 }
@@ -142,11 +153,14 @@ func (q *hashQueue) abandon(w *waiter, why error) (*lane, error) {
 	return nil, why
 }
 
-// leave gives back the slot of a piece of work that took a time.
+// leave gives back the slot of a piece of work that took a time, or of one that
+// did not begin.
 func (q *hashQueue) leave(top *lane, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mean += time.Duration(meanWeight * float64(took-q.mean))
+	if took > 0 {
+		q.mean += time.Duration(meanWeight * float64(took-q.mean))
+	}
 	q.free++
 	top.running--
 	top.tidy()

@@ -175,3 +175,21 @@ func occupy(t *testing.T, q *hashQueue) (release func()) {
 func ran(t *testing.T) func() {
 	return func() { t.Error("work ran") }
 }
+
+// A turn that is not to be used goes to the next one, and is no hash.
+func TestQueuePassesATurnOnThatDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, time.Second)
+		spent := errors.New("the budget is spent")
+		if err := q.do(t.Context(), Turn{Start: func() error { return spent }}, ran(t)); err != spent {
+			t.Errorf("error = %v, want what Start returned", err)
+		}
+		if q.mean != work || q.free != 1 {
+			t.Errorf("mean %v, %d free", q.mean, q.free)
+		}
+		started := false
+		if err := q.do(t.Context(), Turn{Start: func() error { started = true; return nil }}, func() {}); err != nil || !started {
+			t.Errorf("started %v, %v", started, err)
+		}
+	})
+}
