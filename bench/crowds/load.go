@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// tally counts answers by status and keeps their times.
+type tally struct {
+	mu     sync.Mutex
+	status map[int]int
+	took   []time.Duration
+}
+
+func (t *tally) add(status int, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.status == nil {
+		t.status = map[int]int{}
+	}
+	t.status[status]++
+	t.took = append(t.took, took)
+}
+
+func (t *tally) byStatus() map[int]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
+func (t *tally) total() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.took)
+}
+
+// at is a percentile of the times.
+func (t *tally) at(percent int) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.took) == 0 {
+		return 0
+	}
+	slices.Sort(t.took)
+	return t.took[min(len(t.took)-1, len(t.took)*percent/100)]
+}
+
+func attackerNetwork(i int) string { return fmt.Sprintf("192.0.2.%d", 1+i%250) }
+
+// guess lets a crowd send wrong passwords until ctx ends, each attacker without
+// a pause but for a moment after a refusal.
+func guess(ctx context.Context, s *server, attackers int, sc scenario, people []person) *tally {
+	t := &tally{}
+	for i := range attackers {
+		go func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				email := fmt.Sprintf("nobody%d-%d@example.org", i, n)
+				if sc.known {
+					email = people[4+(i+n)%(len(people)-4)].email
+				}
+				began := time.Now()
+				status, _, err := s.post(ctx, "/auth/login", attackerNetwork(i%sc.networks), map[string]any{"email": email, "password": "wrong password"})
+				if err != nil {
+					continue
+				}
+				t.add(status, time.Since(began))
+				if status != http.StatusUnauthorized {
+					time.Sleep(20 * time.Millisecond)
+				}
+			}
+		}()
+	}
+	return t
+}
+
+// honestUser logs in with the right password.
+type honestUser struct {
+	name    string
+	network string // another one for each try if empty
+	person  person
+	known   bool // the device shows its token
+	tally   tally
+}
+
+// watch lets honest users log in until ctx ends, one at a time each.
+func watch(ctx context.Context, s *server, honest []*honestUser) {
+	var all sync.WaitGroup
+	for _, h := range honest {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				h.login(ctx, s, n)
+				time.Sleep(300 * time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (h *honestUser) login(ctx context.Context, s *server, n int) {
+	network := h.network
+	if network == "" {
+		network = fmt.Sprintf("198.51.%d.%d", 101+n/250, 1+n%250)
+	}
+	body := map[string]any{"email": h.person.email, "password": h.person.password}
+	if h.known {
+		body["device"] = map[string]any{"token": h.person.device()}
+	}
+	began := time.Now()
+	status, _, err := s.post(context.WithoutCancel(ctx), "/auth/login", network, body)
+	if err != nil {
+		status = 0
+	}
+	h.tally.add(status, time.Since(began))
+}
+
+func (h *honestUser) print(crowd string) {
+	total := h.tally.total()
+	fmt.Printf("%-34s %-34s %7d %6.0f%% %6.0f ms %6.0f ms\n", crowd, h.name, total,
+		100*float64(h.tally.byStatus()[http.StatusOK])/float64(max(1, total)), ms(h.tally.at(50)), ms(h.tally.at(90)))
+}
+
+// loginsAtOnce sends right logins, each from a network of its own.
+func loginsAtOnce(ctx context.Context, s *server, n int, people []person) *tally {
+	t := &tally{}
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			p := people[i%len(people)]
+			began := time.Now()
+			status, _, err := s.post(ctx, "/auth/login", fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250), map[string]any{"email": p.email, "password": p.password})
+			if err != nil {
+				status = 0
+			}
+			t.add(status, time.Since(began))
+		})
+	}
+	all.Wait()
+	return t
+}
+
+// verifyFor asks the verify route about a good token, as ConnectyCube does.
+func verifyFor(ctx context.Context, s *server, p person, during time.Duration) *tally {
+	t := &tally{}
+	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		began := time.Now()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/auth/verify-connectycube?token="+p.token, nil)
+		if err != nil {
+			return t
+		}
+		response, err := s.client.Do(r)
+		if err != nil {
+			t.add(0, time.Since(began))
+			continue
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		t.add(response.StatusCode, time.Since(began))
+	}
+	return t
+}
