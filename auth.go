@@ -23,6 +23,7 @@ func (p *program) openAuth() error {
 		Iterations:  uint32(p.cfg.Password.Iterations),
 		Parallelism: uint8(p.cfg.Password.Parallelism),
 		Concurrent:  p.cfg.Password.Concurrent,
+		MemoryLimit: memoryLimit(),
 		MaxWait:     p.cfg.Password.MaxWait,
 	})
 	if err != nil {
@@ -36,11 +37,7 @@ func (p *program) openAuth() error {
 	if err != nil {
 		return err
 	}
-	failures, err := p.limiter(1)
-	if err != nil {
-		return fmt.Errorf("LOGIN_*: %w", err)
-	}
-	asked, err := p.limiter(askedPatience)
+	budgets, err := p.newBudgets()
 	if err != nil {
 		return fmt.Errorf("LOGIN_*: %w", err)
 	}
@@ -65,11 +62,12 @@ func (p *program) openAuth() error {
 		Refresh:   ring,
 		Passwords: p.withDecoys(hasher, ring),
 
-		Failures:  failures,
-		Asked:     asked,
+		Budgets:   budgets,
 		Callbacks: resolvers.NewCallbacks(p.callbackSecret, ring.DerivedPasswords),
-		Client:    func(ctx context.Context) string { return middleware.Network(middleware.ClientIPFrom(ctx)) },
+		Devices:   ring,
 		Address:   middleware.ClientIPFrom,
+		Networks:  func(ctx context.Context) []string { return middleware.Networks(middleware.ClientIPFrom(ctx)) },
+		Network:   middleware.Network,
 
 		Limits:            p.limits(),
 		RegisterWhileAway: p.cfg.ConnectyCube.RegisterWhileAway,
@@ -221,25 +219,3 @@ func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeo
 
 // margin is for clocks that differ between processes.
 func (p *program) margin() time.Duration { return min(5*time.Second, p.patience()) }
-
-// limiter counts wrong passwords, unless the settings want none counted.
-func (p *program) limiter(patience int) (resolvers.Limiter, error) {
-	if p.cfg.Login.Failures == 0 {
-		return unlimited{}, nil
-	}
-	return middleware.NewLimiter(p.cfg.Login.RetryEvery, patience*p.cfg.Login.Failures, limiterKeys)
-}
-
-// unlimited lets everybody try.
-type unlimited struct{}
-
-func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
-func (unlimited) Spend(string)                       {}
-
-// askedPatience is how many times as many wrong passwords ConnectyCube may ask
-// about, for one account from everywhere, as one address may try at ours.
-const askedPatience = 10
-
-// limiterKeys is how many pairs of account and address can have their wrong
-// passwords counted at once.
-const limiterKeys = 100_000

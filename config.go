@@ -94,6 +94,12 @@ type Config struct {
 		RetryEvery time.Duration `key:"retry_every" range:"1ms..24h"`
 	} `key:"login"`
 
+	Register struct {
+		PerNetwork int `key:"per_network" range:"0..1000000"` // an hour; 0: no limit
+	} `key:"register"`
+
+	Limits string `key:"limits" oneof:"enforce observe"`
+
 	CORS struct {
 		Origins []string `key:"origins"` // lower case; nil when unset, empty when none are wanted
 	} `key:"cors"`

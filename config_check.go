@@ -144,6 +144,10 @@ const newSecretHint = "make one with: openssl rand -base64 48"
 // unless the settings say otherwise.
 const defaultSignUps = 60
 
+// defaultRegistrations is how many registrations a network may make in an hour,
+// unless the settings say otherwise.
+const defaultRegistrations = 10
+
 // derive fills in the defaults that depend on other settings, and brings lists and
 // addresses into one form.
 func (c *Config) derive() {
@@ -159,6 +163,12 @@ func (c *Config) derive() {
 		c.ConnectyCube.SignUpsPerMinute = defaultSignUps
 		if c.sandboxed() {
 			c.ConnectyCube.SignUpsPerMinute = 0
+		}
+	}
+	if c.Register.PerNetwork == unset {
+		c.Register.PerNetwork = defaultRegistrations
+		if c.sandboxed() && c.embedded() { // an app's own tests register by the dozen
+			c.Register.PerNetwork = 0
 		}
 	}
 	if c.Mongo.Database == "" {

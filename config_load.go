@@ -32,7 +32,7 @@ type lookup func(name string) (string, bool)
 // with its key and its variable, and shows no value in it.
 func loadConfig(getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
-	c.ConnectyCube.SignUpsPerMinute = unset
+	c.ConnectyCube.SignUpsPerMinute, c.Register.PerNetwork = unset, unset
 	l := newLoader(leaves(&c))
 	dotenv := l.dotenv(filepath.Join(dir, ".env"))
 	l.variables("the environment", getenv)

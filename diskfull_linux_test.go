@@ -8,6 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"cubegate/store"
+	"cubegate/store/embedded"
 	"unsafe"
 )
 
@@ -76,12 +79,43 @@ func TestFullDiskPassesWithoutALoss(t *testing.T) {
 		now, err := os.ReadFile(filepath.Join(settings["DATA_DIR"], "sandbox.json"))
 		return err == nil && bytes.Contains(now, []byte("bob@example.org"))
 	})
-	eventually(t, "late events are recorded", func() bool { return strings.Contains(p.log.String(), "late audit events recorded") })
-	p.kill(t)
+	p.signal(t, syscall.SIGTERM)
+	if status := p.exit(t); status != 0 {
+		t.Errorf("stopped with status %d", status)
+	}
+	if refused := refusalsOf(t, settings["DATA_DIR"], user.ID); refused == 0 {
+		t.Error("the wrong password on the full disk is not on record")
+	}
 
 	p = spawn(t, settings).ready(t)
 	if got := p.login(t, loginDocument, "ada@example.org"); got.User.ID != user.ID || got.ChatStatus != "READY" {
 		t.Errorf("after a restart: %+v", got)
 	}
 	p.login(t, loginDocument, "bob@example.org")
+}
+
+// refusalsOf counts the refused logins of a user in the database of a program
+// that has stopped.
+func refusalsOf(t *testing.T, dir, userID string) (n int) {
+	t.Helper()
+	db, err := embedded.Start(embedded.Options{File: filepath.Join(dir, "cubegate.db"), NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := store.Open(t.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	events, err := s.Audit().Page(t.Context(), store.EventFilter{UserID: userID, Kind: "login"}, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Outcome == "refused" {
+			n++
+		}
+	}
+	return n
 }

@@ -41,7 +41,7 @@ func (l *logBuffer) String() string {
 // quick are settings that make tests quick and change nothing that they ask.
 var quick = map[string]string{
 	"HOST": "127.0.0.1", "PORT": "0", "SANDBOX_PORT": "0",
-	"PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 }
 
 // allOrNothing are settings without which somebody may register while

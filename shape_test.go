@@ -23,6 +23,7 @@ var arrows = map[string]string{
 	"":                           "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/openapi resolvers/playground store store/embedded tokens",
 	"bench":                      "", // its tests build a server of their own
 	"bench/connections":          "",
+	"bench/crowds":               "tokens", // makes device tokens that count
 	"bench/load":                 "",
 	"bench/timing":               "store store/embedded tokens", // it seeds users with hashes of both kinds
 	"connectycube":               "",

@@ -62,7 +62,6 @@ func (p *program) shutdown(ctx context.Context, work background) error {
 		p.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
 		err = p.api.Close()
 	}
-	p.auth.Auditor.Close(ctx)
 	if p.box != nil {
 		err = errors.Join(err, p.box.Close())
 	}

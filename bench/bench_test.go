@@ -45,12 +45,6 @@ func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (b
 
 func (plain) Decoy(string) string { return "no password" }
 
-// anyone lets everybody try.
-type anyone struct{}
-
-func (anyone) Allow(string) (bool, time.Duration) { return true, 0 }
-func (anyone) Spend(string)                       {}
-
 // server is what answers, in this process: the real store on the embedded
 // database, the real client on the sandbox, without a socket anywhere.
 type server struct {
@@ -98,9 +92,10 @@ func newServer(b *testing.B) *server {
 	}
 	auth := &resolvers.Auth{
 		Users: s.Users(), Registry: s.Users(), People: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
-		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{}, Failures: anyone{}, Asked: anyone{},
-		Client: func(context.Context) string { return "" }, Address: func(context.Context) string { return "" },
-		Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
+		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{},
+		Budgets: new(resolvers.Budgets), Devices: ring, Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
+		Address:  func(context.Context) string { return "" },
+		Networks: func(context.Context) []string { return []string{""} }, Network: func(ip string) string { return ip },
 
 		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
 		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
@@ -236,16 +231,22 @@ func BenchmarkMe(b *testing.B) {
 	}
 }
 
-// noone lets nobody try.
-type noone struct{}
+// spent is a budget with nothing left.
+type spent struct{}
 
-func (noone) Allow(string) (bool, time.Duration) { return false, time.Minute }
-func (noone) Spend(string)                       {}
+func (spent) Check(string) time.Duration { return time.Minute }
+func (spent) Take(string) time.Duration  { return time.Minute }
+func (spent) Return(string)              {}
 
 // BenchmarkRefusal is a login that the limit of wrong passwords refuses.
 func BenchmarkRefusal(b *testing.B) {
 	s := newServer(b)
-	s.auth.Failures = noone{}
+	budgets, err := resolvers.NewBudgets(resolvers.BudgetOptions{
+		LoginFailures: resolvers.BudgetBound{Burst: 1, Every: time.Second},
+		New:           func(resolvers.BudgetBound) (resolvers.Budget, error) { return spent{}, nil },
+	})
+	must(b, err)
+	s.auth.Budgets = budgets
 	raw, err := json.Marshal(map[string]any{"query": login, "variables": map[string]any{"body": credentials()}})
 	must(b, err)
 	b.ReportAllocs()

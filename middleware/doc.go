@@ -1,7 +1,7 @@
 // Package middleware owns what holds for every request, whatever it asks for:
 // its ID, its log line, its sender's address, recovery from panics, the headers
 // of the answer, who may call from a browser, and the spelling of paths. Beside
-// these stand [Limiter], which counts failures by any key, [Networks], which makes
+// these stand [Budget], which bounds what any key may spend, [Networks], which makes
 // such keys of addresses, [ProxyDetector], and [Connections], which bounds the
 // connections of a listener before there is a request.
 //

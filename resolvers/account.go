@@ -22,11 +22,11 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	if err := a.confirm(ctx, user, current); err != nil {
+	if err := a.confirm(ctx, "changePassword", user, claims.SessionID, current); err != nil {
 		a.refused(ctx, "password", user, err)
 		return err
 	}
-	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), next)
+	hash, err := a.Passwords.Hash(ctx, a.knownTurn(a.strangerTurn(ctx), user.ID, claims.SessionID), next)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 // changeEmail changes the caller's address, here and at ConnectyCube. When
 // somebody else has it there, it stays as it was.
 func (a *Auth) changeEmail(ctx context.Context, password, address string) (store.User, error) {
-	user, _, err := a.caller(ctx)
+	user, claims, err := a.caller(ctx)
 	if err != nil {
 		return store.User{}, err
 	}
@@ -82,7 +82,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 	if err := p.err(); err != nil {
 		return store.User{}, err
 	}
-	if err := a.confirm(ctx, user, password); err != nil {
+	if err := a.confirm(ctx, "changeEmail", user, claims.SessionID, password); err != nil {
 		a.refused(ctx, "email", user, err)
 		return store.User{}, err
 	}
@@ -108,11 +108,11 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 
 // deleteMyAccount deletes the caller, here and at ConnectyCube.
 func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
-	user, _, err := a.caller(ctx)
+	user, claims, err := a.caller(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(ctx, user, password); err != nil {
+	if err := a.confirm(ctx, "deleteMyAccount", user, claims.SessionID, password); err != nil {
 		a.refused(ctx, "delete", user, err)
 		return err
 	}

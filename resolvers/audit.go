@@ -43,7 +43,7 @@ func (a *Auth) refused(ctx context.Context, kind string, user store.User, err er
 	if full := new(tokens.QueueError); errors.As(err, &full) {
 		return // nothing was tried here either
 	}
-	a.Auditor.Refuse(a.Client(ctx), store.Event{
+	a.Auditor.Refuse(asker{networks: a.Networks(ctx)}.network(), store.Event{
 		Kind: kind, Outcome: outcome, UserID: user.ID, Address: a.Address(ctx), Detail: string(e.Code),
 	})
 }

@@ -85,13 +85,6 @@ type PasswordHasher interface {
 	Decoy(email string) string
 }
 
-// Limiter bounds the wrong passwords for one key. Allow is a look; only Spend,
-// for a try that failed, takes something from the key.
-type Limiter interface {
-	Allow(key string) (ok bool, retryAfter time.Duration)
-	Spend(key string)
-}
-
 // Auth registers people, logs them in and keeps them so. All fields but Log
 // must be set before the first use; it is safe for concurrent use then.
 type Auth struct {
@@ -112,15 +105,12 @@ type Auth struct {
 	Refresh   RefreshTokens
 	Passwords PasswordHasher
 
-	// Failures counts the wrong passwords of logins, by account and by where
-	// they come from, which Client tells: nobody can lock somebody else out.
-	Failures Limiter
-	Client   func(ctx context.Context) string // network of the client
-	Address  func(ctx context.Context) string // address of the client
-
-	// Asked counts those that ConnectyCube asks about, by account alone: there
-	// everybody comes from ConnectyCube. It should be the more patient one.
-	Asked Limiter
+	// Budgets bound guesses, registrations and rubbish.
+	Budgets  *Budgets
+	Devices  DeviceTokens
+	Address  func(ctx context.Context) string   // IP address of the client
+	Networks func(ctx context.Context) []string // that the client is in, outermost first
+	Network  func(ip string) string             // that an IP address counts for
 
 	// Callbacks tells the verify route who asks, and what is known already.
 	Callbacks *Callbacks
@@ -179,8 +169,8 @@ func (c ChatAddress) of(session accounts.Chat) *chat {
 
 // authenticate finds the user who has this address and this password, and may
 // log in.
-func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, error) {
-	user, stale, err := a.check(ctx, in, a.Failures, store.EmailKey(in.Email)+" "+a.Client(ctx))
+func (a *Auth) authenticate(ctx context.Context, operation string, in loginInput) (store.User, error) {
+	user, stale, err := a.check(ctx, operation, in)
 	if err == nil && stale {
 		user.PasswordHash, err = a.rehash(ctx, user, in.Password)
 	}
@@ -193,24 +183,30 @@ func (a *Auth) authenticate(ctx context.Context, in loginInput) (store.User, err
 	return user, nil
 }
 
-// check finds the user who has this address and this password, and changes
-// nothing. For the caller an unknown address and a wrong password are one error
-// at one price; whose password was wrong is for the audit alone.
-func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key string) (user store.User, stale bool, err error) {
-	if ok, wait := failures.Allow(key); !ok {
-		return store.User{}, false, &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
+// check finds the user who has this email and this password, and changes
+// nothing. For the caller an unknown email and a wrong password are one error
+// at one price; whose password was wrong is for the audit alone. A client that
+// shows no device is refused by a spent budget before anything is looked up.
+func (a *Auth) check(ctx context.Context, operation string, in loginInput) (user store.User, stale bool, err error) {
+	device := a.knownDevice(in.Device)
+	if device.UserID == "" {
+		if err := a.Budgets.check(ctx, charges(operation, a.strangersGuess(ctx, operation, in.Email).asker)); err != nil {
+			return store.User{}, false, err
+		}
 	}
 	decoy := a.Passwords.Decoy(store.EmailKey(in.Email))
 	user, err = a.Users.ByEmail(ctx, in.Email)
 	if errors.Is(err, store.ErrNotFound) {
 		user, err = store.User{PasswordHash: decoy}, nil
 	}
-	if err == nil {
-		stale, err = a.Passwords.Compare(ctx, a.strangerTurn(ctx), in.Password, user.PasswordHash)
+	if err != nil {
+		return store.User{}, false, err
 	}
-	if errors.Is(err, tokens.ErrWrongPassword) {
-		failures.Spend(key)
+	g, err := a.guessOf(ctx, operation, in.Email, user, device)
+	if err != nil {
+		return store.User{}, false, err
 	}
+	stale, err = a.compare(ctx, g, in.Password, user)
 	if err == nil && user.Disabled {
 		err = errDisabled
 	}
@@ -220,25 +216,18 @@ func (a *Auth) check(ctx context.Context, in loginInput, failures Limiter, key s
 var errDisabled = &Error{Code: Forbidden, Message: "This account is disabled"}
 
 // confirm checks the password of a user who is logged in already.
-func (a *Auth) confirm(ctx context.Context, user store.User, password string) error {
+func (a *Auth) confirm(ctx context.Context, operation string, user store.User, sessionID, password string) error {
 	if password == "" || len(password) > maxAnyInput {
 		return &Error{Code: BadUserInput, Message: "password is required", Fields: problems{"password": "is required"}}
 	}
-	key := user.ID + " " + a.Client(ctx)
-	if ok, wait := a.Failures.Allow(key); !ok {
-		return &Error{Code: RateLimited, Message: "Too many wrong passwords; try again later", RetryAfter: wait}
-	}
-	_, err := a.Passwords.Compare(ctx, a.strangerTurn(ctx), password, user.PasswordHash)
+	g := a.strangersGuess(ctx, operation, user.Email)
+	g.asker.device = "session " + sessionID
+	g.turn = a.knownTurn(g.turn, user.ID, sessionID)
+	_, err := a.compare(ctx, g, password, user)
 	if errors.Is(err, tokens.ErrWrongPassword) {
-		a.Failures.Spend(key)
 		return &Error{Code: Forbidden, Message: "The password is wrong", Cause: err}
 	}
 	return err
-}
-
-// strangerTurn is the turn of a client of which only the network is known.
-func (a *Auth) strangerTurn(ctx context.Context) tokens.Turn {
-	return tokens.Turn{Lanes: []string{a.Client(ctx)}}
 }
 
 // rehash replaces a hash by one of today's kind and returns the one that counts

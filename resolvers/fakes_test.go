@@ -92,6 +92,14 @@ func (f *fakeUsers) DropSession(_ context.Context, _, session string) (bool, err
 	return true, nil
 }
 
+func (f *fakeUsers) RevokeSession(ctx context.Context, id, session string) (bool, error) {
+	ended, err := f.DropSession(ctx, id, session)
+	if ended {
+		f.user.DeviceGeneration++
+	}
+	return ended, err
+}
+
 func (f *fakeUsers) DropSessions(context.Context, string) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -219,7 +227,16 @@ type fakePasswords struct {
 	mu       sync.Mutex
 	compared []string
 	hashed   int
+	turns    []tokens.Turn // of comparisons, also those that did not begin
 	busy     bool
+}
+
+// begin is what a queue does when the turn has come.
+func begin(t tokens.Turn) error {
+	if t.Start == nil {
+		return nil
+	}
+	return t.Start()
 }
 
 // hashes are how many have been computed.
@@ -229,9 +246,12 @@ func (f *fakePasswords) hashes() int {
 	return f.hashed + len(f.compared)
 }
 
-func (f *fakePasswords) Hash(_ context.Context, _ tokens.Turn, password string) (string, error) {
+func (f *fakePasswords) Hash(_ context.Context, t tokens.Turn, password string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := begin(t); err != nil {
+		return "", err
+	}
 	f.hashed++
 	if f.busy {
 		return "", tokens.ErrBusy
@@ -239,9 +259,13 @@ func (f *fakePasswords) Hash(_ context.Context, _ tokens.Turn, password string) 
 	return "hash of " + password, nil
 }
 
-func (f *fakePasswords) Compare(_ context.Context, _ tokens.Turn, password, hash string) (bool, error) {
+func (f *fakePasswords) Compare(_ context.Context, t tokens.Turn, password, hash string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.turns = append(f.turns, t)
+	if err := begin(t); err != nil {
+		return false, err
+	}
 	f.compared = append(f.compared, hash)
 	if f.busy {
 		return false, tokens.ErrBusy
@@ -257,11 +281,51 @@ func (f *fakePasswords) Compare(_ context.Context, _ tokens.Turn, password, hash
 
 func (f *fakePasswords) Decoy(string) string { return "" }
 
-// fakeLimiter stops a key after a number of failures.
-type fakeLimiter struct{ left int }
+// fakeBudget lets each key spend its burst and never refills.
+type fakeBudget struct {
+	mu    sync.Mutex
+	burst int
+	spent map[string]int
+}
 
-func (f *fakeLimiter) Allow(string) (bool, time.Duration) { return f.left > 0, time.Minute }
-func (f *fakeLimiter) Spend(string)                       { f.left-- }
+func newFakeBudget(b BudgetBound) (Budget, error) {
+	return &fakeBudget{burst: b.Burst, spent: map[string]int{}}, nil
+}
+
+func (f *fakeBudget) Check(key string) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wait(key)
+}
+
+func (f *fakeBudget) Take(key string) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if wait := f.wait(key); wait > 0 {
+		return wait
+	}
+	f.spent[key]++
+	return 0
+}
+
+func (f *fakeBudget) Return(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spent[key]--
+}
+
+func (f *fakeBudget) wait(key string) time.Duration {
+	if f.spent[key] < f.burst {
+		return 0
+	}
+	return time.Minute
+}
+
+// spentBudgets refuse every guess.
+func spentBudgets() *Budgets {
+	spent := &fakeBudget{spent: map[string]int{}}
+	return &Budgets{byName: map[budgetName]Budget{budgetPair: spent, budgetDevice: spent}}
+}
 
 // recorded writes the refusals that wait and returns all events.
 func (f flows) recorded(t testing.TB) []store.Event {
@@ -296,17 +360,24 @@ func newFlows(t testing.TB) flows {
 	f.Auth = &Auth{
 		Users: f.users, Registry: f.users, Members: f.users, Sessions: f.sessions, Events: f.events, Accounts: f.accounts,
 		Tokens: fakeTokens{}, Verifier: fakeVerifier{}, Refresh: ring, Passwords: f.passwords,
-		Failures: &fakeLimiter{left: 3}, Asked: &fakeLimiter{left: 3},
-		Callbacks: NewCallbacks(callbackSecret, ring.DerivedPasswords),
-		Client:    func(context.Context) string { return "192.0.2.1" },
-		Address:   func(context.Context) string { return "192.0.2.1" },
-		Limits:    Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, Password: SharedPassword}, RegisterWhileAway: true,
+		Callbacks: NewCallbacks(callbackSecret, ring.DerivedPasswords), Devices: ring,
+		Address:  func(context.Context) string { return "192.0.2.1" },
+		Networks: func(context.Context) []string { return []string{"192.0.2.1"} }, Network: func(ip string) string { return ip },
+		Limits: Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, Password: SharedPassword}, RegisterWhileAway: true,
 		Patience: time.Minute,
 		Chat:     ChatAddress{AppID: 1001, APIURL: "https://api.example.test", Domain: "chat.example.test", URL: "wss://chat.example.test:5291"},
 		Log:      slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	f.Auditor = StartAuditor(f.events, f.Log)
 	t.Cleanup(func() { f.Auditor.Close(context.Background()) })
+	f.Budgets, err = NewBudgets(BudgetOptions{
+		LoginFailures: BudgetBound{3, time.Minute}, PerAccount: BudgetBound{5, time.Minute}, PerNetwork: BudgetBound{8, time.Minute},
+		Callbacks: BudgetBound{3, time.Minute}, KnownTurns: BudgetBound{30, time.Minute}, Registrations: BudgetBound{4, time.Minute}, Rubbish: BudgetBound{6, time.Minute},
+		Log: f.Log, New: newFakeBudget,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 

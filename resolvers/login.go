@@ -27,6 +27,7 @@ type signedIn struct {
 	expires time.Time // of access
 	refresh string
 	ticket  string
+	device  string // token by which the device is known from now on; may be empty
 	chat    accounts.Chat
 	status  chatStatus
 }
@@ -39,7 +40,11 @@ func (a *Auth) login(ctx context.Context, in loginInput, byTicket bool) (signedI
 	if err != nil {
 		return signedIn{}, err
 	}
-	user, err := a.authenticate(ctx, in)
+	operation := "login"
+	if byTicket {
+		operation = "login_By_token"
+	}
+	user, err := a.authenticate(ctx, operation, in)
 	if err != nil {
 		return signedIn{}, err
 	}

@@ -19,7 +19,7 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	full := func(reason error) func(*flows) {
 		return func(f *flows) { f.Passwords = queueFull{f.passwords, reason} }
 	}
-	spent := func(f *flows) { f.Failures = &fakeLimiter{} }
+	spent := func(f *flows) { f.Budgets = spentBudgets() }
 	two := `mutation { a: login(body: {email: "ada@example.org", password: "guess"}) { message } b: refresh(refreshToken: "x") { message } }`
 	for _, tt := range []struct {
 		name, document string
@@ -54,7 +54,7 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 // What counts nothing gets its lines.
 func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	f, h := newAPI(t)
-	f.Failures = &fakeLimiter{}
+	f.Budgets = spentBudgets()
 	ask(t, h, "mutation "+limitedLogin, nil)
 	not := CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
 	send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
@@ -67,7 +67,7 @@ func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 // hash.
 func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
 	f := newFlows(t)
-	f.Failures = &fakeLimiter{}
+	f.Budgets = spentBudgets()
 	f.users.err = store.ErrUnavailable
 	_, err := f.login(t.Context(), login, false)
 	if code := outward(err).Code; code != RateLimited || len(f.passwords.compared) != 0 {
@@ -102,7 +102,7 @@ func TestGuardKeepsPlainDocuments(t *testing.T) {
 		{"long", "{ hello }" + strings.Repeat(" ", maxKnownDocument), false},
 	} {
 		h.guard.known.Purge()
-		f.Failures = &fakeLimiter{left: 3}
+		f.Budgets = new(Budgets)
 		first, second := ask(t, h, tt.document, nil), ask(t, h, tt.document, nil)
 		if first.text != second.text {
 			t.Errorf("%s: answered %s, then %s", tt.name, first.text, second.text)

@@ -22,7 +22,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	if err != nil {
 		return signedIn{}, err
 	}
-	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), in.Password)
+	hash, err := a.hashOfNewUser(ctx, in.Password)
 	if err != nil {
 		return signedIn{}, err
 	}
@@ -53,6 +53,19 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	return a.signIn(ctx, made, in.Device, accounts.Means{Password: in.Password}, err)
 }
 
+// hashOfNewUser hashes the password of a registration, which counts for its
+// network from then on, whatever becomes of it: that an email is taken is worth
+// something to an attacker, too.
+func (a *Auth) hashOfNewUser(ctx context.Context, password string) (string, error) {
+	list := charges("register", asker{networks: a.Networks(ctx)})
+	if err := a.Budgets.check(ctx, list); err != nil {
+		return "", err
+	}
+	turn := a.strangerTurn(ctx)
+	turn.Start = func() error { return a.Budgets.take(ctx, list) }
+	return a.Passwords.Hash(ctx, turn, password)
+}
+
 // signIn begins a login session for a user who has just shown a password, and
 // opens the chat unless it is known that it cannot be.
 func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput, m accounts.Means, trouble error) (signedIn, error) {
@@ -64,7 +77,7 @@ func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput,
 	if err != nil {
 		return signedIn{}, err
 	}
-	out.refresh = refresh
+	out.refresh, out.device = refresh, a.deviceToken(user, session, a.knownDevice(device))
 	if trouble == nil {
 		trouble = a.openChat(ctx, &out, m)
 	}

@@ -90,6 +90,7 @@ type loginResponse struct {
 	ChatStatus      *string   `json:"chatStatus"`
 	ChatTicket      *string   `json:"chatTicket"`
 	ConnectySession *string   `json:"connectySession"`
+	DeviceToken     *string   `json:"deviceToken"`
 	ExpiresAt       *string   `json:"expiresAt"`
 	Message         string    `json:"message"`
 	RefreshToken    *string   `json:"refreshToken"`
@@ -130,6 +131,9 @@ func (a *Auth) answer(in signedIn, message string) *loginResponse {
 	}
 	if in.chat.Token != "" {
 		out.ConnectySession = &in.chat.Token
+	}
+	if in.device != "" {
+		out.DeviceToken = &in.device
 	}
 	return out
 }

@@ -23,6 +23,7 @@ import (
 type Members interface {
 	AddSession(ctx context.Context, id, hash, session string) (store.User, error)
 	DropSession(ctx context.Context, id, session string) (bool, error)
+	RevokeSession(ctx context.Context, id, session string) (bool, error)
 	DropSessions(ctx context.Context, id string) (store.User, error)
 }
 
@@ -120,7 +121,7 @@ var errSessionOver = &Error{Code: Unauthenticated, Message: "The login session i
 func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, error) {
 	id, hash, err := a.Refresh.ReadRefreshToken(token)
 	if err != nil {
-		return signedIn{}, &Error{Code: Unauthenticated, Message: "The refresh token is not valid", Cause: err}
+		return signedIn{}, a.rubbish(ctx, "refresh", &Error{Code: Unauthenticated, Message: "The refresh token is not valid", Cause: err})
 	}
 	var next, userID string
 	session, err := a.Sessions.Update(ctx, id, func(s *store.Session) error {
@@ -154,14 +155,14 @@ func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, erro
 	if err != nil {
 		return signedIn{}, err
 	}
-	out.refresh = next
+	out.refresh, out.device = next, a.renewedDeviceToken(user, session)
 	out.status = statusOf(a.openChat(ctx, &out, accounts.Means{}))
 	return out, nil
 }
 
 // replayed ends a login session one of whose retired tokens was used.
 func (a *Auth) replayed(ctx context.Context, userID, sessionID string, cause error) error {
-	ended, err := a.Members.DropSession(ctx, userID, sessionID)
+	ended, err := a.Members.RevokeSession(ctx, userID, sessionID)
 	if err != nil {
 		return err
 	}
@@ -205,17 +206,24 @@ func (a *Auth) revokeSession(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	ended, err := a.endSession(ctx, user, id, "revoke")
+	ended, err := a.endSession(ctx, user, id, kindRevoke)
 	if err == nil && !ended {
 		err = &Error{Code: NotFound, Message: "There is no such session"}
 	}
 	return err
 }
 
+// kindRevoke is how the end of a session that its user revokes is recorded.
+const kindRevoke = "revoke"
+
 // endSession ends one login session of a user and reports whether this call
 // did.
 func (a *Auth) endSession(ctx context.Context, user store.User, id, kind string) (bool, error) {
-	ended, err := a.Members.DropSession(ctx, user.ID, id)
+	drop := a.Members.DropSession
+	if kind == kindRevoke { // the holder of the session may know a device token, too
+		drop = a.Members.RevokeSession
+	}
+	ended, err := drop(ctx, user.ID, id)
 	if err != nil {
 		return false, err
 	}
@@ -260,10 +268,14 @@ func (a *Auth) mySessions(ctx context.Context) ([]*loginSession, error) {
 // maxDevice bounds what an app says of its device, in characters.
 const maxDevice = 100
 
+// maxDeviceToken bounds a device token, in characters; ours have about 140.
+const maxDeviceToken = 256
+
 // deviceInput is DeviceInput of the schema.
 type deviceInput struct {
-	ID   *string `json:"id"`
-	Name *string `json:"name"`
+	ID    *string `json:"id"`
+	Name  *string `json:"name"`
+	Token *string `json:"token"`
 }
 
 // name is what a person calls the device, or the program that runs on it.
@@ -293,6 +305,9 @@ func (d *deviceInput) check(p problems) {
 		if value != nil && len([]rune(*value)) > maxDevice {
 			p.add(field, fmt.Sprintf("must have at most %d characters", maxDevice))
 		}
+	}
+	if d.Token != nil && len(*d.Token) > maxDeviceToken {
+		p.add("device.token", fmt.Sprintf("must have at most %d characters", maxDeviceToken))
 	}
 }
 

@@ -1,0 +1,155 @@
+package middleware_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cubegate/middleware"
+)
+
+func newBudget(t testing.TB, every time.Duration, burst, keys int) *middleware.Budget {
+	t.Helper()
+	b, err := middleware.NewBudget(every, burst, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBudgetIsRefilledAtTheTimeItTells(t *testing.T) {
+	for i := range 400 {
+		every := time.Duration(i+1) * 137 * time.Millisecond
+		synctest.Test(t, func(t *testing.T) {
+			b := newBudget(t, every, 3, 10)
+			for range 3 {
+				if wait := b.Check("ada"); wait != 0 {
+					t.Fatalf("Check = %v before the budget is spent", wait)
+				}
+				if wait := b.Take("ada"); wait != 0 {
+					t.Fatalf("Take = %v before the budget is spent", wait)
+				}
+			}
+			wait := b.Take("ada")
+			if wait <= 0 || wait > every || b.Check("ada") != wait {
+				t.Fatalf("spent: Take = %v, Check = %v, want up to %v", wait, b.Check("ada"), every)
+			}
+			if wait := b.Check("bob"); wait != 0 {
+				t.Error("another key is spent, too")
+			}
+			time.Sleep(wait - wait/100)
+			if b.Check("ada") == 0 {
+				t.Error("refilled before the time told")
+			}
+			time.Sleep(wait / 100)
+			if again := b.Take("ada"); again != 0 {
+				t.Errorf("at the time told: %v more", again)
+			}
+			if b.Take("ada") == 0 {
+				t.Error("one wait gives more than one try")
+			}
+		})
+	}
+}
+
+func TestBudgetGivesBackWhatIsReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(t, time.Hour, 2, 10)
+		for range 1000 { // right passwords cost nothing
+			if wait := b.Take("ada"); wait != 0 {
+				t.Fatalf("Take = %v", wait)
+			}
+			b.Return("ada")
+		}
+		b.Return("ada")
+		b.Return("nobody")
+		b.Take("ada")
+		b.Take("ada")
+		if b.Take("ada") == 0 {
+			t.Error("returning saved up tokens")
+		}
+	})
+}
+
+// Tries that run side by side cannot spend more than there is, and owe nothing.
+func TestBudgetHasNoDebt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(t, time.Second, 30, 10)
+		var taken atomic.Int64
+		var all sync.WaitGroup
+		for range 190 {
+			all.Go(func() {
+				if b.Take("shared") == 0 {
+					taken.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if taken.Load() != 30 {
+			t.Errorf("%d of 30 tokens were taken", taken.Load())
+		}
+		if wait := b.Check("shared"); wait > time.Second {
+			t.Errorf("the next token comes in %v, want a second at most", wait)
+		}
+	})
+}
+
+func TestBudgetNeverSavesUpMoreThanItsBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(t, time.Second, 2, 10)
+		b.Take("ada")
+		time.Sleep(24 * time.Hour)
+		b.Take("ada")
+		b.Take("ada")
+		if b.Check("ada") == 0 {
+			t.Error("a quiet day saved up tokens")
+		}
+	})
+}
+
+func TestBudgetForgetsTheKeyNotSeenForLongest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(t, time.Hour, 1, 100)
+		b.Take("victim")
+		for i := range 99 {
+			b.Take(fmt.Sprint("other", i))
+		}
+		if b.Check("victim") == 0 { // and looking is being seen
+			t.Fatal("forgotten while there was room")
+		}
+		b.Take("one more")
+		if b.Check("victim") == 0 {
+			t.Error("the key just looked at was forgotten")
+		}
+		if b.Check("other0") != 0 {
+			t.Error("the oldest key was kept: the budget grows")
+		}
+	})
+}
+
+func TestBudgetTellsLongKeysApart(t *testing.T) {
+	b := newBudget(t, time.Hour, 1, 10)
+	long := strings.Repeat("a", 1<<20)
+	b.Take(long + "x")
+	if b.Check(long+"x") == 0 {
+		t.Error("a long key is not counted")
+	}
+	if b.Check(long+"y") != 0 {
+		t.Error("keys are told apart by their beginning only")
+	}
+}
+
+func TestBudgetRefusesArgumentsThatAreNot(t *testing.T) {
+	for _, a := range []struct {
+		every       time.Duration
+		burst, keys int
+	}{{0, 1, 1}, {-1, 1, 1}, {1, 0, 1}, {1, 1, 0}, {1, -1, 1}, {1, 1, -1}} {
+		if _, err := middleware.NewBudget(a.every, a.burst, a.keys); err == nil {
+			t.Errorf("NewBudget(%v) succeeds", a)
+		}
+	}
+}
