@@ -11,7 +11,8 @@
 // partition or a refusal left open.
 //
 // Start reading at [Keeper], then visit.go, the machine itself; open.go is how
-// a session comes about, worker.go what runs in the background.
+// a session comes about, worker.go what runs in the background. signupbudget.go
+// bounds how many accounts are made, and line.go is how the rest wait.
 package accounts
 
 import (
