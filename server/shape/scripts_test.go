@@ -1,4 +1,4 @@
-package main
+package shape
 
 import (
 	"io/fs"
@@ -30,7 +30,9 @@ stop "$server" || status=$?
 ! kill -0 "$server" 2>/dev/null || { echo "it still runs"; exit 1; }
 stop "" || { echo "no process is no failure"; exit 1; }
 `
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", script, "bash", t.TempDir()).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script, "bash", t.TempDir())
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -47,6 +49,8 @@ func TestScriptsEndProcessesWithStop(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		file := path
+		path = strings.TrimPrefix(filepath.ToSlash(path), root+"/")
 		if entry.Name() == "node_modules" {
 			return fs.SkipDir
 		}
@@ -54,7 +58,7 @@ func TestScriptsEndProcessesWithStop(t *testing.T) {
 		if entry.IsDir() || !script {
 			return nil
 		}
-		raw, err := os.ReadFile(path)
+		raw, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
@@ -68,7 +72,7 @@ func TestScriptsEndProcessesWithStop(t *testing.T) {
 		return nil
 	}
 	for _, folder := range []string{".ci", "bench", "e2e"} {
-		if err := filepath.WalkDir(folder, look); err != nil {
+		if err := filepath.WalkDir(filepath.Join(root, folder), look); err != nil {
 			t.Fatal(err)
 		}
 	}
