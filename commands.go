@@ -48,14 +48,14 @@ func plain(run runner) func(*flag.FlagSet) runner {
 
 // usage prints what can be said to the program. Values are never shown, only
 // names and defaults.
-func usage(w io.Writer) {
+func usage(w io.Writer, configYAML []byte) {
 	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, name := range []string{"serve", "sandbox", "health", "export", "check", "grant", "passwords", "keys", "licenses"} {
 		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
 	}
 	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
-	for _, s := range settings() {
+	for _, s := range settings(configYAML) {
 		value := s.Default
 		if s.Secret {
 			value = "(secret; also as " + s.Env + "_FILE)"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	_ "embed"
 	"reflect"
 	"regexp"
 	"strings"
@@ -9,12 +8,6 @@ import (
 
 	"cubegate/tokens"
 )
-
-// configYAML documents every setting and is its default; settings reads the one,
-// loadConfig the other.
-//
-//go:embed config.yaml
-var configYAML []byte
 
 // Config is every setting of the process, checked and with derived defaults filled in
 // when it comes from loadConfig. It mirrors config.yaml, where each key is explained. It
@@ -149,8 +142,8 @@ type setting struct {
 // are indentation, name, value, and the comment beside it. It reads our own file only.
 var yamlKey = regexp.MustCompile(`^( *)([a-z_]+):(?: +([^#]*?))?(?: *# *(.*))?$`)
 
-// settings lists every setting in the order of config.yaml.
-func settings() []setting {
+// settings lists every setting of defaults, which is config.yaml, in its order.
+func settings(defaults []byte) []setting {
 	secret := make(map[string]bool)
 	for _, lf := range leaves(new(Config)) {
 		secret[lf.key] = lf.secret()
@@ -158,7 +151,7 @@ func settings() []setting {
 	var list []setting
 	var section string
 	var comment []string
-	for line := range strings.Lines(string(configYAML)) {
+	for line := range strings.Lines(string(defaults)) {
 		line = strings.TrimRight(line, "\n")
 		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "#"); ok {
 			comment = append(comment, strings.TrimSpace(text))

@@ -27,13 +27,13 @@ const unset = -1
 // lookup finds a variable in one source, as os.LookupEnv does.
 type lookup func(name string) (string, bool)
 
-// loadConfig reads the settings from config.yaml, the file named by CONFIG_FILE, .env in
+// loadConfig reads the settings from defaults, which is config.yaml, the file named by CONFIG_FILE, .env in
 // dir, and getenv, strongest last. It reports everything that is wrong in one error, each
 // with its key and its variable, and shows no value in it.
-func loadConfig(getenv func(string) (string, bool), dir string) (Config, error) {
+func loadConfig(defaults []byte, getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
 	c.ConnectyCube.SignUpsPerMinute, c.Register.PerNetwork = unset, unset
-	l := newLoader(leaves(&c))
+	l := newLoader(leaves(&c), defaults)
 	dotenv := l.dotenv(filepath.Join(dir, ".env"))
 	l.variables("the environment", getenv)
 	l.variables(".env", dotenv)
@@ -111,7 +111,7 @@ type loader struct {
 	sections map[string]bool
 }
 
-func newLoader(list []leaf) *loader {
+func newLoader(list []leaf, defaultsYAML []byte) *loader {
 	l := &loader{
 		problems: problems{failed: make(map[string]bool), source: make(map[string]string)},
 		viper:    viper.New(),
@@ -125,7 +125,7 @@ func newLoader(list []leaf) *loader {
 			l.sections[section] = true
 		}
 	}
-	defaults, err := parseYAML(configYAML)
+	defaults, err := parseYAML(defaultsYAML)
 	if err != nil {
 		panic("config.yaml: " + err.Error()) // built in, so only a test ever sees this
 	}

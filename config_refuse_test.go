@@ -80,7 +80,7 @@ func TestRefusedValues(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%.80q", tt.env), func(t *testing.T) {
-			_, err := loadConfig(from(tt.env...), t.TempDir())
+			_, err := loadConfig(configYAML, from(tt.env...), t.TempDir())
 			wantInError(t, err, tt.want...)
 			if got := err.Error(); !strings.HasPrefix(got, "1 problem with") {
 				t.Errorf("one mistake makes more than one problem:\n%s", got)
@@ -97,7 +97,7 @@ func TestListenersThatDoNotMeet(t *testing.T) {
 		{"SANDBOX_PORT", "3000", "APP_ID", "7", "AUTH_KEY", "key", "JWT_SECRET", strongSecret},
 		{"MONGO_EMBEDDED_LISTEN", "[::1]:3001"},
 	} {
-		if _, err := loadConfig(from(env...), t.TempDir()); err != nil {
+		if _, err := loadConfig(configYAML, from(env...), t.TempDir()); err != nil {
 			t.Errorf("%v: %v", env, err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestRefusedFiles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%.40q", tt.yaml), func(t *testing.T) {
 			own := write(t, t.TempDir(), "own.yaml", tt.yaml)
-			_, err := loadConfig(from("CONFIG_FILE", own), t.TempDir())
+			_, err := loadConfig(configYAML, from("CONFIG_FILE", own), t.TempDir())
 			wantInError(t, err, tt.want...)
 			if strings.Contains(err.Error(), marker) {
 				t.Errorf("the error shows the content: %v", err)
@@ -166,7 +166,7 @@ func bomb(key string) string {
 
 func TestDocumentStartIsNoSecondDocument(t *testing.T) {
 	own := write(t, t.TempDir(), "own.yaml", "# mine\n---\nport: 4000\n")
-	if c, err := loadConfig(from("CONFIG_FILE", own), t.TempDir()); err != nil || c.Port != 4000 {
+	if c, err := loadConfig(configYAML, from("CONFIG_FILE", own), t.TempDir()); err != nil || c.Port != 4000 {
 		t.Errorf("port = %d, error %v", c.Port, err)
 	}
 }
@@ -186,7 +186,7 @@ func TestBadDotenv(t *testing.T) {
 	for _, tt := range tests {
 		dir := t.TempDir()
 		write(t, dir, ".env", tt.content)
-		_, err := loadConfig(from(), dir)
+		_, err := loadConfig(configYAML, from(), dir)
 		wantInError(t, err, tt.want)
 		if strings.Contains(err.Error(), marker) {
 			t.Errorf("the error shows the content: %v", err)
@@ -199,7 +199,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, ".env", "LOG_FORMAT=xml\nnonsense\n")
 	own := write(t, dir, "own.yaml", "prot: 1\nmongo: {timeout: soon}\nlog: verbose\n")
-	_, err := loadConfig(from(
+	_, err := loadConfig(configYAML, from(
 		"CONFIG_FILE", own, "PORT", "abc", "PLAYGROUND", "maybe", "AUTH_KEY", "key", "JWT_SECRET", "short",
 		"TRUSTED_PROXIES", "proxy", "SANDBOX_CONTROL_TOKEN_FILE", "/no/such/file"), dir)
 	wantInError(t, err, "11 problems", ".env: line 2", "sandbox.control_token (", `"prot"`, "log (in CONFIG_FILE)",
@@ -212,7 +212,7 @@ func TestProblemsAreBounded(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&yaml, "key_of_another_program_%d: 1\n", i)
 	}
-	_, err := loadConfig(from("CONFIG_FILE", write(t, t.TempDir(), "own.yaml", yaml.String())), t.TempDir())
+	_, err := loadConfig(configYAML, from("CONFIG_FILE", write(t, t.TempDir(), "own.yaml", yaml.String())), t.TempDir())
 	wantInError(t, err, "300 problems", fmt.Sprintf("and %d more", 300-maxProblems))
 	if lines := strings.Count(err.Error(), "\n"); lines > maxProblems+1 {
 		t.Errorf("the error has %d lines", lines)
@@ -222,7 +222,7 @@ func TestProblemsAreBounded(t *testing.T) {
 // Whatever is wrong with a value, the message does not repeat it: what was meant for one
 // variable is pasted into another, and start-up messages are kept for years.
 func TestNoValueInAnyError(t *testing.T) {
-	list := settings()
+	list := settings(configYAML)
 	secretive := func(what string, err error) {
 		t.Helper()
 		if err == nil {
@@ -246,31 +246,31 @@ func TestNoValueInAnyError(t *testing.T) {
 			last = section
 		}
 		own := write(t, t.TempDir(), "own.yaml", all.String())
-		_, err := loadConfig(from("CONFIG_FILE", own), t.TempDir())
+		_, err := loadConfig(configYAML, from("CONFIG_FILE", own), t.TempDir())
 		secretive(fmt.Sprintf("every key %q", value), err)
 	}
 	for i, s := range list {
 		dir := t.TempDir()
-		_, err := loadConfig(from(s.Env, marker+"\x01"), dir)
+		_, err := loadConfig(configYAML, from(s.Env, marker+"\x01"), dir)
 		secretive(s.Env, err)
 
 		own := write(t, dir, "own.yaml", inYAML(s.Key, values[i%len(values)]))
-		_, err = loadConfig(from("CONFIG_FILE", own, "PORT", "abc"), dir)
+		_, err = loadConfig(configYAML, from("CONFIG_FILE", own, "PORT", "abc"), dir)
 		secretive(s.Key+" in a file", err)
 
 		write(t, dir, ".env", s.Env+"='"+marker+"\x01'\n")
-		_, err = loadConfig(from(), dir)
+		_, err = loadConfig(configYAML, from(), dir)
 		secretive(s.Env+" in .env", err)
 		if !s.Secret {
 			continue
 		}
-		_, err = loadConfig(from(s.Env+"_FILE", marker), t.TempDir())
+		_, err = loadConfig(configYAML, from(s.Env+"_FILE", marker), t.TempDir())
 		secretive(s.Env+"_FILE as a path", err)
-		_, err = loadConfig(from(s.Env+"_FILE", write(t, dir, "secret", marker+"\n"+marker)), t.TempDir())
+		_, err = loadConfig(configYAML, from(s.Env+"_FILE", write(t, dir, "secret", marker+"\n"+marker)), t.TempDir())
 		secretive(s.Env+"_FILE", err)
 	}
 	for _, s := range list { // text as wanted, refused for what it says; the port makes sure of an error
-		_, err := loadConfig(from(s.Env, marker+" /?", "PORT", "abc"), t.TempDir())
+		_, err := loadConfig(configYAML, from(s.Env, marker+" /?", "PORT", "abc"), t.TempDir())
 		secretive(s.Env, err)
 	}
 }
@@ -285,7 +285,7 @@ func FuzzFiles(f *testing.F) {
 		dir := t.TempDir()
 		write(t, dir, ".env", dotenv+"\nCONFIG_FILE=\n")
 		own := write(t, dir, "own.yaml", yaml)
-		c, err := loadConfig(from("CONFIG_FILE", own), dir)
+		c, err := loadConfig(configYAML, from("CONFIG_FILE", own), dir)
 		if err == nil && (c.Port < 0 || c.Port > 65535 || c.Mongo.Database == "") {
 			t.Errorf("accepted without its checks: %+v", c)
 		}

@@ -36,7 +36,7 @@ func TestJWTSecretMatrix(t *testing.T) {
 			for _, secret := range secrets {
 				t.Run(database+"/"+cube+"/"+secret.name, func(t *testing.T) {
 					env := append(append([]string{"JWT_SECRET", secret.value}, mongo...), app...)
-					c, err := loadConfig(from(env...), t.TempDir())
+					c, err := loadConfig(configYAML, from(env...), t.TempDir())
 					if secret.strong || secret.value == "" && database == "embedded" && cube == "sandbox" {
 						if err != nil || c.JWT.Secret.Reveal() != secret.value {
 							t.Errorf("secret kept: %t, error %v", c.JWT.Secret.Reveal() == secret.value, err)
@@ -54,7 +54,7 @@ func TestJWTSecretMatrix(t *testing.T) {
 func inDir(t *testing.T) (*Config, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	c, err := loadConfig(from("DATA_DIR", dir), t.TempDir())
+	c, err := loadConfig(configYAML, from("DATA_DIR", dir), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func wantInError(t *testing.T, err error, parts ...string) {
 }
 
 func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
-	c, err := loadConfig(from(), t.TempDir())
+	c, err := loadConfig(configYAML, from(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestStrongestSourceWins(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "own.yaml", "port: 1001\nlog: {level: warn}\njwt:\n  issuer: file\nmongo:\nlogin:\n  failures:\n")
 	write(t, dir, ".env", "PORT=1002\nJWT_ISSUER='a # b'\nCONFIG_FILE="+file+"\nLOGIN_RETRY_EVERY=\n")
-	c, err := loadConfig(from("PORT", "1003", "JWT_ISSUER", ""), dir)
+	c, err := loadConfig(configYAML, from("PORT", "1003", "JWT_ISSUER", ""), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestOverriddenValueIsNotRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, ".env", "JWT_SECRET_FILE=/no/such/file\nPORT=abc\nCONFIG_FILE=/no/such/file\n")
 	own := write(t, dir, "own.yaml", "port: abc\n")
-	if _, err := loadConfig(from("JWT_SECRET", strongSecret, "PORT", "0", "CONFIG_FILE", own), dir); err != nil {
+	if _, err := loadConfig(configYAML, from("JWT_SECRET", strongSecret, "PORT", "0", "CONFIG_FILE", own), dir); err != nil {
 		t.Error(err)
 	}
 }
@@ -150,10 +150,10 @@ var need = map[string][]string{
 }
 
 func TestEverySettingReachableFromEverySource(t *testing.T) {
-	if len(settings()) != len(samples) {
-		t.Errorf("%d settings, %d samples", len(settings()), len(samples))
+	if len(settings(configYAML)) != len(samples) {
+		t.Errorf("%d settings, %d samples", len(settings(configYAML)), len(samples))
 	}
-	for _, s := range settings() {
+	for _, s := range settings(configYAML) {
 		t.Run(s.Key, func(t *testing.T) {
 			sample, ok := samples[s.Key]
 			if !ok {
@@ -164,17 +164,17 @@ func TestEverySettingReachableFromEverySource(t *testing.T) {
 			yaml := write(t, dir, "own.yaml", inYAML(s.Key, jsonText(sample)))
 			ways := map[string]func() (Config, error){
 				"environment": func() (Config, error) {
-					return loadConfig(from(append(need[s.Key], s.Env, sample)...), t.TempDir())
+					return loadConfig(configYAML, from(append(need[s.Key], s.Env, sample)...), t.TempDir())
 				},
-				".env": func() (Config, error) { return loadConfig(from(need[s.Key]...), dir) },
+				".env": func() (Config, error) { return loadConfig(configYAML, from(need[s.Key]...), dir) },
 				"file": func() (Config, error) {
-					return loadConfig(from(append(need[s.Key], "CONFIG_FILE", yaml)...), t.TempDir())
+					return loadConfig(configYAML, from(append(need[s.Key], "CONFIG_FILE", yaml)...), t.TempDir())
 				},
 			}
 			if s.Secret {
 				ways["NAME_FILE"] = func() (Config, error) {
 					path := write(t, t.TempDir(), "secret", sample+"\r\n")
-					return loadConfig(from(append(need[s.Key], s.Env+"_FILE", path)...), t.TempDir())
+					return loadConfig(configYAML, from(append(need[s.Key], s.Env+"_FILE", path)...), t.TempDir())
 				}
 			}
 			for way, load := range ways {
@@ -226,7 +226,7 @@ func shown(c Config, key string) string {
 
 func TestYAMLTypesFit(t *testing.T) {
 	own := write(t, t.TempDir(), "own.yaml", "port: 8080\nplayground: false\ntrusted_proxies: [10.1.2.3/8, '::ffff:192.0.2.1', '::ffff:172.16.1.1/108']\ncors: {origins: []}\n")
-	c, err := loadConfig(from("CONFIG_FILE", own), t.TempDir())
+	c, err := loadConfig(configYAML, from("CONFIG_FILE", own), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestYAMLTypesFit(t *testing.T) {
 	if c.CORS.Origins == nil {
 		t.Error("an empty list of origins is the same as none given")
 	}
-	c, err = loadConfig(from("CORS_ORIGINS", "none"), t.TempDir())
+	c, err = loadConfig(configYAML, from("CORS_ORIGINS", "none"), t.TempDir())
 	if err != nil || c.CORS.Origins == nil || len(c.CORS.Origins) > 0 {
 		t.Errorf("CORS_ORIGINS=none: origins = %#v, error %v", c.CORS.Origins, err)
 	}
@@ -270,7 +270,7 @@ func TestDerivedDefaults(t *testing.T) {
 		{"mongo.uri", "mongodb://h", []string{"JWT_SECRET", strongSecret, "MONGODB_URL", "mongodb://h", "MONGO_URI", "mongodb://h"}},
 	}
 	for _, tt := range tests {
-		c, err := loadConfig(from(tt.env...), t.TempDir())
+		c, err := loadConfig(configYAML, from(tt.env...), t.TempDir())
 		if got := shown(c, tt.key); err != nil || got != tt.want {
 			t.Errorf("%v: %s = %q, want %q; error %v", tt.env, tt.key, got, tt.want, err)
 		}
@@ -279,7 +279,7 @@ func TestDerivedDefaults(t *testing.T) {
 
 // Printing a Config is how secrets get into logs by accident.
 func TestPrintedConfigHidesSecrets(t *testing.T) {
-	c, err := loadConfig(from(
+	c, err := loadConfig(configYAML, from(
 		"MONGO_URI", "mongodb://u:"+marker+"@h", "APP_ID", "7", "AUTH_KEY", marker, "SANDBOX_CONTROL_TOKEN", marker,
 		"CONNECTYCUBE_CIDP_SECRET", marker+ownCallbackSecret,
 		"JWT_SECRET", marker+strongSecret), t.TempDir())
@@ -301,7 +301,7 @@ func TestPrintedConfigHidesSecrets(t *testing.T) {
 
 func TestConfigYAMLDocumentsEverySetting(t *testing.T) {
 	var keys, inCode []string
-	list := settings()
+	list := settings(configYAML)
 	for _, lf := range leaves(new(Config)) {
 		inCode = append(inCode, lf.key)
 	}
@@ -360,7 +360,7 @@ func TestSettingsTableHasALineForEverySetting(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", row, table)
 		}
 	}
-	if got, want := strings.Count(table, "\n"), len(settings())+2; got != want {
+	if got, want := strings.Count(table, "\n"), len(settings(configYAML))+2; got != want {
 		t.Errorf("the table has %d lines, want %d", got, want)
 	}
 }

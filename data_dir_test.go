@@ -25,7 +25,7 @@ func ranCommand(t *testing.T, folder string, args ...string) (code int, stdout, 
 	t.Helper()
 	env := with(quick, map[string]string{"DATA_DIR": folder})
 	var out, log logBuffer
-	code = run(t.Context(), args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
+	code = run(t.Context(), configYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
 	return code, out.String(), log.String()
 }
 

@@ -29,7 +29,7 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 		}
 	}
 	known := map[string]bool{"DOMAIN": true} // compose.yaml's own
-	for _, s := range settings() {
+	for _, s := range settings(configYAML) {
 		known[s.Env] = true
 	}
 	documented := 0

@@ -54,7 +54,7 @@ func ran(t *testing.T, settings map[string]string) (int, string) {
 	t.Helper()
 	env := with(with(quick, map[string]string{"DATA_DIR": t.TempDir()}), settings)
 	var out logBuffer
-	code := run(t.Context(), nil, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &out)
+	code := run(t.Context(), configYAML, nil, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &out)
 	return code, out.String()
 }
 

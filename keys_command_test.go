@@ -22,7 +22,7 @@ func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 	typed := func(folder string, args ...string) outcome {
 		var stdout, stderr bytes.Buffer
 		env := map[string]string{"JWT_KEYS": folder}
-		code := run(t.Context(), append([]string{"keys"}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
+		code := run(t.Context(), configYAML, append([]string{"keys"}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
 		return outcome{code, stdout.String(), stderr.String()}
 	}
 	var ids []string
@@ -75,7 +75,7 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 			env := with(quick, map[string]string{"JWT_KEYS": path, "DATA_DIR": t.TempDir(), "LOG_LEVEL": "error"})
 			var stdout, stderr bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a server that starts would run on
-			code := run(ctx, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
+			code := run(ctx, configYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
 			cancel()
 			text := stderr.String()
 			if code != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, path) || !strings.Contains(text, `"cubegate keys new --in 0s"`) {
@@ -84,7 +84,7 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 		}
 		env := map[string]string{"JWT_KEYS": path}
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"keys", "new", "--in", "0s"}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr); code != 0 {
+		if code := run(t.Context(), configYAML, []string{"keys", "new", "--in", "0s"}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr); code != 0 {
 			t.Errorf("%s: the command that the error names: %s", name, stderr.String())
 		}
 	}

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,27 +23,32 @@ import (
 	"cubegate/middleware"
 )
 
+// configYAML documents every setting and has its default.
+//
+//go:embed config.yaml
+var configYAML []byte
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	code := run(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run is the program with its surroundings as arguments. It returns the exit
-// status.
-func run(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
+// run is the program with its surroundings as arguments, config.yaml among
+// them. It returns the exit status.
+func run(ctx context.Context, configYAML []byte, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
 	name := "serve"
 	if len(args) > 0 {
 		name = args[0]
 	}
 	if name == "help" || name == "--help" || name == "-h" {
-		usage(stdout)
+		usage(stdout, configYAML)
 		return 0
 	}
 	c, known := commands[name]
 	if !known {
-		usage(stderr)
+		usage(stderr, configYAML)
 		return 1
 	}
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
@@ -50,14 +56,14 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 	start := c.prepare(flags)
 	err := flags.Parse(args[min(1, len(args)):])
 	if errors.Is(err, flag.ErrHelp) {
-		usage(stdout)
+		usage(stdout, configYAML)
 		return 0
 	}
 	if err != nil || flags.NArg() > c.args {
-		usage(stderr)
+		usage(stderr, configYAML)
 		return 1
 	}
-	cfg, err := loadConfig(getenv, ".")
+	cfg, err := loadConfig(configYAML, getenv, ".")
 	if err == nil {
 		err = start(ctx, cfg, stdout, newLogger(cfg, stderr))
 	}

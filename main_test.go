@@ -58,7 +58,7 @@ func configure(t *testing.T, more map[string]string) Config {
 			env[k] = v
 		}
 	}
-	cfg, err := loadConfig(func(name string) (string, bool) { v, ok := env[name]; return v, ok }, dir)
+	cfg, err := loadConfig(configYAML, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func readme(t *testing.T) string {
 func settingsTable() string {
 	var b strings.Builder
 	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
-	for _, s := range settings() {
+	for _, s := range settings(configYAML) {
 		env, value := "`"+s.Env+"`", ""
 		if s.Secret {
 			env += " or `" + s.Env + "_FILE`"

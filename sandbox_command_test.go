@@ -28,7 +28,7 @@ func sandboxRun(t *testing.T, env map[string]string, args ...string) (banner str
 	stdout, stderr := &logBuffer{}, &logBuffer{}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"sandbox"}, args...), func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, stdout, stderr)
+		ended <- run(ctx, configYAML, append([]string{"sandbox"}, args...), func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, stdout, stderr)
 	}()
 	stopped := false
 	stop = func() {
@@ -149,12 +149,12 @@ func TestCommandsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	none := func(string) (string, bool) { return "", false }
 	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tls"}, {"serve", "x"}, {"--tls"}, {"nonsense"}} {
 		stdout, stderr := &logBuffer{}, &logBuffer{}
-		if code := run(t.Context(), args, none, stdout, stderr); code != 1 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
+		if code := run(t.Context(), configYAML, args, none, stdout, stderr); code != 1 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
 			t.Errorf("%v: %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
 	stdout := &logBuffer{}
-	if code := run(t.Context(), []string{"sandbox", "--help"}, none, stdout, stdout); code != 0 || !strings.Contains(stdout.String(), "sandbox [--tls] [--data FILE]") {
+	if code := run(t.Context(), configYAML, []string{"sandbox", "--help"}, none, stdout, stdout); code != 0 || !strings.Contains(stdout.String(), "sandbox [--tls] [--data FILE]") {
 		t.Errorf("help: %d\n%s", code, stdout)
 	}
 }
