@@ -19,7 +19,7 @@ FROM scratch
 # For https to ConnectyCube and TLS to MongoDB.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/cubegate /cubegate
-COPY --from=build /src/LICENSE /src/licenses.txt /licenses/
+COPY --from=build /src/LICENSE /src/server/licenses.txt /licenses/
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 # Settings belong to the container that runs: -e, or NAME_FILE for secrets.

@@ -124,7 +124,7 @@ func TestLicenseNoticesHaveThePlayground(t *testing.T) {
 
 func licenseNotices(t *testing.T) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(root, "licenses.txt"))
+	raw, err := os.ReadFile(filepath.Join(root, "server/licenses.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// ConnectyCube is away, in each way that there is, and people register all the
+// same. When it is back, a refresh finds a chat: nobody has to type a password
+// again, and nobody has kept one.
+func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]http.HandlerFunc{
+		"500":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"429":    func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "1"); w.WriteHeader(429) },
+		"reset":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"HTML":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); fmt.Fprint(w, "<html>") },
+	} {
+		for _, password := range []string{"shared", "derived"} {
+			t.Run(name+", "+password, func(t *testing.T) {
+				t.Parallel()
+				u := newUpstream(t)
+				r := u.startWith(t, false, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "CONNECTYCUBE_PASSWORD": password})
+				u.mu.Lock()
+				u.lie = func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) }
+				u.mu.Unlock()
+				got := r.graphql(t, registerDocument, ada("ada@example.org"))
+				if got.code() != "" || got.Data.Register.ChatStatus != "PENDING" || got.Data.Register.Token == "" || got.Data.Register.CcUserID != nil {
+					t.Fatalf("while it is away: %s %+v", got.code(), got.Data.Register)
+				}
+				in := *got.Data.Register
+				if again := r.login(t, loginDocument, "ada@example.org"); again.ChatStatus != "PENDING" && again.ChatStatus != "UNAVAILABLE" {
+					t.Errorf("a login meanwhile: %s", again.ChatStatus)
+				}
+				u.honest()
+				eventually(t, "a refresh finds the chat", func() bool {
+					var a struct{ Data struct{ Refresh login } }
+					body := r.as(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken chatStatus connectySession } }`, in.RefreshToken), nil).body
+					if err := json.Unmarshal([]byte(body), &a); err != nil || a.Data.Refresh.RefreshToken == "" {
+						t.Fatalf("refresh: %s", codeOf(body))
+					}
+					in.RefreshToken = a.Data.Refresh.RefreshToken
+					return a.Data.Refresh.ChatStatus == "READY"
+				})
+				r.oneAccount(t, in.User)
+				raw, err := r.store.Users().ByID(t.Context(), in.User.ID)
+				if err != nil || strings.Contains(fmt.Sprintf("%+v", raw), "correct horse") {
+					t.Errorf("the document holds the password, or is not there: %v", err)
+				}
+				if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
+					t.Errorf("a login afterwards: %s", got.ChatStatus)
+				}
+				if takes := u.atCube(t, "ada@example.org", "correct horse"); takes != (password == "shared") {
+					t.Errorf("after that ConnectyCube takes the user's own password: %t", takes)
+				}
+			})
+		}
+	}
+}
+
+// oneAccount checks that ConnectyCube has one account, which is the user's.
+func (r *running) oneAccount(t *testing.T, user person) {
+	t.Helper()
+	all := r.allCubeUsers(t)
+	if len(all) != 1 || all[0].ExternalID != user.ID || !strings.EqualFold(all[0].Email, user.Email) {
+		t.Errorf("ConnectyCube has %+v for %+v", all, user)
+	}
+}

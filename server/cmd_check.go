@@ -1,0 +1,33 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"cubegate/server/config"
+	"cubegate/store/embedded"
+)
+
+// check reads the embedded database's file, beside a stopped server, and prints what is
+// wrong with it. MongoDB has tools of its own for that.
+func check(ctx context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
+	if !cfg.HasEmbeddedDatabase() {
+		return errors.New("check reads the embedded database, and MONGO_URI names another")
+	}
+	file := (&program{cfg: cfg}).databaseFile()
+	found, err := embedded.Check(ctx, file)
+	for _, line := range found {
+		fmt.Fprintln(stdout, line)
+	}
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%s is damaged; keep it, and put a copy from before in its place", file)
+	}
+	fmt.Fprintf(stdout, "%s is in order.\n", file)
+	return nil
+}

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"cubegate/resolvers"
+	"cubegate/server/config"
+	"cubegate/store"
+)
+
+// grant gives a user a role: the way to the first administrator, since only an
+// administrator can make others.
+func grant(flags *flag.FlagSet) runner {
+	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
+		if flags.NArg() != 2 {
+			return errors.New("want an e-mail address and a role: cubegate grant jo@example.org admin")
+		}
+		p := &program{cfg: cfg, log: log}
+		defer func() { err = errors.Join(err, p.close()) }()
+		if err := p.openStore(ctx); err != nil {
+			return err
+		}
+		address, role := flags.Arg(0), flags.Arg(1)
+		user, err := p.store.Users().ByEmail(ctx, address)
+		if errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("nobody has registered as %s", address)
+		}
+		if err != nil {
+			return err
+		}
+		if err := resolvers.CheckRole(role); err != nil {
+			return err
+		}
+		if !slices.Contains(user.Roles, role) {
+			if _, err := p.store.Users().SetRoles(ctx, user.ID, append(user.Roles, role)); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(stdout, "%s is %s.\n", user.Email, role)
+		return p.store.Audit().Record(ctx, store.Event{Kind: "roles", Outcome: "ok", UserID: user.ID, Actor: "command", Detail: "granted " + role})
+	}
+}
+
+// passwords brings the accounts' passwords at ConnectyCube to what the settings
+// want.
+func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
+	cfg.Port = 0 // a server may be running, and only a sandbox of our own asks here
+	p, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	go func() { _ = p.api.Serve(p.apiAt) }()
+	if p.box != nil {
+		go func() { _ = p.serveBox() }()
+	}
+	moved, err := p.accounts.MovePasswords(ctx, p.store.Users())
+	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
+		moved.InStep, moved.Moved, moved.Waiting, moved.Failed)
+	if err == nil && moved.Failed > 0 {
+		err = errors.New("some accounts could not be reached: run the same again")
+	}
+	return err
+}

@@ -1,0 +1,289 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"cubegate/tokens"
+)
+
+// check notes in p what is wrong with settings that each have the right type.
+func (c *Config) check(p *settingErrors) {
+	c.checkForms(p)
+	c.checkTogether(p)
+	c.checkListeners(p)
+	c.checkJWTSecret(p)
+	c.checkCIDPSecret(p)
+}
+
+// checkForms looks at one setting at a time.
+func (c *Config) checkForms(p *settingErrors) {
+	const (
+		wantHost = "want an IP address or a host name, without a port"
+		wantURL  = "want an absolute http:// or https:// address, without user, query or fragment"
+		wantWord = "want text without blanks"
+	)
+	optional := func(s string, ok func(string) bool) bool { return s == "" || ok(s) }
+	httpURL := func(s string) bool { return bareURL(s, "http", "https") }
+
+	p.require(optional(c.Host, isHost), "host", wantHost)
+	p.require(c.DataDir != "", "data_dir", "want the path of a folder")
+	p.require(optional(c.PublicURL, httpURL), "public_url", wantURL)
+	p.require(!hasSpace(c.AuthKey.Reveal()), "auth_key", wantWord)
+
+	p.require(optional(c.Mongo.URI.Reveal(), isMongoURI), "mongo.uri",
+		"want mongodb:// or mongodb+srv:// and a host, and the name of a database, if any, without any of /\\. \"$*<>:|?")
+	p.require(optional(c.Mongo.Database, isDatabase), "mongo.database",
+		"want at most 63 bytes without any of /\\. \"$*<>:|?")
+	p.require(optional(c.Mongo.EmbeddedListen, isLoopback), "mongo.embedded_listen",
+		"want a loopback address with a port, such as 127.0.0.1:27018: the embedded database asks nobody for a password")
+
+	p.require(optional(c.ConnectyCube.APIURL, httpURL), "connectycube.api_url", wantURL)
+	p.require(c.ConnectyCube.CIDPPassword != "", "connectycube.cidp_password", "want text")
+	p.require(!hasSpace(c.ConnectyCube.AdminKey.Reveal()), "connectycube.admin_key", wantWord)
+	p.require(isHost(c.ConnectyCube.ChatDomain), "connectycube.chat_domain", wantHost)
+	p.require(optional(c.ConnectyCube.ChatURL, func(s string) bool { return bareURL(s, "ws", "wss") }),
+		"connectycube.chat_url", "want an absolute ws:// or wss:// address, without user, query or fragment")
+
+	p.require(isHost(c.Sandbox.Host), "sandbox.host", wantHost)
+	p.require(!slices.ContainsFunc(c.Sandbox.Names, func(s string) bool { return !isHost(s) }), "sandbox.names",
+		"want host names such as sandbox.example.org, without scheme and port")
+	p.require(!hasSpace(c.Sandbox.ControlToken.Reveal()), "sandbox.control_token", wantWord)
+	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
+	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
+
+	p.require(!slices.ContainsFunc(c.CORS.Origins, func(s string) bool { return s != "*" && !isOrigin(s) }), "cors.origins",
+		"want origins such as https://app.example.org, without a slash at the end, or * alone")
+	p.require(!slices.ContainsFunc(c.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
+		"want IP addresses or networks such as 10.0.0.0/8; not /0, with which every client could choose its own address")
+}
+
+// checkTogether looks at settings that depend on each other.
+func (c *Config) checkTogether(p *settingErrors) {
+	p.require((c.AppID == 0) == (c.AuthKey == ""), "auth_key",
+		"contradicts app_id (APP_ID): a ConnectyCube application needs both, the sandbox neither", "app_id")
+	p.require(c.ConnectyCube.APIURL == "" || !c.HasSandbox(), "connectycube.api_url",
+		"contradicts app_id (APP_ID), which is 0: the sandbox would answer, not this address", "app_id")
+	p.require(c.Mongo.EmbeddedListen == "" || c.HasEmbeddedDatabase(), "mongo.embedded_listen",
+		"contradicts mongo.uri (MONGO_URI): with it there is no embedded database", "mongo.uri")
+	p.require(c.Sessions.Idle <= c.Sessions.Absolute, "sessions.idle",
+		"contradicts sessions.absolute (SESSIONS_ABSOLUTE), which is shorter", "sessions.absolute")
+	p.require(len(c.CORS.Origins) < 2 || !slices.Contains(c.CORS.Origins, "*"), "cors.origins",
+		"contradicts itself: * already means any origin, so it stands alone")
+	p.require(c.Password.Memory >= 8*c.Password.Parallelism, "password.memory",
+		"contradicts password.parallelism (PASSWORD_PARALLELISM): argon2 needs 8 KiB for each lane", "password.parallelism")
+}
+
+// checkListeners looks for two listeners of this process on one port.
+func (c *Config) checkListeners(p *settingErrors) {
+	type listener struct{ hostKey, portKey, host, port string }
+	used := []listener{{"host", "port", c.Host, strconv.Itoa(c.Port)}}
+	if c.HasSandbox() {
+		used = append(used, listener{"sandbox.host", "sandbox.port", c.Sandbox.Host, strconv.Itoa(c.Sandbox.Port)})
+	}
+	if host, port, err := net.SplitHostPort(c.Mongo.EmbeddedListen); err == nil {
+		used = append(used, listener{"mongo.embedded_listen", "mongo.embedded_listen", host, port})
+	}
+	for i, b := range used {
+		for _, a := range used[:i] {
+			p.require(a.port != b.port || a.port == "0" || !overlap(a.host, b.host), b.portKey,
+				"contradicts "+a.portKey+" ("+envName(a.portKey)+"): both listen on one port of one address",
+				a.portKey, a.hostKey, b.hostKey, "app_id", "mongo.uri")
+		}
+	}
+}
+
+// checkJWTSecret refuses a signing key that others can guess, and the absence of one as
+// soon as there is something real to protect: the original fell back to a key that is in
+// its public source, so anybody could sign in as anybody.
+func (c *Config) checkJWTSecret(p *settingErrors) {
+	for _, s := range c.PreviousSecrets() {
+		if err := tokens.CheckSecret(s); err != nil {
+			p.require(false, "jwt.previous_secrets", err.Error())
+			break
+		}
+	}
+	if c.JWT.Secret != "" {
+		if err := tokens.CheckSecret(c.JWT.Secret); err != nil {
+			p.require(false, "jwt.secret", err.Error())
+		}
+		return
+	}
+	p.require(c.HasEmbeddedDatabase(), "jwt.secret", "must be set, since mongo.uri (MONGO_URI) is; "+newSecretHint, "mongo.uri")
+	p.require(c.HasSandbox(), "jwt.secret", "must be set, since app_id (APP_ID) is; "+newSecretHint, "app_id")
+}
+
+// checkCIDPSecret refuses a callback secret that can be guessed, that no header can carry,
+// or that signs tokens: ConnectyCube's dashboard shows it to everyone who manages the
+// application.
+func (c *Config) checkCIDPSecret(p *settingErrors) {
+	const key = "connectycube.cidp_secret"
+	secret := c.ConnectyCube.CIDPSecret
+	if secret.IsZero() {
+		return
+	}
+	if err := tokens.CheckSecret(secret); err != nil {
+		p.add(key, err.Error())
+		return
+	}
+	p.require(!strings.ContainsFunc(secret.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) && !strings.Contains(secret.Reveal(), "#{"),
+		key, "want visible ASCII without blanks and without #{, which ConnectyCube reads as a placeholder")
+	p.require(secret != c.JWT.Secret && !slices.Contains(c.PreviousSecrets(), secret), key,
+		"contradicts jwt.secret (JWT_SECRET): a key that signs tokens must not be known to ConnectyCube", "jwt.secret", "jwt.previous_secrets")
+}
+
+const newSecretHint = "make one with: openssl rand -base64 48"
+
+// defaultSignUps is how many accounts may be made at a real ConnectyCube in a minute,
+// unless the settings say otherwise.
+const defaultSignUps = 60
+
+// defaultRegistrations is how many registrations a network may make in an hour,
+// unless the settings say otherwise.
+const defaultRegistrations = 10
+
+// derive fills in the defaults that depend on other settings, and brings lists and
+// addresses into one form.
+func (c *Config) derive() {
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	c.ConnectyCube.APIURL = strings.TrimRight(c.ConnectyCube.APIURL, "/")
+	if c.ConnectyCube.APIURL == "" && !c.HasSandbox() {
+		c.ConnectyCube.APIURL = "https://api.connectycube.com"
+	}
+	if c.ConnectyCube.ChatURL == "" && !c.HasSandbox() {
+		c.ConnectyCube.ChatURL = "wss://" + net.JoinHostPort(c.ConnectyCube.ChatDomain, "5291")
+	}
+	if c.ConnectyCube.SignUpsPerMinute == unset {
+		c.ConnectyCube.SignUpsPerMinute = defaultSignUps
+		if c.HasSandbox() {
+			c.ConnectyCube.SignUpsPerMinute = 0
+		}
+	}
+	if c.Register.PerNetwork == unset {
+		c.Register.PerNetwork = defaultRegistrations
+		if c.HasSandbox() && c.HasEmbeddedDatabase() { // an app's own tests register by the dozen
+			c.Register.PerNetwork = 0
+		}
+	}
+	if c.Mongo.Database == "" {
+		c.Mongo.Database = "test"
+		if _, name, ok := splitMongoURI(c.Mongo.URI.Reveal()); ok && name != "" {
+			c.Mongo.Database = name
+		}
+	}
+	for i, origin := range c.CORS.Origins {
+		c.CORS.Origins[i] = strings.ToLower(origin)
+	}
+	for i, proxy := range c.TrustedProxies {
+		prefix, _ := network(proxy)
+		c.TrustedProxies[i] = prefix.String()
+	}
+}
+
+func hasSpace(s string) bool { return strings.ContainsFunc(s, unicode.IsSpace) }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
+
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || hostName.MatchString(s)
+}
+
+// isPort reports whether s, the port of an address, is absent or one to connect to.
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return s == "" || err == nil && n >= 1 && n <= 65535
+}
+
+// bareURL reports whether s is an absolute address of one of the schemes, with a path at
+// most: no place in it could hold a secret.
+func bareURL(s string, schemes ...string) bool {
+	u, err := url.Parse(s)
+	return err == nil && slices.Contains(schemes, u.Scheme) && isHost(u.Hostname()) && isPort(u.Port()) &&
+		u.User == nil && !strings.ContainsAny(s, "?#") && !hasSpace(s)
+}
+
+// isOrigin reports whether s is an origin as browsers send it. Apps in a web view have
+// schemes of their own (capacitor://localhost).
+func isOrigin(s string) bool {
+	u, err := url.Parse(strings.ToLower(s))
+	return err == nil && u.Scheme != "" && isHost(u.Hostname()) && isPort(u.Port()) && !strings.HasSuffix(u.Host, ":") &&
+		u.Scheme+"://"+u.Host == strings.ToLower(s)
+}
+
+// network reads an address or a network in CIDR form. One of all addresses, or of all
+// IPv4 addresses, is not ok. IPv4 in IPv6 becomes plain, as the addresses of clients do.
+func network(s string) (netip.Prefix, bool) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		addr = addr.WithZone("").Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	const mapped = 96 // bits of ::ffff:0:0/96
+	if prefix.Addr().Is4In6() && prefix.Bits() >= mapped {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mapped)
+	}
+	return prefix.Masked(), prefix.Bits() > 0
+}
+
+// isLoopback reports whether s is an address with a port that only this machine reaches.
+func isLoopback(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || port == "" || port != "0" && !isPort(port) {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// overlap reports whether two listeners on these hosts would contend for a port.
+func overlap(a, b string) bool {
+	plain := func(host string) string {
+		addr, err := netip.ParseAddr(host)
+		switch {
+		case host == "" || err == nil && addr.IsUnspecified():
+			return ""
+		case strings.EqualFold(host, "localhost"):
+			return "127.0.0.1"
+		case err == nil:
+			return addr.Unmap().String()
+		}
+		return strings.ToLower(host)
+	}
+	a, b = plain(a), plain(b)
+	return a == "" || b == "" || a == b
+}
+
+// isDatabase reports whether MongoDB allows the name on every platform; see "Naming
+// Restrictions" in its manual.
+func isDatabase(name string) bool {
+	return len(name) < 64 && !strings.ContainsAny(name, "/\\. \"$*<>:|?")
+}
+
+func isMongoURI(uri string) bool {
+	hosts, database, ok := splitMongoURI(uri)
+	return ok && hosts != "" && isDatabase(database) && !hasSpace(uri)
+}
+
+// splitMongoURI takes the hosts and the database out of a connection string. net/url
+// cannot: there may be several hosts, and its errors quote the password.
+func splitMongoURI(uri string) (hosts, database string, ok bool) {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	if !ok || scheme != "mongodb" && scheme != "mongodb+srv" {
+		return "", "", false
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	hosts, path, _ := strings.Cut(rest, "/")
+	hosts = hosts[strings.LastIndex(hosts, "@")+1:]
+	database, err := url.PathUnescape(path)
+	return hosts, database, err == nil
+}

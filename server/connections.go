@@ -1,0 +1,82 @@
+package server
+
+import (
+	"cubegate/middleware"
+)
+
+const (
+	// bytesPerConnection is what one connection may cost. Measured with
+	// `go run ./bench/connections -n 8000` in KiB of resident memory for each
+	// (linux/amd64, Go 1.26, garbage included):
+	//
+	//	silent                         7
+	//	part of the headers           10
+	//	one byte of a body            18
+	//	kept alive after an answer    18
+	//	packed body, begun            37
+	//	15 KB of long headers         37
+	//	64 KB of body but for a byte  91
+	//	15 KB of short headers       145
+	//	both of these                174
+	//
+	// The kernel's part of a socket comes on top, a few KiB.
+	bytesPerConnection = 192 << 10
+
+	// connectionShare is the part of the memory, one in so many, that connections
+	// may take. The rest is for the process itself, password hashes (19 MiB
+	// each), answers, and the embedded database.
+	connectionShare = 3
+
+	// mostConnections bounds connections where nothing limits the memory.
+	mostConnections = 10_000
+
+	// fewestConnections is what a process with very little memory still accepts.
+	fewestConnections = 64
+
+	// otherFiles is the number of descriptors that are kept for everything that
+	// is no client's connection: the databases, ConnectyCube, and connections
+	// that middleware.Connections holds beside its bound (about 600).
+	otherFiles = 1000
+)
+
+// reservations keep places for requests that must be answered during a flood: a
+// login that is running waits for ConnectyCube's callback, and a process whose
+// probes fail is killed.
+func reservations() []middleware.Reservation {
+	return []middleware.Reservation{
+		{Paths: []string{verifyPath}, Places: 64},
+		{Paths: []string{"/healthz", "/readyz"}, Places: 16},
+	}
+}
+
+// newConnections returns the bound for the connections of one listener.
+func (p *program) newConnections(reserved []middleware.Reservation) (*middleware.Connections, error) {
+	listeners := 1
+	if p.cfg.HasSandbox() {
+		listeners = 2
+	}
+	most := p.cfg.Max.Connections
+	if most == 0 {
+		most = defaultConnections(memoryLimit(), fileLimit(), listeners)
+	}
+	return middleware.NewConnections(middleware.ConnectionsOptions{
+		Max:        most,
+		PerAddress: p.cfg.Max.ConnectionsPerAddress,
+		Trusted:    p.trusted(),
+		Reserved:   reserved,
+		Log:        p.log,
+	})
+}
+
+// defaultConnections computes how many connections one of the listeners may have,
+// from the limits of the process: bytes of memory and open files, 0 for no limit.
+func defaultConnections(memory, files int64, listeners int) int {
+	most := int64(mostConnections)
+	if memory > 0 {
+		most = min(most, memory/connectionShare/bytesPerConnection)
+	}
+	if files > 0 {
+		most = min(most, files-otherFiles)
+	}
+	return int(max(most/int64(listeners), fewestConnections))
+}

@@ -1,0 +1,267 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cubegate/server/config"
+)
+
+// 34. The README named MONGO_URI and the code read MONGODB_URL. With the
+// settings as documented the original tried an undefined address nine times and
+// gave up after 27 s.
+func TestFault34DocumentedSettingsWork(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	for _, name := range []string{"MONGO_URI", "MONGODB_URL"} {
+		db := startDatabase(t)
+		p := spawn(t, with(u.settings(), map[string]string{name: db.URI()})).ready(t)
+		p.box = u.url
+		u.asks(t, p.url)
+		p.register(t, strings.ToLower(name)+"@example.org")
+		p.oneIdentity(t, strings.ToLower(name)+"@example.org")
+		if made := inFolder(t, p.cmd.Dir); len(made) != 0 {
+			t.Errorf("%s: the data went to %v here, not to the database that it names", name, made)
+		}
+	}
+	known := map[string]bool{"DOMAIN": true} // compose.yaml's own
+	for _, s := range config.Settings(configYAML) {
+		known[s.Env] = true
+	}
+	documented := 0
+	for line := range strings.Lines(readFile(t, filepath.Join(moduleRoot, ".env.example"))) {
+		name, _, is := strings.Cut(strings.TrimPrefix(line, "#"), "=")
+		if is && !strings.Contains(name, " ") {
+			documented++
+			if !known[name] {
+				t.Errorf(".env.example has %s, which nothing reads", name)
+			}
+		}
+	}
+	if documented < 4 {
+		t.Errorf(".env.example documents %d settings", documented)
+	}
+}
+
+// realDatabase are settings for a program whose database is at uri.
+func realDatabase(uri string) map[string]string {
+	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "1s", "JWT_SECRET": strongSecret}
+}
+
+// 35. With the database down at its start the original did not listen, said
+// little, and gave up after 70 s. Here it waits for half a minute, says why, and
+// starts when the database comes; that it gives up is a test of package store.
+// A signal ends the wait.
+func TestFault35DatabaseMayComeLate(t *testing.T) {
+	t.Parallel()
+	for name, state := range map[string]int32{"refusing": cut, "silent": mute} {
+		t.Run(name, func(t *testing.T) {
+			between := newRelay(t, startDatabase(t).Addr())
+			between.set(state)
+			p := spawn(t, realDatabase(between.uri()))
+			eventually(t, "it says what it waits for", func() bool {
+				return strings.Contains(p.log.String(), "database does not answer yet")
+			})
+			between.set(relaying)
+			p.ready(t).register(t, "ada@example.org")
+		})
+	}
+	t.Run("told to stop while waiting", func(t *testing.T) {
+		between := newRelay(t, startDatabase(t).Addr())
+		between.set(cut)
+		p := spawn(t, realDatabase(between.uri()))
+		eventually(t, "it waits", func() bool { return strings.Contains(p.log.String(), "does not answer yet") })
+		p.signal(t, syscall.SIGTERM)
+		if code := p.exit(t); code != 0 {
+			t.Errorf("exit %d: %s", code, p.log)
+		}
+	})
+}
+
+// without checks how the program answers while its database does not: at once
+// where none is needed, and with a code where one is.
+func without(t *testing.T, r *running, token, newcomer string) {
+	t.Helper()
+	if got := r.graphql(t, "{hello}", nil); got.Data.Hello == "" {
+		t.Errorf("hello: %s", got.text)
+	}
+	for path, status := range map[string]int{
+		"/healthz": 200, "/readyz": 503, verifyPath + "?token=x": 401, verifyPath + "?token=" + token: 503,
+	} {
+		if got := r.request(t, http.MethodGet, path, ""); got.status != status {
+			t.Errorf("%.30s: %d %s, want %d", path, got.status, got.body, status)
+		}
+	}
+	for _, document := range []string{loginDocument, byTokenDocument} {
+		if got := r.graphql(t, document, credentials("ada@example.org")); got.code() != "SERVICE_UNAVAILABLE" {
+			t.Errorf("login: %s", got.text)
+		}
+	}
+	if got := r.graphql(t, registerDocument, ada(newcomer)); got.code() != "SERVICE_UNAVAILABLE" {
+		t.Errorf("register: %s", got.text)
+	}
+}
+
+// recovers checks that the program comes back by itself.
+func recovers(t *testing.T, r *running, newcomer string) {
+	t.Helper()
+	eventually(t, "a login succeeds", func() bool {
+		return r.graphql(t, loginDocument, credentials("ada@example.org")).code() == ""
+	})
+	if got := r.request(t, http.MethodGet, "/readyz", ""); got.status != 200 {
+		t.Errorf("/readyz: %d %s", got.status, got.body)
+	}
+	eventually(t, "who could not register can", func() bool {
+		return r.graphql(t, registerDocument, ada(newcomer)).code() == ""
+	})
+}
+
+// 36. With the database gone a login failed after 5 s and a registration after
+// 10, as «Internal server error», and nothing told a balancer.
+func TestFault36DatabaseMayGoAndComeBack(t *testing.T) {
+	t.Parallel()
+	between := newRelay(t, startDatabase(t).Addr())
+	r := start(t, realDatabase(between.uri()))
+	r.register(t, "ada@example.org")
+	token := r.login(t, loginDocument, "ada@example.org").Token
+	for _, newcomer := range []string{"bob@example.org", "eve@example.org"} {
+		between.set(cut)
+		without(t, r, token, newcomer)
+		between.set(relaying)
+		recovers(t, r, newcomer)
+	}
+}
+
+// 37. With the database stopped but its sockets open a login waited 45 s. The
+// bound here is a sign of life: many times what the settings allow, and less
+// than that.
+func TestFault37SilentDatabaseIsAnErrorInTime(t *testing.T) {
+	t.Parallel()
+	between := newRelay(t, startDatabase(t).Addr())
+	r := start(t, realDatabase(between.uri()))
+	r.register(t, "ada@example.org")
+	token := r.login(t, loginDocument, "ada@example.org").Token
+	between.set(mute)
+	answered := r.later(http.MethodPost, "/api", asked(t, loginDocument, credentials("ada@example.org")))
+	select {
+	case got := <-answered:
+		if codeOf(got.body) != "SERVICE_UNAVAILABLE" {
+			t.Errorf("%s, %v", got.body, got.err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no answer in 30 s")
+	}
+	without(t, r, token, "bob@example.org")
+	between.set(relaying)
+	recovers(t, r, "bob@example.org")
+}
+
+// 38. On SIGTERM and SIGINT the original was dead within 25 ms and what was
+// running got a reset; and it had no route to ask for its health.
+func TestFault38SignalsLetRequestsFinish(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			p := spawn(t, nil).ready(t)
+			for _, path := range []string{"/healthz", "/readyz"} {
+				if got := p.request(t, http.MethodGet, path, ""); got.status != 200 {
+					t.Errorf("%s: %d %s", path, got.status, got.body)
+				}
+			}
+			p.fault(t, `{"method":"POST","path":"/users","kind":"slow","delay_ms":1500,"times":1}`)
+			running := p.later(http.MethodPost, "/api", asked(t, registerDocument, ada("ada@example.org")))
+			eventually(t, "the registration is under way", func() bool {
+				return !strings.Contains(p.request(t, http.MethodGet, p.box+"/_sandbox/faults", "").body, `"slow"`)
+			})
+			p.signal(t, signal)
+			if got := <-running; !strings.Contains(got.body, "user register successfully") {
+				t.Errorf("%s, %v", got.body, got.err)
+			}
+			if code := p.exit(t); code != 0 {
+				t.Errorf("exit %d: %s", code, p.log)
+			}
+			if got, err := try(http.MethodGet, p.at("/healthz"), ""); err == nil {
+				t.Errorf("after the end: %d", got.status)
+			}
+		})
+	}
+}
+
+// 39. PORT=abc was «successfully started», on a UNIX socket of that name in the
+// working directory.
+func TestFault39PortMustBeAPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, port := range []string{"abc", "-1", "65536", "3000abc", "3000.5", "0x50", "/tmp/socket", strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)} {
+		p := spawn(t, map[string]string{"PORT": port})
+		if code := p.exit(t); code != 1 || !strings.Contains(p.log.String(), "PORT") || strings.Contains(p.out.String(), "ready") {
+			t.Errorf("%s: exit %d: %s%s", port, code, p.out, p.log)
+		}
+		for _, left := range inFolder(t, p.cmd.Dir) {
+			if left != "data" {
+				t.Errorf("%s: left %s in the working directory", port, left)
+			}
+		}
+	}
+}
+
+func inFolder(t *testing.T, path string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// 40. At each start schema.api.gql was written into the working directory, and
+// where that could not be done, as in a container, there was no start.
+func TestFault40WorkingDirectoryIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	p := spawn(t, map[string]string{"DATA_DIR": t.TempDir()})
+	if err := os.Chmod(p.cmd.Dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	p.ready(t).register(t, "ada@example.org")
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exit(t); code != 0 {
+		t.Errorf("exit %d: %s", code, p.log)
+	}
+	if left := inFolder(t, p.cmd.Dir); len(left) != 0 {
+		t.Errorf("left in the working directory: %v", left)
+	}
+}
+
+// 41. Without APP_ID and AUTH_KEY the original started, and every registration
+// failed. Here a sandbox stands in and says so; half of the settings is a
+// refusal to start.
+func TestFault41MissingConnectyCubeSettingsAreNoTrap(t *testing.T) {
+	t.Parallel()
+	p := spawn(t, nil).ready(t)
+	if said := p.out.String(); !strings.Contains(said, "sandbox at "+p.box) || !strings.Contains(said, "set APP_ID and AUTH_KEY") {
+		t.Errorf("the banner does not tell of the sandbox: %s", said)
+	}
+	p.register(t, "ada@example.org")
+	p.oneIdentity(t, "ada@example.org")
+	for _, half := range []map[string]string{{"APP_ID": "1001"}, {"AUTH_KEY": "Some-Key-5521"}, {"APP_ID": "one", "AUTH_KEY": "Some-Key-5521"}} {
+		code, said := ran(t, with(half, map[string]string{"JWT_SECRET": strongSecret}))
+		if code != 1 || !strings.Contains(said, "APP_ID") || strings.Contains(said, "Some-Key") {
+			t.Errorf("%v: exit %d: %s", half, code, said)
+		}
+	}
+}

@@ -1,0 +1,324 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// 15. The account at ConnectyCube was made before the original's commit, and
+// nothing undid it. With the answer lost, the client gone or the database away
+// in between, that account stayed, and the person could never register again:
+// ConnectyCube said «taken», the original «Failed to register user».
+func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
+	t.Parallel()
+	const lost = `{"method":"POST","path":"/users","kind":"lost-answer","times":1}`
+	for _, cidp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answer lost, cidp %t", cidp), func(t *testing.T) {
+			r := newUpstream(t).startWith(t, cidp, nil)
+			r.fault(t, lost)
+			r.register(t, "ada@example.org")
+			if found := r.cubeUsers(t, "ada@example.org"); len(found) != 1 {
+				t.Errorf("ConnectyCube has %+v", found)
+			}
+		})
+		t.Run(fmt.Sprintf("answer lost, and no way to ask, cidp %t", cidp), func(t *testing.T) {
+			u := newUpstream(t)
+			r := u.startWith(t, cidp, allOrNothing)
+			r.fault(t, lost)
+			r.fault(t, `{"path":"/session","kind":"reset"}`)
+			if got := r.graphql(t, registerDocument, ada("ada@example.org")); got.code() != "UPSTREAM_UNAVAILABLE" {
+				t.Fatalf("with the answer lost: %s", got.text)
+			}
+			r.healed(t)
+			r.register(t, "ada@example.org")
+			u.asks(t, r.url)
+			r.oneIdentity(t, "ada@example.org")
+			// An account that ConnectyCube lets nobody in to by password cannot
+			// be claimed: its owner gets another one.
+			if all := r.allCubeUsers(t); !cidp && len(all) != 1 {
+				t.Errorf("ConnectyCube has %+v", all)
+			}
+		})
+	}
+	t.Run("client gone", func(t *testing.T) {
+		u := newUpstream(t)
+		r := u.startWith(t, true, nil)
+		ctx, leave := context.WithCancel(t.Context())
+		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			leave()
+			time.Sleep(100 * time.Millisecond) // lets the program notice; it may not care
+			honest.ServeHTTP(w, q)
+		})
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.at("/api"), strings.NewReader(asked(t, registerDocument, ada("ada@example.org"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Content-Type", "application/json")
+		if got, err := whole(alone(t, 1).Do(q)); err == nil {
+			t.Fatalf("the client did not leave: %+v", got)
+		}
+		eventually(t, "the account is known here", func() bool {
+			found, err := r.store.Users().ByEmail(t.Context(), "ada@example.org")
+			return err == nil && found.CubeID != 0
+		})
+		r.oneIdentity(t, "ada@example.org")
+	})
+	t.Run("database away in between", func(t *testing.T) {
+		u := newUpstream(t)
+		between := newRelay(t, startDatabase(t).Addr())
+		r := u.startWith(t, true, map[string]string{"MONGO_URI": between.uri(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
+		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			between.set(cut)
+			honest.ServeHTTP(w, q)
+		})
+		if got := r.graphql(t, registerDocument, ada("ada@example.org")); got.code() != "SERVICE_UNAVAILABLE" {
+			t.Fatalf("with the database away: %s", got.text)
+		}
+		between.set(relaying)
+		u.honest()
+		r.finished(t, "ada@example.org")
+		r.oneIdentity(t, "ada@example.org")
+		if found := r.cubeUsers(t, "ada@example.org"); len(found) != 1 {
+			t.Errorf("ConnectyCube has %+v", found)
+		}
+	})
+}
+
+// 16. Sign-up sent no external_id, so the login through the identity provider
+// made a second account (51942 beside 51941), and the chats of the one were
+// not seen by the other. The database kept the first id for ever.
+func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
+	t.Parallel()
+	t.Run("registered with the identity provider on", func(t *testing.T) {
+		r := newUpstream(t).startWith(t, true, nil)
+		r.register(t, "ada@example.org")
+		r.oneIdentity(t, "ada@example.org")
+		if all := r.allCubeUsers(t); len(all) != 1 {
+			t.Errorf("ConnectyCube has %+v", all)
+		}
+	})
+	t.Run("registered before it was switched on", func(t *testing.T) {
+		u := newUpstream(t)
+		r := u.startWith(t, false, nil)
+		r.register(t, "ada@example.org")
+		before := r.login(t, loginDocument, "ada@example.org")
+		u.asks(t, r.url)
+		if after := r.oneIdentity(t, "ada@example.org"); *after.CcUserID != *before.CcUserID {
+			t.Errorf("ccUserId was %.0f and is %.0f", *before.CcUserID, *after.CcUserID)
+		}
+		if all := r.allCubeUsers(t); len(all) != 1 {
+			t.Errorf("ConnectyCube has %+v", all)
+		}
+	})
+	t.Run("user of the original", func(t *testing.T) {
+		u, db := newUpstream(t), startDatabase(t)
+		old := original(t, "ada@example.org", "correct horse")
+		old["connectyCubeId"] = signUp(t, u, `{"user":{"email":"ada@example.org","password":"correct horse"}}`)
+		insert(t, db, old)
+		r := u.startWith(t, false, map[string]string{"MONGO_URI": db.URI()})
+		r.login(t, loginDocument, "ada@example.org") // tells ConnectyCube our id
+		u.asks(t, r.url)
+		if got := r.oneIdentity(t, "ada@example.org"); *got.CcUserID != float64(old["connectyCubeId"].(int64)) {
+			t.Errorf("ccUserId was %d and is %.0f", old["connectyCubeId"], *got.CcUserID)
+		}
+	})
+}
+
+// 17. An answer without an id counted as success, and the user was stored
+// without an account.
+func TestFault17SignUpWithoutIDIsAFailure(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, true, allOrNothing)
+	for i, text := range []string{"{}", "null", "", "[]", `{"user":{}}`, `{"user":null}`, `{"user":{"id":null}}`, `{"user":{"id":"x"}}`, `{"user":{"id":0}}`, `{"user":{"id":1`} {
+		address := fmt.Sprintf("ada%d@example.org", i)
+		u.says("POST", "/users", 201, text) // nothing was made
+		if got := r.graphql(t, registerDocument, ada(address)); got.code() != "UPSTREAM_UNAVAILABLE" {
+			t.Errorf("%s: %s", text, got.text)
+		}
+		u.honest()
+		r.register(t, address)
+
+		address = fmt.Sprintf("bob%d@example.org", i)
+		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			honest.ServeHTTP(httptest.NewRecorder(), q) // the account was made, the answer is no use
+			_, _ = io.WriteString(w, text)
+		})
+		r.register(t, address)
+		u.honest()
+		if found := r.cubeUsers(t, address); len(found) != 1 || found[0].ID != *r.oneIdentity(t, address).CcUserID {
+			t.Errorf("%s: ConnectyCube has %+v", text, found)
+		}
+	}
+}
+
+// 18. Nothing bounded the wait for ConnectyCube. An answer that never came, or
+// broke off in its middle, hung register and both logins for ever, with a
+// database transaction open meanwhile.
+func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
+	t.Parallel()
+	for name, silence := range map[string]func(w http.ResponseWriter, r *http.Request, honest http.Handler){
+		"no answer": func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() },
+		"headers only": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusCreated)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"half an answer": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"session":{"token":"`)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t)
+			r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms"}))
+			user := r.register(t, "ada@example.org")
+			cubeID := *r.login(t, loginDocument, user.Email).CcUserID
+			u.lies("POST", "/session", silence)
+			r.withoutChat(t, name, user, cubeID)
+			u.lies("POST", "/users", silence)
+			pending := r.later(http.MethodPost, "/api", asked(t, registerDocument, ada("bob@example.org")))
+			r.login(t, loginDocument, user.Email) // nobody waits for somebody else's answer
+			if got := <-pending; codeOf(got.body) != "UPSTREAM_UNAVAILABLE" {
+				t.Errorf("register: %s, %v", got.body, got.err)
+			}
+			u.honest()
+			r.register(t, "bob@example.org")
+		})
+	}
+}
+
+// 19. The SDK had one session for everybody: after a login its token went with
+// the next person's sign-up and login.
+func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, nil)
+	for _, name := range []string{"ada", "bob", "eve"} {
+		r.register(t, name+"@example.org")
+		r.login(t, loginDocument, name+"@example.org")
+		r.login(t, byTokenDocument, name+"@example.org")
+	}
+	for _, kind := range []string{"/users", "/session"} {
+		calls := u.asked("POST", kind)
+		if len(calls) < 3 {
+			t.Fatalf("%d calls of POST %s", len(calls), kind)
+		}
+		for _, call := range calls {
+			if call.header.Get("CB-Token") != "" || call.header.Get("Cookie") != "" {
+				t.Errorf("POST %s was sent with somebody's session", kind)
+			}
+			if key := call.header.Get("CB-AuthKey"); kind == "/users" && key != ownAuthKey {
+				t.Errorf("POST /users was sent with the key %q", key)
+			}
+		}
+	}
+}
+
+// 20. When the one session of fault 19 had run out, after two hours, nobody
+// could register until somebody logged in.
+func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, nil)
+	r.register(t, "ada@example.org")
+	session := r.login(t, loginDocument, "ada@example.org").ConnectySession
+	if got := r.request(t, http.MethodDelete, u.url+"/session.json", "", "CB-Token", session); got.status != 200 {
+		t.Fatalf("ending the session: %d %s", got.status, got.body)
+	}
+	r.register(t, "bob@example.org")
+	if got := r.login(t, loginDocument, "bob@example.org"); got.ChatStatus != "READY" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// 21. Login said «Login successful» with connectySession null when ConnectyCube
+// was down, refused, or had another password, and nothing told the client why.
+func TestFault21MissingSessionHasAReason(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, nil)
+	user := r.register(t, "ada@example.org")
+	good := r.login(t, loginDocument, user.Email)
+	for _, fault := range failures {
+		r.fault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		r.withoutChat(t, fault, user, *good.CcUserID)
+		r.healed(t)
+	}
+	// A bare 401 says that our own key is wrong, which the user cannot mend.
+	for status, want := range map[string]string{"401": "UNAVAILABLE", "403": "REFUSED", "422": "REFUSED"} {
+		r.fault(t, `{"method":"POST","path":"/session","kind":"status","status":`+status+`}`)
+		if got := r.login(t, loginDocument, user.Email); got.ChatStatus != want || got.Token == "" || got.ConnectySession != "" {
+			t.Errorf("%s: %+v", status, got)
+		}
+		r.healed(t)
+	}
+	changed := r.request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.url, *good.CcUserID),
+		`{"user":{"password":"another horse","old_password":"correct horse"}}`, "CB-Token", good.ConnectySession)
+	if changed.status != 200 {
+		t.Fatalf("changing the password at ConnectyCube: %d %s", changed.status, changed.body)
+	}
+	if got := r.login(t, loginDocument, user.Email); got.ChatStatus != "REFUSED" || got.Token == "" || got.ConnectySession != "" {
+		t.Errorf("with another password there: %+v", got)
+	}
+}
+
+// failures are the ways in which ConnectyCube can be down.
+var failures = []string{
+	`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
+	`"kind":"reset"`, `"kind":"lost-answer"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
+}
+
+// 22. For a user whom ConnectyCube did not know, login made a new account there
+// on the fly, with another id than the stored one, which stayed stored.
+func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, nil)
+	user := r.register(t, "ada@example.org")
+	before := r.login(t, loginDocument, user.Email)
+	gone := r.request(t, http.MethodDelete, fmt.Sprintf("%s/users/%.0f.json", u.url, *before.CcUserID), "", "CB-Token", before.ConnectySession)
+	if gone.status != 200 || len(r.cubeUsers(t, user.Email)) != 0 {
+		t.Fatalf("deleting the account: %d %s", gone.status, gone.body)
+	}
+	after := r.login(t, loginDocument, user.Email)
+	if after.CcUserID == nil || *after.CcUserID == *before.CcUserID {
+		t.Fatalf("before %+v, after %+v", before, after)
+	}
+	found, err := r.store.Users().ByID(t.Context(), user.ID)
+	if err != nil || float64(found.CubeID) != *after.CcUserID {
+		t.Errorf("stored is %d, answered %.0f, %v", found.CubeID, *after.CcUserID, err)
+	}
+	u.asks(t, r.url)
+	if again := r.oneIdentity(t, user.Email); *again.CcUserID != *after.CcUserID {
+		t.Errorf("ccUserId was %.0f and is %.0f", *after.CcUserID, *again.CcUserID)
+	}
+}
+
+// 23. login_By_token gave no token at all when ConnectyCube failed, though the
+// password had been right.
+func TestFault23TokenLoginGivesItsTokenAnyway(t *testing.T) {
+	t.Parallel()
+	r := newUpstream(t).startWith(t, true, nil)
+	user := r.register(t, "ada@example.org")
+	for _, fault := range append(failures, `"kind":"status","status":401`, `"kind":"status","status":422`) {
+		r.fault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		got := r.login(t, byTokenDocument, user.Email)
+		if got.ChatStatus == "READY" || got.ChatStatus == "" || got.ConnectySession != "" {
+			t.Errorf("%s: %+v", fault, got)
+		}
+		r.accepts(t, got.Token)
+		r.healed(t)
+	}
+	if got := r.login(t, byTokenDocument, user.Email); got.ChatStatus != "READY" {
+		t.Errorf("without a fault: %+v", got)
+	}
+}

@@ -1,0 +1,291 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cubegate/connectycube/sandbox"
+)
+
+const newSecret = "another secret that is long enough: Zk3u81hQ"
+
+// operated runs a command of an operator with these settings and returns what it
+// prints.
+func operated(t *testing.T, run func(*flag.FlagSet) runner, settings map[string]string, args ...string) (string, error) {
+	t.Helper()
+	flags := flag.NewFlagSet("test", flag.ContinueOnError)
+	start := run(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err := start(t.Context(), configure(t, settings), &out, slog.New(slog.DiscardHandler))
+	return out.String(), err
+}
+
+// atCube tells whether ConnectyCube takes an address and a password.
+func (u *upstream) atCube(t *testing.T, email, password string) bool {
+	t.Helper()
+	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, ownAuthKey, email, password)
+	got, err := try(http.MethodPost, u.url+"/session.json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.status == http.StatusCreated
+}
+
+// A secret is replaced in three steps, and nobody notices any of them.
+func TestSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	db := startDatabase(t)
+	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
+	life := func(more map[string]string, use func(r *running)) {
+		t.Helper()
+		r, stop := startUntil(t, configure(t, with(settings, more)))
+		defer stop()
+		r.box = u.url
+		use(r)
+	}
+	var in login
+	life(nil, func(r *running) { in = *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register })
+	both := map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret}
+	for _, want := range []string{"0 accounts were in step, 1 have a new password", "1 accounts were in step, 0 have a new password"} {
+		if out, err := operated(t, plain(passwords), with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
+			t.Errorf("passwords: %q, %v; want %q", out, err, want)
+		}
+	}
+	life(both, func(r *running) {
+		for credential, lives := range r.alive(t, in) {
+			if !lives {
+				t.Errorf("with both secrets: %s is dead", credential)
+			}
+		}
+	})
+	life(map[string]string{"JWT_SECRET": newSecret}, func(r *running) {
+		if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
+			t.Errorf("with the new secret alone: %s", got.ChatStatus)
+		}
+		for credential, lives := range r.alive(t, in) {
+			if lives != (credential == passwordHere) {
+				t.Errorf("with the new secret alone: %s lives: %t", credential, lives)
+			}
+		}
+		if !u.aliveThere(t, in)[cubeSession] {
+			t.Error("the ConnectyCube session is dead")
+		}
+	})
+}
+
+// From shared passwords to derived ones and back. Only the users know their own,
+// so each change is complete when they have logged in once.
+func TestPasswordsAreSwitched(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	db := startDatabase(t)
+	const address, own = "ada@example.org", "correct horse"
+	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI()})
+	r, stop := startUntil(t, configure(t, settings))
+	r.register(t, address)
+	stop()
+	if !u.atCube(t, address, own) {
+		t.Fatal("shared: ConnectyCube does not take the user's password")
+	}
+	for _, mode := range []string{"derived", "shared"} {
+		settings["CONNECTYCUBE_PASSWORD"] = mode
+		for range 2 { // the second time it has the same to say
+			if out, err := operated(t, plain(passwords), settings); err != nil || !strings.Contains(out, "1 get it at their user's next login") {
+				t.Errorf("to %s: %q, %v", mode, out, err)
+			}
+		}
+		r, stop := startUntil(t, configure(t, settings))
+		if got := r.login(t, loginDocument, address); got.ChatStatus != "READY" {
+			t.Errorf("to %s: the login says %s", mode, got.ChatStatus)
+		}
+		stop()
+		if takes := u.atCube(t, address, own); takes != (mode == "shared") {
+			t.Errorf("%s: ConnectyCube takes the user's own password: %t", mode, takes)
+		}
+		if out, err := operated(t, plain(passwords), settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
+			t.Errorf("after %s: %q, %v", mode, out, err)
+		}
+	}
+}
+
+// A switch that is cut off has done what it has done, and the next one the rest.
+func TestSwitchIsInterrupted(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	db := startDatabase(t)
+	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
+	r, stop := startUntil(t, configure(t, settings))
+	const people = 8
+	for i := range people {
+		r.register(t, fmt.Sprintf("ada%d@example.org", i))
+	}
+	stop()
+	rotated := with(settings, map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret})
+	ctx, cut := context.WithCancel(t.Context())
+	var changes atomic.Int32
+	u.mu.Lock()
+	u.lie = func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+		if q.Method == http.MethodPut && changes.Add(1) == 3 {
+			cut()
+		}
+		honest.ServeHTTP(w, q)
+	}
+	u.mu.Unlock()
+	if err := passwords(ctx, configure(t, rotated), &bytes.Buffer{}, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("a switch that was cut off says that it is done")
+	}
+	u.honest()
+	out, err := operated(t, plain(passwords), rotated)
+	if err != nil || !strings.Contains(out, " 0 failed") || strings.HasPrefix(out, "0 accounts") || strings.HasPrefix(out, fmt.Sprint(people)) {
+		t.Errorf("the next one: %q, %v", out, err)
+	}
+	r, stop = startUntil(t, configure(t, with(settings, map[string]string{"JWT_SECRET": newSecret})))
+	defer stop()
+	for i := range people {
+		if got := r.login(t, loginDocument, fmt.Sprintf("ada%d@example.org", i)); got.ChatStatus != "READY" {
+			t.Errorf("ada%d: %s", i, got.ChatStatus)
+		}
+	}
+}
+
+// The commands of an operator, as typed, and a rotation of keys while people
+// ask all the time.
+func TestKeysRotateUnderLoad(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "keys")
+	settings := map[string]string{"JWT_KEYS": folder, "LOG_LEVEL": "error"}
+	command := func(args ...string) string {
+		t.Helper()
+		out, err := operated(t, keys, settings, args...)
+		if err != nil {
+			t.Fatalf("keys %v: %v", args, err)
+		}
+		return out
+	}
+	first, _, _ := strings.Cut(command("new", "--in", "0s"), " ")
+	r := start(t, settings)
+	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	var set struct{ Keys []struct{ Kid string } }
+	if err := json.Unmarshal([]byte(r.request(t, http.MethodGet, "/.well-known/jwks.json", "").body), &set); err != nil || len(set.Keys) != 1 || set.Keys[0].Kid != first {
+		t.Fatalf("published: %+v, %v", set, err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var asking sync.WaitGroup
+	var answered atomic.Int64
+	var token atomic.Value
+	token.Store(in.Token)
+	for range 4 {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				if code := codeOf(r.as(t, token.Load().(string), `{ me { id } }`, nil).body); code != "" {
+					t.Errorf("after %d answers: %s", answered.Load(), code)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	asking.Go(func() { // somebody refreshes, so that the new key is used
+		refresh := in.RefreshToken
+		for ctx.Err() == nil {
+			var got struct{ Data struct{ Refresh login } }
+			body := r.as(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { token refreshToken } }`, refresh), nil).body
+			if err := json.Unmarshal([]byte(body), &got); err != nil || got.Data.Refresh.Token == "" {
+				t.Errorf("refresh: %s", codeOf(body))
+				return
+			}
+			refresh = got.Data.Refresh.RefreshToken
+			token.Store(got.Data.Refresh.Token)
+		}
+	})
+	second, _, _ := strings.Cut(command("new", "--alg", "ES256", "--in", "6s"), " ")
+	eventually(t, "the second key signs", func() bool {
+		header, _, _ := strings.Cut(token.Load().(string), ".")
+		return strings.Contains(decoded(header), second)
+	})
+	before := answered.Load()
+	command("retire", first) // nobody holds a token of the first any more
+	eventually(t, "people go on after that", func() bool { return answered.Load() > before+200 || t.Failed() })
+	time.Sleep(keysEvery + time.Second) // until the server has seen it
+	stop()
+	asking.Wait()
+	if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
+		t.Errorf("a token of the retired key: %q", code)
+	}
+	if out := command("list"); !strings.Contains(out, "retired") || !strings.Contains(out, "signs") {
+		t.Errorf("keys list: %s", out)
+	}
+	for _, args := range [][]string{{}, {"x"}, {"retire"}, {"retire", "x"}, {"retire", second}, {"new", "--alg", "RS256"}, {"new", "x"}} {
+		if out, err := operated(t, keys, settings, args...); err == nil {
+			t.Errorf("keys %v: %s", args, out)
+		}
+	}
+	if _, err := operated(t, keys, nil, "list"); err == nil {
+		t.Error("keys without JWT_KEYS")
+	}
+}
+
+// The first administrator is made by a command.
+func TestGrant(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"DATA_DIR": t.TempDir()}
+	r, stop := startUntil(t, configure(t, settings))
+	r.register(t, "ada@example.org")
+	stop()
+	for _, args := range [][]string{{"ada@example.org"}, {"nobody@example.org", "admin"}, {"ada@example.org", "Not A Role"}} {
+		if out, err := operated(t, grant, settings, args...); err == nil {
+			t.Errorf("grant %v: %s", args, out)
+		}
+	}
+	for range 2 {
+		if out, err := operated(t, grant, settings, "ADA@example.org", "admin"); err != nil || out != "ada@example.org is admin.\n" {
+			t.Errorf("grant: %q, %v", out, err)
+		}
+	}
+	r, stop = startUntil(t, configure(t, settings))
+	defer stop()
+	in := r.login(t, loginDocument, "ada@example.org")
+	if code := codeOf(r.as(t, in.Token, `{ users { next } }`, nil).body); code != "" {
+		t.Errorf("the administrator: %s", code)
+	}
+}
+
+// A proxy that repeats requests makes ConnectyCube say that the old password is
+// wrong, for it has just been replaced.
+func TestPasswordChangeThatArrivesTwice(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, map[string]string{"LOGIN_FAILURES": "0"})
+	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	if err := u.AddFault(sandbox.Fault{Method: http.MethodPut, Path: "/users/*", Kind: sandbox.FaultDuplicate}); err != nil {
+		t.Fatal(err)
+	}
+	password := "correct horse"
+	for _, next := range []string{"another horse", "a third horse"} {
+		r.does(t, in.Token, fmt.Sprintf(`mutation { changePassword(current: %q, new: %q) { message } }`, password, next))
+		password = next
+		if !u.atCube(t, "ada@example.org", password) {
+			t.Errorf("ConnectyCube does not take %q", password)
+		}
+	}
+	got := r.graphql(t, loginDocument, map[string]string{"email": "ada@example.org", "password": password})
+	if got.code() != "" || got.Data.Answer.ChatStatus != "READY" {
+		t.Errorf("login: %s %+v", got.code(), got.Data.Answer)
+	}
+}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cubegate/resolvers"
+
+	"github.com/spf13/viper"
+)
+
+// A request, the background work and a resource all hang. They share one
+// deadline, so that the shutdown takes the setting once and not once for each.
+func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
+	for name, hangs := range map[string][]string{
+		"nothing hangs":       nil,
+		"a request hangs":     {"request"},
+		"the background":      {"background"},
+		"closing a resource":  {"closer"},
+		"all of them":         {"request", "background", "closer"},
+		"the last two phases": {"background", "closer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const timeout = 3 * time.Second
+				p := &program{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &http.Server{}}
+				p.cfg.ShutdownTimeout = timeout
+				free := make(chan struct{})
+				defer synctest.Wait()
+				defer close(free)
+				if slices.Contains(hangs, "request") {
+					handler := p.requests.Gate(func(*http.Request) bool { return false }, http.NotFound)(
+						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
+				}
+				p.background = append(p.background, func(ctx context.Context) {
+					if <-ctx.Done(); slices.Contains(hangs, "background") {
+						<-free
+					}
+				})
+				var deadlines []time.Time
+				for range 2 {
+					p.onClose(func(ctx context.Context) error {
+						at, _ := ctx.Deadline()
+						deadlines = append(deadlines, at)
+						if slices.Contains(hangs, "closer") {
+							<-ctx.Done()
+						}
+						return ctx.Err()
+					})
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				work := p.startBackground(ctx)
+				synctest.Wait()
+				stop()
+				begun, want := time.Now(), time.Duration(0)
+				if hangs != nil {
+					want = timeout
+				}
+				if err := p.shutdown(ctx, work); err != nil {
+					t.Errorf("shutdown: %v", err)
+				}
+				if took := time.Since(begun); took != want {
+					t.Errorf("the shutdown took %v, want %v", took, want)
+				}
+				if end := begun.Add(timeout); !slices.Equal(deadlines, []time.Time{end, end}) {
+					t.Errorf("deadlines of the closers: %v, want two of %v", deadlines, end)
+				}
+			})
+		})
+	}
+}
+
+// A resource that cannot be closed is an error, unless the deadline ended it.
+func TestShutdownReportsWhatCannotBeClosed(t *testing.T) {
+	broken := errors.New("broken")
+	p := &program{}
+	p.onClose(func(context.Context) error { return broken })
+	if err := p.close(); !errors.Is(err, broken) {
+		t.Errorf("close: %v, want %v", err, broken)
+	}
+}
+
+// Docker kills a container after its grace period, so the period must be longer
+// than the time that the server takes to stop.
+func TestComposeGivesTheServerTimeToStop(t *testing.T) {
+	v := viper.New()
+	v.SetConfigFile(filepath.Join(moduleRoot, "compose.yaml"))
+	if err := v.ReadInConfig(); err != nil {
+		t.Fatal(err)
+	}
+	stop := configure(t, nil).ShutdownTimeout
+	if set := v.GetString("services.cubegate.environment.shutdown_timeout"); set != "" {
+		var err error
+		if stop, err = time.ParseDuration(set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grace := v.GetDuration("services.cubegate.stop_grace_period"); grace < stop+2*time.Second {
+		t.Errorf("stop_grace_period is %v; the server takes up to %v to stop", grace, stop)
+	}
+}

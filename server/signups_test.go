@@ -1,0 +1,199 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// registration is what an app gets for one.
+type registration struct {
+	email, status, refresh string
+}
+
+// registerFrom registers over REST, from an address that the trusted proxy names.
+func (r *running) registerFrom(t *testing.T, email, address string) registration {
+	body, err := json.Marshal(ada(email))
+	if err != nil {
+		t.Error(err)
+	}
+	got, err := try(http.MethodPost, r.at("/auth/register"), string(body), "X-Forwarded-For", address)
+	var in login
+	if err == nil {
+		err = json.Unmarshal([]byte(got.body), &in)
+	}
+	if err != nil || in.RefreshToken == "" {
+		t.Errorf("registering %s: %d %s, %v", email, got.status, codeOf(got.body), err)
+	}
+	return registration{email, in.ChatStatus, in.RefreshToken}
+}
+
+// signUps notes when ConnectyCube is asked to make which account.
+type signUps struct {
+	mu     sync.Mutex
+	emails []string
+	last   time.Time
+}
+
+func (s *signUps) watch(u *upstream) {
+	u.lies(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+		rw := &answered{ResponseWriter: w}
+		honest.ServeHTTP(rw, r)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.last = time.Now()
+		s.emails = append(s.emails, rw.email())
+	})
+}
+
+// answered keeps an answer that passes through.
+type answered struct {
+	http.ResponseWriter
+	body []byte
+}
+
+func (a *answered) Write(b []byte) (int, error) {
+	a.body = append(a.body, b...)
+	return a.ResponseWriter.Write(b)
+}
+
+func (a *answered) email() string {
+	var made struct{ User struct{ Email string } }
+	_ = json.Unmarshal(a.body, &made) // an answer that is no user made no account
+	return made.User.Email
+}
+
+func (s *signUps) made() ([]string, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.emails), s.last
+}
+
+// Thirty people register at once where ten accounts may be made in a minute: ten are
+// ready, and twenty wait, in the database. The next process, which may make more, makes
+// theirs at its rate, and that of the other network first.
+func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	var cube signUps
+	cube.watch(u)
+	settings := with(u.settings(), map[string]string{
+		"MONGO_URI": startDatabase(t).URI(), "TRUSTED_PROXIES": "127.0.0.1", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "10",
+	})
+	r, stop := startUntil(t, configure(t, settings))
+	begin := time.Now()
+	var mu sync.Mutex
+	var all []registration
+	var crowd sync.WaitGroup
+	for i := range 29 {
+		crowd.Go(func() {
+			got := r.registerFrom(t, fmt.Sprintf("crowd%d@example.org", i), "192.0.2.1")
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, got)
+		})
+	}
+	crowd.Wait()
+	before, _ := cube.made()
+	all = append(all, r.registerFrom(t, "other@example.org", "198.51.100.1"))
+	count := map[string]int{}
+	for _, got := range all {
+		count[got.status]++
+	}
+	refilled := int(time.Since(begin) / (6 * time.Second)) // none, unless the machine is very slow
+	if n := count["READY"]; n < 10 || n > 10+refilled || n+count["PENDING"] != 30 || all[29].status != "PENDING" {
+		t.Errorf("%v, and the last one is %s; want 10 READY", count, all[29].status)
+	}
+	stop()
+	stopped, _ := cube.made()
+	waiting := 30 - len(stopped)
+	oneEach(t, u, len(stopped))
+
+	restarted := time.Now()
+	settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
+	r = start(t, settings)
+	eventually(t, "all accounts are made", func() bool { return len(u.State().Users) == 30 })
+	emails, last := cube.made()
+	const atOnce = 10 + 1 // the burst, and the token of the second in which the process started
+	if least := time.Duration(waiting-atOnce) * 100 * time.Millisecond; last.Sub(restarted) < least {
+		t.Errorf("%d accounts were made within %v, want %v at least", waiting, last.Sub(restarted), least)
+	}
+	if i := slices.Index(emails, "other@example.org"); i < len(before) || i > len(before)+4 { // four are made at once
+		t.Errorf("the other network's account is number %d, after %d that were made before it was asked for", i+1, len(before))
+	}
+	oneEach(t, u, 30)
+	for _, got := range all {
+		r.becomesReady(t, got)
+	}
+}
+
+// oneEach checks that ConnectyCube has so many accounts, each of another user.
+func oneEach(t *testing.T, u *upstream, want int) {
+	t.Helper()
+	users := u.State().Users
+	ids := map[string]bool{}
+	for _, user := range users {
+		if user.ExternalID != nil {
+			ids[*user.ExternalID] = true
+		}
+	}
+	if len(users) != want || len(ids) != want {
+		t.Errorf("ConnectyCube has %d accounts of %d users, want %d", len(users), len(ids), want)
+	}
+}
+
+// becomesReady refreshes until the chat is open.
+func (r *running) becomesReady(t *testing.T, in registration) {
+	t.Helper()
+	eventually(t, in.email+" has a chat", func() bool {
+		got := r.request(t, http.MethodPost, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, in.refresh))
+		var out login
+		if err := json.Unmarshal([]byte(got.body), &out); err != nil || out.RefreshToken == "" {
+			t.Fatalf("refreshing %s: %d %s", in.email, got.status, codeOf(got.body))
+		}
+		in.refresh = out.RefreshToken
+		return out.ChatStatus == "READY"
+	})
+}
+
+// Where nobody may wait for an account, a registration beyond the budget is refused, says
+// when to come back, and leaves nothing on either side.
+func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "2"}))
+	for _, email := range []string{"a@example.org", "b@example.org"} {
+		r.register(t, email)
+	}
+	got := r.graphql(t, registerDocument, ada("c@example.org"))
+	if got.code() != "SERVICE_UNAVAILABLE" {
+		t.Errorf("GraphQL: %s", got.text)
+	}
+	body, _ := json.Marshal(ada("c@example.org"))
+	refused := r.request(t, http.MethodPost, "/auth/register", string(body))
+	if refused.status != http.StatusServiceUnavailable || codeOf(refused.body) != "SERVICE_UNAVAILABLE" || refused.header.Get("Retry-After") == "" {
+		t.Errorf("REST: %d %s, Retry-After %q", refused.status, refused.body, refused.header.Get("Retry-After"))
+	}
+	users, err := r.store.Users().All(t.Context(), "", 10)
+	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
+		t.Errorf("here %d users, there %d, %v; want 2", len(users), len(u.State().Users), err)
+	}
+	if login := r.login(t, loginDocument, "a@example.org"); login.ChatStatus != "READY" {
+		t.Errorf("a login with an account: %s", login.ChatStatus)
+	}
+}
+
+// In the sandbox nobody waits.
+func TestRegisterInTheSandboxHasNoBudget(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	for i := range 15 {
+		if got := r.graphql(t, registerDocument, ada(fmt.Sprintf("ada%d@example.org", i))); got.code() != "" || got.Data.Register.ChatStatus != "READY" {
+			t.Fatalf("registration %d: %s", i, got.text)
+		}
+	}
+}
