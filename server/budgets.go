@@ -16,8 +16,8 @@ const budgetKeys = 100_000
 
 // newBudgets makes the budgets that the settings want. LOGIN_FAILURES=0 turns
 // all off that count wrong passwords.
-func (p *program) newBudgets() (*resolvers.Budgets, error) {
-	login := resolvers.BudgetBound{Burst: p.cfg.Login.Failures, Every: p.cfg.Login.RetryEvery}
+func (s *Server) newBudgets() (*resolvers.Budgets, error) {
+	login := resolvers.BudgetBound{Burst: s.cfg.Login.Failures, Every: s.cfg.Login.RetryEvery}
 	o := resolvers.BudgetOptions{
 		LoginFailures: login,
 		// At most 100 in the first hour (OWASP ASVS 2.2.1), and 80 in each later one.
@@ -25,10 +25,10 @@ func (p *program) newBudgets() (*resolvers.Budgets, error) {
 		PerNetwork:    resolvers.BudgetBound{Burst: 30, Every: 10 * time.Second},
 		Callbacks:     resolvers.BudgetBound{Burst: callbackFactor * login.Burst, Every: login.Every},
 		KnownTurns:    resolvers.BudgetBound{Burst: 30, Every: 2 * time.Second},
-		Registrations: resolvers.BudgetBound{Burst: p.cfg.Register.PerNetwork, Every: perHour(p.cfg.Register.PerNetwork)},
+		Registrations: resolvers.BudgetBound{Burst: s.cfg.Register.PerNetwork, Every: perHour(s.cfg.Register.PerNetwork)},
 		Rubbish:       resolvers.BudgetBound{Burst: 60, Every: time.Second},
-		Observe:       p.cfg.Limits == "observe",
-		Log:           p.log,
+		Observe:       s.cfg.Limits == "observe",
+		Log:           s.log,
 		New: func(b resolvers.BudgetBound) (resolvers.Budget, error) {
 			return middleware.NewBudget(b.Every, b.Burst, budgetKeys)
 		},

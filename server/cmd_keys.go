@@ -20,7 +20,7 @@ const keysLead = time.Minute
 
 // keys makes, lists and retires the keys that sign tokens. A running server
 // sees what changes by itself.
-func keys(flags *flag.FlagSet) runner {
+func keys(flags *flag.FlagSet) commandFunc {
 	return func(_ context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
 		if cfg.JWT.Keys == "" {
 			return errors.New("JWT_KEYS is not set: set it to a folder for the keys, here and for the server")

@@ -38,13 +38,13 @@ const (
 // openSandbox starts a ConnectyCube that asks this server about logins, by the
 // settings that the README recommends for a real application's dashboard. What
 // it holds outlives the process, as the database does that refers to it.
-func (p *program) openSandbox() error {
-	if err := os.MkdirAll(p.cfg.DataDir, 0o700); err != nil {
+func (s *Server) openSandbox() error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
-	return p.openBox(sandbox.Options{
-		CIdP:     providerAt(p.local(p.apiAt)+verifyPath, p.callbackSecret),
-		DataFile: filepath.Join(p.cfg.DataDir, "sandbox.json"),
+	return s.listenSandbox(sandbox.Options{
+		CIdP:     providerAt(s.localURL(s.apiListener)+verifyPath, s.callbackSecret),
+		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
 	}, nil)
 }
 
@@ -65,38 +65,38 @@ func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 	}
 }
 
-// openBox opens a sandbox and its listener, over TLS when there is an authority.
-func (p *program) openBox(o sandbox.Options, authority *certs.Authority) error {
-	conns, err := p.newConnections(nil)
+// listenSandbox opens a sandbox and its listener, over TLS when there is an authority.
+func (s *Server) listenSandbox(o sandbox.Options, authority *certs.Authority) error {
+	conns, err := s.newConnections(nil)
 	if err != nil {
 		return err
 	}
-	ln, err := p.listen(p.cfg.Sandbox.Host, p.cfg.Sandbox.Port, "SANDBOX_PORT")
+	ln, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT")
 	if err != nil {
 		return err
 	}
-	p.boxAt = conns.Listen(ln)
+	s.sandboxListener = conns.Listen(ln)
 	o.AppID, o.AuthKey = sandboxAppID, sandboxAuthKey
-	o.ChatDomain = p.cfg.ConnectyCube.ChatDomain
-	o.ControlToken = p.cfg.Sandbox.ControlToken.Reveal()
-	o.Names = sandboxNames(p.cfg)
-	o.Log = p.log
+	o.ChatDomain = s.cfg.ConnectyCube.ChatDomain
+	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
+	o.Names = sandboxNames(s.cfg)
+	o.Log = s.log
 	box, err := sandbox.Open(o)
 	if err != nil {
 		return fmt.Errorf("the sandbox: %w", err)
 	}
-	p.onClose(func(context.Context) error { return box.Close() })
-	p.box = &http.Server{
+	s.onClose(func(context.Context) error { return box.Close() })
+	s.sandbox = &http.Server{
 		Handler:           middleware.Discard(box),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         conns.Track,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if authority != nil {
-		p.box.TLSConfig = authority.TLS()
+		s.sandbox.TLSConfig = authority.TLS()
 	}
 	return nil
 }
@@ -114,23 +114,23 @@ func sandboxNames(cfg config.Config) []string {
 	return names
 }
 
-// serveBox answers for the sandbox until it is closed.
-func (p *program) serveBox() error {
-	if p.box.TLSConfig != nil {
-		return p.box.ServeTLS(p.boxAt, "", "")
+// serveSandbox answers for the sandbox until it is closed.
+func (s *Server) serveSandbox() error {
+	if s.sandbox.TLSConfig != nil {
+		return s.sandbox.ServeTLS(s.sandboxListener, "", "")
 	}
-	return p.box.Serve(p.boxAt)
+	return s.sandbox.Serve(s.sandboxListener)
 }
 
 // sandboxAlone is the command for who develops an app and has, or wants, no
 // server beside it.
-func sandboxAlone(flags *flag.FlagSet) runner {
+func sandboxAlone(flags *flag.FlagSet) commandFunc {
 	secure := flags.Bool("tls", false, "")
 	data := flags.String("data", "", "")
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		limitGoMemory(ctx, os.DirFS("/"), log)
-		p := &program{cfg: cfg, log: log}
-		defer func() { err = errors.Join(err, p.close()) }()
+		s := &Server{cfg: cfg, log: log}
+		defer func() { err = errors.Join(err, s.Close()) }()
 		var authority *certs.Authority
 		if *secure {
 			if authority, err = openAuthority(cfg.DataDir); err != nil {
@@ -144,13 +144,13 @@ func sandboxAlone(flags *flag.FlagSet) runner {
 		if cfg.Sandbox.CIDPURL != "" {
 			o.CIdP = providerAt(cfg.Sandbox.CIDPURL, cfg.ConnectyCube.CIDPSecret)
 		}
-		if err := p.openBox(o, authority); err != nil {
+		if err := s.listenSandbox(o, authority); err != nil {
 			return err
 		}
-		if err := p.sandboxBanner(stdout, *data, authority); err != nil {
+		if err := s.sandboxBanner(stdout, *data, authority); err != nil {
 			return err
 		}
-		return p.serveAlone(ctx)
+		return s.serveAlone(ctx)
 	}
 }
 
@@ -164,18 +164,18 @@ func openAuthority(dataDir string) (*certs.Authority, error) {
 	return certs.Open(folder)
 }
 
-func (p *program) serveAlone(ctx context.Context) error {
+func (s *Server) serveAlone(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- p.serveBox() }()
+	go func() { failed <- s.serveSandbox() }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(p.cfg.ShutdownTimeout, 5*time.Second))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(s.cfg.ShutdownTimeout, 5*time.Second))
 	defer cancel()
-	if err := p.box.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		return p.box.Close() // a fault may hold a request for a minute
+	if err := s.sandbox.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return s.sandbox.Close() // a fault may hold a request for a minute
 	}
 	return nil
 }
@@ -186,13 +186,13 @@ var sandboxBannerText string
 var sandboxBanner = template.Must(template.New("").Parse(sandboxBannerText))
 
 // sandboxBanner tells a person how to point an app at the sandbox.
-func (p *program) sandboxBanner(w io.Writer, data string, authority *certs.Authority) error {
+func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Authority) error {
 	scheme, socket := "http", "ws"
 	if authority != nil {
 		scheme, socket = "https", "wss"
 	}
-	port := strconv.Itoa(p.boxAt.Addr().(*net.TCPAddr).Port)
-	host := p.boxAt.Addr().(*net.TCPAddr).IP
+	port := strconv.Itoa(s.sandboxListener.Addr().(*net.TCPAddr).Port)
+	host := s.sandboxListener.Addr().(*net.TCPAddr).IP
 	shown := net.JoinHostPort(host.String(), port)
 	var others []string
 	if host.IsUnspecified() {
@@ -218,11 +218,11 @@ func (p *program) sandboxBanner(w io.Writer, data string, authority *certs.Autho
 		"Port":    port,
 		"AppID":   sandboxAppID,
 		"AuthKey": sandboxAuthKey,
-		"Domain":  p.cfg.ConnectyCube.ChatDomain,
+		"Domain":  s.cfg.ConnectyCube.ChatDomain,
 		"Data":    data,
-		"CIdP":    p.cfg.Sandbox.CIDPURL,
+		"CIdP":    s.cfg.Sandbox.CIDPURL,
 		"Local":   host.IsLoopback(),
-		"Token":   !p.cfg.Sandbox.ControlToken.IsZero(),
+		"Token":   !s.cfg.Sandbox.ControlToken.IsZero(),
 	}
 	if authority != nil {
 		said["CA"] = authority

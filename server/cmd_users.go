@@ -16,18 +16,18 @@ import (
 
 // grant gives a user a role: the way to the first administrator, since only an
 // administrator can make others.
-func grant(flags *flag.FlagSet) runner {
+func grant(flags *flag.FlagSet) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		if flags.NArg() != 2 {
 			return errors.New("want an e-mail address and a role: cubegate grant jo@example.org admin")
 		}
-		p := &program{cfg: cfg, log: log}
-		defer func() { err = errors.Join(err, p.close()) }()
-		if err := p.openStore(ctx); err != nil {
+		s := &Server{cfg: cfg, log: log}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		if err := s.openStore(ctx); err != nil {
 			return err
 		}
 		address, role := flags.Arg(0), flags.Arg(1)
-		user, err := p.store.Users().ByEmail(ctx, address)
+		user, err := s.store.Users().ByEmail(ctx, address)
 		if errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("nobody has registered as %s", address)
 		}
@@ -38,12 +38,12 @@ func grant(flags *flag.FlagSet) runner {
 			return err
 		}
 		if !slices.Contains(user.Roles, role) {
-			if _, err := p.store.Users().SetRoles(ctx, user.ID, append(user.Roles, role)); err != nil {
+			if _, err := s.store.Users().SetRoles(ctx, user.ID, append(user.Roles, role)); err != nil {
 				return err
 			}
 		}
 		fmt.Fprintf(stdout, "%s is %s.\n", user.Email, role)
-		return p.store.Audit().Record(ctx, store.Event{Kind: "roles", Outcome: "ok", UserID: user.ID, Actor: "command", Detail: "granted " + role})
+		return s.store.Audit().Record(ctx, store.Event{Kind: "roles", Outcome: "ok", UserID: user.ID, Actor: "command", Detail: "granted " + role})
 	}
 }
 
@@ -51,16 +51,16 @@ func grant(flags *flag.FlagSet) runner {
 // want.
 func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 	cfg.Port = 0 // a server may be running, and only a sandbox of our own asks here
-	p, err := open(ctx, cfg, log)
+	s, err := Open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	go func() { _ = p.api.Serve(p.apiAt) }()
-	if p.box != nil {
-		go func() { _ = p.serveBox() }()
+	defer func() { err = errors.Join(err, s.Close()) }()
+	go func() { _ = s.api.Serve(s.apiListener) }()
+	if s.sandbox != nil {
+		go func() { _ = s.serveSandbox() }()
 	}
-	moved, err := p.accounts.MovePasswords(ctx, p.store.Users())
+	moved, err := s.accounts.MovePasswords(ctx, s.store.Users())
 	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
 		moved.InStep, moved.Moved, moved.Waiting, moved.Failed)
 	if err == nil && moved.Failed > 0 {

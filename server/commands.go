@@ -15,8 +15,8 @@ import (
 	"cubegate/server/config"
 )
 
-// runner does the work of a command until ctx ends.
-type runner func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error
+// commandFunc does the work of a command until ctx ends.
+type commandFunc func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error
 
 // command is what the program does, by its first argument. prepare names the
 // command's own flags.
@@ -24,24 +24,24 @@ type command struct {
 	flags   string // for people
 	args    int    // beside the flags, at most; the flags of a subcommand count, and so do their values
 	about   string
-	prepare func(flags *flag.FlagSet) runner
+	prepare func(flags *flag.FlagSet) commandFunc
 }
 
 var commands = map[string]command{
-	"serve":     {"", 0, "runs the server; this is what happens without a command", plain(serve)},
+	"serve":     {"", 0, "runs the server; this is what happens without a command", withoutFlags(serve)},
 	"sandbox":   {"[--tls] [--data FILE]", 0, "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
-	"health":    {"", 0, "asks a running server whether it is alive; exit status 0 or 1", plain(health)},
-	"export":    {"", 0, "writes the embedded database's users as extended JSON, one a line, for mongoimport", plain(export)},
-	"check":     {"", 0, "checks the embedded database's file while no server runs; exit status 0 or 1", plain(check)},
+	"health":    {"", 0, "asks a running server whether it is alive; exit status 0 or 1", withoutFlags(health)},
+	"export":    {"", 0, "writes the embedded database's users as extended JSON, one a line, for mongoimport", withoutFlags(export)},
+	"check":     {"", 0, "checks the embedded database's file while no server runs; exit status 0 or 1", withoutFlags(check)},
 	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
-	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", plain(passwords)},
+	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", withoutFlags(passwords)},
 	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 5, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
-	"licenses":  {"", 0, "prints the licenses of all third-party code in the program", plain(licenses)},
+	"licenses":  {"", 0, "prints the licenses of all third-party code in the program", withoutFlags(licenses)},
 }
 
-// plain is a command without flags.
-func plain(run runner) func(*flag.FlagSet) runner {
-	return func(*flag.FlagSet) runner { return run }
+// withoutFlags is a command without flags.
+func withoutFlags(run commandFunc) func(*flag.FlagSet) commandFunc {
+	return func(*flag.FlagSet) commandFunc { return run }
 }
 
 // usage prints what can be said to the program. Values are never shown, only
@@ -67,15 +67,15 @@ func usage(w io.Writer, configYAML []byte) {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error {
 	limitGoMemory(ctx, os.DirFS("/"), log)
-	p, err := open(ctx, cfg, log)
+	s, err := Open(ctx, cfg, log)
 	if err != nil && ctx.Err() != nil {
 		return nil // told to stop while it still waited for the database, which is no failure
 	}
 	if err != nil {
 		return err
 	}
-	p.banner(stdout)
-	return p.serve(ctx)
+	s.banner(stdout)
+	return s.Run(ctx)
 }
 
 // licensesText is written by .ci/notices.
@@ -95,15 +95,15 @@ func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.
 	if !cfg.HasEmbeddedDatabase() {
 		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
 	}
-	p := &program{cfg: cfg, log: log}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if _, err := os.Stat(p.databaseFile()); err != nil { // opening would make an empty one
+	s := &Server{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if _, err := os.Stat(s.databaseFile()); err != nil { // opening would make an empty one
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
-	if err := p.openStore(ctx); err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	return p.store.Export(ctx, stdout)
+	return s.store.Export(ctx, stdout)
 }
 
 // Main is the program with its surroundings as arguments, config.yaml among

@@ -50,21 +50,21 @@ func reservations() []middleware.Reservation {
 }
 
 // newConnections returns the bound for the connections of one listener.
-func (p *program) newConnections(reserved []middleware.Reservation) (*middleware.Connections, error) {
+func (s *Server) newConnections(reserved []middleware.Reservation) (*middleware.Connections, error) {
 	listeners := 1
-	if p.cfg.HasSandbox() {
+	if s.cfg.HasSandbox() {
 		listeners = 2
 	}
-	most := p.cfg.Max.Connections
+	most := s.cfg.Max.Connections
 	if most == 0 {
 		most = defaultConnections(memoryLimit(), fileLimit(), listeners)
 	}
 	return middleware.NewConnections(middleware.ConnectionsOptions{
 		Max:        most,
-		PerAddress: p.cfg.Max.ConnectionsPerAddress,
-		Trusted:    p.trusted(),
+		PerAddress: s.cfg.Max.ConnectionsPerAddress,
+		Trusted:    s.trusted(),
 		Reserved:   reserved,
-		Log:        p.log,
+		Log:        s.log,
 	})
 }
 

@@ -107,14 +107,14 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 	}
 
 	// The login takes the last place, and ConnectyCube's callback needs one more.
-	flood(t, r.apiAt, 2)
+	flood(t, r.apiListener, 2)
 	gotIn := func(status int) bool { return status != http.StatusServiceUnavailable }
 	if text := until(gotIn, http.MethodPost, "/auth/login-by-token", `{`+email+`}`); !strings.Contains(text, `"chatStatus":"READY"`) {
 		t.Errorf("the login during a flood got %s", text)
 	}
 
 	until(func(status int) bool {
-		flood(t, r.apiAt, 1)
+		flood(t, r.apiListener, 1)
 		return !gotIn(status)
 	}, http.MethodGet, "/auth/me", "")
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, verifyPath + "?token=x": 401} {
@@ -130,11 +130,11 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 func TestConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2"})
-	if line := first(t, flood(t, r.apiAt, 5)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
+	if line := first(t, flood(t, r.apiListener, 5)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
 		t.Errorf("a connection past the bound got %q", line)
 	}
 	r = start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.1"})
-	flood(t, r.apiAt, 5)
+	flood(t, r.apiListener, 5)
 	if got := r.request(t, http.MethodGet, "/auth/me", ""); got.status != http.StatusUnauthorized {
 		t.Errorf("a request through a trusted proxy got %d, want %d", got.status, http.StatusUnauthorized)
 	}
@@ -143,7 +143,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 func TestSandboxConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := start(t, map[string]string{"MAX_CONNECTIONS": "3"})
-	if line := first(t, flood(t, r.boxAt, 20)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
+	if line := first(t, flood(t, r.sandboxListener, 20)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
 		t.Errorf("a connection past the bound got %q", line)
 	}
 }

@@ -14,11 +14,11 @@ import (
 
 // checkLostDatabase refuses a database that is empty or gone beside a kept secret: the
 // secret is made after the database, so there was one.
-func (p *program) checkLostDatabase() error {
-	if _, err := os.Lstat(p.cfg.SecretFile()); errors.Is(err, fs.ErrNotExist) {
+func (s *Server) checkLostDatabase() error {
+	if _, err := os.Lstat(s.cfg.SecretFile()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	info, err := os.Stat(p.databaseFile())
+	info, err := os.Stat(s.databaseFile())
 	state := "empty"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -27,19 +27,19 @@ func (p *program) checkLostDatabase() error {
 		return nil // the database knows better what is wrong with it
 	}
 	return fmt.Errorf("%s is %s, and %s shows that there was one: restore it from a copy, or delete %s as well to begin anew, without any users",
-		p.databaseFile(), state, p.cfg.SecretFile(), p.cfg.SecretFile())
+		s.databaseFile(), state, s.cfg.SecretFile(), s.cfg.SecretFile())
 }
 
 // openSecret makes sure that there is a secret. One is made only for a database without
 // users.
-func (p *program) openSecret(ctx context.Context) error {
-	p.madeSecret = p.cfg.JWT.Secret.IsZero()
+func (s *Server) openSecret(ctx context.Context) error {
+	s.secretGenerated = s.cfg.JWT.Secret.IsZero()
 	isNew := false
-	if p.madeSecret && p.cfg.HasEmbeddedDatabase() {
+	if s.secretGenerated && s.cfg.HasEmbeddedDatabase() {
 		var err error
-		if isNew, err = p.store.Empty(ctx); err != nil {
+		if isNew, err = s.store.Empty(ctx); err != nil {
 			return fmt.Errorf("the database in DATA_DIR: %w", err)
 		}
 	}
-	return p.cfg.EnsureSecret(isNew)
+	return s.cfg.EnsureSecret(isNew)
 }

@@ -29,7 +29,7 @@ func (p *process) limitFiles(t *testing.T, bytes uint64) {
 	}
 }
 
-const noLimit = ^uint64(0)
+const anyFileSize = ^uint64(0)
 
 // A full disk makes the service unavailable, and nothing worse: what it acknowledged
 // stays, what only reads is answered, and it comes back by itself.
@@ -72,7 +72,7 @@ func TestFullDiskPassesWithoutALoss(t *testing.T) {
 		t.Errorf("the sandbox's file changed on a full disk: %d bytes, %v; want the %d from before", len(now), err, len(state))
 	}
 
-	p.limitFiles(t, noLimit)
+	p.limitFiles(t, anyFileSize)
 	eventually(t, "the program is ready again", func() bool { return p.request(t, http.MethodGet, "/readyz", "").status == http.StatusOK })
 	p.register(t, "bob@example.org")
 	eventually(t, "the sandbox has saved", func() bool {

@@ -19,7 +19,7 @@ import (
 
 // running is the whole program, listening on ports of its own.
 type running struct {
-	*program
+	*Server
 	url string // of the API
 	box string // of the sandbox; "" without one
 	log *logBuffer
@@ -83,17 +83,17 @@ func start(t *testing.T, more map[string]string) *running {
 func startUntil(t *testing.T, cfg config.Config) (*running, func()) {
 	t.Helper()
 	r := &running{log: &logBuffer{}}
-	p, err := open(t.Context(), cfg, newLogger(cfg, r.log))
+	s, err := Open(t.Context(), cfg, newLogger(cfg, r.log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.program, r.url = p, "http://"+p.apiAt.Addr().String()
-	if p.boxAt != nil {
-		r.box = "http://" + p.boxAt.Addr().String()
+	r.Server, r.url = s, "http://"+s.apiListener.Addr().String()
+	if s.sandboxListener != nil {
+		r.box = "http://" + s.sandboxListener.Addr().String()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- p.serve(ctx) }()
+	go func() { ended <- s.Run(ctx) }()
 	return r, sync.OnceFunc(func() {
 		cancel()
 		select {

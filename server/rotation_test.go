@@ -22,7 +22,7 @@ const newSecret = "another secret that is long enough: Zk3u81hQ"
 
 // operated runs a command of an operator with these settings and returns what it
 // prints.
-func operated(t *testing.T, run func(*flag.FlagSet) runner, settings map[string]string, args ...string) (string, error) {
+func operated(t *testing.T, run func(*flag.FlagSet) commandFunc, settings map[string]string, args ...string) (string, error) {
 	t.Helper()
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	start := run(flags)
@@ -62,7 +62,7 @@ func TestSecretIsReplaced(t *testing.T) {
 	life(nil, func(r *running) { in = *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register })
 	both := map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret}
 	for _, want := range []string{"0 accounts were in step, 1 have a new password", "1 accounts were in step, 0 have a new password"} {
-		if out, err := operated(t, plain(passwords), with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
+		if out, err := operated(t, withoutFlags(passwords), with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
 			t.Errorf("passwords: %q, %v; want %q", out, err, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestPasswordsAreSwitched(t *testing.T) {
 	for _, mode := range []string{"derived", "shared"} {
 		settings["CONNECTYCUBE_PASSWORD"] = mode
 		for range 2 { // the second time it has the same to say
-			if out, err := operated(t, plain(passwords), settings); err != nil || !strings.Contains(out, "1 get it at their user's next login") {
+			if out, err := operated(t, withoutFlags(passwords), settings); err != nil || !strings.Contains(out, "1 get it at their user's next login") {
 				t.Errorf("to %s: %q, %v", mode, out, err)
 			}
 		}
@@ -117,7 +117,7 @@ func TestPasswordsAreSwitched(t *testing.T) {
 		if takes := u.atCube(t, address, own); takes != (mode == "shared") {
 			t.Errorf("%s: ConnectyCube takes the user's own password: %t", mode, takes)
 		}
-		if out, err := operated(t, plain(passwords), settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
+		if out, err := operated(t, withoutFlags(passwords), settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
 			t.Errorf("after %s: %q, %v", mode, out, err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestSwitchIsInterrupted(t *testing.T) {
 		t.Fatal("a switch that was cut off says that it is done")
 	}
 	u.honest()
-	out, err := operated(t, plain(passwords), rotated)
+	out, err := operated(t, withoutFlags(passwords), rotated)
 	if err != nil || !strings.Contains(out, " 0 failed") || strings.HasPrefix(out, "0 accounts") || strings.HasPrefix(out, fmt.Sprint(people)) {
 		t.Errorf("the next one: %q, %v", out, err)
 	}
@@ -222,7 +222,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	before := answered.Load()
 	command("retire", first) // nobody holds a token of the first any more
 	eventually(t, "people go on after that", func() bool { return answered.Load() > before+200 || t.Failed() })
-	time.Sleep(keysEvery + time.Second) // until the server has seen it
+	time.Sleep(keyReloadInterval + time.Second) // until the server has seen it
 	stop()
 	asking.Wait()
 	if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -21,26 +22,26 @@ import (
 const apiPath = "/api"
 
 // routes is everything that answers, one line each.
-func (p *program) routes() (http.Handler, error) {
-	gql, err := resolvers.NewGraphQL(p.auth, p.cfg.Playground, p.log)
+func (s *Server) routes() (http.Handler, error) {
+	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.Playground, s.log)
 	if err != nil {
 		return nil, err
 	}
-	cors, err := middleware.CORS(p.origins())
+	cors, err := middleware.CORS(s.origins())
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
-	clientIP, err := middleware.ClientIP(p.trusted(), middleware.ForwardingHeader(p.cfg.ForwardedHeader), p.log)
+	clientIP, err := middleware.ClientIP(s.trusted(), middleware.ForwardingHeader(s.cfg.ForwardedHeader), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("FORWARDED_HEADER: %w", err)
 	}
-	unnamedProxies, err := middleware.UnnamedProxies(p.trusted(), p.log)
+	unnamedProxies, err := middleware.UnnamedProxies(s.trusted(), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
-	verify := p.auth.VerifyConnectyCube()
-	requests := middleware.NewRequestLog(p.log)
-	p.onClose(func(context.Context) error { requests.Close(); return nil })
+	verify := s.auth.VerifyConnectyCube()
+	requests := middleware.NewRequestLog(s.log)
+	s.onClose(func(context.Context) error { requests.Close(); return nil })
 
 	r := chi.NewRouter()
 	r.Use(
@@ -49,32 +50,32 @@ func (p *program) routes() (http.Handler, error) {
 		requests.Middleware,
 		middleware.Headers,
 		middleware.Discard,
-		middleware.Recover(p.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", p.log)),
+		middleware.Recover(s.log, resolvers.Refuse(resolvers.Internal, "Something went wrong on our side", s.log)),
 		cors,
 		middleware.LenientPath,
-		p.requests.Gate(neverRefused, resolvers.Refuse(resolvers.Unavailable, "The service is stopping; try again", p.log)),
+		s.requests.Gate(exemptFromDrain, resolvers.Refuse(resolvers.Unavailable, "The service is stopping; try again", s.log)),
 		chimiddleware.GetHead,
 		resolvers.Bearer,
 		resolvers.CountRefusals(middleware.Refused),
 	)
-	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, p.log))
-	r.MethodNotAllowed(p.methodNotAllowed(r))
+	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, s.log))
+	r.MethodNotAllowed(s.methodNotAllowed(r))
 
 	r.Get("/", resolvers.Home)
-	r.Get("/healthz", p.health.Alive)
-	r.Get("/readyz", p.health.Ready)
+	r.Get("/healthz", s.health.Alive)
+	r.Get("/readyz", s.health.Ready)
 	// A POST of GraphQL counts as a login here: telling takes reading its document.
 	logins := r.With(unnamedProxies)
 	logins.Post(apiPath, gql.ServeHTTP)
 	r.Get(verifyPath, verify)
 	r.Post(verifyPath, verify)
-	p.restRoutes(r, logins)
-	r.Get("/.well-known/jwks.json", resolvers.JWKS(p.publicKeys))
+	s.restRoutes(r, logins)
+	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
-	if p.cfg.Playground {
+	if s.cfg.Playground {
 		page := playground.Handler(apiPath)
-		r.Get(apiPath, p.forBrowsers(page))
+		r.Get(apiPath, s.forBrowsers(page))
 		r.Handle(apiPath+"/playground/*", page)
 	}
 	return r, nil
@@ -82,8 +83,8 @@ func (p *program) routes() (http.Handler, error) {
 
 // restRoutes are the REST twins of the operations; those that log users in go to
 // logins.
-func (p *program) restRoutes(r, logins chi.Router) {
-	rest := resolvers.NewREST(p.auth)
+func (s *Server) restRoutes(r, logins chi.Router) {
+	rest := resolvers.NewREST(s.auth)
 	r.Post("/auth/register", rest.Register)
 	logins.Post("/auth/login", rest.Login)
 	logins.Post("/auth/login-by-token", rest.LoginByToken)
@@ -95,35 +96,35 @@ func (p *program) restRoutes(r, logins chi.Router) {
 	r.Delete("/auth/sessions/{id}", rest.RevokeSession)
 }
 
-// neverRefused are those who must get in while the service stops: ConnectyCube,
+// exemptFromDrain are those who must get in while the service stops: ConnectyCube,
 // which a login that is going on waits for, and who looks after the process.
-func neverRefused(r *http.Request) bool {
+func exemptFromDrain(r *http.Request) bool {
 	return slices.Contains([]string{verifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
 }
 
 // trusted are the proxies whose word about the client counts; the settings'
 // check has read them already.
-func (p *program) trusted() []netip.Prefix {
+func (s *Server) trusted() []netip.Prefix {
 	var list []netip.Prefix
-	for _, s := range p.cfg.TrustedProxies {
-		list = append(list, netip.MustParsePrefix(s))
+	for _, cidr := range s.cfg.TrustedProxies {
+		list = append(list, netip.MustParsePrefix(cidr))
 	}
 	return list
 }
 
 // origins are the pages elsewhere whose scripts may call us: those that are
 // set, else any while nothing here is real.
-func (p *program) origins() []string {
-	if p.cfg.CORS.Origins == nil && p.cfg.HasEmbeddedDatabase() && p.cfg.HasSandbox() {
+func (s *Server) origins() []string {
+	if s.cfg.CORS.Origins == nil && s.cfg.HasEmbeddedDatabase() && s.cfg.HasSandbox() {
 		return []string{"*"}
 	}
-	return p.cfg.CORS.Origins
+	return s.cfg.CORS.Origins
 }
 
 // forBrowsers shows a page to who asks for one, and tells other clients what
 // to do.
-func (p *program) forBrowsers(page http.Handler) http.HandlerFunc {
-	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", p.log)
+func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
+	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if resolvers.WantsPage(r) {
@@ -136,10 +137,10 @@ func (p *program) forBrowsers(page http.Handler) http.HandlerFunc {
 }
 
 // methodNotAllowed says what is allowed, which chi tells only its own handler.
-func (p *program) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "Not by this method; see the header Allow", p.log)
+func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	refuse := resolvers.Refuse(resolvers.MethodNotAllowed, "Not by this method; see the header Allow", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
-		path := or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
+		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if routes.Match(chi.NewRouteContext(), method, path) {

@@ -18,10 +18,10 @@ type background struct {
 }
 
 // startBackground starts the background work, which runs until shutdown.
-func (p *program) startBackground(ctx context.Context) background {
+func (s *Server) startBackground(ctx context.Context) background {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	for _, run := range p.background {
+	for _, run := range s.background {
 		all.Go(func() { run(ctx) })
 	}
 	ended := make(chan struct{})
@@ -45,49 +45,49 @@ func (b background) wait(ctx context.Context) error {
 
 // shutdown stops the program in order and takes at most ShutdownTimeout: all
 // phases share one deadline. A phase that gets no time any more closes by force.
-func (p *program) shutdown(ctx context.Context, work background) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout)
+func (s *Server) shutdown(ctx context.Context, work background) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
-	p.health.Stop()
+	s.health.Stop()
 	work.cancel() // first, so that the work ends while the requests do
 	// The listener closes last: a running login waits for ConnectyCube's
 	// callback. The sandbox closes after it, because requests and background
 	// work may still call it.
-	err := p.requests.Close(ctx)
+	err := s.requests.Close(ctx)
 	if late := work.wait(ctx); late != nil {
-		p.log.LogAttrs(ctx, slog.LevelWarn, "background work cut off at the shutdown deadline")
+		s.log.LogAttrs(ctx, slog.LevelWarn, "background work cut off at the shutdown deadline")
 	}
-	err = errors.Join(err, p.api.Shutdown(ctx))
+	err = errors.Join(err, s.api.Shutdown(ctx))
 	if errors.Is(err, context.DeadlineExceeded) {
-		p.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
-		err = p.api.Close()
+		s.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
+		err = s.api.Close()
 	}
-	if p.box != nil {
-		err = errors.Join(err, p.box.Close())
+	if s.sandbox != nil {
+		err = errors.Join(err, s.sandbox.Close())
 	}
-	return errors.Join(err, p.closeWithin(ctx))
+	return errors.Join(err, s.closeWithin(ctx))
 }
 
 // onClose notes how to close the resource that was just opened.
-func (p *program) onClose(shut func(context.Context) error) { p.closers = append(p.closers, shut) }
+func (s *Server) onClose(shut func(context.Context) error) { s.closers = append(s.closers, shut) }
 
-// close closes what open has opened.
-func (p *program) close() error {
+// Close closes what open has opened.
+func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return p.closeWithin(ctx)
+	return s.closeWithin(ctx)
 }
 
 // closeWithin closes in the reverse order of opening. When ctx ends, the
 // database's connections in use are closed as well; that is no error, because
 // the deadline is what ended them.
-func (p *program) closeWithin(ctx context.Context) error {
+func (s *Server) closeWithin(ctx context.Context) error {
 	var errs []error
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		if err := p.closers[i](ctx); ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](ctx); ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
 			errs = append(errs, err)
 		}
 	}
-	p.closers = nil
+	s.closers = nil
 	return errors.Join(errs...)
 }

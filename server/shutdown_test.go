@@ -31,24 +31,24 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const timeout = 3 * time.Second
-				p := &program{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &http.Server{}}
-				p.cfg.ShutdownTimeout = timeout
+				s := &Server{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &http.Server{}}
+				s.cfg.ShutdownTimeout = timeout
 				free := make(chan struct{})
 				defer synctest.Wait()
 				defer close(free)
 				if slices.Contains(hangs, "request") {
-					handler := p.requests.Gate(func(*http.Request) bool { return false }, http.NotFound)(
+					handler := s.requests.Gate(func(*http.Request) bool { return false }, http.NotFound)(
 						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
 					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
 				}
-				p.background = append(p.background, func(ctx context.Context) {
+				s.background = append(s.background, func(ctx context.Context) {
 					if <-ctx.Done(); slices.Contains(hangs, "background") {
 						<-free
 					}
 				})
 				var deadlines []time.Time
 				for range 2 {
-					p.onClose(func(ctx context.Context) error {
+					s.onClose(func(ctx context.Context) error {
 						at, _ := ctx.Deadline()
 						deadlines = append(deadlines, at)
 						if slices.Contains(hangs, "closer") {
@@ -58,14 +58,14 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 					})
 				}
 				ctx, stop := context.WithCancel(t.Context())
-				work := p.startBackground(ctx)
+				work := s.startBackground(ctx)
 				synctest.Wait()
 				stop()
 				begun, want := time.Now(), time.Duration(0)
 				if hangs != nil {
 					want = timeout
 				}
-				if err := p.shutdown(ctx, work); err != nil {
+				if err := s.shutdown(ctx, work); err != nil {
 					t.Errorf("shutdown: %v", err)
 				}
 				if took := time.Since(begun); took != want {
@@ -82,9 +82,9 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 // A resource that cannot be closed is an error, unless the deadline ended it.
 func TestShutdownReportsWhatCannotBeClosed(t *testing.T) {
 	broken := errors.New("broken")
-	p := &program{}
-	p.onClose(func(context.Context) error { return broken })
-	if err := p.close(); !errors.Is(err, broken) {
+	s := &Server{}
+	s.onClose(func(context.Context) error { return broken })
+	if err := s.Close(); !errors.Is(err, broken) {
 		t.Errorf("close: %v, want %v", err, broken)
 	}
 }

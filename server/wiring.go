@@ -12,77 +12,77 @@ import (
 	"cubegate/tokens"
 )
 
-// keysEvery is how often the folder of signing keys is looked at.
-const keysEvery = 5 * time.Second
+// keyReloadInterval is how often the folder of signing keys is looked at.
+const keyReloadInterval = 5 * time.Second
 
-// openAuth makes what registers people, logs them in and keeps their accounts
+// wireIdentity makes what registers people, logs them in and keeps their accounts
 // at ConnectyCube, and what checks its tokens.
-func (p *program) openAuth() error {
+func (s *Server) wireIdentity() error {
 	hasher, err := tokens.NewHasher(tokens.Params{
-		Memory:      uint32(p.cfg.Password.Memory),
-		Iterations:  uint32(p.cfg.Password.Iterations),
-		Parallelism: uint8(p.cfg.Password.Parallelism),
-		Concurrent:  p.cfg.Password.Concurrent,
+		Memory:      uint32(s.cfg.Password.Memory),
+		Iterations:  uint32(s.cfg.Password.Iterations),
+		Parallelism: uint8(s.cfg.Password.Parallelism),
+		Concurrent:  s.cfg.Password.Concurrent,
 		MemoryLimit: memoryLimit(),
-		MaxWait:     p.cfg.Password.MaxWait,
+		MaxWait:     s.cfg.Password.MaxWait,
 	})
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}
-	ring, err := tokens.NewRing(p.cfg.JWT.Secret, p.cfg.PreviousSecrets()...)
+	ring, err := tokens.NewRing(s.cfg.JWT.Secret, s.cfg.PreviousSecrets()...)
 	if err != nil {
 		return fmt.Errorf("JWT_SECRET, JWT_PREVIOUS_SECRETS: %w", err)
 	}
-	issuer, verifier, err := p.openTokens(ring)
+	issuer, verifier, err := s.openTokens(ring)
 	if err != nil {
 		return err
 	}
-	budgets, err := p.newBudgets()
+	budgets, err := s.newBudgets()
 	if err != nil {
 		return fmt.Errorf("LOGIN_*: %w", err)
 	}
-	p.accounts = p.keeper(ring, issuer)
-	p.background = append(p.background, func(ctx context.Context) { p.store.Audit().Run(ctx, p.log) })
-	users := p.store.Users()
-	p.auth = &resolvers.Auth{
+	s.accounts = s.wireProvisioning(ring, issuer)
+	s.background = append(s.background, func(ctx context.Context) { s.store.Audit().Run(ctx, s.log) })
+	users := s.store.Users()
+	s.auth = &resolvers.Auth{
 		Users:     users,
 		Registry:  users,
 		People:    users,
 		Directory: users,
 		Members:   users,
-		Sessions:  p.store.Sessions(),
-		Events:    p.store.Audit(),
-		Auditor:   p.startAuditor(),
+		Sessions:  s.store.Sessions(),
+		Events:    s.store.Audit(),
+		Auditor:   s.startAuditor(),
 
-		Accounts: p.accounts,
-		Changes:  p.accounts,
+		Accounts: s.accounts,
+		Changes:  s.accounts,
 
 		Tokens:    issuer,
 		Verifier:  verifier,
 		Refresh:   ring,
-		Passwords: p.withDecoys(hasher, ring),
+		Passwords: s.withDecoys(hasher, ring),
 
 		Budgets:   budgets,
-		Callbacks: resolvers.NewCallbacks(p.callbackSecret, ring.DerivedPasswords),
+		Callbacks: resolvers.NewCallbacks(s.callbackSecret, ring.DerivedPasswords),
 		Devices:   ring,
 		Address:   middleware.ClientIPFrom,
 		Networks:  func(ctx context.Context) []string { return middleware.Networks(middleware.ClientIPFrom(ctx)) },
 		Network:   middleware.Network,
 
-		Limits:            p.limits(),
-		RegisterWhileAway: p.cfg.ConnectyCube.RegisterWhileAway,
-		Chat:              p.chat,
-		Patience:          p.patience(),
-		Log:               p.log,
+		Limits:            s.limits(),
+		RegisterWhileAway: s.cfg.ConnectyCube.RegisterWhileAway,
+		Chat:              s.chat,
+		Patience:          s.upstreamTimeout(),
+		Log:               s.log,
 	}
 	return nil
 }
 
 // startAuditor starts the writer of refusals. A shutdown closes it within its
 // deadline; the closer here is for a start that fails.
-func (p *program) startAuditor() *resolvers.Auditor {
-	auditor := resolvers.StartAuditor(p.store.Audit(), p.log)
-	p.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
+func (s *Server) startAuditor() *resolvers.Auditor {
+	auditor := resolvers.StartAuditor(s.store.Audit(), s.log)
+	s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
 	return auditor
 }
 
@@ -90,21 +90,21 @@ func (p *program) startAuditor() *resolvers.Auditor {
 const bcryptPrefix = "$2"
 
 // withDecoys lets unknown emails cost what bcrypt costs as often as users do.
-func (p *program) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Hasher {
-	p.background = append(p.background, func(ctx context.Context) { p.followDecoys(ctx, hasher, ring.DecoyKey()) })
+func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Hasher {
+	s.background = append(s.background, func(ctx context.Context) { s.followDecoys(ctx, hasher, ring.DecoyKey()) })
 	return hasher
 }
 
 // followDecoys tells the hasher the share of users with bcrypt. It counts once an hour, and once a day while no user has bcrypt: only an
 // import, or the original beside this server, makes such users.
-func (p *program) followDecoys(ctx context.Context, hasher *tokens.Hasher, key []byte) {
+func (s *Server) followDecoys(ctx context.Context, hasher *tokens.Hasher, key []byte) {
 	for {
-		share, err := p.store.Users().HashShare(ctx, bcryptPrefix)
+		share, err := s.store.Users().HashShare(ctx, bcryptPrefix)
 		if err == nil {
 			err = hasher.SetDecoys(key, share)
 		}
 		if err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "bcrypt users not counted; the time of a refused login may show them", slog.Any("err", err))
+			s.log.WarnContext(ctx, "bcrypt users not counted; the time of a refused login may show them", slog.Any("err", err))
 		}
 		every := time.Hour
 		if err == nil && share == 0 {
@@ -118,41 +118,41 @@ func (p *program) followDecoys(ctx context.Context, hasher *tokens.Hasher, key [
 	}
 }
 
-// derived reports whether accounts at ConnectyCube have passwords of the
+// derivesPasswords reports whether accounts at ConnectyCube have passwords of the
 // server's making.
-func (p *program) derived() bool { return p.cfg.ConnectyCube.Password == "derived" }
+func (s *Server) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == "derived" }
 
 // limits are what login sessions and passwords may be. ConnectyCube's bound of a
 // password counts only where it gets the user's own.
-func (p *program) limits() resolvers.Limits {
+func (s *Server) limits() resolvers.Limits {
 	l := resolvers.Limits{
-		Idle: p.cfg.Sessions.Idle, Absolute: p.cfg.Sessions.Absolute, PerUser: p.cfg.Sessions.PerUser,
+		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, PerUser: s.cfg.Sessions.PerUser,
 		Password: resolvers.SharedPassword,
 	}
-	if p.derived() {
+	if s.derivesPasswords() {
 		l.Password = resolvers.DerivedPassword
 	}
 	return l
 }
 
 // openTokens makes what signs tokens and what checks them.
-func (p *program) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifier, error) {
+func (s *Server) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifier, error) {
 	signing := tokens.Config{
 		Ring:       ring,
-		Issuer:     p.cfg.JWT.Issuer,
-		AccessTTL:  p.cfg.JWT.AccessTTL,
-		SessionTTL: p.cfg.Sessions.Absolute,
-		ServiceTTL: max(p.patience()+p.margin(), 2*time.Second), // a token's times are whole seconds
+		Issuer:     s.cfg.JWT.Issuer,
+		AccessTTL:  s.cfg.JWT.AccessTTL,
+		SessionTTL: s.cfg.Sessions.Absolute,
+		ServiceTTL: max(s.upstreamTimeout()+s.clockSkew(), 2*time.Second), // a token's times are whole seconds
 	}
-	if p.cfg.JWT.Keys != "" {
-		keys, err := tokens.OpenKeys(p.cfg.JWT.Keys)
+	if s.cfg.JWT.Keys != "" {
+		keys, err := tokens.OpenKeys(s.cfg.JWT.Keys)
 		if err != nil {
 			return nil, nil, fmt.Errorf("JWT_KEYS: %w", err)
 		}
-		signing.Keys, p.keys = keys, keys
-		p.background = append(p.background, func(ctx context.Context) {
-			keys.Run(ctx, keysEvery, func(err error) {
-				p.log.WarnContext(ctx, "signing keys not read again", slog.Any("err", err))
+		signing.Keys, s.keys = keys, keys
+		s.background = append(s.background, func(ctx context.Context) {
+			keys.Run(ctx, keyReloadInterval, func(err error) {
+				s.log.WarnContext(ctx, "signing keys not read again", slog.Any("err", err))
 			})
 		})
 	}
@@ -168,38 +168,38 @@ func (p *program) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifie
 }
 
 // publicKeys is the set of keys that verify our tokens, as JSON.
-func (p *program) publicKeys() []byte {
-	if p.keys == nil {
+func (s *Server) publicKeys() []byte {
+	if s.keys == nil {
 		return []byte(`{"keys":[]}`)
 	}
-	return p.keys.JWKS()
+	return s.keys.JWKS()
 }
 
-// keeper makes what keeps the accounts at ConnectyCube.
-func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
-	users := p.store.Users()
+// wireProvisioning makes what keeps the accounts at ConnectyCube.
+func (s *Server) wireProvisioning(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
+	users := s.store.Users()
 	k := &accounts.Keeper{
-		Directory:    p.cube,
-		Cube:         p.cube,
-		Self:         p.cube,
+		Directory:    s.cube,
+		Cube:         s.cube,
+		Self:         s.cube,
 		Ledger:       users,
 		People:       users,
 		Queue:        users,
 		Line:         users,
-		Sessions:     p.store.Sessions(),
-		Ended:        p.store.Sessions(),
+		Sessions:     s.store.Sessions(),
+		Ended:        s.store.Sessions(),
 		Keys:         ring,
 		Tickets:      issuer,
-		Derived:      p.derived(),
-		MakeLater:    p.cfg.ConnectyCube.RegisterWhileAway,
-		AdminKey:     p.cfg.HasSandbox() || !p.cfg.ConnectyCube.AdminKey.IsZero(),
-		SignUps:      p.signUps(),
-		CIdPPassword: p.cfg.ConnectyCube.CIDPPassword,
-		Patience:     p.patience(),
-		Margin:       p.margin(),
-		Log:          p.log,
+		Derived:      s.derivesPasswords(),
+		MakeLater:    s.cfg.ConnectyCube.RegisterWhileAway,
+		AdminKey:     s.cfg.HasSandbox() || !s.cfg.ConnectyCube.AdminKey.IsZero(),
+		SignUps:      s.signUps(),
+		CIdPPassword: s.cfg.ConnectyCube.CIDPPassword,
+		Patience:     s.upstreamTimeout(),
+		Margin:       s.clockSkew(),
+		Log:          s.log,
 	}
-	p.background = append(p.background, k.Run)
+	s.background = append(s.background, k.Run)
 	return k
 }
 
@@ -207,15 +207,15 @@ func (p *program) keeper(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Kee
 const signUpBurst = 10
 
 // signUps bounds the accounts that are made, unless the settings want no limit.
-func (p *program) signUps() *accounts.SignUpBudget {
-	perMinute := p.cfg.ConnectyCube.SignUpsPerMinute
+func (s *Server) signUps() *accounts.SignUpBudget {
+	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
 	return accounts.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {
 		return middleware.Networks(middleware.ClientIPFrom(ctx))
 	})
 }
 
-// patience bounds what one request asks of ConnectyCube.
-func (p *program) patience() time.Duration { return 3 * p.cfg.ConnectyCube.Timeout }
+// upstreamTimeout bounds what one request asks of ConnectyCube.
+func (s *Server) upstreamTimeout() time.Duration { return 3 * s.cfg.ConnectyCube.Timeout }
 
-// margin is for clocks that differ between processes.
-func (p *program) margin() time.Duration { return min(5*time.Second, p.patience()) }
+// clockSkew is for clocks that differ between processes.
+func (s *Server) clockSkew() time.Duration { return min(5*time.Second, s.upstreamTimeout()) }
