@@ -72,7 +72,7 @@ func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
 	}
 	r := start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": newSecret})
 	eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
-		return strings.HasPrefix(r.auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
+		return strings.HasPrefix(r.Auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
 	})
 	r.refusedLogins(t, "nobody@example.org", 1)
 }

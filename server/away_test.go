@@ -25,9 +25,7 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 				t.Parallel()
 				u := newUpstream(t)
 				r := u.startWith(t, false, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "CONNECTYCUBE_PASSWORD": password})
-				u.mu.Lock()
-				u.lie = func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) }
-				u.mu.Unlock()
+				u.liesAlways(func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) })
 				got := r.graphql(t, registerDocument, ada("ada@example.org"))
 				if got.code() != "" || got.Data.Register.ChatStatus != "PENDING" || got.Data.Register.Token == "" || got.Data.Register.CcUserID != nil {
 					t.Fatalf("while it is away: %s %+v", got.code(), got.Data.Register)
@@ -47,7 +45,7 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 					return a.Data.Refresh.ChatStatus == "READY"
 				})
 				r.oneAccount(t, in.User)
-				raw, err := r.store.Users().ByID(t.Context(), in.User.ID)
+				raw, err := r.Store.Users().ByID(t.Context(), in.User.ID)
 				if err != nil || strings.Contains(fmt.Sprintf("%+v", raw), "correct horse") {
 					t.Errorf("the document holds the password, or is not there: %v", err)
 				}

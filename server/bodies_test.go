@@ -86,7 +86,7 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 // A client that asks first is told before it has sent anything.
 func TestABodyThatIsNotWantedIsNotAskedFor(t *testing.T) {
 	r := start(t, nil)
-	address := r.apiListener.Addr().String()
+	address := r.Listener.Addr().String()
 	status, err := sendWhole(address, "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", "")
 	if err != nil || status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d, %v", status, err)

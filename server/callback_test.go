@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cubegate/connectycube/sandbox"
 )
 
 // While the service stops, a login that is going on waits for ConnectyCube,
@@ -31,7 +33,7 @@ func TestARegistrationThatFailsAfterTheCallBackLeavesNothing(t *testing.T) {
 	r := start(t, allOrNothing)
 	const address = "orphan@example.org"
 	orphan := `{"user":{"email":"` + address + `","password":"another horse"}}`
-	if got := r.request(t, http.MethodPost, r.box+"/users", orphan, "CB-AuthKey", sandboxAuthKey); got.status != http.StatusCreated {
+	if got := r.request(t, http.MethodPost, r.box+"/users", orphan, "CB-AuthKey", sandbox.DefaultAuthKey); got.status != http.StatusCreated {
 		t.Fatalf("making the orphan: %d %s", got.status, got.body)
 	}
 	// The look-ups before the claim open sessions of their own; only the one after

@@ -95,7 +95,7 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "keys")
-	if _, err := operated(t, keys, map[string]string{"JWT_KEYS": folder}, "new", "--in", "0s"); err != nil {
+	if _, err := operated(t, "keys", map[string]string{"JWT_KEYS": folder}, "new", "--in", "0s"); err != nil {
 		t.Fatal(err)
 	}
 	settings := map[string]string{"DATA_DIR": t.TempDir(), "JWT_SECRET": strongSecret}

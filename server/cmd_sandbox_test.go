@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cubegate/connectycube/sandbox"
 )
 
 // sandboxRun runs `cubegate sandbox` until the test, or stop, ends it.
@@ -189,7 +191,7 @@ func TestTheSandboxAnswersToItsOwnNamesOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Host = host
-		r.Header.Set("CB-Administration-API-Key", sandboxAdminKey)
+		r.Header.Set("CB-Administration-API-Key", sandbox.DefaultAdminKey)
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

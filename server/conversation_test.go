@@ -1,11 +1,7 @@
 package server
 
 import (
-	"encoding/json"
-	"fmt"
 	"path/filepath"
-	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -47,100 +43,4 @@ func TestConversations(t *testing.T) {
 			}
 		})
 	}
-}
-
-type conversation struct {
-	*running
-	known map[string]string // as JSON text
-}
-
-func (c conversation) turn(t *testing.T, ask, want txtar.File) {
-	t.Helper()
-	lines := strings.Split(c.fill(ask.Name), " | ")
-	method, url, _ := strings.Cut(lines[0], " ")
-	var header []string
-	for _, line := range lines[1:] {
-		name, value, _ := strings.Cut(line, ": ")
-		header = append(header, name, value)
-	}
-	got := c.request(t, method, url, strings.TrimSuffix(c.fill(string(ask.Data)), "\n"), header...)
-	if strconv.Itoa(got.status) != want.Name {
-		t.Fatalf("%s: %d, want %s: %s", ask.Name, got.status, want.Name, got.body)
-	}
-	if err := c.match(string(want.Data), got.body); err != nil {
-		t.Fatalf("%s: %v\n got %s\nwant %s", ask.Name, err, got.body, want.Data)
-	}
-}
-
-// fill writes known values into what is sent.
-func (c conversation) fill(s string) string {
-	for name, value := range c.known {
-		s = strings.ReplaceAll(s, "{{"+name+"}}", strings.Trim(value, `"`))
-	}
-	return s
-}
-
-func (c conversation) match(want, got string) error {
-	if want = strings.TrimSpace(want); want == "" {
-		return nil
-	}
-	var w, g any
-	if json.Unmarshal([]byte(want), &w) != nil || json.Unmarshal([]byte(got), &g) != nil {
-		if strings.Contains(got, want) {
-			return nil
-		}
-		return fmt.Errorf("the text is not in it")
-	}
-	return c.matchValue(w, g, "$")
-}
-
-func (c conversation) matchValue(want, got any, path string) error {
-	switch w := want.(type) {
-	case string:
-		name, isName := strings.CutPrefix(w, "{{")
-		if isName {
-			return c.matchName(strings.TrimSuffix(name, "}}"), got, path)
-		}
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok || len(g) != len(w) {
-			return fmt.Errorf("%s has other fields", path)
-		}
-		for k := range w {
-			if err := c.matchValue(w[k], g[k], path+"."+k); err != nil {
-				return err
-			}
-		}
-		return nil
-	case []any:
-		g, ok := got.([]any)
-		if !ok || len(g) != len(w) {
-			return fmt.Errorf("%s has another length", path)
-		}
-		for i := range w {
-			if err := c.matchValue(w[i], g[i], path+"."+strconv.Itoa(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if !reflect.DeepEqual(want, got) {
-		return fmt.Errorf("%s is %v", path, got)
-	}
-	return nil
-}
-
-func (c conversation) matchName(name string, got any, path string) error {
-	raw, err := json.Marshal(got)
-	if err != nil || got == nil {
-		return fmt.Errorf("%s is %v", path, got)
-	}
-	known, ok := c.known[name]
-	if ok && known != string(raw) {
-		return fmt.Errorf("%s is %s, not %s as before", path, raw, known)
-	}
-	if name != "_" {
-		c.known[name] = string(raw)
-	}
-	return nil
 }

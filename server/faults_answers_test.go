@@ -198,7 +198,7 @@ func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
 	access, ticket := got.Token, got.ChatTicket
 	r.accepts(t, access)
 	r.accepts(t, ticket)
-	if _, err := r.store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
+	if _, err := r.Store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	r.refuses(t, access)

@@ -64,7 +64,7 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 			t.Fatalf("the client did not leave: %+v", got)
 		}
 		eventually(t, "the account is known here", func() bool {
-			found, err := r.store.Users().ByEmail(t.Context(), "ada@example.org")
+			found, err := r.Store.Users().ByEmail(t.Context(), "ada@example.org")
 			return err == nil && found.CubeID != 0
 		})
 		r.oneIdentity(t, "ada@example.org")
@@ -271,12 +271,6 @@ func TestFault21MissingSessionHasAReason(t *testing.T) {
 	}
 }
 
-// failures are the ways in which ConnectyCube can be down.
-var failures = []string{
-	`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
-	`"kind":"reset"`, `"kind":"lost-answer"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
-}
-
 // 22. For a user whom ConnectyCube did not know, login made a new account there
 // on the fly, with another id than the stored one, which stayed stored.
 func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
@@ -293,7 +287,7 @@ func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 	if after.CcUserID == nil || *after.CcUserID == *before.CcUserID {
 		t.Fatalf("before %+v, after %+v", before, after)
 	}
-	found, err := r.store.Users().ByID(t.Context(), user.ID)
+	found, err := r.Store.Users().ByID(t.Context(), user.ID)
 	if err != nil || float64(found.CubeID) != *after.CcUserID {
 		t.Errorf("stored is %d, answered %.0f, %v", found.CubeID, *after.CcUserID, err)
 	}

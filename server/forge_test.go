@@ -49,7 +49,7 @@ const accessHeader = `{"alg":"HS256","typ":"at+jwt"}`
 // login session that lives.
 func (r *running) forUser(t *testing.T, id string, edits ...string) []string {
 	t.Helper()
-	user, err := r.store.Users().ByID(t.Context(), id)
+	user, err := r.Store.Users().ByID(t.Context(), id)
 	if err != nil || len(user.Sessions) == 0 {
 		t.Fatalf("user %s: %d sessions, %v", id, len(user.Sessions), err)
 	}

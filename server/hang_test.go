@@ -20,9 +20,7 @@ func TestLoginsDoNotWaitForAConnectyCubeThatHangs(t *testing.T) {
 				document = byTokenDocument
 			}
 			r.register(t, "ada@example.org")
-			u.mu.Lock()
-			u.lie = func(_ http.ResponseWriter, q *http.Request, _ http.Handler) { <-q.Context().Done() }
-			u.mu.Unlock()
+			u.liesAlways(func(_ http.ResponseWriter, q *http.Request, _ http.Handler) { <-q.Context().Done() })
 			var sent int
 			eventually(t, "a login gets its answer and ConnectyCube is not asked", func() bool {
 				before := u.requests()
@@ -44,11 +42,4 @@ func TestLoginsDoNotWaitForAConnectyCubeThatHangs(t *testing.T) {
 			}
 		})
 	}
-}
-
-// requests is how many requests have come so far.
-func (u *upstream) requests() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.seen)
 }

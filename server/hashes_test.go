@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
 	"cubegate/store"
 	"cubegate/tokens"
@@ -36,8 +37,8 @@ func (c *countedPasswords) Compare(ctx context.Context, t tokens.Turn, password,
 
 // countHashes begins to count. No request may run.
 func (r *running) countHashes() *countedPasswords {
-	c := &countedPasswords{PasswordHasher: r.auth.Passwords}
-	r.auth.Passwords = c
+	c := &countedPasswords{PasswordHasher: r.Auth.Passwords}
+	r.Auth.Passwords = c
 	return c
 }
 
@@ -51,7 +52,7 @@ func (c *countedPasswords) since(run func()) int64 {
 // sdkLogin is the login of an SDK at the sandbox, which asks the server.
 func (r *running) sdkLogin(t *testing.T, email, password string) reply {
 	t.Helper()
-	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, sandboxAppID, sandboxAuthKey, email, password)
+	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, sandbox.DefaultAppID, sandbox.DefaultAuthKey, email, password)
 	return r.request(t, http.MethodPost, r.box+"/session", body)
 }
 
@@ -169,7 +170,7 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 		t.Errorf("a guess by SDK: %d %s", got.status, got.body)
 	}
 	eventually(t, "the audit has what ConnectyCube asked", func() bool {
-		list, err := r.store.Audit().Page(t.Context(), store.EventFilter{Kind: "verify", UserID: ada.ID}, "", 10)
+		list, err := r.Store.Audit().Page(t.Context(), store.EventFilter{Kind: "verify", UserID: ada.ID}, "", 10)
 		if err != nil {
 			t.Fatal(err)
 		}

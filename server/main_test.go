@@ -19,7 +19,7 @@ import (
 
 // running is the whole program, listening on ports of its own.
 type running struct {
-	*Server
+	Parts
 	url string // of the API
 	box string // of the sandbox; "" without one
 	log *logBuffer
@@ -87,9 +87,10 @@ func startUntil(t *testing.T, cfg config.Config) (*running, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Server, r.url = s, "http://"+s.apiListener.Addr().String()
-	if s.sandboxListener != nil {
-		r.box = "http://" + s.sandboxListener.Addr().String()
+	r.Parts = s.Parts()
+	r.url = "http://" + r.Listener.Addr().String()
+	if r.SandboxListener != nil {
+		r.box = "http://" + r.SandboxListener.Addr().String()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

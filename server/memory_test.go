@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -61,7 +62,7 @@ func TestGoMemoryIsLimitedInACgroup(t *testing.T) {
 		"proc/self/cgroup":         {Data: []byte("0::/\n")},
 		"sys/fs/cgroup/memory.max": {Data: []byte("100000000000\n")},
 	}
-	var out logBuffer
+	var out bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&out, nil))
 
 	t.Setenv("GOMEMLIMIT", "off")

@@ -13,34 +13,6 @@ import (
 	"cubegate/store"
 )
 
-// cast are who may ask, each with a fresh life for each operation.
-type cast struct {
-	*running
-	ada, bob, root login // bob is another user, root an administrator
-}
-
-func newCast(t *testing.T, r *running, n int) cast {
-	t.Helper()
-	c := cast{running: r}
-	for name, in := range map[string]*login{"ada": &c.ada, "bob": &c.bob, "root": &c.root} {
-		got := r.graphql(t, registerDocument, ada(fmt.Sprintf("%s%d@example.org", name, n)))
-		if got.code() != "" {
-			t.Fatalf("registering %s: %s", name, got.code())
-		}
-		*in = *got.Data.Register
-	}
-	r.promote(t, c.root.User.ID)
-	return c
-}
-
-// promote makes a user an administrator.
-func (r *running) promote(t *testing.T, id string) {
-	t.Helper()
-	if _, err := r.store.Users().SetRoles(t.Context(), id, []string{"admin"}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // operations has a row for every operation of the schema: the document, about
 // Ada or what is hers, and what nobody, Ada, Bob and an administrator are
 // answered. An empty code is success.
@@ -144,7 +116,7 @@ func TestAdministration(t *testing.T) {
 	r.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["editor"]) { id } }`, c.ada.User.ID))
 	r.does(t, c.root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.ada.User.ID))
 	eventually(t, "neither side has Ada", func() bool {
-		_, err := r.store.Users().ByID(t.Context(), c.ada.User.ID)
+		_, err := r.Store.Users().ByID(t.Context(), c.ada.User.ID)
 		return err != nil && len(r.cubeUsers(t, c.ada.User.Email)) == 0
 	})
 	// Who registers with the same address is somebody else, on both sides.
@@ -183,12 +155,12 @@ func TestOneAdministratorRemains(t *testing.T) {
 		all.Wait()
 		left := 0
 		for _, admin := range admins {
-			user, err := r.store.Users().ByID(t.Context(), admin.User.ID)
+			user, err := r.Store.Users().ByID(t.Context(), admin.User.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			left += len(user.Roles)
-			if _, err := r.store.Users().SetRoles(t.Context(), admin.User.ID, []string{"admin"}); err != nil {
+			if _, err := r.Store.Users().SetRoles(t.Context(), admin.User.ID, []string{"admin"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -286,7 +258,7 @@ func TestHundredfoldRaces(t *testing.T) {
 		if n := winners(codes); n != racers { // nobody has used a child yet: a lost answer must not log anybody out
 			t.Errorf("%d of %d uses of the parent were answered: %v", n, racers, codes)
 		}
-		session, err := r.store.Sessions().ByID(t.Context(), in.SessionID)
+		session, err := r.Store.Sessions().ByID(t.Context(), in.SessionID)
 		if err != nil || len(session.Children) != racers {
 			t.Fatalf("%d children, %v; want %d", len(session.Children), err, racers)
 		}
@@ -320,11 +292,11 @@ func TestHundredfoldRaces(t *testing.T) {
 		codes := all(func(int) string {
 			return `mutation { changeEmail(email: "another@example.org", password: "correct horse") { id } }`
 		}, in.Token)
-		user, err := r.store.Users().ByID(t.Context(), in.User.ID)
+		user, err := r.Store.Users().ByID(t.Context(), in.User.ID)
 		if err != nil || user.Email != "another@example.org" || user.Account.Version != 1 {
 			t.Errorf("%q after %d changes, %v; want one", user.Email, user.Account.Version, err)
 		}
-		changed, err := r.store.Audit().Page(t.Context(), store.EventFilter{UserID: in.User.ID, Kind: "email"}, "", 100)
+		changed, err := r.Store.Audit().Page(t.Context(), store.EventFilter{UserID: in.User.ID, Kind: "email"}, "", 100)
 		won := 0
 		for _, e := range changed {
 			if e.Outcome == "ok" {
@@ -335,7 +307,7 @@ func TestHundredfoldRaces(t *testing.T) {
 			t.Errorf("%d changes are recorded, %v: %v", won, err, codes)
 		}
 		eventually(t, "both sides have one address", func() bool {
-			user, err = r.store.Users().ByID(t.Context(), in.User.ID)
+			user, err = r.Store.Users().ByID(t.Context(), in.User.ID)
 			found := r.cubeUsers(t, user.Email)
 			return err == nil && len(found) == 1 && found[0].ExternalID == in.User.ID
 		})

@@ -19,16 +19,6 @@ import (
 // and kill -9 need a process, and this one needs no build of its own.
 const asProgram = "CUBEGATE_TEST_AS_PROGRAM"
 
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" { // as main does
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		code := Main(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
-	os.Exit(m.Run())
-}
-
 // process is the program as a process of its own. Of running it has what can
 // be had from outside: addresses and log.
 type process struct {
@@ -168,4 +158,16 @@ func whole(a *http.Response, err error) (reply, error) {
 	}
 	raw, err := io.ReadAll(a.Body)
 	return reply{a.StatusCode, a.Header, string(raw)}, errors.Join(err, a.Body.Close())
+}
+
+// runMain runs the tests of a package, or the program in a process that spawn
+// has started.
+func runMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" { // as main does
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+		code := Main(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
 }

@@ -2,46 +2,8 @@ package server
 
 import (
 	"fmt"
-	"net/http"
-	"strings"
-	"sync"
 	"testing"
 )
-
-// race lets many register one address at once, and checks that one succeeds
-// and the others are told why they did not.
-func race(t *testing.T, r *running, client *http.Client, callers int, address string) {
-	t.Helper()
-	body := asked(t, registerDocument, ada(address))
-	var racers, ready sync.WaitGroup
-	ready.Add(callers)
-	answers := make([]string, callers)
-	for i := range answers {
-		racers.Go(func() {
-			ready.Done()
-			ready.Wait()
-			got, err := whole(client.Post(r.at("/api"), "application/json", strings.NewReader(body)))
-			answers[i] = fmt.Sprintf("%v %s", err, got.body)
-			if err == nil {
-				answers[i] = got.body
-			}
-		})
-	}
-	racers.Wait()
-	won := 0
-	for _, text := range answers {
-		switch {
-		case codeOf(text) == "CONFLICT" && strings.Contains(text, `"Email already exists"`):
-		case strings.Contains(text, `"user register successfully"`):
-			won++
-		default:
-			t.Errorf("an answer of neither kind: %s", text)
-		}
-	}
-	if won != 1 {
-		t.Errorf("%s: %d registrations succeeded", address, won)
-	}
-}
 
 // Two simultaneous registrations of one address give one user and one clear
 // answer, however often they meet: every round is another chance for the index,

@@ -48,7 +48,7 @@ func TestReplicasAgree(t *testing.T) {
 	}
 	one.does(t, c.root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.ada.User.ID))
 	eventually(t, "neither side has Ada", func() bool {
-		_, err := other.store.Users().ByID(t.Context(), c.ada.User.ID)
+		_, err := other.Store.Users().ByID(t.Context(), c.ada.User.ID)
 		return err != nil && len(other.cubeUsers(t, c.ada.User.Email)) == 0
 	})
 }

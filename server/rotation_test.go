@@ -1,49 +1,19 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"cubegate/connectycube/sandbox"
 )
-
-const newSecret = "another secret that is long enough: Zk3u81hQ"
-
-// operated runs a command of an operator with these settings and returns what it
-// prints.
-func operated(t *testing.T, run func(*flag.FlagSet) commandFunc, settings map[string]string, args ...string) (string, error) {
-	t.Helper()
-	flags := flag.NewFlagSet("test", flag.ContinueOnError)
-	start := run(flags)
-	if err := flags.Parse(args); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	err := start(t.Context(), configure(t, settings), &out, slog.New(slog.DiscardHandler))
-	return out.String(), err
-}
-
-// atCube tells whether ConnectyCube takes an address and a password.
-func (u *upstream) atCube(t *testing.T, email, password string) bool {
-	t.Helper()
-	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, ownAuthKey, email, password)
-	got, err := try(http.MethodPost, u.url+"/session.json", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got.status == http.StatusCreated
-}
 
 // A secret is replaced in three steps, and nobody notices any of them.
 func TestSecretIsReplaced(t *testing.T) {
@@ -62,7 +32,7 @@ func TestSecretIsReplaced(t *testing.T) {
 	life(nil, func(r *running) { in = *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register })
 	both := map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret}
 	for _, want := range []string{"0 accounts were in step, 1 have a new password", "1 accounts were in step, 0 have a new password"} {
-		if out, err := operated(t, withoutFlags(passwords), with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
+		if out, err := operated(t, "passwords", with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
 			t.Errorf("passwords: %q, %v; want %q", out, err, want)
 		}
 	}
@@ -105,7 +75,7 @@ func TestPasswordsAreSwitched(t *testing.T) {
 	for _, mode := range []string{"derived", "shared"} {
 		settings["CONNECTYCUBE_PASSWORD"] = mode
 		for range 2 { // the second time it has the same to say
-			if out, err := operated(t, withoutFlags(passwords), settings); err != nil || !strings.Contains(out, "1 get it at their user's next login") {
+			if out, err := operated(t, "passwords", settings); err != nil || !strings.Contains(out, "1 get it at their user's next login") {
 				t.Errorf("to %s: %q, %v", mode, out, err)
 			}
 		}
@@ -117,7 +87,7 @@ func TestPasswordsAreSwitched(t *testing.T) {
 		if takes := u.atCube(t, address, own); takes != (mode == "shared") {
 			t.Errorf("%s: ConnectyCube takes the user's own password: %t", mode, takes)
 		}
-		if out, err := operated(t, withoutFlags(passwords), settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
+		if out, err := operated(t, "passwords", settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
 			t.Errorf("after %s: %q, %v", mode, out, err)
 		}
 	}
@@ -138,19 +108,17 @@ func TestSwitchIsInterrupted(t *testing.T) {
 	rotated := with(settings, map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret})
 	ctx, cut := context.WithCancel(t.Context())
 	var changes atomic.Int32
-	u.mu.Lock()
-	u.lie = func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+	u.liesAlways(func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
 		if q.Method == http.MethodPut && changes.Add(1) == 3 {
 			cut()
 		}
 		honest.ServeHTTP(w, q)
-	}
-	u.mu.Unlock()
-	if err := passwords(ctx, configure(t, rotated), &bytes.Buffer{}, slog.New(slog.DiscardHandler)); err == nil {
+	})
+	if _, err := operatedUntil(ctx, t, "passwords", rotated); err == nil {
 		t.Fatal("a switch that was cut off says that it is done")
 	}
 	u.honest()
-	out, err := operated(t, withoutFlags(passwords), rotated)
+	out, err := operated(t, "passwords", rotated)
 	if err != nil || !strings.Contains(out, " 0 failed") || strings.HasPrefix(out, "0 accounts") || strings.HasPrefix(out, fmt.Sprint(people)) {
 		t.Errorf("the next one: %q, %v", out, err)
 	}
@@ -171,7 +139,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	settings := map[string]string{"JWT_KEYS": folder, "LOG_LEVEL": "error"}
 	command := func(args ...string) string {
 		t.Helper()
-		out, err := operated(t, keys, settings, args...)
+		out, err := operated(t, "keys", settings, args...)
 		if err != nil {
 			t.Fatalf("keys %v: %v", args, err)
 		}
@@ -222,7 +190,9 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	before := answered.Load()
 	command("retire", first) // nobody holds a token of the first any more
 	eventually(t, "people go on after that", func() bool { return answered.Load() > before+200 || t.Failed() })
-	time.Sleep(keyReloadInterval + time.Second) // until the server has seen it
+	eventually(t, "the server refuses what the first key signed", func() bool {
+		return codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body) == "UNAUTHENTICATED" || t.Failed()
+	})
 	stop()
 	asking.Wait()
 	if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
@@ -232,11 +202,11 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		t.Errorf("keys list: %s", out)
 	}
 	for _, args := range [][]string{{}, {"x"}, {"retire"}, {"retire", "x"}, {"retire", second}, {"new", "--alg", "RS256"}, {"new", "x"}} {
-		if out, err := operated(t, keys, settings, args...); err == nil {
+		if out, err := operated(t, "keys", settings, args...); err == nil {
 			t.Errorf("keys %v: %s", args, out)
 		}
 	}
-	if _, err := operated(t, keys, nil, "list"); err == nil {
+	if _, err := operated(t, "keys", nil, "list"); err == nil {
 		t.Error("keys without JWT_KEYS")
 	}
 }
@@ -249,12 +219,12 @@ func TestGrant(t *testing.T) {
 	r.register(t, "ada@example.org")
 	stop()
 	for _, args := range [][]string{{"ada@example.org"}, {"nobody@example.org", "admin"}, {"ada@example.org", "Not A Role"}} {
-		if out, err := operated(t, grant, settings, args...); err == nil {
+		if out, err := operated(t, "grant", settings, args...); err == nil {
 			t.Errorf("grant %v: %s", args, out)
 		}
 	}
 	for range 2 {
-		if out, err := operated(t, grant, settings, "ADA@example.org", "admin"); err != nil || out != "ada@example.org is admin.\n" {
+		if out, err := operated(t, "grant", settings, "ADA@example.org", "admin"); err != nil || out != "ada@example.org is admin.\n" {
 			t.Errorf("grant: %q, %v", out, err)
 		}
 	}
@@ -288,4 +258,23 @@ func TestPasswordChangeThatArrivesTwice(t *testing.T) {
 	if got.code() != "" || got.Data.Answer.ChatStatus != "READY" {
 		t.Errorf("login: %s %+v", got.code(), got.Data.Answer)
 	}
+}
+
+// operated runs a command of an operator with these settings and returns what it
+// prints. The error is what it prints as one.
+func operated(t *testing.T, name string, settings map[string]string, args ...string) (string, error) {
+	t.Helper()
+	return operatedUntil(t.Context(), t, name, settings, args...)
+}
+
+// operatedUntil is operated until ctx ends.
+func operatedUntil(ctx context.Context, t *testing.T, name string, settings map[string]string, args ...string) (string, error) {
+	t.Helper()
+	env := with(with(quick, map[string]string{"DATA_DIR": t.TempDir()}), settings)
+	var out, log logBuffer
+	code := Main(ctx, configYAML, append([]string{name}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
+	if code != 0 {
+		return out.String(), errors.New(log.String())
+	}
+	return out.String(), nil
 }

@@ -238,9 +238,7 @@ func (l *life) begin(f *fate) {
 	l.storm.rage(false) // it would not start
 	y := newFerry(l.t, l.db, f, &l.storm)
 	settings := with(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": l.name})
-	l.u.mu.Lock()
-	l.u.lie = f.atConnectyCube
-	l.u.mu.Unlock()
+	l.u.liesAlways(f.atConnectyCube)
 	if l.real {
 		p := spawn(l.t, settings).ready(l.t)
 		l.running = &p.running

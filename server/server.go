@@ -270,3 +270,18 @@ func (s *Server) banner(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nStop with Ctrl-C.")
 }
+
+// Parts are what a harness touches of a running server; see package servertest.
+// Nothing else uses them.
+type Parts struct {
+	Handler         http.Handler // the mounted routes
+	Store           *store.Store
+	Auth            *resolvers.Auth
+	Listener        net.Listener // of the API
+	SandboxListener net.Listener // nil without a sandbox
+}
+
+// Parts returns the parts of a server that Open has opened.
+func (s *Server) Parts() Parts {
+	return Parts{s.api.Handler, s.store, s.auth, s.apiListener, s.sandboxListener}
+}

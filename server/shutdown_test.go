@@ -6,15 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cubegate/resolvers"
-
-	"github.com/spf13/viper"
 )
 
 // A request, the background work and a resource all hang. They share one
@@ -86,25 +83,5 @@ func TestShutdownReportsWhatCannotBeClosed(t *testing.T) {
 	s.onClose(func(context.Context) error { return broken })
 	if err := s.Close(); !errors.Is(err, broken) {
 		t.Errorf("close: %v, want %v", err, broken)
-	}
-}
-
-// Docker kills a container after its grace period, so the period must be longer
-// than the time that the server takes to stop.
-func TestComposeGivesTheServerTimeToStop(t *testing.T) {
-	v := viper.New()
-	v.SetConfigFile(filepath.Join(moduleRoot, "compose.yaml"))
-	if err := v.ReadInConfig(); err != nil {
-		t.Fatal(err)
-	}
-	stop := configure(t, nil).ShutdownTimeout
-	if set := v.GetString("services.cubegate.environment.shutdown_timeout"); set != "" {
-		var err error
-		if stop, err = time.ParseDuration(set); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if grace := v.GetDuration("services.cubegate.stop_grace_period"); grace < stop+2*time.Second {
-		t.Errorf("stop_grace_period is %v; the server takes up to %v to stop", grace, stop)
 	}
 }

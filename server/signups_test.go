@@ -178,7 +178,7 @@ func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 	if refused.status != http.StatusServiceUnavailable || codeOf(refused.body) != "SERVICE_UNAVAILABLE" || refused.header.Get("Retry-After") == "" {
 		t.Errorf("REST: %d %s, Retry-After %q", refused.status, refused.body, refused.header.Get("Retry-After"))
 	}
-	users, err := r.store.Users().All(t.Context(), "", 10)
+	users, err := r.Store.Users().All(t.Context(), "", 10)
 	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
 		t.Errorf("here %d users, there %d, %v; want 2", len(users), len(u.State().Users), err)
 	}

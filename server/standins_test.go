@@ -2,29 +2,18 @@ package server
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
-	"cubegate/store/embedded"
-
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
-	"golang.org/x/crypto/bcrypt"
 )
 
 // What the tests' own ConnectyCube application is called.
@@ -178,192 +167,6 @@ func with(settings, more map[string]string) map[string]string {
 	return all
 }
 
-// startDatabase runs a database for programs that believe it is MongoDB.
-func startDatabase(t *testing.T) *embedded.Server {
-	t.Helper()
-	db, err := embedded.Start(embedded.Options{
-		File: filepath.Join(t.TempDir(), "test.db"), Listen: "127.0.0.1:0", NoSync: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
-
-// onDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
-// a database that is dropped afterwards; without one they stay as they are.
-func onDatabase(t *testing.T, settings map[string]string) map[string]string {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URL")
-	if uri == "" {
-		return settings
-	}
-	name := "t" + rand.Text()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		client, err := mongo.Connect(ctx, options.Client().ApplyURI(uri))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = client.Database(name).Drop(ctx)
-		_ = client.Disconnect(ctx)
-	})
-	return with(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": strongSecret})
-}
-
-// insert writes documents as they are, for what only the original wrote. It is
-// the one place outside of store that needs the driver.
-func insert(t *testing.T, db *embedded.Server, documents ...map[string]any) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	client, err := mongo.Connect(ctx, options.Client().ApplyURI(db.URI()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = client.Disconnect(ctx) }()
-	for _, d := range documents {
-		if _, err := client.Database("test").Collection("users").InsertOne(ctx, d); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// original is a document as the original's Mongoose wrote it.
-func original(t *testing.T, address, password string) map[string]any {
-	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return map[string]any{
-		"firstName": "Ada", "lastName": "Lovelace", "email": address, "password": string(hash),
-		"createdAt": time.Now(), "updatedAt": time.Now(), "__v": 0,
-	}
-}
-
-// The states of a relay.
-const (
-	relaying int32 = iota
-	cut            // connections are reset, old and new
-	mute           // connections are accepted, and nothing passes
-)
-
-// relay stands between the program and its database.
-type relay struct {
-	ln    net.Listener
-	to    string
-	state atomic.Int32
-
-	mu        sync.Mutex
-	conns     map[net.Conn]bool
-	swallowed []byte // while mute
-}
-
-func newRelay(t *testing.T, to net.Addr) *relay {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{ln: ln, to: to.String(), conns: map[net.Conn]bool{}}
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go r.carry(conn)
-		}
-	}()
-	t.Cleanup(func() {
-		_ = ln.Close()
-		r.set(cut)
-	})
-	return r
-}
-
-// uri is what the program is told.
-func (r *relay) uri() string { return "mongodb://" + r.ln.Addr().String() + "/?directConnection=true" }
-
-// set changes the state for old connections and new ones.
-func (r *relay) set(state int32) {
-	r.state.Store(state)
-	if state != cut {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for conn := range r.conns {
-		reset(conn)
-	}
-}
-
-func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
-}
-
-func (r *relay) carry(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("tcp", r.to)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	r.mu.Lock()
-	r.conns[client] = true
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.conns, client)
-	}()
-	if r.state.Load() == cut {
-		reset(client)
-		return
-	}
-	go func() {
-		defer client.Close()
-		r.pump(client, server)
-	}()
-	r.pump(server, client)
-}
-
-// swallows tells whether text was on its way while mute.
-func (r *relay) swallows(text string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return bytes.Contains(r.swallowed, []byte(text))
-}
-
-// pump carries bytes one way, and swallows them while mute.
-func (r *relay) pump(to, from net.Conn) {
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		if r.state.Load() == mute {
-			r.mu.Lock()
-			r.swallowed = append(r.swallowed, buffer[:n]...)
-			r.mu.Unlock()
-		} else if _, err := to.Write(buffer[:n]); err != nil {
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
 // codeOf is the code in an error's body, be it GraphQL's or REST's.
 func codeOf(body string) string {
 	var e struct {
@@ -375,4 +178,35 @@ func codeOf(body string) string {
 		return e.Errors[0].Extensions.Code
 	}
 	return e.Code
+}
+
+// liesAlways makes every request end as told.
+func (u *upstream) liesAlways(how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lie = how
+}
+
+// atCube tells whether ConnectyCube takes an address and a password.
+func (u *upstream) atCube(t *testing.T, email, password string) bool {
+	t.Helper()
+	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, ownAuthKey, email, password)
+	got, err := try(http.MethodPost, u.url+"/session.json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.status == http.StatusCreated
+}
+
+// requests is how many requests have come so far.
+func (u *upstream) requests() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.seen)
+}
+
+// failures are the ways in which ConnectyCube can be down.
+var failures = []string{
+	`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
+	`"kind":"reset"`, `"kind":"lost-answer"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
 }

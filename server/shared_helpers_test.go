@@ -1,0 +1,3 @@
+package server
+
+const newSecret = "another secret that is long enough: Zk3u81hQ"

@@ -1,0 +1,5 @@
+package server
+
+import "testing"
+
+func TestMain(m *testing.M) { runMain(m) }
