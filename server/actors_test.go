@@ -5,23 +5,23 @@ import (
 	"testing"
 )
 
-// cast are who may ask, each with a fresh life for each operation.
-type cast struct {
+// Actors are who may ask, each with a fresh life for each operation.
+type Actors struct {
 	*running
-	ada, bob, root login // bob is another user, root an administrator
+	Ada, Bob, Root LoginReply // bob is another user, root an administrator
 }
 
-func newCast(t *testing.T, r *running, n int) cast {
+func NewActors(t *testing.T, r *running, n int) Actors {
 	t.Helper()
-	c := cast{running: r}
-	for name, in := range map[string]*login{"ada": &c.ada, "bob": &c.bob, "root": &c.root} {
-		got := r.graphql(t, registerDocument, ada(fmt.Sprintf("%s%d@example.org", name, n)))
-		if got.code() != "" {
-			t.Fatalf("registering %s: %s", name, got.code())
+	c := Actors{running: r}
+	for name, in := range map[string]*LoginReply{"ada": &c.Ada, "bob": &c.Bob, "root": &c.Root} {
+		got := r.GraphQL(t, RegisterDocument, NewUser(fmt.Sprintf("%s%d@example.org", name, n)))
+		if got.Code() != "" {
+			t.Fatalf("registering %s: %s", name, got.Code())
 		}
 		*in = *got.Data.Register
 	}
-	r.promote(t, c.root.User.ID)
+	r.promote(t, c.Root.User.ID)
 	return c
 }
 

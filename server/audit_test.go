@@ -15,9 +15,9 @@ import (
 func (r *running) refusedLogins(t *testing.T, email string, n int) {
 	t.Helper()
 	for range n {
-		got := r.request(t, http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":%q,"password":"wrong password"}`, email))
-		if got.status != http.StatusUnauthorized {
-			t.Fatalf("a wrong password: %d %s", got.status, got.body)
+		got := r.Request(t, http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":%q,"password":"wrong password"}`, email))
+		if got.Status != http.StatusUnauthorized {
+			t.Fatalf("a wrong password: %d %s", got.Status, got.Body)
 		}
 	}
 }
@@ -26,18 +26,18 @@ func (r *running) refusedLogins(t *testing.T, email string, n int) {
 // is nowhere among them.
 func TestAuditCountsRefusals(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	c := newCast(t, r, 0)
-	r.refusedLogins(t, c.ada.User.Email, 5)
+	r := Start(t, nil)
+	c := NewActors(t, r, 0)
+	r.refusedLogins(t, c.Ada.User.Email, 5)
 	r.refusedLogins(t, "nobody@example.org", 3)
-	got := r.as(t, c.root.Token, `{ audit { items { kind outcome userId count detail } } }`, nil).body
-	if want := `{"kind":"login","outcome":"refused","userId":"` + c.ada.User.ID + `","count":5,"detail":"UNAUTHENTICATED"}`; !strings.Contains(got, want) {
+	got := r.As(t, c.Root.Token, `{ audit { items { kind outcome userId count detail } } }`, nil).Body
+	if want := `{"kind":"login","outcome":"refused","userId":"` + c.Ada.User.ID + `","count":5,"detail":"UNAUTHENTICATED"}`; !strings.Contains(got, want) {
 		t.Errorf("the audit lacks %s: %s", want, got)
 	}
 	if strings.Count(got, `"outcome":"refused"`) != 1 || strings.Contains(got, "nobody") {
 		t.Errorf("the audit has other refusals: %s", got)
 	}
-	if !strings.Contains(got, `"kind":"register","outcome":"ok","userId":"`+c.ada.User.ID+`","count":null`) {
+	if !strings.Contains(got, `"kind":"register","outcome":"ok","userId":"`+c.Ada.User.ID+`","count":null`) {
 		t.Errorf("the audit counts what is no refusal: %s", got)
 	}
 }
@@ -46,13 +46,13 @@ func TestAuditCountsRefusals(t *testing.T) {
 func TestShutdownRecordsRefusals(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{"DATA_DIR": t.TempDir()}
-	r, stop := startUntil(t, configure(t, settings))
-	c := newCast(t, r, 0)
-	r.refusedLogins(t, c.ada.User.Email, 2)
+	r, stop := StartUntil(t, Configure(t, settings))
+	c := NewActors(t, r, 0)
+	r.refusedLogins(t, c.Ada.User.Email, 2)
 	stop()
-	r = start(t, settings)
-	got := r.as(t, c.root.Token, `{ audit { items { outcome userId count } } }`, nil).body
-	if !strings.Contains(got, `{"outcome":"refused","userId":"`+c.ada.User.ID+`","count":2}`) {
+	r = Start(t, settings)
+	got := r.As(t, c.Root.Token, `{ audit { items { outcome userId count } } }`, nil).Body
+	if !strings.Contains(got, `{"outcome":"refused","userId":"`+c.Ada.User.ID+`","count":2}`) {
 		t.Errorf("after the restart the audit has %s", got)
 	}
 }
@@ -60,7 +60,7 @@ func TestShutdownRecordsRefusals(t *testing.T) {
 // Where users have bcrypt hashes, unknown emails cost as much.
 func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
 	t.Parallel()
-	db := startDatabase(t)
+	db := StartDatabase(t)
 	s, err := store.Open(t.Context(), store.Options{URI: db.URI()})
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +70,8 @@ func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
 	if _, err := s.Users().Create(t.Context(), user, store.Lease{ID: "test", Until: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": newSecret})
-	eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
+	r := Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": OtherJWTSecret})
+	Eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
 		return strings.HasPrefix(r.Auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
 	})
 	r.refusedLogins(t, "nobody@example.org", 1)

@@ -23,23 +23,23 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 		for _, password := range []string{"shared", "derived"} {
 			t.Run(name+", "+password, func(t *testing.T) {
 				t.Parallel()
-				u := newUpstream(t)
-				r := u.startWith(t, false, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "CONNECTYCUBE_PASSWORD": password})
-				u.liesAlways(func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) })
-				got := r.graphql(t, registerDocument, ada("ada@example.org"))
-				if got.code() != "" || got.Data.Register.ChatStatus != "PENDING" || got.Data.Register.Token == "" || got.Data.Register.CcUserID != nil {
-					t.Fatalf("while it is away: %s %+v", got.code(), got.Data.Register)
+				u := NewUpstream(t)
+				r := u.Start(t, false, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "CONNECTYCUBE_PASSWORD": password})
+				u.OverrideAll(func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) })
+				got := r.GraphQL(t, RegisterDocument, NewUser("ada@example.org"))
+				if got.Code() != "" || got.Data.Register.ChatStatus != "PENDING" || got.Data.Register.Token == "" || got.Data.Register.CcUserID != nil {
+					t.Fatalf("while it is away: %s %+v", got.Code(), got.Data.Register)
 				}
 				in := *got.Data.Register
-				if again := r.login(t, loginDocument, "ada@example.org"); again.ChatStatus != "PENDING" && again.ChatStatus != "UNAVAILABLE" {
+				if again := r.Login(t, LoginDocument, "ada@example.org"); again.ChatStatus != "PENDING" && again.ChatStatus != "UNAVAILABLE" {
 					t.Errorf("a login meanwhile: %s", again.ChatStatus)
 				}
-				u.honest()
-				eventually(t, "a refresh finds the chat", func() bool {
-					var a struct{ Data struct{ Refresh login } }
-					body := r.as(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken chatStatus connectySession } }`, in.RefreshToken), nil).body
+				u.Restore()
+				Eventually(t, "a refresh finds the chat", func() bool {
+					var a struct{ Data struct{ Refresh LoginReply } }
+					body := r.As(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken chatStatus connectySession } }`, in.RefreshToken), nil).Body
 					if err := json.Unmarshal([]byte(body), &a); err != nil || a.Data.Refresh.RefreshToken == "" {
-						t.Fatalf("refresh: %s", codeOf(body))
+						t.Fatalf("refresh: %s", CodeOf(body))
 					}
 					in.RefreshToken = a.Data.Refresh.RefreshToken
 					return a.Data.Refresh.ChatStatus == "READY"
@@ -49,10 +49,10 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 				if err != nil || strings.Contains(fmt.Sprintf("%+v", raw), "correct horse") {
 					t.Errorf("the document holds the password, or is not there: %v", err)
 				}
-				if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
+				if got := r.Login(t, LoginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 					t.Errorf("a login afterwards: %s", got.ChatStatus)
 				}
-				if takes := u.atCube(t, "ada@example.org", "correct horse"); takes != (password == "shared") {
+				if takes := u.AcceptsPassword(t, "ada@example.org", "correct horse"); takes != (password == "shared") {
 					t.Errorf("after that ConnectyCube takes the user's own password: %t", takes)
 				}
 			})
@@ -61,9 +61,9 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 }
 
 // oneAccount checks that ConnectyCube has one account, which is the user's.
-func (r *running) oneAccount(t *testing.T, user person) {
+func (r *running) oneAccount(t *testing.T, user User) {
 	t.Helper()
-	all := r.allCubeUsers(t)
+	all := r.AllCubeUsers(t)
 	if len(all) != 1 || all[0].ExternalID != user.ID || !strings.EqualFold(all[0].Email, user.Email) {
 		t.Errorf("ConnectyCube has %+v for %+v", all, user)
 	}

@@ -37,7 +37,7 @@ func sendWhole(address, head, body string) (int, error) {
 // A client that is still sending must see why its body is refused, not that
 // its connection was reset.
 func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
-	r := start(t, nil)
+	r := Start(t, nil)
 	const size = 3 << 20
 	body := strings.Repeat("x", size)
 	head := func(route, more string) string {
@@ -49,14 +49,14 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 		name, base, route, header, body string
 		status                          int
 	}{
-		{"GraphQL", r.url, "POST /api", asJSON + length, body, 413},
-		{"GraphQL in chunks", r.url, "POST /api", asJSON + "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body), 413},
-		{"REST", r.url, "POST /auth/login", asJSON + length, body, 413},
-		{"verify", r.url, "POST /auth/verify-connectycube", asJSON + length, body, 413},
-		{"another type", r.url, "POST /api", "Content-Type: text/plain\r\n" + length, body, 415},
-		{"no such path", r.url, "POST /nope", length, body, 404},
-		{"no such method", r.url, "PUT /api", length, body, 405},
-		{"the sandbox", r.box, "POST /session", asJSON + length, body, 400},
+		{"GraphQL", r.URL, "POST /api", asJSON + length, body, 413},
+		{"GraphQL in chunks", r.URL, "POST /api", asJSON + "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body), 413},
+		{"REST", r.URL, "POST /auth/login", asJSON + length, body, 413},
+		{"verify", r.URL, "POST /auth/verify-connectycube", asJSON + length, body, 413},
+		{"another type", r.URL, "POST /api", "Content-Type: text/plain\r\n" + length, body, 415},
+		{"no such path", r.URL, "POST /nope", length, body, 404},
+		{"no such method", r.URL, "PUT /api", length, body, 405},
+		{"the sandbox", r.SandboxURL, "POST /session", asJSON + length, body, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address, err := url.Parse(tt.base)
@@ -85,7 +85,7 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 
 // A client that asks first is told before it has sent anything.
 func TestABodyThatIsNotWantedIsNotAskedFor(t *testing.T) {
-	r := start(t, nil)
+	r := Start(t, nil)
 	address := r.Listener.Addr().String()
 	status, err := sendWhole(address, "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", "")
 	if err != nil || status != http.StatusRequestEntityTooLarge {

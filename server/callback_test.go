@@ -11,16 +11,16 @@ import (
 // While the service stops, a login that is going on waits for ConnectyCube,
 // which calls back: that must get in, or the login could only fail.
 func TestStoppingLetsTheCallBackIn(t *testing.T) {
-	r, stop := startUntil(t, configure(t, nil))
+	r, stop := StartUntil(t, Configure(t, nil))
 	t.Cleanup(stop)
-	r.register(t, "ada@example.org")
-	r.fault(t, `{"method":"POST","path":"/session","kind":"slow","delay_ms":1000,"times":1}`)
-	answered := make(chan answer, 1)
-	go func() { answered <- r.graphql(t, byTokenDocument, credentials("ada@example.org")) }()
+	r.Register(t, "ada@example.org")
+	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"slow","delay_ms":1000,"times":1}`)
+	answered := make(chan GraphQLReply, 1)
+	go func() { answered <- r.GraphQL(t, ByTokenDocument, Credentials("ada@example.org")) }()
 	r.faultTaken(t)
 	stop()
-	if got := <-answered; got.code() != "" || got.Data.Answer.ChatStatus != "READY" {
-		t.Errorf("the login that was going on: %s", got.text)
+	if got := <-answered; got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
+		t.Errorf("the login that was going on: %s", got.Body)
 	}
 }
 
@@ -30,38 +30,38 @@ func TestStoppingLetsTheCallBackIn(t *testing.T) {
 // again.
 func TestARegistrationThatFailsAfterTheCallBackLeavesNothing(t *testing.T) {
 	t.Parallel()
-	r := start(t, allOrNothing)
+	r := Start(t, AllOrNothing)
 	const address = "orphan@example.org"
 	orphan := `{"user":{"email":"` + address + `","password":"another horse"}}`
-	if got := r.request(t, http.MethodPost, r.box+"/users", orphan, "CB-AuthKey", sandbox.DefaultAuthKey); got.status != http.StatusCreated {
-		t.Fatalf("making the orphan: %d %s", got.status, got.body)
+	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/users", orphan, "CB-AuthKey", sandbox.DefaultAuthKey); got.Status != http.StatusCreated {
+		t.Fatalf("making the orphan: %d %s", got.Status, got.Body)
 	}
 	// The look-ups before the claim open sessions of their own; only the one after
 	// the second is the claim's.
-	r.fault(t, `{"method":"GET","path":"/users/v2","kind":"slow","delay_ms":1000,"times":1}`)
-	answered := make(chan answer, 1)
-	go func() { answered <- r.graphql(t, registerDocument, ada(address)) }()
+	r.InjectFault(t, `{"method":"GET","path":"/users/v2","kind":"slow","delay_ms":1000,"times":1}`)
+	answered := make(chan GraphQLReply, 1)
+	go func() { answered <- r.GraphQL(t, RegisterDocument, NewUser(address)) }()
 	r.faultTaken(t)
-	r.fault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":2}`)
-	if got := <-answered; got.code() != "UPSTREAM_UNAVAILABLE" {
-		t.Fatalf("with a lost answer: %s", got.text)
+	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":2}`)
+	if got := <-answered; got.Code() != "UPSTREAM_UNAVAILABLE" {
+		t.Fatalf("with a lost answer: %s", got.Body)
 	}
-	r.healed(t)
-	if got := r.graphql(t, loginDocument, credentials(address)); got.code() != "UNAUTHENTICATED" {
-		t.Errorf("the user is there: %s", got.text)
+	r.ClearFaults(t)
+	if got := r.GraphQL(t, LoginDocument, Credentials(address)); got.Code() != "UNAUTHENTICATED" {
+		t.Errorf("the user is there: %s", got.Body)
 	}
-	second := ada(address)
+	second := NewUser(address)
 	second["password"] = "a third horse"
-	if got := r.graphql(t, registerDocument, second); got.code() != "" {
-		t.Errorf("trying again: %s", got.text)
+	if got := r.GraphQL(t, RegisterDocument, second); got.Code() != "" {
+		t.Errorf("trying again: %s", got.Body)
 	}
 }
 
 // faultTaken waits until somebody has met the slow fault.
 func (r *running) faultTaken(t *testing.T) {
 	t.Helper()
-	eventually(t, "the slow fault is met", func() bool {
-		got := r.request(t, http.MethodGet, r.box+"/_sandbox/faults", "")
-		return !strings.Contains(got.body, "slow")
+	Eventually(t, "the slow fault is met", func() bool {
+		got := r.Request(t, http.MethodGet, r.SandboxURL+"/_sandbox/faults", "")
+		return !strings.Contains(got.Body, "slow")
 	})
 }

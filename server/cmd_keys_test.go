@@ -22,7 +22,7 @@ func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 	typed := func(folder string, args ...string) outcome {
 		var stdout, stderr bytes.Buffer
 		env := map[string]string{"JWT_KEYS": folder}
-		code := Main(t.Context(), configYAML, append([]string{"keys"}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
+		code := Main(t.Context(), ConfigYAML, append([]string{"keys"}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
 		return outcome{code, stdout.String(), stderr.String()}
 	}
 	var ids []string
@@ -72,10 +72,10 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 		"no folder": filepath.Join(t.TempDir(), "none"), "an empty set": set, "no set": filepath.Join(t.TempDir(), "none.json"),
 	} {
 		for _, args := range [][]string{{"serve"}, {"keys", "list"}, {"keys", "retire", "x"}} {
-			env := with(quick, map[string]string{"JWT_KEYS": path, "DATA_DIR": t.TempDir(), "LOG_LEVEL": "error"})
+			env := Merge(QuickSettings, map[string]string{"JWT_KEYS": path, "DATA_DIR": t.TempDir(), "LOG_LEVEL": "error"})
 			var stdout, stderr bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a server that starts would run on
-			code := Main(ctx, configYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
+			code := Main(ctx, ConfigYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
 			cancel()
 			text := stderr.String()
 			if code != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, path) || !strings.Contains(text, `"cubegate keys new --in 0s"`) {
@@ -84,7 +84,7 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 		}
 		env := map[string]string{"JWT_KEYS": path}
 		var stdout, stderr bytes.Buffer
-		if code := Main(t.Context(), configYAML, []string{"keys", "new", "--in", "0s"}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr); code != 0 {
+		if code := Main(t.Context(), ConfigYAML, []string{"keys", "new", "--in", "0s"}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr); code != 0 {
 			t.Errorf("%s: the command that the error names: %s", name, stderr.String())
 		}
 	}
@@ -98,9 +98,9 @@ func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
 	if _, err := operated(t, "keys", map[string]string{"JWT_KEYS": folder}, "new", "--in", "0s"); err != nil {
 		t.Fatal(err)
 	}
-	settings := map[string]string{"DATA_DIR": t.TempDir(), "JWT_SECRET": strongSecret}
-	r, stop := startUntil(t, configure(t, settings))
-	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	settings := map[string]string{"DATA_DIR": t.TempDir(), "JWT_SECRET": JWTSecret}
+	r, stop := StartUntil(t, Configure(t, settings))
+	in := *r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")).Data.Register
 	stop()
 	refresh := in.RefreshToken
 	for _, tt := range []struct {
@@ -108,21 +108,21 @@ func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
 		more  map[string]string
 		lives bool
 	}{
-		{"keys, and the secret listed", map[string]string{"JWT_KEYS": folder, "JWT_PREVIOUS_SECRETS": strongSecret}, true},
+		{"keys, and the secret listed", map[string]string{"JWT_KEYS": folder, "JWT_PREVIOUS_SECRETS": JWTSecret}, true},
 		{"keys, and another secret listed", map[string]string{"JWT_KEYS": folder, "JWT_PREVIOUS_SECRETS": "X4m0q7-a-secret-of-another-time-8f2kq0Zx"}, false},
 		{"keys alone", map[string]string{"JWT_KEYS": folder}, false},
 		{"no keys", nil, true},
 	} {
-		r, stop := startUntil(t, configure(t, with(settings, tt.more)))
-		if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); (code == "") != tt.lives {
+		r, stop := StartUntil(t, Configure(t, Merge(settings, tt.more)))
+		if code := CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body); (code == "") != tt.lives {
 			t.Errorf("%s: the access token: %q", tt.name, code)
 		}
-		for _, got := range r.verified(t, in.ChatTicket) {
-			if (got.status == 200) != tt.lives {
-				t.Errorf("%s: the chat ticket: %d", tt.name, got.status)
+		for _, got := range r.Verify(t, in.ChatTicket) {
+			if (got.Status == 200) != tt.lives {
+				t.Errorf("%s: the chat ticket: %d", tt.name, got.Status)
 			}
 		}
-		refresh = r.refreshed(t, refresh) // refresh tokens are made from the secret, with keys and without
+		refresh = r.Refresh(t, refresh) // refresh tokens are made from the secret, with keys and without
 		stop()
 	}
 }

@@ -43,7 +43,7 @@ func (s *Server) openSandbox() error {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	return s.listenSandbox(sandbox.Options{
-		CIdP:     providerAt(s.localURL(s.apiListener)+verifyPath, s.callbackSecret),
+		CIdP:     providerAt(s.localURL(s.apiListener)+VerifyPath, s.callbackSecret),
 		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
 	}, nil)
 }

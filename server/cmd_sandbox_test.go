@@ -27,10 +27,10 @@ func sandboxRun(t *testing.T, env map[string]string, args ...string) (banner str
 		settings[name] = value
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	stdout, stderr := &logBuffer{}, &logBuffer{}
+	stdout, stderr := &LogBuffer{}, &LogBuffer{}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Main(ctx, configYAML, append([]string{"sandbox"}, args...), func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, stdout, stderr)
+		ended <- Main(ctx, ConfigYAML, append([]string{"sandbox"}, args...), func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, stdout, stderr)
 	}()
 	stopped := false
 	stop = func() {
@@ -80,18 +80,18 @@ func TestTheSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 			t.Errorf("the banner does not show %s:\n%s", part, banner)
 		}
 	}
-	first, err := try(http.MethodPost, url+"/session", newSession)
-	if err != nil || first.status != 201 {
-		t.Fatalf("session: %d %s %v", first.status, first.body, err)
+	first, err := Try(http.MethodPost, url+"/session", newSession)
+	if err != nil || first.Status != 201 {
+		t.Fatalf("session: %d %s %v", first.Status, first.Body, err)
 	}
-	if page, err := try(http.MethodGet, url+"/", ""); err != nil || !strings.Contains(page.body, "<title>ConnectyCube sandbox") {
-		t.Errorf("page: %d %v", page.status, err)
+	if page, err := Try(http.MethodGet, url+"/", ""); err != nil || !strings.Contains(page.Body, "<title>ConnectyCube sandbox") {
+		t.Errorf("page: %d %v", page.Status, err)
 	}
 	stop()
 	banner, _ = sandboxRun(t, nil, "--data", file)
-	state, err := try(http.MethodGet, printed(t, banner, `REST API +(http:\S+)`)+"/_sandbox/state", "")
-	if err != nil || !strings.Contains(state.body, `"login":"ada"`) || !strings.Contains(state.body, `"sessions":1`) {
-		t.Errorf("state after a restart: %s %v", state.body, err)
+	state, err := Try(http.MethodGet, printed(t, banner, `REST API +(http:\S+)`)+"/_sandbox/state", "")
+	if err != nil || !strings.Contains(state.Body, `"login":"ada"`) || !strings.Contains(state.Body, `"sessions":1`) {
+		t.Errorf("state after a restart: %s %v", state.Body, err)
 	}
 }
 
@@ -133,16 +133,16 @@ func TestTheSandboxAloneAsksTheBackendItIsGiven(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var asked struct{ Token string }
 		_ = json.NewDecoder(r.Body).Decode(&asked)
-		if r.Header.Get(askedBy[0]) != askedBy[1] {
+		if r.Header.Get(CallbackHeader[0]) != CallbackHeader[1] {
 			w.WriteHeader(http.StatusForbidden)
 		}
 		fmt.Fprintf(w, `{"user":{"id":"id-of-%s"}}`, asked.Token)
 	}))
 	defer backend.Close()
-	banner, _ := sandboxRun(t, with(knownCallback, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"}))
-	session, err := try(http.MethodPost, printed(t, banner, `REST API +(http:\S+)`)+"/session", newSession)
-	if err != nil || !strings.Contains(session.body, `"external_id":"id-of-ada"`) {
-		t.Errorf("session: %s %v", session.body, err)
+	banner, _ := sandboxRun(t, Merge(CallbackSettings, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"}))
+	session, err := Try(http.MethodPost, printed(t, banner, `REST API +(http:\S+)`)+"/session", newSession)
+	if err != nil || !strings.Contains(session.Body, `"external_id":"id-of-ada"`) {
+		t.Errorf("session: %s %v", session.Body, err)
 	}
 }
 
@@ -150,30 +150,30 @@ func TestCommandsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	t.Chdir(t.TempDir())
 	none := func(string) (string, bool) { return "", false }
 	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tls"}, {"serve", "x"}, {"--tls"}, {"nonsense"}} {
-		stdout, stderr := &logBuffer{}, &logBuffer{}
-		if code := Main(t.Context(), configYAML, args, none, stdout, stderr); code != 1 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
+		stdout, stderr := &LogBuffer{}, &LogBuffer{}
+		if code := Main(t.Context(), ConfigYAML, args, none, stdout, stderr); code != 1 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
 			t.Errorf("%v: %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
-	stdout := &logBuffer{}
-	if code := Main(t.Context(), configYAML, []string{"sandbox", "--help"}, none, stdout, stdout); code != 0 || !strings.Contains(stdout.String(), "sandbox [--tls] [--data FILE]") {
+	stdout := &LogBuffer{}
+	if code := Main(t.Context(), ConfigYAML, []string{"sandbox", "--help"}, none, stdout, stdout); code != 0 || !strings.Contains(stdout.String(), "sandbox [--tls] [--data FILE]") {
 		t.Errorf("help: %d\n%s", code, stdout)
 	}
 }
 
 func TestTheSandboxBesideTheServerOutlivesIt(t *testing.T) {
-	cfg := configure(t, nil)
-	r, stop := startUntil(t, cfg)
-	r.register(t, "ada@example.org")
-	before := r.login(t, loginDocument, "ada@example.org")
+	cfg := Configure(t, nil)
+	r, stop := StartUntil(t, cfg)
+	r.Register(t, "ada@example.org")
+	before := r.Login(t, LoginDocument, "ada@example.org")
 	stop()
-	r, stop = startUntil(t, cfg)
+	r, stop = StartUntil(t, cfg)
 	defer stop()
-	after := r.login(t, loginDocument, "ada@example.org")
+	after := r.Login(t, LoginDocument, "ada@example.org")
 	if before.CcUserID == nil || after.CcUserID == nil || *after.CcUserID != *before.CcUserID {
 		t.Errorf("the ConnectyCube id was %v and is %v", before.CcUserID, after.CcUserID)
 	}
-	if n := len(r.cubeUsers(t, "ada@example.org")); n != 1 {
+	if n := len(r.CubeUsers(t, "ada@example.org")); n != 1 {
 		t.Errorf("%d users at the sandbox, want 1", n)
 	}
 }

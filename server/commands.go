@@ -136,7 +136,7 @@ func Main(ctx context.Context, configYAML []byte, args []string, getenv func(str
 	}
 	cfg, err := config.Load(configYAML, getenv, ".")
 	if err == nil {
-		err = start(ctx, cfg, stdout, newLogger(cfg, stderr))
+		err = start(ctx, cfg, stdout, NewLogger(cfg, stderr))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "cubegate: %v\n", err)

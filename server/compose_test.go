@@ -12,11 +12,11 @@ import (
 // than the time that the server takes to stop.
 func TestComposeGivesTheServerTimeToStop(t *testing.T) {
 	v := viper.New()
-	v.SetConfigFile(filepath.Join(moduleRoot, "compose.yaml"))
+	v.SetConfigFile(filepath.Join(ModuleRoot, "compose.yaml"))
 	if err := v.ReadInConfig(); err != nil {
 		t.Fatal(err)
 	}
-	stop := configure(t, nil).ShutdownTimeout
+	stop := Configure(t, nil).ShutdownTimeout
 	if set := v.GetString("services.cubegate.environment.shutdown_timeout"); set != "" {
 		var err error
 		if stop, err = time.ParseDuration(set); err != nil {

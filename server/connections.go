@@ -44,7 +44,7 @@ const (
 // probes fail is killed.
 func reservations() []middleware.Reservation {
 	return []middleware.Reservation{
-		{Paths: []string{verifyPath}, Places: 64},
+		{Paths: []string{VerifyPath}, Places: 64},
 		{Paths: []string{"/healthz", "/readyz"}, Places: 16},
 	}
 }

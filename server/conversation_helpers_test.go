@@ -11,12 +11,12 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-type conversation struct {
+type Conversation struct {
 	*running
-	known map[string]string // as JSON text
+	Known map[string]string // as JSON text
 }
 
-func (c conversation) turn(t *testing.T, ask, want txtar.File) {
+func (c Conversation) Turn(t *testing.T, ask, want txtar.File) {
 	t.Helper()
 	lines := strings.Split(c.fill(ask.Name), " | ")
 	method, url, _ := strings.Cut(lines[0], " ")
@@ -25,24 +25,24 @@ func (c conversation) turn(t *testing.T, ask, want txtar.File) {
 		name, value, _ := strings.Cut(line, ": ")
 		header = append(header, name, value)
 	}
-	got := c.request(t, method, url, strings.TrimSuffix(c.fill(string(ask.Data)), "\n"), header...)
-	if strconv.Itoa(got.status) != want.Name {
-		t.Fatalf("%s: %d, want %s: %s", ask.Name, got.status, want.Name, got.body)
+	got := c.Request(t, method, url, strings.TrimSuffix(c.fill(string(ask.Data)), "\n"), header...)
+	if strconv.Itoa(got.Status) != want.Name {
+		t.Fatalf("%s: %d, want %s: %s", ask.Name, got.Status, want.Name, got.Body)
 	}
-	if err := c.match(string(want.Data), got.body); err != nil {
-		t.Fatalf("%s: %v\n got %s\nwant %s", ask.Name, err, got.body, want.Data)
+	if err := c.match(string(want.Data), got.Body); err != nil {
+		t.Fatalf("%s: %v\n got %s\nwant %s", ask.Name, err, got.Body, want.Data)
 	}
 }
 
 // fill writes known values into what is sent.
-func (c conversation) fill(s string) string {
-	for name, value := range c.known {
+func (c Conversation) fill(s string) string {
+	for name, value := range c.Known {
 		s = strings.ReplaceAll(s, "{{"+name+"}}", strings.Trim(value, `"`))
 	}
 	return s
 }
 
-func (c conversation) match(want, got string) error {
+func (c Conversation) match(want, got string) error {
 	if want = strings.TrimSpace(want); want == "" {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (c conversation) match(want, got string) error {
 	return c.matchValue(w, g, "$")
 }
 
-func (c conversation) matchValue(want, got any, path string) error {
+func (c Conversation) matchValue(want, got any, path string) error {
 	switch w := want.(type) {
 	case string:
 		name, isName := strings.CutPrefix(w, "{{")
@@ -92,17 +92,17 @@ func (c conversation) matchValue(want, got any, path string) error {
 	return nil
 }
 
-func (c conversation) matchName(name string, got any, path string) error {
+func (c Conversation) matchName(name string, got any, path string) error {
 	raw, err := json.Marshal(got)
 	if err != nil || got == nil {
 		return fmt.Errorf("%s is %v", path, got)
 	}
-	known, ok := c.known[name]
+	known, ok := c.Known[name]
 	if ok && known != string(raw) {
 		return fmt.Errorf("%s is %s, not %s as before", path, raw, known)
 	}
 	if name != "_" {
-		c.known[name] = string(raw)
+		c.Known[name] = string(raw)
 	}
 	return nil
 }

@@ -33,10 +33,10 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, knownCallback)
-			c := conversation{running: r, known: map[string]string{"sandbox": r.box, "secret": ownCallbackSecret}}
+			r := Start(t, CallbackSettings)
+			c := Conversation{running: r, Known: map[string]string{"sandbox": r.SandboxURL, "secret": OwnCallbackSecret}}
 			for i := 0; i+1 < len(archive.Files); i += 2 {
-				c.turn(t, archive.Files[i], archive.Files[i+1])
+				c.Turn(t, archive.Files[i], archive.Files[i+1])
 			}
 			if len(archive.Files)%2 != 0 {
 				t.Error("the last request has no answer")

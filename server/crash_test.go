@@ -18,13 +18,13 @@ func TestKilledRegistrationKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	for _, cidp := range []bool{false, true} {
 		t.Run(fmt.Sprintf("before the account is made, cidp %t", cidp), func(t *testing.T) {
-			u := newUpstream(t)
-			u.lies("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
-			killedOnce(t, u, cidp, func() bool { return len(u.asked("POST", "/users")) == 1 })
+			u := NewUpstream(t)
+			u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+			killedOnce(t, u, cidp, func() bool { return len(u.Received("POST", "/users")) == 1 })
 		})
 		t.Run(fmt.Sprintf("when the account is made, cidp %t", cidp), func(t *testing.T) {
-			u := newUpstream(t)
-			u.lies("POST", "/users", func(_ http.ResponseWriter, r *http.Request, honest http.Handler) {
+			u := NewUpstream(t)
+			u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, honest http.Handler) {
 				honest.ServeHTTP(httptest.NewRecorder(), r) // the answer stays here
 				<-r.Context().Done()
 			})
@@ -38,25 +38,25 @@ func TestKilledRegistrationKeepsNobodyOut(t *testing.T) {
 
 // killedOnce kills the program in the middle of a registration, at the moment
 // told, and starts it again on the same data.
-func killedOnce(t *testing.T, u *upstream, cidp bool, now func() bool) {
+func killedOnce(t *testing.T, u *Upstream, cidp bool, now func() bool) {
 	t.Helper()
-	settings := with(u.settings(), map[string]string{"DATA_DIR": t.TempDir()})
+	settings := Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir()})
 	p := spawnFor(t, u, cidp, settings)
-	unfinished := p.later(http.MethodPost, "/api", asked(t, registerDocument, ada("ada@example.org")))
-	eventually(t, "the moment has come", now)
-	p.kill(t)
-	if got := <-unfinished; got.err == nil {
-		t.Fatalf("the killed program answered %s", got.body)
+	unfinished := p.Later(http.MethodPost, "/api", RequestBody(t, RegisterDocument, NewUser("ada@example.org")))
+	Eventually(t, "the moment has come", now)
+	p.Kill(t)
+	if got := <-unfinished; got.Err == nil {
+		t.Fatalf("the killed program answered %s", got.Body)
 	}
-	u.honest()
+	u.Restore()
 
 	p = spawnFor(t, u, cidp, settings)
-	p.finished(t, "ada@example.org")
-	u.asks(t, p.url)
-	user := p.oneIdentity(t, "ada@example.org").User
-	p.signal(t, syscall.SIGTERM)
-	if code := p.exit(t); code != 0 {
-		t.Errorf("exit %d: %s", code, p.log)
+	p.WaitRegistered(t, "ada@example.org")
+	u.SetCallback(t, p.URL)
+	user := p.RequireOneIdentity(t, "ada@example.org").User
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.ExitCode(t); code != 0 {
+		t.Errorf("exit %d: %s", code, p.Log)
 	}
 	if all := u.State().Users; !cidp && len(all) != 1 { // with it on, an orphan cannot be claimed by password
 		t.Errorf("ConnectyCube has %+v", all)
@@ -67,12 +67,12 @@ func killedOnce(t *testing.T, u *upstream, cidp bool, now func() bool) {
 }
 
 // spawnFor starts the program against a ConnectyCube.
-func spawnFor(t *testing.T, u *upstream, cidp bool, settings map[string]string) *process {
+func spawnFor(t *testing.T, u *Upstream, cidp bool, settings map[string]string) *Process {
 	t.Helper()
-	p := spawn(t, settings).ready(t)
-	p.box = u.url
+	p := Spawn(t, settings).WaitReady(t)
+	p.SandboxURL = u.URL
 	if cidp {
-		u.asks(t, p.url)
+		u.SetCallback(t, p.URL)
 	}
 	return p
 }
@@ -81,11 +81,11 @@ func spawnFor(t *testing.T, u *upstream, cidp bool, settings map[string]string) 
 // open.
 func exported(t *testing.T, settings map[string]string) []string {
 	t.Helper()
-	p := spawn(t, settings, "export")
-	if code := p.exit(t); code != 0 {
-		t.Fatalf("export: exit %d: %s", code, p.log)
+	p := Spawn(t, settings, "export")
+	if code := p.ExitCode(t); code != 0 {
+		t.Fatalf("export: exit %d: %s", code, p.Log)
 	}
-	return strings.Split(strings.TrimSpace(p.out.String()), "\n")
+	return strings.Split(strings.TrimSpace(p.Stdout.String()), "\n")
 }
 
 // killedBeforeTheLastWrite kills the program when all that is missing is the
@@ -94,31 +94,31 @@ func exported(t *testing.T, settings map[string]string) []string {
 // can log in to it at once.
 func killedBeforeTheLastWrite(t *testing.T, cidp bool) {
 	t.Helper()
-	u := newUpstream(t)
-	between := newRelay(t, startDatabase(t).Addr())
-	settings := with(u.settings(), map[string]string{"MONGO_URI": between.uri()})
-	p := spawnFor(t, u, cidp, with(settings, map[string]string{"CONNECTYCUBE_TIMEOUT": "1s"})) // and so a short lease
-	u.lies("POST", "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
-		between.set(mute)
+	u := NewUpstream(t)
+	between := NewRelay(t, StartDatabase(t).Addr())
+	settings := Merge(u.Settings(), map[string]string{"MONGO_URI": between.URI()})
+	p := spawnFor(t, u, cidp, Merge(settings, map[string]string{"CONNECTYCUBE_TIMEOUT": "1s"})) // and so a short lease
+	u.Override("POST", "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+		between.Set(Mute)
 		honest.ServeHTTP(w, r)
 	})
-	unfinished := p.later(http.MethodPost, "/api", asked(t, registerDocument, ada("ada@example.org")))
-	eventually(t, "the account's id is on its way to the database", func() bool { return between.swallows("connectyCubeId") })
-	p.kill(t)
-	if got := <-unfinished; got.err == nil {
-		t.Fatalf("the killed program answered %s", got.body)
+	unfinished := p.Later(http.MethodPost, "/api", RequestBody(t, RegisterDocument, NewUser("ada@example.org")))
+	Eventually(t, "the account's id is on its way to the database", func() bool { return between.HasSwallowed("connectyCubeId") })
+	p.Kill(t)
+	if got := <-unfinished; got.Err == nil {
+		t.Fatalf("the killed program answered %s", got.Body)
 	}
-	u.honest()
-	between.set(relaying)
+	u.Restore()
+	between.Set(Relaying)
 
 	p = spawnFor(t, u, cidp, settings)
-	p.finished(t, "ada@example.org")
-	u.asks(t, p.url)
-	p.oneIdentity(t, "ada@example.org")
-	if got := p.graphql(t, registerDocument, ada("ada@example.org")); got.code() != "CONFLICT" {
-		t.Errorf("registering again: %s", got.text)
+	p.WaitRegistered(t, "ada@example.org")
+	u.SetCallback(t, p.URL)
+	p.RequireOneIdentity(t, "ada@example.org")
+	if got := p.GraphQL(t, RegisterDocument, NewUser("ada@example.org")); got.Code() != "CONFLICT" {
+		t.Errorf("registering again: %s", got.Body)
 	}
-	if all := p.allCubeUsers(t); len(all) != 1 {
+	if all := p.AllCubeUsers(t); len(all) != 1 {
 		t.Errorf("ConnectyCube has %+v", all)
 	}
 }
@@ -128,8 +128,8 @@ func killedBeforeTheLastWrite(t *testing.T, cidp bool) {
 func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 	t.Parallel()
 	const rounds, people = 6, 8
-	u := newUpstream(t)
-	settings := with(u.settings(), map[string]string{"DATA_DIR": t.TempDir()})
+	u := NewUpstream(t)
+	settings := Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir()})
 	for round := range rounds {
 		p := spawnFor(t, u, true, settings)
 		enough, idle := make(chan struct{}), make(chan struct{})
@@ -140,8 +140,8 @@ func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 			busy.Go(func() {
 				for good, n := true, 0; good; n++ {
 					address := fmt.Sprintf("ada%d.%d.%d@example.org", round, person, n)
-					got, err := try(http.MethodPost, p.at("/api"), asked(t, registerDocument, ada(address)))
-					good = err == nil && strings.Contains(got.body, "user register successfully")
+					got, err := Try(http.MethodPost, p.At("/api"), RequestBody(t, RegisterDocument, NewUser(address)))
+					good = err == nil && strings.Contains(got.Body, "user register successfully")
 					mu.Lock()
 					tried[address] = good
 					if answered++; answered == 20+7*round {
@@ -155,21 +155,21 @@ func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 		select {
 		case <-enough:
 		case <-idle:
-			t.Fatalf("registrations fail before the kill: %s", p.log)
+			t.Fatalf("registrations fail before the kill: %s", p.Log)
 		}
-		p.kill(t)
+		p.Kill(t)
 		<-idle
 
 		p = spawnFor(t, u, true, settings)
 		for address, good := range tried {
 			if !good {
-				if got := p.graphql(t, registerDocument, ada(address)); got.code() != "" && got.code() != "CONFLICT" {
-					t.Errorf("registering %s again: %s", address, got.code())
+				if got := p.GraphQL(t, RegisterDocument, NewUser(address)); got.Code() != "" && got.Code() != "CONFLICT" {
+					t.Errorf("registering %s again: %s", address, got.Code())
 				}
 			}
-			p.finished(t, address)
+			p.WaitRegistered(t, address)
 		}
-		p.kill(t)
+		p.Kill(t)
 	}
 }
 
@@ -177,21 +177,21 @@ func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 // bound. It was not acknowledged, and it is not in the way afterwards.
 func TestShutdownDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	settings := with(u.settings(), map[string]string{"DATA_DIR": t.TempDir(), "SHUTDOWN_TIMEOUT": "300ms"})
+	u := NewUpstream(t)
+	settings := Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir(), "SHUTDOWN_TIMEOUT": "300ms"})
 	p := spawnFor(t, u, true, settings)
-	u.lies("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
-	unfinished := p.later(http.MethodPost, "/api", asked(t, registerDocument, ada("ada@example.org")))
-	eventually(t, "the registration is under way", func() bool { return len(u.asked("POST", "/users")) == 1 })
-	p.signal(t, syscall.SIGTERM)
-	if code := p.exit(t); code != 0 || !strings.Contains(p.log.String(), "requests cut off") {
-		t.Errorf("exit %d: %s", code, p.log)
+	u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+	unfinished := p.Later(http.MethodPost, "/api", RequestBody(t, RegisterDocument, NewUser("ada@example.org")))
+	Eventually(t, "the registration is under way", func() bool { return len(u.Received("POST", "/users")) == 1 })
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.ExitCode(t); code != 0 || !strings.Contains(p.Log.String(), "requests cut off") {
+		t.Errorf("exit %d: %s", code, p.Log)
 	}
-	if got := <-unfinished; got.err == nil {
-		t.Errorf("answered %s", got.body)
+	if got := <-unfinished; got.Err == nil {
+		t.Errorf("answered %s", got.Body)
 	}
-	u.honest()
+	u.Restore()
 	p = spawnFor(t, u, true, settings)
-	p.finished(t, "ada@example.org")
-	p.oneIdentity(t, "ada@example.org")
+	p.WaitRegistered(t, "ada@example.org")
+	p.RequireOneIdentity(t, "ada@example.org")
 }

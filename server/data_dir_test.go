@@ -15,9 +15,9 @@ import (
 // usedFolder is the data of a program that ran, has a user, and was stopped.
 func usedFolder(t *testing.T) (folder string) {
 	t.Helper()
-	cfg := configure(t, nil)
-	r, stop := startUntil(t, cfg)
-	r.register(t, "ada@example.org")
+	cfg := Configure(t, nil)
+	r, stop := StartUntil(t, cfg)
+	r.Register(t, "ada@example.org")
 	stop()
 	return cfg.DataDir
 }
@@ -25,9 +25,9 @@ func usedFolder(t *testing.T) (folder string) {
 // ranCommand runs a command with the data in a folder.
 func ranCommand(t *testing.T, folder string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	env := with(quick, map[string]string{"DATA_DIR": folder})
-	var out, log logBuffer
-	code = Main(t.Context(), configYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
+	env := Merge(QuickSettings, map[string]string{"DATA_DIR": folder})
+	var out, log LogBuffer
+	code = Main(t.Context(), ConfigYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
 	return code, out.String(), log.String()
 }
 
@@ -98,19 +98,19 @@ func TestAFirstStartThatWasCutOffIsNoHalf(t *testing.T) {
 	for name, harm := range map[string]func(cfg config.Config) error{
 		"an empty file": func(cfg config.Config) error { return write0(filepath.Join(cfg.DataDir, "cubegate.db")) },
 		"a database without users": func(cfg config.Config) error {
-			_, stop := startUntil(t, cfg)
+			_, stop := StartUntil(t, cfg)
 			stop()
 			return os.Remove(cfg.SecretFile())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := configure(t, nil)
+			cfg := Configure(t, nil)
 			if err := harm(cfg); err != nil {
 				t.Fatal(err)
 			}
-			r, stop := startUntil(t, cfg)
+			r, stop := StartUntil(t, cfg)
 			defer stop()
-			r.register(t, "ada@example.org")
+			r.Register(t, "ada@example.org")
 		})
 	}
 }
@@ -124,8 +124,8 @@ func TestASecretThatIsSetReplacesALostOne(t *testing.T) {
 	if err := os.Remove(filepath.Join(folder, "jwt_secret")); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, map[string]string{"DATA_DIR": folder, "JWT_SECRET": strongSecret})
-	r.login(t, loginDocument, "ada@example.org")
+	r := Start(t, map[string]string{"DATA_DIR": folder, "JWT_SECRET": JWTSecret})
+	r.Login(t, LoginDocument, "ada@example.org")
 }
 
 func TestCheckCommand(t *testing.T) {
@@ -134,11 +134,11 @@ func TestCheckCommand(t *testing.T) {
 	if code, out, log := ranCommand(t, folder, "check"); code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "in order") || log != "" {
 		t.Errorf("a good file: exit %d, %q, %q", code, out, log)
 	}
-	r, stop := startUntil(t, configure(t, map[string]string{"DATA_DIR": folder}))
+	r, stop := StartUntil(t, Configure(t, map[string]string{"DATA_DIR": folder}))
 	if code, out, log := ranCommand(t, folder, "check"); code != 1 || out != "" || strings.Count(log, "\n") != 1 || !strings.Contains(log, "in use by another process") {
 		t.Errorf("beside a running server: exit %d, %q, %q", code, out, log)
 	}
-	r.login(t, loginDocument, "ada@example.org")
+	r.Login(t, LoginDocument, "ada@example.org")
 	stop()
 
 	file := filepath.Join(folder, "cubegate.db")

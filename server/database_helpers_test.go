@@ -15,8 +15,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// startDatabase runs a database for programs that believe it is MongoDB.
-func startDatabase(t *testing.T) *embedded.Server {
+// StartDatabase runs a database for programs that believe it is MongoDB.
+func StartDatabase(t *testing.T) *embedded.Server {
 	t.Helper()
 	db, err := embedded.Start(embedded.Options{
 		File: filepath.Join(t.TempDir(), "test.db"), Listen: "127.0.0.1:0", NoSync: true,
@@ -32,9 +32,9 @@ func startDatabase(t *testing.T) *embedded.Server {
 	return db
 }
 
-// onDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
+// OnDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
 // a database that is dropped afterwards; without one they stay as they are.
-func onDatabase(t *testing.T, settings map[string]string) map[string]string {
+func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
 	t.Helper()
 	uri := os.Getenv("TEST_MONGODB_URL")
 	if uri == "" {
@@ -52,12 +52,12 @@ func onDatabase(t *testing.T, settings map[string]string) map[string]string {
 		_ = client.Database(name).Drop(ctx)
 		_ = client.Disconnect(ctx)
 	})
-	return with(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": strongSecret})
+	return Merge(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": JWTSecret})
 }
 
-// insert writes documents as they are, for what only the original wrote. It is
+// InsertUsers writes documents as they are, for what only the original wrote. It is
 // the one place outside of store that needs the driver.
-func insert(t *testing.T, db *embedded.Server, documents ...map[string]any) {
+func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -73,8 +73,8 @@ func insert(t *testing.T, db *embedded.Server, documents ...map[string]any) {
 	}
 }
 
-// original is a document as the original's Mongoose wrote it.
-func original(t *testing.T, address, password string) map[string]any {
+// OriginalUser is a document as the original's Mongoose wrote it.
+func OriginalUser(t *testing.T, address, password string) map[string]any {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {

@@ -10,27 +10,27 @@ import (
 // Each later login opens the same account, and ConnectyCube has no second one.
 func TestUserWhoChangesTheExternalIDKeepsTheAccount(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, true, nil)
-	r.register(t, "ada@example.org")
-	first := r.login(t, byTokenDocument, "ada@example.org")
+	u := NewUpstream(t)
+	r := u.Start(t, true, nil)
+	r.Register(t, "ada@example.org")
+	first := r.Login(t, ByTokenDocument, "ada@example.org")
 	if first.ChatStatus != "READY" || first.CcUserID == nil {
 		t.Fatalf("before: %+v", first)
 	}
 	session := first.ConnectySession
 	for _, to := range []string{`"mine"`, `null`, `"` + first.User.ID + `x"`} {
-		got := r.request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.url, *first.CcUserID), `{"user":{"external_id":`+to+`}}`, "CB-Token", session)
-		if got.status != http.StatusOK {
-			t.Fatalf("changing the external id to %s: %d %s", to, got.status, got.body)
+		got := r.Request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.URL, *first.CcUserID), `{"user":{"external_id":`+to+`}}`, "CB-Token", session)
+		if got.Status != http.StatusOK {
+			t.Fatalf("changing the external id to %s: %d %s", to, got.Status, got.Body)
 		}
-		for _, document := range []string{byTokenDocument, loginDocument} {
-			in := r.login(t, document, "ada@example.org")
+		for _, document := range []string{ByTokenDocument, LoginDocument} {
+			in := r.Login(t, document, "ada@example.org")
 			if in.ChatStatus != "READY" || in.CcUserID == nil || *in.CcUserID != *first.CcUserID {
 				t.Errorf("a login after the change to %s: %s, account %v, want %.0f", to, in.ChatStatus, in.CcUserID, *first.CcUserID)
 			}
 			session = in.ConnectySession
 		}
-		if all := r.allCubeUsers(t); len(all) != 1 || all[0].ExternalID != first.User.ID {
+		if all := r.AllCubeUsers(t); len(all) != 1 || all[0].ExternalID != first.User.ID {
 			t.Errorf("after the change to %s ConnectyCube has %+v", to, all)
 		}
 	}

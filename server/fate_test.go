@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// fate decides when one life of the program ends. Everything that the program
+// killer decides when one life of the program ends. Everything that the program
 // waits for passes it: each request to ConnectyCube and each command to the
 // database. At one of them, counted from the start, the program dies, either
 // before the other side has heard of it or before the answer comes back.
-type fate struct {
+type killer struct {
 	mu     sync.Mutex
 	born   bool // until then nothing happens to it
 	steps  int
@@ -29,8 +29,8 @@ type fate struct {
 	over   chan struct{} // closed when it is dead
 }
 
-func newFate(at int, after bool) *fate {
-	return &fate{at: at, after: after, over: make(chan struct{})}
+func newKiller(at int, after bool) *killer {
+	return &killer{at: at, after: after, over: make(chan struct{})}
 }
 
 // What a step comes to.
@@ -42,7 +42,7 @@ const (
 	cutAfter
 )
 
-func (f *fate) step() verdict {
+func (f *killer) step() verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	select {
@@ -65,7 +65,7 @@ func (f *fate) step() verdict {
 }
 
 // begin lets fate take its course.
-func (f *fate) begin() {
+func (f *killer) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.born = true
@@ -73,7 +73,7 @@ func (f *fate) begin() {
 
 // spare lets whoever has come so far live on. Who has met the fatal step already
 // is dead when it returns.
-func (f *fate) spare() {
+func (f *killer) spare() {
 	f.mu.Lock()
 	f.at = 0
 	doomed := f.doomed
@@ -83,8 +83,8 @@ func (f *fate) spare() {
 	}
 }
 
-// strike kills the program; the first call counts.
-func (f *fate) strike() {
+// kill kills the program; the first call counts.
+func (f *killer) kill() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	select {
@@ -98,7 +98,7 @@ func (f *fate) strike() {
 	}
 }
 
-func (f *fate) dead() bool {
+func (f *killer) dead() bool {
 	select {
 	case <-f.over:
 		return true
@@ -108,36 +108,36 @@ func (f *fate) dead() bool {
 }
 
 // atConnectyCube lets a request to ConnectyCube pass, or not.
-func (f *fate) atConnectyCube(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+func (f *killer) atConnectyCube(w http.ResponseWriter, r *http.Request, honest http.Handler) {
 	fatal := f.step()
 	if fatal == goOn {
 		honest.ServeHTTP(w, r)
 		return
 	}
-	defer f.strike() // ConnectyCube's own faults panic too
+	defer f.kill() // ConnectyCube's own faults panic too
 	if fatal == cutAfter {
 		honest.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// storm breaks connections to the database, while it rages, at commands that are
+// connBreaker breaks connections to the database, while it rages, at commands that are
 // nobody's fatal step: before the database has heard of them, or before the answer
 // comes back.
-type storm struct {
+type connBreaker struct {
 	mu     sync.Mutex
 	dice   *rand.Rand
 	raging bool
 	broken int // connections
 }
 
-func (s *storm) rage(on bool) {
+func (s *connBreaker) rage(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.raging = on
 }
 
-func (s *storm) gust() verdict {
+func (s *connBreaker) gust() verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.raging || s.dice.Float64() > 0.015 {
@@ -147,24 +147,24 @@ func (s *storm) gust() verdict {
 	return cutBefore + verdict(s.dice.IntN(2))
 }
 
-// ferry carries the wire protocol between one life of the program and the
+// mongoProxy carries the wire protocol between one life of the program and the
 // database, message by message.
-type ferry struct {
+type mongoProxy struct {
 	ln    net.Listener
 	to    string
-	fate  *fate
-	storm *storm
+	fate  *killer
+	storm *connBreaker
 	mu    sync.Mutex
 	conns []net.Conn
 }
 
-func newFerry(t *testing.T, to string, f *fate, s *storm) *ferry {
+func newMongoProxy(t *testing.T, to string, f *killer, s *connBreaker) *mongoProxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &ferry{ln: ln, to: to, fate: f, storm: s}
+	y := &mongoProxy{ln: ln, to: to, fate: f, storm: s}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -177,22 +177,24 @@ func newFerry(t *testing.T, to string, f *fate, s *storm) *ferry {
 	return y
 }
 
-func (y *ferry) uri() string { return "mongodb://" + y.ln.Addr().String() + "/?directConnection=true" }
+func (y *mongoProxy) uri() string {
+	return "mongodb://" + y.ln.Addr().String() + "/?directConnection=true"
+}
 
 // sink ends all connections, and there are no new ones.
-func (y *ferry) sink() {
+func (y *mongoProxy) sink() {
 	_ = y.ln.Close()
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	for _, conn := range y.conns {
-		reset(conn)
+		ResetConn(conn)
 	}
 }
 
-func (y *ferry) carry(client net.Conn) {
+func (y *mongoProxy) carry(client net.Conn) {
 	server, err := net.Dial("tcp", y.to)
 	if err != nil {
-		reset(client)
+		ResetConn(client)
 		return
 	}
 	y.mu.Lock()
@@ -229,7 +231,7 @@ func (y *ferry) carry(client net.Conn) {
 		cut := goOn
 		if !greeting(command) {
 			if cut = y.fate.step(); cut != goOn {
-				defer y.fate.strike()
+				defer y.fate.kill()
 			} else {
 				cut = y.storm.gust()
 			}

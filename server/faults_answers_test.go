@@ -27,7 +27,7 @@ import (
 // watched, and no time limit ended them.
 func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := Start(t, nil)
 	for _, tt := range []struct {
 		method, path, body string
 		status             int
@@ -37,7 +37,7 @@ func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 		{"GET", "/favicon.ico", "", 404, "NOT_FOUND"},
 		{"PATCH", "/nope", "{", 404, "NOT_FOUND"},
 		{"POST", "/", "{}", 405, "METHOD_NOT_ALLOWED"},
-		{"DELETE", verifyPath, "", 405, "METHOD_NOT_ALLOWED"},
+		{"DELETE", VerifyPath, "", 405, "METHOD_NOT_ALLOWED"},
 		{"PUT", "/api", "{}", 405, "METHOD_NOT_ALLOWED"},
 		{"GET", "/api", "", 405, "METHOD_NOT_ALLOWED"},
 		{"BREW", "/", "", 405, "METHOD_NOT_ALLOWED"},
@@ -47,16 +47,16 @@ func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 		{"POST", "/api", `"x"`, 400, "BAD_USER_INPUT"},
 		{"POST", "/api", "true", 400, "BAD_USER_INPUT"},
 		{"POST", "/api", "[]", 400, "BAD_USER_INPUT"},
-		{"POST", verifyPath, `{"token": `, 400, "BAD_USER_INPUT"},
-		{"POST", verifyPath, "null", 400, "BAD_USER_INPUT"},
+		{"POST", VerifyPath, `{"token": `, 400, "BAD_USER_INPUT"},
+		{"POST", VerifyPath, "null", 400, "BAD_USER_INPUT"},
 	} {
 		t.Run(tt.method+" "+tt.path+" "+tt.body, func(t *testing.T) {
-			got := r.request(t, tt.method, tt.path, tt.body)
-			if got.status != tt.status || codeOf(got.body) != tt.code {
-				t.Errorf("%d %s, want %d %s", got.status, got.body, tt.status, tt.code)
+			got := r.Request(t, tt.method, tt.path, tt.body)
+			if got.Status != tt.status || CodeOf(got.Body) != tt.code {
+				t.Errorf("%d %s, want %d %s", got.Status, got.Body, tt.status, tt.code)
 			}
-			if (got.header.Get("Allow") != "") != (tt.status == 405) {
-				t.Errorf("Allow: %q with status %d", got.header.Get("Allow"), got.status)
+			if (got.Header.Get("Allow") != "") != (tt.status == 405) {
+				t.Errorf("Allow: %q with status %d", got.Header.Get("Allow"), got.Status)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 // after a minute.
 func dialed(t *testing.T, r *running, text string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,32 +99,32 @@ func dialed(t *testing.T, r *running, text string) net.Conn {
 // as an outage was: a client could not tell a typo from a breakdown.
 func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 	t.Parallel()
-	r := start(t, allOrNothing)
-	r.register(t, "ada@example.org")
-	r.fault(t, `{"method":"POST","path":"/users","kind":"status","status":503}`)
+	r := Start(t, AllOrNothing)
+	r.Register(t, "ada@example.org")
+	r.InjectFault(t, `{"method":"POST","path":"/users","kind":"status","status":503}`)
 	for _, tt := range []struct {
 		name, document string
 		body           map[string]string
 		code, message  string
 		fields         []string
 	}{
-		{"wrong password", loginDocument, map[string]string{"email": "ada@example.org", "password": "wrong horse"}, "UNAUTHENTICATED", "Invalid email or password", nil},
-		{"unknown address", loginDocument, credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
-		{"login without an address", loginDocument, credentials("ada"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
-		{"login without a password", byTokenDocument, map[string]string{"email": "ada@example.org", "password": ""}, "BAD_USER_INPUT", "password is required", []string{"password"}},
-		{"bad address", registerDocument, ada("ada@example"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
-		{"short password", registerDocument, with(ada("bob@example.org"), map[string]string{"password": "12345"}), "BAD_USER_INPUT", "6 to 40 characters", []string{"password"}},
-		{"all wrong at once", registerDocument, map[string]string{"email": "", "firstName": "", "lastName": "", "password": ""}, "BAD_USER_INPUT", "is required", []string{"email", "firstName", "lastName", "password"}},
-		{"outage", registerDocument, ada("bob@example.org"), "UPSTREAM_UNAVAILABLE", "chat service is unavailable", nil},
+		{"wrong password", LoginDocument, map[string]string{"email": "ada@example.org", "password": "wrong horse"}, "UNAUTHENTICATED", "Invalid email or password", nil},
+		{"unknown address", LoginDocument, Credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
+		{"login without an address", LoginDocument, Credentials("ada"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
+		{"login without a password", ByTokenDocument, map[string]string{"email": "ada@example.org", "password": ""}, "BAD_USER_INPUT", "password is required", []string{"password"}},
+		{"bad address", RegisterDocument, NewUser("ada@example"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
+		{"short password", RegisterDocument, Merge(NewUser("bob@example.org"), map[string]string{"password": "12345"}), "BAD_USER_INPUT", "6 to 40 characters", []string{"password"}},
+		{"all wrong at once", RegisterDocument, map[string]string{"email": "", "firstName": "", "lastName": "", "password": ""}, "BAD_USER_INPUT", "is required", []string{"email", "firstName", "lastName", "password"}},
+		{"outage", RegisterDocument, NewUser("bob@example.org"), "UPSTREAM_UNAVAILABLE", "chat service is unavailable", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := r.graphql(t, tt.document, tt.body)
-			if got.code() != tt.code || !strings.Contains(got.Errors[0].Message, tt.message) {
-				t.Fatalf("%s, want %s %q", got.text, tt.code, tt.message)
+			got := r.GraphQL(t, tt.document, tt.body)
+			if got.Code() != tt.code || !strings.Contains(got.Errors[0].Message, tt.message) {
+				t.Fatalf("%s, want %s %q", got.Body, tt.code, tt.message)
 			}
 			for _, field := range tt.fields {
 				if got.Errors[0].Extensions.Fields[field] == "" {
-					t.Errorf("%s is not among the failing fields: %s", field, got.text)
+					t.Errorf("%s is not among the failing fields: %s", field, got.Body)
 				}
 			}
 		})
@@ -135,34 +135,34 @@ func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 // trace in the log, which anybody could fill that way.
 func TestFault03BadTokensAre401(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	user := r.forUser(t, r.register(t, "ada@example.org").ID)
-	good := forge(sha256.New, accessHeader, user...)
-	r.accepts(t, good)
+	r := Start(t, map[string]string{"JWT_SECRET": JWTSecret})
+	user := r.ClaimsOf(t, r.Register(t, "ada@example.org").ID)
+	good := SignToken(sha256.New, AccessHeader, user...)
+	r.RequireAccepted(t, good)
 	body := strings.Split(good, ".")[1]
 	past := append(slices.Clone(user), "iat", "1000", "exp", "4600")
 	for name, token := range map[string]string{
 		"garbage":            "garbage",
-		"expired":            forge(sha256.New, accessHeader, past...),
+		"expired":            SignToken(sha256.New, AccessHeader, past...),
 		"alg none":           "eyJhbGciOiJub25lIn0." + body + ".",
-		"alg None":           sign(sha256.New, strongSecret, `{"alg":"None","typ":"at+jwt"}`, "{}"),
+		"alg None":           SignHMAC(sha256.New, JWTSecret, `{"alg":"None","typ":"at+jwt"}`, "{}"),
 		"signature stripped": good[:strings.LastIndexByte(good, '.')+1],
-		"other secret":       sign(sha256.New, "another secret, of thirty-two bytes or more", accessHeader, "{}"),
-		"RS256":              forge(sha256.New, `{"alg":"RS256","typ":"at+jwt"}`, user...),
+		"other secret":       SignHMAC(sha256.New, "another secret, of thirty-two bytes or more", AccessHeader, "{}"),
+		"RS256":              SignToken(sha256.New, `{"alg":"RS256","typ":"at+jwt"}`, user...),
 		"tampered":           strings.Replace(good, body, body[:len(body)-4]+"AAAA", 1),
-		"nbf in the future":  forge(sha256.New, accessHeader, append(slices.Clone(user), "nbf", "99999999999")...),
-		"exp not a number":   forge(sha256.New, accessHeader, append(slices.Clone(user), "exp", `"soon"`)...),
+		"nbf in the future":  SignToken(sha256.New, AccessHeader, append(slices.Clone(user), "nbf", "99999999999")...),
+		"exp not a number":   SignToken(sha256.New, AccessHeader, append(slices.Clone(user), "exp", `"soon"`)...),
 		"Bearer before it":   "Bearer " + good,
 		"space after it":     good + " ",
 		"newline after it":   good + "\n",
 		"padding":            good + "=",
 		"too long":           strings.Repeat("a", 9<<10),
 	} {
-		t.Run(name, func(t *testing.T) { r.refuses(t, token) })
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
 	}
 	for _, query := range []string{"", "?token=", "?token[a]=" + good, "?token=" + good + "&token=" + good} {
-		if got := r.request(t, http.MethodGet, verifyPath+query, ""); got.status != 400 || codeOf(got.body) != "BAD_USER_INPUT" {
-			t.Errorf("%.20q: %d %s, want 400", query, got.status, got.body)
+		if got := r.Request(t, http.MethodGet, VerifyPath+query, ""); got.Status != 400 || CodeOf(got.Body) != "BAD_USER_INPUT" {
+			t.Errorf("%.20q: %d %s, want 400", query, got.Status, got.Body)
 		}
 	}
 }
@@ -171,21 +171,21 @@ func TestFault03BadTokensAre401(t *testing.T) {
 // did one whose payload was a string or a list.
 func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	id := r.register(t, "ada@example.org").ID
-	r.accepts(t, forge(sha256.New, accessHeader, r.forUser(t, id)...))
+	r := Start(t, map[string]string{"JWT_SECRET": JWTSecret})
+	id := r.Register(t, "ada@example.org").ID
+	r.RequireAccepted(t, SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id)...))
 	for name, token := range map[string]string{
-		"no id":            forge(sha256.New, accessHeader, "id", "", "sub", ""),
-		"id without sub":   forge(sha256.New, accessHeader, r.forUser(t, id, "sub", "")...),
-		"id null":          forge(sha256.New, accessHeader, "id", "null", "sub", "null"),
-		"id a number":      forge(sha256.New, accessHeader, "id", "42", "sub", "42"),
-		"email an object":  forge(sha256.New, accessHeader, r.forUser(t, id, "email", `{"a":1}`)...),
-		"no email":         forge(sha256.New, accessHeader, r.forUser(t, id, "email", "")...),
-		"payload a string": sign(sha256.New, strongSecret, accessHeader, `"x"`),
-		"payload a list":   sign(sha256.New, strongSecret, accessHeader, `[1]`),
-		"payload null":     sign(sha256.New, strongSecret, accessHeader, `null`),
+		"no id":            SignToken(sha256.New, AccessHeader, "id", "", "sub", ""),
+		"id without sub":   SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "sub", "")...),
+		"id null":          SignToken(sha256.New, AccessHeader, "id", "null", "sub", "null"),
+		"id a number":      SignToken(sha256.New, AccessHeader, "id", "42", "sub", "42"),
+		"email an object":  SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "email", `{"a":1}`)...),
+		"no email":         SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "email", "")...),
+		"payload a string": SignHMAC(sha256.New, JWTSecret, AccessHeader, `"x"`),
+		"payload a list":   SignHMAC(sha256.New, JWTSecret, AccessHeader, `[1]`),
+		"payload null":     SignHMAC(sha256.New, JWTSecret, AccessHeader, `null`),
 	} {
-		t.Run(name, func(t *testing.T) { r.refuses(t, token) })
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
 	}
 }
 
@@ -193,36 +193,36 @@ func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
 // gave sessions to nobody's token for up to an hour.
 func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	got := r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	r := Start(t, map[string]string{"JWT_SECRET": JWTSecret})
+	got := r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")).Data.Register
 	access, ticket := got.Token, got.ChatTicket
-	r.accepts(t, access)
-	r.accepts(t, ticket)
+	r.RequireAccepted(t, access)
+	r.RequireAccepted(t, ticket)
 	if _, err := r.Store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	r.refuses(t, access)
-	r.refuses(t, ticket)
-	r.refuses(t, forge(sha256.New, accessHeader)) // of a user who never was
+	r.RequireRefused(t, access)
+	r.RequireRefused(t, ticket)
+	r.RequireRefused(t, SignToken(sha256.New, AccessHeader)) // of a user who never was
 }
 
 // 6. HS384 and HS512 with the right secret passed, as did tokens that never
 // expire and tokens from the future.
 func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"JWT_SECRET": strongSecret})
-	id := r.register(t, "ada@example.org").ID
-	r.accepts(t, forge(sha256.New, accessHeader, r.forUser(t, id)...))
+	r := Start(t, map[string]string{"JWT_SECRET": JWTSecret})
+	id := r.Register(t, "ada@example.org").ID
+	r.RequireAccepted(t, SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id)...))
 	soon := time.Now().Add(30 * time.Minute).Unix()
 	for name, token := range map[string]string{
-		"HS384":             forge(sha512.New384, `{"alg":"HS384","typ":"at+jwt"}`, r.forUser(t, id)...),
-		"HS512":             forge(sha512.New, `{"alg":"HS512","typ":"at+jwt"}`, r.forUser(t, id)...),
-		"no exp":            forge(sha256.New, accessHeader, r.forUser(t, id, "exp", "")...),
-		"exp null":          forge(sha256.New, accessHeader, r.forUser(t, id, "exp", "null")...),
-		"iat in the future": forge(sha256.New, accessHeader, r.forUser(t, id, "iat", fmt.Sprint(soon), "exp", fmt.Sprint(soon+600))...),
-		"lives for years":   forge(sha256.New, accessHeader, r.forUser(t, id, "exp", fmt.Sprint(soon+365*86400))...),
+		"HS384":             SignToken(sha512.New384, `{"alg":"HS384","typ":"at+jwt"}`, r.ClaimsOf(t, id)...),
+		"HS512":             SignToken(sha512.New, `{"alg":"HS512","typ":"at+jwt"}`, r.ClaimsOf(t, id)...),
+		"no exp":            SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "exp", "")...),
+		"exp null":          SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "exp", "null")...),
+		"iat in the future": SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "iat", fmt.Sprint(soon), "exp", fmt.Sprint(soon+600))...),
+		"lives for years":   SignToken(sha256.New, AccessHeader, r.ClaimsOf(t, id, "exp", fmt.Sprint(soon+365*86400))...),
 	} {
-		t.Run(name, func(t *testing.T) { r.refuses(t, token) })
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
 	}
 }
 
@@ -230,17 +230,17 @@ func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
 // in it, data null and a 500; without, «Email already exists» as a success.
 func TestFault07TakenAddressIsOneError(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	r.register(t, "ada@example.org")
+	r := Start(t, nil)
+	r.Register(t, "ada@example.org")
 	for _, document := range []string{
-		registerDocument,
+		RegisterDocument,
 		`mutation($body: UserRegisterInput!) { register(body: $body) { message } }`,
 		`mutation($body: UserRegisterInput!) { register(body: $body) { user { id } } }`,
 	} {
 		for _, address := range []string{"ada@example.org", " ADA@Example.ORG"} {
-			got := r.graphql(t, document, ada(address))
-			if got.code() != "CONFLICT" || got.Errors[0].Message != "Email already exists" || got.Data.Register != nil {
-				t.Errorf("%s: %s", document, got.text)
+			got := r.GraphQL(t, document, NewUser(address))
+			if got.Code() != "CONFLICT" || got.Errors[0].Message != "Email already exists" || got.Data.Register != nil {
+				t.Errorf("%s: %s", document, got.Body)
 			}
 		}
 	}
@@ -250,7 +250,7 @@ func TestFault07TakenAddressIsOneError(t *testing.T) {
 // message «Failed to register user» and without an error.
 func TestFault08FailedRegistrationIsAnError(t *testing.T) {
 	t.Parallel()
-	r := start(t, allOrNothing)
+	r := Start(t, AllOrNothing)
 	for i, fault := range []string{
 		`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
 		`"kind":"status","status":401`, `"kind":"status","status":403`, `"kind":"status","status":422`,
@@ -258,15 +258,15 @@ func TestFault08FailedRegistrationIsAnError(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			address := fmt.Sprintf("ada%d@example.org", i)
-			r.fault(t, `{"method":"POST","path":"/users",`+fault+`}`)
-			defer r.healed(t)
-			got := r.graphql(t, registerDocument, ada(address))
-			if got.code() != "UPSTREAM_UNAVAILABLE" || got.Data.Register != nil {
-				t.Errorf("%s, want UPSTREAM_UNAVAILABLE", got.text)
+			r.InjectFault(t, `{"method":"POST","path":"/users",`+fault+`}`)
+			defer r.ClearFaults(t)
+			got := r.GraphQL(t, RegisterDocument, NewUser(address))
+			if got.Code() != "UPSTREAM_UNAVAILABLE" || got.Data.Register != nil {
+				t.Errorf("%s, want UPSTREAM_UNAVAILABLE", got.Body)
 			}
-			r.healed(t)
-			r.register(t, address)
-			if found := r.cubeUsers(t, address); len(found) != 1 {
+			r.ClearFaults(t)
+			r.Register(t, address)
+			if found := r.CubeUsers(t, address); len(found) != 1 {
 				t.Errorf("after trying again ConnectyCube has %+v", found)
 			}
 		})
@@ -277,9 +277,9 @@ func TestFault08FailedRegistrationIsAnError(t *testing.T) {
 // «Failed to register user»: the unique index's error was not understood.
 func TestFault09ParallelRegistrationsHaveOneWinner(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	race(t, r, alone(t, 20), 20, "ada@example.org")
-	if found := r.cubeUsers(t, "ada@example.org"); len(found) != 1 {
+	r := Start(t, nil)
+	RaceRegistrations(t, r, NewClient(t, 20), 20, "ada@example.org")
+	if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
 		t.Errorf("ConnectyCube has %+v", found)
 	}
 }
@@ -288,13 +288,13 @@ func TestFault09ParallelRegistrationsHaveOneWinner(t *testing.T) {
 // though it tolerated every other failure.
 func TestFault10EmptyAnswersAreFailuresLikeOthers(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
-	user := r.register(t, "ada@example.org")
-	cubeID := r.login(t, loginDocument, user.Email).CcUserID
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	cubeID := r.Login(t, LoginDocument, user.Email).CcUserID
 	for _, text := range []string{"{}", "null", "", "[]", `{"session":null}`, `{"session":{}}`, `{"session":[]}`, `{"session":{"tok`, "<html>"} {
-		u.says("POST", "/session", 201, text)
-		r.withoutChat(t, text, user, *cubeID)
+		u.Respond("POST", "/session", 201, text)
+		r.RequireNoChat(t, text, user, *cubeID)
 	}
 }
 
@@ -302,13 +302,13 @@ func TestFault10EmptyAnswersAreFailuresLikeOthers(t *testing.T) {
 // an answer with a 500.
 func TestFault11UnusableUserIDIsAFailure(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
-	user := r.register(t, "ada@example.org")
-	cubeID := r.login(t, loginDocument, user.Email).CcUserID
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	cubeID := r.Login(t, LoginDocument, user.Email).CcUserID
 	for _, id := range []string{"null", `"abc"`, `""`, "0", "-1", "1.5", "true", "{}", "[7]", "1e400", "99999999999999999999"} {
-		u.says("POST", "/session", 201, `{"session":{"token":"`+strings.Repeat("a", 40)+`","user_id":`+id+`,"user":{}}}`)
-		r.withoutChat(t, "user_id "+id, user, *cubeID)
+		u.Respond("POST", "/session", 201, `{"session":{"token":"`+strings.Repeat("a", 40)+`","user_id":`+id+`,"user":{}}}`)
+		r.RequireNoChat(t, "user_id "+id, user, *cubeID)
 	}
 }
 
@@ -316,16 +316,16 @@ func TestFault11UnusableUserIDIsAFailure(t *testing.T) {
 // to data with user null and a 500 beside a token that was good.
 func TestFault12UserWithoutNamesLogsIn(t *testing.T) {
 	t.Parallel()
-	db := startDatabase(t)
-	old := original(t, "old@example.org", "correct horse")
+	db := StartDatabase(t)
+	old := OriginalUser(t, "old@example.org", "correct horse")
 	delete(old, "firstName")
 	delete(old, "lastName")
-	null := original(t, "null@example.org", "correct horse")
+	null := OriginalUser(t, "null@example.org", "correct horse")
 	null["firstName"], null["lastName"] = nil, nil
-	insert(t, db, old, null)
-	r := start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": strongSecret})
+	InsertUsers(t, db, old, null)
+	r := Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": JWTSecret})
 	for _, address := range []string{"old@example.org", "null@example.org"} {
-		got := r.login(t, loginDocument, address)
+		got := r.Login(t, LoginDocument, address)
 		if got.Token == "" || got.User.Email != address || got.User.ID == "" || got.User.FirstName != "" || got.User.LastName != "" {
 			t.Errorf("%s: %+v", address, got)
 		}
@@ -336,14 +336,14 @@ func TestFault12UserWithoutNamesLogsIn(t *testing.T) {
 // whole query was masked, so those clients never did.
 func TestFault13PersistedQueriesFallBack(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := Start(t, nil)
 	const extension = `"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
-	got := r.request(t, http.MethodPost, "/api", `{`+extension+`}`)
-	if codeOf(got.body) != "PERSISTED_QUERY_NOT_SUPPORTED" || !strings.Contains(got.body, `"PersistedQueryNotSupported"`) {
-		t.Errorf("%d %s", got.status, got.body)
+	got := r.Request(t, http.MethodPost, "/api", `{`+extension+`}`)
+	if CodeOf(got.Body) != "PERSISTED_QUERY_NOT_SUPPORTED" || !strings.Contains(got.Body, `"PersistedQueryNotSupported"`) {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
-	if got := r.request(t, http.MethodPost, "/api", `{"query":"{hello}",`+extension+`}`); !strings.Contains(got.body, "Hello from API!") {
-		t.Errorf("the whole query: %d %s", got.status, got.body)
+	if got := r.Request(t, http.MethodPost, "/api", `{"query":"{hello}",`+extension+`}`); !strings.Contains(got.Body, "Hello from API!") {
+		t.Errorf("the whole query: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -351,7 +351,7 @@ func TestFault13PersistedQueriesFallBack(t *testing.T) {
 // stood where the specification has no place for them.
 func TestFault14ErrorsHaveTheSpecifiedShape(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := Start(t, nil)
 	for _, tt := range []struct{ body, code, has string }{
 		{`{"query":"{"}`, "GRAPHQL_PARSE_FAILED", "locations"},
 		{`{"query":"{nope}"}`, "GRAPHQL_VALIDATION_FAILED", "locations"},
@@ -362,18 +362,18 @@ func TestFault14ErrorsHaveTheSpecifiedShape(t *testing.T) {
 		{`nonsense`, "BAD_USER_INPUT", "message"},
 	} {
 		var got struct{ Errors []map[string]json.RawMessage }
-		answered := r.request(t, http.MethodPost, "/api", tt.body)
-		if err := json.Unmarshal([]byte(answered.body), &got); err != nil || len(got.Errors) == 0 || codeOf(answered.body) != tt.code {
-			t.Errorf("%s: %d %s, want %s", tt.body, answered.status, answered.body, tt.code)
+		answered := r.Request(t, http.MethodPost, "/api", tt.body)
+		if err := json.Unmarshal([]byte(answered.Body), &got); err != nil || len(got.Errors) == 0 || CodeOf(answered.Body) != tt.code {
+			t.Errorf("%s: %d %s, want %s", tt.body, answered.Status, answered.Body, tt.code)
 			continue
 		}
 		for _, e := range got.Errors {
 			if e[tt.has] == nil || e["message"] == nil {
-				t.Errorf("%s: %s lacks %s", tt.body, answered.body, tt.has)
+				t.Errorf("%s: %s lacks %s", tt.body, answered.Body, tt.has)
 			}
 			for key := range e {
 				if !slices.Contains([]string{"message", "locations", "path", "extensions"}, key) {
-					t.Errorf("%s: %s has %s", tt.body, answered.body, key)
+					t.Errorf("%s: %s has %s", tt.body, answered.Body, key)
 				}
 			}
 		}

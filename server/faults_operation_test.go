@@ -19,24 +19,24 @@ import (
 // gave up after 27 s.
 func TestFault34DocumentedSettingsWork(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
+	u := NewUpstream(t)
 	for _, name := range []string{"MONGO_URI", "MONGODB_URL"} {
-		db := startDatabase(t)
-		p := spawn(t, with(u.settings(), map[string]string{name: db.URI()})).ready(t)
-		p.box = u.url
-		u.asks(t, p.url)
-		p.register(t, strings.ToLower(name)+"@example.org")
-		p.oneIdentity(t, strings.ToLower(name)+"@example.org")
-		if made := inFolder(t, p.cmd.Dir); len(made) != 0 {
+		db := StartDatabase(t)
+		p := Spawn(t, Merge(u.Settings(), map[string]string{name: db.URI()})).WaitReady(t)
+		p.SandboxURL = u.URL
+		u.SetCallback(t, p.URL)
+		p.Register(t, strings.ToLower(name)+"@example.org")
+		p.RequireOneIdentity(t, strings.ToLower(name)+"@example.org")
+		if made := inFolder(t, p.Cmd.Dir); len(made) != 0 {
 			t.Errorf("%s: the data went to %v here, not to the database that it names", name, made)
 		}
 	}
 	known := map[string]bool{"DOMAIN": true} // compose.yaml's own
-	for _, s := range config.Settings(configYAML) {
+	for _, s := range config.Settings(ConfigYAML) {
 		known[s.Env] = true
 	}
 	documented := 0
-	for line := range strings.Lines(readFile(t, filepath.Join(moduleRoot, ".env.example"))) {
+	for line := range strings.Lines(readFile(t, filepath.Join(ModuleRoot, ".env.example"))) {
 		name, _, is := strings.Cut(strings.TrimPrefix(line, "#"), "=")
 		if is && !strings.Contains(name, " ") {
 			documented++
@@ -52,7 +52,7 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 
 // realDatabase are settings for a program whose database is at uri.
 func realDatabase(uri string) map[string]string {
-	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "1s", "JWT_SECRET": strongSecret}
+	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "1s", "JWT_SECRET": JWTSecret}
 }
 
 // 35. With the database down at its start the original did not listen, said
@@ -61,26 +61,26 @@ func realDatabase(uri string) map[string]string {
 // A signal ends the wait.
 func TestFault35DatabaseMayComeLate(t *testing.T) {
 	t.Parallel()
-	for name, state := range map[string]int32{"refusing": cut, "silent": mute} {
+	for name, state := range map[string]int32{"refusing": Cut, "silent": Mute} {
 		t.Run(name, func(t *testing.T) {
-			between := newRelay(t, startDatabase(t).Addr())
-			between.set(state)
-			p := spawn(t, realDatabase(between.uri()))
-			eventually(t, "it says what it waits for", func() bool {
-				return strings.Contains(p.log.String(), "database does not answer yet")
+			between := NewRelay(t, StartDatabase(t).Addr())
+			between.Set(state)
+			p := Spawn(t, realDatabase(between.URI()))
+			Eventually(t, "it says what it waits for", func() bool {
+				return strings.Contains(p.Log.String(), "database does not answer yet")
 			})
-			between.set(relaying)
-			p.ready(t).register(t, "ada@example.org")
+			between.Set(Relaying)
+			p.WaitReady(t).Register(t, "ada@example.org")
 		})
 	}
 	t.Run("told to stop while waiting", func(t *testing.T) {
-		between := newRelay(t, startDatabase(t).Addr())
-		between.set(cut)
-		p := spawn(t, realDatabase(between.uri()))
-		eventually(t, "it waits", func() bool { return strings.Contains(p.log.String(), "does not answer yet") })
-		p.signal(t, syscall.SIGTERM)
-		if code := p.exit(t); code != 0 {
-			t.Errorf("exit %d: %s", code, p.log)
+		between := NewRelay(t, StartDatabase(t).Addr())
+		between.Set(Cut)
+		p := Spawn(t, realDatabase(between.URI()))
+		Eventually(t, "it waits", func() bool { return strings.Contains(p.Log.String(), "does not answer yet") })
+		p.Signal(t, syscall.SIGTERM)
+		if code := p.ExitCode(t); code != 0 {
+			t.Errorf("exit %d: %s", code, p.Log)
 		}
 	})
 }
@@ -89,37 +89,37 @@ func TestFault35DatabaseMayComeLate(t *testing.T) {
 // where none is needed, and with a code where one is.
 func without(t *testing.T, r *running, token, newcomer string) {
 	t.Helper()
-	if got := r.graphql(t, "{hello}", nil); got.Data.Hello == "" {
-		t.Errorf("hello: %s", got.text)
+	if got := r.GraphQL(t, "{hello}", nil); got.Data.Hello == "" {
+		t.Errorf("hello: %s", got.Body)
 	}
 	for path, status := range map[string]int{
-		"/healthz": 200, "/readyz": 503, verifyPath + "?token=x": 401, verifyPath + "?token=" + token: 503,
+		"/healthz": 200, "/readyz": 503, VerifyPath + "?token=x": 401, VerifyPath + "?token=" + token: 503,
 	} {
-		if got := r.request(t, http.MethodGet, path, ""); got.status != status {
-			t.Errorf("%.30s: %d %s, want %d", path, got.status, got.body, status)
+		if got := r.Request(t, http.MethodGet, path, ""); got.Status != status {
+			t.Errorf("%.30s: %d %s, want %d", path, got.Status, got.Body, status)
 		}
 	}
-	for _, document := range []string{loginDocument, byTokenDocument} {
-		if got := r.graphql(t, document, credentials("ada@example.org")); got.code() != "SERVICE_UNAVAILABLE" {
-			t.Errorf("login: %s", got.text)
+	for _, document := range []string{LoginDocument, ByTokenDocument} {
+		if got := r.GraphQL(t, document, Credentials("ada@example.org")); got.Code() != "SERVICE_UNAVAILABLE" {
+			t.Errorf("login: %s", got.Body)
 		}
 	}
-	if got := r.graphql(t, registerDocument, ada(newcomer)); got.code() != "SERVICE_UNAVAILABLE" {
-		t.Errorf("register: %s", got.text)
+	if got := r.GraphQL(t, RegisterDocument, NewUser(newcomer)); got.Code() != "SERVICE_UNAVAILABLE" {
+		t.Errorf("register: %s", got.Body)
 	}
 }
 
 // recovers checks that the program comes back by itself.
 func recovers(t *testing.T, r *running, newcomer string) {
 	t.Helper()
-	eventually(t, "a login succeeds", func() bool {
-		return r.graphql(t, loginDocument, credentials("ada@example.org")).code() == ""
+	Eventually(t, "a login succeeds", func() bool {
+		return r.GraphQL(t, LoginDocument, Credentials("ada@example.org")).Code() == ""
 	})
-	if got := r.request(t, http.MethodGet, "/readyz", ""); got.status != 200 {
-		t.Errorf("/readyz: %d %s", got.status, got.body)
+	if got := r.Request(t, http.MethodGet, "/readyz", ""); got.Status != 200 {
+		t.Errorf("/readyz: %d %s", got.Status, got.Body)
 	}
-	eventually(t, "who could not register can", func() bool {
-		return r.graphql(t, registerDocument, ada(newcomer)).code() == ""
+	Eventually(t, "who could not register can", func() bool {
+		return r.GraphQL(t, RegisterDocument, NewUser(newcomer)).Code() == ""
 	})
 }
 
@@ -127,14 +127,14 @@ func recovers(t *testing.T, r *running, newcomer string) {
 // 10, as «Internal server error», and nothing told a balancer.
 func TestFault36DatabaseMayGoAndComeBack(t *testing.T) {
 	t.Parallel()
-	between := newRelay(t, startDatabase(t).Addr())
-	r := start(t, realDatabase(between.uri()))
-	r.register(t, "ada@example.org")
-	token := r.login(t, loginDocument, "ada@example.org").Token
+	between := NewRelay(t, StartDatabase(t).Addr())
+	r := Start(t, realDatabase(between.URI()))
+	r.Register(t, "ada@example.org")
+	token := r.Login(t, LoginDocument, "ada@example.org").Token
 	for _, newcomer := range []string{"bob@example.org", "eve@example.org"} {
-		between.set(cut)
+		between.Set(Cut)
 		without(t, r, token, newcomer)
-		between.set(relaying)
+		between.Set(Relaying)
 		recovers(t, r, newcomer)
 	}
 }
@@ -144,22 +144,22 @@ func TestFault36DatabaseMayGoAndComeBack(t *testing.T) {
 // than that.
 func TestFault37SilentDatabaseIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
-	between := newRelay(t, startDatabase(t).Addr())
-	r := start(t, realDatabase(between.uri()))
-	r.register(t, "ada@example.org")
-	token := r.login(t, loginDocument, "ada@example.org").Token
-	between.set(mute)
-	answered := r.later(http.MethodPost, "/api", asked(t, loginDocument, credentials("ada@example.org")))
+	between := NewRelay(t, StartDatabase(t).Addr())
+	r := Start(t, realDatabase(between.URI()))
+	r.Register(t, "ada@example.org")
+	token := r.Login(t, LoginDocument, "ada@example.org").Token
+	between.Set(Mute)
+	answered := r.Later(http.MethodPost, "/api", RequestBody(t, LoginDocument, Credentials("ada@example.org")))
 	select {
 	case got := <-answered:
-		if codeOf(got.body) != "SERVICE_UNAVAILABLE" {
-			t.Errorf("%s, %v", got.body, got.err)
+		if CodeOf(got.Body) != "SERVICE_UNAVAILABLE" {
+			t.Errorf("%s, %v", got.Body, got.Err)
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("no answer in 30 s")
 	}
 	without(t, r, token, "bob@example.org")
-	between.set(relaying)
+	between.Set(Relaying)
 	recovers(t, r, "bob@example.org")
 }
 
@@ -169,26 +169,26 @@ func TestFault38SignalsLetRequestsFinish(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
-			p := spawn(t, nil).ready(t)
+			p := Spawn(t, nil).WaitReady(t)
 			for _, path := range []string{"/healthz", "/readyz"} {
-				if got := p.request(t, http.MethodGet, path, ""); got.status != 200 {
-					t.Errorf("%s: %d %s", path, got.status, got.body)
+				if got := p.Request(t, http.MethodGet, path, ""); got.Status != 200 {
+					t.Errorf("%s: %d %s", path, got.Status, got.Body)
 				}
 			}
-			p.fault(t, `{"method":"POST","path":"/users","kind":"slow","delay_ms":1500,"times":1}`)
-			running := p.later(http.MethodPost, "/api", asked(t, registerDocument, ada("ada@example.org")))
-			eventually(t, "the registration is under way", func() bool {
-				return !strings.Contains(p.request(t, http.MethodGet, p.box+"/_sandbox/faults", "").body, `"slow"`)
+			p.InjectFault(t, `{"method":"POST","path":"/users","kind":"slow","delay_ms":1500,"times":1}`)
+			running := p.Later(http.MethodPost, "/api", RequestBody(t, RegisterDocument, NewUser("ada@example.org")))
+			Eventually(t, "the registration is under way", func() bool {
+				return !strings.Contains(p.Request(t, http.MethodGet, p.SandboxURL+"/_sandbox/faults", "").Body, `"slow"`)
 			})
-			p.signal(t, signal)
-			if got := <-running; !strings.Contains(got.body, "user register successfully") {
-				t.Errorf("%s, %v", got.body, got.err)
+			p.Signal(t, signal)
+			if got := <-running; !strings.Contains(got.Body, "user register successfully") {
+				t.Errorf("%s, %v", got.Body, got.Err)
 			}
-			if code := p.exit(t); code != 0 {
-				t.Errorf("exit %d: %s", code, p.log)
+			if code := p.ExitCode(t); code != 0 {
+				t.Errorf("exit %d: %s", code, p.Log)
 			}
-			if got, err := try(http.MethodGet, p.at("/healthz"), ""); err == nil {
-				t.Errorf("after the end: %d", got.status)
+			if got, err := Try(http.MethodGet, p.At("/healthz"), ""); err == nil {
+				t.Errorf("after the end: %d", got.Status)
 			}
 		})
 	}
@@ -204,11 +204,11 @@ func TestFault39PortMustBeAPort(t *testing.T) {
 	}
 	defer taken.Close()
 	for _, port := range []string{"abc", "-1", "65536", "3000abc", "3000.5", "0x50", "/tmp/socket", strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)} {
-		p := spawn(t, map[string]string{"PORT": port})
-		if code := p.exit(t); code != 1 || !strings.Contains(p.log.String(), "PORT") || strings.Contains(p.out.String(), "ready") {
-			t.Errorf("%s: exit %d: %s%s", port, code, p.out, p.log)
+		p := Spawn(t, map[string]string{"PORT": port})
+		if code := p.ExitCode(t); code != 1 || !strings.Contains(p.Log.String(), "PORT") || strings.Contains(p.Stdout.String(), "ready") {
+			t.Errorf("%s: exit %d: %s%s", port, code, p.Stdout, p.Log)
 		}
-		for _, left := range inFolder(t, p.cmd.Dir) {
+		for _, left := range inFolder(t, p.Cmd.Dir) {
 			if left != "data" {
 				t.Errorf("%s: left %s in the working directory", port, left)
 			}
@@ -233,16 +233,16 @@ func inFolder(t *testing.T, path string) []string {
 // where that could not be done, as in a container, there was no start.
 func TestFault40WorkingDirectoryIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	p := spawn(t, map[string]string{"DATA_DIR": t.TempDir()})
-	if err := os.Chmod(p.cmd.Dir, 0o500); err != nil {
+	p := Spawn(t, map[string]string{"DATA_DIR": t.TempDir()})
+	if err := os.Chmod(p.Cmd.Dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	p.ready(t).register(t, "ada@example.org")
-	p.signal(t, syscall.SIGTERM)
-	if code := p.exit(t); code != 0 {
-		t.Errorf("exit %d: %s", code, p.log)
+	p.WaitReady(t).Register(t, "ada@example.org")
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.ExitCode(t); code != 0 {
+		t.Errorf("exit %d: %s", code, p.Log)
 	}
-	if left := inFolder(t, p.cmd.Dir); len(left) != 0 {
+	if left := inFolder(t, p.Cmd.Dir); len(left) != 0 {
 		t.Errorf("left in the working directory: %v", left)
 	}
 }
@@ -252,14 +252,14 @@ func TestFault40WorkingDirectoryIsLeftAlone(t *testing.T) {
 // refusal to start.
 func TestFault41MissingConnectyCubeSettingsAreNoTrap(t *testing.T) {
 	t.Parallel()
-	p := spawn(t, nil).ready(t)
-	if said := p.out.String(); !strings.Contains(said, "sandbox at "+p.box) || !strings.Contains(said, "set APP_ID and AUTH_KEY") {
+	p := Spawn(t, nil).WaitReady(t)
+	if said := p.Stdout.String(); !strings.Contains(said, "sandbox at "+p.SandboxURL) || !strings.Contains(said, "set APP_ID and AUTH_KEY") {
 		t.Errorf("the banner does not tell of the sandbox: %s", said)
 	}
-	p.register(t, "ada@example.org")
-	p.oneIdentity(t, "ada@example.org")
+	p.Register(t, "ada@example.org")
+	p.RequireOneIdentity(t, "ada@example.org")
 	for _, half := range []map[string]string{{"APP_ID": "1001"}, {"AUTH_KEY": "Some-Key-5521"}, {"APP_ID": "one", "AUTH_KEY": "Some-Key-5521"}} {
-		code, said := ran(t, with(half, map[string]string{"JWT_SECRET": strongSecret}))
+		code, said := ran(t, Merge(half, map[string]string{"JWT_SECRET": JWTSecret}))
 		if code != 1 || !strings.Contains(said, "APP_ID") || strings.Contains(said, "Some-Key") {
 			t.Errorf("%v: exit %d: %s", half, code, said)
 		}

@@ -20,71 +20,71 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 	const lost = `{"method":"POST","path":"/users","kind":"lost-answer","times":1}`
 	for _, cidp := range []bool{false, true} {
 		t.Run(fmt.Sprintf("answer lost, cidp %t", cidp), func(t *testing.T) {
-			r := newUpstream(t).startWith(t, cidp, nil)
-			r.fault(t, lost)
-			r.register(t, "ada@example.org")
-			if found := r.cubeUsers(t, "ada@example.org"); len(found) != 1 {
+			r := NewUpstream(t).Start(t, cidp, nil)
+			r.InjectFault(t, lost)
+			r.Register(t, "ada@example.org")
+			if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
 				t.Errorf("ConnectyCube has %+v", found)
 			}
 		})
 		t.Run(fmt.Sprintf("answer lost, and no way to ask, cidp %t", cidp), func(t *testing.T) {
-			u := newUpstream(t)
-			r := u.startWith(t, cidp, allOrNothing)
-			r.fault(t, lost)
-			r.fault(t, `{"path":"/session","kind":"reset"}`)
-			if got := r.graphql(t, registerDocument, ada("ada@example.org")); got.code() != "UPSTREAM_UNAVAILABLE" {
-				t.Fatalf("with the answer lost: %s", got.text)
+			u := NewUpstream(t)
+			r := u.Start(t, cidp, AllOrNothing)
+			r.InjectFault(t, lost)
+			r.InjectFault(t, `{"path":"/session","kind":"reset"}`)
+			if got := r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")); got.Code() != "UPSTREAM_UNAVAILABLE" {
+				t.Fatalf("with the answer lost: %s", got.Body)
 			}
-			r.healed(t)
-			r.register(t, "ada@example.org")
-			u.asks(t, r.url)
-			r.oneIdentity(t, "ada@example.org")
+			r.ClearFaults(t)
+			r.Register(t, "ada@example.org")
+			u.SetCallback(t, r.URL)
+			r.RequireOneIdentity(t, "ada@example.org")
 			// An account that ConnectyCube lets nobody in to by password cannot
 			// be claimed: its owner gets another one.
-			if all := r.allCubeUsers(t); !cidp && len(all) != 1 {
+			if all := r.AllCubeUsers(t); !cidp && len(all) != 1 {
 				t.Errorf("ConnectyCube has %+v", all)
 			}
 		})
 	}
 	t.Run("client gone", func(t *testing.T) {
-		u := newUpstream(t)
-		r := u.startWith(t, true, nil)
+		u := NewUpstream(t)
+		r := u.Start(t, true, nil)
 		ctx, leave := context.WithCancel(t.Context())
-		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
 			leave()
 			time.Sleep(100 * time.Millisecond) // lets the program notice; it may not care
 			honest.ServeHTTP(w, q)
 		})
-		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.at("/api"), strings.NewReader(asked(t, registerDocument, ada("ada@example.org"))))
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.At("/api"), strings.NewReader(RequestBody(t, RegisterDocument, NewUser("ada@example.org"))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.Header.Set("Content-Type", "application/json")
-		if got, err := whole(alone(t, 1).Do(q)); err == nil {
+		if got, err := ReadReply(NewClient(t, 1).Do(q)); err == nil {
 			t.Fatalf("the client did not leave: %+v", got)
 		}
-		eventually(t, "the account is known here", func() bool {
+		Eventually(t, "the account is known here", func() bool {
 			found, err := r.Store.Users().ByEmail(t.Context(), "ada@example.org")
 			return err == nil && found.CubeID != 0
 		})
-		r.oneIdentity(t, "ada@example.org")
+		r.RequireOneIdentity(t, "ada@example.org")
 	})
 	t.Run("database away in between", func(t *testing.T) {
-		u := newUpstream(t)
-		between := newRelay(t, startDatabase(t).Addr())
-		r := u.startWith(t, true, map[string]string{"MONGO_URI": between.uri(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
-		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
-			between.set(cut)
+		u := NewUpstream(t)
+		between := NewRelay(t, StartDatabase(t).Addr())
+		r := u.Start(t, true, map[string]string{"MONGO_URI": between.URI(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			between.Set(Cut)
 			honest.ServeHTTP(w, q)
 		})
-		if got := r.graphql(t, registerDocument, ada("ada@example.org")); got.code() != "SERVICE_UNAVAILABLE" {
-			t.Fatalf("with the database away: %s", got.text)
+		if got := r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")); got.Code() != "SERVICE_UNAVAILABLE" {
+			t.Fatalf("with the database away: %s", got.Body)
 		}
-		between.set(relaying)
-		u.honest()
-		r.finished(t, "ada@example.org")
-		r.oneIdentity(t, "ada@example.org")
-		if found := r.cubeUsers(t, "ada@example.org"); len(found) != 1 {
+		between.Set(Relaying)
+		u.Restore()
+		r.WaitRegistered(t, "ada@example.org")
+		r.RequireOneIdentity(t, "ada@example.org")
+		if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
 			t.Errorf("ConnectyCube has %+v", found)
 		}
 	})
@@ -96,35 +96,35 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
 	t.Parallel()
 	t.Run("registered with the identity provider on", func(t *testing.T) {
-		r := newUpstream(t).startWith(t, true, nil)
-		r.register(t, "ada@example.org")
-		r.oneIdentity(t, "ada@example.org")
-		if all := r.allCubeUsers(t); len(all) != 1 {
+		r := NewUpstream(t).Start(t, true, nil)
+		r.Register(t, "ada@example.org")
+		r.RequireOneIdentity(t, "ada@example.org")
+		if all := r.AllCubeUsers(t); len(all) != 1 {
 			t.Errorf("ConnectyCube has %+v", all)
 		}
 	})
 	t.Run("registered before it was switched on", func(t *testing.T) {
-		u := newUpstream(t)
-		r := u.startWith(t, false, nil)
-		r.register(t, "ada@example.org")
-		before := r.login(t, loginDocument, "ada@example.org")
-		u.asks(t, r.url)
-		if after := r.oneIdentity(t, "ada@example.org"); *after.CcUserID != *before.CcUserID {
+		u := NewUpstream(t)
+		r := u.Start(t, false, nil)
+		r.Register(t, "ada@example.org")
+		before := r.Login(t, LoginDocument, "ada@example.org")
+		u.SetCallback(t, r.URL)
+		if after := r.RequireOneIdentity(t, "ada@example.org"); *after.CcUserID != *before.CcUserID {
 			t.Errorf("ccUserId was %.0f and is %.0f", *before.CcUserID, *after.CcUserID)
 		}
-		if all := r.allCubeUsers(t); len(all) != 1 {
+		if all := r.AllCubeUsers(t); len(all) != 1 {
 			t.Errorf("ConnectyCube has %+v", all)
 		}
 	})
 	t.Run("user of the original", func(t *testing.T) {
-		u, db := newUpstream(t), startDatabase(t)
-		old := original(t, "ada@example.org", "correct horse")
-		old["connectyCubeId"] = signUp(t, u, `{"user":{"email":"ada@example.org","password":"correct horse"}}`)
-		insert(t, db, old)
-		r := u.startWith(t, false, map[string]string{"MONGO_URI": db.URI()})
-		r.login(t, loginDocument, "ada@example.org") // tells ConnectyCube our id
-		u.asks(t, r.url)
-		if got := r.oneIdentity(t, "ada@example.org"); *got.CcUserID != float64(old["connectyCubeId"].(int64)) {
+		u, db := NewUpstream(t), StartDatabase(t)
+		old := OriginalUser(t, "ada@example.org", "correct horse")
+		old["connectyCubeId"] = SignUpAtUpstream(t, u, `{"user":{"email":"ada@example.org","password":"correct horse"}}`)
+		InsertUsers(t, db, old)
+		r := u.Start(t, false, map[string]string{"MONGO_URI": db.URI()})
+		r.Login(t, LoginDocument, "ada@example.org") // tells ConnectyCube our id
+		u.SetCallback(t, r.URL)
+		if got := r.RequireOneIdentity(t, "ada@example.org"); *got.CcUserID != float64(old["connectyCubeId"].(int64)) {
 			t.Errorf("ccUserId was %d and is %.0f", old["connectyCubeId"], *got.CcUserID)
 		}
 	})
@@ -134,25 +134,25 @@ func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
 // without an account.
 func TestFault17SignUpWithoutIDIsAFailure(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, true, allOrNothing)
+	u := NewUpstream(t)
+	r := u.Start(t, true, AllOrNothing)
 	for i, text := range []string{"{}", "null", "", "[]", `{"user":{}}`, `{"user":null}`, `{"user":{"id":null}}`, `{"user":{"id":"x"}}`, `{"user":{"id":0}}`, `{"user":{"id":1`} {
 		address := fmt.Sprintf("ada%d@example.org", i)
-		u.says("POST", "/users", 201, text) // nothing was made
-		if got := r.graphql(t, registerDocument, ada(address)); got.code() != "UPSTREAM_UNAVAILABLE" {
-			t.Errorf("%s: %s", text, got.text)
+		u.Respond("POST", "/users", 201, text) // nothing was made
+		if got := r.GraphQL(t, RegisterDocument, NewUser(address)); got.Code() != "UPSTREAM_UNAVAILABLE" {
+			t.Errorf("%s: %s", text, got.Body)
 		}
-		u.honest()
-		r.register(t, address)
+		u.Restore()
+		r.Register(t, address)
 
 		address = fmt.Sprintf("bob%d@example.org", i)
-		u.lies("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
 			honest.ServeHTTP(httptest.NewRecorder(), q) // the account was made, the answer is no use
 			_, _ = io.WriteString(w, text)
 		})
-		r.register(t, address)
-		u.honest()
-		if found := r.cubeUsers(t, address); len(found) != 1 || found[0].ID != *r.oneIdentity(t, address).CcUserID {
+		r.Register(t, address)
+		u.Restore()
+		if found := r.CubeUsers(t, address); len(found) != 1 || found[0].ID != *r.RequireOneIdentity(t, address).CcUserID {
 			t.Errorf("%s: ConnectyCube has %+v", text, found)
 		}
 	}
@@ -178,20 +178,20 @@ func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t)
-			r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms"}))
-			user := r.register(t, "ada@example.org")
-			cubeID := *r.login(t, loginDocument, user.Email).CcUserID
-			u.lies("POST", "/session", silence)
-			r.withoutChat(t, name, user, cubeID)
-			u.lies("POST", "/users", silence)
-			pending := r.later(http.MethodPost, "/api", asked(t, registerDocument, ada("bob@example.org")))
-			r.login(t, loginDocument, user.Email) // nobody waits for somebody else's answer
-			if got := <-pending; codeOf(got.body) != "UPSTREAM_UNAVAILABLE" {
-				t.Errorf("register: %s, %v", got.body, got.err)
+			u := NewUpstream(t)
+			r := u.Start(t, false, Merge(AllOrNothing, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms"}))
+			user := r.Register(t, "ada@example.org")
+			cubeID := *r.Login(t, LoginDocument, user.Email).CcUserID
+			u.Override("POST", "/session", silence)
+			r.RequireNoChat(t, name, user, cubeID)
+			u.Override("POST", "/users", silence)
+			pending := r.Later(http.MethodPost, "/api", RequestBody(t, RegisterDocument, NewUser("bob@example.org")))
+			r.Login(t, LoginDocument, user.Email) // nobody waits for somebody else's answer
+			if got := <-pending; CodeOf(got.Body) != "UPSTREAM_UNAVAILABLE" {
+				t.Errorf("register: %s, %v", got.Body, got.Err)
 			}
-			u.honest()
-			r.register(t, "bob@example.org")
+			u.Restore()
+			r.Register(t, "bob@example.org")
 		})
 	}
 }
@@ -200,23 +200,23 @@ func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
 // the next person's sign-up and login.
 func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
 	for _, name := range []string{"ada", "bob", "eve"} {
-		r.register(t, name+"@example.org")
-		r.login(t, loginDocument, name+"@example.org")
-		r.login(t, byTokenDocument, name+"@example.org")
+		r.Register(t, name+"@example.org")
+		r.Login(t, LoginDocument, name+"@example.org")
+		r.Login(t, ByTokenDocument, name+"@example.org")
 	}
 	for _, kind := range []string{"/users", "/session"} {
-		calls := u.asked("POST", kind)
+		calls := u.Received("POST", kind)
 		if len(calls) < 3 {
 			t.Fatalf("%d calls of POST %s", len(calls), kind)
 		}
 		for _, call := range calls {
-			if call.header.Get("CB-Token") != "" || call.header.Get("Cookie") != "" {
+			if call.Header.Get("CB-Token") != "" || call.Header.Get("Cookie") != "" {
 				t.Errorf("POST %s was sent with somebody's session", kind)
 			}
-			if key := call.header.Get("CB-AuthKey"); kind == "/users" && key != ownAuthKey {
+			if key := call.Header.Get("CB-AuthKey"); kind == "/users" && key != OwnAuthKey {
 				t.Errorf("POST /users was sent with the key %q", key)
 			}
 		}
@@ -227,15 +227,15 @@ func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
 // could register until somebody logged in.
 func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
-	r.register(t, "ada@example.org")
-	session := r.login(t, loginDocument, "ada@example.org").ConnectySession
-	if got := r.request(t, http.MethodDelete, u.url+"/session.json", "", "CB-Token", session); got.status != 200 {
-		t.Fatalf("ending the session: %d %s", got.status, got.body)
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
+	r.Register(t, "ada@example.org")
+	session := r.Login(t, LoginDocument, "ada@example.org").ConnectySession
+	if got := r.Request(t, http.MethodDelete, u.URL+"/session.json", "", "CB-Token", session); got.Status != 200 {
+		t.Fatalf("ending the session: %d %s", got.Status, got.Body)
 	}
-	r.register(t, "bob@example.org")
-	if got := r.login(t, loginDocument, "bob@example.org"); got.ChatStatus != "READY" {
+	r.Register(t, "bob@example.org")
+	if got := r.Login(t, LoginDocument, "bob@example.org"); got.ChatStatus != "READY" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -244,29 +244,29 @@ func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
 // was down, refused, or had another password, and nothing told the client why.
 func TestFault21MissingSessionHasAReason(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
-	user := r.register(t, "ada@example.org")
-	good := r.login(t, loginDocument, user.Email)
-	for _, fault := range failures {
-		r.fault(t, `{"method":"POST","path":"/session",`+fault+`}`)
-		r.withoutChat(t, fault, user, *good.CcUserID)
-		r.healed(t)
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	good := r.Login(t, LoginDocument, user.Email)
+	for _, fault := range UpstreamFailures {
+		r.InjectFault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		r.RequireNoChat(t, fault, user, *good.CcUserID)
+		r.ClearFaults(t)
 	}
 	// A bare 401 says that our own key is wrong, which the user cannot mend.
 	for status, want := range map[string]string{"401": "UNAVAILABLE", "403": "REFUSED", "422": "REFUSED"} {
-		r.fault(t, `{"method":"POST","path":"/session","kind":"status","status":`+status+`}`)
-		if got := r.login(t, loginDocument, user.Email); got.ChatStatus != want || got.Token == "" || got.ConnectySession != "" {
+		r.InjectFault(t, `{"method":"POST","path":"/session","kind":"status","status":`+status+`}`)
+		if got := r.Login(t, LoginDocument, user.Email); got.ChatStatus != want || got.Token == "" || got.ConnectySession != "" {
 			t.Errorf("%s: %+v", status, got)
 		}
-		r.healed(t)
+		r.ClearFaults(t)
 	}
-	changed := r.request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.url, *good.CcUserID),
+	changed := r.Request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.URL, *good.CcUserID),
 		`{"user":{"password":"another horse","old_password":"correct horse"}}`, "CB-Token", good.ConnectySession)
-	if changed.status != 200 {
-		t.Fatalf("changing the password at ConnectyCube: %d %s", changed.status, changed.body)
+	if changed.Status != 200 {
+		t.Fatalf("changing the password at ConnectyCube: %d %s", changed.Status, changed.Body)
 	}
-	if got := r.login(t, loginDocument, user.Email); got.ChatStatus != "REFUSED" || got.Token == "" || got.ConnectySession != "" {
+	if got := r.Login(t, LoginDocument, user.Email); got.ChatStatus != "REFUSED" || got.Token == "" || got.ConnectySession != "" {
 		t.Errorf("with another password there: %+v", got)
 	}
 }
@@ -275,15 +275,15 @@ func TestFault21MissingSessionHasAReason(t *testing.T) {
 // on the fly, with another id than the stored one, which stayed stored.
 func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, nil)
-	user := r.register(t, "ada@example.org")
-	before := r.login(t, loginDocument, user.Email)
-	gone := r.request(t, http.MethodDelete, fmt.Sprintf("%s/users/%.0f.json", u.url, *before.CcUserID), "", "CB-Token", before.ConnectySession)
-	if gone.status != 200 || len(r.cubeUsers(t, user.Email)) != 0 {
-		t.Fatalf("deleting the account: %d %s", gone.status, gone.body)
+	u := NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	before := r.Login(t, LoginDocument, user.Email)
+	gone := r.Request(t, http.MethodDelete, fmt.Sprintf("%s/users/%.0f.json", u.URL, *before.CcUserID), "", "CB-Token", before.ConnectySession)
+	if gone.Status != 200 || len(r.CubeUsers(t, user.Email)) != 0 {
+		t.Fatalf("deleting the account: %d %s", gone.Status, gone.Body)
 	}
-	after := r.login(t, loginDocument, user.Email)
+	after := r.Login(t, LoginDocument, user.Email)
 	if after.CcUserID == nil || *after.CcUserID == *before.CcUserID {
 		t.Fatalf("before %+v, after %+v", before, after)
 	}
@@ -291,8 +291,8 @@ func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 	if err != nil || float64(found.CubeID) != *after.CcUserID {
 		t.Errorf("stored is %d, answered %.0f, %v", found.CubeID, *after.CcUserID, err)
 	}
-	u.asks(t, r.url)
-	if again := r.oneIdentity(t, user.Email); *again.CcUserID != *after.CcUserID {
+	u.SetCallback(t, r.URL)
+	if again := r.RequireOneIdentity(t, user.Email); *again.CcUserID != *after.CcUserID {
 		t.Errorf("ccUserId was %.0f and is %.0f", *after.CcUserID, *again.CcUserID)
 	}
 }
@@ -301,18 +301,18 @@ func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 // password had been right.
 func TestFault23TokenLoginGivesItsTokenAnyway(t *testing.T) {
 	t.Parallel()
-	r := newUpstream(t).startWith(t, true, nil)
-	user := r.register(t, "ada@example.org")
-	for _, fault := range append(failures, `"kind":"status","status":401`, `"kind":"status","status":422`) {
-		r.fault(t, `{"method":"POST","path":"/session",`+fault+`}`)
-		got := r.login(t, byTokenDocument, user.Email)
+	r := NewUpstream(t).Start(t, true, nil)
+	user := r.Register(t, "ada@example.org")
+	for _, fault := range append(UpstreamFailures, `"kind":"status","status":401`, `"kind":"status","status":422`) {
+		r.InjectFault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		got := r.Login(t, ByTokenDocument, user.Email)
 		if got.ChatStatus == "READY" || got.ChatStatus == "" || got.ConnectySession != "" {
 			t.Errorf("%s: %+v", fault, got)
 		}
-		r.accepts(t, got.Token)
-		r.healed(t)
+		r.RequireAccepted(t, got.Token)
+		r.ClearFaults(t)
 	}
-	if got := r.login(t, byTokenDocument, user.Email); got.ChatStatus != "READY" {
+	if got := r.Login(t, ByTokenDocument, user.Email); got.ChatStatus != "READY" {
 		t.Errorf("without a fault: %+v", got)
 	}
 }

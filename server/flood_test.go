@@ -47,10 +47,10 @@ func first(t *testing.T, refused <-chan string) string {
 
 func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"MAX_CONNECTIONS": "3"})
+	r := Start(t, map[string]string{"MAX_CONNECTIONS": "3"})
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	send := func(method, path, body string) (int, string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), method, r.URL+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,32 +93,32 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 		flood(t, r.Listener, 1)
 		return !gotIn(status)
 	}, http.MethodGet, "/auth/me", "")
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, verifyPath + "?token=x": 401} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, VerifyPath + "?token=x": 401} {
 		if status, _ := send(http.MethodGet, path, ""); status != want {
 			t.Errorf("%s got %d, want %d", path, status, want)
 		}
 	}
-	if !strings.Contains(r.log.String(), "connections refused at the bound") {
+	if !strings.Contains(r.Log.String(), "connections refused at the bound") {
 		t.Error("the log does not have the refusals")
 	}
 }
 
 func TestConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2"})
+	r := Start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2"})
 	if line := first(t, flood(t, r.Listener, 5)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
 		t.Errorf("a connection past the bound got %q", line)
 	}
-	r = start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.1"})
+	r = Start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.1"})
 	flood(t, r.Listener, 5)
-	if got := r.request(t, http.MethodGet, "/auth/me", ""); got.status != http.StatusUnauthorized {
-		t.Errorf("a request through a trusted proxy got %d, want %d", got.status, http.StatusUnauthorized)
+	if got := r.Request(t, http.MethodGet, "/auth/me", ""); got.Status != http.StatusUnauthorized {
+		t.Errorf("a request through a trusted proxy got %d, want %d", got.Status, http.StatusUnauthorized)
 	}
 }
 
 func TestSandboxConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"MAX_CONNECTIONS": "3"})
+	r := Start(t, map[string]string{"MAX_CONNECTIONS": "3"})
 	if line := first(t, flood(t, r.SandboxListener, 20)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
 		t.Errorf("a connection past the bound got %q", line)
 	}

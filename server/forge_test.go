@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// forge signs any header and claims with the secret of the tests' program. The
+// SignToken signs any header and claims with the secret of the tests' program. The
 // claims are those of a good token of the original, with some set to other JSON
 // or, where that is empty, left out.
-func forge(newHash func() hash.Hash, header string, edits ...string) string {
+func SignToken(newHash func() hash.Hash, header string, edits ...string) string {
 	now := time.Now().Unix()
 	claims := map[string]string{
 		"id": `"507f1f77bcf86cd799439011"`, "sub": `"507f1f77bcf86cd799439011"`, "email": `"ada@example.org"`,
@@ -32,10 +32,10 @@ func forge(newHash func() hash.Hash, header string, edits ...string) string {
 	for k, v := range claims {
 		members = append(members, fmt.Sprintf("%q:%s", k, v))
 	}
-	return sign(newHash, strongSecret, header, "{"+strings.Join(members, ",")+"}")
+	return SignHMAC(newHash, JWTSecret, header, "{"+strings.Join(members, ",")+"}")
 }
 
-func sign(newHash func() hash.Hash, key, header, payload string) string {
+func SignHMAC(newHash func() hash.Hash, key, header, payload string) string {
 	b64 := base64.RawURLEncoding.EncodeToString
 	signed := b64([]byte(header)) + "." + b64([]byte(payload))
 	mac := hmac.New(newHash, []byte(key))
@@ -43,11 +43,11 @@ func sign(newHash func() hash.Hash, key, header, payload string) string {
 	return signed + "." + b64(mac.Sum(nil))
 }
 
-const accessHeader = `{"alg":"HS256","typ":"at+jwt"}`
+const AccessHeader = `{"alg":"HS256","typ":"at+jwt"}`
 
-// forUser is the edit that makes a forged token one of an existing user, in a
+// ClaimsOf is the edit that makes a forged token one of an existing user, in a
 // login session that lives.
-func (r *running) forUser(t *testing.T, id string, edits ...string) []string {
+func (r *running) ClaimsOf(t *testing.T, id string, edits ...string) []string {
 	t.Helper()
 	user, err := r.Store.Users().ByID(t.Context(), id)
 	if err != nil || len(user.Sessions) == 0 {
@@ -56,46 +56,46 @@ func (r *running) forUser(t *testing.T, id string, edits ...string) []string {
 	return append([]string{"id", `"` + id + `"`, "sub", `"` + id + `"`, "sid", `"` + user.Sessions[0] + `"`}, edits...)
 }
 
-// verified is what the verify route says about a token, by GET and by POST.
-func (r *running) verified(t *testing.T, token string) []reply {
+// Verify is what the verify route says about a token, by GET and by POST.
+func (r *running) Verify(t *testing.T, token string) []Reply {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"token": token})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []reply{
-		r.request(t, http.MethodGet, verifyPath+"?token="+url.QueryEscape(token), ""),
-		r.request(t, http.MethodPost, verifyPath, string(body)),
+	return []Reply{
+		r.Request(t, http.MethodGet, VerifyPath+"?token="+url.QueryEscape(token), ""),
+		r.Request(t, http.MethodPost, VerifyPath, string(body)),
 	}
 }
 
-// refuses checks that the verify route refuses a token as a client's mistake,
+// RequireRefused checks that the verify route refuses a token as a client's mistake,
 // and that the log does not take it for one of ours.
-func (r *running) refuses(t *testing.T, token string) {
+func (r *running) RequireRefused(t *testing.T, token string) {
 	t.Helper()
-	for _, got := range r.verified(t, token) {
-		if got.status != 401 || codeOf(got.body) != "UNAUTHENTICATED" {
-			t.Errorf("%d %s, want 401", got.status, got.body)
+	for _, got := range r.Verify(t, token) {
+		if got.Status != 401 || CodeOf(got.Body) != "UNAUTHENTICATED" {
+			t.Errorf("%d %s, want 401", got.Status, got.Body)
 		}
 	}
-	if log := r.log.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, "goroutine ") {
+	if log := r.Log.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, "goroutine ") {
 		t.Errorf("the log has an error or a stack: %s", log)
 	}
 }
 
-// accepts checks that a token is good: what makes other tests' refusals mean
+// RequireAccepted checks that a token is good: what makes other tests' refusals mean
 // something.
-func (r *running) accepts(t *testing.T, token string) {
+func (r *running) RequireAccepted(t *testing.T, token string) {
 	t.Helper()
-	for _, got := range r.verified(t, token) {
-		if got.status != 200 {
-			t.Fatalf("%d %s, want 200", got.status, got.body)
+	for _, got := range r.Verify(t, token) {
+		if got.Status != 200 {
+			t.Fatalf("%d %s, want 200", got.Status, got.Body)
 		}
 	}
 }
 
-// decoded is a segment of a token.
-func decoded(segment string) string {
+// DecodeSegment is a segment of a token.
+func DecodeSegment(segment string) string {
 	raw, _ := base64.RawURLEncoding.DecodeString(segment)
 	return string(raw)
 }

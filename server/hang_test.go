@@ -13,31 +13,31 @@ func TestLoginsDoNotWaitForAConnectyCubeThatHangs(t *testing.T) {
 	for _, cidp := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cidp %t", cidp), func(t *testing.T) {
 			t.Parallel()
-			u := newUpstream(t)
-			r := u.startWith(t, cidp, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "LOGIN_FAILURES": "0"})
-			document := loginDocument
+			u := NewUpstream(t)
+			r := u.Start(t, cidp, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms", "LOGIN_FAILURES": "0"})
+			document := LoginDocument
 			if cidp {
-				document = byTokenDocument
+				document = ByTokenDocument
 			}
-			r.register(t, "ada@example.org")
-			u.liesAlways(func(_ http.ResponseWriter, q *http.Request, _ http.Handler) { <-q.Context().Done() })
+			r.Register(t, "ada@example.org")
+			u.OverrideAll(func(_ http.ResponseWriter, q *http.Request, _ http.Handler) { <-q.Context().Done() })
 			var sent int
-			eventually(t, "a login gets its answer and ConnectyCube is not asked", func() bool {
-				before := u.requests()
-				if in := r.login(t, document, "ada@example.org"); in.ChatStatus != "UNAVAILABLE" || in.Token == "" {
+			Eventually(t, "a login gets its answer and ConnectyCube is not asked", func() bool {
+				before := u.CountRequests()
+				if in := r.Login(t, document, "ada@example.org"); in.ChatStatus != "UNAVAILABLE" || in.Token == "" {
 					t.Fatalf("while it hangs: %+v", in)
 				}
 				sent++
-				return u.requests() == before
+				return u.CountRequests() == before
 			})
 			if sent > 20 {
 				t.Errorf("%d logins asked a ConnectyCube that hangs", sent)
 			}
-			u.honest()
-			eventually(t, "a login has a chat again", func() bool {
-				return r.login(t, document, "ada@example.org").ChatStatus == "READY"
+			u.Restore()
+			Eventually(t, "a login has a chat again", func() bool {
+				return r.Login(t, document, "ada@example.org").ChatStatus == "READY"
 			})
-			if n := len(u.asked(http.MethodPost, "/users")); n > 1 {
+			if n := len(u.Received(http.MethodPost, "/users")); n > 1 {
 				t.Errorf("%d sign-ups for one user", n)
 			}
 		})

@@ -50,10 +50,10 @@ func (c *countedPasswords) since(run func()) int64 {
 }
 
 // sdkLogin is the login of an SDK at the sandbox, which asks the server.
-func (r *running) sdkLogin(t *testing.T, email, password string) reply {
+func (r *running) sdkLogin(t *testing.T, email, password string) Reply {
 	t.Helper()
 	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, sandbox.DefaultAppID, sandbox.DefaultAuthKey, email, password)
-	return r.request(t, http.MethodPost, r.box+"/session", body)
+	return r.Request(t, http.MethodPost, r.SandboxURL+"/session", body)
 }
 
 // ConnectyCube asks about the password while the operation runs. That cost a
@@ -61,29 +61,29 @@ func (r *running) sdkLogin(t *testing.T, email, password string) reply {
 func TestCallbackOfALoginHashesNothing(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"shared", "derived"} {
-		r := start(t, map[string]string{"CONNECTYCUBE_PASSWORD": mode})
+		r := Start(t, map[string]string{"CONNECTYCUBE_PASSWORD": mode})
 		hashes := r.countHashes()
 		for i := range 3 { // the server learns from the first that ConnectyCube asks it
 			email := fmt.Sprintf("ada%d@example.org", i)
-			if n := hashes.since(func() { r.register(t, email) }); n != 1 {
+			if n := hashes.since(func() { r.Register(t, email) }); n != 1 {
 				t.Errorf("%s: registration %d costs %d hashes, want 1", mode, i, n)
 			}
 			n := hashes.since(func() {
-				if got := r.login(t, loginDocument, email); got.ChatStatus != "READY" {
+				if got := r.Login(t, LoginDocument, email); got.ChatStatus != "READY" {
 					t.Errorf("%s: %s", mode, got.ChatStatus)
 				}
 			})
 			if n != 1 {
 				t.Errorf("%s: login %d costs %d hashes, want 1", mode, i, n)
 			}
-			if n := hashes.since(func() { r.login(t, byTokenDocument, email) }); n != 1 {
+			if n := hashes.since(func() { r.Login(t, ByTokenDocument, email) }); n != 1 {
 				t.Errorf("%s: login by token %d costs %d hashes, want 1", mode, i, n)
 			}
 		}
 		// Nothing is left for a login that is not ours.
 		n := hashes.since(func() {
-			if got := r.sdkLogin(t, "ada0@example.org", "correct horse"); got.status != http.StatusCreated {
-				t.Errorf("%s: an SDK's login: %d %s", mode, got.status, got.body)
+			if got := r.sdkLogin(t, "ada0@example.org", "correct horse"); got.Status != http.StatusCreated {
+				t.Errorf("%s: an SDK's login: %d %s", mode, got.Status, got.Body)
 			}
 		})
 		if n != 1 {
@@ -97,26 +97,26 @@ func TestCallbackOfALoginHashesNothing(t *testing.T) {
 func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 	t.Parallel()
 	const flood = 300
-	u := newUpstream(t)
-	r := u.startWith(t, true, map[string]string{
+	u := NewUpstream(t)
+	r := u.Start(t, true, map[string]string{
 		"PASSWORD_CONCURRENT": "1", "PASSWORD_MEMORY": "8192", "PASSWORD_MAX_WAIT": "1m", "LOGIN_FAILURES": "0",
 	})
-	r.register(t, "ada@example.org")
+	r.Register(t, "ada@example.org")
 	hashes := r.countHashes()
 	flooded := make(chan struct{})
-	u.lies(http.MethodPost, "/session", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+	u.Override(http.MethodPost, "/session", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
 		<-flooded
 		honest.ServeHTTP(w, r)
 	})
-	answered := make(chan answer, 1)
-	go func() { answered <- r.graphql(t, loginDocument, credentials("ada@example.org")) }()
-	eventually(t, "the login waits for ConnectyCube", func() bool { return len(u.asked(http.MethodPost, "/session")) > 0 && hashes.running.Load() == 0 })
+	answered := make(chan GraphQLReply, 1)
+	go func() { answered <- r.GraphQL(t, LoginDocument, Credentials("ada@example.org")) }()
+	Eventually(t, "the login waits for ConnectyCube", func() bool { return len(u.Received(http.MethodPost, "/session")) > 0 && hashes.running.Load() == 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range flood {
 		all.Go(func() {
 			body := fmt.Sprintf(`{"email":"nobody%d@example.org","password":"guess"}`, i)
-			q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url+"/auth/login", strings.NewReader(body))
+			q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/auth/login", strings.NewReader(body))
 			if err != nil {
 				t.Error(err)
 				return
@@ -127,14 +127,14 @@ func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the flood is in the queue", func() bool { return hashes.begun.Load() == flood+1 })
+	Eventually(t, "the flood is in the queue", func() bool { return hashes.begun.Load() == flood+1 })
 	close(flooded)
 	got := <-answered
 	left := hashes.running.Load()
 	cancel()
 	all.Wait()
-	if got.code() != "" || got.Data.Answer.ChatStatus != "READY" || left == 0 {
-		t.Errorf("%d of the flood wait; the login: %s", left, got.text)
+	if got.Code() != "" || got.Data.Answer.ChatStatus != "READY" || left == 0 {
+		t.Errorf("%d of the flood wait; the login: %s", left, got.Body)
 	}
 	if n := hashes.begun.Load(); n != flood+1 {
 		t.Errorf("%d hashes, want %d", n, flood+1)
@@ -145,31 +145,31 @@ func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 // SDK login, and the audit had nothing.
 func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOGIN_FAILURES": "3"}) // 30 at the verify route
-	ada := r.register(t, "ada@example.org")
+	r := Start(t, map[string]string{"LOGIN_FAILURES": "3"}) // 30 at the verify route
+	ada := r.Register(t, "ada@example.org")
 	hashes := r.countHashes()
 	n := hashes.since(func() {
 		for i := range 100 {
 			var header []string
 			if i%2 == 1 {
-				header = []string{resolvers.CallbackSecretHeader, ownCallbackSecret}
+				header = []string{resolvers.CallbackSecretHeader, OwnCallbackSecret}
 			}
-			got := r.request(t, http.MethodPost, verifyPath, `{"email":"ada@example.org","password":"wrong horse"}`, header...)
-			if got.status != http.StatusForbidden || codeOf(got.body) != "FORBIDDEN" {
-				t.Fatalf("stranger %d: %d %s", i, got.status, got.body)
+			got := r.Request(t, http.MethodPost, VerifyPath, `{"email":"ada@example.org","password":"wrong horse"}`, header...)
+			if got.Status != http.StatusForbidden || CodeOf(got.Body) != "FORBIDDEN" {
+				t.Fatalf("stranger %d: %d %s", i, got.Status, got.Body)
 			}
 		}
 	})
 	if n != 0 {
 		t.Errorf("strangers cost %d hashes", n)
 	}
-	if got := r.sdkLogin(t, "ada@example.org", "correct horse"); got.status != http.StatusCreated {
-		t.Errorf("the user's own SDK: %d %s", got.status, got.body)
+	if got := r.sdkLogin(t, "ada@example.org", "correct horse"); got.Status != http.StatusCreated {
+		t.Errorf("the user's own SDK: %d %s", got.Status, got.Body)
 	}
-	if got := r.sdkLogin(t, "ada@example.org", "wrong horse"); got.status != 422 {
-		t.Errorf("a guess by SDK: %d %s", got.status, got.body)
+	if got := r.sdkLogin(t, "ada@example.org", "wrong horse"); got.Status != 422 {
+		t.Errorf("a guess by SDK: %d %s", got.Status, got.Body)
 	}
-	eventually(t, "the audit has what ConnectyCube asked", func() bool {
+	Eventually(t, "the audit has what ConnectyCube asked", func() bool {
 		list, err := r.Store.Audit().Page(t.Context(), store.EventFilter{Kind: "verify", UserID: ada.ID}, "", 10)
 		if err != nil {
 			t.Fatal(err)
@@ -187,21 +187,21 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 func TestCallbacksWithoutASecretTakeNoPasswords(t *testing.T) {
 	t.Parallel()
 	const line = "the verify route takes no passwords"
-	for secret, lines := range map[string]int{"": 1, ownCallbackSecret: 0} {
-		u := newUpstream(t)
-		r := u.startWith(t, true, map[string]string{"CONNECTYCUBE_CIDP_SECRET": secret})
-		r.register(t, "ada@example.org")
-		if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
+	for secret, lines := range map[string]int{"": 1, OwnCallbackSecret: 0} {
+		u := NewUpstream(t)
+		r := u.Start(t, true, map[string]string{"CONNECTYCUBE_CIDP_SECRET": secret})
+		r.Register(t, "ada@example.org")
+		if got := r.Login(t, LoginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 			t.Errorf("%d: a login: %s", lines, got.ChatStatus)
 		}
-		if takes := u.atCube(t, "ada@example.org", "correct horse"); takes != (lines == 0) {
+		if takes := u.AcceptsPassword(t, "ada@example.org", "correct horse"); takes != (lines == 0) {
 			t.Errorf("%d: ConnectyCube takes the password: %t", lines, takes)
 		}
-		got := r.request(t, http.MethodPost, verifyPath, `{"email":"ada@example.org","password":"correct horse"}`, askedBy...)
-		if lines == 1 && (got.status != http.StatusForbidden || !strings.Contains(got.body, "CONNECTYCUBE_CIDP_SECRET")) || lines == 0 && got.status != http.StatusOK {
-			t.Errorf("%d: %d %s", lines, got.status, got.body)
+		got := r.Request(t, http.MethodPost, VerifyPath, `{"email":"ada@example.org","password":"correct horse"}`, CallbackHeader...)
+		if lines == 1 && (got.Status != http.StatusForbidden || !strings.Contains(got.Body, "CONNECTYCUBE_CIDP_SECRET")) || lines == 0 && got.Status != http.StatusOK {
+			t.Errorf("%d: %d %s", lines, got.Status, got.Body)
 		}
-		if n := strings.Count(r.log.String(), line); n != lines {
+		if n := strings.Count(r.Log.String(), line); n != lines {
 			t.Errorf("the start says so %d times, want %d", n, lines)
 		}
 	}

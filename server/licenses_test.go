@@ -9,13 +9,13 @@ import (
 
 func TestLicensesCommand(t *testing.T) {
 	t.Parallel()
-	notices, err := os.ReadFile(filepath.Join(moduleRoot, "server/licenses.txt"))
+	notices, err := os.ReadFile(filepath.Join(ModuleRoot, "server/licenses.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr strings.Builder
 	noSettings := func(string) (string, bool) { return "", false }
-	if code := Main(t.Context(), configYAML, []string{"licenses"}, noSettings, &stdout, &stderr); code != 0 || stdout.String() != string(notices) {
+	if code := Main(t.Context(), ConfigYAML, []string{"licenses"}, noSettings, &stdout, &stderr); code != 0 || stdout.String() != string(notices) {
 		t.Errorf("exit status %d, %d bytes, want 0 and licenses.txt; %s", code, stdout.Len(), stderr.String())
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"cubegate/server/config"
 )
 
-// newLogger writes lines for people on a terminal, and JSON elsewhere, unless
+// NewLogger writes lines for people on a terminal, and JSON elsewhere, unless
 // the settings say otherwise.
-func newLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
+func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // checked with the other settings
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: withUnits}

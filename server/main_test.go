@@ -20,77 +20,77 @@ import (
 // running is the whole program, listening on ports of its own.
 type running struct {
 	Parts
-	url string // of the API
-	box string // of the sandbox; "" without one
-	log *logBuffer
+	URL        string // of the API
+	SandboxURL string // of the sandbox; "" without one
+	Log        *LogBuffer
 }
 
-// logBuffer is a log that tests can read while it is written.
-type logBuffer struct {
+// LogBuffer is a log that tests can read while it is written.
+type LogBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
+func (l *LogBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logBuffer) String() string {
+func (l *LogBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// quick are settings that make tests quick and change nothing that they ask.
-var quick = map[string]string{
+// QuickSettings are settings that make tests quick and change nothing that they ask.
+var QuickSettings = map[string]string{
 	"HOST": "127.0.0.1", "PORT": "0", "SANDBOX_PORT": "0",
 	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 }
 
-// allOrNothing are settings without which somebody may register while
+// AllOrNothing are settings without which somebody may register while
 // ConnectyCube does not answer.
-var allOrNothing = map[string]string{"CONNECTYCUBE_REGISTER_WHILE_AWAY": "false"}
+var AllOrNothing = map[string]string{"CONNECTYCUBE_REGISTER_WHILE_AWAY": "false"}
 
-// configure reads the quick settings and more. An empty value takes one away.
-func configure(t *testing.T, more map[string]string) config.Config {
+// Configure reads the quick settings and more. An empty value takes one away.
+func Configure(t *testing.T, more map[string]string) config.Config {
 	t.Helper()
 	dir := t.TempDir()
 	env := map[string]string{"DATA_DIR": dir}
-	for _, m := range []map[string]string{quick, more} {
+	for _, m := range []map[string]string{QuickSettings, more} {
 		for k, v := range m {
 			env[k] = v
 		}
 	}
-	cfg, err := config.Load(configYAML, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, dir)
+	cfg, err := config.Load(ConfigYAML, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cfg
 }
 
-// start runs the program until the test ends.
-func start(t *testing.T, more map[string]string) *running {
+// Start runs the program until the test ends.
+func Start(t *testing.T, more map[string]string) *running {
 	t.Helper()
-	r, stop := startUntil(t, configure(t, more))
+	r, stop := StartUntil(t, Configure(t, more))
 	t.Cleanup(stop)
 	return r
 }
 
-// startUntil runs the program until stop is called, which checks that it ends
+// StartUntil runs the program until stop is called, which checks that it ends
 // well.
-func startUntil(t *testing.T, cfg config.Config) (*running, func()) {
+func StartUntil(t *testing.T, cfg config.Config) (*running, func()) {
 	t.Helper()
-	r := &running{log: &logBuffer{}}
-	s, err := Open(t.Context(), cfg, newLogger(cfg, r.log))
+	r := &running{Log: &LogBuffer{}}
+	s, err := Open(t.Context(), cfg, NewLogger(cfg, r.Log))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Parts = s.Parts()
-	r.url = "http://" + r.Listener.Addr().String()
+	r.URL = "http://" + r.Listener.Addr().String()
 	if r.SandboxListener != nil {
-		r.box = "http://" + r.SandboxListener.Addr().String()
+		r.SandboxURL = "http://" + r.SandboxListener.Addr().String()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -109,38 +109,38 @@ func startUntil(t *testing.T, cfg config.Config) (*running, func()) {
 	})
 }
 
-// reply is an answer, read whole.
-type reply struct {
-	status int
-	header http.Header
-	body   string
+// Reply is an answer, read whole.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   string
 }
 
-// request sends one request and reads the answer. The header arguments are
+// Request sends one request and reads the answer. The header arguments are
 // names and values in turn.
-func (r *running) request(t *testing.T, method, url, body string, header ...string) reply {
+func (r *running) Request(t *testing.T, method, url, body string, header ...string) Reply {
 	t.Helper()
-	got, err := try(method, r.at(url), body, header...)
+	got, err := Try(method, r.At(url), body, header...)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	return got
 }
 
-// at makes a path an address of the API.
-func (r *running) at(url string) string {
+// At makes a path an address of the API.
+func (r *running) At(url string) string {
 	if strings.HasPrefix(url, "/") {
-		return r.url + url
+		return r.URL + url
 	}
 	return url
 }
 
-func try(method, url, body string, header ...string) (reply, error) {
+func Try(method, url, body string, header ...string) (Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if body != "" {
 		q.Header.Set("Content-Type", "application/json")
@@ -150,27 +150,27 @@ func try(method, url, body string, header ...string) (reply, error) {
 	}
 	a, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	defer a.Body.Close()
 	raw, err := io.ReadAll(a.Body)
-	return reply{a.StatusCode, a.Header, string(raw)}, err
+	return Reply{a.StatusCode, a.Header, string(raw)}, err
 }
 
 // The operations that apps send.
 const (
-	registerDocument = `mutation($body: UserRegisterInput!) { register(body: $body)` + loginFields
+	RegisterDocument = `mutation($body: UserRegisterInput!) { register(body: $body)` + loginFields
 	loginFields      = ` { message token refreshToken sessionId connectySession ccUserId chatStatus chatTicket chat { password } user { id email firstName lastName } } }`
-	loginDocument    = `mutation($body: LoginUserDto!) { answer: login(body: $body)` + loginFields
-	byTokenDocument  = `mutation($body: LoginUserDto!) { answer: login_By_token(body: $body)` + loginFields
+	LoginDocument    = `mutation($body: LoginUserDto!) { answer: login(body: $body)` + loginFields
+	ByTokenDocument  = `mutation($body: LoginUserDto!) { answer: login_By_token(body: $body)` + loginFields
 )
 
-// answer is what GraphQL says.
-type answer struct {
+// GraphQLReply is what GraphQL says.
+type GraphQLReply struct {
 	Data struct {
 		Hello    string
-		Register *login
-		Answer   *login
+		Register *LoginReply
+		Answer   *LoginReply
 	}
 	Errors []struct {
 		Message    string
@@ -179,69 +179,69 @@ type answer struct {
 			Fields map[string]string
 		}
 	}
-	text string
+	Body string
 }
 
-type login struct {
+type LoginReply struct {
 	Message, Token, RefreshToken, SessionID, ConnectySession, ChatStatus, ChatTicket string
 
 	CcUserID *float64
 	Chat     struct{ Password string }
-	User     person
+	User     User
 }
 
-type person struct{ ID, Email, FirstName, LastName string }
+type User struct{ ID, Email, FirstName, LastName string }
 
-func (a answer) code() string {
+func (a GraphQLReply) Code() string {
 	if len(a.Errors) == 0 {
 		return ""
 	}
 	return a.Errors[0].Extensions.Code
 }
 
-// graphql asks one document with the body as its variable.
-func (r *running) graphql(t *testing.T, document string, body map[string]string) answer {
+// GraphQL asks one document with the body as its variable.
+func (r *running) GraphQL(t *testing.T, document string, body map[string]string) GraphQLReply {
 	t.Helper()
-	got := r.request(t, http.MethodPost, "/api", asked(t, document, body))
-	a := answer{text: got.body}
-	if err := json.Unmarshal([]byte(got.body), &a); err != nil {
-		t.Fatalf("%d %s: %v", got.status, got.body, err)
+	got := r.Request(t, http.MethodPost, "/api", RequestBody(t, document, body))
+	a := GraphQLReply{Body: got.Body}
+	if err := json.Unmarshal([]byte(got.Body), &a); err != nil {
+		t.Fatalf("%d %s: %v", got.Status, got.Body, err)
 	}
 	return a
 }
 
-// ada is a person who can register.
-func ada(address string) map[string]string {
+// NewUser is a person who can register.
+func NewUser(address string) map[string]string {
 	return map[string]string{"email": address, "firstName": "Ada", "lastName": "Lovelace", "password": "correct horse"}
 }
 
-// credentials are what she logs in with.
-func credentials(address string) map[string]string {
+// Credentials are what she logs in with.
+func Credentials(address string) map[string]string {
 	return map[string]string{"email": address, "password": "correct horse"}
 }
 
-// register makes a user or ends the test.
-func (r *running) register(t *testing.T, address string) person {
+// Register makes a user or ends the test.
+func (r *running) Register(t *testing.T, address string) User {
 	t.Helper()
-	got := r.graphql(t, registerDocument, ada(address))
-	if got.code() != "" {
-		t.Fatalf("registering %s: %s", address, got.text)
+	got := r.GraphQL(t, RegisterDocument, NewUser(address))
+	if got.Code() != "" {
+		t.Fatalf("registering %s: %s", address, got.Body)
 	}
 	return got.Data.Register.User
 }
 
-// login logs in or ends the test.
-func (r *running) login(t *testing.T, document, address string) login {
+// Login logs in or ends the test.
+func (r *running) Login(t *testing.T, document, address string) LoginReply {
 	t.Helper()
-	got := r.graphql(t, document, credentials(address))
-	if got.code() != "" {
-		t.Fatalf("logging in %s: %s", address, got.text)
+	got := r.GraphQL(t, document, Credentials(address))
+	if got.Code() != "" {
+		t.Fatalf("logging in %s: %s", address, got.Body)
 	}
 	return *got.Data.Answer
 }
 
-// as sends one operation with an access token.
-func (r *running) as(t *testing.T, token, document string, variables map[string]any) reply {
+// As sends one operation with an access token.
+func (r *running) As(t *testing.T, token, document string, variables map[string]any) Reply {
 	t.Helper()
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
@@ -251,49 +251,49 @@ func (r *running) as(t *testing.T, token, document string, variables map[string]
 	if token == "" {
 		header = nil
 	}
-	return r.request(t, http.MethodPost, "/api", string(raw), header...)
+	return r.Request(t, http.MethodPost, "/api", string(raw), header...)
 }
 
-// fault makes the sandbox misbehave.
-func (r *running) fault(t *testing.T, fault string) {
+// InjectFault makes the sandbox misbehave.
+func (r *running) InjectFault(t *testing.T, fault string) {
 	t.Helper()
-	if got := r.request(t, http.MethodPost, r.box+"/_sandbox/faults", fault); got.status/100 != 2 {
-		t.Fatalf("fault %s: %d %s", fault, got.status, got.body)
+	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/_sandbox/faults", fault); got.Status/100 != 2 {
+		t.Fatalf("fault %s: %d %s", fault, got.Status, got.Body)
 	}
 }
 
-// healed takes all faults away.
-func (r *running) healed(t *testing.T) {
+// ClearFaults takes all faults away.
+func (r *running) ClearFaults(t *testing.T) {
 	t.Helper()
-	if got := r.request(t, http.MethodDelete, r.box+"/_sandbox/faults", ""); got.status/100 != 2 {
-		t.Fatalf("taking faults away: %d %s", got.status, got.body)
+	if got := r.Request(t, http.MethodDelete, r.SandboxURL+"/_sandbox/faults", ""); got.Status/100 != 2 {
+		t.Fatalf("taking faults away: %d %s", got.Status, got.Body)
 	}
 }
 
-// cubeUser is a user as the sandbox's state shows it.
-type cubeUser struct {
+// CubeUser is a user as the sandbox's state shows it.
+type CubeUser struct {
 	ID         float64 `json:"id"`
 	Email      string  `json:"email"`
 	ExternalID string  `json:"external_id"`
 	FullName   string  `json:"full_name"`
 }
 
-// allCubeUsers are the users at the sandbox.
-func (r *running) allCubeUsers(t *testing.T) []cubeUser {
+// AllCubeUsers are the users at the sandbox.
+func (r *running) AllCubeUsers(t *testing.T) []CubeUser {
 	t.Helper()
-	var state struct{ Users []cubeUser }
-	got := r.request(t, http.MethodGet, r.box+"/_sandbox/state", "")
-	if err := json.Unmarshal([]byte(got.body), &state); err != nil {
-		t.Fatalf("state %s: %v", got.body, err)
+	var state struct{ Users []CubeUser }
+	got := r.Request(t, http.MethodGet, r.SandboxURL+"/_sandbox/state", "")
+	if err := json.Unmarshal([]byte(got.Body), &state); err != nil {
+		t.Fatalf("state %s: %v", got.Body, err)
 	}
 	return state.Users
 }
 
-// cubeUsers are the users at the sandbox who have this address.
-func (r *running) cubeUsers(t *testing.T, address string) []cubeUser {
+// CubeUsers are the users at the sandbox who have this address.
+func (r *running) CubeUsers(t *testing.T, address string) []CubeUser {
 	t.Helper()
-	var found []cubeUser
-	for _, u := range r.allCubeUsers(t) {
+	var found []CubeUser
+	for _, u := range r.AllCubeUsers(t) {
 		if strings.EqualFold(u.Email, address) {
 			found = append(found, u)
 		}
@@ -301,19 +301,19 @@ func (r *running) cubeUsers(t *testing.T, address string) []cubeUser {
 	return found
 }
 
-// strongSecret could sign tokens; it is used in tests alone.
-const strongSecret = "0f8a1c5e7b92d34460fe18c7a3b5d92e"
+// JWTSecret could sign tokens; it is used in tests alone.
+const JWTSecret = "0f8a1c5e7b92d34460fe18c7a3b5d92e"
 
-// moduleRoot is the folder of go.mod. It is not relative: a process that a test
+// ModuleRoot is the folder of go.mod. It is not relative: a process that a test
 // spawns has a working directory of its own.
-var moduleRoot = func() string {
+var ModuleRoot = func() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(filepath.Dir(file))
 }()
 
-// configYAML is what the program embeds.
-var configYAML = func() []byte {
-	raw, err := os.ReadFile(filepath.Join(moduleRoot, "config.yaml"))
+// ConfigYAML is what the program embeds.
+var ConfigYAML = func() []byte {
+	raw, err := os.ReadFile(filepath.Join(ModuleRoot, "config.yaml"))
 	if err != nil {
 		panic(err)
 	}

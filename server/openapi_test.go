@@ -24,38 +24,38 @@ type described struct {
 	}
 }
 
-func (r *running) described(t *testing.T) described {
+func (r *running) describeAPI(t *testing.T) described {
 	t.Helper()
-	got := r.request(t, http.MethodGet, "/openapi.json", "")
+	got := r.Request(t, http.MethodGet, "/openapi.json", "")
 	var d described
-	if err := json.Unmarshal([]byte(got.body), &d); err != nil || got.status != 200 {
-		t.Fatalf("%d: %v", got.status, err)
+	if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 {
+		t.Fatalf("%d: %v", got.Status, err)
 	}
 	var err error
-	if d.raw, err = jsonschema.UnmarshalJSON(strings.NewReader(got.body)); err != nil {
+	if d.raw, err = jsonschema.UnmarshalJSON(strings.NewReader(got.Body)); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
 // fits checks an answer against what the description says of it.
-func (d described) fits(t *testing.T, method, path string, got reply) {
+func (d described) fits(t *testing.T, method, path string, got Reply) {
 	t.Helper()
-	status := fmt.Sprint(got.status)
+	status := fmt.Sprint(got.Status)
 	responses := d.Paths[path][strings.ToLower(method)].Responses
 	if _, listed := responses[status]; !listed {
 		t.Errorf("%s %s: the status %s is not described", method, path, status)
 		return
 	}
-	if got.status == http.StatusNoContent {
-		if got.body != "" {
+	if got.Status == http.StatusNoContent {
+		if got.Body != "" {
 			t.Errorf("%s %s: 204 with a body", method, path)
 		}
 		return
 	}
-	media, _, _ := strings.Cut(got.header.Get("Content-Type"), ";")
+	media, _, _ := strings.Cut(got.Header.Get("Content-Type"), ";")
 	place := "/paths/" + escaped(path) + "/" + strings.ToLower(method) + "/responses/" + status
-	if got.status >= 400 {
+	if got.Status >= 400 {
 		place = "/components/responses/Problem"
 	}
 	c := jsonschema.NewCompiler()
@@ -68,7 +68,7 @@ func (d described) fits(t *testing.T, method, path string, got reply) {
 	if err != nil {
 		t.Fatalf("%s %s %s as %s: %v", method, path, status, media, err)
 	}
-	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(got.body))
+	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Body))
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -89,8 +89,8 @@ var undescribed = []string{
 
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	d := r.described(t)
+	r := Start(t, nil)
+	d := r.describeAPI(t)
 	seen := map[string]bool{}
 	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		name := method + " " + route
@@ -119,8 +119,8 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 // held against the description.
 func TestOpenAPIFitsRealAnswers(t *testing.T) {
 	t.Parallel()
-	r := start(t, with(knownCallback, map[string]string{"LOGIN_FAILURES": "0"}))
-	d := r.described(t)
+	r := Start(t, Merge(CallbackSettings, map[string]string{"LOGIN_FAILURES": "0"}))
+	d := r.describeAPI(t)
 	body := func(m map[string]string) string {
 		raw, err := json.Marshal(m)
 		if err != nil {
@@ -129,78 +129,78 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 		return string(raw)
 	}
 	var token, refresh, session string
-	ask := func(status int, method, path, text string) reply {
+	ask := func(status int, method, path, text string) Reply {
 		t.Helper()
 		var header []string
 		if token != "" {
 			header = []string{"Authorization", "Bearer " + token}
-		} else if path == verifyPath {
-			header = askedBy
+		} else if path == VerifyPath {
+			header = CallbackHeader
 		}
-		got := r.request(t, method, strings.Replace(path, "{id}", session, 1), text, header...)
-		if got.status != status {
-			t.Errorf("%s %s: %d, want %d", method, path, got.status, status)
+		got := r.Request(t, method, strings.Replace(path, "{id}", session, 1), text, header...)
+		if got.Status != status {
+			t.Errorf("%s %s: %d, want %d", method, path, got.Status, status)
 		}
 		path, _, _ = strings.Cut(path, "?")
 		d.fits(t, method, path, got)
 		return got
 	}
-	keep := func(got reply) {
+	keep := func(got Reply) {
 		t.Helper()
 		var in struct{ Token, RefreshToken, SessionID string }
-		if err := json.Unmarshal([]byte(got.body), &in); err != nil || in.Token == "" {
-			t.Fatalf("%d: no token: %v", got.status, err)
+		if err := json.Unmarshal([]byte(got.Body), &in); err != nil || in.Token == "" {
+			t.Fatalf("%d: no token: %v", got.Status, err)
 		}
 		token, refresh, session = in.Token, in.RefreshToken, in.SessionID
 	}
 	const address = "ada@example.org"
 	ask(400, "POST", "/auth/register", `{}`)
 	ask(400, "POST", "/auth/register", `[`)
-	keep(ask(201, "POST", "/auth/register", body(ada(address))))
-	ask(409, "POST", "/auth/register", body(ada(address)))
+	keep(ask(201, "POST", "/auth/register", body(NewUser(address))))
+	ask(409, "POST", "/auth/register", body(NewUser(address)))
 	ask(401, "POST", "/auth/login", body(map[string]string{"email": address, "password": "wrong"}))
-	keep(ask(200, "POST", "/auth/login", body(credentials(address))))
+	keep(ask(200, "POST", "/auth/login", body(Credentials(address))))
 	keep(ask(200, "POST", "/auth/login-by-token", `{"email":"ada@example.org","password":"correct horse","device":{"id":"u","name":"phone"}}`))
 	ask(401, "POST", "/auth/login-by-token", body(map[string]string{"email": "x@y.zz", "password": "wrong"}))
 	ask(400, "POST", "/auth/refresh", `{"refreshToken":7}`)
 	ask(401, "POST", "/auth/refresh", `{"refreshToken":"x"}`)
 	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+refresh+`"}`))
 	ask(200, "GET", "/auth/me", "")
-	if got := ask(200, "GET", "/auth/sessions", ""); strings.Count(got.body, `"id"`) != 3 || !strings.Contains(got.body, `"device":"phone"`) {
-		t.Errorf("sessions: %s", got.body)
+	if got := ask(200, "GET", "/auth/sessions", ""); strings.Count(got.Body, `"id"`) != 3 || !strings.Contains(got.Body, `"device":"phone"`) {
+		t.Errorf("sessions: %s", got.Body)
 	}
-	ask(200, "GET", verifyPath+"?token="+token, "")
-	ask(401, "GET", verifyPath+"?token=x", "")
-	ask(200, "POST", verifyPath, `{"token":"`+token+`"}`)
-	ask(200, "GET", verifyPath, "") // by the header
-	ask(200, "POST", verifyPath, `{}`)
+	ask(200, "GET", VerifyPath+"?token="+token, "")
+	ask(401, "GET", VerifyPath+"?token=x", "")
+	ask(200, "POST", VerifyPath, `{"token":"`+token+`"}`)
+	ask(200, "GET", VerifyPath, "") // by the header
+	ask(200, "POST", VerifyPath, `{}`)
 	ask(200, "GET", "/.well-known/jwks.json", "")
 	ask(204, "DELETE", "/auth/sessions/{id}", "")
 	ask(401, "DELETE", "/auth/sessions/{id}", "")
 	ask(401, "GET", "/auth/me", "")
 	ask(401, "GET", "/auth/sessions", "")
-	keep(ask(200, "POST", "/auth/login", body(credentials(address))))
+	keep(ask(200, "POST", "/auth/login", body(Credentials(address))))
 	session = "nobody"
 	ask(404, "DELETE", "/auth/sessions/{id}", "")
 	ask(204, "POST", "/auth/logout", "")
 	ask(401, "POST", "/auth/logout", "")
 	token = ""
-	ask(400, "POST", verifyPath, `{}`)
-	ask(400, "GET", verifyPath, "")
-	ask(200, "POST", verifyPath, body(credentials(address)))
-	ask(401, "POST", verifyPath, body(map[string]string{"email": address, "password": "wrong"}))
-	if got := r.request(t, "POST", verifyPath, body(credentials(address))); got.status != 403 {
-		t.Errorf("a stranger: %d, want 403", got.status)
+	ask(400, "POST", VerifyPath, `{}`)
+	ask(400, "GET", VerifyPath, "")
+	ask(200, "POST", VerifyPath, body(Credentials(address)))
+	ask(401, "POST", VerifyPath, body(map[string]string{"email": address, "password": "wrong"}))
+	if got := r.Request(t, "POST", VerifyPath, body(Credentials(address))); got.Status != 403 {
+		t.Errorf("a stranger: %d, want 403", got.Status)
 	} else {
-		d.fits(t, "POST", verifyPath, got)
+		d.fits(t, "POST", VerifyPath, got)
 	}
-	keep(ask(200, "POST", "/auth/login", body(credentials(address))))
+	keep(ask(200, "POST", "/auth/login", body(Credentials(address))))
 	ask(204, "DELETE", "/auth/sessions", "")
 	ask(401, "DELETE", "/auth/sessions", "")
-	if got := r.request(t, "POST", "/auth/login", body(credentials(address)), "Content-Type", "text/plain"); got.status != 415 {
-		t.Errorf("as text: %d, want 415", got.status)
+	if got := r.Request(t, "POST", "/auth/login", body(Credentials(address)), "Content-Type", "text/plain"); got.Status != 415 {
+		t.Errorf("as text: %d, want 415", got.Status)
 	}
-	if got := r.request(t, "GET", "/docs", ""); got.status != 200 || !strings.Contains(got.body, "/auth/login-by-token") {
-		t.Errorf("the page: %d", got.status)
+	if got := r.Request(t, "GET", "/docs", ""); got.Status != 200 || !strings.Contains(got.Body, "/auth/login-by-token") {
+		t.Errorf("the page: %d", got.Status)
 	}
 }

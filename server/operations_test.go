@@ -47,14 +47,14 @@ var operations = map[string]struct {
 
 func TestEveryOperationForEverybody(t *testing.T) {
 	t.Parallel()
-	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error"}))
+	r := Start(t, OnDatabase(t, map[string]string{"LOG_LEVEL": "error"}))
 	var schema struct {
 		Data struct {
 			Schema map[string]struct{ Fields []struct{ Name string } } `json:"__schema"`
 		}
 	}
-	got := r.as(t, "", `{ __schema { queryType { fields { name } } mutationType { fields { name } } } }`, nil)
-	if err := json.Unmarshal([]byte(got.body), &schema); err != nil {
+	got := r.As(t, "", `{ __schema { queryType { fields { name } } mutationType { fields { name } } } }`, nil)
+	if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -76,11 +76,11 @@ func TestEveryOperationForEverybody(t *testing.T) {
 		}
 		for who, want := range map[string]string{"nobody": row.nobody, "ada": row.ada, "bob": row.bob, "admin": row.admin} {
 			n++
-			c := newCast(t, r, n)
-			token := map[string]string{"ada": c.ada.Token, "bob": c.bob.Token, "admin": c.root.Token}[who]
-			document := strings.NewReplacer("$ADDRESS", fmt.Sprintf("new%d@example.org", n), "$EMAIL", c.ada.User.Email,
-				"$REFRESH", c.ada.RefreshToken, "$SESSION", c.ada.SessionID, "$ID", c.ada.User.ID).Replace(row.document)
-			if code := codeOf(r.as(t, token, document, nil).body); code != want {
+			c := NewActors(t, r, n)
+			token := map[string]string{"ada": c.Ada.Token, "bob": c.Bob.Token, "admin": c.Root.Token}[who]
+			document := strings.NewReplacer("$ADDRESS", fmt.Sprintf("new%d@example.org", n), "$EMAIL", c.Ada.User.Email,
+				"$REFRESH", c.Ada.RefreshToken, "$SESSION", c.Ada.SessionID, "$ID", c.Ada.User.ID).Replace(row.document)
+			if code := CodeOf(r.As(t, token, document, nil).Body); code != want {
 				t.Errorf("%s as %s: %q, want %q", name, who, code, want)
 			}
 		}
@@ -90,9 +90,9 @@ func TestEveryOperationForEverybody(t *testing.T) {
 // Administrators do not shut themselves out, and nobody is found twice.
 func TestAdministration(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	c := newCast(t, r, 0)
-	other := newCast(t, r, 1)
+	r := Start(t, nil)
+	c := NewActors(t, r, 0)
+	other := NewActors(t, r, 1)
 	for document, want := range map[string]string{
 		`mutation { disableUser(id: "$ROOT") { id } }`:                            "BAD_USER_INPUT",
 		`mutation { deleteUser(id: "$ROOT") { message } }`:                        "BAD_USER_INPUT",
@@ -108,26 +108,26 @@ func TestAdministration(t *testing.T) {
 		`mutation { disableUser(id: "$OTHER") { id } }`:                           "BAD_USER_INPUT", // the role goes first
 		`mutation { deleteUser(id: "$OTHER") { message } }`:                       "BAD_USER_INPUT",
 	} {
-		document = strings.NewReplacer("$ROOT", c.root.User.ID, "$OTHER", other.root.User.ID, "$ADA", c.ada.User.ID).Replace(document)
-		if code := codeOf(r.as(t, c.root.Token, document, nil).body); code != want {
+		document = strings.NewReplacer("$ROOT", c.Root.User.ID, "$OTHER", other.Root.User.ID, "$ADA", c.Ada.User.ID).Replace(document)
+		if code := CodeOf(r.As(t, c.Root.Token, document, nil).Body); code != want {
 			t.Errorf("%s: %q, want %q", document, code, want)
 		}
 	}
-	r.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["editor"]) { id } }`, c.ada.User.ID))
-	r.does(t, c.root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.ada.User.ID))
-	eventually(t, "neither side has Ada", func() bool {
-		_, err := r.Store.Users().ByID(t.Context(), c.ada.User.ID)
-		return err != nil && len(r.cubeUsers(t, c.ada.User.Email)) == 0
+	r.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["editor"]) { id } }`, c.Ada.User.ID))
+	r.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.Ada.User.ID))
+	Eventually(t, "neither side has Ada", func() bool {
+		_, err := r.Store.Users().ByID(t.Context(), c.Ada.User.ID)
+		return err != nil && len(r.CubeUsers(t, c.Ada.User.Email)) == 0
 	})
 	// Who registers with the same address is somebody else, on both sides.
-	again := r.graphql(t, registerDocument, ada(c.ada.User.Email)).Data.Register
-	if again == nil || again.User.ID == c.ada.User.ID || *again.CcUserID == *c.ada.CcUserID {
+	again := r.GraphQL(t, RegisterDocument, NewUser(c.Ada.User.Email)).Data.Register
+	if again == nil || again.User.ID == c.Ada.User.ID || *again.CcUserID == *c.Ada.CcUserID {
 		t.Errorf("registered again: %+v", again)
 	}
-	events := r.as(t, c.root.Token, `{ audit(filter: {userId: "`+c.ada.User.ID+`"}) { items { kind outcome actor address detail } } }`, nil).body
+	events := r.As(t, c.Root.Token, `{ audit(filter: {userId: "`+c.Ada.User.ID+`"}) { items { kind outcome actor address detail } } }`, nil).Body
 	for _, want := range []string{
-		`"kind":"delete","outcome":"ok","actor":"` + c.root.User.ID + `","address":"127.0.0.1"`,
-		`"kind":"roles","outcome":"ok","actor":"` + c.root.User.ID + `","address":"127.0.0.1","detail":"roles: editor"`,
+		`"kind":"delete","outcome":"ok","actor":"` + c.Root.User.ID + `","address":"127.0.0.1"`,
+		`"kind":"roles","outcome":"ok","actor":"` + c.Root.User.ID + `","address":"127.0.0.1","detail":"roles: editor"`,
 	} {
 		if !strings.Contains(events, want) {
 			t.Errorf("the audit lacks %s: %s", want, events)
@@ -139,15 +139,15 @@ func TestAdministration(t *testing.T) {
 // and what was undone is on record.
 func TestOneAdministratorRemains(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	admins := []login{newCast(t, r, 0).root, newCast(t, r, 1).root, newCast(t, r, 2).root}
+	r := Start(t, nil)
+	admins := []LoginReply{NewActors(t, r, 0).Root, NewActors(t, r, 1).Root, NewActors(t, r, 2).Root}
 	var undone atomic.Int64
 	for round := range 20 {
 		var all sync.WaitGroup
 		for i, admin := range admins {
 			all.Go(func() {
-				got := r.as(t, admin.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, admins[(i+1)%len(admins)].User.ID), nil)
-				if codeOf(got.body) == "CONFLICT" {
+				got := r.As(t, admin.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, admins[(i+1)%len(admins)].User.ID), nil)
+				if CodeOf(got.Body) == "CONFLICT" {
 					undone.Add(1)
 				}
 			})
@@ -168,7 +168,7 @@ func TestOneAdministratorRemains(t *testing.T) {
 			t.Fatalf("round %d leaves no administrator", round)
 		}
 	}
-	events := r.as(t, admins[0].Token, `{ audit(filter: {kind: "roles"}, page: {limit: 100}) { items { detail } } }`, nil).body
+	events := r.As(t, admins[0].Token, `{ audit(filter: {kind: "roles"}, page: {limit: 100}) { items { detail } } }`, nil).Body
 	if n := strings.Count(events, "; undone"); n != int(undone.Load()) || n == 0 {
 		t.Errorf("%d dismissals were undone, the audit has %d: %s", undone.Load(), n, events)
 	}
@@ -177,43 +177,43 @@ func TestOneAdministratorRemains(t *testing.T) {
 // A role and a ban count from the next request on, whatever the token says.
 func TestRolesAndBansCountAtOnce(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
-	c := newCast(t, r, 0)
+	r := Start(t, nil)
+	c := NewActors(t, r, 0)
 	users := `{ users { items { id } } }`
 	admin := func(document string) {
 		t.Helper()
-		if code := codeOf(r.as(t, c.root.Token, document, nil).body); code != "" {
+		if code := CodeOf(r.As(t, c.Root.Token, document, nil).Body); code != "" {
 			t.Fatalf("%s: %s", document, code)
 		}
 	}
-	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.ada.User.ID))
-	if code := codeOf(r.as(t, c.ada.Token, users, nil).body); code != "" {
+	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.Ada.User.ID))
+	if code := CodeOf(r.As(t, c.Ada.Token, users, nil).Body); code != "" {
 		t.Errorf("with the role, by the old token: %s", code)
 	}
-	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.ada.User.ID))
-	if code := codeOf(r.as(t, c.ada.Token, users, nil).body); code != "FORBIDDEN" {
+	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.Ada.User.ID))
+	if code := CodeOf(r.As(t, c.Ada.Token, users, nil).Body); code != "FORBIDDEN" {
 		t.Errorf("without it again: %q", code)
 	}
-	admin(fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.ada.User.ID))
-	if code := codeOf(r.as(t, c.ada.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
+	admin(fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.Ada.User.ID))
+	if code := CodeOf(r.As(t, c.Ada.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
 		t.Errorf("banned: %q", code)
 	}
-	if got := r.graphql(t, loginDocument, credentials(c.ada.User.Email)); got.code() != "FORBIDDEN" {
-		t.Errorf("a login of who is banned: %q", got.code())
+	if got := r.GraphQL(t, LoginDocument, Credentials(c.Ada.User.Email)); got.Code() != "FORBIDDEN" {
+		t.Errorf("a login of who is banned: %q", got.Code())
 	}
-	admin(fmt.Sprintf(`mutation { enableUser(id: %q) { id } }`, c.ada.User.ID))
-	r.login(t, loginDocument, c.ada.User.Email)
+	admin(fmt.Sprintf(`mutation { enableUser(id: %q) { id } }`, c.Ada.User.ID))
+	r.Login(t, LoginDocument, c.Ada.User.Email)
 }
 
 // A hundred at once want one thing, and one of them gets it.
 func TestHundredfoldRaces(t *testing.T) {
 	t.Parallel()
 	const racers = 100 // who wins counts here, not how long a busy machine takes
-	r := start(t, onDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0", "MONGO_TIMEOUT": "1m"}))
+	r := Start(t, OnDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0", "MONGO_TIMEOUT": "1m"}))
 	all := func(document func(i int) string, token string) []string {
 		codes := make([]string, racers)
 		gate, done := make(chan struct{}), make(chan int, racers)
-		client := alone(t, racers)
+		client := NewClient(t, racers)
 		for i := range racers {
 			raw, err := json.Marshal(map[string]string{"query": document(i)})
 			if err != nil {
@@ -222,15 +222,15 @@ func TestHundredfoldRaces(t *testing.T) {
 			go func() {
 				defer func() { done <- i }()
 				<-gate
-				q, err := http.NewRequest(http.MethodPost, r.at("/api"), strings.NewReader(string(raw)))
+				q, err := http.NewRequest(http.MethodPost, r.At("/api"), strings.NewReader(string(raw)))
 				if err != nil {
 					codes[i] = err.Error()
 					return
 				}
 				q.Header.Set("Content-Type", "application/json")
 				q.Header.Set("Authorization", "Bearer "+token)
-				got, err := whole(client.Do(q))
-				if codes[i] = codeOf(got.body); err != nil {
+				got, err := ReadReply(client.Do(q))
+				if codes[i] = CodeOf(got.Body); err != nil {
 					codes[i] = err.Error()
 				}
 			}()
@@ -251,7 +251,7 @@ func TestHundredfoldRaces(t *testing.T) {
 	}
 
 	t.Run("one refresh token", func(t *testing.T) {
-		in := r.graphql(t, registerDocument, ada("refresh@example.org")).Data.Register
+		in := r.GraphQL(t, RegisterDocument, NewUser("refresh@example.org")).Data.Register
 		codes := all(func(int) string {
 			return fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, in.RefreshToken)
 		}, "")
@@ -264,10 +264,10 @@ func TestHundredfoldRaces(t *testing.T) {
 		}
 	})
 	t.Run("first uses of its children", func(t *testing.T) {
-		in := r.graphql(t, registerDocument, ada("children@example.org")).Data.Register
+		in := r.GraphQL(t, RegisterDocument, NewUser("children@example.org")).Data.Register
 		children := make([]string, racers)
 		for i := range children {
-			children[i] = r.refreshed(t, in.RefreshToken)
+			children[i] = r.Refresh(t, in.RefreshToken)
 		}
 		codes := all(func(i int) string {
 			return fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, children[i])
@@ -275,20 +275,20 @@ func TestHundredfoldRaces(t *testing.T) {
 		if n := winners(codes); n > 1 {
 			t.Errorf("%d children were taken for the first", n)
 		}
-		if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
+		if code := CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
 			t.Errorf("the session after that: %q; the replays end it", code)
 		}
 	})
 	t.Run("one revoke", func(t *testing.T) {
-		in := r.graphql(t, registerDocument, ada("revoke@example.org")).Data.Register
-		other := r.login(t, loginDocument, "revoke@example.org")
+		in := r.GraphQL(t, RegisterDocument, NewUser("revoke@example.org")).Data.Register
+		other := r.Login(t, LoginDocument, "revoke@example.org")
 		codes := all(func(int) string { return fmt.Sprintf(`mutation { revokeSession(id: %q) { message } }`, in.SessionID) }, other.Token)
 		if n := winners(codes); n != 1 {
 			t.Errorf("%d revokes succeeded: %v", n, codes)
 		}
 	})
 	t.Run("one e-mail change", func(t *testing.T) {
-		in := r.graphql(t, registerDocument, ada("email@example.org")).Data.Register
+		in := r.GraphQL(t, RegisterDocument, NewUser("email@example.org")).Data.Register
 		codes := all(func(int) string {
 			return `mutation { changeEmail(email: "another@example.org", password: "correct horse") { id } }`
 		}, in.Token)
@@ -306,9 +306,9 @@ func TestHundredfoldRaces(t *testing.T) {
 		if err != nil || won != 1 || winners(codes) == 0 { // who comes when all is done is told so, and changes nothing
 			t.Errorf("%d changes are recorded, %v: %v", won, err, codes)
 		}
-		eventually(t, "both sides have one address", func() bool {
+		Eventually(t, "both sides have one address", func() bool {
 			user, err = r.Store.Users().ByID(t.Context(), in.User.ID)
-			found := r.cubeUsers(t, user.Email)
+			found := r.CubeUsers(t, user.Email)
 			return err == nil && len(found) == 1 && found[0].ExternalID == in.User.ID
 		})
 	})

@@ -19,46 +19,46 @@ import (
 // and kill -9 need a process, and this one needs no build of its own.
 const asProgram = "CUBEGATE_TEST_AS_PROGRAM"
 
-// process is the program as a process of its own. Of running it has what can
+// Process is the program as a process of its own. Of running it has what can
 // be had from outside: addresses and log.
-type process struct {
+type Process struct {
 	running
-	cmd    *exec.Cmd
-	out    *logBuffer
-	exited chan struct{} // closed once the process is gone
+	Cmd    *exec.Cmd
+	Stdout *LogBuffer
+	Exited chan struct{} // closed once the process is gone
 }
 
-// spawn starts the program in an empty folder and does not wait for it. The
+// Spawn starts the program in an empty folder and does not wait for it. The
 // test's end kills it.
-func spawn(t *testing.T, more map[string]string, args ...string) *process {
+func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	t.Helper()
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(binary, args...), out: &logBuffer{}, exited: make(chan struct{})}
-	p.log = &logBuffer{}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = t.TempDir(), p.out, p.log
-	p.cmd.Env = []string{asProgram + "=1"}
-	env := map[string]string{"DATA_DIR": p.cmd.Dir + "/data"}
-	for _, m := range []map[string]string{quick, more} {
+	p := &Process{Cmd: exec.Command(binary, args...), Stdout: &LogBuffer{}, Exited: make(chan struct{})}
+	p.Log = &LogBuffer{}
+	p.Cmd.Dir, p.Cmd.Stdout, p.Cmd.Stderr = t.TempDir(), p.Stdout, p.Log
+	p.Cmd.Env = []string{asProgram + "=1"}
+	env := map[string]string{"DATA_DIR": p.Cmd.Dir + "/data"}
+	for _, m := range []map[string]string{QuickSettings, more} {
 		for k, v := range m {
 			env[k] = v
 		}
 	}
 	for k, v := range env {
-		p.cmd.Env = append(p.cmd.Env, k+"="+v)
+		p.Cmd.Env = append(p.Cmd.Env, k+"="+v)
 	}
-	if err := p.cmd.Start(); err != nil {
+	if err := p.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // exit tells more
-		close(p.exited)
+		_ = p.Cmd.Wait() // exit tells more
+		close(p.Exited)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.exited
+		_ = p.Cmd.Process.Kill()
+		<-p.Exited
 	})
 	return p
 }
@@ -68,57 +68,57 @@ var (
 	bannerSandbox = regexp.MustCompile(`sandbox at (http://[^ ,]+),`)
 )
 
-// ready waits until the program has said where it listens.
-func (p *process) ready(t *testing.T) *process {
+// WaitReady waits until the program has said where it listens.
+func (p *Process) WaitReady(t *testing.T) *Process {
 	t.Helper()
-	eventually(t, "the program is ready", func() bool {
+	Eventually(t, "the program is ready", func() bool {
 		select {
-		case <-p.exited:
-			t.Fatalf("the program ended: %s%s", p.out, p.log)
+		case <-p.Exited:
+			t.Fatalf("the program ended: %s%s", p.Stdout, p.Log)
 		default:
 		}
-		banner := p.out.String()
+		banner := p.Stdout.String()
 		if !strings.Contains(banner, "Stop with Ctrl-C.") { // its last line
 			return false
 		}
-		p.url = bannerAPI.FindStringSubmatch(banner)[1]
+		p.URL = bannerAPI.FindStringSubmatch(banner)[1]
 		if found := bannerSandbox.FindStringSubmatch(banner); found != nil {
-			p.box = found[1]
+			p.SandboxURL = found[1]
 		}
 		return true
 	})
 	return p
 }
 
-// signal sends one.
-func (p *process) signal(t *testing.T, s syscall.Signal) {
+// Signal sends one.
+func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.Cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// kill is kill -9: nothing of the program runs afterwards.
-func (p *process) kill(t *testing.T) {
+// Kill is kill -9: nothing of the program runs afterwards.
+func (p *Process) Kill(t *testing.T) {
 	t.Helper()
-	p.signal(t, syscall.SIGKILL)
-	<-p.exited
+	p.Signal(t, syscall.SIGKILL)
+	<-p.Exited
 }
 
-// exit waits for the end and returns the exit status.
-func (p *process) exit(t *testing.T) int {
+// ExitCode waits for the end and returns the exit status.
+func (p *Process) ExitCode(t *testing.T) int {
 	t.Helper()
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 	case <-time.After(time.Minute):
-		t.Fatalf("the program did not end: %s", p.log)
+		t.Fatalf("the program did not end: %s", p.Log)
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return p.Cmd.ProcessState.ExitCode()
 }
 
-// eventually waits for what comes by itself. The minute is how long a busy
+// Eventually waits for what comes by itself. The minute is how long a busy
 // machine may take, and no expectation.
-func eventually(t *testing.T, what string, is func() bool) {
+func Eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -127,37 +127,37 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// later sends a request and hands over the answer when it has come; err tells
+// Later sends a request and hands over the answer when it has come; err tells
 // that none came.
-func (r *running) later(method, url, body string) <-chan late {
-	done := make(chan late, 1)
+func (r *running) Later(method, url, body string) <-chan LateReply {
+	done := make(chan LateReply, 1)
 	go func() {
-		got, err := try(method, r.at(url), body)
-		done <- late{got, err}
+		got, err := Try(method, r.At(url), body)
+		done <- LateReply{got, err}
 	}()
 	return done
 }
 
-type late struct {
-	reply
-	err error
+type LateReply struct {
+	Reply
+	Err error
 }
 
-// alone is a client whose connections nobody else uses or closes.
-func alone(t *testing.T, connections int) *http.Client {
+// NewClient is a client whose connections nobody else uses or closes.
+func NewClient(t *testing.T, connections int) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// whole reads an answer to its end.
-func whole(a *http.Response, err error) (reply, error) {
+// ReadReply reads an answer to its end.
+func ReadReply(a *http.Response, err error) (Reply, error) {
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	raw, err := io.ReadAll(a.Body)
-	return reply{a.StatusCode, a.Header, string(raw)}, errors.Join(err, a.Body.Close())
+	return Reply{a.StatusCode, a.Header, string(raw)}, errors.Join(err, a.Body.Close())
 }
 
 // runMain runs the tests of a package, or the program in a process that spawn
@@ -165,7 +165,7 @@ func whole(a *http.Response, err error) (reply, error) {
 func runMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" { // as main does
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		code := Main(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+		code := Main(ctx, ConfigYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)
 	}

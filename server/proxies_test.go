@@ -11,15 +11,15 @@ import (
 func (r *running) wrongLogin(t *testing.T, header ...string) string {
 	t.Helper()
 	const body = `{"email":"ada@example.org","password":"wrong horse"}`
-	return codeOf(r.request(t, http.MethodPost, "/auth/login", body, header...).body)
+	return CodeOf(r.Request(t, http.MethodPost, "/auth/login", body, header...).Body)
 }
 
 // Wrong passwords are counted by IPv4 address and by IPv6 /64, as the trusted
 // proxy writes them, and no other header makes a new client.
 func TestWrongPasswordsAreCountedByNetworkBehindAProxy(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOGIN_FAILURES": "2", "TRUSTED_PROXIES": "127.0.0.1"})
-	r.register(t, "ada@example.org")
+	r := Start(t, map[string]string{"LOGIN_FAILURES": "2", "TRUSTED_PROXIES": "127.0.0.1"})
+	r.Register(t, "ada@example.org")
 	steps := []struct{ xff, forwarded, want string }{
 		{"[2001:db8:1:2::1]:40001", "", "UNAUTHENTICATED"},
 		{"[2001:db8:1:2:ffff::1]:40002", "", "UNAUTHENTICATED"},
@@ -39,8 +39,8 @@ func TestWrongPasswordsAreCountedByNetworkBehindAProxy(t *testing.T) {
 
 func TestForwardedIsReadWhenItIsSet(t *testing.T) {
 	t.Parallel()
-	r := start(t, map[string]string{"LOGIN_FAILURES": "1", "TRUSTED_PROXIES": "127.0.0.1", "FORWARDED_HEADER": "Forwarded"})
-	r.register(t, "ada@example.org")
+	r := Start(t, map[string]string{"LOGIN_FAILURES": "1", "TRUSTED_PROXIES": "127.0.0.1", "FORWARDED_HEADER": "Forwarded"})
+	r.Register(t, "ada@example.org")
 	for _, s := range []struct{ forwarded, xff, want string }{
 		{`for="[2001:db8:1:2::1]:40001";proto=https`, "", "UNAUTHENTICATED"},
 		{`for="[2001:db8:1:2::2]"`, "203.0.113.9", "RATE_LIMITED"},
@@ -57,18 +57,18 @@ func TestForwardedIsReadWhenItIsSet(t *testing.T) {
 func TestProxyThatIsNotNamedIsLogged(t *testing.T) {
 	t.Parallel()
 	const message = "a proxy that TRUSTED_PROXIES does not name"
-	r := start(t, map[string]string{"LOGIN_FAILURES": "1"})
-	r.register(t, "ada@example.org")
+	r := Start(t, map[string]string{"LOGIN_FAILURES": "1"})
+	r.Register(t, "ada@example.org")
 	for range 150 {
-		r.request(t, http.MethodGet, "/healthz", "", "X-Forwarded-For", "203.0.113.9")
+		r.Request(t, http.MethodGet, "/healthz", "", "X-Forwarded-For", "203.0.113.9")
 	}
-	if strings.Contains(r.log.String(), message) {
+	if strings.Contains(r.Log.String(), message) {
 		t.Error("health checks count as logins")
 	}
 	for range 250 {
 		r.wrongLogin(t, "X-Forwarded-For", "203.0.113.9")
 	}
-	if n := strings.Count(r.log.String(), message); n != 1 {
+	if n := strings.Count(r.Log.String(), message); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
 }

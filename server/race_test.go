@@ -11,19 +11,19 @@ import (
 func TestManyRacesForOneAddressHaveOneWinnerEach(t *testing.T) {
 	t.Parallel()
 	const rounds, callers = 200, 32
-	r := start(t, map[string]string{"LOG_LEVEL": "error"})
-	client := alone(t, callers)
+	r := Start(t, map[string]string{"LOG_LEVEL": "error"})
+	client := NewClient(t, callers)
 	for i := range rounds {
-		race(t, r, client, callers, fmt.Sprintf("ada%d@example.org", i))
+		RaceRegistrations(t, r, client, callers, fmt.Sprintf("ada%d@example.org", i))
 		if t.Failed() {
 			return
 		}
 	}
-	if users := r.cubeUsers(t, ""); len(users) != 0 {
+	if users := r.CubeUsers(t, ""); len(users) != 0 {
 		t.Errorf("accounts without an address: %+v", users)
 	}
 	for i := range rounds {
-		if found := r.cubeUsers(t, fmt.Sprintf("ada%d@example.org", i)); len(found) != 1 {
+		if found := r.CubeUsers(t, fmt.Sprintf("ada%d@example.org", i)); len(found) != 1 {
 			t.Fatalf("round %d left %+v", i, found)
 		}
 	}

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// race lets many register one address at once, and checks that one succeeds
+// RaceRegistrations lets many register one address at once, and checks that one succeeds
 // and the others are told why they did not.
-func race(t *testing.T, r *running, client *http.Client, callers int, address string) {
+func RaceRegistrations(t *testing.T, r *running, client *http.Client, callers int, address string) {
 	t.Helper()
-	body := asked(t, registerDocument, ada(address))
+	body := RequestBody(t, RegisterDocument, NewUser(address))
 	var racers, ready sync.WaitGroup
 	ready.Add(callers)
 	answers := make([]string, callers)
@@ -20,10 +20,10 @@ func race(t *testing.T, r *running, client *http.Client, callers int, address st
 		racers.Go(func() {
 			ready.Done()
 			ready.Wait()
-			got, err := whole(client.Post(r.at("/api"), "application/json", strings.NewReader(body)))
-			answers[i] = fmt.Sprintf("%v %s", err, got.body)
+			got, err := ReadReply(client.Post(r.At("/api"), "application/json", strings.NewReader(body)))
+			answers[i] = fmt.Sprintf("%v %s", err, got.Body)
 			if err == nil {
-				answers[i] = got.body
+				answers[i] = got.Body
 			}
 		})
 	}
@@ -31,7 +31,7 @@ func race(t *testing.T, r *running, client *http.Client, callers int, address st
 	won := 0
 	for _, text := range answers {
 		switch {
-		case codeOf(text) == "CONFLICT" && strings.Contains(text, `"Email already exists"`):
+		case CodeOf(text) == "CONFLICT" && strings.Contains(text, `"Email already exists"`):
 		case strings.Contains(text, `"user register successfully"`):
 			won++
 		default:

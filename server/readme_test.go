@@ -16,7 +16,7 @@ import (
 
 func readme(t *testing.T) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
+	raw, err := os.ReadFile(filepath.Join(ModuleRoot, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func readme(t *testing.T) string {
 func settingsTable() string {
 	var b strings.Builder
 	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
-	for _, s := range config.Settings(configYAML) {
+	for _, s := range config.Settings(ConfigYAML) {
 		env, value := "`"+s.Env+"`", ""
 		if s.Secret {
 			env += " or `" + s.Env + "_FILE`"
@@ -50,12 +50,12 @@ func TestREADMEHasEverySetting(t *testing.T) {
 }
 
 func TestREADMEHasEveryRoute(t *testing.T) {
-	r := start(t, nil)
+	r := Start(t, nil)
 	text := readme(t)
 	routes := 0
 	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		routes++
-		if route = strings.TrimSuffix(route, "/playground/*"); !strings.Contains(text, "`"+method+" "+route) && route != apiPath {
+		if route = strings.TrimSuffix(route, "/playground/*"); !strings.Contains(text, "`"+method+" "+route) && route != APIPath {
 			t.Errorf("the README does not have `%s %s`", method, route)
 		}
 		return nil
@@ -67,7 +67,7 @@ func TestREADMEHasEveryRoute(t *testing.T) {
 
 // The recipe that the README gives is the one that a test runs.
 func TestREADMEHasTheRecipe(t *testing.T) {
-	recipe, err := os.ReadFile(filepath.Join(moduleRoot, "e2e/recipe.mjs"))
+	recipe, err := os.ReadFile(filepath.Join(ModuleRoot, "e2e/recipe.mjs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestREADMEHasTheRecipe(t *testing.T) {
 
 func TestREADMEHasEveryCommand(t *testing.T) {
 	var help strings.Builder
-	if code := Main(t.Context(), configYAML, []string{"help"}, func(string) (string, bool) { return "", false }, &help, io.Discard); code != 0 {
+	if code := Main(t.Context(), ConfigYAML, []string{"help"}, func(string) (string, bool) { return "", false }, &help, io.Discard); code != 0 {
 		t.Fatalf("help: exit status %d", code)
 	}
 	_, list, _ := strings.Cut(help.String(), "Commands:\n")
@@ -105,7 +105,7 @@ func TestSettingsTableHasALineForEverySetting(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", row, table)
 		}
 	}
-	if got, want := strings.Count(table, "\n"), len(config.Settings(configYAML))+2; got != want {
+	if got, want := strings.Count(table, "\n"), len(config.Settings(ConfigYAML))+2; got != want {
 		t.Errorf("the table has %d lines, want %d", got, want)
 	}
 }

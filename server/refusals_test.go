@@ -11,19 +11,19 @@ import (
 // whichever way they came; the last one is written at the shutdown.
 func TestFloodOfRefusalsIsNoFloodOfLines(t *testing.T) {
 	t.Parallel()
-	r, stop := startUntil(t, configure(t, map[string]string{"LOGIN_FAILURES": "2"}))
+	r, stop := StartUntil(t, Configure(t, map[string]string{"LOGIN_FAILURES": "2"}))
 	defer stop()
 	r.refusedLogins(t, "nobody@example.org", 2)
 	for range 30 {
-		rest := r.request(t, http.MethodPost, "/auth/login", `{"email":"nobody@example.org","password":"wrong password"}`)
-		gql := r.graphql(t, loginDocument, map[string]string{"email": "nobody@example.org", "password": "wrong password"})
-		if rest.status != http.StatusTooManyRequests || gql.code() != "RATE_LIMITED" {
-			t.Fatalf("%d and %s, want refusals", rest.status, gql.code())
+		rest := r.Request(t, http.MethodPost, "/auth/login", `{"email":"nobody@example.org","password":"wrong password"}`)
+		gql := r.GraphQL(t, LoginDocument, map[string]string{"email": "nobody@example.org", "password": "wrong password"})
+		if rest.Status != http.StatusTooManyRequests || gql.Code() != "RATE_LIMITED" {
+			t.Fatalf("%d and %s, want refusals", rest.Status, gql.Code())
 		}
 	}
 	stop()
 	counted, lines := 0, 0
-	for text := range strings.Lines(r.log.String()) {
+	for text := range strings.Lines(r.Log.String()) {
 		var line struct {
 			Msg         string
 			Path        string
@@ -38,6 +38,6 @@ func TestFloodOfRefusalsIsNoFloodOfLines(t *testing.T) {
 		}
 	}
 	if counted != 60 || lines != 2 {
-		t.Errorf("%d refusals are counted and %d logins have lines, want 60 and 2: %s", counted, lines, r.log)
+		t.Errorf("%d refusals are counted and %d logins have lines, want 60 and 2: %s", counted, lines, r.Log)
 	}
 }

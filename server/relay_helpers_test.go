@@ -10,13 +10,13 @@ import (
 
 // The states of a relay.
 const (
-	relaying int32 = iota
-	cut            // connections are reset, old and new
-	mute           // connections are accepted, and nothing passes
+	Relaying int32 = iota
+	Cut            // connections are reset, old and new
+	Mute           // connections are accepted, and nothing passes
 )
 
-// relay stands between the program and its database.
-type relay struct {
+// Relay stands between the program and its database.
+type Relay struct {
 	ln    net.Listener
 	to    string
 	state atomic.Int32
@@ -26,13 +26,13 @@ type relay struct {
 	swallowed []byte // while mute
 }
 
-func newRelay(t *testing.T, to net.Addr) *relay {
+func NewRelay(t *testing.T, to net.Addr) *Relay {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{ln: ln, to: to.String(), conns: map[net.Conn]bool{}}
+	r := &Relay{ln: ln, to: to.String(), conns: map[net.Conn]bool{}}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -44,28 +44,28 @@ func newRelay(t *testing.T, to net.Addr) *relay {
 	}()
 	t.Cleanup(func() {
 		_ = ln.Close()
-		r.set(cut)
+		r.Set(Cut)
 	})
 	return r
 }
 
-// uri is what the program is told.
-func (r *relay) uri() string { return "mongodb://" + r.ln.Addr().String() + "/?directConnection=true" }
+// URI is what the program is told.
+func (r *Relay) URI() string { return "mongodb://" + r.ln.Addr().String() + "/?directConnection=true" }
 
-// set changes the state for old connections and new ones.
-func (r *relay) set(state int32) {
+// Set changes the state for old connections and new ones.
+func (r *Relay) Set(state int32) {
 	r.state.Store(state)
-	if state != cut {
+	if state != Cut {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for conn := range r.conns {
-		reset(conn)
+		ResetConn(conn)
 	}
 }
 
-func (r *relay) carry(client net.Conn) {
+func (r *Relay) carry(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", r.to)
 	if err != nil {
@@ -80,8 +80,8 @@ func (r *relay) carry(client net.Conn) {
 		defer r.mu.Unlock()
 		delete(r.conns, client)
 	}()
-	if r.state.Load() == cut {
-		reset(client)
+	if r.state.Load() == Cut {
+		ResetConn(client)
 		return
 	}
 	go func() {
@@ -91,19 +91,19 @@ func (r *relay) carry(client net.Conn) {
 	r.pump(server, client)
 }
 
-// swallows tells whether text was on its way while mute.
-func (r *relay) swallows(text string) bool {
+// HasSwallowed tells whether text was on its way while mute.
+func (r *Relay) HasSwallowed(text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return bytes.Contains(r.swallowed, []byte(text))
 }
 
 // pump carries bytes one way, and swallows them while mute.
-func (r *relay) pump(to, from net.Conn) {
+func (r *Relay) pump(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if r.state.Load() == mute {
+		if r.state.Load() == Mute {
 			r.mu.Lock()
 			r.swallowed = append(r.swallowed, buffer[:n]...)
 			r.mu.Unlock()
@@ -116,7 +116,7 @@ func (r *relay) pump(to, from net.Conn) {
 	}
 }
 
-func reset(conn net.Conn) {
+func ResetConn(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}

@@ -9,46 +9,46 @@ import (
 // the workers of both leave each other's visits alone.
 func TestReplicasAgree(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	db := startDatabase(t)
+	u := NewUpstream(t)
+	db := StartDatabase(t)
 	settings := map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_ADMIN_KEY": "sandbox-api-key"}
-	one, other := u.startWith(t, false, settings), u.startWith(t, false, settings)
-	c := newCast(t, one, 0)
-	for what, end := range map[string]func(in login){
-		"logout": func(in login) { one.does(t, in.Token, `mutation { logout { message } }`) },
-		"revoke": func(in login) {
-			one.does(t, c.ada.Token, fmt.Sprintf(`mutation { revokeSession(id: %q) { message } }`, in.SessionID))
+	one, other := u.Start(t, false, settings), u.Start(t, false, settings)
+	c := NewActors(t, one, 0)
+	for what, end := range map[string]func(in LoginReply){
+		"logout": func(in LoginReply) { one.MustDo(t, in.Token, `mutation { logout { message } }`) },
+		"revoke": func(in LoginReply) {
+			one.MustDo(t, c.Ada.Token, fmt.Sprintf(`mutation { revokeSession(id: %q) { message } }`, in.SessionID))
 		},
-		"replay": func(in login) {
-			one.refreshed(t, one.refreshed(t, in.RefreshToken))
-			one.as(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { message } }`, in.RefreshToken), nil)
+		"replay": func(in LoginReply) {
+			one.Refresh(t, one.Refresh(t, in.RefreshToken))
+			one.As(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { message } }`, in.RefreshToken), nil)
 		},
 	} {
-		in := other.login(t, loginDocument, c.ada.User.Email)
-		if code := codeOf(other.as(t, in.Token, `{ me { id } }`, nil).body); code != "" {
+		in := other.Login(t, LoginDocument, c.Ada.User.Email)
+		if code := CodeOf(other.As(t, in.Token, `{ me { id } }`, nil).Body); code != "" {
 			t.Fatalf("before the %s: %s", what, code)
 		}
 		end(in)
-		if code := codeOf(other.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
+		if code := CodeOf(other.As(t, in.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
 			t.Errorf("after the %s at the other replica: %q", what, code)
 		}
-		if got := other.verified(t, in.ChatTicket)[0].status; got != 401 {
+		if got := other.Verify(t, in.ChatTicket)[0].Status; got != 401 {
 			t.Errorf("after the %s the ticket at the other replica: %d", what, got)
 		}
 	}
-	one.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.ada.User.ID))
-	other.does(t, c.ada.Token, `{ users { next } }`)
-	other.does(t, c.root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.ada.User.ID))
-	if code := codeOf(one.as(t, c.ada.Token, `{ users { next } }`, nil).body); code != "FORBIDDEN" {
+	one.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.Ada.User.ID))
+	other.MustDo(t, c.Ada.Token, `{ users { next } }`)
+	other.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.Ada.User.ID))
+	if code := CodeOf(one.As(t, c.Ada.Token, `{ users { next } }`, nil).Body); code != "FORBIDDEN" {
 		t.Errorf("dismissed at the other replica: %q", code)
 	}
-	other.does(t, c.root.Token, fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.ada.User.ID))
-	if code := codeOf(one.as(t, c.ada.Token, `{ users { next } }`, nil).body); code != "UNAUTHENTICATED" {
+	other.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.Ada.User.ID))
+	if code := CodeOf(one.As(t, c.Ada.Token, `{ users { next } }`, nil).Body); code != "UNAUTHENTICATED" {
 		t.Errorf("banned at the other replica: %q", code)
 	}
-	one.does(t, c.root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.ada.User.ID))
-	eventually(t, "neither side has Ada", func() bool {
-		_, err := other.Store.Users().ByID(t.Context(), c.ada.User.ID)
-		return err != nil && len(other.cubeUsers(t, c.ada.User.Email)) == 0
+	one.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { deleteUser(id: %q) { message } }`, c.Ada.User.ID))
+	Eventually(t, "neither side has Ada", func() bool {
+		_, err := other.Store.Users().ByID(t.Context(), c.Ada.User.ID)
+		return err != nil && len(other.CubeUsers(t, c.Ada.User.Email)) == 0
 	})
 }

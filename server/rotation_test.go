@@ -18,41 +18,41 @@ import (
 // A secret is replaced in three steps, and nobody notices any of them.
 func TestSecretIsReplaced(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	db := startDatabase(t)
-	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
+	u := NewUpstream(t)
+	db := StartDatabase(t)
+	settings := Merge(u.Settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
 	life := func(more map[string]string, use func(r *running)) {
 		t.Helper()
-		r, stop := startUntil(t, configure(t, with(settings, more)))
+		r, stop := StartUntil(t, Configure(t, Merge(settings, more)))
 		defer stop()
-		r.box = u.url
+		r.SandboxURL = u.URL
 		use(r)
 	}
-	var in login
-	life(nil, func(r *running) { in = *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register })
-	both := map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret}
+	var in LoginReply
+	life(nil, func(r *running) { in = *r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")).Data.Register })
+	both := map[string]string{"JWT_SECRET": OtherJWTSecret, "JWT_PREVIOUS_SECRETS": JWTSecret}
 	for _, want := range []string{"0 accounts were in step, 1 have a new password", "1 accounts were in step, 0 have a new password"} {
-		if out, err := operated(t, "passwords", with(settings, both)); err != nil || !strings.HasPrefix(out, want) {
+		if out, err := operated(t, "passwords", Merge(settings, both)); err != nil || !strings.HasPrefix(out, want) {
 			t.Errorf("passwords: %q, %v; want %q", out, err, want)
 		}
 	}
 	life(both, func(r *running) {
-		for credential, lives := range r.alive(t, in) {
+		for credential, lives := range r.WorkingCredentials(t, in) {
 			if !lives {
 				t.Errorf("with both secrets: %s is dead", credential)
 			}
 		}
 	})
-	life(map[string]string{"JWT_SECRET": newSecret}, func(r *running) {
-		if got := r.login(t, loginDocument, "ada@example.org"); got.ChatStatus != "READY" {
+	life(map[string]string{"JWT_SECRET": OtherJWTSecret}, func(r *running) {
+		if got := r.Login(t, LoginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 			t.Errorf("with the new secret alone: %s", got.ChatStatus)
 		}
-		for credential, lives := range r.alive(t, in) {
-			if lives != (credential == passwordHere) {
+		for credential, lives := range r.WorkingCredentials(t, in) {
+			if lives != (credential == PasswordHere) {
 				t.Errorf("with the new secret alone: %s lives: %t", credential, lives)
 			}
 		}
-		if !u.aliveThere(t, in)[cubeSession] {
+		if !u.WorkingCredentials(t, in)[CubeSession] {
 			t.Error("the ConnectyCube session is dead")
 		}
 	})
@@ -62,14 +62,14 @@ func TestSecretIsReplaced(t *testing.T) {
 // so each change is complete when they have logged in once.
 func TestPasswordsAreSwitched(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	db := startDatabase(t)
+	u := NewUpstream(t)
+	db := StartDatabase(t)
 	const address, own = "ada@example.org", "correct horse"
-	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI()})
-	r, stop := startUntil(t, configure(t, settings))
-	r.register(t, address)
+	settings := Merge(u.Settings(), map[string]string{"MONGO_URI": db.URI()})
+	r, stop := StartUntil(t, Configure(t, settings))
+	r.Register(t, address)
 	stop()
-	if !u.atCube(t, address, own) {
+	if !u.AcceptsPassword(t, address, own) {
 		t.Fatal("shared: ConnectyCube does not take the user's password")
 	}
 	for _, mode := range []string{"derived", "shared"} {
@@ -79,12 +79,12 @@ func TestPasswordsAreSwitched(t *testing.T) {
 				t.Errorf("to %s: %q, %v", mode, out, err)
 			}
 		}
-		r, stop := startUntil(t, configure(t, settings))
-		if got := r.login(t, loginDocument, address); got.ChatStatus != "READY" {
+		r, stop := StartUntil(t, Configure(t, settings))
+		if got := r.Login(t, LoginDocument, address); got.ChatStatus != "READY" {
 			t.Errorf("to %s: the login says %s", mode, got.ChatStatus)
 		}
 		stop()
-		if takes := u.atCube(t, address, own); takes != (mode == "shared") {
+		if takes := u.AcceptsPassword(t, address, own); takes != (mode == "shared") {
 			t.Errorf("%s: ConnectyCube takes the user's own password: %t", mode, takes)
 		}
 		if out, err := operated(t, "passwords", settings); err != nil || !strings.HasPrefix(out, "1 accounts were in step") {
@@ -96,19 +96,19 @@ func TestPasswordsAreSwitched(t *testing.T) {
 // A switch that is cut off has done what it has done, and the next one the rest.
 func TestSwitchIsInterrupted(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	db := startDatabase(t)
-	settings := with(u.settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
-	r, stop := startUntil(t, configure(t, settings))
+	u := NewUpstream(t)
+	db := StartDatabase(t)
+	settings := Merge(u.Settings(), map[string]string{"MONGO_URI": db.URI(), "CONNECTYCUBE_PASSWORD": "derived"})
+	r, stop := StartUntil(t, Configure(t, settings))
 	const people = 8
 	for i := range people {
-		r.register(t, fmt.Sprintf("ada%d@example.org", i))
+		r.Register(t, fmt.Sprintf("ada%d@example.org", i))
 	}
 	stop()
-	rotated := with(settings, map[string]string{"JWT_SECRET": newSecret, "JWT_PREVIOUS_SECRETS": strongSecret})
+	rotated := Merge(settings, map[string]string{"JWT_SECRET": OtherJWTSecret, "JWT_PREVIOUS_SECRETS": JWTSecret})
 	ctx, cut := context.WithCancel(t.Context())
 	var changes atomic.Int32
-	u.liesAlways(func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+	u.OverrideAll(func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
 		if q.Method == http.MethodPut && changes.Add(1) == 3 {
 			cut()
 		}
@@ -117,15 +117,15 @@ func TestSwitchIsInterrupted(t *testing.T) {
 	if _, err := operatedUntil(ctx, t, "passwords", rotated); err == nil {
 		t.Fatal("a switch that was cut off says that it is done")
 	}
-	u.honest()
+	u.Restore()
 	out, err := operated(t, "passwords", rotated)
 	if err != nil || !strings.Contains(out, " 0 failed") || strings.HasPrefix(out, "0 accounts") || strings.HasPrefix(out, fmt.Sprint(people)) {
 		t.Errorf("the next one: %q, %v", out, err)
 	}
-	r, stop = startUntil(t, configure(t, with(settings, map[string]string{"JWT_SECRET": newSecret})))
+	r, stop = StartUntil(t, Configure(t, Merge(settings, map[string]string{"JWT_SECRET": OtherJWTSecret})))
 	defer stop()
 	for i := range people {
-		if got := r.login(t, loginDocument, fmt.Sprintf("ada%d@example.org", i)); got.ChatStatus != "READY" {
+		if got := r.Login(t, LoginDocument, fmt.Sprintf("ada%d@example.org", i)); got.ChatStatus != "READY" {
 			t.Errorf("ada%d: %s", i, got.ChatStatus)
 		}
 	}
@@ -146,10 +146,10 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		return out
 	}
 	first, _, _ := strings.Cut(command("new", "--in", "0s"), " ")
-	r := start(t, settings)
-	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	r := Start(t, settings)
+	in := *r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")).Data.Register
 	var set struct{ Keys []struct{ Kid string } }
-	if err := json.Unmarshal([]byte(r.request(t, http.MethodGet, "/.well-known/jwks.json", "").body), &set); err != nil || len(set.Keys) != 1 || set.Keys[0].Kid != first {
+	if err := json.Unmarshal([]byte(r.Request(t, http.MethodGet, "/.well-known/jwks.json", "").Body), &set); err != nil || len(set.Keys) != 1 || set.Keys[0].Kid != first {
 		t.Fatalf("published: %+v, %v", set, err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -161,7 +161,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	for range 4 {
 		asking.Go(func() {
 			for ctx.Err() == nil {
-				if code := codeOf(r.as(t, token.Load().(string), `{ me { id } }`, nil).body); code != "" {
+				if code := CodeOf(r.As(t, token.Load().(string), `{ me { id } }`, nil).Body); code != "" {
 					t.Errorf("after %d answers: %s", answered.Load(), code)
 					return
 				}
@@ -172,10 +172,10 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	asking.Go(func() { // somebody refreshes, so that the new key is used
 		refresh := in.RefreshToken
 		for ctx.Err() == nil {
-			var got struct{ Data struct{ Refresh login } }
-			body := r.as(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { token refreshToken } }`, refresh), nil).body
+			var got struct{ Data struct{ Refresh LoginReply } }
+			body := r.As(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { token refreshToken } }`, refresh), nil).Body
 			if err := json.Unmarshal([]byte(body), &got); err != nil || got.Data.Refresh.Token == "" {
-				t.Errorf("refresh: %s", codeOf(body))
+				t.Errorf("refresh: %s", CodeOf(body))
 				return
 			}
 			refresh = got.Data.Refresh.RefreshToken
@@ -183,19 +183,19 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		}
 	})
 	second, _, _ := strings.Cut(command("new", "--alg", "ES256", "--in", "6s"), " ")
-	eventually(t, "the second key signs", func() bool {
+	Eventually(t, "the second key signs", func() bool {
 		header, _, _ := strings.Cut(token.Load().(string), ".")
-		return strings.Contains(decoded(header), second)
+		return strings.Contains(DecodeSegment(header), second)
 	})
 	before := answered.Load()
 	command("retire", first) // nobody holds a token of the first any more
-	eventually(t, "people go on after that", func() bool { return answered.Load() > before+200 || t.Failed() })
-	eventually(t, "the server refuses what the first key signed", func() bool {
-		return codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body) == "UNAUTHENTICATED" || t.Failed()
+	Eventually(t, "people go on after that", func() bool { return answered.Load() > before+200 || t.Failed() })
+	Eventually(t, "the server refuses what the first key signed", func() bool {
+		return CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body) == "UNAUTHENTICATED" || t.Failed()
 	})
 	stop()
 	asking.Wait()
-	if code := codeOf(r.as(t, in.Token, `{ me { id } }`, nil).body); code != "UNAUTHENTICATED" {
+	if code := CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
 		t.Errorf("a token of the retired key: %q", code)
 	}
 	if out := command("list"); !strings.Contains(out, "retired") || !strings.Contains(out, "signs") {
@@ -215,8 +215,8 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{"DATA_DIR": t.TempDir()}
-	r, stop := startUntil(t, configure(t, settings))
-	r.register(t, "ada@example.org")
+	r, stop := StartUntil(t, Configure(t, settings))
+	r.Register(t, "ada@example.org")
 	stop()
 	for _, args := range [][]string{{"ada@example.org"}, {"nobody@example.org", "admin"}, {"ada@example.org", "Not A Role"}} {
 		if out, err := operated(t, "grant", settings, args...); err == nil {
@@ -228,10 +228,10 @@ func TestGrant(t *testing.T) {
 			t.Errorf("grant: %q, %v", out, err)
 		}
 	}
-	r, stop = startUntil(t, configure(t, settings))
+	r, stop = StartUntil(t, Configure(t, settings))
 	defer stop()
-	in := r.login(t, loginDocument, "ada@example.org")
-	if code := codeOf(r.as(t, in.Token, `{ users { next } }`, nil).body); code != "" {
+	in := r.Login(t, LoginDocument, "ada@example.org")
+	if code := CodeOf(r.As(t, in.Token, `{ users { next } }`, nil).Body); code != "" {
 		t.Errorf("the administrator: %s", code)
 	}
 }
@@ -240,23 +240,23 @@ func TestGrant(t *testing.T) {
 // wrong, for it has just been replaced.
 func TestPasswordChangeThatArrivesTwice(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, map[string]string{"LOGIN_FAILURES": "0"})
-	in := *r.graphql(t, registerDocument, ada("ada@example.org")).Data.Register
+	u := NewUpstream(t)
+	r := u.Start(t, false, map[string]string{"LOGIN_FAILURES": "0"})
+	in := *r.GraphQL(t, RegisterDocument, NewUser("ada@example.org")).Data.Register
 	if err := u.AddFault(sandbox.Fault{Method: http.MethodPut, Path: "/users/*", Kind: sandbox.FaultDuplicate}); err != nil {
 		t.Fatal(err)
 	}
 	password := "correct horse"
 	for _, next := range []string{"another horse", "a third horse"} {
-		r.does(t, in.Token, fmt.Sprintf(`mutation { changePassword(current: %q, new: %q) { message } }`, password, next))
+		r.MustDo(t, in.Token, fmt.Sprintf(`mutation { changePassword(current: %q, new: %q) { message } }`, password, next))
 		password = next
-		if !u.atCube(t, "ada@example.org", password) {
+		if !u.AcceptsPassword(t, "ada@example.org", password) {
 			t.Errorf("ConnectyCube does not take %q", password)
 		}
 	}
-	got := r.graphql(t, loginDocument, map[string]string{"email": "ada@example.org", "password": password})
-	if got.code() != "" || got.Data.Answer.ChatStatus != "READY" {
-		t.Errorf("login: %s %+v", got.code(), got.Data.Answer)
+	got := r.GraphQL(t, LoginDocument, map[string]string{"email": "ada@example.org", "password": password})
+	if got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
+		t.Errorf("login: %s %+v", got.Code(), got.Data.Answer)
 	}
 }
 
@@ -270,9 +270,9 @@ func operated(t *testing.T, name string, settings map[string]string, args ...str
 // operatedUntil is operated until ctx ends.
 func operatedUntil(ctx context.Context, t *testing.T, name string, settings map[string]string, args ...string) (string, error) {
 	t.Helper()
-	env := with(with(quick, map[string]string{"DATA_DIR": t.TempDir()}), settings)
-	var out, log logBuffer
-	code := Main(ctx, configYAML, append([]string{name}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
+	env := Merge(Merge(QuickSettings, map[string]string{"DATA_DIR": t.TempDir()}), settings)
+	var out, log LogBuffer
+	code := Main(ctx, ConfigYAML, append([]string{name}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
 	if code != 0 {
 		return out.String(), errors.New(log.String())
 	}

@@ -18,8 +18,8 @@ import (
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
-// apiPath is where GraphQL and its playground live.
-const apiPath = "/api"
+// APIPath is where GraphQL and its playground live.
+const APIPath = "/api"
 
 // routes is everything that answers, one line each.
 func (s *Server) routes() (http.Handler, error) {
@@ -58,7 +58,7 @@ func (s *Server) routes() (http.Handler, error) {
 		resolvers.Bearer,
 		resolvers.CountRefusals(middleware.Refused),
 	)
-	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+apiPath, s.log))
+	r.NotFound(resolvers.Refuse(resolvers.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
 	r.MethodNotAllowed(s.methodNotAllowed(r))
 
 	r.Get("/", resolvers.Home)
@@ -66,17 +66,17 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/readyz", s.health.Ready)
 	// A POST of GraphQL counts as a login here: telling takes reading its document.
 	logins := r.With(unnamedProxies)
-	logins.Post(apiPath, gql.ServeHTTP)
-	r.Get(verifyPath, verify)
-	r.Post(verifyPath, verify)
+	logins.Post(APIPath, gql.ServeHTTP)
+	r.Get(VerifyPath, verify)
+	r.Post(VerifyPath, verify)
 	s.restRoutes(r, logins)
 	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
 	if s.cfg.Playground {
-		page := playground.Handler(apiPath)
-		r.Get(apiPath, s.forBrowsers(page))
-		r.Handle(apiPath+"/playground/*", page)
+		page := playground.Handler(APIPath)
+		r.Get(APIPath, s.forBrowsers(page))
+		r.Handle(APIPath+"/playground/*", page)
 	}
 	return r, nil
 }
@@ -99,7 +99,7 @@ func (s *Server) restRoutes(r, logins chi.Router) {
 // exemptFromDrain are those who must get in while the service stops: ConnectyCube,
 // which a login that is going on waits for, and who looks after the process.
 func exemptFromDrain(r *http.Request) bool {
-	return slices.Contains([]string{verifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
+	return slices.Contains([]string{VerifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
 }
 
 // trusted are the proxies whose word about the client counts; the settings'

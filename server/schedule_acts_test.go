@@ -8,15 +8,15 @@ import (
 
 // What the person of a schedule does, and what is known afterwards.
 
-// said is an answer: its code, empty for success, or that there was none.
-type said struct {
+// outcome is an answer: its code, empty for success, or that there was none.
+type outcome struct {
 	code string
 	none bool
-	login
+	LoginReply
 }
 
 // ask sends an operation that answers with answer.
-func (l *life) ask(token, document string) said {
+func (l *scenario) ask(token, document string) outcome {
 	raw, err := json.Marshal(map[string]string{"query": document})
 	if err != nil {
 		l.t.Fatal(err)
@@ -25,24 +25,24 @@ func (l *life) ask(token, document string) said {
 	if token != "" {
 		header = []string{"Authorization", "Bearer " + token}
 	}
-	got, err := try("POST", l.at("/api"), string(raw), header...)
-	if err != nil || l.fate.dead() {
-		return said{none: true}
+	got, err := Try("POST", l.At("/api"), string(raw), header...)
+	if err != nil || l.killer.dead() {
+		return outcome{none: true}
 	}
-	var a struct{ Data struct{ Answer login } }
-	if err := json.Unmarshal([]byte(got.body), &a); err != nil {
+	var a struct{ Data struct{ Answer LoginReply } }
+	if err := json.Unmarshal([]byte(got.Body), &a); err != nil {
 		l.t.Errorf("an answer that is none: %v", err)
 	}
-	return said{code: codeOf(got.body), login: a.Data.Answer}
+	return outcome{code: CodeOf(got.Body), LoginReply: a.Data.Answer}
 }
 
 // unsure tells answers that do not say whether the thing was done.
-func (s said) unsure() bool {
+func (s outcome) unsure() bool {
 	return s.none || s.code == "SERVICE_UNAVAILABLE" || s.code == "INTERNAL_SERVER_ERROR"
 }
 
-// act does one thing, whichever the dice say.
-func (l *life) act() {
+// action does one thing, whichever the dice say.
+func (l *scenario) action() {
 	if l.registered != yes {
 		l.register()
 		return
@@ -58,7 +58,7 @@ func (l *life) act() {
 	acts[l.dice.IntN(len(acts))]()
 }
 
-func (l *life) note(what string, got said) {
+func (l *scenario) note(what string, got outcome) {
 	text := what + ":" + got.code
 	if got.none {
 		text = what + ":†"
@@ -69,7 +69,7 @@ func (l *life) note(what string, got said) {
 	}
 }
 
-func (l *life) register() {
+func (l *scenario) register() {
 	if l.emails == nil {
 		l.emails, l.passwords = []string{"ada@example.org"}, []string{"correct horse"}
 	}
@@ -92,13 +92,13 @@ func (l *life) register() {
 }
 
 // again registers the address of somebody who is gone.
-func (l *life) again() {
+func (l *scenario) again() {
 	l.registered, l.gone = no, no
 	l.register()
 }
 
 // login tries what may be right, and learns what is.
-func (l *life) login() bool {
+func (l *scenario) login() bool {
 	for _, email := range l.emails {
 		for _, password := range l.passwords {
 			way := []string{"login", "login_By_token"}[l.dice.IntN(2)]
@@ -128,7 +128,7 @@ func (l *life) login() bool {
 	return false
 }
 
-func (l *life) renew() {
+func (l *scenario) renew() {
 	got := l.ask("", fmt.Sprintf(`mutation { answer: refresh(refreshToken: %q) { token refreshToken chatStatus } }`, l.refresh))
 	l.note("refresh", got)
 	if got.code == "" && !got.none {
@@ -138,7 +138,7 @@ func (l *life) renew() {
 	}
 }
 
-func (l *life) changeEmail() {
+func (l *scenario) changeEmail() {
 	next := fmt.Sprintf("ada%d@example.org", l.dice.IntN(1_000_000))
 	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changeEmail(email: %q, password: %q) { id } }`, next, l.passwords[0]))
 	l.note("changeEmail", got)
@@ -150,7 +150,7 @@ func (l *life) changeEmail() {
 	}
 }
 
-func (l *life) changePassword() {
+func (l *scenario) changePassword() {
 	next := fmt.Sprintf("another horse %d", l.dice.IntN(1_000_000))
 	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changePassword(current: %q, new: %q) { message } }`, l.passwords[0], next))
 	l.note("changePassword", got)
@@ -162,11 +162,11 @@ func (l *life) changePassword() {
 	}
 }
 
-func (l *life) rename() {
+func (l *scenario) rename() {
 	l.note("rename", l.ask(l.access, fmt.Sprintf(`mutation { answer: updateProfile(firstName: "Ada%d", lastName: "Byron") { id } }`, l.dice.IntN(1000))))
 }
 
-func (l *life) logout() {
+func (l *scenario) logout() {
 	got := l.ask(l.access, `mutation { answer: logout { message } }`)
 	l.note("logout", got)
 	if got.code == "" || got.unsure() {
@@ -174,7 +174,7 @@ func (l *life) logout() {
 	}
 }
 
-func (l *life) leave() {
+func (l *scenario) leave() {
 	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: deleteMyAccount(password: %q) { message } }`, l.passwords[0]))
 	l.note("delete", got)
 	switch {

@@ -103,12 +103,12 @@ func schedules(t *testing.T, n int, real bool) {
 	}
 }
 
-// life is one schedule while it runs.
-type life struct {
+// scenario is one schedule while it runs.
+type scenario struct {
 	*running
 	t        *testing.T
 	dice     *rand.Rand
-	u        *upstream
+	u        *Upstream
 	db, name string // address of the database server, and name of the database
 	users    *mongo.Collection
 	sessions *mongo.Collection
@@ -116,8 +116,8 @@ type life struct {
 	settings map[string]string
 	cidp     bool
 	real     bool
-	fate     *fate
-	storm    storm
+	killer   *killer
+	storm    connBreaker
 	stop     func() // ends the program that runs now, well
 
 	emails, passwords []string // those that may be the person's now
@@ -138,38 +138,38 @@ const (
 
 func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
 	dice := rand.New(rand.NewPCG(seed, 4711))
-	l := newLife(t, dice, real)
+	l := newScenario(t, dice, real)
 	if seed%3 == 0 {
 		l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "1" // so that accounts wait in line
 	}
 	l.misbehave()
-	l.begin(newFate(1+dice.IntN(80), dice.IntN(2) == 0))
+	l.begin(newKiller(1+dice.IntN(80), dice.IntN(2) == 0))
 	l.storm.rage(true)
 	for range 4 + dice.IntN(5) {
-		l.act()
-		if l.fate.dead() {
+		l.action()
+		if l.killer.dead() {
 			died = true
 			l.stop()
-			l.begin(newFate(0, false))
+			l.begin(newKiller(0, false))
 			l.storm.rage(true)
 		}
 	}
 	l.u.ClearFaults()
 	l.storm.rage(false)
-	l.fate.spare()
-	died = died || l.fate.dead()
-	if _, few := l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || l.fate.dead() {
+	l.killer.spare()
+	died = died || l.killer.dead()
+	if _, few := l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || l.killer.dead() {
 		l.stop()
 		if few {
 			l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
 		}
-		l.begin(newFate(0, false))
+		l.begin(newKiller(0, false))
 	}
 	defer func() {
 		if t.Failed() {
 			admin, wait := l.settings["CONNECTYCUBE_ADMIN_KEY"] != "", l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] != "false"
 			t.Logf("seed %d: %s, cidp %t, admin %t, wait %t, %s\n%s", seed, l.settings["CONNECTYCUBE_PASSWORD"], l.cidp, admin, wait, strings.Join(l.path, " → "), l.sides())
-			t.Logf("the log ends with %s", tail(l.log.String()))
+			t.Logf("the log ends with %s", tail(l.Log.String()))
 		}
 		l.stop()
 	}()
@@ -178,10 +178,10 @@ func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
 	return died, l.storm.broken
 }
 
-func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
-	l := &life{t: t, dice: dice, real: real, u: newUpstream(t), cidp: dice.IntN(3) == 0}
+func newScenario(t *testing.T, dice *rand.Rand, real bool) *scenario {
+	l := &scenario{t: t, dice: dice, real: real, u: NewUpstream(t), cidp: dice.IntN(3) == 0}
 	l.storm.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
-	l.settings = with(l.u.settings(), map[string]string{
+	l.settings = Merge(l.u.Settings(), map[string]string{
 		"CONNECTYCUBE_TIMEOUT": "250ms", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
 		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
 	})
@@ -195,7 +195,7 @@ func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
 	// messages does not know how to log in.
 	uri := os.Getenv("TEST_MONGODB_URL")
 	if uri == "" {
-		uri = startDatabase(t).URI()
+		uri = StartDatabase(t).URI()
 	}
 	parsed, err := connstring.ParseAndValidate(uri)
 	if err != nil {
@@ -220,7 +220,7 @@ func newLife(t *testing.T, dice *rand.Rand, real bool) *life {
 }
 
 // misbehave gives ConnectyCube its faults.
-func (l *life) misbehave() {
+func (l *scenario) misbehave() {
 	for _, kind := range []string{sandbox.FaultLostAnswer, sandbox.FaultStatus, sandbox.FaultStatus, sandbox.FaultHang, sandbox.FaultDuplicate, sandbox.FaultReset, sandbox.FaultTruncated} {
 		f := sandbox.Fault{Kind: kind, Probability: 0.04, Seed: l.dice.Uint64()}
 		if kind == sandbox.FaultStatus {
@@ -233,32 +233,32 @@ func (l *life) misbehave() {
 }
 
 // begin starts the program for a life that ends as told.
-func (l *life) begin(f *fate) {
-	l.fate = f
+func (l *scenario) begin(f *killer) {
+	l.killer = f
 	l.storm.rage(false) // it would not start
-	y := newFerry(l.t, l.db, f, &l.storm)
-	settings := with(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": l.name})
-	l.u.liesAlways(f.atConnectyCube)
+	y := newMongoProxy(l.t, l.db, f, &l.storm)
+	settings := Merge(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": l.name})
+	l.u.OverrideAll(f.atConnectyCube)
 	if l.real {
-		p := spawn(l.t, settings).ready(l.t)
+		p := Spawn(l.t, settings).WaitReady(l.t)
 		l.running = &p.running
-		f.die = func() { _ = p.cmd.Process.Kill(); go y.sink() }
-		l.stop = func() { f.strike(); <-p.exited }
+		f.die = func() { _ = p.Cmd.Process.Kill(); go y.sink() }
+		l.stop = func() { f.kill(); <-p.Exited }
 	} else {
-		r, stop := startUntil(l.t, configure(l.t, settings))
+		r, stop := StartUntil(l.t, Configure(l.t, settings))
 		l.running = r
 		f.die = func() { go y.sink() }
-		l.stop = func() { f.strike(); stop() }
+		l.stop = func() { f.kill(); stop() }
 	}
 	if l.cidp {
-		l.u.asks(l.t, l.url)
+		l.u.SetCallback(l.t, l.URL)
 	}
 	f.begin()
 }
 
 // settled waits until nothing is left to do on our side. Back-offs are cut
 // short, and so is the life of tombstones: that they are kept is for other tests.
-func (l *life) settled() {
+func (l *scenario) settled() {
 	l.t.Helper()
 	ctx := l.t.Context()
 	wait := 10 * time.Millisecond // longer and longer, for all who look keep the machine busy
@@ -297,7 +297,7 @@ func (l *life) settled() {
 }
 
 // sides is what both sides have, for a person to read.
-func (l *life) sides() string {
+func (l *scenario) sides() string {
 	var out strings.Builder
 	for _, u := range l.everybody() {
 		fmt.Fprintf(&out, "here:  %s %s %q account %d leaving %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Leaving, len(u.Sessions), u.Account)
@@ -314,7 +314,7 @@ func (l *life) sides() string {
 	return out.String()
 }
 
-func (l *life) everybody() []store.User {
+func (l *scenario) everybody() []store.User {
 	l.t.Helper()
 	all, err := l.store.Users().All(l.t.Context(), "", 100)
 	if err != nil {
@@ -326,7 +326,7 @@ func (l *life) everybody() []store.User {
 func tail(log string) string { return log[max(0, len(log)-3000):] }
 
 // check compares both sides.
-func (l *life) check() {
+func (l *scenario) check() {
 	l.t.Helper()
 	if l.gone == unknown || len(l.emails) > 1 || len(l.passwords) > 1 || l.registered == unknown {
 		l.access = ""
@@ -340,7 +340,7 @@ func (l *life) check() {
 			l.t.Errorf("no login after healing")
 		}
 		l.settled()
-		var got said
+		var got outcome
 		wait := 20 * time.Millisecond
 		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(wait) { // a busy machine is slow to answer ConnectyCube
 			wait = min(2*wait, time.Second)

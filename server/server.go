@@ -32,8 +32,8 @@ import (
 	"cubegate/tokens"
 )
 
-// verifyPath is the route that ConnectyCube calls back.
-const verifyPath = "/auth/verify-connectycube"
+// VerifyPath is the route that ConnectyCube calls back.
+const VerifyPath = "/auth/verify-connectycube"
 
 // Time that the server gives a client, beside what the work itself may take.
 const (
@@ -258,7 +258,7 @@ func (s *Server) banner(w io.Writer) {
 	if s.cfg.Host == "" {
 		at = "http://localhost:" + strconv.Itoa(s.apiListener.Addr().(*net.TCPAddr).Port)
 	}
-	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.PublicURL, at), verifyPath)
+	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.PublicURL, at), VerifyPath)
 	if s.cfg.HasEmbeddedDatabase() {
 		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", s.databaseFile())
 	}

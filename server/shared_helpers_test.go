@@ -1,3 +1,3 @@
 package server
 
-const newSecret = "another secret that is long enough: Zk3u81hQ"
+const OtherJWTSecret = "another secret that is long enough: Zk3u81hQ"

@@ -17,17 +17,17 @@ type registration struct {
 
 // registerFrom registers over REST, from an address that the trusted proxy names.
 func (r *running) registerFrom(t *testing.T, email, address string) registration {
-	body, err := json.Marshal(ada(email))
+	body, err := json.Marshal(NewUser(email))
 	if err != nil {
 		t.Error(err)
 	}
-	got, err := try(http.MethodPost, r.at("/auth/register"), string(body), "X-Forwarded-For", address)
-	var in login
+	got, err := Try(http.MethodPost, r.At("/auth/register"), string(body), "X-Forwarded-For", address)
+	var in LoginReply
 	if err == nil {
-		err = json.Unmarshal([]byte(got.body), &in)
+		err = json.Unmarshal([]byte(got.Body), &in)
 	}
 	if err != nil || in.RefreshToken == "" {
-		t.Errorf("registering %s: %d %s, %v", email, got.status, codeOf(got.body), err)
+		t.Errorf("registering %s: %d %s, %v", email, got.Status, CodeOf(got.Body), err)
 	}
 	return registration{email, in.ChatStatus, in.RefreshToken}
 }
@@ -39,8 +39,8 @@ type signUps struct {
 	last   time.Time
 }
 
-func (s *signUps) watch(u *upstream) {
-	u.lies(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+func (s *signUps) watch(u *Upstream) {
+	u.Override(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
 		rw := &answered{ResponseWriter: w}
 		honest.ServeHTTP(rw, r)
 		s.mu.Lock()
@@ -78,13 +78,13 @@ func (s *signUps) made() ([]string, time.Time) {
 // theirs at its rate, and that of the other network first.
 func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
+	u := NewUpstream(t)
 	var cube signUps
 	cube.watch(u)
-	settings := with(u.settings(), map[string]string{
-		"MONGO_URI": startDatabase(t).URI(), "TRUSTED_PROXIES": "127.0.0.1", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "10",
+	settings := Merge(u.Settings(), map[string]string{
+		"MONGO_URI": StartDatabase(t).URI(), "TRUSTED_PROXIES": "127.0.0.1", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "10",
 	})
-	r, stop := startUntil(t, configure(t, settings))
+	r, stop := StartUntil(t, Configure(t, settings))
 	begin := time.Now()
 	var mu sync.Mutex
 	var all []registration
@@ -115,8 +115,8 @@ func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
 
 	restarted := time.Now()
 	settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
-	r = start(t, settings)
-	eventually(t, "all accounts are made", func() bool { return len(u.State().Users) == 30 })
+	r = Start(t, settings)
+	Eventually(t, "all accounts are made", func() bool { return len(u.State().Users) == 30 })
 	emails, last := cube.made()
 	const atOnce = 10 + 1 // the burst, and the token of the second in which the process started
 	if least := time.Duration(waiting-atOnce) * 100 * time.Millisecond; last.Sub(restarted) < least {
@@ -132,7 +132,7 @@ func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
 }
 
 // oneEach checks that ConnectyCube has so many accounts, each of another user.
-func oneEach(t *testing.T, u *upstream, want int) {
+func oneEach(t *testing.T, u *Upstream, want int) {
 	t.Helper()
 	users := u.State().Users
 	ids := map[string]bool{}
@@ -149,11 +149,11 @@ func oneEach(t *testing.T, u *upstream, want int) {
 // becomesReady refreshes until the chat is open.
 func (r *running) becomesReady(t *testing.T, in registration) {
 	t.Helper()
-	eventually(t, in.email+" has a chat", func() bool {
-		got := r.request(t, http.MethodPost, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, in.refresh))
-		var out login
-		if err := json.Unmarshal([]byte(got.body), &out); err != nil || out.RefreshToken == "" {
-			t.Fatalf("refreshing %s: %d %s", in.email, got.status, codeOf(got.body))
+	Eventually(t, in.email+" has a chat", func() bool {
+		got := r.Request(t, http.MethodPost, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, in.refresh))
+		var out LoginReply
+		if err := json.Unmarshal([]byte(got.Body), &out); err != nil || out.RefreshToken == "" {
+			t.Fatalf("refreshing %s: %d %s", in.email, got.Status, CodeOf(got.Body))
 		}
 		in.refresh = out.RefreshToken
 		return out.ChatStatus == "READY"
@@ -164,25 +164,25 @@ func (r *running) becomesReady(t *testing.T, in registration) {
 // when to come back, and leaves nothing on either side.
 func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t)
-	r := u.startWith(t, false, with(allOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "2"}))
+	u := NewUpstream(t)
+	r := u.Start(t, false, Merge(AllOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "2"}))
 	for _, email := range []string{"a@example.org", "b@example.org"} {
-		r.register(t, email)
+		r.Register(t, email)
 	}
-	got := r.graphql(t, registerDocument, ada("c@example.org"))
-	if got.code() != "SERVICE_UNAVAILABLE" {
-		t.Errorf("GraphQL: %s", got.text)
+	got := r.GraphQL(t, RegisterDocument, NewUser("c@example.org"))
+	if got.Code() != "SERVICE_UNAVAILABLE" {
+		t.Errorf("GraphQL: %s", got.Body)
 	}
-	body, _ := json.Marshal(ada("c@example.org"))
-	refused := r.request(t, http.MethodPost, "/auth/register", string(body))
-	if refused.status != http.StatusServiceUnavailable || codeOf(refused.body) != "SERVICE_UNAVAILABLE" || refused.header.Get("Retry-After") == "" {
-		t.Errorf("REST: %d %s, Retry-After %q", refused.status, refused.body, refused.header.Get("Retry-After"))
+	body, _ := json.Marshal(NewUser("c@example.org"))
+	refused := r.Request(t, http.MethodPost, "/auth/register", string(body))
+	if refused.Status != http.StatusServiceUnavailable || CodeOf(refused.Body) != "SERVICE_UNAVAILABLE" || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("REST: %d %s, Retry-After %q", refused.Status, refused.Body, refused.Header.Get("Retry-After"))
 	}
 	users, err := r.Store.Users().All(t.Context(), "", 10)
 	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
 		t.Errorf("here %d users, there %d, %v; want 2", len(users), len(u.State().Users), err)
 	}
-	if login := r.login(t, loginDocument, "a@example.org"); login.ChatStatus != "READY" {
+	if login := r.Login(t, LoginDocument, "a@example.org"); login.ChatStatus != "READY" {
 		t.Errorf("a login with an account: %s", login.ChatStatus)
 	}
 }
@@ -190,10 +190,10 @@ func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 // In the sandbox nobody waits.
 func TestRegisterInTheSandboxHasNoBudget(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil)
+	r := Start(t, nil)
 	for i := range 15 {
-		if got := r.graphql(t, registerDocument, ada(fmt.Sprintf("ada%d@example.org", i))); got.code() != "" || got.Data.Register.ChatStatus != "READY" {
-			t.Fatalf("registration %d: %s", i, got.text)
+		if got := r.GraphQL(t, RegisterDocument, NewUser(fmt.Sprintf("ada%d@example.org", i))); got.Code() != "" || got.Data.Register.ChatStatus != "READY" {
+			t.Fatalf("registration %d: %s", i, got.Body)
 		}
 	}
 }

@@ -19,34 +19,34 @@ import (
 // What the tests' own ConnectyCube application is called.
 const (
 	ownAppID   = 4242
-	ownAuthKey = "Own-Auth-Key-81723"
+	OwnAuthKey = "Own-Auth-Key-81723"
 
 	// What it shows when it asks about passwords.
-	ownCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d"
+	OwnCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d"
 )
 
-// upstream is a ConnectyCube of the test's own, which outlives the program: the
+// Upstream is a ConnectyCube of the test's own, which outlives the program: the
 // sandbox behind a door that writes down what is asked and lies when told to.
-type upstream struct {
+type Upstream struct {
 	*sandbox.Sandbox
-	url string
+	URL string
 
-	mu   sync.Mutex
-	seen []exchange
-	lie  func(w http.ResponseWriter, r *http.Request, honest http.Handler) // nil: none
+	mu       sync.Mutex
+	seen     []Exchange
+	override func(w http.ResponseWriter, r *http.Request, honest http.Handler) // nil: none
 }
 
-// exchange is one request that came to an upstream.
-type exchange struct {
+// Exchange is one request that came to an upstream.
+type Exchange struct {
 	method, path, body string
-	header             http.Header
+	Header             http.Header
 }
 
-func newUpstream(t *testing.T) *upstream {
+func NewUpstream(t *testing.T) *Upstream {
 	t.Helper()
-	u := &upstream{Sandbox: sandbox.New(sandbox.Options{AppID: ownAppID, AuthKey: ownAuthKey})}
+	u := &Upstream{Sandbox: sandbox.New(sandbox.Options{AppID: ownAppID, AuthKey: OwnAuthKey})}
 	server := httptest.NewServer(http.HandlerFunc(u.serve))
-	u.url = server.URL
+	u.URL = server.URL
 	t.Cleanup(func() {
 		server.CloseClientConnections() // those that hang on purpose
 		server.Close()
@@ -54,7 +54,7 @@ func newUpstream(t *testing.T) *upstream {
 	return u
 }
 
-func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
+func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sandbox/") {
 		u.ServeHTTP(w, r)
 		return
@@ -62,8 +62,8 @@ func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // what was torn off is not JSON either
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	u.mu.Lock()
-	u.seen = append(u.seen, exchange{r.Method, strings.TrimSuffix(r.URL.Path, ".json"), string(body), r.Header.Clone()})
-	lie := u.lie
+	u.seen = append(u.seen, Exchange{r.Method, strings.TrimSuffix(r.URL.Path, ".json"), string(body), r.Header.Clone()})
+	lie := u.override
 	u.mu.Unlock()
 	if lie == nil {
 		u.ServeHTTP(w, r)
@@ -72,11 +72,11 @@ func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
 	lie(w, r, u.Sandbox)
 }
 
-// lies makes every request of this kind end as told; others stay honest.
-func (u *upstream) lies(method, path string, how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
+// Override makes every request of this kind end as told; others stay honest.
+func (u *Upstream) Override(method, path string, how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.lie = func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+	u.override = func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
 		if r.Method == method && strings.TrimSuffix(r.URL.Path, ".json") == path {
 			how(w, r, honest)
 			return
@@ -85,27 +85,27 @@ func (u *upstream) lies(method, path string, how func(w http.ResponseWriter, r *
 	}
 }
 
-// says makes every request of this kind answer with the text and do nothing.
-func (u *upstream) says(method, path string, status int, text string) {
-	u.lies(method, path, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+// Respond makes every request of this kind answer with the text and do nothing.
+func (u *Upstream) Respond(method, path string, status int, text string) {
+	u.Override(method, path, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, text)
 	})
 }
 
-// honest ends all lies.
-func (u *upstream) honest() {
+// Restore ends all lies.
+func (u *Upstream) Restore() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.lie = nil
+	u.override = nil
 }
 
-// asked are the requests of one kind so far.
-func (u *upstream) asked(method, path string) []exchange {
+// Received are the requests of one kind so far.
+func (u *Upstream) Received(method, path string) []Exchange {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	var found []exchange
+	var found []Exchange
 	for _, e := range u.seen {
 		if e.method == method && e.path == path {
 			found = append(found, e)
@@ -114,28 +114,28 @@ func (u *upstream) asked(method, path string) []exchange {
 	return found
 }
 
-// settings point the program at this ConnectyCube.
-func (u *upstream) settings() map[string]string {
+// Settings point the program at this ConnectyCube.
+func (u *Upstream) Settings() map[string]string {
 	return map[string]string{
-		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": ownAuthKey, "JWT_SECRET": strongSecret, "CONNECTYCUBE_CIDP_SECRET": ownCallbackSecret,
-		"CONNECTYCUBE_API_URL": u.url, "CONNECTYCUBE_TIMEOUT": "20s",
+		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": OwnAuthKey, "JWT_SECRET": JWTSecret, "CONNECTYCUBE_CIDP_SECRET": OwnCallbackSecret,
+		"CONNECTYCUBE_API_URL": u.URL, "CONNECTYCUBE_TIMEOUT": "20s",
 	}
 }
 
-// knownCallback gives the sandbox beside the server a callback secret that the
-// test knows, and askedBy is the header with it.
+// CallbackSettings gives the sandbox beside the server a callback secret that the
+// test knows, and CallbackHeader is the header with it.
 var (
-	knownCallback = map[string]string{"CONNECTYCUBE_CIDP_SECRET": ownCallbackSecret}
-	askedBy       = []string{resolvers.CallbackSecretHeader, ownCallbackSecret}
+	CallbackSettings = map[string]string{"CONNECTYCUBE_CIDP_SECRET": OwnCallbackSecret}
+	CallbackHeader   = []string{resolvers.CallbackSecretHeader, OwnCallbackSecret}
 )
 
-// asks makes the application ask the program at url about logins, as the
+// SetCallback makes the application ask the program at url about logins, as the
 // README tells to set it up.
-func (u *upstream) asks(t *testing.T, url string) {
+func (u *Upstream) SetCallback(t *testing.T, url string) {
 	t.Helper()
 	err := u.SetCIdP(sandbox.CIdP{
-		Enabled: true, Method: http.MethodPost, URL: url + verifyPath,
-		Headers:        map[string]string{resolvers.CallbackSecretHeader: ownCallbackSecret},
+		Enabled: true, Method: http.MethodPost, URL: url + VerifyPath,
+		Headers:        map[string]string{resolvers.CallbackSecretHeader: OwnCallbackSecret},
 		RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
 		ResponseParams: map[string]string{"uid": "#{user.id}"},
 	})
@@ -144,20 +144,20 @@ func (u *upstream) asks(t *testing.T, url string) {
 	}
 }
 
-// startWith runs the program against this ConnectyCube, which asks it about
+// Start runs the program against this ConnectyCube, which asks it about
 // logins when cidp is true.
-func (u *upstream) startWith(t *testing.T, cidp bool, more map[string]string) *running {
+func (u *Upstream) Start(t *testing.T, cidp bool, more map[string]string) *running {
 	t.Helper()
-	r := start(t, with(u.settings(), more))
-	r.box = u.url
+	r := Start(t, Merge(u.Settings(), more))
+	r.SandboxURL = u.URL
 	if cidp {
-		u.asks(t, r.url)
+		u.SetCallback(t, r.URL)
 	}
 	return r
 }
 
-// with returns settings and more settings, which are stronger.
-func with(settings, more map[string]string) map[string]string {
+// Merge returns settings and more settings, which are stronger.
+func Merge(settings, more map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, m := range []map[string]string{settings, more} {
 		for k, v := range m {
@@ -167,8 +167,8 @@ func with(settings, more map[string]string) map[string]string {
 	return all
 }
 
-// codeOf is the code in an error's body, be it GraphQL's or REST's.
-func codeOf(body string) string {
+// CodeOf is the code in an error's body, be it GraphQL's or REST's.
+func CodeOf(body string) string {
 	var e struct {
 		Code   string
 		Errors []struct{ Extensions struct{ Code string } }
@@ -180,33 +180,33 @@ func codeOf(body string) string {
 	return e.Code
 }
 
-// liesAlways makes every request end as told.
-func (u *upstream) liesAlways(how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
+// OverrideAll makes every request end as told.
+func (u *Upstream) OverrideAll(how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.lie = how
+	u.override = how
 }
 
-// atCube tells whether ConnectyCube takes an address and a password.
-func (u *upstream) atCube(t *testing.T, email, password string) bool {
+// AcceptsPassword tells whether ConnectyCube takes an address and a password.
+func (u *Upstream) AcceptsPassword(t *testing.T, email, password string) bool {
 	t.Helper()
-	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, ownAuthKey, email, password)
-	got, err := try(http.MethodPost, u.url+"/session.json", body)
+	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, OwnAuthKey, email, password)
+	got, err := Try(http.MethodPost, u.URL+"/session.json", body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got.status == http.StatusCreated
+	return got.Status == http.StatusCreated
 }
 
-// requests is how many requests have come so far.
-func (u *upstream) requests() int {
+// CountRequests is how many requests have come so far.
+func (u *Upstream) CountRequests() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return len(u.seen)
 }
 
-// failures are the ways in which ConnectyCube can be down.
-var failures = []string{
+// UpstreamFailures are the ways in which ConnectyCube can be down.
+var UpstreamFailures = []string{
 	`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
 	`"kind":"reset"`, `"kind":"lost-answer"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
 }
