@@ -54,7 +54,7 @@ func TestScriptsEndProcessesWithStop(t *testing.T) {
 		if entry.Name() == "node_modules" {
 			return fs.SkipDir
 		}
-		script := filepath.Ext(path) == ".mjs" || strings.HasPrefix(path, ".ci/") || path == "bench/schedules"
+		script := filepath.Ext(path) == ".mjs" || strings.HasPrefix(path, ".ci/") || path == "bench/crashes"
 		if entry.IsDir() || !script {
 			return nil
 		}

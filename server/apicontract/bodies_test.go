@@ -1,0 +1,96 @@
+package apicontract
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/server/servertest"
+)
+
+// sendWhole does what a plain client does: it writes the whole request, and
+// only then reads. It returns the status of the answer.
+func sendWhole(address, head, body string) (int, error) {
+	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return 0, err
+	}
+	for _, part := range []string{head, body} {
+		if _, err := c.Write([]byte(part)); err != nil {
+			return 0, fmt.Errorf("writing: %w", err)
+		}
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0, fmt.Errorf("reading: %w", err)
+	}
+	return answer.StatusCode, answer.Body.Close()
+}
+
+// A client that is still sending must see why its body is refused, not that
+// its connection was reset.
+func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
+	r := servertest.Start(t, nil)
+	const size = 3 << 20
+	body := strings.Repeat("x", size)
+	head := func(route, more string) string {
+		return fmt.Sprintf("%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", route, more)
+	}
+	length := fmt.Sprintf("Content-Length: %d\r\n", size)
+	asJSON := "Content-Type: application/json\r\n"
+	for _, tt := range []struct {
+		name, base, route, header, body string
+		status                          int
+	}{
+		{"GraphQL", r.URL, "POST /api", asJSON + length, body, 413},
+		{"GraphQL in chunks", r.URL, "POST /api", asJSON + "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body), 413},
+		{"REST", r.URL, "POST /auth/login", asJSON + length, body, 413},
+		{"verify", r.URL, "POST /auth/verify-connectycube", asJSON + length, body, 413},
+		{"another type", r.URL, "POST /api", "Content-Type: text/plain\r\n" + length, body, 415},
+		{"no such path", r.URL, "POST /nope", length, body, 404},
+		{"no such method", r.URL, "PUT /api", length, body, 405},
+		{"the sandbox", r.SandboxURL, "POST /session", asJSON + length, body, 400},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, err := url.Parse(tt.base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const clients = 20
+			results := make(chan error, clients)
+			for range clients {
+				go func() {
+					status, err := sendWhole(address.Host, head(tt.route, tt.header), tt.body)
+					if err == nil && status != tt.status {
+						err = fmt.Errorf("status %d, want %d", status, tt.status)
+					}
+					results <- err
+				}()
+			}
+			for range clients {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// A client that asks first is told before it has sent anything.
+func TestABodyThatIsNotWantedIsNotAskedFor(t *testing.T) {
+	r := servertest.Start(t, nil)
+	address := r.Listener.Addr().String()
+	status, err := sendWhole(address, "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", "")
+	if err != nil || status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d, %v", status, err)
+	}
+}

@@ -1,0 +1,209 @@
+package apicontract
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"cubegate/server"
+	"cubegate/server/servertest"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// described is openapi.json as the program serves it.
+type described struct {
+	raw   any
+	Paths map[string]map[string]struct {
+		RequestBody *struct {
+			Content map[string]any
+		}
+		Responses map[string]any
+		Security  []map[string]any
+	}
+}
+
+func describeAPI(t *testing.T, r *servertest.Server) described {
+	t.Helper()
+	got := r.Request(t, http.MethodGet, "/openapi.json", "")
+	var d described
+	if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 {
+		t.Fatalf("%d: %v", got.Status, err)
+	}
+	var err error
+	if d.raw, err = jsonschema.UnmarshalJSON(strings.NewReader(got.Body)); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// fits checks an answer against what the description says of it.
+func (d described) fits(t *testing.T, method, path string, got servertest.Reply) {
+	t.Helper()
+	status := fmt.Sprint(got.Status)
+	responses := d.Paths[path][strings.ToLower(method)].Responses
+	if _, listed := responses[status]; !listed {
+		t.Errorf("%s %s: the status %s is not described", method, path, status)
+		return
+	}
+	if got.Status == http.StatusNoContent {
+		if got.Body != "" {
+			t.Errorf("%s %s: 204 with a body", method, path)
+		}
+		return
+	}
+	media, _, _ := strings.Cut(got.Header.Get("Content-Type"), ";")
+	place := "/paths/" + escaped(path) + "/" + strings.ToLower(method) + "/responses/" + status
+	if got.Status >= 400 {
+		place = "/components/responses/Problem"
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource("openapi.json", d.raw); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("openapi.json#" + place + "/content/" + escaped(media) + "/schema")
+	if err != nil {
+		t.Fatalf("%s %s %s as %s: %v", method, path, status, media, err)
+	}
+	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Body))
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if err := schema.Validate(answer); err != nil {
+		t.Errorf("%s %s %s: %v", method, path, status, err)
+	}
+}
+
+// escaped is a part of a JSON pointer in a fragment.
+func escaped(s string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D", "+", "%2B").Replace(s)
+}
+
+// undescribed are routes that are no part of the REST API.
+var undescribed = []string{
+	"GET /", "GET /healthz", "GET /readyz", "POST /api", "GET /api", "GET /openapi.json", "GET /docs",
+}
+
+func TestOpenAPIHasEveryRoute(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	d := describeAPI(t, r)
+	seen := map[string]bool{}
+	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		name := method + " " + route
+		if strings.HasPrefix(route, "/api/playground/") || slices.Contains(undescribed, name) {
+			return nil
+		}
+		seen[name] = true
+		if _, ok := d.Paths[route][strings.ToLower(method)]; !ok {
+			t.Errorf("%s is not described", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, operations := range d.Paths {
+		for method := range operations {
+			if name := strings.ToUpper(method) + " " + path; !seen[name] {
+				t.Errorf("%s is described and not routed", name)
+			}
+		}
+	}
+}
+
+// Every operation is asked with and without what it needs, and each answer is
+// held against the description.
+func TestOpenAPIFitsRealAnswers(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, servertest.Merge(servertest.CallbackSettings, map[string]string{"LOGIN_FAILURES": "0"}))
+	d := describeAPI(t, r)
+	body := func(m map[string]string) string {
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	var token, refresh, session string
+	ask := func(status int, method, path, text string) servertest.Reply {
+		t.Helper()
+		var header []string
+		if token != "" {
+			header = []string{"Authorization", "Bearer " + token}
+		} else if path == server.VerifyPath {
+			header = servertest.CallbackHeader
+		}
+		got := r.Request(t, method, strings.Replace(path, "{id}", session, 1), text, header...)
+		if got.Status != status {
+			t.Errorf("%s %s: %d, want %d", method, path, got.Status, status)
+		}
+		path, _, _ = strings.Cut(path, "?")
+		d.fits(t, method, path, got)
+		return got
+	}
+	keep := func(got servertest.Reply) {
+		t.Helper()
+		var in struct{ Token, RefreshToken, SessionID string }
+		if err := json.Unmarshal([]byte(got.Body), &in); err != nil || in.Token == "" {
+			t.Fatalf("%d: no token: %v", got.Status, err)
+		}
+		token, refresh, session = in.Token, in.RefreshToken, in.SessionID
+	}
+	const address = "ada@example.org"
+	ask(400, "POST", "/auth/register", `{}`)
+	ask(400, "POST", "/auth/register", `[`)
+	keep(ask(201, "POST", "/auth/register", body(servertest.NewUser(address))))
+	ask(409, "POST", "/auth/register", body(servertest.NewUser(address)))
+	ask(401, "POST", "/auth/login", body(map[string]string{"email": address, "password": "wrong"}))
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
+	keep(ask(200, "POST", "/auth/login-by-token", `{"email":"ada@example.org","password":"correct horse","device":{"id":"u","name":"phone"}}`))
+	ask(401, "POST", "/auth/login-by-token", body(map[string]string{"email": "x@y.zz", "password": "wrong"}))
+	ask(400, "POST", "/auth/refresh", `{"refreshToken":7}`)
+	ask(401, "POST", "/auth/refresh", `{"refreshToken":"x"}`)
+	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+refresh+`"}`))
+	ask(200, "GET", "/auth/me", "")
+	if got := ask(200, "GET", "/auth/sessions", ""); strings.Count(got.Body, `"id"`) != 3 || !strings.Contains(got.Body, `"device":"phone"`) {
+		t.Errorf("sessions: %s", got.Body)
+	}
+	ask(200, "GET", server.VerifyPath+"?token="+token, "")
+	ask(401, "GET", server.VerifyPath+"?token=x", "")
+	ask(200, "POST", server.VerifyPath, `{"token":"`+token+`"}`)
+	ask(200, "GET", server.VerifyPath, "") // by the header
+	ask(200, "POST", server.VerifyPath, `{}`)
+	ask(200, "GET", "/.well-known/jwks.json", "")
+	ask(204, "DELETE", "/auth/sessions/{id}", "")
+	ask(401, "DELETE", "/auth/sessions/{id}", "")
+	ask(401, "GET", "/auth/me", "")
+	ask(401, "GET", "/auth/sessions", "")
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
+	session = "nobody"
+	ask(404, "DELETE", "/auth/sessions/{id}", "")
+	ask(204, "POST", "/auth/logout", "")
+	ask(401, "POST", "/auth/logout", "")
+	token = ""
+	ask(400, "POST", server.VerifyPath, `{}`)
+	ask(400, "GET", server.VerifyPath, "")
+	ask(200, "POST", server.VerifyPath, body(servertest.Credentials(address)))
+	ask(401, "POST", server.VerifyPath, body(map[string]string{"email": address, "password": "wrong"}))
+	if got := r.Request(t, "POST", server.VerifyPath, body(servertest.Credentials(address))); got.Status != 403 {
+		t.Errorf("a stranger: %d, want 403", got.Status)
+	} else {
+		d.fits(t, "POST", server.VerifyPath, got)
+	}
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
+	ask(204, "DELETE", "/auth/sessions", "")
+	ask(401, "DELETE", "/auth/sessions", "")
+	if got := r.Request(t, "POST", "/auth/login", body(servertest.Credentials(address)), "Content-Type", "text/plain"); got.Status != 415 {
+		t.Errorf("as text: %d, want 415", got.Status)
+	}
+	if got := r.Request(t, "GET", "/docs", ""); got.Status != 200 || !strings.Contains(got.Body, "/auth/login-by-token") {
+		t.Errorf("the page: %d", got.Status)
+	}
+}

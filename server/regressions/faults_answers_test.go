@@ -1,0 +1,383 @@
+package regressions
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/server"
+	"cubegate/server/servertest"
+	"cubegate/store"
+)
+
+// The faults_*_test.go are the faults of the NestJS original, numbered as in
+// the record of its behaviour. Each test tells what went wrong there, and shows
+// that it goes right here, with the whole program over real sockets.
+
+// 1. An unknown route, a wrong method, a favicon, malformed JSON, a JSON
+// scalar: the original's global filter caught the exception and answered
+// nobody. 2000 such requests kept 2000 connections for as long as anyone
+// watched, and no time limit ended them.
+func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"GET", "/nope", "", 404, "NOT_FOUND"},
+		{"GET", "/favicon.ico", "", 404, "NOT_FOUND"},
+		{"PATCH", "/nope", "{", 404, "NOT_FOUND"},
+		{"POST", "/", "{}", 405, "METHOD_NOT_ALLOWED"},
+		{"DELETE", server.VerifyPath, "", 405, "METHOD_NOT_ALLOWED"},
+		{"PUT", "/api", "{}", 405, "METHOD_NOT_ALLOWED"},
+		{"GET", "/api", "", 405, "METHOD_NOT_ALLOWED"},
+		{"BREW", "/", "", 405, "METHOD_NOT_ALLOWED"},
+		{"POST", "/api", `{"query": `, 400, "BAD_USER_INPUT"},
+		{"POST", "/api", "null", 400, "BAD_USER_INPUT"},
+		{"POST", "/api", "1", 400, "BAD_USER_INPUT"},
+		{"POST", "/api", `"x"`, 400, "BAD_USER_INPUT"},
+		{"POST", "/api", "true", 400, "BAD_USER_INPUT"},
+		{"POST", "/api", "[]", 400, "BAD_USER_INPUT"},
+		{"POST", server.VerifyPath, `{"token": `, 400, "BAD_USER_INPUT"},
+		{"POST", server.VerifyPath, "null", 400, "BAD_USER_INPUT"},
+	} {
+		t.Run(tt.method+" "+tt.path+" "+tt.body, func(t *testing.T) {
+			got := r.Request(t, tt.method, tt.path, tt.body)
+			if got.Status != tt.status || servertest.CodeOf(got.Body) != tt.code {
+				t.Errorf("%d %s, want %d %s", got.Status, got.Body, tt.status, tt.code)
+			}
+			if (got.Header.Get("Allow") != "") != (tt.status == 405) {
+				t.Errorf("Allow: %q with status %d", got.Header.Get("Allow"), got.Status)
+			}
+		})
+	}
+	t.Run("300 sockets at once", func(t *testing.T) {
+		var sockets []net.Conn
+		for range 300 {
+			sockets = append(sockets, dialed(t, r, "GET /favicon.ico HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+		}
+		for _, c := range sockets {
+			if raw, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(raw), "HTTP/1.1 404 ") {
+				t.Fatalf("%q, %v", raw, err)
+			}
+		}
+	})
+	t.Run("a request that never ends", func(t *testing.T) {
+		c := dialed(t, r, "GET /nope HTTP/1.1\r\nHost: x\r\n")
+		if _, err := io.Copy(io.Discard, bufio.NewReader(c)); err != nil {
+			t.Errorf("the connection was not closed: %v", err)
+		}
+	})
+}
+
+// dialed is a socket on which so much has been sent; reading from it fails
+// after a minute.
+func dialed(t *testing.T, r *servertest.Server, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// 2. A wrong password and bad input were «Internal server error», 500, exactly
+// as an outage was: a client could not tell a typo from a breakdown.
+func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, servertest.AllOrNothing)
+	r.Register(t, "ada@example.org")
+	r.InjectFault(t, `{"method":"POST","path":"/users","kind":"status","status":503}`)
+	for _, tt := range []struct {
+		name, document string
+		body           map[string]string
+		code, message  string
+		fields         []string
+	}{
+		{"wrong password", servertest.LoginDocument, map[string]string{"email": "ada@example.org", "password": "wrong horse"}, "UNAUTHENTICATED", "Invalid email or password", nil},
+		{"unknown address", servertest.LoginDocument, servertest.Credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
+		{"login without an address", servertest.LoginDocument, servertest.Credentials("ada"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
+		{"login without a password", servertest.ByTokenDocument, map[string]string{"email": "ada@example.org", "password": ""}, "BAD_USER_INPUT", "password is required", []string{"password"}},
+		{"bad address", servertest.RegisterDocument, servertest.NewUser("ada@example"), "BAD_USER_INPUT", "email is not an e-mail address", []string{"email"}},
+		{"short password", servertest.RegisterDocument, servertest.Merge(servertest.NewUser("bob@example.org"), map[string]string{"password": "12345"}), "BAD_USER_INPUT", "6 to 40 characters", []string{"password"}},
+		{"all wrong at once", servertest.RegisterDocument, map[string]string{"email": "", "firstName": "", "lastName": "", "password": ""}, "BAD_USER_INPUT", "is required", []string{"email", "firstName", "lastName", "password"}},
+		{"outage", servertest.RegisterDocument, servertest.NewUser("bob@example.org"), "UPSTREAM_UNAVAILABLE", "chat service is unavailable", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := r.GraphQL(t, tt.document, tt.body)
+			if got.Code() != tt.code || !strings.Contains(got.Errors[0].Message, tt.message) {
+				t.Fatalf("%s, want %s %q", got.Body, tt.code, tt.message)
+			}
+			for _, field := range tt.fields {
+				if got.Errors[0].Extensions.Fields[field] == "" {
+					t.Errorf("%s is not among the failing fields: %s", field, got.Body)
+				}
+			}
+		})
+	}
+}
+
+// 3. A bad token at the verify route, of whatever kind, was a 500 with a stack
+// trace in the log, which anybody could fill that way.
+func TestFault03BadTokensAre401(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
+	user := r.ClaimsOf(t, r.Register(t, "ada@example.org").ID)
+	good := servertest.SignToken(sha256.New, servertest.AccessHeader, user...)
+	r.RequireAccepted(t, good)
+	body := strings.Split(good, ".")[1]
+	past := append(slices.Clone(user), "iat", "1000", "exp", "4600")
+	for name, token := range map[string]string{
+		"garbage":            "garbage",
+		"expired":            servertest.SignToken(sha256.New, servertest.AccessHeader, past...),
+		"alg none":           "eyJhbGciOiJub25lIn0." + body + ".",
+		"alg None":           servertest.SignHMAC(sha256.New, servertest.JWTSecret, `{"alg":"None","typ":"at+jwt"}`, "{}"),
+		"signature stripped": good[:strings.LastIndexByte(good, '.')+1],
+		"other secret":       servertest.SignHMAC(sha256.New, "another secret, of thirty-two bytes or more", servertest.AccessHeader, "{}"),
+		"RS256":              servertest.SignToken(sha256.New, `{"alg":"RS256","typ":"at+jwt"}`, user...),
+		"tampered":           strings.Replace(good, body, body[:len(body)-4]+"AAAA", 1),
+		"nbf in the future":  servertest.SignToken(sha256.New, servertest.AccessHeader, append(slices.Clone(user), "nbf", "99999999999")...),
+		"exp not a number":   servertest.SignToken(sha256.New, servertest.AccessHeader, append(slices.Clone(user), "exp", `"soon"`)...),
+		"Bearer before it":   "Bearer " + good,
+		"space after it":     good + " ",
+		"newline after it":   good + "\n",
+		"padding":            good + "=",
+		"too long":           strings.Repeat("a", 9<<10),
+	} {
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
+	}
+	for _, query := range []string{"", "?token=", "?token[a]=" + good, "?token=" + good + "&token=" + good} {
+		if got := r.Request(t, http.MethodGet, server.VerifyPath+query, ""); got.Status != 400 || servertest.CodeOf(got.Body) != "BAD_USER_INPUT" {
+			t.Errorf("%.20q: %d %s, want 400", query, got.Status, got.Body)
+		}
+	}
+}
+
+// 4. A token whose claims named nobody verified as {"user":{}} with 200, and so
+// did one whose payload was a string or a list.
+func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
+	id := r.Register(t, "ada@example.org").ID
+	r.RequireAccepted(t, servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id)...))
+	for name, token := range map[string]string{
+		"no id":            servertest.SignToken(sha256.New, servertest.AccessHeader, "id", "", "sub", ""),
+		"id without sub":   servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "sub", "")...),
+		"id null":          servertest.SignToken(sha256.New, servertest.AccessHeader, "id", "null", "sub", "null"),
+		"id a number":      servertest.SignToken(sha256.New, servertest.AccessHeader, "id", "42", "sub", "42"),
+		"email an object":  servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "email", `{"a":1}`)...),
+		"no email":         servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "email", "")...),
+		"payload a string": servertest.SignHMAC(sha256.New, servertest.JWTSecret, servertest.AccessHeader, `"x"`),
+		"payload a list":   servertest.SignHMAC(sha256.New, servertest.JWTSecret, servertest.AccessHeader, `[1]`),
+		"payload null":     servertest.SignHMAC(sha256.New, servertest.JWTSecret, servertest.AccessHeader, `null`),
+	} {
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
+	}
+}
+
+// 5. The token of a deleted or unknown user went on verifying, so ConnectyCube
+// gave sessions to nobody's token for up to an hour.
+func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
+	got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")).Data.Register
+	access, ticket := got.Token, got.ChatTicket
+	r.RequireAccepted(t, access)
+	r.RequireAccepted(t, ticket)
+	if _, err := r.Store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	r.RequireRefused(t, access)
+	r.RequireRefused(t, ticket)
+	r.RequireRefused(t, servertest.SignToken(sha256.New, servertest.AccessHeader)) // of a user who never was
+}
+
+// 6. HS384 and HS512 with the right secret passed, as did tokens that never
+// expire and tokens from the future.
+func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
+	id := r.Register(t, "ada@example.org").ID
+	r.RequireAccepted(t, servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id)...))
+	soon := time.Now().Add(30 * time.Minute).Unix()
+	for name, token := range map[string]string{
+		"HS384":             servertest.SignToken(sha512.New384, `{"alg":"HS384","typ":"at+jwt"}`, r.ClaimsOf(t, id)...),
+		"HS512":             servertest.SignToken(sha512.New, `{"alg":"HS512","typ":"at+jwt"}`, r.ClaimsOf(t, id)...),
+		"no exp":            servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "exp", "")...),
+		"exp null":          servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "exp", "null")...),
+		"iat in the future": servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "iat", fmt.Sprint(soon), "exp", fmt.Sprint(soon+600))...),
+		"lives for years":   servertest.SignToken(sha256.New, servertest.AccessHeader, r.ClaimsOf(t, id, "exp", fmt.Sprint(soon+365*86400))...),
+	} {
+		t.Run(name, func(t *testing.T) { r.RequireRefused(t, token) })
+	}
+}
+
+// 7. For an address that was there the answer hung on the selection: with user
+// in it, data null and a 500; without, «Email already exists» as a success.
+func TestFault07TakenAddressIsOneError(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	r.Register(t, "ada@example.org")
+	for _, document := range []string{
+		servertest.RegisterDocument,
+		`mutation($body: UserRegisterInput!) { register(body: $body) { message } }`,
+		`mutation($body: UserRegisterInput!) { register(body: $body) { user { id } } }`,
+	} {
+		for _, address := range []string{"ada@example.org", " ADA@Example.ORG"} {
+			got := r.GraphQL(t, document, servertest.NewUser(address))
+			if got.Code() != "CONFLICT" || got.Errors[0].Message != "Email already exists" || got.Data.Register != nil {
+				t.Errorf("%s: %s", document, got.Body)
+			}
+		}
+	}
+}
+
+// 8. Whatever else went wrong in a registration came back as data, with
+// message «Failed to register user» and without an error.
+func TestFault08FailedRegistrationIsAnError(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, servertest.AllOrNothing)
+	for i, fault := range []string{
+		`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
+		`"kind":"status","status":401`, `"kind":"status","status":403`, `"kind":"status","status":422`,
+		`"kind":"reset"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
+	} {
+		t.Run(fault, func(t *testing.T) {
+			address := fmt.Sprintf("ada%d@example.org", i)
+			r.InjectFault(t, `{"method":"POST","path":"/users",`+fault+`}`)
+			defer r.ClearFaults(t)
+			got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address))
+			if got.Code() != "UPSTREAM_UNAVAILABLE" || got.Data.Register != nil {
+				t.Errorf("%s, want UPSTREAM_UNAVAILABLE", got.Body)
+			}
+			r.ClearFaults(t)
+			r.Register(t, address)
+			if found := r.CubeUsers(t, address); len(found) != 1 {
+				t.Errorf("after trying again ConnectyCube has %+v", found)
+			}
+		})
+	}
+}
+
+// 9. Of 20 registrations of one address at once, one succeeded and 19 got
+// «Failed to register user»: the unique index's error was not understood.
+func TestFault09ParallelRegistrationsHaveOneWinner(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	servertest.RaceRegistrations(t, r, servertest.NewClient(t, 20), 20, "ada@example.org")
+	if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
+		t.Errorf("ConnectyCube has %+v", found)
+	}
+}
+
+// 10. When ConnectyCube answered 200 with {} or null, login failed altogether,
+// though it tolerated every other failure.
+func TestFault10EmptyAnswersAreFailuresLikeOthers(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	cubeID := r.Login(t, servertest.LoginDocument, user.Email).CcUserID
+	for _, text := range []string{"{}", "null", "", "[]", `{"session":null}`, `{"session":{}}`, `{"session":[]}`, `{"session":{"tok`, "<html>"} {
+		u.Respond("POST", "/session", 201, text)
+		r.RequireNoChat(t, text, user, *cubeID)
+	}
+}
+
+// 11. A user_id of null became ccUserId 0, and one that is no number gave half
+// an answer with a 500.
+func TestFault11UnusableUserIDIsAFailure(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	cubeID := r.Login(t, servertest.LoginDocument, user.Email).CcUserID
+	for _, id := range []string{"null", `"abc"`, `""`, "0", "-1", "1.5", "true", "{}", "[7]", "1e400", "99999999999999999999"} {
+		u.Respond("POST", "/session", 201, `{"session":{"token":"`+strings.Repeat("a", 40)+`","user_id":`+id+`,"user":{}}}`)
+		r.RequireNoChat(t, "user_id "+id, user, *cubeID)
+	}
+}
+
+// 12. Users stored without names, from before names were asked for, logged in
+// to data with user null and a 500 beside a token that was good.
+func TestFault12UserWithoutNamesLogsIn(t *testing.T) {
+	t.Parallel()
+	db := servertest.StartDatabase(t)
+	old := servertest.OriginalUser(t, "old@example.org", "correct horse")
+	delete(old, "firstName")
+	delete(old, "lastName")
+	null := servertest.OriginalUser(t, "null@example.org", "correct horse")
+	null["firstName"], null["lastName"] = nil, nil
+	servertest.InsertUsers(t, db, old, null)
+	r := servertest.Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": servertest.JWTSecret})
+	for _, address := range []string{"old@example.org", "null@example.org"} {
+		got := r.Login(t, servertest.LoginDocument, address)
+		if got.Token == "" || got.User.Email != address || got.User.ID == "" || got.User.FirstName != "" || got.User.LastName != "" {
+			t.Errorf("%s: %+v", address, got)
+		}
+	}
+}
+
+// 13. Persisted queries were on, but the error that tells clients to send the
+// whole query was masked, so those clients never did.
+func TestFault13PersistedQueriesFallBack(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	const extension = `"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
+	got := r.Request(t, http.MethodPost, "/api", `{`+extension+`}`)
+	if servertest.CodeOf(got.Body) != "PERSISTED_QUERY_NOT_SUPPORTED" || !strings.Contains(got.Body, `"PersistedQueryNotSupported"`) {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if got := r.Request(t, http.MethodPost, "/api", `{"query":"{hello}",`+extension+`}`); !strings.Contains(got.Body, "Hello from API!") {
+		t.Errorf("the whole query: %d %s", got.Status, got.Body)
+	}
+}
+
+// 14. Errors had neither path nor locations nor extensions; code and error
+// stood where the specification has no place for them.
+func TestFault14ErrorsHaveTheSpecifiedShape(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	for _, tt := range []struct{ body, code, has string }{
+		{`{"query":"{"}`, "GRAPHQL_PARSE_FAILED", "locations"},
+		{`{"query":"{nope}"}`, "GRAPHQL_VALIDATION_FAILED", "locations"},
+		{`{"query":"mutation { login(body: {email: \"a@b.org\", password: \"wrong horse\"}) { token } }"}`, "UNAUTHENTICATED", "path"},
+		{`{"query":"mutation { a: login(body: {email: \"a@b.org\", password: \"\"}) { token } }"}`, "BAD_USER_INPUT", "path"},
+		{`{"query":"mutation($b: LoginUserDto!) { login(body: $b) { token } }","variables":{"b":{"email":1}}}`, "BAD_USER_INPUT", "message"},
+		{`{}`, "BAD_USER_INPUT", "message"},
+		{`nonsense`, "BAD_USER_INPUT", "message"},
+	} {
+		var got struct{ Errors []map[string]json.RawMessage }
+		answered := r.Request(t, http.MethodPost, "/api", tt.body)
+		if err := json.Unmarshal([]byte(answered.Body), &got); err != nil || len(got.Errors) == 0 || servertest.CodeOf(answered.Body) != tt.code {
+			t.Errorf("%s: %d %s, want %s", tt.body, answered.Status, answered.Body, tt.code)
+			continue
+		}
+		for _, e := range got.Errors {
+			if e[tt.has] == nil || e["message"] == nil {
+				t.Errorf("%s: %s lacks %s", tt.body, answered.Body, tt.has)
+			}
+			for key := range e {
+				if !slices.Contains([]string{"message", "locations", "path", "extensions"}, key) {
+					t.Errorf("%s: %s has %s", tt.body, answered.Body, key)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,320 @@
+package regressions
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/server/servertest"
+)
+
+// 15. The account at ConnectyCube was made before the original's commit, and
+// nothing undid it. With the answer lost, the client gone or the database away
+// in between, that account stayed, and the person could never register again:
+// ConnectyCube said «taken», the original «Failed to register user».
+func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
+	t.Parallel()
+	const lost = `{"method":"POST","path":"/users","kind":"lost-answer","times":1}`
+	for _, cidp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answer lost, cidp %t", cidp), func(t *testing.T) {
+			r := servertest.NewUpstream(t).Start(t, cidp, nil)
+			r.InjectFault(t, lost)
+			r.Register(t, "ada@example.org")
+			if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
+				t.Errorf("ConnectyCube has %+v", found)
+			}
+		})
+		t.Run(fmt.Sprintf("answer lost, and no way to ask, cidp %t", cidp), func(t *testing.T) {
+			u := servertest.NewUpstream(t)
+			r := u.Start(t, cidp, servertest.AllOrNothing)
+			r.InjectFault(t, lost)
+			r.InjectFault(t, `{"path":"/session","kind":"reset"}`)
+			if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")); got.Code() != "UPSTREAM_UNAVAILABLE" {
+				t.Fatalf("with the answer lost: %s", got.Body)
+			}
+			r.ClearFaults(t)
+			r.Register(t, "ada@example.org")
+			u.SetCallback(t, r.URL)
+			r.RequireOneIdentity(t, "ada@example.org")
+			// An account that ConnectyCube lets nobody in to by password cannot
+			// be claimed: its owner gets another one.
+			if all := r.AllCubeUsers(t); !cidp && len(all) != 1 {
+				t.Errorf("ConnectyCube has %+v", all)
+			}
+		})
+	}
+	t.Run("client gone", func(t *testing.T) {
+		u := servertest.NewUpstream(t)
+		r := u.Start(t, true, nil)
+		ctx, leave := context.WithCancel(t.Context())
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			leave()
+			time.Sleep(100 * time.Millisecond) // lets the program notice; it may not care
+			honest.ServeHTTP(w, q)
+		})
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.At("/api"), strings.NewReader(servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Content-Type", "application/json")
+		if got, err := servertest.ReadReply(servertest.NewClient(t, 1).Do(q)); err == nil {
+			t.Fatalf("the client did not leave: %+v", got)
+		}
+		servertest.Eventually(t, "the account is known here", func() bool {
+			found, err := r.Store.Users().ByEmail(t.Context(), "ada@example.org")
+			return err == nil && found.CubeID != 0
+		})
+		r.RequireOneIdentity(t, "ada@example.org")
+	})
+	t.Run("database away in between", func(t *testing.T) {
+		u := servertest.NewUpstream(t)
+		between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+		r := u.Start(t, true, map[string]string{"MONGO_URI": between.URI(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			between.Set(servertest.Cut)
+			honest.ServeHTTP(w, q)
+		})
+		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")); got.Code() != "SERVICE_UNAVAILABLE" {
+			t.Fatalf("with the database away: %s", got.Body)
+		}
+		between.Set(servertest.Relaying)
+		u.Restore()
+		r.WaitRegistered(t, "ada@example.org")
+		r.RequireOneIdentity(t, "ada@example.org")
+		if found := r.CubeUsers(t, "ada@example.org"); len(found) != 1 {
+			t.Errorf("ConnectyCube has %+v", found)
+		}
+	})
+}
+
+// 16. Sign-up sent no external_id, so the login through the identity provider
+// made a second account (51942 beside 51941), and the chats of the one were
+// not seen by the other. The database kept the first id for ever.
+func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
+	t.Parallel()
+	t.Run("registered with the identity provider on", func(t *testing.T) {
+		r := servertest.NewUpstream(t).Start(t, true, nil)
+		r.Register(t, "ada@example.org")
+		r.RequireOneIdentity(t, "ada@example.org")
+		if all := r.AllCubeUsers(t); len(all) != 1 {
+			t.Errorf("ConnectyCube has %+v", all)
+		}
+	})
+	t.Run("registered before it was switched on", func(t *testing.T) {
+		u := servertest.NewUpstream(t)
+		r := u.Start(t, false, nil)
+		r.Register(t, "ada@example.org")
+		before := r.Login(t, servertest.LoginDocument, "ada@example.org")
+		u.SetCallback(t, r.URL)
+		if after := r.RequireOneIdentity(t, "ada@example.org"); *after.CcUserID != *before.CcUserID {
+			t.Errorf("ccUserId was %.0f and is %.0f", *before.CcUserID, *after.CcUserID)
+		}
+		if all := r.AllCubeUsers(t); len(all) != 1 {
+			t.Errorf("ConnectyCube has %+v", all)
+		}
+	})
+	t.Run("user of the original", func(t *testing.T) {
+		u, db := servertest.NewUpstream(t), servertest.StartDatabase(t)
+		old := servertest.OriginalUser(t, "ada@example.org", "correct horse")
+		old["connectyCubeId"] = servertest.SignUpAtUpstream(t, u, `{"user":{"email":"ada@example.org","password":"correct horse"}}`)
+		servertest.InsertUsers(t, db, old)
+		r := u.Start(t, false, map[string]string{"MONGO_URI": db.URI()})
+		r.Login(t, servertest.LoginDocument, "ada@example.org") // tells ConnectyCube our id
+		u.SetCallback(t, r.URL)
+		if got := r.RequireOneIdentity(t, "ada@example.org"); *got.CcUserID != float64(old["connectyCubeId"].(int64)) {
+			t.Errorf("ccUserId was %d and is %.0f", old["connectyCubeId"], *got.CcUserID)
+		}
+	})
+}
+
+// 17. An answer without an id counted as success, and the user was stored
+// without an account.
+func TestFault17SignUpWithoutIDIsAFailure(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, true, servertest.AllOrNothing)
+	for i, text := range []string{"{}", "null", "", "[]", `{"user":{}}`, `{"user":null}`, `{"user":{"id":null}}`, `{"user":{"id":"x"}}`, `{"user":{"id":0}}`, `{"user":{"id":1`} {
+		address := fmt.Sprintf("ada%d@example.org", i)
+		u.Respond("POST", "/users", 201, text) // nothing was made
+		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address)); got.Code() != "UPSTREAM_UNAVAILABLE" {
+			t.Errorf("%s: %s", text, got.Body)
+		}
+		u.Restore()
+		r.Register(t, address)
+
+		address = fmt.Sprintf("bob%d@example.org", i)
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+			honest.ServeHTTP(httptest.NewRecorder(), q) // the account was made, the answer is no use
+			_, _ = io.WriteString(w, text)
+		})
+		r.Register(t, address)
+		u.Restore()
+		if found := r.CubeUsers(t, address); len(found) != 1 || found[0].ID != *r.RequireOneIdentity(t, address).CcUserID {
+			t.Errorf("%s: ConnectyCube has %+v", text, found)
+		}
+	}
+}
+
+// 18. Nothing bounded the wait for ConnectyCube. An answer that never came, or
+// broke off in its middle, hung register and both logins for ever, with a
+// database transaction open meanwhile.
+func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
+	t.Parallel()
+	for name, silence := range map[string]func(w http.ResponseWriter, r *http.Request, honest http.Handler){
+		"no answer": func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() },
+		"headers only": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusCreated)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"half an answer": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"session":{"token":"`)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := servertest.NewUpstream(t)
+			r := u.Start(t, false, servertest.Merge(servertest.AllOrNothing, map[string]string{"CONNECTYCUBE_TIMEOUT": "300ms"}))
+			user := r.Register(t, "ada@example.org")
+			cubeID := *r.Login(t, servertest.LoginDocument, user.Email).CcUserID
+			u.Override("POST", "/session", silence)
+			r.RequireNoChat(t, name, user, cubeID)
+			u.Override("POST", "/users", silence)
+			pending := r.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("bob@example.org")))
+			r.Login(t, servertest.LoginDocument, user.Email) // nobody waits for somebody else's answer
+			if got := <-pending; servertest.CodeOf(got.Body) != "UPSTREAM_UNAVAILABLE" {
+				t.Errorf("register: %s, %v", got.Body, got.Err)
+			}
+			u.Restore()
+			r.Register(t, "bob@example.org")
+		})
+	}
+}
+
+// 19. The SDK had one session for everybody: after a login its token went with
+// the next person's sign-up and login.
+func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	for _, name := range []string{"ada", "bob", "eve"} {
+		r.Register(t, name+"@example.org")
+		r.Login(t, servertest.LoginDocument, name+"@example.org")
+		r.Login(t, servertest.ByTokenDocument, name+"@example.org")
+	}
+	for _, kind := range []string{"/users", "/session"} {
+		calls := u.Received("POST", kind)
+		if len(calls) < 3 {
+			t.Fatalf("%d calls of POST %s", len(calls), kind)
+		}
+		for _, call := range calls {
+			if call.Header.Get("CB-Token") != "" || call.Header.Get("Cookie") != "" {
+				t.Errorf("POST %s was sent with somebody's session", kind)
+			}
+			if key := call.Header.Get("CB-AuthKey"); kind == "/users" && key != servertest.OwnAuthKey {
+				t.Errorf("POST /users was sent with the key %q", key)
+			}
+		}
+	}
+}
+
+// 20. When the one session of fault 19 had run out, after two hours, nobody
+// could register until somebody logged in.
+func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	r.Register(t, "ada@example.org")
+	session := r.Login(t, servertest.LoginDocument, "ada@example.org").ConnectySession
+	if got := r.Request(t, http.MethodDelete, u.URL+"/session.json", "", "CB-Token", session); got.Status != 200 {
+		t.Fatalf("ending the session: %d %s", got.Status, got.Body)
+	}
+	r.Register(t, "bob@example.org")
+	if got := r.Login(t, servertest.LoginDocument, "bob@example.org"); got.ChatStatus != "READY" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// 21. Login said «Login successful» with connectySession null when ConnectyCube
+// was down, refused, or had another password, and nothing told the client why.
+func TestFault21MissingSessionHasAReason(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	good := r.Login(t, servertest.LoginDocument, user.Email)
+	for _, fault := range servertest.UpstreamFailures {
+		r.InjectFault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		r.RequireNoChat(t, fault, user, *good.CcUserID)
+		r.ClearFaults(t)
+	}
+	// A bare 401 says that our own key is wrong, which the user cannot mend.
+	for status, want := range map[string]string{"401": "UNAVAILABLE", "403": "REFUSED", "422": "REFUSED"} {
+		r.InjectFault(t, `{"method":"POST","path":"/session","kind":"status","status":`+status+`}`)
+		if got := r.Login(t, servertest.LoginDocument, user.Email); got.ChatStatus != want || got.Token == "" || got.ConnectySession != "" {
+			t.Errorf("%s: %+v", status, got)
+		}
+		r.ClearFaults(t)
+	}
+	changed := r.Request(t, http.MethodPut, fmt.Sprintf("%s/users/%.0f.json", u.URL, *good.CcUserID),
+		`{"user":{"password":"another horse","old_password":"correct horse"}}`, "CB-Token", good.ConnectySession)
+	if changed.Status != 200 {
+		t.Fatalf("changing the password at ConnectyCube: %d %s", changed.Status, changed.Body)
+	}
+	if got := r.Login(t, servertest.LoginDocument, user.Email); got.ChatStatus != "REFUSED" || got.Token == "" || got.ConnectySession != "" {
+		t.Errorf("with another password there: %+v", got)
+	}
+}
+
+// 22. For a user whom ConnectyCube did not know, login made a new account there
+// on the fly, with another id than the stored one, which stayed stored.
+func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	user := r.Register(t, "ada@example.org")
+	before := r.Login(t, servertest.LoginDocument, user.Email)
+	gone := r.Request(t, http.MethodDelete, fmt.Sprintf("%s/users/%.0f.json", u.URL, *before.CcUserID), "", "CB-Token", before.ConnectySession)
+	if gone.Status != 200 || len(r.CubeUsers(t, user.Email)) != 0 {
+		t.Fatalf("deleting the account: %d %s", gone.Status, gone.Body)
+	}
+	after := r.Login(t, servertest.LoginDocument, user.Email)
+	if after.CcUserID == nil || *after.CcUserID == *before.CcUserID {
+		t.Fatalf("before %+v, after %+v", before, after)
+	}
+	found, err := r.Store.Users().ByID(t.Context(), user.ID)
+	if err != nil || float64(found.CubeID) != *after.CcUserID {
+		t.Errorf("stored is %d, answered %.0f, %v", found.CubeID, *after.CcUserID, err)
+	}
+	u.SetCallback(t, r.URL)
+	if again := r.RequireOneIdentity(t, user.Email); *again.CcUserID != *after.CcUserID {
+		t.Errorf("ccUserId was %.0f and is %.0f", *after.CcUserID, *again.CcUserID)
+	}
+}
+
+// 23. login_By_token gave no token at all when ConnectyCube failed, though the
+// password had been right.
+func TestFault23TokenLoginGivesItsTokenAnyway(t *testing.T) {
+	t.Parallel()
+	r := servertest.NewUpstream(t).Start(t, true, nil)
+	user := r.Register(t, "ada@example.org")
+	for _, fault := range append(servertest.UpstreamFailures, `"kind":"status","status":401`, `"kind":"status","status":422`) {
+		r.InjectFault(t, `{"method":"POST","path":"/session",`+fault+`}`)
+		got := r.Login(t, servertest.ByTokenDocument, user.Email)
+		if got.ChatStatus == "READY" || got.ChatStatus == "" || got.ConnectySession != "" {
+			t.Errorf("%s: %+v", fault, got)
+		}
+		r.RequireAccepted(t, got.Token)
+		r.ClearFaults(t)
+	}
+	if got := r.Login(t, servertest.ByTokenDocument, user.Email); got.ChatStatus != "READY" {
+		t.Errorf("without a fault: %+v", got)
+	}
+}

@@ -1,0 +1,79 @@
+package security
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cubegate/server/servertest"
+	"cubegate/store"
+)
+
+// refusedLogins sends wrong passwords.
+func refusedLogins(t *testing.T, r *servertest.Server, email string, n int) {
+	t.Helper()
+	for range n {
+		got := r.Request(t, http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":%q,"password":"wrong password"}`, email))
+		if got.Status != http.StatusUnauthorized {
+			t.Fatalf("a wrong password: %d %s", got.Status, got.Body)
+		}
+	}
+}
+
+// An administrator sees the refusals of this moment, counted. An unknown email
+// is nowhere among them.
+func TestAuditCountsRefusals(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	c := servertest.NewActors(t, r, 0)
+	refusedLogins(t, r, c.Ada.User.Email, 5)
+	refusedLogins(t, r, "nobody@example.org", 3)
+	got := r.As(t, c.Root.Token, `{ audit { items { kind outcome userId count detail } } }`, nil).Body
+	if want := `{"kind":"login","outcome":"refused","userId":"` + c.Ada.User.ID + `","count":5,"detail":"UNAUTHENTICATED"}`; !strings.Contains(got, want) {
+		t.Errorf("the audit lacks %s: %s", want, got)
+	}
+	if strings.Count(got, `"outcome":"refused"`) != 1 || strings.Contains(got, "nobody") {
+		t.Errorf("the audit has other refusals: %s", got)
+	}
+	if !strings.Contains(got, `"kind":"register","outcome":"ok","userId":"`+c.Ada.User.ID+`","count":null`) {
+		t.Errorf("the audit counts what is no refusal: %s", got)
+	}
+}
+
+// A shutdown loses no refusal that was answered.
+func TestShutdownRecordsRefusals(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"DATA_DIR": t.TempDir()}
+	r, stop := servertest.StartUntil(t, servertest.Configure(t, settings))
+	c := servertest.NewActors(t, r, 0)
+	refusedLogins(t, r, c.Ada.User.Email, 2)
+	stop()
+	r = servertest.Start(t, settings)
+	got := r.As(t, c.Root.Token, `{ audit { items { outcome userId count } } }`, nil).Body
+	if !strings.Contains(got, `{"outcome":"refused","userId":"`+c.Ada.User.ID+`","count":2}`) {
+		t.Errorf("after the restart the audit has %s", got)
+	}
+}
+
+// Where users have bcrypt hashes, unknown emails cost as much.
+func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
+	t.Parallel()
+	db := servertest.StartDatabase(t)
+	s, err := store.Open(t.Context(), store.Options{URI: db.URI()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(context.Background()) }()
+	user := store.User{Email: "grace@example.org", PasswordHash: "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}
+	if _, err := s.Users().Create(t.Context(), user, store.Lease{ID: "test", Until: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	r := servertest.Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": servertest.OtherJWTSecret})
+	servertest.Eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
+		return strings.HasPrefix(r.Auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
+	})
+	refusedLogins(t, r, "nobody@example.org", 1)
+}

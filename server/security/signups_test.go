@@ -1,0 +1,201 @@
+package security
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"cubegate/server/servertest"
+)
+
+// registration is what an app gets for one.
+type registration struct {
+	email, status, refresh string
+}
+
+// registerFrom registers over REST, from an address that the trusted proxy names.
+func registerFrom(t *testing.T, r *servertest.Server, email, address string) registration {
+	body, err := json.Marshal(servertest.NewUser(email))
+	if err != nil {
+		t.Error(err)
+	}
+	got, err := servertest.Try(http.MethodPost, r.At("/auth/register"), string(body), "X-Forwarded-For", address)
+	var in servertest.LoginReply
+	if err == nil {
+		err = json.Unmarshal([]byte(got.Body), &in)
+	}
+	if err != nil || in.RefreshToken == "" {
+		t.Errorf("registering %s: %d %s, %v", email, got.Status, servertest.CodeOf(got.Body), err)
+	}
+	return registration{email, in.ChatStatus, in.RefreshToken}
+}
+
+// signUps notes when ConnectyCube is asked to make which account.
+type signUps struct {
+	mu     sync.Mutex
+	emails []string
+	last   time.Time
+}
+
+func (s *signUps) watch(u *servertest.Upstream) {
+	u.Override(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+		rw := &answered{ResponseWriter: w}
+		honest.ServeHTTP(rw, r)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.last = time.Now()
+		s.emails = append(s.emails, rw.email())
+	})
+}
+
+// answered keeps an answer that passes through.
+type answered struct {
+	http.ResponseWriter
+	body []byte
+}
+
+func (a *answered) Write(b []byte) (int, error) {
+	a.body = append(a.body, b...)
+	return a.ResponseWriter.Write(b)
+}
+
+func (a *answered) email() string {
+	var made struct{ User struct{ Email string } }
+	_ = json.Unmarshal(a.body, &made) // an answer that is no user made no account
+	return made.User.Email
+}
+
+func (s *signUps) made() ([]string, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.emails), s.last
+}
+
+// Thirty people register at once where ten accounts may be made in a minute: ten are
+// ready, and twenty wait, in the database. The next process, which may make more, makes
+// theirs at its rate, and that of the other network first.
+func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	var cube signUps
+	cube.watch(u)
+	settings := servertest.Merge(u.Settings(), map[string]string{
+		"MONGO_URI": servertest.StartDatabase(t).URI(), "TRUSTED_PROXIES": "127.0.0.1", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "10",
+	})
+	r, stop := servertest.StartUntil(t, servertest.Configure(t, settings))
+	begin := time.Now()
+	var mu sync.Mutex
+	var all []registration
+	var crowd sync.WaitGroup
+	for i := range 29 {
+		crowd.Go(func() {
+			got := registerFrom(t, r, fmt.Sprintf("crowd%d@example.org", i), "192.0.2.1")
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, got)
+		})
+	}
+	crowd.Wait()
+	before, _ := cube.made()
+	all = append(all, registerFrom(t, r, "other@example.org", "198.51.100.1"))
+	count := map[string]int{}
+	for _, got := range all {
+		count[got.status]++
+	}
+	refilled := int(time.Since(begin) / (6 * time.Second)) // none, unless the machine is very slow
+	if n := count["READY"]; n < 10 || n > 10+refilled || n+count["PENDING"] != 30 || all[29].status != "PENDING" {
+		t.Errorf("%v, and the last one is %s; want 10 READY", count, all[29].status)
+	}
+	stop()
+	stopped, _ := cube.made()
+	waiting := 30 - len(stopped)
+	oneEach(t, u, len(stopped))
+
+	restarted := time.Now()
+	settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
+	r = servertest.Start(t, settings)
+	servertest.Eventually(t, "all accounts are made", func() bool { return len(u.State().Users) == 30 })
+	emails, last := cube.made()
+	const atOnce = 10 + 1 // the burst, and the token of the second in which the process started
+	if least := time.Duration(waiting-atOnce) * 100 * time.Millisecond; last.Sub(restarted) < least {
+		t.Errorf("%d accounts were made within %v, want %v at least", waiting, last.Sub(restarted), least)
+	}
+	if i := slices.Index(emails, "other@example.org"); i < len(before) || i > len(before)+4 { // four are made at once
+		t.Errorf("the other network's account is number %d, after %d that were made before it was asked for", i+1, len(before))
+	}
+	oneEach(t, u, 30)
+	for _, got := range all {
+		becomesReady(t, r, got)
+	}
+}
+
+// oneEach checks that ConnectyCube has so many accounts, each of another user.
+func oneEach(t *testing.T, u *servertest.Upstream, want int) {
+	t.Helper()
+	users := u.State().Users
+	ids := map[string]bool{}
+	for _, user := range users {
+		if user.ExternalID != nil {
+			ids[*user.ExternalID] = true
+		}
+	}
+	if len(users) != want || len(ids) != want {
+		t.Errorf("ConnectyCube has %d accounts of %d users, want %d", len(users), len(ids), want)
+	}
+}
+
+// becomesReady refreshes until the chat is open.
+func becomesReady(t *testing.T, r *servertest.Server, in registration) {
+	t.Helper()
+	servertest.Eventually(t, in.email+" has a chat", func() bool {
+		got := r.Request(t, http.MethodPost, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, in.refresh))
+		var out servertest.LoginReply
+		if err := json.Unmarshal([]byte(got.Body), &out); err != nil || out.RefreshToken == "" {
+			t.Fatalf("refreshing %s: %d %s", in.email, got.Status, servertest.CodeOf(got.Body))
+		}
+		in.refresh = out.RefreshToken
+		return out.ChatStatus == "READY"
+	})
+}
+
+// Where nobody may wait for an account, a registration beyond the budget is refused, says
+// when to come back, and leaves nothing on either side.
+func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, servertest.Merge(servertest.AllOrNothing, map[string]string{"CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "2"}))
+	for _, email := range []string{"a@example.org", "b@example.org"} {
+		r.Register(t, email)
+	}
+	got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("c@example.org"))
+	if got.Code() != "SERVICE_UNAVAILABLE" {
+		t.Errorf("GraphQL: %s", got.Body)
+	}
+	body, _ := json.Marshal(servertest.NewUser("c@example.org"))
+	refused := r.Request(t, http.MethodPost, "/auth/register", string(body))
+	if refused.Status != http.StatusServiceUnavailable || servertest.CodeOf(refused.Body) != "SERVICE_UNAVAILABLE" || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("REST: %d %s, Retry-After %q", refused.Status, refused.Body, refused.Header.Get("Retry-After"))
+	}
+	users, err := r.Store.Users().All(t.Context(), "", 10)
+	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
+		t.Errorf("here %d users, there %d, %v; want 2", len(users), len(u.State().Users), err)
+	}
+	if login := r.Login(t, servertest.LoginDocument, "a@example.org"); login.ChatStatus != "READY" {
+		t.Errorf("a login with an account: %s", login.ChatStatus)
+	}
+}
+
+// In the sandbox nobody waits.
+func TestRegisterInTheSandboxHasNoBudget(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	for i := range 15 {
+		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(fmt.Sprintf("ada%d@example.org", i))); got.Code() != "" || got.Data.Register.ChatStatus != "READY" {
+			t.Fatalf("registration %d: %s", i, got.Body)
+		}
+	}
+}

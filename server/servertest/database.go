@@ -1,0 +1,87 @@
+package servertest
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cubegate/store/embedded"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"golang.org/x/crypto/bcrypt"
+)
+
+// StartDatabase runs a database for programs that believe it is MongoDB.
+func StartDatabase(t *testing.T) *embedded.Server {
+	t.Helper()
+	db, err := embedded.Start(embedded.Options{
+		File: filepath.Join(t.TempDir(), "test.db"), Listen: "127.0.0.1:0", NoSync: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// OnDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
+// a database that is dropped afterwards; without one they stay as they are.
+func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
+	t.Helper()
+	uri := os.Getenv("TEST_MONGODB_URL")
+	if uri == "" {
+		return settings
+	}
+	name := "t" + rand.Text()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		client, err := mongo.Connect(ctx, options.Client().ApplyURI(uri))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = client.Database(name).Drop(ctx)
+		_ = client.Disconnect(ctx)
+	})
+	return Merge(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": JWTSecret})
+}
+
+// InsertUsers writes documents as they are, for what only the original wrote. It is
+// the one place outside of store that needs the driver.
+func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	client, err := mongo.Connect(ctx, options.Client().ApplyURI(db.URI()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(ctx) }()
+	for _, d := range documents {
+		if _, err := client.Database("test").Collection("users").InsertOne(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// OriginalUser is a document as the original's Mongoose wrote it.
+func OriginalUser(t *testing.T, address, password string) map[string]any {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]any{
+		"firstName": "Ada", "lastName": "Lovelace", "email": address, "password": string(hash),
+		"createdAt": time.Now(), "updatedAt": time.Now(), "__v": 0,
+	}
+}

@@ -1,5 +1,0 @@
-package server
-
-import "testing"
-
-func TestMain(m *testing.M) { runMain(m) }
