@@ -25,8 +25,8 @@ let browser, page, seen
 
 before(async () => {
   await mkdir(out, { recursive: true })
-  // elsewhere.test is this sandbox as another machine would call it
-  browser = await launch('MAP elsewhere.test 127.0.0.1', `EXCLUDE ${server.hostname}`)
+  // host.docker.internal is this sandbox as a container calls it
+  browser = await launch('MAP elsewhere.test 127.0.0.1', 'MAP host.docker.internal 127.0.0.1', `EXCLUDE ${server.hostname}`)
   await control('POST', 'reset')
   await control('PUT', 'cidp', { enabled: false }) // the users are the seed's, not a server's
   await control('POST', 'seed', {
@@ -128,8 +128,15 @@ test('it fits a phone', async () => {
   await page.context().close()
 })
 
-test('under another name it asks for the token, and shows nothing', async () => {
+test('a name that points here is refused, unless it is known', async () => {
   const { page } = await open({ viewport: desktop }, `http://elsewhere.test:${server.port}/`)
+  await page.getByText('does not answer to this Host').waitFor()
+  assert.equal(await page.getByText('ada@example.org').count(), 0)
+  await page.context().close()
+})
+
+test('under another name it asks for the token, and shows nothing', async () => {
+  const { page } = await open({ viewport: desktop }, `http://host.docker.internal:${server.port}/`)
   await page.getByRole('heading', { name: 'Control token' }).waitFor()
   assert.equal(await page.locator('#room').isVisible(), false)
   await page.getByLabel('Token').fill('guessed')
