@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -140,26 +139,5 @@ func loginsAtOnce(ctx context.Context, s *server, n int, people []person) *tally
 		})
 	}
 	all.Wait()
-	return t
-}
-
-// verifyFor asks the verify route about a good token, as ConnectyCube does.
-func verifyFor(ctx context.Context, s *server, p person, during time.Duration) *tally {
-	t := &tally{}
-	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		began := time.Now()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/auth/verify-connectycube?token="+p.token, nil)
-		if err != nil {
-			return t
-		}
-		response, err := s.client.Do(r)
-		if err != nil {
-			t.add(0, time.Since(began))
-			continue
-		}
-		_, _ = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-		t.add(response.StatusCode, time.Since(began))
-	}
 	return t
 }
