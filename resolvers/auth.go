@@ -188,7 +188,7 @@ func (a *Auth) authenticate(ctx context.Context, operation string, in loginInput
 // at one price; whose password was wrong is for the audit alone. A client that
 // shows no device is refused by a spent budget before anything is looked up.
 func (a *Auth) check(ctx context.Context, operation string, in loginInput) (user store.User, stale bool, err error) {
-	device := a.knownDevice(in.Device)
+	device := a.knownDevice(in.Device, in.Email)
 	if device.UserID == "" {
 		if err := a.Budgets.check(ctx, charges(operation, a.strangersGuess(ctx, operation, in.Email).asker)); err != nil {
 			return store.User{}, false, err
@@ -222,6 +222,9 @@ func (a *Auth) confirm(ctx context.Context, operation string, user store.User, s
 	}
 	g := a.strangersGuess(ctx, operation, user.Email)
 	g.asker.device = "session " + sessionID
+	if err := a.Budgets.check(ctx, charges(operation, g.asker)); err != nil {
+		return err
+	}
 	g.turn = a.knownTurn(g.turn, user.ID, sessionID)
 	_, err := a.compare(ctx, g, password, user)
 	if errors.Is(err, tokens.ErrWrongPassword) {

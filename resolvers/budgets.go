@@ -44,6 +44,8 @@ const (
 	budgetCallback budgetName = "callback"
 	// budgetRegister is for registrations from one network.
 	budgetRegister budgetName = "registrations"
+	// budgetRegisterSite is for registrations from the IPv6 /48 around a network.
+	budgetRegisterSite budgetName = "site's registrations"
 	// budgetRubbish is for tokens from one network that we have not issued.
 	budgetRubbish budgetName = "rubbish"
 )
@@ -127,11 +129,11 @@ const siteFactor = 10
 // NewBudgets makes the budgets.
 func NewBudgets(o BudgetOptions) (*Budgets, error) {
 	b := &Budgets{byName: map[budgetName]Budget{}, observe: o.Observe, log: o.Log, lines: rate.Sometimes{Interval: time.Second}}
-	site := BudgetBound{siteFactor * o.PerNetwork.Burst, o.PerNetwork.Every / siteFactor}
+	site := func(b BudgetBound) BudgetBound { return BudgetBound{siteFactor * b.Burst, b.Every / siteFactor} }
 	for name, bound := range map[budgetName]BudgetBound{
 		budgetPair: o.LoginFailures, budgetDevice: o.LoginFailures, budgetAccount: o.PerAccount,
-		budgetCallback: o.Callbacks, budgetNetwork: o.PerNetwork, budgetSite: site, budgetKnownTurns: o.KnownTurns,
-		budgetRegister: o.Registrations, budgetRubbish: o.Rubbish,
+		budgetCallback: o.Callbacks, budgetNetwork: o.PerNetwork, budgetSite: site(o.PerNetwork), budgetKnownTurns: o.KnownTurns,
+		budgetRegister: o.Registrations, budgetRegisterSite: site(o.Registrations), budgetRubbish: o.Rubbish,
 	} {
 		if bound.Burst == 0 {
 			continue
@@ -181,6 +183,9 @@ func charges(operation string, q asker) []charge {
 			list = append(list, charge{budgetCallback, q.email})
 		case kind == costRegistration:
 			list = append(list, charge{budgetRegister, q.network()})
+			if len(q.networks) > 1 {
+				list = append(list, charge{budgetRegisterSite, q.networks[0]})
+			}
 		case kind == costToken && q.email == "":
 			list = append(list, charge{budgetRubbish, q.network()})
 		}
@@ -260,6 +265,6 @@ var messages = map[budgetName]string{
 	budgetSite:     "Too many wrong passwords; try again later",
 	budgetDevice:   "Too many wrong passwords; try again later",
 	budgetCallback: "Too many wrong passwords; try again later",
-	budgetRegister: "Too many registrations from this network; try again later",
-	budgetRubbish:  "Too many invalid tokens from this network; try again later",
+	budgetRegister: "Too many registrations from this network; try again later", budgetRegisterSite: "Too many registrations from this network; try again later",
+	budgetRubbish: "Too many invalid tokens from this network; try again later",
 }

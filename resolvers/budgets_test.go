@@ -8,9 +8,12 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"cubegate/store"
 	"cubegate/tokens"
 )
 
@@ -56,7 +59,7 @@ func (f flows) guesses(t *testing.T, n int, email string, device *deviceInput) (
 
 // knownDeviceInput is what a device sends that has logged in an hour ago.
 func (f flows) knownDeviceInput(edit ...func(*tokens.KnownDevice)) *deviceInput {
-	d := tokens.KnownDevice{UserID: adaID, Device: "phone", Issued: time.Now().Add(-time.Hour), Generation: f.users.user.DeviceGeneration}
+	d := tokens.KnownDevice{UserID: adaID, EmailKey: store.EmailKey(ada.Email), Device: "phone", Issued: time.Now().Add(-time.Hour), Generation: f.users.user.DeviceGeneration}
 	for _, e := range edit {
 		e(&d)
 	}
@@ -163,6 +166,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 		"another account's":      f.knownDeviceInput(func(d *tokens.KnownDevice) { d.UserID = "another" }),
 		"of an older generation": f.knownDeviceInput(func(d *tokens.KnownDevice) { d.Generation-- }),
 		"too young":              f.knownDeviceInput(func(d *tokens.KnownDevice) { d.Issued = time.Now() }),
+		"of another email":       f.knownDeviceInput(func(d *tokens.KnownDevice) { d.EmailKey = "eve@example.org" }),
 		"nonsense":               {Token: new(string)},
 	} {
 		if err := f.loginFrom(t, device); outward(err).Code != RateLimited {
@@ -216,7 +220,7 @@ func TestLoginGivesADeviceToken(t *testing.T) {
 		if out.device == "" {
 			t.Fatal("no device token")
 		}
-		d, err := f.Devices.ReadDeviceToken(out.device)
+		d, err := f.Devices.ReadDeviceToken(out.device, store.EmailKey(ada.Email))
 		if err != nil && !errors.Is(err, tokens.ErrExpired) {
 			t.Fatal(err)
 		}
@@ -233,7 +237,7 @@ func TestLoginGivesADeviceToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := read(again); d.Device != "phone" || d.UserID != adaID {
+	if d := read(again); d.Device != again.session.ID || d.UserID != adaID {
 		t.Errorf("a known device becomes %+v", d)
 	}
 	refreshed, err := f.refreshSession(t.Context(), first.refresh)
@@ -344,5 +348,109 @@ func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	}
 	if err := f.confirm(t.Context(), "changeEmail", user, "s3", ada.Password); err != nil {
 		t.Errorf("in another session: %v", err)
+	}
+}
+
+// Parallel tries cannot spend more than there is: each takes its token before
+// its hash.
+func TestParallelGuessesHaveTheSameCeiling(t *testing.T) {
+	f := newFlows(t)
+	hasher, err := tokens.NewHasher(tokens.Params{Memory: 64, Iterations: 1, Concurrent: 8, MaxWait: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting := &countingHasher{PasswordHasher: hasher}
+	f.Passwords = counting
+	f.there()
+	var all sync.WaitGroup
+	for range 190 {
+		all.Go(func() {
+			_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, false)
+		})
+	}
+	all.Wait()
+	if n := counting.begun.Load(); n != 3 {
+		t.Errorf("%d guesses were hashed, want 3", n)
+	}
+}
+
+// countingHasher counts the comparisons that begin.
+type countingHasher struct {
+	PasswordHasher
+	begun atomic.Int64
+}
+
+func (c *countingHasher) Compare(ctx context.Context, t tokens.Turn, password, hash string) (bool, error) {
+	start := t.Start
+	t.Start = func() error {
+		err := start()
+		if err == nil {
+			c.begun.Add(1)
+		}
+		return err
+	}
+	return c.PasswordHasher.Compare(ctx, t, password, hash)
+}
+
+// An unknown email costs the look-ups of a known one.
+func TestAnUnknownEmailCostsTheSameLookUps(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	for _, email := range []string{ada.Email, "nobody@example.org"} {
+		f.sessions.listed = 0
+		f.guesses(t, 1, email, nil)
+		if f.sessions.listed != 1 {
+			t.Errorf("%s: %d look-ups of sessions, want 1", email, f.sessions.listed)
+		}
+	}
+}
+
+func TestASiteHasABudgetOfItsOwn(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	tried, registered := 0, 0
+	for i := range 200 { // as many /64s of one /48
+		networks := []string{"2001:db8::/48", fmt.Sprintf("2001:db8:0:%x::/64", i)}
+		f.Networks = func(context.Context) []string { return networks }
+		if f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil).Code == Unauthenticated {
+			tried++
+		}
+		if _, err := f.register(t.Context(), ada); outward(err).Code == Conflict {
+			registered++
+		}
+	}
+	if tried != siteFactor*8 || registered != siteFactor*4 {
+		t.Errorf("%d guesses and %d registrations were tried, want %d and %d", tried, registered, siteFactor*8, siteFactor*4)
+	}
+}
+
+// An outage costs a network none of its registrations.
+func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
+	f := newFlows(t)
+	f.users.err = store.ErrUnavailable
+	for range 20 {
+		if _, err := f.register(t.Context(), ada); outward(err).Code != Unavailable {
+			t.Fatal(err)
+		}
+	}
+	f.users.err = nil
+	if _, err := f.register(t.Context(), ada); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusedConfirmationsTakeNoTurns(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	user := *f.users.user
+	for range 40 {
+		_ = f.confirm(t.Context(), "changeEmail", user, "s1", "guess")
+	}
+	if turn := f.passwords.turns[0]; !turn.Known || turn.Lanes[0] != adaID {
+		t.Errorf("a confirmation's turn is %+v", turn)
+	}
+	_ = f.loginFrom(t, f.knownDeviceInput())
+	if turn := f.passwords.turns[len(f.passwords.turns)-1]; !turn.Known {
+		t.Error("confirmations that were refused spent the account's turns")
 	}
 }

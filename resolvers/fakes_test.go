@@ -109,8 +109,9 @@ func (f *fakeUsers) DropSessions(context.Context, string) (store.User, error) {
 
 // fakeSessions are records of login sessions.
 type fakeSessions struct {
-	mu  sync.Mutex
-	all map[string]store.Session
+	mu     sync.Mutex
+	all    map[string]store.Session
+	listed int // look-ups by Listed
 }
 
 func (f *fakeSessions) Create(_ context.Context, s store.Session) error {
@@ -133,6 +134,7 @@ func (f *fakeSessions) ByID(_ context.Context, id string) (store.Session, error)
 func (f *fakeSessions) Listed(_ context.Context, ids []string) ([]store.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.listed++
 	var list []store.Session
 	for _, id := range ids {
 		if s, ok := f.all[id]; ok {

@@ -17,15 +17,21 @@ import (
 // address is free, and carries from the first moment on that its account is to
 // be made. Whatever dies in between is finished by the worker or by the next
 // login. Only when ConnectyCube refuses the account for good is there no user.
-func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error) {
-	in, err := in.clean(a.Limits.Password)
+func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, err error) {
+	in, err = in.clean(a.Limits.Password)
 	if err != nil {
 		return signedIn{}, err
 	}
-	hash, err := a.hashOfNewUser(ctx, in.Password)
+	list := charges("register", asker{networks: a.Networks(ctx)})
+	hash, err := a.hashOfNewUser(ctx, list, in.Password)
 	if err != nil {
 		return signedIn{}, err
 	}
+	defer func() {
+		if err != nil && isOurs(outward(err).Code) {
+			a.Budgets.refund(list)
+		}
+	}()
 	// From here on the client's leaving changes nothing: finished is better
 	// than undone, for its answer may be all that is lost.
 	ctx = context.WithoutCancel(ctx)
@@ -53,11 +59,14 @@ func (a *Auth) register(ctx context.Context, in registerInput) (signedIn, error)
 	return a.signIn(ctx, made, in.Device, accounts.Means{Password: in.Password}, err)
 }
 
+// isOurs reports whether an error is our failure, or ConnectyCube's, and not an
+// answer.
+func isOurs(c Code) bool { return c == Internal || c == Upstream || c == Unavailable }
+
 // hashOfNewUser hashes the password of a registration, which counts for its
-// network from then on, whatever becomes of it: that an email is taken is worth
-// something to an attacker, too.
-func (a *Auth) hashOfNewUser(ctx context.Context, password string) (string, error) {
-	list := charges("register", asker{networks: a.Networks(ctx)})
+// network from then on unless we fail: that an email is taken is worth something
+// to an attacker, too.
+func (a *Auth) hashOfNewUser(ctx context.Context, list []charge, password string) (string, error) {
 	if err := a.Budgets.check(ctx, list); err != nil {
 		return "", err
 	}
@@ -77,7 +86,7 @@ func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput,
 	if err != nil {
 		return signedIn{}, err
 	}
-	out.refresh, out.device = refresh, a.deviceToken(user, session, a.knownDevice(device))
+	out.refresh, out.device = refresh, a.deviceToken(user, session, a.knownDevice(device, user.Email))
 	if trouble == nil {
 		trouble = a.openChat(ctx, &out, m)
 	}

@@ -15,7 +15,7 @@ import (
 // device is a stranger.
 type DeviceTokens interface {
 	DeviceToken(d tokens.KnownDevice) string
-	ReadDeviceToken(token string) (tokens.KnownDevice, error)
+	ReadDeviceToken(token, emailKey string) (tokens.KnownDevice, error)
 }
 
 // guess is one comparison of a password: by whom, and in which lane.
@@ -73,7 +73,7 @@ func (a *Auth) knownTurn(stranger tokens.Turn, lanes ...string) tokens.Turn {
 	if !a.Budgets.allows(budgetKnownTurns, lanes[0]) {
 		return stranger
 	}
-	return tokens.Turn{Known: true, Lanes: lanes}
+	return tokens.Turn{Known: true, Lanes: lanes, Networks: stranger.Lanes}
 }
 
 // compare compares a password with a user's hash, and charges a wrong one to the
@@ -108,9 +108,13 @@ func (a *Auth) rubbish(ctx context.Context, operation string, err error) error {
 // deviceToken is the token of a device that has just logged in. A device that
 // was known already stays so.
 func (a *Auth) deviceToken(user store.User, session store.Session, before tokens.KnownDevice) string {
-	d := tokens.KnownDevice{UserID: user.ID, Device: session.ID, Issued: session.Created, Generation: user.DeviceGeneration}
+	// Each login is a device of a new name: a success begins a new budget.
+	d := tokens.KnownDevice{
+		UserID: user.ID, EmailKey: store.EmailKey(user.Email), Device: session.ID,
+		Issued: session.Created, Generation: user.DeviceGeneration,
+	}
 	if before.UserID == user.ID && before.Generation == user.DeviceGeneration {
-		d.Device, d.Issued = before.Device, time.Now().Add(-tokens.DeviceMatures)
+		d.Issued = time.Now().Add(-tokens.DeviceMatures)
 	}
 	return a.Devices.DeviceToken(d)
 }
@@ -124,12 +128,13 @@ func (a *Auth) renewedDeviceToken(user store.User, session store.Session) string
 	return a.deviceToken(user, session, tokens.KnownDevice{})
 }
 
-// knownDevice is the device that an app says it is, if its token counts.
-func (a *Auth) knownDevice(d *deviceInput) tokens.KnownDevice {
+// knownDevice is the device that an app says it is, if its token counts for an
+// email.
+func (a *Auth) knownDevice(d *deviceInput, email string) tokens.KnownDevice {
 	if d == nil || d.Token == nil {
 		return tokens.KnownDevice{}
 	}
-	known, err := a.Devices.ReadDeviceToken(*d.Token)
+	known, err := a.Devices.ReadDeviceToken(*d.Token, store.EmailKey(email))
 	if err != nil {
 		return tokens.KnownDevice{}
 	}

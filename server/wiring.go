@@ -9,6 +9,7 @@ import (
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/resolvers/accounts"
+	"cubegate/server/config"
 	"cubegate/tokens"
 )
 
@@ -18,14 +19,7 @@ const keyReloadInterval = 5 * time.Second
 // wireIdentity makes what registers people, logs them in and keeps their accounts
 // at ConnectyCube, and what checks its tokens.
 func (s *Server) wireIdentity() error {
-	hasher, err := tokens.NewHasher(tokens.Params{
-		Memory:      uint32(s.cfg.Password.Memory),
-		Iterations:  uint32(s.cfg.Password.Iterations),
-		Parallelism: uint8(s.cfg.Password.Parallelism),
-		Concurrent:  s.cfg.Password.Concurrent,
-		MemoryLimit: memoryLimit(),
-		MaxWait:     s.cfg.Password.MaxWait,
-	})
+	hasher, err := newHasher(s.cfg, s.log)
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}
@@ -93,6 +87,25 @@ const bcryptPrefix = "$2"
 func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Hasher {
 	s.background = append(s.background, func(ctx context.Context) { s.followDecoys(ctx, hasher, ring.DecoyKey()) })
 	return hasher
+}
+
+// newHasher makes the hasher, and says how many logins the machine carries.
+func newHasher(cfg config.Config, log *slog.Logger) (*tokens.Hasher, error) {
+	hasher, err := tokens.NewHasher(tokens.Params{
+		Memory:      uint32(cfg.Password.Memory),
+		Iterations:  uint32(cfg.Password.Iterations),
+		Parallelism: uint8(cfg.Password.Parallelism),
+		Concurrent:  cfg.Password.Concurrent,
+		MemoryLimit: memoryLimit(),
+		MaxWait:     cfg.Password.MaxWait,
+	})
+	if err != nil {
+		return nil, err
+	}
+	concurrent, perSecond := hasher.Capacity()
+	log.LogAttrs(context.Background(), slog.LevelInfo, "passwords are hashed",
+		slog.Int("at_once", concurrent), slog.Int("logins_per_second", int(perSecond)))
+	return hasher, nil
 }
 
 // followDecoys tells the hasher the share of users with bcrypt. It counts once an hour, and once a day while no user has bcrypt: only an
@@ -209,6 +222,9 @@ const signUpBurst = 10
 // signUps bounds the accounts that are made, unless the settings want no limit.
 func (s *Server) signUps() *accounts.SignUpBudget {
 	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
+	if s.cfg.Limits == "observe" {
+		perMinute = 0
+	}
 	return accounts.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {
 		return middleware.Networks(middleware.ClientIPFrom(ctx))
 	})

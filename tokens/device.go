@@ -18,7 +18,10 @@ const (
 	deviceLife    = 90 * 24 * time.Hour
 )
 
-const maxDeviceToken = 256 // characters
+const (
+	maxDeviceToken = 256 // characters
+	emailTag       = 8   // bytes
+)
 
 // KnownDevice is what a device token says: this device has logged in to this
 // account. It is the device cookie of
@@ -27,6 +30,7 @@ const maxDeviceToken = 256 // characters
 // nobody in.
 type KnownDevice struct {
 	UserID     string
+	EmailKey   string // of the account: the token counts for logins with this email alone
 	Device     string // a name of ours for the device
 	Issued     time.Time
 	Generation int64 // of the account; an older one has been revoked
@@ -37,33 +41,39 @@ func (r *Ring) DeviceToken(d KnownDevice) string {
 	body := binary.BigEndian.AppendUint64(nil, uint64(d.Issued.Unix()))
 	body = binary.BigEndian.AppendUint64(body, uint64(d.Generation))
 	body = append(body, d.UserID+"/"+d.Device...)
+	body = append(body, r.secrets[0].deviceTag([]byte("email " + d.EmailKey))[:emailTag]...)
 	return base64.RawURLEncoding.EncodeToString(append(body, r.secrets[0].deviceTag(body)...))
 }
 
-// ReadDeviceToken returns what a device token says, if it counts now. The error
-// wraps [ErrInvalid], or [ErrExpired] for a token that is too young or too old.
+// ReadDeviceToken returns what a device token says, if it counts now for a login
+// with an email, which is given by its key. The error wraps [ErrInvalid], or [ErrExpired] for a token that is too young or too old.
 // Whether the generation is still the account's only the account knows.
-func (r *Ring) ReadDeviceToken(token string) (KnownDevice, error) {
+func (r *Ring) ReadDeviceToken(token, emailKey string) (KnownDevice, error) {
 	if len(token) > maxDeviceToken {
 		return KnownDevice{}, invalid("it is too long")
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) <= 16+sha256.Size {
+	if err != nil || len(raw) <= 16+emailTag+sha256.Size {
 		return KnownDevice{}, invalid("it has no device token's form")
 	}
 	body, tag := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
 	for _, k := range r.secrets {
-		if hmac.Equal(tag, k.deviceTag(body)) {
-			return readDevice(body)
+		if !hmac.Equal(tag, k.deviceTag(body)) {
+			continue
 		}
+		body, email := body[:len(body)-emailTag], body[len(body)-emailTag:]
+		if !hmac.Equal(email, k.deviceTag([]byte("email " + emailKey))[:emailTag]) {
+			return KnownDevice{}, invalid("it is for another email")
+		}
+		return readDevice(body, emailKey)
 	}
 	return KnownDevice{}, invalid("we have not issued it")
 }
 
-func readDevice(body []byte) (KnownDevice, error) {
+func readDevice(body []byte, emailKey string) (KnownDevice, error) {
 	user, device, _ := strings.Cut(string(body[16:]), "/")
 	d := KnownDevice{
-		UserID: user, Device: device,
+		UserID: user, EmailKey: emailKey, Device: device,
 		Issued:     time.Unix(int64(binary.BigEndian.Uint64(body)), 0),
 		Generation: int64(binary.BigEndian.Uint64(body[8:])),
 	}

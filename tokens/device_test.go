@@ -28,7 +28,7 @@ const (
 func TestDeviceTokenCountsForASeason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRing(t, newSecret)
-		want := tokens.KnownDevice{UserID: "0123456789abcdef01234567", Device: "phone/1", Issued: time.Now(), Generation: 7}
+		want := tokens.KnownDevice{UserID: "0123456789abcdef01234567", EmailKey: "ada", Device: "phone/1", Issued: time.Now(), Generation: 7}
 		token := r.DeviceToken(want)
 		for _, step := range []struct {
 			wait time.Duration
@@ -41,7 +41,7 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 			{time.Second, tokens.ErrExpired},
 		} {
 			time.Sleep(step.wait)
-			got, err := r.ReadDeviceToken(token)
+			got, err := r.ReadDeviceToken(token, "ada")
 			if !errors.Is(err, step.err) || err == nil && (got.UserID != want.UserID || got.Device != want.Device || got.Generation != 7 || !got.Issued.Equal(want.Issued)) {
 				t.Errorf("after %v: %+v, %v, want %v", time.Since(want.Issued), got, err, step.err)
 			}
@@ -50,32 +50,35 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 }
 
 func TestDeviceTokenOutlivesANewSecret(t *testing.T) {
-	token := newRing(t, oldSecret).DeviceToken(tokens.KnownDevice{UserID: "u", Device: "d", Issued: time.Now().Add(-time.Hour)})
-	if _, err := newRing(t, newSecret, oldSecret).ReadDeviceToken(token); err != nil {
+	token := newRing(t, oldSecret).DeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
+	if _, err := newRing(t, newSecret, oldSecret).ReadDeviceToken(token, "ada"); err != nil {
 		t.Error(err)
 	}
-	if _, err := newRing(t, newSecret).ReadDeviceToken(token); !errors.Is(err, tokens.ErrInvalid) {
+	if _, err := newRing(t, newSecret).ReadDeviceToken(token, "ada"); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("error = %v, want ErrInvalid", err)
 	}
 }
 
 func TestDeviceTokenCannotBeMade(t *testing.T) {
 	r := newRing(t, newSecret)
-	token := r.DeviceToken(tokens.KnownDevice{UserID: "u", Device: "d", Issued: time.Now().Add(-time.Hour)})
+	token := r.DeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range raw {
 		raw[i] ^= 1
-		if _, err := r.ReadDeviceToken(base64.RawURLEncoding.EncodeToString(raw)); !errors.Is(err, tokens.ErrInvalid) {
+		if _, err := r.ReadDeviceToken(base64.RawURLEncoding.EncodeToString(raw), "ada"); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("byte %d: error = %v, want ErrInvalid", i, err)
 		}
 		raw[i] ^= 1
 	}
+	if _, err := r.ReadDeviceToken(token, "eve"); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("with another email: error = %v, want ErrInvalid", err)
+	}
 	refresh, _ := r.RefreshToken("session")
 	for _, other := range []string{"", "x", refresh, token + "A", token[:len(token)-1], strings.Repeat("A", 1<<20), "\x00"} {
-		if _, err := r.ReadDeviceToken(other); !errors.Is(err, tokens.ErrInvalid) {
+		if _, err := r.ReadDeviceToken(other, "ada"); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%.20q: error = %v, want ErrInvalid", other, err)
 		}
 	}

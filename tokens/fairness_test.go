@@ -14,7 +14,9 @@ import (
 
 func network(name string) Turn { return Turn{Lanes: []string{name}} }
 
-func device(account, device string) Turn { return Turn{Known: true, Lanes: []string{account, device}} }
+func device(account, device string) Turn {
+	return Turn{Known: true, Lanes: []string{account, device}, Networks: []string{"network of the device"}}
+}
 
 // crowd keeps clients asking for hashes until the returned function is called,
 // each again as soon as it is answered, or after a moment when it is refused.
@@ -142,39 +144,68 @@ func TestQueueServesNestedLanesInTurn(t *testing.T) {
 	})
 }
 
+// What the lane of an account has no place for waits as a stranger does: none
+// is refused on an idle server, and a device is not behind all of them.
 func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3, time.Hour)
-		var running atomic.Int64
-		results := make(chan error, 20)
-		for range 20 {
+		results := make(chan error, 60)
+		for range 60 {
 			go func() {
-				results <- q.do(t.Context(), device("ada", "another"), func() {
-					if n := running.Add(1); n > accountRunning {
-						t.Errorf("%d run at once", n)
-					}
-					time.Sleep(work)
-					running.Add(-1)
-				})
+				turn := Turn{Known: true, Lanes: []string{"network of ada"}, Networks: []string{"192.0.2.1"}}
+				results <- q.do(t.Context(), turn, func() { time.Sleep(work) })
 			}()
 		}
 		synctest.Wait()
-		phone := make(chan error, 1)
-		go func() { phone <- q.do(t.Context(), device("ada", "phone"), func() { time.Sleep(work) }) }()
+		q.mu.Lock()
+		lane := q.classes[1].inner["network of ada"]
+		if lane.running > accountRunning || lane.waiting > accountWaiting || q.classes[0].waiting < 50 {
+			t.Errorf("%d run and %d wait in the lane of the account, %d as strangers", lane.running, lane.waiting, q.classes[0].waiting)
+		}
+		q.mu.Unlock()
 		start := time.Now()
-		if err := <-phone; err != nil || time.Since(start) > 3*work {
+		if err := q.do(t.Context(), device("ada", "phone"), func() {}); err != nil || time.Since(start) > 3*work {
 			t.Errorf("the phone: %v after %v", err, time.Since(start))
 		}
-		served := 0
-		for range 20 {
-			if err := <-results; err == nil {
-				served++
-			} else if !errors.Is(err, ErrLaneFull) {
+		for range 60 {
+			if err := <-results; err != nil {
 				t.Error(err)
 			}
 		}
-		if want := accountRunning + accountWaiting - 1; served != want { // the phone took the place of one
-			t.Errorf("%d were served, want %d", served, want)
+	})
+}
+
+// A crowd of accounts that log in again and again does not push out the one
+// that comes seldom, though each of them waits with one login only.
+func TestQueueKeepsASeldomDeviceInACrowdOfAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hash = 25 * time.Millisecond
+		q := newHashQueue(1, 5*time.Second, hash)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer func() { cancel(); time.Sleep(10 * time.Second) }()
+		ask := func(turn Turn) {
+			for ctx.Err() == nil {
+				if q.do(ctx, turn, func() { time.Sleep(hash) }) != nil {
+					time.Sleep(hash)
+				}
+			}
+		}
+		for i := range 100 {
+			go ask(device(fmt.Sprint("own account ", i), "device"))
+		}
+		for i := range 150 {
+			go ask(network(fmt.Sprint("bot ", i)))
+		}
+		time.Sleep(10 * time.Second)
+		for range 4 {
+			time.Sleep(6*time.Second + time.Duration(rand.IntN(1000))*time.Millisecond) // longer than a round
+			start := time.Now()
+			if err := q.do(t.Context(), device("victim", "phone"), func() {}); err != nil {
+				t.Fatalf("the known device: %v", err)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("the known device waited %v", took)
+			}
 		}
 	})
 }
@@ -184,7 +215,9 @@ func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
 func attackers() func(i int) Turn {
 	kinds := []func(i int) Turn{
 		func(i int) Turn { return device(fmt.Sprint("own account ", i%100), fmt.Sprint("device ", i)) },
-		func(i int) Turn { return Turn{Known: true, Lanes: []string{"network of the victim"}} },
+		func(i int) Turn {
+			return Turn{Known: true, Lanes: []string{"network of the victim"}, Networks: []string{"the victim's network"}}
+		},
 		func(i int) Turn {
 			return Turn{Lanes: []string{"2001:db8::/48", fmt.Sprint("/64 number ", rand.IntN(1<<16))}}
 		},
@@ -198,7 +231,7 @@ func attackers() func(i int) Turn {
 // would have among the accounts that wait, and a stranger from a network of its
 // own is never refused: what others spend is not charged to either.
 func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			slots := 1 + random.IntN(4)
@@ -266,21 +299,59 @@ func lanesOf(q *hashQueue, known bool) int {
 }
 
 func TestWaitingCostsLittle(t *testing.T) {
-	q := newHashQueue(1, time.Hour, time.Millisecond)
 	const waiters = 1000
-	q.mu.Lock() // nothing is served meanwhile
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	kept := make([]*waiter, waiters)
-	for i := range kept {
-		kept[i] = q.class(false).lane([]string{fmt.Sprint(i), fmt.Sprint(i), ""}).push()
+	for name, tt := range map[string]struct {
+		lanes func(i int) []string
+		most  uint64 // bytes for each
+	}{
+		"in one lane":        {func(int) []string { return []string{"2001:db8::/48", "2001:db8::/64", ""} }, 1 << 10},
+		"in a lane for each": {func(i int) []string { return []string{fmt.Sprint(i), fmt.Sprint(i), ""} }, 2 << 10},
+	} {
+		q := newHashQueue(1, time.Hour, time.Millisecond)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		kept := make([]*waiter, waiters)
+		for i := range kept {
+			kept[i] = q.class(false).lane(tt.lanes(i)).push()
+		}
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / waiters; each > tt.most {
+			t.Errorf("%s: %d bytes for each waiter", name, each)
+		}
+		for _, w := range kept {
+			w.remove()
+		}
+		if n := len(q.class(false).inner); n != 0 {
+			t.Errorf("%s: %d lanes are remembered", name, n)
+		}
 	}
-	runtime.ReadMemStats(&after)
-	q.mu.Unlock()
-	if each := (after.TotalAlloc - before.TotalAlloc) / waiters; each > 2<<10 {
-		t.Errorf("%d bytes for each waiter in three lanes of its own", each)
-	}
-	runtime.KeepAlive(kept)
+}
+
+// The mean follows the hashes, and with it the time that a client is told.
+func TestQueueTellsTheTimeThatItsDepthTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, 100*work)
+		for range 100 {
+			if err := q.do(t.Context(), Turn{}, func() { time.Sleep(4 * work) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if q.mean < 3*work || q.mean > 4*work {
+			t.Errorf("mean %v after 100 hashes of %v", q.mean, 4*work)
+		}
+		release := occupy(t, q)
+		room := q.room()
+		for range room {
+			go func() { _ = q.do(t.Context(), network("crowd"), func() {}) }()
+		}
+		synctest.Wait()
+		var full *QueueError
+		if err := q.do(t.Context(), network("crowd"), ran(t)); !errors.As(err, &full) || full.After.Round(time.Second) != (time.Duration(room)*q.mean).Round(time.Second) {
+			t.Errorf("error = %v, told %v with %d ahead", err, full.After, room)
+		}
+		release()
+		time.Sleep(time.Minute)
+	})
 }
 
 func TestConcurrencyFollowsCoresAndMemory(t *testing.T) {

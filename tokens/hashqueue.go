@@ -14,7 +14,7 @@ var (
 	ErrBusy = errors.New("too many passwords are being hashed")
 
 	// ErrLaneFull means that too many of the waiting passwords come from where
-	// this one comes from, or are for the same account.
+	// this one comes from.
 	ErrLaneFull = errors.New("too many passwords wait in this lane")
 )
 
@@ -46,13 +46,17 @@ type Turn struct {
 	// a lane of their own.
 	Lanes []string
 
+	// Networks are the lanes of the same client as a stranger. It waits there
+	// if the lane of the account has no place left.
+	Networks []string
+
 	// Start is called when the turn has come. An error gives the turn to the
 	// next one, and is returned as it is. Nil is no more to ask.
 	Start func() error
 }
 
 // Bounds of the lane of one account. A person logs in on a few devices at a
-// time.
+// time; what is more waits as a stranger does.
 const (
 	accountRunning = 1
 	accountWaiting = 4
@@ -120,10 +124,14 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 // enter waits for a turn. It returns the top lane, whose work runs then.
 func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	q.mu.Lock()
-	w := q.class(t.Known).lane(append(t.Lanes[:len(t.Lanes):len(t.Lanes)], "")).push()
+	known, lanes := t.Known, t.Lanes
+	if known && q.class(true).lengthOf(lanes[0]) >= accountWaiting {
+		known, lanes = false, t.Networks
+	}
+	w := q.class(known).lane(append(lanes[:len(lanes):len(lanes)], "")).push()
 	q.dispatch()
 	if w.place != nil {
-		q.makeRoom(w, t.Known)
+		q.makeRoom(w, known)
 	}
 	q.mu.Unlock()
 
@@ -208,10 +216,6 @@ func (q *hashQueue) room() int {
 
 // makeRoom refuses one waiter when the newcomer w is one too many.
 func (q *hashQueue) makeRoom(w *waiter, known bool) {
-	if top := w.lane.top(); known && top.waiting > accountWaiting {
-		q.refuse(top.newest(w), ErrLaneFull)
-		return
-	}
 	room := q.room()
 	if q.classes[0].waiting+q.classes[1].waiting <= room {
 		return

@@ -148,19 +148,39 @@ func firstWaiting(turns *list.List, limit int) *lane {
 	return nil
 }
 
-// newest is the last waiter of the longest lane, that of the newcomer where
-// several are equally long.
+// lengthOf is how many wait in the lane of a name right inside.
+func (l *lane) lengthOf(name string) int {
+	if inner := l.inner[name]; inner != nil {
+		return inner.waiting
+	}
+	return 0
+}
+
+// newest is the last waiter of the longest lane. Of several that are equally
+// long it is one that has had turns of late, else that of the newcomer: a client
+// that comes seldom is not pushed out by those that come again and again.
 func (l *lane) newest(newcomer *waiter) *waiter {
 	if back := l.queue.Back(); back != nil {
 		return back.Value.(*waiter)
 	}
 	var longest *lane
 	for _, inner := range l.inner {
-		if longest == nil || inner.waiting > longest.waiting || inner.waiting == longest.waiting && newcomer.isIn(inner) {
+		if longest == nil || inner.waiting > longest.waiting || inner.waiting == longest.waiting && inner.rank(newcomer) > longest.rank(newcomer) {
 			longest = inner
 		}
 	}
 	return longest.newest(newcomer)
+}
+
+// rank orders equally long lanes by who has to make room first.
+func (l *lane) rank(newcomer *waiter) int {
+	switch {
+	case l.turns == &l.outer.old:
+		return 2
+	case newcomer.isIn(l):
+		return 1
+	}
+	return 0
 }
 
 func (w *waiter) isIn(l *lane) bool {

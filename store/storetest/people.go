@@ -50,6 +50,7 @@ func sessionNeedsHash(t *testing.T, u *store.Users) {
 
 func newPasswordEndsSessions(t *testing.T, u *store.Users) {
 	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
+	forgetsDevices(t, u, made.ID)
 	got, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "new", "s2")
 	if err != nil || got.PasswordHash != "new" || !slices.Equal(got.Sessions, []string{"s2"}) {
 		t.Errorf("changed: %+v, %v", got, err)
@@ -202,5 +203,60 @@ func pagesAreWhole(t *testing.T, u *store.Users) {
 	}
 	if _, err := u.Page(t.Context(), store.UserFilter{}, "not an id", 2); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("after what is no id: %v", err)
+	}
+}
+
+// forgetsDevices checks that no device is known after what must end that, and
+// that all else leaves them known. The user stays as it was.
+func forgetsDevices(t *testing.T, u *store.Users, id string) {
+	t.Helper()
+	before, err := u.ByID(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := before.Sessions
+	generation := before.DeviceGeneration
+	for _, step := range []struct {
+		name    string
+		forgets bool
+		do      func() error
+	}{
+		{"a login", false, func() error {
+			_, err := u.AddSession(t.Context(), id, before.PasswordHash, "a")
+			return err
+		}},
+		{"another login", false, func() error {
+			_, err := u.AddSession(t.Context(), id, before.PasswordHash, "b")
+			return err
+		}},
+		{"a logout", false, func() error { _, err := u.DropSession(t.Context(), id, "a"); return err }},
+		{"a revocation", true, func() error { _, err := u.RevokeSession(t.Context(), id, "b"); return err }},
+		{"a revocation of nothing", false, func() error { _, err := u.RevokeSession(t.Context(), id, "b"); return err }},
+		{"a logout everywhere", true, func() error { _, err := u.DropSessions(t.Context(), id); return err }},
+		{"a ban", true, func() error { _, err := u.SetDisabled(t.Context(), id, true); return err }},
+		{"the end of a ban", false, func() error { _, err := u.SetDisabled(t.Context(), id, false); return err }},
+		{"a new password", true, func() error {
+			_, err := u.ChangePassword(t.Context(), id, before.PasswordHash, "another", "")
+			return err
+		}},
+		{"the old password", true, func() error {
+			_, err := u.ChangePassword(t.Context(), id, "another", before.PasswordHash, "")
+			return err
+		}},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if step.forgets {
+			generation++
+		}
+		if user, err := u.ByID(t.Context(), id); err != nil || user.DeviceGeneration != generation {
+			t.Errorf("after %s the generation is %d, want %d (%v)", step.name, user.DeviceGeneration, generation, err)
+		}
+	}
+	for _, session := range sessions {
+		if _, err := u.AddSession(t.Context(), id, before.PasswordHash, session); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
