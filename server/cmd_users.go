@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 
 	"cubegate/resolvers"
@@ -45,6 +46,23 @@ func grant(flags *flag.FlagSet) commandFunc {
 		fmt.Fprintf(stdout, "%s is %s.\n", user.Email, role)
 		return s.store.Audit().Record(ctx, store.Event{Kind: "roles", Outcome: "ok", UserID: user.ID, Actor: "command", Detail: "granted " + role})
 	}
+}
+
+// export writes the users of the embedded database. MongoDB has tools of its
+// own for that.
+func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
+	if !cfg.HasEmbeddedDatabase() {
+		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
+	}
+	s := &Server{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if _, err := os.Stat(s.databaseFile()); err != nil { // opening would make an empty one
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	return s.store.Export(ctx, stdout)
 }
 
 // passwords brings the accounts' passwords at ConnectyCube to what the settings

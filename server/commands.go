@@ -89,23 +89,6 @@ func licenses(_ context.Context, _ config.Config, stdout io.Writer, _ *slog.Logg
 	return err
 }
 
-// export writes the users of the embedded database. MongoDB has tools of its
-// own for that.
-func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
-	if !cfg.HasEmbeddedDatabase() {
-		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
-	}
-	s := &Server{cfg: cfg, log: log}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := os.Stat(s.databaseFile()); err != nil { // opening would make an empty one
-		return fmt.Errorf("DATA_DIR: %w", err)
-	}
-	if err := s.openStore(ctx); err != nil {
-		return err
-	}
-	return s.store.Export(ctx, stdout)
-}
-
 // Main is the program with its surroundings as arguments, config.yaml among
 // them. It returns the exit status.
 func Main(ctx context.Context, configYAML []byte, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
