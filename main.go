@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"cubegate/server"
+
+	"github.com/spf13/cobra"
 )
 
 // configYAML documents every setting and has its default. It lies here, where
@@ -23,6 +25,7 @@ import (
 var configYAML []byte
 
 func main() {
+	cobra.MousetrapHelpText = "" // on Windows, a double click starts the server
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := server.Main(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,60 +11,91 @@ import (
 
 	"cubegate/server/config"
 	"cubegate/tokens"
+
+	"github.com/spf13/cobra"
 )
 
 // keysLead is how long a new key is known before it signs, unless said
 // otherwise: every replica has read it by then.
 const keysLead = time.Minute
 
-// keys makes, lists and retires the keys that sign tokens. A running server
-// sees what changes by itself.
-func keys(flags *flag.FlagSet) commandFunc {
+// keysCommand makes, lists and retires the keys that sign tokens. A running
+// server notices the changes by itself.
+func (p process) keysCommand() *cobra.Command {
+	keys := &cobra.Command{
+		Use:   "keys new|list|retire",
+		Short: "makes, lists and retires the keys in JWT_KEYS that sign tokens",
+	}
+	keys.AddCommand(p.newKeyCommand(), p.retireKeyCommand(), p.newCommand("list", "lists the keys and their states", withKeys(listKeys)))
+	return keys
+}
+
+// withKeys calls do with the path in JWT_KEYS.
+func withKeys(do func(path string, stdout io.Writer) error) commandFunc {
 	return func(_ context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
 		if cfg.JWT.Keys == "" {
 			return errors.New("JWT_KEYS is not set: set it to a folder for the keys, here and for the server")
 		}
-		args := flags.Args()
-		if len(args) == 0 {
-			return errors.New("want: cubegate keys new, list or retire")
-		}
-		switch args[0] {
-		case "new":
-			return newKey(cfg.JWT.Keys, args[1:], stdout)
-		case "list":
-			if len(args) > 1 {
-				return errors.New("want: cubegate keys list")
-			}
-			return listKeys(cfg.JWT.Keys, stdout)
-		case "retire":
-			if len(args) != 2 {
-				return errors.New("want the id of a key: cubegate keys retire KID")
-			}
-			if err := tokens.RetireKey(cfg.JWT.Keys, args[1], time.Now()); err != nil {
-				return err
-			}
-			fmt.Fprintf(stdout, "%s is retired: what it signed is refused from now on.\n", args[1])
-			return nil
-		}
-		return fmt.Errorf("want new, list or retire, not %q", args[0])
+		return do(cfg.JWT.Keys, stdout)
 	}
 }
 
-func newKey(path string, args []string, stdout io.Writer) error {
-	own := flag.NewFlagSet("keys new", flag.ContinueOnError)
-	own.SetOutput(io.Discard)
-	alg := own.String("alg", "EdDSA", "EdDSA or ES256")
-	lead := own.Duration("in", keysLead, "when it begins to sign")
-	if err := own.Parse(args); err != nil || own.NArg() > 0 || *lead < 0 {
-		return errors.New("want: cubegate keys new [--alg EdDSA|ES256] [--in 1m]")
+func (p process) newKeyCommand() *cobra.Command {
+	var alg string
+	var lead time.Duration
+	cmd := &cobra.Command{
+		Use:     "new [--alg EdDSA|ES256] [--in 1m]",
+		Short:   "makes a key",
+		Example: "  cubegate keys new --alg ES256 --in 10m",
 	}
-	from := time.Now().Add(*lead)
-	id, err := tokens.NewKey(path, *alg, from)
-	if err != nil {
-		return err
+	cmd.Flags().StringVar(&alg, "alg", "EdDSA", "`algorithm` of the key: EdDSA or ES256")
+	cmd.Flags().DurationVar(&lead, "in", keysLead, "`time` until the key begins to sign; every replica must have read it by then")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if lead < 0 {
+			return usageError{fmt.Errorf("--in is %s, want 0s or more", lead)}
+		}
+		return p.run(cmd.Context(), withKeys(newKey(alg, lead)))
 	}
-	fmt.Fprintf(stdout, "%s signs from %s on.\n", id, from.UTC().Format(time.RFC3339))
-	return nil
+	return cmd
+}
+
+// newKey makes a key that begins to sign after lead.
+func newKey(alg string, lead time.Duration) func(path string, stdout io.Writer) error {
+	return func(path string, stdout io.Writer) error {
+		from := time.Now().Add(lead)
+		id, err := tokens.NewKey(path, alg, from)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s signs from %s on.\n", id, from.UTC().Format(time.RFC3339))
+		return nil
+	}
+}
+
+func (p process) retireKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "retire KID",
+		Short: "retires a key; the server then refuses the tokens that it signed",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("want the ID of one key, as \"cubegate keys list\" shows it")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.run(cmd.Context(), withKeys(retireKey(args[0])))
+		},
+	}
+}
+
+func retireKey(id string) func(path string, stdout io.Writer) error {
+	return func(path string, stdout io.Writer) error {
+		if err := tokens.RetireKey(path, id, time.Now()); err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s is retired: what it signed is refused from now on.\n", id)
+		return nil
+	}
 }
 
 func listKeys(path string, stdout io.Writer) error {

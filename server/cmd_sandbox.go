@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,6 +24,8 @@ import (
 	"cubegate/tokens"
 
 	_ "embed"
+
+	"github.com/spf13/cobra"
 )
 
 // What the sandbox's one application is called; none of it is secret.
@@ -122,22 +123,37 @@ func (s *Server) serveSandbox() error {
 	return s.sandbox.Serve(s.sandboxListener)
 }
 
-// sandboxAlone is the command for who develops an app and has, or wants, no
-// server beside it.
-func sandboxAlone(flags *flag.FlagSet) commandFunc {
-	secure := flags.Bool("tls", false, "")
-	data := flags.String("data", "", "")
+func (p process) sandboxCommand() *cobra.Command {
+	var secure bool
+	var data string
+	cmd := &cobra.Command{
+		Use:   "sandbox [--tls] [--data FILE]",
+		Short: "runs the ConnectyCube sandbox alone: no database, no server beside it",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.run(cmd.Context(), sandboxAlone(secure, data))
+		},
+	}
+	cmd.Flags().BoolVar(&secure, "tls", false, "serve HTTPS and WSS, with certificates from an authority in DATA_DIR")
+	cmd.Flags().StringVar(&data, "data", "", "`file` that keeps the sandbox's state; without it the state ends with the process")
+	cmd.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault) // file names for --data
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	return cmd
+}
+
+// sandboxAlone runs a sandbox without a server, for the development of an app.
+// An empty data keeps the state in memory alone.
+func sandboxAlone(secure bool, data string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		limitGoMemory(ctx, os.DirFS("/"), log)
 		s := &Server{cfg: cfg, log: log}
 		defer func() { err = errors.Join(err, s.Close()) }()
 		var authority *certs.Authority
-		if *secure {
+		if secure {
 			if authority, err = openAuthority(cfg.DataDir); err != nil {
 				return fmt.Errorf("--tls: %w", err)
 			}
 		}
-		o := sandbox.Options{DataFile: *data}
+		o := sandbox.Options{DataFile: data}
 		if authority != nil {
 			o.Certificate = authority.PEM()
 		}
@@ -147,7 +163,7 @@ func sandboxAlone(flags *flag.FlagSet) commandFunc {
 		if err := s.listenSandbox(o, authority); err != nil {
 			return err
 		}
-		if err := s.sandboxBanner(stdout, *data, authority); err != nil {
+		if err := s.sandboxBanner(stdout, data, authority); err != nil {
 			return err
 		}
 		return s.serveAlone(ctx)

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,24 +12,39 @@ import (
 	"cubegate/resolvers"
 	"cubegate/server/config"
 	"cubegate/store"
+
+	"github.com/spf13/cobra"
 )
+
+func (p process) grantCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "grant EMAIL ROLE",
+		Short:   "gives a user a role; admin is the one that the server itself knows",
+		Example: "  cubegate grant jo@example.org admin",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("want an email and a role, as in: cubegate grant jo@example.org admin")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.run(cmd.Context(), grant(args[0], args[1]))
+		},
+	}
+}
 
 // grant gives a user a role: the way to the first administrator, since only an
 // administrator can make others.
-func grant(flags *flag.FlagSet) commandFunc {
+func grant(email, role string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
-		if flags.NArg() != 2 {
-			return errors.New("want an e-mail address and a role: cubegate grant jo@example.org admin")
-		}
 		s := &Server{cfg: cfg, log: log}
 		defer func() { err = errors.Join(err, s.Close()) }()
 		if err := s.openStore(ctx); err != nil {
 			return err
 		}
-		address, role := flags.Arg(0), flags.Arg(1)
-		user, err := s.store.Users().ByEmail(ctx, address)
+		user, err := s.store.Users().ByEmail(ctx, email)
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("nobody has registered as %s", address)
+			return fmt.Errorf("nobody has registered as %s", email)
 		}
 		if err != nil {
 			return err

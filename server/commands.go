@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	_ "embed"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,46 +11,169 @@ import (
 	"text/tabwriter"
 
 	"cubegate/server/config"
+
+	"github.com/spf13/cobra"
 )
+
+// process is what the commands get from the program that they run in.
+type process struct {
+	configYAML     []byte // documents the settings and holds their defaults
+	getenv         func(string) (string, bool)
+	stdout, stderr io.Writer
+}
 
 // commandFunc does the work of a command until ctx ends.
 type commandFunc func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error
 
-// command is what the program does, by its first argument. prepare names the
-// command's own flags.
-type command struct {
-	flags   string // for people
-	args    int    // beside the flags, at most; the flags of a subcommand count, and so do their values
-	about   string
-	prepare func(flags *flag.FlagSet) commandFunc
-}
-
-var commands = map[string]command{
-	"serve":     {"", 0, "runs the server; this is what happens without a command", withoutFlags(serve)},
-	"sandbox":   {"[--tls] [--data FILE]", 0, "runs the ConnectyCube sandbox alone: no database, no server beside it", sandboxAlone},
-	"health":    {"", 0, "asks a running server whether it is alive; exit status 0 or 1", withoutFlags(health)},
-	"export":    {"", 0, "writes the embedded database's users as extended JSON, one a line, for mongoimport", withoutFlags(export)},
-	"check":     {"", 0, "checks the embedded database's file while no server runs; exit status 0 or 1", withoutFlags(check)},
-	"grant":     {"EMAIL ROLE", 2, "gives a user a role; admin is the one that the server itself knows", grant},
-	"passwords": {"", 0, "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", withoutFlags(passwords)},
-	"keys":      {"new [--alg ES256] [--in 1m] | list | retire KID", 5, "makes, lists and retires the keys in JWT_KEYS that sign tokens", keys},
-	"licenses":  {"", 0, "prints the licenses of all third-party code in the program", withoutFlags(licenses)},
-}
-
-// withoutFlags is a command without flags.
-func withoutFlags(run commandFunc) func(*flag.FlagSet) commandFunc {
-	return func(*flag.FlagSet) commandFunc { return run }
-}
-
-// usage prints what can be said to the program. Values are never shown, only
-// names and defaults.
-func usage(w io.Writer, configYAML []byte) {
-	fmt.Fprint(w, "usage: cubegate [command]\n\nCommands:\n")
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range []string{"serve", "sandbox", "health", "export", "check", "grant", "passwords", "keys", "licenses"} {
-		fmt.Fprintf(table, "  %s\t%s\n", strings.TrimSpace(name+" "+commands[name].flags), commands[name].about)
+// run loads the settings and calls do with them.
+func (p process) run(ctx context.Context, do commandFunc) error {
+	cfg, err := config.Load(p.configYAML, p.getenv, ".")
+	if err != nil {
+		return err
 	}
-	fmt.Fprint(table, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
+	return do(ctx, cfg, p.stdout, NewLogger(cfg, p.stderr))
+}
+
+// newCommand returns a command that has neither arguments nor flags and needs the settings.
+func (p process) newCommand(name, short string, do commandFunc) *cobra.Command {
+	return &cobra.Command{
+		Use:   name,
+		Short: short,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), do) },
+	}
+}
+
+// newRootCommand builds the command tree. Each call builds its own, because
+// cobra stores the values of flags in the tree.
+func newRootCommand(p process) *cobra.Command {
+	root := p.newCommand("cubegate", "", serve)
+	root.Long = "cubegate is the server side of an app built on ConnectyCube. Without a command it runs the server."
+	root.Args = unknownCommand
+	root.SilenceErrors, root.SilenceUsage = true, true // Main reports errors
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(flagError)
+
+	serveCommand := p.newCommand("serve", "runs the server; this is what happens without a command", serve)
+	serveCommand.SuggestFor = []string{"run", "start"}
+	root.AddCommand(
+		serveCommand,
+		p.sandboxCommand(),
+		p.newCommand("health", "asks a running server whether it is alive; exit status 0 or 1", health),
+		p.newCommand("export", "writes the embedded database's users as extended JSON, one a line, for mongoimport", export),
+		p.newCommand("check", "checks the embedded database's file while no server runs; exit status 0 or 1", check),
+		p.grantCommand(),
+		p.newCommand("passwords", "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", passwords),
+		p.keysCommand(),
+		p.licensesCommand(),
+	)
+	addStandardCommands(root)
+	checkArguments(root)
+
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		if cmd == root {
+			printSettings(p.stdout, p.configYAML)
+		}
+	})
+	return root
+}
+
+// addStandardCommands adds cobra's help and completion. Cobra would add them
+// later by itself, when checkArguments can no longer reach them.
+func addStandardCommands(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Short = "explains a command; without one, lists commands and settings"
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				about, rest, _ := root.Find(args)
+				return unknownCommand(about, rest)
+			}
+		case "completion":
+			cmd.Use = "completion bash|zsh|fish|powershell"
+			cmd.Short = "prints a script that makes the shell complete commands and flags"
+		}
+	}
+}
+
+// checkArguments makes cmd and the commands below it report wrong arguments as usage
+// errors. A command without Args accepts none, and a command that only groups
+// others does nothing alone.
+func checkArguments(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra itself has it
+	for _, sub := range cmd.Commands() {
+		checkArguments(sub)
+	}
+	if !cmd.Runnable() {
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, chooseCommand
+		return
+	}
+	check := cmd.Args
+	if check == nil {
+		check = noArguments
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// usageError is an error in the command line.
+type usageError struct{ error }
+
+// flagError reports an unknown command before the flags that belong to it.
+func flagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		err = unknownCommand(cmd, cmd.Flags().Args())
+	}
+	return usageError{err}
+}
+
+// noArguments is the Args of a command that takes none.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// unknownCommand is the Args of a command that has commands below it: an
+// argument that reaches it names none of them.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	similar := cmd.SuggestionsFor(args[0])
+	if len(similar) == 0 || args[0] == "" { // every name begins with ""
+		return fmt.Errorf("unknown command %q", args[0])
+	}
+	return fmt.Errorf("unknown command %q; did you mean %s?", args[0], strings.Join(similar, " or "))
+}
+
+// chooseCommand is the RunE of a command that only groups others.
+func chooseCommand(cmd *cobra.Command, args []string) error {
+	if err := unknownCommand(cmd, args); err != nil {
+		return usageError{err}
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return usageError{fmt.Errorf("want one of these commands: %s", strings.Join(names, ", "))}
+}
+
+// printSettings lists the settings. It shows names and defaults, never values.
+func printSettings(w io.Writer, configYAML []byte) {
+	fmt.Fprint(w, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, s := range config.Settings(configYAML) {
 		value := s.Default
 		if s.Secret {
@@ -78,52 +199,24 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 	return s.Run(ctx)
 }
 
-// licensesText is written by .ci/notices.
-//
-//go:embed licenses.txt
-var licensesText string
-
-// licenses prints the notices that third-party licenses demand of a binary.
-func licenses(_ context.Context, _ config.Config, stdout io.Writer, _ *slog.Logger) error {
-	_, err := io.WriteString(stdout, licensesText)
-	return err
-}
-
 // Main is the program with its surroundings as arguments, config.yaml among
-// them. It returns the exit status.
+// them. It returns the exit status: 0, 1 for a failure, 2 for an error in the
+// command line.
 func Main(ctx context.Context, configYAML []byte, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
-	name := "serve"
-	if len(args) > 0 {
-		name = args[0]
-	}
-	if name == "help" || name == "--help" || name == "-h" {
-		usage(stdout, configYAML)
-		return 0
-	}
-	c, known := commands[name]
-	if !known {
-		usage(stderr, configYAML)
-		return 1
-	}
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // usage says more
-	start := c.prepare(flags)
-	err := flags.Parse(args[min(1, len(args)):])
-	if errors.Is(err, flag.ErrHelp) {
-		usage(stdout, configYAML)
-		return 0
-	}
-	if err != nil || flags.NArg() > c.args {
-		usage(stderr, configYAML)
-		return 1
-	}
-	cfg, err := config.Load(configYAML, getenv, ".")
+	root := newRootCommand(process{configYAML, getenv, stdout, stderr})
+	root.SetArgs(append([]string{}, args...)) // cobra reads os.Args instead of a nil slice
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		err = start(ctx, cfg, stdout, NewLogger(cfg, stderr))
+		return 0
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "cubegate: %v\n", err)
+	fmt.Fprintf(stderr, "cubegate: %v\n", err)
+	if _, ok := errors.AsType[usageError](err); !ok {
 		return 1
 	}
-	return 0
+	usage := cmd.UseLine()
+	if cmd.HasSubCommands() {
+		usage = cmd.CommandPath() + " [command]"
+	}
+	fmt.Fprintf(stderr, "usage: %s\nRun \"%s --help\" for more.\n", usage, cmd.CommandPath())
+	return 2
 }

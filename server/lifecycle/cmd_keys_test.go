@@ -18,16 +18,7 @@ import (
 func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "keys")
-	type outcome struct {
-		code           int
-		stdout, stderr string
-	}
-	typed := func(folder string, args ...string) outcome {
-		var stdout, stderr bytes.Buffer
-		env := map[string]string{"JWT_KEYS": folder}
-		code := server.Main(t.Context(), servertest.ConfigYAML, append([]string{"keys"}, args...), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
-		return outcome{code, stdout.String(), stderr.String()}
-	}
+	env := map[string]string{"JWT_KEYS": folder}
 	var ids []string
 	for _, args := range [][]string{
 		{"new", "--in", "0s"},
@@ -36,22 +27,22 @@ func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 		{"new", "--in", "1m", "--alg", "EdDSA"},
 		{"new", "--alg=ES256", "--in=0s"},
 	} {
-		got := typed(folder, args...)
+		got := typed(t, env, append([]string{"keys"}, args...)...)
 		id, _, _ := strings.Cut(got.stdout, " ")
 		if got.code != 0 || !strings.Contains(got.stdout, " signs from ") {
 			t.Fatalf("keys %v: %+v", args, got)
 		}
 		ids = append(ids, id)
-		list := typed(folder, "list")
+		list := typed(t, env, "keys", "list")
 		if list.code != 0 || strings.Count(list.stdout, "\n") != len(ids)+1 || !strings.Contains(list.stdout, id) {
 			t.Errorf("keys list after keys %v: %+v", args, list)
 		}
 	}
-	if got := typed(folder, "retire", ids[0]); got.code != 0 || !strings.Contains(got.stdout, ids[0]) {
+	if got := typed(t, env, "keys", "retire", ids[0]); got.code != 0 || !strings.Contains(got.stdout, ids[0]) {
 		t.Errorf("keys retire: %+v", got)
 	}
 	for _, args := range [][]string{{"list", "x"}, {"new", "--alg", "ES256", "--in", "0s", "x"}, {"new", "--in", "-1s"}} {
-		if got := typed(folder, args...); got.code != 1 {
+		if got := typed(t, env, append([]string{"keys"}, args...)...); got.code != 2 {
 			t.Errorf("keys %v: %+v", args, got)
 		}
 	}

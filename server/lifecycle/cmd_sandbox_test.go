@@ -153,7 +153,7 @@ func TestCommandsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	none := func(string) (string, bool) { return "", false }
 	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tls"}, {"serve", "x"}, {"--tls"}, {"nonsense"}} {
 		stdout, stderr := &servertest.LogBuffer{}, &servertest.LogBuffer{}
-		if code := server.Main(t.Context(), servertest.ConfigYAML, args, none, stdout, stderr); code != 1 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
+		if code := server.Main(t.Context(), servertest.ConfigYAML, args, none, stdout, stderr); code != 2 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
 			t.Errorf("%v: %d\n%s%s", args, code, stdout, stderr)
 		}
 	}

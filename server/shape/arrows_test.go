@@ -54,6 +54,7 @@ var forTests = []string{"connectycube/cubetest", "server/servertest", "store/sto
 // with one home do not spread, so that replacing it changes one package.
 var homes = map[string][]string{
 	"github.com/lestrrat-go/jwx":  {"tokens"},
+	"github.com/spf13/cobra":      {".", "server"}, // main sets a variable of cobra, which has no other place
 	"go.mongodb.org/mongo-driver": {"server/servertest", "store", "store/embedded", "store/storetest"},
 	// The sandbox imports nothing of ours but the chat; it keeps passwords of its own in sandbox.json.
 	"github.com/alexedwards/argon2id": {"tokens", "connectycube/sandbox"},
