@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -48,6 +49,7 @@ func (p process) newCommand(name, short string, do commandFunc) *cobra.Command {
 func newRootCommand(p process) *cobra.Command {
 	root := p.newCommand("cubegate", "", serve)
 	root.Long = "cubegate is the server side of an app built on ConnectyCube. Without a command it runs the server."
+	root.Version = versionText(debug.ReadBuildInfo())
 	root.Args = unknownCommand
 	root.SilenceErrors, root.SilenceUsage = true, true // Main reports errors
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func listedCommands(t *testing.T, help string) []string {
 func TestHelpOfEachCommand(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		"":                      {"cubegate [command]\n", "\nSettings come from ", "  PORT  ", "(secret; also as JWT_SECRET_FILE)"},
+		"":                      {"cubegate [command]\n", "--version", "\nSettings come from ", "  PORT  ", "(secret; also as JWT_SECRET_FILE)"},
 		"check":                 {"cubegate check\n"},
 		"completion":            {"cubegate completion bash|zsh|fish|powershell\n"},
 		"completion bash":       {"cubegate completion bash\n", "--no-descriptions"},
@@ -219,5 +220,17 @@ func TestCompletionCommandWritesBash(t *testing.T) {
 	cmd.Stdin = strings.NewReader(typed(t, nil, "completion", "bash").stdout)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "__start_cubegate") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The version needs no settings, and names the Go that built the program.
+func TestVersionFlag(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--version", "-v"} {
+		got := typed(t, wrongSettings, flag)
+		if got.code != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 1 ||
+			!strings.HasPrefix(got.stdout, "cubegate version ") || !strings.Contains(got.stdout, ", revision ") || !strings.HasSuffix(got.stdout, ", "+runtime.Version()+"\n") {
+			t.Errorf("%s: %+v", flag, got)
+		}
 	}
 }

@@ -1,0 +1,32 @@
+package server
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestVersionText(t *testing.T) {
+	t.Parallel()
+	build := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
+		return &debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Path: "cubegate", Version: version}, Settings: settings}
+	}
+	revision := debug.BuildSetting{Key: "vcs.revision", Value: "3f2a"}
+	at := debug.BuildSetting{Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}
+	for _, tt := range []struct {
+		name string
+		info *debug.BuildInfo
+		want string
+	}{
+		{"no build information", nil, "unknown"},
+		{"a build without a clone", build("(devel)", debug.BuildSetting{Key: "CGO_ENABLED", Value: "0"}), "(devel), revision unknown, go1.26.0"},
+		{"a test binary", build(""), "(devel), revision unknown, go1.26.0"},
+		{"a release", build("v1.2.3", revision, at, debug.BuildSetting{Key: "vcs.modified", Value: "false"}),
+			"v1.2.3, revision 3f2a of 2026-01-02T03:04:05Z, go1.26.0"},
+		{"local changes", build("v1.2.3+dirty", revision, at, debug.BuildSetting{Key: "vcs.modified", Value: "true"}),
+			"v1.2.3+dirty, revision 3f2a of 2026-01-02T03:04:05Z with uncommitted changes, go1.26.0"},
+	} {
+		if got := versionText(tt.info, tt.info != nil); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
