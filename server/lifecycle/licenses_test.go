@@ -3,22 +3,19 @@ package lifecycle
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"cubegate/server"
 	"cubegate/server/servertest"
 )
 
+// The notices are printed with wrong settings, too.
 func TestLicensesCommand(t *testing.T) {
 	t.Parallel()
 	notices, err := os.ReadFile(filepath.Join(servertest.ModuleRoot, "server/licenses.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr strings.Builder
-	noSettings := func(string) (string, bool) { return "", false }
-	if code := server.Main(t.Context(), servertest.ConfigYAML, []string{"licenses"}, noSettings, &stdout, &stderr); code != 0 || stdout.String() != string(notices) {
-		t.Errorf("exit status %d, %d bytes, want 0 and licenses.txt; %s", code, stdout.Len(), stderr.String())
+	if got := typed(t, wrongSettings, "licenses"); got.code != 0 || got.stdout != string(notices) {
+		t.Errorf("exit status %d, %d bytes, want 0 and licenses.txt; %s", got.code, len(got.stdout), got.stderr)
 	}
 }
