@@ -17,7 +17,8 @@ export class Login {
   }
 
   async start(email, password, device) {
-    return this.#keep(await this.#post('/auth/login', { email, password, device }))
+    const token = this.state?.deviceToken // of the last login on this device
+    return this.#keep(await this.#post('/auth/login', { email, password, device: token ? { ...device, token } : device }))
   }
 
   /** Calls back with every new state. */
@@ -74,6 +75,7 @@ export class Login {
 
   /** Saves before anybody uses it: a token that is forgotten looks stolen later. */
   async #keep(state) {
+    state.deviceToken ??= this.state?.deviceToken ?? null
     await this.save(state)
     this.state = state
     for (const listener of this.#listeners) listener(state)

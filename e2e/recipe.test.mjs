@@ -72,3 +72,19 @@ test('what was saved is what the app begins with next time', async () => {
   assert.notEqual(next.state.refreshToken, saved.refreshToken)
   await chat.close()
 })
+
+test('the device is known at its next login', async () => {
+  const sent = []
+  const answers = [{ deviceToken: 'first', refreshToken: 'a' }, { deviceToken: null, refreshToken: 'b' }, { deviceToken: 'second', refreshToken: 'c' }]
+  const fetch = async (_, { body }) => {
+    sent.push(JSON.parse(body))
+    return { ok: true, json: async () => answers.shift() }
+  }
+  const login = new Login('http://server', { fetch })
+  await login.start('ada@example.org', 'password', { name: 'phone' })
+  await login.refresh()
+  await login.start('ada@example.org', 'password', { name: 'phone' })
+  assert.deepEqual(sent[0].device, { name: 'phone' })
+  assert.deepEqual(sent[2].device, { name: 'phone', token: 'first' })
+  assert.equal(login.state.deviceToken, 'second')
+})
