@@ -10,6 +10,7 @@ import (
 
 	"cubegate/resolvers/transport"
 
+	gqlerrors "github.com/graph-gophers/graphql-go/errors"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -147,4 +148,24 @@ func (h *GraphQL) outward(ctx context.Context, err error) *gqlError {
 	e := outward(err)
 	logFailure(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Extensions: e.extensions()}
+}
+
+// rewriteAll replaces the errors of the library's. A request whose fields are
+// all refused by a limit is counted instead of logged.
+func (h *GraphQL) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError, fields int) []*gqlError {
+	causes := make([]*Error, len(found))
+	refused := len(found) > 0 && len(found) == fields
+	for i, q := range found {
+		causes[i] = h.cause(ctx, q)
+		refused = refused && causes[i].isLimit()
+	}
+	refused = refused && countRefusal(ctx, causes[0])
+	var shown []*gqlError
+	for i, e := range causes[:min(len(causes), maxProblems)] {
+		if !refused {
+			logFailure(ctx, h.log, e)
+		}
+		shown = append(shown, &gqlError{Message: e.Message, Path: found[i].Path, Extensions: e.extensions()})
+	}
+	return shown
 }

@@ -78,7 +78,7 @@ func (r *REST) Sessions(w http.ResponseWriter, q *http.Request) {
 
 func (r *REST) tell(w http.ResponseWriter, q *http.Request, err error, body func() any) {
 	if err != nil {
-		WriteError(w, q, r.auth.Log, err)
+		WriteError(w, q, r.auth.Log, outward(err))
 		return
 	}
 	writeJSON(w, http.StatusOK, body())
@@ -87,7 +87,7 @@ func (r *REST) tell(w http.ResponseWriter, q *http.Request, err error, body func
 // end answers what has nothing to tell.
 func (r *REST) end(w http.ResponseWriter, q *http.Request, err error) {
 	if err != nil {
-		WriteError(w, q, r.auth.Log, err)
+		WriteError(w, q, r.auth.Log, outward(err))
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -103,7 +103,7 @@ func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, 
 		out, err = flow(q.Context(), in)
 	}
 	if err != nil {
-		WriteError(w, q, a.Log, err)
+		WriteError(w, q, a.Log, outward(err))
 		return
 	}
 	writeJSON(w, status, out)

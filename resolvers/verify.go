@@ -31,7 +31,7 @@ func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		found, err := a.identify(r)
 		if err != nil {
-			WriteError(w, r, a.Log, err)
+			WriteError(w, r, a.Log, outward(err))
 			return
 		}
 		writeJSON(w, http.StatusOK, map[string]user{"user": {found.ID, found.Email}})
