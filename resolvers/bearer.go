@@ -2,88 +2,52 @@ package resolvers
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
-	"sync"
-
-	"cubegate/store"
-	"cubegate/tokens"
 )
 
-// client is what a request says about who sends it. It is believed by nobody
-// until caller has looked at it.
-type client struct {
+// sender is what the headers of a request say about its sender. Nothing here is
+// verified.
+type sender struct {
 	token     string // of the header Authorization; empty = none
-	malformed bool   // the header is there and cannot be read
-	agent     string
+	malformed bool   // the header is there and is not a bearer token
+	userAgent string
 }
 
-type clientKey struct{}
+type senderKey struct{}
 
-func clientOf(ctx context.Context) client {
-	c, _ := ctx.Value(clientKey{}).(client)
-	return c
+func senderOf(ctx context.Context) sender {
+	s, _ := ctx.Value(senderKey{}).(sender)
+	return s
 }
 
-// Bearer reads who sends a request, and refuses nobody: what needs no user,
-// such as a refresh, must work with an old token in the header, too.
+// Bearer puts the bearer token and the user agent of a request into its context.
+// It refuses no request: an operation that needs no user, such as a refresh, must
+// work with an expired token or a malformed header.
 func Bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := client{agent: r.UserAgent()}
+		s := sender{userAgent: r.UserAgent()}
 		if headers := r.Header.Values("Authorization"); len(headers) > 0 {
 			scheme, token, ok := strings.Cut(headers[0], " ")
-			c.token = strings.TrimSpace(token)
-			c.malformed = !ok || len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || c.token == ""
+			s.token = strings.TrimSpace(token)
+			s.malformed = !ok || len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || s.token == ""
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), senderKey{}, s)))
 	})
 }
 
-type sharedCallerKey struct{}
+var errMalformedBearer = &Error{Code: Unauthenticated, Message: "The header Authorization must be: Bearer and an access token"}
 
-// sharedCaller is the caller of all queries of one request.
-type sharedCaller struct {
-	once   sync.Once
-	user   store.User
-	claims tokens.Claims
-	err    error
+// BearerToken returns the bearer token of a request, not verified, or "" if the
+// request has none. The error, if the header has another form, is safe to show.
+// ctx must come from [Bearer].
+func BearerToken(ctx context.Context) (string, error) {
+	s := senderOf(ctx)
+	if s.malformed {
+		return "", errMalformedBearer
+	}
+	return s.token, nil
 }
 
-// withSharedCaller lets the queries of one request share one look-up of the
-// caller, so that aliases do not multiply it. Mutations must not share it: an
-// earlier one may have ended the login session.
-func withSharedCaller(ctx context.Context) context.Context {
-	return context.WithValue(ctx, sharedCallerKey{}, new(sharedCaller))
-}
-
-// caller is who sends a request, as it is in the database at this moment: one
-// read of one document says that the login session lives, what roles there are,
-// and that nobody has been shut out.
-func (a *Auth) caller(ctx context.Context) (store.User, tokens.Claims, error) {
-	shared, ok := ctx.Value(sharedCallerKey{}).(*sharedCaller)
-	if !ok {
-		return a.findCaller(ctx)
-	}
-	shared.once.Do(func() { shared.user, shared.claims, shared.err = a.findCaller(ctx) })
-	return shared.user, shared.claims, shared.err
-}
-
-func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error) {
-	c := clientOf(ctx)
-	switch {
-	case c.malformed:
-		return store.User{}, tokens.Claims{}, &Error{Code: Unauthenticated, Message: "The header Authorization must be: Bearer and an access token"}
-	case c.token == "":
-		return store.User{}, tokens.Claims{}, &Error{Code: Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
-	}
-	claims, err := a.Verifier.Verify(c.token)
-	if err != nil {
-		return store.User{}, tokens.Claims{}, err
-	}
-	user, err := a.member(ctx, claims.Subject, claims.SessionID)
-	if errors.Is(err, errSessionOver) {
-		a.Log.DebugContext(ctx, "token of a login session that has ended")
-	}
-	return user, claims, err
-}
+// UserAgent returns the user agent of a request. ctx must come from [Bearer].
+func UserAgent(ctx context.Context) string { return senderOf(ctx).userAgent }

@@ -15,17 +15,20 @@ import (
 
 	"cubegate/store"
 	"cubegate/tokens"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // Every operation has its line, and no line is left over.
 func TestEveryOperationHasItsCosts(t *testing.T) {
-	g, err := newGuard(true)
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"verify"}
 	for _, root := range []string{"Query", "Mutation"} {
-		for _, f := range g.schema.Types[root].Fields {
+		for _, f := range schema.Types[root].Fields {
 			if !strings.HasPrefix(f.Name, "__") {
 				want = append(want, f.Name)
 			}

@@ -3,12 +3,12 @@ package resolvers
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
-
-	"cubegate/store"
 )
 
 // corpus is every hostile document, and others that are valid and ask for as
@@ -175,45 +175,12 @@ func manyOperations(n int, body func(int) string) string {
 	return b.String()
 }
 
-// crowded is the API over a store with the longest pages, asked by an
-// administrator.
-func crowded(t testing.TB) (*GraphQL, *strings.Builder) {
-	t.Helper()
-	f := newFlows(t)
-	f.there()
-	f.users.user.Roles = []string{roleAdmin}
-	page := make(fakeDirectory, maxPage)
-	for i := range page {
-		page[i] = *f.users.user
-		page[i].Email = strings.Repeat("e", 240) + "@example.org"
-		f.events.all = append(f.events.all, store.Event{Detail: strings.Repeat("d", 200)})
-	}
-	f.Directory = page
-	h, err := NewGraphQL(f.Auth, true, f.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h, f.log
-}
-
-// fakeDirectory is a page of users.
-type fakeDirectory []store.User
-
-func (f fakeDirectory) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
-	return f, nil
-}
-
-func (fakeDirectory) SetRoles(context.Context, string, []string) (store.User, error) {
-	panic("not asked for")
-}
-
-func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, error) {
-	panic("not asked for")
-}
-
-// withToken is the context of a request with Ada's access token.
+// withToken returns a context with an access token.
 func withToken(ctx context.Context) context.Context {
-	return context.WithValue(ctx, clientKey{}, client{token: "good " + adaID})
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer good")
+	Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(nil, r)
+	return ctx
 }
 
 // sizeOf is the size of a response, in bytes.
@@ -261,7 +228,7 @@ func TestNoDocumentCostsMuch(t *testing.T) {
 // BenchmarkCorpus shows the time that each document takes: 50 ms of one core
 // is the bar.
 //
-//	go test -run '^$' -bench Corpus -benchtime 3x ./resolvers | sort -k3 -n | tail
+//	go test -run '^$' -bench Corpus -benchtime 3x ./resolvers/transport | sort -k3 -n | tail
 func BenchmarkCorpus(b *testing.B) {
 	h, _ := crowded(b)
 	for name, document := range corpus(b) {

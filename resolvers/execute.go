@@ -98,12 +98,12 @@ func (h *GraphQL) reserve(values int) (*transport.Reservation, error) {
 func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
 	members, err := h.introspector.Answer(doc.schema, doc.variables)
 	if err != nil {
-		response.Errors = []*gqlError{h.outward(ctx, errAnswerTooLong)}
+		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
 		return
 	}
 	if len(doc.others) > 0 {
-		if doc.operation.Operation == ast.Query {
-			ctx = withSharedCaller(ctx)
+		if doc.operation.Operation == ast.Query && h.queryContext != nil {
+			ctx = h.queryContext(ctx)
 		}
 		result := h.schema.Exec(ctx, doc.others.Document(doc.operation), doc.operation.Name, doc.given)
 		response.Errors = h.rewriteAll(ctx, result.Errors, len(doc.fields))
@@ -113,7 +113,7 @@ func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
 			return
 		}
 		if err := json.Unmarshal(result.Data, &members); err != nil {
-			response.Errors = append(response.Errors, h.outward(ctx, fmt.Errorf("reading what graphql-go answered: %w", err)))
+			response.Errors = append(response.Errors, h.reportError(ctx, fmt.Errorf("reading what graphql-go answered: %w", err)))
 			return
 		}
 	}
@@ -126,7 +126,7 @@ func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
 func (h *GraphQL) checkSize(ctx context.Context, response *gqlResponse) {
 	if len(response.Data) > transport.MaxAnswer {
 		response.Data = nil
-		response.Errors = []*gqlError{h.outward(ctx, errAnswerTooLong)}
+		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
 	}
 }
 
@@ -143,9 +143,9 @@ func joined(fields transport.Selections, members map[string]json.RawMessage) jso
 	return append(out, '}')
 }
 
-// outward is an error of ours, logged and shaped for the client.
-func (h *GraphQL) outward(ctx context.Context, err error) *gqlError {
-	e := outward(err)
+// reportError logs an error and returns its form for the client.
+func (h *GraphQL) reportError(ctx context.Context, err error) *gqlError {
+	e := h.outward(err)
 	logFailure(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Extensions: e.extensions()}
 }

@@ -9,7 +9,7 @@ import (
 // Fragments, directives, aliases and introspection never change what an answer
 // says, nor its order.
 func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	const hello = `"Hello from API!"`
 	for _, tt := range []struct{ document, variables, want string }{
 		{`query($a:Boolean!){x:hello@skip(if:$a) y:hello@include(if:$a)}`, `{"a":true}`, `{"y":` + hello + `}`},
@@ -43,7 +43,7 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 
 // A null that climbs to the top takes introspection along.
 func TestANullAtTheTopIsTheWholeAnswer(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	got := ask(t, h, `{__schema{queryType{name}} m:me{id}}`, nil)
 	if !strings.HasSuffix(got.text, `,"data":null}`+"\n") || len(got.Errors) != 1 || got.Errors[0].Path[0] != "m" {
 		t.Errorf("%s", got.text)
@@ -52,7 +52,7 @@ func TestANullAtTheTopIsTheWholeAnswer(t *testing.T) {
 
 // Each bound refuses by itself, and says which one it is.
 func TestEachBoundOfADocumentHolds(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	half := inEach(8, 1, "Query", "%s", "me{"+times(maxNodes/9, "id")+"}")
 	for want, document := range map[string]string{
 		"16384 bytes":       "{hello" + strings.Repeat(" ", 16<<10) + "}",
@@ -95,7 +95,7 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 
 // A crowd waits for its turn with what it sent, not with what that decodes to.
 func TestFewDocumentsAreReadAtOnce(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	for range cap(h.reading) {
 		h.reading <- struct{}{}
 	}
@@ -115,7 +115,7 @@ func TestFewDocumentsAreReadAtOnce(t *testing.T) {
 }
 
 func TestABodyHasFewValues(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	many := strings.TrimSuffix(strings.Repeat("{},", maxBodyValues), ",")
 	for _, member := range []string{"variables", "extensions"} {
 		got := send(t, h, `{"query":"{hello}","`+member+`":{"x":[`+many+`]}}`)

@@ -3,6 +3,8 @@ package resolvers
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -405,4 +407,12 @@ func (f flows) there(edit ...func(*store.User)) {
 		e(&u)
 	}
 	f.users.user = &u
+}
+
+// withBearer returns the context of a request with a bearer token.
+func withBearer(ctx context.Context, token string) context.Context {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token)
+	Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(nil, r)
+	return ctx
 }

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 
 	"cubegate/resolvers/transport"
 
@@ -27,10 +29,41 @@ const (
 	mediaGraphQL = "application/graphql-response+json"
 )
 
-// GraphQL answers GraphQL over HTTP as the specification of that name has it,
-// without its optional GET: a login in a query string would end in logs.
-// It is made by [NewGraphQL] and safe for concurrent use.
+// Options configure a Handler. All fields but QueryContext and Introspection
+// are required.
+type Options struct {
+	Schema  string             // in the schema language
+	Root    any                // its methods Query and Mutation return the resolvers; see [graphql.ParseSchema]
+	Outward func(error) *Error // turns any error into one that is safe to show
+	Log     *slog.Logger
+
+	// QueryContext returns the context of all fields of one query. The fields
+	// of a mutation get the request's context: each may depend on the last.
+	QueryContext func(context.Context) context.Context
+
+	Introspection bool // whether the schema may be asked for
+}
+
+func (o Options) check() error {
+	var missing []string
+	for name, isMissing := range map[string]bool{"Schema": o.Schema == "", "Root": o.Root == nil, "Outward": o.Outward == nil, "Log": o.Log == nil} {
+		if isMissing {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("missing options: %s", strings.Join(missing, ", "))
+}
+
+// GraphQL serves GraphQL over HTTP as the specification of that name
+// describes, without its optional GET: a login in a query string would end in
+// logs. It is safe for concurrent use.
 type GraphQL struct {
+	outward      func(error) *Error
+	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
 	guard        *guard
 	introspector *transport.Introspector
@@ -40,24 +73,29 @@ type GraphQL struct {
 	log          *slog.Logger
 }
 
-// NewGraphQL binds the schema to the flows. It fails when they do not fit,
-// which the first test of this package would show as well.
-func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, error) {
-	guard, err := newGuard(introspection)
+// New returns a Handler that binds the schema to its resolvers. It fails if they
+// do not fit each other.
+func New(o Options) (*GraphQL, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	guard, err := newGuard(o.Schema, o.Introspection)
 	if err != nil {
 		return nil, err
 	}
 	h := &GraphQL{
+		outward:      o.Outward,
+		queryContext: o.QueryContext,
 		guard:        guard,
 		introspector: &transport.Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: transport.MaxAnswer},
-		log:          log,
+		log:          o.Log,
 	}
-	// More at once would only need more memory: it is all computing.
+	// Reading computes all the time: more at once would only take more memory.
 	h.reading = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	if h.answered, err = lru.New[[sha256.Size]byte, []byte](maxAnswered); err != nil {
 		return nil, fmt.Errorf("making the cache of introspection answers: %w", err)
 	}
-	schema, err := graphql.ParseSchema(schemaText, &root{auth},
+	schema, err := graphql.ParseSchema(o.Schema, o.Root,
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
 		graphql.DisableFieldSelections(),
@@ -132,7 +170,7 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, mediaJSON, &Error{Code: NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
 		return
 	}
-	raw, err := readDocument(r)
+	raw, err := readJSON(r)
 	if err != nil {
 		h.refuse(w, r, media, err)
 		return
@@ -157,23 +195,9 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers what is not a request at all.
 func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, err error) {
-	e := outward(err)
+	e := h.outward(err)
 	logFailure(r.Context(), h.log, e)
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.extensions()}}})
-}
-
-// readDocument returns the body of a request that may be one.
-func readDocument(r *http.Request) ([]byte, error) {
-	media, err := mediaType(r)
-	if err != nil {
-		return nil, err
-	}
-	// Any other type a page elsewhere could send without asking first: this
-	// is the guard against forged requests, too.
-	if media != mediaJSON {
-		return nil, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
-	}
-	return readBody(r)
 }
 
 // read decodes and checks a request. Few do so at once: the others wait with
@@ -221,7 +245,7 @@ func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
 	}
-	return outward(cause)
+	return h.outward(cause)
 }
 
 // rewrite replaces an error of the library's, and logs it.

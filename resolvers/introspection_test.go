@@ -48,7 +48,7 @@ func introspectionVariants() []string {
 }
 
 func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	for i, document := range introspectionVariants() {
 		first := ask(t, h, document, nil)
 		if first.code() != "" {
@@ -68,7 +68,7 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 }
 
 func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	got := ask(t, h, `query($n:String!){hello __schema{description directives{name isRepeatable}} __type(name:$n){isOneOf name __typename}}`, map[string]any{"n": "PageInput"})
 	want := map[string]any{"isOneOf": false, "name": "PageInput", "__typename": "__Type"}
 	if !reflect.DeepEqual(got.Data["__type"], want) || got.Data["hello"] != "Hello from API!" {
@@ -88,7 +88,7 @@ func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
 // What introspection may produce is bounded, and the bound is far above what
 // tools ask for.
 func TestIntrospectionIsBoundedByItsValues(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	full := introspectionVariants()[63]
 	if got := valuesIn(ask(t, h, full, nil).Data["__schema"]); 4*got > maxIntrospectionValues {
 		t.Errorf("the full query has %d values; the bound of %d must be four times that", got, maxIntrospectionValues)
@@ -131,7 +131,7 @@ func valuesIn(v any) int {
 // graphql-go answers the same about what it knows, so one can stand in for the
 // other.
 func TestIntrospectionAgreesWithTheLibrary(t *testing.T) {
-	_, h := newAPI(t)
+	_, h := newHandler(t)
 	document := `{__schema{queryType{name} mutationType{name} types{kind name description
 		fields(includeDeprecated:true){name description args{name description type{...t} defaultValue} type{...t} isDeprecated deprecationReason}
 		inputFields{name description type{...t} defaultValue} interfaces{name} possibleTypes{name}
@@ -161,10 +161,8 @@ func byTypeName(t *testing.T, data map[string]any) map[string]any {
 // A document that repeats names is merged in one pass; the validator's own
 // rule, which compares all pairs, is not among those that run.
 func TestOverlapsAreNotComparedPairwise(t *testing.T) {
-	g, err := newGuard(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, h := newHandler(t)
+	g := h.guard
 	if _, runs := g.rules.GetInner()["OverlappingFieldsCanBeMerged"]; runs {
 		t.Error("the validator's overlap rule runs")
 	}

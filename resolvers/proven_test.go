@@ -265,7 +265,7 @@ func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 				t.Errorf("%s: %s our half the callback got %d", tt.name, step, w.Code)
 			}
 		}}
-		ctx := context.WithValue(t.Context(), clientKey{}, client{token: "good " + adaID})
+		ctx := withBearer(t.Context(), "good "+adaID)
 		if err := tt.run(ctx, f); err != nil || f.passwords.hashes() != tt.hashes {
 			t.Errorf("%s: %v, %d hashes, want %d", tt.name, err, f.passwords.hashes(), tt.hashes)
 		}

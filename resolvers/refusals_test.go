@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"cubegate/store"
@@ -83,67 +82,4 @@ type queueFull struct {
 
 func (q queueFull) Compare(context.Context, tokens.Turn, string, string) (bool, error) {
 	return false, &tokens.QueueError{Reason: q.reason}
-}
-
-// The guard keeps a document that it let through, and no password in one.
-func TestGuardKeepsPlainDocuments(t *testing.T) {
-	f, h := newAPI(t)
-	const plain = `mutation($body: LoginUserDto!) { login(body: $body) { message } }`
-	for _, tt := range []struct {
-		name, document string
-		kept           bool
-	}{
-		{"with variables", plain, true},
-		{"with a text", "mutation " + limitedLogin, false},
-		{"with a block of text", strings.ReplaceAll("mutation "+limitedLogin, `"guess"`, `"""guess"""`), false},
-		{"invalid", `{ nothing }`, false},
-		{"cut off", `{ hello`, false},
-		{"past a bound", aliases(maxRootFields+1, "hello"), false},
-		{"long", "{ hello }" + strings.Repeat(" ", maxKnownDocument), false},
-	} {
-		h.guard.known.Purge()
-		f.Budgets = new(Budgets)
-		first, second := ask(t, h, tt.document, nil), ask(t, h, tt.document, nil)
-		if first.text != second.text {
-			t.Errorf("%s: answered %s, then %s", tt.name, first.text, second.text)
-		}
-		if h.guard.known.Contains(tt.document) != tt.kept {
-			t.Errorf("%s: kept %v", tt.name, !tt.kept)
-		}
-	}
-	for n := range 2 * maxKnown {
-		ask(t, h, aliases(1, "hello")+strings.Repeat(" ", n), nil)
-	}
-	if n := h.guard.known.Len(); n > maxKnown {
-		t.Errorf("%d documents are kept", n)
-	}
-}
-
-// A document that is kept is one tree for many requests at once, and what
-// depends on a request is checked anew.
-func TestKeptDocumentsAreShared(t *testing.T) {
-	_, h := newAPI(t)
-	const document = `query a($on: Boolean!) { hello @include(if: $on) x: hello @skip(if: $on) } query b { hello }`
-	body := func(name, on string) string {
-		return `{"query":"` + document + `","operationName":"` + name + `","variables":{"on":` + on + `}}`
-	}
-	want := map[string]string{}
-	for _, in := range []string{body("a", "true"), body("a", "false"), body("b", "true"), body("a", "null"), body("c", "true")} {
-		h.guard.known.Purge()
-		want[in] = send(t, h, in).text
-	}
-	if len(want) != 5 {
-		t.Fatal(want)
-	}
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for in, text := range want {
-				if got := send(t, h, in).text; got != text {
-					t.Errorf("%s: %s, want %s", in, got, text)
-				}
-			}
-		})
-	}
-	all.Wait()
 }

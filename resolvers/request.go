@@ -18,8 +18,33 @@ import (
 // unpacked as well.
 const maxBody = 64 << 10
 
-// readBody returns the body of a request, unpacked, or a coded error. It
-// leaves what is too much unread: the middleware discards that.
+// ReadJSON reads the JSON object of a request into the value that into points
+// to. It refuses every other type of body, and members that could be confused;
+// see [DecodeObject].
+func ReadJSON(r *http.Request, into any) error {
+	raw, err := readJSON(r)
+	if err != nil {
+		return err
+	}
+	return decodeObject(raw, into)
+}
+
+// readJSON returns the body of a request that says it is JSON. A page of another
+// origin can send any other type without a preflight request, so this check also
+// guards against forged requests.
+func readJSON(r *http.Request) ([]byte, error) {
+	media, err := mediaType(r)
+	if err != nil {
+		return nil, err
+	}
+	if media != mediaJSON {
+		return nil, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
+	}
+	return readBody(r)
+}
+
+// readBody returns the body of a request, decompressed. Its errors have codes.
+// It leaves what exceeds the bound unread; the middleware discards that.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errTooLarge

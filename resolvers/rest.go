@@ -97,7 +97,7 @@ func (r *REST) end(w http.ResponseWriter, q *http.Request, err error) {
 // serve reads a JSON body, runs a flow and answers.
 func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, flow func(context.Context, In) (*loginResponse, error)) {
 	var in In
-	err := readInput(q, &in)
+	err := ReadJSON(q, &in)
 	var out *loginResponse
 	if err == nil {
 		out, err = flow(q.Context(), in)
@@ -107,23 +107,6 @@ func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, 
 		return
 	}
 	writeJSON(w, status, out)
-}
-
-// readInput reads a JSON object. Any other type of body a page elsewhere could
-// send without asking first, so it is refused.
-func readInput(q *http.Request, into any) error {
-	media, err := mediaType(q)
-	if err != nil {
-		return err
-	}
-	if media != mediaJSON {
-		return &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
-	}
-	raw, err := readBody(q)
-	if err != nil {
-		return err
-	}
-	return decodeObject(raw, into)
 }
 
 // JWKS answers with the public keys of our tokens, an empty set where they are

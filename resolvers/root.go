@@ -1,10 +1,28 @@
 package resolvers
 
 import (
+	_ "embed"
+	"log/slog"
 	"time"
 
 	"cubegate/store"
 )
+
+//go:embed schema.graphql
+var schemaText string
+
+// NewGraphQL returns the handler of GraphQL requests over auth. It answers
+// questions about the schema if introspection is true.
+func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, error) {
+	return New(Options{
+		Schema:        schemaText,
+		Root:          &root{auth},
+		Outward:       outward,
+		QueryContext:  withSharedCaller,
+		Introspection: introspection,
+		Log:           log,
+	})
+}
 
 // root binds the schema's operations to the flows. Methods are found by name,
 // regardless of case and underscores: LoginByToken is login_By_token. They are

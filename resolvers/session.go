@@ -283,7 +283,7 @@ func (d *deviceInput) name(ctx context.Context) string {
 	if d != nil && d.Name != nil && strings.TrimSpace(*d.Name) != "" {
 		return printable(*d.Name)
 	}
-	if agent := printable(clientOf(ctx).agent); agent != "" {
+	if agent := printable(UserAgent(ctx)); agent != "" {
 		return agent
 	}
 	return "unknown device"

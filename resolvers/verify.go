@@ -149,11 +149,8 @@ type proof struct {
 // readProof reads what is asked. A bearer token counts where there is no other
 // token; ConnectyCube may be told to send either.
 func readProof(r *http.Request) (proof, error) {
-	bearer := ""
-	if c := clientOf(r.Context()); !c.malformed {
-		bearer = c.token
-	}
-	if r.Method != http.MethodPost { // no password belongs into a URL
+	bearer, _ := BearerToken(r.Context()) // beside a malformed header, the token may stand elsewhere
+	if r.Method != http.MethodPost {      // no password belongs into a URL
 		p, err := proofFrom(url.Values{"token": r.URL.Query()["token"]})
 		if err != nil {
 			return proof{}, err

@@ -1,0 +1,58 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"cubegate/store"
+	"cubegate/tokens"
+)
+
+type sharedCallerKey struct{}
+
+// sharedCaller is the caller of all queries of one request.
+type sharedCaller struct {
+	once   sync.Once
+	user   store.User
+	claims tokens.Claims
+	err    error
+}
+
+// withSharedCaller lets the queries of one request share one look-up of the
+// caller, so that aliases do not multiply it. Mutations must not share it: an
+// earlier one may have ended the login session.
+func withSharedCaller(ctx context.Context) context.Context {
+	return context.WithValue(ctx, sharedCallerKey{}, new(sharedCaller))
+}
+
+// caller is who sends a request, as it is in the database at this moment: one
+// read of one document says that the login session lives, what roles there are,
+// and that nobody has been shut out.
+func (a *Auth) caller(ctx context.Context) (store.User, tokens.Claims, error) {
+	shared, ok := ctx.Value(sharedCallerKey{}).(*sharedCaller)
+	if !ok {
+		return a.findCaller(ctx)
+	}
+	shared.once.Do(func() { shared.user, shared.claims, shared.err = a.findCaller(ctx) })
+	return shared.user, shared.claims, shared.err
+}
+
+func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error) {
+	token, err := BearerToken(ctx)
+	switch {
+	case err != nil:
+		return store.User{}, tokens.Claims{}, err
+	case token == "":
+		return store.User{}, tokens.Claims{}, &Error{Code: Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
+	}
+	claims, err := a.Verifier.Verify(token)
+	if err != nil {
+		return store.User{}, tokens.Claims{}, err
+	}
+	user, err := a.member(ctx, claims.Subject, claims.SessionID)
+	if errors.Is(err, errSessionOver) {
+		a.Log.DebugContext(ctx, "token of a login session that has ended")
+	}
+	return user, claims, err
+}

@@ -1,0 +1,273 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"cubegate/store"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// newAPI is the handler over flows with Ada in the store.
+func newAPI(t *testing.T) (flows, *GraphQL) {
+	t.Helper()
+	f := newFlows(t)
+	f.there()
+	h, err := NewGraphQL(f.Auth, true, f.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, h
+}
+
+func TestLoginAnswersTheWholeSchema(t *testing.T) {
+	_, h := newAPI(t)
+	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	want := map[string]any{
+		"message": "Login successful", "token": "access " + adaID, "connectySession": "session", "ccUserId": float64(adaCubeID),
+		"chat": map[string]any{
+			"userId": float64(adaCubeID), "jid": "51941-1001@chat.example.test", "domain": "chat.example.test", "mucDomain": "muc.chat.example.test",
+			"endpoint": "https://api.example.test", "wsEndpoint": "wss://chat.example.test:5291",
+		},
+		"chatStatus": "READY", "chatTicket": "ticket " + adaID,
+		"user": map[string]any{"id": adaID, "email": ada.Email, "firstName": "Ada", "lastName": "Lovelace"},
+	}
+	wantText, _ := json.Marshal(want)
+	gotText, _ := json.Marshal(got.Data["login"])
+	if string(gotText) != string(wantText) {
+		t.Errorf("got  %s\nwant %s", gotText, wantText)
+	}
+}
+
+func TestErrorsAreShapedByTheSpecification(t *testing.T) {
+	f, h := newAPI(t)
+	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": "wrong"}})
+	if len(got.Errors) != 1 || got.code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.text, `"data":null`) {
+		t.Errorf("refused login: %s", got.text)
+	}
+	f.users.err = errSecret
+	got = ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "mongodb") {
+		t.Errorf("unknown failure: %s", got.text)
+	}
+	if !strings.Contains(f.log.String(), errSecret.Error()) {
+		t.Error("the log does not have the cause")
+	}
+}
+
+// Values never come back, wherever they stand and however wrong they are.
+func TestPasswordsAreNeverEchoed(t *testing.T) {
+	const secret = "hunter2-topsecret"
+	f, h := newAPI(t)
+	variables := []any{
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": []string{secret}}},
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": map[string]string{"x": secret}}},
+		map[string]any{"body": map[string]any{"email": []string{secret}, "password": secret}},
+		map[string]any{"body": map[string]any{"password": secret}},
+		map[string]any{"body": map[string]any{"email": "a@b.org", "password": secret, "more": secret}},
+		map[string]any{"body": secret},
+		map[string]any{"body": []any{secret}},
+	}
+	for _, v := range variables {
+		got := ask(t, h, loginDocument, v)
+		if got.code() != string(BadUserInput) && got.code() != string(Unauthenticated) || strings.Contains(got.text, secret) {
+			t.Errorf("%v: %s", v, got.text)
+		}
+	}
+	for _, document := range []string{
+		`mutation { login(body: {email: "a@b.org", password: ["` + secret + `"]}) { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: {x: "` + secret + `"}}) { message } }`,
+		`mutation { login(body: {email: 12, password: "` + secret + `"}) { message } }`,
+		`mutation { login(body: "` + secret + `") { message } }`,
+		`mutation { login(body: {email: "a@b.org" password "` + secret + `"}) { message } }`,
+		`mutation { login("` + secret + `") { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: "` + secret + `"}) { message } `,
+		`mutation($b: LoginUserDto = {email: "a@b.org", password: ["` + secret + `"]}) { login(body: $b) { message } }`,
+		`mutation { login(body: {email: "a@b.org", password: "` + secret + `"}) { user } }`,
+		`{ hello(password: "` + secret + `") }`,
+		`{ hello @skip(if: "` + secret + `") }`,
+		"mutation { login(body: {email: \"a@b.org\", password: \"\"\"" + secret,
+	} {
+		if got := ask(t, h, document, nil); got.code() == "" || strings.Contains(got.text, secret) {
+			t.Errorf("%s: %s", document, got.text)
+		}
+	}
+	if strings.Contains(f.log.String(), secret) {
+		t.Errorf("the log has it: %s", f.log)
+	}
+}
+
+// The original's schema is a contract with apps that exist: what it had must
+// stay, field for field; nullable fields may come.
+func TestTheOriginalsSchemaIsKept(t *testing.T) {
+	_, h := newAPI(t)
+	document := `{__schema{types{kind name fields{name args{name type{...t}} type{...t}} inputFields{name type{...t}}}}}
+		fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
+	got := ask(t, h, document, nil)
+	raw, err := os.ReadFile("testdata/original-schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string][]string
+	if err := json.Unmarshal(raw, &want); err != nil {
+		t.Fatal(err)
+	}
+	have := signatures(got.Data["__schema"].(map[string]any)["types"].([]any))
+	for name, fields := range want {
+		missing := cmp.Diff(fields, keep(have[name], fields))
+		if missing != "" {
+			t.Errorf("%s (-original +ours):\n%s", name, missing)
+		}
+	}
+}
+
+// keep returns those of have that are in want, in want's order.
+func keep(have, want []string) []string {
+	in := map[string]bool{}
+	for _, h := range have {
+		in[h] = true
+	}
+	var out []string
+	for _, w := range want {
+		if in[w] {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// signatures writes each field as the schema language does.
+func signatures(types []any) map[string][]string {
+	all := map[string][]string{}
+	for _, t := range types {
+		typ := t.(map[string]any)
+		name := typ["name"].(string)
+		for _, kind := range []string{"fields", "inputFields"} {
+			list, _ := typ[kind].([]any)
+			for _, f := range list {
+				field := f.(map[string]any)
+				s := field["name"].(string)
+				args, _ := field["args"].([]any)
+				for _, a := range args {
+					arg := a.(map[string]any)
+					s += fmt.Sprintf("(%s: %s)", arg["name"], typeName(arg["type"]))
+				}
+				all[name] = append(all[name], s+": "+typeName(field["type"]))
+			}
+		}
+	}
+	return all
+}
+
+func typeName(t any) string {
+	typ := t.(map[string]any)
+	switch typ["kind"] {
+	case "NON_NULL":
+		return typeName(typ["ofType"]) + "!"
+	case "LIST":
+		return "[" + typeName(typ["ofType"]) + "]"
+	}
+	return typ["name"].(string)
+}
+
+func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
+	_, h := newAPI(t)
+	got := ask(t, h, `{__schema{types{name description fields{name description args{name description}} inputFields{name description} enumValues{name description}}}}`, nil)
+	var missing func(path string, v any)
+	missing = func(path string, v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		path += fmt.Sprintf("/%v", m["name"])
+		if strings.HasPrefix(path, "/__") {
+			return
+		}
+		if text, _ := m["description"].(string); text == "" {
+			t.Errorf("%s has no description", path)
+		}
+		for _, inner := range []string{"fields", "args", "inputFields", "enumValues"} {
+			list, _ := m[inner].([]any)
+			for _, x := range list {
+				missing(path, x)
+			}
+		}
+	}
+	for _, typ := range got.Data["__schema"].(map[string]any)["types"].([]any) {
+		missing("", typ)
+	}
+}
+
+// crowdedAPI is the API over a store with the longest pages, asked by an
+// administrator.
+func crowdedAPI(t *testing.T) *GraphQL {
+	t.Helper()
+	f := newFlows(t)
+	f.there()
+	f.users.user.Roles = []string{roleAdmin}
+	page := make(fakeDirectory, maxPage)
+	for i := range page {
+		page[i] = *f.users.user
+		page[i].Email = strings.Repeat("e", 240) + "@example.org"
+		f.events.all = append(f.events.all, store.Event{Detail: strings.Repeat("d", 200)})
+	}
+	f.Directory = page
+	h, err := NewGraphQL(f.Auth, true, f.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// fakeDirectory is a page of users.
+type fakeDirectory []store.User
+
+func (f fakeDirectory) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
+	return f, nil
+}
+
+func (fakeDirectory) SetRoles(context.Context, string, []string) (store.User, error) {
+	panic("not asked for")
+}
+
+func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, error) {
+	panic("not asked for")
+}
+
+// Pages cost little with the server's own resolvers, too; the bounds are those of
+// the handler's test with all expensive documents.
+func TestLongPagesCostLittle(t *testing.T) {
+	h := Bearer(crowdedAPI(t))
+	for _, document := range []string{
+		"{users{items{" + aliases(38, "email") + "}}}",
+		"{audit{items{" + aliases(45, "detail") + "}}}",
+		"{a:users{items{id email roles createdAt}} b:audit{items{id at kind outcome detail}} " + aliases(18, "me{id roles}") + "}",
+		"{" + aliases(15, "sessions{id device}") + "}",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := ask(t, withHeader(h, "Authorization", "Bearer good "+adaID), document, nil)
+		runtime.ReadMemStats(&after)
+		if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 32<<20 {
+			t.Errorf("%s: allocated %d KiB", document, bytes>>10)
+		}
+		if got.code() != "" || len(got.text) > 1<<20+1<<10 {
+			t.Errorf("%s: code %q, answered %d bytes", document, got.code(), len(got.text))
+		}
+	}
+}
+
+// withHeader adds a header to each request.
+func withHeader(next http.Handler, name, value string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set(name, value)
+		next.ServeHTTP(w, r)
+	})
+}
