@@ -17,9 +17,9 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	if err != nil {
 		return err
 	}
-	p := problems{}
-	p.add("new", passwordProblem(next, a.Limits.Password))
-	if err := p.err(); err != nil {
+	p := FieldErrors{}
+	p.Add("new", passwordProblem(next, a.Limits.Password))
+	if err := p.Err(); err != nil {
 		return err
 	}
 	if err := a.confirm(ctx, "changePassword", user, claims.SessionID, current); err != nil {
@@ -56,10 +56,10 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 		return store.User{}, err
 	}
 	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
-	p := problems{}
-	p.add("firstName", nameProblem(first))
-	p.add("lastName", nameProblem(last))
-	if err := p.err(); err != nil {
+	p := FieldErrors{}
+	p.Add("firstName", nameProblem(first))
+	p.Add("lastName", nameProblem(last))
+	if err := p.Err(); err != nil {
 		return store.User{}, err
 	}
 	ctx, cancel := a.upstream(ctx)
@@ -77,9 +77,9 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 		return store.User{}, err
 	}
 	address = strings.TrimSpace(address)
-	p := problems{}
-	p.add("email", emailProblem(address))
-	if err := p.err(); err != nil {
+	p := FieldErrors{}
+	p.Add("email", emailProblem(address))
+	if err := p.Err(); err != nil {
 		return store.User{}, err
 	}
 	if err := a.confirm(ctx, "changeEmail", user, claims.SessionID, password); err != nil {

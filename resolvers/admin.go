@@ -28,11 +28,11 @@ func (a *Auth) listUsers(ctx context.Context, f store.UserFilter, after string, 
 		return nil, err
 	}
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
-		return nil, &Error{Code: BadUserInput, Message: "filter.text has control characters", Fields: problems{"filter.text": "has control characters"}}
+		return nil, &Error{Code: BadUserInput, Message: "filter.text has control characters", Fields: FieldErrors{"filter.text": "has control characters"}}
 	}
 	list, err := a.Directory.Page(ctx, f, after, limit)
 	if errors.Is(err, store.ErrNotFound) {
-		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: problems{"page.after": "is not an id"}, Cause: err}
+		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err
 }
@@ -47,7 +47,7 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 	}
 	list, err := a.Events.Page(ctx, f, before, limit)
 	if errors.Is(err, store.ErrNotFound) {
-		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: problems{"page.after": "is not an id"}, Cause: err}
+		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err
 }

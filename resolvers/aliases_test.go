@@ -32,7 +32,7 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 		t.Errorf("%d look-ups for 20 queries: %.300s", counting.verified.Load(), got.text)
 	}
 	counting.verified.Store(0)
-	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(ValidationFailed) || counting.verified.Load() != 0 {
+	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(GraphQLValidationFailed) || counting.verified.Load() != 0 {
 		t.Errorf("21 queries: %.300s", got.text)
 	}
 	// What a mutation has ended is over for the next one of the same document.

@@ -9,41 +9,40 @@ import (
 	"time"
 )
 
-// Code is what a client may branch on. The list is closed: a client that knows
-// these knows all that it can get, in GraphQL as extensions.code and in REST
-// as code.
+// Code is the part of an error that a client may branch on: extensions.code in
+// GraphQL, code in REST. The list is closed.
 type Code string
 
-// The codes, each with the HTTP status that REST answers with.
+// The codes, each named after its text, with the HTTP status of REST.
 const (
-	BadUserInput     Code = "BAD_USER_INPUT"                // 400: can never work as sent
-	ParseFailed      Code = "GRAPHQL_PARSE_FAILED"          // 400: not a GraphQL document
-	ValidationFailed Code = "GRAPHQL_VALIDATION_FAILED"     // 400: not a document for this schema
-	Unauthenticated  Code = "UNAUTHENTICATED"               // 401: no proof, wrong proof, expired proof
-	Forbidden        Code = "FORBIDDEN"                     // 403: known who asks, and not allowed
-	NotFound         Code = "NOT_FOUND"                     // 404: no such route, user or session
-	MethodNotAllowed Code = "METHOD_NOT_ALLOWED"            // 405: see the header Allow
-	NotAcceptable    Code = "NOT_ACCEPTABLE"                // 406: no media type that both sides speak
-	Conflict         Code = "CONFLICT"                      // 409: it is taken
-	TooLarge         Code = "PAYLOAD_TOO_LARGE"             // 413: the body passes the bound
-	UnsupportedMedia Code = "UNSUPPORTED_MEDIA_TYPE"        // 415: want application/json
-	NoPersisted      Code = "PERSISTED_QUERY_NOT_SUPPORTED" // 400: send the whole document
-	RateLimited      Code = "RATE_LIMITED"                  // 429: too many wrong passwords; wait
-	Canceled         Code = "CANCELED"                      // 499: the client left; nobody reads it
-	Internal         Code = "INTERNAL_SERVER_ERROR"         // 500: ours to fix; the log has the cause
-	Upstream         Code = "UPSTREAM_UNAVAILABLE"          // 502: ConnectyCube refused, is silent or is slow
-	Unavailable      Code = "SERVICE_UNAVAILABLE"           // 503: we are busy or our database is away; try again
+	BadUserInput               Code = "BAD_USER_INPUT"                // 400: can never work as sent
+	GraphQLParseFailed         Code = "GRAPHQL_PARSE_FAILED"          // 400: not a GraphQL document
+	GraphQLValidationFailed    Code = "GRAPHQL_VALIDATION_FAILED"     // 400: not a document for this schema
+	Unauthenticated            Code = "UNAUTHENTICATED"               // 401: no credentials, wrong or expired ones
+	Forbidden                  Code = "FORBIDDEN"                     // 403: the caller is known and not allowed
+	NotFound                   Code = "NOT_FOUND"                     // 404: no such route, user or session
+	MethodNotAllowed           Code = "METHOD_NOT_ALLOWED"            // 405: see the header Allow
+	NotAcceptable              Code = "NOT_ACCEPTABLE"                // 406: no media type that both sides support
+	Conflict                   Code = "CONFLICT"                      // 409: taken, or changed concurrently
+	PayloadTooLarge            Code = "PAYLOAD_TOO_LARGE"             // 413: the body exceeds the bound
+	UnsupportedMediaType       Code = "UNSUPPORTED_MEDIA_TYPE"        // 415: want application/json
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // 400: send the whole document
+	RateLimited                Code = "RATE_LIMITED"                  // 429: too many attempts; wait
+	Canceled                   Code = "CANCELED"                      // 499: the client has gone
+	InternalServerError        Code = "INTERNAL_SERVER_ERROR"         // 500: ours to fix; the log has the cause
+	UpstreamUnavailable        Code = "UPSTREAM_UNAVAILABLE"          // 502: ConnectyCube refused or did not answer in time
+	ServiceUnavailable         Code = "SERVICE_UNAVAILABLE"           // 503: the server is busy, or the database does not answer; try again
 )
 
 var statuses = map[Code]int{
-	BadUserInput: http.StatusBadRequest, ParseFailed: http.StatusBadRequest, ValidationFailed: http.StatusBadRequest,
+	BadUserInput: http.StatusBadRequest, GraphQLParseFailed: http.StatusBadRequest, GraphQLValidationFailed: http.StatusBadRequest,
 	Unauthenticated: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
-	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, TooLarge: http.StatusRequestEntityTooLarge,
-	UnsupportedMedia: http.StatusUnsupportedMediaType, NoPersisted: http.StatusBadRequest, RateLimited: http.StatusTooManyRequests, Canceled: 499,
-	Internal: http.StatusInternalServerError, Upstream: http.StatusBadGateway, Unavailable: http.StatusServiceUnavailable,
+	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, PayloadTooLarge: http.StatusRequestEntityTooLarge,
+	UnsupportedMediaType: http.StatusUnsupportedMediaType, PersistedQueryNotSupported: http.StatusBadRequest, RateLimited: http.StatusTooManyRequests, Canceled: 499,
+	InternalServerError: http.StatusInternalServerError, UpstreamUnavailable: http.StatusBadGateway, ServiceUnavailable: http.StatusServiceUnavailable,
 }
 
-// Status is the HTTP status of a code.
+// Status returns the HTTP status of a code.
 func (c Code) Status() int { return statuses[c] }
 
 // Error is the only error that leaves the process. Message and Fields are safe
@@ -57,7 +56,7 @@ type Error struct {
 	Cause      error
 }
 
-// Error is what the log shows.
+// Error returns the text for the log.
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return string(e.Code) + ": " + e.Message
@@ -68,8 +67,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// extensions are the error's machine-readable part in GraphQL.
-func (e *Error) extensions() map[string]any {
+// Extensions returns the error's machine-readable part in GraphQL.
+func (e *Error) Extensions() map[string]any {
 	x := map[string]any{"code": e.Code}
 	if len(e.Fields) > 0 {
 		x["fields"] = e.Fields
@@ -80,28 +79,28 @@ func (e *Error) extensions() map[string]any {
 	return x
 }
 
-// seconds rounds up, as Retry-After wants it: sooner would be too soon.
+// seconds rounds up: a client that waits for Retry-After must not come too soon.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// level is how loud an error concerns us.
+// level returns the log level: Error for a failure of the server, Warn for one of a
+// service that it needs, else Debug.
 func (e *Error) level() slog.Level {
 	switch e.Code {
-	case Internal:
+	case InternalServerError:
 		return slog.LevelError
-	case Upstream, Unavailable:
+	case UpstreamUnavailable, ServiceUnavailable:
 		return slog.LevelWarn
 	}
-	return slog.LevelDebug // the client's mistake
+	return slog.LevelDebug // the client can mend it
 }
 
-// logFailure writes an error down once.
-func logFailure(ctx context.Context, log *slog.Logger, e *Error) {
+// Log writes one line about an error. An error that [Counted] has counted gets none.
+func Log(ctx context.Context, log *slog.Logger, e *Error) {
 	log.LogAttrs(ctx, e.level(), "request failed", slog.String("code", string(e.Code)), slog.Any("err", error(e)))
 }
 
-// problem is an error as RFC 9457 shapes it, with our code and what is wrong
-// with each field.
-type problem struct {
+// problemDetails is the form of RFC 9457, extended by code and fields.
+type problemDetails struct {
 	Type   string            `json:"type"` // always about:blank: the code says more
 	Title  string            `json:"title"`
 	Status int               `json:"status"`
@@ -110,10 +109,10 @@ type problem struct {
 	Fields map[string]string `json:"fields,omitempty"`
 }
 
-// WriteError answers a REST request with an error.
-func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, e *Error) {
-	if !countRefusal(r.Context(), e) {
-		logFailure(r.Context(), log, e)
+// Write answers a REST request with an error, and logs or counts it.
+func Write(w http.ResponseWriter, r *http.Request, log *slog.Logger, e *Error) {
+	if !Counted(r.Context(), e) {
+		Log(r.Context(), log, e)
 	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
@@ -125,18 +124,18 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, e *Err
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{"about:blank", title(status), status, e.Message, e.Code, e.Fields}) // the client may be gone
+	_ = json.NewEncoder(w).Encode(problemDetails{"about:blank", title(status), status, e.Message, e.Code, e.Fields}) // the client may be gone
 }
 
-// Refuse answers every request with one error: the router's 404 and 405, and
-// what is left to say after a panic.
-func Refuse(code Code, message string, log *slog.Logger) http.HandlerFunc {
+// Handler answers every request with the same error: the router's 404 and 405, and
+// the answer after a panic.
+func Handler(code Code, message string, log *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		WriteError(w, r, log, &Error{Code: code, Message: message})
+		Write(w, r, log, &Error{Code: code, Message: message})
 	}
 }
 
-// title is what HTTP calls a status. 499 is nginx's own.
+// title returns the text of a status. HTTP has none for 499, which nginx introduced.
 func title(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return text

@@ -2,6 +2,9 @@ package resolvers
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -18,9 +21,34 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 	}
 }
 
-func TestWriteErrorTellsWhenToComeBack(t *testing.T) {
+func TestCodesAreNamedAfterTheirText(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "apierror.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			seen++
+			name := strings.ReplaceAll(strings.Trim(literal.Value, `"`), "_", "")
+			if !strings.EqualFold(spec.Names[0].Name, name) {
+				t.Errorf("%s is called %s", literal.Value, spec.Names[0].Name)
+			}
+		}
+		return true
+	})
+	if seen != len(statuses) {
+		t.Errorf("%d codes, %d statuses", seen, len(statuses))
+	}
+}
+
+func TestWriteTellsWhenToComeBack(t *testing.T) {
 	w := httptest.NewRecorder()
-	WriteError(w, httptest.NewRequest("GET", "/", nil), slog.New(slog.DiscardHandler), &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
+	Write(w, httptest.NewRequest("GET", "/", nil), slog.New(slog.DiscardHandler), &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
 	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"wait","code":"RATE_LIMITED"}`+"\n" {
 		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
 	}

@@ -35,7 +35,7 @@ func (a *Auth) refused(ctx context.Context, kind string, user store.User, err er
 	e := outward(err)
 	outcome := outcomeRefused
 	switch e.Code {
-	case Internal, Upstream, Unavailable:
+	case InternalServerError, UpstreamUnavailable, ServiceUnavailable:
 		outcome = outcomeFailed
 	case Canceled, RateLimited: // nothing was tried
 		return

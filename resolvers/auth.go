@@ -218,7 +218,7 @@ var errDisabled = &Error{Code: Forbidden, Message: "This account is disabled"}
 // confirm checks the password of a user who is logged in already.
 func (a *Auth) confirm(ctx context.Context, operation string, user store.User, sessionID, password string) error {
 	if password == "" || len(password) > maxAnyInput {
-		return &Error{Code: BadUserInput, Message: "password is required", Fields: problems{"password": "is required"}}
+		return &Error{Code: BadUserInput, Message: "password is required", Fields: FieldErrors{"password": "is required"}}
 	}
 	g := a.strangersGuess(ctx, operation, user.Email)
 	g.asker.device = "session " + sessionID

@@ -17,7 +17,7 @@ import (
 // be a password. It has no cousin in the parser's library, which stops at the
 // first problem.
 func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []*gqlError {
-	c := coercion{schema: g.schema, problems: problems{}}
+	c := coercion{schema: g.schema, problems: FieldErrors{}}
 	for _, v := range op.VariableDefinitions {
 		value, given := variables[v.Variable]
 		switch {
@@ -42,7 +42,7 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 
 type coercion struct {
 	schema   *ast.Schema
-	problems problems
+	problems FieldErrors
 }
 
 // sentences names the first few problems; extensions.fields has them all.
@@ -63,7 +63,7 @@ func (c coercion) wrong(path []string, problem string) {
 	if len(path) > 1 {
 		path = path[1:]
 	}
-	c.problems.add(bounded(strings.Join(path, ".")), problem)
+	c.problems.Add(bounded(strings.Join(path, ".")), problem)
 }
 
 func (c coercion) value(t *ast.Type, value any, given bool, path []string) {

@@ -24,23 +24,23 @@ var public = []struct {
 	{store.ErrChanged, Conflict, "Somebody else has changed this at the same moment; try again"},
 	{store.ErrNotFound, NotFound, "There is no such user"},
 	{accounts.ErrForeign, Conflict, "Email already exists at the chat service, with another password"},
-	{accounts.ErrCannotDelete, Upstream, "The chat service needs the user's password, or an administration key, to delete this account"},
-	{accounts.ErrNeedsPassword, Upstream, "The chat service needs the user's password for this"},
-	{store.ErrUnavailable, Unavailable, "The service cannot answer now; try again in a moment"},
-	{tokens.ErrBusy, Unavailable, "The service is busy; try again in a moment"},
+	{accounts.ErrCannotDelete, UpstreamUnavailable, "The chat service needs the user's password, or an administration key, to delete this account"},
+	{accounts.ErrNeedsPassword, UpstreamUnavailable, "The chat service needs the user's password for this"},
+	{store.ErrUnavailable, ServiceUnavailable, "The service cannot answer now; try again in a moment"},
+	{tokens.ErrBusy, ServiceUnavailable, "The service is busy; try again in a moment"},
 	{tokens.ErrLaneFull, RateLimited, "Too many logins from this network or for this account at once; try again in a moment"},
 	{tokens.ErrWrongPassword, Unauthenticated, "Invalid email or password"},
 	{tokens.ErrExpired, Unauthenticated, "The token has expired"},
 	{tokens.ErrInvalid, Unauthenticated, "The token is not valid"},
 	{connectycube.ErrTaken, Conflict, "Email already exists"},
-	{connectycube.ErrUnavailable, Upstream, "The chat service is unavailable; try again in a moment"},
-	{connectycube.ErrRefused, Upstream, "The chat service refused the account"},
-	{connectycube.ErrMisconfigured, Upstream, "The chat service is not set up for this server"},
-	{connectycube.ErrIdentityProvider, Upstream, "The chat service is not set up for this server"},
-	{connectycube.ErrBadCredentials, Upstream, "The chat service refused the account"},
-	{connectycube.ErrNotFound, Upstream, "The chat service refused the account"},
-	{connectycube.ErrSessionExpired, Upstream, "The chat service is unavailable; try again in a moment"},
-	{accounts.ErrPending, Unavailable, "The account at the chat service is not ready yet; try again in a moment"},
+	{connectycube.ErrUnavailable, UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
+	{connectycube.ErrRefused, UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrMisconfigured, UpstreamUnavailable, "The chat service is not set up for this server"},
+	{connectycube.ErrIdentityProvider, UpstreamUnavailable, "The chat service is not set up for this server"},
+	{connectycube.ErrBadCredentials, UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrNotFound, UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrSessionExpired, UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
+	{accounts.ErrPending, ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
 // outward is the only way out for an error. One that the table does not know
@@ -55,7 +55,7 @@ func outward(err error) *Error {
 			return &Error{Code: p.code, Message: p.message, RetryAfter: retryAfter(err), Limited: isLimit(err), Cause: err}
 		}
 	}
-	return &Error{Code: Internal, Message: "Something went wrong on our side", Limited: isLimit(err), Cause: err}
+	return &Error{Code: InternalServerError, Message: "Something went wrong on our side", Limited: isLimit(err), Cause: err}
 }
 
 // isLimit reports whether too many requests wait for a password hash, so that

@@ -35,11 +35,11 @@ func TestOutward(t *testing.T) {
 		{"joined with the failure to undo", errors.Join(deep, errSecret), Conflict},
 		{"ours, wrapped", fmt.Errorf("a: %w", &Error{Code: RateLimited}), RateLimited},
 		{"canceled", context.Canceled, Canceled},
-		{"unknown", errSecret, Internal},
-		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), Upstream},
-		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, Unavailable},
-		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), Upstream},
-		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), Upstream},
+		{"unknown", errSecret, InternalServerError},
+		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), UpstreamUnavailable},
+		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, ServiceUnavailable},
+		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), UpstreamUnavailable},
+		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), UpstreamUnavailable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,8 +21,8 @@ const (
 )
 
 var (
-	errAnswersFull   = &Error{Code: Unavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
-	errAnswerTooLong = &Error{Code: ValidationFailed, Message: "The answer would be too large; ask for less at a time"}
+	errAnswersFull   = &Error{Code: ServiceUnavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
+	errAnswerTooLong = &Error{Code: GraphQLValidationFailed, Message: "The answer would be too large; ask for less at a time"}
 )
 
 // job is a request that was checked.
@@ -146,8 +146,8 @@ func joined(fields transport.Selections, members map[string]json.RawMessage) jso
 // reportError logs an error and returns its form for the client.
 func (h *GraphQL) reportError(ctx context.Context, err error) *gqlError {
 	e := h.outward(err)
-	logFailure(ctx, h.log, e)
-	return &gqlError{Message: e.Message, Extensions: e.extensions()}
+	Log(ctx, h.log, e)
+	return &gqlError{Message: e.Message, Extensions: e.Extensions()}
 }
 
 // rewriteAll replaces the errors of the library's. A request whose fields are
@@ -157,15 +157,15 @@ func (h *GraphQL) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError,
 	refused := len(found) > 0 && len(found) == fields
 	for i, q := range found {
 		causes[i] = h.cause(ctx, q)
-		refused = refused && causes[i].isLimit()
+		refused = refused && causes[i].IsLimit()
 	}
-	refused = refused && countRefusal(ctx, causes[0])
+	refused = refused && Counted(ctx, causes[0])
 	var shown []*gqlError
 	for i, e := range causes[:min(len(causes), maxProblems)] {
 		if !refused {
-			logFailure(ctx, h.log, e)
+			Log(ctx, h.log, e)
 		}
-		shown = append(shown, &gqlError{Message: e.Message, Path: found[i].Path, Extensions: e.extensions()})
+		shown = append(shown, &gqlError{Message: e.Message, Path: found[i].Path, Extensions: e.Extensions()})
 	}
 	return shown
 }

@@ -51,7 +51,7 @@ func fakeOutward(err error) *Error {
 	if ours, ok := errors.AsType[*Error](err); ok {
 		return ours
 	}
-	return &Error{Code: Internal, Message: "Something went wrong", Cause: err}
+	return &Error{Code: InternalServerError, Message: "Something went wrong", Cause: err}
 }
 
 type (

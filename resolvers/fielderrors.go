@@ -6,23 +6,24 @@ import (
 	"strings"
 )
 
-// problems are what is wrong with each field.
-type problems map[string]string
+// FieldErrors says for each field of an input what is wrong with it.
+type FieldErrors map[string]string
 
-func (p problems) add(field, problem string) {
-	if problem != "" {
-		p[field] = problem
+// Add notes an error of a field, unless it is "".
+func (f FieldErrors) Add(field, text string) {
+	if text != "" {
+		f[field] = text
 	}
 }
 
-// err is nil without problems, else one error that names all of them.
-func (p problems) err() error {
-	if len(p) == 0 {
+// Err returns nil if there are none, else one error that names all of them.
+func (f FieldErrors) Err() error {
+	if len(f) == 0 {
 		return nil
 	}
 	var sentences []string
-	for _, field := range slices.Sorted(maps.Keys(p)) {
-		sentences = append(sentences, field+" "+p[field])
+	for _, field := range slices.Sorted(maps.Keys(f)) {
+		sentences = append(sentences, field+" "+f[field])
 	}
-	return &Error{Code: BadUserInput, Message: strings.Join(sentences, "; "), Fields: p}
+	return &Error{Code: BadUserInput, Message: strings.Join(sentences, "; "), Fields: f}
 }

@@ -108,9 +108,9 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	operation := doc.Operations.ForName(operationName)
 	switch {
 	case len(doc.Operations) == 0:
-		return checked{}, refuse(ValidationFailed, nil, "The document has no operation")
+		return checked{}, refuse(GraphQLValidationFailed, nil, "The document has no operation")
 	case operation == nil:
-		return checked{}, refuse(ValidationFailed, nil, "operationName must name one of the document's operations")
+		return checked{}, refuse(GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
 	}
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
@@ -119,7 +119,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	c.fields = transport.Merge(operation.SelectionSet, transport.Included(c.variables))
 	c.schema, c.others = c.fields.Split()
 	if c.values = c.others.Values(c.variables); c.values > maxValues {
-		return checked{}, refuse(ValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
+		return checked{}, refuse(GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
 	}
 	return c, nil
 }
@@ -127,7 +127,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 // read parses, bounds and validates a document.
 func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
 	if len(document) > maxDocument {
-		return nil, refuse(ValidationFailed, nil, "The document has more than %d bytes", maxDocument)
+		return nil, refuse(GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
 	}
 	if doc, known := g.known.Get(document); known {
 		return doc, nil
@@ -158,7 +158,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	for _, op := range doc.Operations {
 		for _, c := range transport.Merge(op.SelectionSet, nil).Conflicts() {
 			if len(errs) < maxProblems {
-				errs = append(errs, newGQLError(ValidationFailed, locations(c.Position), bounded(c.Message)))
+				errs = append(errs, newGQLError(GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
 			}
 		}
 	}
@@ -169,13 +169,13 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 // password in the wrong place.
 func parseFailure(err error) []*gqlError {
 	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign for it
-		return refuse(ValidationFailed, nil, "The document has more than %d tokens", maxTokens)
+		return refuse(GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
 	}
 	var at []gqlerror.Location
 	if e, ok := err.(*gqlerror.Error); ok {
 		at = e.Locations
 	}
-	return refuse(ParseFailed, at, "The document is not GraphQL from here on")
+	return refuse(GraphQLParseFailed, at, "The document is not GraphQL from here on")
 }
 
 // validationFailures passes on what the validator says, unless it quotes a
@@ -187,7 +187,7 @@ func validationFailures(invalid gqlerror.List) []*gqlError {
 		if e.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(message, "Field ") {
 			message = "A value is not of the type that the schema wants here"
 		}
-		errs = append(errs, newGQLError(ValidationFailed, e.Locations, bounded(message)))
+		errs = append(errs, newGQLError(GraphQLValidationFailed, e.Locations, bounded(message)))
 		if len(errs) == maxProblems {
 			break
 		}
@@ -208,7 +208,7 @@ func bounded(message string) string {
 // literals that no type of the specification can hold.
 func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	if len(doc.Operations) > maxOperations || len(doc.Fragments) > maxFragments {
-		return refuse(ValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
+		return refuse(GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
 	}
 	w := walk{guard: g, fragments: map[string]*ast.FragmentDefinition{}, open: map[string]bool{}}
 	for _, f := range doc.Fragments {
@@ -256,7 +256,7 @@ type walk struct {
 
 func (w *walk) refuse(at *ast.Position, format string, args ...any) {
 	if w.errs == nil {
-		w.errs = refuse(ValidationFailed, locations(at), format, args...)
+		w.errs = refuse(GraphQLValidationFailed, locations(at), format, args...)
 	}
 }
 

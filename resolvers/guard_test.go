@@ -102,7 +102,7 @@ func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
 			if took := time.Since(started); took > 5*time.Second { // seconds is what it would cost; milliseconds is what it does
 				t.Errorf("took %v", took)
 			}
-			if code := got.code(); code != string(ParseFailed) && code != string(ValidationFailed) {
+			if code := got.code(); code != string(GraphQLParseFailed) && code != string(GraphQLValidationFailed) {
 				t.Errorf("code %q: %.300s", code, got.text)
 			}
 			if got.Data != nil || len(got.text) > 16<<10 {
@@ -248,7 +248,7 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
 	_, h := newHandler(t, func(o *Options) { o.Introspection = false })
 	for _, document := range []string{`{__schema{types{name}}}`, `{...f} fragment f on Query{__type(name:"User"){name}}`} {
-		if got := ask(t, h, document, nil); got.code() != string(ValidationFailed) {
+		if got := ask(t, h, document, nil); got.code() != string(GraphQLValidationFailed) {
 			t.Errorf("%s: %s", document, got.text)
 		}
 	}

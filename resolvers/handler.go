@@ -196,8 +196,8 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers what is not a request at all.
 func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, err error) {
 	e := h.outward(err)
-	logFailure(r.Context(), h.log, e)
-	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.extensions()}}})
+	Log(r.Context(), h.log, e)
+	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.Extensions()}}})
 }
 
 // read decodes and checks a request. Few do so at once: the others wait with
@@ -225,7 +225,7 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 	case request.Query != nil:
 		return request, nil
 	case request.Extensions.PersistedQuery != nil:
-		return request, &Error{Code: NoPersisted, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
+		return request, &Error{Code: PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
 	}
 	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }
@@ -240,7 +240,7 @@ func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
 		cause = context.Cause(ctx)
 	default: // its bounds are counted otherwise than the guard's, and are the client's to keep as well
 		cause = &Error{
-			Code:    ValidationFailed,
+			Code:    GraphQLValidationFailed,
 			Message: "The document asks for too much, or for too many fields of one name",
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
@@ -251,8 +251,8 @@ func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
 // rewrite replaces an error of the library's, and logs it.
 func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
 	e := h.cause(ctx, q)
-	logFailure(ctx, h.log, e)
-	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.extensions()}
+	Log(ctx, h.log, e)
+	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.Extensions()}
 }
 
 // write answers. The size of the answer is bounded by now, and so is the time

@@ -94,11 +94,11 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"gzip", packed(hello), header("Content-Encoding", "gzip"), 200, ""},
 		{"page wanted", hello, header("Accept", "text/html"), 406, NotAcceptable},
 		{"nothing wanted", hello, header("Accept", "application/json;q=0"), 406, NotAcceptable},
-		{"no type", hello, header("Content-Type", ""), 415, UnsupportedMedia},
-		{"text", hello, header("Content-Type", "text/plain"), 415, UnsupportedMedia},
-		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, UnsupportedMedia},
-		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, UnsupportedMedia},
-		{"br", hello, header("Content-Encoding", "br"), 415, UnsupportedMedia},
+		{"no type", hello, header("Content-Type", ""), 415, UnsupportedMediaType},
+		{"text", hello, header("Content-Type", "text/plain"), 415, UnsupportedMediaType},
+		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, UnsupportedMediaType},
+		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, UnsupportedMediaType},
+		{"br", hello, header("Content-Encoding", "br"), 415, UnsupportedMediaType},
 		{"not gzip", hello, header("Content-Encoding", "gzip"), 400, BadUserInput},
 		{"empty", "", nil, 400, BadUserInput},
 		{"not JSON", "{query", nil, 400, BadUserInput},
@@ -113,17 +113,17 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"variables not an object", `{"query":"{hello}","variables":[]}`, nil, 400, BadUserInput},
 		{"operationName not a string", `{"query":"{hello}","operationName":{}}`, nil, 400, BadUserInput},
 		{"extensions not an object", `{"query":"{hello}","extensions":"x"}`, nil, 400, BadUserInput},
-		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, NoPersisted},
+		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, PersistedQueryNotSupported},
 		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-26) + `"}`, nil, 200, ""},
-		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, TooLarge},
-		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, TooLarge},
-		{"syntax error", `{"query":"{"}`, nil, 200, ParseFailed},
-		{"syntax error, new type", `{"query":"{"}`, newType, 400, ParseFailed},
-		{"unknown field", `{"query":"{nope}"}`, nil, 200, ValidationFailed},
-		{"unknown field, new type", `{"query":"{nope}"}`, newType, 400, ValidationFailed},
-		{"unknown operation", `{"query":"query a{hello} query b{hello}","operationName":"c"}`, newType, 400, ValidationFailed},
-		{"which operation", `{"query":"query a{hello} query b{hello}"}`, newType, 400, ValidationFailed},
-		{"subscription", `{"query":"subscription{x}"}`, newType, 400, ValidationFailed},
+		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, PayloadTooLarge},
+		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, PayloadTooLarge},
+		{"syntax error", `{"query":"{"}`, nil, 200, GraphQLParseFailed},
+		{"syntax error, new type", `{"query":"{"}`, newType, 400, GraphQLParseFailed},
+		{"unknown field", `{"query":"{nope}"}`, nil, 200, GraphQLValidationFailed},
+		{"unknown field, new type", `{"query":"{nope}"}`, newType, 400, GraphQLValidationFailed},
+		{"unknown operation", `{"query":"query a{hello} query b{hello}","operationName":"c"}`, newType, 400, GraphQLValidationFailed},
+		{"which operation", `{"query":"query a{hello} query b{hello}"}`, newType, 400, GraphQLValidationFailed},
+		{"subscription", `{"query":"subscription{x}"}`, newType, 400, GraphQLValidationFailed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	}
 	body := map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}}
 	got := ask(t, h, loginDocument, body)
-	if got.status != http.StatusServiceUnavailable || got.code() != string(Unavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
+	if got.status != http.StatusServiceUnavailable || got.code() != string(ServiceUnavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
 		t.Errorf("%d, %d logins: %s", got.status, len(f.passwords), got.text)
 	}
 	last.Release()
@@ -185,7 +185,7 @@ func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	f, h := newHandler(t)
 	f.profile.FirstName = strings.Repeat("x", transport.MaxAnswer)
 	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good"))
-	if got.code() != string(ValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
+	if got.code() != string(GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
 		t.Errorf("%.300s", got.text)
 	}
 }

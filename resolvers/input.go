@@ -44,35 +44,35 @@ func (in registerInput) clean(maxPassword int) (registerInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
 	in.FirstName = strings.TrimSpace(in.FirstName)
 	in.LastName = strings.TrimSpace(in.LastName)
-	p := problems{}
-	p.add("email", emailProblem(in.Email))
-	p.add("firstName", nameProblem(in.FirstName))
-	p.add("lastName", nameProblem(in.LastName))
-	p.add("password", passwordProblem(in.Password, maxPassword))
+	p := FieldErrors{}
+	p.Add("email", emailProblem(in.Email))
+	p.Add("firstName", nameProblem(in.FirstName))
+	p.Add("lastName", nameProblem(in.LastName))
+	p.Add("password", passwordProblem(in.Password, maxPassword))
 	in.Device.check(p)
-	return in, p.err()
+	return in, p.Err()
 }
 
 // clean is more lenient than for a registration: whoever is in the database
 // may log in, by whatever rules the address and the password were accepted.
 func (in loginInput) clean() (loginInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
-	p := problems{}
+	p := FieldErrors{}
 	at := strings.LastIndexByte(in.Email, '@')
 	switch {
 	case in.Email == "":
-		p.add("email", "is required")
+		p.Add("email", "is required")
 	case at < 1, at == len(in.Email)-1, len(in.Email) > maxAnyInput:
-		p.add("email", "is not an e-mail address")
+		p.Add("email", "is not an e-mail address")
 	}
 	switch {
 	case in.Password == "":
-		p.add("password", "is required")
+		p.Add("password", "is required")
 	case len(in.Password) > maxAnyInput:
-		p.add("password", fmt.Sprintf("has more than %d bytes", maxAnyInput))
+		p.Add("password", fmt.Sprintf("has more than %d bytes", maxAnyInput))
 	}
 	in.Device.check(p)
-	return in, p.err()
+	return in, p.Err()
 }
 
 // The longest new passwords, in characters: where ConnectyCube gets the same,

@@ -156,8 +156,8 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 	}
 	for field := range fields {
 		if strings.EqualFold(field, name) {
-			p := problems{strings.Join(child(path, field), "."): "is spelled in other letter case; names are case-sensitive"}
-			return nil, nil, p.err()
+			p := FieldErrors{strings.Join(child(path, field), "."): "is spelled in other letter case; names are case-sensitive"}
+			return nil, nil, p.Err()
 		}
 	}
 	return path, nil, nil
@@ -167,12 +167,12 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 // that one does when it is no field's name.
 func duplicateMember(fields map[string]reflect.Type, name string, path []string) error {
 	if _, known := fields[name]; known {
-		p := problems{strings.Join(child(path, name), "."): "occurs more than once; send it once"}
-		return p.err()
+		p := FieldErrors{strings.Join(child(path, name), "."): "occurs more than once; send it once"}
+		return p.Err()
 	}
 	if len(path) > 0 {
-		p := problems{strings.Join(path, "."): "has a member that occurs more than once; send it once"}
-		return p.err()
+		p := FieldErrors{strings.Join(path, "."): "has a member that occurs more than once; send it once"}
+		return p.Err()
 	}
 	return &Error{Code: BadUserInput, Message: "The body has a member that occurs more than once, in any letter case; send it once"}
 }

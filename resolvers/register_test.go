@@ -23,11 +23,11 @@ func TestRegister(t *testing.T) {
 	}{
 		{"made", nil, true, chatReady, ""},
 		{"away", away, true, chatPending, ""},
-		{"away, and nobody may wait", away, false, "", Upstream},
+		{"away, and nobody may wait", away, false, "", UpstreamUnavailable},
 		{"taken with another password", accounts.ErrForeign, true, "", Conflict},
 		{"taken by another user", connectycube.ErrTaken, true, "", Conflict},
-		{"refused", connectycube.ErrRefused, true, "", Upstream},
-		{"something nobody knows", errors.New("odd"), true, "", Internal},
+		{"refused", connectycube.ErrRefused, true, "", UpstreamUnavailable},
+		{"something nobody knows", errors.New("odd"), true, "", InternalServerError},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func readJSON(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if media != mediaJSON {
-		return nil, &Error{Code: UnsupportedMedia, Message: "Send the request as " + mediaJSON}
+		return nil, &Error{Code: UnsupportedMediaType, Message: "Send the request as " + mediaJSON}
 	}
 	return readBody(r)
 }
@@ -59,7 +59,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		}
 		body = unpacked
 	default:
-		return nil, &Error{Code: UnsupportedMedia, Message: "Send the body as it is, or packed with gzip"}
+		return nil, &Error{Code: UnsupportedMediaType, Message: "Send the body as it is, or packed with gzip"}
 	}
 	raw, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
@@ -71,7 +71,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-var errTooLarge = &Error{Code: TooLarge, Message: "The body has more than 64 KiB"}
+var errTooLarge = &Error{Code: PayloadTooLarge, Message: "The body has more than 64 KiB"}
 
 func readFailure(err error) error {
 	return &Error{Code: BadUserInput, Message: "The body could not be read", Cause: err}
@@ -85,7 +85,7 @@ func mediaType(r *http.Request) (string, error) {
 		return "", nil
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", &Error{Code: UnsupportedMedia, Message: "Send text as UTF-8"}
+		return "", &Error{Code: UnsupportedMediaType, Message: "Send text as UTF-8"}
 	}
 	return media, nil
 }

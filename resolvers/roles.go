@@ -50,11 +50,11 @@ func cleanRoles(roles []string) ([]string, error) {
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
 	if len(roles) > maxRoles {
-		return nil, &Error{Code: BadUserInput, Message: fmt.Sprintf("roles has more than %d", maxRoles), Fields: problems{"roles": "are too many"}}
+		return nil, &Error{Code: BadUserInput, Message: fmt.Sprintf("roles has more than %d", maxRoles), Fields: FieldErrors{"roles": "are too many"}}
 	}
 	for _, role := range roles {
 		if err := CheckRole(role); err != nil {
-			return nil, &Error{Code: BadUserInput, Message: err.Error(), Fields: problems{"roles": err.Error()}}
+			return nil, &Error{Code: BadUserInput, Message: err.Error(), Fields: FieldErrors{"roles": err.Error()}}
 		}
 	}
 	return roles, nil

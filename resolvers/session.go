@@ -297,17 +297,17 @@ func (d *deviceInput) id() string {
 	return *d.ID
 }
 
-func (d *deviceInput) check(p problems) {
+func (d *deviceInput) check(p FieldErrors) {
 	if d == nil {
 		return
 	}
 	for field, value := range map[string]*string{"device.id": d.ID, "device.name": d.Name} {
 		if value != nil && len([]rune(*value)) > maxDevice {
-			p.add(field, fmt.Sprintf("must have at most %d characters", maxDevice))
+			p.Add(field, fmt.Sprintf("must have at most %d characters", maxDevice))
 		}
 	}
 	if d.Token != nil && len(*d.Token) > maxDeviceToken {
-		p.add("device.token", fmt.Sprintf("must have at most %d characters", maxDeviceToken))
+		p.Add("device.token", fmt.Sprintf("must have at most %d characters", maxDeviceToken))
 	}
 }
 

@@ -31,7 +31,7 @@ func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		found, err := a.identify(r)
 		if err != nil {
-			WriteError(w, r, a.Log, outward(err))
+			Write(w, r, a.Log, outward(err))
 			return
 		}
 		writeJSON(w, http.StatusOK, map[string]user{"user": {found.ID, found.Email}})
@@ -189,7 +189,7 @@ func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
 		}
 		return proofFrom(form)
 	}
-	return proof{}, &Error{Code: UnsupportedMedia, Message: "Send " + mediaJSON + " or a form"}
+	return proof{}, &Error{Code: UnsupportedMediaType, Message: "Send " + mediaJSON + " or a form"}
 }
 
 func proofFrom(values url.Values) (proof, error) {

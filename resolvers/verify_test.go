@@ -111,8 +111,8 @@ func TestVerify(t *testing.T) {
 		{"not JSON", "POST", "", asJSON, `{"token"`, 400, BadUserInput},
 		{"not a form", "POST", "", asForm, "token=%zz", 400, BadUserInput},
 		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, BadUserInput},
-		{"text", "POST", "", "text/plain", "token=old", 415, UnsupportedMedia},
-		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, TooLarge},
+		{"text", "POST", "", "text/plain", "token=old", 415, UnsupportedMediaType},
+		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, PayloadTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
