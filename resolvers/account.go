@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -17,7 +18,7 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	if err != nil {
 		return err
 	}
-	p := FieldErrors{}
+	p := apierror.FieldErrors{}
 	p.Add("new", passwordProblem(next, a.Limits.Password))
 	if err := p.Err(); err != nil {
 		return err
@@ -56,7 +57,7 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 		return store.User{}, err
 	}
 	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
-	p := FieldErrors{}
+	p := apierror.FieldErrors{}
 	p.Add("firstName", nameProblem(first))
 	p.Add("lastName", nameProblem(last))
 	if err := p.Err(); err != nil {
@@ -77,7 +78,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 		return store.User{}, err
 	}
 	address = strings.TrimSpace(address)
-	p := FieldErrors{}
+	p := apierror.FieldErrors{}
 	p.Add("email", emailProblem(address))
 	if err := p.Err(); err != nil {
 		return store.User{}, err
@@ -126,7 +127,7 @@ func (a *Auth) remove(ctx context.Context, user store.User, actor string, m acco
 	defer cancel()
 	err := a.Changes.Leave(ctx, user, m)
 	if errors.Is(err, store.ErrChanged) && actor != "" {
-		err = &Error{Code: Conflict, Message: "The user has just been changed; try again", Cause: err}
+		err = &apierror.Error{Code: apierror.Conflict, Message: "The user has just been changed; try again", Cause: err}
 	}
 	if err != nil {
 		a.refused(ctx, "delete", user, err)

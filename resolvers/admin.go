@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -28,11 +29,11 @@ func (a *Auth) listUsers(ctx context.Context, f store.UserFilter, after string, 
 		return nil, err
 	}
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
-		return nil, &Error{Code: BadUserInput, Message: "filter.text has control characters", Fields: FieldErrors{"filter.text": "has control characters"}}
+		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: "filter.text has control characters", Fields: apierror.FieldErrors{"filter.text": "has control characters"}}
 	}
 	list, err := a.Directory.Page(ctx, f, after, limit)
 	if errors.Is(err, store.ErrNotFound) {
-		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: FieldErrors{"page.after": "is not an id"}, Cause: err}
+		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err
 }
@@ -47,7 +48,7 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 	}
 	list, err := a.Events.Page(ctx, f, before, limit)
 	if errors.Is(err, store.ErrNotFound) {
-		err = &Error{Code: BadUserInput, Message: "page.after is not an id", Fields: FieldErrors{"page.after": "is not an id"}, Cause: err}
+		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err
 }
@@ -89,7 +90,7 @@ func (a *Auth) dismiss(ctx context.Context, admin store.User, id string, roles [
 	}
 	_, err = a.Directory.SetRoles(ctx, id, before.Roles)
 	a.audit(ctx, store.Event{Kind: kindRoles, Outcome: outcomeRefused, UserID: id, Actor: admin.ID, Detail: rolesDetail(roles) + "; undone"})
-	return store.User{}, errors.Join(&Error{Code: Conflict, Message: "Your own role may just have been taken away; try again"}, err)
+	return store.User{}, errors.Join(&apierror.Error{Code: apierror.Conflict, Message: "Your own role may just have been taken away; try again"}, err)
 }
 
 // How a change of roles is recorded.
@@ -134,7 +135,7 @@ func (a *Auth) noAdmin(ctx context.Context, id string) (store.User, error) {
 		err = store.ErrNotFound
 	}
 	if err == nil && slices.Contains(user.Roles, roleAdmin) {
-		err = &Error{Code: BadUserInput, Message: "This is an administrator; take the role away first"}
+		err = &apierror.Error{Code: apierror.BadUserInput, Message: "This is an administrator; take the role away first"}
 	}
 	return user, err
 }
@@ -147,7 +148,7 @@ func (a *Auth) overOthers(ctx context.Context, id string, harmless func() bool) 
 		return store.User{}, err
 	}
 	if admin.ID == id && !harmless() {
-		return store.User{}, &Error{Code: BadUserInput, Message: "Administrators cannot do this to themselves; another one can"}
+		return store.User{}, &apierror.Error{Code: apierror.BadUserInput, Message: "Administrators cannot do this to themselves; another one can"}
 	}
 	return admin, nil
 }

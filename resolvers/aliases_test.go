@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/tokens"
 )
 
@@ -32,12 +33,12 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 		t.Errorf("%d look-ups for 20 queries: %.300s", counting.verified.Load(), got.text)
 	}
 	counting.verified.Store(0)
-	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(GraphQLValidationFailed) || counting.verified.Load() != 0 {
+	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(apierror.GraphQLValidationFailed) || counting.verified.Load() != 0 {
 		t.Errorf("21 queries: %.300s", got.text)
 	}
 	// What a mutation has ended is over for the next one of the same document.
 	got = bearer(`{"query":"mutation{a:logout{message} b:changeEmail(email:\"eve@example.org\",password:\"correct horse\"){id}}"}`)
-	if len(got.Errors) != 1 || got.code() != string(Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
+	if len(got.Errors) != 1 || got.code() != string(apierror.Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
 		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.text)
 	}
 	if !strings.EqualFold(f.users.user.Email, ada.Email) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -35,9 +36,9 @@ func (a *Auth) refused(ctx context.Context, kind string, user store.User, err er
 	e := outward(err)
 	outcome := outcomeRefused
 	switch e.Code {
-	case InternalServerError, UpstreamUnavailable, ServiceUnavailable:
+	case apierror.InternalServerError, apierror.UpstreamUnavailable, apierror.ServiceUnavailable:
 		outcome = outcomeFailed
-	case Canceled, RateLimited: // nothing was tried
+	case apierror.Canceled, apierror.RateLimited: // nothing was tried
 		return
 	}
 	if full := new(tokens.QueueError); errors.As(err, &full) {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -78,7 +79,7 @@ func auditing(t *testing.T) (*Auditor, *refusalLog, *strings.Builder) {
 }
 
 func wrongPassword(user string) store.Event {
-	return store.Event{Kind: "login", Outcome: outcomeRefused, UserID: user, Detail: string(Unauthenticated)}
+	return store.Event{Kind: "login", Outcome: outcomeRefused, UserID: user, Detail: string(apierror.Unauthenticated)}
 }
 
 // A refused login does not wait for its record, and a record does not wait for
@@ -89,7 +90,7 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 		f.there()
 		started := time.Now()
 		_, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false)
-		if outward(err).Code != Unauthenticated {
+		if outward(err).Code != apierror.Unauthenticated {
 			t.Fatal(err)
 		}
 		if took := time.Since(started); took != 0 || len(f.events.list()) != 0 {

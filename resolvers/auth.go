@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -213,12 +214,12 @@ func (a *Auth) check(ctx context.Context, operation string, in loginInput) (user
 	return user, stale, err
 }
 
-var errDisabled = &Error{Code: Forbidden, Message: "This account is disabled"}
+var errDisabled = &apierror.Error{Code: apierror.Forbidden, Message: "This account is disabled"}
 
 // confirm checks the password of a user who is logged in already.
 func (a *Auth) confirm(ctx context.Context, operation string, user store.User, sessionID, password string) error {
 	if password == "" || len(password) > maxAnyInput {
-		return &Error{Code: BadUserInput, Message: "password is required", Fields: FieldErrors{"password": "is required"}}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "password is required", Fields: apierror.FieldErrors{"password": "is required"}}
 	}
 	g := a.strangersGuess(ctx, operation, user.Email)
 	g.asker.device = "session " + sessionID
@@ -228,7 +229,7 @@ func (a *Auth) confirm(ctx context.Context, operation string, user store.User, s
 	g.turn = a.knownTurn(g.turn, user.ID, sessionID)
 	_, err := a.compare(ctx, g, password, user)
 	if errors.Is(err, tokens.ErrWrongPassword) {
-		return &Error{Code: Forbidden, Message: "The password is wrong", Cause: err}
+		return &apierror.Error{Code: apierror.Forbidden, Message: "The password is wrong", Cause: err}
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+
+	"cubegate/resolvers/apierror"
 )
 
 // sender is what the headers of a request say about its sender. Nothing here is
@@ -36,7 +38,7 @@ func Bearer(next http.Handler) http.Handler {
 	})
 }
 
-var errMalformedBearer = &Error{Code: Unauthenticated, Message: "The header Authorization must be: Bearer and an access token"}
+var errMalformedBearer = &apierror.Error{Code: apierror.Unauthenticated, Message: "The header Authorization must be: Bearer and an access token"}
 
 // BearerToken returns the bearer token of a request, not verified, or "" if the
 // request has none. The error, if the header has another form, is safe to show.

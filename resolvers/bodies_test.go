@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"cubegate/resolvers/apierror"
 )
 
 // Each route that reads JSON reads it with decodeObject.
@@ -34,7 +36,7 @@ func TestConfusableMembersAreRefusedEverywhere(t *testing.T) {
 			w := httptest.NewRecorder()
 			handler(w, r)
 			text := w.Body.String()
-			if w.Code != http.StatusBadRequest || !strings.Contains(text, string(BadUserInput)) || !strings.Contains(text, "occurs more than once") && !strings.Contains(text, "letter case") {
+			if w.Code != http.StatusBadRequest || !strings.Contains(text, string(apierror.BadUserInput)) || !strings.Contains(text, "occurs more than once") && !strings.Contains(text, "letter case") {
 				t.Errorf("got %d %s", w.Code, text)
 			}
 		})

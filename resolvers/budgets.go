@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cubegate/resolvers/apierror"
+
 	"golang.org/x/time/rate"
 )
 
@@ -254,7 +256,7 @@ func (b *Budgets) refuse(ctx context.Context, spent budgetName, wait time.Durati
 		})
 		return nil
 	}
-	return &Error{Code: RateLimited, Message: messages[spent], RetryAfter: wait}
+	return &apierror.Error{Code: apierror.RateLimited, Message: messages[spent], RetryAfter: wait}
 }
 
 // messages say what a client has done too often.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 
@@ -51,7 +52,7 @@ func (f flows) from(network string) {
 }
 
 // guesses tries a wrong password a number of times and returns the last error.
-func (f flows) guesses(t *testing.T, n int, email string, device *deviceInput) (e *Error) {
+func (f flows) guesses(t *testing.T, n int, email string, device *deviceInput) (e *apierror.Error) {
 	t.Helper()
 	for range n {
 		_, err := f.login(t.Context(), loginInput{Email: email, Password: "guess", Device: device}, false)
@@ -80,10 +81,10 @@ func TestGuessesOfOneNetworkAreNotChargedToAnother(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	f.from("192.0.2.1")
-	if e := f.guesses(t, 3, ada.Email, nil); e.Code != Unauthenticated {
+	if e := f.guesses(t, 3, ada.Email, nil); e.Code != apierror.Unauthenticated {
 		t.Fatalf("the third guess: %s", e.Code)
 	}
-	if e := f.guesses(t, 1, ada.Email, nil); e.Code != RateLimited || e.RetryAfter == 0 {
+	if e := f.guesses(t, 1, ada.Email, nil); e.Code != apierror.RateLimited || e.RetryAfter == 0 {
 		t.Errorf("one more: %s", e.Code)
 	}
 	f.from("198.51.100.1")
@@ -100,7 +101,7 @@ func TestGuessesAtOneAccountHaveACeiling(t *testing.T) {
 			tried := 0
 			for i := range 200 { // from as many networks
 				f.from(fmt.Sprint("2001:db8::", i))
-				if f.guesses(t, 1, email, nil).Code == Unauthenticated {
+				if f.guesses(t, 1, email, nil).Code == apierror.Unauthenticated {
 					tried++
 				}
 			}
@@ -119,12 +120,12 @@ func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 	f.there()
 	f.from("192.0.2.1")
 	for i := range 8 {
-		if e := f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil); e.Code != Unauthenticated {
+		if e := f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil); e.Code != apierror.Unauthenticated {
 			t.Fatalf("guess %d: %s", i, e.Code)
 		}
 	}
 	f.users.err = errors.New("the database was asked") // a refusal comes before
-	if e := f.guesses(t, 1, ada.Email, nil); e.Code != RateLimited {
+	if e := f.guesses(t, 1, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the ninth account: %s: %v", e.Code, e.Cause)
 	}
 }
@@ -148,7 +149,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 		f.from(fmt.Sprint("192.0.2.", i%2))
 		f.guesses(t, 1, ada.Email, nil)
 	}
-	if err := f.loginFrom(t, nil); outward(err).Code != RateLimited {
+	if err := f.loginFrom(t, nil); outward(err).Code != apierror.RateLimited {
 		t.Fatalf("a stranger: %v", err)
 	}
 	phone := f.knownDeviceInput()
@@ -159,10 +160,10 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 	if !last.Known || !slices.Equal(last.Lanes, []string{adaID, "phone"}) {
 		t.Errorf("the phone's turn is %+v", last)
 	}
-	if e := f.guesses(t, 3, ada.Email, phone); e.Code != Unauthenticated {
+	if e := f.guesses(t, 3, ada.Email, phone); e.Code != apierror.Unauthenticated {
 		t.Errorf("the phone's third guess: %s", e.Code)
 	}
-	if e := f.guesses(t, 1, ada.Email, phone); e.Code != RateLimited {
+	if e := f.guesses(t, 1, ada.Email, phone); e.Code != apierror.RateLimited {
 		t.Errorf("the phone is no stranger after three guesses: %s", e.Code)
 	}
 	for name, device := range map[string]*deviceInput{
@@ -172,7 +173,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 		"of another email":       f.knownDeviceInput(func(d *tokens.KnownDevice) { d.EmailKey = "eve@example.org" }),
 		"nonsense":               {Token: new(string)},
 	} {
-		if err := f.loginFrom(t, device); outward(err).Code != RateLimited {
+		if err := f.loginFrom(t, device); outward(err).Code != apierror.RateLimited {
 			t.Errorf("a token that is %s: %v", name, err)
 		}
 	}
@@ -185,7 +186,7 @@ func TestANetworkWithASessionBuysATurnAndNoBudget(t *testing.T) {
 	s.Address = "203.0.113.5"
 	f.sessions.all["s1"] = s
 	f.from("203.0.113.5")
-	if e := f.guesses(t, 4, ada.Email, nil); e.Code != RateLimited {
+	if e := f.guesses(t, 4, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the fourth guess: %s", e.Code)
 	}
 	if turn := f.passwords.turns[0]; !turn.Known || !slices.Equal(turn.Lanes, []string{"network of " + adaID}) {
@@ -290,7 +291,7 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 			in.Email = ada.Email
 		}
 		_, err := f.register(t.Context(), in)
-		if want := i == 4; (err != nil && outward(err).Code == RateLimited) != want {
+		if want := i == 4; (err != nil && outward(err).Code == apierror.RateLimited) != want {
 			t.Errorf("registration %d: %v", i+1, err)
 		}
 	}
@@ -322,7 +323,7 @@ func TestRubbishIsCountedAndGoodTokensPass(t *testing.T) {
 	if code := ask("good+" + adaID); code != http.StatusOK {
 		t.Errorf("a good token got %d", code)
 	}
-	if _, err := f.refreshSession(t.Context(), "rubbish"); outward(err).Code != RateLimited {
+	if _, err := f.refreshSession(t.Context(), "rubbish"); outward(err).Code != apierror.RateLimited {
 		t.Errorf("refresh: %v", err)
 	}
 }
@@ -331,7 +332,7 @@ func TestLimitsCanBeObserved(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	f.Budgets.observe = true
-	if e := f.guesses(t, 50, ada.Email, nil); e.Code != Unauthenticated {
+	if e := f.guesses(t, 50, ada.Email, nil); e.Code != apierror.Unauthenticated {
 		t.Errorf("the 50th guess: %s", e.Code)
 	}
 	if lines := strings.Count(f.log.String(), "limits are only observed"); lines != 1 {
@@ -345,7 +346,7 @@ func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	user := *f.users.user
 	for i := range 4 {
 		err := f.confirm(t.Context(), "changeEmail", user, "s1", "guess")
-		if want := []Code{Forbidden, Forbidden, Forbidden, RateLimited}[i]; outward(err).Code != want {
+		if want := []apierror.Code{apierror.Forbidden, apierror.Forbidden, apierror.Forbidden, apierror.RateLimited}[i]; outward(err).Code != want {
 			t.Errorf("guess %d: %v, want %s", i+1, err, want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -36,8 +37,8 @@ func NewCallbacks(secret tokens.Secret, derived func(userID string) []tokens.Der
 }
 
 var (
-	errNoCallbackSecret = &Error{Code: Forbidden, Message: "Passwords are not verified here: the setting CONNECTYCUBE_CIDP_SECRET is empty"}
-	errCallbackSecret   = &Error{Code: Forbidden, Message: "Passwords are verified for ConnectyCube alone: the header " + CallbackSecretHeader + " is missing or wrong"}
+	errNoCallbackSecret = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are not verified here: the setting CONNECTYCUBE_CIDP_SECRET is empty"}
+	errCallbackSecret   = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are verified for ConnectyCube alone: the header " + CallbackSecretHeader + " is missing or wrong"}
 )
 
 // authorize checks that a caller may ask about passwords.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -44,7 +45,7 @@ func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error
 	case err != nil:
 		return store.User{}, tokens.Claims{}, err
 	case token == "":
-		return store.User{}, tokens.Claims{}, &Error{Code: Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
+		return store.User{}, tokens.Claims{}, &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
 	}
 	claims, err := a.Verifier.Verify(token)
 	if err != nil {

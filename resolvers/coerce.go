@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"cubegate/resolvers/apierror"
+
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -17,7 +19,7 @@ import (
 // be a password. It has no cousin in the parser's library, which stops at the
 // first problem.
 func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []*gqlError {
-	c := coercion{schema: g.schema, problems: FieldErrors{}}
+	c := coercion{schema: g.schema, problems: apierror.FieldErrors{}}
 	for _, v := range op.VariableDefinitions {
 		value, given := variables[v.Variable]
 		switch {
@@ -35,14 +37,14 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 	if len(c.problems) == 0 {
 		return nil
 	}
-	e := newGQLError(BadUserInput, nil, "Variables do not fit: "+c.sentences())
+	e := newGQLError(apierror.BadUserInput, nil, "Variables do not fit: "+c.sentences())
 	e.Extensions["fields"] = c.problems
 	return []*gqlError{e}
 }
 
 type coercion struct {
 	schema   *ast.Schema
-	problems FieldErrors
+	problems apierror.FieldErrors
 }
 
 // sentences names the first few problems; extensions.fields has them all.

@@ -9,6 +9,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -16,46 +17,46 @@ import (
 // public maps inner errors to what clients see; the first match counts.
 var public = []struct {
 	is      error
-	code    Code
+	code    apierror.Code
 	message string
 }{
-	{context.Canceled, Canceled, "The request was canceled"},
-	{store.ErrEmailTaken, Conflict, "Email already exists"},
-	{store.ErrChanged, Conflict, "Somebody else has changed this at the same moment; try again"},
-	{store.ErrNotFound, NotFound, "There is no such user"},
-	{accounts.ErrForeign, Conflict, "Email already exists at the chat service, with another password"},
-	{accounts.ErrCannotDelete, UpstreamUnavailable, "The chat service needs the user's password, or an administration key, to delete this account"},
-	{accounts.ErrNeedsPassword, UpstreamUnavailable, "The chat service needs the user's password for this"},
-	{store.ErrUnavailable, ServiceUnavailable, "The service cannot answer now; try again in a moment"},
-	{tokens.ErrBusy, ServiceUnavailable, "The service is busy; try again in a moment"},
-	{tokens.ErrLaneFull, RateLimited, "Too many logins from this network or for this account at once; try again in a moment"},
-	{tokens.ErrWrongPassword, Unauthenticated, "Invalid email or password"},
-	{tokens.ErrExpired, Unauthenticated, "The token has expired"},
-	{tokens.ErrInvalid, Unauthenticated, "The token is not valid"},
-	{connectycube.ErrTaken, Conflict, "Email already exists"},
-	{connectycube.ErrUnavailable, UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
-	{connectycube.ErrRefused, UpstreamUnavailable, "The chat service refused the account"},
-	{connectycube.ErrMisconfigured, UpstreamUnavailable, "The chat service is not set up for this server"},
-	{connectycube.ErrIdentityProvider, UpstreamUnavailable, "The chat service is not set up for this server"},
-	{connectycube.ErrBadCredentials, UpstreamUnavailable, "The chat service refused the account"},
-	{connectycube.ErrNotFound, UpstreamUnavailable, "The chat service refused the account"},
-	{connectycube.ErrSessionExpired, UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
-	{accounts.ErrPending, ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
+	{context.Canceled, apierror.Canceled, "The request was canceled"},
+	{store.ErrEmailTaken, apierror.Conflict, "Email already exists"},
+	{store.ErrChanged, apierror.Conflict, "Somebody else has changed this at the same moment; try again"},
+	{store.ErrNotFound, apierror.NotFound, "There is no such user"},
+	{accounts.ErrForeign, apierror.Conflict, "Email already exists at the chat service, with another password"},
+	{accounts.ErrCannotDelete, apierror.UpstreamUnavailable, "The chat service needs the user's password, or an administration key, to delete this account"},
+	{accounts.ErrNeedsPassword, apierror.UpstreamUnavailable, "The chat service needs the user's password for this"},
+	{store.ErrUnavailable, apierror.ServiceUnavailable, "The service cannot answer now; try again in a moment"},
+	{tokens.ErrBusy, apierror.ServiceUnavailable, "The service is busy; try again in a moment"},
+	{tokens.ErrLaneFull, apierror.RateLimited, "Too many logins from this network or for this account at once; try again in a moment"},
+	{tokens.ErrWrongPassword, apierror.Unauthenticated, "Invalid email or password"},
+	{tokens.ErrExpired, apierror.Unauthenticated, "The token has expired"},
+	{tokens.ErrInvalid, apierror.Unauthenticated, "The token is not valid"},
+	{connectycube.ErrTaken, apierror.Conflict, "Email already exists"},
+	{connectycube.ErrUnavailable, apierror.UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
+	{connectycube.ErrRefused, apierror.UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrMisconfigured, apierror.UpstreamUnavailable, "The chat service is not set up for this server"},
+	{connectycube.ErrIdentityProvider, apierror.UpstreamUnavailable, "The chat service is not set up for this server"},
+	{connectycube.ErrBadCredentials, apierror.UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrNotFound, apierror.UpstreamUnavailable, "The chat service refused the account"},
+	{connectycube.ErrSessionExpired, apierror.UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
+	{accounts.ErrPending, apierror.ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
 // outward is the only way out for an error. One that the table does not know
 // says nothing.
-func outward(err error) *Error {
-	var ours *Error
+func outward(err error) *apierror.Error {
+	var ours *apierror.Error
 	if errors.As(err, &ours) {
 		return ours
 	}
 	for _, p := range public {
 		if errors.Is(err, p.is) {
-			return &Error{Code: p.code, Message: p.message, RetryAfter: retryAfter(err), Limited: isLimit(err), Cause: err}
+			return &apierror.Error{Code: p.code, Message: p.message, RetryAfter: retryAfter(err), Limited: isLimit(err), Cause: err}
 		}
 	}
-	return &Error{Code: InternalServerError, Message: "Something went wrong on our side", Limited: isLimit(err), Cause: err}
+	return &apierror.Error{Code: apierror.InternalServerError, Message: "Something went wrong on our side", Limited: isLimit(err), Cause: err}
 }
 
 // isLimit reports whether too many requests wait for a password hash, so that

@@ -10,6 +10,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -29,17 +30,17 @@ func TestOutward(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
-		want Code
+		want apierror.Code
 	}{
-		{"wrapped twice", deep, Conflict},
-		{"joined with the failure to undo", errors.Join(deep, errSecret), Conflict},
-		{"ours, wrapped", fmt.Errorf("a: %w", &Error{Code: RateLimited}), RateLimited},
-		{"canceled", context.Canceled, Canceled},
-		{"unknown", errSecret, InternalServerError},
-		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), UpstreamUnavailable},
-		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, ServiceUnavailable},
-		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), UpstreamUnavailable},
-		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), UpstreamUnavailable},
+		{"wrapped twice", deep, apierror.Conflict},
+		{"joined with the failure to undo", errors.Join(deep, errSecret), apierror.Conflict},
+		{"ours, wrapped", fmt.Errorf("a: %w", &apierror.Error{Code: apierror.RateLimited}), apierror.RateLimited},
+		{"canceled", context.Canceled, apierror.Canceled},
+		{"unknown", errSecret, apierror.InternalServerError},
+		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
+		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, apierror.ServiceUnavailable},
+		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
+		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), apierror.UpstreamUnavailable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
@@ -21,8 +22,8 @@ const (
 )
 
 var (
-	errAnswersFull   = &Error{Code: ServiceUnavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
-	errAnswerTooLong = &Error{Code: GraphQLValidationFailed, Message: "The answer would be too large; ask for less at a time"}
+	errAnswersFull   = &apierror.Error{Code: apierror.ServiceUnavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
+	errAnswerTooLong = &apierror.Error{Code: apierror.GraphQLValidationFailed, Message: "The answer would be too large; ask for less at a time"}
 )
 
 // job is a request that was checked.
@@ -146,24 +147,24 @@ func joined(fields transport.Selections, members map[string]json.RawMessage) jso
 // reportError logs an error and returns its form for the client.
 func (h *GraphQL) reportError(ctx context.Context, err error) *gqlError {
 	e := h.outward(err)
-	Log(ctx, h.log, e)
+	apierror.Log(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Extensions: e.Extensions()}
 }
 
 // rewriteAll replaces the errors of the library's. A request whose fields are
 // all refused by a limit is counted instead of logged.
 func (h *GraphQL) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError, fields int) []*gqlError {
-	causes := make([]*Error, len(found))
+	causes := make([]*apierror.Error, len(found))
 	refused := len(found) > 0 && len(found) == fields
 	for i, q := range found {
 		causes[i] = h.cause(ctx, q)
 		refused = refused && causes[i].IsLimit()
 	}
-	refused = refused && Counted(ctx, causes[0])
+	refused = refused && apierror.Counted(ctx, causes[0])
 	var shown []*gqlError
 	for i, e := range causes[:min(len(causes), maxProblems)] {
 		if !refused {
-			Log(ctx, h.log, e)
+			apierror.Log(ctx, h.log, e)
 		}
 		shown = append(shown, &gqlError{Message: e.Message, Path: found[i].Path, Extensions: e.Extensions()})
 	}

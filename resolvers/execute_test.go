@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"cubegate/resolvers/apierror"
 )
 
 // Fragments, directives, aliases and introspection never change what an answer
@@ -30,7 +32,7 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 	} {
 		got := send(t, h, fmt.Sprintf(`{"query":%q,"variables":%s}`, tt.document, tt.variables))
 		if tt.want == "" {
-			if got.code() != string(GraphQLParseFailed) {
+			if got.code() != string(apierror.GraphQLParseFailed) {
 				t.Errorf("%s: %s", tt.document, got.text)
 			}
 			continue
@@ -69,7 +71,7 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 		"more than 5000 va": "{" + aliases(3, "users{items{"+aliases(18, "id")+"}}") + "}",
 	} {
 		got := ask(t, h, document, nil)
-		if got.code() != string(GraphQLValidationFailed) || !strings.Contains(got.text, want) {
+		if got.code() != string(apierror.GraphQLValidationFailed) || !strings.Contains(got.text, want) {
 			t.Errorf("want %q: %.300s", want, got.text)
 		}
 	}
@@ -79,16 +81,16 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 		"a small page":   "{users(page:{limit:1}){items{" + aliases(200, "id") + "}}}",
 		"20 root fields": "{" + aliases(20, "hello") + "}",
 	} {
-		if got := ask(t, h, document, nil); got.code() == string(GraphQLValidationFailed) {
+		if got := ask(t, h, document, nil); got.code() == string(apierror.GraphQLValidationFailed) {
 			t.Errorf("%s: %.300s", name, got.text)
 		}
 	}
 	got := ask(t, h, `query($n:Int){users(page:{limit:$n}){items{`+aliases(200, "id")+`}}}`, map[string]any{"n": 100})
-	if got.code() != string(GraphQLValidationFailed) {
+	if got.code() != string(apierror.GraphQLValidationFailed) {
 		t.Errorf("a large page by a variable: %.300s", got.text)
 	}
 	h.introspector.MaxBytes = 1000
-	if got := ask(t, h, `{__schema{types{description}}}`, nil); got.code() != string(GraphQLValidationFailed) {
+	if got := ask(t, h, `{__schema{types{description}}}`, nil); got.code() != string(apierror.GraphQLValidationFailed) {
 		t.Errorf("introspection beyond its bytes: %.300s", got.text)
 	}
 }
@@ -119,7 +121,7 @@ func TestABodyHasFewValues(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat("{},", maxBodyValues), ",")
 	for _, member := range []string{"variables", "extensions"} {
 		got := send(t, h, `{"query":"{hello}","`+member+`":{"x":[`+many+`]}}`)
-		if got.code() != string(BadUserInput) || !strings.Contains(got.text, "values") {
+		if got.code() != string(apierror.BadUserInput) || !strings.Contains(got.text, "values") {
 			t.Errorf("%s: %.200s", member, got.text)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"cubegate/resolvers/apierror"
 )
 
 // fakeRoot resolves the server's schema without users: each field answers with
@@ -23,7 +25,7 @@ type fakeRoot struct {
 	passwords []string // of logins and registrations, as they arrived
 }
 
-var errFakeMe = &Error{Code: Unauthenticated, Message: "Log in first"}
+var errFakeMe = &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first"}
 
 // newHandler returns a Handler of the server's schema over a fakeRoot.
 func newHandler(t testing.TB, edit ...func(*Options)) (*fakeRoot, *GraphQL) {
@@ -47,11 +49,11 @@ func newHandler(t testing.TB, edit ...func(*Options)) (*fakeRoot, *GraphQL) {
 	return f, h
 }
 
-func fakeOutward(err error) *Error {
-	if ours, ok := errors.AsType[*Error](err); ok {
+func fakeOutward(err error) *apierror.Error {
+	if ours, ok := errors.AsType[*apierror.Error](err); ok {
 		return ours
 	}
-	return &Error{Code: InternalServerError, Message: "Something went wrong", Cause: err}
+	return &apierror.Error{Code: apierror.InternalServerError, Message: "Something went wrong", Cause: err}
 }
 
 type (

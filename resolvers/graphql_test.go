@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,7 +78,7 @@ func TestPasswordsAreNeverEchoed(t *testing.T) {
 	}
 	for _, v := range variables {
 		got := ask(t, h, loginDocument, v)
-		if got.code() != string(BadUserInput) && got.code() != string(Unauthenticated) || strings.Contains(got.text, secret) {
+		if got.code() != string(apierror.BadUserInput) && got.code() != string(apierror.Unauthenticated) || strings.Contains(got.text, secret) {
 			t.Errorf("%v: %s", v, got.text)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -108,9 +109,9 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	operation := doc.Operations.ForName(operationName)
 	switch {
 	case len(doc.Operations) == 0:
-		return checked{}, refuse(GraphQLValidationFailed, nil, "The document has no operation")
+		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "The document has no operation")
 	case operation == nil:
-		return checked{}, refuse(GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
+		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
 	}
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
@@ -119,7 +120,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	c.fields = transport.Merge(operation.SelectionSet, transport.Included(c.variables))
 	c.schema, c.others = c.fields.Split()
 	if c.values = c.others.Values(c.variables); c.values > maxValues {
-		return checked{}, refuse(GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
+		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
 	}
 	return c, nil
 }
@@ -127,7 +128,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 // read parses, bounds and validates a document.
 func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
 	if len(document) > maxDocument {
-		return nil, refuse(GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
+		return nil, refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
 	}
 	if doc, known := g.known.Get(document); known {
 		return doc, nil
@@ -158,7 +159,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	for _, op := range doc.Operations {
 		for _, c := range transport.Merge(op.SelectionSet, nil).Conflicts() {
 			if len(errs) < maxProblems {
-				errs = append(errs, newGQLError(GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
+				errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
 			}
 		}
 	}
@@ -169,13 +170,13 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 // password in the wrong place.
 func parseFailure(err error) []*gqlError {
 	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign for it
-		return refuse(GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
+		return refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
 	}
 	var at []gqlerror.Location
 	if e, ok := err.(*gqlerror.Error); ok {
 		at = e.Locations
 	}
-	return refuse(GraphQLParseFailed, at, "The document is not GraphQL from here on")
+	return refuse(apierror.GraphQLParseFailed, at, "The document is not GraphQL from here on")
 }
 
 // validationFailures passes on what the validator says, unless it quotes a
@@ -187,7 +188,7 @@ func validationFailures(invalid gqlerror.List) []*gqlError {
 		if e.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(message, "Field ") {
 			message = "A value is not of the type that the schema wants here"
 		}
-		errs = append(errs, newGQLError(GraphQLValidationFailed, e.Locations, bounded(message)))
+		errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, e.Locations, bounded(message)))
 		if len(errs) == maxProblems {
 			break
 		}
@@ -208,7 +209,7 @@ func bounded(message string) string {
 // literals that no type of the specification can hold.
 func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	if len(doc.Operations) > maxOperations || len(doc.Fragments) > maxFragments {
-		return refuse(GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
+		return refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
 	}
 	w := walk{guard: g, fragments: map[string]*ast.FragmentDefinition{}, open: map[string]bool{}}
 	for _, f := range doc.Fragments {
@@ -256,7 +257,7 @@ type walk struct {
 
 func (w *walk) refuse(at *ast.Position, format string, args ...any) {
 	if w.errs == nil {
-		w.errs = refuse(GraphQLValidationFailed, locations(at), format, args...)
+		w.errs = refuse(apierror.GraphQLValidationFailed, locations(at), format, args...)
 	}
 }
 
@@ -378,6 +379,6 @@ func locations(at *ast.Position) []gqlerror.Location {
 	return []gqlerror.Location{{Line: at.Line, Column: at.Column}}
 }
 
-func refuse(code Code, at []gqlerror.Location, format string, args ...any) []*gqlError {
+func refuse(code apierror.Code, at []gqlerror.Location, format string, args ...any) []*gqlError {
 	return []*gqlError{newGQLError(code, at, fmt.Sprintf(format, args...))}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 )
 
@@ -102,7 +103,7 @@ func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
 			if took := time.Since(started); took > 5*time.Second { // seconds is what it would cost; milliseconds is what it does
 				t.Errorf("took %v", took)
 			}
-			if code := got.code(); code != string(GraphQLParseFailed) && code != string(GraphQLValidationFailed) {
+			if code := got.code(); code != string(apierror.GraphQLParseFailed) && code != string(apierror.GraphQLValidationFailed) {
 				t.Errorf("code %q: %.300s", code, got.text)
 			}
 			if got.Data != nil || len(got.text) > 16<<10 {
@@ -175,7 +176,7 @@ func TestNothingRunsWhenAVariableCannotBeUsed(t *testing.T) {
 		login(body: {email: $e, password: "correct horse"}) @include(if: $yes) { message } }`
 	for _, variable := range []string{"e", "yes"} {
 		got := ask(t, h, document, map[string]any{variable: nil})
-		if got.code() != string(BadUserInput) || got.Data != nil || len(f.passwords) > 0 {
+		if got.code() != string(apierror.BadUserInput) || got.Data != nil || len(f.passwords) > 0 {
 			t.Errorf("null for $%s: %s; %d registrations and logins", variable, got.text, len(f.passwords))
 		}
 	}
@@ -248,7 +249,7 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
 	_, h := newHandler(t, func(o *Options) { o.Introspection = false })
 	for _, document := range []string{`{__schema{types{name}}}`, `{...f} fragment f on Query{__type(name:"User"){name}}`} {
-		if got := ask(t, h, document, nil); got.code() != string(GraphQLValidationFailed) {
+		if got := ask(t, h, document, nil); got.code() != string(apierror.GraphQLValidationFailed) {
 			t.Errorf("%s: %s", document, got.text)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 
 	"github.com/graph-gophers/graphql-go"
@@ -32,9 +33,9 @@ const (
 // Options configure a Handler. All fields but QueryContext and Introspection
 // are required.
 type Options struct {
-	Schema  string             // in the schema language
-	Root    any                // its methods Query and Mutation return the resolvers; see [graphql.ParseSchema]
-	Outward func(error) *Error // turns any error into one that is safe to show
+	Schema  string                      // in the schema language
+	Root    any                         // its methods Query and Mutation return the resolvers; see [graphql.ParseSchema]
+	Outward func(error) *apierror.Error // turns any error into one that is safe to show
 	Log     *slog.Logger
 
 	// QueryContext returns the context of all fields of one query. The fields
@@ -62,7 +63,7 @@ func (o Options) check() error {
 // describes, without its optional GET: a login in a query string would end in
 // logs. It is safe for concurrent use.
 type GraphQL struct {
-	outward      func(error) *Error
+	outward      func(error) *apierror.Error
 	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
 	guard        *guard
@@ -125,7 +126,7 @@ type gqlError struct {
 	Extensions map[string]any      `json:"extensions"`
 }
 
-func newGQLError(code Code, at []gqlerror.Location, message string) *gqlError {
+func newGQLError(code apierror.Code, at []gqlerror.Location, message string) *gqlError {
 	return &gqlError{Message: message, Locations: at, Extensions: map[string]any{"code": code}}
 }
 
@@ -167,7 +168,7 @@ type gqlRequest struct {
 func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media := accepts(r, mediaJSON, mediaGraphQL)
 	if media == "" {
-		h.refuse(w, r, mediaJSON, &Error{Code: NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
+		h.refuse(w, r, mediaJSON, &apierror.Error{Code: apierror.NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
 		return
 	}
 	raw, err := readJSON(r)
@@ -188,7 +189,7 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status := http.StatusOK
 	if response.Data == nil && media == mediaGraphQL { // the older type has 200 for all that is well-formed
-		status = response.Errors[0].Extensions["code"].(Code).Status()
+		status = response.Errors[0].Extensions["code"].(apierror.Code).Status()
 	}
 	h.write(w, media, status, response)
 }
@@ -196,7 +197,7 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers what is not a request at all.
 func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, err error) {
 	e := h.outward(err)
-	Log(r.Context(), h.log, e)
+	apierror.Log(r.Context(), h.log, e)
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.Extensions()}}})
 }
 
@@ -225,22 +226,22 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 	case request.Query != nil:
 		return request, nil
 	case request.Extensions.PersistedQuery != nil:
-		return request, &Error{Code: PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
+		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
 	}
-	return request, &Error{Code: BadUserInput, Message: "query is required: a GraphQL document as a string"}
+	return request, &apierror.Error{Code: apierror.BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }
 
 // cause makes an error of the library's ours, whole: it would show the text of
 // wrapped causes and of panics, and lose codes that are wrapped.
-func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
+func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.Error {
 	cause := q.ResolverError
 	switch {
 	case cause != nil:
 	case ctx.Err() != nil: // the library drops the data then, though all may be done
 		cause = context.Cause(ctx)
 	default: // its bounds are counted otherwise than the guard's, and are the client's to keep as well
-		cause = &Error{
-			Code:    GraphQLValidationFailed,
+		cause = &apierror.Error{
+			Code:    apierror.GraphQLValidationFailed,
 			Message: "The document asks for too much, or for too many fields of one name",
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
@@ -251,7 +252,7 @@ func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *Error {
 // rewrite replaces an error of the library's, and logs it.
 func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
 	e := h.cause(ctx, q)
-	Log(ctx, h.log, e)
+	apierror.Log(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.Extensions()}
 }
 

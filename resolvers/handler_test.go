@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 )
 
@@ -82,7 +83,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		body   string
 		edit   func(*http.Request)
 		status int
-		code   Code // "" = it works
+		code   apierror.Code // "" = it works
 	}{
 		{"plain", hello, nil, 200, ""},
 		{"charset", hello, header("Content-Type", "application/json; charset=UTF-8"), 200, ""},
@@ -92,38 +93,38 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"nulls", `{"query":"{hello}","variables":null,"operationName":null,"extensions":null}`, nil, 200, ""},
 		{"unknown keys", `{"query":"{hello}","id":1,"__proto__":{}}`, nil, 200, ""},
 		{"gzip", packed(hello), header("Content-Encoding", "gzip"), 200, ""},
-		{"page wanted", hello, header("Accept", "text/html"), 406, NotAcceptable},
-		{"nothing wanted", hello, header("Accept", "application/json;q=0"), 406, NotAcceptable},
-		{"no type", hello, header("Content-Type", ""), 415, UnsupportedMediaType},
-		{"text", hello, header("Content-Type", "text/plain"), 415, UnsupportedMediaType},
-		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, UnsupportedMediaType},
-		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, UnsupportedMediaType},
-		{"br", hello, header("Content-Encoding", "br"), 415, UnsupportedMediaType},
-		{"not gzip", hello, header("Content-Encoding", "gzip"), 400, BadUserInput},
-		{"empty", "", nil, 400, BadUserInput},
-		{"not JSON", "{query", nil, 400, BadUserInput},
-		{"half JSON", hello[:10], nil, 400, BadUserInput},
-		{"JSON and more", hello + "x", nil, 400, BadUserInput},
-		{"scalar", "1", nil, 400, BadUserInput},
-		{"null", "null", nil, 400, BadUserInput},
-		{"batch", "[" + hello + "]", nil, 400, BadUserInput},
-		{"not UTF-8", "{\"query\":\"{hello}\",\"x\":\"\xff\"}", nil, 400, BadUserInput},
-		{"no query", "{}", nil, 400, BadUserInput},
-		{"query not a string", `{"query":1}`, nil, 400, BadUserInput},
-		{"variables not an object", `{"query":"{hello}","variables":[]}`, nil, 400, BadUserInput},
-		{"operationName not a string", `{"query":"{hello}","operationName":{}}`, nil, 400, BadUserInput},
-		{"extensions not an object", `{"query":"{hello}","extensions":"x"}`, nil, 400, BadUserInput},
-		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, PersistedQueryNotSupported},
+		{"page wanted", hello, header("Accept", "text/html"), 406, apierror.NotAcceptable},
+		{"nothing wanted", hello, header("Accept", "application/json;q=0"), 406, apierror.NotAcceptable},
+		{"no type", hello, header("Content-Type", ""), 415, apierror.UnsupportedMediaType},
+		{"text", hello, header("Content-Type", "text/plain"), 415, apierror.UnsupportedMediaType},
+		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, apierror.UnsupportedMediaType},
+		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, apierror.UnsupportedMediaType},
+		{"br", hello, header("Content-Encoding", "br"), 415, apierror.UnsupportedMediaType},
+		{"not gzip", hello, header("Content-Encoding", "gzip"), 400, apierror.BadUserInput},
+		{"empty", "", nil, 400, apierror.BadUserInput},
+		{"not JSON", "{query", nil, 400, apierror.BadUserInput},
+		{"half JSON", hello[:10], nil, 400, apierror.BadUserInput},
+		{"JSON and more", hello + "x", nil, 400, apierror.BadUserInput},
+		{"scalar", "1", nil, 400, apierror.BadUserInput},
+		{"null", "null", nil, 400, apierror.BadUserInput},
+		{"batch", "[" + hello + "]", nil, 400, apierror.BadUserInput},
+		{"not UTF-8", "{\"query\":\"{hello}\",\"x\":\"\xff\"}", nil, 400, apierror.BadUserInput},
+		{"no query", "{}", nil, 400, apierror.BadUserInput},
+		{"query not a string", `{"query":1}`, nil, 400, apierror.BadUserInput},
+		{"variables not an object", `{"query":"{hello}","variables":[]}`, nil, 400, apierror.BadUserInput},
+		{"operationName not a string", `{"query":"{hello}","operationName":{}}`, nil, 400, apierror.BadUserInput},
+		{"extensions not an object", `{"query":"{hello}","extensions":"x"}`, nil, 400, apierror.BadUserInput},
+		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, apierror.PersistedQueryNotSupported},
 		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-26) + `"}`, nil, 200, ""},
-		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, PayloadTooLarge},
-		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, PayloadTooLarge},
-		{"syntax error", `{"query":"{"}`, nil, 200, GraphQLParseFailed},
-		{"syntax error, new type", `{"query":"{"}`, newType, 400, GraphQLParseFailed},
-		{"unknown field", `{"query":"{nope}"}`, nil, 200, GraphQLValidationFailed},
-		{"unknown field, new type", `{"query":"{nope}"}`, newType, 400, GraphQLValidationFailed},
-		{"unknown operation", `{"query":"query a{hello} query b{hello}","operationName":"c"}`, newType, 400, GraphQLValidationFailed},
-		{"which operation", `{"query":"query a{hello} query b{hello}"}`, newType, 400, GraphQLValidationFailed},
-		{"subscription", `{"query":"subscription{x}"}`, newType, 400, GraphQLValidationFailed},
+		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, apierror.PayloadTooLarge},
+		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, apierror.PayloadTooLarge},
+		{"syntax error", `{"query":"{"}`, nil, 200, apierror.GraphQLParseFailed},
+		{"syntax error, new type", `{"query":"{"}`, newType, 400, apierror.GraphQLParseFailed},
+		{"unknown field", `{"query":"{nope}"}`, nil, 200, apierror.GraphQLValidationFailed},
+		{"unknown field, new type", `{"query":"{nope}"}`, newType, 400, apierror.GraphQLValidationFailed},
+		{"unknown operation", `{"query":"query a{hello} query b{hello}","operationName":"c"}`, newType, 400, apierror.GraphQLValidationFailed},
+		{"which operation", `{"query":"query a{hello} query b{hello}"}`, newType, 400, apierror.GraphQLValidationFailed},
+		{"subscription", `{"query":"subscription{x}"}`, newType, 400, apierror.GraphQLValidationFailed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,7 +172,7 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	}
 	body := map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}}
 	got := ask(t, h, loginDocument, body)
-	if got.status != http.StatusServiceUnavailable || got.code() != string(ServiceUnavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
+	if got.status != http.StatusServiceUnavailable || got.code() != string(apierror.ServiceUnavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
 		t.Errorf("%d, %d logins: %s", got.status, len(f.passwords), got.text)
 	}
 	last.Release()
@@ -185,7 +186,7 @@ func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	f, h := newHandler(t)
 	f.profile.FirstName = strings.Repeat("x", transport.MaxAnswer)
 	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good"))
-	if got.code() != string(GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
+	if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
 		t.Errorf("%.300s", got.text)
 	}
 }
@@ -207,7 +208,7 @@ func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 			t.Errorf("%s %v, want %v", field, fields[field], problem)
 		}
 	}
-	if got.code() != string(BadUserInput) || len(fields) != len(want) {
+	if got.code() != string(apierror.BadUserInput) || len(fields) != len(want) {
 		t.Errorf("%s", got.text)
 	}
 }

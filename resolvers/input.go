@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"cubegate/resolvers/apierror"
+
 	"golang.org/x/net/idna"
 )
 
@@ -44,7 +46,7 @@ func (in registerInput) clean(maxPassword int) (registerInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
 	in.FirstName = strings.TrimSpace(in.FirstName)
 	in.LastName = strings.TrimSpace(in.LastName)
-	p := FieldErrors{}
+	p := apierror.FieldErrors{}
 	p.Add("email", emailProblem(in.Email))
 	p.Add("firstName", nameProblem(in.FirstName))
 	p.Add("lastName", nameProblem(in.LastName))
@@ -57,7 +59,7 @@ func (in registerInput) clean(maxPassword int) (registerInput, error) {
 // may log in, by whatever rules the address and the password were accepted.
 func (in loginInput) clean() (loginInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
-	p := FieldErrors{}
+	p := apierror.FieldErrors{}
 	at := strings.LastIndexByte(in.Email, '@')
 	switch {
 	case in.Email == "":

@@ -3,6 +3,8 @@ package resolvers
 import (
 	"strings"
 	"testing"
+
+	"cubegate/resolvers/apierror"
 )
 
 // The original's own list of addresses (class-validator), less what its
@@ -68,7 +70,7 @@ func TestRegisterInputBounds(t *testing.T) {
 				}
 				return
 			}
-			if e := outward(err); len(e.Fields) != 1 || e.Fields[tt.field] == "" || e.Code != BadUserInput {
+			if e := outward(err); len(e.Fields) != 1 || e.Fields[tt.field] == "" || e.Code != apierror.BadUserInput {
 				t.Errorf("%v, want only %s to be wrong", err, tt.field)
 			}
 		})
@@ -89,7 +91,7 @@ func TestLoginInputIsLenient(t *testing.T) {
 		{Email: "", Password: "x"}, {Email: "no address", Password: "x"}, {Email: "@x", Password: "x"}, {Email: "x@", Password: "x"},
 		{Email: "ada@example.org", Password: ""}, {Email: "ada@example.org", Password: strings.Repeat("p", 1025)}, {Email: strings.Repeat("a", 1024) + "@x", Password: "x"},
 	} {
-		if _, err := in.clean(); outward(err).Code != BadUserInput {
+		if _, err := in.clean(); outward(err).Code != apierror.BadUserInput {
 			t.Errorf("%.40q accepted: %v", in.Email, err)
 		}
 	}

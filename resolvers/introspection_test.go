@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -107,7 +108,7 @@ func TestIntrospectionIsBoundedByItsValues(t *testing.T) {
 		"15 schemas":       "{" + aliases(15, schema) + "}",
 	} {
 		got := ask(t, h, document, nil)
-		if got.code() != string(GraphQLValidationFailed) || got.Data != nil {
+		if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil {
 			t.Errorf("%s: %.300s", name, got.text)
 		}
 	}
@@ -179,7 +180,7 @@ func TestOverlapsAreNotComparedPairwise(t *testing.T) {
 		if strings.HasPrefix(name, "in an op") {
 			_, errs = g.check(document, "a", nil)
 		}
-		if len(errs) != 1 || errs[0].Extensions["code"] != GraphQLValidationFailed || !strings.Contains(errs[0].Message, "conflict because") || len(errs[0].Locations) != 1 {
+		if len(errs) != 1 || errs[0].Extensions["code"] != apierror.GraphQLValidationFailed || !strings.Contains(errs[0].Message, "conflict because") || len(errs[0].Locations) != 1 {
 			t.Errorf("%s: %v", name, errs)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -64,7 +65,7 @@ func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
 		{Email: "nobody@example.org", Password: ada.Password},
 	} {
 		_, err := f.login(t.Context(), in, false)
-		if e := outward(err); e.Code != Unauthenticated || e.Message != "Invalid email or password" {
+		if e := outward(err); e.Code != apierror.Unauthenticated || e.Message != "Invalid email or password" {
 			t.Errorf("%+v: %s %q", in, e.Code, e.Message)
 		}
 	}
@@ -86,7 +87,7 @@ func TestLoginStopsGuessing(t *testing.T) {
 		_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, false)
 	}
 	_, err := f.login(t.Context(), login, false)
-	if e := outward(err); e.Code != RateLimited || e.RetryAfter == 0 {
+	if e := outward(err); e.Code != apierror.RateLimited || e.RetryAfter == 0 {
 		t.Errorf("after three wrong passwords: %s, retry after %v", e.Code, e.RetryAfter)
 	}
 	if len(f.passwords.compared) != 3 {
@@ -125,7 +126,7 @@ func (c changingUsers) SetPassword(context.Context, string, string, string) erro
 // login with the same password, or by a new password. The former password must
 // not get in with the hash of the new one.
 func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
-	for next, want := range map[string]Code{"hash of another": Unauthenticated, "old hash of " + ada.Password: ""} {
+	for next, want := range map[string]apierror.Code{"hash of another": apierror.Unauthenticated, "old hash of " + ada.Password: ""} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
 		f.Users = changingUsers{f.users, next}
@@ -139,11 +140,11 @@ func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
 func TestLoginOfWhoIsDisabled(t *testing.T) {
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Disabled = true })
-	if _, err := f.login(t.Context(), login, false); outward(err).Code != Forbidden {
-		t.Errorf("with the right password: %v, want %s", err, Forbidden)
+	if _, err := f.login(t.Context(), login, false); outward(err).Code != apierror.Forbidden {
+		t.Errorf("with the right password: %v, want %s", err, apierror.Forbidden)
 	}
-	if _, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false); outward(err).Code != Unauthenticated {
-		t.Errorf("with a wrong one: %v, want %s", err, Unauthenticated)
+	if _, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false); outward(err).Code != apierror.Unauthenticated {
+		t.Errorf("with a wrong one: %v, want %s", err, apierror.Unauthenticated)
 	}
 }
 
@@ -154,8 +155,8 @@ func TestLoginIsOvertakenByANewPassword(t *testing.T) {
 	f.there()
 	user := *f.users.user
 	f.users.user.PasswordHash = "hash of another"
-	if _, _, err := f.begin(t.Context(), user, nil); outward(err).Code != Unauthenticated {
-		t.Errorf("%v, want %s", err, Unauthenticated)
+	if _, _, err := f.begin(t.Context(), user, nil); outward(err).Code != apierror.Unauthenticated {
+		t.Errorf("%v, want %s", err, apierror.Unauthenticated)
 	}
 }
 

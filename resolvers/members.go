@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"unicode"
+
+	"cubegate/resolvers/apierror"
 )
 
 // maxNesting bounds how deep objects and lists of a body may lie in each other.
@@ -56,14 +58,14 @@ func (w *memberWalk) value(t reflect.Type, path []string, depth int) error {
 		return nil
 	}
 	if w.values++; w.values > maxBodyValues {
-		return &Error{Code: BadUserInput, Message: fmt.Sprintf("The body has more than %d values", maxBodyValues)}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: fmt.Sprintf("The body has more than %d values", maxBodyValues)}
 	}
 	delim, _ := token.(json.Delim)
 	if delim != '{' && delim != '[' {
 		return nil
 	}
 	if depth++; depth > maxNesting {
-		return &Error{Code: BadUserInput, Message: fmt.Sprintf("The body is nested deeper than %d levels", maxNesting)}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: fmt.Sprintf("The body is nested deeper than %d levels", maxNesting)}
 	}
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -156,7 +158,7 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 	}
 	for field := range fields {
 		if strings.EqualFold(field, name) {
-			p := FieldErrors{strings.Join(child(path, field), "."): "is spelled in other letter case; names are case-sensitive"}
+			p := apierror.FieldErrors{strings.Join(child(path, field), "."): "is spelled in other letter case; names are case-sensitive"}
 			return nil, nil, p.Err()
 		}
 	}
@@ -167,14 +169,14 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 // that one does when it is no field's name.
 func duplicateMember(fields map[string]reflect.Type, name string, path []string) error {
 	if _, known := fields[name]; known {
-		p := FieldErrors{strings.Join(child(path, name), "."): "occurs more than once; send it once"}
+		p := apierror.FieldErrors{strings.Join(child(path, name), "."): "occurs more than once; send it once"}
 		return p.Err()
 	}
 	if len(path) > 0 {
-		p := FieldErrors{strings.Join(path, "."): "has a member that occurs more than once; send it once"}
+		p := apierror.FieldErrors{strings.Join(path, "."): "has a member that occurs more than once; send it once"}
 		return p.Err()
 	}
-	return &Error{Code: BadUserInput, Message: "The body has a member that occurs more than once, in any letter case; send it once"}
+	return &apierror.Error{Code: apierror.BadUserInput, Message: "The body has a member that occurs more than once, in any letter case; send it once"}
 }
 
 // foldCase returns one text for all names that strings.EqualFold holds to be

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"cubegate/resolvers/apierror"
 )
 
 // loginBody and tokenBody are bodies like those of the REST routes.
@@ -70,9 +72,9 @@ func TestDecodeObjectRefusesConfusableMembers(t *testing.T) {
 				}
 				return
 			}
-			var coded *Error
-			if !errors.As(err, &coded) || coded.Code != BadUserInput {
-				t.Fatalf("got %v, want %s", err, BadUserInput)
+			var coded *apierror.Error
+			if !errors.As(err, &coded) || coded.Code != apierror.BadUserInput {
+				t.Fatalf("got %v, want %s", err, apierror.BadUserInput)
 			}
 			if !strings.Contains(coded.Message, test.want) {
 				t.Errorf("message is %q, want %q in it", coded.Message, test.want)

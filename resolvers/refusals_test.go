@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -37,7 +38,7 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 			f, h := newAPI(t)
 			tt.edit(&f)
 			counted := ""
-			counting := CountRefusals(func(_ context.Context, level slog.Level, code string) bool {
+			counting := apierror.CountRefusals(func(_ context.Context, level slog.Level, code string) bool {
 				counted += level.String() + " " + code
 				return true
 			})(h)
@@ -55,7 +56,7 @@ func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	f, h := newAPI(t)
 	f.Budgets = spentBudgets()
 	ask(t, h, "mutation "+limitedLogin, nil)
-	not := CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
+	not := apierror.CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
 	send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
 	if n := strings.Count(f.log.String(), "request failed"); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, f.log)
@@ -69,7 +70,7 @@ func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
 	f.Budgets = spentBudgets()
 	f.users.err = store.ErrUnavailable
 	_, err := f.login(t.Context(), login, false)
-	if code := outward(err).Code; code != RateLimited || len(f.passwords.compared) != 0 {
+	if code := outward(err).Code; code != apierror.RateLimited || len(f.passwords.compared) != 0 {
 		t.Errorf("%s after %d hashes", code, len(f.passwords.compared))
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -19,15 +20,15 @@ func TestRegister(t *testing.T) {
 		err    error // of Make
 		wait   bool  // people may register while ConnectyCube is away
 		status chatStatus
-		code   Code
+		code   apierror.Code
 	}{
 		{"made", nil, true, chatReady, ""},
 		{"away", away, true, chatPending, ""},
-		{"away, and nobody may wait", away, false, "", UpstreamUnavailable},
-		{"taken with another password", accounts.ErrForeign, true, "", Conflict},
-		{"taken by another user", connectycube.ErrTaken, true, "", Conflict},
-		{"refused", connectycube.ErrRefused, true, "", UpstreamUnavailable},
-		{"something nobody knows", errors.New("odd"), true, "", InternalServerError},
+		{"away, and nobody may wait", away, false, "", apierror.UpstreamUnavailable},
+		{"taken with another password", accounts.ErrForeign, true, "", apierror.Conflict},
+		{"taken by another user", connectycube.ErrTaken, true, "", apierror.Conflict},
+		{"refused", connectycube.ErrRefused, true, "", apierror.UpstreamUnavailable},
+		{"something nobody knows", errors.New("odd"), true, "", apierror.InternalServerError},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestRegisterNamesEveryBadField(t *testing.T) {
 			t.Errorf("no word about %s: %v", field, e.Fields)
 		}
 	}
-	if e.Code != BadUserInput || len(e.Fields) != 4 {
+	if e.Code != apierror.BadUserInput || len(e.Fields) != 4 {
 		t.Errorf("%s with %v", e.Code, e.Fields)
 	}
 }

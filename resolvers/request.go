@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"cubegate/resolvers/apierror"
 )
 
 // maxBody bounds what a client may send, in bytes; packed bodies are measured
@@ -38,7 +40,7 @@ func readJSON(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if media != mediaJSON {
-		return nil, &Error{Code: UnsupportedMediaType, Message: "Send the request as " + mediaJSON}
+		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the request as " + mediaJSON}
 	}
 	return readBody(r)
 }
@@ -59,7 +61,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		}
 		body = unpacked
 	default:
-		return nil, &Error{Code: UnsupportedMediaType, Message: "Send the body as it is, or packed with gzip"}
+		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the body as it is, or packed with gzip"}
 	}
 	raw, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
@@ -71,10 +73,10 @@ func readBody(r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-var errTooLarge = &Error{Code: PayloadTooLarge, Message: "The body has more than 64 KiB"}
+var errTooLarge = &apierror.Error{Code: apierror.PayloadTooLarge, Message: "The body has more than 64 KiB"}
 
 func readFailure(err error) error {
-	return &Error{Code: BadUserInput, Message: "The body could not be read", Cause: err}
+	return &apierror.Error{Code: apierror.BadUserInput, Message: "The body could not be read", Cause: err}
 }
 
 // mediaType returns the type of a request's body. Text that is not UTF-8 is
@@ -85,7 +87,7 @@ func mediaType(r *http.Request) (string, error) {
 		return "", nil
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", &Error{Code: UnsupportedMediaType, Message: "Send text as UTF-8"}
+		return "", &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send text as UTF-8"}
 	}
 	return media, nil
 }
@@ -96,10 +98,10 @@ func mediaType(r *http.Request) (string, error) {
 func decodeObject(raw []byte, into any) error {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients begin with it
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return &Error{Code: BadUserInput, Message: "The body must be a JSON object"}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "The body must be a JSON object"}
 	}
 	if !utf8.Valid(raw) {
-		return &Error{Code: BadUserInput, Message: "The body is not UTF-8"}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not UTF-8"}
 	}
 	if err := checkMembers(raw, reflect.TypeOf(into)); err != nil {
 		return err
@@ -108,9 +110,9 @@ func decodeObject(raw []byte, into any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return &Error{Code: BadUserInput, Message: wrong.Field + " is of the wrong type"}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: wrong.Field + " is of the wrong type"}
 	case err != nil:
-		return &Error{Code: BadUserInput, Message: "The body is not JSON"}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not JSON"}
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"cubegate/resolvers/apierror"
 )
 
 // REST is the second door to the flows that GraphQL opens: the same code, the
@@ -42,7 +44,7 @@ func (r *REST) Refresh(w http.ResponseWriter, q *http.Request) {
 	}
 	serve(r.auth, w, q, http.StatusOK, func(ctx context.Context, in input) (*loginResponse, error) {
 		if in.RefreshToken == "" {
-			p := FieldErrors{"refreshToken": "is required"}
+			p := apierror.FieldErrors{"refreshToken": "is required"}
 			return nil, p.Err()
 		}
 		return answered(r.auth, "Refreshed")(r.auth.refreshSession(ctx, in.RefreshToken))
@@ -78,7 +80,7 @@ func (r *REST) Sessions(w http.ResponseWriter, q *http.Request) {
 
 func (r *REST) tell(w http.ResponseWriter, q *http.Request, err error, body func() any) {
 	if err != nil {
-		Write(w, q, r.auth.Log, outward(err))
+		apierror.Write(w, q, r.auth.Log, outward(err))
 		return
 	}
 	writeJSON(w, http.StatusOK, body())
@@ -87,7 +89,7 @@ func (r *REST) tell(w http.ResponseWriter, q *http.Request, err error, body func
 // end answers what has nothing to tell.
 func (r *REST) end(w http.ResponseWriter, q *http.Request, err error) {
 	if err != nil {
-		Write(w, q, r.auth.Log, outward(err))
+		apierror.Write(w, q, r.auth.Log, outward(err))
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -103,7 +105,7 @@ func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, 
 		out, err = flow(q.Context(), in)
 	}
 	if err != nil {
-		Write(w, q, a.Log, outward(err))
+		apierror.Write(w, q, a.Log, outward(err))
 		return
 	}
 	writeJSON(w, status, out)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -42,7 +43,7 @@ func (a *Auth) require(ctx context.Context, role string) (store.User, tokens.Cla
 	return user, claims, nil
 }
 
-var errForbidden = &Error{Code: Forbidden, Message: "This takes another role"}
+var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "This takes another role"}
 
 // cleanRoles sorts roles and drops doubles.
 func cleanRoles(roles []string) ([]string, error) {
@@ -50,11 +51,11 @@ func cleanRoles(roles []string) ([]string, error) {
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
 	if len(roles) > maxRoles {
-		return nil, &Error{Code: BadUserInput, Message: fmt.Sprintf("roles has more than %d", maxRoles), Fields: FieldErrors{"roles": "are too many"}}
+		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: fmt.Sprintf("roles has more than %d", maxRoles), Fields: apierror.FieldErrors{"roles": "are too many"}}
 	}
 	for _, role := range roles {
 		if err := CheckRole(role); err != nil {
-			return nil, &Error{Code: BadUserInput, Message: err.Error(), Fields: FieldErrors{"roles": err.Error()}}
+			return nil, &apierror.Error{Code: apierror.BadUserInput, Message: err.Error(), Fields: apierror.FieldErrors{"roles": err.Error()}}
 		}
 	}
 	return roles, nil

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -114,14 +115,14 @@ func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
 	return out, err
 }
 
-var errSessionOver = &Error{Code: Unauthenticated, Message: "The login session is over; log in again"}
+var errSessionOver = &apierror.Error{Code: apierror.Unauthenticated, Message: "The login session is over; log in again"}
 
 // refreshSession exchanges a refresh token for all that a login gives. A token
 // that was retired ends the login session: somebody else has used it.
 func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, error) {
 	id, hash, err := a.Refresh.ReadRefreshToken(token)
 	if err != nil {
-		return signedIn{}, a.rubbish(ctx, "refresh", &Error{Code: Unauthenticated, Message: "The refresh token is not valid", Cause: err})
+		return signedIn{}, a.rubbish(ctx, "refresh", &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid", Cause: err})
 	}
 	var next, userID string
 	session, err := a.Sessions.Update(ctx, id, func(s *store.Session) error {
@@ -171,7 +172,7 @@ func (a *Auth) replayed(ctx context.Context, userID, sessionID string, cause err
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", userID))
 		a.audit(ctx, store.Event{Kind: "refresh", Outcome: outcomeRefused, UserID: userID, Session: sessionID, Detail: "a retired token was used: the session has ended"})
 	}
-	return &Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
+	return &apierror.Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
 }
 
 // member finds the user of a login session that lives.
@@ -208,7 +209,7 @@ func (a *Auth) revokeSession(ctx context.Context, id string) error {
 	}
 	ended, err := a.endSession(ctx, user, id, kindRevoke)
 	if err == nil && !ended {
-		err = &Error{Code: NotFound, Message: "There is no such session"}
+		err = &apierror.Error{Code: apierror.NotFound, Message: "There is no such session"}
 	}
 	return err
 }
@@ -297,7 +298,7 @@ func (d *deviceInput) id() string {
 	return *d.ID
 }
 
-func (d *deviceInput) check(p FieldErrors) {
+func (d *deviceInput) check(p apierror.FieldErrors) {
 	if d == nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -36,7 +37,7 @@ func TestRefreshRenewsEverything(t *testing.T) {
 			t.Errorf("expires at %v, %v; want the session's own end, %v", out.session.Expires, err, in.session.Absolute)
 		}
 		time.Sleep(20 * time.Minute)
-		if _, err := f.refreshSession(t.Context(), out.refresh); outward(err).Code != Unauthenticated {
+		if _, err := f.refreshSession(t.Context(), out.refresh); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("after the absolute end: %v", err)
 		}
 	})
@@ -51,7 +52,7 @@ func TestIdleSessionEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != Unauthenticated {
+		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("after an hour of nothing: %v", err)
 		}
 	})
@@ -75,13 +76,13 @@ func TestReplayEndsTheSession(t *testing.T) {
 	if again, err = f.refreshSession(t.Context(), again.refresh); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.refreshSession(t.Context(), lost.refresh); outward(err).Code != Unauthenticated {
+	if _, err := f.refreshSession(t.Context(), lost.refresh); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("a sibling of the child that was used: %v", err)
 	}
-	if _, err := f.refreshSession(t.Context(), again.refresh); outward(err).Code != Unauthenticated {
+	if _, err := f.refreshSession(t.Context(), again.refresh); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("the honest one, after that: %v; want the session over", err)
 	}
-	if _, err := f.refreshSession(t.Context(), "forged"); outward(err).Code != Unauthenticated {
+	if _, err := f.refreshSession(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("what was never issued: %v", err)
 	}
 	if e := f.events.all[len(f.events.all)-1]; e.Kind != "refresh" || e.Outcome != outcomeRefused || e.Session != in.session.ID {
@@ -103,8 +104,8 @@ func TestRefreshOfWhoIsOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		out(f)
-		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != Unauthenticated {
-			t.Errorf("%s: %v, want %s", name, err, Unauthenticated)
+		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != apierror.Unauthenticated {
+			t.Errorf("%s: %v, want %s", name, err, apierror.Unauthenticated)
 		}
 	}
 }
@@ -125,22 +126,22 @@ func TestCaller(t *testing.T) {
 	for name, tt := range map[string]struct {
 		headers []string
 		out     func(*store.User)
-		code    Code
+		code    apierror.Code
 	}{
 		"good":               {[]string{"Bearer good " + adaID}, nil, ""},
 		"any case":           {[]string{"bearer good " + adaID}, nil, ""},
-		"none":               {nil, nil, Unauthenticated},
-		"empty":              {[]string{"Bearer "}, nil, Unauthenticated},
-		"another scheme":     {[]string{"Basic good " + adaID}, nil, Unauthenticated},
-		"the token alone":    {[]string{"good"}, nil, Unauthenticated},
-		"two":                {[]string{"Bearer good " + adaID, "Bearer good " + adaID}, nil, Unauthenticated},
-		"expired":            {[]string{"Bearer old"}, nil, Unauthenticated},
-		"forged":             {[]string{"Bearer bad"}, nil, Unauthenticated},
-		"a ticket":           {[]string{"Bearer ticket " + adaID}, nil, Unauthenticated},
-		"the server's own":   {[]string{"Bearer service " + adaID}, nil, Unauthenticated},
-		"an ended session's": {[]string{"Bearer ended " + adaID}, nil, Unauthenticated},
-		"disabled":           {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, Unauthenticated},
-		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Leaving = true }, Unauthenticated},
+		"none":               {nil, nil, apierror.Unauthenticated},
+		"empty":              {[]string{"Bearer "}, nil, apierror.Unauthenticated},
+		"another scheme":     {[]string{"Basic good " + adaID}, nil, apierror.Unauthenticated},
+		"the token alone":    {[]string{"good"}, nil, apierror.Unauthenticated},
+		"two":                {[]string{"Bearer good " + adaID, "Bearer good " + adaID}, nil, apierror.Unauthenticated},
+		"expired":            {[]string{"Bearer old"}, nil, apierror.Unauthenticated},
+		"forged":             {[]string{"Bearer bad"}, nil, apierror.Unauthenticated},
+		"a ticket":           {[]string{"Bearer ticket " + adaID}, nil, apierror.Unauthenticated},
+		"the server's own":   {[]string{"Bearer service " + adaID}, nil, apierror.Unauthenticated},
+		"an ended session's": {[]string{"Bearer ended " + adaID}, nil, apierror.Unauthenticated},
+		"disabled":           {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, apierror.Unauthenticated},
+		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Leaving = true }, apierror.Unauthenticated},
 	} {
 		f := newFlows(t)
 		f.there()
@@ -162,14 +163,14 @@ func TestRequireAsksTheDatabase(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	ctx := asked(t, "Bearer good "+adaID)
-	if _, _, err := f.require(ctx, roleAdmin); outward(err).Code != Forbidden {
-		t.Errorf("without the role: %v, want %s", err, Forbidden)
+	if _, _, err := f.require(ctx, roleAdmin); outward(err).Code != apierror.Forbidden {
+		t.Errorf("without the role: %v, want %s", err, apierror.Forbidden)
 	}
 	f.users.user.Roles = []string{"editor", roleAdmin}
 	if _, _, err := f.require(ctx, roleAdmin); err != nil {
 		t.Errorf("with the role: %v", err)
 	}
-	if _, _, err := f.require(context.Background(), roleAdmin); outward(err).Code != Unauthenticated {
-		t.Errorf("nobody: %v, want %s", err, Unauthenticated)
+	if _, _, err := f.require(context.Background(), roleAdmin); outward(err).Code != apierror.Unauthenticated {
+		t.Errorf("nobody: %v, want %s", err, apierror.Unauthenticated)
 	}
 }

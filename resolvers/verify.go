@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -31,7 +32,7 @@ func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		found, err := a.identify(r)
 		if err != nil {
-			Write(w, r, a.Log, outward(err))
+			apierror.Write(w, r, a.Log, outward(err))
 			return
 		}
 		writeJSON(w, http.StatusOK, map[string]user{"user": {found.ID, found.Email}})
@@ -185,17 +186,17 @@ func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
 	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
 		if err != nil {
-			return proof{}, &Error{Code: BadUserInput, Message: "The body is not a form"}
+			return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not a form"}
 		}
 		return proofFrom(form)
 	}
-	return proof{}, &Error{Code: UnsupportedMediaType, Message: "Send " + mediaJSON + " or a form"}
+	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + mediaJSON + " or a form"}
 }
 
 func proofFrom(values url.Values) (proof, error) {
 	for _, name := range []string{"token", "email", "password"} {
 		if len(values[name]) > 1 {
-			return proof{}, &Error{Code: BadUserInput, Message: name + " is there more than once"}
+			return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " is there more than once"}
 		}
 	}
 	return proof{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil
@@ -212,7 +213,7 @@ func (p proof) complete(bearer, wanted string) (proof, error) {
 	}
 	p.Token = cmp.Or(p.Token, bearer)
 	if p == (proof{}) {
-		return proof{}, &Error{Code: BadUserInput, Message: wanted + " is required"}
+		return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: wanted + " is required"}
 	}
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -76,43 +77,43 @@ func TestVerify(t *testing.T) {
 		media  string
 		body   string
 		status int
-		code   Code
+		code   apierror.Code
 	}{
 		{"token", "GET", "?token=good+" + adaID, "", "", 200, ""},
-		{"of a session that has ended", "GET", "?token=ended+" + adaID, "", "", 401, Unauthenticated},
+		{"of a session that has ended", "GET", "?token=ended+" + adaID, "", "", 401, apierror.Unauthenticated},
 		{"ticket", "GET", "?token=ticket+" + adaID, "", "", 200, ""},
-		{"ticket of an expired session", "GET", "?token=late+" + adaID, "", "", 401, Unauthenticated},
+		{"ticket of an expired session", "GET", "?token=late+" + adaID, "", "", 401, apierror.Unauthenticated},
 		{"the server's own", "GET", "?token=service+" + adaID, "", "", 200, ""},
-		{"the server's own, of nobody", "GET", "?token=service+0123456789abcdef0123456f", "", "", 401, Unauthenticated},
+		{"the server's own, of nobody", "GET", "?token=service+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
 		{"token, HEAD", "HEAD", "?token=good+" + adaID, "", "", 200, ""},
 		{"more in the query", "GET", "?x=1&token=good+" + adaID + "&y", "", "", 200, ""},
-		{"expired", "GET", "?token=old", "", "", 401, Unauthenticated},
-		{"forged", "GET", "?token=bad", "", "", 401, Unauthenticated},
-		{"user is gone", "GET", "?token=good+0123456789abcdef0123456f", "", "", 401, Unauthenticated},
-		{"subject is no id", "GET", "?token=good+x", "", "", 401, Unauthenticated},
-		{"nothing", "GET", "", "", "", 400, BadUserInput},
-		{"empty", "GET", "?token=", "", "", 400, BadUserInput},
-		{"two", "GET", "?token=old&token=good+" + adaID, "", "", 400, BadUserInput},
-		{"as a list", "GET", "?token[]=good+" + adaID, "", "", 400, BadUserInput},
-		{"password in the address", "GET", "?email=ada@example.org&password=" + password, "", "", 400, BadUserInput},
+		{"expired", "GET", "?token=old", "", "", 401, apierror.Unauthenticated},
+		{"forged", "GET", "?token=bad", "", "", 401, apierror.Unauthenticated},
+		{"user is gone", "GET", "?token=good+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
+		{"subject is no id", "GET", "?token=good+x", "", "", 401, apierror.Unauthenticated},
+		{"nothing", "GET", "", "", "", 400, apierror.BadUserInput},
+		{"empty", "GET", "?token=", "", "", 400, apierror.BadUserInput},
+		{"two", "GET", "?token=old&token=good+" + adaID, "", "", 400, apierror.BadUserInput},
+		{"as a list", "GET", "?token[]=good+" + adaID, "", "", 400, apierror.BadUserInput},
+		{"password in the address", "GET", "?email=ada@example.org&password=" + password, "", "", 400, apierror.BadUserInput},
 		{"JSON token", "POST", "", asJSON, `{"token":"good ` + adaID + `","email":"","password":"fixed"}`, 200, ""},
 		{"form token", "POST", "", asForm, "token=good+" + adaID, 200, ""},
 		{"JSON password", "POST", "", asJSON, `{"token":"","email":"ADA@example.org","password":"` + ada.Password + `"}`, 200, ""},
 		{"form password", "POST", "", asForm, "email=ada@example.org&password=" + password, 200, ""},
 		{"placeholder left", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + ada.Password + `"}`, 200, ""},
-		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + ada.Password + `"}`, 401, Unauthenticated},
-		{"wrong password", "POST", "", asJSON, `{"email":"ada@example.org","password":"wrong"}`, 401, Unauthenticated},
-		{"unknown address", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, Unauthenticated},
-		{"address alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, BadUserInput},
-		{"empty object", "POST", "", asJSON, `{}`, 400, BadUserInput},
-		{"query is not read", "POST", "?token=good+" + adaID, asJSON, `{}`, 400, BadUserInput},
-		{"numbers", "POST", "", asJSON, `{"token":12}`, 400, BadUserInput},
-		{"operators", "POST", "", asJSON, `{"email":{"$ne":null},"password":{"$gt":""}}`, 400, BadUserInput},
-		{"not JSON", "POST", "", asJSON, `{"token"`, 400, BadUserInput},
-		{"not a form", "POST", "", asForm, "token=%zz", 400, BadUserInput},
-		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, BadUserInput},
-		{"text", "POST", "", "text/plain", "token=old", 415, UnsupportedMediaType},
-		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, PayloadTooLarge},
+		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + ada.Password + `"}`, 401, apierror.Unauthenticated},
+		{"wrong password", "POST", "", asJSON, `{"email":"ada@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
+		{"unknown address", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
+		{"address alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, apierror.BadUserInput},
+		{"empty object", "POST", "", asJSON, `{}`, 400, apierror.BadUserInput},
+		{"query is not read", "POST", "?token=good+" + adaID, asJSON, `{}`, 400, apierror.BadUserInput},
+		{"numbers", "POST", "", asJSON, `{"token":12}`, 400, apierror.BadUserInput},
+		{"operators", "POST", "", asJSON, `{"email":{"$ne":null},"password":{"$gt":""}}`, 400, apierror.BadUserInput},
+		{"not JSON", "POST", "", asJSON, `{"token"`, 400, apierror.BadUserInput},
+		{"not a form", "POST", "", asForm, "token=%zz", 400, apierror.BadUserInput},
+		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, apierror.BadUserInput},
+		{"text", "POST", "", "text/plain", "token=old", 415, apierror.UnsupportedMediaType},
+		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, apierror.PayloadTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,7 +126,7 @@ func TestVerify(t *testing.T) {
 			w := f.verify(tt.method, tt.query, tt.body, header...)
 			var got struct {
 				User *map[string]string
-				Code Code
+				Code apierror.Code
 			}
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatalf("answer %q: %v", w.Body, err)

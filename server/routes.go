@@ -11,6 +11,7 @@ import (
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/openapi"
 	"cubegate/resolvers/playground"
 
@@ -50,15 +51,15 @@ func (s *Server) routes() (http.Handler, error) {
 		requests.Middleware,
 		middleware.Headers,
 		middleware.Discard,
-		middleware.Recover(s.log, resolvers.Handler(resolvers.InternalServerError, "Something went wrong on our side", s.log)),
+		middleware.Recover(s.log, apierror.Handler(apierror.InternalServerError, "Something went wrong on our side", s.log)),
 		cors,
 		middleware.LenientPath,
-		s.requests.Gate(exemptFromDrain, resolvers.Handler(resolvers.ServiceUnavailable, "The service is stopping; try again", s.log)),
+		s.requests.Gate(exemptFromDrain, apierror.Handler(apierror.ServiceUnavailable, "The service is stopping; try again", s.log)),
 		chimiddleware.GetHead,
 		resolvers.Bearer,
-		resolvers.CountRefusals(middleware.Refused),
+		apierror.CountRefusals(middleware.Refused),
 	)
-	r.NotFound(resolvers.Handler(resolvers.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
+	r.NotFound(apierror.Handler(apierror.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
 	r.MethodNotAllowed(s.methodNotAllowed(r))
 
 	r.Get("/", resolvers.Home)
@@ -124,7 +125,7 @@ func (s *Server) origins() []string {
 // forBrowsers shows a page to who asks for one, and tells other clients what
 // to do.
 func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
-	refuse := resolvers.Handler(resolvers.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if resolvers.WantsPage(r) {
@@ -138,7 +139,7 @@ func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
 
 // methodNotAllowed says what is allowed, which chi tells only its own handler.
 func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	refuse := resolvers.Handler(resolvers.MethodNotAllowed, "Not by this method; see the header Allow", s.log)
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "Not by this method; see the header Allow", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string

@@ -27,12 +27,13 @@ var arrows = map[string]string{
 	"connectycube/sandbox/certs": "",
 	"connectycube/xmpp":          "", // a client comes to use it, too
 	"middleware":                 "",
-	"resolvers":                  "connectycube resolvers/accounts resolvers/transport store tokens",
+	"resolvers":                  "connectycube resolvers/accounts resolvers/apierror resolvers/transport store tokens",
 	"resolvers/accounts":         "connectycube store tokens",
+	"resolvers/apierror":         "", // everything that answers a client uses it
 	"resolvers/openapi":          "",
 	"resolvers/playground":       "",
 	"resolvers/transport":        "", // GraphQL over HTTP knows no users
-	"server":                     "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/openapi resolvers/playground server/config store store/embedded tokens",
+	"server":                     "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/apierror resolvers/openapi resolvers/playground server/config store store/embedded tokens",
 	"server/config":              "tokens",
 	"server/apicontract":         "",
 	"server/crashes":             "",

@@ -1,4 +1,4 @@
-package resolvers
+package apierror
 
 import (
 	"context"

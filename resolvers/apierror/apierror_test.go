@@ -1,4 +1,4 @@
-package resolvers
+package apierror
 
 import (
 	"fmt"
@@ -55,7 +55,7 @@ func TestWriteTellsWhenToComeBack(t *testing.T) {
 }
 
 func TestREADMEHasEveryCode(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
