@@ -9,7 +9,7 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// Each route that reads JSON reads it with decodeObject.
+// Each route that reads JSON reads it with DecodeObject.
 func TestConfusableMembersAreRefusedEverywhere(t *testing.T) {
 	f, gql := newAPI(t)
 	rest := NewREST(f.Auth)

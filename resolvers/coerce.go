@@ -19,7 +19,7 @@ import (
 // be a password. It has no cousin in the parser's library, which stops at the
 // first problem.
 func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []*gqlError {
-	c := coercion{schema: g.schema, problems: apierror.FieldErrors{}}
+	c := coercion{schema: g.schema, fields: apierror.FieldErrors{}}
 	for _, v := range op.VariableDefinitions {
 		value, given := variables[v.Variable]
 		switch {
@@ -34,24 +34,24 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 		}
 		c.value(v.Type, value, given, []string{v.Variable})
 	}
-	if len(c.problems) == 0 {
+	if len(c.fields) == 0 {
 		return nil
 	}
 	e := newGQLError(apierror.BadUserInput, nil, "Variables do not fit: "+c.sentences())
-	e.Extensions["fields"] = c.problems
+	e.Extensions["fields"] = c.fields
 	return []*gqlError{e}
 }
 
 type coercion struct {
-	schema   *ast.Schema
-	problems apierror.FieldErrors
+	schema *ast.Schema
+	fields apierror.FieldErrors
 }
 
 // sentences names the first few problems; extensions.fields has them all.
 func (c coercion) sentences() string {
 	var said []string
-	for _, field := range slices.Sorted(maps.Keys(c.problems)) {
-		said = append(said, field+" "+c.problems[field])
+	for _, field := range slices.Sorted(maps.Keys(c.fields)) {
+		said = append(said, field+" "+c.fields[field])
 	}
 	return bounded(strings.Join(said, "; "))
 }
@@ -59,13 +59,13 @@ func (c coercion) sentences() string {
 // wrong notes a problem under the field's name: the path less the variable
 // that it is in, since for clients that is the envelope.
 func (c coercion) wrong(path []string, problem string) {
-	if len(c.problems) >= maxProblems {
+	if len(c.fields) >= maxErrors {
 		return
 	}
 	if len(path) > 1 {
 		path = path[1:]
 	}
-	c.problems.Add(bounded(strings.Join(path, ".")), problem)
+	c.fields.Add(bounded(strings.Join(path, ".")), problem)
 }
 
 func (c coercion) value(t *ast.Type, value any, given bool, path []string) {

@@ -193,7 +193,7 @@ func sizeOf(r gqlResponse) int {
 }
 
 // exec answers one document.
-func (h *GraphQL) exec(ctx context.Context, document string) (gqlResponse, error) {
+func (h *Handler) exec(ctx context.Context, document string) (gqlResponse, error) {
 	return h.execute(ctx, h.judge(ctx, gqlRequest{Query: &document}))
 }
 

@@ -35,7 +35,7 @@ type job struct {
 }
 
 // judge checks a request. It never panics.
-func (h *GraphQL) judge(ctx context.Context, request gqlRequest) (j job) {
+func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job) {
 	defer h.recovered(ctx, func(e *gqlError) { j.refused = []*gqlError{e} })
 	var name string
 	if request.OperationName != nil {
@@ -53,7 +53,7 @@ func (h *GraphQL) judge(ctx context.Context, request gqlRequest) (j job) {
 // execute answers a request. It never panics. The error is for a request for
 // whose answer there is no room. The caller must release the room of the
 // response in any case.
-func (h *GraphQL) execute(ctx context.Context, j job) (response gqlResponse, err error) {
+func (h *Handler) execute(ctx context.Context, j job) (response gqlResponse, err error) {
 	defer h.recovered(ctx, func(e *gqlError) { response.Errors, response.Data = []*gqlError{e}, nil })
 	if j.refused != nil {
 		return gqlResponse{Errors: j.refused}, nil
@@ -79,14 +79,14 @@ func (h *GraphQL) execute(ctx context.Context, j job) (response gqlResponse, err
 
 // recovered turns a panic, in the libraries and outside of their own recovery,
 // into an error. It is to be deferred.
-func (h *GraphQL) recovered(ctx context.Context, answer func(*gqlError)) {
+func (h *Handler) recovered(ctx context.Context, answer func(*gqlError)) {
 	if v := recover(); v != nil {
 		h.LogPanic(ctx, v)
 		answer(h.rewrite(ctx, h.MakePanicError(ctx, v)))
 	}
 }
 
-func (h *GraphQL) reserve(values int) (*transport.Reservation, error) {
+func (h *Handler) reserve(values int) (*transport.Reservation, error) {
 	room, ok := h.answers.Reserve(values)
 	if !ok {
 		return nil, errAnswersFull
@@ -96,7 +96,7 @@ func (h *GraphQL) reserve(values int) (*transport.Reservation, error) {
 
 // run executes a document into a response. Introspection comes first: it is
 // refused before anything else has happened.
-func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
+func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 	members, err := h.introspector.Answer(doc.schema, doc.variables)
 	if err != nil {
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
@@ -124,7 +124,7 @@ func (h *GraphQL) run(ctx context.Context, doc checked, response *gqlResponse) {
 
 // checkSize takes back an answer that is too large after all. Values bound it
 // far below; a text of a megabyte in the database does not count as one.
-func (h *GraphQL) checkSize(ctx context.Context, response *gqlResponse) {
+func (h *Handler) checkSize(ctx context.Context, response *gqlResponse) {
 	if len(response.Data) > transport.MaxAnswer {
 		response.Data = nil
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
@@ -145,7 +145,7 @@ func joined(fields transport.Selections, members map[string]json.RawMessage) jso
 }
 
 // reportError logs an error and returns its form for the client.
-func (h *GraphQL) reportError(ctx context.Context, err error) *gqlError {
+func (h *Handler) reportError(ctx context.Context, err error) *gqlError {
 	e := h.outward(err)
 	apierror.Log(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Extensions: e.Extensions()}
@@ -153,7 +153,7 @@ func (h *GraphQL) reportError(ctx context.Context, err error) *gqlError {
 
 // rewriteAll replaces the errors of the library's. A request whose fields are
 // all refused by a limit is counted instead of logged.
-func (h *GraphQL) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError, fields int) []*gqlError {
+func (h *Handler) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError, fields int) []*gqlError {
 	causes := make([]*apierror.Error, len(found))
 	refused := len(found) > 0 && len(found) == fields
 	for i, q := range found {
@@ -162,7 +162,7 @@ func (h *GraphQL) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError,
 	}
 	refused = refused && apierror.Counted(ctx, causes[0])
 	var shown []*gqlError
-	for i, e := range causes[:min(len(causes), maxProblems)] {
+	for i, e := range causes[:min(len(causes), maxErrors)] {
 		if !refused {
 			apierror.Log(ctx, h.log, e)
 		}

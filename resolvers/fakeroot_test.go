@@ -28,7 +28,7 @@ type fakeRoot struct {
 var errFakeMe = &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first"}
 
 // newHandler returns a Handler of the server's schema over a fakeRoot.
-func newHandler(t testing.TB, edit ...func(*Options)) (*fakeRoot, *GraphQL) {
+func newHandler(t testing.TB, edit ...func(*Options)) (*fakeRoot, *Handler) {
 	t.Helper()
 	schema, err := os.ReadFile("schema.graphql")
 	if err != nil {
@@ -235,7 +235,7 @@ func newFakeProfile(email string) *fakeProfile {
 }
 
 // crowded is a Handler over the longest pages.
-func crowded(t testing.TB) (*GraphQL, *strings.Builder) {
+func crowded(t testing.TB) (*Handler, *strings.Builder) {
 	t.Helper()
 	const page = 100
 	f, h := newHandler(t)

@@ -17,7 +17,7 @@ import (
 )
 
 // newAPI is the handler over flows with Ada in the store.
-func newAPI(t *testing.T) (flows, *GraphQL) {
+func newAPI(t *testing.T) (flows, *Handler) {
 	t.Helper()
 	f := newFlows(t)
 	f.there()
@@ -208,7 +208,7 @@ func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
 
 // crowdedAPI is the API over a store with the longest pages, asked by an
 // administrator.
-func crowdedAPI(t *testing.T) *GraphQL {
+func crowdedAPI(t *testing.T) *Handler {
 	t.Helper()
 	f := newFlows(t)
 	f.there()

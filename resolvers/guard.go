@@ -32,7 +32,7 @@ const (
 	maxRootFields = 20
 	maxNameChars  = 100 // characters of one name; the longest of the schema has 22
 	maxMutations  = 2   // register and log in; a third is somebody guessing passwords
-	maxProblems   = 20  // told at once
+	maxErrors     = 20  // told at once
 )
 
 // Bounds of the cache of documents. The tree of one takes about 100 times as
@@ -109,9 +109,9 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	operation := doc.Operations.ForName(operationName)
 	switch {
 	case len(doc.Operations) == 0:
-		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "The document has no operation")
+		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "The document has no operation")
 	case operation == nil:
-		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
+		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
 	}
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
@@ -120,7 +120,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	c.fields = transport.Merge(operation.SelectionSet, transport.Included(c.variables))
 	c.schema, c.others = c.fields.Split()
 	if c.values = c.others.Values(c.variables); c.values > maxValues {
-		return checked{}, refuse(apierror.GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
+		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
 	}
 	return c, nil
 }
@@ -128,7 +128,7 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 // read parses, bounds and validates a document.
 func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
 	if len(document) > maxDocument {
-		return nil, refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
+		return nil, oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
 	}
 	if doc, known := g.known.Get(document); known {
 		return doc, nil
@@ -158,7 +158,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	var errs []*gqlError
 	for _, op := range doc.Operations {
 		for _, c := range transport.Merge(op.SelectionSet, nil).Conflicts() {
-			if len(errs) < maxProblems {
+			if len(errs) < maxErrors {
 				errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
 			}
 		}
@@ -170,13 +170,13 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 // password in the wrong place.
 func parseFailure(err error) []*gqlError {
 	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign for it
-		return refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
+		return oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
 	}
 	var at []gqlerror.Location
 	if e, ok := err.(*gqlerror.Error); ok {
 		at = e.Locations
 	}
-	return refuse(apierror.GraphQLParseFailed, at, "The document is not GraphQL from here on")
+	return oneError(apierror.GraphQLParseFailed, at, "The document is not GraphQL from here on")
 }
 
 // validationFailures passes on what the validator says, unless it quotes a
@@ -189,7 +189,7 @@ func validationFailures(invalid gqlerror.List) []*gqlError {
 			message = "A value is not of the type that the schema wants here"
 		}
 		errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, e.Locations, bounded(message)))
-		if len(errs) == maxProblems {
+		if len(errs) == maxErrors {
 			break
 		}
 	}
@@ -209,7 +209,7 @@ func bounded(message string) string {
 // literals that no type of the specification can hold.
 func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	if len(doc.Operations) > maxOperations || len(doc.Fragments) > maxFragments {
-		return refuse(apierror.GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
+		return oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
 	}
 	w := walk{guard: g, fragments: map[string]*ast.FragmentDefinition{}, open: map[string]bool{}}
 	for _, f := range doc.Fragments {
@@ -234,9 +234,9 @@ func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 		w.selectionSet(op.SelectionSet, 1, true)
 		switch {
 		case op.Operation == ast.Mutation && w.roots > maxMutations:
-			w.refuse(op.Position, "A document may ask for %d mutations at most", maxMutations)
+			w.fail(op.Position, "A document may ask for %d mutations at most", maxMutations)
 		case w.roots > maxRootFields:
-			w.refuse(op.Position, "An operation may have %d fields at the top at most", maxRootFields)
+			w.fail(op.Position, "An operation may have %d fields at the top at most", maxRootFields)
 		}
 	}
 	return w.errs
@@ -255,9 +255,9 @@ type walk struct {
 	errs       []*gqlError
 }
 
-func (w *walk) refuse(at *ast.Position, format string, args ...any) {
+func (w *walk) fail(at *ast.Position, format string, args ...any) {
 	if w.errs == nil {
-		w.errs = refuse(apierror.GraphQLValidationFailed, locations(at), format, args...)
+		w.errs = oneError(apierror.GraphQLValidationFailed, locations(at), format, args...)
 	}
 }
 
@@ -265,7 +265,7 @@ func (w *walk) refuse(at *ast.Position, format string, args ...any) {
 // looks at it, and may find an error in it, as often.
 func (w *walk) node(at *ast.Position) {
 	if w.nodes++; w.nodes > maxNodes {
-		w.refuse(at, "The document has more than %d nodes once its fragments are spread", maxNodes)
+		w.fail(at, "The document has more than %d nodes once its fragments are spread", maxNodes)
 	}
 }
 
@@ -274,7 +274,7 @@ func (w *walk) node(at *ast.Position) {
 func (w *walk) names(at *ast.Position, names ...string) {
 	for _, name := range names {
 		if len(name) > maxNameChars {
-			w.refuse(at, "A name has more than %d characters", maxNameChars)
+			w.fail(at, "A name has more than %d characters", maxNameChars)
 		}
 	}
 }
@@ -286,12 +286,12 @@ func (w *walk) selectionSet(set ast.SelectionSet, depth int, top bool) {
 		}
 		w.selections++
 		if w.selections > maxSelections {
-			w.refuse(s.GetPosition(), "The document selects more than %d fields", maxSelections)
+			w.fail(s.GetPosition(), "The document selects more than %d fields", maxSelections)
 			return
 		}
 		w.node(s.GetPosition())
 		if depth > maxDepth {
-			w.refuse(s.GetPosition(), "The document is more than %d levels deep", maxDepth)
+			w.fail(s.GetPosition(), "The document is more than %d levels deep", maxDepth)
 			return
 		}
 		w.selection(s, depth, top)
@@ -306,7 +306,7 @@ func (w *walk) selection(s ast.Selection, depth int, top bool) {
 		}
 		w.names(s.Position, s.Alias, s.Name)
 		if !w.guard.introspection && (s.Name == "__schema" || s.Name == "__type") {
-			w.refuse(s.Position, "Introspection is switched off here")
+			w.fail(s.Position, "Introspection is switched off here")
 		}
 		w.arguments(s.Arguments)
 		w.directives(s.Directives)
@@ -332,7 +332,7 @@ func (w *walk) directives(list ast.DirectiveList) {
 	w.directive += len(list)
 	for i, d := range list {
 		if w.directive > maxDirectives {
-			w.refuse(list[i].Position, "The document has more than %d directives", maxDirectives)
+			w.fail(list[i].Position, "The document has more than %d directives", maxDirectives)
 			return
 		}
 		w.node(d.Position)
@@ -359,11 +359,11 @@ func (w *walk) value(v *ast.Value) {
 		w.names(v.Position, v.Raw)
 	case ast.IntValue:
 		if _, err := strconv.ParseInt(v.Raw, 10, 32); err != nil {
-			w.refuse(v.Position, "A number is outside of the 32 bits that Int has")
+			w.fail(v.Position, "A number is outside of the 32 bits that Int has")
 		}
 	case ast.FloatValue:
 		if _, err := strconv.ParseFloat(v.Raw, 64); err != nil {
-			w.refuse(v.Position, "A number is outside of the 64 bits that Float has")
+			w.fail(v.Position, "A number is outside of the 64 bits that Float has")
 		}
 	}
 	for _, child := range v.Children {
@@ -379,6 +379,6 @@ func locations(at *ast.Position) []gqlerror.Location {
 	return []gqlerror.Location{{Line: at.Line, Column: at.Column}}
 }
 
-func refuse(code apierror.Code, at []gqlerror.Location, format string, args ...any) []*gqlError {
+func oneError(code apierror.Code, at []gqlerror.Location, format string, args ...any) []*gqlError {
 	return []*gqlError{newGQLError(code, at, fmt.Sprintf(format, args...))}
 }

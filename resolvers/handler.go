@@ -26,7 +26,7 @@ import (
 // The media types of GraphQL over HTTP. The first is what a client gets that
 // does not ask.
 const (
-	mediaJSON    = "application/json"
+	MediaJSON    = "application/json"
 	mediaGraphQL = "application/graphql-response+json"
 )
 
@@ -59,10 +59,10 @@ func (o Options) check() error {
 	return fmt.Errorf("missing options: %s", strings.Join(missing, ", "))
 }
 
-// GraphQL serves GraphQL over HTTP as the specification of that name
+// Handler serves GraphQL over HTTP as the specification of that name
 // describes, without its optional GET: a login in a query string would end in
 // logs. It is safe for concurrent use.
-type GraphQL struct {
+type Handler struct {
 	outward      func(error) *apierror.Error
 	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
@@ -76,7 +76,7 @@ type GraphQL struct {
 
 // New returns a Handler that binds the schema to its resolvers. It fails if they
 // do not fit each other.
-func New(o Options) (*GraphQL, error) {
+func New(o Options) (*Handler, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func New(o Options) (*GraphQL, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &GraphQL{
+	h := &Handler{
 		outward:      o.Outward,
 		queryContext: o.QueryContext,
 		guard:        guard,
@@ -165,26 +165,26 @@ type gqlRequest struct {
 }
 
 // ServeHTTP reads, limits, executes, and rewrites the errors.
-func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	media := accepts(r, mediaJSON, mediaGraphQL)
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	media := negotiate(r, MediaJSON, mediaGraphQL)
 	if media == "" {
-		h.refuse(w, r, mediaJSON, &apierror.Error{Code: apierror.NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + mediaJSON})
+		h.writeError(w, r, MediaJSON, &apierror.Error{Code: apierror.NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + MediaJSON})
 		return
 	}
 	raw, err := readJSON(r)
 	if err != nil {
-		h.refuse(w, r, media, err)
+		h.writeError(w, r, media, err)
 		return
 	}
 	j, err := h.read(r.Context(), raw)
 	if err != nil {
-		h.refuse(w, r, media, err)
+		h.writeError(w, r, media, err)
 		return
 	}
 	response, err := h.execute(r.Context(), j)
 	defer response.room.Release()
 	if err != nil {
-		h.refuse(w, r, media, err)
+		h.writeError(w, r, media, err)
 		return
 	}
 	status := http.StatusOK
@@ -194,8 +194,8 @@ func (h *GraphQL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.write(w, media, status, response)
 }
 
-// refuse answers what is not a request at all.
-func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, err error) {
+// writeError answers what is not a request at all.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, media string, err error) {
 	e := h.outward(err)
 	apierror.Log(r.Context(), h.log, e)
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.Extensions()}}})
@@ -203,7 +203,7 @@ func (h *GraphQL) refuse(w http.ResponseWriter, r *http.Request, media string, e
 
 // read decodes and checks a request. Few do so at once: the others wait with
 // their bodies still packed as they came, which bounds the memory of a crowd.
-func (h *GraphQL) read(ctx context.Context, raw []byte) (job, error) {
+func (h *Handler) read(ctx context.Context, raw []byte) (job, error) {
 	select {
 	case h.reading <- struct{}{}:
 		defer func() { <-h.reading }()
@@ -219,7 +219,7 @@ func (h *GraphQL) read(ctx context.Context, raw []byte) (job, error) {
 
 func decodeRequest(raw []byte) (gqlRequest, error) {
 	var request gqlRequest
-	if err := decodeObject(raw, &request); err != nil {
+	if err := DecodeObject(raw, &request); err != nil {
 		return request, err
 	}
 	switch {
@@ -233,7 +233,7 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 
 // cause makes an error of the library's ours, whole: it would show the text of
 // wrapped causes and of panics, and lose codes that are wrapped.
-func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.Error {
+func (h *Handler) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.Error {
 	cause := q.ResolverError
 	switch {
 	case cause != nil:
@@ -250,7 +250,7 @@ func (h *GraphQL) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.
 }
 
 // rewrite replaces an error of the library's, and logs it.
-func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
+func (h *Handler) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
 	e := h.cause(ctx, q)
 	apierror.Log(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.Extensions()}
@@ -258,7 +258,7 @@ func (h *GraphQL) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlErro
 
 // write answers. The size of the answer is bounded by now, and so is the time
 // that the client may take to read it.
-func (h *GraphQL) write(w http.ResponseWriter, media string, status int, response gqlResponse) {
+func (h *Handler) write(w http.ResponseWriter, media string, status int, response gqlResponse) {
 	for _, e := range response.Errors {
 		if wait, ok := e.Extensions["retryAfter"].(int); ok {
 			w.Header().Set("Retry-After", strconv.Itoa(wait))
@@ -280,7 +280,7 @@ var errPanic = errors.New("panic in a resolver")
 
 // LogPanic is called by the library. Of the value, which may be anything that
 // a client sent, the log gets the text only when the runtime wrote it.
-func (h *GraphQL) LogPanic(ctx context.Context, value any) {
+func (h *Handler) LogPanic(ctx context.Context, value any) {
 	text := fmt.Sprintf("%T", value)
 	if err, ok := value.(runtime.Error); ok {
 		text = bounded(err.Error())
@@ -289,6 +289,6 @@ func (h *GraphQL) LogPanic(ctx context.Context, value any) {
 }
 
 // MakePanicError is called by the library, whose own would show the value.
-func (h *GraphQL) MakePanicError(context.Context, any) *gqlerrors.QueryError {
+func (h *Handler) MakePanicError(context.Context, any) *gqlerrors.QueryError {
 	return &gqlerrors.QueryError{ResolverError: errPanic}
 }

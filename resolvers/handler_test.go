@@ -149,13 +149,13 @@ func TestGraphQLOverHTTP(t *testing.T) {
 func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 	_, h := newHandler(t)
 	for accept, want := range map[string]string{
-		"":                                  mediaJSON,
-		"*/*":                               mediaJSON,
-		"application/*;q=0.5":               mediaJSON,
+		"":                                  MediaJSON,
+		"*/*":                               MediaJSON,
+		"application/*;q=0.5":               MediaJSON,
 		"application/graphql-response+json": mediaGraphQL,
 		"application/graphql-response+json, application/json;q=0.9": mediaGraphQL,
-		"application/graphql-response+json;q=0.1, application/json": mediaJSON,
-		"text/html, application/json;q=0.2":                         mediaJSON,
+		"application/graphql-response+json;q=0.1, application/json": MediaJSON,
+		"text/html, application/json;q=0.2":                         MediaJSON,
 	} {
 		got := send(t, h, `{"query":"{hello}"}`, header("Accept", accept))
 		if have := got.header.Get("Content-Type"); have != want+"; charset=utf-8" {

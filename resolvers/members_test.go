@@ -65,7 +65,7 @@ func TestDecodeObjectRefusesConfusableMembers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := decodeObject([]byte(test.body), test.into)
+			err := DecodeObject([]byte(test.body), test.into)
 			if test.want == "" && test.field == "" {
 				if err != nil {
 					t.Fatalf("got %v, want no error", err)

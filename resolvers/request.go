@@ -28,26 +28,26 @@ func ReadJSON(r *http.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	return decodeObject(raw, into)
+	return DecodeObject(raw, into)
 }
 
 // readJSON returns the body of a request that says it is JSON. A page of another
 // origin can send any other type without a preflight request, so this check also
 // guards against forged requests.
 func readJSON(r *http.Request) ([]byte, error) {
-	media, err := mediaType(r)
+	media, err := MediaType(r)
 	if err != nil {
 		return nil, err
 	}
-	if media != mediaJSON {
-		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the request as " + mediaJSON}
+	if media != MediaJSON {
+		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the request as " + MediaJSON}
 	}
-	return readBody(r)
+	return ReadBody(r)
 }
 
-// readBody returns the body of a request, decompressed. Its errors have codes.
+// ReadBody returns the body of a request, decompressed. Its errors have codes.
 // It leaves what exceeds the bound unread; the middleware discards that.
-func readBody(r *http.Request) ([]byte, error) {
+func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errTooLarge
 	}
@@ -79,9 +79,9 @@ func readFailure(err error) error {
 	return &apierror.Error{Code: apierror.BadUserInput, Message: "The body could not be read", Cause: err}
 }
 
-// mediaType returns the type of a request's body. Text that is not UTF-8 is
+// MediaType returns the type of a request's body. Text that is not UTF-8 is
 // refused, for nobody could tell what was meant.
-func mediaType(r *http.Request) (string, error) {
+func MediaType(r *http.Request) (string, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		return "", nil
@@ -92,10 +92,10 @@ func mediaType(r *http.Request) (string, error) {
 	return media, nil
 }
 
-// decodeObject reads a JSON object into the value that into points to. It
+// DecodeObject reads a JSON object into the value that into points to. It
 // refuses members that could be confused; see checkMembers. The error never
 // quotes the input.
-func decodeObject(raw []byte, into any) error {
+func DecodeObject(raw []byte, into any) error {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients begin with it
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return &apierror.Error{Code: apierror.BadUserInput, Message: "The body must be a JSON object"}
@@ -117,9 +117,9 @@ func decodeObject(raw []byte, into any) error {
 	return nil
 }
 
-// accepts returns the first of the offered media types that the client likes
+// negotiate returns the first of the offered media types that the client likes
 // best, or "" when it likes none. A client that says nothing likes all.
-func accepts(r *http.Request, offers ...string) string {
+func negotiate(r *http.Request, offers ...string) string {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(header) == "" {
 		return offers[0]
@@ -149,7 +149,7 @@ func matchesMedia(pattern, media string) bool {
 	return pattern == media || pattern == "*/*" || pattern == kind+"/*"
 }
 
-// WantsPage tells whether a client, such as a browser, asks for a page.
-func WantsPage(r *http.Request) bool {
-	return accepts(r, mediaJSON, "text/html") == "text/html"
+// AcceptsHTML tells whether a client, such as a browser, asks for a page.
+func AcceptsHTML(r *http.Request) bool {
+	return negotiate(r, MediaJSON, "text/html") == "text/html"
 }

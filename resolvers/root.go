@@ -13,7 +13,7 @@ var schemaText string
 
 // NewGraphQL returns the handler of GraphQL requests over auth. It answers
 // questions about the schema if introspection is true.
-func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*GraphQL, error) {
+func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*Handler, error) {
 	return New(Options{
 		Schema:        schemaText,
 		Root:          &root{auth},

@@ -168,20 +168,20 @@ func readProof(r *http.Request) (proof, error) {
 // readProofBody reads the body of a POST, which may be empty beside a bearer
 // token.
 func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
-	media, err := mediaType(r)
+	media, err := MediaType(r)
 	if err != nil {
 		return proof{}, err
 	}
-	raw, err := readBody(r)
+	raw, err := ReadBody(r)
 	if err != nil {
 		return proof{}, err
 	}
 	switch {
 	case len(raw) == 0 && mayBeEmpty:
 		return proof{}, nil
-	case media == mediaJSON:
+	case media == MediaJSON:
 		var p proof
-		err := decodeObject(raw, &p)
+		err := DecodeObject(raw, &p)
 		return p, err
 	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
@@ -190,7 +190,7 @@ func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
 		}
 		return proofFrom(form)
 	}
-	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + mediaJSON + " or a form"}
+	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + MediaJSON + " or a form"}
 }
 
 func proofFrom(values url.Values) (proof, error) {

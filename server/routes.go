@@ -128,7 +128,7 @@ func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
 	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
-		if resolvers.WantsPage(r) {
+		if resolvers.AcceptsHTML(r) {
 			page.ServeHTTP(w, r)
 			return
 		}
