@@ -25,6 +25,7 @@ import (
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
@@ -106,7 +107,7 @@ func newServer(b *testing.B) *server {
 	srv.verify = auth.VerifyConnectyCube()
 	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)
 	must(b, err)
-	srv.api = resolvers.Bearer(gql)
+	srv.api = transport.Bearer(gql)
 	return srv
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/tokens"
 )
 
@@ -26,7 +27,7 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 	counting := &countingVerifier{}
 	f.Verifier = counting
 	bearer := func(body string) result {
-		return send(t, Bearer(h), body, header("Authorization", "Bearer good "+adaID))
+		return send(t, transport.Bearer(h), body, header("Authorization", "Bearer good "+adaID))
 	}
 	got := bearer(`{"query":"{` + aliases(19, "me{id}") + ` sessions{id}}"}`)
 	if got.code() != "" || counting.verified.Load() != 1 {

@@ -3,12 +3,12 @@
 // of BSON, of HTTP to ConnectyCube, or of keys: for those it calls interfaces
 // that are declared here, each where it is used.
 //
-// Start reading at schema.graphql, the contract with the clients; handler.go
-// carries a request to the resolvers, register.go and login.go are the two
-// flows that the service exists for, session.go keeps what they began alive,
-// account.go and admin.go are what people change, verify.go is what
-// ConnectyCube calls back, and errors.go the one border that an error leaves
-// by. What happens at ConnectyCube is in resolvers/accounts.
+// Start reading at schema.graphql, the contract with the clients. register.go and
+// login.go are the two flows that the service exists for, session.go continues
+// them, account.go and admin.go change users, verify.go answers ConnectyCube's
+// callback, and errors.go is the only exit for an error. Package transport reads
+// and limits GraphQL requests, package apierror is the form of errors, and package
+// accounts deals with ConnectyCube.
 package resolvers
 
 import (

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -40,7 +41,7 @@ func (a *Auth) caller(ctx context.Context) (store.User, tokens.Claims, error) {
 }
 
 func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error) {
-	token, err := BearerToken(ctx)
+	token, err := transport.BearerToken(ctx)
 	switch {
 	case err != nil:
 		return store.User{}, tokens.Claims{}, err

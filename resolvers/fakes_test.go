@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -413,6 +414,6 @@ func (f flows) there(edit ...func(*store.User)) {
 func withBearer(ctx context.Context, token string) context.Context {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+token)
-	Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(nil, r)
+	transport.Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(nil, r)
 	return ctx
 }

@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // newAPI is the handler over flows with Ada in the store.
-func newAPI(t *testing.T) (flows, *Handler) {
+func newAPI(t *testing.T) (flows, *transport.Handler) {
 	t.Helper()
 	f := newFlows(t)
 	f.there()
@@ -208,7 +209,7 @@ func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
 
 // crowdedAPI is the API over a store with the longest pages, asked by an
 // administrator.
-func crowdedAPI(t *testing.T) *Handler {
+func crowdedAPI(t *testing.T) *transport.Handler {
 	t.Helper()
 	f := newFlows(t)
 	f.there()
@@ -245,7 +246,7 @@ func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, err
 // Pages cost little with the server's own resolvers, too; the bounds are those of
 // the handler's test with all expensive documents.
 func TestLongPagesCostLittle(t *testing.T) {
-	h := Bearer(crowdedAPI(t))
+	h := transport.Bearer(crowdedAPI(t))
 	for _, document := range []string{
 		"{users{items{" + aliases(38, "email") + "}}}",
 		"{audit{items{" + aliases(45, "detail") + "}}}",

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 )
 
 // REST is the second door to the flows that GraphQL opens: the same code, the
@@ -99,7 +100,7 @@ func (r *REST) end(w http.ResponseWriter, q *http.Request, err error) {
 // serve reads a JSON body, runs a flow and answers.
 func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, flow func(context.Context, In) (*loginResponse, error)) {
 	var in In
-	err := ReadJSON(q, &in)
+	err := transport.ReadJSON(q, &in)
 	var out *loginResponse
 	if err == nil {
 		out, err = flow(q.Context(), in)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 )
 
@@ -13,8 +14,8 @@ var schemaText string
 
 // NewGraphQL returns the handler of GraphQL requests over auth. It answers
 // questions about the schema if introspection is true.
-func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*Handler, error) {
-	return New(Options{
+func NewGraphQL(auth *Auth, introspection bool, log *slog.Logger) (*transport.Handler, error) {
+	return transport.New(transport.Options{
 		Schema:        schemaText,
 		Root:          &root{auth},
 		Outward:       outward,

@@ -13,6 +13,7 @@ import (
 
 	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -284,7 +285,7 @@ func (d *deviceInput) name(ctx context.Context) string {
 	if d != nil && d.Name != nil && strings.TrimSpace(*d.Name) != "" {
 		return printable(*d.Name)
 	}
-	if agent := printable(UserAgent(ctx)); agent != "" {
+	if agent := printable(transport.UserAgent(ctx)); agent != "" {
 		return agent
 	}
 	return "unknown device"

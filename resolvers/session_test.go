@@ -10,6 +10,7 @@ import (
 
 	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 )
 
@@ -118,7 +119,7 @@ func asked(t *testing.T, headers ...string) context.Context {
 		r.Header.Add("Authorization", h)
 	}
 	var ctx context.Context
-	Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(httptest.NewRecorder(), r)
+	transport.Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(httptest.NewRecorder(), r)
 	return ctx
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -150,8 +151,8 @@ type proof struct {
 // readProof reads what is asked. A bearer token counts where there is no other
 // token; ConnectyCube may be told to send either.
 func readProof(r *http.Request) (proof, error) {
-	bearer, _ := BearerToken(r.Context()) // beside a malformed header, the token may stand elsewhere
-	if r.Method != http.MethodPost {      // no password belongs into a URL
+	bearer, _ := transport.BearerToken(r.Context()) // beside a malformed header, the token may stand elsewhere
+	if r.Method != http.MethodPost {                // no password belongs into a URL
 		p, err := proofFrom(url.Values{"token": r.URL.Query()["token"]})
 		if err != nil {
 			return proof{}, err
@@ -168,20 +169,20 @@ func readProof(r *http.Request) (proof, error) {
 // readProofBody reads the body of a POST, which may be empty beside a bearer
 // token.
 func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
-	media, err := MediaType(r)
+	media, err := transport.MediaType(r)
 	if err != nil {
 		return proof{}, err
 	}
-	raw, err := ReadBody(r)
+	raw, err := transport.ReadBody(r)
 	if err != nil {
 		return proof{}, err
 	}
 	switch {
 	case len(raw) == 0 && mayBeEmpty:
 		return proof{}, nil
-	case media == MediaJSON:
+	case media == transport.MediaJSON:
 		var p proof
-		err := DecodeObject(raw, &p)
+		err := transport.DecodeObject(raw, &p)
 		return p, err
 	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
@@ -190,7 +191,7 @@ func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
 		}
 		return proofFrom(form)
 	}
-	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + MediaJSON + " or a form"}
+	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + transport.MediaJSON + " or a form"}
 }
 
 func proofFrom(values url.Values) (proof, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -54,7 +55,7 @@ func (f flows) verify(method, query, body string, header ...string) *httptest.Re
 		r.Header.Add(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	Bearer(f.VerifyConnectyCube()).ServeHTTP(w, r)
+	transport.Bearer(f.VerifyConnectyCube()).ServeHTTP(w, r)
 	return w
 }
 
@@ -113,7 +114,7 @@ func TestVerify(t *testing.T) {
 		{"not a form", "POST", "", asForm, "token=%zz", 400, apierror.BadUserInput},
 		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, apierror.BadUserInput},
 		{"text", "POST", "", "text/plain", "token=old", 415, apierror.UnsupportedMediaType},
-		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", maxBody), 413, apierror.PayloadTooLarge},
+		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", transport.MaxBody), 413, apierror.PayloadTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/openapi"
 	"cubegate/resolvers/playground"
+	"cubegate/resolvers/transport"
 
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
@@ -56,7 +57,7 @@ func (s *Server) routes() (http.Handler, error) {
 		middleware.LenientPath,
 		s.requests.Gate(exemptFromDrain, apierror.Handler(apierror.ServiceUnavailable, "The service is stopping; try again", s.log)),
 		chimiddleware.GetHead,
-		resolvers.Bearer,
+		transport.Bearer,
 		apierror.CountRefusals(middleware.Refused),
 	)
 	r.NotFound(apierror.Handler(apierror.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
@@ -128,7 +129,7 @@ func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
 	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
-		if resolvers.AcceptsHTML(r) {
+		if transport.AcceptsHTML(r) {
 			page.ServeHTTP(w, r)
 			return
 		}

@@ -32,8 +32,8 @@ var arrows = map[string]string{
 	"resolvers/apierror":         "", // everything that answers a client uses it
 	"resolvers/openapi":          "",
 	"resolvers/playground":       "",
-	"resolvers/transport":        "", // GraphQL over HTTP knows no users
-	"server":                     "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/apierror resolvers/openapi resolvers/playground server/config store store/embedded tokens",
+	"resolvers/transport":        "resolvers/apierror", // GraphQL over HTTP knows no users
+	"server":                     "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/apierror resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
 	"server/config":              "tokens",
 	"server/apicontract":         "",
 	"server/crashes":             "",

@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 )
 
 // hostile are documents of few bytes that would cost the library seconds,
@@ -308,7 +307,7 @@ func checkWork(t *testing.T, g *guard, document string) {
 	if errs != nil {
 		t.Fatalf("%q was executed and is refused now: %s", document, errs[0].Message)
 	}
-	fields, comparisons := fieldsIn(transport.Merge(doc.operation.SelectionSet, nil))
+	fields, comparisons := fieldsIn(Merge(doc.operation.SelectionSet, nil))
 	if fields > maxSelections || comparisons > maxSelections {
 		t.Errorf("%q: %d fields, %d comparisons", document, fields, comparisons)
 	}
@@ -317,7 +316,7 @@ func checkWork(t *testing.T, g *guard, document string) {
 	}
 }
 
-func fieldsIn(s transport.Selections) (fields, comparisons int) {
+func fieldsIn(s Selections) (fields, comparisons int) {
 	for _, one := range s {
 		inner, compared := fieldsIn(one.Fields)
 		fields += 1 + inner

@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -86,7 +85,7 @@ func (h *Handler) recovered(ctx context.Context, answer func(*gqlError)) {
 	}
 }
 
-func (h *Handler) reserve(values int) (*transport.Reservation, error) {
+func (h *Handler) reserve(values int) (*Reservation, error) {
 	room, ok := h.answers.Reserve(values)
 	if !ok {
 		return nil, errAnswersFull
@@ -125,14 +124,14 @@ func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 // checkSize takes back an answer that is too large after all. Values bound it
 // far below; a text of a megabyte in the database does not count as one.
 func (h *Handler) checkSize(ctx context.Context, response *gqlResponse) {
-	if len(response.Data) > transport.MaxAnswer {
+	if len(response.Data) > MaxAnswer {
 		response.Data = nil
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
 	}
 }
 
 // joined is an object with the members in the order of the document.
-func joined(fields transport.Selections, members map[string]json.RawMessage) json.RawMessage {
+func joined(fields Selections, members map[string]json.RawMessage) json.RawMessage {
 	out := []byte{'{'}
 	for i, f := range fields {
 		if i > 0 {

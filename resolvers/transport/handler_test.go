@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 )
 
 // result is an answer as a client reads it.
@@ -115,8 +114,8 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"operationName not a string", `{"query":"{hello}","operationName":{}}`, nil, 400, apierror.BadUserInput},
 		{"extensions not an object", `{"query":"{hello}","extensions":"x"}`, nil, 400, apierror.BadUserInput},
 		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, apierror.PersistedQueryNotSupported},
-		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-26) + `"}`, nil, 200, ""},
-		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", maxBody-25) + `"}`, nil, 413, apierror.PayloadTooLarge},
+		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", MaxBody-26) + `"}`, nil, 200, ""},
+		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", MaxBody-25) + `"}`, nil, 413, apierror.PayloadTooLarge},
 		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, apierror.PayloadTooLarge},
 		{"syntax error", `{"query":"{"}`, nil, 200, apierror.GraphQLParseFailed},
 		{"syntax error, new type", `{"query":"{"}`, newType, 400, apierror.GraphQLParseFailed},
@@ -166,8 +165,8 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 
 func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	f, h := newHandler(t)
-	var last *transport.Reservation
-	for room, ok := h.answers.Reserve(transport.MaxAnswer); ok; room, ok = h.answers.Reserve(transport.MaxAnswer) {
+	var last *Reservation
+	for room, ok := h.answers.Reserve(MaxAnswer); ok; room, ok = h.answers.Reserve(MaxAnswer) {
 		last = room
 	}
 	body := map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}}
@@ -184,7 +183,7 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 // The database may hold a text that nobody expected.
 func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	f, h := newHandler(t)
-	f.profile.FirstName = strings.Repeat("x", transport.MaxAnswer)
+	f.profile.FirstName = strings.Repeat("x", MaxAnswer)
 	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good"))
 	if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
 		t.Errorf("%.300s", got.text)

@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// maxBody bounds what a client may send, in bytes; packed bodies are measured
+// MaxBody bounds what a client may send, in bytes; packed bodies are measured
 // unpacked as well.
-const maxBody = 64 << 10
+const MaxBody = 64 << 10
 
 // ReadJSON reads the JSON object of a request into the value that into points
 // to. It refuses every other type of body, and members that could be confused;
@@ -48,10 +48,10 @@ func readJSON(r *http.Request) ([]byte, error) {
 // ReadBody returns the body of a request, decompressed. Its errors have codes.
 // It leaves what exceeds the bound unread; the middleware discards that.
 func ReadBody(r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
+	if r.ContentLength > MaxBody {
 		return nil, errTooLarge
 	}
-	body := io.LimitReader(r.Body, maxBody+1)
+	body := io.LimitReader(r.Body, MaxBody+1)
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip":
@@ -63,11 +63,11 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	default:
 		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the body as it is, or packed with gzip"}
 	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	raw, err := io.ReadAll(io.LimitReader(body, MaxBody+1))
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	if len(raw) > maxBody {
+	if len(raw) > MaxBody {
 		return nil, errTooLarge
 	}
 	return raw, nil

@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"encoding/json"
@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -200,7 +199,7 @@ func TestConflictsCompareEachFieldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	merged := transport.Merge(doc.Operations[0].SelectionSet, nil)
+	merged := Merge(doc.Operations[0].SelectionSet, nil)
 	if len(merged) != 1 || len(merged[0].Also) != 399 || merged.Conflicts() != nil {
 		t.Errorf("merged into %d fields", len(merged))
 	}

@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 
 	"github.com/graph-gophers/graphql-go"
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
@@ -67,9 +66,9 @@ type Handler struct {
 	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
 	guard        *guard
-	introspector *transport.Introspector
+	introspector *Introspector
 	answered     *lru.Cache[[sha256.Size]byte, []byte] // introspection, by document
-	answers      transport.Answers
+	answers      Answers
 	reading      chan struct{} // one element for each request that is decoded and checked
 	log          *slog.Logger
 }
@@ -88,7 +87,7 @@ func New(o Options) (*Handler, error) {
 		outward:      o.Outward,
 		queryContext: o.QueryContext,
 		guard:        guard,
-		introspector: &transport.Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: transport.MaxAnswer},
+		introspector: &Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: MaxAnswer},
 		log:          o.Log,
 	}
 	// Reading computes all the time: more at once would only take more memory.
@@ -134,7 +133,7 @@ func newGQLError(code apierror.Code, at []gqlerror.Location, message string) *gq
 type gqlResponse struct {
 	Errors []*gqlError
 	Data   json.RawMessage
-	room   *transport.Reservation // of what was executed, or nil
+	room   *Reservation // of what was executed, or nil
 }
 
 // parts are the answer as it is sent. The data is not copied.

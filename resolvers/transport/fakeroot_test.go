@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"context"
@@ -30,7 +30,7 @@ var errFakeMe = &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in
 // newHandler returns a Handler of the server's schema over a fakeRoot.
 func newHandler(t testing.TB, edit ...func(*Options)) (*fakeRoot, *Handler) {
 	t.Helper()
-	schema, err := os.ReadFile("schema.graphql")
+	schema, err := os.ReadFile("../schema.graphql")
 	if err != nil {
 		t.Fatal(err)
 	}

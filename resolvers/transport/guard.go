@@ -1,4 +1,4 @@
-package resolvers
+package transport
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/vektah/gqlparser/v2"
@@ -75,7 +74,7 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
 	delete(schema.Directives, "defer") // the parser knows it and nothing here executes it
-	if err := transport.CheckSchema(schema); err != nil {
+	if err := CheckSchema(schema); err != nil {
 		return nil, fmt.Errorf("bounding the schema: %w", err)
 	}
 	g := &guard{schema: schema, introspection: introspection, rules: rules.NewDefaultRules()}
@@ -91,12 +90,12 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 // checked is a document that may be executed.
 type checked struct {
 	operation *ast.OperationDefinition
-	fields    transport.Selections // of the operation, skipped ones left out
-	schema    transport.Selections // those that are about the schema
-	others    transport.Selections // those that graphql-go executes
-	given     map[string]any       // the variables that the client sent
-	variables map[string]any       // with the defaults of the others
-	values    int                  // that the answer has at most, those about the schema aside
+	fields    Selections     // of the operation, skipped ones left out
+	schema    Selections     // those that are about the schema
+	others    Selections     // those that graphql-go executes
+	given     map[string]any // the variables that the client sent
+	variables map[string]any // with the defaults of the others
+	values    int            // that the answer has at most, those about the schema aside
 }
 
 // check reads a document and returns what may be executed of it, or what is
@@ -116,8 +115,8 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
 	}
-	c := checked{operation: operation, given: variables, variables: transport.WithDefaults(operation, variables)}
-	c.fields = transport.Merge(operation.SelectionSet, transport.Included(c.variables))
+	c := checked{operation: operation, given: variables, variables: WithDefaults(operation, variables)}
+	c.fields = Merge(operation.SelectionSet, Included(c.variables))
 	c.schema, c.others = c.fields.Split()
 	if c.values = c.others.Values(c.variables); c.values > maxValues {
 		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
@@ -157,7 +156,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	}
 	var errs []*gqlError
 	for _, op := range doc.Operations {
-		for _, c := range transport.Merge(op.SelectionSet, nil).Conflicts() {
+		for _, c := range Merge(op.SelectionSet, nil).Conflicts() {
 			if len(errs) < maxErrors {
 				errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
 			}
