@@ -8,7 +8,7 @@ import (
 
 // Bounds of the answers to GraphQL requests.
 const (
-	MaxAnswer      = 1 << 20         // bytes of one answer's data
+	maxAnswer      = 1 << 20         // bytes of one answer's data
 	maxUnwritten   = 48 << 20        // bytes of all answers that are made or written at one time
 	minReadRate    = 16 << 10        // bytes a second; a client that reads slower is cut
 	writeGrace     = 5 * time.Second // for an answer of any size
@@ -16,49 +16,49 @@ const (
 	smallestAnswer = 1 << 10         // reserved for each answer
 )
 
-// Answers bounds the memory of answers that clients have not read yet. The
+// answerRoom bounds the memory of answers that clients have not read yet. The
 // zero value is ready to use.
-type Answers struct {
+type answerRoom struct {
 	unwritten atomic.Int64
 }
 
-// Reservation is the part of the bound that one answer takes. A nil one takes
+// reservation is the part of the bound that one answer takes. A nil one takes
 // nothing, as an answer that only refuses does.
-type Reservation struct {
-	answers *Answers
+type reservation struct {
+	answers *answerRoom
 	bytes   int64
 }
 
-// Reserve takes room for an answer of a number of values. It returns false
+// reserve takes room for an answer of a number of values. It returns false
 // when there is none: the client gets 503 before any work is done for it. In
-// the other case the caller must call Release.
-func (a *Answers) Reserve(values int) (*Reservation, bool) {
-	r := &Reservation{answers: a, bytes: int64(min(MaxAnswer, smallestAnswer+values*bytesPerValue))}
+// the other case the caller must call release.
+func (a *answerRoom) reserve(values int) (*reservation, bool) {
+	r := &reservation{answers: a, bytes: int64(min(maxAnswer, smallestAnswer+values*bytesPerValue))}
 	if a.unwritten.Add(r.bytes) > maxUnwritten {
-		r.Release()
+		r.release()
 		return nil, false
 	}
 	return r, true
 }
 
 // resize sets the size to what the answer has become. It never fails: the work
-// is done by now, and no answer is larger than [MaxAnswer].
-func (r *Reservation) resize(bytes int64) {
+// is done by now, and no answer is larger than [maxAnswer].
+func (r *reservation) resize(bytes int64) {
 	r.answers.unwritten.Add(bytes - r.bytes)
 	r.bytes = bytes
 }
 
-// Release gives the room back. It may be called twice.
-func (r *Reservation) Release() {
+// release gives the room back. It may be called twice.
+func (r *reservation) release() {
 	if r != nil {
 		r.resize(0)
 	}
 }
 
-// Write sends the parts of a body, and cuts the connection of a client that
+// write sends the parts of a body, and cuts the connection of a client that
 // reads it slower than 16 KiB/s. Its deadline replaces the server's for this
 // answer. The header must give the body's length.
-func (a *Answers) Write(w http.ResponseWriter, r *Reservation, parts ...[]byte) {
+func (a *answerRoom) write(w http.ResponseWriter, r *reservation, parts ...[]byte) {
 	var size int64
 	for _, p := range parts {
 		size += int64(len(p))

@@ -13,30 +13,30 @@ import (
 )
 
 func TestReserveRefusesWhatPassesTheBound(t *testing.T) {
-	var a Answers
-	var taken []*Reservation
+	var a answerRoom
+	var taken []*reservation
 	for {
-		r, ok := a.Reserve(MaxAnswer) // more values than one answer can have
+		r, ok := a.reserve(maxAnswer) // more values than one answer can have
 		if !ok {
 			break
 		}
 		taken = append(taken, r)
 	}
-	if len(taken) != maxUnwritten/MaxAnswer {
-		t.Errorf("%d answers of %d bytes fit", len(taken), MaxAnswer)
+	if len(taken) != maxUnwritten/maxAnswer {
+		t.Errorf("%d answers of %d bytes fit", len(taken), maxAnswer)
 	}
-	if _, ok := a.Reserve(0); ok {
+	if _, ok := a.reserve(0); ok {
 		t.Error("a small answer fits into nothing")
 	}
-	taken[0].Release()
-	taken[0].Release()
-	r, ok := a.Reserve(1)
+	taken[0].release()
+	taken[0].release()
+	r, ok := a.reserve(1)
 	if !ok {
 		t.Fatal("nothing was given back")
 	}
-	r.Release()
+	r.release()
 	for _, r := range taken {
-		r.Release()
+		r.release()
 	}
 	if left := a.unwritten.Load(); left != 0 {
 		t.Errorf("%d bytes are still taken", left)
@@ -61,13 +61,13 @@ func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 // second, and returns how long that took and whether the answer came whole.
 func readAnswer(t *testing.T, size, bytesPerSecond int) (took time.Duration, whole bool) {
 	t.Helper()
-	var a Answers
+	var a answerRoom
 	listener := make(pipes, 1)
 	server := &http.Server{WriteTimeout: time.Hour, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		r, _ := a.Reserve(1)
-		defer r.Release()
+		r, _ := a.reserve(1)
+		defer r.release()
 		w.Header().Set("Content-Length", strconv.Itoa(size))
-		a.Write(w, r, bytes.Repeat([]byte("x"), size))
+		a.write(w, r, bytes.Repeat([]byte("x"), size))
 	})}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -211,7 +211,7 @@ func TestNoDocumentCostsMuch(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			response, err := h.exec(withToken(t.Context()), document)
 			runtime.ReadMemStats(&after)
-			defer response.room.Release()
+			defer response.room.release()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +240,7 @@ func BenchmarkCorpus(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				response.room.Release()
+				response.room.release()
 			}
 		})
 	}

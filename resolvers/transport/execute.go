@@ -85,8 +85,8 @@ func (h *Handler) recovered(ctx context.Context, answer func(*gqlError)) {
 	}
 }
 
-func (h *Handler) reserve(values int) (*Reservation, error) {
-	room, ok := h.answers.Reserve(values)
+func (h *Handler) reserve(values int) (*reservation, error) {
+	room, ok := h.answers.reserve(values)
 	if !ok {
 		return nil, errAnswersFull
 	}
@@ -96,7 +96,7 @@ func (h *Handler) reserve(values int) (*Reservation, error) {
 // run executes a document into a response. Introspection comes first: it is
 // refused before anything else has happened.
 func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
-	members, err := h.introspector.Answer(doc.schema, doc.variables)
+	members, err := h.introspector.answer(doc.schema, doc.variables)
 	if err != nil {
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
 		return
@@ -105,7 +105,7 @@ func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 		if doc.operation.Operation == ast.Query && h.queryContext != nil {
 			ctx = h.queryContext(ctx)
 		}
-		result := h.schema.Exec(ctx, doc.others.Document(doc.operation), doc.operation.Name, doc.given)
+		result := h.schema.Exec(ctx, doc.others.document(doc.operation), doc.operation.Name, doc.given)
 		response.Errors = h.rewriteAll(ctx, result.Errors, len(doc.fields))
 		if len(doc.schema) == 0 || len(result.Data) == 0 || bytes.Equal(result.Data, []byte("null")) {
 			response.Data = result.Data
@@ -124,14 +124,14 @@ func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 // checkSize takes back an answer that is too large after all. Values bound it
 // far below; a text of a megabyte in the database does not count as one.
 func (h *Handler) checkSize(ctx context.Context, response *gqlResponse) {
-	if len(response.Data) > MaxAnswer {
+	if len(response.Data) > maxAnswer {
 		response.Data = nil
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}
 	}
 }
 
 // joined is an object with the members in the order of the document.
-func joined(fields Selections, members map[string]json.RawMessage) json.RawMessage {
+func joined(fields selections, members map[string]json.RawMessage) json.RawMessage {
 	out := []byte{'{'}
 	for i, f := range fields {
 		if i > 0 {

@@ -89,7 +89,7 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 	if got.code() != string(apierror.GraphQLValidationFailed) {
 		t.Errorf("a large page by a variable: %.300s", got.text)
 	}
-	h.introspector.MaxBytes = 1000
+	h.introspector.maxBytes = 1000
 	if got := ask(t, h, `{__schema{types{description}}}`, nil); got.code() != string(apierror.GraphQLValidationFailed) {
 		t.Errorf("introspection beyond its bytes: %.300s", got.text)
 	}

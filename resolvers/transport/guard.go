@@ -74,7 +74,7 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
 	delete(schema.Directives, "defer") // the parser knows it and nothing here executes it
-	if err := CheckSchema(schema); err != nil {
+	if err := checkSchema(schema); err != nil {
 		return nil, fmt.Errorf("bounding the schema: %w", err)
 	}
 	g := &guard{schema: schema, introspection: introspection, rules: rules.NewDefaultRules()}
@@ -90,9 +90,9 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 // checked is a document that may be executed.
 type checked struct {
 	operation *ast.OperationDefinition
-	fields    Selections     // of the operation, skipped ones left out
-	schema    Selections     // those that are about the schema
-	others    Selections     // those that graphql-go executes
+	fields    selections     // of the operation, skipped ones left out
+	schema    selections     // those that are about the schema
+	others    selections     // those that graphql-go executes
 	given     map[string]any // the variables that the client sent
 	variables map[string]any // with the defaults of the others
 	values    int            // that the answer has at most, those about the schema aside
@@ -115,10 +115,10 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
 	}
-	c := checked{operation: operation, given: variables, variables: WithDefaults(operation, variables)}
-	c.fields = Merge(operation.SelectionSet, Included(c.variables))
-	c.schema, c.others = c.fields.Split()
-	if c.values = c.others.Values(c.variables); c.values > maxValues {
+	c := checked{operation: operation, given: variables, variables: withDefaults(operation, variables)}
+	c.fields = mergeSet(operation.SelectionSet, includedBy(c.variables))
+	c.schema, c.others = c.fields.split()
+	if c.values = c.others.maxValues(c.variables); c.values > maxValues {
 		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "The answer could have more than %d values; ask for fewer fields, or for smaller pages", maxValues)
 	}
 	return c, nil
@@ -156,7 +156,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	}
 	var errs []*gqlError
 	for _, op := range doc.Operations {
-		for _, c := range Merge(op.SelectionSet, nil).Conflicts() {
+		for _, c := range mergeSet(op.SelectionSet, nil).conflicts() {
 			if len(errs) < maxErrors {
 				errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, locations(c.Position), bounded(c.Message)))
 			}

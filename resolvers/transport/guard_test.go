@@ -278,7 +278,7 @@ func FuzzDocuments(f *testing.F) {
 		runtime.ReadMemStats(&before)
 		response, err := h.exec(withToken(t.Context()), document)
 		runtime.ReadMemStats(&after)
-		defer response.room.Release()
+		defer response.room.release()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,16 +307,16 @@ func checkWork(t *testing.T, g *guard, document string) {
 	if errs != nil {
 		t.Fatalf("%q was executed and is refused now: %s", document, errs[0].Message)
 	}
-	fields, comparisons := fieldsIn(Merge(doc.operation.SelectionSet, nil))
+	fields, comparisons := fieldsIn(mergeSet(doc.operation.SelectionSet, nil))
 	if fields > maxSelections || comparisons > maxSelections {
 		t.Errorf("%q: %d fields, %d comparisons", document, fields, comparisons)
 	}
-	if values := doc.others.Values(doc.variables); values > maxValues {
+	if values := doc.others.maxValues(doc.variables); values > maxValues {
 		t.Errorf("%q: %d values", document, values)
 	}
 }
 
-func fieldsIn(s Selections) (fields, comparisons int) {
+func fieldsIn(s selections) (fields, comparisons int) {
 	for _, one := range s {
 		inner, compared := fieldsIn(one.Fields)
 		fields += 1 + inner

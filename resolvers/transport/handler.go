@@ -66,9 +66,9 @@ type Handler struct {
 	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
 	guard        *guard
-	introspector *Introspector
+	introspector *introspector
 	answered     *lru.Cache[[sha256.Size]byte, []byte] // introspection, by document
-	answers      Answers
+	answers      answerRoom
 	reading      chan struct{} // one element for each request that is decoded and checked
 	log          *slog.Logger
 }
@@ -87,7 +87,7 @@ func New(o Options) (*Handler, error) {
 		outward:      o.Outward,
 		queryContext: o.QueryContext,
 		guard:        guard,
-		introspector: &Introspector{Schema: guard.schema, MaxValues: maxIntrospectionValues, MaxBytes: MaxAnswer},
+		introspector: &introspector{schema: guard.schema, maxValues: maxIntrospectionValues, maxBytes: maxAnswer},
 		log:          o.Log,
 	}
 	// Reading computes all the time: more at once would only take more memory.
@@ -133,7 +133,7 @@ func newGQLError(code apierror.Code, at []gqlerror.Location, message string) *gq
 type gqlResponse struct {
 	Errors []*gqlError
 	Data   json.RawMessage
-	room   *Reservation // of what was executed, or nil
+	room   *reservation // of what was executed, or nil
 }
 
 // parts are the answer as it is sent. The data is not copied.
@@ -181,7 +181,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	response, err := h.execute(r.Context(), j)
-	defer response.room.Release()
+	defer response.room.release()
 	if err != nil {
 		h.writeError(w, r, media, err)
 		return
@@ -272,7 +272,7 @@ func (h *Handler) write(w http.ResponseWriter, media string, status int, respons
 	w.Header().Set("Content-Length", strconv.Itoa(size))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	h.answers.Write(w, response.room, parts...)
+	h.answers.write(w, response.room, parts...)
 }
 
 var errPanic = errors.New("panic in a resolver")

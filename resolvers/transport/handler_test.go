@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -165,8 +166,8 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 
 func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	f, h := newHandler(t)
-	var last *Reservation
-	for room, ok := h.answers.Reserve(MaxAnswer); ok; room, ok = h.answers.Reserve(MaxAnswer) {
+	var last *reservation
+	for room, ok := h.answers.reserve(maxAnswer); ok; room, ok = h.answers.reserve(maxAnswer) {
 		last = room
 	}
 	body := map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}}
@@ -174,7 +175,7 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || got.code() != string(apierror.ServiceUnavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
 		t.Errorf("%d, %d logins: %s", got.status, len(f.passwords), got.text)
 	}
-	last.Release()
+	last.release()
 	if got := ask(t, h, loginDocument, body); got.status != http.StatusOK || got.code() != "" {
 		t.Errorf("with room again: %d %s", got.status, got.text)
 	}
@@ -183,7 +184,7 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 // The database may hold a text that nobody expected.
 func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	f, h := newHandler(t)
-	f.profile.FirstName = strings.Repeat("x", MaxAnswer)
+	f.profile.FirstName = strings.Repeat("x", maxAnswer)
 	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good"))
 	if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
 		t.Errorf("%.300s", got.text)
@@ -221,5 +222,37 @@ func TestAPanicSaysNothing(t *testing.T) {
 	}
 	if !strings.Contains(f.log.String(), "handler_test.go") {
 		t.Error("the log has no stack")
+	}
+}
+
+func TestNewReportsAllMissingOptions(t *testing.T) {
+	_, err := New(Options{Root: new(fakeRoot)})
+	if err == nil || err.Error() != "missing options: Log, Outward, Schema" {
+		t.Errorf("New error = %v", err)
+	}
+}
+
+// Fields of a query may share what is in their context; each field of a mutation
+// must not see what an earlier one has shared.
+func TestOnlyQueriesGetAContextOfTheirOwn(t *testing.T) {
+	made := 0
+	_, h := newHandler(t, func(o *Options) {
+		o.QueryContext = func(ctx context.Context) context.Context {
+			made++
+			return ctx
+		}
+	})
+	for _, tt := range []struct {
+		document string
+		want     int
+	}{
+		{"{" + aliases(20, "hello") + "}", 1},
+		{"mutation{a:logout{message} b:logout{message}}", 0},
+		{"{__schema{queryType{name}}}", 0},
+	} {
+		made = 0
+		if got := ask(t, h, tt.document, nil); got.code() != "" || made != tt.want {
+			t.Errorf("%s: %d contexts, want %d: %s", tt.document, made, tt.want, got.text)
+		}
 	}
 }

@@ -10,31 +10,31 @@ import (
 // ErrTooMuch is the error for an answer that would pass a bound.
 var ErrTooMuch = errors.New("the answer would be too large")
 
-// IsIntrospection reports whether a field asks about the schema. __typename
+// isIntrospection reports whether a field asks about the schema. __typename
 // does not: it costs nothing, and stays where introspection is off.
-func IsIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
+func isIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
 
-// Introspector answers __schema and __type
+// introspector answers __schema and __type
 // (https://spec.graphql.org/September2025/#sec-Introspection). It stands in
 // for graphql-go (v1.11), which lacks __Schema.description, __Type.isOneOf and
 // __Directive.isRepeatable and builds answers without a bound.
-type Introspector struct {
-	Schema    *ast.Schema
-	MaxValues int // of one answer: scalars, nulls, objects and lists
-	MaxBytes  int // of one answer
+type introspector struct {
+	schema    *ast.Schema
+	maxValues int // of one answer: scalars, nulls, objects and lists
+	maxBytes  int // of one answer
 }
 
-// Answer returns the JSON of introspection fields by response name. The fields
+// answer returns the JSON of introspection fields by response name. The fields
 // have been validated for the schema; the variables are those of
-// [WithDefaults]. It stops with [ErrTooMuch] as soon as all together pass a
+// [withDefaults]. It stops with [ErrTooMuch] as soon as all together pass a
 // bound.
-func (i *Introspector) Answer(fields Selections, variables map[string]any) (map[string]json.RawMessage, error) {
-	w := introspection{Introspector: i, variables: variables}
+func (i *introspector) answer(fields selections, variables map[string]any) (map[string]json.RawMessage, error) {
+	w := introspection{introspector: i, variables: variables}
 	answers := map[string]json.RawMessage{}
 	for _, s := range fields {
 		from := len(w.out)
 		if s.Field.Name == "__schema" {
-			w.value(schemaNode{i.Schema}, s)
+			w.value(schemaNode{i.schema}, s)
 		} else {
 			w.value(w.named(w.argument(s.Field, "name")), s)
 		}
@@ -48,7 +48,7 @@ func (i *Introspector) Answer(fields Selections, variables map[string]any) (map[
 
 // introspection is one answer being written.
 type introspection struct {
-	*Introspector
+	*introspector
 	out       []byte
 	variables map[string]any
 	values    int
@@ -63,9 +63,9 @@ type node interface {
 	field(name string, deprecated bool) any
 }
 
-func (w *introspection) value(v any, s *Selection) {
+func (w *introspection) value(v any, s *selection) {
 	w.values++
-	if w.values > w.MaxValues || len(w.out) > w.MaxBytes {
+	if w.values > w.maxValues || len(w.out) > w.maxBytes {
 		w.stopped = true
 	}
 	if w.stopped {
@@ -89,7 +89,7 @@ func (w *introspection) value(v any, s *Selection) {
 	}
 }
 
-func (w *introspection) object(n node, fields Selections) {
+func (w *introspection) object(n node, fields selections) {
 	w.out = append(w.out, '{')
 	for i, s := range fields {
 		if w.stopped {
@@ -127,8 +127,8 @@ func (w *introspection) argument(f *ast.Field, name string) any {
 // named is the type of a name, or nil.
 func (w *introspection) named(name any) any {
 	text, _ := name.(string)
-	if def := w.Schema.Types[text]; def != nil {
-		return typeNode{schema: w.Schema, def: def}
+	if def := w.schema.Types[text]; def != nil {
+		return typeNode{schema: w.schema, def: def}
 	}
 	return nil
 }

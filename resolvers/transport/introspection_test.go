@@ -58,12 +58,12 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 		if len(schema["types"].([]any)) != len(h.guard.schema.Types) || len(schema["directives"].([]any)) != len(h.guard.schema.Directives) {
 			t.Errorf("variant %d lacks types or directives", i)
 		}
-		full := h.introspector.MaxValues
-		h.introspector.MaxValues = 0 // nothing new can be answered now
+		full := h.introspector.maxValues
+		h.introspector.maxValues = 0 // nothing new can be answered now
 		if second := ask(t, h, document, nil); second.text != first.text {
 			t.Errorf("variant %d is not kept: %.300s", i, second.text)
 		}
-		h.introspector.MaxValues = full
+		h.introspector.maxValues = full
 	}
 }
 
@@ -199,8 +199,8 @@ func TestConflictsCompareEachFieldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	merged := Merge(doc.Operations[0].SelectionSet, nil)
-	if len(merged) != 1 || len(merged[0].Also) != 399 || merged.Conflicts() != nil {
+	merged := mergeSet(doc.Operations[0].SelectionSet, nil)
+	if len(merged) != 1 || len(merged[0].Also) != 399 || merged.conflicts() != nil {
 		t.Errorf("merged into %d fields", len(merged))
 	}
 }

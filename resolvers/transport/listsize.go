@@ -18,9 +18,9 @@ import (
 //	sizedFields       fields of the answer whose lists these are; the field itself if missing
 const listSize = "listSize"
 
-// CheckSchema returns an error for a schema that [Selections.Conflicts] cannot
-// judge, or whose answers [Selections.Values] cannot bound.
-func CheckSchema(schema *ast.Schema) error {
+// checkSchema returns an error for a schema that [selections.conflicts] cannot
+// judge, or whose answers [selections.maxValues] cannot bound.
+func checkSchema(schema *ast.Schema) error {
 	sized := map[string]bool{} // Type.field
 	for _, def := range schema.Types {
 		for _, f := range def.Fields {
@@ -45,11 +45,11 @@ func CheckSchema(schema *ast.Schema) error {
 	return nil
 }
 
-// Split parts the fields that are about the schema, which [Introspector]
+// split parts the fields that are about the schema, which [introspector]
 // answers, from the others.
-func (s Selections) Split() (schema, others Selections) {
+func (s selections) split() (schema, others selections) {
 	for _, one := range s {
-		if IsIntrospection(one.Field) {
+		if isIntrospection(one.Field) {
 			schema = append(schema, one)
 		} else {
 			others = append(others, one)
@@ -58,15 +58,15 @@ func (s Selections) Split() (schema, others Selections) {
 	return schema, others
 }
 
-// Values returns the largest number of values that an answer to the selections
-// has, lists multiplied out. The variables are those of [WithDefaults]. The
+// maxValues returns the largest number of values that an answer to the selections
+// has, lists multiplied out. The variables are those of [withDefaults]. The
 // result saturates far above any bound.
-func (s Selections) Values(variables map[string]any) int {
+func (s selections) maxValues(variables map[string]any) int {
 	return s.values(variables, 1, nil)
 }
 
 // values counts with the length of the lists in the sized fields.
-func (s Selections) values(variables map[string]any, length int, sized []string) int {
+func (s selections) values(variables map[string]any, length int, sized []string) int {
 	const saturated = 1 << 30
 	total := 0
 	for _, one := range s {

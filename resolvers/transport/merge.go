@@ -10,32 +10,32 @@ import (
 	"github.com/vektah/gqlparser/v2/formatter"
 )
 
-// Selection is one field of an answer: fragments are spread, and the fields of
+// selection is one field of an answer: fragments are spread, and the fields of
 // one response name are merged.
-type Selection struct {
+type selection struct {
 	Key    string       // the response name
 	Field  *ast.Field   // the first of the merged fields: its name, arguments and definition
-	Fields Selections   // what is selected in it, in the order of the answer; nil for a leaf
+	Fields selections   // what is selected in it, in the order of the answer; nil for a leaf
 	Also   []*ast.Field // the other merged fields
 }
 
-// Selections are the fields of one object of an answer, in its order.
-type Selections []*Selection
+// selections are the fields of one object of an answer, in its order.
+type selections []*selection
 
-// Merge spreads the fragments of a selection set and merges its fields, as the
+// mergeSet spreads the fragments of a selection set and merges its fields, as the
 // specification does it in CollectFields
 // (https://spec.graphql.org/September2025/#CollectFields). It leaves out what
 // included rejects; a nil included keeps everything. The document must have
 // passed validation: no fragment is unknown or spreads itself.
 //
-// Merge looks at each field once for each time that it is spread, so its work
+// mergeSet looks at each field once for each time that it is spread, so its work
 // is what the guard has counted.
-func Merge(set ast.SelectionSet, included func(ast.DirectiveList) bool) Selections {
+func mergeSet(set ast.SelectionSet, included func(ast.DirectiveList) bool) selections {
 	return merge([]ast.SelectionSet{set}, included)
 }
 
-func merge(sets []ast.SelectionSet, included func(ast.DirectiveList) bool) Selections {
-	m := merger{included: included, byKey: map[string]*Selection{}}
+func merge(sets []ast.SelectionSet, included func(ast.DirectiveList) bool) selections {
+	m := merger{included: included, byKey: map[string]*selection{}}
 	for _, set := range sets {
 		m.add(set)
 	}
@@ -56,8 +56,8 @@ func merge(sets []ast.SelectionSet, included func(ast.DirectiveList) bool) Selec
 // merger collects the fields of one object.
 type merger struct {
 	included func(ast.DirectiveList) bool
-	byKey    map[string]*Selection
-	merged   Selections
+	byKey    map[string]*selection
+	merged   selections
 }
 
 func (m *merger) add(set ast.SelectionSet) {
@@ -88,39 +88,39 @@ func (m *merger) field(f *ast.Field) {
 		s.Also = append(s.Also, f)
 		return
 	}
-	s := &Selection{Key: f.Alias, Field: f}
+	s := &selection{Key: f.Alias, Field: f}
 	m.byKey[f.Alias] = s
 	m.merged = append(m.merged, s)
 }
 
-// Conflict is one response name that stands for two different fields.
-type Conflict struct {
+// conflict is one response name that stands for two different fields.
+type conflict struct {
 	Message  string
 	Position *ast.Position // of the second field
 }
 
-// Conflicts finds the response names under which fields of different names or
+// conflicts finds the response names under which fields of different names or
 // arguments were merged, at most one for each name of each object. It replaces
 // the validator's rule OverlappingFieldsCanBeMerged, which compares fields
 // pairwise without a limit: equality is transitive, so comparing each field
 // with the first one is enough.
 //
-// This holds for schemas without interfaces and unions alone ([CheckSchema]):
+// This holds for schemas without interfaces and unions alone ([checkSchema]):
 // there, two fields of one object in an answer have the same parent type, and
 // with it fields of one name have the same type.
-func (s Selections) Conflicts() []Conflict {
-	var found []Conflict
+func (s selections) conflicts() []conflict {
+	var found []conflict
 	for _, one := range s {
 		for _, other := range one.Also {
 			if why := difference(one.Field, other); why != "" {
-				found = append(found, Conflict{
+				found = append(found, conflict{
 					Message:  fmt.Sprintf("Fields %q conflict because %s. Use different aliases on the fields to fetch both if this was intentional.", one.Key, why),
 					Position: other.Position,
 				})
 				break
 			}
 		}
-		found = append(found, one.Fields.Conflicts()...)
+		found = append(found, one.Fields.conflicts()...)
 	}
 	return found
 }
@@ -163,9 +163,9 @@ func byName(members ast.ChildValueList) ast.ChildValueList {
 	return slices.SortedFunc(slices.Values(members), func(a, b *ast.ChildValue) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// WithDefaults returns the variables of an operation with the defaults of
+// withDefaults returns the variables of an operation with the defaults of
 // those that are not given.
-func WithDefaults(op *ast.OperationDefinition, variables map[string]any) map[string]any {
+func withDefaults(op *ast.OperationDefinition, variables map[string]any) map[string]any {
 	all := maps.Clone(variables)
 	for _, v := range op.VariableDefinitions {
 		if _, given := all[v.Variable]; given || v.DefaultValue == nil {
@@ -179,9 +179,9 @@ func WithDefaults(op *ast.OperationDefinition, variables map[string]any) map[str
 	return all
 }
 
-// Included returns the function for [Merge] that evaluates @skip and @include.
-// The variables are those of [WithDefaults].
-func Included(variables map[string]any) func(ast.DirectiveList) bool {
+// includedBy returns the function for [mergeSet] that evaluates @skip and @include.
+// The variables are those of [withDefaults].
+func includedBy(variables map[string]any) func(ast.DirectiveList) bool {
 	holds := func(d *ast.Directive) bool {
 		value, err := d.Arguments.ForName("if").Value.Value(variables)
 		return err == nil && value == true
@@ -196,10 +196,10 @@ func Included(variables map[string]any) func(ast.DirectiveList) bool {
 	}
 }
 
-// Document writes an operation anew that selects just the given fields. It has
+// document writes an operation anew that selects just the given fields. It has
 // no fragments, directives, repeated fields or unused variables, so that the
 // library which executes it has nothing left to expand or to compare.
-func (s Selections) Document(op *ast.OperationDefinition) string {
+func (s selections) document(op *ast.OperationDefinition) string {
 	used := map[string]bool{}
 	plain := &ast.OperationDefinition{Operation: op.Operation, Name: op.Name, SelectionSet: s.set(used)}
 	for _, v := range op.VariableDefinitions {
@@ -213,7 +213,7 @@ func (s Selections) Document(op *ast.OperationDefinition) string {
 }
 
 // set is the selections as syntax. It notes the variables that they use.
-func (s Selections) set(used map[string]bool) ast.SelectionSet {
+func (s selections) set(used map[string]bool) ast.SelectionSet {
 	out := make(ast.SelectionSet, len(s))
 	for i, one := range s {
 		for _, arg := range one.Field.Arguments {
