@@ -13,7 +13,7 @@ import (
 
 type sharedCallerKey struct{}
 
-// sharedCaller is the caller of all queries of one request.
+// sharedCaller is the caller of all fields of one query.
 type sharedCaller struct {
 	once   sync.Once
 	user   store.User
@@ -21,16 +21,16 @@ type sharedCaller struct {
 	err    error
 }
 
-// withSharedCaller lets the queries of one request share one look-up of the
-// caller, so that aliases do not multiply it. Mutations must not share it: an
-// earlier one may have ended the login session.
+// withSharedCaller lets the fields of one query share one look-up of the caller, so
+// that aliases do not multiply it. Mutations must not share it: an earlier one may
+// have ended the login session.
 func withSharedCaller(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sharedCallerKey{}, new(sharedCaller))
 }
 
-// caller is who sends a request, as it is in the database at this moment: one
-// read of one document says that the login session lives, what roles there are,
-// and that nobody has been shut out.
+// caller returns the user of a request's token, and the token's claims. One read
+// of the user's document shows that the login session is active, which roles the
+// user has, and that the user is not disabled.
 func (a *Auth) caller(ctx context.Context) (store.User, tokens.Claims, error) {
 	shared, ok := ctx.Value(sharedCallerKey{}).(*sharedCaller)
 	if !ok {

@@ -44,8 +44,8 @@ var public = []struct {
 	{accounts.ErrPending, apierror.ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
-// outward is the only way out for an error. One that the table does not know
-// says nothing.
+// outward is the only exit for an error. An error without a row in the table
+// becomes InternalServerError and reveals nothing.
 func outward(err error) *apierror.Error {
 	var ours *apierror.Error
 	if errors.As(err, &ours) {

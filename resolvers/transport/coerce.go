@@ -13,11 +13,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// coerce checks the values of an operation's variables against their types, as
-// the specification wants it before anything runs (6.1.2 «Coercing Variable
-// Values»). All that is wrong is told at once, and no value is quoted: one may
-// be a password. It has no cousin in the parser's library, which stops at the
-// first problem.
+// coerce checks the values of an operation's variables against their types, before
+// execution (GraphQL specification, 6.1.2 "Coercing Variable Values"). It reports
+// all errors at once and quotes no value, which may be a password. The function of
+// gqlparser stops at the first error.
 func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []*gqlError {
 	c := coercion{schema: g.schema, fields: apierror.FieldErrors{}}
 	for _, v := range op.VariableDefinitions {
@@ -26,9 +25,9 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 		case !given && v.DefaultValue != nil:
 			continue
 		case given && value == nil && v.DefaultValue != nil:
-			// A default lets the variable stand where null must not (5.8.5
-			// «All Variable Usages Are Allowed»), and the library would find
-			// out only after other mutations of the document have run.
+			// A variable with a default is allowed where null is not (5.8.5
+			// "All Variable Usages Are Allowed"). graphql-go would notice the
+			// null only after other mutations of the document have run.
 			c.wrong([]string{v.Variable}, "must not be null; leave it out for its default")
 			continue
 		}
@@ -47,7 +46,8 @@ type coercion struct {
 	fields apierror.FieldErrors
 }
 
-// sentences names the first few problems; extensions.fields has them all.
+// sentences joins the errors to one message, which is cut; extensions.fields has
+// all of them.
 func (c coercion) sentences() string {
 	var said []string
 	for _, field := range slices.Sorted(maps.Keys(c.fields)) {
@@ -56,16 +56,16 @@ func (c coercion) sentences() string {
 	return bounded(strings.Join(said, "; "))
 }
 
-// wrong notes a problem under the field's name: the path less the variable
-// that it is in, since for clients that is the envelope.
-func (c coercion) wrong(path []string, problem string) {
+// wrong notes an error under the path of its field. The path begins below the
+// variable, which clients regard as an envelope.
+func (c coercion) wrong(path []string, text string) {
 	if len(c.fields) >= maxErrors {
 		return
 	}
 	if len(path) > 1 {
 		path = path[1:]
 	}
-	c.fields.Add(bounded(strings.Join(path, ".")), problem)
+	c.fields.Add(bounded(strings.Join(path, ".")), text)
 }
 
 func (c coercion) value(t *ast.Type, value any, given bool, path []string) {
@@ -125,8 +125,8 @@ func (c coercion) object(def *ast.Definition, value any, path []string) {
 	}
 }
 
-// quotable is a field's name as the client gave it, if it looks like one: a
-// value that got in its place may be a token.
+// quotable returns the name of a field that the client sent, if it has the form of
+// a name. Anything else may be a token in the wrong place.
 func quotable(name string) string {
 	const most = 40
 	letter := func(r rune) bool {
@@ -142,7 +142,7 @@ func child(path []string, name string) []string {
 	return append(slices.Clip(path), name)
 }
 
-// fitsScalar tells whether a decoded JSON value is one of a built-in scalar.
+// fitsScalar reports whether a decoded JSON value is one of a built-in scalar.
 func fitsScalar(name string, value any) bool {
 	switch v := value.(type) {
 	case string:

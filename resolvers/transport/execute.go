@@ -25,12 +25,12 @@ var (
 	errAnswerTooLong = &apierror.Error{Code: apierror.GraphQLValidationFailed, Message: "The answer would be too large; ask for less at a time"}
 )
 
-// job is a request that was checked.
+// job is a checked request.
 type job struct {
 	key     [sha256.Size]byte // of its document
-	known   []byte            // its answer, if that is kept
+	known   []byte            // its answer, from the cache
 	doc     checked
-	refused []*gqlError // what is wrong with it
+	refused []*gqlError // its errors, if it must not be executed
 }
 
 // judge checks a request. It never panics.
@@ -49,9 +49,9 @@ func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job) {
 	return j
 }
 
-// execute answers a request. It never panics. The error is for a request for
-// whose answer there is no room. The caller must release the room of the
-// response in any case.
+// execute answers a request. It never panics. It returns an error if there is no
+// room for the answer. The caller must release the room of the response in any
+// case.
 func (h *Handler) execute(ctx context.Context, j job) (response gqlResponse, err error) {
 	defer h.recovered(ctx, func(e *gqlError) { response.Errors, response.Data = []*gqlError{e}, nil })
 	if j.refused != nil {
@@ -71,13 +71,13 @@ func (h *Handler) execute(ctx context.Context, j job) (response gqlResponse, err
 	}
 	h.run(ctx, j.doc, &response)
 	if len(j.doc.others) == 0 && len(j.doc.operation.VariableDefinitions) == 0 && len(response.Errors) == 0 && len(response.Data) <= maxAnsweredBytes {
-		h.answered.Add(j.key, response.Data) // nothing but the document decides what it says
+		h.answered.Add(j.key, response.Data) // the answer depends on the document alone
 	}
 	return response, nil
 }
 
-// recovered turns a panic, in the libraries and outside of their own recovery,
-// into an error. It is to be deferred.
+// recovered turns a panic that the libraries do not recover from into an error. It
+// must be deferred.
 func (h *Handler) recovered(ctx context.Context, answer func(*gqlError)) {
 	if v := recover(); v != nil {
 		h.LogPanic(ctx, v)
@@ -93,8 +93,8 @@ func (h *Handler) reserve(values int) (*reservation, error) {
 	return room, nil
 }
 
-// run executes a document into a response. Introspection comes first: it is
-// refused before anything else has happened.
+// run executes a document into a response. Introspection comes first, so that a
+// refusal comes before any field has run.
 func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 	members, err := h.introspector.answer(doc.schema, doc.variables)
 	if err != nil {
@@ -121,8 +121,8 @@ func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 	h.checkSize(ctx, response)
 }
 
-// checkSize takes back an answer that is too large after all. Values bound it
-// far below; a text of a megabyte in the database does not count as one.
+// checkSize drops an answer that exceeds its bound. The number of values keeps
+// answers far below, unless a single text in the database is as long.
 func (h *Handler) checkSize(ctx context.Context, response *gqlResponse) {
 	if len(response.Data) > maxAnswer {
 		response.Data = nil
@@ -130,7 +130,7 @@ func (h *Handler) checkSize(ctx context.Context, response *gqlResponse) {
 	}
 }
 
-// joined is an object with the members in the order of the document.
+// joined returns an object with the members in the order of the document.
 func joined(fields selections, members map[string]json.RawMessage) json.RawMessage {
 	out := []byte{'{'}
 	for i, f := range fields {
@@ -150,8 +150,8 @@ func (h *Handler) reportError(ctx context.Context, err error) *gqlError {
 	return &gqlError{Message: e.Message, Extensions: e.Extensions()}
 }
 
-// rewriteAll replaces the errors of the library's. A request whose fields are
-// all refused by a limit is counted instead of logged.
+// rewriteAll replaces the errors of graphql-go. It counts a request whose fields
+// are all refused by a limit, instead of logging it.
 func (h *Handler) rewriteAll(ctx context.Context, found []*gqlerrors.QueryError, fields int) []*gqlError {
 	causes := make([]*apierror.Error, len(found))
 	refused := len(found) > 0 && len(found) == fields

@@ -16,9 +16,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// Bounds of a document. What people write by hand stays far below. The
-// introspection queries of graphql-js fit in all their variants: 15 levels and
-// about 210 fields.
+// Bounds of a document. Documents written by hand stay far below. All variants of
+// the introspection query of graphql-js fit: 15 levels and about 210 fields.
 const (
 	maxDocument   = 16 << 10 // bytes
 	maxTokens     = 2000
@@ -30,12 +29,12 @@ const (
 	maxDirectives = 50
 	maxRootFields = 20
 	maxNameChars  = 100 // characters of one name; the longest of the schema has 22
-	maxMutations  = 2   // register and log in; a third is somebody guessing passwords
-	maxErrors     = 20  // told at once
+	maxMutations  = 2   // an app may register and log in at once; more would multiply guesses of passwords
+	maxErrors     = 20  // in one answer
 )
 
-// Bounds of the cache of documents. The tree of one takes about 100 times as
-// much memory as its text: 4 MiB in all.
+// Bounds of the cache of documents. A tree takes about 100 times as much memory
+// as its text: 4 MiB in all.
 const (
 	maxKnown         = 32
 	maxKnownDocument = 1 << 10 // bytes
@@ -47,25 +46,25 @@ const (
 	maxIntrospectionValues = 16_000 // the full introspection query has about 2,700
 )
 
-// guard stands before graphql-go and lets through only documents that it has
-// read, bounded, validated and written anew. It is a second parser on purpose:
-// graphql-go (v1.11) panics on some literals outside of its own recovery,
-// takes time beyond any bound for some small documents, echoes the values of
-// variables, and reads some strings and numbers other than the specification
-// does. What it is given in the end has none of that.
+// guard checks documents before graphql-go executes them. It parses, bounds and
+// validates a document, and writes it anew for graphql-go. The second parser is
+// intended: graphql-go (v1.11) panics on some literals outside of its own
+// recovery, takes unbounded time for some small documents, echoes the values of
+// variables, and reads some strings and numbers differently from the
+// specification. The documents that it gets from the guard cause none of this.
 //
-// The order is what makes it safe: each step's cost is bounded by the one
-// before. Bytes bound tokens, tokens bound the tree, the walk over the tree
-// bounds what both validators do, and only a valid operation is merged.
+// The order makes the guard safe, because each step bounds the cost of the next:
+// the number of bytes bounds the tokens, the tokens bound the tree, the walk over
+// the tree bounds the work of both validators, and only a valid operation is
+// merged.
 //
-// The documents of an app are few and the same for everyone, so the guard keeps
-// those that it has let through. It keeps none with a text in it, which may be
-// a password.
+// An app has few documents, the same for all its users, so the guard caches valid
+// ones. It caches no document that contains a string, which may be a password.
 type guard struct {
 	schema        *ast.Schema
 	introspection bool
 	rules         *rules.Rules
-	known         *lru.Cache[string, *ast.QueryDocument] // valid ones, only read from then on
+	known         *lru.Cache[string, *ast.QueryDocument] // valid ones; read-only
 }
 
 func newGuard(schemaText string, introspection bool) (*guard, error) {
@@ -73,13 +72,13 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
-	delete(schema.Directives, "defer") // the parser knows it and nothing here executes it
+	delete(schema.Directives, "defer") // the parser adds it, but graphql-go does not execute it
 	if err := checkSchema(schema); err != nil {
 		return nil, fmt.Errorf("bounding the schema: %w", err)
 	}
 	g := &guard{schema: schema, introspection: introspection, rules: rules.NewDefaultRules()}
-	// It compares fields pairwise without a limit. Selections.Conflicts does
-	// its work in one pass.
+	// This rule compares fields pairwise without a limit. selections.conflicts
+	// does the same in one pass.
 	g.rules.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
 	if g.known, err = lru.New[string, *ast.QueryDocument](maxKnown); err != nil {
 		return nil, fmt.Errorf("making the cache of documents: %w", err)
@@ -90,16 +89,16 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 // checked is a document that may be executed.
 type checked struct {
 	operation *ast.OperationDefinition
-	fields    selections     // of the operation, skipped ones left out
-	schema    selections     // those that are about the schema
-	others    selections     // those that graphql-go executes
+	fields    selections     // of the operation, without skipped ones
+	schema    selections     // the fields about the schema
+	others    selections     // the fields that graphql-go executes
 	given     map[string]any // the variables that the client sent
-	variables map[string]any // with the defaults of the others
-	values    int            // that the answer has at most, those about the schema aside
+	variables map[string]any // with the defaults of those that the client did not send
+	values    int            // the most that the answer can have, without those about the schema
 }
 
-// check reads a document and returns what may be executed of it, or what is
-// wrong with it.
+// check reads a document and returns the operation that may be executed, or the
+// errors of the document.
 func (g *guard) check(document, operationName string, variables map[string]any) (checked, []*gqlError) {
 	doc, errs := g.read(document)
 	if errs != nil {
@@ -148,8 +147,8 @@ func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
 	return doc, nil
 }
 
-// validate returns what the specification has against a document that the
-// bounds let through.
+// validate returns the errors of a document by the rules of the specification. The
+// document must be within the bounds.
 func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	if invalid := validator.ValidateWithRules(g.schema, doc, g.rules); len(invalid) > 0 {
 		return validationFailures(invalid)
@@ -165,10 +164,10 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 	return errs
 }
 
-// parseFailure tells where the parser stopped, not at what: that may be a
-// password in the wrong place.
+// parseFailure returns the place at which the parser stopped. It does not quote the
+// text there, which may be a password in the wrong place.
 func parseFailure(err error) []*gqlError {
-	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign for it
+	if strings.Contains(err.Error(), "token limit") { // the parser reports it in no other way
 		return oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
 	}
 	var at []gqlerror.Location
@@ -178,8 +177,8 @@ func parseFailure(err error) []*gqlError {
 	return oneError(apierror.GraphQLParseFailed, at, "The document is not GraphQL from here on")
 }
 
-// validationFailures passes on what the validator says, unless it quotes a
-// value.
+// validationFailures passes on the messages of the validator, except those that
+// quote a value.
 func validationFailures(invalid gqlerror.List) []*gqlError {
 	var errs []*gqlError
 	for _, e := range invalid {
@@ -195,7 +194,7 @@ func validationFailures(invalid gqlerror.List) []*gqlError {
 	return errs
 }
 
-// bounded cuts a message that quotes names of the client's.
+// bounded cuts a message to 300 bytes, because names in it come from the client.
 func bounded(message string) string {
 	const most = 300
 	if len(message) <= most {
@@ -204,8 +203,8 @@ func bounded(message string) string {
 	return strings.ToValidUTF8(message[:most], "") + "…"
 }
 
-// bound refuses documents that are too large for what they can be about, and
-// literals that no type of the specification can hold.
+// bound refuses documents that exceed a bound, and literals that no type of the
+// specification can hold.
 func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	if len(doc.Operations) > maxOperations || len(doc.Fragments) > maxFragments {
 		return oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d operations or %d fragments", maxOperations, maxFragments)
@@ -214,7 +213,7 @@ func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	for _, f := range doc.Fragments {
 		w.fragments[f.Name] = f
 	}
-	for _, f := range doc.Fragments { // one that nothing spreads is read as well
+	for _, f := range doc.Fragments { // also those that are never spread
 		w.selections = 0
 		w.names(f.Position, f.Name, f.TypeCondition)
 		w.directives(f.Directives)
@@ -241,12 +240,12 @@ func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 	return w.errs
 }
 
-// walk counts what an operation comes to once its fragments are spread. It
-// stops at the first bound that is passed, so its own work is bounded too.
+// walk counts the parts of a document as if its fragments were spread. It stops at
+// the first bound that is exceeded, which bounds its own work.
 type walk struct {
 	guard      *guard
 	fragments  map[string]*ast.FragmentDefinition
-	open       map[string]bool // fragments being spread: a ring ends here
+	open       map[string]bool // fragments being spread; a fragment that spreads itself ends here
 	nodes      int             // of the whole document
 	selections int             // of one operation or fragment
 	roots      int             // fields at the top
@@ -260,16 +259,16 @@ func (w *walk) fail(at *ast.Position, format string, args ...any) {
 	}
 }
 
-// node counts one node of the tree, each time that it is spread: a validator
-// looks at it, and may find an error in it, as often.
+// node counts one node of the tree, once for each time that it is spread, because
+// the validator visits it as often.
 func (w *walk) node(at *ast.Position) {
 	if w.nodes++; w.nodes > maxNodes {
 		w.fail(at, "The document has more than %d nodes once its fragments are spread", maxNodes)
 	}
 }
 
-// names bounds names: a validator measures how far an unknown one is from each
-// that it knows, and quotes it.
+// names bounds names: the validator compares an unknown name with each known one,
+// for its suggestions, and quotes it.
 func (w *walk) names(at *ast.Position, names ...string) {
 	for _, name := range names {
 		if len(name) > maxNameChars {
@@ -319,7 +318,7 @@ func (w *walk) selection(s ast.Selection, depth int, top bool) {
 		w.directives(s.Directives)
 		f := w.fragments[s.Name]
 		if f == nil || w.open[s.Name] {
-			return // the validator says so, with the right words
+			return // the validator reports it
 		}
 		w.open[s.Name] = true
 		w.selectionSet(f.SelectionSet, depth, top)

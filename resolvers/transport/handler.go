@@ -22,8 +22,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// The media types of GraphQL over HTTP. The first is what a client gets that
-// does not ask.
+// The media types of GraphQL over HTTP. A client without a preference gets the
+// first.
 const (
 	MediaJSON    = "application/json"
 	mediaGraphQL = "application/graphql-response+json"
@@ -99,8 +99,8 @@ func New(o Options) (*Handler, error) {
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
 		graphql.DisableFieldSelections(),
-		// The guard has refused what passes these; they stand behind it in
-		// case the two ever read a document differently.
+		// The guard refuses all that exceeds these. They count if the guard and
+		// graphql-go ever read a document differently.
 		graphql.MaxQueryLength(4*maxDocument),
 		graphql.MaxDepth(maxDepth),
 		graphql.MaxSelections(maxSelections),
@@ -116,7 +116,7 @@ func New(o Options) (*Handler, error) {
 	return h, nil
 }
 
-// gqlError is an error as the specification shapes it, with our code in its
+// gqlError is an error in the form of the specification, with our code in its
 // extensions.
 type gqlError struct {
 	Message    string              `json:"message"`
@@ -129,14 +129,14 @@ func newGQLError(code apierror.Code, at []gqlerror.Location, message string) *gq
 	return &gqlError{Message: message, Locations: at, Extensions: map[string]any{"code": code}}
 }
 
-// gqlResponse is one answer. Without Data nothing was executed.
+// gqlResponse is one answer. If Data is nil, nothing was executed.
 type gqlResponse struct {
 	Errors []*gqlError
 	Data   json.RawMessage
-	room   *reservation // of what was executed, or nil
+	room   *reservation // reserved for Data, or nil
 }
 
-// parts are the answer as it is sent. The data is not copied.
+// parts returns the body of the answer. It does not copy the data.
 func (r gqlResponse) parts() [][]byte {
 	parts := [][]byte{[]byte("{")}
 	if len(r.Errors) > 0 {
@@ -152,8 +152,7 @@ func (r gqlResponse) parts() [][]byte {
 	return append(parts, []byte("}\n"))
 }
 
-// gqlRequest is a request's body. The parts are checked one by one, so that a
-// client learns which of them is wrong.
+// gqlRequest is the body of a request.
 type gqlRequest struct {
 	Query         *string        `json:"query"`
 	OperationName *string        `json:"operationName"`
@@ -163,7 +162,7 @@ type gqlRequest struct {
 	} `json:"extensions"`
 }
 
-// ServeHTTP reads, limits, executes, and rewrites the errors.
+// ServeHTTP reads, limits and executes a request, and rewrites its errors.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media := negotiate(r, MediaJSON, mediaGraphQL)
 	if media == "" {
@@ -187,21 +186,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := http.StatusOK
-	if response.Data == nil && media == mediaGraphQL { // the older type has 200 for all that is well-formed
+	if response.Data == nil && media == mediaGraphQL { // the older type has status 200 for every well-formed request
 		status = response.Errors[0].Extensions["code"].(apierror.Code).Status()
 	}
 	h.write(w, media, status, response)
 }
 
-// writeError answers what is not a request at all.
+// writeError answers a request that cannot be read, or for which there is no room.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, media string, err error) {
 	e := h.outward(err)
 	apierror.Log(r.Context(), h.log, e)
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.Extensions()}}})
 }
 
-// read decodes and checks a request. Few do so at once: the others wait with
-// their bodies still packed as they came, which bounds the memory of a crowd.
+// read decodes and checks a request. Only a few requests do so at a time. The
+// others wait with their bodies not decoded, which bounds the memory of a crowd.
 func (h *Handler) read(ctx context.Context, raw []byte) (job, error) {
 	select {
 	case h.reading <- struct{}{}:
@@ -225,20 +224,20 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 	case request.Query != nil:
 		return request, nil
 	case request.Extensions.PersistedQuery != nil:
-		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // the words that Apollo's clients fall back on
+		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // Apollo's clients look for this text, and then send the whole document
 	}
 	return request, &apierror.Error{Code: apierror.BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }
 
-// cause makes an error of the library's ours, whole: it would show the text of
-// wrapped causes and of panics, and lose codes that are wrapped.
+// cause replaces an error of graphql-go, which shows the text of wrapped causes
+// and of panics, and loses wrapped codes.
 func (h *Handler) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.Error {
 	cause := q.ResolverError
 	switch {
 	case cause != nil:
-	case ctx.Err() != nil: // the library drops the data then, though all may be done
+	case ctx.Err() != nil: // graphql-go drops the data then, although all fields may have run
 		cause = context.Cause(ctx)
-	default: // its bounds are counted otherwise than the guard's, and are the client's to keep as well
+	default: // graphql-go counts its bounds in another way than the guard
 		cause = &apierror.Error{
 			Code:    apierror.GraphQLValidationFailed,
 			Message: "The document asks for too much, or for too many fields of one name",
@@ -248,15 +247,14 @@ func (h *Handler) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.
 	return h.outward(cause)
 }
 
-// rewrite replaces an error of the library's, and logs it.
+// rewrite replaces an error of graphql-go, and logs it.
 func (h *Handler) rewrite(ctx context.Context, q *gqlerrors.QueryError) *gqlError {
 	e := h.cause(ctx, q)
 	apierror.Log(ctx, h.log, e)
 	return &gqlError{Message: e.Message, Path: q.Path, Extensions: e.Extensions()}
 }
 
-// write answers. The size of the answer is bounded by now, and so is the time
-// that the client may take to read it.
+// write sends an answer. The time that the client may take to read it is bounded.
 func (h *Handler) write(w http.ResponseWriter, media string, status int, response gqlResponse) {
 	for _, e := range response.Errors {
 		if wait, ok := e.Extensions["retryAfter"].(int); ok {
@@ -277,8 +275,8 @@ func (h *Handler) write(w http.ResponseWriter, media string, status int, respons
 
 var errPanic = errors.New("panic in a resolver")
 
-// LogPanic is called by the library. Of the value, which may be anything that
-// a client sent, the log gets the text only when the runtime wrote it.
+// LogPanic implements the Logger of graphql-go. It logs the text of the value only
+// if the runtime wrote it: any other text may come from a client.
 func (h *Handler) LogPanic(ctx context.Context, value any) {
 	text := fmt.Sprintf("%T", value)
 	if err, ok := value.(runtime.Error); ok {
@@ -287,7 +285,7 @@ func (h *Handler) LogPanic(ctx context.Context, value any) {
 	h.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("panic", text), slog.String("stack", string(debug.Stack())))
 }
 
-// MakePanicError is called by the library, whose own would show the value.
+// MakePanicError replaces graphql-go's own, which shows the value to the client.
 func (h *Handler) MakePanicError(context.Context, any) *gqlerrors.QueryError {
 	return &gqlerrors.QueryError{ResolverError: errPanic}
 }

@@ -11,19 +11,19 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// maxNesting bounds how deep objects and lists of a body may lie in each other.
+// maxNesting bounds the depth of objects and lists in a body.
 // The deepest input of the schema needs 3 levels; free-form extensions need few.
 const maxNesting = 64
 
-// maxBodyValues bounds the values of a body: texts, numbers, objects, lists. A
-// registration has fewer than 20. A body of 64 KiB that is nothing but empty
-// objects would take megabytes once it is decoded.
+// maxBodyValues bounds the values of a body: strings, numbers, objects, lists. A
+// registration has fewer than 20. A body of 64 KiB with empty objects alone would
+// take megabytes once decoded.
 const maxBodyValues = 2000
 
-// checkMembers refuses a JSON object in which two members could be confused:
-// two readers of one body must not see different things in it. encoding/json
-// takes the last of two equal names and matches the fields of a struct in any
-// letter case; its successor, which does neither, still needs GOEXPERIMENT.
+// checkMembers refuses a JSON object in which two members could be confused, so
+// that no two readers of a body see different values in it. encoding/json takes the
+// last of two equal names and matches the fields of a struct in any letter case;
+// its successor, which does neither, still needs GOEXPERIMENT.
 //
 // An object that is read into a struct must spell the names of fields exactly,
 // and may hold no names that differ by letter case alone. An object that is read
@@ -31,10 +31,10 @@ const maxBodyValues = 2000
 // may hold one name twice.
 //
 // The error names known fields only, never the input. Input that is not JSON
-// passes: json.Unmarshal refuses it next.
+// passes, because json.Unmarshal refuses it next.
 func checkMembers(raw []byte, into reflect.Type) error {
 	w := memberWalk{dec: json.NewDecoder(bytes.NewReader(raw))}
-	w.dec.UseNumber() // a number that overflows float64 is a matter of types
+	w.dec.UseNumber() // json.Unmarshal reports a number that overflows float64
 	err := w.value(into, nil, 0)
 	if w.malformed {
 		return nil
@@ -49,9 +49,8 @@ type memberWalk struct {
 	malformed bool
 }
 
-// value reads one value. t is the type it is meant for, nil for none in
-// particular; path names the known fields above it; depth counts the objects and
-// lists around it.
+// value reads one value. t is the type that it is decoded into, or nil; path names
+// the known fields above it; depth counts the objects and lists around it.
 func (w *memberWalk) value(t reflect.Type, path []string, depth int) error {
 	token, ok := w.token()
 	if !ok {
@@ -123,7 +122,8 @@ func (w *memberWalk) object(t reflect.Type, path []string, depth int) error {
 	return nil
 }
 
-// token returns the next token, or not ok and notes that the input is not JSON.
+// token returns the next token. It returns false, and notes that the input is not
+// JSON, if there is none.
 func (w *memberWalk) token() (json.Token, bool) {
 	token, err := w.dec.Token()
 	if err != nil {
@@ -132,8 +132,8 @@ func (w *memberWalk) token() (json.Token, bool) {
 	return token, err == nil
 }
 
-// fieldTypes returns the types of the fields of t by their names in JSON, none
-// when t is no struct.
+// fieldTypes returns the types of the fields of t by their names in JSON, or nil if
+// t is no struct.
 func fieldTypes(t reflect.Type) map[string]reflect.Type {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil
@@ -150,8 +150,8 @@ func fieldTypes(t reflect.Type) map[string]reflect.Type {
 }
 
 // matchMember returns the path and the type of the field called name. It
-// refuses a name that differs from a field's by letter case alone. Below a name
-// that is not known, the path stays as it is.
+// refuses a name that differs from a field's by letter case alone. The path does
+// not grow below an unknown name.
 func matchMember(fields map[string]reflect.Type, name string, path []string) ([]string, reflect.Type, error) {
 	if t, known := fields[name]; known {
 		return child(path, name), t, nil
@@ -165,8 +165,8 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 	return path, nil, nil
 }
 
-// duplicateMember says which field of the object at path occurs twice, or only
-// that one does when it is no field's name.
+// duplicateMember returns an error that names the field that occurs twice in the
+// object at path. It does not quote a name that is no field's.
 func duplicateMember(fields map[string]reflect.Type, name string, path []string) error {
 	if _, known := fields[name]; known {
 		p := apierror.FieldErrors{strings.Join(child(path, name), "."): "occurs more than once; send it once"}
@@ -179,8 +179,8 @@ func duplicateMember(fields map[string]reflect.Type, name string, path []string)
 	return &apierror.Error{Code: apierror.BadUserInput, Message: "The body has a member that occurs more than once, in any letter case; send it once"}
 }
 
-// foldCase returns one text for all names that strings.EqualFold holds to be
-// equal; encoding/json matches by the same rule.
+// foldCase returns the same text for all names that are equal by strings.EqualFold,
+// the rule of encoding/json.
 func foldCase(name string) string {
 	return strings.Map(func(r rune) rune {
 		for {

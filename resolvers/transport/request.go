@@ -16,8 +16,7 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// MaxBody bounds what a client may send, in bytes; packed bodies are measured
-// unpacked as well.
+// MaxBody bounds the body of a request, in bytes, also once it is decompressed.
 const MaxBody = 64 << 10
 
 // ReadJSON reads the JSON object of a request into the value that into points
@@ -79,8 +78,8 @@ func readFailure(err error) error {
 	return &apierror.Error{Code: apierror.BadUserInput, Message: "The body could not be read", Cause: err}
 }
 
-// MediaType returns the type of a request's body. Text that is not UTF-8 is
-// refused, for nobody could tell what was meant.
+// MediaType returns the media type of a request's body, or "" if there is none. It
+// refuses a charset other than UTF-8.
 func MediaType(r *http.Request) (string, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -93,10 +92,10 @@ func MediaType(r *http.Request) (string, error) {
 }
 
 // DecodeObject reads a JSON object into the value that into points to. It
-// refuses members that could be confused; see checkMembers. The error never
-// quotes the input.
+// refuses members that could be confused; see checkMembers. The error does not
+// quote the input.
 func DecodeObject(raw []byte, into any) error {
-	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients begin with it
+	raw = bytes.TrimPrefix(raw, []byte("\ufeff")) // some Windows clients send it
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return &apierror.Error{Code: apierror.BadUserInput, Message: "The body must be a JSON object"}
 	}
@@ -117,8 +116,8 @@ func DecodeObject(raw []byte, into any) error {
 	return nil
 }
 
-// negotiate returns the first of the offered media types that the client likes
-// best, or "" when it likes none. A client that says nothing likes all.
+// negotiate returns the offered media type that the client prefers, the first of
+// several, or "" if it accepts none. A client without the header Accept accepts all.
 func negotiate(r *http.Request, offers ...string) string {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(header) == "" {
@@ -149,7 +148,7 @@ func matchesMedia(pattern, media string) bool {
 	return pattern == media || pattern == "*/*" || pattern == kind+"/*"
 }
 
-// AcceptsHTML tells whether a client, such as a browser, asks for a page.
+// AcceptsHTML reports whether a client, such as a browser, prefers HTML to JSON.
 func AcceptsHTML(r *http.Request) bool {
 	return negotiate(r, MediaJSON, "text/html") == "text/html"
 }
