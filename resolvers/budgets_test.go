@@ -16,23 +16,17 @@ import (
 	"cubegate/resolvers/apierror"
 	"cubegate/store"
 	"cubegate/tokens"
-
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // Every operation has its line, and no line is left over.
 func TestEveryOperationHasItsCosts(t *testing.T) {
-	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, h := newAPI(t)
+	got := ask(t, h, `{__schema{queryType{fields(includeDeprecated:true){name}} mutationType{fields(includeDeprecated:true){name}}}}`, nil)
+	schema := got.Data["__schema"].(map[string]any)
 	want := []string{"verify"}
-	for _, root := range []string{"Query", "Mutation"} {
-		for _, f := range schema.Types[root].Fields {
-			if !strings.HasPrefix(f.Name, "__") {
-				want = append(want, f.Name)
-			}
+	for _, root := range []string{"queryType", "mutationType"} {
+		for _, f := range schema[root].(map[string]any)["fields"].([]any) {
+			want = append(want, f.(map[string]any)["name"].(string))
 		}
 	}
 	for _, name := range want {
