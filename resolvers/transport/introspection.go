@@ -7,8 +7,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// ErrTooMuch is the error for an answer that would pass a bound.
-var ErrTooMuch = errors.New("the answer would be too large")
+// errTooMuch is the error for an answer that would pass a bound.
+var errTooMuch = errors.New("the answer would be too large")
 
 // isIntrospection reports whether a field asks about the schema. __typename
 // does not: it costs nothing, and stays where introspection is off.
@@ -26,7 +26,7 @@ type introspector struct {
 
 // answer returns the JSON of introspection fields by response name. The fields
 // have been validated for the schema; the variables are those of
-// [withDefaults]. It stops with [ErrTooMuch] as soon as all together pass a
+// [withDefaults]. It stops with [errTooMuch] as soon as all together pass a
 // bound.
 func (i *introspector) answer(fields selections, variables map[string]any) (map[string]json.RawMessage, error) {
 	w := introspection{introspector: i, variables: variables}
@@ -39,7 +39,7 @@ func (i *introspector) answer(fields selections, variables map[string]any) (map[
 			w.value(w.named(w.argument(s.Field, "name")), s)
 		}
 		if w.stopped {
-			return nil, ErrTooMuch
+			return nil, errTooMuch
 		}
 		answers[s.Key] = w.out[from:len(w.out):len(w.out)]
 	}
