@@ -410,10 +410,10 @@ func TestASiteHasABudgetOfItsOwn(t *testing.T) {
 	for i := range 200 { // as many /64s of one /48
 		networks := []string{"2001:db8::/48", fmt.Sprintf("2001:db8:0:%x::/64", i)}
 		f.Networks = func(context.Context) []string { return networks }
-		if f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil).Code == Unauthenticated {
+		if f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil).Code == apierror.Unauthenticated {
 			tried++
 		}
-		if _, err := f.register(t.Context(), ada); outward(err).Code == Conflict {
+		if _, err := f.register(t.Context(), ada); outward(err).Code == apierror.Conflict {
 			registered++
 		}
 	}
@@ -427,7 +427,7 @@ func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
 	f := newFlows(t)
 	f.users.err = store.ErrUnavailable
 	for range 20 {
-		if _, err := f.register(t.Context(), ada); outward(err).Code != Unavailable {
+		if _, err := f.register(t.Context(), ada); outward(err).Code != apierror.ServiceUnavailable {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/apierror"
 	"cubegate/store"
 )
 
@@ -61,7 +62,9 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 
 // isOurs reports whether an error is our failure, or ConnectyCube's, and not an
 // answer.
-func isOurs(c Code) bool { return c == Internal || c == Upstream || c == Unavailable }
+func isOurs(c apierror.Code) bool {
+	return c == apierror.InternalServerError || c == apierror.UpstreamUnavailable || c == apierror.ServiceUnavailable
+}
 
 // hashOfNewUser hashes the password of a registration, which counts for its
 // network from then on unless we fail: that an email is taken is worth something

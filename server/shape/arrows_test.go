@@ -55,9 +55,7 @@ var forTests = []string{"connectycube/cubetest", "server/servertest", "store/sto
 // homes lists the packages that may import a library. The types of a library
 // with one home do not spread, so that replacing it changes one package.
 var homes = map[string][]string{
-	"github.com/lestrrat-go/jwx":  {"tokens"},
-	"github.com/spf13/cobra":      {".", "server"}, // main sets a variable of cobra, which has no other place
-	"go.mongodb.org/mongo-driver": {"server/servertest", "store", "store/embedded", "store/storetest"},
+	"github.com/spf13/cobra":              {".", "server"}, // main sets a variable of cobra, which has no other place
 	"github.com/lestrrat-go/jwx":          {"tokens"},
 	"go.mongodb.org/mongo-driver":         {"server/servertest", "store", "store/embedded", "store/storetest"},
 	"github.com/graph-gophers/graphql-go": {"resolvers/transport"},
