@@ -131,6 +131,14 @@ func classify(status int, messages []string, as actor) error {
 	return ErrUnavailable // a status outside HTTP's range
 }
 
+// unlessGone is nil for what was to be deleted and is not there.
+func unlessGone(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 func containsAny(text string, parts []string) bool {
 	for _, p := range parts {
 		if strings.Contains(text, p) {

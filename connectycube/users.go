@@ -117,6 +117,63 @@ func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User
 	return oldest, nil
 }
 
+// Change is what UpdateUser changes; an empty field stays as it is. A new
+// Password needs the OldPassword beside it.
+type Change struct {
+	Email       string
+	FullName    string
+	ExternalID  string
+	Password    string `json:"-"`
+	OldPassword string `json:"-"`
+}
+
+// UpdateUser changes the session's user. It returns ErrTaken when another user
+// has the e-mail or the external id, ErrBadCredentials when the old password is
+// not the account's, ErrSessionExpired when the session is dead.
+func (c *Client) UpdateUser(ctx context.Context, s Session, change Change) error {
+	const doing = "changing a user"
+	if s.Token == "" || s.UserID <= 0 || change == (Change{}) || (change.Password == "") != (change.OldPassword == "") {
+		return fmt.Errorf("%s: %w: a user session and something to change are needed", doing, ErrRefused)
+	}
+	fields := map[string]string{}
+	for name, value := range map[string]string{
+		"email": change.Email, "full_name": change.FullName, "external_id": change.ExternalID,
+		"password": change.Password, "old_password": change.OldPassword,
+	} {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	as := asSession
+	if change.Password != "" {
+		as = asOwner
+	}
+	answer := oneUser{wantID: s.UserID, wantExternalID: change.ExternalID}
+	_, err := c.do(ctx, call{
+		doing:   doing,
+		method:  http.MethodPut,
+		path:    userPath(s.UserID),
+		token:   s.Token,
+		body:    map[string]any{"user": fields},
+		as:      as,
+		secrets: []string{change.Password, change.OldPassword},
+	}, &answer)
+	return err
+}
+
+// DeleteUser deletes the session's user, whom it returns ErrSessionExpired for
+// once that is done. A user who is gone is no error.
+func (c *Client) DeleteUser(ctx context.Context, s Session) error {
+	const doing = "deleting a user"
+	if s.Token == "" || s.UserID <= 0 {
+		return fmt.Errorf("%s: %w: a user session is needed", doing, ErrRefused)
+	}
+	_, err := c.do(ctx, call{doing: doing, method: http.MethodDelete, path: userPath(s.UserID), token: s.Token, as: asSession}, nil)
+	return unlessGone(err)
+}
+
+func userPath(userID int64) string { return "/users/" + strconv.FormatInt(userID, 10) }
+
 // oneUser is the answer {"user":{…}}.
 type oneUser struct {
 	User userAnswer `json:"user"`
