@@ -161,7 +161,7 @@ type call struct {
 	keyed   bool   // send the application's key as CB-AuthKey
 	admin   bool   // send the administration key
 	body    any    // encoded as JSON when not nil
-	as      actor
+	as      authMode
 	secrets []string // what an answer must not echo into an error text
 }
 

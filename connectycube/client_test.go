@@ -95,7 +95,7 @@ var calls = map[string]func(context.Context, *connectycube.Client) error{
 		return err
 	},
 	"UpdateUser": func(ctx context.Context, c *connectycube.Client) error {
-		return c.UpdateUser(ctx, connectycube.Session{Token: token, UserID: 5}, connectycube.Change{ExternalID: "ext-1"})
+		return c.UpdateUser(ctx, connectycube.Session{Token: token, UserID: 5}, connectycube.UserUpdate{ExternalID: "ext-1"})
 	},
 }
 
@@ -260,9 +260,9 @@ func TestIncompleteArgumentsMakeNoRequest(t *testing.T) {
 	_, err := c.UserByExternalID(t.Context(), "")
 	errs := []error{
 		err,
-		c.UpdateUser(t.Context(), connectycube.Session{UserID: 5}, connectycube.Change{ExternalID: "ext-1"}),
-		c.UpdateUser(t.Context(), connectycube.Session{Token: token}, connectycube.Change{ExternalID: "ext-1"}),
-		c.UpdateUser(t.Context(), connectycube.Session{Token: token, UserID: 5}, connectycube.Change{ExternalID: ""}),
+		c.UpdateUser(t.Context(), connectycube.Session{UserID: 5}, connectycube.UserUpdate{ExternalID: "ext-1"}),
+		c.UpdateUser(t.Context(), connectycube.Session{Token: token}, connectycube.UserUpdate{ExternalID: "ext-1"}),
+		c.UpdateUser(t.Context(), connectycube.Session{Token: token, UserID: 5}, connectycube.UserUpdate{ExternalID: ""}),
 	}
 	for i, err := range errs {
 		if !errors.Is(err, connectycube.ErrRefused) {

@@ -63,18 +63,18 @@ func (e *APIError) Error() string {
 // Unwrap gives the sentinel.
 func (e *APIError) Unwrap() error { return e.kind }
 
-// actor says on whose behalf a call is made: the same status means another thing
-// to an application, to a user who logs in and to the holder of a session.
-type actor int
+// authMode says on whose behalf a call is made. The meaning of a status depends
+// on it: an application, a login and the holder of a session get the same ones.
+type authMode int
 
 const (
-	asApplication actor = 1 << iota // with id and key
-	asLogin                         // with id, key and somebody's credentials
-	asSession                       // with a token the caller holds
-	asOwner                         // with such a token and the account's password
-	asAdmin                         // with the administration key
-	asLookup                        // with a token made for this one call
-	anybody       = asApplication | asLogin | asSession | asOwner | asAdmin | asLookup
+	asApplication authMode = 1 << iota // with id and key
+	asLogin                            // with id, key and somebody's credentials
+	asSession                          // with a token the caller holds
+	asOwner                            // with such a token and the account's password
+	asAdmin                            // with the administration key
+	asLookup                           // with a token made for this one call
+	anyMode       = asApplication | asLogin | asSession | asOwner | asAdmin | asLookup
 )
 
 // Assumptions, gathered here because no answer of the real service confirms
@@ -96,16 +96,16 @@ var (
 var rules = []struct {
 	from, to int      // statuses, both included
 	texts    []string // one of them occurs, without regard to case; none = any text
-	as       actor
+	as       authMode
 	is       error
 }{
 	{200, 599, textsProvider, asLogin, ErrIdentityProvider},
-	{100, 399, nil, anybody, ErrUnavailable}, // a 2xx gets here when it was unusable
-	{408, 408, nil, anybody, ErrUnavailable},
-	{429, 429, nil, anybody, ErrUnavailable},
-	{500, 599, nil, anybody, ErrUnavailable},
-	{400, 499, textsMisconfigured, anybody, ErrMisconfigured},
-	{400, 499, textsTaken, anybody, ErrTaken},
+	{100, 399, nil, anyMode, ErrUnavailable}, // a 2xx gets here when it was unusable
+	{408, 408, nil, anyMode, ErrUnavailable},
+	{429, 429, nil, anyMode, ErrUnavailable},
+	{500, 599, nil, anyMode, ErrUnavailable},
+	{400, 499, textsMisconfigured, anyMode, ErrMisconfigured},
+	{400, 499, textsTaken, anyMode, ErrTaken},
 	{401, 401, textExpired, asSession | asOwner, ErrSessionExpired},
 	{400, 499, textsOldPassword, asOwner, ErrBadCredentials},
 	{401, 403, nil, asAdmin, ErrMisconfigured},
@@ -115,10 +115,10 @@ var rules = []struct {
 	{401, 401, nil, asApplication, ErrMisconfigured},
 	{404, 404, nil, asLogin | asSession | asOwner | asAdmin | asLookup, ErrNotFound},
 	{404, 404, nil, asApplication, ErrMisconfigured}, // these paths always exist: the base URL is wrong
-	{400, 499, nil, anybody, ErrRefused},
+	{400, 499, nil, anyMode, ErrRefused},
 }
 
-func classify(status int, messages []string, as actor) error {
+func classify(status int, messages []string, as authMode) error {
 	text := strings.ToLower(strings.Join(messages, "\n"))
 	for _, r := range rules {
 		if status < r.from || status > r.to || r.as&as == 0 {

@@ -30,7 +30,7 @@ func (s Session) String() string {
 }
 
 // String leaves the secrets out.
-func (c Change) String() string {
+func (c UserUpdate) String() string {
 	return fmt.Sprintf("{Email:%s FullName:%s ExternalID:%s Password:%s OldPassword:%s}", c.Email, c.FullName, c.ExternalID, hide(c.Password), hide(c.OldPassword))
 }
 
@@ -47,10 +47,10 @@ func hide(secret string) string {
 }
 
 // Format leaves the secrets out, whatever the verb.
-func (c Change) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+func (c UserUpdate) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // LogValue leaves the secrets out.
-func (c Change) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (c UserUpdate) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Format prints like String for every verb.
 func (o Options) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.String()) }

@@ -81,9 +81,9 @@ func (c *Client) openingSession(doing string, who map[string]string, secrets ...
 	return k
 }
 
-// Session asks for the session that a token opens, which prolongs it like any
-// other use. It returns ErrSessionExpired when there is none any more.
-func (c *Client) Session(ctx context.Context, token string) (Session, error) {
+// ExtendSession returns the session of a token. The request extends the session,
+// as any use of it does. The error wraps ErrSessionExpired if it has ended.
+func (c *Client) ExtendSession(ctx context.Context, token string) (Session, error) {
 	const doing = "asking for a session"
 	if token == "" {
 		return Session{}, fmt.Errorf("%s: %w: a token is needed", doing, ErrRefused)

@@ -117,9 +117,9 @@ func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User
 	return oldest, nil
 }
 
-// Change is what UpdateUser changes; an empty field stays as it is. A new
+// UserUpdate is what UpdateUser changes; an empty field stays as it is. A new
 // Password needs the OldPassword beside it.
-type Change struct {
+type UserUpdate struct {
 	Email       string
 	FullName    string
 	ExternalID  string
@@ -130,9 +130,9 @@ type Change struct {
 // UpdateUser changes the session's user. It returns ErrTaken when another user
 // has the e-mail or the external id, ErrBadCredentials when the old password is
 // not the account's, ErrSessionExpired when the session is dead.
-func (c *Client) UpdateUser(ctx context.Context, s Session, change Change) error {
+func (c *Client) UpdateUser(ctx context.Context, s Session, change UserUpdate) error {
 	const doing = "changing a user"
-	if s.Token == "" || s.UserID <= 0 || change == (Change{}) || (change.Password == "") != (change.OldPassword == "") {
+	if s.Token == "" || s.UserID <= 0 || change == (UserUpdate{}) || (change.Password == "") != (change.OldPassword == "") {
 		return fmt.Errorf("%s: %w: a user session and something to change are needed", doing, ErrRefused)
 	}
 	fields := map[string]string{}

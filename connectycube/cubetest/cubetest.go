@@ -195,7 +195,7 @@ func twoSessions(t *testing.T, s *suite) {
 	if first.Token == second.Token {
 		t.Error("two logins got one token")
 	}
-	if err := s.cube.UpdateUser(t.Context(), first, connectycube.Change{ExternalID: u.ExternalID}); err != nil {
+	if err := s.cube.UpdateUser(t.Context(), first, connectycube.UserUpdate{ExternalID: u.ExternalID}); err != nil {
 		t.Errorf("first session after the second: %v", err)
 	}
 }
@@ -240,7 +240,7 @@ func setExternalID(t *testing.T, s *suite) {
 	id := u.ExternalID
 	u.ExternalID = ""
 	made := s.make(t, u)
-	if err := s.cube.UpdateUser(t.Context(), s.login(t, u), connectycube.Change{ExternalID: id}); err != nil {
+	if err := s.cube.UpdateUser(t.Context(), s.login(t, u), connectycube.UserUpdate{ExternalID: id}); err != nil {
 		t.Fatalf("UpdateUser: %v", err)
 	}
 	found, err := s.cube.UserByExternalID(t.Context(), id)
@@ -254,7 +254,7 @@ func deadToken(t *testing.T, s *suite) {
 	s.make(t, u)
 	opened := s.login(t, u)
 	opened.Token = "0123456789ABCDEF0123456789ABCDEF0123"
-	err := s.cube.UpdateUser(t.Context(), opened, connectycube.Change{ExternalID: u.ExternalID})
+	err := s.cube.UpdateUser(t.Context(), opened, connectycube.UserUpdate{ExternalID: u.ExternalID})
 	wantError(t, err, connectycube.ErrSessionExpired, u)
 }
 

@@ -59,13 +59,13 @@ type Directory interface {
 type Cube interface {
 	SignUp(ctx context.Context, user connectycube.NewUser) (connectycube.User, error)
 	CreateSession(ctx context.Context, who connectycube.Credentials) (connectycube.Session, error)
-	Session(ctx context.Context, token string) (connectycube.Session, error)
+	ExtendSession(ctx context.Context, token string) (connectycube.Session, error)
 	EndSession(ctx context.Context, token string) error
 }
 
 // Self is what a user may do to the own account.
 type Self interface {
-	UpdateUser(ctx context.Context, as connectycube.Session, change connectycube.Change) error
+	UpdateUser(ctx context.Context, as connectycube.Session, change connectycube.UserUpdate) error
 	DeleteUser(ctx context.Context, as connectycube.Session) error
 	Subscriptions(ctx context.Context, as connectycube.Session) ([]connectycube.Subscription, error)
 	DeleteSubscription(ctx context.Context, as connectycube.Session, id int64) error

@@ -194,7 +194,7 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 	}
 	session, err := w.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
 	if err == nil {
-		err = w.cube.UpdateUser(t.Context(), session, connectycube.Change{Password: "elsewhere", OldPassword: password})
+		err = w.cube.UpdateUser(t.Context(), session, connectycube.UserUpdate{Password: "elsewhere", OldPassword: password})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -234,14 +234,14 @@ func (v *visit) nobodys(ctx context.Context) error {
 // which both logins meet one identity, and a name to show in chats. An account
 // that ConnectyCube made by itself, at a login, has neither.
 func (v *visit) introduce(ctx context.Context) error {
-	var missing connectycube.Change
+	var missing connectycube.UserUpdate
 	if v.session.User.ExternalID != v.user.ID {
 		missing.ExternalID = v.user.ID
 	}
 	if v.session.User.FullName == "" {
 		missing.FullName = v.user.FullName()
 	}
-	if missing == (connectycube.Change{}) {
+	if missing == (connectycube.UserUpdate{}) {
 		return nil
 	}
 	return v.k.Self.UpdateUser(ctx, v.session, missing)

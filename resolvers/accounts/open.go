@@ -133,7 +133,7 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 				return err
 			}
 		}
-		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.Change{Password: want.text, OldPassword: v.opener.text})
+		err := v.k.Self.UpdateUser(ctx, v.session, connectycube.UserUpdate{Password: want.text, OldPassword: v.opener.text})
 		if errors.Is(err, connectycube.ErrBadCredentials) {
 			err = v.opens(ctx, want)
 		}
@@ -271,7 +271,7 @@ func (v *visit) borrow(ctx context.Context) error {
 		if login.CubeToken == "" || err != nil {
 			continue
 		}
-		session, err := v.k.Cube.Session(ctx, token)
+		session, err := v.k.Cube.ExtendSession(ctx, token)
 		if errors.Is(err, connectycube.ErrSessionExpired) || err == nil && session.UserID != v.user.CubeID {
 			continue
 		}
@@ -330,9 +330,9 @@ func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error)
 	if err != nil {
 		return Chat{}, err
 	}
-	session, err := k.Cube.Session(ctx, token)
+	session, err := k.Cube.ExtendSession(ctx, token)
 	if errors.Is(err, connectycube.ErrUnavailable) && ctx.Err() == nil {
-		session, err = k.Cube.Session(ctx, token) // the question changes nothing but the time
+		session, err = k.Cube.ExtendSession(ctx, token) // the question changes nothing but the time
 	}
 	if errors.Is(err, connectycube.ErrUnavailable) && login.CubeExpires.After(time.Now()) {
 		return Chat{UserID: login.CubeID, Token: token, Expires: login.CubeExpires}, nil // as good as it was

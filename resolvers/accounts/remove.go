@@ -208,7 +208,7 @@ func (v *visit) reopen(ctx context.Context) error {
 		return nil
 	}
 	if token, err := v.k.Keys.Open(v.user.Account.Token, about(v.user.ID)); err == nil {
-		session, err := v.k.Cube.Session(ctx, token)
+		session, err := v.k.Cube.ExtendSession(ctx, token)
 		if err == nil {
 			session.Token = token
 			v.session = session

@@ -96,7 +96,7 @@ func (v *visit) reuniteByPassword(ctx context.Context, other connectycube.Sessio
 	if err != nil {
 		return connectycube.Session{}, fmt.Errorf("account %d has another email: %w", v.user.CubeID, err)
 	}
-	if err := v.k.Self.UpdateUser(ctx, own, connectycube.Change{Email: v.user.Email}); err != nil {
+	if err := v.k.Self.UpdateUser(ctx, own, connectycube.UserUpdate{Email: v.user.Email}); err != nil {
 		v.warn(ctx, "email of the ConnectyCube account not restored", err) // the next login tries again
 	}
 	return own, nil
@@ -131,12 +131,12 @@ func (v *visit) restoreID(ctx context.Context, own, other connectycube.Session) 
 		}
 	} else {
 		former := fmt.Sprintf("%s.%d", v.user.ID, other.UserID)
-		if err := v.k.Self.UpdateUser(ctx, other, connectycube.Change{ExternalID: former}); err != nil {
+		if err := v.k.Self.UpdateUser(ctx, other, connectycube.UserUpdate{ExternalID: former}); err != nil {
 			return fmt.Errorf("taking the external id from account %d: %w", other.UserID, err)
 		}
 		v.k.discard(ctx, v.user.ID, other.Token)
 	}
-	return v.k.Self.UpdateUser(ctx, own, connectycube.Change{ExternalID: v.user.ID})
+	return v.k.Self.UpdateUser(ctx, own, connectycube.UserUpdate{ExternalID: v.user.ID})
 }
 
 // putAside deletes an account that was made for this login, and ends the session

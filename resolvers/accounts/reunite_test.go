@@ -164,7 +164,7 @@ func TestKeptAccountWinsOverTheEmail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			change := connectycube.Change{Email: "mine@x.org"}
+			change := connectycube.UserUpdate{Email: "mine@x.org"}
 			if other {
 				change.Password, change.OldPassword = "another horse", password
 			}

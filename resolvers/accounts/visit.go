@@ -130,14 +130,14 @@ func (v *visit) ask(ctx context.Context) error {
 
 // update brings address and name to ConnectyCube.
 func (v *visit) update(ctx context.Context) error {
-	var change connectycube.Change
+	var change connectycube.UserUpdate
 	if v.moving() {
 		change.Email = v.user.Email
 	}
 	if v.renamed() {
 		change.FullName = v.user.FullName()
 	}
-	if change == (connectycube.Change{}) {
+	if change == (connectycube.UserUpdate{}) {
 		return nil
 	}
 	if err := v.act(ctx); err != nil {

@@ -44,7 +44,7 @@ func (u *Upstream) WorkingCredentials(t *testing.T, in LoginReply) map[string]bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, gone := cube.Session(t.Context(), in.ConnectySession)
+	_, gone := cube.ExtendSession(t.Context(), in.ConnectySession)
 	found, wrong := cube.CreateSession(t.Context(), connectycube.Credentials{Email: in.User.Email, Password: "correct horse"})
 	return map[string]bool{
 		CubeSession: gone == nil,
