@@ -7,12 +7,12 @@
 package cubetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +46,12 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		{"a user is found by external id", externalID},
 		{"an unknown external id is ErrNotFound", unknownExternalID},
 		{"an external id can be set later", setExternalID},
+		{"a user is found by e-mail", findByEmail},
+		{"a session can be extended", extendSession},
+		{"a session can be ended", endSession},
+		{"a user can delete the own account", deleteUser},
+		{"an administrator can delete a user", adminDeleteUser},
+		{"push subscriptions are listed and deleted", subscriptions},
 		{"a dead token is ErrSessionExpired", deadToken},
 		{"a password too short is ErrRefused", shortPassword},
 		{"another key is ErrMisconfigured", wrongKey},
@@ -111,7 +117,7 @@ func (s *suite) login(t *testing.T, u connectycube.NewUser) connectycube.Session
 	return opened
 }
 
-// delete removes an account by its own session; the client has no need of it.
+// delete removes an account in a session of its own.
 func (s *suite) delete(t *testing.T, u connectycube.NewUser) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -123,30 +129,18 @@ func (s *suite) delete(t *testing.T, u connectycube.NewUser) {
 		t.Errorf("opening a session to delete %s: %v", u.Email, err)
 		return
 	}
-	base := s.target.Options.BaseURL
-	if base == "" {
-		base = "https://api.connectycube.com"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, base+"/users/"+strconv.FormatInt(opened.UserID, 10)+".json", nil)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	req.Header.Set("CB-Token", opened.Token)
-	via := s.target.Options.HTTP
-	if via == nil {
-		via = http.DefaultClient
-	}
-	resp, err := via.Do(req)
-	if err != nil {
+	if err := s.cube.DeleteUser(ctx, opened); err != nil {
 		t.Errorf("deleting %s: %v", u.Email, err)
-		return
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("deleting %s: status %d", u.Email, resp.StatusCode)
 	}
 }
+
+// url returns the address of a path of the API, for requests that the client
+// does not make.
+func (s *suite) url(path string) string {
+	return cmp.Or(s.target.Options.BaseURL, "https://api.connectycube.com") + path
+}
+
+func (s *suite) http() *http.Client { return cmp.Or(s.target.Options.HTTP, http.DefaultClient) }
 
 // wantError also looks for the account's password, which no error may show.
 func wantError(t *testing.T, err, want error, u connectycube.NewUser) {

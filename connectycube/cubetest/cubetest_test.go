@@ -15,10 +15,11 @@ import (
 
 func options(base string, via *http.Client) connectycube.Options {
 	return connectycube.Options{
-		BaseURL: base,
-		AppID:   sandbox.DefaultAppID,
-		AuthKey: sandbox.DefaultAuthKey,
-		HTTP:    via,
+		BaseURL:  base,
+		AppID:    sandbox.DefaultAppID,
+		AuthKey:  sandbox.DefaultAuthKey,
+		AdminKey: sandbox.DefaultAdminKey,
+		HTTP:     via,
 	}
 }
 
@@ -64,7 +65,8 @@ func TestSandboxOverSocket(t *testing.T) {
 
 // TestRealApplication needs an application without a Custom Identity Provider,
 // named by TEST_CUBE_APP_ID and TEST_CUBE_AUTH_KEY; TEST_CUBE_API_URL is for one
-// that does not live at the public address.
+// that does not live at the public address. With TEST_CUBE_ADMIN_KEY the calls of
+// an administrator are tried, too.
 func TestRealApplication(t *testing.T) {
 	raw, key := os.Getenv("TEST_CUBE_APP_ID"), os.Getenv("TEST_CUBE_AUTH_KEY")
 	if raw == "" || key == "" {
@@ -76,9 +78,10 @@ func TestRealApplication(t *testing.T) {
 	}
 	cubetest.Run(t, func(*testing.T) cubetest.Target {
 		return cubetest.Target{Options: connectycube.Options{
-			BaseURL: os.Getenv("TEST_CUBE_API_URL"),
-			AppID:   id,
-			AuthKey: key,
+			BaseURL:  os.Getenv("TEST_CUBE_API_URL"),
+			AppID:    id,
+			AuthKey:  key,
+			AdminKey: os.Getenv("TEST_CUBE_ADMIN_KEY"),
 		}}
 	})
 }
