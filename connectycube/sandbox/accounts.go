@@ -2,12 +2,11 @@ package sandbox
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
-// accounts shows the registry to the chat.
-type accounts struct{ s *Sandbox }
+// accounts shows users and sessions to the chat.
+type accounts struct{ s *Application }
 
 // Login accepts the password or a live session's token. Using a token for the
 // chat does not prolong its session (assumed).
@@ -31,7 +30,7 @@ func (a accounts) Login(userID int64, secret string) bool {
 func (a accounts) holds(userID int64, secret string) (u *user, hasToken bool) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	a.s.registry.sweep(a.s.now())
+	a.s.registry.sweep(a.s.Now())
 	if u = a.s.registry.users[userID]; u == nil || secret == "" {
 		return nil, false
 	}
@@ -42,7 +41,7 @@ func (a accounts) holds(userID int64, secret string) (u *user, hasToken bool) {
 func (a accounts) Exists(userID int64) bool {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	a.s.registry.sweep(a.s.now())
+	a.s.registry.sweep(a.s.Now())
 	return a.s.registry.users[userID] != nil
 }
 
@@ -55,24 +54,4 @@ func (a accounts) LastActivity(userID int64) time.Time {
 		return u.lastRequest.Add(-a.s.Ahead())
 	}
 	return time.Time{}
-}
-
-// onlineUsers are those who are in the chat. The shape is the SDK's (sdk types).
-func onlineUsers(s *Sandbox, q *request, _ *session) (reply, error) {
-	online := s.chat.Online()
-	if q.params.flag("count") {
-		return reply{status: http.StatusOK, body: map[string]any{"count": len(online)}}, nil
-	}
-	skip, limit, err := paging(q.params, "offset", maxPage)
-	if err != nil {
-		return reply{}, err
-	}
-	online = online[min(skip, len(online)):]
-	users := []userJSON{}
-	for _, id := range online[:min(limit, len(online))] {
-		if u := s.registry.users[id]; u != nil {
-			users = append(users, u.public())
-		}
-	}
-	return reply{status: http.StatusOK, body: map[string]any{"users": users}}, nil
 }

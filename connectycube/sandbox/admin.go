@@ -16,22 +16,22 @@ var (
 )
 
 // withAdmin runs h under the lock for holders of the administration key.
-func withAdmin(h func(*Sandbox, *request) (reply, error)) handler {
-	return func(s *Sandbox, q *request) (reply, error) {
+func withAdmin(h func(*API, *request) (reply, error)) handler {
+	return func(s *API, q *request) (reply, error) {
 		switch {
 		case q.adminKey == "":
 			return reply{}, errNoAdminKey
 		case subtle.ConstantTimeCompare([]byte(q.adminKey), []byte(s.adminKey)) != 1:
 			return reply{}, errWrongAdminKey
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.Lock()
+		defer s.Unlock()
 		s.registry.sweep(q.now)
 		return h(s, q)
 	}
 }
 
-func adminDeleteUser(s *Sandbox, q *request) (reply, error) {
+func adminDeleteUser(s *API, q *request) (reply, error) {
 	id, err := strconv.ParseInt(q.arg, 10, 64)
 	u := s.registry.users[id]
 	if err != nil || u == nil {
@@ -49,7 +49,7 @@ type adminDialog struct {
 	DeletedIDs []int64 `json:"deleted_ids"`
 }
 
-func (s *Sandbox) dialogForAdmin(d *dialog) adminDialog {
+func (s *API) dialogForAdmin(d *dialog) adminDialog {
 	out := adminDialog{s.dialogPlain(d), d.silent.list(), d.hidden.list()}
 	if n := len(d.messages); n > 0 {
 		last := d.messages[n-1]
@@ -91,7 +91,7 @@ var adminMessageLists = grammar[*message]{
 	tie:      byArrival,
 }
 
-func adminListDialogs(s *Sandbox, q *request) (reply, error) {
+func adminListDialogs(s *API, q *request) (reply, error) {
 	query, err := adminDialogLists.parse(q.params)
 	if err != nil {
 		return reply{}, err
@@ -113,7 +113,7 @@ func adminListDialogs(s *Sandbox, q *request) (reply, error) {
 	return adminPage(total, query.skip, query.limit, items), nil
 }
 
-func adminListMessages(s *Sandbox, q *request) (reply, error) {
+func adminListMessages(s *API, q *request) (reply, error) {
 	query, err := adminMessageLists.parse(q.params)
 	if err != nil {
 		return reply{}, err
@@ -141,7 +141,7 @@ func adminPage(total, skip, limit int, items any) reply {
 }
 
 // adminUpdateDialog changes any dialog; user_id says for whom is_muted is.
-func adminUpdateDialog(s *Sandbox, q *request) (reply, error) {
+func adminUpdateDialog(s *API, q *request) (reply, error) {
 	d := s.archive.dialogs[q.arg]
 	if d == nil {
 		return reply{}, errNoResource
@@ -187,7 +187,7 @@ type days map[string]int
 
 // sentDays counts messages that are still there: what became of deleted ones in
 // the service's figures is not known.
-func (s *Sandbox) sentDays(r span) days {
+func (s *API) sentDays(r span) days {
 	counts := days{}
 	for m := range s.archive.arrived {
 		counts.add(m.created, r)
@@ -195,7 +195,7 @@ func (s *Sandbox) sentDays(r span) days {
 	return counts
 }
 
-func (s *Sandbox) createdDays(r span) days {
+func (s *API) createdDays(r span) days {
 	counts := days{}
 	for _, d := range s.archive.dialogs {
 		if len(r.kinds) == 0 || slices.Contains(r.kinds, strconv.FormatInt(int64(d.kind), 10)) {
@@ -211,8 +211,8 @@ func (counts days) add(at time.Time, r span) {
 	}
 }
 
-func adminTotal(count func(*Sandbox, span) days) handler {
-	return withAdmin(func(s *Sandbox, q *request) (reply, error) {
+func adminTotal(count func(*API, span) days) handler {
+	return withAdmin(func(s *API, q *request) (reply, error) {
 		r, err := readSpan(q.params)
 		if err != nil {
 			return reply{}, err
@@ -226,8 +226,8 @@ func adminTotal(count func(*Sandbox, span) days) handler {
 }
 
 // adminPerDay shows the days that have something, the first ones first.
-func adminPerDay(count func(*Sandbox, span) days) handler {
-	return withAdmin(func(s *Sandbox, q *request) (reply, error) {
+func adminPerDay(count func(*API, span) days) handler {
+	return withAdmin(func(s *API, q *request) (reply, error) {
 		r, err := readSpan(q.params)
 		if err != nil {
 			return reply{}, err

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -78,7 +80,7 @@ func setBlob(b *blob, fields params) error {
 	return nil
 }
 
-func createBlob(s *Sandbox, q *request, live *session) (reply, error) {
+func createBlob(s *API, q *request, live *session) (reply, error) {
 	fields := q.params.object("blob")
 	b := blob{
 		uid:     randomHex(17), // 34 digits, as the documented ones
@@ -97,21 +99,21 @@ func createBlob(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 // listBlobs answers the caller's own files, as pages of the first API are.
-func listBlobs(s *Sandbox, q *request, live *session) (reply, error) {
+func listBlobs(s *API, q *request, live *session) (reply, error) {
 	return wrappedPage(q.params, "blob", s.bucket.ownedBy(live.user.id), func(b blob) blobJSON { return b.json() })
 }
 
 // getBlob tells about a file, by its id to its owner and to everybody when it is
 // public, by its uid to whoever knows that. The SDKs' public and private links
 // are of this form too, with the uid and without .json: those get the content.
-func getBlob(s *Sandbox, q *request) (reply, error) {
+func getBlob(s *API, q *request) (reply, error) {
 	if _, err := strconv.ParseInt(q.arg, 10, 64); err == nil || q.suffixed {
 		return withSession(blobInfo)(s, q)
 	}
 	return downloadBlob(s, q)
 }
 
-func blobInfo(s *Sandbox, q *request, live *session) (reply, error) {
+func blobInfo(s *API, q *request, live *session) (reply, error) {
 	b, known := s.bucket.find(q.arg)
 	switch {
 	case !known:
@@ -123,7 +125,7 @@ func blobInfo(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 // blobObject tells about a file by its uid, with a link when that is asked for.
-func blobObject(s *Sandbox, q *request, _ *session) (reply, error) {
+func blobObject(s *API, q *request, _ *session) (reply, error) {
 	b, known := s.bucket.find(q.arg)
 	if !known || q.arg != b.uid {
 		return reply{}, errNoResource
@@ -138,13 +140,13 @@ func blobObject(s *Sandbox, q *request, _ *session) (reply, error) {
 // downloadBlob leads to the content. What is public needs no session, the rest
 // any session (official samples show others' attachments that way), which a link
 // in a page has in its query. Only what was declared complete is there (doc).
-func downloadBlob(s *Sandbox, q *request) (reply, error) {
+func downloadBlob(s *API, q *request) (reply, error) {
 	b, known := s.bucket.find(q.arg)
 	known = known && q.arg == b.uid
 	answer := reply{status: http.StatusMovedPermanently}
 	if !known || !b.public {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.Lock()
+		defer s.Unlock()
 		live, err := s.registry.use(cmp.Or(q.token, q.params.text("token")), q.now)
 		if err != nil {
 			return reply{}, err
@@ -169,7 +171,7 @@ func (to redirect) write(w http.ResponseWriter, status int) {
 
 // completeBlob declares a file uploaded. That it really was is not looked at:
 // the service would have to ask its bucket.
-func completeBlob(s *Sandbox, q *request, live *session) (reply, error) {
+func completeBlob(s *API, q *request, live *session) (reply, error) {
 	fields := q.params // the SDK's form; the documented one wraps it
 	if wrapped := q.params.object("blob"); wrapped != nil {
 		fields = wrapped
@@ -186,7 +188,7 @@ func completeBlob(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 // updateBlob changes name and type; with new the content may be uploaded again.
-func updateBlob(s *Sandbox, q *request, live *session) (reply, error) {
+func updateBlob(s *API, q *request, live *session) (reply, error) {
 	fields := q.params.object("blob")
 	b, err := s.bucket.change(q.arg, live.user.id, func(b *blob) error {
 		changed := *b
@@ -207,7 +209,7 @@ func updateBlob(s *Sandbox, q *request, live *session) (reply, error) {
 	return blobReply(http.StatusOK, out), nil
 }
 
-func deleteBlob(s *Sandbox, q *request, live *session) (reply, error) {
+func deleteBlob(s *API, q *request, live *session) (reply, error) {
 	return reply{status: http.StatusOK}, s.bucket.remove(q.arg, live.user.id)
 }
 
@@ -216,3 +218,40 @@ const (
 	uploadLife   = time.Hour
 	downloadLife = 7 * 24 * time.Hour
 )
+
+// uploadAccess makes the form for an upload. Its names are those that the SDKs
+// were seen to send back, without those that only Amazon needs.
+func (b *bucket) uploadAccess(origin string, file *blob, now time.Time) *accessJSON {
+	end := now.Add(uploadLife).UTC()
+	expires := end.Format(http.TimeFormat)
+	acl := "authenticated-read"
+	if file.public {
+		acl = "public-read"
+	}
+	fields := url.Values{
+		"Content-Type":          {file.contentType},
+		"Expires":               {expires},
+		"acl":                   {acl},
+		"key":                   {file.uid},
+		"success_action_status": {"201"},
+		"x-amz-signature":       {b.sign(http.MethodPost, file.uid, expires)},
+	}
+	return &accessJSON{
+		ID:      file.id,
+		BlobID:  file.id,
+		Expires: end.Format(seconds),
+		Type:    "Write",
+		// SDKs decode the query with decodeURIComponent, which leaves a plus alone
+		Params: origin + bucketPath + "?" + strings.ReplaceAll(fields.Encode(), "+", "%20"),
+	}
+}
+
+// downloadURL makes a link to the content, which for a public file never ends.
+func (b *bucket) downloadURL(origin string, file *blob, now time.Time) string {
+	link := origin + bucketPath + "/" + file.uid
+	if file.public {
+		return link
+	}
+	expires := strconv.FormatInt(now.Add(downloadLife).Unix(), 10)
+	return link + "?Expires=" + expires + "&Signature=" + b.sign(http.MethodGet, file.uid, expires)
+}

@@ -6,10 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -257,39 +254,10 @@ func (b *bucket) signed(verb, uid, expires, signature string) bool {
 	return hmac.Equal([]byte(b.sign(verb, uid, expires)), []byte(signature))
 }
 
-// uploadAccess makes the form for an upload. Its names are those that the SDKs
-// were seen to send back, without those that only Amazon needs.
-func (b *bucket) uploadAccess(origin string, file *blob, now time.Time) *accessJSON {
-	end := now.Add(uploadLife).UTC()
-	expires := end.Format(http.TimeFormat)
-	acl := "authenticated-read"
-	if file.public {
-		acl = "public-read"
-	}
-	fields := url.Values{
-		"Content-Type":          {file.contentType},
-		"Expires":               {expires},
-		"acl":                   {acl},
-		"key":                   {file.uid},
-		"success_action_status": {"201"},
-		"x-amz-signature":       {b.sign(http.MethodPost, file.uid, expires)},
-	}
-	return &accessJSON{
-		ID:      file.id,
-		BlobID:  file.id,
-		Expires: end.Format(seconds),
-		Type:    "Write",
-		// SDKs decode the query with decodeURIComponent, which leaves a plus alone
-		Params: origin + bucketPath + "?" + strings.ReplaceAll(fields.Encode(), "+", "%20"),
-	}
-}
-
-// downloadURL makes a link to the content, which for a public file never ends.
-func (b *bucket) downloadURL(origin string, file *blob, now time.Time) string {
-	link := origin + bucketPath + "/" + file.uid
-	if file.public {
-		return link
-	}
-	expires := strconv.FormatInt(now.Add(downloadLife).Unix(), 10)
-	return link + "?Expires=" + expires + "&Signature=" + b.sign(http.MethodGet, file.uid, expires)
+// heldBytes is what is counted: all contents, those just arriving, and those gone
+// that are still being downloaded.
+func (b *bucket) heldBytes() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
 }

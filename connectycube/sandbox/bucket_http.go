@@ -45,13 +45,13 @@ var (
 	errNoKey       = &bucketError{status: 404, Code: "NoSuchKey", Message: "The specified key does not exist."}
 	errNoAccess    = &bucketError{status: 403, Code: "AccessDenied", Message: "The link is not one of this sandbox, or it has expired."}
 	errBadForm     = &bucketError{status: 400, Code: "MalformedPOSTRequest", Message: "The body is not a form with the given fields first and the file last."}
-	errNoRoom      = &bucketError{status: 503, Code: "SlowDown", Message: "The sandbox holds as many bytes of files as it may, arriving and leaving ones among them. Try again."}
-	errTooLarge    = &bucketError{status: 400, Code: "EntityTooLarge", Message: "The file is larger than the sandbox takes."}
+	bucketFull     = &bucketError{status: 503, Code: "SlowDown", Message: "The sandbox holds as many bytes of files as it may, arriving and leaving ones among them. Try again."}
+	fileTooLarge   = &bucketError{status: 400, Code: "EntityTooLarge", Message: "The file is larger than the sandbox takes."}
 	errWrongMethod = &bucketError{status: 405, Code: "MethodNotAllowed", Message: "Files are uploaded by POST and read by GET."}
 )
 
 // serveBucket is the storage service: uploads by form, downloads by link.
-func (s *Sandbox) serveBucket(w http.ResponseWriter, r *http.Request) {
+func (s *API) serveBucket(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, bucketPath), "/")
 	var err error
 	switch {
@@ -65,11 +65,21 @@ func (s *Sandbox) serveBucket(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
-	var refused *bucketError
-	if !errors.As(err, &refused) {
-		refused = errBadForm // the body broke off, or is no form
-	}
+	refused := bucketErrorOf(err)
 	writeXML(w, refused.status, refused)
+}
+
+func bucketErrorOf(err error) *bucketError {
+	var refused *bucketError
+	switch {
+	case errors.Is(err, errNoRoom):
+		return bucketFull
+	case errors.Is(err, errTooLarge):
+		return fileTooLarge
+	case errors.As(err, &refused):
+		return refused
+	}
+	return errBadForm // the body broke off, or is no form
 }
 
 func writeXML(w http.ResponseWriter, status int, body any) {
@@ -82,7 +92,7 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 
 // receiveFile takes a form whose fields are those of bucket.uploadAccess, and
 // then the file.
-func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
+func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // where there is a connection
 	body := &growingLimit{ReadCloser: r.Body, left: maxFormBytes}                   // of which a part's header may be all
 	r.Body = body
@@ -96,7 +106,7 @@ func (s *Sandbox) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	uid, expires := fields["key"], fields["Expires"]
 	end, err := http.ParseTime(expires)
-	if err != nil || !s.bucket.signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.now()) {
+	if err != nil || !s.bucket.signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.Now()) {
 		return errNoAccess
 	}
 	if _, known := s.bucket.find(uid); !known {
@@ -167,7 +177,7 @@ func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, err
 // sendFile answers with content that somebody uploaded, as harmless as can be:
 // it is a download, of no type that a browser runs, and if one shows it after
 // all it is in an origin of its own, not in that of the control area.
-func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
+func (s *API) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
 	file, known := s.bucket.beginDownload(key)
 	if !known {
 		return errNoKey
@@ -179,7 +189,7 @@ func (s *Sandbox) sendFile(w http.ResponseWriter, r *http.Request, key string) e
 	query := r.URL.Query()
 	expires := query.Get("Expires")
 	end, _ := strconv.ParseInt(expires, 10, 64) // what was signed is a number
-	if !file.public && (!s.bucket.signed(http.MethodGet, key, expires, query.Get("Signature")) || s.now().Unix() > end) {
+	if !file.public && (!s.bucket.signed(http.MethodGet, key, expires, query.Get("Signature")) || s.Now().Unix() > end) {
 		return errNoAccess
 	}
 	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.name})

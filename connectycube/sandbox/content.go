@@ -2,7 +2,14 @@ package sandbox
 
 import (
 	"bufio"
+	"errors"
 	"io"
+)
+
+// What a bucket refuses content with.
+var (
+	errNoRoom   = errors.New("no room for the file")
+	errTooLarge = errors.New("file is too large")
 )
 
 // content is what was uploaded for a file, in pieces that are never copied into

@@ -10,13 +10,52 @@ import (
 	"strings"
 )
 
-const controlPrefix = "/_sandbox"
+const (
+	controlPrefix  = "/_sandbox"
+	maxControlBody = 256 << 10 // bytes, as of a request to the API
+)
 
 func isControl(path string) bool {
 	return path == controlPrefix || strings.HasPrefix(path, controlPrefix+"/")
 }
 
-func (s *Sandbox) controlRoutes() http.Handler {
+// AreaOptions configure an Area.
+type AreaOptions struct {
+	Token       string                       // lets callers in that are not on this machine; "": none
+	Names       []string                     // of this machine, beside localhost
+	Headers     map[string]string            // of Options.CIdP, whose values are not shown
+	Certificate []byte                       // in PEM; nil: none is offered
+	Origin      func(r *http.Request) string // how the caller reached the sandbox
+	Drop        func(user int64) int         // cuts chat sockets and returns how many
+	HalfOpen    func(user int64) int         // makes chat sockets fall silent
+}
+
+// Area is what people and tests do to an Application: the page at /, and the
+// control area below /_sandbox/.
+type Area struct {
+	*Application
+	token        string
+	names        []string          // in lower case
+	givenHeaders map[string]string // never changed
+	origin       func(r *http.Request) string
+	routes       http.Handler
+	open         map[string]http.HandlerFunc // what is shown to everyone
+}
+
+func newArea(app *Application, o AreaOptions) *Area {
+	s := &Area{
+		Application:  app,
+		token:        o.Token,
+		names:        ownNames(o.Names),
+		givenHeaders: o.Headers,
+		origin:       o.Origin,
+		open:         openPages(o.Certificate),
+	}
+	s.routes = s.controlRoutes(o)
+	return s
+}
+
+func (s *Area) controlRoutes(o AreaOptions) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, answer := range map[string]http.HandlerFunc{
 		"GET /_sandbox/state":      s.getState,
@@ -30,8 +69,8 @@ func (s *Sandbox) controlRoutes() http.Handler {
 		"POST /_sandbox/faults":    s.postFault,
 		"PUT /_sandbox/faults":     s.putFaults,
 		"DELETE /_sandbox/faults":  s.deleteFaults,
-		"POST /_sandbox/drop":      postSockets(s.Drop),
-		"POST /_sandbox/half-open": postSockets(s.HalfOpen),
+		"POST /_sandbox/drop":      postSockets(o.Drop),
+		"POST /_sandbox/half-open": postSockets(o.HalfOpen),
 		"GET /_sandbox/cidp":       s.getCIdP,
 		"PUT /_sandbox/cidp":       s.putCIdP,
 		"GET /_sandbox/settings":   s.getSettings,
@@ -44,33 +83,10 @@ func (s *Sandbox) controlRoutes() http.Handler {
 	return mux
 }
 
-func (s *Sandbox) getCIdP(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	c := s.cidp.own()
-	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, c.hideHeaders(s.givenHeaders))
-}
-
-func (s *Sandbox) putCIdP(w http.ResponseWriter, r *http.Request) {
-	var c CIdP
-	if !readControl(w, r, &c) {
-		return
-	}
-	c, err := c.restoreHeaders(s.givenHeaders)
-	if err == nil {
-		err = s.SetCIdP(c)
-	}
-	if err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, c.own().hideHeaders(s.givenHeaders))
-}
-
 // readControl decodes the body strictly: a misspelt field would be a fault that
 // does not happen and a test that proves nothing.
 func readControl(w http.ResponseWriter, r *http.Request, out any) bool {
-	return readControlUpTo(maxBody, w, r, out)
+	return readControlUpTo(maxControlBody, w, r, out)
 }
 
 func readControlUpTo(most int64, w http.ResponseWriter, r *http.Request, out any) bool {
@@ -90,21 +106,23 @@ func readControlUpTo(most int64, w http.ResponseWriter, r *http.Request, out any
 }
 
 func controlError(w http.ResponseWriter, status int, text string) {
-	writeJSON(w, status, map[string]string{"error": text})
+	answerJSON(w, status, map[string]string{"error": text})
 }
 
-// serveControl lets in whoever holds the control token, and without one whoever
+// ServeHTTP lets in whoever holds the control token, and without one whoever
 // is on this machine: by address, not through a proxy, and under a name of this
 // machine, so that a page whose name was rebound to 127.0.0.1 stays out. Pages of
 // other origins, ports of this machine among them, stay out in any case; our own
 // page, seen from another machine, is let in by the token.
-func (s *Sandbox) serveControl(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
+func (s *Area) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isControl(r.URL.Path) {
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	if show, ok := s.open[r.URL.Path]; ok {
 		show(w, r)
 		return
 	}
-	if !sameOrigin(r) {
+	if !s.sameOrigin(r) {
 		controlError(w, http.StatusForbidden, "the control area is not for web pages")
 		return
 	}
@@ -113,27 +131,27 @@ func (s *Sandbox) serveControl(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusForbidden, "the control area is for this machine, or for holders of the control token")
 		return
 	}
-	s.control.ServeHTTP(w, r)
+	s.routes.ServeHTTP(w, r)
 }
 
-func (s *Sandbox) holdsControlToken(given string) bool {
-	if s.controlToken == "" {
+func (s *Area) holdsControlToken(given string) bool {
+	if s.token == "" {
 		return false
 	}
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.controlToken)) // of equal length, whatever was given
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.token)) // of equal length, whatever was given
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // sameOrigin says whether no page is asking, or one that was got from this very
 // address. Browsers leave Origin out of plain GETs, and name the site with them.
-func sameOrigin(r *http.Request) bool {
+func (s *Area) sameOrigin(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none": // none: somebody typed the address
 	default:
 		return false
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		if !strings.EqualFold(origin, originOf(r)) {
+		if !strings.EqualFold(origin, s.origin(r)) {
 			return false
 		}
 	}
@@ -142,4 +160,11 @@ func sameOrigin(r *http.Request) bool {
 
 func proxied(h http.Header) bool {
 	return h.Get("X-Forwarded-For") != "" || h.Get("Forwarded") != "" || h.Get("X-Real-Ip") != ""
+}
+
+func answerJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	// an error here means that the caller left
+	_ = json.NewEncoder(w).Encode(body)
 }

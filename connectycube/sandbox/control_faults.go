@@ -37,17 +37,17 @@ func (f Fault) json() faultJSON {
 	}
 }
 
-func (s *Sandbox) writeFaults(w http.ResponseWriter) {
+func (s *Area) writeFaults(w http.ResponseWriter) {
 	list := []faultJSON{}
 	for _, f := range s.Faults() {
 		list = append(list, f.json())
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"faults": list})
+	answerJSON(w, http.StatusOK, map[string]any{"faults": list})
 }
 
-func (s *Sandbox) getFaults(w http.ResponseWriter, _ *http.Request) { s.writeFaults(w) }
+func (s *Area) getFaults(w http.ResponseWriter, _ *http.Request) { s.writeFaults(w) }
 
-func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
+func (s *Area) postFault(w http.ResponseWriter, r *http.Request) {
 	var f faultJSON
 	if !readControl(w, r, &f) {
 		return
@@ -56,11 +56,11 @@ func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusCreated, f)
+	answerJSON(w, http.StatusCreated, f)
 }
 
 // putFaults replaces all faults, or changes nothing.
-func (s *Sandbox) putFaults(w http.ResponseWriter, r *http.Request) {
+func (s *Area) putFaults(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Faults []faultJSON `json:"faults"`
 	}
@@ -78,7 +78,7 @@ func (s *Sandbox) putFaults(w http.ResponseWriter, r *http.Request) {
 	s.writeFaults(w)
 }
 
-func (s *Sandbox) deleteFaults(w http.ResponseWriter, _ *http.Request) {
+func (s *Area) deleteFaults(w http.ResponseWriter, _ *http.Request) {
 	s.ClearFaults()
 	s.writeFaults(w)
 }

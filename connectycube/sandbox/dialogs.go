@@ -82,7 +82,7 @@ var dialogLists = grammar[dialogRow]{
 	tie:      func(a, b dialogRow) int { return cmp.Compare(a.id, b.id) },
 }
 
-func (s *Sandbox) rowsFor(user int64) iter.Seq[dialogRow] {
+func (s *API) rowsFor(user int64) iter.Seq[dialogRow] {
 	return func(yield func(dialogRow) bool) {
 		for d := range s.archive.dialogsOf(user) {
 			if !yield(dialogRow{d, s.nameFor(d, user), d.lastFor(user)}) {
@@ -92,7 +92,7 @@ func (s *Sandbox) rowsFor(user int64) iter.Seq[dialogRow] {
 	}
 }
 
-func listDialogs(s *Sandbox, q *request, live *session) (reply, error) {
+func listDialogs(s *API, q *request, live *session) (reply, error) {
 	query, err := dialogLists.parse(q.params)
 	if err != nil {
 		return reply{}, err
@@ -119,7 +119,7 @@ func countReply(total int) reply {
 }
 
 // createDialog makes a dialog, or gives the private one that is there already.
-func createDialog(s *Sandbox, q *request, live *session) (reply, error) {
+func createDialog(s *API, q *request, live *session) (reply, error) {
 	n, _ := q.params.integer("type")
 	kind := dialogKind(n)
 	if kind < kindBroadcast || kind > kindPublic {
@@ -160,7 +160,7 @@ func createDialog(s *Sandbox, q *request, live *session) (reply, error) {
 	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
 }
 
-func (s *Sandbox) createPrivate(q *request, me int64) (reply, error) {
+func (s *API) createPrivate(q *request, me int64) (reply, error) {
 	others, err := s.knownUsers(q.params, "occupants_ids")
 	if err != nil {
 		return reply{}, err
@@ -184,7 +184,7 @@ func (s *Sandbox) createPrivate(q *request, me int64) (reply, error) {
 
 // userIDs reads a list of user ids, in any of the encodings of a list. What is
 // no id is refused.
-func (p params) userIDs(key string) (userSet, error) {
+func userIDs(p params, key string) (userSet, error) {
 	var all userSet
 	for _, item := range p.list(key) {
 		id, err := strconv.ParseInt(item, 10, 64)
@@ -198,65 +198,17 @@ func (p params) userIDs(key string) (userSet, error) {
 
 // known leaves out the ids of nobody, as the text of errNoOpponent suggests the
 // service does.
-func (s *Sandbox) known(all userSet) userSet {
+func (s *API) known(all userSet) userSet {
 	return slices.DeleteFunc(all, func(id int64) bool { return s.registry.users[id] == nil })
 }
 
-func (s *Sandbox) knownUsers(p params, key string) (userSet, error) {
-	all, err := p.userIDs(key)
+func (s *API) knownUsers(p params, key string) (userSet, error) {
+	all, err := userIDs(p, key)
 	return s.known(all), err
 }
 
-// check holds what is true of every dialog that is not private.
-func (d *dialog) check() error {
-	switch {
-	case d.name == "":
-		return errBlankName
-	case len(d.occupants) > mostOccupants:
-		return errTooManyOccupants
-	case len(d.admins) > mostAdmins:
-		return errTooManyAdmins
-	}
-	return nil
-}
-
-// describe sets the texts, extensions and permissions that are present. It sets
-// nothing when it refuses.
-func (s *Sandbox) describe(d *dialog, p params) error {
-	to := *d
-	for _, f := range []struct {
-		key string
-		to  *string
-		max int // characters; our own
-	}{
-		{"name", &to.name, 1024},
-		{"description", &to.description, 8192},
-		{"photo", &to.photo, 2048},
-	} {
-		if !p.has(f.key) {
-			continue
-		}
-		*f.to = p.text(f.key)
-		if text := checkLength(f.key, *f.to, 0, f.max); text != "" {
-			return asBase(422, text)
-		}
-	}
-	if p.has("extensions") {
-		extensions, err := s.extend(p)
-		if err != nil {
-			return err
-		}
-		to.extensions = extensions
-	}
-	if p.has("permissions") {
-		to.permissions = permit(p)
-	}
-	*d = to
-	return nil
-}
-
 // subscribe adds the caller to a public dialog.
-func subscribe(s *Sandbox, q *request, live *session) (reply, error) {
+func subscribe(s *API, q *request, live *session) (reply, error) {
 	d, err := s.publicDialog(q.arg)
 	switch {
 	case err != nil:
@@ -269,7 +221,7 @@ func subscribe(s *Sandbox, q *request, live *session) (reply, error) {
 	return reply{status: http.StatusOK, body: s.dialogFor(d, live.user.id)}, nil
 }
 
-func unsubscribe(s *Sandbox, q *request, live *session) (reply, error) {
+func unsubscribe(s *API, q *request, live *session) (reply, error) {
 	d, err := s.publicDialog(q.arg)
 	if err != nil {
 		return reply{}, err
@@ -278,7 +230,7 @@ func unsubscribe(s *Sandbox, q *request, live *session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-func (s *Sandbox) publicDialog(id string) (*dialog, error) {
+func (s *API) publicDialog(id string) (*dialog, error) {
 	d := s.archive.dialogs[id]
 	switch {
 	case d == nil:
@@ -290,7 +242,7 @@ func (s *Sandbox) publicDialog(id string) (*dialog, error) {
 }
 
 // listOccupants shows the profiles of a dialog's users, as far as they exist.
-func listOccupants(s *Sandbox, q *request, live *session) (reply, error) {
+func listOccupants(s *API, q *request, live *session) (reply, error) {
 	d, err := s.archive.find(q.arg, live.user.id)
 	if err != nil {
 		return reply{}, err
@@ -324,7 +276,7 @@ func paging(p params, from string, limit int) (skip, most int, err error) {
 	return skip, min(most, limit), err
 }
 
-func getNotifications(s *Sandbox, q *request, live *session) (reply, error) {
+func getNotifications(s *API, q *request, live *session) (reply, error) {
 	d, err := s.archive.find(q.arg, live.user.id)
 	if err != nil {
 		return reply{}, err
@@ -332,7 +284,7 @@ func getNotifications(s *Sandbox, q *request, live *session) (reply, error) {
 	return notifications(d, live.user.id), nil
 }
 
-func putNotifications(s *Sandbox, q *request, live *session) (reply, error) {
+func putNotifications(s *API, q *request, live *session) (reply, error) {
 	d, err := s.archive.find(q.arg, live.user.id)
 	if err != nil {
 		return reply{}, err

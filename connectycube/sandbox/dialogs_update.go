@@ -19,7 +19,7 @@ type dialogChange struct {
 }
 
 // readChange understands a PUT. Unknown users and messages are not added.
-func (s *Sandbox) readChange(d *dialog, p params, me int64) (dialogChange, error) {
+func (s *API) readChange(d *dialog, p params, me int64) (dialogChange, error) {
 	c := dialogChange{texts: params{}}
 	for _, key := range []string{"name", "photo", "description", "extensions", "permissions"} {
 		if p.has(key) {
@@ -38,7 +38,7 @@ func (s *Sandbox) readChange(d *dialog, p params, me int64) (dialogChange, error
 		{pull, "admins_ids", &c.dismiss},
 	} {
 		var err error
-		if *list.to, err = list.from.userIDs(list.key); err != nil {
+		if *list.to, err = userIDs(list.from, list.key); err != nil {
 			return dialogChange{}, err
 		}
 	}
@@ -80,7 +80,7 @@ func (c *dialogChange) takes(p params) (acts []act) {
 }
 
 // apply changes the dialog, wholly or not at all.
-func (s *Sandbox) apply(d *dialog, c dialogChange, user int64, now time.Time) error {
+func (s *API) apply(d *dialog, c dialogChange, user int64, now time.Time) error {
 	to := *d
 	if err := s.describe(&to, c.texts); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (s *Sandbox) apply(d *dialog, c dialogChange, user int64, now time.Time) er
 
 // updateDialog changes what the caller may change; asking for more changes
 // nothing.
-func updateDialog(s *Sandbox, q *request, live *session) (reply, error) {
+func updateDialog(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	d, err := s.archive.find(q.arg, me)
 	if err != nil {
@@ -144,7 +144,7 @@ func updateDialog(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 // updateAdmins is the part of updateDialog that is about admins.
-func updateAdmins(s *Sandbox, q *request, live *session) (reply, error) {
+func updateAdmins(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	d, err := s.archive.find(q.arg, me)
 	if err != nil {
@@ -164,7 +164,7 @@ func updateAdmins(s *Sandbox, q *request, live *session) (reply, error) {
 	return s.change(d, c, me, q.now)
 }
 
-func (s *Sandbox) change(d *dialog, c dialogChange, me int64, now time.Time) (reply, error) {
+func (s *API) change(d *dialog, c dialogChange, me int64, now time.Time) (reply, error) {
 	for _, what := range c.acts {
 		if !d.may(me, what) {
 			return reply{}, errForbidden
@@ -213,7 +213,7 @@ func deleteEach(list string, one func(id string) error) report {
 }
 
 // deleteDialogs deletes one dialog, or several with a report.
-func deleteDialogs(s *Sandbox, q *request, live *session) (reply, error) {
+func deleteDialogs(s *API, q *request, live *session) (reply, error) {
 	one := func(id string) error {
 		return s.deleteDialog(id, live.user.id, q.params.flag("force"), q.now)
 	}
@@ -226,7 +226,7 @@ func deleteDialogs(s *Sandbox, q *request, live *session) (reply, error) {
 // deleteDialog removes a dialog for everyone, or lets the user go: out of a
 // group or public dialog, while a private one is hidden until somebody writes
 // in it again (assumed).
-func (s *Sandbox) deleteDialog(id string, user int64, force bool, now time.Time) error {
+func (s *API) deleteDialog(id string, user int64, force bool, now time.Time) error {
 	d, err := s.archive.find(id, user)
 	switch {
 	case err != nil:
@@ -250,7 +250,7 @@ func (s *Sandbox) deleteDialog(id string, user int64, force bool, now time.Time)
 }
 
 // clearHistory deletes all messages, for the caller or for everyone.
-func clearHistory(s *Sandbox, q *request, live *session) (reply, error) {
+func clearHistory(s *API, q *request, live *session) (reply, error) {
 	d, err := s.archive.find(q.arg, live.user.id)
 	force := q.params.flag("force")
 	switch {

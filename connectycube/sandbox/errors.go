@@ -1,9 +1,6 @@
 package sandbox
 
-import (
-	"errors"
-	"net/http"
-)
+import "strconv"
 
 // refusal is an error answer as it goes over the wire.
 type refusal struct {
@@ -11,7 +8,7 @@ type refusal struct {
 	errors any // below "errors": a list or an object
 }
 
-func (r *refusal) Error() string { return http.StatusText(r.status) }
+func (r *refusal) Error() string { return "refused with status " + strconv.Itoa(r.status) }
 
 // asList, asBase and asField are the three shapes the service uses, without a
 // rule that anybody could find.
@@ -51,12 +48,3 @@ var (
 	errV1Disabled     = asBase(403, "Users retrieving forbidden in admin panel, application settings. Use /users/v2") // doc, end of the text and status inf
 	errProviderSilent = asBase(500, "Custom Identity Provider did not answer")                                        // inf
 )
-
-// refuse writes err, which is a *refusal unless the sandbox itself is at fault.
-func refuse(w http.ResponseWriter, err error) {
-	var r *refusal
-	if !errors.As(err, &r) {
-		r = &refusal{http.StatusInternalServerError, []string{"The sandbox has a defect"}}
-	}
-	writeJSON(w, r.status, map[string]any{"errors": r.errors})
-}

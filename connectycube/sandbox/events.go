@@ -34,7 +34,7 @@ type eventJSON struct {
 
 // createEvent takes a push and puts it in the outbox, with the users it was
 // resolved to. One that reaches nobody is accepted too (assumed).
-func createEvent(s *Sandbox, q *request, live *session) (reply, error) {
+func createEvent(s *API, q *request, live *session) (reply, error) {
 	event := q.params.object("event")
 	channel, environment := event.text("push_type"), event.text("environment")
 	if wrong := checkEvent(event); len(wrong) > 0 {
@@ -48,7 +48,7 @@ func createEvent(s *Sandbox, q *request, live *session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	id := s.outbox.put(Outgoing{
+	id := s.Send(Outgoing{
 		Kind:        OutgoingPush,
 		At:          q.now,
 		Text:        text,

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
-
-	"cubegate/connectycube/sandbox/chat"
-	"cubegate/connectycube/xmpp"
 )
 
 // What a Fault is On.
@@ -146,7 +142,7 @@ func (f Fault) wrongTarget() (errs []error) {
 
 // AddFault arms a fault. The error says everything that is wrong with it, or
 // that a hundred are armed already.
-func (s *Sandbox) AddFault(f Fault) error {
+func (s *Application) AddFault(f Fault) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
@@ -161,7 +157,7 @@ func (s *Sandbox) AddFault(f Fault) error {
 
 // SetFaults arms these instead of all others. The error says everything that is
 // wrong with them; then nothing changes.
-func (s *Sandbox) SetFaults(faults ...Fault) error {
+func (s *Application) SetFaults(faults ...Fault) error {
 	if len(faults) > maxFaults {
 		return errTooManyFaults
 	}
@@ -188,14 +184,14 @@ func (f Fault) arm() *armedFault {
 
 // ClearFaults disarms all faults. Requests they hold are not let go, and sockets
 // that are half open stay so.
-func (s *Sandbox) ClearFaults() {
+func (s *Application) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
 // Faults lists what is armed; Times is how often it will still happen.
-func (s *Sandbox) Faults() []Fault {
+func (s *Application) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]Fault, len(s.faults))
@@ -207,7 +203,7 @@ func (s *Sandbox) Faults() []Fault {
 }
 
 // takeFault finds the fault that happens now and counts it.
-func (s *Sandbox) takeFault(meets func(Fault) bool) (Fault, bool) {
+func (s *Application) takeFault(meets func(Fault) bool) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
@@ -222,38 +218,4 @@ func (s *Sandbox) takeFault(meets func(Fault) bool) (Fault, bool) {
 		return f.Fault, true
 	}
 	return Fault{}, false
-}
-
-func (f Fault) meets(r *http.Request) bool {
-	if f.on() != OnREST || f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, r.Method) {
-		return false
-	}
-	if f.Path == "" || f.Path == "*" {
-		return true
-	}
-	path := strings.ToLower(trimSuffix(r.URL.Path))
-	want := strings.ToLower(f.Path)
-	if prefix, wild := strings.CutSuffix(want, "*"); wild {
-		return strings.HasPrefix(path, prefix)
-	}
-	return path == trimSuffix(want)
-}
-
-// chatFault is what the chat asks about each stanza of a user.
-func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
-	f, ok := s.takeFault(func(f Fault) bool {
-		return f.On == OnChat && (f.User == 0 || f.User == user) && (f.Stanza == "" || f.Stanza == stanza.Name)
-	})
-	if !ok {
-		return chat.Fault{}
-	}
-	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Fault: f.Kind, Stanza: stanza.String()})
-	return chat.Fault{
-		Delay:      f.Delay,
-		Refuse:     f.Kind == FaultRefuse,
-		Drop:       f.Kind == FaultDrop,
-		LostAnswer: f.Kind == FaultLostAnswer,
-		HalfOpen:   f.Kind == FaultHalfOpen,
-		Duplicate:  f.Kind == FaultDuplicate,
-	}
 }

@@ -1,10 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"cubegate/connectycube/sandbox/chat"
@@ -21,9 +17,9 @@ type history struct{ s *Sandbox }
 func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
 	defer s.changed()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
+	s.Lock()
+	defer s.Unlock()
+	now := s.Now()
 	d, err := s.dialogOf(m, now)
 	if err != nil {
 		return chat.Posted{}, err
@@ -54,21 +50,6 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	}
 	s.alert(stored)
 	return s.posted(stored), nil
-}
-
-// alert notes the pushes for a message that goes by chat: to whoever is not
-// there, wants notifications in this dialog, and is not asked to be left alone
-// by the sender (doc: silent). Broadcasts make none, our own: everybody would be
-// in the outbox for each.
-func (s *Sandbox) alert(m *message) {
-	d := m.dialog
-	if silent, _ := scalar(m.custom["silent"]); silent == "1" || d.kind == kindBroadcast {
-		return
-	}
-	away := slices.DeleteFunc(d.occupants.list(), func(user int64) bool {
-		return user == m.sender || d.silent.has(user) || s.chat.Awake(user)
-	})
-	s.wouldPush(away, m.body)
 }
 
 // dialogOf finds the dialog of a message, or makes the private one.
@@ -104,13 +85,13 @@ func (s *Sandbox) room(id string, user int64) (*dialog, error) {
 func (h history) Mark(by int64, mark chat.Mark) error {
 	s := h.s
 	defer s.changed()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	m, err := s.archive.findMessage(mark.MessageID, by)
 	if err != nil {
 		return noMessage(err)
 	}
-	s.archive.mark(m, by, mark.Kind == chat.Read, s.now())
+	s.archive.mark(m, by, mark.Kind == chat.Read, s.Now())
 	s.archive.shrink()
 	return nil
 }
@@ -119,8 +100,8 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	s := h.s
 	defer s.changed()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	m, err := s.archive.findMessage(c.MessageID, by)
 	switch {
 	case err != nil:
@@ -134,7 +115,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	if c.Remove {
 		s.archive.remove(m)
 	} else {
-		s.archive.edit(m, c.Body, s.now())
+		s.archive.edit(m, c.Body, s.Now())
 		s.archive.shrink()
 	}
 	return p, nil
@@ -150,63 +131,13 @@ func noMessage(err error) error {
 // Occupants lists who is in a dialog, to those who are.
 func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
 	s := h.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	d, err := s.room(dialogID, by)
 	if err != nil {
 		return nil, err
 	}
 	return s.listeners(d), nil
-}
-
-// stanza is a message of REST as the chat sends it on.
-func (m *message) stanza() chat.Message {
-	params := elementsOf(m.custom)
-	for _, a := range m.attachments {
-		e := xmpp.New("", "attachment")
-		for _, key := range slices.Sorted(maps.Keys(a)) {
-			e.Set(key, a[key])
-		}
-		params = append(params, e)
-	}
-	return chat.Message{
-		ID:       m.id,
-		From:     m.sender,
-		To:       m.recipient,
-		DialogID: m.dialog.id,
-		Body:     m.body,
-		Save:     true,
-		Params:   params,
-	}
-}
-
-// elementsOf writes parameters as XML: one element for a value, elements in it
-// for an object, the same element several times for a list. Null is left out,
-// and so is, by the codec, a name that XML does not know.
-func elementsOf(custom map[string]any) []xmpp.Element {
-	var all []xmpp.Element
-	for _, key := range slices.Sorted(maps.Keys(custom)) {
-		values, several := custom[key].([]any)
-		if !several {
-			values = []any{custom[key]}
-		}
-		for _, value := range values {
-			e := xmpp.New("", key)
-			switch value := value.(type) {
-			case nil:
-				continue
-			case map[string]any:
-				e = e.With(elementsOf(value)...)
-			case []any: // XML has no list in a list
-				raw, _ := json.Marshal(value)
-				e = e.Saying(string(raw))
-			default:
-				e = e.Saying(fmt.Sprint(value))
-			}
-			all = append(all, e)
-		}
-	}
-	return all
 }
 
 // paramsOf reads extraParams: attachments are attributes alone, what has

@@ -14,8 +14,6 @@ import (
 // engine connects them to loopback there. The domain internal is reserved.
 var forwardedNames = []string{"host.docker.internal", "host.containers.internal"}
 
-var errWrongHost = asList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
-
 // isAddressed reports whether a request that came over loopback names the
 // sandbox in its Host. A page of any site can point its own name at 127.0.0.1,
 // and is of one origin with the sandbox from then on (DNS rebinding): nothing
@@ -24,7 +22,7 @@ var errWrongHost = asList(403, "The sandbox does not answer to this Host: use lo
 //
 // From other machines any name is taken: there a proxy, a container's network or
 // a phone decides what the sandbox is called.
-func (s *Sandbox) isAddressed(r *http.Request) bool {
+func (s *Area) isAddressed(r *http.Request) bool {
 	if !isLoopback(r.RemoteAddr) || isLoopback(r.Host) {
 		return true
 	}
@@ -65,6 +63,3 @@ func ownNames(given []string) []string {
 	}
 	return names
 }
-
-// noSniff keeps browsers from taking an answer for another type than it says.
-func noSniff(h http.Header) { h.Set("X-Content-Type-Options", "nosniff") }

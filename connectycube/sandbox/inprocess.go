@@ -34,7 +34,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	w := &answer{header: http.Header{}, upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
+	w := &answer{collector: newCollector(), upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -102,32 +102,17 @@ func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 
 // answer collects what a handler writes.
 type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-	torn   bool // the handler broke off in the middle of it
+	collector
+	torn bool // the handler broke off in the middle of it
 
 	upgrade *upgrade // nil: the connection cannot be had
-}
-
-func (a *answer) Header() http.Header { return a.header }
-
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-func (a *answer) Write(p []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(p)
 }
 
 func (a *answer) response(r *http.Request) *http.Response {
 	a.WriteHeader(http.StatusOK)
 	body, length := io.Reader(&a.body), int64(a.body.Len())
 	if a.torn {
-		body, length = io.MultiReader(body, brokenOff{}), -1
+		body, length = io.MultiReader(body, truncatedBody{}), -1
 	}
 	return &http.Response{
 		Status:        strconv.Itoa(a.status) + " " + http.StatusText(a.status),
@@ -135,14 +120,14 @@ func (a *answer) response(r *http.Request) *http.Response {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        a.header,
+		Header:        a.Header(),
 		Body:          io.NopCloser(body),
 		ContentLength: length,
 		Request:       r,
 	}
 }
 
-// brokenOff is how an answer ends that was announced longer than it is.
-type brokenOff struct{}
+// truncatedBody is how an answer ends that was announced longer than it is.
+type truncatedBody struct{}
 
-func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (truncatedBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -1,14 +1,10 @@
 package sandbox
 
 import (
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"cubegate/connectycube/sandbox/chat"
 )
 
 const (
@@ -87,7 +83,7 @@ func (j *journal) clear() {
 
 // Journal lists what happened lately and has an ID above after, oldest first:
 // at most 500 entries, with secrets masked and long texts cut.
-func (s *Sandbox) Journal(after int64) []Entry {
+func (s *Application) Journal(after int64) []Entry {
 	found := s.journal.after(after)
 	for i := range found {
 		e := &found[i]
@@ -99,7 +95,7 @@ func (s *Sandbox) Journal(after int64) []Entry {
 }
 
 // ClearJournal forgets what happened.
-func (s *Sandbox) ClearJournal() { s.journal.clear() }
+func (s *Application) ClearJournal() { s.journal.clear() }
 
 func cutText(text string) string {
 	if len(text) <= journalText {
@@ -108,149 +104,10 @@ func cutText(text string) string {
 	return clean(text[:journalText]) + " …"
 }
 
-// tap takes a stanza of the chat into the journal.
-func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
-	direction := "in"
-	if d == chat.ToClient {
-		direction = "out"
-	}
-	if user == 0 && d == chat.FromClient { // the password is on its way
-		xml = maskPatterns(xml[:min(len(xml), 4*journalText)])
-	}
-	s.journal.add(Entry{At: s.now(), On: OnChat, UserID: user, Direction: direction, Stanza: xml})
-}
-
 // kept is as much of a text as the journal keeps: more than it shows, so that a
 // secret at the edge is still recognised. It is a copy, or it would keep the
 // rest alive.
 func kept(text string) string { return strings.Clone(text[:min(len(text), 2*journalText)]) }
 
-// exchange is a request on its way into the journal.
-type exchange struct {
-	s       *Sandbox
-	w       *journalWriter
-	request excerpt
-	r       *http.Request
-	fault   string
-	began   time.Time
-}
-
-// record makes the journal see what a handler reads and writes.
-func (s *Sandbox) record(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *exchange) {
-	e := &exchange{s: s, w: &journalWriter{ResponseWriter: w}, r: r, began: time.Now()}
-	watched := *r
-	if r.Body != nil {
-		watched.Body = watchedBody{r.Body, &e.request}
-	}
-	return e.w, &watched, e
-}
-
-// end writes the entry, also when the handler panicked to cut the connection.
-func (e *exchange) end() {
-	path := e.r.URL.EscapedPath()
-	if e.r.URL.RawQuery != "" {
-		path += "?" + e.r.URL.RawQuery
-	}
-	e.s.journal.add(Entry{
-		At:       e.s.now(),
-		On:       OnREST,
-		UserID:   e.s.userOfToken(e.r.Header.Get("CB-Token")),
-		Method:   e.r.Method,
-		Path:     path,
-		Headers:  ownHeaders(e.r.Header),
-		Status:   e.w.status,
-		TookMS:   time.Since(e.began).Milliseconds(),
-		Fault:    e.fault,
-		Request:  e.request.text(),
-		Response: e.w.body.text(),
-	})
-}
-
-// userOfToken is the user of a live session, or 0.
-func (s *Sandbox) userOfToken(token string) int64 {
-	if token == "" {
-		return 0
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if live := s.registry.holder(token); live != nil && live.user != nil {
-		return live.user.id
-	}
-	return 0
-}
-
-// ownHeaders names the headers that say who is calling. Only the SDK's own name
-// is shown.
-func ownHeaders(h http.Header) string {
-	var names []string
-	for name := range h {
-		if !strings.HasPrefix(name, "Cb-") {
-			continue
-		}
-		if name == "Cb-Sdk" {
-			name += ": " + h.Get(name)
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
-}
-
-// excerpt keeps the beginning of what passes.
-type excerpt []byte
-
-func (x *excerpt) keep(p []byte) {
-	*x = append(*x, p[:min(len(p), 2*journalText-len(*x))]...)
-}
-
-func (x *excerpt) text() string { return clean(string(*x)) }
-
-type watchedBody struct {
-	io.ReadCloser
-	seen *excerpt
-}
-
-func (b watchedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.seen.keep(p[:n])
-	return n, err
-}
-
-// journalWriter sees what is answered. http.ResponseController reaches through it.
-type journalWriter struct {
-	http.ResponseWriter
-	status int
-	body   excerpt
-}
-
-func (w *journalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *journalWriter) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *journalWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	w.body.keep(p)
-	return w.ResponseWriter.Write(p)
-}
-
-// getJournal takes ?after=ID, so that a page can ask for what is new.
-func (s *Sandbox) getJournal(w http.ResponseWriter, r *http.Request) {
-	after, err := queryNumber(r, "after", 0)
-	if err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"entries": s.Journal(after)})
-}
-
-func (s *Sandbox) deleteJournal(w http.ResponseWriter, _ *http.Request) {
-	s.ClearJournal()
-	writeJSON(w, http.StatusOK, map[string]any{"entries": []Entry{}})
-}
+// Note takes an entry into the journal.
+func (s *Application) Note(e Entry) { s.journal.add(e) }

@@ -58,7 +58,7 @@ func TestRefusalsAreShownWhole(t *testing.T) {
 			t.Errorf("%s is shown as %s, want %s", body, got, want)
 		}
 	}
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	s.journal.add(Entry{Status: 422, Response: `{"errors":{"password":["cannot be blank"]}}`})
 	s.journal.add(Entry{Status: 201, Response: `{"errors":{"password":["x"]}}`})
 	if got := s.Journal(0); got[0].Response != `{"errors":{"password":["cannot be blank"]}}` || got[1].Response != `{"errors":{"password":"•••"}}` {

@@ -1,12 +1,9 @@
 package sandbox
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"time"
-
-	"cubegate/connectycube/sandbox/chat"
 )
 
 // messageFields are the documented fields to filter by, and created_at and
@@ -40,8 +37,6 @@ func customField(name string) field[*message] {
 	}}
 }
 
-func byArrival(a, b *message) int { return cmp.Compare(a.seq, b.seq) }
-
 // messageLists is the grammar of GET /chat/Message. The highest limit is taken
 // from a documented sample.
 var messageLists = grammar[*message]{
@@ -58,7 +53,7 @@ var messageLists = grammar[*message]{
 const previewLength = 20 // messages (doc)
 
 // createMessage stores a message, and sends it on when asked to.
-func createMessage(s *Sandbox, q *request, live *session) (reply, error) {
+func createMessage(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	d, err := s.target(q, me)
 	if err != nil {
@@ -78,14 +73,14 @@ func createMessage(s *Sandbox, q *request, live *session) (reply, error) {
 	s.archive.post(m, q.now)
 	if q.params.flag("send_to_chat") {
 		s.alert(m)
-		s.chat.Deliver(m.stanza(), s.posted(m))
+		s.notifier.Deliver(m)
 	}
 	return reply{status: http.StatusCreated, body: m.public(me)}, nil
 }
 
 // target is the dialog a message goes to; without chat_dialog_id the private one
 // with the recipient.
-func (s *Sandbox) target(q *request, me int64) (*dialog, error) {
+func (s *API) target(q *request, me int64) (*dialog, error) {
 	if id := q.params.text("chat_dialog_id"); id != "" {
 		return s.archive.find(id, me)
 	}
@@ -99,19 +94,9 @@ func (s *Sandbox) target(q *request, me int64) (*dialog, error) {
 	return s.archive.privateDialog(me, to, q.now), nil
 }
 
-func (s *Sandbox) posted(m *message) chat.Posted {
-	return chat.Posted{
-		DialogID:   m.dialog.id,
-		MessageID:  m.id,
-		Sent:       m.created,
-		Recipients: s.listeners(m.dialog),
-		Private:    m.dialog.kind == kindPrivate,
-	}
-}
-
 // listMessages shows a dialog's messages and, unless told not to, marks those it
 // shows as read.
-func listMessages(s *Sandbox, q *request, live *session) (reply, error) {
+func listMessages(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	id := q.params.text("chat_dialog_id")
 	if id == "" {
@@ -155,7 +140,7 @@ func listMessages(s *Sandbox, q *request, live *session) (reply, error) {
 // previewMessages shows somebody who is no occupant the end of a dialog that
 // allows it. Filters and paging do not apply, and nothing is marked (doc; the
 // latter assumed).
-func (s *Sandbox) previewMessages(id string, me int64) (reply, error) {
+func (s *API) previewMessages(id string, me int64) (reply, error) {
 	d := s.archive.dialogs[id]
 	if !d.permissions["allow_preview"] {
 		return reply{}, errForbidden
@@ -174,7 +159,7 @@ func messagesReply(page []*message, user int64, skip, limit int) reply {
 
 // unreadCount counts in all dialogs, or in those that are named and the
 // caller's; total is their sum (by the documented sample).
-func unreadCount(s *Sandbox, q *request, live *session) (reply, error) {
+func unreadCount(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	named := q.params.list("chat_dialog_ids")
 	counts, total := map[string]int{}, 0
@@ -193,7 +178,7 @@ func unreadCount(s *Sandbox, q *request, live *session) (reply, error) {
 
 // updateMessages marks messages, or changes the text of the caller's own.
 // Without ids it marks all of a dialog.
-func updateMessages(s *Sandbox, q *request, live *session) (reply, error) {
+func updateMessages(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	messages, err := s.named(q, me)
 	if err != nil {
@@ -220,7 +205,7 @@ func updateMessages(s *Sandbox, q *request, live *session) (reply, error) {
 
 // named are the messages a PUT is about. Of several ids the unknown ones are
 // passed over; when none is known that is an error.
-func (s *Sandbox) named(q *request, me int64) ([]*message, error) {
+func (s *API) named(q *request, me int64) ([]*message, error) {
 	dialogID := q.params.text("chat_dialog_id")
 	wanted := (params{"ids": q.arg}).list("ids")
 	if len(wanted) == 0 {
@@ -249,15 +234,9 @@ func (s *Sandbox) named(q *request, me int64) ([]*message, error) {
 	return found, nil
 }
 
-// edit gives a message another text.
-func (a *archive) edit(m *message, body string, now time.Time) {
-	a.change(m, func() { m.body, m.edited, m.updated = body, now, now })
-	a.touch(m.dialog, now)
-}
-
 // deleteMessages deletes for the caller, or with force for everyone, who are
 // told.
-func deleteMessages(s *Sandbox, q *request, live *session) (reply, error) {
+func deleteMessages(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	force := q.params.flag("force")
 	return reply{status: http.StatusOK, body: deleteEach(q.arg, func(id string) error {
@@ -273,13 +252,7 @@ func deleteMessages(s *Sandbox, q *request, live *session) (reply, error) {
 			return nil
 		}
 		s.archive.remove(m)
-		s.chat.NotifyRemoval(chat.Notice{
-			By:         me,
-			MessageID:  m.id,
-			DialogID:   m.dialog.id,
-			Recipients: s.listeners(m.dialog),
-			Private:    m.dialog.kind == kindPrivate,
-		})
+		s.notifier.NotifyRemoval(me, m)
 		return nil
 	})}, nil
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -79,11 +78,11 @@ func cutTo(n int, text string) string {
 // Outbox lists what would have left the sandbox, oldest first: the mails of
 // password resets, the pushes of events, and those for messages to people who
 // were not in the chat. It holds the newest 500.
-func (s *Sandbox) Outbox() []Outgoing {
-	s.outbox.mu.Lock()
-	defer s.outbox.mu.Unlock()
-	items := make([]Outgoing, len(s.outbox.items))
-	for i, item := range s.outbox.items {
+func (s *Application) Outbox() []Outgoing {
+	s.outgoing.mu.Lock()
+	defer s.outgoing.mu.Unlock()
+	items := make([]Outgoing, len(s.outgoing.items))
+	for i, item := range s.outgoing.items {
 		item.Users = slices.Clone(item.Users)
 		items[i] = item
 	}
@@ -91,30 +90,39 @@ func (s *Sandbox) Outbox() []Outgoing {
 }
 
 // EmptyOutbox forgets what would have left the sandbox.
-func (s *Sandbox) EmptyOutbox() { s.outbox.clear() }
+func (s *Application) EmptyOutbox() { s.outgoing.clear() }
 
 // wouldPush notes the push that the service makes by itself when somebody is not
 // in the chat (doc server/push_notifications); the message is what the phone
 // would show. It may be called with or without the Sandbox's lock.
-func (s *Sandbox) wouldPush(users []int64, message string) {
+func (s *Application) wouldPush(users []int64, message string) {
 	if len(users) == 0 {
 		return
 	}
 	users = slices.Compact(slices.Sorted(slices.Values(users)))
-	s.outbox.put(Outgoing{
+	s.Send(Outgoing{
 		Kind:    OutgoingPush,
-		At:      s.now(),
+		At:      s.Now(),
 		Text:    message,
 		Users:   users,
 		Devices: s.subscriptions.reach(users, func(*subscription) bool { return true }),
 	})
 }
 
-func (s *Sandbox) getOutbox(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"outbox": s.Outbox()})
-}
+// Send stores an item in the outbox and returns its id.
+func (s *Application) Send(item Outgoing) int64 { return s.outgoing.put(item) }
 
-func (s *Sandbox) deleteOutbox(w http.ResponseWriter, _ *http.Request) {
-	s.EmptyOutbox()
-	writeJSON(w, http.StatusOK, map[string]any{"outbox": []Outgoing{}})
+// alert notes the pushes for a message that goes by chat: to whoever is not
+// there, wants notifications in this dialog, and is not asked to be left alone
+// by the sender (doc: silent). Broadcasts make none, our own: everybody would be
+// in the outbox for each.
+func (s *Application) alert(m *message) {
+	d := m.dialog
+	if silent, _ := scalar(m.custom["silent"]); silent == "1" || d.kind == kindBroadcast {
+		return
+	}
+	away := slices.DeleteFunc(d.occupants.list(), func(user int64) bool {
+		return user == m.sender || d.silent.has(user) || s.chat.Awake(user)
+	})
+	s.wouldPush(away, m.body)
 }

@@ -2,15 +2,13 @@ package sandbox
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 )
 
 func TestOutboxKeepsTheNewest(t *testing.T) {
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	for i := range maxOutbox + 7 {
 		s.wouldPush([]int64{3, 1, 3}, fmt.Sprint(i))
 	}
@@ -30,7 +28,7 @@ func TestOutboxKeepsTheNewest(t *testing.T) {
 }
 
 func TestOutboxItemsAreBounded(t *testing.T) {
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	many := make([]int64, maxOutboxUsers+5)
 	for i := range many {
 		many[i] = int64(i)
@@ -46,39 +44,9 @@ func TestOutboxItemsAreBounded(t *testing.T) {
 	}
 }
 
-func TestOutboxInTheControlArea(t *testing.T) {
-	s := New(Options{})
-	if err := s.registry.add(&user{profile: profile{login: "ann", email: "ann@example.com"}}, s.now()); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := resetPassword(s, &request{params: params{"email": "Ann@example.com"}, now: s.now()}, nil)
-	if err != nil || answer.status != http.StatusOK || answer.body != nil {
-		t.Fatalf("%+v, %v", answer, err)
-	}
-	for _, step := range []struct{ method, want, wantNot string }{
-		{"GET", `"email":"ann@example.com"`, ""},
-		{"DELETE", `"outbox":[]`, "ann"},
-		{"GET", `"outbox":[]`, "ann"},
-	} {
-		r := httptest.NewRequest(step.method, "http://localhost/_sandbox/outbox", nil)
-		r.RemoteAddr = "127.0.0.1:5"
-		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
-		if text := w.Body.String(); w.Code != 200 || !strings.Contains(text, step.want) || step.wantNot != "" && strings.Contains(text, step.wantNot) {
-			t.Errorf("%s: %d %s", step.method, w.Code, text)
-		}
-	}
-	r := httptest.NewRequest("GET", "http://sandbox.example/_sandbox/outbox", nil) // not from this machine
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	if w.Code != http.StatusForbidden {
-		t.Errorf("from elsewhere: %d %s", w.Code, w.Body)
-	}
-}
-
 // Pushes are noted with and without the lock, while everything else goes on.
 func TestOutboxUnderRace(t *testing.T) {
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -103,11 +71,11 @@ func TestOutboxUnderRace(t *testing.T) {
 }
 
 // lived is a sandbox whose one user has a device, contacts, a file and a push.
-func lived(t *testing.T) (*Sandbox, *user) {
+func lived(t *testing.T) (*Application, *user) {
 	t.Helper()
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	u := &user{profile: profile{login: "ann"}}
-	if err := s.registry.add(u, s.now()); err != nil {
+	if err := s.registry.add(u, s.Now()); err != nil {
 		t.Fatal(err)
 	}
 	s.subscriptions.add(subscription{user: u.id, udid: "d"})

@@ -104,9 +104,9 @@ func (p *passwords) matches(c *credential, password string) bool {
 // if it is the given one: the first right login of a process pays for argon2id.
 // The lock is not held; find is called with it. The error says that there is no
 // turn for a hash.
-func (s *Sandbox) recall(ctx context.Context, find func() *user, password string) error {
+func (s *Application) recall(ctx context.Context, find func() *user, password string) error {
 	s.mu.Lock()
-	s.registry.sweep(s.now())
+	s.registry.sweep(s.Now())
 	u := find()
 	var known credential
 	if u != nil {
@@ -178,7 +178,7 @@ type unhashed struct {
 // harden gives each saved user with a password an argon2id hash, also for the
 // next saves. It reports whether a later save should replace some of them by
 // ones at full cost. The lock is not held.
-func (s *Sandbox) harden(saved *savedState) (again bool, err error) {
+func (s *Application) harden(saved *savedState) (again bool, err error) {
 	for i := range saved.unhashed {
 		one := &saved.unhashed[i]
 		hash := &saved.Users[one.index].Password

@@ -20,34 +20,38 @@ import (
 	"github.com/alexedwards/argon2id"
 )
 
-// openKept opens a sandbox that keeps its state in file.
-func openKept(t *testing.T, file string) *Sandbox {
+// openKept opens an application that keeps its state in file.
+func openKept(t *testing.T, file string) *Application {
 	t.Helper()
-	s, err := Open(Options{DataFile: file})
-	if err != nil {
+	s := newApplication(ApplicationOptions{AppID: 1001})
+	if err := s.Keep(file); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func closeKept(t *testing.T, s *Sandbox) {
+func closeKept(t *testing.T, s *Application) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// logIn opens a session with a password.
-func logIn(s *Sandbox, login, password string) error {
-	_, err := s.createSession(&request{ctx: context.Background(), now: s.now(), params: params{
-		"application_id": json.Number("1001"), "auth_key": DefaultAuthKey,
-		"user": map[string]any{"login": login, "password": password},
-	}})
+// logIn does what a login with a password does.
+func logIn(s *Application, login, password string) error {
+	who := params{"login": login, "password": password}
+	if err := s.recall(context.Background(), func() *user { return s.registry.named(who) }, password); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.registry.sweep(s.Now())
+	_, err := s.userByPassword(who, s.Now())
 	return err
 }
 
-func seedUsers(t *testing.T, s *Sandbox, logins ...string) {
+func seedUsers(t *testing.T, s *Application, logins ...string) {
 	t.Helper()
 	var seed Seed
 	for _, login := range logins {
@@ -180,7 +184,7 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 }
 
 // counted counts the argon2id computations of a sandbox, which must not be in use.
-func counted(s *Sandbox) (hashes, compares *atomic.Int64) {
+func counted(s *Application) (hashes, compares *atomic.Int64) {
 	hashes, compares = &atomic.Int64{}, &atomic.Int64{}
 	s.passwords.hash = func(password string, p *argon2id.Params) (string, error) {
 		hashes.Add(1)
@@ -232,7 +236,7 @@ func TestFirstRightLoginAlonePaysForArgon2id(t *testing.T) {
 // at all without a data file.
 func TestSignUpPaysNoArgon2id(t *testing.T) {
 	t.Parallel()
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	hashes, compares := counted(s)
 	for range 2 {
 		if err := logIn(s, "ann", "password of ann"); err != nil {
@@ -248,7 +252,7 @@ func TestSignUpPaysNoArgon2id(t *testing.T) {
 }
 
 // written is the state as it would be written.
-func (s *Sandbox) written() (*savedState, error) {
+func (s *Application) written() (*savedState, error) {
 	state, _, err := s.snapshot()
 	saved, _ := state.(*savedState)
 	return saved, err
@@ -257,7 +261,7 @@ func (s *Sandbox) written() (*savedState, error) {
 // Thousands of new users are in the file after one save, and strong after some.
 func TestManyNewPasswordsDoNotHoldUpTheFile(t *testing.T) {
 	t.Parallel()
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	s.passwords.kept = true
 	costs := map[*argon2id.Params]int{}
 	s.passwords.hash = func(password string, p *argon2id.Params) (string, error) {
@@ -322,7 +326,7 @@ func TestQuickHashIsReplacedAfterALogin(t *testing.T) {
 // A password that changes while its hash is computed does not get that hash.
 func TestPasswordChangesWhileItIsHashed(t *testing.T) {
 	t.Parallel()
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	s.passwords.kept = true
 	seedUsers(t, s, "ann")
 	u := s.registry.byLogin["ann"]
@@ -345,9 +349,9 @@ func TestPasswordChangesWhileItIsHashed(t *testing.T) {
 }
 
 // unseen makes a sandbox whose one user's password was not seen in this process.
-func unseen(t *testing.T) *Sandbox {
+func unseen(t *testing.T) *Application {
 	t.Helper()
-	s := New(Options{})
+	s := newApplication(ApplicationOptions{})
 	s.passwords.kept = true
 	seedUsers(t, s, "ann")
 	if _, err := s.written(); err != nil {
@@ -398,26 +402,4 @@ func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 			t.Errorf("%d comparisons at once, %d counted afterwards", most.Load(), s.passwords.queue.Load())
 		}
 	})
-}
-
-func TestOldPasswordOfAChangeIsRecalled(t *testing.T) {
-	t.Parallel()
-	s := unseen(t)
-	u := s.registry.byLogin["ann"]
-	live := s.registry.open(u, s.now())
-	change := func(old string) error {
-		_, err := putUser(s, &request{ctx: t.Context(), now: s.now(), token: live.token, arg: fmt.Sprint(u.id), params: params{
-			"user": map[string]any{"password": "a new one", "old_password": old},
-		}})
-		return err
-	}
-	if err := change("wrong one"); !errors.Is(err, errWrongOld) {
-		t.Errorf("with a wrong old password: %v", err)
-	}
-	if err := change("password of ann"); err != nil {
-		t.Error(err)
-	}
-	if err := logIn(s, "ann", "a new one"); err != nil {
-		t.Error(err)
-	}
 }

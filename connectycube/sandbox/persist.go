@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,10 +24,10 @@ const (
 	retryAfter = 10 * time.Second // when the file could not be written
 )
 
-// keeper keeps the state in a file, so that the next run finds it: one JSON
+// stateFile keeps the state in a file, so that the next run finds it: one JSON
 // object, replaced as a whole, readable for its owner only. Of secrets it has
 // hashes: argon2id of passwords, SHA-256 of tokens, which cannot be guessed.
-type keeper struct {
+type stateFile struct {
 	file   string
 	lock   io.Closer
 	log    *slog.Logger
@@ -39,52 +38,35 @@ type keeper struct {
 	latest atomic.Int64 // Unix seconds of the last writing
 }
 
-// Open is New for a sandbox that keeps its state in o.DataFile between runs, if
-// that is set; its folder must exist. The sandbox must be closed. A file that
-// cannot be understood is an error and stays as it is.
-func Open(o Options) (*Sandbox, error) {
-	file := o.DataFile
-	if err := o.CIdP.Validate(); err != nil || file == "" {
-		return newUnless(err, o)
-	}
+// Keep reads the state from a file, whose folder must exist, and writes it there
+// from then on, until Close. A file that cannot be understood is an error and
+// stays as it is.
+func (s *Application) Keep(file string) error {
 	lock, err := lockFile(file + ".lock")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	o.DataFile = ""
-	s := New(o)
 	s.passwords.kept = true
 	isOld, err := s.load(file)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", file, err), lock.Close())
+		return errors.Join(fmt.Errorf("%s: %w", file, err), lock.Close())
 	}
-	k := &keeper{
+	k := &stateFile{
 		file: file, lock: lock, log: s.log, state: s.snapshot,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1),
 	}
-	s.keeper.Store(k)
+	s.file.Store(k)
 	if isOld {
 		k.notify() // what it says of passwords must not stay
 	}
 	go k.run()
-	return s, nil
+	return nil
 }
 
-func newUnless(err error, o Options) (*Sandbox, error) {
-	if err != nil {
-		return nil, err
-	}
-	return New(o), nil
-}
-
-// Close ends the chat's connections and writes the state for the last time. The
-// error is that of writing. A sandbox of New needs no closing; closing twice is
-// no error.
-func (s *Sandbox) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = s.chat.Shutdown(ctx) // who is not gone by then is cut off with the process
-	if k := s.keeper.Swap(nil); k != nil {
+// Close writes the state for the last time, if Keep was called. The error is
+// that of writing. Closing twice is no error.
+func (s *Application) Close() error {
+	if k := s.file.Swap(nil); k != nil {
 		close(k.stop)
 		return errors.Join(<-k.done, k.lock.Close())
 	}
@@ -92,20 +74,20 @@ func (s *Sandbox) Close() error {
 }
 
 // changed says that the file is out of date.
-func (s *Sandbox) changed() {
-	if k := s.keeper.Load(); k != nil {
+func (s *Application) changed() {
+	if k := s.file.Load(); k != nil {
 		k.notify()
 	}
 }
 
 // used says that nothing but the lives of sessions may have changed.
-func (s *Sandbox) used() {
-	if k := s.keeper.Load(); k != nil && time.Since(time.Unix(k.latest.Load(), 0)) > usedEvery {
+func (s *Application) used() {
+	if k := s.file.Load(); k != nil && time.Since(time.Unix(k.latest.Load(), 0)) > usedEvery {
 		k.notify()
 	}
 }
 
-func (k *keeper) notify() {
+func (k *stateFile) notify() {
 	select {
 	case k.wake <- struct{}{}:
 	default: // it will be written anyway
@@ -114,7 +96,7 @@ func (k *keeper) notify() {
 
 // run writes after a change, and takes at least nine times as long a rest as
 // writing took: a large state must not keep the machine busy.
-func (k *keeper) run() {
+func (k *stateFile) run() {
 	for {
 		select {
 		case <-k.stop:
@@ -141,7 +123,7 @@ func (k *keeper) run() {
 
 // write replaces the file. At every moment either the old or the new state is
 // there, also after a crash of the machine.
-func (k *keeper) write() error {
+func (k *stateFile) write() error {
 	state, again, err := k.state()
 	if err != nil {
 		return err
@@ -180,7 +162,7 @@ func syncFolder(path string) error {
 }
 
 // snapshot is the state as it is written.
-func (s *Sandbox) snapshot() (state any, again bool, err error) {
+func (s *Application) snapshot() (state any, again bool, err error) {
 	saved := s.save()
 	again, err = s.harden(saved)
 	return saved, again, err
@@ -188,7 +170,7 @@ func (s *Sandbox) snapshot() (state any, again bool, err error) {
 
 // load reads the file into an empty sandbox. No file is an empty one. isOld
 // means that this program writes another version.
-func (s *Sandbox) load(file string) (isOld bool, err error) {
+func (s *Application) load(file string) (isOld bool, err error) {
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -106,10 +106,10 @@ type savedMessage struct {
 }
 
 // save copies the state, so that it can be written without the lock.
-func (s *Sandbox) save() *savedState {
+func (s *Application) save() *savedState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.now())
+	s.registry.sweep(s.Now())
 	out := &savedState{
 		Version:  savedVersion,
 		AppID:    s.appID,
@@ -188,7 +188,7 @@ func (a *archive) save(out *savedState) {
 
 // restore brings back what save copied. It trusts nothing in it: a file may have
 // been edited, or damaged.
-func (s *Sandbox) restore(saved *savedState) error {
+func (s *Application) restore(saved *savedState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if saved.AppID != s.appID {

@@ -3,8 +3,6 @@ package sandbox
 import (
 	"maps"
 	"net/http"
-
-	"cubegate/connectycube/sandbox/chat"
 )
 
 const (
@@ -14,7 +12,7 @@ const (
 
 // putReaction adds a reaction of the caller, and takes another one away. Who
 // talks in the dialog is told when that changed something.
-func putReaction(s *Sandbox, q *request, live *session) (reply, error) {
+func putReaction(s *API, q *request, live *session) (reply, error) {
 	me := live.user.id
 	m, err := s.archive.findMessage(q.arg, me)
 	if err != nil {
@@ -29,49 +27,20 @@ func putReaction(s *Sandbox, q *request, live *session) (reply, error) {
 	if !added && !removed {
 		return reply{status: http.StatusOK}, nil
 	}
-	news := chat.Reaction{
-		By:         me,
-		MessageID:  m.id,
-		DialogID:   m.dialog.id,
-		Recipients: s.listeners(m.dialog),
-		Private:    m.dialog.kind == kindPrivate,
+	if !added {
+		add = ""
 	}
-	if added {
-		news.Add = add
-	}
-	if removed {
-		news.Remove = remove
+	if !removed {
+		remove = ""
 	}
 	m.updated = q.now
-	s.chat.NotifyReaction(news)
+	s.notifier.NotifyReaction(me, m, add, remove)
 	s.archive.shrink()
 	return reply{status: http.StatusOK}, nil
 }
 
-// react adds a reaction of the user's and takes another one away; "" is none.
-// It reports what that changed.
-func (a *archive) react(m *message, user int64, add, remove string) (added, removed bool) {
-	a.change(m, func() {
-		if m.reactions == nil {
-			m.reactions = map[string]userSet{}
-		}
-		if users := m.reactions[add]; add != "" {
-			added = users.add(user)
-			m.reactions[add] = users
-		}
-		users := m.reactions[remove]
-		if removed = users.remove(user); removed {
-			m.reactions[remove] = users
-		}
-		if len(users) == 0 {
-			delete(m.reactions, remove)
-		}
-	})
-	return added, removed
-}
-
 // listReactions says who reacted, by reaction.
-func listReactions(s *Sandbox, q *request, live *session) (reply, error) {
+func listReactions(s *API, q *request, live *session) (reply, error) {
 	m, err := s.archive.findMessage(q.arg, live.user.id)
 	if err != nil {
 		return reply{}, err
@@ -84,14 +53,14 @@ func listReactions(s *Sandbox, q *request, live *session) (reply, error) {
 }
 
 // postSystem sends a system message to a user's chat. Nothing is stored.
-func postSystem(s *Sandbox, q *request, live *session) (reply, error) {
+func postSystem(s *API, q *request, live *session) (reply, error) {
 	to, ok := q.params.integer("recipientId")
 	if !ok || s.registry.users[to] == nil {
 		return reply{}, errNoRecipient
 	}
 	extension := maps.Clone(q.params)
 	delete(extension, "recipientId")
-	id := s.chat.NotifySystem(live.user.id, to, elementsOf(extension))
+	id := s.notifier.NotifySystem(live.user.id, to, extension)
 	return reply{status: http.StatusOK, body: map[string]any{
 		"messageId":       id,
 		"recipientId":     to,

@@ -132,7 +132,7 @@ func (a *archive) findMessage(id string, user int64) (*message, error) {
 
 // listeners are those who hear what is said in the dialog: its occupants, or
 // everyone.
-func (s *Sandbox) listeners(d *dialog) []int64 {
+func (s *Application) listeners(d *dialog) []int64 {
 	if d.kind != kindBroadcast {
 		return d.occupants.list()
 	}

@@ -21,7 +21,7 @@ type request struct {
 	adminKey string
 }
 
-type handler func(*Sandbox, *request) (reply, error)
+type handler func(*API, *request) (reply, error)
 
 // routes is the whole API. The first match wins, so words stand before {}.
 var routes = []struct {
@@ -29,13 +29,13 @@ var routes = []struct {
 	path   string // lower case; {} is one segment of any content
 	handle handler
 }{
-	{"POST", "/session", (*Sandbox).createSession},
+	{"POST", "/session", (*API).createSession},
 	{"GET", "/session", withSession(getSession)},
 	{"DELETE", "/session", withSession(deleteSession)},
-	{"POST", "/login", (*Sandbox).login},
+	{"POST", "/login", (*API).login},
 	{"DELETE", "/login", withUser(logout)},
 
-	{"POST", "/users", (*Sandbox).signUp},
+	{"POST", "/users", (*API).signUp},
 	{"GET", "/users", v1(listUsersV1)},
 	{"PUT", "/users", withUser(noResource)}, // the SDK's form when it knows no user: withUser refuses it
 	{"GET", "/users/v2", withSession(listUsers)},
@@ -100,10 +100,10 @@ var routes = []struct {
 	{"GET", "/admin/chat/list", withAdmin(adminListDialogs)},
 	{"GET", "/admin/chat/messages/list", withAdmin(adminListMessages)},
 	{"PUT", "/admin/chat/{}", withAdmin(adminUpdateDialog)},
-	{"GET", "/admin/stats/messages/sent-total", adminTotal((*Sandbox).sentDays)},
-	{"GET", "/admin/stats/messages/sent-per-day", adminPerDay((*Sandbox).sentDays)},
-	{"GET", "/admin/stats/dialogs/created-total", adminTotal((*Sandbox).createdDays)},
-	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*Sandbox).createdDays)},
+	{"GET", "/admin/stats/messages/sent-total", adminTotal((*API).sentDays)},
+	{"GET", "/admin/stats/messages/sent-per-day", adminPerDay((*API).sentDays)},
+	{"GET", "/admin/stats/dialogs/created-total", adminTotal((*API).createdDays)},
+	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*API).createdDays)},
 }
 
 // findRoute matches an escaped path. Words match without regard to case; what
@@ -150,10 +150,10 @@ func trimSuffix(path string) string {
 
 // withSession runs h under the lock with the live session of the token. Using a
 // session prolongs it, also when h refuses.
-func withSession(h func(*Sandbox, *request, *session) (reply, error)) handler {
-	return func(s *Sandbox, q *request) (reply, error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+func withSession(h func(*API, *request, *session) (reply, error)) handler {
+	return func(s *API, q *request) (reply, error) {
+		s.Lock()
+		defer s.Unlock()
 		live, err := s.registry.use(q.token, q.now)
 		if err != nil {
 			return reply{}, err
@@ -168,8 +168,8 @@ func withSession(h func(*Sandbox, *request, *session) (reply, error)) handler {
 }
 
 // withUser is withSession for calls that need a logged-in user.
-func withUser(h func(*Sandbox, *request, *session) (reply, error)) handler {
-	return withSession(func(s *Sandbox, q *request, live *session) (reply, error) {
+func withUser(h func(*API, *request, *session) (reply, error)) handler {
+	return withSession(func(s *API, q *request, live *session) (reply, error) {
 		if live.user == nil {
 			return reply{}, errNeedUser
 		}
@@ -177,4 +177,4 @@ func withUser(h func(*Sandbox, *request, *session) (reply, error)) handler {
 	})
 }
 
-func noResource(*Sandbox, *request, *session) (reply, error) { return reply{}, errNoResource }
+func noResource(*API, *request, *session) (reply, error) { return reply{}, errNoResource }

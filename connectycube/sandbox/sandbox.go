@@ -2,13 +2,9 @@ package sandbox
 
 import (
 	"cmp"
-	"encoding/json"
-	"io"
+	"context"
 	"log/slog"
 	"net/http"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"cubegate/connectycube/sandbox/chat"
@@ -22,10 +18,6 @@ const (
 	DefaultChatDomain = chat.DefaultDomain
 
 	ChatPath = "/chat" // where the chat's WebSocket is
-
-	defaultMaxUsers    = 100_000
-	defaultMaxSessions = 100_000
-	mostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
 )
 
 // Options configure a Sandbox. The zero value works.
@@ -90,63 +82,10 @@ type Options struct {
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
 // listener is its owner's business. It is safe for concurrent use.
 type Sandbox struct {
-	appID        int64
-	authKey      string
-	adminKey     string
-	chatDomain   string
-	controlToken string
-	names        []string          // in lower case
-	givenHeaders map[string]string // of Options.CIdP; never changed
-	callbacks    *http.Client
-	control      http.Handler
-	chat         *chat.Server // never calls back from what is called under mu
-
-	fresh   func() world
-	ahead   atomic.Int64 // of the clock, as a time.Duration
-	journal journal
-	keeper  atomic.Pointer[keeper] // nil: in memory only
-	log     *slog.Logger
-	open    map[string]http.HandlerFunc // what the control area shows to everyone
-
-	passwords     *passwords
-	largeBodies   largeBodies
-	outbox        *outbox // has its own lock, as the next two have
-	subscriptions *subscriptions
-	bucket        *bucket
-
-	mu       sync.Mutex // guards what follows; never held during a call-back or a write
-	settings Settings
-	world
-}
-
-// world is all that a reset empties.
-type world struct {
-	cidp         CIdP
-	faults       []*armedFault
-	registry     registry
-	archive      archive
-	addressBooks addressBooks
-}
-
-// newWorld is what a sandbox with these options begins with. What is removed
-// from it leaves the chat, too.
-func (s *Sandbox) newWorld(o Options) world {
-	w := world{
-		cidp:     o.CIdP.own(),
-		registry: newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
-		archive: newArchive(
-			bound(o.MaxDialogs, defaultMaxDialogs),
-			bound(o.MaxMessages, defaultMaxMessages),
-			bound(o.MaxDialogMessages, defaultMaxLength)),
-		addressBooks: newAddressBooks(),
-	}
-	w.registry.removed = func(u *user) {
-		s.chat.Kick(u.id)
-		s.subscriptions.forget(u.id)
-		s.addressBooks.forget(u.id)
-	}
-	w.archive.left = func(dialogID string, user int64) { s.chat.Expel(dialogID, user, user) }
-	return w
+	*Application
+	api  *API
+	area *Area
+	chat *chat.Server // never calls back from what is called under the lock
 }
 
 // New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
@@ -159,57 +98,78 @@ func New(o Options) *Sandbox {
 	if o.DataFile != "" {
 		panic("sandbox: a sandbox with a DataFile is made by Open")
 	}
-	o.CIdP = o.CIdP.own() // what a reset goes back to must not change
-	s := &Sandbox{
-		appID:         cmp.Or(o.AppID, DefaultAppID),
-		authKey:       cmp.Or(o.AuthKey, DefaultAuthKey),
-		adminKey:      cmp.Or(o.AdminKey, DefaultAdminKey),
-		chatDomain:    cmp.Or(o.ChatDomain, DefaultChatDomain),
-		settings:      Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions}.own(),
-		controlToken:  o.ControlToken,
-		names:         ownNames(o.Names),
-		givenHeaders:  o.CIdP.Headers,
-		callbacks:     callbackClient(o.HTTP),
-		passwords:     newPasswords(),
-		largeBodies:   make(largeBodies, maxLarge),
-		outbox:        &outbox{},
-		subscriptions: newSubscriptions(),
-		bucket:        newBucket(o.MaxBlobBytes),
-		log:           cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
-	}
-	s.fresh = func() world { return s.newWorld(o) }
-	s.world = s.fresh()
+	s := &Sandbox{Application: newApplication(ApplicationOptions{
+		AppID:             cmp.Or(o.AppID, DefaultAppID),
+		AuthKey:           cmp.Or(o.AuthKey, DefaultAuthKey),
+		AdminKey:          cmp.Or(o.AdminKey, DefaultAdminKey),
+		ChatDomain:        cmp.Or(o.ChatDomain, DefaultChatDomain),
+		CIdP:              o.CIdP,
+		Dashboard:         Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions},
+		Log:               o.Log,
+		MaxUsers:          o.MaxUsers,
+		MaxSessions:       o.MaxSessions,
+		MaxDialogs:        o.MaxDialogs,
+		MaxMessages:       o.MaxMessages,
+		MaxDialogMessages: o.MaxDialogMessages,
+		MaxBlobBytes:      o.MaxBlobBytes,
+	})}
 	s.chat = chat.New(chat.Options{
-		AppID:    s.appID,
-		Domain:   s.chatDomain,
-		Accounts: accounts{s},
+		AppID:    cmp.Or(o.AppID, DefaultAppID),
+		Domain:   cmp.Or(o.ChatDomain, DefaultChatDomain),
+		Accounts: accounts{s.Application},
 		Archive:  history{s},
 		Tap:      s.tap,
 		Fault:    s.chatFault,
 	})
-	s.control = s.controlRoutes()
-	s.open = openPages(o.Certificate)
+	s.Connect(s.chat, s.sockets)
+	s.api = newAPI(s.Application, APIOptions{HTTP: o.HTTP, Notifier: notifier{s}, Online: s.chat.Online})
+	s.area = newArea(s.Application, AreaOptions{
+		Token:       o.ControlToken,
+		Names:       o.Names,
+		Headers:     o.CIdP.own().Headers,
+		Certificate: o.Certificate,
+		Origin:      originOf,
+		Drop:        s.Drop,
+		HalfOpen:    s.HalfOpen,
+	})
 	return s
 }
 
-func bound(n, otherwise int) int {
-	if n <= 0 {
-		return otherwise
+// Open is New for a sandbox that keeps its state in o.DataFile between runs, if
+// that is set; its folder must exist. The sandbox must be closed. A file that
+// cannot be understood is an error and stays as it is.
+func Open(o Options) (*Sandbox, error) {
+	if err := o.CIdP.Validate(); err != nil {
+		return nil, err
 	}
-	return min(n, mostEntries)
+	file := o.DataFile
+	o.DataFile = ""
+	s := New(o)
+	if file == "" {
+		return s, nil
+	}
+	if err := s.Keep(file); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// reply is an answer that went well. Refusals are errors: see errors.go.
-type reply struct {
-	status  int
-	body    any       // nil: no body at all
-	expires time.Time // of the session used; zero when none was
+// Close ends the chat's connections and writes the state for the last time. The
+// error is that of writing. A sandbox of New needs no closing; closing twice is
+// no error.
+func (s *Sandbox) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = s.chat.Shutdown(ctx) // who is not gone by then is cut off with the process
+	return s.Application.Close()
 }
+
+var errWrongHost = asList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
 
 // ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
 // people at /, and /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.isAddressed(r) {
+	if !s.area.isAddressed(r) {
 		noSniff(w.Header())
 		refuse(w, errWrongHost)
 		return
@@ -220,12 +180,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve is ServeHTTP for requests that may name any host, as those of Client do.
 func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	noSniff(w.Header())
-	if isControl(r.URL.Path) {
-		s.serveControl(w, r)
-		return
-	}
-	if r.URL.Path == "/" {
-		s.open["/"](w, r)
+	if isControl(r.URL.Path) || r.URL.Path == "/" {
+		s.area.ServeHTTP(w, r)
 		return
 	}
 	allowBrowsers(w.Header())
@@ -237,91 +193,8 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 		s.chat.ServeHTTP(w, r)
 		return
 	}
-	w, r, e := s.record(w, r)
-	defer e.end()
-	if f, ok := s.takeFault(func(f Fault) bool { return f.meets(r) }); ok {
-		e.fault = f.Kind
-		s.misbehave(w, r, f)
-		return
-	}
-	s.serveAPI(w, r)
+	s.api.ServeHTTP(w, r)
 }
 
-// serveAPI is the service without its faults.
-func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		defer s.used()
-	} else {
-		defer s.changed()
-	}
-	if isBucket(r.URL.Path) {
-		s.serveBucket(w, r)
-		return
-	}
-	answer, err := s.answer(w, r)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	if !answer.expires.IsZero() {
-		w.Header().Set("CB-Token-ExpirationDate", answer.expires.UTC().Format("2006-01-02 15:04:05 UTC"))
-	}
-	if to, ok := answer.body.(redirect); ok {
-		to.write(w, answer.status)
-		return
-	}
-	writeJSON(w, answer.status, answer.body)
-}
-
-func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
-	handler, arg, ok := findRoute(r.Method, r.URL.EscapedPath())
-	if !ok {
-		return reply{}, errNoResource
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return reply{}, errBadRequest
-	}
-	release, err := s.largeBodies.enter(r.Context(), len(body))
-	if err != nil {
-		return reply{}, err
-	}
-	defer release()
-	p, err := readParams(r, body)
-	if err != nil {
-		return reply{}, errBadRequest
-	}
-	return handler(s, &request{
-		ctx:      r.Context(),
-		arg:      arg,
-		params:   p,
-		token:    r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
-		key:      r.Header.Get("CB-AuthKey"),
-		now:      s.now(),
-		origin:   originOf(r),
-		suffixed: trimSuffix(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"),
-
-		adminKey: r.Header.Get("CB-Administration-API-Key"),
-	})
-}
-
-// allowBrowsers lets pages of any origin call the API, as the real service does:
-// it uses no cookies, so an origin proves nothing.
-func allowBrowsers(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, ConnectyCube-REST-API-Version, Content-Type")
-	h.Set("Access-Control-Expose-Headers", "CB-Token-ExpirationDate, Date")
-	h.Set("Access-Control-Max-Age", "600")
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	if body == nil {
-		w.WriteHeader(status)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	// an error here means that the caller left, or that it will see a torn body
-	_ = json.NewEncoder(w).Encode(body)
-}
+// noSniff keeps browsers from taking an answer for another type than it says.
+func noSniff(h http.Header) { h.Set("X-Content-Type-Options", "nosniff") }

@@ -65,7 +65,7 @@ func (q *search) in(text string, at time.Time, dialogID string) bool {
 
 // searchChat looks through the caller's dialogs, the newest first (assumed).
 // What users would be found by is not documented; none are.
-func searchChat(s *Sandbox, q *request, live *session) (reply, error) {
+func searchChat(s *API, q *request, live *session) (reply, error) {
 	query, err := parseSearch(q.params)
 	if err != nil {
 		return reply{}, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,10 +72,10 @@ type Seeded struct {
 }
 
 // Seed makes all of it, or nothing: the error says everything that is wrong.
-func (s *Sandbox) Seed(seed Seed) (Seeded, error) {
+func (s *Application) Seed(seed Seed) (Seeded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.now())
+	s.registry.sweep(s.Now())
 	if max(len(seed.Users), len(seed.Dialogs), len(seed.Messages)) > maxSeeded {
 		return Seeded{}, fmt.Errorf("seed: more than %d of a kind", maxSeeded)
 	}
@@ -88,7 +87,7 @@ func (s *Sandbox) Seed(seed Seed) (Seeded, error) {
 	}
 	g := &seeding{
 		s:       s,
-		now:     s.now(),
+		now:     s.Now(),
 		made:    newRegistry(maxSeeded, 1),
 		dialogs: map[string]*dialog{},
 		out:     Seeded{Users: []int64{}, Dialogs: map[string]string{}, Messages: []string{}},
@@ -118,7 +117,7 @@ func (s *Sandbox) Seed(seed Seed) (Seeded, error) {
 // all of it is; users have their ids already, as nobody else can take them while
 // the lock is held.
 type seeding struct {
-	s     *Sandbox
+	s     *Application
 	now   time.Time
 	wrong []error
 	out   Seeded
@@ -345,17 +344,4 @@ func (g *seeding) store() {
 		g.out.Messages = append(g.out.Messages, m.id)
 	}
 	a.shrink()
-}
-
-func (s *Sandbox) postSeed(w http.ResponseWriter, r *http.Request) {
-	var seed Seed
-	if !readControlUpTo(maxSeed, w, r, &seed) {
-		return
-	}
-	made, err := s.Seed(seed)
-	if err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusCreated, made)
 }

@@ -23,7 +23,7 @@ type sessionJSON struct {
 // millis is how sessions write dates; users and the rest do without fractions.
 const millis = "2006-01-02T15:04:05.000Z"
 
-func (s *Sandbox) sessionBody(live *session) any {
+func (s *API) sessionBody(live *session) any {
 	out := sessionJSON{
 		ApplicationID: s.appID,
 		Token:         live.token,
@@ -41,7 +41,7 @@ func (s *Sandbox) sessionBody(live *session) any {
 }
 
 // createSession is the decision table of POST /session, in its order.
-func (s *Sandbox) createSession(q *request) (reply, error) {
+func (s *API) createSession(q *request) (reply, error) {
 	if id, ok := q.params.integer("application_id"); !ok || id != s.appID {
 		return reply{}, errNoApplication
 	}
@@ -52,8 +52,8 @@ func (s *Sandbox) createSession(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	if !named {
 		return s.startSession(q, nil)
 	}
@@ -65,7 +65,7 @@ func (s *Sandbox) createSession(q *request) (reply, error) {
 }
 
 // claimOf reads who wants a session; named is false when nobody does.
-func (s *Sandbox) claimOf(q *request) (c claim, named bool, err error) {
+func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 	if q.params.text("provider") != "" {
 		return socialClaim(q.params)
 	}
@@ -81,8 +81,8 @@ func (s *Sandbox) claimOf(q *request) (c claim, named bool, err error) {
 }
 
 // startSession opens the session of u, or without a user. The lock is held.
-func (s *Sandbox) startSession(q *request, u *user) (reply, error) {
-	live := s.registry.open(u, s.now())
+func (s *API) startSession(q *request, u *user) (reply, error) {
+	live := s.registry.open(u, s.Now())
 	live.nonce = number(q.params.text("nonce"))
 	if live.ts = number(q.params.text("timestamp")); live.ts == nil {
 		live.ts = q.now.Unix()
@@ -99,7 +99,7 @@ func number(text string) any {
 	return n
 }
 
-func (s *Sandbox) ownKey(key string) bool {
+func (s *API) ownKey(key string) bool {
 	return subtle.ConstantTimeCompare([]byte(key), []byte(s.authKey)) == 1
 }
 
@@ -120,13 +120,11 @@ const (
 
 // prove does what must be done without the lock: ask the identity provider, when
 // the application has one, or else pay for argon2id.
-func (s *Sandbox) prove(q *request, who params) (claim, error) {
+func (s *API) prove(q *request, who params) (claim, error) {
 	if strings.TrimSpace(who.text("password")) == "" {
 		return claim{}, errBlankPassword
 	}
-	s.mu.Lock()
-	provider := s.cidp
-	s.mu.Unlock()
+	provider := s.Provider()
 	if !provider.Enabled {
 		return claim{who, byPassword}, s.recall(q.ctx, func() *user { return s.registry.named(who) }, who.text("password"))
 	}
@@ -136,8 +134,8 @@ func (s *Sandbox) prove(q *request, who params) (claim, error) {
 
 // userOf finds or makes the user of a claim. The lock is held, and held on until
 // the user has its session: it cannot be deleted in between.
-func (s *Sandbox) userOf(c claim) (*user, error) {
-	now := s.now() // later than the request when the provider took its time
+func (s *API) userOf(c claim) (*user, error) {
+	now := s.Now() // later than the request when the provider took its time
 	s.registry.sweep(now)
 	switch c.kind {
 	case asGuest:
@@ -147,36 +145,20 @@ func (s *Sandbox) userOf(c claim) (*user, error) {
 	case byProvider:
 		return s.userOfProvider(c.fields, now)
 	}
-	password := c.fields.text("password")
-	u := s.registry.named(c.fields)
-	switch {
-	case u != nil && s.passwords.matches(&u.credential, password):
-		return u, nil
-	case u != nil:
-		return nil, errWrongPassword
-	case s.settings.DenyAutoCreate:
-		return nil, errUserNotFound
-	}
-	only := params{"password": password} // a profile sent along is not used
-	for _, key := range []string{"login", "email"} {
-		if c.fields.has(key) {
-			only[key] = c.fields.text(key)
-		}
-	}
-	return s.createUser(only, now)
+	return s.userByPassword(c.fields, now)
 }
 
-func getSession(s *Sandbox, _ *request, live *session) (reply, error) {
+func getSession(s *API, _ *request, live *session) (reply, error) {
 	return reply{status: http.StatusOK, body: s.sessionBody(live)}, nil
 }
 
-func deleteSession(s *Sandbox, _ *request, live *session) (reply, error) {
+func deleteSession(s *API, _ *request, live *session) (reply, error) {
 	s.registry.close(live)
 	return reply{status: http.StatusOK}, nil
 }
 
 // login gives an application session a user. The token stays the same.
-func (s *Sandbox) login(q *request) (reply, error) {
+func (s *API) login(q *request) (reply, error) {
 	if err := s.checkToken(q); err != nil {
 		return reply{}, err
 	}
@@ -184,9 +166,9 @@ func (s *Sandbox) login(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	live, err := s.registry.use(q.token, s.now()) // it may have ended while the provider was asked
+	s.Lock()
+	defer s.Unlock()
+	live, err := s.registry.use(q.token, s.Now()) // it may have ended while the provider was asked
 	if err != nil {
 		return reply{}, err
 	}
@@ -199,7 +181,7 @@ func (s *Sandbox) login(q *request) (reply, error) {
 }
 
 // loginClaim is claimOf for POST /login, whose fields are flat.
-func (s *Sandbox) loginClaim(q *request) (claim, error) {
+func (s *API) loginClaim(q *request) (claim, error) {
 	if q.params.text("provider") == "" {
 		return s.prove(q, q.params)
 	}
@@ -210,14 +192,14 @@ func (s *Sandbox) loginClaim(q *request) (claim, error) {
 	return c, err
 }
 
-func (s *Sandbox) checkToken(q *request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *API) checkToken(q *request) error {
+	s.Lock()
+	defer s.Unlock()
 	_, err := s.registry.use(q.token, q.now)
 	return err
 }
 
-func logout(s *Sandbox, _ *request, live *session) (reply, error) {
+func logout(s *API, _ *request, live *session) (reply, error) {
 	s.registry.attach(live, nil)
 	return reply{status: http.StatusOK}, nil
 }

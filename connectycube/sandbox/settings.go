@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 )
 
@@ -21,38 +20,22 @@ func (c Settings) own() Settings {
 }
 
 // Settings are those in force.
-func (s *Sandbox) Settings() Settings {
+func (s *Application) Settings() Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.settings.own()
+	return s.dashboard.own()
 }
 
 // SetSettings replaces them all. The error says that there are more than 50
 // extensions, or that one is empty or longer than 2048 bytes; then nothing
 // changes.
-func (s *Sandbox) SetSettings(c Settings) error {
+func (s *Application) SetSettings(c Settings) error {
 	unfit := func(key string) bool { return key == "" || len(key) > 2048 }
 	if len(c.DialogExtensions) > 50 || slices.ContainsFunc(c.DialogExtensions, unfit) {
 		return errors.New("settings: dialog_extensions: more than 50, or one that is empty or over 2048 bytes")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settings = c.own()
+	s.dashboard = c.own()
 	return nil
-}
-
-func (s *Sandbox) getSettings(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.Settings())
-}
-
-func (s *Sandbox) putSettings(w http.ResponseWriter, r *http.Request) {
-	var c Settings
-	if !readControl(w, r, &c) {
-		return
-	}
-	if err := s.SetSettings(c); err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, c.own())
 }

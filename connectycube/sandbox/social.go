@@ -88,7 +88,7 @@ func unverified(token string) params {
 
 // userOfSocial finds the user by what the token said, or makes it; Deny does not
 // stop that, as with the identity provider (assumed). The lock is held.
-func (s *Sandbox) userOfSocial(fields params, now time.Time) (*user, error) {
+func (s *API) userOfSocial(fields params, now time.Time) (*user, error) {
 	if u := s.registry.byLogin[fields.text("login")]; u != nil {
 		return u, nil
 	}

@@ -2,11 +2,8 @@ package sandbox
 
 import (
 	"cmp"
-	"errors"
 	"maps"
-	"net/http"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -105,14 +102,14 @@ type DeviceState struct {
 }
 
 // State reports who exists, what lives and what was said.
-func (s *Sandbox) State() State { return s.state(0, maxListed) }
+func (s *Application) State() State { return s.StateUpTo(0, maxListed) }
 
-// state gives at most so many of each list, the newest; 0 users means all.
-func (s *Sandbox) state(users, most int) State {
-	sockets := s.chat.Sockets() // not under the lock: the chat has its own
+// StateUpTo gives at most so many of each list, the newest; 0 users means all.
+func (s *Application) StateUpTo(users, most int) State {
+	sockets := s.sockets() // not under the lock: the chat has its own
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.now())
+	s.registry.sweep(s.Now())
 	state := State{
 		Users:        s.registry.userStates(users),
 		Sessions:     len(s.registry.sessions),
@@ -126,7 +123,7 @@ func (s *Sandbox) state(users, most int) State {
 	}
 	for _, c := range newest(sockets, most) {
 		c.Since = shown(c.Since)
-		state.Sockets = append(state.Sockets, SocketState(c))
+		state.Sockets = append(state.Sockets, c)
 	}
 	return state
 }
@@ -201,35 +198,11 @@ func newest[T any](ordered []T, most int) []T {
 	return ordered[len(ordered)-most:]
 }
 
-// getState takes ?limit=N, which bounds every list, also the users'.
-func (s *Sandbox) getState(w http.ResponseWriter, r *http.Request) {
-	limit, err := queryNumber(r, "limit", 0)
-	if err != nil {
-		controlError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	most := int(min(limit, maxListed))
-	writeJSON(w, http.StatusOK, s.state(most, cmp.Or(most, maxListed)))
-}
-
-// queryNumber reads a number of the query that is not negative.
-func queryNumber(r *http.Request, name string, otherwise int64) (int64, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return 0, errors.New(name + " must be a number that is not negative")
-	}
-	return n, nil
-}
-
 // Reset makes the sandbox what New made it: nobody there, the CIdP of its
 // Options, no sockets, faults, files or journal, and the clock at real time. Only
 // ids count on, so that an app under test cannot take one user for another, and
 // Settings stay.
-func (s *Sandbox) Reset() {
+func (s *Application) Reset() {
 	empty := s.fresh()
 	s.mu.Lock()
 	for id := range s.registry.users {
@@ -237,8 +210,8 @@ func (s *Sandbox) Reset() {
 	}
 	empty.registry.nextUser = max(empty.registry.nextUser, s.registry.nextUser)
 	empty.registry.nextID = max(empty.registry.nextID, s.registry.nextID)
-	s.world = empty
-	s.outbox.clear()
+	s.contents = empty
+	s.outgoing.clear()
 	s.subscriptions.clear()
 	s.bucket.clear()
 	s.ahead.Store(0)
@@ -246,9 +219,4 @@ func (s *Sandbox) Reset() {
 	s.chat.Forgive()
 	s.journal.clear()
 	s.changed()
-}
-
-func (s *Sandbox) postReset(w http.ResponseWriter, _ *http.Request) {
-	s.Reset()
-	writeJSON(w, http.StatusOK, s.State())
 }

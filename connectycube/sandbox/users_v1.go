@@ -14,9 +14,9 @@ const v1Page = 10 // documented default of per_page; its maximum is maxPage
 
 // v1 answers calls of the first users API, which an application can switch off
 // and a new one has switched off, as it seems.
-func v1(h func(*Sandbox, *request, *session) (reply, error)) handler {
-	return withSession(func(s *Sandbox, q *request, live *session) (reply, error) {
-		if !s.settings.V1Users {
+func v1(h func(*API, *request, *session) (reply, error)) handler {
+	return withSession(func(s *API, q *request, live *session) (reply, error) {
+		if !s.dashboard.V1Users {
 			return reply{}, errV1Disabled
 		}
 		return h(s, q, live)
@@ -25,7 +25,7 @@ func v1(h func(*Sandbox, *request, *session) (reply, error)) handler {
 
 // v1User answers the one user that find finds.
 func v1User(find func(*registry, *request) *user) handler {
-	return v1(func(s *Sandbox, q *request, _ *session) (reply, error) {
+	return v1(func(s *API, q *request, _ *session) (reply, error) {
 		u := find(&s.registry, q)
 		if u == nil {
 			return reply{}, errUserNotFound
@@ -70,7 +70,7 @@ func (r *registry) first(field, value string) (found *user) {
 }
 
 // listUsersV1 is GET /users.
-func listUsersV1(s *Sandbox, q *request, _ *session) (reply, error) {
+func listUsersV1(s *API, q *request, _ *session) (reply, error) {
 	var filters []v1Filter
 	for _, text := range filterTexts(q.params["filter"]) {
 		f, err := parseV1Filter(text)
@@ -114,24 +114,24 @@ func filterTexts(v any) (texts []string) {
 
 // listByName and the others like it look for equality; the first API's search
 // may have been wider (assumed). Names are compared without regard to case.
-func listByName(s *Sandbox, q *request, _ *session) (reply, error) {
+func listByName(s *API, q *request, _ *session) (reply, error) {
 	name := q.params.text("full_name")
 	return s.v1Page(q, nil, func(u *user) bool { return name != "" && strings.EqualFold(u.fullName, name) })
 }
 
-func listByPhone(s *Sandbox, q *request, _ *session) (reply, error) {
+func listByPhone(s *API, q *request, _ *session) (reply, error) {
 	phone := q.params.text("phone")
 	return s.v1Page(q, nil, func(u *user) bool { return phone != "" && u.phone == phone })
 }
 
 // listByTags finds who has at least one of the tags (doc).
-func listByTags(s *Sandbox, q *request, _ *session) (reply, error) {
+func listByTags(s *API, q *request, _ *session) (reply, error) {
 	tags := tagQuery{any: q.params.list("tags")}
 	return s.v1Page(q, nil, func(u *user) bool { return !tags.isEmpty() && tags.matches(u.tags) })
 }
 
 // v1Page answers a page of those who fit.
-func (s *Sandbox) v1Page(q *request, order func(a, b *user) int, fits func(*user) bool) (reply, error) {
+func (s *API) v1Page(q *request, order func(a, b *user) int, fits func(*user) bool) (reply, error) {
 	var matching []*user
 	for _, u := range s.registry.users {
 		if fits(u) {

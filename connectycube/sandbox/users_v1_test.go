@@ -89,7 +89,7 @@ func TestOfSeveralTheOldestIsFound(t *testing.T) {
 // listV1 gives the ids of the town's people that a query finds.
 func listV1(t *testing.T, query string) string {
 	t.Helper()
-	s := New(Options{V1Users: true})
+	s := newTestAPI(ApplicationOptions{Dashboard: Settings{V1Users: true}}, nil)
 	s.registry = *town(t)
 	for _, u := range s.registry.users {
 		u.created = u.created.AddDate(56, 0, 0) // to 2026: at the epoch itself a date is none

@@ -312,7 +312,7 @@ func (q *v2Query) compare(a, b *user) int {
 	return cmp.Or(order, cmp.Compare(a.id, b.id))
 }
 
-func listUsers(s *Sandbox, q *request, _ *session) (reply, error) {
+func listUsers(s *API, q *request, _ *session) (reply, error) {
 	query, err := parseV2(q.params)
 	if err != nil {
 		return reply{}, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,7 +17,7 @@ import (
 const maxRepeated = 32 << 20
 
 // misbehave makes the fault happen to the request.
-func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
+func (s *API) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
 	if f.Delay > 0 {
 		// a caller that leaves ends the wait, not the work: the service would
 		// have read the request by then
@@ -26,10 +27,10 @@ func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
 	case FaultSlow:
 		s.serveAPI(w, r)
 	case FaultLostAnswer:
-		s.serveAPI(&blackHole{header: http.Header{}}, r)
+		s.serveAPI(&discardWriter{header: http.Header{}}, r)
 		cut(w)
 	case FaultTruncated:
-		whole := &answer{header: w.Header()}
+		whole := &collector{header: w.Header()}
 		s.serveAPI(whole, r)
 		truncate(w, whole)
 	case FaultDuplicate:
@@ -79,7 +80,7 @@ func cut(w http.ResponseWriter) {
 
 // truncate announces the whole answer and sends half of it. An answer without a
 // body has no half: it is lost.
-func truncate(w http.ResponseWriter, whole *answer) {
+func truncate(w http.ResponseWriter, whole *collector) {
 	if whole.body.Len() == 0 {
 		cut(w)
 		return
@@ -93,22 +94,59 @@ func truncate(w http.ResponseWriter, whole *answer) {
 
 // serveTwice does the work of a request twice and sends the second answer: the
 // caller of a proxy that repeats never sees the first.
-func (s *Sandbox) serveTwice(w http.ResponseWriter, r *http.Request) {
+func (s *API) serveTwice(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRepeated))
 	if err != nil {
 		refuse(w, errBadRequest)
 		return
 	}
-	for _, to := range []http.ResponseWriter{&blackHole{header: http.Header{}}, w} {
+	for _, to := range []http.ResponseWriter{&discardWriter{header: http.Header{}}, w} {
 		again := r.Clone(r.Context())
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		s.serveAPI(to, again)
 	}
 }
 
-// blackHole takes the answer of work whose answer gets lost.
-type blackHole struct{ header http.Header }
+// discardWriter takes the answer of work whose answer gets lost.
+type discardWriter struct{ header http.Header }
 
-func (b *blackHole) Header() http.Header         { return b.header }
-func (b *blackHole) Write(p []byte) (int, error) { return len(p), nil }
-func (b *blackHole) WriteHeader(int)             {}
+func (d *discardWriter) Header() http.Header         { return d.header }
+func (d *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discardWriter) WriteHeader(int)             {}
+
+func (f Fault) meets(r *http.Request) bool {
+	if f.on() != OnREST || f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, r.Method) {
+		return false
+	}
+	if f.Path == "" || f.Path == "*" {
+		return true
+	}
+	path := strings.ToLower(trimSuffix(r.URL.Path))
+	want := strings.ToLower(f.Path)
+	if prefix, wild := strings.CutSuffix(want, "*"); wild {
+		return strings.HasPrefix(path, prefix)
+	}
+	return path == trimSuffix(want)
+}
+
+// collector keeps what a handler writes.
+type collector struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func newCollector() collector { return collector{header: http.Header{}} }
+
+func (c *collector) Header() http.Header { return c.header }
+
+func (c *collector) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+}
+
+func (c *collector) Write(p []byte) (int, error) {
+	c.WriteHeader(http.StatusOK)
+	return c.body.Write(p)
+}

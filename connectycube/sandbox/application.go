@@ -1,0 +1,147 @@
+package sandbox
+
+import (
+	"cmp"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	defaultMaxUsers    = 100_000
+	defaultMaxSessions = 100_000
+	mostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
+)
+
+// ApplicationOptions configure an Application. The fields mean what they mean in
+// the Options of package sandbox, which sets the first four.
+type ApplicationOptions struct {
+	AppID      int64
+	AuthKey    string
+	AdminKey   string
+	ChatDomain string
+
+	CIdP      CIdP     // must be valid
+	Dashboard Settings // to begin with
+	Log       *slog.Logger
+
+	MaxUsers, MaxSessions                      int
+	MaxDialogs, MaxMessages, MaxDialogMessages int
+	MaxBlobBytes                               int64
+}
+
+// Connections are what the chat holds, as far as a change of the state ends or
+// asks about them. No method may call back: some are called under the lock.
+type Connections interface {
+	Kick(user int64)                             // for good: the user was deleted
+	Expel(dialogID string, user int64, by int64) // out of a dialog
+	Forgive()                                    // forgets what it holds against clients
+	Awake(user int64) bool                       // an app of the user is in the foreground
+}
+
+// Application is the state of one ConnectyCube application, and the one lock
+// that guards it. It is safe for concurrent use, except for the parts that say
+// that the lock is held.
+type Application struct {
+	appID      int64
+	authKey    string
+	adminKey   string
+	chatDomain string
+	log        *slog.Logger
+
+	chat    Connections
+	sockets func() []SocketState
+
+	fresh   func() contents
+	ahead   atomic.Int64 // of the clock, as a time.Duration
+	journal journal
+	file    atomic.Pointer[stateFile] // nil: in memory only
+
+	passwords     *passwords
+	outgoing      *outbox // has its own lock, as the next two have
+	subscriptions *subscriptions
+	bucket        *bucket
+
+	mu        sync.Mutex // guards what follows; never held during a call-back or a write
+	dashboard Settings
+	contents
+}
+
+// newApplication returns an application without users.
+func newApplication(o ApplicationOptions) *Application {
+	o.CIdP = o.CIdP.own() // what a reset goes back to must not change
+	s := &Application{
+		appID:         o.AppID,
+		authKey:       o.AuthKey,
+		adminKey:      o.AdminKey,
+		chatDomain:    o.ChatDomain,
+		log:           cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		chat:          noConnections{},
+		sockets:       func() []SocketState { return nil },
+		passwords:     newPasswords(),
+		outgoing:      &outbox{},
+		subscriptions: newSubscriptions(),
+		bucket:        newBucket(o.MaxBlobBytes),
+		dashboard:     o.Dashboard.own(),
+	}
+	s.fresh = func() contents { return s.newContents(o) }
+	s.contents = s.fresh()
+	return s
+}
+
+// Connect tells the application about the chat. It is called before anything
+// else is, or never.
+func (s *Application) Connect(c Connections, sockets func() []SocketState) {
+	s.chat, s.sockets = c, sockets
+}
+
+// noConnections stand for a chat that nobody is in.
+type noConnections struct{}
+
+func (noConnections) Kick(int64)                 {}
+func (noConnections) Expel(string, int64, int64) {}
+func (noConnections) Forgive()                   {}
+func (noConnections) Awake(int64) bool           { return false }
+
+// Lock takes the lock that guards users, sessions, dialogs and messages.
+func (s *Application) Lock() { s.mu.Lock() }
+
+// Unlock releases it.
+func (s *Application) Unlock() { s.mu.Unlock() }
+
+// contents are all that a reset empties.
+type contents struct {
+	cidp         CIdP
+	faults       []*armedFault
+	registry     registry
+	archive      archive
+	addressBooks addressBooks
+}
+
+// newContents is what a sandbox with these options begins with. What is removed
+// from it leaves the chat, too.
+func (s *Application) newContents(o ApplicationOptions) contents {
+	c := contents{
+		cidp:     o.CIdP.own(),
+		registry: newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+		archive: newArchive(
+			bound(o.MaxDialogs, defaultMaxDialogs),
+			bound(o.MaxMessages, defaultMaxMessages),
+			bound(o.MaxDialogMessages, defaultMaxLength)),
+		addressBooks: newAddressBooks(),
+	}
+	c.registry.removed = func(u *user) {
+		s.chat.Kick(u.id)
+		s.subscriptions.forget(u.id)
+		s.addressBooks.forget(u.id)
+	}
+	c.archive.left = func(dialogID string, user int64) { s.chat.Expel(dialogID, user, user) }
+	return c
+}
+
+func bound(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return min(n, mostEntries)
+}

@@ -1,0 +1,50 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+func TestOldPasswordOfAChangeIsRecalled(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "sandbox.json")
+	s := newTestAPI(ApplicationOptions{}, nil)
+	if err := s.Keep(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Seed(Seed{Users: []SeedUser{{Login: "ann", Password: "password of ann"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = newTestAPI(ApplicationOptions{}, nil) // has not seen the password
+	if err := s.Keep(file); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	u := s.registry.byLogin["ann"]
+	live := s.registry.open(u, s.Now())
+	change := func(old string) error {
+		_, err := putUser(s, &request{ctx: t.Context(), now: s.Now(), token: live.token, arg: fmt.Sprint(u.id), params: params{
+			"user": map[string]any{"password": "a new one", "old_password": old},
+		}})
+		return err
+	}
+	if err := change("wrong one"); !errors.Is(err, errWrongOld) {
+		t.Errorf("with a wrong old password: %v", err)
+	}
+	if err := change("password of ann"); err != nil {
+		t.Error(err)
+	}
+	_, err := s.createSession(&request{ctx: t.Context(), now: s.Now(), params: params{
+		"application_id": json.Number("1001"), "auth_key": "sandbox-auth-key",
+		"user": map[string]any{"login": "ann", "password": "a new one"},
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+}
