@@ -21,7 +21,7 @@ const (
 	mostExtensions     = 3         // (doc)
 )
 
-// archive holds dialogs and messages with their indexes. The Sandbox's lock
+// archive holds dialogs and messages with their indexes. The Application's lock
 // guards it. It knows no rights: rights.go does. It is bounded in dialogs,
 // messages and bytes; what was quiet for longest, or is oldest, makes room.
 type archive struct {

@@ -16,7 +16,7 @@ const (
 )
 
 // addressBooks are users' contacts, a book for each of a user's devices and one,
-// of device "", for what was uploaded without a device. The Sandbox's lock
+// of device "", for what was uploaded without a device. The Application's lock
 // guards them.
 type addressBooks struct {
 	ofUser map[int64]map[string]book

@@ -94,7 +94,7 @@ func (s *Application) EmptyOutbox() { s.outgoing.clear() }
 
 // wouldPush notes the push that the service makes by itself when somebody is not
 // in the chat (doc server/push_notifications); the message is what the phone
-// would show. It may be called with or without the Sandbox's lock.
+// would show. It may be called with or without the Application's lock.
 func (s *Application) wouldPush(users []int64, message string) {
 	if len(users) == 0 {
 		return

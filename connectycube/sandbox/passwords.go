@@ -48,7 +48,7 @@ type credential struct {
 }
 
 // passwords makes and checks credentials. Only matches may be called under the
-// Sandbox's lock: argon2id takes too long.
+// Application's lock: argon2id takes too long.
 type passwords struct {
 	key   [32]byte // of the MACs; it never leaves the memory
 	kept  bool     // there is a data file, which needs hashes
@@ -94,7 +94,7 @@ func (p *passwords) learn(c *credential, d *digest) {
 }
 
 // matches checks a password by its MAC. It says no to a right one that was not
-// seen in this process yet, which Sandbox.recall is called before to prevent.
+// seen in this process yet, which Application.recall is called before to prevent.
 func (p *passwords) matches(c *credential, password string) bool {
 	mac := p.macOf(c.digestOf(password))
 	return hmac.Equal(mac[:], c.mac[:]) && c.isKnown

@@ -16,7 +16,7 @@ const (
 	maxUserBytes = 256 << 20 // of all users: 2.6 KiB for each of the 100,000 of the default
 )
 
-// registry holds users and sessions with their indexes. The Sandbox's lock
+// registry holds users and sessions with their indexes. The Application's lock
 // guards it. What has expired is removed before anything is read, in constant
 // time on average: both lists are ordered by the moment their entries end.
 type registry struct {
