@@ -28,23 +28,12 @@ func asField(status int, field string, texts ...string) error {
 var (
 	errTokenRequired = asList(401, "Token is required")
 	errSessionDead   = asBase(401, "Required session does not exist")
-	errNeedUser      = asBase(403, "Forbidden. Need user.")
 	errWrongPassword = asList(401, "Invalid password")
 	errUserNotFound  = asList(404, "User not found")
 	errBlankPassword = asField(422, "password", "cannot be blank")
 	errNoResource    = asList(404, "The resource wasn't found")
-	errNoUID         = asBase(422, "Custom Identity Provider uid is required")
 
-	errBadRequest     = asList(400, "Bad request")                                                                    // inf
-	errNoApplication  = asBase(422, "No application found")                                                           // inf
-	errWrongKey       = asList(401, "Unauthorized")                                                                   // inf
-	errBlankToken     = asField(422, "token", "cannot be blank")                                                      // inf, by the password's
-	errNoLogin        = asBase(422, "login or email is required")                                                     // inf
-	errWrongOld       = asBase(422, "old_password is invalid")                                                        // inf
-	errFull           = asList(503, "The sandbox is full: it has as many users as it may")                            // our own
-	errTooBusy        = asList(503, "The sandbox checks too many passwords at once: try again")                       // our own
-	errTooManyBodies  = asList(503, "The sandbox reads too many large bodies at once: try again")                     // our own
-	errNotImitated    = asBase(422, "The sandbox does not imitate this provider")                                     // our own
-	errV1Disabled     = asBase(403, "Users retrieving forbidden in admin panel, application settings. Use /users/v2") // doc, end of the text and status inf
-	errProviderSilent = asBase(500, "Custom Identity Provider did not answer")                                        // inf
+	errNoLogin = asBase(422, "login or email is required")                               // inf
+	errFull    = asList(503, "The sandbox is full: it has as many users as it may")      // our own
+	errTooBusy = asList(503, "The sandbox checks too many passwords at once: try again") // our own
 )

@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+const hangTime = time.Minute
+
 // maxRepeated bounds, in bytes, what a request whose work is done twice may
 // carry.
 const maxRepeated = 32 << 20

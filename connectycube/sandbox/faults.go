@@ -43,7 +43,6 @@ var faultKinds = map[string][]string{
 const (
 	maxFaults = 100
 	maxDelay  = time.Minute
-	hangTime  = time.Minute
 )
 
 // Fault is something that goes wrong on purpose. Faults are tried in the order

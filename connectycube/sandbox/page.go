@@ -22,7 +22,7 @@ func openPages(certificate []byte) map[string]http.HandlerFunc {
 		controlPrefix + "/page/page.css": pageFile("page/page.css", "text/css; charset=utf-8"),
 	}
 	if certificate != nil {
-		pages[controlPrefix+"/ca.pem"] = file("ca.pem", "application/x-x509-ca-cert", bytes.Clone(certificate))
+		pages[controlPrefix+"/ca.pem"] = fileHandler("ca.pem", "application/x-x509-ca-cert", bytes.Clone(certificate))
 	}
 	return pages
 }
@@ -32,12 +32,12 @@ func pageFile(path, kind string) http.HandlerFunc {
 	if err != nil {
 		panic(err) // it is built in
 	}
-	return file(path, kind, content)
+	return fileHandler(path, kind, content)
 }
 
-// file serves one file. The policy lets a page run its own script only: names
+// fileHandler serves one file. The policy lets a page run its own script only: names
 // and messages that it shows come from strangers.
-func file(name, kind string, content []byte) http.HandlerFunc {
+func fileHandler(name, kind string, content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")

@@ -4,18 +4,11 @@ import "slices"
 
 // What dialogs and messages are refused with.
 var (
-	errForbidden         = asBase(403, "Forbidden")                                            // inf
-	errNoOpponent        = asBase(422, "occupants_ids field must contain an opponent user id") // seen live, the status inf
-	errNoOccupants       = asBase(422, "occupants_ids field must contain user ids")            // inf, by the former
-	errTooManyOccupants  = asBase(422, "occupants_ids has more than 5000 user ids")            // our own; the service's plans set the number
-	errTooManyAdmins     = asBase(422, "admins_ids has more than 5 user ids")                  // doc, the text inf
-	errTooManyExtensions = asBase(422, "extensions has more than 3 keys")                      // doc, refusing inf
-	errNoType            = asBase(422, "type must be 1, 2, 3 or 4")                            // inf
-	errBlankName         = asField(422, "name", "cannot be blank")                             // inf, by the password's
-	errNoTarget          = asBase(422, "chat_dialog_id or recipient_id is required")           // inf
-	errNoDialogID        = asBase(422, "chat_dialog_id is required")                           // inf
-	errNoRecipient       = asBase(422, "recipientId must be the id of a user")                 // inf
-	errNoReaction        = asBase(422, "add or remove must be a reaction")                     // inf
+	errForbidden         = asBase(403, "Forbidden")                                 // inf
+	errTooManyOccupants  = asBase(422, "occupants_ids has more than 5000 user ids") // our own; the service's plans set the number
+	errTooManyAdmins     = asBase(422, "admins_ids has more than 5 user ids")       // doc, the text inf
+	errTooManyExtensions = asBase(422, "extensions has more than 3 keys")           // doc, refusing inf
+	errBlankName         = asField(422, "name", "cannot be blank")                  // inf, by the password's
 )
 
 // dialogKind is a dialog's type, as the API numbers it.

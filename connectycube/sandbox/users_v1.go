@@ -144,7 +144,7 @@ func (s *API) v1Page(q *request, order func(a, b *user) int, fits func(*user) bo
 		}
 		return cmp.Compare(a.id, b.id)
 	})
-	return wrappedPage(q.params, "user", matching, (*user).public)
+	return wrappedPage(q.params, "user", matching, func(u *user) userJSON { return u.public() })
 }
 
 // wrappedPage answers the page of all that p asks for. Its items are wrapped, as
