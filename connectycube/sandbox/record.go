@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// recording is a request on its way into the journal.
-type recording struct {
+// observation is a request on its way into the journal.
+type observation struct {
 	s       *API
 	w       *journalWriter
 	request excerpt
@@ -19,8 +19,8 @@ type recording struct {
 }
 
 // record makes the journal see what a handler reads and writes.
-func (s *API) record(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *recording) {
-	e := &recording{s: s, w: &journalWriter{ResponseWriter: w}, r: r, began: time.Now()}
+func (s *API) record(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *observation) {
+	e := &observation{s: s, w: &journalWriter{ResponseWriter: w}, r: r, began: time.Now()}
 	watched := *r
 	if r.Body != nil {
 		watched.Body = watchedBody{r.Body, &e.request}
@@ -29,7 +29,7 @@ func (s *API) record(w http.ResponseWriter, r *http.Request) (http.ResponseWrite
 }
 
 // end writes the entry, also when the handler panicked to cut the connection.
-func (e *recording) end() {
+func (e *observation) end() {
 	path := e.r.URL.EscapedPath()
 	if e.r.URL.RawQuery != "" {
 		path += "?" + e.r.URL.RawQuery
