@@ -16,39 +16,39 @@ const (
 	maxRejectedText = 1000 // reasons of one answer; our own
 )
 
-func uploadAddressBook(s *API, q *request, live *session) (reply, error) {
-	device := q.params.text("udid")
+func uploadAddressBook(s *API, q *request, live *Session) (reply, error) {
+	device := q.params.Text("udid")
 	if utf8.RuneCountInString(device) > maxUDID {
-		return reply{}, asBase(422, "udid is too long (maximum is 64 characters)")
+		return reply{}, AsBase(422, "udid is too long (maximum is 64 characters)")
 	}
 	contacts, ok := contactList(q.params["contacts"])
 	if !ok {
-		return reply{}, asBase(422, "contacts must be a list")
+		return reply{}, AsBase(422, "contacts must be a list")
 	}
-	user := live.user.id
-	books := s.addressBooks.ofUser[user]
+	user := live.User.ID
+	books := s.AddressBooks.OfUser[user]
 	if _, known := books[device]; !known && device != "" && len(books) >= maxUserDevices {
-		return reply{}, asBase(422, "udid is one device too many")
+		return reply{}, AsBase(422, "udid is one device too many")
 	}
-	out := bookReport{Rejected: map[string][]string{}}
-	forced := q.params.flag("force")
+	out := BookReport{Rejected: map[string][]string{}}
+	forced := q.params.Flag("force")
 	keep := map[string]bool{} // phones; with force everything else goes
 	for i, c := range contacts {
-		phone := strings.TrimSpace(c.text("phone"))
-		reasons := s.addressBooks.upload(&out, user, device, phone, c)
+		phone := strings.TrimSpace(c.Text("phone"))
+		reasons := s.AddressBooks.Upload(&out, user, device, phone, c)
 		if len(reasons) > 0 && len(out.Rejected) < maxRejectedText {
 			out.Rejected[strconv.Itoa(i)] = reasons
 		}
 		keep[phone] = true
 	}
 	if forced {
-		out.Deleted += s.addressBooks.prune(user, device, keep)
+		out.Deleted += s.AddressBooks.Prune(user, device, keep)
 	}
 	return reply{status: http.StatusOK, body: out}, nil
 }
 
 // contactList reads a JSON list, and a form's contacts[0][phone].
-func contactList(v any) (contacts []params, ok bool) {
+func contactList(v any) (contacts []Params, ok bool) {
 	items, isList := v.([]any)
 	if form, isForm := v.(map[string]any); isForm {
 		for _, key := range slices.Sorted(maps.Keys(form)) {
@@ -63,12 +63,12 @@ func contactList(v any) (contacts []params, ok bool) {
 	return contacts, isList
 }
 
-func getAddressBook(s *API, q *request, live *session) (reply, error) {
+func getAddressBook(s *API, q *request, live *Session) (reply, error) {
 	type contactJSON struct {
 		Phone string `json:"phone"`
 		Name  string `json:"name"`
 	}
-	contacts := s.addressBooks.contacts(live.user.id, q.params.text("udid"))
+	contacts := s.AddressBooks.Contacts(live.User.ID, q.params.Text("udid"))
 	items := make([]contactJSON, 0, len(contacts))
 	for _, phone := range slices.Sorted(maps.Keys(contacts)) {
 		items = append(items, contactJSON{phone, contacts[phone]})
@@ -78,7 +78,7 @@ func getAddressBook(s *API, q *request, live *session) (reply, error) {
 
 // registeredUsers finds the contacts who are users, by their phones' digits
 // alone (assumed): people write one number in many ways.
-func registeredUsers(s *API, q *request, live *session) (reply, error) {
+func registeredUsers(s *API, q *request, live *Session) (reply, error) {
 	type compactUser struct {
 		ID    int64  `json:"id"`
 		Phone string `json:"phone"`
@@ -88,35 +88,35 @@ func registeredUsers(s *API, q *request, live *session) (reply, error) {
 		userJSON
 		Name string `json:"address_book_name"`
 	}
-	names := book{} // by digits
-	for phone, name := range s.addressBooks.contacts(live.user.id, q.params.text("udid")) {
+	names := Book{} // by digits
+	for phone, name := range s.AddressBooks.Contacts(live.User.ID, q.params.Text("udid")) {
 		names[digits(phone)] = name
 	}
 	delete(names, "")
-	compact := q.params.flag("compact")
+	compact := q.params.Flag("compact")
 	items := []map[string]any{}
-	for _, u := range s.registry.withPhones(names) {
-		name := names[digits(u.phone)]
+	for _, u := range s.Registry.usersWithPhones(names) {
+		name := names[digits(u.Phone)]
 		if compact {
-			items = append(items, map[string]any{"user": compactUser{u.id, u.phone, name}})
+			items = append(items, map[string]any{"user": compactUser{u.ID, u.Phone, name}})
 		} else {
-			items = append(items, map[string]any{"user": fullUser{u.public(), name}})
+			items = append(items, map[string]any{"user": fullUser{u.userBody(), name}})
 		}
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
 }
 
-// withPhones lists the users whose phones have those digits, by id.
-func (r *registry) withPhones(names book) (found []*user) {
+// usersWithPhones lists the users whose phones have those digits, by id.
+func (r *Registry) usersWithPhones(names Book) (found []*User) {
 	if len(names) == 0 {
 		return nil
 	}
-	for _, u := range r.users {
-		if _, known := names[digits(u.phone)]; known && u.phone != "" {
+	for _, u := range r.Users {
+		if _, known := names[digits(u.Phone)]; known && u.Phone != "" {
 			found = append(found, u)
 		}
 	}
-	slices.SortFunc(found, func(a, b *user) int { return int(a.id - b.id) })
+	slices.SortFunc(found, func(a, b *User) int { return int(a.ID - b.ID) })
 	return found
 }
 

@@ -15,12 +15,12 @@ func TestContactsAreCounted(t *testing.T) {
 		case 5:
 			a.remove(user, device, phone)
 		case 6:
-			a.prune(user, device, map[string]bool{phone: true})
+			a.Prune(user, device, map[string]bool{phone: true})
 		default:
 			a.set(user, device, phone, "n")
 		}
 		total := 0
-		for _, books := range a.ofUser {
+		for _, books := range a.OfUser {
 			for _, contacts := range books {
 				total += len(contacts)
 				if len(contacts) == 0 {
@@ -33,9 +33,9 @@ func TestContactsAreCounted(t *testing.T) {
 		}
 	}
 	for user := range int64(3) {
-		a.forget(user)
+		a.Forget(user)
 	}
-	if a.total != 0 || len(a.ofUser) != 0 {
+	if a.total != 0 || len(a.OfUser) != 0 {
 		t.Errorf("after all users are gone: %+v", a)
 	}
 }
@@ -43,8 +43,8 @@ func TestContactsAreCounted(t *testing.T) {
 func TestContactsAreBounded(t *testing.T) {
 	a := newAddressBooks()
 	a.total = maxContacts
-	var out bookReport
-	if reasons := a.upload(&out, 1, "", "1234567890", params{"name": "n"}); len(reasons) != 1 || out.Created != 0 {
+	var out BookReport
+	if reasons := a.Upload(&out, 1, "", "1234567890", Params{"name": "n"}); len(reasons) != 1 || out.Created != 0 {
 		t.Errorf("reasons %q, %+v", reasons, out)
 	}
 }

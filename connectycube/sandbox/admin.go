@@ -11,8 +11,8 @@ import (
 
 // Without the key the service says 401 or 403; which one when is assumed.
 var (
-	errNoAdminKey    = asList(401, "Unauthorized")
-	errWrongAdminKey = asBase(403, "Forbidden")
+	errNoAdminKey    = AsList(401, "Unauthorized")
+	errWrongAdminKey = AsBase(403, "Forbidden")
 )
 
 // withAdmin runs h under the lock for holders of the administration key.
@@ -21,23 +21,23 @@ func withAdmin(h func(*API, *request) (reply, error)) handler {
 		switch {
 		case q.adminKey == "":
 			return reply{}, errNoAdminKey
-		case subtle.ConstantTimeCompare([]byte(q.adminKey), []byte(s.adminKey)) != 1:
+		case subtle.ConstantTimeCompare([]byte(q.adminKey), []byte(s.AdminKey)) != 1:
 			return reply{}, errWrongAdminKey
 		}
 		s.Lock()
 		defer s.Unlock()
-		s.registry.sweep(q.now)
+		s.Registry.Sweep(q.now)
 		return h(s, q)
 	}
 }
 
 func adminDeleteUser(s *API, q *request) (reply, error) {
 	id, err := strconv.ParseInt(q.arg, 10, 64)
-	u := s.registry.users[id]
+	u := s.Registry.Users[id]
 	if err != nil || u == nil {
-		return reply{}, errUserNotFound
+		return reply{}, ErrUserNotFound
 	}
-	s.registry.remove(u)
+	s.Registry.Remove(u)
 	return reply{status: http.StatusOK, body: map[string]bool{"success": true}}, nil
 }
 
@@ -49,11 +49,11 @@ type adminDialog struct {
 	DeletedIDs []int64 `json:"deleted_ids"`
 }
 
-func (s *API) dialogForAdmin(d *dialog) adminDialog {
-	out := adminDialog{s.dialogPlain(d), d.silent.list(), d.hidden.list()}
-	if n := len(d.messages); n > 0 {
-		last := d.messages[n-1]
-		out.tellLast(last, last.sender)
+func (s *API) dialogForAdmin(d *Dialog) adminDialog {
+	out := adminDialog{s.dialogPlain(d), d.Silent.List(), d.Hidden.List()}
+	if n := len(d.Messages); n > 0 {
+		last := d.Messages[n-1]
+		out.tellLast(last, last.Sender)
 	}
 	return out
 }
@@ -76,8 +76,8 @@ var adminDialogLists = grammar[dialogRow]{
 }
 
 // adminMessageLists knows fewer filters than the lists of users do (doc).
-var adminMessageLists = grammar[*message]{
-	fields: map[string]field[*message]{
+var adminMessageLists = grammar[*Message]{
+	fields: map[string]field[*Message]{
 		"_id":            messageFields["_id"],
 		"created_at":     messageFields["created_at"],
 		"updated_at":     messageFields["updated_at"],
@@ -88,7 +88,7 @@ var adminMessageLists = grammar[*message]{
 	downward: true,
 	limit:    100,
 	most:     100,
-	tie:      byArrival,
+	tie:      ByArrival,
 }
 
 func adminListDialogs(s *API, q *request) (reply, error) {
@@ -97,18 +97,18 @@ func adminListDialogs(s *API, q *request) (reply, error) {
 		return reply{}, err
 	}
 	page, total := query.run(func(yield func(dialogRow) bool) {
-		for _, d := range s.archive.dialogs {
-			if !yield(dialogRow{d, d.name, d.lastFor(0)}) {
+		for _, d := range s.Archive.Dialogs {
+			if !yield(dialogRow{d, d.Name, d.LastFor(0)}) {
 				return
 			}
 		}
 	})
-	if q.params.flag("count") {
+	if q.params.Flag("count") {
 		return countReply(total), nil
 	}
 	items := make([]adminDialog, len(page))
 	for i, row := range page {
-		items[i] = s.dialogForAdmin(row.dialog)
+		items[i] = s.dialogForAdmin(row.Dialog)
 	}
 	return adminPage(total, query.skip, query.limit, items), nil
 }
@@ -118,14 +118,14 @@ func adminListMessages(s *API, q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page, total := query.run(s.archive.arrived)
+	page, total := query.run(s.Archive.Arrived)
 	items := make([]map[string]any, len(page))
 	for i, m := range page {
-		items[i] = m.public(0)
-		items[i]["deleted_for_ids"] = m.deletedFor.list()
+		items[i] = m.messageBody(0)
+		items[i]["deleted_for_ids"] = m.DeletedFor.List()
 		items[i]["edited_at"] = nil
-		if !m.edited.IsZero() {
-			items[i]["edited_at"] = m.edited.UTC().Format(seconds)
+		if !m.Edited.IsZero() {
+			items[i]["edited_at"] = m.Edited.UTC().Format(seconds)
 		}
 	}
 	return adminPage(total, query.skip, query.limit, items), nil
@@ -142,13 +142,13 @@ func adminPage(total, skip, limit int, items any) reply {
 
 // adminUpdateDialog changes any dialog; user_id says for whom is_muted is.
 func adminUpdateDialog(s *API, q *request) (reply, error) {
-	d := s.archive.dialogs[q.arg]
+	d := s.Archive.Dialogs[q.arg]
 	if d == nil {
-		return reply{}, errNoResource
+		return reply{}, ErrNoResource
 	}
-	user, _ := q.params.integer("user_id")
-	if q.params.has("is_muted") && !d.occupants.has(user) {
-		return reply{}, errForbidden
+	user, _ := q.params.Integer("user_id")
+	if q.params.Has("is_muted") && !d.Occupants.Has(user) {
+		return reply{}, ErrForbidden
 	}
 	c, err := s.readChange(d, q.params, user)
 	if err != nil {
@@ -167,13 +167,13 @@ type span struct {
 	kinds    []string
 }
 
-func readSpan(p params) (span, error) {
-	r := span{0, 1 << 62, p.list("types")}
+func readSpan(p Params) (span, error) {
+	r := span{0, 1 << 62, p.List("types")}
 	for key, to := range map[string]*int64{"start_date": &r.from, "end_date": &r.to} {
-		if !p.has(key) {
+		if !p.Has(key) {
 			continue
 		}
-		at, ok := parseDate(p.text(key))
+		at, ok := parseDate(p.Text(key))
 		if !ok {
 			return span{}, badQuery(key + " is not a date")
 		}
@@ -189,17 +189,17 @@ type days map[string]int
 // the service's figures is not known.
 func (s *API) sentDays(r span) days {
 	counts := days{}
-	for m := range s.archive.arrived {
-		counts.add(m.created, r)
+	for m := range s.Archive.Arrived {
+		counts.add(m.Created, r)
 	}
 	return counts
 }
 
 func (s *API) createdDays(r span) days {
 	counts := days{}
-	for _, d := range s.archive.dialogs {
-		if len(r.kinds) == 0 || slices.Contains(r.kinds, strconv.FormatInt(int64(d.kind), 10)) {
-			counts.add(d.created, r)
+	for _, d := range s.Archive.Dialogs {
+		if len(r.kinds) == 0 || slices.Contains(r.kinds, strconv.FormatInt(int64(d.Kind), 10)) {
+			counts.add(d.Created, r)
 		}
 	}
 	return counts

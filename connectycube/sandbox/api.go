@@ -11,10 +11,10 @@ import (
 // Notifier sends on by chat what REST took. Its methods are called under the
 // Application's lock.
 type Notifier interface {
-	Deliver(m *message) // to those who are in its dialog
-	NotifyReaction(by int64, m *message, added, removed string)
-	NotifyRemoval(by int64, m *message)
-	NotifySystem(from, to int64, fields params) (id string)
+	Deliver(m *Message) // to those who are in its dialog
+	NotifyReaction(by int64, m *Message, added, removed string)
+	NotifyRemoval(by int64, m *Message)
+	NotifySystem(from, to int64, fields Params) (id string)
 }
 
 // APIOptions configure an API. Only HTTP has a default.
@@ -47,7 +47,7 @@ func newAPI(app *Application, o APIOptions) *API {
 func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w, r, e := s.record(w, r)
 	defer e.end()
-	if f, ok := s.takeFault(func(f Fault) bool { return f.meets(r) }); ok {
+	if f, ok := s.TakeFault(func(f Fault) bool { return f.faultMeets(r) }); ok {
 		e.fault = f.Kind
 		s.misbehave(w, r, f)
 		return
@@ -65,9 +65,9 @@ type reply struct {
 // serveAPI is the service without its faults.
 func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
-		defer s.used()
+		defer s.Used()
 	} else {
-		defer s.changed()
+		defer s.Changed()
 	}
 	if isBucket(r.URL.Path) {
 		s.serveBucket(w, r)
@@ -75,7 +75,7 @@ func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := s.answer(w, r)
 	if err != nil {
-		refuse(w, err)
+		Refuse(w, err)
 		return
 	}
 	if !answer.expires.IsZero() {
@@ -91,7 +91,7 @@ func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
 func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 	handler, arg, ok := findRoute(r.Method, r.URL.EscapedPath())
 	if !ok {
-		return reply{}, errNoResource
+		return reply{}, ErrNoResource
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -113,16 +113,16 @@ func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 		token:    r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
 		key:      r.Header.Get("CB-AuthKey"),
 		now:      s.Now(),
-		origin:   originOf(r),
+		origin:   OriginOf(r),
 		suffixed: trimSuffix(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"),
 
 		adminKey: r.Header.Get("CB-Administration-API-Key"),
 	})
 }
 
-// allowBrowsers lets pages of any origin call the API, as the real service does:
+// AllowBrowsers lets pages of any origin call the API, as the real service does:
 // it uses no cookies, so an origin proves nothing.
-func allowBrowsers(h http.Header) {
+func AllowBrowsers(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, ConnectyCube-REST-API-Version, Content-Type")

@@ -10,7 +10,7 @@ import (
 const (
 	defaultMaxUsers    = 100_000
 	defaultMaxSessions = 100_000
-	mostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
+	MostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
 )
 
 // ApplicationOptions configure an Application. The fields mean what they mean in
@@ -43,13 +43,13 @@ type Connections interface {
 // that guards it. It is safe for concurrent use, except for the parts that say
 // that the lock is held.
 type Application struct {
-	appID      int64
-	authKey    string
-	adminKey   string
-	chatDomain string
+	AppID      int64
+	AuthKey    string
+	AdminKey   string
+	ChatDomain string
 	log        *slog.Logger
 
-	chat    Connections
+	Chat    Connections
 	sockets func() []SocketState
 
 	fresh   func() contents
@@ -57,32 +57,32 @@ type Application struct {
 	journal journal
 	file    atomic.Pointer[stateFile] // nil: in memory only
 
-	passwords     *passwords
+	Passwords     *Passwords
 	outgoing      *outbox // has its own lock, as the next two have
-	subscriptions *subscriptions
-	bucket        *bucket
+	Subscriptions *Subscriptions
+	Bucket        *Bucket
 
 	mu        sync.Mutex // guards what follows; never held during a call-back or a write
-	dashboard Settings
+	Dashboard Settings
 	contents
 }
 
 // newApplication returns an application without users.
 func newApplication(o ApplicationOptions) *Application {
-	o.CIdP = o.CIdP.own() // what a reset goes back to must not change
+	o.CIdP = o.CIdP.Clone() // what a reset goes back to must not change
 	s := &Application{
-		appID:         o.AppID,
-		authKey:       o.AuthKey,
-		adminKey:      o.AdminKey,
-		chatDomain:    o.ChatDomain,
+		AppID:         o.AppID,
+		AuthKey:       o.AuthKey,
+		AdminKey:      o.AdminKey,
+		ChatDomain:    o.ChatDomain,
 		log:           cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
-		chat:          noConnections{},
+		Chat:          noConnections{},
 		sockets:       func() []SocketState { return nil },
-		passwords:     newPasswords(),
+		Passwords:     newPasswords(),
 		outgoing:      &outbox{},
-		subscriptions: newSubscriptions(),
-		bucket:        newBucket(o.MaxBlobBytes),
-		dashboard:     o.Dashboard.own(),
+		Subscriptions: newSubscriptions(),
+		Bucket:        newBucket(o.MaxBlobBytes),
+		Dashboard:     o.Dashboard.Clone(),
 	}
 	s.fresh = func() contents { return s.newContents(o) }
 	s.contents = s.fresh()
@@ -92,7 +92,7 @@ func newApplication(o ApplicationOptions) *Application {
 // Connect tells the application about the chat. It is called before anything
 // else is, or never.
 func (s *Application) Connect(c Connections, sockets func() []SocketState) {
-	s.chat, s.sockets = c, sockets
+	s.Chat, s.sockets = c, sockets
 }
 
 // noConnections stand for a chat that nobody is in.
@@ -113,29 +113,29 @@ func (s *Application) Unlock() { s.mu.Unlock() }
 type contents struct {
 	cidp         CIdP
 	faults       []*armedFault
-	registry     registry
-	archive      archive
-	addressBooks addressBooks
+	Registry     Registry
+	Archive      Archive
+	AddressBooks AddressBooks
 }
 
 // newContents is what a sandbox with these options begins with. What is removed
 // from it leaves the chat, too.
 func (s *Application) newContents(o ApplicationOptions) contents {
 	c := contents{
-		cidp:     o.CIdP.own(),
-		registry: newRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
-		archive: newArchive(
+		cidp:     o.CIdP.Clone(),
+		Registry: NewRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
+		Archive: NewArchive(
 			bound(o.MaxDialogs, defaultMaxDialogs),
 			bound(o.MaxMessages, defaultMaxMessages),
 			bound(o.MaxDialogMessages, defaultMaxLength)),
-		addressBooks: newAddressBooks(),
+		AddressBooks: newAddressBooks(),
 	}
-	c.registry.removed = func(u *user) {
-		s.chat.Kick(u.id)
-		s.subscriptions.forget(u.id)
-		s.addressBooks.forget(u.id)
+	c.Registry.removed = func(u *User) {
+		s.Chat.Kick(u.ID)
+		s.Subscriptions.forget(u.ID)
+		s.AddressBooks.Forget(u.ID)
 	}
-	c.archive.left = func(dialogID string, user int64) { s.chat.Expel(dialogID, user, user) }
+	c.Archive.left = func(dialogID string, user int64) { s.Chat.Expel(dialogID, user, user) }
 	return c
 }
 
@@ -143,5 +143,5 @@ func bound(n, otherwise int) int {
 	if n <= 0 {
 		return otherwise
 	}
-	return min(n, mostEntries)
+	return min(n, MostEntries)
 }

@@ -16,15 +16,15 @@ const (
 	bytesPerMessage    = 1280      // that all messages may take for each of maxMessages: 122 MiB by default
 	leastArchiveBytes  = 16 << 20  // of messages, however few there may be
 	mostDialogBytes    = 128 << 20 // of all dialogs without their messages
-	mostOccupants      = 5_000     // of a group or a public dialog; the service's plans set it
+	MostOccupants      = 5_000     // of a group or a public dialog; the service's plans set it
 	mostAdmins         = 5         // beside the owner (doc)
 	mostExtensions     = 3         // (doc)
 )
 
-// archive holds dialogs and messages with their indexes. The Application's lock
+// Archive holds dialogs and messages with their indexes. The Application's lock
 // guards it. It knows no rights: rights.go does. It is bounded in dialogs,
 // messages and bytes; what was quiet for longest, or is oldest, makes room.
-type archive struct {
+type Archive struct {
 	maxDialogs  int
 	maxMessages int // in all
 	maxLength   int // messages of one dialog
@@ -32,17 +32,17 @@ type archive struct {
 
 	maxDialogBytes int // of all dialogs, as dialog.weight counts them
 
-	ids      func(time.Time) string
+	NewID    func(time.Time) string
 	arrivals uint64 // the last message's seq
-	bytes    int
+	Bytes    int
 
 	dialogBytes int
 
-	dialogs    map[string]*dialog
-	messages   map[string]*message
-	ofUser     map[int64]map[*dialog]struct{}
-	broadcasts map[*dialog]struct{}
-	private    map[pair]*dialog
+	Dialogs    map[string]*Dialog
+	Messages   map[string]*Message
+	ofUser     map[int64]map[*Dialog]struct{}
+	broadcasts map[*Dialog]struct{}
+	Private    map[pair]*Dialog
 
 	active  *list.List // *dialog, quiet for longest first
 	history *list.List // *message, oldest first
@@ -53,10 +53,10 @@ type archive struct {
 // pair is the key of a private dialog, the lower id first.
 type pair [2]int64
 
-func pairOf(a, b int64) pair { return pair{min(a, b), max(a, b)} }
+func PairOf(a, b int64) pair { return pair{min(a, b), max(a, b)} }
 
-func newArchive(maxDialogs, maxMessages, maxLength int) archive {
-	return archive{
+func NewArchive(maxDialogs, maxMessages, maxLength int) Archive {
+	return Archive{
 		maxDialogs:  maxDialogs,
 		maxMessages: maxMessages,
 		maxLength:   maxLength,
@@ -64,12 +64,12 @@ func newArchive(maxDialogs, maxMessages, maxLength int) archive {
 
 		maxDialogBytes: mostDialogBytes,
 
-		ids:        newOIDs(),
-		dialogs:    map[string]*dialog{},
-		messages:   map[string]*message{},
-		ofUser:     map[int64]map[*dialog]struct{}{},
-		broadcasts: map[*dialog]struct{}{},
-		private:    map[pair]*dialog{},
+		NewID:      newOIDs(),
+		Dialogs:    map[string]*Dialog{},
+		Messages:   map[string]*Message{},
+		ofUser:     map[int64]map[*Dialog]struct{}{},
+		broadcasts: map[*Dialog]struct{}{},
+		Private:    map[pair]*Dialog{},
 		active:     list.New(),
 		history:    list.New(),
 		left:       func(string, int64) {},
@@ -80,43 +80,43 @@ func newArchive(maxDialogs, maxMessages, maxLength int) archive {
 // processes apart, a counter. So ids order as they were made, which lists that
 // page by _id need.
 func newOIDs() func(time.Time) string {
-	process, counter := randomHex(5), uint32(0)
+	process, counter := RandomHex(5), uint32(0)
 	return func(now time.Time) string {
 		counter++
 		return fmt.Sprintf("%08x%s%06x", uint32(now.Unix()), process, counter&0xffffff)
 	}
 }
 
-// isOID reports whether s is 24 lower-case hex digits.
-func isOID(s string) bool {
+// IsOID reports whether s is 24 lower-case hex digits.
+func IsOID(s string) bool {
 	raw, err := hex.DecodeString(s)
 	return err == nil && len(raw) == 12 && hex.EncodeToString(raw) == s
 }
 
-// add stores a new dialog and gives it its id.
-func (a *archive) add(d *dialog, now time.Time) {
-	for len(a.dialogs) >= a.maxDialogs {
-		a.drop(a.active.Front().Value.(*dialog))
+// Add stores a new dialog and gives it its id.
+func (a *Archive) Add(d *Dialog, now time.Time) {
+	for len(a.Dialogs) >= a.maxDialogs {
+		a.Drop(a.active.Front().Value.(*Dialog))
 	}
-	d.id = a.ids(now)
-	d.created, d.updated = now, now
+	d.ID = a.NewID(now)
+	d.Created, d.Updated = now, now
 	a.put(d)
 	a.makeRoom(d)
 }
 
 // put stores a dialog that has its id.
-func (a *archive) put(d *dialog) {
-	d.unread = map[int64]int{}
+func (a *Archive) put(d *Dialog) {
+	d.Unread = map[int64]int{}
 	d.place = a.active.PushBack(d)
-	a.dialogs[d.id] = d
-	for _, user := range d.occupants {
+	a.Dialogs[d.ID] = d
+	for _, user := range d.Occupants {
 		a.note(d, user)
 	}
-	switch d.kind {
-	case kindBroadcast:
+	switch d.Kind {
+	case KindBroadcast:
 		a.broadcasts[d] = struct{}{}
-	case kindPrivate:
-		a.private[pairOf(d.occupants[0], d.occupants[1])] = d
+	case KindPrivate:
+		a.Private[PairOf(d.Occupants[0], d.Occupants[1])] = d
 	}
 	d.held = d.weight()
 	a.dialogBytes += d.held
@@ -124,247 +124,247 @@ func (a *archive) put(d *dialog) {
 
 // makeRoom counts what d takes now, and drops dialogs that were quiet for longest
 // until all fit; d itself stays.
-func (a *archive) makeRoom(d *dialog) {
-	if a.dialogs[d.id] != d {
+func (a *Archive) makeRoom(d *Dialog) {
+	if a.Dialogs[d.ID] != d {
 		return
 	}
 	before := d.held
 	d.held = d.weight()
 	a.dialogBytes += d.held - before
 	for e := a.active.Front(); e != nil && a.dialogBytes > a.maxDialogBytes; e = a.active.Front() {
-		quiet := e.Value.(*dialog)
+		quiet := e.Value.(*Dialog)
 		if quiet == d {
 			return
 		}
-		a.drop(quiet)
+		a.Drop(quiet)
 	}
 }
 
-func (a *archive) note(d *dialog, user int64) {
+func (a *Archive) note(d *Dialog, user int64) {
 	if a.ofUser[user] == nil {
-		a.ofUser[user] = map[*dialog]struct{}{}
+		a.ofUser[user] = map[*Dialog]struct{}{}
 	}
 	a.ofUser[user][d] = struct{}{}
 }
 
-func (a *archive) unnote(d *dialog, user int64) {
+func (a *Archive) unnote(d *Dialog, user int64) {
 	delete(a.ofUser[user], d)
 	if len(a.ofUser[user]) == 0 {
 		delete(a.ofUser, user)
 	}
 }
 
-// drop removes a dialog and its messages for everyone, who have left it by that.
-func (a *archive) drop(d *dialog) {
-	a.empty(d)
-	for _, user := range d.occupants {
+// Drop removes a dialog and its messages for everyone, who have left it by that.
+func (a *Archive) Drop(d *Dialog) {
+	a.Empty(d)
+	for _, user := range d.Occupants {
 		a.unnote(d, user)
 	}
-	if d.kind == kindPrivate {
-		delete(a.private, pairOf(d.occupants[0], d.occupants[1]))
+	if d.Kind == KindPrivate {
+		delete(a.Private, PairOf(d.Occupants[0], d.Occupants[1]))
 	}
 	delete(a.broadcasts, d)
-	delete(a.dialogs, d.id)
+	delete(a.Dialogs, d.ID)
 	a.dialogBytes -= d.held
 	a.active.Remove(d.place)
-	for _, user := range d.occupants {
-		a.left(d.id, user)
+	for _, user := range d.Occupants {
+		a.left(d.ID, user)
 	}
 }
 
-// touch notes that something happened in the dialog.
-func (a *archive) touch(d *dialog, now time.Time) {
-	d.updated = now
+// Touch notes that something happened in the dialog.
+func (a *Archive) Touch(d *Dialog, now time.Time) {
+	d.Updated = now
 	a.active.MoveToBack(d.place)
 	a.makeRoom(d)
 }
 
-// join makes the user an occupant. What was said before counts as unread.
-func (a *archive) join(d *dialog, user int64) {
-	if !d.occupants.add(user) {
+// Join makes the user an occupant. What was said before counts as unread.
+func (a *Archive) Join(d *Dialog, user int64) {
+	if !d.Occupants.Add(user) {
 		return
 	}
-	d.hidden.remove(user)
+	d.Hidden.Remove(user)
 	a.note(d, user)
-	for _, m := range d.messages {
-		if d.counts() && m.unreadBy(user) {
-			d.unread[user]++
+	for _, m := range d.Messages {
+		if d.Counts() && m.unreadBy(user) {
+			d.Unread[user]++
 		}
 	}
 }
 
-// leave makes the user no occupant, and no admin, any more. A dialog that
+// Leave makes the user no occupant, and no admin, any more. A dialog that
 // everybody left is dropped, since nobody could ever reach it again.
-func (a *archive) leave(d *dialog, user int64) {
-	if !d.occupants.remove(user) {
+func (a *Archive) Leave(d *Dialog, user int64) {
+	if !d.Occupants.Remove(user) {
 		return
 	}
-	d.admins.remove(user)
-	d.silent.remove(user)
-	delete(d.unread, user)
+	d.Admins.Remove(user)
+	d.Silent.Remove(user)
+	delete(d.Unread, user)
 	a.unnote(d, user)
-	a.left(d.id, user)
-	if len(d.occupants) == 0 {
-		a.drop(d)
+	a.left(d.ID, user)
+	if len(d.Occupants) == 0 {
+		a.Drop(d)
 	}
 }
 
-// dialogsOf lists the dialogs that a user sees, in no order.
-func (a *archive) dialogsOf(user int64) func(yield func(*dialog) bool) {
-	return func(yield func(*dialog) bool) {
+// DialogsOf lists the dialogs that a user sees, in no order.
+func (a *Archive) DialogsOf(user int64) func(yield func(*Dialog) bool) {
+	return func(yield func(*Dialog) bool) {
 		for d := range a.ofUser[user] {
-			if !d.hidden.has(user) && !yield(d) {
+			if !d.Hidden.Has(user) && !yield(d) {
 				return
 			}
 		}
 		for d := range a.broadcasts {
-			if !d.occupants.has(user) && !d.hidden.has(user) && !yield(d) {
+			if !d.Occupants.Has(user) && !d.Hidden.Has(user) && !yield(d) {
 				return
 			}
 		}
 	}
 }
 
-// arrived lists all messages, the oldest first: in an order that most lists
+// Arrived lists all messages, the oldest first: in an order that most lists
 // nearly have, or its reverse, which is quick to sort.
-func (a *archive) arrived(yield func(*message) bool) {
-	for e := a.history.Front(); e != nil && yield(e.Value.(*message)); e = e.Next() {
+func (a *Archive) Arrived(yield func(*Message) bool) {
+	for e := a.history.Front(); e != nil && yield(e.Value.(*Message)); e = e.Next() {
 	}
 }
 
-// post stores a message under its own id when that is one and is free, else
+// Post stores a message under its own id when that is one and is free, else
 // under a new one. A dialog that its users had put away comes back to them.
-func (a *archive) post(m *message, now time.Time) {
-	if _, taken := a.messages[m.id]; taken || !isOID(m.id) {
-		m.id = a.ids(now)
+func (a *Archive) Post(m *Message, now time.Time) {
+	if _, taken := a.Messages[m.ID]; taken || !IsOID(m.ID) {
+		m.ID = a.NewID(now)
 	}
-	d := m.dialog
-	m.created, m.updated = now, now
-	m.read, m.delivered = userSet{m.sender}, userSet{m.sender}
-	if d.kind == kindPrivate {
-		d.hidden = nil
+	d := m.Dialog
+	m.Created, m.Updated = now, now
+	m.Read, m.Delivered = UserSet{m.Sender}, UserSet{m.Sender}
+	if d.Kind == KindPrivate {
+		d.Hidden = nil
 	}
 	a.append(m)
-	a.touch(d, now)
-	for len(d.messages) > a.maxLength {
-		a.remove(d.messages[0])
+	a.Touch(d, now)
+	for len(d.Messages) > a.maxLength {
+		a.Remove(d.Messages[0])
 	}
-	a.shrink()
+	a.Shrink()
 }
 
 // append stores a message that has its id at the end of its dialog.
-func (a *archive) append(m *message) {
+func (a *Archive) append(m *Message) {
 	a.arrivals++
 	m.seq = a.arrivals
-	a.messages[m.id] = m
-	m.dialog.messages = append(m.dialog.messages, m)
+	a.Messages[m.ID] = m
+	m.Dialog.Messages = append(m.Dialog.Messages, m)
 	m.place = a.history.PushBack(m)
-	a.bytes += m.weight()
+	a.Bytes += m.weight()
 	a.countUnread(m, +1)
 }
 
-// shrink removes the oldest messages until the rest fits. Receipts weigh too, so
+// Shrink removes the oldest messages until the rest fits. Receipts weigh too, so
 // whoever marks or hides messages calls it afterwards.
-func (a *archive) shrink() {
-	for len(a.messages) > a.maxMessages || a.bytes > a.maxBytes && len(a.messages) > 1 {
-		a.remove(a.history.Front().Value.(*message))
+func (a *Archive) Shrink() {
+	for len(a.Messages) > a.maxMessages || a.Bytes > a.maxBytes && len(a.Messages) > 1 {
+		a.Remove(a.history.Front().Value.(*Message))
 	}
 }
 
-// remove deletes a message for everyone.
-func (a *archive) remove(m *message) {
-	d := m.dialog
+// Remove deletes a message for everyone.
+func (a *Archive) Remove(m *Message) {
+	d := m.Dialog
 	a.countUnread(m, -1)
-	if d.messages[0] == m { // the usual one, and often of thousands
-		d.messages[0] = nil
-		d.messages = d.messages[1:]
+	if d.Messages[0] == m { // the usual one, and often of thousands
+		d.Messages[0] = nil
+		d.Messages = d.Messages[1:]
 	} else {
-		i, _ := slices.BinarySearchFunc(d.messages, m.seq, func(m *message, seq uint64) int { return cmp.Compare(m.seq, seq) })
-		d.messages = slices.Delete(d.messages, i, i+1)
+		i, _ := slices.BinarySearchFunc(d.Messages, m.seq, func(m *Message, seq uint64) int { return cmp.Compare(m.seq, seq) })
+		d.Messages = slices.Delete(d.Messages, i, i+1)
 	}
-	d.pinned = slices.DeleteFunc(d.pinned, func(id string) bool { return id == m.id })
-	delete(a.messages, m.id)
+	d.Pinned = slices.DeleteFunc(d.Pinned, func(id string) bool { return id == m.ID })
+	delete(a.Messages, m.ID)
 	a.history.Remove(m.place)
-	a.bytes -= m.weight()
+	a.Bytes -= m.weight()
 }
 
-// empty deletes all messages of a dialog for everyone.
-func (a *archive) empty(d *dialog) {
-	for _, m := range slices.Backward(d.messages) {
-		a.remove(m)
+// Empty deletes all messages of a dialog for everyone.
+func (a *Archive) Empty(d *Dialog) {
+	for _, m := range slices.Backward(d.Messages) {
+		a.Remove(m)
 	}
 }
 
 // countUnread adds by to the counters of those who have not read m.
-func (a *archive) countUnread(m *message, by int) {
-	if !m.dialog.counts() {
+func (a *Archive) countUnread(m *Message, by int) {
+	if !m.Dialog.Counts() {
 		return
 	}
-	for _, user := range m.dialog.occupants {
+	for _, user := range m.Dialog.Occupants {
 		if m.unreadBy(user) {
-			m.dialog.unread[user] += by
+			m.Dialog.Unread[user] += by
 		}
 	}
 }
 
 // change runs edit on m and keeps the counters of bytes right.
-func (a *archive) change(m *message, edit func()) {
+func (a *Archive) change(m *Message, edit func()) {
 	before := m.weight()
 	edit()
-	a.bytes += m.weight() - before
+	a.Bytes += m.weight() - before
 }
 
-// mark notes that the user got the message, or read it, which includes the
+// Mark notes that the user got the message, or read it, which includes the
 // former. It reports whether that is news; only then the message's time moves.
-func (a *archive) mark(m *message, user int64, read bool, now time.Time) (news bool) {
+func (a *Archive) Mark(m *Message, user int64, read bool, now time.Time) (news bool) {
 	a.change(m, func() {
-		news = m.delivered.add(user)
-		if read && !m.read.has(user) {
-			if m.dialog.counts() && m.dialog.occupants.has(user) && m.unreadBy(user) {
-				m.dialog.unread[user]--
+		news = m.Delivered.Add(user)
+		if read && !m.Read.Has(user) {
+			if m.Dialog.Counts() && m.Dialog.Occupants.Has(user) && m.unreadBy(user) {
+				m.Dialog.Unread[user]--
 			}
-			m.read.add(user)
+			m.Read.Add(user)
 			news = true
 		}
 		if news {
-			m.updated = now
+			m.Updated = now
 		}
 	})
 	return news
 }
 
-// hide deletes a message for one user.
-func (a *archive) hide(m *message, user int64, now time.Time) {
-	if m.deletedFor.has(user) {
+// Hide deletes a message for one user.
+func (a *Archive) Hide(m *Message, user int64, now time.Time) {
+	if m.DeletedFor.Has(user) {
 		return
 	}
 	a.change(m, func() {
-		if m.dialog.counts() && m.dialog.occupants.has(user) && m.unreadBy(user) {
-			m.dialog.unread[user]--
+		if m.Dialog.Counts() && m.Dialog.Occupants.Has(user) && m.unreadBy(user) {
+			m.Dialog.Unread[user]--
 		}
-		m.deletedFor.add(user)
-		m.updated = now
+		m.DeletedFor.Add(user)
+		m.Updated = now
 	})
 }
 
-// clear deletes what a dialog holds for one user.
-func (a *archive) clear(d *dialog, user int64, now time.Time) {
-	for _, m := range d.messages {
-		a.hide(m, user, now)
+// Clear deletes what a dialog holds for one user.
+func (a *Archive) Clear(d *Dialog, user int64, now time.Time) {
+	for _, m := range d.Messages {
+		a.Hide(m, user, now)
 	}
-	a.shrink()
+	a.Shrink()
 }
 
-// userSet is a set of user ids, ascending.
-type userSet []int64
+// UserSet is a set of user ids, ascending.
+type UserSet []int64
 
-func (s userSet) has(id int64) bool {
+func (s UserSet) Has(id int64) bool {
 	_, found := slices.BinarySearch(s, id)
 	return found
 }
 
-// add reports whether id is new.
-func (s *userSet) add(id int64) bool {
+// Add reports whether id is new.
+func (s *UserSet) Add(id int64) bool {
 	i, found := slices.BinarySearch(*s, id)
 	if !found {
 		*s = slices.Insert(*s, i, id)
@@ -372,8 +372,8 @@ func (s *userSet) add(id int64) bool {
 	return !found
 }
 
-// remove reports whether id was there.
-func (s *userSet) remove(id int64) bool {
+// Remove reports whether id was there.
+func (s *UserSet) Remove(id int64) bool {
 	i, found := slices.BinarySearch(*s, id)
 	if found {
 		*s = slices.Delete(*s, i, i+1)
@@ -381,5 +381,5 @@ func (s *userSet) remove(id int64) bool {
 	return found
 }
 
-// list is a copy that may leave the lock; never nil, as that would become null.
-func (s userSet) list() []int64 { return append([]int64{}, s...) }
+// List is a copy that may leave the lock; never nil, as that would become null.
+func (s UserSet) List() []int64 { return append([]int64{}, s...) }

@@ -38,19 +38,19 @@ type blobJSON struct {
 	Access      *accessJSON `json:"blob_object_access,omitempty"`
 }
 
-func (b *blob) json() blobJSON {
+func (b *Blob) blobBody() blobJSON {
 	out := blobJSON{
-		ID:          b.id,
-		UID:         b.uid,
-		ContentType: b.contentType,
-		Name:        b.name,
-		CreatedAt:   b.created.UTC().Format(seconds),
-		UpdatedAt:   b.updated.UTC().Format(seconds),
-		Public:      b.public,
+		ID:          b.ID,
+		UID:         b.UID,
+		ContentType: b.ContentType,
+		Name:        b.Name,
+		CreatedAt:   b.Created.UTC().Format(seconds),
+		UpdatedAt:   b.Updated.UTC().Format(seconds),
+		Public:      b.Public,
 	}
-	if b.isComplete() {
-		out.Size = &b.size
-		out.Status, out.CompletedAt = orNull("complete"), orNull(b.completed.UTC().Format(seconds))
+	if b.IsComplete() {
+		out.Size = &b.Size
+		out.Status, out.CompletedAt = OrNull("complete"), OrNull(b.Completed.UTC().Format(seconds))
 	}
 	return out
 }
@@ -60,47 +60,47 @@ func blobReply(status int, b blobJSON) reply {
 }
 
 // setBlob puts the fields of a request into b, or says what is wrong with them.
-func setBlob(b *blob, fields params) error {
+func setBlob(b *Blob, fields Params) error {
 	var wrong []string
-	if fields.has("name") {
-		b.name = fields.text("name")
+	if fields.Has("name") {
+		b.Name = fields.Text("name")
 	}
-	if fields.has("content_type") {
-		b.contentType = fields.text("content_type")
+	if fields.Has("content_type") {
+		b.ContentType = fields.Text("content_type")
 	}
-	if n := utf8.RuneCountInString(b.name); n < 1 || n > maxBlobName {
+	if n := utf8.RuneCountInString(b.Name); n < 1 || n > maxBlobName {
 		wrong = append(wrong, "name must have 1 to 100 characters")
 	}
-	if _, _, err := mime.ParseMediaType(b.contentType); err != nil || len(b.contentType) > 255 {
+	if _, _, err := mime.ParseMediaType(b.ContentType); err != nil || len(b.ContentType) > 255 {
 		wrong = append(wrong, "content_type is not a MIME type")
 	}
 	if len(wrong) > 0 {
-		return asBase(422, wrong...)
+		return AsBase(422, wrong...)
 	}
 	return nil
 }
 
-func createBlob(s *API, q *request, live *session) (reply, error) {
-	fields := q.params.object("blob")
-	b := blob{
-		uid:     randomHex(17), // 34 digits, as the documented ones
-		owner:   live.user.id,
-		public:  fields.flag("public"),
-		created: q.now,
-		updated: q.now,
+func createBlob(s *API, q *request, live *Session) (reply, error) {
+	fields := q.params.Object("blob")
+	b := Blob{
+		UID:     RandomHex(17), // 34 digits, as the documented ones
+		Owner:   live.User.ID,
+		Public:  fields.Flag("public"),
+		Created: q.now,
+		Updated: q.now,
 	}
 	if err := setBlob(&b, fields); err != nil {
 		return reply{}, err
 	}
-	b.id = s.bucket.add(b)
-	out := b.json()
-	out.Access = s.bucket.uploadAccess(q.origin, &b, q.now)
+	b.ID = s.Bucket.Add(b)
+	out := b.blobBody()
+	out.Access = s.Bucket.uploadAccess(q.origin, &b, q.now)
 	return blobReply(http.StatusCreated, out), nil
 }
 
 // listBlobs answers the caller's own files, as pages of the first API are.
-func listBlobs(s *API, q *request, live *session) (reply, error) {
-	return wrappedPage(q.params, "blob", s.bucket.ownedBy(live.user.id), func(b blob) blobJSON { return b.json() })
+func listBlobs(s *API, q *request, live *Session) (reply, error) {
+	return wrappedPage(q.params, "blob", s.Bucket.OwnedBy(live.User.ID), func(b Blob) blobJSON { return b.blobBody() })
 }
 
 // getBlob tells about a file, by its id to its owner and to everybody when it is
@@ -113,26 +113,26 @@ func getBlob(s *API, q *request) (reply, error) {
 	return downloadBlob(s, q)
 }
 
-func blobInfo(s *API, q *request, live *session) (reply, error) {
-	b, known := s.bucket.find(q.arg)
+func blobInfo(s *API, q *request, live *Session) (reply, error) {
+	b, known := s.Bucket.Find(q.arg)
 	switch {
 	case !known:
-		return reply{}, errNoResource
-	case !b.public && q.arg != b.uid && (live.user == nil || live.user.id != b.owner):
-		return reply{}, errForbidden
+		return reply{}, ErrNoResource
+	case !b.Public && q.arg != b.UID && (live.User == nil || live.User.ID != b.Owner):
+		return reply{}, ErrForbidden
 	}
-	return blobReply(http.StatusOK, b.json()), nil
+	return blobReply(http.StatusOK, b.blobBody()), nil
 }
 
 // blobObject tells about a file by its uid, with a link when that is asked for.
-func blobObject(s *API, q *request, _ *session) (reply, error) {
-	b, known := s.bucket.find(q.arg)
-	if !known || q.arg != b.uid {
-		return reply{}, errNoResource
+func blobObject(s *API, q *request, _ *Session) (reply, error) {
+	b, known := s.Bucket.Find(q.arg)
+	if !known || q.arg != b.UID {
+		return reply{}, ErrNoResource
 	}
-	out := b.json()
-	if q.params.flag("download_url") {
-		out.Access = &accessJSON{DownloadURL: s.bucket.downloadURL(q.origin, &b, q.now)}
+	out := b.blobBody()
+	if q.params.Flag("download_url") {
+		out.Access = &accessJSON{DownloadURL: s.Bucket.downloadURL(q.origin, &b, q.now)}
 	}
 	return blobReply(http.StatusOK, out), nil
 }
@@ -141,22 +141,22 @@ func blobObject(s *API, q *request, _ *session) (reply, error) {
 // any session (official samples show others' attachments that way), which a link
 // in a page has in its query. Only what was declared complete is there (doc).
 func downloadBlob(s *API, q *request) (reply, error) {
-	b, known := s.bucket.find(q.arg)
-	known = known && q.arg == b.uid
+	b, known := s.Bucket.Find(q.arg)
+	known = known && q.arg == b.UID
 	answer := reply{status: http.StatusMovedPermanently}
-	if !known || !b.public {
+	if !known || !b.Public {
 		s.Lock()
 		defer s.Unlock()
-		live, err := s.registry.use(cmp.Or(q.token, q.params.text("token")), q.now)
+		live, err := s.Registry.Use(cmp.Or(q.token, q.params.Text("token")), q.now)
 		if err != nil {
 			return reply{}, err
 		}
-		answer.expires = live.expires()
+		answer.expires = live.Expires()
 	}
-	if !known || !b.isComplete() {
-		return reply{}, errNoResource
+	if !known || !b.IsComplete() {
+		return reply{}, ErrNoResource
 	}
-	answer.body = redirect(s.bucket.downloadURL(q.origin, &b, q.now))
+	answer.body = redirect(s.Bucket.downloadURL(q.origin, &b, q.now))
 	return answer, nil
 }
 
@@ -171,46 +171,46 @@ func (to redirect) write(w http.ResponseWriter, status int) {
 
 // completeBlob declares a file uploaded. That it really was is not looked at:
 // the service would have to ask its bucket.
-func completeBlob(s *API, q *request, live *session) (reply, error) {
+func completeBlob(s *API, q *request, live *Session) (reply, error) {
 	fields := q.params // the SDK's form; the documented one wraps it
-	if wrapped := q.params.object("blob"); wrapped != nil {
+	if wrapped := q.params.Object("blob"); wrapped != nil {
 		fields = wrapped
 	}
-	size, ok := fields.integer("size")
+	size, ok := fields.Integer("size")
 	if !ok || size < 0 {
-		return reply{}, asBase(422, "size must be a number of bytes")
+		return reply{}, AsBase(422, "size must be a number of bytes")
 	}
-	_, err := s.bucket.change(q.arg, live.user.id, func(b *blob) error {
-		b.size, b.completed, b.updated = size, q.now, q.now
+	_, err := s.Bucket.Change(q.arg, live.User.ID, func(b *Blob) error {
+		b.Size, b.Completed, b.Updated = size, q.now, q.now
 		return nil
 	})
 	return reply{status: http.StatusOK}, err
 }
 
 // updateBlob changes name and type; with new the content may be uploaded again.
-func updateBlob(s *API, q *request, live *session) (reply, error) {
-	fields := q.params.object("blob")
-	b, err := s.bucket.change(q.arg, live.user.id, func(b *blob) error {
+func updateBlob(s *API, q *request, live *Session) (reply, error) {
+	fields := q.params.Object("blob")
+	b, err := s.Bucket.Change(q.arg, live.User.ID, func(b *Blob) error {
 		changed := *b
 		if err := setBlob(&changed, fields); err != nil {
 			return err
 		}
-		changed.updated = q.now
+		changed.Updated = q.now
 		*b = changed
 		return nil
 	})
 	if err != nil {
 		return reply{}, err
 	}
-	out := b.json()
-	if fields.flag("new") {
-		out.Access = s.bucket.uploadAccess(q.origin, &b, q.now)
+	out := b.blobBody()
+	if fields.Flag("new") {
+		out.Access = s.Bucket.uploadAccess(q.origin, &b, q.now)
 	}
 	return blobReply(http.StatusOK, out), nil
 }
 
-func deleteBlob(s *API, q *request, live *session) (reply, error) {
-	return reply{status: http.StatusOK}, s.bucket.remove(q.arg, live.user.id)
+func deleteBlob(s *API, q *request, live *Session) (reply, error) {
+	return reply{status: http.StatusOK}, s.Bucket.Remove(q.arg, live.User.ID)
 }
 
 // uploadLife and downloadLife are how long links work (doc, from samples).
@@ -221,24 +221,24 @@ const (
 
 // uploadAccess makes the form for an upload. Its names are those that the SDKs
 // were seen to send back, without those that only Amazon needs.
-func (b *bucket) uploadAccess(origin string, file *blob, now time.Time) *accessJSON {
+func (b *Bucket) uploadAccess(origin string, file *Blob, now time.Time) *accessJSON {
 	end := now.Add(uploadLife).UTC()
 	expires := end.Format(http.TimeFormat)
 	acl := "authenticated-read"
-	if file.public {
+	if file.Public {
 		acl = "public-read"
 	}
 	fields := url.Values{
-		"Content-Type":          {file.contentType},
+		"Content-Type":          {file.ContentType},
 		"Expires":               {expires},
 		"acl":                   {acl},
-		"key":                   {file.uid},
+		"key":                   {file.UID},
 		"success_action_status": {"201"},
-		"x-amz-signature":       {b.sign(http.MethodPost, file.uid, expires)},
+		"x-amz-signature":       {b.Sign(http.MethodPost, file.UID, expires)},
 	}
 	return &accessJSON{
-		ID:      file.id,
-		BlobID:  file.id,
+		ID:      file.ID,
+		BlobID:  file.ID,
 		Expires: end.Format(seconds),
 		Type:    "Write",
 		// SDKs decode the query with decodeURIComponent, which leaves a plus alone
@@ -247,11 +247,11 @@ func (b *bucket) uploadAccess(origin string, file *blob, now time.Time) *accessJ
 }
 
 // downloadURL makes a link to the content, which for a public file never ends.
-func (b *bucket) downloadURL(origin string, file *blob, now time.Time) string {
-	link := origin + bucketPath + "/" + file.uid
-	if file.public {
+func (b *Bucket) downloadURL(origin string, file *Blob, now time.Time) string {
+	link := origin + bucketPath + "/" + file.UID
+	if file.Public {
 		return link
 	}
 	expires := strconv.FormatInt(now.Add(downloadLife).Unix(), 10)
-	return link + "?Expires=" + expires + "&Signature=" + b.sign(http.MethodGet, file.uid, expires)
+	return link + "?Expires=" + expires + "&Signature=" + b.Sign(http.MethodGet, file.UID, expires)
 }

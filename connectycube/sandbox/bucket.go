@@ -14,33 +14,33 @@ import (
 // Bounds of files. When a new one needs room the oldest go, with their content.
 const (
 	maxBlobs            = 10_000
-	maxBlobBytes        = 100 << 20 // of one file (doc)
+	MaxBlobBytes        = 100 << 20 // of one file (doc)
 	defaultMaxBlobBytes = 128 << 20 // of all files, those arriving and leaving among them
 	mostBlobBytes       = 8 << 30   // upper bound of that
 	maxPieceBytes       = 64 << 10  // of a content
 )
 
-// blob is a file: what is known of it, and the content once it was uploaded.
-type blob struct {
-	id          int64
-	uid         string
-	owner       int64
-	name        string
-	contentType string
-	public      bool
-	size        int64 // as declared
-	created     time.Time
-	updated     time.Time
-	completed   time.Time     // zero: not declared complete
-	content     *content      // nil before the first upload; never written to, only replaced
+// Blob is a file: what is known of it, and the content once it was uploaded.
+type Blob struct {
+	ID          int64
+	UID         string
+	Owner       int64
+	Name        string
+	ContentType string
+	Public      bool
+	Size        int64 // as declared
+	Created     time.Time
+	Updated     time.Time
+	Completed   time.Time     // zero: not declared complete
+	Content     *Content      // nil before the first upload; never written to, only replaced
 	place       *list.Element // in bucket.order
 }
 
-func (b *blob) isComplete() bool { return !b.completed.IsZero() }
+func (b *Blob) IsComplete() bool { return !b.Completed.IsZero() }
 
-// bucket stands in for the storage service that ConnectyCube uses. Its lock is
+// Bucket stands in for the storage service that ConnectyCube uses. Its lock is
 // taken last: whoever holds it calls nobody. What it gives out are copies.
-type bucket struct {
+type Bucket struct {
 	key       [32]byte // signs links
 	maxBytes  int64
 	pieceSize int
@@ -48,16 +48,16 @@ type bucket struct {
 	mu    sync.Mutex
 	last  int64 // id
 	bytes int64 // of all contents, of those just arriving, and of those gone that are still being downloaded
-	byID  map[int64]*blob
-	byUID map[string]*blob
+	byID  map[int64]*Blob
+	byUID map[string]*Blob
 	order *list.List // *blob, oldest first
 }
 
-func newBucket(maxBytes int64) *bucket {
+func newBucket(maxBytes int64) *Bucket {
 	if maxBytes <= 0 {
 		maxBytes = defaultMaxBlobBytes
 	}
-	b := &bucket{maxBytes: min(maxBytes, mostBlobBytes)}
+	b := &Bucket{maxBytes: min(maxBytes, mostBlobBytes)}
 	b.pieceSize = int(max(1, min(maxPieceBytes, b.maxBytes/64))) // of a small bucket no upload takes all at once
 	rand.Read(b.key[:])                                          // never fails, by its documentation
 	b.clear()
@@ -66,39 +66,39 @@ func newBucket(maxBytes int64) *bucket {
 
 // clear forgets all files. What is just arriving stays counted until it is there
 // or given up.
-func (b *bucket) clear() {
+func (b *Bucket) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, file := range b.byID {
-		b.abandon(file.content)
+		b.abandon(file.Content)
 	}
-	b.byID, b.byUID, b.order = map[int64]*blob{}, map[string]*blob{}, list.New()
+	b.byID, b.byUID, b.order = map[int64]*Blob{}, map[string]*Blob{}, list.New()
 }
 
-// add stores a new file without content and returns its id.
-func (b *bucket) add(file blob) int64 {
+// Add stores a new file without content and returns its id.
+func (b *Bucket) Add(file Blob) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.order.Len() >= maxBlobs {
-		b.drop(b.order.Front().Value.(*blob))
+		b.drop(b.order.Front().Value.(*Blob))
 	}
 	b.last++
-	file.id = b.last
+	file.ID = b.last
 	file.place = b.order.PushBack(&file)
-	b.byID[file.id], b.byUID[file.uid] = &file, &file
-	return file.id
+	b.byID[file.ID], b.byUID[file.UID] = &file, &file
+	return file.ID
 }
 
 // drop forgets a file. The lock is held.
-func (b *bucket) drop(file *blob) {
-	b.abandon(file.content)
+func (b *Bucket) drop(file *Blob) {
+	b.abandon(file.Content)
 	b.order.Remove(file.place)
-	delete(b.byID, file.id)
-	delete(b.byUID, file.uid)
+	delete(b.byID, file.ID)
+	delete(b.byUID, file.UID)
 }
 
 // abandon notes that no file has c any more. The lock is held.
-func (b *bucket) abandon(c *content) {
+func (b *Bucket) abandon(c *Content) {
 	if c == nil {
 		return
 	}
@@ -108,20 +108,20 @@ func (b *bucket) abandon(c *content) {
 	}
 }
 
-// beginDownload finds a file that has content. When it does, endDownload must follow.
-func (b *bucket) beginDownload(name string) (blob, bool) {
+// BeginDownload finds a file that has content. When it does, EndDownload must follow.
+func (b *Bucket) BeginDownload(name string) (Blob, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file := b.lookUp(name)
-	if file == nil || file.content == nil {
-		return blob{}, false
+	if file == nil || file.Content == nil {
+		return Blob{}, false
 	}
-	file.content.readers++
+	file.Content.readers++
 	return *file, true
 }
 
-// endDownload lets content go that was replaced or dropped meanwhile.
-func (b *bucket) endDownload(c *content) {
+// EndDownload lets content go that was replaced or dropped meanwhile.
+func (b *Bucket) EndDownload(c *Content) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.readers--
@@ -132,37 +132,37 @@ func (b *bucket) endDownload(c *content) {
 
 // lookUp finds a file by id or uid, which cannot be mistaken for each other. The
 // lock is held.
-func (b *bucket) lookUp(name string) *blob {
+func (b *Bucket) lookUp(name string) *Blob {
 	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return b.byID[id]
 	}
 	return b.byUID[name]
 }
 
-func (b *bucket) find(name string) (blob, bool) {
+func (b *Bucket) Find(name string) (Blob, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file := b.lookUp(name)
 	if file == nil {
-		return blob{}, false
+		return Blob{}, false
 	}
 	return *file, true
 }
 
 // own finds a file that user may change. The lock is held.
-func (b *bucket) own(name string, user int64) (*blob, error) {
+func (b *Bucket) own(name string, user int64) (*Blob, error) {
 	file := b.lookUp(name)
 	switch {
 	case file == nil:
-		return nil, errNoResource
-	case file.owner != user:
-		return nil, errForbidden
+		return nil, ErrNoResource
+	case file.Owner != user:
+		return nil, ErrForbidden
 	}
 	return file, nil
 }
 
-// change edits a user's own file, unless edit fails.
-func (b *bucket) change(name string, user int64, edit func(*blob) error) (blob, error) {
+// Change edits a user's own file, unless edit fails.
+func (b *Bucket) Change(name string, user int64, edit func(*Blob) error) (Blob, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file, err := b.own(name, user)
@@ -170,12 +170,12 @@ func (b *bucket) change(name string, user int64, edit func(*blob) error) (blob, 
 		err = edit(file)
 	}
 	if err != nil {
-		return blob{}, err
+		return Blob{}, err
 	}
 	return *file, nil
 }
 
-func (b *bucket) remove(name string, user int64) error {
+func (b *Bucket) Remove(name string, user int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file, err := b.own(name, user)
@@ -186,12 +186,12 @@ func (b *bucket) remove(name string, user int64) error {
 	return nil
 }
 
-// ownedBy lists a user's files, oldest first.
-func (b *bucket) ownedBy(user int64) (own []blob) {
+// OwnedBy lists a user's files, oldest first.
+func (b *Bucket) OwnedBy(user int64) (own []Blob) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for e := b.order.Front(); e != nil; e = e.Next() {
-		if file := e.Value.(*blob); file.owner == user {
+		if file := e.Value.(*Blob); file.Owner == user {
 			own = append(own, *file)
 		}
 	}
@@ -201,15 +201,15 @@ func (b *bucket) ownedBy(user int64) (own []blob) {
 // reserve takes n bytes of the bound for content that is arriving. The oldest
 // files make room, but for the one that it is for and those being downloaded,
 // and only when that is enough.
-func (b *bucket) reserve(n int64, uid string) bool {
+func (b *Bucket) reserve(n int64, uid string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missing := b.bytes + n - b.maxBytes
-	var leaving []*blob
+	var leaving []*Blob
 	for e := b.order.Front(); e != nil && missing > 0; e = e.Next() {
-		if file := e.Value.(*blob); file.uid != uid && file.content != nil && file.content.size > 0 && file.content.readers == 0 {
+		if file := e.Value.(*Blob); file.UID != uid && file.Content != nil && file.Content.size > 0 && file.Content.readers == 0 {
 			leaving = append(leaving, file)
-			missing -= file.content.size
+			missing -= file.Content.size
 		}
 	}
 	if missing > 0 {
@@ -222,15 +222,15 @@ func (b *bucket) reserve(n int64, uid string) bool {
 	return true
 }
 
-func (b *bucket) release(n int64) {
+func (b *Bucket) release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bytes -= n
 }
 
-// fill gives a file its content, whose bytes were reserved, and reports whether
+// Fill gives a file its content, whose bytes were reserved, and reports whether
 // the file is still there.
-func (b *bucket) fill(uid string, c *content) bool {
+func (b *Bucket) Fill(uid string, c *Content) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file := b.byUID[uid]
@@ -238,25 +238,25 @@ func (b *bucket) fill(uid string, c *content) bool {
 		b.bytes -= c.size
 		return false
 	}
-	b.abandon(file.content)
-	file.content = c
+	b.abandon(file.Content)
+	file.Content = c
 	return true
 }
 
-// sign proves that a link was made here. What goes in never has a line feed.
-func (b *bucket) sign(verb, uid, expires string) string {
+// Sign proves that a link was made here. What goes in never has a line feed.
+func (b *Bucket) Sign(verb, uid, expires string) string {
 	mac := hmac.New(sha256.New, b.key[:])
 	mac.Write([]byte(verb + "\n" + uid + "\n" + expires))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func (b *bucket) signed(verb, uid, expires, signature string) bool {
-	return hmac.Equal([]byte(b.sign(verb, uid, expires)), []byte(signature))
+func (b *Bucket) Signed(verb, uid, expires, signature string) bool {
+	return hmac.Equal([]byte(b.Sign(verb, uid, expires)), []byte(signature))
 }
 
-// heldBytes is what is counted: all contents, those just arriving, and those gone
+// HeldBytes is what is counted: all contents, those just arriving, and those gone
 // that are still being downloaded.
-func (b *bucket) heldBytes() int64 {
+func (b *Bucket) HeldBytes() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.bytes

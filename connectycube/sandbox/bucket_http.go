@@ -72,9 +72,9 @@ func (s *API) serveBucket(w http.ResponseWriter, r *http.Request) {
 func bucketErrorOf(err error) *bucketError {
 	var refused *bucketError
 	switch {
-	case errors.Is(err, errNoRoom):
+	case errors.Is(err, ErrNoRoom):
 		return bucketFull
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, ErrTooLarge):
 		return fileTooLarge
 	case errors.As(err, &refused):
 		return refused
@@ -106,20 +106,20 @@ func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	uid, expires := fields["key"], fields["Expires"]
 	end, err := http.ParseTime(expires)
-	if err != nil || !s.bucket.signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.Now()) {
+	if err != nil || !s.Bucket.Signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.Now()) {
 		return errNoAccess
 	}
-	if _, known := s.bucket.find(uid); !known {
+	if _, known := s.Bucket.Find(uid); !known {
 		return errNoKey
 	}
-	body.left += maxBlobBytes
-	content, err := s.bucket.read(file, uid)
+	body.left += MaxBlobBytes
+	content, err := s.Bucket.Read(file, uid)
 	if err != nil {
 		return err
 	}
 	sum := md5.New() // what an ETag is there
-	_, _ = io.Copy(sum, content.reader())
-	if !s.bucket.fill(uid, content) {
+	_, _ = io.Copy(sum, content.Reader())
+	if !s.Bucket.Fill(uid, content) {
 		return errNoKey
 	}
 	type postResponse struct {
@@ -130,7 +130,7 @@ func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 		ETag     string
 	}
 	writeXML(w, http.StatusCreated, postResponse{
-		Location: originOf(r) + bucketPath + "/" + uid,
+		Location: OriginOf(r) + bucketPath + "/" + uid,
 		Bucket:   strings.TrimPrefix(bucketPath, "/"),
 		Key:      uid,
 		ETag:     strconv.Quote(hex.EncodeToString(sum.Sum(nil))),
@@ -147,7 +147,7 @@ type growingLimit struct {
 
 func (l *growingLimit) Read(p []byte) (int, error) {
 	if l.left <= 0 && len(p) > 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	n, err := l.ReadCloser.Read(p[:min(int64(len(p)), l.left)])
 	l.left -= int64(n)
@@ -178,32 +178,32 @@ func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, err
 // it is a download, of no type that a browser runs, and if one shows it after
 // all it is in an origin of its own, not in that of the control area.
 func (s *API) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
-	file, known := s.bucket.beginDownload(key)
+	file, known := s.Bucket.BeginDownload(key)
 	if !known {
 		return errNoKey
 	}
-	defer s.bucket.endDownload(file.content)
-	if key != file.uid {
+	defer s.Bucket.EndDownload(file.Content)
+	if key != file.UID {
 		return errNoKey
 	}
 	query := r.URL.Query()
 	expires := query.Get("Expires")
 	end, _ := strconv.ParseInt(expires, 10, 64) // what was signed is a number
-	if !file.public && (!s.bucket.signed(http.MethodGet, key, expires, query.Get("Signature")) || s.Now().Unix() > end) {
+	if !file.Public && (!s.Bucket.Signed(http.MethodGet, key, expires, query.Get("Signature")) || s.Now().Unix() > end) {
 		return errNoAccess
 	}
-	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.name})
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})
 	if disposition == "" {
 		disposition = "attachment"
 	}
 	h := w.Header()
-	h.Set("Content-Type", harmlessType(file.contentType))
+	h.Set("Content-Type", harmlessType(file.ContentType))
 	h.Set("Content-Disposition", disposition)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // where there is a connection
-	http.ServeContent(w, r, "", file.updated, file.content.reader())
+	http.ServeContent(w, r, "", file.Updated, file.Content.Reader())
 	_ = connection.SetWriteDeadline(time.Time{}) // the next request may be the chat's
 	return nil
 }
@@ -219,8 +219,8 @@ func harmlessType(contentType string) string {
 	return "application/octet-stream"
 }
 
-// originOf is how the caller reached the sandbox, as far as can be seen.
-func originOf(r *http.Request) string {
+// OriginOf is how the caller reached the sandbox, as far as can be seen.
+func OriginOf(r *http.Request) string {
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https://" + r.Host
 	}

@@ -12,41 +12,41 @@ import (
 )
 
 // store puts a file with content into b and gives its uid.
-func (b *bucket) store(t *testing.T, content string) string {
+func (b *Bucket) store(t *testing.T, content string) string {
 	t.Helper()
-	uid := randomHex(17)
-	b.add(blob{uid: uid, owner: 1})
-	raw, err := b.read(strings.NewReader(content), uid)
+	uid := RandomHex(17)
+	b.Add(Blob{UID: uid, Owner: 1})
+	raw, err := b.Read(strings.NewReader(content), uid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !b.fill(uid, raw) {
+	if !b.Fill(uid, raw) {
 		t.Fatal("the file is gone before it has its content")
 	}
 	return uid
 }
 
 // text is the content of a file.
-func (b *bucket) text(uid string) string {
-	file, known := b.beginDownload(uid)
+func (b *Bucket) text(uid string) string {
+	file, known := b.BeginDownload(uid)
 	if !known {
 		return ""
 	}
-	defer b.endDownload(file.content)
-	raw, _ := io.ReadAll(file.content.reader())
+	defer b.EndDownload(file.Content)
+	raw, _ := io.ReadAll(file.Content.Reader())
 	return string(raw)
 }
 
-func (b *bucket) has(uid string) bool { _, known := b.find(uid); return known }
+func (b *Bucket) has(uid string) bool { _, known := b.Find(uid); return known }
 
 // check compares what is counted with what is there.
-func (b *bucket) check(t *testing.T) {
+func (b *Bucket) check(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var held int64
 	for e := b.order.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*blob).content; c != nil {
+		if c := e.Value.(*Blob).Content; c != nil {
 			for _, piece := range c.pieces {
 				held += int64(cap(piece))
 			}
@@ -59,8 +59,8 @@ func (b *bucket) check(t *testing.T) {
 
 func TestTheOldestFilesMakeRoom(t *testing.T) {
 	b := newBucket(100)
-	empty := randomHex(17)
-	b.add(blob{uid: empty})
+	empty := RandomHex(17)
+	b.Add(Blob{UID: empty})
 	first, second, third := b.store(t, strings.Repeat("1", 40)), b.store(t, strings.Repeat("2", 40)), b.store(t, strings.Repeat("3", 40))
 	b.check(t)
 	if b.has(first) || !b.has(second) || !b.has(third) {
@@ -80,8 +80,8 @@ func TestNewContentTakesTheOldOnesPlace(t *testing.T) {
 	b := newBucket(100)
 	uid := b.store(t, strings.Repeat("1", 40))
 	for range 5 {
-		raw, err := b.read(strings.NewReader(strings.Repeat("2", 50)), uid)
-		if err != nil || !b.fill(uid, raw) {
+		raw, err := b.Read(strings.NewReader(strings.Repeat("2", 50)), uid)
+		if err != nil || !b.Fill(uid, raw) {
 			t.Fatalf("%+v, %v", raw, err)
 		}
 		b.check(t)
@@ -92,7 +92,7 @@ func TestFilesAreBoundedInNumber(t *testing.T) {
 	b := newBucket(0)
 	first := b.store(t, "x")
 	for range maxBlobs {
-		b.add(blob{uid: randomHex(17)})
+		b.Add(Blob{UID: RandomHex(17)})
 	}
 	b.check(t)
 	if b.has(first) || b.order.Len() != maxBlobs {
@@ -108,7 +108,7 @@ func TestWhatDoesNotArriveIsNotCounted(t *testing.T) {
 	} {
 		b := newBucket(100)
 		old := b.store(t, "old")
-		if _, err := b.read(content, old); err == nil {
+		if _, err := b.Read(content, old); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 		b.check(t)
@@ -121,24 +121,24 @@ func TestWhatDoesNotArriveIsNotCounted(t *testing.T) {
 func TestAFileThatIsDeletedWhileItArrives(t *testing.T) {
 	b := newBucket(100)
 	uid := b.store(t, "old")
-	raw, err := b.read(strings.NewReader("new"), uid)
+	raw, err := b.Read(strings.NewReader("new"), uid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.remove(uid, 1); err != nil {
+	if err := b.Remove(uid, 1); err != nil {
 		t.Fatal(err)
 	}
-	if b.fill(uid, raw) {
+	if b.Fill(uid, raw) {
 		t.Error("a deleted file takes content")
 	}
 	b.check(t)
 
 	uid = b.store(t, "old")
-	if raw, err = b.read(strings.NewReader("new"), uid); err != nil {
+	if raw, err = b.Read(strings.NewReader("new"), uid); err != nil {
 		t.Fatal(err)
 	}
 	b.clear()
-	b.fill(uid, raw)
+	b.Fill(uid, raw)
 	b.check(t)
 }
 
@@ -149,25 +149,25 @@ func TestBucketUnderRace(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			for n := range 60 {
-				uid := randomHex(17)
-				b.add(blob{uid: uid, owner: int64(i)})
-				raw, err := b.read(bytes.NewReader(make([]byte, 37*n%400)), uid)
+				uid := RandomHex(17)
+				b.Add(Blob{UID: uid, Owner: int64(i)})
+				raw, err := b.Read(bytes.NewReader(make([]byte, 37*n%400)), uid)
 				if err != nil { // others were arriving and left no room
 					continue
 				}
-				b.fill(uid, raw)
-				if file, known := b.beginDownload(uid); known {
-					_, _ = io.Copy(io.Discard, file.content.reader())
-					b.endDownload(file.content)
+				b.Fill(uid, raw)
+				if file, known := b.BeginDownload(uid); known {
+					_, _ = io.Copy(io.Discard, file.Content.Reader())
+					b.EndDownload(file.Content)
 				}
 				if n%3 == 0 {
-					_ = b.remove(uid, int64(i)) // it may have made room already
+					_ = b.Remove(uid, int64(i)) // it may have made room already
 				}
 				if n%25 == 24 {
 					b.clear()
 				}
-				_ = b.ownedBy(int64(i))
-				_, _ = b.change(uid, int64(i), func(f *blob) error { f.name = fmt.Sprint(n); return nil })
+				_ = b.OwnedBy(int64(i))
+				_, _ = b.Change(uid, int64(i), func(f *Blob) error { f.Name = fmt.Sprint(n); return nil })
 			}
 		})
 	}
@@ -178,40 +178,40 @@ func TestBucketUnderRace(t *testing.T) {
 // What a download still reads counts until it ends, so that slow readers of
 // files that were replaced cannot fill the memory.
 func TestContentCountsWhileItIsDownloaded(t *testing.T) {
-	for name, let := range map[string]func(b *bucket, uid string){
-		"deleted":  func(b *bucket, uid string) { _ = b.remove(uid, 1) },
-		"reset":    func(b *bucket, _ string) { b.clear() },
-		"replaced": func(b *bucket, uid string) { raw, _ := b.read(strings.NewReader(""), uid); b.fill(uid, raw) },
-		"kept":     func(*bucket, string) {},
+	for name, let := range map[string]func(b *Bucket, uid string){
+		"deleted":  func(b *Bucket, uid string) { _ = b.Remove(uid, 1) },
+		"reset":    func(b *Bucket, _ string) { b.clear() },
+		"replaced": func(b *Bucket, uid string) { raw, _ := b.Read(strings.NewReader(""), uid); b.Fill(uid, raw) },
+		"kept":     func(*Bucket, string) {},
 	} {
 		b := newBucket(100)
 		uid := b.store(t, strings.Repeat("1", 70))
-		first, known := b.beginDownload(uid)
-		second, _ := b.beginDownload(uid)
+		first, known := b.BeginDownload(uid)
+		second, _ := b.BeginDownload(uid)
 		if !known {
 			t.Fatal("the file is not there")
 		}
 		let(b, uid)
-		other := randomHex(17)
-		b.add(blob{uid: other})
+		other := RandomHex(17)
+		b.Add(Blob{UID: other})
 		full := func() error {
-			raw, err := b.read(strings.NewReader(strings.Repeat("2", 40)), other)
+			raw, err := b.Read(strings.NewReader(strings.Repeat("2", 40)), other)
 			if err == nil {
-				b.fill(other, raw)
+				b.Fill(other, raw)
 			}
 			return err
 		}
-		if err := full(); !errors.Is(err, errNoRoom) {
+		if err := full(); !errors.Is(err, ErrNoRoom) {
 			t.Errorf("%s: beside two downloads: %v", name, err)
 		}
-		b.endDownload(first.content)
-		if err := full(); !errors.Is(err, errNoRoom) {
+		b.EndDownload(first.Content)
+		if err := full(); !errors.Is(err, ErrNoRoom) {
 			t.Errorf("%s: beside one download: %v", name, err)
 		}
-		if got, _ := io.ReadAll(second.content.reader()); string(got) != strings.Repeat("1", 70) {
+		if got, _ := io.ReadAll(second.Content.Reader()); string(got) != strings.Repeat("1", 70) {
 			t.Errorf("%s: the download got %q", name, got)
 		}
-		b.endDownload(second.content)
+		b.EndDownload(second.Content)
 		if err := full(); err != nil {
 			t.Errorf("%s: after the downloads: %v", name, err)
 		}
@@ -223,10 +223,10 @@ func TestContentCountsWhileItIsDownloaded(t *testing.T) {
 func TestRefusedUploadDropsNothing(t *testing.T) {
 	b := newBucket(100)
 	loaded, small := b.store(t, strings.Repeat("1", 70)), b.store(t, "2")
-	file, _ := b.beginDownload(loaded)
-	defer b.endDownload(file.content)
-	late := randomHex(17)
-	b.add(blob{uid: late})
+	file, _ := b.BeginDownload(loaded)
+	defer b.EndDownload(file.Content)
+	late := RandomHex(17)
+	b.Add(Blob{UID: late})
 	for range 40 {
 		b.reserve(1, late)
 	}
@@ -257,10 +257,10 @@ func TestContentTakesNoMoreThanIsCounted(t *testing.T) {
 		}
 		uid := b.store(t, string(want))
 		b.check(t)
-		file, _ := b.beginDownload(uid)
-		if err := iotest.TestReader(file.content.reader(), want); err != nil {
+		file, _ := b.BeginDownload(uid)
+		if err := iotest.TestReader(file.Content.Reader(), want); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
-		b.endDownload(file.content)
+		b.EndDownload(file.Content)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // chatFault is what the chat asks about each stanza of a user.
 func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
-	f, ok := s.takeFault(func(f Fault) bool {
+	f, ok := s.TakeFault(func(f Fault) bool {
 		return f.On == OnChat && (f.User == 0 || f.User == user) && (f.Stanza == "" || f.Stanza == stanza.Name)
 	})
 	if !ok {
@@ -31,7 +31,7 @@ func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 		direction = "out"
 	}
 	if user == 0 && d == chat.FromClient { // the password is on its way
-		xml = maskPatterns(xml[:min(len(xml), 4*journalText)])
+		xml = MaskPatterns(xml[:min(len(xml), 4*JournalText)])
 	}
 	s.Note(Entry{At: s.Now(), On: OnChat, UserID: user, Direction: direction, Stanza: xml})
 }

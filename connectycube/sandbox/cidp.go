@@ -38,7 +38,7 @@ func (c CIdP) Validate() error {
 	if u, err := url.Parse(c.URL); c.Enabled && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		errs = append(errs, errors.New("cidp: url must be an http or https address"))
 	}
-	if c.Enabled && !placeholder.MatchString(c.ResponseParams["uid"]) {
+	if c.Enabled && !Placeholder.MatchString(c.ResponseParams["uid"]) {
 		errs = append(errs, errors.New(`cidp: response_params must map uid, as in {"uid":"#{user.id}"}`))
 	}
 	for target := range c.ResponseParams {
@@ -61,8 +61,8 @@ func tooMuch(m map[string]string) bool {
 	return len(m) > 50
 }
 
-// own gives a copy that nobody else can change, with empty maps for missing ones.
-func (c CIdP) own() CIdP {
+// Clone gives a copy that nobody else can change, with empty maps for missing ones.
+func (c CIdP) Clone() CIdP {
 	c.Method = cmp.Or(strings.ToUpper(c.Method), "GET")
 	for _, m := range []*map[string]string{&c.Headers, &c.RequestParams, &c.ResponseParams} {
 		if *m = maps.Clone(*m); *m == nil {
@@ -80,29 +80,29 @@ func (s *Application) SetCIdP(c CIdP) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cidp = c.own()
+	s.cidp = c.Clone()
 	return nil
 }
 
-// placeholder is #{path}.
-var placeholder = regexp.MustCompile(`#\{([^{}]*)\}`)
+// Placeholder is #{path}.
+var Placeholder = regexp.MustCompile(`#\{([^{}]*)\}`)
 
-// userOfProvider finds the user of the uid, whose profile stays as it is, or
+// UserOfProvider finds the user of the uid, whose profile stays as it is, or
 // makes one. The lock is held.
-func (s *Application) userOfProvider(mapped params, now time.Time) (*user, error) {
-	uid := mapped.text("uid")
-	if u := s.registry.byExternal[uid]; u != nil {
+func (s *Application) UserOfProvider(mapped Params, now time.Time) (*User, error) {
+	uid := mapped.Text("uid")
+	if u := s.Registry.ByExternal[uid]; u != nil {
 		return u, nil
 	}
-	fields := params{"login": providerLogin(uid)}
+	fields := Params{"login": providerLogin(uid)}
 	maps.Copy(fields, mapped)
 	fields["external_id"] = uid
-	p, err := profile{}.with(fields)
+	p, err := Profile{}.With(fields)
 	if err != nil {
 		return nil, err
 	}
-	u := &user{profile: p}
-	return u, s.registry.add(u, now)
+	u := &User{Profile: p}
+	return u, s.Registry.Add(u, now)
 }
 
 // providerLogin is the login of a user that came from the provider without one.
@@ -112,5 +112,5 @@ func providerLogin(uid string) string { return "custom_" + uid }
 func (s *Application) Provider() CIdP {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cidp.own()
+	return s.cidp.Clone()
 }

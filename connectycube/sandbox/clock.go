@@ -30,8 +30,8 @@ func (s *Application) Advance(d time.Duration) error {
 		return fmt.Errorf("clock: advance would bring the clock more than %s ahead", maxAdvance)
 	}
 	s.ahead.Add(int64(d))
-	s.changed()
-	s.registry.sweep(s.Now())
+	s.Changed()
+	s.Registry.Sweep(s.Now())
 	return nil
 }
 

@@ -15,42 +15,42 @@ const (
 	maxContactName = 255     // characters (doc)
 )
 
-// addressBooks are users' contacts, a book for each of a user's devices and one,
+// AddressBooks are users' contacts, a book for each of a user's devices and one,
 // of device "", for what was uploaded without a device. The Application's lock
 // guards them.
-type addressBooks struct {
-	ofUser map[int64]map[string]book
+type AddressBooks struct {
+	OfUser map[int64]map[string]Book
 	total  int
 }
 
-// book is names by phone.
-type book map[string]string
+// Book is names by phone.
+type Book map[string]string
 
-func newAddressBooks() addressBooks { return addressBooks{ofUser: map[int64]map[string]book{}} }
+func newAddressBooks() AddressBooks { return AddressBooks{OfUser: map[int64]map[string]Book{}} }
 
-// forget drops the books of a user who is gone.
-func (a *addressBooks) forget(user int64) {
-	for device := range a.ofUser[user] {
+// Forget drops the books of a user who is gone.
+func (a *AddressBooks) Forget(user int64) {
+	for device := range a.OfUser[user] {
 		a.clear(user, device)
 	}
 }
 
-func (a *addressBooks) clear(user int64, device string) {
-	a.total -= len(a.ofUser[user][device])
-	delete(a.ofUser[user], device)
-	if len(a.ofUser[user]) == 0 {
-		delete(a.ofUser, user)
+func (a *AddressBooks) clear(user int64, device string) {
+	a.total -= len(a.OfUser[user][device])
+	delete(a.OfUser[user], device)
+	if len(a.OfUser[user]) == 0 {
+		delete(a.OfUser, user)
 	}
 }
 
-func (a *addressBooks) set(user int64, device, phone, name string) {
-	books := a.ofUser[user]
+func (a *AddressBooks) set(user int64, device, phone, name string) {
+	books := a.OfUser[user]
 	if books == nil {
-		books = map[string]book{}
-		a.ofUser[user] = books
+		books = map[string]Book{}
+		a.OfUser[user] = books
 	}
 	if books[device] == nil {
-		books[device] = book{}
+		books[device] = Book{}
 	}
 	if _, known := books[device][phone]; !known {
 		a.total++
@@ -58,21 +58,21 @@ func (a *addressBooks) set(user int64, device, phone, name string) {
 	books[device][phone] = name
 }
 
-func (a *addressBooks) remove(user int64, device, phone string) {
-	if _, known := a.ofUser[user][device][phone]; !known {
+func (a *AddressBooks) remove(user int64, device, phone string) {
+	if _, known := a.OfUser[user][device][phone]; !known {
 		return
 	}
 	a.total--
-	delete(a.ofUser[user][device], phone)
-	if len(a.ofUser[user][device]) == 0 {
+	delete(a.OfUser[user][device], phone)
+	if len(a.OfUser[user][device]) == 0 {
 		a.clear(user, device)
 	}
 }
 
 // having lists the devices, of those that an upload is about, whose books have
 // the phone. An upload without a device is about all of them (doc).
-func (a *addressBooks) having(user int64, device, phone string) (devices []string) {
-	for other, contacts := range a.ofUser[user] {
+func (a *AddressBooks) having(user int64, device, phone string) (devices []string) {
+	for other, contacts := range a.OfUser[user] {
 		if _, has := contacts[phone]; has && (device == "" || device == other) {
 			devices = append(devices, other)
 		}
@@ -80,22 +80,22 @@ func (a *addressBooks) having(user int64, device, phone string) (devices []strin
 	return devices
 }
 
-// contacts gives one device's book, or for device "" all of them in one.
-func (a *addressBooks) contacts(user int64, device string) book {
+// Contacts gives one device's book, or for device "" all of them in one.
+func (a *AddressBooks) Contacts(user int64, device string) Book {
 	if device != "" {
-		return a.ofUser[user][device]
+		return a.OfUser[user][device]
 	}
-	all := book{}
-	books := a.ofUser[user]
+	all := Book{}
+	books := a.OfUser[user]
 	for _, other := range slices.Backward(slices.Sorted(maps.Keys(books))) {
 		maps.Copy(all, books[other]) // what was uploaded without a device comes last and stays
 	}
 	return all
 }
 
-// prune removes what a forced upload did not have, and counts it.
-func (a *addressBooks) prune(user int64, device string, keep map[string]bool) (gone int) {
-	for phone := range a.contacts(user, device) {
+// Prune removes what a forced upload did not have, and counts it.
+func (a *AddressBooks) Prune(user int64, device string, keep map[string]bool) (gone int) {
+	for phone := range a.Contacts(user, device) {
 		if keep[phone] {
 			continue
 		}
@@ -107,19 +107,19 @@ func (a *addressBooks) prune(user int64, device string, keep map[string]bool) (g
 	return gone
 }
 
-// bookReport is the answer to an upload.
-type bookReport struct {
+// BookReport is the answer to an upload.
+type BookReport struct {
 	Deleted  int                 `json:"deleted"`
 	Rejected map[string][]string `json:"rejected"` // reasons by the contact's place in the list, from 0 (assumed)
 	Created  int                 `json:"created"`
 	Updated  int                 `json:"updated"`
 }
 
-// upload does with one contact what it says, or gives the reasons why not. The
+// Upload does with one contact what it says, or gives the reasons why not. The
 // reasons are the documented ones.
-func (a *addressBooks) upload(out *bookReport, user int64, device, phone string, c params) (reasons []string) {
-	name := c.text("name")
-	destroy := c.flag("destroy")
+func (a *AddressBooks) Upload(out *BookReport, user int64, device, phone string, c Params) (reasons []string) {
+	name := c.Text("name")
+	destroy := c.Flag("destroy")
 	if n := utf8.RuneCountInString(phone); n < minPhone || n > maxPhone {
 		reasons = append(reasons, "Length of 'phone' field should be min: 10 and max: 15.")
 	}

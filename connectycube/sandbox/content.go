@@ -8,14 +8,14 @@ import (
 
 // What a bucket refuses content with.
 var (
-	errNoRoom   = errors.New("no room for the file")
-	errTooLarge = errors.New("file is too large")
+	ErrNoRoom   = errors.New("no room for the file")
+	ErrTooLarge = errors.New("file is too large")
 )
 
-// content is what was uploaded for a file, in pieces that are never copied into
+// Content is what was uploaded for a file, in pieces that are never copied into
 // larger ones: what the bucket counts is what the memory holds. It is never
 // written to once it is complete.
-type content struct {
+type Content struct {
 	pieceSize int // of all pieces but the last, which may be shorter
 	pieces    [][]byte
 	size      int64
@@ -25,7 +25,7 @@ type content struct {
 }
 
 // ReadAt implements io.ReaderAt.
-func (c *content) ReadAt(p []byte, at int64) (n int, err error) {
+func (c *Content) ReadAt(p []byte, at int64) (n int, err error) {
 	for n < len(p) && at < c.size {
 		piece := c.pieces[at/int64(c.pieceSize)]
 		m := copy(p[n:], piece[at%int64(c.pieceSize):])
@@ -37,12 +37,12 @@ func (c *content) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
-func (c *content) reader() io.ReadSeeker { return io.NewSectionReader(c, 0, c.size) }
+func (c *Content) Reader() io.ReadSeeker { return io.NewSectionReader(c, 0, c.size) }
 
-// read takes content in, each piece only when there is room for it. On an error
+// Read takes content in, each piece only when there is room for it. On an error
 // nothing stays reserved.
-func (b *bucket) read(from io.Reader, uid string) (*content, error) {
-	c := &content{pieceSize: b.pieceSize}
+func (b *Bucket) Read(from io.Reader, uid string) (*Content, error) {
+	c := &Content{pieceSize: b.pieceSize}
 	in := bufio.NewReaderSize(from, 16) // the end shows before the next piece is reserved
 	for {
 		_, err := in.Peek(1)
@@ -60,14 +60,14 @@ func (b *bucket) read(from io.Reader, uid string) (*content, error) {
 }
 
 // readPiece appends one piece to c. On an error it reserves nothing.
-func (b *bucket) readPiece(from io.Reader, c *content, uid string) error {
+func (b *Bucket) readPiece(from io.Reader, c *Content, uid string) error {
 	if !b.reserve(int64(b.pieceSize), uid) {
-		return errNoRoom
+		return ErrNoRoom
 	}
 	piece := make([]byte, b.pieceSize)
 	n, err := readFull(from, piece)
-	if err == nil && c.size+int64(n) > maxBlobBytes {
-		err = errTooLarge
+	if err == nil && c.size+int64(n) > MaxBlobBytes {
+		err = ErrTooLarge
 	}
 	if err != nil {
 		b.release(int64(b.pieceSize))

@@ -15,7 +15,7 @@ const (
 	maxControlBody = 256 << 10 // bytes, as of a request to the API
 )
 
-func isControl(path string) bool {
+func Serves(path string) bool {
 	return path == controlPrefix || strings.HasPrefix(path, controlPrefix+"/")
 }
 
@@ -115,7 +115,7 @@ func controlError(w http.ResponseWriter, status int, text string) {
 // other origins, ports of this machine among them, stay out in any case; our own
 // page, seen from another machine, is let in by the token.
 func (s *Area) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if isControl(r.URL.Path) {
+	if Serves(r.URL.Path) {
 		w.Header().Set("Cache-Control", "no-store")
 	}
 	if show, ok := s.open[r.URL.Path]; ok {

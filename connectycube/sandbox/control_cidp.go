@@ -10,8 +10,8 @@ import (
 // secrets that no client of the control area has typed. It changes the map of c.
 func hideHeaders(c CIdP, given map[string]string) CIdP {
 	for name, value := range c.Headers {
-		if value != "" && value == given[name] && !placeholder.MatchString(value) {
-			c.Headers[name] = masked
+		if value != "" && value == given[name] && !Placeholder.MatchString(value) {
+			c.Headers[name] = Masked
 		}
 	}
 	return c
@@ -22,7 +22,7 @@ func hideHeaders(c CIdP, given map[string]string) CIdP {
 func restoreHeaders(c CIdP, given map[string]string) (CIdP, error) {
 	c.Headers = maps.Clone(c.Headers)
 	for name, value := range c.Headers {
-		if value != masked {
+		if value != Masked {
 			continue
 		}
 		if given[name] == "" {
@@ -50,5 +50,5 @@ func (s *Area) putCIdP(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	answerJSON(w, http.StatusOK, hideHeaders(c.own(), s.givenHeaders))
+	answerJSON(w, http.StatusOK, hideHeaders(c.Clone(), s.givenHeaders))
 }

@@ -25,11 +25,11 @@ func (f faultJSON) fault() Fault {
 		On: f.On, Method: f.Method, Path: f.Path, User: f.User, Stanza: f.Stanza,
 		Kind: f.Kind, Status: f.Status, Times: f.Times, Probability: f.Probability, Seed: f.Seed,
 		// what is out of range stays so, however large it is
-		Delay: time.Duration(min(max(f.DelayMS, -1), maxDelay.Milliseconds()+1)) * time.Millisecond,
+		Delay: time.Duration(min(max(f.DelayMS, -1), MaxDelay.Milliseconds()+1)) * time.Millisecond,
 	}
 }
 
-func (f Fault) json() faultJSON {
+func (f Fault) newFaultJSON() faultJSON {
 	return faultJSON{
 		On: f.On, Method: f.Method, Path: f.Path, User: f.User, Stanza: f.Stanza,
 		Kind: f.Kind, Status: f.Status, DelayMS: f.Delay.Milliseconds(), Times: f.Times,
@@ -40,7 +40,7 @@ func (f Fault) json() faultJSON {
 func (s *Area) writeFaults(w http.ResponseWriter) {
 	list := []faultJSON{}
 	for _, f := range s.Faults() {
-		list = append(list, f.json())
+		list = append(list, f.newFaultJSON())
 	}
 	answerJSON(w, http.StatusOK, map[string]any{"faults": list})
 }

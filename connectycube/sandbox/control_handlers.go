@@ -44,7 +44,7 @@ func (s *Area) putSettings(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	answerJSON(w, http.StatusOK, c.own())
+	answerJSON(w, http.StatusOK, c.Clone())
 }
 
 // postSockets runs act on the sockets of {"user":id}, or on all.
@@ -66,7 +66,7 @@ func postSockets(act func(user int64) int) http.HandlerFunc {
 
 func (s *Area) postSeed(w http.ResponseWriter, r *http.Request) {
 	var seed Seed
-	if !readControlUpTo(maxSeed, w, r, &seed) {
+	if !readControlUpTo(MaxSeedBytes, w, r, &seed) {
 		return
 	}
 	made, err := s.Seed(seed)
@@ -84,8 +84,8 @@ func (s *Area) getState(w http.ResponseWriter, r *http.Request) {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	most := int(min(limit, maxListed))
-	answerJSON(w, http.StatusOK, s.StateUpTo(most, cmp.Or(most, maxListed)))
+	most := int(min(limit, MaxListed))
+	answerJSON(w, http.StatusOK, s.StateUpTo(most, cmp.Or(most, MaxListed)))
 }
 
 // queryNumber reads a number of the query that is not negative.

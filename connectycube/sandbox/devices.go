@@ -12,50 +12,50 @@ const (
 	maxUserSubscriptions = 10     // of one user
 )
 
-// subscription is a device of a user, as the push services would know it.
-type subscription struct {
-	id          int64
-	user        int64
-	channel     string
-	environment string
-	platform    string
-	udid        string
+// Subscription is a device of a user, as the push services would know it.
+type Subscription struct {
+	ID          int64
+	User        int64
+	Channel     string
+	Environment string
+	Platform    string
+	UDID        string
 	place       *list.Element // in subscriptions.all
 }
 
-// subscriptions are everybody's devices. The tokens that the push services gave
+// Subscriptions are everybody's devices. The tokens that the push services gave
 // out are checked and not kept: nothing here could use one. Its lock is taken
 // last: whoever holds it calls nobody.
-type subscriptions struct {
+type Subscriptions struct {
 	mu     sync.Mutex
 	last   int64                     // id
-	ofUser map[int64][]*subscription // oldest first
+	ofUser map[int64][]*Subscription // oldest first
 	all    *list.List                // *subscription, oldest first
 }
 
-func newSubscriptions() *subscriptions {
-	s := &subscriptions{}
+func newSubscriptions() *Subscriptions {
+	s := &Subscriptions{}
 	s.clear()
 	return s
 }
 
 // clear forgets everything but which ids were given out.
-func (s *subscriptions) clear() {
+func (s *Subscriptions) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ofUser, s.all = map[int64][]*subscription{}, list.New()
+	s.ofUser, s.all = map[int64][]*Subscription{}, list.New()
 }
 
-// add stores sub and gives it an id. The same device on the same channel and in
+// Add stores sub and gives it an id. The same device on the same channel and in
 // the same environment is one subscription, which keeps its id.
-func (s *subscriptions) add(sub subscription) subscription {
+func (s *Subscriptions) Add(sub Subscription) Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	sub.id = s.last
-	for _, old := range s.ofUser[sub.user] {
-		if old.udid == sub.udid && old.channel == sub.channel && old.environment == sub.environment {
-			sub.id = old.id
+	sub.ID = s.last
+	for _, old := range s.ofUser[sub.User] {
+		if old.UDID == sub.UDID && old.Channel == sub.Channel && old.Environment == sub.Environment {
+			sub.ID = old.ID
 			s.drop(old)
 			break
 		}
@@ -65,43 +65,43 @@ func (s *subscriptions) add(sub subscription) subscription {
 }
 
 // put makes sub the newest. The lock is held.
-func (s *subscriptions) put(sub *subscription) {
-	if own := s.ofUser[sub.user]; len(own) >= maxUserSubscriptions {
+func (s *Subscriptions) put(sub *Subscription) {
+	if own := s.ofUser[sub.User]; len(own) >= maxUserSubscriptions {
 		s.drop(own[0])
 	}
 	if s.all.Len() >= maxSubscriptions {
-		s.drop(s.all.Front().Value.(*subscription))
+		s.drop(s.all.Front().Value.(*Subscription))
 	}
 	sub.place = s.all.PushBack(sub)
-	s.ofUser[sub.user] = append(s.ofUser[sub.user], sub)
+	s.ofUser[sub.User] = append(s.ofUser[sub.User], sub)
 }
 
 // drop forgets sub. The lock is held.
-func (s *subscriptions) drop(sub *subscription) {
+func (s *Subscriptions) drop(sub *Subscription) {
 	s.all.Remove(sub.place)
-	own := slices.DeleteFunc(s.ofUser[sub.user], func(other *subscription) bool { return other == sub })
+	own := slices.DeleteFunc(s.ofUser[sub.User], func(other *Subscription) bool { return other == sub })
 	if len(own) == 0 {
-		delete(s.ofUser, sub.user)
+		delete(s.ofUser, sub.User)
 		return
 	}
-	s.ofUser[sub.user] = own
+	s.ofUser[sub.User] = own
 }
 
 // states lists at most so many, the newest.
-func (s *subscriptions) states(most int) []DeviceState {
+func (s *Subscriptions) states(most int) []DeviceState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	states := []DeviceState{}
 	for e := s.all.Back(); e != nil && len(states) < most; e = e.Prev() {
-		sub := e.Value.(*subscription)
-		states = append(states, DeviceState{sub.id, sub.user, sub.platform, sub.udid})
+		sub := e.Value.(*Subscription)
+		states = append(states, DeviceState{sub.ID, sub.User, sub.Platform, sub.UDID})
 	}
 	slices.Reverse(states)
 	return states
 }
 
 // forget drops the devices of a user who is gone.
-func (s *subscriptions) forget(user int64) {
+func (s *Subscriptions) forget(user int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range slices.Clone(s.ofUser[user]) {
@@ -109,12 +109,12 @@ func (s *subscriptions) forget(user int64) {
 	}
 }
 
-// remove drops a user's own subscription and reports whether there was one.
-func (s *subscriptions) remove(user, id int64) bool {
+// Remove drops a user's own subscription and reports whether there was one.
+func (s *Subscriptions) Remove(user, id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.ofUser[user] {
-		if sub.id == id {
+		if sub.ID == id {
 			s.drop(sub)
 			return true
 		}
@@ -122,18 +122,18 @@ func (s *subscriptions) remove(user, id int64) bool {
 	return false
 }
 
-func (s *subscriptions) list(user int64) []subscription {
+func (s *Subscriptions) List(user int64) []Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := make([]subscription, len(s.ofUser[user]))
+	own := make([]Subscription, len(s.ofUser[user]))
 	for i, sub := range s.ofUser[user] {
 		own[i] = *sub
 	}
 	return own
 }
 
-// reach counts the devices of users that fit.
-func (s *subscriptions) reach(users []int64, fits func(*subscription) bool) (devices int) {
+// Reach counts the devices of users that fit.
+func (s *Subscriptions) Reach(users []int64, fits func(*Subscription) bool) (devices int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, user := range users {

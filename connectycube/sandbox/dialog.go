@@ -7,85 +7,85 @@ import (
 	"time"
 )
 
-// dialog is a conversation. Maps in it are replaced, never changed: answers
+// Dialog is a conversation. Maps in it are replaced, never changed: answers
 // share them.
-type dialog struct {
-	id                       string
-	kind                     dialogKind
-	owner                    int64
-	name, description, photo string
-	occupants, admins        userSet
-	pinned                   []string
-	extensions               map[string]string // nil: null
-	permissions              map[string]bool   // nil: null
-	silent                   userSet           // want no notifications
-	hidden                   userSet           // deleted it for themselves
-	created, updated         time.Time
+type Dialog struct {
+	ID                       string
+	Kind                     DialogKind
+	Owner                    int64
+	Name, Description, Photo string
+	Occupants, Admins        UserSet
+	Pinned                   []string
+	Extensions               map[string]string // nil: null
+	Permissions              map[string]bool   // nil: null
+	Silent                   UserSet           // want no notifications
+	Hidden                   UserSet           // deleted it for themselves
+	Created, Updated         time.Time
 
-	messages []*message    // in order of arrival
-	unread   map[int64]int // by occupant, when the dialog counts
+	Messages []*Message    // in order of arrival
+	Unread   map[int64]int // by occupant, when the dialog counts
 	held     int           // bytes that archive.dialogBytes has of it
 	place    *list.Element // in archive.active
 }
 
 // weight estimates the bytes that d keeps in memory, apart from its messages. Of
-// an occupant that is 100: in the set, in unread and in archive.ofUser.
-func (d *dialog) weight() int {
-	n := 1200 + len(d.name) + len(d.description) + len(d.photo) + 100*len(d.occupants) +
-		16*(len(d.admins)+len(d.silent)+len(d.hidden)) + 48*len(d.pinned)
-	if len(d.extensions) > 0 {
-		n += tableBytes(len(d.extensions), 32)
+// an occupant that is 100: in the set, in unread and in archive.OfUser.
+func (d *Dialog) weight() int {
+	n := 1200 + len(d.Name) + len(d.Description) + len(d.Photo) + 100*len(d.Occupants) +
+		16*(len(d.Admins)+len(d.Silent)+len(d.Hidden)) + 48*len(d.Pinned)
+	if len(d.Extensions) > 0 {
+		n += tableBytes(len(d.Extensions), 32)
 	}
-	for key, value := range d.extensions {
+	for key, value := range d.Extensions {
 		n += textBytes(key) + textBytes(value)
 	}
 	return n
 }
 
-// counts says whether unread messages are counted (doc: group and private).
-func (d *dialog) counts() bool { return d.kind == kindGroup || d.kind == kindPrivate }
+// Counts says whether unread messages are counted (doc: group and private).
+func (d *Dialog) Counts() bool { return d.Kind == KindGroup || d.Kind == KindPrivate }
 
-// lastFor is the newest message that the user can see, or nil.
-func (d *dialog) lastFor(user int64) *message {
-	for _, m := range slices.Backward(d.messages) {
-		if !m.deletedFor.has(user) {
+// LastFor is the newest message that the user can see, or nil.
+func (d *Dialog) LastFor(user int64) *Message {
+	for _, m := range slices.Backward(d.Messages) {
+		if !m.DeletedFor.Has(user) {
 			return m
 		}
 	}
 	return nil
 }
 
-// opponent is the other one in a private dialog, and 0 elsewhere.
-func (d *dialog) opponent(user int64) int64 {
-	if d.kind != kindPrivate {
+// Opponent is the other one in a private dialog, and 0 elsewhere.
+func (d *Dialog) Opponent(user int64) int64 {
+	if d.Kind != KindPrivate {
 		return 0
 	}
-	return d.occupants[0] + d.occupants[1] - user
+	return d.Occupants[0] + d.Occupants[1] - user
 }
 
-// privateDialog finds the dialog of two users, or makes it.
-func (a *archive) privateDialog(from, to int64, now time.Time) *dialog {
-	if d := a.private[pairOf(from, to)]; d != nil {
+// PrivateDialog finds the dialog of two users, or makes it.
+func (a *Archive) PrivateDialog(from, to int64, now time.Time) *Dialog {
+	if d := a.Private[PairOf(from, to)]; d != nil {
 		return d
 	}
-	d := &dialog{kind: kindPrivate, owner: from}
-	d.occupants.add(from)
-	d.occupants.add(to)
-	a.add(d, now)
+	d := &Dialog{Kind: KindPrivate, Owner: from}
+	d.Occupants.Add(from)
+	d.Occupants.Add(to)
+	a.Add(d, now)
 	return d
 }
 
-// extend reads extensions: up to three values, which become text; null ones are
+// ReadExtensions reads extensions: up to three values, which become text; null ones are
 // left out, and null instead of the object forgets all.
-func (s *Application) extend(p params) (map[string]string, error) {
-	given := p.object("extensions")
+func (s *Application) ReadExtensions(p Params) (map[string]string, error) {
+	given := p.Object("extensions")
 	if given == nil {
 		return nil, nil
 	}
 	kept := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
-		value, isScalar := scalar(given[key])
-		allowed := len(s.dashboard.DialogExtensions) == 0 || slices.Contains(s.dashboard.DialogExtensions, key)
+		value, isScalar := Scalar(given[key])
+		allowed := len(s.Dashboard.DialogExtensions) == 0 || slices.Contains(s.Dashboard.DialogExtensions, key)
 		if isScalar && allowed {
 			kept[key] = value
 		}
@@ -99,58 +99,58 @@ func (s *Application) extend(p params) (map[string]string, error) {
 	return kept, nil
 }
 
-// permit reads permissions, of which there is one.
-func permit(p params) map[string]bool {
-	given := p.object("permissions")
-	if !given.has("allow_preview") {
+// ReadPermissions reads permissions, of which there is one.
+func ReadPermissions(p Params) map[string]bool {
+	given := p.Object("permissions")
+	if !given.Has("allow_preview") {
 		return nil
 	}
-	return map[string]bool{"allow_preview": given.flag("allow_preview")}
+	return map[string]bool{"allow_preview": given.Flag("allow_preview")}
 }
 
-// check holds what is true of every dialog that is not private.
-func (d *dialog) check() error {
+// Check holds what is true of every dialog that is not private.
+func (d *Dialog) Check() error {
 	switch {
-	case d.name == "":
+	case d.Name == "":
 		return errBlankName
-	case len(d.occupants) > mostOccupants:
-		return errTooManyOccupants
-	case len(d.admins) > mostAdmins:
+	case len(d.Occupants) > MostOccupants:
+		return ErrTooManyOccupants
+	case len(d.Admins) > mostAdmins:
 		return errTooManyAdmins
 	}
 	return nil
 }
 
-// describe sets the texts, extensions and permissions that are present. It sets
+// Describe sets the texts, extensions and permissions that are present. It sets
 // nothing when it refuses.
-func (s *Application) describe(d *dialog, p params) error {
+func (s *Application) Describe(d *Dialog, p Params) error {
 	to := *d
 	for _, f := range []struct {
 		key string
 		to  *string
 		max int // characters; our own
 	}{
-		{"name", &to.name, 1024},
-		{"description", &to.description, 8192},
-		{"photo", &to.photo, 2048},
+		{"name", &to.Name, 1024},
+		{"description", &to.Description, 8192},
+		{"photo", &to.Photo, 2048},
 	} {
-		if !p.has(f.key) {
+		if !p.Has(f.key) {
 			continue
 		}
-		*f.to = p.text(f.key)
-		if text := checkLength(f.key, *f.to, 0, f.max); text != "" {
-			return asBase(422, text)
+		*f.to = p.Text(f.key)
+		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
+			return AsBase(422, text)
 		}
 	}
-	if p.has("extensions") {
-		extensions, err := s.extend(p)
+	if p.Has("extensions") {
+		extensions, err := s.ReadExtensions(p)
 		if err != nil {
 			return err
 		}
-		to.extensions = extensions
+		to.Extensions = extensions
 	}
-	if p.has("permissions") {
-		to.permissions = permit(p)
+	if p.Has("permissions") {
+		to.Permissions = ReadPermissions(p)
 	}
 	*d = to
 	return nil

@@ -11,7 +11,7 @@ type dialogJSON struct {
 	UserID              int64             `json:"user_id"`
 	CreatedAt           string            `json:"created_at"`
 	UpdatedAt           string            `json:"updated_at"`
-	Type                dialogKind        `json:"type"`
+	Type                DialogKind        `json:"type"`
 	Name                *string           `json:"name"`
 	Description         *string           `json:"description"`
 	Photo               *string           `json:"photo"`
@@ -37,75 +37,75 @@ type dialogJSON struct {
 // names it is. The full name, and then the login, is the guess of this function
 // alone. An email or the id stands in for a user without either, as apps crash on
 // a null name.
-func (s *API) nameFor(d *dialog, user int64) string {
-	other := d.opponent(user)
-	if other == 0 || !d.occupants.has(user) {
-		return d.name
+func (s *API) nameFor(d *Dialog, user int64) string {
+	other := d.Opponent(user)
+	if other == 0 || !d.Occupants.Has(user) {
+		return d.Name
 	}
 	shown := strconv.FormatInt(other, 10) // of a deleted user, no more is left
-	if u := s.registry.users[other]; u != nil {
-		shown = cmp.Or(u.fullName, u.login, u.email, shown)
+	if u := s.Registry.Users[other]; u != nil {
+		shown = cmp.Or(u.FullName, u.Login, u.Email, shown)
 	}
 	return shown
 }
 
 // dialogFor shows the dialog to one of its users.
-func (s *API) dialogFor(d *dialog, user int64) dialogJSON {
+func (s *API) dialogFor(d *Dialog, user int64) dialogJSON {
 	out := s.dialogPlain(d)
-	out.Name = orNull(s.nameFor(d, user))
-	out.tellLast(d.lastFor(user), user)
-	if d.counts() {
-		n := d.unread[user]
+	out.Name = OrNull(s.nameFor(d, user))
+	out.tellLast(d.LastFor(user), user)
+	if d.Counts() {
+		n := d.Unread[user]
 		out.UnreadMessagesCount = &n
 	}
-	muted := d.silent.has(user)
+	muted := d.Silent.Has(user)
 	out.IsMuted = &muted
 	return out
 }
 
 // dialogPlain shows what is the same for everyone. The name of a private dialog is
 // null here, as it is in the samples of the Admin API.
-func (s *API) dialogPlain(d *dialog) dialogJSON {
+func (s *API) dialogPlain(d *Dialog) dialogJSON {
 	out := dialogJSON{
-		ID:                d.id,
-		UserID:            d.owner,
-		CreatedAt:         d.created.UTC().Format(seconds),
-		UpdatedAt:         d.updated.UTC().Format(seconds),
-		Type:              d.kind,
-		Name:              orNull(d.name),
-		Description:       orNull(d.description),
-		Photo:             orNull(d.photo),
-		OccupantsIDs:      d.occupants.list(),
-		AdminsIDs:         d.admins.list(),
-		PinnedMessagesIDs: append([]string{}, d.pinned...),
-		Extensions:        d.extensions,
-		Permissions:       d.permissions,
+		ID:                d.ID,
+		UserID:            d.Owner,
+		CreatedAt:         d.Created.UTC().Format(seconds),
+		UpdatedAt:         d.Updated.UTC().Format(seconds),
+		Type:              d.Kind,
+		Name:              OrNull(d.Name),
+		Description:       OrNull(d.Description),
+		Photo:             OrNull(d.Photo),
+		OccupantsIDs:      d.Occupants.List(),
+		AdminsIDs:         d.Admins.List(),
+		PinnedMessagesIDs: append([]string{}, d.Pinned...),
+		Extensions:        d.Extensions,
+		Permissions:       d.Permissions,
 	}
-	if d.kind == kindPublic {
-		n := len(d.occupants)
+	if d.Kind == KindPublic {
+		n := len(d.Occupants)
 		out.OccupantsCount, out.OccupantsIDs = &n, []int64{}
 	}
-	if d.kind != kindPrivate {
-		out.XMPPRoomJID = orNull(s.roomJID(d))
+	if d.Kind != KindPrivate {
+		out.XMPPRoomJID = OrNull(s.roomJID(d))
 	}
 	return out
 }
 
 // tellLast fills in the last message. Its status is for whoever sent it.
-func (out *dialogJSON) tellLast(m *message, user int64) {
+func (out *dialogJSON) tellLast(m *Message, user int64) {
 	if m == nil {
 		return
 	}
-	id, sender, sent := m.id, m.sender, m.created.Unix()
-	out.LastMessage = orNull(m.body)
+	id, sender, sent := m.ID, m.Sender, m.Created.Unix()
+	out.LastMessage = OrNull(m.Body)
 	out.LastMessageID = &id
 	out.LastMessageUserID = &sender
 	out.LastMessageDateSent = &sent
 	if sender == user {
-		out.LastMessageStatus = orNull(m.status())
+		out.LastMessageStatus = OrNull(m.Status())
 	}
 }
 
-func (s *API) roomJID(d *dialog) string {
-	return strconv.FormatInt(s.appID, 10) + "_" + d.id + "@muc." + s.chatDomain
+func (s *API) roomJID(d *Dialog) string {
+	return strconv.FormatInt(s.AppID, 10) + "_" + d.ID + "@muc." + s.ChatDomain
 }

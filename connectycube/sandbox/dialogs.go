@@ -11,9 +11,9 @@ import (
 
 // dialogRow is a dialog as one user sees it, while a list is made.
 type dialogRow struct {
-	*dialog
+	*Dialog
 	shownName string
-	last      *message // nil: none that the user can see
+	last      *Message // nil: none that the user can see
 }
 
 // dialogFields are the documented fields to filter by, and what the owner, the
@@ -21,19 +21,19 @@ type dialogRow struct {
 // and the documentation's Flutter FAQ look a dialog up by id instead of _id, and
 // take the first one of the answer.
 var dialogFields = map[string]field[dialogRow]{
-	"_id":                    {text: func(r dialogRow) string { return r.id }},
-	"id":                     {text: func(r dialogRow) string { return r.id }},
-	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.kind) }),
+	"_id":                    {text: func(r dialogRow) string { return r.ID }},
+	"id":                     {text: func(r dialogRow) string { return r.ID }},
+	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.Kind) }),
 	"name":                   {text: func(r dialogRow) string { return r.shownName }},
-	"created_at":             dateOf(func(r dialogRow) time.Time { return r.created }),
-	"updated_at":             dateOf(func(r dialogRow) time.Time { return r.updated }),
-	"user_id":                numberOf(func(r dialogRow) int64 { return r.owner }),
-	"occupants_ids":          {numbers: func(r dialogRow) []int64 { return r.occupants }},
-	"last_message_user_id":   {number: ofLast(func(m *message) int64 { return m.sender })},
-	"last_message_date_sent": {number: ofLast(func(m *message) int64 { return m.created.Unix() }), dated: true},
+	"created_at":             dateOf(func(r dialogRow) time.Time { return r.Created }),
+	"updated_at":             dateOf(func(r dialogRow) time.Time { return r.Updated }),
+	"user_id":                numberOf(func(r dialogRow) int64 { return r.Owner }),
+	"occupants_ids":          {numbers: func(r dialogRow) []int64 { return r.Occupants }},
+	"last_message_user_id":   {number: ofLast(func(m *Message) int64 { return m.Sender })},
+	"last_message_date_sent": {number: ofLast(func(m *Message) int64 { return m.Created.Unix() }), dated: true},
 }
 
-func ofLast(get func(*message) int64) func(dialogRow) (int64, bool) {
+func ofLast(get func(*Message) int64) func(dialogRow) (int64, bool) {
 	return func(r dialogRow) (int64, bool) {
 		if r.last == nil {
 			return 0, false
@@ -43,7 +43,7 @@ func ofLast(get func(*message) int64) func(dialogRow) (int64, bool) {
 }
 
 func extensionField(key string) field[dialogRow] {
-	return field[dialogRow]{text: func(r dialogRow) string { return r.extensions[key] }}
+	return field[dialogRow]{text: func(r dialogRow) string { return r.Extensions[key] }}
 }
 
 // lastActivity is the time of the last message that the viewer can see, in
@@ -52,9 +52,9 @@ func extensionField(key string) field[dialogRow] {
 // dialogs that were made last.
 var lastActivity = field[dialogRow]{number: func(r dialogRow) (int64, bool) {
 	if r.last == nil {
-		return r.updated.UnixMicro(), true
+		return r.Updated.UnixMicro(), true
 	}
-	return r.last.created.UnixMicro(), true
+	return r.last.Created.UnixMicro(), true
 }}
 
 // dialogSorts are the words to sort dialogs by. The documentation has the date of
@@ -79,31 +79,31 @@ var dialogLists = grammar[dialogRow]{
 	downward: true,
 	limit:    100,
 	most:     1000,
-	tie:      func(a, b dialogRow) int { return cmp.Compare(a.id, b.id) },
+	tie:      func(a, b dialogRow) int { return cmp.Compare(a.ID, b.ID) },
 }
 
 func (s *API) rowsFor(user int64) iter.Seq[dialogRow] {
 	return func(yield func(dialogRow) bool) {
-		for d := range s.archive.dialogsOf(user) {
-			if !yield(dialogRow{d, s.nameFor(d, user), d.lastFor(user)}) {
+		for d := range s.Archive.DialogsOf(user) {
+			if !yield(dialogRow{d, s.nameFor(d, user), d.LastFor(user)}) {
 				return
 			}
 		}
 	}
 }
 
-func listDialogs(s *API, q *request, live *session) (reply, error) {
+func listDialogs(s *API, q *request, live *Session) (reply, error) {
 	query, err := dialogLists.parse(q.params)
 	if err != nil {
 		return reply{}, err
 	}
-	page, total := query.run(s.rowsFor(live.user.id))
-	if q.params.flag("count") {
+	page, total := query.run(s.rowsFor(live.User.ID))
+	if q.params.Flag("count") {
 		return countReply(total), nil
 	}
 	items := make([]dialogJSON, len(page))
 	for i, row := range page {
-		items[i] = s.dialogFor(row.dialog, live.user.id)
+		items[i] = s.dialogFor(row.Dialog, live.User.ID)
 	}
 	return reply{status: http.StatusOK, body: map[string]any{
 		"total_entries": total,
@@ -119,14 +119,14 @@ func countReply(total int) reply {
 }
 
 // createDialog makes a dialog, or gives the private one that is there already.
-func createDialog(s *API, q *request, live *session) (reply, error) {
-	n, _ := q.params.integer("type")
-	kind := dialogKind(n)
-	if kind < kindBroadcast || kind > kindPublic {
+func createDialog(s *API, q *request, live *Session) (reply, error) {
+	n, _ := q.params.Integer("type")
+	kind := DialogKind(n)
+	if kind < KindBroadcast || kind > KindPublic {
 		return reply{}, errNoType
 	}
-	me := live.user.id
-	if kind == kindPrivate {
+	me := live.User.ID
+	if kind == KindPrivate {
 		return s.createPrivate(q, me)
 	}
 	occupants, err := s.knownUsers(q.params, "occupants_ids")
@@ -137,26 +137,26 @@ func createDialog(s *API, q *request, live *session) (reply, error) {
 	switch {
 	case err != nil:
 		return reply{}, err
-	case kind == kindGroup && len(occupants) == 0:
+	case kind == KindGroup && len(occupants) == 0:
 		return reply{}, errNoOccupants
 	}
-	d := &dialog{kind: kind, owner: me}
-	if kind == kindGroup {
-		d.occupants = occupants
+	d := &Dialog{Kind: kind, Owner: me}
+	if kind == KindGroup {
+		d.Occupants = occupants
 	}
-	d.occupants.add(me)
-	admins.remove(me) // is the owner
+	d.Occupants.Add(me)
+	admins.Remove(me) // is the owner
 	for _, id := range admins {
-		d.admins.add(id)
-		d.occupants.add(id)
+		d.Admins.Add(id)
+		d.Occupants.Add(id)
 	}
-	if err := s.describe(d, q.params); err != nil {
+	if err := s.Describe(d, q.params); err != nil {
 		return reply{}, err
 	}
-	if err := d.check(); err != nil {
+	if err := d.Check(); err != nil {
 		return reply{}, err
 	}
-	s.archive.add(d, q.now)
+	s.Archive.Add(d, q.now)
 	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
 }
 
@@ -165,85 +165,85 @@ func (s *API) createPrivate(q *request, me int64) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	others.remove(me)
+	others.Remove(me)
 	if len(others) != 1 {
 		return reply{}, errNoOpponent
 	}
-	extensions, err := s.extend(q.params)
+	extensions, err := s.ReadExtensions(q.params)
 	if err != nil {
 		return reply{}, err
 	}
-	before := s.archive.private[pairOf(me, others[0])]
-	d := s.archive.privateDialog(me, others[0], q.now)
-	d.hidden.remove(me)
+	before := s.Archive.Private[PairOf(me, others[0])]
+	d := s.Archive.PrivateDialog(me, others[0], q.now)
+	d.Hidden.Remove(me)
 	if before == nil {
-		d.extensions, d.permissions = extensions, permit(q.params)
+		d.Extensions, d.Permissions = extensions, ReadPermissions(q.params)
 	}
 	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
 }
 
 // userIDs reads a list of user ids, in any of the encodings of a list. What is
 // no id is refused.
-func userIDs(p params, key string) (userSet, error) {
-	var all userSet
-	for _, item := range p.list(key) {
+func userIDs(p Params, key string) (UserSet, error) {
+	var all UserSet
+	for _, item := range p.List(key) {
 		id, err := strconv.ParseInt(item, 10, 64)
 		if err != nil {
-			return nil, asBase(422, key+" must be a list of user ids")
+			return nil, AsBase(422, key+" must be a list of user ids")
 		}
-		all.add(id)
+		all.Add(id)
 	}
 	return all, nil
 }
 
 // known leaves out the ids of nobody, as the text of errNoOpponent suggests the
 // service does.
-func (s *API) known(all userSet) userSet {
-	return slices.DeleteFunc(all, func(id int64) bool { return s.registry.users[id] == nil })
+func (s *API) known(all UserSet) UserSet {
+	return slices.DeleteFunc(all, func(id int64) bool { return s.Registry.Users[id] == nil })
 }
 
-func (s *API) knownUsers(p params, key string) (userSet, error) {
+func (s *API) knownUsers(p Params, key string) (UserSet, error) {
 	all, err := userIDs(p, key)
 	return s.known(all), err
 }
 
 // subscribe adds the caller to a public dialog.
-func subscribe(s *API, q *request, live *session) (reply, error) {
+func subscribe(s *API, q *request, live *Session) (reply, error) {
 	d, err := s.publicDialog(q.arg)
 	switch {
 	case err != nil:
 		return reply{}, err
-	case len(d.occupants) >= mostOccupants:
-		return reply{}, errTooManyOccupants
+	case len(d.Occupants) >= MostOccupants:
+		return reply{}, ErrTooManyOccupants
 	}
-	s.archive.join(d, live.user.id)
-	s.archive.touch(d, q.now)
-	return reply{status: http.StatusOK, body: s.dialogFor(d, live.user.id)}, nil
+	s.Archive.Join(d, live.User.ID)
+	s.Archive.Touch(d, q.now)
+	return reply{status: http.StatusOK, body: s.dialogFor(d, live.User.ID)}, nil
 }
 
-func unsubscribe(s *API, q *request, live *session) (reply, error) {
+func unsubscribe(s *API, q *request, live *Session) (reply, error) {
 	d, err := s.publicDialog(q.arg)
 	if err != nil {
 		return reply{}, err
 	}
-	s.archive.leave(d, live.user.id)
+	s.Archive.Leave(d, live.User.ID)
 	return reply{status: http.StatusOK}, nil
 }
 
-func (s *API) publicDialog(id string) (*dialog, error) {
-	d := s.archive.dialogs[id]
+func (s *API) publicDialog(id string) (*Dialog, error) {
+	d := s.Archive.Dialogs[id]
 	switch {
 	case d == nil:
-		return nil, errNoResource
-	case d.kind != kindPublic:
-		return nil, errForbidden
+		return nil, ErrNoResource
+	case d.Kind != KindPublic:
+		return nil, ErrForbidden
 	}
 	return d, nil
 }
 
 // listOccupants shows the profiles of a dialog's users, as far as they exist.
-func listOccupants(s *API, q *request, live *session) (reply, error) {
-	d, err := s.archive.find(q.arg, live.user.id)
+func listOccupants(s *API, q *request, live *Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
 	if err != nil {
 		return reply{}, err
 	}
@@ -251,55 +251,55 @@ func listOccupants(s *API, q *request, live *session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	all := s.listeners(d)
+	all := s.Listeners(d)
 	all = all[min(skip, len(all)):]
 	items := []userJSON{}
 	for _, id := range all[:min(limit, len(all))] {
-		if u := s.registry.users[id]; u != nil {
-			items = append(items, u.public())
+		if u := s.Registry.Users[id]; u != nil {
+			items = append(items, u.userBody())
 		}
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
 }
 
 // paging reads limit, which is usually and at most limit, and its companion.
-func paging(p params, from string, limit int) (skip, most int, err error) {
-	if p.has(from) {
+func paging(p Params, from string, limit int) (skip, most int, err error) {
+	if p.Has(from) {
 		if skip, err = pageNumber(p, from, 0); err != nil {
 			return 0, 0, err
 		}
 	}
-	if !p.has("limit") {
+	if !p.Has("limit") {
 		return skip, limit, nil
 	}
 	most, err = pageNumber(p, "limit", 1)
 	return skip, min(most, limit), err
 }
 
-func getNotifications(s *API, q *request, live *session) (reply, error) {
-	d, err := s.archive.find(q.arg, live.user.id)
+func getNotifications(s *API, q *request, live *Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
 	if err != nil {
 		return reply{}, err
 	}
-	return notifications(d, live.user.id), nil
+	return notifications(d, live.User.ID), nil
 }
 
-func putNotifications(s *API, q *request, live *session) (reply, error) {
-	d, err := s.archive.find(q.arg, live.user.id)
+func putNotifications(s *API, q *request, live *Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
 	if err != nil {
 		return reply{}, err
 	}
-	if q.params.flag("enabled") {
-		d.silent.remove(live.user.id)
+	if q.params.Flag("enabled") {
+		d.Silent.Remove(live.User.ID)
 	} else {
-		d.silent.add(live.user.id)
+		d.Silent.Add(live.User.ID)
 	}
-	return notifications(d, live.user.id), nil
+	return notifications(d, live.User.ID), nil
 }
 
-func notifications(d *dialog, user int64) reply {
+func notifications(d *Dialog, user int64) reply {
 	enabled := 1
-	if d.silent.has(user) {
+	if d.Silent.Has(user) {
 		enabled = 0
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"notifications": map[string]int{"enabled": enabled}}}

@@ -9,28 +9,28 @@ import (
 
 // dialogChange is a PUT of a dialog that was understood.
 type dialogChange struct {
-	texts            params // name, photo, description, extensions, permissions
-	join, leave      userSet
-	appoint, dismiss userSet // admins
+	texts            Params // name, photo, description, extensions, permissions
+	join, leave      UserSet
+	appoint, dismiss UserSet // admins
 	pin, unpin       []string
 	muted            *bool // nil: as before
 	onlyOneself      bool  // leave is the caller alone
-	acts             []act // what it takes
+	acts             []Act // what it takes
 }
 
 // readChange understands a PUT. Unknown users and messages are not added.
-func (s *API) readChange(d *dialog, p params, me int64) (dialogChange, error) {
-	c := dialogChange{texts: params{}}
+func (s *API) readChange(d *Dialog, p Params, me int64) (dialogChange, error) {
+	c := dialogChange{texts: Params{}}
 	for _, key := range []string{"name", "photo", "description", "extensions", "permissions"} {
-		if p.has(key) {
+		if p.Has(key) {
 			c.texts[key] = p[key]
 		}
 	}
-	push, pull := p.object("push_all"), p.object("pull_all")
+	push, pull := p.Object("push_all"), p.Object("pull_all")
 	for _, list := range []struct {
-		from params
+		from Params
 		key  string
-		to   *userSet
+		to   *UserSet
 	}{
 		{push, "occupants_ids", &c.join},
 		{pull, "occupants_ids", &c.leave},
@@ -43,14 +43,14 @@ func (s *API) readChange(d *dialog, p params, me int64) (dialogChange, error) {
 		}
 	}
 	c.join, c.appoint = s.known(c.join), s.known(c.appoint)
-	for _, id := range push.list("pinned_messages_ids") {
-		if m := s.archive.messages[id]; m != nil && m.dialog == d {
+	for _, id := range push.List("pinned_messages_ids") {
+		if m := s.Archive.Messages[id]; m != nil && m.Dialog == d {
 			c.pin = append(c.pin, id)
 		}
 	}
-	c.unpin = pull.list("pinned_messages_ids")
-	if p.has("is_muted") {
-		muted := p.flag("is_muted")
+	c.unpin = pull.List("pinned_messages_ids")
+	if p.Has("is_muted") {
+		muted := p.Flag("is_muted")
 		c.muted = &muted
 	}
 	c.onlyOneself = len(c.leave) == 1 && c.leave[0] == me
@@ -59,18 +59,18 @@ func (s *API) readChange(d *dialog, p params, me int64) (dialogChange, error) {
 }
 
 // takes lists what somebody must be allowed to do who asks for p.
-func (c *dialogChange) takes(p params) (acts []act) {
-	push, pull := p.object("push_all"), p.object("pull_all")
+func (c *dialogChange) takes(p Params) (acts []Act) {
+	push, pull := p.Object("push_all"), p.Object("pull_all")
 	for _, need := range []struct {
 		asked bool
-		what  act
+		what  Act
 	}{
-		{p.has("name") || p.has("photo") || p.has("description"), toDescribe},
-		{p.has("extensions") || p.has("permissions"), toExtend},
-		{push.has("occupants_ids"), toAddUsers},
-		{pull.has("occupants_ids") && !c.onlyOneself, toRemoveUsers},
-		{push.has("pinned_messages_ids") || pull.has("pinned_messages_ids"), toPin},
-		{push.has("admins_ids") || pull.has("admins_ids"), toAppoint},
+		{p.Has("name") || p.Has("photo") || p.Has("description"), ToDescribe},
+		{p.Has("extensions") || p.Has("permissions"), ToExtend},
+		{push.Has("occupants_ids"), ToAddUsers},
+		{pull.Has("occupants_ids") && !c.onlyOneself, ToRemoveUsers},
+		{push.Has("pinned_messages_ids") || pull.Has("pinned_messages_ids"), ToPin},
+		{push.Has("admins_ids") || pull.Has("admins_ids"), ToAppoint},
 	} {
 		if need.asked {
 			acts = append(acts, need.what)
@@ -80,59 +80,59 @@ func (c *dialogChange) takes(p params) (acts []act) {
 }
 
 // apply changes the dialog, wholly or not at all.
-func (s *API) apply(d *dialog, c dialogChange, user int64, now time.Time) error {
+func (s *API) apply(d *Dialog, c dialogChange, user int64, now time.Time) error {
 	to := *d
-	if err := s.describe(&to, c.texts); err != nil {
+	if err := s.Describe(&to, c.texts); err != nil {
 		return err
 	}
-	to.admins = slices.Clone(d.admins)
+	to.Admins = slices.Clone(d.Admins)
 	for _, id := range c.appoint {
-		if id != d.owner {
-			to.admins.add(id)
+		if id != d.Owner {
+			to.Admins.Add(id)
 		}
 	}
 	for _, id := range c.dismiss {
-		to.admins.remove(id)
+		to.Admins.Remove(id)
 	}
-	to.occupants = slices.Clone(d.occupants)
-	joining := slices.Concat(c.join, to.admins)
+	to.Occupants = slices.Clone(d.Occupants)
+	joining := slices.Concat(c.join, to.Admins)
 	for _, id := range joining {
-		to.occupants.add(id)
+		to.Occupants.Add(id)
 	}
-	if d.kind != kindPrivate {
-		if err := to.check(); err != nil {
+	if d.Kind != KindPrivate {
+		if err := to.Check(); err != nil {
 			return err
 		}
 	}
-	d.name, d.photo, d.description = to.name, to.photo, to.description
-	d.extensions, d.permissions, d.admins = to.extensions, to.permissions, to.admins
+	d.Name, d.Photo, d.Description = to.Name, to.Photo, to.Description
+	d.Extensions, d.Permissions, d.Admins = to.Extensions, to.Permissions, to.Admins
 	for _, id := range joining {
-		s.archive.join(d, id)
+		s.Archive.Join(d, id)
 	}
 	for _, id := range c.pin {
-		if !slices.Contains(d.pinned, id) {
-			d.pinned = append(d.pinned, id)
+		if !slices.Contains(d.Pinned, id) {
+			d.Pinned = append(d.Pinned, id)
 		}
 	}
-	d.pinned = slices.DeleteFunc(d.pinned, func(id string) bool { return slices.Contains(c.unpin, id) })
+	d.Pinned = slices.DeleteFunc(d.Pinned, func(id string) bool { return slices.Contains(c.unpin, id) })
 	if c.muted != nil && *c.muted {
-		d.silent.add(user)
+		d.Silent.Add(user)
 	} else if c.muted != nil {
-		d.silent.remove(user)
+		d.Silent.Remove(user)
 	}
-	s.archive.touch(d, now)
+	s.Archive.Touch(d, now)
 	for _, id := range c.leave {
-		s.chat.Expel(d.id, id, user) // first, as by leaving they would seem to go by themselves
-		s.archive.leave(d, id)
+		s.Chat.Expel(d.ID, id, user) // first, as by leaving they would seem to go by themselves
+		s.Archive.Leave(d, id)
 	}
 	return nil
 }
 
 // updateDialog changes what the caller may change; asking for more changes
 // nothing.
-func updateDialog(s *API, q *request, live *session) (reply, error) {
-	me := live.user.id
-	d, err := s.archive.find(q.arg, me)
+func updateDialog(s *API, q *request, live *Session) (reply, error) {
+	me := live.User.ID
+	d, err := s.Archive.Find(q.arg, me)
 	if err != nil {
 		return reply{}, err
 	}
@@ -144,15 +144,15 @@ func updateDialog(s *API, q *request, live *session) (reply, error) {
 }
 
 // updateAdmins is the part of updateDialog that is about admins.
-func updateAdmins(s *API, q *request, live *session) (reply, error) {
-	me := live.user.id
-	d, err := s.archive.find(q.arg, me)
+func updateAdmins(s *API, q *request, live *Session) (reply, error) {
+	me := live.User.ID
+	d, err := s.Archive.Find(q.arg, me)
 	if err != nil {
 		return reply{}, err
 	}
-	only := params{}
+	only := Params{}
 	for _, list := range []string{"push_all", "pull_all"} {
-		if p := q.params.object(list); p.has("admins_ids") {
+		if p := q.params.Object(list); p.Has("admins_ids") {
 			only[list] = map[string]any{"admins_ids": p["admins_ids"]}
 		}
 	}
@@ -160,18 +160,18 @@ func updateAdmins(s *API, q *request, live *session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	c.acts = []act{toAppoint} // also when nothing is asked for
+	c.acts = []Act{ToAppoint} // also when nothing is asked for
 	return s.change(d, c, me, q.now)
 }
 
-func (s *API) change(d *dialog, c dialogChange, me int64, now time.Time) (reply, error) {
+func (s *API) change(d *Dialog, c dialogChange, me int64, now time.Time) (reply, error) {
 	for _, what := range c.acts {
-		if !d.may(me, what) {
-			return reply{}, errForbidden
+		if !d.May(me, what) {
+			return reply{}, ErrForbidden
 		}
 	}
-	if c.leave.has(d.owner) && !c.onlyOneself {
-		return reply{}, errForbidden // an admin does not get rid of the owner
+	if c.leave.Has(d.Owner) && !c.onlyOneself {
+		return reply{}, ErrForbidden // an admin does not get rid of the owner
 	}
 	if err := s.apply(d, c, me, now); err != nil {
 		return reply{}, err
@@ -194,7 +194,7 @@ type idList struct {
 func deleteEach(list string, one func(id string) error) report {
 	r := report{idList{[]string{}}, idList{[]string{}}, idList{[]string{}}}
 	var seen []string
-	for _, id := range (params{"ids": list}).list("ids") {
+	for _, id := range (Params{"ids": list}).List("ids") {
 		if slices.Contains(seen, id) {
 			continue
 		}
@@ -202,7 +202,7 @@ func deleteEach(list string, one func(id string) error) report {
 		to := &r.Deleted
 		switch err := one(id); err {
 		case nil:
-		case errForbidden:
+		case ErrForbidden:
 			to = &r.Wrong
 		default:
 			to = &r.NotFound
@@ -213,9 +213,9 @@ func deleteEach(list string, one func(id string) error) report {
 }
 
 // deleteDialogs deletes one dialog, or several with a report.
-func deleteDialogs(s *API, q *request, live *session) (reply, error) {
+func deleteDialogs(s *API, q *request, live *Session) (reply, error) {
 	one := func(id string) error {
-		return s.deleteDialog(id, live.user.id, q.params.flag("force"), q.now)
+		return s.deleteDialog(id, live.User.ID, q.params.Flag("force"), q.now)
 	}
 	if strings.Contains(q.arg, ",") {
 		return reply{status: http.StatusOK, body: deleteEach(q.arg, one)}, nil
@@ -227,41 +227,41 @@ func deleteDialogs(s *API, q *request, live *session) (reply, error) {
 // group or public dialog, while a private one is hidden until somebody writes
 // in it again (assumed).
 func (s *API) deleteDialog(id string, user int64, force bool, now time.Time) error {
-	d, err := s.archive.find(id, user)
+	d, err := s.Archive.Find(id, user)
 	switch {
 	case err != nil:
 		return err
-	case force && !d.may(user, toErase):
-		return errForbidden
+	case force && !d.May(user, ToErase):
+		return ErrForbidden
 	case force:
-		for _, id := range d.occupants {
-			s.chat.Expel(d.id, id, user)
+		for _, id := range d.Occupants {
+			s.Chat.Expel(d.ID, id, user)
 		}
-		s.archive.drop(d)
+		s.Archive.Drop(d)
 		return nil
 	}
-	d.hidden.add(user)
-	if d.kind == kindPrivate || d.kind == kindBroadcast {
-		s.archive.clear(d, user, now)
+	d.Hidden.Add(user)
+	if d.Kind == KindPrivate || d.Kind == KindBroadcast {
+		s.Archive.Clear(d, user, now)
 		return nil
 	}
-	s.archive.leave(d, user)
+	s.Archive.Leave(d, user)
 	return nil
 }
 
 // clearHistory deletes all messages, for the caller or for everyone.
-func clearHistory(s *API, q *request, live *session) (reply, error) {
-	d, err := s.archive.find(q.arg, live.user.id)
-	force := q.params.flag("force")
+func clearHistory(s *API, q *request, live *Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
+	force := q.params.Flag("force")
 	switch {
 	case err != nil:
 		return reply{}, err
-	case force && !d.may(live.user.id, toErase):
-		return reply{}, errForbidden
+	case force && !d.May(live.User.ID, ToErase):
+		return reply{}, ErrForbidden
 	case force:
-		s.archive.empty(d)
+		s.Archive.Empty(d)
 	default:
-		s.archive.clear(d, live.user.id, q.now)
+		s.Archive.Clear(d, live.User.ID, q.now)
 	}
 	return reply{status: http.StatusOK}, nil
 }

@@ -34,17 +34,17 @@ type eventJSON struct {
 
 // createEvent takes a push and puts it in the outbox, with the users it was
 // resolved to. One that reaches nobody is accepted too (assumed).
-func createEvent(s *API, q *request, live *session) (reply, error) {
-	event := q.params.object("event")
-	channel, environment := event.text("push_type"), event.text("environment")
+func createEvent(s *API, q *request, live *Session) (reply, error) {
+	event := q.params.Object("event")
+	channel, environment := event.Text("push_type"), event.Text("environment")
 	if wrong := checkEvent(event); len(wrong) > 0 {
-		return reply{}, asBase(422, wrong...)
+		return reply{}, AsBase(422, wrong...)
 	}
-	text, ok := pushText(event.text("message"), channel)
+	text, ok := pushText(event.Text("message"), channel)
 	if !ok {
-		return reply{}, asBase(422, "message is not base64 text, or not formed as its push_type needs")
+		return reply{}, AsBase(422, "message is not base64 text, or not formed as its push_type needs")
 	}
-	users, err := s.registry.audience(event)
+	users, err := s.Registry.audienceOf(event)
 	if err != nil {
 		return reply{}, err
 	}
@@ -52,33 +52,33 @@ func createEvent(s *API, q *request, live *session) (reply, error) {
 		Kind:        OutgoingPush,
 		At:          q.now,
 		Text:        text,
-		From:        live.user.id,
+		From:        live.User.ID,
 		Users:       users,
 		Environment: environment,
 		Channel:     channel,
-		Devices: s.subscriptions.reach(users, func(sub *subscription) bool {
-			return sub.environment == environment && (channel == "" || channel == sub.channel)
+		Devices: s.Subscriptions.Reach(users, func(sub *Subscription) bool {
+			return sub.Environment == environment && (channel == "" || channel == sub.Channel)
 		}),
 	})
 	at := q.now.UTC().Format(seconds)
 	return reply{status: http.StatusCreated, body: []map[string]eventJSON{{"event": {
 		ID:            id,
 		EventType:     "one_shot",
-		Message:       event.text("message"),
+		Message:       event.Text("message"),
 		CreatedAt:     at,
 		UpdatedAt:     at,
 		Active:        true,
-		ApplicationID: s.appID,
-		UserID:        live.user.id,
+		ApplicationID: s.AppID,
+		UserID:        live.User.ID,
 		Kind:          "API",
 		Environment:   environment,
-		Channel:       named{orNull(channel)},
+		Channel:       named{OrNull(channel)},
 	}}}}, nil
 }
 
 // checkEvent reports everything that is wrong at once. The words are documented;
 // the texts are assumed, and so is web as a push_type, which SDK types have.
-func checkEvent(event params) (wrong []string) {
+func checkEvent(event Params) (wrong []string) {
 	for _, word := range []struct {
 		field    string
 		required bool
@@ -89,12 +89,12 @@ func checkEvent(event params) (wrong []string) {
 		{"push_type", false, pushChannels},
 		{"event_type", false, []string{"one_shot"}},
 	} {
-		value := event.text(word.field)
+		value := event.Text(word.field)
 		if (value != "" || word.required) && !slices.Contains(word.known, value) {
 			wrong = append(wrong, word.field+" is not one of the allowed values")
 		}
 	}
-	if event.text("message") == "" {
+	if event.Text("message") == "" {
 		wrong = append(wrong, "message is required")
 	}
 	return wrong
@@ -128,37 +128,37 @@ func pushText(message, channel string) (string, bool) {
 // fromBase64 takes text with and without its padding.
 func fromBase64(text string) (string, bool) {
 	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
-	return clean(string(raw)), err == nil && len(raw) > 0
+	return ValidText(string(raw)), err == nil && len(raw) > 0
 }
 
-// audience resolves who an event is for, ascending and each once. One of the
+// audienceOf resolves who an event is for, ascending and each once. One of the
 // parameters is required (doc); of several, each adds its users (assumed). Who
 // does not exist is left out.
-func (r *registry) audience(event params) ([]int64, error) {
-	who, tags := event.object("user"), event.object("user").object("tags")
-	ids, external := who.list("ids"), event.object("external_user").list("ids")
+func (r *Registry) audienceOf(event Params) ([]int64, error) {
+	who, tags := event.Object("user"), event.Object("user").Object("tags")
+	ids, external := who.List("ids"), event.Object("external_user").List("ids")
 	chosen := map[int64]struct{}{}
 	for _, text := range ids {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, asBase(422, "user[ids] has something that is no id")
+			return nil, AsBase(422, "user[ids] has something that is no id")
 		}
-		if r.users[id] != nil {
+		if r.Users[id] != nil {
 			chosen[id] = struct{}{}
 		}
 	}
 	for _, id := range external {
-		if u := r.byExternal[id]; u != nil {
-			chosen[u.id] = struct{}{}
+		if u := r.ByExternal[id]; u != nil {
+			chosen[u.ID] = struct{}{}
 		}
 	}
 	wanted := newTagQuery(tags)
 	if len(ids) == 0 && len(external) == 0 && wanted.isEmpty() {
-		return nil, asBase(422, "user[ids], external_user[ids] or user[tags] is required")
+		return nil, AsBase(422, "user[ids], external_user[ids] or user[tags] is required")
 	}
 	if !wanted.isEmpty() {
-		for id, u := range r.users {
-			if wanted.matches(u.tags) {
+		for id, u := range r.Users {
+			if wanted.matches(u.Tags) {
 				chosen[id] = struct{}{}
 			}
 		}
@@ -169,8 +169,8 @@ func (r *registry) audience(event params) ([]int64, error) {
 // tagQuery is event[user][tags]: what is given must all hold.
 type tagQuery struct{ any, all, exclude []string }
 
-func newTagQuery(tags params) tagQuery {
-	return tagQuery{tags.list("any"), tags.list("all"), tags.list("exclude")}
+func newTagQuery(tags Params) tagQuery {
+	return tagQuery{tags.List("any"), tags.List("all"), tags.List("exclude")}
 }
 
 func (t tagQuery) isEmpty() bool { return len(t.any)+len(t.all)+len(t.exclude) == 0 }

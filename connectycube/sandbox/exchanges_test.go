@@ -180,7 +180,7 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// contentType is what the JS SDK puts on each kind of request.
+// ContentType is what the JS SDK puts on each kind of request.
 func contentType(e exchange, method string) string {
 	if e.Form != "" || method == "GET" || method == "DELETE" {
 		return "application/x-www-form-urlencoded; charset=UTF-8"

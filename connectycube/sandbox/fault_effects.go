@@ -32,7 +32,7 @@ func (s *API) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
 		s.serveAPI(&discardWriter{header: http.Header{}}, r)
 		cut(w)
 	case FaultTruncated:
-		whole := &collector{header: w.Header()}
+		whole := &Collector{header: w.Header()}
 		s.serveAPI(whole, r)
 		truncate(w, whole)
 	case FaultDuplicate:
@@ -46,7 +46,7 @@ func (s *API) misbehave(w http.ResponseWriter, r *http.Request, f Fault) {
 		wait(r.Context(), hangTime)
 		cut(w)
 	case FaultStatus:
-		refuse(w, asList(f.Status, http.StatusText(f.Status)))
+		Refuse(w, AsList(f.Status, http.StatusText(f.Status)))
 	case FaultEmpty:
 		w.WriteHeader(cmp.Or(f.Status, http.StatusOK))
 	case FaultHTML:
@@ -82,14 +82,14 @@ func cut(w http.ResponseWriter) {
 
 // truncate announces the whole answer and sends half of it. An answer without a
 // body has no half: it is lost.
-func truncate(w http.ResponseWriter, whole *collector) {
-	if whole.body.Len() == 0 {
+func truncate(w http.ResponseWriter, whole *Collector) {
+	if whole.Body.Len() == 0 {
 		cut(w)
 		return
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
-	w.WriteHeader(whole.status)
-	_, _ = w.Write(whole.body.Bytes()[:whole.body.Len()/2])
+	w.Header().Set("Content-Length", strconv.Itoa(whole.Body.Len()))
+	w.WriteHeader(whole.Status)
+	_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
 	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler) // not cut: a reset could overtake the half
 }
@@ -99,7 +99,7 @@ func truncate(w http.ResponseWriter, whole *collector) {
 func (s *API) serveTwice(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRepeated))
 	if err != nil {
-		refuse(w, errBadRequest)
+		Refuse(w, errBadRequest)
 		return
 	}
 	for _, to := range []http.ResponseWriter{&discardWriter{header: http.Header{}}, w} {
@@ -116,8 +116,8 @@ func (d *discardWriter) Header() http.Header         { return d.header }
 func (d *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discardWriter) WriteHeader(int)             {}
 
-func (f Fault) meets(r *http.Request) bool {
-	if f.on() != OnREST || f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, r.Method) {
+func (f Fault) faultMeets(r *http.Request) bool {
+	if f.Target() != OnREST || f.Method != "" && f.Method != "*" && !strings.EqualFold(f.Method, r.Method) {
 		return false
 	}
 	if f.Path == "" || f.Path == "*" {
@@ -131,24 +131,24 @@ func (f Fault) meets(r *http.Request) bool {
 	return path == trimSuffix(want)
 }
 
-// collector keeps what a handler writes.
-type collector struct {
+// Collector keeps what a handler writes.
+type Collector struct {
 	header http.Header
-	status int
-	body   bytes.Buffer
+	Status int
+	Body   bytes.Buffer
 }
 
-func newCollector() collector { return collector{header: http.Header{}} }
+func NewCollector() Collector { return Collector{header: http.Header{}} }
 
-func (c *collector) Header() http.Header { return c.header }
+func (c *Collector) Header() http.Header { return c.header }
 
-func (c *collector) WriteHeader(status int) {
-	if c.status == 0 {
-		c.status = status
+func (c *Collector) WriteHeader(status int) {
+	if c.Status == 0 {
+		c.Status = status
 	}
 }
 
-func (c *collector) Write(p []byte) (int, error) {
+func (c *Collector) Write(p []byte) (int, error) {
 	c.WriteHeader(http.StatusOK)
-	return c.body.Write(p)
+	return c.Body.Write(p)
 }

@@ -42,7 +42,7 @@ var faultKinds = map[string][]string{
 
 const (
 	maxFaults = 100
-	maxDelay  = time.Minute
+	MaxDelay  = time.Minute
 )
 
 // Fault is something that goes wrong on purpose. Faults are tried in the order
@@ -74,18 +74,18 @@ type armedFault struct {
 func (f Fault) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("fault: "+format, args...)) }
-	kinds := faultKinds[f.on()]
+	kinds := faultKinds[f.Target()]
 	switch {
 	case kinds == nil:
 		wrong("on must be %s or %s", OnREST, OnChat)
 	case !slices.Contains(kinds, f.Kind):
-		wrong("kind on %s must be %s", f.on(), strings.Join(kinds, ", "))
+		wrong("kind on %s must be %s", f.Target(), strings.Join(kinds, ", "))
 	}
 	if text := f.wrongStatus(); text != "" {
 		wrong("%s", text)
 	}
-	if f.Delay < 0 || f.Delay > maxDelay || (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0 {
-		wrong("delay must be at most %s, and more than 0 for slow and delay", maxDelay)
+	if f.Delay < 0 || f.Delay > MaxDelay || (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0 {
+		wrong("delay must be at most %s, and more than 0 for slow and delay", MaxDelay)
 	}
 	if f.Times < 0 {
 		wrong("times must not be negative")
@@ -96,7 +96,7 @@ func (f Fault) validate() error {
 	return errors.Join(append(errs, f.wrongTarget()...)...)
 }
 
-func (f Fault) on() string { return cmp.Or(f.On, OnREST) }
+func (f Fault) Target() string { return cmp.Or(f.On, OnREST) }
 
 func (f Fault) wrongStatus() string {
 	highest := 0
@@ -115,7 +115,7 @@ func (f Fault) wrongStatus() string {
 
 // wrongTarget says what is wrong with the words that choose who is met.
 func (f Fault) wrongTarget() (errs []error) {
-	if f.on() == OnChat {
+	if f.Target() == OnChat {
 		if f.Method != "" || f.Path != "" || f.Status != 0 {
 			errs = append(errs, errors.New("fault: method, path and status are for rest"))
 		}
@@ -201,8 +201,8 @@ func (s *Application) Faults() []Fault {
 	return list
 }
 
-// takeFault finds the fault that happens now and counts it.
-func (s *Application) takeFault(meets func(Fault) bool) (Fault, bool) {
+// TakeFault finds the fault that happens now and counts it.
+func (s *Application) TakeFault(meets func(Fault) bool) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// params are the fields of a body or query, whatever their encoding. Values are
+// Params are the fields of a body or query, whatever their encoding. Values are
 // string, json.Number, bool, nil, []any or map[string]any.
-type params map[string]any
+type Params map[string]any
 
-// clean keeps answers valid JSON: a form can carry any bytes.
-func clean(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+// ValidText keeps answers valid JSON: a form can carry any bytes.
+func ValidText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-func (p params) has(key string) bool { _, ok := p[key]; return ok }
+func (p Params) Has(key string) bool { _, ok := p[key]; return ok }
 
-// text gives a scalar as text, and "" for null, for a missing field and for
+// Text gives a scalar as text, and "" for null, for a missing field and for
 // anything that is not a scalar.
-func (p params) text(key string) string {
-	t, _ := scalar(p[key])
+func (p Params) Text(key string) string {
+	t, _ := Scalar(p[key])
 	return t
 }
 
-func scalar(v any) (string, bool) {
+func Scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
@@ -34,17 +34,17 @@ func scalar(v any) (string, bool) {
 	return "", false
 }
 
-// integer reads a number or a numeric string.
-func (p params) integer(key string) (int64, bool) {
-	n, err := strconv.ParseInt(p.text(key), 10, 64)
+// Integer reads a number or a numeric string.
+func (p Params) Integer(key string) (int64, bool) {
+	n, err := strconv.ParseInt(p.Text(key), 10, 64)
 	return n, err == nil
 }
 
-// list gives a,b as well as [a,b] as the trimmed items that are not empty.
-func (p params) list(key string) []string {
+// List gives a,b as well as [a,b] as the trimmed items that are not empty.
+func (p Params) List(key string) []string {
 	var items []string
 	add := func(v any) {
-		t, _ := scalar(v)
+		t, _ := Scalar(v)
 		for item := range strings.SplitSeq(t, ",") {
 			if item = strings.TrimSpace(item); item != "" {
 				items = append(items, item)
@@ -61,14 +61,14 @@ func (p params) list(key string) []string {
 	return items
 }
 
-// object gives a nested object, or nil.
-func (p params) object(key string) params {
+// Object gives a nested object, or nil.
+func (p Params) Object(key string) Params {
 	m, _ := p[key].(map[string]any)
 	return m
 }
 
-// flag reads what means yes: 1 and true, as number, text or truth value.
-func (p params) flag(key string) bool {
-	t := p.text(key)
+// Flag reads what means yes: 1 and true, as number, text or truth value.
+func (p Params) Flag(key string) bool {
+	t := p.Text(key)
 	return t == "1" || t == "true"
 }

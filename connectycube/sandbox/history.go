@@ -16,7 +16,7 @@ type history struct{ s *Sandbox }
 // whether it arrived: it did, and nobody needs to see it, or be woken for it, twice.
 func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
-	defer s.changed()
+	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
 	now := s.Now()
@@ -24,58 +24,58 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	if err != nil {
 		return chat.Posted{}, err
 	}
-	if !d.may(m.From, toSend) {
+	if !d.May(m.From, ToSend) {
 		return chat.Posted{}, chat.ErrForbidden
 	}
-	if earlier := s.archive.messages[m.ID]; earlier != nil && earlier.sender == m.From && earlier.dialog == d {
+	if earlier := s.Archive.Messages[m.ID]; earlier != nil && earlier.Sender == m.From && earlier.Dialog == d {
 		p := s.posted(earlier)
 		p.Again = true
 		return p, nil
 	}
 	attachments, custom := paramsOf(m.Params)
-	stored := &message{
-		id:          m.ID,
-		dialog:      d,
-		sender:      m.From,
-		recipient:   d.opponent(m.From),
-		body:        m.Body,
-		attachments: attachments,
-		custom:      custom,
-		created:     now,
+	stored := &Message{
+		ID:          m.ID,
+		Dialog:      d,
+		Sender:      m.From,
+		Recipient:   d.Opponent(m.From),
+		Body:        m.Body,
+		Attachments: attachments,
+		Custom:      custom,
+		Created:     now,
 	}
 	if m.Save {
-		s.archive.post(stored, now)
-	} else if !isOID(stored.id) {
-		stored.id = s.archive.ids(now)
+		s.Archive.Post(stored, now)
+	} else if !IsOID(stored.ID) {
+		stored.ID = s.Archive.NewID(now)
 	}
-	s.alert(stored)
+	s.Alert(stored)
 	return s.posted(stored), nil
 }
 
 // dialogOf finds the dialog of a message, or makes the private one.
-func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*dialog, error) {
-	s.registry.sweep(now)
-	if s.registry.users[m.From] == nil {
+func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*Dialog, error) {
+	s.Registry.Sweep(now)
+	if s.Registry.Users[m.From] == nil {
 		return nil, chat.ErrNoUser
 	}
 	if m.To == 0 {
 		return s.room(m.DialogID, m.From)
 	}
 	switch {
-	case s.registry.users[m.To] == nil:
+	case s.Registry.Users[m.To] == nil:
 		return nil, chat.ErrNoUser
 	case m.To == m.From:
 		return nil, chat.ErrForbidden // nobody has a dialog with themselves
 	}
-	return s.archive.privateDialog(m.From, m.To, now), nil
+	return s.Archive.PrivateDialog(m.From, m.To, now), nil
 }
 
-func (s *Sandbox) room(id string, user int64) (*dialog, error) {
-	d, err := s.archive.find(id, user)
+func (s *Sandbox) room(id string, user int64) (*Dialog, error) {
+	d, err := s.Archive.Find(id, user)
 	switch err {
 	case nil:
 		return d, nil
-	case errForbidden:
+	case ErrForbidden:
 		return nil, chat.ErrNotOccupant
 	}
 	return nil, chat.ErrNoDialog
@@ -84,45 +84,45 @@ func (s *Sandbox) room(id string, user int64) (*dialog, error) {
 // Mark takes a receipt.
 func (h history) Mark(by int64, mark chat.Mark) error {
 	s := h.s
-	defer s.changed()
+	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.archive.findMessage(mark.MessageID, by)
+	m, err := s.Archive.FindMessage(mark.MessageID, by)
 	if err != nil {
 		return noMessage(err)
 	}
-	s.archive.mark(m, by, mark.Kind == chat.Read, s.Now())
-	s.archive.shrink()
+	s.Archive.Mark(m, by, mark.Kind == chat.Read, s.Now())
+	s.Archive.Shrink()
 	return nil
 }
 
 // Change takes an edit of one's own message, or a deletion for everyone.
 func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	s := h.s
-	defer s.changed()
+	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.archive.findMessage(c.MessageID, by)
+	m, err := s.Archive.FindMessage(c.MessageID, by)
 	switch {
 	case err != nil:
 		return chat.Posted{}, noMessage(err)
-	case c.To == 0 && c.DialogID != m.dialog.id, c.To != 0 && c.To != m.dialog.opponent(by):
+	case c.To == 0 && c.DialogID != m.Dialog.ID, c.To != 0 && c.To != m.Dialog.Opponent(by):
 		return chat.Posted{}, chat.ErrNoMessage // it is in another dialog than this was sent to
-	case c.Remove && !m.mayRemove(by), !c.Remove && m.sender != by:
+	case c.Remove && !m.MayRemove(by), !c.Remove && m.Sender != by:
 		return chat.Posted{}, chat.ErrForbidden
 	}
 	p := s.posted(m)
 	if c.Remove {
-		s.archive.remove(m)
+		s.Archive.Remove(m)
 	} else {
-		s.archive.edit(m, c.Body, s.Now())
-		s.archive.shrink()
+		s.Archive.Edit(m, c.Body, s.Now())
+		s.Archive.Shrink()
 	}
 	return p, nil
 }
 
 func noMessage(err error) error {
-	if err == errForbidden {
+	if err == ErrForbidden {
 		return chat.ErrNotOccupant
 	}
 	return chat.ErrNoMessage
@@ -137,18 +137,18 @@ func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.listeners(d), nil
+	return s.Listeners(d), nil
 }
 
 // paramsOf reads extraParams: attachments are attributes alone, what has
 // children is an object, the rest is text. Of a name that comes twice the last
 // one counts.
-func paramsOf(extra []xmpp.Element) ([]attachment, map[string]any) {
-	var attachments []attachment
+func paramsOf(extra []xmpp.Element) ([]Attachment, map[string]any) {
+	var attachments []Attachment
 	custom := map[string]any{}
 	for _, e := range extra {
 		if e.Name == "attachment" {
-			a := attachment{}
+			a := Attachment{}
 			for _, attr := range e.Attrs {
 				if attr.Space == "" {
 					a[attr.Name] = attr.Value
@@ -157,7 +157,7 @@ func paramsOf(extra []xmpp.Element) ([]attachment, map[string]any) {
 			attachments = append(attachments, a)
 			continue
 		}
-		if !own[e.Name] {
+		if !ReservedFields[e.Name] {
 			custom[e.Name] = valueOf(e)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // engine connects them to loopback there. The domain internal is reserved.
 var forwardedNames = []string{"host.docker.internal", "host.containers.internal"}
 
-// isAddressed reports whether a request that came over loopback names the
+// IsAddressed reports whether a request that came over loopback names the
 // sandbox in its Host. A page of any site can point its own name at 127.0.0.1,
 // and is of one origin with the sandbox from then on (DNS rebinding): nothing
 // but the Host tells. An IP address in it cannot be pointed elsewhere. The
@@ -22,7 +22,7 @@ var forwardedNames = []string{"host.docker.internal", "host.containers.internal"
 //
 // From other machines any name is taken: there a proxy, a container's network or
 // a phone decides what the sandbox is called.
-func (s *Area) isAddressed(r *http.Request) bool {
+func (s *Area) IsAddressed(r *http.Request) bool {
 	if !isLoopback(r.RemoteAddr) || isLoopback(r.Host) {
 		return true
 	}
@@ -53,7 +53,7 @@ func hostOf(hostport string) (name string, ip netip.Addr) {
 	return strings.ToLower(strings.TrimSuffix(host, ".")), netip.Addr{}
 }
 
-// ownNames are the names that isAddressed takes beside localhost.
+// ownNames are the names that IsAddressed takes beside localhost.
 func ownNames(given []string) []string {
 	names := slices.Clone(forwardedNames)
 	for _, one := range given {

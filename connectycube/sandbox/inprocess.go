@@ -34,13 +34,13 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	w := &answer{collector: newCollector(), upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
+	w := &answer{Collector: NewCollector(), upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
 		defer stay()
 		defer func() {
-			if p := recover(); p == http.ErrAbortHandler && w.status != 0 {
+			if p := recover(); p == http.ErrAbortHandler && w.Status != 0 {
 				w.torn = true
 				done <- nil
 			} else if p == http.ErrAbortHandler {
@@ -72,7 +72,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.switched(r), nil // the handler is through with it already
 	case err != nil:
 		return nil, err
-	case w.status == http.StatusSwitchingProtocols:
+	case w.Status == http.StatusSwitchingProtocols:
 		return nil, fmt.Errorf("sandbox: the caller left before the upgrade: %w", context.Canceled)
 	}
 	return w.response(r), nil
@@ -102,7 +102,7 @@ func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 
 // answer collects what a handler writes.
 type answer struct {
-	collector
+	Collector
 	torn bool // the handler broke off in the middle of it
 
 	upgrade *upgrade // nil: the connection cannot be had
@@ -110,13 +110,13 @@ type answer struct {
 
 func (a *answer) response(r *http.Request) *http.Response {
 	a.WriteHeader(http.StatusOK)
-	body, length := io.Reader(&a.body), int64(a.body.Len())
+	body, length := io.Reader(&a.Body), int64(a.Body.Len())
 	if a.torn {
 		body, length = io.MultiReader(body, truncatedBody{}), -1
 	}
 	return &http.Response{
-		Status:        strconv.Itoa(a.status) + " " + http.StatusText(a.status),
-		StatusCode:    a.status,
+		Status:        strconv.Itoa(a.Status) + " " + http.StatusText(a.Status),
+		StatusCode:    a.Status,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,

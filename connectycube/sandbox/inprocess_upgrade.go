@@ -21,7 +21,7 @@ type upgrade struct {
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	u := a.upgrade
 	switch {
-	case u == nil || a.status != http.StatusSwitchingProtocols || u.far != nil:
+	case u == nil || a.Status != http.StatusSwitchingProtocols || u.far != nil:
 		return nil, nil, http.ErrNotSupported
 	case !u.stay():
 		return nil, nil, context.Canceled

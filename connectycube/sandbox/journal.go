@@ -9,7 +9,7 @@ import (
 
 const (
 	journalSize   = 500     // entries
-	journalText   = 2 << 10 // bytes of a body or stanza that are shown
+	JournalText   = 2 << 10 // bytes of a body or stanza that are shown
 	journalMethod = 32      // bytes of a method, which a client may choose
 )
 
@@ -89,7 +89,7 @@ func (s *Application) Journal(after int64) []Entry {
 		e := &found[i]
 		e.Path = maskPath(e.Path)
 		e.Request, e.Response = cutText(maskBody(e.Request, false)), cutText(maskBody(e.Response, e.Status >= 400))
-		e.Stanza = cutText(maskPatterns(e.Stanza))
+		e.Stanza = cutText(MaskPatterns(e.Stanza))
 	}
 	return found
 }
@@ -98,16 +98,16 @@ func (s *Application) Journal(after int64) []Entry {
 func (s *Application) ClearJournal() { s.journal.clear() }
 
 func cutText(text string) string {
-	if len(text) <= journalText {
+	if len(text) <= JournalText {
 		return text
 	}
-	return clean(text[:journalText]) + " …"
+	return ValidText(text[:JournalText]) + " …"
 }
 
 // kept is as much of a text as the journal keeps: more than it shows, so that a
 // secret at the edge is still recognised. It is a copy, or it would keep the
 // rest alive.
-func kept(text string) string { return strings.Clone(text[:min(len(text), 2*journalText)]) }
+func kept(text string) string { return strings.Clone(text[:min(len(text), 2*JournalText)]) }
 
 // Note takes an entry into the journal.
 func (s *Application) Note(e Entry) { s.journal.add(e) }

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-const masked = "•••"
+const Masked = "•••"
 
 // secretNames are the fields that hold secrets, in bodies and queries, without
 // regard to case.
@@ -32,16 +32,16 @@ type pattern struct {
 
 // patterns find secrets by their look, wherever they are.
 var patterns = []pattern{
-	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B|\\u0026)(?:` + strings.Join(secretNames, "|") + `)(?:\]|%5D)?=)[^&\s"\\]+`), "${1}" + masked},
-	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), masked}, // a JWT
-	{regexp.MustCompile(`\b[0-9A-F]{36}\b`), masked},           // a session's token
-	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + masked},
+	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B|\\u0026)(?:` + strings.Join(secretNames, "|") + `)(?:\]|%5D)?=)[^&\s"\\]+`), "${1}" + Masked},
+	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), Masked}, // a JWT
+	{regexp.MustCompile(`\b[0-9A-F]{36}\b`), Masked},           // a session's token
+	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + Masked},
 }
 
 // broken finds the fields of JSON that cannot be parsed, or of a form in parts.
 var broken = []pattern{
-	{regexp.MustCompile(`(?i)("(?:` + strings.Join(secretNames, "|") + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|\[[^\]]*\]?|\{[^}]*\}?|[^\s",}\]\[{]+)`), `${1}"` + masked + `"`},
-	{regexp.MustCompile(`(?i)(name="(?:` + strings.Join(secretNames, "|") + `)"\r?\n\r?\n)[^\r\n]+`), "${1}" + masked},
+	{regexp.MustCompile(`(?i)("(?:` + strings.Join(secretNames, "|") + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|\[[^\]]*\]?|\{[^}]*\}?|[^\s",}\]\[{]+)`), `${1}"` + Masked + `"`},
+	{regexp.MustCompile(`(?i)(name="(?:` + strings.Join(secretNames, "|") + `)"\r?\n\r?\n)[^\r\n]+`), "${1}" + Masked},
 }
 
 func replace(text string, all []pattern) string {
@@ -51,7 +51,7 @@ func replace(text string, all []pattern) string {
 	return text
 }
 
-func maskPatterns(text string) string { return replace(text, patterns) }
+func MaskPatterns(text string) string { return replace(text, patterns) }
 
 // maskPath masks the query of a path.
 func maskPath(path string) string {
@@ -59,7 +59,7 @@ func maskPath(path string) string {
 	if found {
 		path += "?" + maskForm(query)
 	}
-	return maskPatterns(path)
+	return MaskPatterns(path)
 }
 
 // maskBody masks the fields of a body by their names, as its reader would
@@ -67,7 +67,7 @@ func maskPath(path string) string {
 // the middle of a secret. What a refusal has under errors are sentences.
 func maskBody(body string, refusal bool) string {
 	if start := strings.TrimSpace(body); !strings.HasPrefix(start, "{") && !strings.HasPrefix(start, "[") {
-		return maskPatterns(replace(maskForm(body), broken))
+		return MaskPatterns(replace(maskForm(body), broken))
 	}
 	m := jsonMask{text: body, dec: json.NewDecoder(strings.NewReader(body)), sentences: refusal}
 	whole := m.all()
@@ -75,7 +75,7 @@ func maskBody(body string, refusal bool) string {
 	if !whole {
 		body = replace(body, broken)
 	}
-	return maskPatterns(body)
+	return MaskPatterns(body)
 }
 
 // maskForm masks the fields of a form or query, user[password] among them.
@@ -88,7 +88,7 @@ func maskForm(form string) string {
 			name = key
 		}
 		if value != "" && slices.ContainsFunc(strings.FieldsFunc(name, betweenNames), isSecret) {
-			pairs[i] = key + "=" + masked
+			pairs[i] = key + "=" + Masked
 		}
 	}
 	return strings.Join(pairs, "&")
@@ -161,7 +161,7 @@ func (m *jsonMask) field() error {
 	if !isSecret(key) || from == len(m.text) {
 		return err
 	}
-	m.out.WriteString(m.text[m.done:from] + `"` + masked + `"`)
+	m.out.WriteString(m.text[m.done:from] + `"` + Masked + `"`)
 	m.done = to
 	return err
 }

@@ -13,7 +13,7 @@ import (
 // The journal's bound is one of bytes, whatever a client sends.
 func TestJournalIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	const most = 4*2*journalText + journalMethod // of one entry
+	const most = 4*2*JournalText + journalMethod // of one entry
 	s := newApplication(ApplicationOptions{})
 	big := strings.Repeat("\xff", 64<<10)
 	for i := range journalSize + 10 {
@@ -56,25 +56,25 @@ func TestOutboxIsBoundedInBytes(t *testing.T) {
 // take. The longest quiet ones go.
 func TestDialogsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	a := newArchive(10_000, 100, 100)
+	a := NewArchive(10_000, 100, 100)
 	a.maxDialogBytes = 200_000
 	now := time.Unix(1_800_000_000, 0)
-	occupants := make(userSet, 300)
+	occupants := make(UserSet, 300)
 	for i := range occupants {
 		occupants[i] = int64(i + 1)
 	}
-	var made []*dialog
-	grow := map[string]func(d *dialog){
-		"occupants":  func(d *dialog) { d.occupants = slices.Clone(occupants) },
-		"text":       func(d *dialog) { d.description = strings.Repeat("x", 30_000) },
-		"extensions": func(d *dialog) { d.extensions = map[string]string{"a": strings.Repeat("x", 30_000)} },
+	var made []*Dialog
+	grow := map[string]func(d *Dialog){
+		"occupants":  func(d *Dialog) { d.Occupants = slices.Clone(occupants) },
+		"text":       func(d *Dialog) { d.Description = strings.Repeat("x", 30_000) },
+		"extensions": func(d *Dialog) { d.Extensions = map[string]string{"a": strings.Repeat("x", 30_000)} },
 	}
 	for name, set := range grow {
 		for range 10 {
-			d := &dialog{kind: kindGroup, owner: 1, occupants: userSet{1}}
+			d := &Dialog{Kind: KindGroup, Owner: 1, Occupants: UserSet{1}}
 			set(d)
-			a.add(d, now)
-			a.post(&message{dialog: d, sender: 1, body: "x"}, now)
+			a.Add(d, now)
+			a.Post(&Message{Dialog: d, Sender: 1, Body: "x"}, now)
 			made = append(made, d)
 			if a.dialogBytes > a.maxDialogBytes {
 				t.Fatalf("%s: %d bytes", name, a.dialogBytes)
@@ -82,20 +82,20 @@ func TestDialogsAreBoundedInBytes(t *testing.T) {
 			a.verify(t)
 		}
 	}
-	if len(a.dialogs) < 3 || len(a.dialogs) > 9 || a.dialogs[made[len(made)-1].id] == nil || a.dialogs[made[0].id] != nil {
-		t.Errorf("%d dialogs are there; the newest ones must be", len(a.dialogs))
+	if len(a.Dialogs) < 3 || len(a.Dialogs) > 9 || a.Dialogs[made[len(made)-1].ID] == nil || a.Dialogs[made[0].ID] != nil {
+		t.Errorf("%d dialogs are there; the newest ones must be", len(a.Dialogs))
 	}
-	quiet := slices.Collect(maps.Values(a.dialogs))
+	quiet := slices.Collect(maps.Values(a.Dialogs))
 	one := made[len(made)-1]
-	one.description = strings.Repeat("x", 100_000) // grows by an update
-	a.touch(one, now)
-	if a.dialogBytes > a.maxDialogBytes || a.dialogs[one.id] == nil || len(a.dialogs) == len(quiet) {
-		t.Errorf("%d bytes in %d dialogs after one grew", a.dialogBytes, len(a.dialogs))
+	one.Description = strings.Repeat("x", 100_000) // grows by an update
+	a.Touch(one, now)
+	if a.dialogBytes > a.maxDialogBytes || a.Dialogs[one.ID] == nil || len(a.Dialogs) == len(quiet) {
+		t.Errorf("%d bytes in %d dialogs after one grew", a.dialogBytes, len(a.Dialogs))
 	}
-	one.description = strings.Repeat("x", 300_000) // one alone stays, however large
-	a.touch(one, now)
-	if len(a.dialogs) != 1 || a.dialogs[one.id] == nil {
-		t.Errorf("%d dialogs", len(a.dialogs))
+	one.Description = strings.Repeat("x", 300_000) // one alone stays, however large
+	a.Touch(one, now)
+	if len(a.Dialogs) != 1 || a.Dialogs[one.ID] == nil {
+		t.Errorf("%d dialogs", len(a.Dialogs))
 	}
 	a.verify(t)
 }
@@ -103,10 +103,10 @@ func TestDialogsAreBoundedInBytes(t *testing.T) {
 func TestUsersAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	s := newApplication(ApplicationOptions{})
-	r := &s.registry
+	r := &s.Registry
 	r.maxBytes = 20_000
-	signUp := func(login, data string) (*user, error) {
-		return s.createUser(params{"login": login, "password": "12345678", "custom_data": data}, s.Now())
+	signUp := func(login, data string) (*User, error) {
+		return s.CreateUser(Params{"login": login, "password": "12345678", "custom_data": data}, s.Now())
 	}
 	ann, err := signUp("ann", strings.Repeat("x", 8000))
 	if err != nil {
@@ -118,19 +118,19 @@ func TestUsersAreBoundedInBytes(t *testing.T) {
 	if _, err := signUp("cid", strings.Repeat("x", 8000)); !errors.Is(err, errFull) {
 		t.Errorf("a third user: %v", err)
 	}
-	larger, smaller := ann.profile, ann.profile
-	larger.fullName, smaller.customData = strings.Repeat("x", 4000), ""
-	if err := r.change(ann, larger, s.Now()); !errors.Is(err, errFull) || ann.fullName != "" {
+	larger, smaller := ann.Profile, ann.Profile
+	larger.FullName, smaller.CustomData = strings.Repeat("x", 4000), ""
+	if err := r.Change(ann, larger, s.Now()); !errors.Is(err, errFull) || ann.FullName != "" {
 		t.Errorf("a profile that grows: %v", err)
 	}
-	if err := r.change(ann, smaller, s.Now()); err != nil {
+	if err := r.Change(ann, smaller, s.Now()); err != nil {
 		t.Error(err)
 	}
 	if _, err := signUp("cid", strings.Repeat("x", 4000)); err != nil {
 		t.Error(err)
 	}
-	for _, u := range slices.Collect(maps.Values(r.users)) {
-		r.remove(u)
+	for _, u := range slices.Collect(maps.Values(r.Users)) {
+		r.Remove(u)
 	}
 	if r.bytes != 0 {
 		t.Errorf("%d bytes are counted without a user", r.bytes)
@@ -141,13 +141,13 @@ func TestUsersAreBoundedInBytes(t *testing.T) {
 func TestSeedOfTooLargeDialogsIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newApplication(ApplicationOptions{})
-	s.archive.maxDialogBytes = 10_000
+	s.Archive.maxDialogBytes = 10_000
 	seed := Seed{Users: []SeedUser{{Login: "ann", Password: "12345678"}}}
 	for i := range 3 {
 		seed.Dialogs = append(seed.Dialogs, SeedDialog{Key: fmt.Sprint(i), Name: "x", Owner: "ann", Description: strings.Repeat("x", 3000)})
 	}
-	if _, err := s.Seed(seed); err == nil || !strings.Contains(err.Error(), "bytes") || len(s.registry.users) != 0 {
-		t.Errorf("error = %v, %d users", err, len(s.registry.users))
+	if _, err := s.Seed(seed); err == nil || !strings.Contains(err.Error(), "bytes") || len(s.Registry.Users) != 0 {
+		t.Errorf("error = %v, %d users", err, len(s.Registry.Users))
 	}
 	seed.Dialogs = seed.Dialogs[:1]
 	if _, err := s.Seed(seed); err != nil {

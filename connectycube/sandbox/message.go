@@ -7,68 +7,68 @@ import (
 	"time"
 )
 
-// message is one message of a dialog. Its attachments and custom parameters
+// Message is one message of a dialog. Its attachments and custom parameters
 // never change: answers share them.
-type message struct {
-	id          string
+type Message struct {
+	ID          string
 	seq         uint64 // order of arrival, in all dialogs
-	dialog      *dialog
-	sender      int64
-	recipient   int64 // of a private dialog, else 0
-	body        string
-	attachments []attachment
-	custom      map[string]any // text, number, truth value, list or object
+	Dialog      *Dialog
+	Sender      int64
+	Recipient   int64 // of a private dialog, else 0
+	Body        string
+	Attachments []Attachment
+	Custom      map[string]any // text, number, truth value, list or object
 
-	created, updated time.Time
-	edited           time.Time // zero: never
-	read, delivered  userSet
-	deletedFor       userSet
-	reactions        map[string]userSet // by kind
+	Created, Updated time.Time
+	Edited           time.Time // zero: never
+	Read, Delivered  UserSet
+	DeletedFor       UserSet
+	Reactions        map[string]UserSet // by kind
 
 	held  int           // bytes of what never changes; 0: not counted yet
 	place *list.Element // in archive.history
 }
 
-// attachment has text values only, as clients in Dart read nothing else.
-type attachment map[string]string
+// Attachment has text values only, as clients in Dart read nothing else.
+type Attachment map[string]string
 
 // unreadBy says whether m counts as unread for the user.
-func (m *message) unreadBy(user int64) bool {
-	return !m.read.has(user) && !m.deletedFor.has(user)
+func (m *Message) unreadBy(user int64) bool {
+	return !m.Read.Has(user) && !m.DeletedFor.Has(user)
 }
 
-// readers are those who read it, apart from the sender.
-func (m *message) readers() int {
-	n := len(m.read)
-	if m.read.has(m.sender) {
+// Readers are those who read it, apart from the sender.
+func (m *Message) Readers() int {
+	n := len(m.Read)
+	if m.Read.Has(m.Sender) {
 		n--
 	}
 	return n
 }
 
-func (m *message) status() string {
+func (m *Message) Status() string {
 	switch {
-	case m.readers() > 0:
+	case m.Readers() > 0:
 		return "read"
-	case len(m.delivered) > 1:
+	case len(m.Delivered) > 1:
 		return "delivered"
 	}
 	return "sent"
 }
 
 // weight estimates the bytes that m keeps in memory.
-func (m *message) weight() int {
+func (m *Message) weight() int {
 	if m.held == 0 {
-		m.held = 600 + weigh(map[string]any(m.custom))
-		for _, a := range m.attachments {
+		m.held = 600 + weigh(map[string]any(m.Custom))
+		for _, a := range m.Attachments {
 			m.held += 8 + tableBytes(len(a), 32)
 			for key, value := range a {
 				m.held += textBytes(key) + textBytes(value)
 			}
 		}
 	}
-	n := m.held + len(m.body) + 8*(len(m.read)+len(m.delivered)+len(m.deletedFor)) + tableBytes(len(m.reactions), 40)
-	for kind, users := range m.reactions {
+	n := m.held + len(m.Body) + 8*(len(m.Read)+len(m.Delivered)+len(m.DeletedFor)) + tableBytes(len(m.Reactions), 40)
+	for kind, users := range m.Reactions {
 		n += textBytes(kind) + 16*len(users)
 	}
 	return n
@@ -118,9 +118,9 @@ func tableBytes(n, entry int) int {
 // textBytes is what a text takes: memory comes in steps of 8 and 16 bytes.
 func textBytes(s string) int { return (len(s) + 15) &^ 15 }
 
-// own are the names of a message that custom parameters cannot take; what REST
+// ReservedFields are the names of a message that custom parameters cannot take; what REST
 // and chat tell the service about a message is among them.
-var own = map[string]bool{
+var ReservedFields = map[string]bool{
 	"_id": true, "id": true, "chat_dialog_id": true, "dialog_id": true, "message_id": true, "message": true,
 	"sender_id": true, "recipient_id": true, "date_sent": true, "created_at": true, "updated_at": true,
 	"edited_at": true, "attachments": true, "read_ids": true, "delivered_ids": true, "deleted_for_ids": true,
@@ -128,32 +128,32 @@ var own = map[string]bool{
 	"send_to_chat": true, "markable": true, "save_to_history": true,
 }
 
-// edit gives a message another text.
-func (a *archive) edit(m *message, body string, now time.Time) {
-	a.change(m, func() { m.body, m.edited, m.updated = body, now, now })
-	a.touch(m.dialog, now)
+// Edit gives a message another text.
+func (a *Archive) Edit(m *Message, body string, now time.Time) {
+	a.change(m, func() { m.Body, m.Edited, m.Updated = body, now, now })
+	a.Touch(m.Dialog, now)
 }
 
-// react adds a reaction of the user's and takes another one away; "" is none.
+// React adds a reaction of the user's and takes another one away; "" is none.
 // It reports what that changed.
-func (a *archive) react(m *message, user int64, add, remove string) (added, removed bool) {
+func (a *Archive) React(m *Message, user int64, add, remove string) (added, removed bool) {
 	a.change(m, func() {
-		if m.reactions == nil {
-			m.reactions = map[string]userSet{}
+		if m.Reactions == nil {
+			m.Reactions = map[string]UserSet{}
 		}
-		if users := m.reactions[add]; add != "" {
-			added = users.add(user)
-			m.reactions[add] = users
+		if users := m.Reactions[add]; add != "" {
+			added = users.Add(user)
+			m.Reactions[add] = users
 		}
-		users := m.reactions[remove]
-		if removed = users.remove(user); removed {
-			m.reactions[remove] = users
+		users := m.Reactions[remove]
+		if removed = users.Remove(user); removed {
+			m.Reactions[remove] = users
 		}
 		if len(users) == 0 {
-			delete(m.reactions, remove)
+			delete(m.Reactions, remove)
 		}
 	})
 	return added, removed
 }
 
-func byArrival(a, b *message) int { return cmp.Compare(a.seq, b.seq) }
+func ByArrival(a, b *Message) int { return cmp.Compare(a.seq, b.seq) }

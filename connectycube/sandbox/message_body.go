@@ -7,58 +7,58 @@ import (
 	"strconv"
 )
 
-// public is the message as a user sees it: custom parameters stand beside the
+// messageBody is the message as a user sees it: custom parameters stand beside the
 // rest.
-func (m *message) public(user int64) map[string]any {
-	out := maps.Clone(m.custom)
+func (m *Message) messageBody(user int64) map[string]any {
+	out := maps.Clone(m.Custom)
 	if out == nil {
 		out = map[string]any{}
 	}
 	maps.Copy(out, map[string]any{
-		"_id":            m.id,
-		"chat_dialog_id": m.dialog.id,
-		"message":        orNull(m.body),
-		"sender_id":      m.sender,
-		"recipient_id":   m.recipient,
-		"date_sent":      m.created.Unix(),
-		"created_at":     m.created.UTC().Format(seconds),
-		"updated_at":     m.updated.UTC().Format(seconds),
-		"attachments":    append([]attachment{}, m.attachments...),
-		"read_ids":       m.read.list(),
-		"delivered_ids":  m.delivered.list(),
-		"read":           m.readFlag(),
-		"views_count":    m.views(),
+		"_id":            m.ID,
+		"chat_dialog_id": m.Dialog.ID,
+		"message":        OrNull(m.Body),
+		"sender_id":      m.Sender,
+		"recipient_id":   m.Recipient,
+		"date_sent":      m.Created.Unix(),
+		"created_at":     m.Created.UTC().Format(seconds),
+		"updated_at":     m.Updated.UTC().Format(seconds),
+		"attachments":    append([]Attachment{}, m.Attachments...),
+		"read_ids":       m.Read.List(),
+		"delivered_ids":  m.Delivered.List(),
+		"read":           m.readFlagOf(),
+		"views_count":    m.viewsOf(),
 		"reactions":      m.reactionsFor(user),
 	})
 	return out
 }
 
-// readFlag is 1 when the recipient read it. In groups there is none, and the
+// readFlagOf is 1 when the recipient read it. In groups there is none, and the
 // documented samples show 0.
-func (m *message) readFlag() int {
-	if m.recipient != 0 && m.read.has(m.recipient) {
+func (m *Message) readFlagOf() int {
+	if m.Recipient != 0 && m.Read.Has(m.Recipient) {
 		return 1
 	}
 	return 0
 }
 
-// views counts in public dialogs and broadcasts only (doc).
-func (m *message) views() int {
-	if m.dialog.counts() {
+// viewsOf counts in public dialogs and broadcasts only (doc).
+func (m *Message) viewsOf() int {
+	if m.Dialog.Counts() {
 		return 0
 	}
-	return m.readers()
+	return m.Readers()
 }
 
 // reactionsFor is null, or who reacted in numbers and what is the user's own.
-func (m *message) reactionsFor(user int64) any {
-	if len(m.reactions) == 0 {
+func (m *Message) reactionsFor(user int64) any {
+	if len(m.Reactions) == 0 {
 		return nil
 	}
 	mine, total := []string{}, map[string]int{}
-	for _, kind := range slices.Sorted(maps.Keys(m.reactions)) {
-		total[kind] = len(m.reactions[kind])
-		if m.reactions[kind].has(user) {
+	for _, kind := range slices.Sorted(maps.Keys(m.Reactions)) {
+		total[kind] = len(m.Reactions[kind])
+		if m.Reactions[kind].Has(user) {
 			mine = append(mine, kind)
 		}
 	}
@@ -66,7 +66,7 @@ func (m *message) reactionsFor(user int64) any {
 }
 
 // readAttachments takes a list, or an object whose keys are numbers.
-func readAttachments(v any) []attachment {
+func readAttachments(v any) []Attachment {
 	var given []any
 	switch v := v.(type) {
 	case []any:
@@ -76,12 +76,12 @@ func readAttachments(v any) []attachment {
 			given = append(given, v[key])
 		}
 	}
-	var all []attachment
+	var all []Attachment
 	for _, one := range given {
 		fields, _ := one.(map[string]any)
-		a := attachment{}
+		a := Attachment{}
 		for key, value := range fields {
-			if text, ok := scalar(value); ok {
+			if text, ok := Scalar(value); ok {
 				a[key] = text
 			}
 		}
@@ -99,10 +99,10 @@ func numerically(a, b string) int {
 }
 
 // customOf is what is no parameter of the service's own.
-func customOf(p params) map[string]any {
+func customOf(p Params) map[string]any {
 	custom := map[string]any{}
 	for key, value := range p {
-		if !own[key] {
+		if !ReservedFields[key] {
 			custom[key] = value
 		}
 	}

@@ -14,51 +14,51 @@ import (
 type notifier struct{ s *Sandbox }
 
 // Deliver sends on a message to those who are in its dialog.
-func (n notifier) Deliver(m *message) { n.s.chat.Deliver(stanzaOf(m), n.s.posted(m)) }
+func (n notifier) Deliver(m *Message) { n.s.chat.Deliver(stanzaOf(m), n.s.posted(m)) }
 
 // NotifyReaction tells what by added and removed; "" is nothing.
-func (n notifier) NotifyReaction(by int64, m *message, added, removed string) {
+func (n notifier) NotifyReaction(by int64, m *Message, added, removed string) {
 	n.s.chat.NotifyReaction(chat.Reaction{
 		By:         by,
-		MessageID:  m.id,
-		DialogID:   m.dialog.id,
+		MessageID:  m.ID,
+		DialogID:   m.Dialog.ID,
 		Add:        added,
 		Remove:     removed,
-		Recipients: n.s.listeners(m.dialog),
-		Private:    m.dialog.kind == kindPrivate,
+		Recipients: n.s.Listeners(m.Dialog),
+		Private:    m.Dialog.Kind == KindPrivate,
 	})
 }
 
 // NotifyRemoval tells that by deleted a message for everyone.
-func (n notifier) NotifyRemoval(by int64, m *message) {
+func (n notifier) NotifyRemoval(by int64, m *Message) {
 	n.s.chat.NotifyRemoval(chat.Notice{
 		By:         by,
-		MessageID:  m.id,
-		DialogID:   m.dialog.id,
-		Recipients: n.s.listeners(m.dialog),
-		Private:    m.dialog.kind == kindPrivate,
+		MessageID:  m.ID,
+		DialogID:   m.Dialog.ID,
+		Recipients: n.s.Listeners(m.Dialog),
+		Private:    m.Dialog.Kind == KindPrivate,
 	})
 }
 
 // NotifySystem sends a system message with these fields, and returns its id.
-func (n notifier) NotifySystem(from, to int64, fields params) (id string) {
+func (n notifier) NotifySystem(from, to int64, fields Params) (id string) {
 	return n.s.chat.NotifySystem(from, to, elementsOf(fields))
 }
 
-func (s *Sandbox) posted(m *message) chat.Posted {
+func (s *Sandbox) posted(m *Message) chat.Posted {
 	return chat.Posted{
-		DialogID:   m.dialog.id,
-		MessageID:  m.id,
-		Sent:       m.created,
-		Recipients: s.listeners(m.dialog),
-		Private:    m.dialog.kind == kindPrivate,
+		DialogID:   m.Dialog.ID,
+		MessageID:  m.ID,
+		Sent:       m.Created,
+		Recipients: s.Listeners(m.Dialog),
+		Private:    m.Dialog.Kind == KindPrivate,
 	}
 }
 
 // stanzaOf is a message of REST as the chat sends it on.
-func stanzaOf(m *message) chat.Message {
-	params := elementsOf(m.custom)
-	for _, a := range m.attachments {
+func stanzaOf(m *Message) chat.Message {
+	params := elementsOf(m.Custom)
+	for _, a := range m.Attachments {
 		e := xmpp.New("", "attachment")
 		for _, key := range slices.Sorted(maps.Keys(a)) {
 			e.Set(key, a[key])
@@ -66,11 +66,11 @@ func stanzaOf(m *message) chat.Message {
 		params = append(params, e)
 	}
 	return chat.Message{
-		ID:       m.id,
-		From:     m.sender,
-		To:       m.recipient,
-		DialogID: m.dialog.id,
-		Body:     m.body,
+		ID:       m.ID,
+		From:     m.Sender,
+		To:       m.Recipient,
+		DialogID: m.Dialog.ID,
+		Body:     m.Body,
 		Save:     true,
 		Params:   params,
 	}

@@ -3,9 +3,9 @@ package sandbox
 import "net/http"
 
 // onlineUsers are those who are in the chat. The shape is the SDK's (sdk types).
-func onlineUsers(s *API, q *request, _ *session) (reply, error) {
+func onlineUsers(s *API, q *request, _ *Session) (reply, error) {
 	online := s.online()
-	if q.params.flag("count") {
+	if q.params.Flag("count") {
 		return reply{status: http.StatusOK, body: map[string]any{"count": len(online)}}, nil
 	}
 	skip, limit, err := paging(q.params, "offset", maxPage)
@@ -15,8 +15,8 @@ func onlineUsers(s *API, q *request, _ *session) (reply, error) {
 	online = online[min(skip, len(online)):]
 	users := []userJSON{}
 	for _, id := range online[:min(limit, len(online))] {
-		if u := s.registry.users[id]; u != nil {
-			users = append(users, u.public())
+		if u := s.Registry.Users[id]; u != nil {
+			users = append(users, u.userBody())
 		}
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"users": users}}, nil

@@ -105,24 +105,24 @@ func (s *Application) wouldPush(users []int64, message string) {
 		At:      s.Now(),
 		Text:    message,
 		Users:   users,
-		Devices: s.subscriptions.reach(users, func(*subscription) bool { return true }),
+		Devices: s.Subscriptions.Reach(users, func(*Subscription) bool { return true }),
 	})
 }
 
 // Send stores an item in the outbox and returns its id.
 func (s *Application) Send(item Outgoing) int64 { return s.outgoing.put(item) }
 
-// alert notes the pushes for a message that goes by chat: to whoever is not
+// Alert notes the pushes for a message that goes by chat: to whoever is not
 // there, wants notifications in this dialog, and is not asked to be left alone
 // by the sender (doc: silent). Broadcasts make none, our own: everybody would be
 // in the outbox for each.
-func (s *Application) alert(m *message) {
-	d := m.dialog
-	if silent, _ := scalar(m.custom["silent"]); silent == "1" || d.kind == kindBroadcast {
+func (s *Application) Alert(m *Message) {
+	d := m.Dialog
+	if silent, _ := Scalar(m.Custom["silent"]); silent == "1" || d.Kind == KindBroadcast {
 		return
 	}
-	away := slices.DeleteFunc(d.occupants.list(), func(user int64) bool {
-		return user == m.sender || d.silent.has(user) || s.chat.Awake(user)
+	away := slices.DeleteFunc(d.Occupants.List(), func(user int64) bool {
+		return user == m.Sender || d.Silent.Has(user) || s.Chat.Awake(user)
 	})
-	s.wouldPush(away, m.body)
+	s.wouldPush(away, m.Body)
 }

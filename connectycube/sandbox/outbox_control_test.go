@@ -9,11 +9,11 @@ import (
 
 func TestOutboxInTheControlArea(t *testing.T) {
 	s := New(Options{})
-	if err := s.registry.add(&user{profile: profile{login: "ann", email: "ann@example.com"}}, s.Now()); err != nil {
+	if err := s.Registry.Add(&User{Profile: Profile{Login: "ann", Email: "ann@example.com"}}, s.Now()); err != nil {
 		t.Fatal(err)
 	}
 	reset := httptest.NewRequest("GET", "http://localhost/users/password/reset?email=Ann@example.com", nil)
-	reset.Header.Set("CB-Token", s.registry.open(nil, s.Now()).token)
+	reset.Header.Set("CB-Token", s.Registry.Open(nil, s.Now()).Token)
 	answer := httptest.NewRecorder()
 	s.ServeHTTP(answer, reset)
 	if answer.Code != http.StatusOK || answer.Body.Len() > 0 {

@@ -58,37 +58,37 @@ func TestOutboxUnderRace(t *testing.T) {
 				} else {
 					s.wouldPush([]int64{2}, "y")
 				}
-				s.subscriptions.add(subscription{user: int64(i), udid: "d"})
-				s.subscriptions.forget(int64(i))
+				s.Subscriptions.Add(Subscription{User: int64(i), UDID: "d"})
+				s.Subscriptions.forget(int64(i))
 				_ = s.Outbox()
 			}
 		})
 	}
 	all.Wait()
-	if n := s.subscriptions.all.Len(); n != 0 || len(s.subscriptions.ofUser) != 0 {
+	if n := s.Subscriptions.all.Len(); n != 0 || len(s.Subscriptions.ofUser) != 0 {
 		t.Errorf("%d subscriptions of users who are gone", n)
 	}
 }
 
 // lived is a sandbox whose one user has a device, contacts, a file and a push.
-func lived(t *testing.T) (*Application, *user) {
+func lived(t *testing.T) (*Application, *User) {
 	t.Helper()
 	s := newApplication(ApplicationOptions{})
-	u := &user{profile: profile{login: "ann"}}
-	if err := s.registry.add(u, s.Now()); err != nil {
+	u := &User{Profile: Profile{Login: "ann"}}
+	if err := s.Registry.Add(u, s.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s.subscriptions.add(subscription{user: u.id, udid: "d"})
-	s.addressBooks.set(u.id, "", "1234567890", "n")
-	s.bucket.store(t, "content")
-	s.wouldPush([]int64{u.id}, "hello")
+	s.Subscriptions.Add(Subscription{User: u.ID, UDID: "d"})
+	s.AddressBooks.set(u.ID, "", "1234567890", "n")
+	s.Bucket.store(t, "content")
+	s.wouldPush([]int64{u.ID}, "hello")
 	return s, u
 }
 
 func TestWhatEndsWithAUser(t *testing.T) {
 	s, u := lived(t)
-	s.registry.remove(u)
-	if n, m := s.subscriptions.all.Len(), s.addressBooks.total; n != 0 || m != 0 {
+	s.Registry.Remove(u)
+	if n, m := s.Subscriptions.all.Len(), s.AddressBooks.total; n != 0 || m != 0 {
 		t.Errorf("%d devices and %d contacts of nobody", n, m)
 	}
 }
@@ -96,17 +96,17 @@ func TestWhatEndsWithAUser(t *testing.T) {
 func TestAResetEmptiesTheRestToo(t *testing.T) {
 	s, _ := lived(t)
 	s.Reset()
-	if n, m, o, p := s.subscriptions.all.Len(), s.addressBooks.total, s.bucket.order.Len(), len(s.Outbox()); n+m+o+p != 0 || s.bucket.bytes != 0 {
-		t.Errorf("%d devices, %d contacts, %d files of %d bytes, %d things that would be sent", n, m, o, s.bucket.bytes, p)
+	if n, m, o, p := s.Subscriptions.all.Len(), s.AddressBooks.total, s.Bucket.order.Len(), len(s.Outbox()); n+m+o+p != 0 || s.Bucket.bytes != 0 {
+		t.Errorf("%d devices, %d contacts, %d files of %d bytes, %d things that would be sent", n, m, o, s.Bucket.bytes, p)
 	}
 }
 
 func TestSubscriptionsAreBounded(t *testing.T) {
 	s := newSubscriptions()
 	for i := range maxSubscriptions + 10 {
-		s.add(subscription{user: int64(i), udid: "d"})
+		s.Add(Subscription{User: int64(i), UDID: "d"})
 	}
-	if s.all.Len() != maxSubscriptions || len(s.ofUser) != maxSubscriptions || len(s.list(0)) != 0 || len(s.list(10)) != 1 {
+	if s.all.Len() != maxSubscriptions || len(s.ofUser) != maxSubscriptions || len(s.List(0)) != 0 || len(s.List(10)) != 1 {
 		t.Errorf("%d subscriptions of %d users", s.all.Len(), len(s.ofUser))
 	}
 }

@@ -48,7 +48,7 @@ func (l largeBodies) enter(ctx context.Context, size int) (release func(), err e
 // readParams reads the fields of a body, and for GET and DELETE also the query,
 // which a field of the body overrides: SDKs differ in where they put a DELETE's
 // fields.
-func readParams(r *http.Request, body []byte) (params, error) {
+func readParams(r *http.Request, body []byte) (Params, error) {
 	fields, err := decodeBody(body, r.Header.Get("Content-Type"))
 	if err != nil || r.Method == http.MethodPost || r.Method == http.MethodPut {
 		return fields, err
@@ -63,11 +63,11 @@ func readParams(r *http.Request, body []byte) (params, error) {
 
 // decodeBody looks at the body rather than at its label: SDKs send JSON and
 // forms, curl labels both as a form.
-func decodeBody(body []byte, contentType string) (params, error) {
+func decodeBody(body []byte, contentType string) (Params, error) {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:
-		return params{}, nil
+		return Params{}, nil
 	case body[0] == '{':
 		return decodeJSON(body)
 	case strings.Contains(contentType, "json"), !bytes.ContainsRune(body, '='):
@@ -76,10 +76,10 @@ func decodeBody(body []byte, contentType string) (params, error) {
 	return decodeForm(string(body))
 }
 
-func decodeJSON(body []byte) (params, error) {
+func decodeJSON(body []byte) (Params, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber() // ids have more digits than a float64 keeps
-	var p params
+	var p Params
 	if err := dec.Decode(&p); err != nil {
 		return nil, fmt.Errorf("reading JSON: %w", err)
 	}
@@ -92,7 +92,7 @@ func decodeJSON(body []byte) (params, error) {
 // decodeForm reads a form or query: user[login]=a, tags[]=a&tags[]=b,
 // id[in][]=1. A name given twice without brackets keeps its last value; a name
 // used as two kinds of thing is an error.
-func decodeForm(raw string) (params, error) {
+func decodeForm(raw string) (Params, error) {
 	if strings.Count(raw, "&") >= maxFields {
 		return nil, fmt.Errorf("more than %d fields", maxFields)
 	}
@@ -156,12 +156,12 @@ func put(node map[string]any, steps []string, values []string) error {
 		return errTwoKinds
 	}
 	if len(steps) == 1 {
-		node[steps[0]] = strings.Clone(clean(values[len(values)-1]))
+		node[steps[0]] = strings.Clone(ValidText(values[len(values)-1]))
 		return nil
 	}
 	list := make([]any, len(values))
 	for i, v := range values {
-		list[i] = strings.Clone(clean(v))
+		list[i] = strings.Clone(ValidText(v))
 	}
 	node[steps[0]] = list
 	return nil

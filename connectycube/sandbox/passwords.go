@@ -36,9 +36,9 @@ var (
 // digests, need no login to get an argon2id hash.
 type digest [sha256.Size]byte
 
-// credential is what is kept of one user's password. The zero value is that of
+// Credential is what is kept of one user's password. The zero value is that of
 // guests and the provider's users: no password matches it.
-type credential struct {
+type Credential struct {
 	salt [16]byte
 	mac  digest // of the digest, under passwords.key
 	hash string // argon2id of the digest; "" until a save needs one
@@ -47,9 +47,9 @@ type credential struct {
 	pending *digest // waits for a hash at full cost; its address tells passwords apart
 }
 
-// passwords makes and checks credentials. Only matches may be called under the
+// Passwords makes and checks credentials. Only matches may be called under the
 // Application's lock: argon2id takes too long.
-type passwords struct {
+type Passwords struct {
 	key   [32]byte // of the MACs; it never leaves the memory
 	kept  bool     // there is a data file, which needs hashes
 	slots chan struct{}
@@ -59,58 +59,58 @@ type passwords struct {
 	compare func(password, hash string) (bool, *argon2id.Params, error)
 }
 
-func newPasswords() *passwords {
-	p := &passwords{slots: make(chan struct{}, hashesAtOnce), hash: argon2id.CreateHash, compare: argon2id.CheckHash}
+func newPasswords() *Passwords {
+	p := &Passwords{slots: make(chan struct{}, hashesAtOnce), hash: argon2id.CreateHash, compare: argon2id.CheckHash}
 	rand.Read(p.key[:]) // never fails, by its documentation
 	return p
 }
 
-func (c *credential) digestOf(password string) *digest {
+func (c *Credential) digestOf(password string) *digest {
 	d := digest(sha256.Sum256(append(c.salt[:], password...)))
 	return &d
 }
 
-func (p *passwords) macOf(d *digest) (mac digest) {
+func (p *Passwords) macOf(d *digest) (mac digest) {
 	h := hmac.New(sha256.New, p.key[:])
 	h.Write(d[:])
 	h.Sum(mac[:0])
 	return mac
 }
 
-// credentialOf is fast: argon2id waits until the data file is written.
-func (p *passwords) credentialOf(password string) credential {
-	var c credential
+// CredentialOf is fast: argon2id waits until the data file is written.
+func (p *Passwords) CredentialOf(password string) Credential {
+	var c Credential
 	rand.Read(c.salt[:])
 	p.learn(&c, c.digestOf(password))
 	return c
 }
 
 // learn notes that d is right, and that its hash is missing or stale.
-func (p *passwords) learn(c *credential, d *digest) {
+func (p *Passwords) learn(c *Credential, d *digest) {
 	c.mac, c.isKnown = p.macOf(d), true
 	if p.kept {
 		c.pending = d
 	}
 }
 
-// matches checks a password by its MAC. It says no to a right one that was not
+// Matches checks a password by its MAC. It says no to a right one that was not
 // seen in this process yet, which Application.recall is called before to prevent.
-func (p *passwords) matches(c *credential, password string) bool {
+func (p *Passwords) Matches(c *Credential, password string) bool {
 	mac := p.macOf(c.digestOf(password))
 	return hmac.Equal(mac[:], c.mac[:]) && c.isKnown
 }
 
-// recall lets matches know the password of a user that the data file brought,
+// Recall lets matches know the password of a user that the data file brought,
 // if it is the given one: the first right login of a process pays for argon2id.
 // The lock is not held; find is called with it. The error says that there is no
 // turn for a hash.
-func (s *Application) recall(ctx context.Context, find func() *user, password string) error {
+func (s *Application) Recall(ctx context.Context, find func() *User, password string) error {
 	s.mu.Lock()
-	s.registry.sweep(s.Now())
+	s.Registry.Sweep(s.Now())
 	u := find()
-	var known credential
+	var known Credential
 	if u != nil {
-		known = u.credential
+		known = u.Credential
 	}
 	s.mu.Unlock()
 	if known.hash == "" || known.isKnown {
@@ -120,7 +120,7 @@ func (s *Application) recall(ctx context.Context, find func() *user, password st
 	var right bool
 	var cost *argon2id.Params
 	var err error
-	if busy := s.passwords.inTurn(ctx, func() { right, cost, err = s.passwords.compare(string(d[:]), known.hash) }); busy != nil {
+	if busy := s.Passwords.inTurn(ctx, func() { right, cost, err = s.Passwords.compare(string(d[:]), known.hash) }); busy != nil {
 		return busy
 	}
 	if err != nil {
@@ -131,18 +131,18 @@ func (s *Application) recall(ctx context.Context, find func() *user, password st
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u.credential.hash != known.hash || u.credential.isKnown {
+	if u.Credential.hash != known.hash || u.Credential.isKnown {
 		return nil // the password was changed, or recalled, meanwhile
 	}
-	s.passwords.learn(&u.credential, d)
+	s.Passwords.learn(&u.Credential, d)
 	if *cost == *fullCost {
-		u.credential.pending = nil
+		u.Credential.pending = nil
 	}
 	return nil
 }
 
 // inTurn runs compute when fewer than hashesAtOnce others run.
-func (p *passwords) inTurn(ctx context.Context, compute func()) error {
+func (p *Passwords) inTurn(ctx context.Context, compute func()) error {
 	defer p.queue.Add(-1)
 	if p.queue.Add(1) > maxHashQueue {
 		return errTooBusy
@@ -160,7 +160,7 @@ func (p *passwords) inTurn(ctx context.Context, compute func()) error {
 }
 
 // savedSalt is a copy, or nil for a user without a password.
-func (c *credential) savedSalt() []byte {
+func (c *Credential) savedSalt() []byte {
 	if c.hash == "" && c.pending == nil {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (c *credential) savedSalt() []byte {
 
 // unhashed is a user of a savedState whose password has no hash at full cost.
 type unhashed struct {
-	user    *user
+	user    *User
 	index   int // in savedState.Users
 	pending *digest
 	isFull  bool // the hash that it got is at full cost
@@ -188,9 +188,9 @@ func (s *Application) harden(saved *savedState) (again bool, err error) {
 		} else if again = true; *hash != "" {
 			continue
 		}
-		s.passwords.slots <- struct{}{} // held for one computation at a time
-		*hash, err = s.passwords.hash(string(one.pending[:]), cost)
-		<-s.passwords.slots
+		s.Passwords.slots <- struct{}{} // held for one computation at a time
+		*hash, err = s.Passwords.hash(string(one.pending[:]), cost)
+		<-s.Passwords.slots
 		if err != nil {
 			return false, fmt.Errorf("hashing password: %w", err)
 		}
@@ -198,7 +198,7 @@ func (s *Application) harden(saved *savedState) (again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range saved.unhashed {
-		c := &one.user.credential
+		c := &one.user.Credential
 		if c.pending != one.pending {
 			continue // the password was changed meanwhile
 		}
@@ -213,7 +213,7 @@ func (s *Application) harden(saved *savedState) (again bool, err error) {
 var errBadCredential = errors.New("its password is not whole")
 
 // restored reads the credential of a saved user.
-func (p *passwords) restored(version int, from *savedUser) (c credential, err error) {
+func (p *Passwords) restored(version int, from *savedUser) (c Credential, err error) {
 	if version == 1 {
 		var d digest
 		if copy(c.salt[:], from.Salt) != len(from.Salt) || len(from.Salt) != len(c.salt) ||

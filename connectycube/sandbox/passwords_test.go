@@ -40,14 +40,14 @@ func closeKept(t *testing.T, s *Application) {
 
 // logIn does what a login with a password does.
 func logIn(s *Application, login, password string) error {
-	who := params{"login": login, "password": password}
-	if err := s.recall(context.Background(), func() *user { return s.registry.named(who) }, password); err != nil {
+	who := Params{"login": login, "password": password}
+	if err := s.Recall(context.Background(), func() *User { return s.Registry.FindNamed(who) }, password); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.Now())
-	_, err := s.userByPassword(who, s.Now())
+	s.Registry.Sweep(s.Now())
+	_, err := s.UserByPassword(who, s.Now())
 	return err
 }
 
@@ -186,11 +186,11 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 // counted counts the argon2id computations of a sandbox, which must not be in use.
 func counted(s *Application) (hashes, compares *atomic.Int64) {
 	hashes, compares = &atomic.Int64{}, &atomic.Int64{}
-	s.passwords.hash = func(password string, p *argon2id.Params) (string, error) {
+	s.Passwords.hash = func(password string, p *argon2id.Params) (string, error) {
 		hashes.Add(1)
 		return argon2id.CreateHash(password, p)
 	}
-	s.passwords.compare = func(password, hash string) (bool, *argon2id.Params, error) {
+	s.Passwords.compare = func(password, hash string) (bool, *argon2id.Params, error) {
 		compares.Add(1)
 		return argon2id.CheckHash(password, hash)
 	}
@@ -206,8 +206,8 @@ func TestFirstRightLoginAlonePaysForArgon2id(t *testing.T) {
 
 	s = openKept(t, file)
 	hashes, compares := counted(s)
-	chat := accounts{s}
-	ann := s.registry.byLogin["ann"].id
+	chat := Accounts{s}
+	ann := s.Registry.ByLogin["ann"].ID
 	for range 3 {
 		if !chat.Login(ann, "password of ann") {
 			t.Error("the chat refuses ann")
@@ -246,7 +246,7 @@ func TestSignUpPaysNoArgon2id(t *testing.T) {
 	if _, err := s.written(); err != nil || hashes.Load()+compares.Load() != 0 {
 		t.Errorf("%d hashes, %d comparisons, %v", hashes.Load(), compares.Load(), err)
 	}
-	if s.registry.byLogin["ann"].credential.pending != nil {
+	if s.Registry.ByLogin["ann"].Credential.pending != nil {
 		t.Error("a digest waits for a hash, and there is no data file")
 	}
 }
@@ -262,9 +262,9 @@ func (s *Application) written() (*savedState, error) {
 func TestManyNewPasswordsDoNotHoldUpTheFile(t *testing.T) {
 	t.Parallel()
 	s := newApplication(ApplicationOptions{})
-	s.passwords.kept = true
+	s.Passwords.kept = true
 	costs := map[*argon2id.Params]int{}
-	s.passwords.hash = func(password string, p *argon2id.Params) (string, error) {
+	s.Passwords.hash = func(password string, p *argon2id.Params) (string, error) {
 		costs[p]++
 		return fmt.Sprintf("$argon2id$%d$%x", p.Memory, password), nil
 	}
@@ -301,13 +301,13 @@ func TestQuickHashIsReplacedAfterALogin(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sandbox.json")
 	s := openKept(t, file)
 	seedUsers(t, s, "ann")
-	u := s.registry.byLogin["ann"]
-	quick, err := argon2id.CreateHash(string(u.credential.digestOf("password of ann")[:]), quickCost)
+	u := s.Registry.ByLogin["ann"]
+	quick, err := argon2id.CreateHash(string(u.Credential.digestOf("password of ann")[:]), quickCost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	u.credential.hash, u.credential.pending = quick, nil
+	u.Credential.hash, u.Credential.pending = quick, nil
 	s.mu.Unlock()
 	closeKept(t, s)
 	if _, users, _ := readKept(t, file); users["ann"].Password != quick {
@@ -327,22 +327,22 @@ func TestQuickHashIsReplacedAfterALogin(t *testing.T) {
 func TestPasswordChangesWhileItIsHashed(t *testing.T) {
 	t.Parallel()
 	s := newApplication(ApplicationOptions{})
-	s.passwords.kept = true
+	s.Passwords.kept = true
 	seedUsers(t, s, "ann")
-	u := s.registry.byLogin["ann"]
+	u := s.Registry.ByLogin["ann"]
 	saved := s.save()
-	u.credential = s.passwords.credentialOf("another one")
+	u.Credential = s.Passwords.CredentialOf("another one")
 	if _, err := s.harden(saved); err != nil {
 		t.Fatal(err)
 	}
-	if u.credential.hash != "" || u.credential.pending == nil {
-		t.Errorf("the new password has the hash %q", u.credential.hash)
+	if u.Credential.hash != "" || u.Credential.pending == nil {
+		t.Errorf("the new password has the hash %q", u.Credential.hash)
 	}
 	saved, err := s.written()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := u.credential.digestOf("another one")
+	d := u.Credential.digestOf("another one")
 	if right, _, err := argon2id.CheckHash(string(d[:]), saved.Users[0].Password); !right {
 		t.Errorf("the new password is not what is saved: %v", err)
 	}
@@ -352,12 +352,12 @@ func TestPasswordChangesWhileItIsHashed(t *testing.T) {
 func unseen(t *testing.T) *Application {
 	t.Helper()
 	s := newApplication(ApplicationOptions{})
-	s.passwords.kept = true
+	s.Passwords.kept = true
 	seedUsers(t, s, "ann")
 	if _, err := s.written(); err != nil {
 		t.Fatal(err)
 	}
-	s.registry.byLogin["ann"].credential.isKnown = false
+	s.Registry.ByLogin["ann"].Credential.isKnown = false
 	return s
 }
 
@@ -368,7 +368,7 @@ func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 		s := unseen(t)
 		var running, most, refused atomic.Int64
 		release := make(chan struct{})
-		s.passwords.compare = func(string, string) (bool, *argon2id.Params, error) {
+		s.Passwords.compare = func(string, string) (bool, *argon2id.Params, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			defer running.Add(-1)
 			<-release
@@ -398,8 +398,8 @@ func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 		}
 		close(release)
 		all.Wait()
-		if most.Load() > hashesAtOnce || s.passwords.queue.Load() != 0 {
-			t.Errorf("%d comparisons at once, %d counted afterwards", most.Load(), s.passwords.queue.Load())
+		if most.Load() > hashesAtOnce || s.Passwords.queue.Load() != 0 {
+			t.Errorf("%d comparisons at once, %d counted afterwards", most.Load(), s.Passwords.queue.Load())
 		}
 	})
 }

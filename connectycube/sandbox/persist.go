@@ -46,7 +46,7 @@ func (s *Application) Keep(file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	s.passwords.kept = true
+	s.Passwords.kept = true
 	isOld, err := s.load(file)
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", file, err), lock.Close())
@@ -73,15 +73,15 @@ func (s *Application) Close() error {
 	return nil
 }
 
-// changed says that the file is out of date.
-func (s *Application) changed() {
+// Changed says that the file is out of date.
+func (s *Application) Changed() {
 	if k := s.file.Load(); k != nil {
 		k.notify()
 	}
 }
 
-// used says that nothing but the lives of sessions may have changed.
-func (s *Application) used() {
+// Used says that nothing but the lives of sessions may have changed.
+func (s *Application) Used() {
 	if k := s.file.Load(); k != nil && time.Since(time.Unix(k.latest.Load(), 0)) > usedEvery {
 		k.notify()
 	}

@@ -26,41 +26,41 @@ type (
 	}
 )
 
-func (s *subscriptions) save(out *savedState) {
+func (s *Subscriptions) save(out *savedState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.all.Front(); e != nil; e = e.Next() {
-		sub := e.Value.(*subscription)
-		out.Subscriptions = append(out.Subscriptions, savedSubscription{sub.id, sub.user, sub.channel, sub.environment, sub.platform, sub.udid})
+		sub := e.Value.(*Subscription)
+		out.Subscriptions = append(out.Subscriptions, savedSubscription{sub.ID, sub.User, sub.Channel, sub.Environment, sub.Platform, sub.UDID})
 	}
 }
 
 // restore gives the subscriptions back with their ids, oldest first.
-func (s *subscriptions) restore(saved *savedState, exists func(user int64) bool) error {
+func (s *Subscriptions) restore(saved *savedState, exists func(user int64) bool) error {
 	for _, from := range saved.Subscriptions {
 		if !exists(from.UserID) || from.ID <= 0 {
 			return fmt.Errorf("subscription %d has no user, or is not whole", from.ID)
 		}
 		s.mu.Lock()
 		s.last = max(s.last, from.ID)
-		s.put(&subscription{
-			id: from.ID, user: from.UserID, udid: from.UDID,
-			channel: from.Channel, environment: from.Environment, platform: from.Platform,
+		s.put(&Subscription{
+			ID: from.ID, User: from.UserID, UDID: from.UDID,
+			Channel: from.Channel, Environment: from.Environment, Platform: from.Platform,
 		})
 		s.mu.Unlock()
 	}
 	return nil
 }
 
-func (a *addressBooks) save(out *savedState) {
-	for _, user := range slices.Sorted(maps.Keys(a.ofUser)) {
-		for _, device := range slices.Sorted(maps.Keys(a.ofUser[user])) {
-			out.Books = append(out.Books, savedBook{user, device, maps.Clone(a.ofUser[user][device])})
+func (a *AddressBooks) save(out *savedState) {
+	for _, user := range slices.Sorted(maps.Keys(a.OfUser)) {
+		for _, device := range slices.Sorted(maps.Keys(a.OfUser[user])) {
+			out.Books = append(out.Books, savedBook{user, device, maps.Clone(a.OfUser[user][device])})
 		}
 	}
 }
 
-func (a *addressBooks) restore(saved *savedState, exists func(user int64) bool) error {
+func (a *AddressBooks) restore(saved *savedState, exists func(user int64) bool) error {
 	for _, from := range saved.Books {
 		if !exists(from.UserID) {
 			return fmt.Errorf("an address book is of user %d, who does not exist", from.UserID)

@@ -36,19 +36,19 @@ type savedState struct {
 func (s *Application) save() *savedState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.Now())
+	s.Registry.Sweep(s.Now())
 	out := &savedState{
 		Version:  savedVersion,
-		AppID:    s.appID,
+		AppID:    s.AppID,
 		Saved:    time.Now().UTC(),
 		Ahead:    s.Ahead(),
-		NextUser: s.registry.nextUser,
-		NextID:   s.registry.nextID,
+		NextUser: s.Registry.NextUser,
+		NextID:   s.Registry.nextID,
 	}
-	s.registry.save(out)
-	s.archive.save(out)
-	s.subscriptions.save(out)
-	s.addressBooks.save(out)
+	s.Registry.save(out)
+	s.Archive.save(out)
+	s.Subscriptions.save(out)
+	s.AddressBooks.save(out)
 	return out
 }
 
@@ -57,22 +57,22 @@ func (s *Application) save() *savedState {
 func (s *Application) restore(saved *savedState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if saved.AppID != s.appID {
-		return fmt.Errorf("it is of application %d, not %d", saved.AppID, s.appID)
+	if saved.AppID != s.AppID {
+		return fmt.Errorf("it is of application %d, not %d", saved.AppID, s.AppID)
 	}
 	if saved.Ahead < 0 || saved.Ahead > maxAdvance {
 		return errors.New("clock_ahead_ns is out of range")
 	}
 	s.ahead.Store(int64(saved.Ahead))
-	s.registry.nextUser = max(s.registry.nextUser, saved.NextUser)
-	s.registry.nextID = max(s.registry.nextID, saved.NextID)
-	if err := s.registry.restore(saved, s.passwords); err != nil {
+	s.Registry.NextUser = max(s.Registry.NextUser, saved.NextUser)
+	s.Registry.nextID = max(s.Registry.nextID, saved.NextID)
+	if err := s.Registry.restore(saved, s.Passwords); err != nil {
 		return err
 	}
-	exists := func(user int64) bool { return s.registry.users[user] != nil }
+	exists := func(user int64) bool { return s.Registry.Users[user] != nil }
 	return errors.Join(
-		s.archive.restore(saved),
-		s.subscriptions.restore(saved, exists),
-		s.addressBooks.restore(saved, exists),
+		s.Archive.restore(saved),
+		s.Subscriptions.restore(saved, exists),
+		s.AddressBooks.restore(saved, exists),
 	)
 }

@@ -43,89 +43,89 @@ type savedSession struct {
 	Used    time.Time `json:"used_at"`
 }
 
-func (r *registry) save(out *savedState) {
-	out.Users = make([]savedUser, 0, len(r.users))
-	for _, id := range slices.Sorted(maps.Keys(r.users)) {
-		u := r.users[id]
-		if u.credential.pending != nil {
-			out.unhashed = append(out.unhashed, unhashed{user: u, index: len(out.Users), pending: u.credential.pending})
+func (r *Registry) save(out *savedState) {
+	out.Users = make([]savedUser, 0, len(r.Users))
+	for _, id := range slices.Sorted(maps.Keys(r.Users)) {
+		u := r.Users[id]
+		if u.Credential.pending != nil {
+			out.unhashed = append(out.unhashed, unhashed{user: u, index: len(out.Users), pending: u.Credential.pending})
 		}
 		out.Users = append(out.Users, savedUser{
-			ID: u.id, OID: u.oid, Guest: u.isGuest, Salt: u.credential.savedSalt(), Password: u.credential.hash,
-			Login: u.login, Email: u.email, FullName: u.fullName, Phone: u.phone, Website: u.website,
-			FacebookID: u.facebookID, TwitterID: u.twitterID, ExternalID: u.externalID,
-			CustomData: u.customData, Avatar: u.avatar,
-			ExternalUserID: u.externalUserID, Timezone: u.timezone, Tags: u.tags,
-			Created: u.created, Updated: u.updated, LastRequest: u.lastRequest,
+			ID: u.ID, OID: u.OID, Guest: u.IsGuest, Salt: u.Credential.savedSalt(), Password: u.Credential.hash,
+			Login: u.Login, Email: u.Email, FullName: u.FullName, Phone: u.Phone, Website: u.Website,
+			FacebookID: u.FacebookID, TwitterID: u.TwitterID, ExternalID: u.ExternalID,
+			CustomData: u.CustomData, Avatar: u.Avatar,
+			ExternalUserID: u.ExternalUserID, Timezone: u.Timezone, Tags: u.Tags,
+			Created: u.Created, Updated: u.Updated, LastRequest: u.LastRequest,
 		})
 	}
 	out.Sessions = make([]savedSession, 0, len(r.sessions))
-	byUse := func(a, b *session) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.id, b.id)) }
+	byUse := func(a, b *Session) int { return cmp.Or(a.Used.Compare(b.Used), cmp.Compare(a.ID, b.ID)) }
 	for _, live := range slices.SortedFunc(maps.Values(r.sessions), byUse) {
 		one := savedSession{
-			Token: live.key[:], ID: live.id, Nonce: live.nonce, TS: live.ts,
-			Created: live.created, Used: live.used,
+			Token: live.key[:], ID: live.ID, Nonce: live.Nonce, TS: live.TS,
+			Created: live.Created, Used: live.Used,
 		}
-		if live.user != nil {
-			one.UserID = live.user.id
+		if live.User != nil {
+			one.UserID = live.User.ID
 		}
 		out.Sessions = append(out.Sessions, one)
 	}
 }
 
-func (r *registry) restore(saved *savedState, p *passwords) error {
-	guests := []*user{}
+func (r *Registry) restore(saved *savedState, p *Passwords) error {
+	guests := []*User{}
 	for _, from := range saved.Users {
 		secret, err := p.restored(saved.Version, &from)
 		if err != nil {
 			return fmt.Errorf("user %d: %w", from.ID, err)
 		}
-		u := &user{
-			id: from.ID, oid: from.OID, isGuest: from.Guest, credential: secret,
-			profile: profile{
-				login: from.Login, email: from.Email, fullName: from.FullName, phone: from.Phone, website: from.Website,
-				facebookID: from.FacebookID, twitterID: from.TwitterID, externalID: from.ExternalID,
-				customData: from.CustomData, avatar: from.Avatar,
-				externalUserID: from.ExternalUserID, timezone: from.Timezone, tags: from.Tags,
+		u := &User{
+			ID: from.ID, OID: from.OID, IsGuest: from.Guest, Credential: secret,
+			Profile: Profile{
+				Login: from.Login, Email: from.Email, FullName: from.FullName, Phone: from.Phone, Website: from.Website,
+				FacebookID: from.FacebookID, TwitterID: from.TwitterID, ExternalID: from.ExternalID,
+				CustomData: from.CustomData, Avatar: from.Avatar,
+				ExternalUserID: from.ExternalUserID, Timezone: from.Timezone, Tags: from.Tags,
 			},
-			created: from.Created, updated: from.Updated, lastRequest: from.LastRequest,
-			sessions: map[*session]struct{}{},
+			Created: from.Created, Updated: from.Updated, LastRequest: from.LastRequest,
+			sessions: map[*Session]struct{}{},
 		}
-		if u.id <= 0 || r.users[u.id] != nil {
-			return fmt.Errorf("user %d is given twice, or has no id", u.id)
+		if u.ID <= 0 || r.Users[u.ID] != nil {
+			return fmt.Errorf("user %d is given twice, or has no id", u.ID)
 		}
-		if err := r.conflict(u, u.profile); err != nil {
-			return fmt.Errorf("user %d has a name of another", u.id)
+		if err := r.conflict(u, u.Profile); err != nil {
+			return fmt.Errorf("user %d has a name of another", u.ID)
 		}
-		r.nextUser = max(r.nextUser, u.id)
-		r.users[u.id] = u
+		r.NextUser = max(r.NextUser, u.ID)
+		r.Users[u.ID] = u
 		r.index(u)
-		if u.isGuest {
+		if u.IsGuest {
 			guests = append(guests, u)
 		}
 	}
-	slices.SortStableFunc(guests, func(a, b *user) int { return a.created.Compare(b.created) })
+	slices.SortStableFunc(guests, func(a, b *User) int { return a.Created.Compare(b.Created) })
 	for _, u := range guests {
 		u.place = r.guests.PushBack(u)
 	}
 	return r.restoreSessions(saved.Sessions)
 }
 
-func (r *registry) restoreSessions(saved []savedSession) error {
+func (r *Registry) restoreSessions(saved []savedSession) error {
 	slices.SortStableFunc(saved, func(a, b savedSession) int { return a.Used.Compare(b.Used) })
 	for _, from := range saved {
-		live := &session{id: from.ID, nonce: from.Nonce, ts: from.TS, created: from.Created, used: from.Used}
+		live := &Session{ID: from.ID, Nonce: from.Nonce, TS: from.TS, Created: from.Created, Used: from.Used}
 		if copy(live.key[:], from.Token) != len(live.key) || r.sessions[live.key] != nil {
-			return fmt.Errorf("session %d is given twice, or is not whole", live.id)
+			return fmt.Errorf("session %d is given twice, or is not whole", live.ID)
 		}
-		u := r.users[from.UserID]
+		u := r.Users[from.UserID]
 		if u == nil && from.UserID != 0 {
-			return fmt.Errorf("session %d has no user", live.id)
+			return fmt.Errorf("session %d has no user", live.ID)
 		}
-		r.nextID = max(r.nextID, live.id)
+		r.nextID = max(r.nextID, live.ID)
 		r.sessions[live.key] = live
 		live.place = r.idle.PushBack(live)
-		r.attach(live, u)
+		r.Attach(live, u)
 	}
 	return nil
 }

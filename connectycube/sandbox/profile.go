@@ -10,125 +10,125 @@ import (
 	"unicode/utf8"
 )
 
-// profile is what a user may set; "" and nil are null.
-type profile struct {
-	login, email, fullName, phone, website string
-	facebookID, twitterID                  string
-	externalID, customData, avatar         string
-	externalUserID                         *int64
-	timezone                               *int64 // minutes from UTC
-	tags                                   []string
+// Profile is what a user may set; "" and nil are null.
+type Profile struct {
+	Login, Email, FullName, Phone, Website string
+	FacebookID, TwitterID                  string
+	ExternalID, CustomData, Avatar         string
+	ExternalUserID                         *int64
+	Timezone                               *int64 // minutes from UTC
+	Tags                                   []string
 }
 
 // weight estimates the bytes that a user with this profile keeps in memory.
-func (p *profile) weight() int {
+func (p *Profile) weight() int {
 	n := 1500
-	for _, text := range []string{p.login, p.email, p.fullName, p.phone, p.website, p.facebookID, p.twitterID, p.externalID, p.customData, p.avatar} {
+	for _, text := range []string{p.Login, p.Email, p.FullName, p.Phone, p.Website, p.FacebookID, p.TwitterID, p.ExternalID, p.CustomData, p.Avatar} {
 		n += len(text)
 	}
-	for _, tag := range p.tags {
+	for _, tag := range p.Tags {
 		n += 16 + len(tag)
 	}
 	return n
 }
 
-func orNull(s string) *string {
+func OrNull(s string) *string {
 	if s == "" {
 		return nil
 	}
 	return &s
 }
 
-// createUser makes a user with a password. The lock is held.
-func (s *Application) createUser(fields params, now time.Time) (*user, error) {
-	password := fields.text("password")
+// CreateUser makes a user with a password. The lock is held.
+func (s *Application) CreateUser(fields Params, now time.Time) (*User, error) {
+	password := fields.Text("password")
 	if password == "" {
-		return nil, errBlankPassword
+		return nil, ErrBlankPassword
 	}
-	p, err := profile{}.with(fields)
+	p, err := Profile{}.With(fields)
 	if err != nil {
 		return nil, err
 	}
-	if p.login == "" && p.email == "" {
-		return nil, errNoLogin
+	if p.Login == "" && p.Email == "" {
+		return nil, ErrNoLogin
 	}
-	if err := checkLength("password", password, 6, 40); err != "" {
-		return nil, asBase(422, err)
+	if err := CheckLength("password", password, 6, 40); err != "" {
+		return nil, AsBase(422, err)
 	}
-	u := &user{profile: p, credential: s.passwords.credentialOf(password)}
-	return u, s.registry.add(u, now)
+	u := &User{Profile: p, Credential: s.Passwords.CredentialOf(password)}
+	return u, s.Registry.Add(u, now)
 }
 
-// createGuest makes a user that nobody can log in as again. The lock is held.
-func (s *Application) createGuest(who params, now time.Time) (*user, error) {
-	p, err := profile{}.with(params{"full_name": who.text("full_name")})
+// CreateGuest makes a user that nobody can log in as again. The lock is held.
+func (s *Application) CreateGuest(who Params, now time.Time) (*User, error) {
+	p, err := Profile{}.With(Params{"full_name": who.Text("full_name")})
 	if err != nil {
 		return nil, err
 	}
-	p.login = "guest_login_" + randomHex(18)
-	u := &user{profile: p, isGuest: true}
-	return u, s.registry.add(u, now)
+	p.Login = "guest_login_" + RandomHex(18)
+	u := &User{Profile: p, IsGuest: true}
+	return u, s.Registry.Add(u, now)
 }
 
-// with gives p with the fields set that are present; null and "" clear one. It
+// With gives p with the fields set that are present; null and "" clear one. It
 // reports everything that is wrong at once.
-func (p profile) with(fields params) (profile, error) {
+func (p Profile) With(fields Params) (Profile, error) {
 	var wrong []string
 	for _, f := range []struct {
 		key string
 		to  *string
 		max int // characters
 	}{
-		{"login", &p.login, 70},
-		{"email", &p.email, 255},
-		{"full_name", &p.fullName, 200},
-		{"phone", &p.phone, 255},
-		{"website", &p.website, 2048},
-		{"facebook_id", &p.facebookID, 255},
-		{"twitter_id", &p.twitterID, 255},
-		{"external_id", &p.externalID, 255},
-		{"custom_data", &p.customData, 8192},
-		{"avatar", &p.avatar, 2048},
+		{"login", &p.Login, 70},
+		{"email", &p.Email, 255},
+		{"full_name", &p.FullName, 200},
+		{"phone", &p.Phone, 255},
+		{"website", &p.Website, 2048},
+		{"facebook_id", &p.FacebookID, 255},
+		{"twitter_id", &p.TwitterID, 255},
+		{"external_id", &p.ExternalID, 255},
+		{"custom_data", &p.CustomData, 8192},
+		{"avatar", &p.Avatar, 2048},
 	} {
-		if !fields.has(f.key) {
+		if !fields.Has(f.key) {
 			continue
 		}
-		*f.to = fields.text(f.key)
-		if text := checkLength(f.key, *f.to, 0, f.max); text != "" {
+		*f.to = fields.Text(f.key)
+		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
 			wrong = append(wrong, text)
 		}
 	}
-	p.email = normalEmail(p.email)
-	if p.website != "" && !strings.Contains(p.website, "://") {
-		p.website = "http://" + p.website
+	p.Email = NormalEmail(p.Email)
+	if p.Website != "" && !strings.Contains(p.Website, "://") {
+		p.Website = "http://" + p.Website
 	}
 	wrong = append(wrong, p.checkNames()...)
 	wrong = append(wrong, p.setNumbers(fields)...)
-	if fields.has("tag_list") {
-		p.tags = fields.list("tag_list")
-		if len(p.tags) > 5 || slices.ContainsFunc(p.tags, func(t string) bool { return len(t) > 255 }) {
+	if fields.Has("tag_list") {
+		p.Tags = fields.List("tag_list")
+		if len(p.Tags) > 5 || slices.ContainsFunc(p.Tags, func(t string) bool { return len(t) > 255 }) {
 			wrong = append(wrong, "tag_list has more than 5 tags, or one that is too long")
 		}
 	}
 	if len(wrong) > 0 {
-		return profile{}, asBase(422, wrong...)
+		return Profile{}, AsBase(422, wrong...)
 	}
 	return p, nil
 }
 
-func (p *profile) setNumbers(fields params) (wrong []string) {
+func (p *Profile) setNumbers(fields Params) (wrong []string) {
 	for _, f := range []struct {
 		key string
 		to  **int64
 	}{
-		{"external_user_id", &p.externalUserID},
-		{"timezone", &p.timezone},
+		{"external_user_id", &p.ExternalUserID},
+		{"timezone", &p.Timezone},
 	} {
-		if !fields.has(f.key) {
+		if !fields.Has(f.key) {
 			continue
 		}
 		*f.to = nil
-		n, ok := fields.integer(f.key)
+		n, ok := fields.Integer(f.key)
 		if ok {
 			*f.to = &n
 		} else if fields[f.key] != nil {
@@ -138,29 +138,29 @@ func (p *profile) setNumbers(fields params) (wrong []string) {
 	return wrong
 }
 
-var emailLike = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@.,]+$`)
+var EmailLike = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@.,]+$`)
 
 // checkNames looks at what users are found by. Which characters a login may have
 // is not known; a plus sign was refused once.
-func (p *profile) checkNames() (wrong []string) {
-	if p.login != "" {
-		if text := checkLength("login", p.login, 3, 0); text != "" {
+func (p *Profile) checkNames() (wrong []string) {
+	if p.Login != "" {
+		if text := CheckLength("login", p.Login, 3, 0); text != "" {
 			wrong = append(wrong, text)
 		}
-		if strings.ContainsFunc(p.login, func(r rune) bool {
+		if strings.ContainsFunc(p.Login, func(r rune) bool {
 			return r == '+' || unicode.IsSpace(r) || unicode.IsControl(r)
 		}) {
 			wrong = append(wrong, "login is invalid")
 		}
 	}
-	if p.email != "" && !emailLike.MatchString(p.email) {
+	if p.Email != "" && !EmailLike.MatchString(p.Email) {
 		wrong = append(wrong, "email is invalid")
 	}
 	return wrong
 }
 
-// checkLength counts characters; a bound of 0 is none.
-func checkLength(field, value string, least, most int) string {
+// CheckLength counts characters; a bound of 0 is none.
+func CheckLength(field, value string, least, most int) string {
 	n := utf8.RuneCountInString(value)
 	switch {
 	case n < least:
@@ -171,26 +171,26 @@ func checkLength(field, value string, least, most int) string {
 	return ""
 }
 
-func normalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+func NormalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// userByPassword finds the user of a login, or makes one where the settings say
+// UserByPassword finds the user of a login, or makes one where the settings say
 // so. The lock is held; recall was called before, without it.
-func (s *Application) userByPassword(fields params, now time.Time) (*user, error) {
-	password := fields.text("password")
-	u := s.registry.named(fields)
+func (s *Application) UserByPassword(fields Params, now time.Time) (*User, error) {
+	password := fields.Text("password")
+	u := s.Registry.FindNamed(fields)
 	switch {
-	case u != nil && s.passwords.matches(&u.credential, password):
+	case u != nil && s.Passwords.Matches(&u.Credential, password):
 		return u, nil
 	case u != nil:
 		return nil, errWrongPassword
-	case s.dashboard.DenyAutoCreate:
-		return nil, errUserNotFound
+	case s.Dashboard.DenyAutoCreate:
+		return nil, ErrUserNotFound
 	}
-	only := params{"password": password} // a profile sent along is not used
+	only := Params{"password": password} // a profile sent along is not used
 	for _, key := range []string{"login", "email"} {
-		if fields.has(key) {
-			only[key] = fields.text(key)
+		if fields.Has(key) {
+			only[key] = fields.Text(key)
 		}
 	}
-	return s.createUser(only, now)
+	return s.CreateUser(only, now)
 }

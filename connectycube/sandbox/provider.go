@@ -20,7 +20,7 @@ const (
 // fill replaces each placeholder once: what it brings in is not looked at again,
 // so a login that contains #{password} stays what it is.
 func fill(template string, value func(path string) string) string {
-	return placeholder.ReplaceAllStringFunc(template, func(found string) string {
+	return Placeholder.ReplaceAllStringFunc(template, func(found string) string {
 		return value(found[2 : len(found)-1])
 	})
 }
@@ -51,19 +51,19 @@ func callbackClient(given *http.Client) *http.Client {
 }
 
 // askProvider makes the call-back and maps its answer: with a uid or not at all.
-func (s *API) askProvider(ctx context.Context, c CIdP, who params) (params, error) {
+func (s *API) askProvider(ctx context.Context, c CIdP, who Params) (Params, error) {
 	answer, err := s.callBack(ctx, c, who)
 	if err != nil {
 		return nil, err
 	}
-	mapped := params{}
+	mapped := Params{}
 	for target, template := range c.ResponseParams {
 		value := fill(template, func(path string) string { return dig(answer, path) })
 		if value = strings.TrimSpace(value); value != "" {
 			mapped[target] = value
 		}
 	}
-	if !mapped.has("uid") {
+	if !mapped.Has("uid") {
 		return nil, errNoUID
 	}
 	return mapped, nil
@@ -71,7 +71,7 @@ func (s *API) askProvider(ctx context.Context, c CIdP, who params) (params, erro
 
 // callBack makes the one request to the provider and returns its decoded answer.
 // The caller's hanging up does not stop it, as it would not stop the service.
-func (s *API) callBack(ctx context.Context, c CIdP, who params) (any, error) {
+func (s *API) callBack(ctx context.Context, c CIdP, who Params) (any, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackTimeout)
 	defer cancel()
 	req, err := providerRequest(ctx, c, who)
@@ -92,7 +92,7 @@ func (s *API) callBack(ctx context.Context, c CIdP, who params) (any, error) {
 	dec.UseNumber()
 	readable := dec.Decode(&answer) == nil
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, asBase(422, fmt.Sprintf("Custom Identity Provider responded with an error = %q. Status code = %d",
+		return nil, AsBase(422, fmt.Sprintf("Custom Identity Provider responded with an error = %q. Status code = %d",
 			providerText(answer, body), resp.StatusCode))
 	}
 	if !readable {
@@ -135,14 +135,14 @@ func providerText(answer any, body []byte) string {
 		}
 	}
 	const most = 200 // bytes
-	return clean(string(body[:min(len(body), most)]))
+	return ValidText(string(body[:min(len(body), most)]))
 }
 
-func providerRequest(ctx context.Context, c CIdP, who params) (*http.Request, error) {
+func providerRequest(ctx context.Context, c CIdP, who Params) (*http.Request, error) {
 	value := func(name string) string {
 		switch name {
 		case "login", "password", "email":
-			return who.text(name)
+			return who.Text(name)
 		}
 		return ""
 	}

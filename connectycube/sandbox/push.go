@@ -31,70 +31,70 @@ type subscriptionJSON struct {
 
 // wrapped gives the list of wrapped items that this API answers, for one item
 // too.
-func wrapped(own ...subscription) []map[string]subscriptionJSON {
+func wrapped(own ...Subscription) []map[string]subscriptionJSON {
 	items := make([]map[string]subscriptionJSON, len(own))
 	for i, sub := range own {
-		out := subscriptionJSON{ID: sub.id, Channel: named{&sub.channel}}
-		out.Device.UDID, out.Device.Platform = sub.udid, named{&sub.platform}
+		out := subscriptionJSON{ID: sub.ID, Channel: named{&sub.Channel}}
+		out.Device.UDID, out.Device.Platform = sub.UDID, named{&sub.Platform}
 		items[i] = map[string]subscriptionJSON{"subscription": out}
 	}
 	return items
 }
 
-func createSubscription(s *API, q *request, live *session) (reply, error) {
-	token, device := q.params.object("push_token"), q.params.object("device")
-	sub := subscription{
-		user:        live.user.id,
-		channel:     q.params.text("notification_channel"),
-		environment: token.text("environment"),
-		platform:    device.text("platform"),
-		udid:        device.text("udid"),
+func createSubscription(s *API, q *request, live *Session) (reply, error) {
+	token, device := q.params.Object("push_token"), q.params.Object("device")
+	sub := Subscription{
+		User:        live.User.ID,
+		Channel:     q.params.Text("notification_channel"),
+		Environment: token.Text("environment"),
+		Platform:    device.Text("platform"),
+		UDID:        device.Text("udid"),
 	}
-	if wrong := sub.check(token); len(wrong) > 0 {
-		return reply{}, asBase(422, wrong...)
+	if wrong := sub.checkSubscription(token); len(wrong) > 0 {
+		return reply{}, AsBase(422, wrong...)
 	}
-	return reply{status: http.StatusCreated, body: wrapped(s.subscriptions.add(sub))}, nil
+	return reply{status: http.StatusCreated, body: wrapped(s.Subscriptions.Add(sub))}, nil
 }
 
-// check reports everything that is wrong at once. What is required is
+// checkSubscription reports everything that is wrong at once. What is required is
 // documented; the texts are assumed.
-func (sub *subscription) check(token params) (wrong []string) {
+func (sub *Subscription) checkSubscription(token Params) (wrong []string) {
 	for _, word := range []struct {
 		field, value string
 		known        []string
 	}{
-		{"notification_channel", sub.channel, pushChannels},
-		{"push_token[environment]", sub.environment, pushEnvironments},
-		{"device[platform]", sub.platform, pushPlatforms},
+		{"notification_channel", sub.Channel, pushChannels},
+		{"push_token[environment]", sub.Environment, pushEnvironments},
+		{"device[platform]", sub.Platform, pushPlatforms},
 	} {
 		if !slices.Contains(word.known, word.value) {
 			wrong = append(wrong, word.field+" is not one of the allowed values")
 		}
 	}
-	if sub.udid == "" || len(sub.udid) > 255 {
+	if sub.UDID == "" || len(sub.UDID) > 255 {
 		wrong = append(wrong, "device[udid] is required, of at most 255 characters")
 	}
 	required := []string{"client_identification_sequence"}
-	if sub.channel == "web" {
+	if sub.Channel == "web" {
 		required = []string{"web_endpoint", "web_auth", "web_p256dh"}
 	}
 	for _, field := range required {
-		if n := len(token.text(field)); n == 0 || n > maxPushToken {
+		if n := len(token.Text(field)); n == 0 || n > maxPushToken {
 			wrong = append(wrong, "push_token["+field+"] is required, of at most 4096 bytes")
 		}
 	}
 	return wrong
 }
 
-func listSubscriptions(s *API, _ *request, live *session) (reply, error) {
-	return reply{status: http.StatusOK, body: wrapped(s.subscriptions.list(live.user.id)...)}, nil
+func listSubscriptions(s *API, _ *request, live *Session) (reply, error) {
+	return reply{status: http.StatusOK, body: wrapped(s.Subscriptions.List(live.User.ID)...)}, nil
 }
 
 // deleteSubscription: another's subscription is said not to exist.
-func deleteSubscription(s *API, q *request, live *session) (reply, error) {
+func deleteSubscription(s *API, q *request, live *Session) (reply, error) {
 	id, err := strconv.ParseInt(q.arg, 10, 64)
-	if err != nil || !s.subscriptions.remove(live.user.id, id) {
-		return reply{}, errNoResource
+	if err != nil || !s.Subscriptions.Remove(live.User.ID, id) {
+		return reply{}, ErrNoResource
 	}
 	return reply{status: http.StatusOK}, nil
 }

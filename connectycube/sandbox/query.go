@@ -57,7 +57,7 @@ type listQuery[T any] struct {
 }
 
 // parse reads a query. Errors are refusals.
-func (g *grammar[T]) parse(p params) (listQuery[T], error) {
+func (g *grammar[T]) parse(p Params) (listQuery[T], error) {
 	q := listQuery[T]{limit: g.limit, sort: g.sorts[g.usual], downward: g.downward, tie: g.tie}
 	sorted := false
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -69,7 +69,7 @@ func (g *grammar[T]) parse(p params) (listQuery[T], error) {
 			q.limit, err = pageNumber(p, name, 1)
 			q.limit = min(q.limit, g.most)
 		case name == "sort_asc", name == "sort_desc":
-			by, known := g.sorts[p.text(name)]
+			by, known := g.sorts[p.Text(name)]
 			if sorted || !known {
 				err = badQuery("one field to sort by, of " + strings.Join(slices.Sorted(maps.Keys(g.sorts)), ", "))
 				break
@@ -112,7 +112,7 @@ func (q *listQuery[T]) add(name string, f field[T], value any) error {
 	operators := map[string]any{"eq": value}
 	switch v := value.(type) {
 	case map[string]any:
-		if operators = v; params(v).has("eq") {
+		if operators = v; Params(v).Has("eq") {
 			return badQuery("unknown operator")
 		}
 	case []any:
@@ -129,8 +129,8 @@ func (q *listQuery[T]) add(name string, f field[T], value any) error {
 }
 
 // filter makes one condition. The operators are documented; eq is f=v.
-func (f field[T]) filter(name, op string, operators params) (func(T) bool, error) {
-	operands := []string{operators.text(op)}
+func (f field[T]) filter(name, op string, operators Params) (func(T) bool, error) {
+	operands := []string{operators.Text(op)}
 	switch op {
 	case "eq", "ne", "lt", "lte", "gt", "gte":
 	case "ctn":
@@ -138,7 +138,7 @@ func (f field[T]) filter(name, op string, operators params) (func(T) bool, error
 			return nil, badQuery("ctn goes with text only")
 		}
 	case "in", "nin", "all":
-		operands = operators.list(op)
+		operands = operators.List(op)
 	default:
 		return nil, badQuery("unknown operator")
 	}

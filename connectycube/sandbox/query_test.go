@@ -35,18 +35,18 @@ func FuzzFilter(f *testing.F) {
 		}
 		f.Add(query)
 	}
-	made := newArchive(10, 100, 50)
+	made := NewArchive(10, 100, 50)
 	a := &made
 	now := time.Unix(1_700_000_000, 0)
 	for i, name := range []string{"first", "second", "third"} {
-		d := &dialog{kind: kindGroup, owner: 1, name: name, extensions: map[string]string{"location": "Sunbar"}}
-		d.occupants.add(1)
-		d.occupants.add(int64(i))
-		a.add(d, now.Add(time.Duration(i)*time.Minute))
+		d := &Dialog{Kind: KindGroup, Owner: 1, Name: name, Extensions: map[string]string{"location": "Sunbar"}}
+		d.Occupants.Add(1)
+		d.Occupants.Add(int64(i))
+		a.Add(d, now.Add(time.Duration(i)*time.Minute))
 		for j := range 5 {
-			a.post(&message{
-				dialog: d, sender: int64(j), body: "aab"[:j%3],
-				attachments: []attachment{{"type": "image"}}, custom: map[string]any{"mission": "intel"},
+			a.Post(&Message{
+				Dialog: d, Sender: int64(j), Body: "aab"[:j%3],
+				Attachments: []Attachment{{"type": "image"}}, Custom: map[string]any{"mission": "intel"},
 			}, now.Add(time.Duration(j)*time.Second))
 		}
 	}
@@ -55,12 +55,12 @@ func FuzzFilter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		dialogs := make([]dialogRow, 0, len(a.dialogs))
-		for _, d := range a.dialogs {
-			dialogs = append(dialogs, dialogRow{d, d.name, d.lastFor(1)})
+		dialogs := make([]dialogRow, 0, len(a.Dialogs))
+		for _, d := range a.Dialogs {
+			dialogs = append(dialogs, dialogRow{d, d.Name, d.LastFor(1)})
 		}
-		messages := make([]*message, 0, len(a.messages))
-		for _, m := range a.messages {
+		messages := make([]*Message, 0, len(a.Messages))
+		for _, m := range a.Messages {
 			messages = append(messages, m)
 		}
 		checkList(t, &dialogLists, p, dialogs)
@@ -73,7 +73,7 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
-func checkList[T comparable](t *testing.T, g *grammar[T], p params, rows []T) {
+func checkList[T comparable](t *testing.T, g *grammar[T], p Params, rows []T) {
 	q, err := g.parse(p)
 	if err != nil {
 		return

@@ -56,8 +56,8 @@ func (s *API) userOfToken(token string) int64 {
 	}
 	s.Lock()
 	defer s.Unlock()
-	if live := s.registry.holder(token); live != nil && live.user != nil {
-		return live.user.id
+	if live := s.Registry.Holder(token); live != nil && live.User != nil {
+		return live.User.ID
 	}
 	return 0
 }
@@ -83,10 +83,10 @@ func ownHeaders(h http.Header) string {
 type excerpt []byte
 
 func (x *excerpt) keep(p []byte) {
-	*x = append(*x, p[:min(len(p), 2*journalText-len(*x))]...)
+	*x = append(*x, p[:min(len(p), 2*JournalText-len(*x))]...)
 }
 
-func (x *excerpt) text() string { return clean(string(*x)) }
+func (x *excerpt) text() string { return ValidText(string(*x)) }
 
 type watchedBody struct {
 	io.ReadCloser

@@ -16,38 +16,38 @@ const (
 	maxUserBytes = 256 << 20 // of all users: 2.6 KiB for each of the 100,000 of the default
 )
 
-// registry holds users and sessions with their indexes. The Application's lock
+// Registry holds users and sessions with their indexes. The Application's lock
 // guards it. What has expired is removed before anything is read, in constant
 // time on average: both lists are ordered by the moment their entries end.
-type registry struct {
+type Registry struct {
 	maxUsers    int
 	maxBytes    int // of all users, as profile.weight counts them
 	maxSessions int
-	nextUser    int64
+	NextUser    int64
 	nextID      int64       // of all else
-	removed     func(*user) // is told of users that were removed; may not call the registry
+	removed     func(*User) // is told of users that were removed; may not call the registry
 
 	bytes      int
-	users      map[int64]*user
-	byLogin    map[string]*user
-	byEmail    map[string]*user
-	byExternal map[string]*user
-	sessions   map[tokenHash]*session
+	Users      map[int64]*User
+	ByLogin    map[string]*User
+	ByEmail    map[string]*User
+	ByExternal map[string]*User
+	sessions   map[tokenHash]*Session
 
 	idle   *list.List // *session of no guest, longest unused first
 	guests *list.List // *user, oldest first
 }
 
-type user struct {
-	profile
-	id          int64
-	oid         string // 24 hex digits; clients have no use for it
-	isGuest     bool
-	credential  credential
-	created     time.Time
-	updated     time.Time
-	lastRequest time.Time
-	sessions    map[*session]struct{}
+type User struct {
+	Profile
+	ID          int64
+	OID         string // 24 hex digits; clients have no use for it
+	IsGuest     bool
+	Credential  Credential
+	Created     time.Time
+	Updated     time.Time
+	LastRequest time.Time
+	sessions    map[*Session]struct{}
 	place       *list.Element // in guests
 }
 
@@ -57,38 +57,38 @@ type tokenHash [sha256.Size]byte
 
 func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
 
-type session struct {
-	token   string // "" after a restart, until it is shown again
+type Session struct {
+	Token   string // "" after a restart, until it is shown again
 	key     tokenHash
-	id      int64 // shown while there is no user
-	user    *user // nil in an application session
-	nonce   any
-	ts      any
-	created time.Time
-	used    time.Time
-	closed  bool
+	ID      int64 // shown while there is no user
+	User    *User // nil in an application session
+	Nonce   any
+	TS      any
+	Created time.Time
+	Used    time.Time
+	Closed  bool
 	place   *list.Element // in idle, unless the user is a guest
 }
 
-func newRegistry(maxUsers, maxSessions int) registry {
-	return registry{
+func NewRegistry(maxUsers, maxSessions int) Registry {
+	return Registry{
 		maxUsers:    maxUsers,
 		maxBytes:    maxUserBytes,
 		maxSessions: maxSessions,
-		nextUser:    firstID(time.Now()),
+		NextUser:    firstID(time.Now()),
 		nextID:      firstID(time.Now()),
-		removed:     func(*user) {},
-		users:       map[int64]*user{},
-		byLogin:     map[string]*user{},
-		byEmail:     map[string]*user{},
-		byExternal:  map[string]*user{},
-		sessions:    map[tokenHash]*session{},
+		removed:     func(*User) {},
+		Users:       map[int64]*User{},
+		ByLogin:     map[string]*User{},
+		ByEmail:     map[string]*User{},
+		ByExternal:  map[string]*User{},
+		sessions:    map[tokenHash]*Session{},
 		idle:        list.New(),
 		guests:      list.New(),
 	}
 }
 
-func randomHex(bytes int) string {
+func RandomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	rand.Read(raw) // never fails, by its documentation
 	return hex.EncodeToString(raw)
@@ -103,98 +103,98 @@ func firstID(now time.Time) int64 {
 	return max(100_000, (now.UnixMilli()-since)/250)
 }
 
-func (r *registry) newID() int64 {
+func (r *Registry) newID() int64 {
 	r.nextID++
 	return r.nextID
 }
 
-// sweep removes what has ended by now.
-func (r *registry) sweep(now time.Time) {
-	for e := r.idle.Front(); e != nil && !e.Value.(*session).expires().After(now); e = r.idle.Front() {
-		r.close(e.Value.(*session))
+// Sweep removes what has ended by now.
+func (r *Registry) Sweep(now time.Time) {
+	for e := r.idle.Front(); e != nil && !e.Value.(*Session).Expires().After(now); e = r.idle.Front() {
+		r.Close(e.Value.(*Session))
 	}
-	for e := r.guests.Front(); e != nil && !e.Value.(*user).created.Add(guestLife).After(now); e = r.guests.Front() {
-		r.remove(e.Value.(*user))
+	for e := r.guests.Front(); e != nil && !e.Value.(*User).Created.Add(guestLife).After(now); e = r.guests.Front() {
+		r.Remove(e.Value.(*User))
 	}
 }
 
-// expires says when the session ends if nobody uses it.
-func (s *session) expires() time.Time {
-	if s.user != nil && s.user.isGuest {
-		return s.user.created.Add(guestLife)
+// Expires says when the session ends if nobody uses it.
+func (s *Session) Expires() time.Time {
+	if s.User != nil && s.User.IsGuest {
+		return s.User.Created.Add(guestLife)
 	}
-	return s.used.Add(sessionLife)
+	return s.Used.Add(sessionLife)
 }
 
-// use finds the live session of a token and prolongs it.
-func (r *registry) use(token string, now time.Time) (*session, error) {
-	r.sweep(now)
+// Use finds the live session of a token and prolongs it.
+func (r *Registry) Use(token string, now time.Time) (*Session, error) {
+	r.Sweep(now)
 	if token == "" {
-		return nil, errTokenRequired
+		return nil, ErrTokenRequired
 	}
-	s := r.holder(token)
+	s := r.Holder(token)
 	if s == nil {
 		return nil, errSessionDead
 	}
-	s.used = now
+	s.Used = now
 	if s.place != nil {
 		r.idle.MoveToBack(s.place)
 	}
-	if s.user != nil {
-		s.user.lastRequest = now
+	if s.User != nil {
+		s.User.LastRequest = now
 	}
 	return s, nil
 }
 
-// holder finds the session of a token without prolonging it; nil when there is
+// Holder finds the session of a token without prolonging it; nil when there is
 // none. Sessions that have ended are found until the next sweep.
-func (r *registry) holder(token string) *session {
+func (r *Registry) Holder(token string) *Session {
 	s := r.sessions[hashToken(token)]
 	if s != nil {
-		s.token = token
+		s.Token = token
 	}
 	return s
 }
 
-// open makes a session; u is nil for an application session.
-func (r *registry) open(u *user, now time.Time) *session {
-	r.sweep(now)
+// Open makes a session; u is nil for an application session.
+func (r *Registry) Open(u *User, now time.Time) *Session {
+	r.Sweep(now)
 	for len(r.sessions) >= r.maxSessions {
 		r.evict()
 	}
-	s := &session{
-		token:   strings.ToUpper(randomHex(18)),
-		id:      r.newID(),
-		created: now,
-		used:    now,
+	s := &Session{
+		Token:   strings.ToUpper(RandomHex(18)),
+		ID:      r.newID(),
+		Created: now,
+		Used:    now,
 	}
-	s.key = hashToken(s.token)
+	s.key = hashToken(s.Token)
 	r.sessions[s.key] = s
 	s.place = r.idle.PushBack(s)
-	r.attach(s, u)
+	r.Attach(s, u)
 	return s
 }
 
 // evict ends the session that was unused for longest, or a guest if there are
 // only guests.
-func (r *registry) evict() {
+func (r *Registry) evict() {
 	if e := r.idle.Front(); e != nil {
-		r.close(e.Value.(*session))
+		r.Close(e.Value.(*Session))
 		return
 	}
-	r.remove(r.guests.Front().Value.(*user))
+	r.Remove(r.guests.Front().Value.(*User))
 }
 
-// attach gives the session another user, or none.
-func (r *registry) attach(s *session, u *user) {
-	if s.user != nil {
-		delete(s.user.sessions, s)
+// Attach gives the session another user, or none.
+func (r *Registry) Attach(s *Session, u *User) {
+	if s.User != nil {
+		delete(s.User.sessions, s)
 	}
-	s.user = u
+	s.User = u
 	if u != nil {
 		u.sessions[s] = struct{}{}
 	}
-	guest := u != nil && u.isGuest
+	guest := u != nil && u.IsGuest
 	switch {
 	case guest && s.place != nil:
 		r.idle.Remove(s.place)
@@ -204,46 +204,46 @@ func (r *registry) attach(s *session, u *user) {
 	}
 }
 
-func (r *registry) close(s *session) {
-	if s.user != nil {
-		delete(s.user.sessions, s)
+func (r *Registry) Close(s *Session) {
+	if s.User != nil {
+		delete(s.User.sessions, s)
 	}
 	if s.place != nil {
 		r.idle.Remove(s.place)
 	}
 	delete(r.sessions, s.key)
-	s.closed = true
+	s.Closed = true
 }
 
-// add stores a new user, unless the registry is full or a name is taken.
-func (r *registry) add(u *user, now time.Time) error {
-	r.sweep(now)
-	if err := r.conflict(u, u.profile); err != nil {
+// Add stores a new user, unless the registry is full or a name is taken.
+func (r *Registry) Add(u *User, now time.Time) error {
+	r.Sweep(now)
+	if err := r.conflict(u, u.Profile); err != nil {
 		return err
 	}
-	if len(r.users) >= r.maxUsers || r.bytes+u.weight() > r.maxBytes {
+	if len(r.Users) >= r.maxUsers || r.bytes+u.weight() > r.maxBytes {
 		return errFull
 	}
-	r.nextUser++
-	u.id = r.nextUser
+	r.NextUser++
+	u.ID = r.NextUser
 	r.put(u, now)
 	return nil
 }
 
 // put stores a user that has its id.
-func (r *registry) put(u *user, now time.Time) {
-	u.oid = randomHex(12)
-	u.created, u.updated = now, now
-	u.sessions = map[*session]struct{}{}
-	r.users[u.id] = u
+func (r *Registry) put(u *User, now time.Time) {
+	u.OID = RandomHex(12)
+	u.Created, u.Updated = now, now
+	u.sessions = map[*Session]struct{}{}
+	r.Users[u.ID] = u
 	r.index(u)
-	if u.isGuest {
+	if u.IsGuest {
 		u.place = r.guests.PushBack(u)
 	}
 }
 
-// change gives a stored user another profile, unless a name is taken.
-func (r *registry) change(u *user, to profile, now time.Time) error {
+// Change gives a stored user another profile, unless a name is taken.
+func (r *Registry) Change(u *User, to Profile, now time.Time) error {
 	if err := r.conflict(u, to); err != nil {
 		return err
 	}
@@ -251,18 +251,18 @@ func (r *registry) change(u *user, to profile, now time.Time) error {
 		return errFull
 	}
 	r.unindex(u)
-	u.profile, u.updated = to, now
+	u.Profile, u.Updated = to, now
 	r.index(u)
 	return nil
 }
 
-// remove deletes the user and ends its sessions.
-func (r *registry) remove(u *user) {
+// Remove deletes the user and ends its sessions.
+func (r *Registry) Remove(u *User) {
 	for s := range u.sessions {
-		r.close(s)
+		r.Close(s)
 	}
 	r.unindex(u)
-	delete(r.users, u.id)
+	delete(r.Users, u.ID)
 	if u.place != nil {
 		r.guests.Remove(u.place)
 	}
@@ -270,42 +270,42 @@ func (r *registry) remove(u *user) {
 }
 
 // conflict reports every unique field of p that another user than u has.
-func (r *registry) conflict(u *user, p profile) error {
+func (r *Registry) conflict(u *User, p Profile) error {
 	var texts []string
 	for _, unique := range []struct {
 		field, value string
-		in           map[string]*user
+		in           map[string]*User
 	}{
-		{"login", p.login, r.byLogin},
-		{"email", p.email, r.byEmail},
-		{"external_id", p.externalID, r.byExternal},
+		{"login", p.Login, r.ByLogin},
+		{"email", p.Email, r.ByEmail},
+		{"external_id", p.ExternalID, r.ByExternal},
 	} {
 		if other := unique.in[unique.value]; unique.value != "" && other != nil && other != u {
 			texts = append(texts, unique.field+" must be unique")
 		}
 	}
 	if len(texts) > 0 {
-		return asBase(422, texts...)
+		return AsBase(422, texts...)
 	}
 	return nil
 }
 
-// named finds the user whom the fields of a login name; nil when there is none.
-func (r *registry) named(fields params) *user {
-	if u := r.byLogin[fields.text("login")]; u != nil {
+// FindNamed finds the user whom the fields of a login name; nil when there is none.
+func (r *Registry) FindNamed(fields Params) *User {
+	if u := r.ByLogin[fields.Text("login")]; u != nil {
 		return u
 	}
-	return r.byEmail[normalEmail(fields.text("email"))]
+	return r.ByEmail[NormalEmail(fields.Text("email"))]
 }
 
-func (r *registry) index(u *user) {
+func (r *Registry) index(u *User) {
 	r.bytes += u.weight()
 	for value, in := range u.keys(r) {
 		in[value] = u
 	}
 }
 
-func (r *registry) unindex(u *user) {
+func (r *Registry) unindex(u *User) {
 	r.bytes -= u.weight()
 	for value, in := range u.keys(r) {
 		delete(in, value)
@@ -313,10 +313,10 @@ func (r *registry) unindex(u *user) {
 }
 
 // keys yields the user's unique values, each with the index it belongs to.
-func (u *user) keys(r *registry) func(yield func(string, map[string]*user) bool) {
-	return func(yield func(string, map[string]*user) bool) {
-		_ = (u.login == "" || yield(u.login, r.byLogin)) &&
-			(u.email == "" || yield(u.email, r.byEmail)) &&
-			(u.externalID == "" || yield(u.externalID, r.byExternal))
+func (u *User) keys(r *Registry) func(yield func(string, map[string]*User) bool) {
+	return func(yield func(string, map[string]*User) bool) {
+		_ = (u.Login == "" || yield(u.Login, r.ByLogin)) &&
+			(u.Email == "" || yield(u.Email, r.ByEmail)) &&
+			(u.ExternalID == "" || yield(u.ExternalID, r.ByExternal))
 	}
 }

@@ -7,10 +7,10 @@ import (
 
 func TestDevicesOfAnAddressBookAreBounded(t *testing.T) {
 	s := newTestAPI(ApplicationOptions{}, nil)
-	live := &session{user: &user{id: 1}}
+	live := &Session{User: &User{ID: 1}}
 	upload := func(device string) error {
 		contacts := []any{map[string]any{"phone": "1234567890", "name": "n"}}
-		_, err := uploadAddressBook(s, &request{params: params{"contacts": contacts, "udid": device}}, live)
+		_, err := uploadAddressBook(s, &request{params: Params{"contacts": contacts, "udid": device}}, live)
 		return err
 	}
 	for i := range maxUserDevices {
@@ -24,7 +24,7 @@ func TestDevicesOfAnAddressBookAreBounded(t *testing.T) {
 	if err := upload("3"); err != nil {
 		t.Errorf("a known device: %v", err)
 	}
-	s.addressBooks.forget(1)
+	s.AddressBooks.Forget(1)
 	if err := upload("one more"); err != nil {
 		t.Errorf("after the user is gone: %v", err)
 	}

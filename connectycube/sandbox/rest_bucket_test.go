@@ -20,10 +20,10 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 	begin := func() (send func(string) error, done func() *http.Response) {
-		uid := randomHex(17)
-		file := blob{uid: uid, owner: 1, contentType: "text/plain"}
-		file.id = s.bucket.add(file)
-		access, err := url.Parse(s.bucket.uploadAccess(srv.URL, &file, s.Now()).Params)
+		uid := RandomHex(17)
+		file := Blob{UID: uid, Owner: 1, ContentType: "text/plain"}
+		file.ID = s.Bucket.Add(file)
+		access, err := url.Parse(s.Bucket.uploadAccess(srv.URL, &file, s.Now()).Params)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	}
 	arrived := func(n int64) {
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the server reads at its own pace
-			bytes := s.bucket.heldBytes()
+			bytes := s.Bucket.HeldBytes()
 			if bytes >= n {
 				return
 			}
@@ -76,7 +76,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	if first.StatusCode != http.StatusCreated {
 		t.Errorf("the first upload: %s", first.Status)
 	}
-	if n := s.bucket.heldBytes(); n != most*3/4 {
+	if n := s.Bucket.HeldBytes(); n != most*3/4 {
 		t.Errorf("%d bytes are counted, want %d", n, most*3/4)
 	}
 }

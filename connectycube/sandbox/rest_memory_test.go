@@ -60,7 +60,7 @@ func TestArchiveCountsWhatItHolds(t *testing.T) { // not parallel: it measures m
 		if err != nil {
 			t.Fatal(err)
 		}
-		live := s.registry.open(s.registry.users[ann.Users[0]], s.Now())
+		live := s.Registry.Open(s.Registry.Users[ann.Users[0]], s.Now())
 		n := 60
 		if name == "plain" {
 			n = 5000
@@ -69,7 +69,7 @@ func TestArchiveCountsWhatItHolds(t *testing.T) { // not parallel: it measures m
 			for range n {
 				p, err := decodeJSON([]byte(`{"recipient_id":` + strconv.FormatInt(ann.Users[1], 10) + `,` + fields + `}`))
 				if err == nil {
-					_, err = withUser(createMessage)(s, &request{ctx: t.Context(), params: p, token: live.token, now: time.Now()})
+					_, err = withUser(createMessage)(s, &request{ctx: t.Context(), params: p, token: live.Token, now: time.Now()})
 				}
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -78,8 +78,8 @@ func TestArchiveCountsWhatItHolds(t *testing.T) { // not parallel: it measures m
 			s.EmptyOutbox()
 			return s
 		})
-		if counted := int64(s.archive.bytes); real > counted*13/10+64<<10 {
-			t.Errorf("%s: %d messages take %d bytes, counted as %d", name, len(s.archive.messages), real, counted)
+		if counted := int64(s.Archive.Bytes); real > counted*13/10+64<<10 {
+			t.Errorf("%s: %d messages take %d bytes, counted as %d", name, len(s.Archive.Messages), real, counted)
 		}
 	}
 }

@@ -26,10 +26,10 @@ func TestOldPasswordOfAChangeIsRecalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	u := s.registry.byLogin["ann"]
-	live := s.registry.open(u, s.Now())
+	u := s.Registry.ByLogin["ann"]
+	live := s.Registry.Open(u, s.Now())
 	change := func(old string) error {
-		_, err := putUser(s, &request{ctx: t.Context(), now: s.Now(), token: live.token, arg: fmt.Sprint(u.id), params: params{
+		_, err := putUser(s, &request{ctx: t.Context(), now: s.Now(), token: live.Token, arg: fmt.Sprint(u.ID), params: Params{
 			"user": map[string]any{"password": "a new one", "old_password": old},
 		}})
 		return err
@@ -40,7 +40,7 @@ func TestOldPasswordOfAChangeIsRecalled(t *testing.T) {
 	if err := change("password of ann"); err != nil {
 		t.Error(err)
 	}
-	_, err := s.createSession(&request{ctx: t.Context(), now: s.Now(), params: params{
+	_, err := s.createSession(&request{ctx: t.Context(), now: s.Now(), params: Params{
 		"application_id": json.Number("1001"), "auth_key": "sandbox-auth-key",
 		"user": map[string]any{"login": "ann", "password": "a new one"},
 	}})

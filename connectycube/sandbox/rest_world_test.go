@@ -11,4 +11,4 @@ func newTestAPI(o ApplicationOptions, via *http.Client) *API {
 // noChat takes everything and sends nothing.
 type noChat struct{ Notifier }
 
-func (noChat) Deliver(*message) {}
+func (noChat) Deliver(*Message) {}

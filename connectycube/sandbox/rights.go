@@ -4,21 +4,21 @@ import "slices"
 
 // What dialogs and messages are refused with.
 var (
-	errForbidden         = asBase(403, "Forbidden")                                 // inf
-	errTooManyOccupants  = asBase(422, "occupants_ids has more than 5000 user ids") // our own; the service's plans set the number
-	errTooManyAdmins     = asBase(422, "admins_ids has more than 5 user ids")       // doc, the text inf
-	errTooManyExtensions = asBase(422, "extensions has more than 3 keys")           // doc, refusing inf
-	errBlankName         = asField(422, "name", "cannot be blank")                  // inf, by the password's
+	ErrForbidden         = AsBase(403, "Forbidden")                                 // inf
+	ErrTooManyOccupants  = AsBase(422, "occupants_ids has more than 5000 user ids") // our own; the service's plans set the number
+	errTooManyAdmins     = AsBase(422, "admins_ids has more than 5 user ids")       // doc, the text inf
+	errTooManyExtensions = AsBase(422, "extensions has more than 3 keys")           // doc, refusing inf
+	errBlankName         = AsField(422, "name", "cannot be blank")                  // inf, by the password's
 )
 
-// dialogKind is a dialog's type, as the API numbers it.
-type dialogKind int64
+// DialogKind is a dialog's type, as the API numbers it.
+type DialogKind int64
 
 const (
-	kindBroadcast dialogKind = iota + 1
-	kindGroup
-	kindPrivate
-	kindPublic
+	KindBroadcast DialogKind = iota + 1
+	KindGroup
+	KindPrivate
+	KindPublic
 )
 
 // role is what a user is in a dialog; each may do what those before it may.
@@ -32,105 +32,105 @@ const (
 	nobody // no role at all: the kind of dialog does not have the act
 )
 
-// act is something that not everybody may do in a dialog.
-type act int
+// Act is something that not everybody may do in a dialog.
+type Act int
 
 const (
-	toSend        act = iota
-	toAddUsers        // by others: joining a public dialog needs no right
-	toDescribe        // name, photo, description
-	toExtend          // extensions and permissions
-	toRemoveUsers     // leaving needs no right
-	toPin
+	ToSend        Act = iota
+	ToAddUsers        // by others: joining a public dialog needs no right
+	ToDescribe        // name, photo, description
+	ToExtend          // extensions and permissions
+	ToRemoveUsers     // leaving needs no right
+	ToPin
 	toModerate // to delete anyone's message for everyone
-	toAppoint  // to add and remove admins
-	toErase    // to delete the dialog, or its history, for everyone
+	ToAppoint  // to add and remove admins
+	ToErase    // to delete the dialog, or its history, for everyone
 )
 
 // rights is the documented table, by act: the least role in a broadcast, group,
 // private and public dialog. Assumed: who may send in a broadcast, and the row
-// of toExtend.
-var rights = map[act][4]role{
-	toSend:        {admin, member, member, member},
-	toAddUsers:    {nobody, member, nobody, nobody},
-	toDescribe:    {admin, member, nobody, admin},
-	toExtend:      {admin, member, member, admin},
-	toRemoveUsers: {admin, admin, nobody, admin},
-	toPin:         {admin, admin, nobody, admin},
+// of ToExtend.
+var rights = map[Act][4]role{
+	ToSend:        {admin, member, member, member},
+	ToAddUsers:    {nobody, member, nobody, nobody},
+	ToDescribe:    {admin, member, nobody, admin},
+	ToExtend:      {admin, member, member, admin},
+	ToRemoveUsers: {admin, admin, nobody, admin},
+	ToPin:         {admin, admin, nobody, admin},
 	toModerate:    {admin, admin, nobody, admin},
-	toAppoint:     {owner, owner, nobody, owner},
-	toErase:       {owner, owner, owner, owner},
+	ToAppoint:     {owner, owner, nobody, owner},
+	ToErase:       {owner, owner, owner, owner},
 }
 
 // roleOf says what the user is. Everybody belongs to a broadcast; its owner and
 // the owner of any dialog lose their rights by leaving.
-func (d *dialog) roleOf(user int64) role {
+func (d *Dialog) roleOf(user int64) role {
 	switch {
-	case !d.occupants.has(user) && d.kind == kindBroadcast:
+	case !d.Occupants.Has(user) && d.Kind == KindBroadcast:
 		return member
-	case !d.occupants.has(user):
+	case !d.Occupants.Has(user):
 		return outsider
-	case user == d.owner:
+	case user == d.Owner:
 		return owner
-	case d.admins.has(user):
+	case d.Admins.Has(user):
 		return admin
 	}
 	return member
 }
 
-// may says whether the user may do this.
-func (d *dialog) may(user int64, what act) bool {
-	return d.roleOf(user) >= rights[what][d.kind-1]
+// May says whether the user may do this.
+func (d *Dialog) May(user int64, what Act) bool {
+	return d.roleOf(user) >= rights[what][d.Kind-1]
 }
 
-// mayRemove says whether the user may delete m for everyone: whoever wrote it,
+// MayRemove says whether the user may delete m for everyone: whoever wrote it,
 // unless in a broadcast, and whoever moderates.
-func (m *message) mayRemove(user int64) bool {
-	own := m.sender == user && m.dialog.may(user, toSend)
-	return own || m.dialog.may(user, toModerate)
+func (m *Message) MayRemove(user int64) bool {
+	own := m.Sender == user && m.Dialog.May(user, ToSend)
+	return own || m.Dialog.May(user, toModerate)
 }
 
-// mayHide says whether the user may delete m for themselves. In a broadcast only
+// MayHide says whether the user may delete m for themselves. In a broadcast only
 // those who moderate may (doc).
-func (m *message) mayHide(user int64) bool {
-	if m.dialog.kind == kindBroadcast {
-		return m.dialog.may(user, toModerate)
+func (m *Message) MayHide(user int64) bool {
+	if m.Dialog.Kind == KindBroadcast {
+		return m.Dialog.May(user, toModerate)
 	}
-	return m.dialog.roleOf(user) >= member
+	return m.Dialog.roleOf(user) >= member
 }
 
-// find gives the dialog that the user belongs to.
-func (a *archive) find(id string, user int64) (*dialog, error) {
-	d := a.dialogs[id]
+// Find gives the dialog that the user belongs to.
+func (a *Archive) Find(id string, user int64) (*Dialog, error) {
+	d := a.Dialogs[id]
 	switch {
 	case d == nil:
-		return nil, errNoResource
+		return nil, ErrNoResource
 	case d.roleOf(user) == outsider:
-		return nil, errForbidden
+		return nil, ErrForbidden
 	}
 	return d, nil
 }
 
-// findMessage gives the message that the user can see.
-func (a *archive) findMessage(id string, user int64) (*message, error) {
-	m := a.messages[id]
+// FindMessage gives the message that the user can see.
+func (a *Archive) FindMessage(id string, user int64) (*Message, error) {
+	m := a.Messages[id]
 	switch {
-	case m == nil, m.deletedFor.has(user):
-		return nil, errNoResource
-	case m.dialog.roleOf(user) == outsider:
-		return nil, errForbidden
+	case m == nil, m.DeletedFor.Has(user):
+		return nil, ErrNoResource
+	case m.Dialog.roleOf(user) == outsider:
+		return nil, ErrForbidden
 	}
 	return m, nil
 }
 
-// listeners are those who hear what is said in the dialog: its occupants, or
+// Listeners are those who hear what is said in the dialog: its occupants, or
 // everyone.
-func (s *Application) listeners(d *dialog) []int64 {
-	if d.kind != kindBroadcast {
-		return d.occupants.list()
+func (s *Application) Listeners(d *Dialog) []int64 {
+	if d.Kind != KindBroadcast {
+		return d.Occupants.List()
 	}
-	all := make([]int64, 0, len(s.registry.users))
-	for id := range s.registry.users {
+	all := make([]int64, 0, len(s.Registry.Users))
+	for id := range s.Registry.Users {
 		all = append(all, id)
 	}
 	slices.Sort(all)

@@ -11,7 +11,7 @@ import (
 type request struct {
 	ctx      context.Context
 	arg      string // what stood for {} in the path
-	params   params // body, and for GET and DELETE the query under it
+	params   Params // body, and for GET and DELETE the query under it
 	token    string
 	key      string
 	now      time.Time
@@ -150,17 +150,17 @@ func trimSuffix(path string) string {
 
 // withSession runs h under the lock with the live session of the token. Using a
 // session prolongs it, also when h refuses.
-func withSession(h func(*API, *request, *session) (reply, error)) handler {
+func withSession(h func(*API, *request, *Session) (reply, error)) handler {
 	return func(s *API, q *request) (reply, error) {
 		s.Lock()
 		defer s.Unlock()
-		live, err := s.registry.use(q.token, q.now)
+		live, err := s.Registry.Use(q.token, q.now)
 		if err != nil {
 			return reply{}, err
 		}
 		answer, err := h(s, q, live)
-		answer.expires = live.expires()
-		if live.closed {
+		answer.expires = live.Expires()
+		if live.Closed {
 			answer.expires = time.Time{}
 		}
 		return answer, err
@@ -168,13 +168,13 @@ func withSession(h func(*API, *request, *session) (reply, error)) handler {
 }
 
 // withUser is withSession for calls that need a logged-in user.
-func withUser(h func(*API, *request, *session) (reply, error)) handler {
-	return withSession(func(s *API, q *request, live *session) (reply, error) {
-		if live.user == nil {
+func withUser(h func(*API, *request, *Session) (reply, error)) handler {
+	return withSession(func(s *API, q *request, live *Session) (reply, error) {
+		if live.User == nil {
 			return reply{}, errNeedUser
 		}
 		return h(s, q, live)
 	})
 }
 
-func noResource(*API, *request, *session) (reply, error) { return reply{}, errNoResource }
+func noResource(*API, *request, *Session) (reply, error) { return reply{}, ErrNoResource }

@@ -52,7 +52,7 @@ type Options struct {
 
 	// Names are those under which callers on this machine, or a proxy there, reach
 	// the sandbox, beside localhost, names below it and IP addresses. Over loopback
-	// it answers to no other: see isAddressed.
+	// it answers to no other: see IsAddressed.
 	Names []string
 
 	// Certificate, in PEM, is what callers must trust to reach the sandbox; it is
@@ -116,7 +116,7 @@ func New(o Options) *Sandbox {
 	s.chat = chat.New(chat.Options{
 		AppID:    cmp.Or(o.AppID, DefaultAppID),
 		Domain:   cmp.Or(o.ChatDomain, DefaultChatDomain),
-		Accounts: accounts{s.Application},
+		Accounts: Accounts{s.Application},
 		Archive:  history{s},
 		Tap:      s.tap,
 		Fault:    s.chatFault,
@@ -126,9 +126,9 @@ func New(o Options) *Sandbox {
 	s.area = newArea(s.Application, AreaOptions{
 		Token:       o.ControlToken,
 		Names:       o.Names,
-		Headers:     o.CIdP.own().Headers,
+		Headers:     o.CIdP.Clone().Headers,
 		Certificate: o.Certificate,
-		Origin:      originOf,
+		Origin:      OriginOf,
 		Drop:        s.Drop,
 		HalfOpen:    s.HalfOpen,
 	})
@@ -164,14 +164,14 @@ func (s *Sandbox) Close() error {
 	return s.Application.Close()
 }
 
-var errWrongHost = asList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
+var errWrongHost = AsList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
 
 // ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
 // people at /, and /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.area.isAddressed(r) {
+	if !s.area.IsAddressed(r) {
 		noSniff(w.Header())
-		refuse(w, errWrongHost)
+		Refuse(w, errWrongHost)
 		return
 	}
 	s.serve(w, r)
@@ -180,11 +180,11 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve is ServeHTTP for requests that may name any host, as those of Client do.
 func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	noSniff(w.Header())
-	if isControl(r.URL.Path) || r.URL.Path == "/" {
+	if Serves(r.URL.Path) || r.URL.Path == "/" {
 		s.area.ServeHTTP(w, r)
 		return
 	}
-	allowBrowsers(w.Header())
+	AllowBrowsers(w.Header())
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusOK) // not 204: the Dart SDK takes that for a failure
 		return

@@ -27,27 +27,27 @@ type search struct {
 
 // parseSearch reads a search. start_date is the later of the dates: the search
 // goes back in time.
-func parseSearch(p params) (search, error) {
-	q := search{text: p.text("search_text"), dialogs: p.list("chat_dialog_ids"), to: 1 << 62}
+func parseSearch(p Params) (search, error) {
+	q := search{text: p.Text("search_text"), dialogs: p.List("chat_dialog_ids"), to: 1 << 62}
 	switch {
 	case utf8.RuneCountInString(q.text) < searchLeast:
 		return search{}, badQuery("search_text must be longer than 4 characters")
 	case len(q.dialogs) > searchDialogs:
 		return search{}, badQuery("chat_dialog_ids has more than 10 ids")
-	case p.has("start_date") && !p.has("end_date"):
+	case p.Has("start_date") && !p.Has("end_date"):
 		return search{}, badQuery("start_date goes with end_date only")
 	}
 	for key, to := range map[string]*int64{"start_date": &q.to, "end_date": &q.from} {
-		if !p.has(key) {
+		if !p.Has(key) {
 			continue
 		}
-		at, ok := parseDate(p.text(key))
+		at, ok := parseDate(p.Text(key))
 		if !ok {
 			return search{}, badQuery(key + " is not a date")
 		}
 		*to = at
 	}
-	if p.has("start_date") && time.Unix(q.from, 0).AddDate(0, searchMonths, 0).Unix() < q.to {
+	if p.Has("start_date") && time.Unix(q.from, 0).AddDate(0, searchMonths, 0).Unix() < q.to {
 		return search{}, badQuery("start_date and end_date are more than 3 months apart")
 	}
 	var err error
@@ -65,32 +65,32 @@ func (q *search) in(text string, at time.Time, dialogID string) bool {
 
 // searchChat looks through the caller's dialogs, the newest first (assumed).
 // What users would be found by is not documented; none are.
-func searchChat(s *API, q *request, live *session) (reply, error) {
+func searchChat(s *API, q *request, live *Session) (reply, error) {
 	query, err := parseSearch(q.params)
 	if err != nil {
 		return reply{}, err
 	}
-	me := live.user.id
-	var dialogs []*dialog
-	var messages []*message
-	for d := range s.archive.dialogsOf(me) {
-		if query.in(s.nameFor(d, me), d.updated, d.id) {
+	me := live.User.ID
+	var dialogs []*Dialog
+	var messages []*Message
+	for d := range s.Archive.DialogsOf(me) {
+		if query.in(s.nameFor(d, me), d.Updated, d.ID) {
 			dialogs = append(dialogs, d)
 		}
-		for _, m := range d.messages {
-			if !m.deletedFor.has(me) && query.in(m.body, m.created, d.id) {
+		for _, m := range d.Messages {
+			if !m.DeletedFor.Has(me) && query.in(m.Body, m.Created, d.ID) {
 				messages = append(messages, m)
 			}
 		}
 	}
-	slices.SortFunc(dialogs, func(a, b *dialog) int { return cmp.Or(b.updated.Compare(a.updated), cmp.Compare(b.id, a.id)) })
-	slices.SortFunc(messages, func(a, b *message) int { return byArrival(b, a) })
+	slices.SortFunc(dialogs, func(a, b *Dialog) int { return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(b.ID, a.ID)) })
+	slices.SortFunc(messages, func(a, b *Message) int { return ByArrival(b, a) })
 	foundDialogs, foundMessages := []dialogJSON{}, []map[string]any{}
 	for _, d := range dialogs[:min(query.limit, len(dialogs))] {
 		foundDialogs = append(foundDialogs, s.dialogFor(d, me))
 	}
 	for _, m := range messages[:min(query.limit, len(messages))] {
-		foundMessages = append(foundMessages, m.public(me))
+		foundMessages = append(foundMessages, m.messageBody(me))
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"results": map[string]any{
 		"dialogs":  foundDialogs,

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	maxSeed     = 8 << 20 // bytes of a seed's JSON
-	maxSeeded   = 10_000  // users, dialogs, messages of one seed, each
-	maxSeededID = 1 << 30 // of a user: what comes after must fit in 31 bits, too
-	maxProblems = 50      // that are shown
+	MaxSeedBytes = 8 << 20 // bytes of a seed's JSON
+	maxSeeded    = 10_000  // users, dialogs, messages of one seed, each
+	maxSeededID  = 1 << 30 // of a user: what comes after must fit in 31 bits, too
+	maxProblems  = 50      // that are shown
 )
 
 // Seed is what a test begins with. Users are named by login, e-mail or external
@@ -75,24 +75,24 @@ type Seeded struct {
 func (s *Application) Seed(seed Seed) (Seeded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.Now())
+	s.Registry.Sweep(s.Now())
 	if max(len(seed.Users), len(seed.Dialogs), len(seed.Messages)) > maxSeeded {
 		return Seeded{}, fmt.Errorf("seed: more than %d of a kind", maxSeeded)
 	}
-	if len(s.registry.users)+len(seed.Users) > s.registry.maxUsers {
-		return Seeded{}, fmt.Errorf("seed: more than %d users", s.registry.maxUsers)
+	if len(s.Registry.Users)+len(seed.Users) > s.Registry.maxUsers {
+		return Seeded{}, fmt.Errorf("seed: more than %d users", s.Registry.maxUsers)
 	}
-	if len(s.archive.dialogs)+len(seed.Dialogs) > s.archive.maxDialogs {
-		return Seeded{}, fmt.Errorf("seed: more than %d dialogs", s.archive.maxDialogs)
+	if len(s.Archive.Dialogs)+len(seed.Dialogs) > s.Archive.maxDialogs {
+		return Seeded{}, fmt.Errorf("seed: more than %d dialogs", s.Archive.maxDialogs)
 	}
 	g := &seeding{
 		s:       s,
 		now:     s.Now(),
-		made:    newRegistry(maxSeeded, 1),
-		dialogs: map[string]*dialog{},
+		made:    NewRegistry(maxSeeded, 1),
+		dialogs: map[string]*Dialog{},
 		out:     Seeded{Users: []int64{}, Dialogs: map[string]string{}, Messages: []string{}},
 	}
-	g.made.nextUser = s.registry.nextUser
+	g.made.NextUser = s.Registry.NextUser
 	for i, from := range seed.Users {
 		g.user(fmt.Sprintf("users[%d]", i), from)
 	}
@@ -102,14 +102,14 @@ func (s *Application) Seed(seed Seed) (Seeded, error) {
 	for i, from := range seed.Messages {
 		g.message(fmt.Sprintf("messages[%d]", i), from)
 	}
-	if n := g.dialogBytes(); n > s.archive.maxDialogBytes/2 {
+	if n := g.dialogBytes(); n > s.Archive.maxDialogBytes/2 {
 		g.problem("dialogs", "%d bytes are more than half of what the sandbox may hold", n)
 	}
 	if err := g.problems(); err != nil {
 		return Seeded{}, err
 	}
 	g.store()
-	s.changed()
+	s.Changed()
 	return g.out, nil
 }
 
@@ -122,14 +122,14 @@ type seeding struct {
 	wrong []error
 	out   Seeded
 
-	made     registry // the seed's users
-	dialogs  map[string]*dialog
+	made     Registry // the seed's users
+	dialogs  map[string]*Dialog
 	order    []string // of the keys of dialogs
 	messages []seedingMessage
 }
 
 type seedingMessage struct {
-	*message
+	*Message
 	key    string // of the dialog, which may turn out to be there already
 	at     time.Time
 	readBy []int64
@@ -147,41 +147,41 @@ func (g *seeding) problems() error {
 }
 
 func (g *seeding) user(at string, from SeedUser) {
-	p, err := profile{}.with(from.fields())
-	if err == nil && p.login == "" && p.email == "" {
-		err = errNoLogin
+	p, err := Profile{}.With(from.fields())
+	if err == nil && p.Login == "" && p.Email == "" {
+		err = ErrNoLogin
 	}
 	if err == nil && from.Password == "" && from.ExternalID == "" {
-		err = errBlankPassword
+		err = ErrBlankPassword
 	}
-	if text := checkLength("password", from.Password, 6, 40); text != "" && from.Password != "" {
-		err = errors.Join(err, asBase(422, text))
+	if text := CheckLength("password", from.Password, 6, 40); text != "" && from.Password != "" {
+		err = errors.Join(err, AsBase(422, text))
 	}
-	u := &user{profile: p}
+	u := &User{Profile: p}
 	if err == nil {
-		err = errors.Join(g.s.registry.conflict(u, p), g.made.conflict(u, p))
+		err = errors.Join(g.s.Registry.conflict(u, p), g.made.conflict(u, p))
 	}
 	if err != nil {
 		g.problem(at, "%s", refusalText(err))
 	}
 	if from.Password != "" {
-		u.credential = g.s.passwords.credentialOf(from.Password)
+		u.Credential = g.s.Passwords.CredentialOf(from.Password)
 	}
-	if u.id = from.ID; u.id == 0 {
-		g.made.nextUser++
-		u.id = g.made.nextUser
+	if u.ID = from.ID; u.ID == 0 {
+		g.made.NextUser++
+		u.ID = g.made.NextUser
 	}
-	if from.ID < 0 || from.ID > maxSeededID || g.made.users[u.id] != nil || g.s.registry.users[u.id] != nil {
+	if from.ID < 0 || from.ID > maxSeededID || g.made.Users[u.ID] != nil || g.s.Registry.Users[u.ID] != nil {
 		g.problem(at, "id is another user's, or not 1 to %d", maxSeededID)
 	}
-	g.made.nextUser = max(g.made.nextUser, u.id)
+	g.made.NextUser = max(g.made.NextUser, u.ID)
 	g.made.put(u, g.now)
-	g.out.Users = append(g.out.Users, u.id)
+	g.out.Users = append(g.out.Users, u.ID)
 }
 
 // fields are what a sign-up would have carried; null clears nothing here.
-func (from SeedUser) fields() params {
-	fields := params{"tag_list": strings.Join(from.Tags, ",")}
+func (from SeedUser) fields() Params {
+	fields := Params{"tag_list": strings.Join(from.Tags, ",")}
 	if from.Login == "" && from.Email == "" && from.ExternalID != "" {
 		fields["login"] = providerLogin(from.ExternalID)
 	}
@@ -205,11 +205,11 @@ func refusalText(err error) string {
 		}
 		return strings.Join(texts, "; ")
 	}
-	r, _ := err.(*refusal)
+	r, _ := err.(*Refusal)
 	if r == nil {
 		return err.Error()
 	}
-	byField, _ := r.errors.(map[string][]string)
+	byField, _ := r.Errors.(map[string][]string)
 	var texts []string
 	for _, field := range slices.Sorted(maps.Keys(byField)) {
 		text := strings.Join(byField[field], "; ")
@@ -224,10 +224,10 @@ func refusalText(err error) string {
 // who finds a user of the seed or of the sandbox; 0 is nobody.
 func (g *seeding) who(at, name string) int64 {
 	id, _ := strconv.ParseInt(name, 10, 64)
-	for _, r := range []*registry{&g.made, &g.s.registry} {
-		for _, u := range []*user{r.byLogin[name], r.byEmail[normalEmail(name)], r.byExternal[name], r.users[id]} {
+	for _, r := range []*Registry{&g.made, &g.s.Registry} {
+		for _, u := range []*User{r.ByLogin[name], r.ByEmail[NormalEmail(name)], r.ByExternal[name], r.Users[id]} {
 			if u != nil {
-				return u.id
+				return u.ID
 			}
 		}
 	}
@@ -235,38 +235,38 @@ func (g *seeding) who(at, name string) int64 {
 	return 0
 }
 
-func (g *seeding) all(at string, names []string) (set userSet) {
+func (g *seeding) all(at string, names []string) (set UserSet) {
 	for i, name := range names {
-		set.add(g.who(fmt.Sprintf("%s[%d]", at, i), name))
+		set.Add(g.who(fmt.Sprintf("%s[%d]", at, i), name))
 	}
 	return set
 }
 
 func (g *seeding) dialog(at string, from SeedDialog) {
-	d := &dialog{
-		kind:    dialogKind(cmp.Or(from.Type, int(kindGroup))),
-		owner:   g.who(at+".owner", from.Owner),
-		created: g.now,
+	d := &Dialog{
+		Kind:    DialogKind(cmp.Or(from.Type, int(KindGroup))),
+		Owner:   g.who(at+".owner", from.Owner),
+		Created: g.now,
 	}
-	d.admins = g.all(at+".admins", from.Admins)
-	d.admins.remove(d.owner)
-	d.occupants = g.all(at+".occupants", from.Occupants)
-	for _, id := range append(slices.Clone(d.admins), d.owner) {
-		d.occupants.add(id)
+	d.Admins = g.all(at+".admins", from.Admins)
+	d.Admins.Remove(d.Owner)
+	d.Occupants = g.all(at+".occupants", from.Occupants)
+	for _, id := range append(slices.Clone(d.Admins), d.Owner) {
+		d.Occupants.Add(id)
 	}
-	err := g.s.describe(d, params{"name": from.Name, "description": from.Description, "photo": from.Photo})
-	if err == nil && d.kind != kindPrivate {
-		err = d.check()
+	err := g.s.Describe(d, Params{"name": from.Name, "description": from.Description, "photo": from.Photo})
+	if err == nil && d.Kind != KindPrivate {
+		err = d.Check()
 	}
 	if err != nil {
 		g.problem(at, "%s", refusalText(err))
 	}
-	if d.kind < kindBroadcast || d.kind > kindPublic {
+	if d.Kind < KindBroadcast || d.Kind > KindPublic {
 		g.problem(at, "type must be 1 to 4")
 	}
-	if d.kind == kindPrivate {
-		d.name, d.description, d.photo = "", "", ""
-		if len(d.occupants) != 2 || len(d.admins) > 0 {
+	if d.Kind == KindPrivate {
+		d.Name, d.Description, d.Photo = "", "", ""
+		if len(d.Occupants) != 2 || len(d.Admins) > 0 {
 			g.problem(at, "a private dialog has an owner and one occupant")
 		}
 	}
@@ -281,15 +281,15 @@ func (g *seeding) message(at string, from SeedMessage) {
 	d := g.dialogs[from.Dialog]
 	if d == nil {
 		g.problem(at, "there is no dialog %q in the seed", from.Dialog)
-		d = &dialog{}
+		d = &Dialog{}
 	}
 	m := seedingMessage{
-		message: &message{sender: g.who(at+".from", from.From), body: from.Text},
+		Message: &Message{Sender: g.who(at+".from", from.From), Body: from.Text},
 		key:     from.Dialog,
 		at:      g.now,
 		readBy:  g.all(at+".read_by", from.ReadBy),
 	}
-	if d.kind >= kindBroadcast && d.kind <= kindPublic && !d.may(m.sender, toSend) {
+	if d.Kind >= KindBroadcast && d.Kind <= KindPublic && !d.May(m.Sender, ToSend) {
 		g.problem(at, "%q may not send there", from.From)
 	}
 	if from.Ago != "" {
@@ -299,8 +299,8 @@ func (g *seeding) message(at string, from SeedMessage) {
 		}
 		m.at = g.now.Add(-ago)
 	}
-	if m.at.Before(d.created) {
-		d.created = m.at
+	if m.at.Before(d.Created) {
+		d.Created = m.at
 	}
 	if from.Text == "" {
 		g.problem(at, "message is required")
@@ -319,29 +319,29 @@ func (g *seeding) dialogBytes() (n int) {
 
 // store is the part that cannot fail.
 func (g *seeding) store() {
-	r, a := &g.s.registry, &g.s.archive
+	r, a := &g.s.Registry, &g.s.Archive
 	for _, id := range g.out.Users {
-		r.put(g.made.users[id], g.now)
+		r.put(g.made.Users[id], g.now)
 	}
-	r.nextUser = max(r.nextUser, g.made.nextUser)
+	r.NextUser = max(r.NextUser, g.made.NextUser)
 	for _, key := range g.order {
 		d := g.dialogs[key]
-		if d.kind == kindPrivate {
-			d = a.privateDialog(d.owner, d.opponent(d.owner), g.now)
+		if d.Kind == KindPrivate {
+			d = a.PrivateDialog(d.Owner, d.Opponent(d.Owner), g.now)
 			g.dialogs[key] = d
 		} else {
-			a.add(d, d.created) // not after its first message
+			a.Add(d, d.Created) // not after its first message
 		}
-		g.out.Dialogs[key] = d.id
+		g.out.Dialogs[key] = d.ID
 	}
 	for _, m := range g.messages {
-		m.dialog = g.dialogs[m.key]
-		m.recipient = m.dialog.opponent(m.sender)
-		a.post(m.message, m.at)
+		m.Dialog = g.dialogs[m.key]
+		m.Recipient = m.Dialog.Opponent(m.Sender)
+		a.Post(m.Message, m.at)
 		for _, id := range m.readBy {
-			a.mark(m.message, id, true, m.at)
+			a.Mark(m.Message, id, true, m.at)
 		}
-		g.out.Messages = append(g.out.Messages, m.id)
+		g.out.Messages = append(g.out.Messages, m.ID)
 	}
-	a.shrink()
+	a.Shrink()
 }

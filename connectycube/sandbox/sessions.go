@@ -23,18 +23,18 @@ type sessionJSON struct {
 // millis is how sessions write dates; users and the rest do without fractions.
 const millis = "2006-01-02T15:04:05.000Z"
 
-func (s *API) sessionBody(live *session) any {
+func (s *API) sessionBody(live *Session) any {
 	out := sessionJSON{
-		ApplicationID: s.appID,
-		Token:         live.token,
-		CreatedAt:     live.created.UTC().Format(millis),
-		UpdatedAt:     live.used.UTC().Format(millis),
-		TS:            live.ts,
-		Nonce:         live.nonce,
-		ID:            live.id,
+		ApplicationID: s.AppID,
+		Token:         live.Token,
+		CreatedAt:     live.Created.UTC().Format(millis),
+		UpdatedAt:     live.Used.UTC().Format(millis),
+		TS:            live.TS,
+		Nonce:         live.Nonce,
+		ID:            live.ID,
 	}
-	if live.user != nil {
-		u := live.user.public()
+	if live.User != nil {
+		u := live.User.userBody()
 		out.UserID, out.ID, out.User = &u.ID, u.ID, &u
 	}
 	return map[string]any{"session": out}
@@ -42,10 +42,10 @@ func (s *API) sessionBody(live *session) any {
 
 // createSession is the decision table of POST /session, in its order.
 func (s *API) createSession(q *request) (reply, error) {
-	if id, ok := q.params.integer("application_id"); !ok || id != s.appID {
+	if id, ok := q.params.Integer("application_id"); !ok || id != s.AppID {
 		return reply{}, errNoApplication
 	}
-	if !s.ownKey(q.params.text("auth_key")) {
+	if !s.ownKey(q.params.Text("auth_key")) {
 		return reply{}, errWrongKey
 	}
 	c, named, err := s.claimOf(q)
@@ -66,14 +66,14 @@ func (s *API) createSession(q *request) (reply, error) {
 
 // claimOf reads who wants a session; named is false when nobody does.
 func (s *API) claimOf(q *request) (c claim, named bool, err error) {
-	if q.params.text("provider") != "" {
+	if q.params.Text("provider") != "" {
 		return socialClaim(q.params)
 	}
-	who := q.params.object("user")
+	who := q.params.Object("user")
 	if len(who) == 0 {
 		return claim{}, false, nil
 	}
-	if who.flag("guest") {
+	if who.Flag("guest") {
 		return claim{who, asGuest}, true, nil
 	}
 	c, err = s.prove(q, who)
@@ -81,13 +81,13 @@ func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 }
 
 // startSession opens the session of u, or without a user. The lock is held.
-func (s *API) startSession(q *request, u *user) (reply, error) {
-	live := s.registry.open(u, s.Now())
-	live.nonce = number(q.params.text("nonce"))
-	if live.ts = number(q.params.text("timestamp")); live.ts == nil {
-		live.ts = q.now.Unix()
+func (s *API) startSession(q *request, u *User) (reply, error) {
+	live := s.Registry.Open(u, s.Now())
+	live.Nonce = number(q.params.Text("nonce"))
+	if live.TS = number(q.params.Text("timestamp")); live.TS == nil {
+		live.TS = q.now.Unix()
 	}
-	return reply{http.StatusCreated, s.sessionBody(live), live.expires()}, nil
+	return reply{http.StatusCreated, s.sessionBody(live), live.Expires()}, nil
 }
 
 // number echoes what looks like a number, which is all SDKs send here.
@@ -100,12 +100,12 @@ func number(text string) any {
 }
 
 func (s *API) ownKey(key string) bool {
-	return subtle.ConstantTimeCompare([]byte(key), []byte(s.authKey)) == 1
+	return subtle.ConstantTimeCompare([]byte(key), []byte(s.AuthKey)) == 1
 }
 
 // claim is what somebody who logs in has shown so far.
 type claim struct {
-	fields params
+	fields Params
 	kind   claimKind
 }
 
@@ -120,13 +120,13 @@ const (
 
 // prove does what must be done without the lock: ask the identity provider, when
 // the application has one, or else pay for argon2id.
-func (s *API) prove(q *request, who params) (claim, error) {
-	if strings.TrimSpace(who.text("password")) == "" {
-		return claim{}, errBlankPassword
+func (s *API) prove(q *request, who Params) (claim, error) {
+	if strings.TrimSpace(who.Text("password")) == "" {
+		return claim{}, ErrBlankPassword
 	}
 	provider := s.Provider()
 	if !provider.Enabled {
-		return claim{who, byPassword}, s.recall(q.ctx, func() *user { return s.registry.named(who) }, who.text("password"))
+		return claim{who, byPassword}, s.Recall(q.ctx, func() *User { return s.Registry.FindNamed(who) }, who.Text("password"))
 	}
 	mapped, err := s.askProvider(q.ctx, provider, who)
 	return claim{mapped, byProvider}, err
@@ -134,26 +134,26 @@ func (s *API) prove(q *request, who params) (claim, error) {
 
 // userOf finds or makes the user of a claim. The lock is held, and held on until
 // the user has its session: it cannot be deleted in between.
-func (s *API) userOf(c claim) (*user, error) {
+func (s *API) userOf(c claim) (*User, error) {
 	now := s.Now() // later than the request when the provider took its time
-	s.registry.sweep(now)
+	s.Registry.Sweep(now)
 	switch c.kind {
 	case asGuest:
-		return s.createGuest(c.fields, now)
+		return s.CreateGuest(c.fields, now)
 	case bySocial:
 		return s.userOfSocial(c.fields, now)
 	case byProvider:
-		return s.userOfProvider(c.fields, now)
+		return s.UserOfProvider(c.fields, now)
 	}
-	return s.userByPassword(c.fields, now)
+	return s.UserByPassword(c.fields, now)
 }
 
-func getSession(s *API, _ *request, live *session) (reply, error) {
+func getSession(s *API, _ *request, live *Session) (reply, error) {
 	return reply{status: http.StatusOK, body: s.sessionBody(live)}, nil
 }
 
-func deleteSession(s *API, _ *request, live *session) (reply, error) {
-	s.registry.close(live)
+func deleteSession(s *API, _ *request, live *Session) (reply, error) {
+	s.Registry.Close(live)
 	return reply{status: http.StatusOK}, nil
 }
 
@@ -168,7 +168,7 @@ func (s *API) login(q *request) (reply, error) {
 	}
 	s.Lock()
 	defer s.Unlock()
-	live, err := s.registry.use(q.token, s.Now()) // it may have ended while the provider was asked
+	live, err := s.Registry.Use(q.token, s.Now()) // it may have ended while the provider was asked
 	if err != nil {
 		return reply{}, err
 	}
@@ -176,13 +176,13 @@ func (s *API) login(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s.registry.attach(live, u)
-	return reply{http.StatusAccepted, map[string]any{"user": u.public()}, live.expires()}, nil
+	s.Registry.Attach(live, u)
+	return reply{http.StatusAccepted, map[string]any{"user": u.userBody()}, live.Expires()}, nil
 }
 
 // loginClaim is claimOf for POST /login, whose fields are flat.
 func (s *API) loginClaim(q *request) (claim, error) {
-	if q.params.text("provider") == "" {
+	if q.params.Text("provider") == "" {
 		return s.prove(q, q.params)
 	}
 	c, named, err := socialClaim(q.params)
@@ -195,11 +195,11 @@ func (s *API) loginClaim(q *request) (claim, error) {
 func (s *API) checkToken(q *request) error {
 	s.Lock()
 	defer s.Unlock()
-	_, err := s.registry.use(q.token, q.now)
+	_, err := s.Registry.Use(q.token, q.now)
 	return err
 }
 
-func logout(s *API, _ *request, live *session) (reply, error) {
-	s.registry.attach(live, nil)
+func logout(s *API, _ *request, live *Session) (reply, error) {
+	s.Registry.Attach(live, nil)
 	return reply{status: http.StatusOK}, nil
 }

@@ -13,8 +13,8 @@ type Settings struct {
 	DialogExtensions []string `json:"dialog_extensions"` // as in Options
 }
 
-// own gives a copy that nobody else can change, with nil for no extensions.
-func (c Settings) own() Settings {
+// Clone gives a copy that nobody else can change, with nil for no extensions.
+func (c Settings) Clone() Settings {
 	c.DialogExtensions = append([]string(nil), c.DialogExtensions...)
 	return c
 }
@@ -23,7 +23,7 @@ func (c Settings) own() Settings {
 func (s *Application) Settings() Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dashboard.own()
+	return s.Dashboard.Clone()
 }
 
 // SetSettings replaces them all. The error says that there are more than 50
@@ -36,6 +36,6 @@ func (s *Application) SetSettings(c Settings) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dashboard = c.own()
+	s.Dashboard = c.Clone()
 	return nil
 }

@@ -17,18 +17,18 @@ var phoneLike = regexp.MustCompile(`^\+?[0-9]{5,20}$`)
 // a test and a reason to keep the sandbox away from the world. named is false for
 // the JS guide's flat spelling of a Firebase login, which the SDK drops: an
 // application session is what comes of it.
-func socialClaim(p params) (c claim, named bool, err error) {
-	provider := p.text("provider")
+func socialClaim(p Params) (c claim, named bool, err error) {
+	provider := p.Text("provider")
 	var token string
 	switch provider {
 	case "facebook", "twitter":
-		token = p.object("keys").text("token")
+		token = p.Object("keys").Text("token")
 	case "firebase_phone", "firebase_email":
-		nested := p.object(provider)
+		nested := p.Object(provider)
 		if nested == nil {
 			return claim{}, false, nil
 		}
-		token = nested.text("access_token")
+		token = nested.Text("access_token")
 	default:
 		return claim{}, false, errNotImitated
 	}
@@ -41,13 +41,13 @@ func socialClaim(p params) (c claim, named bool, err error) {
 // socialProfile makes the fields of a user from a token: of a JWT, as Firebase's
 // are, the subject is the identity; of anything else its whole text. A text that
 // is a phone number or an e-mail address is taken as one.
-func socialProfile(provider, token string) params {
+func socialProfile(provider, token string) Params {
 	claims := unverified(token)
-	id := cmp.Or(claims.text("user_id"), claims.text("sub"), token)
+	id := cmp.Or(claims.Text("user_id"), claims.Text("sub"), token)
 	sum := sha256.Sum256([]byte(id))
 	hash := hex.EncodeToString(sum[:10])
-	fields := params{"login": provider + "_" + hash}
-	if name := claims.text("name"); name != "" && len(name) <= 200 {
+	fields := Params{"login": provider + "_" + hash}
+	if name := claims.Text("name"); name != "" && len(name) <= 200 {
 		fields["full_name"] = name
 	}
 	if len(id) > 255 {
@@ -57,11 +57,11 @@ func socialProfile(provider, token string) params {
 	case "facebook", "twitter":
 		fields[provider+"_id"] = id
 	case "firebase_phone":
-		if phone := cmp.Or(claims.text("phone_number"), token); phoneLike.MatchString(phone) {
+		if phone := cmp.Or(claims.Text("phone_number"), token); phoneLike.MatchString(phone) {
 			fields["phone"] = phone
 		}
 	case "firebase_email":
-		if email := normalEmail(cmp.Or(claims.text("email"), token)); len(email) <= 255 && emailLike.MatchString(email) {
+		if email := NormalEmail(cmp.Or(claims.Text("email"), token)); len(email) <= 255 && EmailLike.MatchString(email) {
 			fields["email"] = email
 		}
 	}
@@ -70,7 +70,7 @@ func socialProfile(provider, token string) params {
 
 // unverified gives the claims of a JWT without looking at its signature, and
 // none of anything else.
-func unverified(token string) params {
+func unverified(token string) Params {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return nil
@@ -88,22 +88,22 @@ func unverified(token string) params {
 
 // userOfSocial finds the user by what the token said, or makes it; Deny does not
 // stop that, as with the identity provider (assumed). The lock is held.
-func (s *API) userOfSocial(fields params, now time.Time) (*user, error) {
-	if u := s.registry.byLogin[fields.text("login")]; u != nil {
+func (s *API) userOfSocial(fields Params, now time.Time) (*User, error) {
+	if u := s.Registry.ByLogin[fields.Text("login")]; u != nil {
 		return u, nil
 	}
-	if u := s.registry.byEmail[fields.text("email")]; u != nil {
+	if u := s.Registry.ByEmail[fields.Text("email")]; u != nil {
 		return u, nil
 	}
 	for _, field := range []string{"facebook_id", "twitter_id", "phone"} {
-		if u := s.registry.first(field, fields.text(field)); u != nil {
+		if u := s.Registry.oldestUser(field, fields.Text(field)); u != nil {
 			return u, nil
 		}
 	}
-	p, err := profile{}.with(fields)
+	p, err := Profile{}.With(fields)
 	if err != nil {
 		return nil, err
 	}
-	u := &user{profile: p}
-	return u, s.registry.add(u, now)
+	u := &User{Profile: p}
+	return u, s.Registry.Add(u, now)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxListed    = 1000 // entries of each list of a State but the users'
+	MaxListed    = 1000 // entries of each list of a State but the users'
 	maxOccupants = 100  // of one dialog that are listed
 	maxExcerpt   = 500  // bytes of a message
 )
@@ -102,23 +102,23 @@ type DeviceState struct {
 }
 
 // State reports who exists, what lives and what was said.
-func (s *Application) State() State { return s.StateUpTo(0, maxListed) }
+func (s *Application) State() State { return s.StateUpTo(0, MaxListed) }
 
 // StateUpTo gives at most so many of each list, the newest; 0 users means all.
 func (s *Application) StateUpTo(users, most int) State {
 	sockets := s.sockets() // not under the lock: the chat has its own
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registry.sweep(s.Now())
+	s.Registry.Sweep(s.Now())
 	state := State{
-		Users:        s.registry.userStates(users),
-		Sessions:     len(s.registry.sessions),
-		LiveSessions: s.registry.sessionStates(most),
-		Dialogs:      s.archive.dialogStates(most),
-		Messages:     s.archive.messageStates(most),
+		Users:        s.Registry.userStates(users),
+		Sessions:     len(s.Registry.sessions),
+		LiveSessions: s.Registry.sessionStates(most),
+		Dialogs:      s.Archive.dialogStates(most),
+		Messages:     s.Archive.messageStates(most),
 		Sockets:      []SocketState{},
-		Devices:      s.subscriptions.states(most),
-		Totals:       Totals{len(s.registry.users), len(s.archive.dialogs), len(s.archive.messages), len(sockets)},
+		Devices:      s.Subscriptions.states(most),
+		Totals:       Totals{len(s.Registry.Users), len(s.Archive.Dialogs), len(s.Archive.Messages), len(sockets)},
 		Clock:        s.Clock(),
 	}
 	for _, c := range newest(sockets, most) {
@@ -128,31 +128,31 @@ func (s *Application) StateUpTo(users, most int) State {
 	return state
 }
 
-func (a *archive) dialogStates(most int) []DialogState {
+func (a *Archive) dialogStates(most int) []DialogState {
 	states := []DialogState{}
 	for e := a.active.Back(); e != nil && len(states) < most; e = e.Prev() {
-		d := e.Value.(*dialog)
+		d := e.Value.(*Dialog)
 		states = append(states, DialogState{
-			ID: d.id, Type: int(d.kind), Name: orNull(d.name), OwnerID: d.owner,
-			Occupants: d.occupants[:min(len(d.occupants), maxOccupants)].list(),
-			Count:     len(d.occupants),
-			Messages:  len(d.messages),
-			Updated:   shown(d.updated),
+			ID: d.ID, Type: int(d.Kind), Name: OrNull(d.Name), OwnerID: d.Owner,
+			Occupants: d.Occupants[:min(len(d.Occupants), maxOccupants)].List(),
+			Count:     len(d.Occupants),
+			Messages:  len(d.Messages),
+			Updated:   shown(d.Updated),
 		})
 	}
 	slices.Reverse(states)
 	return states
 }
 
-func (a *archive) messageStates(most int) []MessageState {
+func (a *Archive) messageStates(most int) []MessageState {
 	states := []MessageState{}
 	for e := a.history.Back(); e != nil && len(states) < most; e = e.Prev() {
-		m := e.Value.(*message)
+		m := e.Value.(*Message)
 		states = append(states, MessageState{
-			ID: m.id, DialogID: m.dialog.id, SenderID: m.sender, Status: m.status(),
-			Text:        clean(m.body[:min(len(m.body), maxExcerpt)]),
-			Attachments: len(m.attachments),
-			Sent:        shown(m.created),
+			ID: m.ID, DialogID: m.Dialog.ID, SenderID: m.Sender, Status: m.Status(),
+			Text:        ValidText(m.Body[:min(len(m.Body), maxExcerpt)]),
+			Attachments: len(m.Attachments),
+			Sent:        shown(m.Created),
 		})
 	}
 	slices.Reverse(states)
@@ -162,28 +162,28 @@ func (a *archive) messageStates(most int) []MessageState {
 // shown is a time as the control area writes it.
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-func (r *registry) userStates(most int) []UserState {
-	ordered := slices.SortedFunc(maps.Values(r.users), func(a, b *user) int { return cmp.Compare(a.id, b.id) })
+func (r *Registry) userStates(most int) []UserState {
+	ordered := slices.SortedFunc(maps.Values(r.Users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	states := make([]UserState, 0, len(ordered))
 	for _, u := range newest(ordered, most) {
 		states = append(states, UserState{
-			ID:         u.id,
-			Email:      orNull(u.email),
-			Login:      orNull(u.login),
-			ExternalID: orNull(u.externalID),
-			FullName:   orNull(u.fullName),
+			ID:         u.ID,
+			Email:      OrNull(u.Email),
+			Login:      OrNull(u.Login),
+			ExternalID: OrNull(u.ExternalID),
+			FullName:   OrNull(u.FullName),
 		})
 	}
 	return states
 }
 
-func (r *registry) sessionStates(most int) []SessionState {
-	ordered := slices.SortedFunc(maps.Values(r.sessions), func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+func (r *Registry) sessionStates(most int) []SessionState {
+	ordered := slices.SortedFunc(maps.Values(r.sessions), func(a, b *Session) int { return cmp.Compare(a.ID, b.ID) })
 	states := []SessionState{}
 	for _, live := range newest(ordered, most) {
-		one := SessionState{ID: live.id, Created: shown(live.created), Used: shown(live.used), Expires: shown(live.expires())}
-		if live.user != nil {
-			one.UserID, one.Guest = live.user.id, live.user.isGuest
+		one := SessionState{ID: live.ID, Created: shown(live.Created), Used: shown(live.Used), Expires: shown(live.Expires())}
+		if live.User != nil {
+			one.UserID, one.Guest = live.User.ID, live.User.IsGuest
 		}
 		states = append(states, one)
 	}
@@ -205,18 +205,18 @@ func newest[T any](ordered []T, most int) []T {
 func (s *Application) Reset() {
 	empty := s.fresh()
 	s.mu.Lock()
-	for id := range s.registry.users {
-		s.chat.Kick(id)
+	for id := range s.Registry.Users {
+		s.Chat.Kick(id)
 	}
-	empty.registry.nextUser = max(empty.registry.nextUser, s.registry.nextUser)
-	empty.registry.nextID = max(empty.registry.nextID, s.registry.nextID)
+	empty.Registry.NextUser = max(empty.Registry.NextUser, s.Registry.NextUser)
+	empty.Registry.nextID = max(empty.Registry.nextID, s.Registry.nextID)
 	s.contents = empty
 	s.outgoing.clear()
-	s.subscriptions.clear()
-	s.bucket.clear()
+	s.Subscriptions.clear()
+	s.Bucket.clear()
 	s.ahead.Store(0)
 	s.mu.Unlock()
-	s.chat.Forgive()
+	s.Chat.Forgive()
 	s.journal.clear()
-	s.changed()
+	s.Changed()
 }

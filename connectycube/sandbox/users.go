@@ -33,31 +33,31 @@ type userJSON struct {
 
 const seconds = "2006-01-02T15:04:05Z"
 
-func (u *user) public() userJSON {
+func (u *User) userBody() userJSON {
 	out := userJSON{
-		OID:            u.oid,
-		ID:             u.id,
-		CreatedAt:      u.created.UTC().Format(seconds),
-		UpdatedAt:      u.updated.UTC().Format(seconds),
-		Login:          orNull(u.login),
-		Email:          orNull(u.email),
-		FullName:       orNull(u.fullName),
-		Phone:          orNull(u.phone),
-		Website:        orNull(u.website),
-		ExternalID:     orNull(u.externalID),
-		ExternalUserID: u.externalUserID,
-		FacebookID:     orNull(u.facebookID),
-		TwitterID:      orNull(u.twitterID),
-		CustomData:     orNull(u.customData),
-		UserTags:       orNull(strings.Join(u.tags, ",")),
-		Avatar:         orNull(u.avatar),
-		Timezone:       u.timezone,
+		OID:            u.OID,
+		ID:             u.ID,
+		CreatedAt:      u.Created.UTC().Format(seconds),
+		UpdatedAt:      u.Updated.UTC().Format(seconds),
+		Login:          OrNull(u.Login),
+		Email:          OrNull(u.Email),
+		FullName:       OrNull(u.FullName),
+		Phone:          OrNull(u.Phone),
+		Website:        OrNull(u.Website),
+		ExternalID:     OrNull(u.ExternalID),
+		ExternalUserID: u.ExternalUserID,
+		FacebookID:     OrNull(u.FacebookID),
+		TwitterID:      OrNull(u.TwitterID),
+		CustomData:     OrNull(u.CustomData),
+		UserTags:       OrNull(strings.Join(u.Tags, ",")),
+		Avatar:         OrNull(u.Avatar),
+		Timezone:       u.Timezone,
 	}
-	if !u.lastRequest.IsZero() {
-		out.LastRequestAt = orNull(u.lastRequest.UTC().Format(seconds))
+	if !u.LastRequest.IsZero() {
+		out.LastRequestAt = OrNull(u.LastRequest.UTC().Format(seconds))
 	}
-	if u.isGuest {
-		out.IsGuest = &u.isGuest
+	if u.IsGuest {
+		out.IsGuest = &u.IsGuest
 	}
 	return out
 }
@@ -70,42 +70,42 @@ func (s *API) signUp(q *request) (reply, error) {
 	var expires time.Time
 	switch {
 	case q.token != "":
-		live, err := s.registry.use(q.token, q.now)
+		live, err := s.Registry.Use(q.token, q.now)
 		if err != nil {
 			return reply{}, err
 		}
-		expires = live.expires()
+		expires = live.Expires()
 	case q.key == "":
-		return reply{}, errTokenRequired
+		return reply{}, ErrTokenRequired
 	case !s.ownKey(q.key):
 		return reply{}, errWrongKey
 	}
-	u, err := s.createUser(q.params.object("user"), q.now)
+	u, err := s.CreateUser(q.params.Object("user"), q.now)
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{http.StatusCreated, map[string]any{"user": u.public()}, expires}, nil
+	return reply{http.StatusCreated, map[string]any{"user": u.userBody()}, expires}, nil
 }
 
-func getUser(s *API, q *request, _ *session) (reply, error) {
+func getUser(s *API, q *request, _ *Session) (reply, error) {
 	id, err := strconv.ParseInt(q.arg, 10, 64)
-	u := s.registry.users[id]
+	u := s.Registry.Users[id]
 	if err != nil || u == nil {
-		return reply{}, errUserNotFound
+		return reply{}, ErrUserNotFound
 	}
-	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"user": u.userBody()}}, nil
 }
 
 // putUser lets a password that proves a change be known before the lock is taken.
 func putUser(s *API, q *request) (reply, error) {
-	if fields := q.params.object("user"); fields.has("password") {
-		caller := func() *user {
-			if live := s.registry.holder(q.token); live != nil {
-				return live.user
+	if fields := q.params.Object("user"); fields.Has("password") {
+		caller := func() *User {
+			if live := s.Registry.Holder(q.token); live != nil {
+				return live.User
 			}
 			return nil
 		}
-		if err := s.recall(q.ctx, caller, fields.text("old_password")); err != nil {
+		if err := s.Recall(q.ctx, caller, fields.Text("old_password")); err != nil {
 			return reply{}, err
 		}
 	}
@@ -113,67 +113,67 @@ func putUser(s *API, q *request) (reply, error) {
 }
 
 // updateUser changes the caller's own profile; another's is said not to exist.
-func updateUser(s *API, q *request, live *session) (reply, error) {
-	u := live.user
-	if q.arg != strconv.FormatInt(u.id, 10) {
-		return reply{}, errUserNotFound
+func updateUser(s *API, q *request, live *Session) (reply, error) {
+	u := live.User
+	if q.arg != strconv.FormatInt(u.ID, 10) {
+		return reply{}, ErrUserNotFound
 	}
-	fields := q.params.object("user")
-	to, err := u.profile.with(fields)
+	fields := q.params.Object("user")
+	to, err := u.Profile.With(fields)
 	if err != nil {
 		return reply{}, err
 	}
-	if to.login == "" && to.email == "" {
-		return reply{}, errNoLogin
+	if to.Login == "" && to.Email == "" {
+		return reply{}, ErrNoLogin
 	}
-	password := fields.text("password")
-	if fields.has("password") {
-		if text := checkLength("password", password, 6, 40); text != "" {
-			return reply{}, asBase(422, text)
+	password := fields.Text("password")
+	if fields.Has("password") {
+		if text := CheckLength("password", password, 6, 40); text != "" {
+			return reply{}, AsBase(422, text)
 		}
-		if !s.passwords.matches(&u.credential, fields.text("old_password")) {
+		if !s.Passwords.Matches(&u.Credential, fields.Text("old_password")) {
 			return reply{}, errWrongOld
 		}
 	}
-	if err := s.registry.change(u, to, q.now); err != nil {
+	if err := s.Registry.Change(u, to, q.now); err != nil {
 		return reply{}, err
 	}
 	if password != "" {
-		u.credential = s.passwords.credentialOf(password)
+		u.Credential = s.Passwords.CredentialOf(password)
 	}
-	return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"user": u.userBody()}}, nil
 }
 
-func deleteUser(s *API, q *request, live *session) (reply, error) {
-	if q.arg != strconv.FormatInt(live.user.id, 10) {
-		return reply{}, errUserNotFound
+func deleteUser(s *API, q *request, live *Session) (reply, error) {
+	if q.arg != strconv.FormatInt(live.User.ID, 10) {
+		return reply{}, ErrUserNotFound
 	}
-	s.registry.remove(live.user)
+	s.Registry.Remove(live.User)
 	return reply{status: http.StatusOK}, nil
 }
 
-func deleteByExternalID(s *API, q *request, live *session) (reply, error) {
-	old := v1Columns["external_user_id"].text(live.user)
-	if q.arg == "" || q.arg != live.user.externalID && !slices.Contains(old, q.arg) {
-		return reply{}, errUserNotFound
+func deleteByExternalID(s *API, q *request, live *Session) (reply, error) {
+	old := v1Columns["external_user_id"].text(live.User)
+	if q.arg == "" || q.arg != live.User.ExternalID && !slices.Contains(old, q.arg) {
+		return reply{}, ErrUserNotFound
 	}
-	s.registry.remove(live.user)
+	s.Registry.Remove(live.User)
 	return reply{status: http.StatusOK}, nil
 }
 
 // resetPassword answers when the service has sent its mail. The sandbox's goes to
 // the outbox.
-func resetPassword(s *API, q *request, _ *session) (reply, error) {
-	u := s.registry.byEmail[normalEmail(q.params.text("email"))]
+func resetPassword(s *API, q *request, _ *Session) (reply, error) {
+	u := s.Registry.ByEmail[NormalEmail(q.params.Text("email"))]
 	if u == nil {
-		return reply{}, errUserNotFound
+		return reply{}, ErrUserNotFound
 	}
 	s.Send(Outgoing{
 		Kind:    OutgoingMail,
 		At:      q.now,
-		Email:   u.email,
+		Email:   u.Email,
 		Subject: "Reset password",
-		Text:    "The service would send a link here with which " + u.email + " chooses a new password.",
+		Text:    "The service would send a link here with which " + u.Email + " chooses a new password.",
 	})
 	return reply{status: http.StatusOK}, nil
 }

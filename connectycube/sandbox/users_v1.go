@@ -14,9 +14,9 @@ const v1Page = 10 // documented default of per_page; its maximum is maxPage
 
 // v1 answers calls of the first users API, which an application can switch off
 // and a new one has switched off, as it seems.
-func v1(h func(*API, *request, *session) (reply, error)) handler {
-	return withSession(func(s *API, q *request, live *session) (reply, error) {
-		if !s.dashboard.V1Users {
+func v1(h func(*API, *request, *Session) (reply, error)) handler {
+	return withSession(func(s *API, q *request, live *Session) (reply, error) {
+		if !s.Dashboard.V1Users {
 			return reply{}, errV1Disabled
 		}
 		return h(s, q, live)
@@ -24,45 +24,45 @@ func v1(h func(*API, *request, *session) (reply, error)) handler {
 }
 
 // v1User answers the one user that find finds.
-func v1User(find func(*registry, *request) *user) handler {
-	return v1(func(s *API, q *request, _ *session) (reply, error) {
-		u := find(&s.registry, q)
+func v1User(find func(*Registry, *request) *User) handler {
+	return v1(func(s *API, q *request, _ *Session) (reply, error) {
+		u := find(&s.Registry, q)
 		if u == nil {
-			return reply{}, errUserNotFound
+			return reply{}, ErrUserNotFound
 		}
-		return reply{status: http.StatusOK, body: map[string]any{"user": u.public()}}, nil
+		return reply{status: http.StatusOK, body: map[string]any{"user": u.userBody()}}, nil
 	})
 }
 
-func findByLogin(r *registry, q *request) *user { return r.byLogin[q.params.text("login")] }
+func findByLogin(r *Registry, q *request) *User { return r.ByLogin[q.params.Text("login")] }
 
-func findByEmail(r *registry, q *request) *user {
-	return r.byEmail[normalEmail(q.params.text("email"))]
+func findByEmail(r *Registry, q *request) *User {
+	return r.ByEmail[NormalEmail(q.params.Text("email"))]
 }
 
-func findByFacebook(r *registry, q *request) *user {
-	return r.first("facebook_id", q.params.text("facebook_id"))
+func findByFacebook(r *Registry, q *request) *User {
+	return r.oldestUser("facebook_id", q.params.Text("facebook_id"))
 }
 
-func findByTwitter(r *registry, q *request) *user {
-	return r.first("twitter_id", q.params.text("twitter_id"))
+func findByTwitter(r *Registry, q *request) *User {
+	return r.oldestUser("twitter_id", q.params.Text("twitter_id"))
 }
 
 // findByExternal looks at external_id, and at the deprecated external_user_id.
-func findByExternal(r *registry, q *request) *user {
-	if u := r.byExternal[q.arg]; u != nil {
+func findByExternal(r *Registry, q *request) *User {
+	if u := r.ByExternal[q.arg]; u != nil {
 		return u
 	}
-	return r.first("external_user_id", q.arg)
+	return r.oldestUser("external_user_id", q.arg)
 }
 
-// first finds the oldest user with that value in a field that has no index.
-func (r *registry) first(field, value string) (found *user) {
+// oldestUser finds the oldest user with that value in a field that has no index.
+func (r *Registry) oldestUser(field, value string) (found *User) {
 	if value == "" {
 		return nil
 	}
-	for _, u := range r.users {
-		if slices.Contains(v1Columns[field].text(u), value) && (found == nil || u.id < found.id) {
+	for _, u := range r.Users {
+		if slices.Contains(v1Columns[field].text(u), value) && (found == nil || u.ID < found.ID) {
 			found = u
 		}
 	}
@@ -70,7 +70,7 @@ func (r *registry) first(field, value string) (found *user) {
 }
 
 // listUsersV1 is GET /users.
-func listUsersV1(s *API, q *request, _ *session) (reply, error) {
+func listUsersV1(s *API, q *request, _ *Session) (reply, error) {
 	var filters []v1Filter
 	for _, text := range filterTexts(q.params["filter"]) {
 		f, err := parseV1Filter(text)
@@ -81,14 +81,14 @@ func listUsersV1(s *API, q *request, _ *session) (reply, error) {
 	}
 	// the JS guide's users.get({external_user_id}) ends up here; that it filters
 	// is assumed
-	if external := q.params.text("external_user_id"); external != "" {
+	if external := q.params.Text("external_user_id"); external != "" {
 		filters = append(filters, v1Filter{v1Columns["external_user_id"], "eq", []string{external}, nil})
 	}
-	order, err := parseV1Order(q.params.text("order"))
+	order, err := parseV1Order(q.params.Text("order"))
 	if err != nil {
 		return reply{}, err
 	}
-	return s.v1Page(q, order, func(u *user) bool {
+	return s.v1Page(q, order, func(u *User) bool {
 		return !slices.ContainsFunc(filters, func(f v1Filter) bool { return !f.matches(u) })
 	})
 }
@@ -105,7 +105,7 @@ func filterTexts(v any) (texts []string) {
 			texts = append(texts, filterTexts(v[op])...)
 		}
 	default:
-		if text, ok := scalar(v); ok {
+		if text, ok := Scalar(v); ok {
 			texts = append(texts, text)
 		}
 	}
@@ -114,42 +114,42 @@ func filterTexts(v any) (texts []string) {
 
 // listByName and the others like it look for equality; the first API's search
 // may have been wider (assumed). Names are compared without regard to case.
-func listByName(s *API, q *request, _ *session) (reply, error) {
-	name := q.params.text("full_name")
-	return s.v1Page(q, nil, func(u *user) bool { return name != "" && strings.EqualFold(u.fullName, name) })
+func listByName(s *API, q *request, _ *Session) (reply, error) {
+	name := q.params.Text("full_name")
+	return s.v1Page(q, nil, func(u *User) bool { return name != "" && strings.EqualFold(u.FullName, name) })
 }
 
-func listByPhone(s *API, q *request, _ *session) (reply, error) {
-	phone := q.params.text("phone")
-	return s.v1Page(q, nil, func(u *user) bool { return phone != "" && u.phone == phone })
+func listByPhone(s *API, q *request, _ *Session) (reply, error) {
+	phone := q.params.Text("phone")
+	return s.v1Page(q, nil, func(u *User) bool { return phone != "" && u.Phone == phone })
 }
 
 // listByTags finds who has at least one of the tags (doc).
-func listByTags(s *API, q *request, _ *session) (reply, error) {
-	tags := tagQuery{any: q.params.list("tags")}
-	return s.v1Page(q, nil, func(u *user) bool { return !tags.isEmpty() && tags.matches(u.tags) })
+func listByTags(s *API, q *request, _ *Session) (reply, error) {
+	tags := tagQuery{any: q.params.List("tags")}
+	return s.v1Page(q, nil, func(u *User) bool { return !tags.isEmpty() && tags.matches(u.Tags) })
 }
 
 // v1Page answers a page of those who fit.
-func (s *API) v1Page(q *request, order func(a, b *user) int, fits func(*user) bool) (reply, error) {
-	var matching []*user
-	for _, u := range s.registry.users {
+func (s *API) v1Page(q *request, order func(a, b *User) int, fits func(*User) bool) (reply, error) {
+	var matching []*User
+	for _, u := range s.Registry.Users {
 		if fits(u) {
 			matching = append(matching, u)
 		}
 	}
-	slices.SortFunc(matching, func(a, b *user) int {
+	slices.SortFunc(matching, func(a, b *User) int {
 		if order != nil {
-			return cmp.Or(order(a, b), cmp.Compare(a.id, b.id))
+			return cmp.Or(order(a, b), cmp.Compare(a.ID, b.ID))
 		}
-		return cmp.Compare(a.id, b.id)
+		return cmp.Compare(a.ID, b.ID)
 	})
-	return wrappedPage(q.params, "user", matching, func(u *user) userJSON { return u.public() })
+	return wrappedPage(q.params, "user", matching, func(u *User) userJSON { return u.userBody() })
 }
 
 // wrappedPage answers the page of all that p asks for. Its items are wrapped, as
 // the first API has them, unlike V2's.
-func wrappedPage[T, J any](p params, name string, all []T, show func(T) J) (reply, error) {
+func wrappedPage[T, J any](p Params, name string, all []T, show func(T) J) (reply, error) {
 	number, size, err := v1Paging(p)
 	if err != nil {
 		return reply{}, err
@@ -168,14 +168,14 @@ func wrappedPage[T, J any](p params, name string, all []T, show func(T) J) (repl
 }
 
 // v1Paging reads page and per_page. What is too large is made to fit, as in V2.
-func v1Paging(p params) (number, size int, err error) {
+func v1Paging(p Params) (number, size int, err error) {
 	number, size = 1, v1Page
-	if p.has("page") {
+	if p.Has("page") {
 		if number, err = pageNumber(p, "page", 1); err != nil {
 			return 0, 0, err
 		}
 	}
-	if p.has("per_page") {
+	if p.Has("per_page") {
 		if size, err = pageNumber(p, "per_page", 1); err != nil {
 			return 0, 0, err
 		}
@@ -187,22 +187,22 @@ func v1Paging(p params) (number, size int, err error) {
 // custom_data (doc).
 var v1Columns = func() map[string]column {
 	all := maps.Clone(columns)
-	all["website"] = column{text: one(func(u *user) string { return u.website })}
-	all["avatar"] = column{text: one(func(u *user) string { return u.avatar })}
-	all["external_user_id"] = optional(func(u *user) *int64 { return u.externalUserID })
-	all["timezone"] = optional(func(u *user) *int64 { return u.timezone })
+	all["website"] = column{text: one(func(u *User) string { return u.Website })}
+	all["avatar"] = column{text: one(func(u *User) string { return u.Avatar })}
+	all["external_user_id"] = optional(func(u *User) *int64 { return u.ExternalUserID })
+	all["timezone"] = optional(func(u *User) *int64 { return u.Timezone })
 	return all
 }()
 
-func optional(get func(*user) *int64) column {
+func optional(get func(*User) *int64) column {
 	return column{
-		text: func(u *user) []string {
+		text: func(u *User) []string {
 			if n := get(u); n != nil {
 				return []string{strconv.FormatInt(*n, 10)}
 			}
 			return nil
 		},
-		number: func(u *user) int64 {
+		number: func(u *User) int64 {
 			if n := get(u); n != nil {
 				return *n
 			}
@@ -222,7 +222,7 @@ type v1Filter struct {
 
 const daySeconds = 24 * 60 * 60
 
-func badFilter(text string) error { return asBase(422, "Invalid filter: "+text) }
+func badFilter(text string) error { return AsBase(422, "Invalid filter: "+text) }
 
 // parseV1Filter reads "<type> <field> <op> <values>" (doc); the refusals are
 // assumed.
@@ -240,7 +240,7 @@ func parseV1Filter(text string) (v1Filter, error) {
 	switch op {
 	case "gt", "lt", "ge", "le", "eq", "ne":
 	case "in", "between":
-		f.texts = params{"values": value}.list("values")
+		f.texts = Params{"values": value}.List("values")
 	default:
 		return v1Filter{}, badFilter("unknown operator")
 	}
@@ -249,7 +249,7 @@ func parseV1Filter(text string) (v1Filter, error) {
 	}
 	if name == "email" {
 		for i, v := range f.texts {
-			f.texts[i] = normalEmail(v)
+			f.texts[i] = NormalEmail(v)
 		}
 	}
 	return f, f.readAs(kind)
@@ -287,7 +287,7 @@ func readDay(text string) (int64, error) {
 	return at.Unix() / daySeconds, err
 }
 
-func (f v1Filter) matches(u *user) bool {
+func (f v1Filter) matches(u *User) bool {
 	if f.col.text == nil {
 		at := f.col.number(u)
 		return at != 0 && within(f.op, at/daySeconds, f.numbers)
@@ -327,7 +327,7 @@ func within[T cmp.Ordered](op string, have T, want []T) bool {
 
 // parseV1Order reads "asc string login". The type is not looked at: the SDK says
 // string of every field.
-func parseV1Order(text string) (func(a, b *user) int, error) {
+func parseV1Order(text string) (func(a, b *User) int, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -339,7 +339,7 @@ func parseV1Order(text string) (func(a, b *user) int, error) {
 	if !known {
 		return nil, badFilter("unknown field to order by")
 	}
-	return func(a, b *user) int {
+	return func(a, b *User) int {
 		if parts[0] == "desc" {
 			a, b = b, a
 		}

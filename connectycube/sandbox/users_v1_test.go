@@ -77,10 +77,10 @@ func TestV1List(t *testing.T) {
 func TestOfSeveralTheOldestIsFound(t *testing.T) {
 	r := town(t)
 	for _, id := range []int64{5, 2, 4} {
-		r.users[id].facebookID = "f"
+		r.Users[id].FacebookID = "f"
 	}
 	for range 20 { // maps are in another order each time
-		if u := r.first("facebook_id", "f"); u == nil || u.id != 2 {
+		if u := r.oldestUser("facebook_id", "f"); u == nil || u.ID != 2 {
 			t.Fatalf("found %+v", u)
 		}
 	}
@@ -90,9 +90,9 @@ func TestOfSeveralTheOldestIsFound(t *testing.T) {
 func listV1(t *testing.T, query string) string {
 	t.Helper()
 	s := newTestAPI(ApplicationOptions{Dashboard: Settings{V1Users: true}}, nil)
-	s.registry = *town(t)
-	for _, u := range s.registry.users {
-		u.created = u.created.AddDate(56, 0, 0) // to 2026: at the epoch itself a date is none
+	s.Registry = *town(t)
+	for _, u := range s.Registry.Users {
+		u.Created = u.Created.AddDate(56, 0, 0) // to 2026: at the epoch itself a date is none
 	}
 	p, err := decodeForm(strings.ReplaceAll(query, " ", "+"))
 	if err != nil {
@@ -107,9 +107,9 @@ func listV1(t *testing.T, query string) string {
 	if n := page["per_page"].(int); len(items) > n || n > maxPage {
 		t.Errorf("%d items of %d", len(items), n)
 	}
-	var found []*user
+	var found []*User
 	for _, item := range items {
-		found = append(found, s.registry.users[item["user"].ID])
+		found = append(found, s.Registry.Users[item["user"].ID])
 	}
 	return ids(found)
 }
@@ -135,11 +135,11 @@ func FuzzV1Filter(f *testing.F) {
 		if len(filter.texts) == 0 || len(filter.texts) > maxValues || filter.numbers != nil && len(filter.numbers) != len(filter.texts) {
 			t.Errorf("%q has values %q, %d", text, filter.texts, filter.numbers)
 		}
-		for _, u := range town(t).users {
+		for _, u := range town(t).Users {
 			filter.matches(u)
 		}
 		none := time.Unix(0, 0)
-		if nobody := (&user{created: none, updated: none}); filter.matches(nobody) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
+		if nobody := (&User{Created: none, Updated: none}); filter.matches(nobody) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
 			t.Errorf("%q: a user without fields matches: %v", text, filter.matches(nobody))
 		}
 	})

@@ -21,12 +21,12 @@ const (
 // column is a field that /users/v2 can filter or sort by.
 type column struct {
 	alone  bool // may stand alone; the others only narrow a search
-	text   func(*user) []string
-	number func(*user) int64 // of dates: Unix seconds
+	text   func(*User) []string
+	number func(*User) int64 // of dates: Unix seconds
 }
 
-func one(get func(*user) string) func(*user) []string {
-	return func(u *user) []string {
+func one(get func(*User) string) func(*User) []string {
+	return func(u *User) []string {
 		if v := get(u); v != "" {
 			return []string{v}
 		}
@@ -35,22 +35,22 @@ func one(get func(*user) string) func(*user) []string {
 }
 
 var columns = map[string]column{
-	"id":          {alone: true, text: one(func(u *user) string { return strconv.FormatInt(u.id, 10) }), number: func(u *user) int64 { return u.id }},
-	"login":       {alone: true, text: one(func(u *user) string { return u.login })},
-	"email":       {alone: true, text: one(func(u *user) string { return u.email })},
-	"full_name":   {alone: true, text: one(func(u *user) string { return u.fullName })},
-	"phone":       {alone: true, text: one(func(u *user) string { return u.phone })},
-	"external_id": {alone: true, text: one(func(u *user) string { return u.externalID })},
-	"facebook_id": {alone: true, text: one(func(u *user) string { return u.facebookID })},
-	"twitter_id":  {alone: true, text: one(func(u *user) string { return u.twitterID })},
-	"user_tags":   {alone: true, text: func(u *user) []string { return u.tags }},
-	"created_at":  {number: func(u *user) int64 { return u.created.Unix() }},
-	"updated_at":  {number: func(u *user) int64 { return u.updated.Unix() }},
-	"last_request_at": {number: func(u *user) int64 {
-		if u.lastRequest.IsZero() {
+	"id":          {alone: true, text: one(func(u *User) string { return strconv.FormatInt(u.ID, 10) }), number: func(u *User) int64 { return u.ID }},
+	"login":       {alone: true, text: one(func(u *User) string { return u.Login })},
+	"email":       {alone: true, text: one(func(u *User) string { return u.Email })},
+	"full_name":   {alone: true, text: one(func(u *User) string { return u.FullName })},
+	"phone":       {alone: true, text: one(func(u *User) string { return u.Phone })},
+	"external_id": {alone: true, text: one(func(u *User) string { return u.ExternalID })},
+	"facebook_id": {alone: true, text: one(func(u *User) string { return u.FacebookID })},
+	"twitter_id":  {alone: true, text: one(func(u *User) string { return u.TwitterID })},
+	"user_tags":   {alone: true, text: func(u *User) []string { return u.Tags }},
+	"created_at":  {number: func(u *User) int64 { return u.Created.Unix() }},
+	"updated_at":  {number: func(u *User) int64 { return u.Updated.Unix() }},
+	"last_request_at": {number: func(u *User) int64 {
+		if u.LastRequest.IsZero() {
 			return 0
 		}
-		return u.lastRequest.Unix()
+		return u.LastRequest.Unix()
 	}},
 }
 
@@ -75,12 +75,12 @@ type filter struct {
 	bound  int64 // of a date
 }
 
-func badQuery(text string) error { return asBase(422, "Invalid query: "+text) }
+func badQuery(text string) error { return AsBase(422, "Invalid query: "+text) }
 
 // parseV2 checks a query against the documented grammar: at least one field that
 // may stand alone, with =, in or start_with; dates only beside one. It
 // ignores plain parameters that it does not know.
-func parseV2(p params) (v2Query, error) {
+func parseV2(p Params) (v2Query, error) {
 	q := v2Query{limit: maxPage}
 	primary := false
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -91,7 +91,7 @@ func parseV2(p params) (v2Query, error) {
 		case "limit":
 			q.limit, err = pageNumber(p, name, 1)
 		case "sort_asc", "sort_desc":
-			err = q.sortBy(p.text(name), name == "sort_desc")
+			err = q.sortBy(p.Text(name), name == "sort_desc")
 		default:
 			var found bool
 			found, err = q.addField(name, p)
@@ -113,12 +113,12 @@ func parseV2(p params) (v2Query, error) {
 	return q, nil
 }
 
-func pageNumber(p params, name string, least int64) (int, error) {
-	n, ok := p.integer(name)
+func pageNumber(p Params, name string, least int64) (int, error) {
+	n, ok := p.Integer(name)
 	if !ok || n < least {
 		return 0, badQuery(name + " is not a number in range")
 	}
-	return int(min(n, mostEntries)), nil
+	return int(min(n, MostEntries)), nil
 }
 
 func (q *v2Query) sortBy(name string, descending bool) error {
@@ -145,19 +145,19 @@ func refuseUnknown(value any, lenient bool) error {
 }
 
 // addField reads f=v or f[op]=v and tells whether it makes the query valid.
-func (q *v2Query) addField(name string, p params) (primary bool, err error) {
+func (q *v2Query) addField(name string, p Params) (primary bool, err error) {
 	col, known := columns[name]
 	if !known {
 		return false, refuseUnknown(p[name], true)
 	}
-	operators := p.object(name)
+	operators := p.Object(name)
 	if operators == nil {
-		value, isScalar := scalar(p[name])
+		value, isScalar := Scalar(p[name])
 		if !isScalar || value == "" {
 			return false, badQuery(name + " has no value")
 		}
-		operators = params{"eq": value}
-	} else if operators.has("eq") {
+		operators = Params{"eq": value}
+	} else if operators.Has("eq") {
 		return false, badQuery("unknown operator")
 	}
 	for _, op := range slices.Sorted(maps.Keys(operators)) {
@@ -172,23 +172,23 @@ func (q *v2Query) addField(name string, p params) (primary bool, err error) {
 	return primary, nil
 }
 
-func newFilter(name string, col column, op string, operators params) (filter, error) {
+func newFilter(name string, col column, op string, operators Params) (filter, error) {
 	if !col.alone {
-		return newDateFilter(name, op, operators.text(op))
+		return newDateFilter(name, op, operators.Text(op))
 	}
 	f := filter{name: name, op: op}
 	switch op {
 	case "gt", "lt", "gte", "lte":
 		return filter{}, badQuery(op + " goes with dates only")
 	case "eq":
-		f.values = []string{operators.text(op)}
+		f.values = []string{operators.Text(op)}
 		if name == "user_tags" {
-			f.values = operators.list(op)
+			f.values = operators.List(op)
 		}
 	case "in", "nin":
-		f.values = operators.list(op)
+		f.values = operators.List(op)
 	case "start_with":
-		f.values = []string{operators.text(op)}
+		f.values = []string{operators.Text(op)}
 		if name == "id" || utf8.RuneCountInString(f.values[0]) < startWithLeast {
 			return filter{}, badQuery("start_with needs a text field and 4 characters")
 		}
@@ -200,7 +200,7 @@ func newFilter(name string, col column, op string, operators params) (filter, er
 	}
 	if name == "email" {
 		for i, v := range f.values {
-			f.values[i] = normalEmail(v)
+			f.values[i] = NormalEmail(v)
 		}
 	}
 	return f, nil
@@ -241,7 +241,7 @@ func (q *v2Query) noteExact(f filter) {
 	}
 }
 
-func (f filter) matches(u *user) bool {
+func (f filter) matches(u *User) bool {
 	col := columns[f.name]
 	if !col.alone {
 		return holds(f.op, []int64{col.number(u)}, []int64{f.bound}, nil)
@@ -255,42 +255,42 @@ func (f filter) matches(u *user) bool {
 }
 
 // candidates are the users worth a look, each once.
-func (q *v2Query) candidates(r *registry) []*user {
-	found := make([]*user, 0, len(q.exact))
+func (q *v2Query) candidates(r *Registry) []*User {
+	found := make([]*User, 0, len(q.exact))
 	if q.exact == nil {
-		for _, u := range r.users {
+		for _, u := range r.Users {
 			found = append(found, u)
 		}
 		return found
 	}
 	for _, value := range q.exact {
-		if u := r.find(q.exactIn, value); u != nil && !slices.Contains(found, u) {
+		if u := r.userByField(q.exactIn, value); u != nil && !slices.Contains(found, u) {
 			found = append(found, u)
 		}
 	}
 	return found
 }
 
-// find looks a user up in the index of a unique column.
-func (r *registry) find(name, value string) *user {
+// userByField looks a user up in the index of a unique column.
+func (r *Registry) userByField(name, value string) *User {
 	switch name {
 	case "id":
 		id, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
 			return nil
 		}
-		return r.users[id]
+		return r.Users[id]
 	case "login":
-		return r.byLogin[value]
+		return r.ByLogin[value]
 	case "email":
-		return r.byEmail[value]
+		return r.ByEmail[value]
 	}
-	return r.byExternal[value]
+	return r.ByExternal[value]
 }
 
 // run gives the page and how many users match in all.
-func (q *v2Query) run(r *registry) (page []*user, total int) {
-	matching := slices.DeleteFunc(q.candidates(r), func(u *user) bool {
+func (q *v2Query) run(r *Registry) (page []*User, total int) {
+	matching := slices.DeleteFunc(q.candidates(r), func(u *User) bool {
 		return slices.ContainsFunc(q.filters, func(f filter) bool { return !f.matches(u) })
 	})
 	slices.SortFunc(matching, q.compare)
@@ -299,7 +299,7 @@ func (q *v2Query) run(r *registry) (page []*user, total int) {
 	return matching[from:min(from+q.limit, total)], total
 }
 
-func (q *v2Query) compare(a, b *user) int {
+func (q *v2Query) compare(a, b *User) int {
 	order := 0
 	if col := columns[q.sort]; col.number != nil {
 		order = cmp.Compare(col.number(a), col.number(b))
@@ -309,18 +309,18 @@ func (q *v2Query) compare(a, b *user) int {
 	if q.descending {
 		order = -order
 	}
-	return cmp.Or(order, cmp.Compare(a.id, b.id))
+	return cmp.Or(order, cmp.Compare(a.ID, b.ID))
 }
 
-func listUsers(s *API, q *request, _ *session) (reply, error) {
+func listUsers(s *API, q *request, _ *Session) (reply, error) {
 	query, err := parseV2(q.params)
 	if err != nil {
 		return reply{}, err
 	}
-	page, total := query.run(&s.registry)
+	page, total := query.run(&s.Registry)
 	items := make([]userJSON, len(page))
 	for i, u := range page {
-		items[i] = u.public()
+		items[i] = u.userBody()
 	}
 	return reply{status: http.StatusOK, body: map[string]any{
 		"limit":         query.limit,

@@ -11,18 +11,18 @@ import (
 
 // town has ann (1), bob (2), carl (3) and two nameless ones (4, 5), made an hour
 // apart.
-func town(t *testing.T) *registry {
+func town(t *testing.T) *Registry {
 	t.Helper()
-	r := newRegistry(10, 10)
-	r.nextUser = 0
-	for i, p := range []profile{
-		{login: "ann", email: "ann@example.com", fullName: "Hunter Ann", externalID: "1,2", tags: []string{"red"}},
-		{login: "bob", email: "bob@example.com", fullName: "Hunter Bob", externalID: "e2", tags: []string{"red", "blue"}},
-		{login: "carl", fullName: "carl", phone: "123"},
-		{login: "d-1"},
-		{login: "d-2"},
+	r := NewRegistry(10, 10)
+	r.NextUser = 0
+	for i, p := range []Profile{
+		{Login: "ann", Email: "ann@example.com", FullName: "Hunter Ann", ExternalID: "1,2", Tags: []string{"red"}},
+		{Login: "bob", Email: "bob@example.com", FullName: "Hunter Bob", ExternalID: "e2", Tags: []string{"red", "blue"}},
+		{Login: "carl", FullName: "carl", Phone: "123"},
+		{Login: "d-1"},
+		{Login: "d-2"},
 	} {
-		if err := r.add(&user{profile: p}, time.Unix(int64(i)*3600, 0)); err != nil {
+		if err := r.Add(&User{Profile: p}, time.Unix(int64(i)*3600, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,10 +117,10 @@ func TestV2Query(t *testing.T) {
 	}
 }
 
-func ids(page []*user) string {
+func ids(page []*User) string {
 	var out []string
 	for _, u := range page {
-		out = append(out, fmt.Sprint(u.id))
+		out = append(out, fmt.Sprint(u.ID))
 	}
 	return strings.Join(out, " ")
 }
@@ -180,7 +180,7 @@ func FuzzV2Query(f *testing.F) {
 		for _, u := range page {
 			for _, filter := range q.filters {
 				if !filter.matches(u) {
-					t.Errorf("%q: user %d does not match %+v", raw, u.id, filter)
+					t.Errorf("%q: user %d does not match %+v", raw, u.ID, filter)
 				}
 			}
 		}
@@ -229,7 +229,7 @@ func TestLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{"a": "1|2|3", "b": "1|2|3|4", "c": "5", "d": "", "e": "", "f": ""} {
-		if got := strings.Join(p.list(key), "|"); got != want {
+		if got := strings.Join(p.List(key), "|"); got != want {
 			t.Errorf("%s = %q, want %q", key, got, want)
 		}
 	}
@@ -254,8 +254,8 @@ func FuzzParams(f *testing.F) {
 			return
 		}
 		for key := range p {
-			_, _ = p.integer(key)
-			for _, item := range p.list(key) {
+			_, _ = p.Integer(key)
+			for _, item := range p.List(key) {
 				if item == "" || strings.Contains(item, ",") || item != strings.TrimSpace(item) {
 					t.Errorf("list of %q has %q", key, item)
 				}

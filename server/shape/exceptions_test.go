@@ -14,11 +14,11 @@ var deepFunctions = exceptions{ // levels
 }
 
 var sameParameters = exceptions{ // adjacent parameters of one type
-	"connectycube/sandbox addressBooks.set": 3,
+	"connectycube/sandbox AddressBooks.set": 3,
 	"connectycube/sandbox adminPage":        3,
-	"connectycube/sandbox bucket.sign":      3,
-	"connectycube/sandbox bucket.signed":    4,
-	"connectycube/sandbox newArchive":       3,
+	"connectycube/sandbox Bucket.Sign":      3,
+	"connectycube/sandbox Bucket.Signed":    4,
+	"connectycube/sandbox NewArchive":       3,
 	"connectycube/sandbox newDateFilter":    3,
 	"resolvers Members.AddSession":          3,
 	"resolvers People.ChangeEmail":          3,
