@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/sandbox/core"
 	"cubegate/connectycube/xmpp"
 )
 
@@ -24,7 +25,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	if err != nil {
 		return chat.Posted{}, err
 	}
-	if !d.May(m.From, ToSend) {
+	if !d.May(m.From, core.ToSend) {
 		return chat.Posted{}, chat.ErrForbidden
 	}
 	if earlier := s.Archive.Messages[m.ID]; earlier != nil && earlier.Sender == m.From && earlier.Dialog == d {
@@ -33,7 +34,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 		return p, nil
 	}
 	attachments, custom := paramsOf(m.Params)
-	stored := &Message{
+	stored := &core.Message{
 		ID:          m.ID,
 		Dialog:      d,
 		Sender:      m.From,
@@ -45,7 +46,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	}
 	if m.Save {
 		s.Archive.Post(stored, now)
-	} else if !IsOID(stored.ID) {
+	} else if !core.IsOID(stored.ID) {
 		stored.ID = s.Archive.NewID(now)
 	}
 	s.Alert(stored)
@@ -53,7 +54,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 }
 
 // dialogOf finds the dialog of a message, or makes the private one.
-func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*Dialog, error) {
+func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*core.Dialog, error) {
 	s.Registry.Sweep(now)
 	if s.Registry.Users[m.From] == nil {
 		return nil, chat.ErrNoUser
@@ -70,12 +71,12 @@ func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*Dialog, error) {
 	return s.Archive.PrivateDialog(m.From, m.To, now), nil
 }
 
-func (s *Sandbox) room(id string, user int64) (*Dialog, error) {
+func (s *Sandbox) room(id string, user int64) (*core.Dialog, error) {
 	d, err := s.Archive.Find(id, user)
 	switch err {
 	case nil:
 		return d, nil
-	case ErrForbidden:
+	case core.ErrForbidden:
 		return nil, chat.ErrNotOccupant
 	}
 	return nil, chat.ErrNoDialog
@@ -122,7 +123,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 }
 
 func noMessage(err error) error {
-	if err == ErrForbidden {
+	if err == core.ErrForbidden {
 		return chat.ErrNotOccupant
 	}
 	return chat.ErrNoMessage
@@ -143,12 +144,12 @@ func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
 // paramsOf reads extraParams: attachments are attributes alone, what has
 // children is an object, the rest is text. Of a name that comes twice the last
 // one counts.
-func paramsOf(extra []xmpp.Element) ([]Attachment, map[string]any) {
-	var attachments []Attachment
+func paramsOf(extra []xmpp.Element) ([]core.Attachment, map[string]any) {
+	var attachments []core.Attachment
 	custom := map[string]any{}
 	for _, e := range extra {
 		if e.Name == "attachment" {
-			a := Attachment{}
+			a := core.Attachment{}
 			for _, attr := range e.Attrs {
 				if attr.Space == "" {
 					a[attr.Name] = attr.Value
@@ -157,7 +158,7 @@ func paramsOf(extra []xmpp.Element) ([]Attachment, map[string]any) {
 			attachments = append(attachments, a)
 			continue
 		}
-		if !ReservedFields[e.Name] {
+		if !core.ReservedFields[e.Name] {
 			custom[e.Name] = valueOf(e)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+
+	"cubegate/connectycube/sandbox/rest"
 )
 
 // Client returns a client whose requests never leave the process, whatever host
@@ -34,7 +36,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	w := &answer{Collector: NewCollector(), upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
+	w := &answer{Collector: rest.NewCollector(), upgrade: &upgrade{stay: stay, done: make(chan struct{})}}
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -102,7 +104,7 @@ func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 
 // answer collects what a handler writes.
 type answer struct {
-	Collector
+	rest.Collector
 	torn bool // the handler broke off in the middle of it
 
 	upgrade *upgrade // nil: the connection cannot be had

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/sandbox/core"
 	"cubegate/connectycube/xmpp"
 )
 
@@ -14,10 +15,10 @@ import (
 type notifier struct{ s *Sandbox }
 
 // Deliver sends on a message to those who are in its dialog.
-func (n notifier) Deliver(m *Message) { n.s.chat.Deliver(stanzaOf(m), n.s.posted(m)) }
+func (n notifier) Deliver(m *core.Message) { n.s.chat.Deliver(stanzaOf(m), n.s.posted(m)) }
 
 // NotifyReaction tells what by added and removed; "" is nothing.
-func (n notifier) NotifyReaction(by int64, m *Message, added, removed string) {
+func (n notifier) NotifyReaction(by int64, m *core.Message, added, removed string) {
 	n.s.chat.NotifyReaction(chat.Reaction{
 		By:         by,
 		MessageID:  m.ID,
@@ -25,38 +26,38 @@ func (n notifier) NotifyReaction(by int64, m *Message, added, removed string) {
 		Add:        added,
 		Remove:     removed,
 		Recipients: n.s.Listeners(m.Dialog),
-		Private:    m.Dialog.Kind == KindPrivate,
+		Private:    m.Dialog.Kind == core.KindPrivate,
 	})
 }
 
 // NotifyRemoval tells that by deleted a message for everyone.
-func (n notifier) NotifyRemoval(by int64, m *Message) {
+func (n notifier) NotifyRemoval(by int64, m *core.Message) {
 	n.s.chat.NotifyRemoval(chat.Notice{
 		By:         by,
 		MessageID:  m.ID,
 		DialogID:   m.Dialog.ID,
 		Recipients: n.s.Listeners(m.Dialog),
-		Private:    m.Dialog.Kind == KindPrivate,
+		Private:    m.Dialog.Kind == core.KindPrivate,
 	})
 }
 
 // NotifySystem sends a system message with these fields, and returns its id.
-func (n notifier) NotifySystem(from, to int64, fields Params) (id string) {
+func (n notifier) NotifySystem(from, to int64, fields core.Params) (id string) {
 	return n.s.chat.NotifySystem(from, to, elementsOf(fields))
 }
 
-func (s *Sandbox) posted(m *Message) chat.Posted {
+func (s *Sandbox) posted(m *core.Message) chat.Posted {
 	return chat.Posted{
 		DialogID:   m.Dialog.ID,
 		MessageID:  m.ID,
 		Sent:       m.Created,
 		Recipients: s.Listeners(m.Dialog),
-		Private:    m.Dialog.Kind == KindPrivate,
+		Private:    m.Dialog.Kind == core.KindPrivate,
 	}
 }
 
 // stanzaOf is a message of REST as the chat sends it on.
-func stanzaOf(m *Message) chat.Message {
+func stanzaOf(m *core.Message) chat.Message {
 	params := elementsOf(m.Custom)
 	for _, a := range m.Attachments {
 		e := xmpp.New("", "attachment")

@@ -5,11 +5,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"cubegate/connectycube/sandbox/core"
 )
 
 func TestOutboxInTheControlArea(t *testing.T) {
 	s := New(Options{})
-	if err := s.Registry.Add(&User{Profile: Profile{Login: "ann", Email: "ann@example.com"}}, s.Now()); err != nil {
+	if err := s.Registry.Add(&core.User{Profile: core.Profile{Login: "ann", Email: "ann@example.com"}}, s.Now()); err != nil {
 		t.Fatal(err)
 	}
 	reset := httptest.NewRequest("GET", "http://localhost/users/password/reset?email=Ann@example.com", nil)

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"cubegate/connectycube/sandbox/chat"
+	"cubegate/connectycube/sandbox/control"
+	"cubegate/connectycube/sandbox/core"
+	"cubegate/connectycube/sandbox/rest"
 )
 
 // Defaults of Options, also in the README of anything that starts a sandbox.
@@ -22,9 +25,9 @@ const (
 
 // Options configure a Sandbox. The zero value works.
 type Options struct {
-	AppID   int64  // default DefaultAppID
-	AuthKey string // default DefaultAuthKey
-	CIdP    CIdP   // default: off
+	AppID   int64     // default DefaultAppID
+	AuthKey string    // default DefaultAuthKey
+	CIdP    core.CIdP // default: off
 
 	AdminKey   string // of the administration API; default DefaultAdminKey
 	ChatDomain string // of JIDs, rooms have muc. before it; default DefaultChatDomain
@@ -82,9 +85,9 @@ type Options struct {
 // Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
 // listener is its owner's business. It is safe for concurrent use.
 type Sandbox struct {
-	*Application
-	api  *API
-	area *Area
+	*core.Application
+	api  *rest.API
+	area *control.Area
 	chat *chat.Server // never calls back from what is called under the lock
 }
 
@@ -98,13 +101,13 @@ func New(o Options) *Sandbox {
 	if o.DataFile != "" {
 		panic("sandbox: a sandbox with a DataFile is made by Open")
 	}
-	s := &Sandbox{Application: newApplication(ApplicationOptions{
+	s := &Sandbox{Application: core.New(core.Options{
 		AppID:             cmp.Or(o.AppID, DefaultAppID),
 		AuthKey:           cmp.Or(o.AuthKey, DefaultAuthKey),
 		AdminKey:          cmp.Or(o.AdminKey, DefaultAdminKey),
 		ChatDomain:        cmp.Or(o.ChatDomain, DefaultChatDomain),
 		CIdP:              o.CIdP,
-		Dashboard:         Settings{o.DenyAutoCreate, o.V1Users, o.DialogExtensions},
+		Dashboard:         core.Settings{DenyAutoCreate: o.DenyAutoCreate, V1Users: o.V1Users, DialogExtensions: o.DialogExtensions},
 		Log:               o.Log,
 		MaxUsers:          o.MaxUsers,
 		MaxSessions:       o.MaxSessions,
@@ -116,19 +119,19 @@ func New(o Options) *Sandbox {
 	s.chat = chat.New(chat.Options{
 		AppID:    cmp.Or(o.AppID, DefaultAppID),
 		Domain:   cmp.Or(o.ChatDomain, DefaultChatDomain),
-		Accounts: Accounts{s.Application},
+		Accounts: core.NewAccounts(s.Application),
 		Archive:  history{s},
 		Tap:      s.tap,
 		Fault:    s.chatFault,
 	})
 	s.Connect(s.chat, s.sockets)
-	s.api = newAPI(s.Application, APIOptions{HTTP: o.HTTP, Notifier: notifier{s}, Online: s.chat.Online})
-	s.area = newArea(s.Application, AreaOptions{
+	s.api = rest.New(s.Application, rest.Options{HTTP: o.HTTP, Notifier: notifier{s}, Online: s.chat.Online})
+	s.area = control.New(s.Application, control.Options{
 		Token:       o.ControlToken,
 		Names:       o.Names,
 		Headers:     o.CIdP.Clone().Headers,
 		Certificate: o.Certificate,
-		Origin:      OriginOf,
+		Origin:      rest.OriginOf,
 		Drop:        s.Drop,
 		HalfOpen:    s.HalfOpen,
 	})
@@ -164,14 +167,14 @@ func (s *Sandbox) Close() error {
 	return s.Application.Close()
 }
 
-var errWrongHost = AsList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
+var errWrongHost = core.AsList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
 
 // ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
 // people at /, and /_sandbox/ for those who may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.area.IsAddressed(r) {
 		noSniff(w.Header())
-		Refuse(w, errWrongHost)
+		rest.Refuse(w, errWrongHost)
 		return
 	}
 	s.serve(w, r)
@@ -180,11 +183,11 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve is ServeHTTP for requests that may name any host, as those of Client do.
 func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	noSniff(w.Header())
-	if Serves(r.URL.Path) || r.URL.Path == "/" {
+	if control.Serves(r.URL.Path) || r.URL.Path == "/" {
 		s.area.ServeHTTP(w, r)
 		return
 	}
-	AllowBrowsers(w.Header())
+	rest.AllowBrowsers(w.Header())
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusOK) // not 204: the Dart SDK takes that for a failure
 		return

@@ -1,5 +1,9 @@
 package sandbox
 
+import (
+	"cubegate/connectycube/sandbox/core"
+)
+
 // Drop cuts the chat sockets of a user, or everybody's when user is 0, at once
 // and without a word. It returns how many.
 func (s *Sandbox) Drop(user int64) int { return s.chat.Drop(user) }
@@ -10,10 +14,10 @@ func (s *Sandbox) Drop(user int64) int { return s.chat.Drop(user) }
 func (s *Sandbox) HalfOpen(user int64) int { return s.chat.HalfOpen(user) }
 
 // sockets describes the connections of the chat, by user.
-func (s *Sandbox) sockets() []SocketState {
-	var all []SocketState
+func (s *Sandbox) sockets() []core.SocketState {
+	var all []core.SocketState
 	for _, c := range s.chat.Sockets() {
-		all = append(all, SocketState(c))
+		all = append(all, core.SocketState(c))
 	}
 	return all
 }

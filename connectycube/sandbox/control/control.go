@@ -1,0 +1,172 @@
+package control
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+const (
+	controlPrefix  = "/_sandbox"
+	maxControlBody = 256 << 10 // bytes, as of a request to the API
+)
+
+func Serves(path string) bool {
+	return path == controlPrefix || strings.HasPrefix(path, controlPrefix+"/")
+}
+
+// Options configure an Area.
+type Options struct {
+	Token       string                       // lets callers in that are not on this machine; "": none
+	Names       []string                     // of this machine, beside localhost
+	Headers     map[string]string            // of Options.CIdP, whose values are not shown
+	Certificate []byte                       // in PEM; nil: none is offered
+	Origin      func(r *http.Request) string // how the caller reached the sandbox
+	Drop        func(user int64) int         // cuts chat sockets and returns how many
+	HalfOpen    func(user int64) int         // makes chat sockets fall silent
+}
+
+// Area is what people and tests do to an Application: the page at /, and the
+// control area below /_sandbox/.
+type Area struct {
+	*core.Application
+	token        string
+	names        []string          // in lower case
+	givenHeaders map[string]string // never changed
+	origin       func(r *http.Request) string
+	routes       http.Handler
+	open         map[string]http.HandlerFunc // what is shown to everyone
+}
+
+func New(app *core.Application, o Options) *Area {
+	s := &Area{
+		Application:  app,
+		token:        o.Token,
+		names:        ownNames(o.Names),
+		givenHeaders: o.Headers,
+		origin:       o.Origin,
+		open:         openPages(o.Certificate),
+	}
+	s.routes = s.controlRoutes(o)
+	return s
+}
+
+func (s *Area) controlRoutes(o Options) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, answer := range map[string]http.HandlerFunc{
+		"GET /_sandbox/state":      s.getState,
+		"POST /_sandbox/reset":     s.postReset,
+		"POST /_sandbox/seed":      s.postSeed,
+		"GET /_sandbox/clock":      s.getClock,
+		"POST /_sandbox/clock":     s.postClock,
+		"GET /_sandbox/journal":    s.getJournal,
+		"DELETE /_sandbox/journal": s.deleteJournal,
+		"GET /_sandbox/faults":     s.getFaults,
+		"POST /_sandbox/faults":    s.postFault,
+		"PUT /_sandbox/faults":     s.putFaults,
+		"DELETE /_sandbox/faults":  s.deleteFaults,
+		"POST /_sandbox/drop":      postSockets(o.Drop),
+		"POST /_sandbox/half-open": postSockets(o.HalfOpen),
+		"GET /_sandbox/cidp":       s.getCIdP,
+		"PUT /_sandbox/cidp":       s.putCIdP,
+		"GET /_sandbox/settings":   s.getSettings,
+		"PUT /_sandbox/settings":   s.putSettings,
+		"GET /_sandbox/outbox":     s.getOutbox,
+		"DELETE /_sandbox/outbox":  s.deleteOutbox,
+	} {
+		mux.HandleFunc(pattern, answer)
+	}
+	return mux
+}
+
+// readControl decodes the body strictly: a misspelt field would be a fault that
+// does not happen and a test that proves nothing.
+func readControl(w http.ResponseWriter, r *http.Request, out any) bool {
+	return readControlUpTo(maxControlBody, w, r, out)
+}
+
+func readControlUpTo(most int64, w http.ResponseWriter, r *http.Request, out any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(out)
+	if err == nil {
+		if _, after := dec.Token(); after != io.EOF {
+			err = errors.New("something follows the JSON object")
+		}
+	}
+	if err != nil {
+		controlError(w, http.StatusBadRequest, "body: "+strings.TrimPrefix(err.Error(), "json: "))
+		return false
+	}
+	return true
+}
+
+func controlError(w http.ResponseWriter, status int, text string) {
+	answerJSON(w, status, map[string]string{"error": text})
+}
+
+// ServeHTTP lets in whoever holds the control token, and without one whoever
+// is on this machine: by address, not through a proxy, and under a name of this
+// machine, so that a page whose name was rebound to 127.0.0.1 stays out. Pages of
+// other origins, ports of this machine among them, stay out in any case; our own
+// page, seen from another machine, is let in by the token.
+func (s *Area) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if Serves(r.URL.Path) {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	if show, ok := s.open[r.URL.Path]; ok {
+		show(w, r)
+		return
+	}
+	if !s.sameOrigin(r) {
+		controlError(w, http.StatusForbidden, "the control area is not for web pages")
+		return
+	}
+	local := isLoopback(r.RemoteAddr) && isLoopback(r.Host) && !proxied(r.Header)
+	if !local && !s.holdsControlToken(r.Header.Get("X-Sandbox-Token")) {
+		controlError(w, http.StatusForbidden, "the control area is for this machine, or for holders of the control token")
+		return
+	}
+	s.routes.ServeHTTP(w, r)
+}
+
+func (s *Area) holdsControlToken(given string) bool {
+	if s.token == "" {
+		return false
+	}
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.token)) // of equal length, whatever was given
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// sameOrigin says whether no page is asking, or one that was got from this very
+// address. Browsers leave Origin out of plain GETs, and name the site with them.
+func (s *Area) sameOrigin(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none": // none: somebody typed the address
+	default:
+		return false
+	}
+	for _, origin := range r.Header.Values("Origin") {
+		if !strings.EqualFold(origin, s.origin(r)) {
+			return false
+		}
+	}
+	return true
+}
+
+func proxied(h http.Header) bool {
+	return h.Get("X-Forwarded-For") != "" || h.Get("Forwarded") != "" || h.Get("X-Real-Ip") != ""
+}
+
+func answerJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	// an error here means that the caller left
+	_ = json.NewEncoder(w).Encode(body)
+}

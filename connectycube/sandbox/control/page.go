@@ -1,0 +1,56 @@
+package control
+
+import (
+	"bytes"
+	"embed"
+	"net/http"
+	"time"
+)
+
+// The page for people is files without a build step. It shows what the control
+// area says, and has no data of its own, so everybody may have it.
+//
+//go:embed page
+var pageFiles embed.FS
+
+// openPages are the addresses that are for everyone: the page, and the
+// certificate that callers must trust to reach the sandbox.
+func openPages(certificate []byte) map[string]http.HandlerFunc {
+	pages := map[string]http.HandlerFunc{
+		"/":                              pageFile("page/index.html", "text/html; charset=utf-8"),
+		controlPrefix + "/page/page.js":  pageFile("page/page.js", "text/javascript; charset=utf-8"),
+		controlPrefix + "/page/page.css": pageFile("page/page.css", "text/css; charset=utf-8"),
+	}
+	if certificate != nil {
+		pages[controlPrefix+"/ca.pem"] = fileHandler("ca.pem", "application/x-x509-ca-cert", bytes.Clone(certificate))
+	}
+	return pages
+}
+
+func pageFile(path, kind string) http.HandlerFunc {
+	content, err := pageFiles.ReadFile(path)
+	if err != nil {
+		panic(err) // it is built in
+	}
+	return fileHandler(path, kind, content)
+}
+
+// fileHandler serves one file. The policy lets a page run its own script only: names
+// and messages that it shows come from strangers.
+func fileHandler(name, kind string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
+			"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+	}
+}

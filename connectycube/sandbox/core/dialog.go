@@ -1,0 +1,157 @@
+package core
+
+import (
+	"container/list"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Dialog is a conversation. Maps in it are replaced, never changed: answers
+// share them.
+type Dialog struct {
+	ID                       string
+	Kind                     DialogKind
+	Owner                    int64
+	Name, Description, Photo string
+	Occupants, Admins        UserSet
+	Pinned                   []string
+	Extensions               map[string]string // nil: null
+	Permissions              map[string]bool   // nil: null
+	Silent                   UserSet           // want no notifications
+	Hidden                   UserSet           // deleted it for themselves
+	Created, Updated         time.Time
+
+	Messages []*Message    // in order of arrival
+	Unread   map[int64]int // by occupant, when the dialog counts
+	held     int           // bytes that archive.dialogBytes has of it
+	place    *list.Element // in archive.active
+}
+
+// weight estimates the bytes that d keeps in memory, apart from its messages. Of
+// an occupant that is 100: in the set, in unread and in archive.OfUser.
+func (d *Dialog) weight() int {
+	n := 1200 + len(d.Name) + len(d.Description) + len(d.Photo) + 100*len(d.Occupants) +
+		16*(len(d.Admins)+len(d.Silent)+len(d.Hidden)) + 48*len(d.Pinned)
+	if len(d.Extensions) > 0 {
+		n += tableBytes(len(d.Extensions), 32)
+	}
+	for key, value := range d.Extensions {
+		n += textBytes(key) + textBytes(value)
+	}
+	return n
+}
+
+// Counts says whether unread messages are counted (doc: group and private).
+func (d *Dialog) Counts() bool { return d.Kind == KindGroup || d.Kind == KindPrivate }
+
+// LastFor is the newest message that the user can see, or nil.
+func (d *Dialog) LastFor(user int64) *Message {
+	for _, m := range slices.Backward(d.Messages) {
+		if !m.DeletedFor.Has(user) {
+			return m
+		}
+	}
+	return nil
+}
+
+// Opponent is the other one in a private dialog, and 0 elsewhere.
+func (d *Dialog) Opponent(user int64) int64 {
+	if d.Kind != KindPrivate {
+		return 0
+	}
+	return d.Occupants[0] + d.Occupants[1] - user
+}
+
+// PrivateDialog finds the dialog of two users, or makes it.
+func (a *Archive) PrivateDialog(from, to int64, now time.Time) *Dialog {
+	if d := a.Private[PairOf(from, to)]; d != nil {
+		return d
+	}
+	d := &Dialog{Kind: KindPrivate, Owner: from}
+	d.Occupants.Add(from)
+	d.Occupants.Add(to)
+	a.Add(d, now)
+	return d
+}
+
+// ReadExtensions reads extensions: up to three values, which become text; null ones are
+// left out, and null instead of the object forgets all.
+func (s *Application) ReadExtensions(p Params) (map[string]string, error) {
+	given := p.Object("extensions")
+	if given == nil {
+		return nil, nil
+	}
+	kept := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		value, isScalar := Scalar(given[key])
+		allowed := len(s.Dashboard.DialogExtensions) == 0 || slices.Contains(s.Dashboard.DialogExtensions, key)
+		if isScalar && allowed {
+			kept[key] = value
+		}
+	}
+	if len(kept) > mostExtensions {
+		return nil, errTooManyExtensions
+	}
+	if len(kept) == 0 {
+		return nil, nil
+	}
+	return kept, nil
+}
+
+// ReadPermissions reads permissions, of which there is one.
+func ReadPermissions(p Params) map[string]bool {
+	given := p.Object("permissions")
+	if !given.Has("allow_preview") {
+		return nil
+	}
+	return map[string]bool{"allow_preview": given.Flag("allow_preview")}
+}
+
+// Check holds what is true of every dialog that is not private.
+func (d *Dialog) Check() error {
+	switch {
+	case d.Name == "":
+		return errBlankName
+	case len(d.Occupants) > MostOccupants:
+		return ErrTooManyOccupants
+	case len(d.Admins) > mostAdmins:
+		return errTooManyAdmins
+	}
+	return nil
+}
+
+// Describe sets the texts, extensions and permissions that are present. It sets
+// nothing when it refuses.
+func (s *Application) Describe(d *Dialog, p Params) error {
+	to := *d
+	for _, f := range []struct {
+		key string
+		to  *string
+		max int // characters; our own
+	}{
+		{"name", &to.Name, 1024},
+		{"description", &to.Description, 8192},
+		{"photo", &to.Photo, 2048},
+	} {
+		if !p.Has(f.key) {
+			continue
+		}
+		*f.to = p.Text(f.key)
+		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
+			return AsBase(422, text)
+		}
+	}
+	if p.Has("extensions") {
+		extensions, err := s.ReadExtensions(p)
+		if err != nil {
+			return err
+		}
+		to.Extensions = extensions
+	}
+	if p.Has("permissions") {
+		to.Permissions = ReadPermissions(p)
+	}
+	*d = to
+	return nil
+}

@@ -1,0 +1,159 @@
+package core
+
+import (
+	"cmp"
+	"container/list"
+	"encoding/json"
+	"time"
+)
+
+// Message is one message of a dialog. Its attachments and custom parameters
+// never change: answers share them.
+type Message struct {
+	ID          string
+	seq         uint64 // order of arrival, in all dialogs
+	Dialog      *Dialog
+	Sender      int64
+	Recipient   int64 // of a private dialog, else 0
+	Body        string
+	Attachments []Attachment
+	Custom      map[string]any // text, number, truth value, list or object
+
+	Created, Updated time.Time
+	Edited           time.Time // zero: never
+	Read, Delivered  UserSet
+	DeletedFor       UserSet
+	Reactions        map[string]UserSet // by kind
+
+	held  int           // bytes of what never changes; 0: not counted yet
+	place *list.Element // in archive.history
+}
+
+// Attachment has text values only, as clients in Dart read nothing else.
+type Attachment map[string]string
+
+// unreadBy says whether m counts as unread for the user.
+func (m *Message) unreadBy(user int64) bool {
+	return !m.Read.Has(user) && !m.DeletedFor.Has(user)
+}
+
+// Readers are those who read it, apart from the sender.
+func (m *Message) Readers() int {
+	n := len(m.Read)
+	if m.Read.Has(m.Sender) {
+		n--
+	}
+	return n
+}
+
+func (m *Message) Status() string {
+	switch {
+	case m.Readers() > 0:
+		return "read"
+	case len(m.Delivered) > 1:
+		return "delivered"
+	}
+	return "sent"
+}
+
+// weight estimates the bytes that m keeps in memory.
+func (m *Message) weight() int {
+	if m.held == 0 {
+		m.held = 600 + weigh(map[string]any(m.Custom))
+		for _, a := range m.Attachments {
+			m.held += 8 + tableBytes(len(a), 32)
+			for key, value := range a {
+				m.held += textBytes(key) + textBytes(value)
+			}
+		}
+	}
+	n := m.held + len(m.Body) + 8*(len(m.Read)+len(m.Delivered)+len(m.DeletedFor)) + tableBytes(len(m.Reactions), 40)
+	for kind, users := range m.Reactions {
+		n += textBytes(kind) + 16*len(users)
+	}
+	return n
+}
+
+// weigh estimates the bytes that a decoded JSON value keeps, apart from the
+// interface that it is in. TestArchiveCountsWhatItHolds compares it with memory.
+func weigh(v any) int {
+	switch v := v.(type) {
+	case map[string]any:
+		n := tableBytes(len(v), 32)
+		for key, value := range v {
+			n += textBytes(key) + weigh(value)
+		}
+		return n
+	case []any:
+		n := 24 + 24*len(v) // grown by append
+		for _, value := range v {
+			n += weigh(value)
+		}
+		return n
+	case string:
+		return 16 + textBytes(v)
+	case json.Number:
+		return 16 + textBytes(string(v))
+	}
+	return 0
+}
+
+// tableBytes is what a map of n entries of so many bytes takes: groups of eight
+// slots, of which seven are in use at most when there are several.
+func tableBytes(n, entry int) int {
+	const header, control = 48, 8
+	switch {
+	case n == 0:
+		return header
+	case n <= 8:
+		return header + control + 8*entry
+	}
+	slots := 16
+	for slots*7/8 < n {
+		slots *= 2
+	}
+	return header + 64 + slots*entry + slots/8*control
+}
+
+// textBytes is what a text takes: memory comes in steps of 8 and 16 bytes.
+func textBytes(s string) int { return (len(s) + 15) &^ 15 }
+
+// ReservedFields are the names of a message that custom parameters cannot take; what REST
+// and chat tell the service about a message is among them.
+var ReservedFields = map[string]bool{
+	"_id": true, "id": true, "chat_dialog_id": true, "dialog_id": true, "message_id": true, "message": true,
+	"sender_id": true, "recipient_id": true, "date_sent": true, "created_at": true, "updated_at": true,
+	"edited_at": true, "attachments": true, "read_ids": true, "delivered_ids": true, "deleted_for_ids": true,
+	"read": true, "views_count": true, "reactions": true,
+	"send_to_chat": true, "markable": true, "save_to_history": true,
+}
+
+// Edit gives a message another text.
+func (a *Archive) Edit(m *Message, body string, now time.Time) {
+	a.change(m, func() { m.Body, m.Edited, m.Updated = body, now, now })
+	a.Touch(m.Dialog, now)
+}
+
+// React adds a reaction of the user's and takes another one away; "" is none.
+// It reports what that changed.
+func (a *Archive) React(m *Message, user int64, add, remove string) (added, removed bool) {
+	a.change(m, func() {
+		if m.Reactions == nil {
+			m.Reactions = map[string]UserSet{}
+		}
+		if users := m.Reactions[add]; add != "" {
+			added = users.Add(user)
+			m.Reactions[add] = users
+		}
+		users := m.Reactions[remove]
+		if removed = users.Remove(user); removed {
+			m.Reactions[remove] = users
+		}
+		if len(users) == 0 {
+			delete(m.Reactions, remove)
+		}
+	})
+	return added, removed
+}
+
+func ByArrival(a, b *Message) int { return cmp.Compare(a.seq, b.seq) }

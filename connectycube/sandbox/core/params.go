@@ -1,0 +1,74 @@
+package core
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Params are the fields of a body or query, whatever their encoding. Values are
+// string, json.Number, bool, nil, []any or map[string]any.
+type Params map[string]any
+
+// ValidText keeps answers valid JSON: a form can carry any bytes.
+func ValidText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func (p Params) Has(key string) bool { _, ok := p[key]; return ok }
+
+// Text gives a scalar as text, and "" for null, for a missing field and for
+// anything that is not a scalar.
+func (p Params) Text(key string) string {
+	t, _ := Scalar(p[key])
+	return t
+}
+
+func Scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	}
+	return "", false
+}
+
+// Integer reads a number or a numeric string.
+func (p Params) Integer(key string) (int64, bool) {
+	n, err := strconv.ParseInt(p.Text(key), 10, 64)
+	return n, err == nil
+}
+
+// List gives a,b as well as [a,b] as the trimmed items that are not empty.
+func (p Params) List(key string) []string {
+	var items []string
+	add := func(v any) {
+		t, _ := Scalar(v)
+		for item := range strings.SplitSeq(t, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				items = append(items, item)
+			}
+		}
+	}
+	if many, ok := p[key].([]any); ok {
+		for _, v := range many {
+			add(v)
+		}
+		return items
+	}
+	add(p[key])
+	return items
+}
+
+// Object gives a nested object, or nil.
+func (p Params) Object(key string) Params {
+	m, _ := p[key].(map[string]any)
+	return m
+}
+
+// Flag reads what means yes: 1 and true, as number, text or truth value.
+func (p Params) Flag(key string) bool {
+	t := p.Text(key)
+	return t == "1" || t == "true"
+}

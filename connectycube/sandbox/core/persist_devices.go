@@ -1,0 +1,76 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// What the data file has of devices and address books. Uploaded files and the
+// outbox are not in it: the one would be the most of it, the other is for
+// whoever watches this run.
+type (
+	savedSubscription struct {
+		ID          int64  `json:"id"`
+		UserID      int64  `json:"user_id"`
+		Channel     string `json:"channel"`
+		Environment string `json:"environment"`
+		Platform    string `json:"platform"`
+		UDID        string `json:"udid"`
+	}
+	savedBook struct {
+		UserID   int64             `json:"user_id"`
+		UDID     string            `json:"udid,omitempty"`
+		Contacts map[string]string `json:"contacts"` // names by phone
+	}
+)
+
+func (s *Subscriptions) save(out *savedState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := s.all.Front(); e != nil; e = e.Next() {
+		sub := e.Value.(*Subscription)
+		out.Subscriptions = append(out.Subscriptions, savedSubscription{sub.ID, sub.User, sub.Channel, sub.Environment, sub.Platform, sub.UDID})
+	}
+}
+
+// restore gives the subscriptions back with their ids, oldest first.
+func (s *Subscriptions) restore(saved *savedState, exists func(user int64) bool) error {
+	for _, from := range saved.Subscriptions {
+		if !exists(from.UserID) || from.ID <= 0 {
+			return fmt.Errorf("subscription %d has no user, or is not whole", from.ID)
+		}
+		s.mu.Lock()
+		s.last = max(s.last, from.ID)
+		s.put(&Subscription{
+			ID: from.ID, User: from.UserID, UDID: from.UDID,
+			Channel: from.Channel, Environment: from.Environment, Platform: from.Platform,
+		})
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+func (a *AddressBooks) save(out *savedState) {
+	for _, user := range slices.Sorted(maps.Keys(a.OfUser)) {
+		for _, device := range slices.Sorted(maps.Keys(a.OfUser[user])) {
+			out.Books = append(out.Books, savedBook{user, device, maps.Clone(a.OfUser[user][device])})
+		}
+	}
+}
+
+func (a *AddressBooks) restore(saved *savedState, exists func(user int64) bool) error {
+	for _, from := range saved.Books {
+		if !exists(from.UserID) {
+			return fmt.Errorf("an address book is of user %d, who does not exist", from.UserID)
+		}
+		for phone, name := range from.Contacts {
+			a.set(from.UserID, from.UDID, phone, name)
+		}
+	}
+	if a.total > maxContacts {
+		return errors.New("there are more contacts than fit")
+	}
+	return nil
+}

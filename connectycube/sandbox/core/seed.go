@@ -1,0 +1,347 @@
+package core
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	MaxSeedBytes = 8 << 20 // bytes of a seed's JSON
+	maxSeeded    = 10_000  // users, dialogs, messages of one seed, each
+	maxSeededID  = 1 << 30 // of a user: what comes after must fit in 31 bits, too
+	maxProblems  = 50      // that are shown
+)
+
+// Seed is what a test begins with. Users are named by login, e-mail or external
+// id, or by number; dialogs by Key.
+type Seed struct {
+	Users    []SeedUser    `json:"users"`
+	Dialogs  []SeedDialog  `json:"dialogs"`
+	Messages []SeedMessage `json:"messages"`
+}
+
+// SeedUser is a user to make. One of Login, Email and ExternalID is required, and
+// Password unless there is an ExternalID: then the identity provider knows it.
+type SeedUser struct {
+	ID         int64    `json:"id"` // default: the next one
+	Login      string   `json:"login"`
+	Email      string   `json:"email"`
+	Password   string   `json:"password"`
+	ExternalID string   `json:"external_id"`
+	FullName   string   `json:"full_name"`
+	Phone      string   `json:"phone"`
+	Avatar     string   `json:"avatar"`
+	CustomData string   `json:"custom_data"`
+	Tags       []string `json:"tags"`
+}
+
+// SeedDialog is a dialog to make; a private one that is there already is taken.
+type SeedDialog struct {
+	Key         string   `json:"key"`  // what messages call it
+	Type        int      `json:"type"` // 1 broadcast, 2 group (default), 3 private, 4 public
+	Name        string   `json:"name"` // required unless private
+	Description string   `json:"description"`
+	Photo       string   `json:"photo"`
+	Owner       string   `json:"owner"`
+	Occupants   []string `json:"occupants"` // beside the owner and the admins
+	Admins      []string `json:"admins"`
+}
+
+// SeedMessage is a message that was sent before anybody came; nobody is told of
+// it. Messages of a dialog stand in the order in which they were sent.
+type SeedMessage struct {
+	Dialog string   `json:"dialog"`
+	From   string   `json:"from"`
+	Text   string   `json:"message"`
+	Ago    string   `json:"ago"` // how long ago, as Go writes durations; default 0s
+	ReadBy []string `json:"read_by"`
+}
+
+// Seeded says which ids things got: users in the order of the seed, dialogs by
+// key, messages in order.
+type Seeded struct {
+	Users    []int64           `json:"users"`
+	Dialogs  map[string]string `json:"dialogs"`
+	Messages []string          `json:"messages"`
+}
+
+// Seed makes all of it, or nothing: the error says everything that is wrong.
+func (s *Application) Seed(seed Seed) (Seeded, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Registry.Sweep(s.Now())
+	if max(len(seed.Users), len(seed.Dialogs), len(seed.Messages)) > maxSeeded {
+		return Seeded{}, fmt.Errorf("seed: more than %d of a kind", maxSeeded)
+	}
+	if len(s.Registry.Users)+len(seed.Users) > s.Registry.maxUsers {
+		return Seeded{}, fmt.Errorf("seed: more than %d users", s.Registry.maxUsers)
+	}
+	if len(s.Archive.Dialogs)+len(seed.Dialogs) > s.Archive.maxDialogs {
+		return Seeded{}, fmt.Errorf("seed: more than %d dialogs", s.Archive.maxDialogs)
+	}
+	g := &seeding{
+		s:       s,
+		now:     s.Now(),
+		made:    NewRegistry(maxSeeded, 1),
+		dialogs: map[string]*Dialog{},
+		out:     Seeded{Users: []int64{}, Dialogs: map[string]string{}, Messages: []string{}},
+	}
+	g.made.NextUser = s.Registry.NextUser
+	for i, from := range seed.Users {
+		g.user(fmt.Sprintf("users[%d]", i), from)
+	}
+	for i, from := range seed.Dialogs {
+		g.dialog(fmt.Sprintf("dialogs[%d]", i), from)
+	}
+	for i, from := range seed.Messages {
+		g.message(fmt.Sprintf("messages[%d]", i), from)
+	}
+	if n := g.dialogBytes(); n > s.Archive.maxDialogBytes/2 {
+		g.problem("dialogs", "%d bytes are more than half of what the sandbox may hold", n)
+	}
+	if err := g.problems(); err != nil {
+		return Seeded{}, err
+	}
+	g.store()
+	s.Changed()
+	return g.out, nil
+}
+
+// seeding is a seed that is being understood. The sandbox is not touched before
+// all of it is; users have their ids already, as nobody else can take them while
+// the lock is held.
+type seeding struct {
+	s     *Application
+	now   time.Time
+	wrong []error
+	out   Seeded
+
+	made     Registry // the seed's users
+	dialogs  map[string]*Dialog
+	order    []string // of the keys of dialogs
+	messages []seedingMessage
+}
+
+type seedingMessage struct {
+	*Message
+	key    string // of the dialog, which may turn out to be there already
+	at     time.Time
+	readBy []int64
+}
+
+func (g *seeding) problem(at, format string, args ...any) {
+	g.wrong = append(g.wrong, fmt.Errorf("seed: "+at+": "+format, args...))
+}
+
+func (g *seeding) problems() error {
+	if n := len(g.wrong); n > maxProblems {
+		g.wrong = append(g.wrong[:maxProblems:maxProblems], fmt.Errorf("seed: and %d more", n-maxProblems))
+	}
+	return errors.Join(g.wrong...)
+}
+
+func (g *seeding) user(at string, from SeedUser) {
+	p, err := Profile{}.With(from.fields())
+	if err == nil && p.Login == "" && p.Email == "" {
+		err = ErrNoLogin
+	}
+	if err == nil && from.Password == "" && from.ExternalID == "" {
+		err = ErrBlankPassword
+	}
+	if text := CheckLength("password", from.Password, 6, 40); text != "" && from.Password != "" {
+		err = errors.Join(err, AsBase(422, text))
+	}
+	u := &User{Profile: p}
+	if err == nil {
+		err = errors.Join(g.s.Registry.conflict(u, p), g.made.conflict(u, p))
+	}
+	if err != nil {
+		g.problem(at, "%s", refusalText(err))
+	}
+	if from.Password != "" {
+		u.Credential = g.s.Passwords.CredentialOf(from.Password)
+	}
+	if u.ID = from.ID; u.ID == 0 {
+		g.made.NextUser++
+		u.ID = g.made.NextUser
+	}
+	if from.ID < 0 || from.ID > maxSeededID || g.made.Users[u.ID] != nil || g.s.Registry.Users[u.ID] != nil {
+		g.problem(at, "id is another user's, or not 1 to %d", maxSeededID)
+	}
+	g.made.NextUser = max(g.made.NextUser, u.ID)
+	g.made.put(u, g.now)
+	g.out.Users = append(g.out.Users, u.ID)
+}
+
+// fields are what a sign-up would have carried; null clears nothing here.
+func (from SeedUser) fields() Params {
+	fields := Params{"tag_list": strings.Join(from.Tags, ",")}
+	if from.Login == "" && from.Email == "" && from.ExternalID != "" {
+		fields["login"] = providerLogin(from.ExternalID)
+	}
+	for name, value := range map[string]string{
+		"login": from.Login, "email": from.Email, "external_id": from.ExternalID, "full_name": from.FullName,
+		"phone": from.Phone, "avatar": from.Avatar, "custom_data": from.CustomData,
+	} {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// refusalText is what a refusal says, on one line.
+func refusalText(err error) string {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var texts []string
+		for _, one := range many.Unwrap() {
+			texts = append(texts, refusalText(one))
+		}
+		return strings.Join(texts, "; ")
+	}
+	r, _ := err.(*Refusal)
+	if r == nil {
+		return err.Error()
+	}
+	byField, _ := r.Errors.(map[string][]string)
+	var texts []string
+	for _, field := range slices.Sorted(maps.Keys(byField)) {
+		text := strings.Join(byField[field], "; ")
+		if field != "base" {
+			text = field + " " + text
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// who finds a user of the seed or of the sandbox; 0 is nobody.
+func (g *seeding) who(at, name string) int64 {
+	id, _ := strconv.ParseInt(name, 10, 64)
+	for _, r := range []*Registry{&g.made, &g.s.Registry} {
+		for _, u := range []*User{r.ByLogin[name], r.ByEmail[NormalEmail(name)], r.ByExternal[name], r.Users[id]} {
+			if u != nil {
+				return u.ID
+			}
+		}
+	}
+	g.problem(at, "there is no user %q", name)
+	return 0
+}
+
+func (g *seeding) all(at string, names []string) (set UserSet) {
+	for i, name := range names {
+		set.Add(g.who(fmt.Sprintf("%s[%d]", at, i), name))
+	}
+	return set
+}
+
+func (g *seeding) dialog(at string, from SeedDialog) {
+	d := &Dialog{
+		Kind:    DialogKind(cmp.Or(from.Type, int(KindGroup))),
+		Owner:   g.who(at+".owner", from.Owner),
+		Created: g.now,
+	}
+	d.Admins = g.all(at+".admins", from.Admins)
+	d.Admins.Remove(d.Owner)
+	d.Occupants = g.all(at+".occupants", from.Occupants)
+	for _, id := range append(slices.Clone(d.Admins), d.Owner) {
+		d.Occupants.Add(id)
+	}
+	err := g.s.Describe(d, Params{"name": from.Name, "description": from.Description, "photo": from.Photo})
+	if err == nil && d.Kind != KindPrivate {
+		err = d.Check()
+	}
+	if err != nil {
+		g.problem(at, "%s", refusalText(err))
+	}
+	if d.Kind < KindBroadcast || d.Kind > KindPublic {
+		g.problem(at, "type must be 1 to 4")
+	}
+	if d.Kind == KindPrivate {
+		d.Name, d.Description, d.Photo = "", "", ""
+		if len(d.Occupants) != 2 || len(d.Admins) > 0 {
+			g.problem(at, "a private dialog has an owner and one occupant")
+		}
+	}
+	if from.Key == "" || g.dialogs[from.Key] != nil {
+		g.problem(at, "key is missing, or given twice")
+	}
+	g.dialogs[from.Key] = d
+	g.order = append(g.order, from.Key)
+}
+
+func (g *seeding) message(at string, from SeedMessage) {
+	d := g.dialogs[from.Dialog]
+	if d == nil {
+		g.problem(at, "there is no dialog %q in the seed", from.Dialog)
+		d = &Dialog{}
+	}
+	m := seedingMessage{
+		Message: &Message{Sender: g.who(at+".from", from.From), Body: from.Text},
+		key:     from.Dialog,
+		at:      g.now,
+		readBy:  g.all(at+".read_by", from.ReadBy),
+	}
+	if d.Kind >= KindBroadcast && d.Kind <= KindPublic && !d.May(m.Sender, ToSend) {
+		g.problem(at, "%q may not send there", from.From)
+	}
+	if from.Ago != "" {
+		ago, err := time.ParseDuration(from.Ago)
+		if err != nil || ago < 0 || ago > maxAdvance {
+			g.problem(at, `ago must be a duration such as "90m"`)
+		}
+		m.at = g.now.Add(-ago)
+	}
+	if m.at.Before(d.Created) {
+		d.Created = m.at
+	}
+	if from.Text == "" {
+		g.problem(at, "message is required")
+	}
+	g.messages = append(g.messages, m)
+}
+
+// dialogBytes is what the seed's dialogs take. At most half of the bound they do
+// not drop one another.
+func (g *seeding) dialogBytes() (n int) {
+	for _, d := range g.dialogs {
+		n += d.weight()
+	}
+	return n
+}
+
+// store is the part that cannot fail.
+func (g *seeding) store() {
+	r, a := &g.s.Registry, &g.s.Archive
+	for _, id := range g.out.Users {
+		r.put(g.made.Users[id], g.now)
+	}
+	r.NextUser = max(r.NextUser, g.made.NextUser)
+	for _, key := range g.order {
+		d := g.dialogs[key]
+		if d.Kind == KindPrivate {
+			d = a.PrivateDialog(d.Owner, d.Opponent(d.Owner), g.now)
+			g.dialogs[key] = d
+		} else {
+			a.Add(d, d.Created) // not after its first message
+		}
+		g.out.Dialogs[key] = d.ID
+	}
+	for _, m := range g.messages {
+		m.Dialog = g.dialogs[m.key]
+		m.Recipient = m.Dialog.Opponent(m.Sender)
+		a.Post(m.Message, m.at)
+		for _, id := range m.readBy {
+			a.Mark(m.Message, id, true, m.at)
+		}
+		g.out.Messages = append(g.out.Messages, m.ID)
+	}
+	a.Shrink()
+}

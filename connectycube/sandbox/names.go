@@ -1,0 +1,54 @@
+package sandbox
+
+import "cubegate/connectycube/sandbox/core"
+
+// The types of the methods that a Sandbox has from its Application.
+type (
+	CIdP     = core.CIdP
+	Settings = core.Settings
+	Fault    = core.Fault
+	Entry    = core.Entry
+	Outgoing = core.Outgoing
+
+	Seed        = core.Seed
+	SeedUser    = core.SeedUser
+	SeedDialog  = core.SeedDialog
+	SeedMessage = core.SeedMessage
+	Seeded      = core.Seeded
+
+	State        = core.State
+	Totals       = core.Totals
+	UserState    = core.UserState
+	SessionState = core.SessionState
+	DialogState  = core.DialogState
+	MessageState = core.MessageState
+	SocketState  = core.SocketState
+	DeviceState  = core.DeviceState
+	ClockState   = core.ClockState
+)
+
+// The words of a Fault and of an Outgoing; core says what they mean.
+const (
+	OnREST = core.OnREST
+	OnChat = core.OnChat
+
+	FaultStatus     = core.FaultStatus
+	FaultHang       = core.FaultHang
+	FaultReset      = core.FaultReset
+	FaultLostAnswer = core.FaultLostAnswer
+	FaultSlow       = core.FaultSlow
+	FaultEmpty      = core.FaultEmpty
+	FaultHTML       = core.FaultHTML
+	FaultTruncated  = core.FaultTruncated
+	FaultDuplicate  = core.FaultDuplicate
+	FaultDrop       = core.FaultDrop
+	FaultHalfOpen   = core.FaultHalfOpen
+	FaultDelay      = core.FaultDelay
+	FaultRefuse     = core.FaultRefuse
+
+	OutgoingMail = core.OutgoingMail
+	OutgoingPush = core.OutgoingPush
+)
+
+// ErrInUse is what Open returns when another process keeps its state in the file.
+var ErrInUse = core.ErrInUse

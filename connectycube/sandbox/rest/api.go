@@ -1,0 +1,144 @@
+package rest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// Notifier sends on by chat what REST took. Its methods are called under the
+// Application's lock.
+type Notifier interface {
+	Deliver(m *core.Message) // to those who are in its dialog
+	NotifyReaction(by int64, m *core.Message, added, removed string)
+	NotifyRemoval(by int64, m *core.Message)
+	NotifySystem(from, to int64, fields core.Params) (id string)
+}
+
+// Options configure an API. Only HTTP has a default.
+type Options struct {
+	HTTP     *http.Client   // makes the call-backs to the identity provider
+	Notifier Notifier       // the chat
+	Online   func() []int64 // users who are in the chat, ascending
+}
+
+// API is the REST API of an Application.
+type API struct {
+	*core.Application
+	callbacks   *http.Client
+	notifier    Notifier
+	online      func() []int64
+	largeBodies largeBodies
+}
+
+func New(app *core.Application, o Options) *API {
+	return &API{
+		Application: app,
+		callbacks:   callbackClient(o.HTTP),
+		notifier:    o.Notifier,
+		online:      o.Online,
+		largeBodies: make(largeBodies, maxLarge),
+	}
+}
+
+// ServeHTTP answers one request, or makes the fault happen that meets it.
+func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w, r, e := s.record(w, r)
+	defer e.end()
+	if f, ok := s.TakeFault(func(f core.Fault) bool { return faultMeets(f, r) }); ok {
+		e.fault = f.Kind
+		s.misbehave(w, r, f)
+		return
+	}
+	s.serveAPI(w, r)
+}
+
+// reply is an answer that went well. Refusals are errors: see errors.go.
+type reply struct {
+	status  int
+	body    any       // nil: no body at all
+	expires time.Time // of the session used; zero when none was
+}
+
+// serveAPI is the service without its faults.
+func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		defer s.Used()
+	} else {
+		defer s.Changed()
+	}
+	if isBucket(r.URL.Path) {
+		s.serveBucket(w, r)
+		return
+	}
+	answer, err := s.answer(w, r)
+	if err != nil {
+		Refuse(w, err)
+		return
+	}
+	if !answer.expires.IsZero() {
+		w.Header().Set("CB-Token-ExpirationDate", answer.expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if to, ok := answer.body.(redirect); ok {
+		to.write(w, answer.status)
+		return
+	}
+	writeJSON(w, answer.status, answer.body)
+}
+
+func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
+	handler, arg, ok := findRoute(r.Method, r.URL.EscapedPath())
+	if !ok {
+		return reply{}, core.ErrNoResource
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return reply{}, errBadRequest
+	}
+	release, err := s.largeBodies.enter(r.Context(), len(body))
+	if err != nil {
+		return reply{}, err
+	}
+	defer release()
+	p, err := readParams(r, body)
+	if err != nil {
+		return reply{}, errBadRequest
+	}
+	return handler(s, &request{
+		ctx:      r.Context(),
+		arg:      arg,
+		params:   p,
+		token:    r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
+		key:      r.Header.Get("CB-AuthKey"),
+		now:      s.Now(),
+		origin:   OriginOf(r),
+		suffixed: trimSuffix(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"),
+
+		adminKey: r.Header.Get("CB-Administration-API-Key"),
+	})
+}
+
+// AllowBrowsers lets pages of any origin call the API, as the real service does:
+// it uses no cookies, so an origin proves nothing.
+func AllowBrowsers(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "CB-Token, CB-AuthKey, CB-SDK, ConnectyCube-REST-API-Version, Content-Type")
+	h.Set("Access-Control-Expose-Headers", "CB-Token-ExpirationDate, Date")
+	h.Set("Access-Control-Max-Age", "600")
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	if body == nil {
+		w.WriteHeader(status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	// an error here means that the caller left, or that it will see a torn body
+	_ = json.NewEncoder(w).Encode(body)
+}

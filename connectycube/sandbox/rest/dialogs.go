@@ -1,0 +1,308 @@
+package rest
+
+import (
+	"cmp"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// dialogRow is a dialog as one user sees it, while a list is made.
+type dialogRow struct {
+	*core.Dialog
+	shownName string
+	last      *core.Message // nil: none that the user can see
+}
+
+// dialogFields are the documented fields to filter by, and what the owner, the
+// occupants and the last sender add to them (assumed). The official Flutter sample
+// and the documentation's Flutter FAQ look a dialog up by id instead of _id, and
+// take the first one of the answer.
+var dialogFields = map[string]field[dialogRow]{
+	"_id":                    {text: func(r dialogRow) string { return r.ID }},
+	"id":                     {text: func(r dialogRow) string { return r.ID }},
+	"type":                   numberOf(func(r dialogRow) int64 { return int64(r.Kind) }),
+	"name":                   {text: func(r dialogRow) string { return r.shownName }},
+	"created_at":             dateOf(func(r dialogRow) time.Time { return r.Created }),
+	"updated_at":             dateOf(func(r dialogRow) time.Time { return r.Updated }),
+	"user_id":                numberOf(func(r dialogRow) int64 { return r.Owner }),
+	"occupants_ids":          {numbers: func(r dialogRow) []int64 { return r.Occupants }},
+	"last_message_user_id":   {number: ofLast(func(m *core.Message) int64 { return m.Sender })},
+	"last_message_date_sent": {number: ofLast(func(m *core.Message) int64 { return m.Created.Unix() }), dated: true},
+}
+
+func ofLast(get func(*core.Message) int64) func(dialogRow) (int64, bool) {
+	return func(r dialogRow) (int64, bool) {
+		if r.last == nil {
+			return 0, false
+		}
+		return get(r.last), true
+	}
+}
+
+func extensionField(key string) field[dialogRow] {
+	return field[dialogRow]{text: func(r dialogRow) string { return r.Extensions[key] }}
+}
+
+// lastActivity is the time of the last message that the viewer can see, in
+// microseconds. A dialog without one has the time of its last update, which is
+// where the official React hook puts it. A page would otherwise end before the
+// dialogs that were made last.
+var lastActivity = field[dialogRow]{number: func(r dialogRow) (int64, bool) {
+	if r.last == nil {
+		return r.Updated.UnixMicro(), true
+	}
+	return r.last.Created.UnixMicro(), true
+}}
+
+// dialogSorts are the words to sort dialogs by. The documentation has the date of
+// the last message alone, calls it last_message_date_sent, and writes date_sent in
+// its example, as the official React hook and chat widget do. The other words are
+// assumed.
+var dialogSorts = func() map[string]field[dialogRow] {
+	sorts := pick(dialogFields, "created_at", "updated_at", "name", "_id")
+	sorts["last_message_date_sent"], sorts["date_sent"] = lastActivity, lastActivity
+	return sorts
+}()
+
+// dialogLists is the grammar of GET /chat/Dialog. The order without sorting is
+// assumed.
+var dialogLists = grammar[dialogRow]{
+	fields:   dialogFields,
+	within:   map[string]func(string) field[dialogRow]{"extensions": extensionField},
+	lenient:  true,
+	alone:    []string{"count"},
+	sorts:    dialogSorts,
+	usual:    "updated_at",
+	downward: true,
+	limit:    100,
+	most:     1000,
+	tie:      func(a, b dialogRow) int { return cmp.Compare(a.ID, b.ID) },
+}
+
+func (s *API) rowsFor(user int64) iter.Seq[dialogRow] {
+	return func(yield func(dialogRow) bool) {
+		for d := range s.Archive.DialogsOf(user) {
+			if !yield(dialogRow{d, s.nameFor(d, user), d.LastFor(user)}) {
+				return
+			}
+		}
+	}
+}
+
+func listDialogs(s *API, q *request, live *core.Session) (reply, error) {
+	query, err := dialogLists.parse(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	page, total := query.run(s.rowsFor(live.User.ID))
+	if q.params.Flag("count") {
+		return countReply(total), nil
+	}
+	items := make([]dialogJSON, len(page))
+	for i, row := range page {
+		items[i] = s.dialogFor(row.Dialog, live.User.ID)
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"total_entries": total,
+		"skip":          query.skip,
+		"limit":         query.limit,
+		"items":         items,
+	}}, nil
+}
+
+// countReply is what count=1 gets, as the Dart SDK reads it.
+func countReply(total int) reply {
+	return reply{status: http.StatusOK, body: map[string]any{"items": map[string]int{"count": total}}}
+}
+
+// createDialog makes a dialog, or gives the private one that is there already.
+func createDialog(s *API, q *request, live *core.Session) (reply, error) {
+	n, _ := q.params.Integer("type")
+	kind := core.DialogKind(n)
+	if kind < core.KindBroadcast || kind > core.KindPublic {
+		return reply{}, errNoType
+	}
+	me := live.User.ID
+	if kind == core.KindPrivate {
+		return s.createPrivate(q, me)
+	}
+	occupants, err := s.knownUsers(q.params, "occupants_ids")
+	if err != nil {
+		return reply{}, err
+	}
+	admins, err := s.knownUsers(q.params, "admins_ids")
+	switch {
+	case err != nil:
+		return reply{}, err
+	case kind == core.KindGroup && len(occupants) == 0:
+		return reply{}, errNoOccupants
+	}
+	d := &core.Dialog{Kind: kind, Owner: me}
+	if kind == core.KindGroup {
+		d.Occupants = occupants
+	}
+	d.Occupants.Add(me)
+	admins.Remove(me) // is the owner
+	for _, id := range admins {
+		d.Admins.Add(id)
+		d.Occupants.Add(id)
+	}
+	if err := s.Describe(d, q.params); err != nil {
+		return reply{}, err
+	}
+	if err := d.Check(); err != nil {
+		return reply{}, err
+	}
+	s.Archive.Add(d, q.now)
+	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
+}
+
+func (s *API) createPrivate(q *request, me int64) (reply, error) {
+	others, err := s.knownUsers(q.params, "occupants_ids")
+	if err != nil {
+		return reply{}, err
+	}
+	others.Remove(me)
+	if len(others) != 1 {
+		return reply{}, errNoOpponent
+	}
+	extensions, err := s.ReadExtensions(q.params)
+	if err != nil {
+		return reply{}, err
+	}
+	before := s.Archive.Private[core.PairOf(me, others[0])]
+	d := s.Archive.PrivateDialog(me, others[0], q.now)
+	d.Hidden.Remove(me)
+	if before == nil {
+		d.Extensions, d.Permissions = extensions, core.ReadPermissions(q.params)
+	}
+	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
+}
+
+// userIDs reads a list of user ids, in any of the encodings of a list. What is
+// no id is refused.
+func userIDs(p core.Params, key string) (core.UserSet, error) {
+	var all core.UserSet
+	for _, item := range p.List(key) {
+		id, err := strconv.ParseInt(item, 10, 64)
+		if err != nil {
+			return nil, core.AsBase(422, key+" must be a list of user ids")
+		}
+		all.Add(id)
+	}
+	return all, nil
+}
+
+// known leaves out the ids of nobody, as the text of errNoOpponent suggests the
+// service does.
+func (s *API) known(all core.UserSet) core.UserSet {
+	return slices.DeleteFunc(all, func(id int64) bool { return s.Registry.Users[id] == nil })
+}
+
+func (s *API) knownUsers(p core.Params, key string) (core.UserSet, error) {
+	all, err := userIDs(p, key)
+	return s.known(all), err
+}
+
+// subscribe adds the caller to a public dialog.
+func subscribe(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.publicDialog(q.arg)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case len(d.Occupants) >= core.MostOccupants:
+		return reply{}, core.ErrTooManyOccupants
+	}
+	s.Archive.Join(d, live.User.ID)
+	s.Archive.Touch(d, q.now)
+	return reply{status: http.StatusOK, body: s.dialogFor(d, live.User.ID)}, nil
+}
+
+func unsubscribe(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.publicDialog(q.arg)
+	if err != nil {
+		return reply{}, err
+	}
+	s.Archive.Leave(d, live.User.ID)
+	return reply{status: http.StatusOK}, nil
+}
+
+func (s *API) publicDialog(id string) (*core.Dialog, error) {
+	d := s.Archive.Dialogs[id]
+	switch {
+	case d == nil:
+		return nil, core.ErrNoResource
+	case d.Kind != core.KindPublic:
+		return nil, core.ErrForbidden
+	}
+	return d, nil
+}
+
+// listOccupants shows the profiles of a dialog's users, as far as they exist.
+func listOccupants(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	skip, limit, err := paging(q.params, "skip", 100)
+	if err != nil {
+		return reply{}, err
+	}
+	all := s.Listeners(d)
+	all = all[min(skip, len(all)):]
+	items := []userJSON{}
+	for _, id := range all[:min(limit, len(all))] {
+		if u := s.Registry.Users[id]; u != nil {
+			items = append(items, userBody(u))
+		}
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
+}
+
+// paging reads limit, which is usually and at most limit, and its companion.
+func paging(p core.Params, from string, limit int) (skip, most int, err error) {
+	if p.Has(from) {
+		if skip, err = pageNumber(p, from, 0); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !p.Has("limit") {
+		return skip, limit, nil
+	}
+	most, err = pageNumber(p, "limit", 1)
+	return skip, min(most, limit), err
+}
+
+func getNotifications(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	return notifications(d, live.User.ID), nil
+}
+
+func putNotifications(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	if q.params.Flag("enabled") {
+		d.Silent.Remove(live.User.ID)
+	} else {
+		d.Silent.Add(live.User.ID)
+	}
+	return notifications(d, live.User.ID), nil
+}
+
+func notifications(d *core.Dialog, user int64) reply {
+	enabled := 1
+	if d.Silent.Has(user) {
+		enabled = 0
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"notifications": map[string]int{"enabled": enabled}}}
+}

@@ -1,0 +1,269 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// dialogChange is a PUT of a dialog that was understood.
+type dialogChange struct {
+	texts            core.Params // name, photo, description, extensions, permissions
+	join, leave      core.UserSet
+	appoint, dismiss core.UserSet // admins
+	pin, unpin       []string
+	muted            *bool      // nil: as before
+	onlyOneself      bool       // leave is the caller alone
+	acts             []core.Act // what it takes
+}
+
+// readChange understands a PUT. Unknown users and messages are not added.
+func (s *API) readChange(d *core.Dialog, p core.Params, me int64) (dialogChange, error) {
+	c := dialogChange{texts: core.Params{}}
+	for _, key := range []string{"name", "photo", "description", "extensions", "permissions"} {
+		if p.Has(key) {
+			c.texts[key] = p[key]
+		}
+	}
+	push, pull := p.Object("push_all"), p.Object("pull_all")
+	for _, list := range []struct {
+		from core.Params
+		key  string
+		to   *core.UserSet
+	}{
+		{push, "occupants_ids", &c.join},
+		{pull, "occupants_ids", &c.leave},
+		{push, "admins_ids", &c.appoint},
+		{pull, "admins_ids", &c.dismiss},
+	} {
+		var err error
+		if *list.to, err = userIDs(list.from, list.key); err != nil {
+			return dialogChange{}, err
+		}
+	}
+	c.join, c.appoint = s.known(c.join), s.known(c.appoint)
+	for _, id := range push.List("pinned_messages_ids") {
+		if m := s.Archive.Messages[id]; m != nil && m.Dialog == d {
+			c.pin = append(c.pin, id)
+		}
+	}
+	c.unpin = pull.List("pinned_messages_ids")
+	if p.Has("is_muted") {
+		muted := p.Flag("is_muted")
+		c.muted = &muted
+	}
+	c.onlyOneself = len(c.leave) == 1 && c.leave[0] == me
+	c.acts = c.takes(p)
+	return c, nil
+}
+
+// takes lists what somebody must be allowed to do who asks for p.
+func (c *dialogChange) takes(p core.Params) (acts []core.Act) {
+	push, pull := p.Object("push_all"), p.Object("pull_all")
+	for _, need := range []struct {
+		asked bool
+		what  core.Act
+	}{
+		{p.Has("name") || p.Has("photo") || p.Has("description"), core.ToDescribe},
+		{p.Has("extensions") || p.Has("permissions"), core.ToExtend},
+		{push.Has("occupants_ids"), core.ToAddUsers},
+		{pull.Has("occupants_ids") && !c.onlyOneself, core.ToRemoveUsers},
+		{push.Has("pinned_messages_ids") || pull.Has("pinned_messages_ids"), core.ToPin},
+		{push.Has("admins_ids") || pull.Has("admins_ids"), core.ToAppoint},
+	} {
+		if need.asked {
+			acts = append(acts, need.what)
+		}
+	}
+	return acts
+}
+
+// apply changes the dialog, wholly or not at all.
+func (s *API) apply(d *core.Dialog, c dialogChange, user int64, now time.Time) error {
+	to := *d
+	if err := s.Describe(&to, c.texts); err != nil {
+		return err
+	}
+	to.Admins = slices.Clone(d.Admins)
+	for _, id := range c.appoint {
+		if id != d.Owner {
+			to.Admins.Add(id)
+		}
+	}
+	for _, id := range c.dismiss {
+		to.Admins.Remove(id)
+	}
+	to.Occupants = slices.Clone(d.Occupants)
+	joining := slices.Concat(c.join, to.Admins)
+	for _, id := range joining {
+		to.Occupants.Add(id)
+	}
+	if d.Kind != core.KindPrivate {
+		if err := to.Check(); err != nil {
+			return err
+		}
+	}
+	d.Name, d.Photo, d.Description = to.Name, to.Photo, to.Description
+	d.Extensions, d.Permissions, d.Admins = to.Extensions, to.Permissions, to.Admins
+	for _, id := range joining {
+		s.Archive.Join(d, id)
+	}
+	for _, id := range c.pin {
+		if !slices.Contains(d.Pinned, id) {
+			d.Pinned = append(d.Pinned, id)
+		}
+	}
+	d.Pinned = slices.DeleteFunc(d.Pinned, func(id string) bool { return slices.Contains(c.unpin, id) })
+	if c.muted != nil && *c.muted {
+		d.Silent.Add(user)
+	} else if c.muted != nil {
+		d.Silent.Remove(user)
+	}
+	s.Archive.Touch(d, now)
+	for _, id := range c.leave {
+		s.Chat.Expel(d.ID, id, user) // first, as by leaving they would seem to go by themselves
+		s.Archive.Leave(d, id)
+	}
+	return nil
+}
+
+// updateDialog changes what the caller may change; asking for more changes
+// nothing.
+func updateDialog(s *API, q *request, live *core.Session) (reply, error) {
+	me := live.User.ID
+	d, err := s.Archive.Find(q.arg, me)
+	if err != nil {
+		return reply{}, err
+	}
+	c, err := s.readChange(d, q.params, me)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.change(d, c, me, q.now)
+}
+
+// updateAdmins is the part of updateDialog that is about admins.
+func updateAdmins(s *API, q *request, live *core.Session) (reply, error) {
+	me := live.User.ID
+	d, err := s.Archive.Find(q.arg, me)
+	if err != nil {
+		return reply{}, err
+	}
+	only := core.Params{}
+	for _, list := range []string{"push_all", "pull_all"} {
+		if p := q.params.Object(list); p.Has("admins_ids") {
+			only[list] = map[string]any{"admins_ids": p["admins_ids"]}
+		}
+	}
+	c, err := s.readChange(d, only, me)
+	if err != nil {
+		return reply{}, err
+	}
+	c.acts = []core.Act{core.ToAppoint} // also when nothing is asked for
+	return s.change(d, c, me, q.now)
+}
+
+func (s *API) change(d *core.Dialog, c dialogChange, me int64, now time.Time) (reply, error) {
+	for _, what := range c.acts {
+		if !d.May(me, what) {
+			return reply{}, core.ErrForbidden
+		}
+	}
+	if c.leave.Has(d.Owner) && !c.onlyOneself {
+		return reply{}, core.ErrForbidden // an admin does not get rid of the owner
+	}
+	if err := s.apply(d, c, me, now); err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: s.dialogFor(d, me)}, nil
+}
+
+// report is the answer to a deletion of several things.
+type report struct {
+	Deleted  idList `json:"SuccessfullyDeleted"`
+	NotFound idList `json:"NotFound"`
+	Wrong    idList `json:"WrongPermissions"`
+}
+
+type idList struct {
+	IDs []string `json:"ids"`
+}
+
+// deleteEach runs one for each id of a list, each once, and reports.
+func deleteEach(list string, one func(id string) error) report {
+	r := report{idList{[]string{}}, idList{[]string{}}, idList{[]string{}}}
+	var seen []string
+	for _, id := range (core.Params{"ids": list}).List("ids") {
+		if slices.Contains(seen, id) {
+			continue
+		}
+		seen = append(seen, id)
+		to := &r.Deleted
+		switch err := one(id); err {
+		case nil:
+		case core.ErrForbidden:
+			to = &r.Wrong
+		default:
+			to = &r.NotFound
+		}
+		to.IDs = append(to.IDs, id)
+	}
+	return r
+}
+
+// deleteDialogs deletes one dialog, or several with a report.
+func deleteDialogs(s *API, q *request, live *core.Session) (reply, error) {
+	one := func(id string) error {
+		return s.deleteDialog(id, live.User.ID, q.params.Flag("force"), q.now)
+	}
+	if strings.Contains(q.arg, ",") {
+		return reply{status: http.StatusOK, body: deleteEach(q.arg, one)}, nil
+	}
+	return reply{status: http.StatusOK}, one(q.arg)
+}
+
+// deleteDialog removes a dialog for everyone, or lets the user go: out of a
+// group or public dialog, while a private one is hidden until somebody writes
+// in it again (assumed).
+func (s *API) deleteDialog(id string, user int64, force bool, now time.Time) error {
+	d, err := s.Archive.Find(id, user)
+	switch {
+	case err != nil:
+		return err
+	case force && !d.May(user, core.ToErase):
+		return core.ErrForbidden
+	case force:
+		for _, id := range d.Occupants {
+			s.Chat.Expel(d.ID, id, user)
+		}
+		s.Archive.Drop(d)
+		return nil
+	}
+	d.Hidden.Add(user)
+	if d.Kind == core.KindPrivate || d.Kind == core.KindBroadcast {
+		s.Archive.Clear(d, user, now)
+		return nil
+	}
+	s.Archive.Leave(d, user)
+	return nil
+}
+
+// clearHistory deletes all messages, for the caller or for everyone.
+func clearHistory(s *API, q *request, live *core.Session) (reply, error) {
+	d, err := s.Archive.Find(q.arg, live.User.ID)
+	force := q.params.Flag("force")
+	switch {
+	case err != nil:
+		return reply{}, err
+	case force && !d.May(live.User.ID, core.ToErase):
+		return reply{}, core.ErrForbidden
+	case force:
+		s.Archive.Empty(d)
+	default:
+		s.Archive.Clear(d, live.User.ID, q.now)
+	}
+	return reply{status: http.StatusOK}, nil
+}

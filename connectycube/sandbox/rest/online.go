@@ -1,0 +1,27 @@
+package rest
+
+import (
+	"net/http"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// onlineUsers are those who are in the chat. The shape is the SDK's (sdk types).
+func onlineUsers(s *API, q *request, _ *core.Session) (reply, error) {
+	online := s.online()
+	if q.params.Flag("count") {
+		return reply{status: http.StatusOK, body: map[string]any{"count": len(online)}}, nil
+	}
+	skip, limit, err := paging(q.params, "offset", maxPage)
+	if err != nil {
+		return reply{}, err
+	}
+	online = online[min(skip, len(online)):]
+	users := []userJSON{}
+	for _, id := range online[:min(limit, len(online))] {
+		if u := s.Registry.Users[id]; u != nil {
+			users = append(users, userBody(u))
+		}
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"users": users}}, nil
+}

@@ -1,0 +1,170 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+const (
+	maxBody   = 256 << 10 // bytes; the largest thing sent here is a custom_data of 8 KiB
+	maxFields = 1000      // of one form or query
+	maxNested = 4         // brackets in a form's field name
+
+	largeBody     = 4 << 10 // bytes; a body may take forty times as much once it is decoded
+	maxLarge      = 8       // larger bodies that are decoded and acted upon at once: 80 MiB
+	maxLargeQueue = 5 * time.Second
+)
+
+// largeBodies are the places of requests with large bodies. A request takes one
+// when its body is there, so that slow senders hold none.
+type largeBodies chan struct{}
+
+// enter waits for a place for a body of so many bytes. When it gets one, release
+// must be called.
+func (l largeBodies) enter(ctx context.Context, size int) (release func(), err error) {
+	if size <= largeBody {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxLargeQueue)
+	defer cancel()
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, errTooManyBodies
+	}
+}
+
+// readParams reads the fields of a body, and for GET and DELETE also the query,
+// which a field of the body overrides: SDKs differ in where they put a DELETE's
+// fields.
+func readParams(r *http.Request, body []byte) (core.Params, error) {
+	fields, err := decodeBody(body, r.Header.Get("Content-Type"))
+	if err != nil || r.Method == http.MethodPost || r.Method == http.MethodPut {
+		return fields, err
+	}
+	query, err := decodeForm(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(query, fields)
+	return query, nil
+}
+
+// decodeBody looks at the body rather than at its label: SDKs send JSON and
+// forms, curl labels both as a form.
+func decodeBody(body []byte, contentType string) (core.Params, error) {
+	body = bytes.TrimSpace(body)
+	switch {
+	case len(body) == 0:
+		return core.Params{}, nil
+	case body[0] == '{':
+		return decodeJSON(body)
+	case strings.Contains(contentType, "json"), !bytes.ContainsRune(body, '='):
+		return nil, errors.New("body is neither a JSON object nor a form")
+	}
+	return decodeForm(string(body))
+}
+
+func decodeJSON(body []byte) (core.Params, error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // ids have more digits than a float64 keeps
+	var p core.Params
+	if err := dec.Decode(&p); err != nil {
+		return nil, fmt.Errorf("reading JSON: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return p, nil
+}
+
+// decodeForm reads a form or query: user[login]=a, tags[]=a&tags[]=b,
+// id[in][]=1. A name given twice without brackets keeps its last value; a name
+// used as two kinds of thing is an error.
+func decodeForm(raw string) (core.Params, error) {
+	if strings.Count(raw, "&") >= maxFields {
+		return nil, fmt.Errorf("more than %d fields", maxFields)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading a form: %w", err)
+	}
+	root := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		steps, err := splitName(strings.Clone(name)) // or a name that is kept would keep the whole form
+		if err != nil {
+			return nil, err
+		}
+		if err := put(root, steps, values[name]); err != nil {
+			return nil, err
+		}
+	}
+	return root, nil
+}
+
+// splitName turns a[b][] into a, b and an empty step.
+func splitName(name string) ([]string, error) {
+	head, rest, nested := strings.Cut(name, "[")
+	if head == "" {
+		return nil, errors.New("a field has no name")
+	}
+	steps := []string{head}
+	for nested {
+		step, after, closed := strings.Cut(rest, "]")
+		if !closed || len(steps) > maxNested {
+			return nil, errors.New("brackets of a field name do not match, or are too many")
+		}
+		steps = append(steps, step)
+		if after == "" {
+			break
+		}
+		if after[0] != '[' || step == "" {
+			return nil, errors.New("a field name goes on after its brackets")
+		}
+		rest = after[1:]
+	}
+	return steps, nil
+}
+
+var errTwoKinds = errors.New("a field is used as two kinds of thing")
+
+func put(node map[string]any, steps []string, values []string) error {
+	for len(steps) > 2 || len(steps) == 2 && steps[1] != "" {
+		switch child := node[steps[0]].(type) {
+		case nil:
+			made := map[string]any{}
+			node[steps[0]], node = made, made
+		case map[string]any:
+			node = child
+		default:
+			return errTwoKinds
+		}
+		steps = steps[1:]
+	}
+	if _, taken := node[steps[0]]; taken {
+		return errTwoKinds
+	}
+	if len(steps) == 1 {
+		node[steps[0]] = strings.Clone(core.ValidText(values[len(values)-1]))
+		return nil
+	}
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = strings.Clone(core.ValidText(v))
+	}
+	node[steps[0]] = list
+	return nil
+}

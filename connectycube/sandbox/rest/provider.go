@@ -1,0 +1,179 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+const (
+	callbackTimeout   = 5 * time.Second // not documented
+	maxCallbackAnswer = 64 << 10        // bytes
+)
+
+// fill replaces each placeholder once: what it brings in is not looked at again,
+// so a login that contains #{password} stays what it is.
+func fill(template string, value func(path string) string) string {
+	return core.Placeholder.ReplaceAllStringFunc(template, func(found string) string {
+		return value(found[2 : len(found)-1])
+	})
+}
+
+// callbackClient copies the given client, or makes one that uses no proxy. Its
+// connections serve one request each: on one that was used before, and that the
+// provider closes, Go's transport would send a GET once more.
+func callbackClient(given *http.Client) *http.Client {
+	own := http.Client{}
+	if given != nil {
+		own = *given
+	}
+	transport, known := own.Transport.(*http.Transport)
+	if own.Transport == nil {
+		transport, known = http.DefaultTransport.(*http.Transport)
+	}
+	if known {
+		transport = transport.Clone()
+		transport.DisableKeepAlives = true
+		if given == nil {
+			transport.Proxy = nil
+		}
+		own.Transport = transport
+	}
+	own.Jar = nil
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// askProvider makes the call-back and maps its answer: with a uid or not at all.
+func (s *API) askProvider(ctx context.Context, c core.CIdP, who core.Params) (core.Params, error) {
+	answer, err := s.callBack(ctx, c, who)
+	if err != nil {
+		return nil, err
+	}
+	mapped := core.Params{}
+	for target, template := range c.ResponseParams {
+		value := fill(template, func(path string) string { return dig(answer, path) })
+		if value = strings.TrimSpace(value); value != "" {
+			mapped[target] = value
+		}
+	}
+	if !mapped.Has("uid") {
+		return nil, errNoUID
+	}
+	return mapped, nil
+}
+
+// callBack makes the one request to the provider and returns its decoded answer.
+// The caller's hanging up does not stop it, as it would not stop the service.
+func (s *API) callBack(ctx context.Context, c core.CIdP, who core.Params) (any, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackTimeout)
+	defer cancel()
+	req, err := providerRequest(ctx, c, who)
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	resp, err := s.callbacks.Do(req)
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCallbackAnswer))
+	if err != nil {
+		return nil, errProviderSilent
+	}
+	var answer any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	readable := dec.Decode(&answer) == nil
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, core.AsBase(422, fmt.Sprintf("Custom Identity Provider responded with an error = %q. Status code = %d",
+			providerText(answer, body), resp.StatusCode))
+	}
+	if !readable {
+		return nil, errNoUID
+	}
+	return answer, nil
+}
+
+// dig follows a path like user.id or users.0.id to a text or number.
+func dig(v any, path string) string {
+	for step := range strings.SplitSeq(path, ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(node) {
+				return ""
+			}
+			v = node[i]
+		default:
+			return ""
+		}
+	}
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// providerText is what the service quotes of a refusal: the error field, else
+// the body. Which of the two it is was never quite clear.
+func providerText(answer any, body []byte) string {
+	if object, ok := answer.(map[string]any); ok {
+		if text, ok := object["error"].(string); ok {
+			return text
+		}
+	}
+	const most = 200 // bytes
+	return core.ValidText(string(body[:min(len(body), most)]))
+}
+
+func providerRequest(ctx context.Context, c core.CIdP, who core.Params) (*http.Request, error) {
+	value := func(name string) string {
+		switch name {
+		case "login", "password", "email":
+			return who.Text(name)
+		}
+		return ""
+	}
+	fields := make(map[string]string, len(c.RequestParams))
+	for name, template := range c.RequestParams {
+		fields[name] = fill(template, value)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.Method == http.MethodPost {
+		raw, err := json.Marshal(fields)
+		if err != nil {
+			return nil, err
+		}
+		req.Method = http.MethodPost
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+		req.Header.Set("Content-Type", "application/json")
+	} else {
+		query := req.URL.Query()
+		for name, v := range fields {
+			query.Set(name, v)
+		}
+		req.URL.RawQuery = query.Encode()
+	}
+	req.Header.Set("Accept", "application/json")
+	for name, template := range c.Headers {
+		req.Header.Set(name, fill(template, value))
+	}
+	return req, nil
+}

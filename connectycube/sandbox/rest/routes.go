@@ -1,0 +1,182 @@
+package rest
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// request is what a handler may know about the exchange.
+type request struct {
+	ctx      context.Context
+	arg      string      // what stood for {} in the path
+	params   core.Params // body, and for GET and DELETE the query under it
+	token    string
+	key      string
+	now      time.Time
+	origin   string // the sandbox as the caller wrote it, such as http://localhost:8080
+	suffixed bool   // the path ended in .json
+
+	adminKey string
+}
+
+type handler func(*API, *request) (reply, error)
+
+// routes is the whole API. The first match wins, so words stand before {}.
+var routes = []struct {
+	method string
+	path   string // lower case; {} is one segment of any content
+	handle handler
+}{
+	{"POST", "/session", (*API).createSession},
+	{"GET", "/session", withSession(getSession)},
+	{"DELETE", "/session", withSession(deleteSession)},
+	{"POST", "/login", (*API).login},
+	{"DELETE", "/login", withUser(logout)},
+
+	{"POST", "/users", (*API).signUp},
+	{"GET", "/users", v1(listUsersV1)},
+	{"PUT", "/users", withUser(noResource)}, // the SDK's form when it knows no user: withUser refuses it
+	{"GET", "/users/v2", withSession(listUsers)},
+	{"GET", "/users/by_login", v1User(findByLogin)},
+	{"GET", "/users/by_email", v1User(findByEmail)},
+	{"GET", "/users/by_facebook_id", v1User(findByFacebook)},
+	{"GET", "/users/by_twitter_id", v1User(findByTwitter)},
+	{"GET", "/users/by_full_name", v1(listByName)},
+	{"GET", "/users/by_tags", v1(listByTags)},
+	{"GET", "/users/phone", v1(listByPhone)},
+	{"GET", "/users/online", withSession(onlineUsers)},
+	{"POST", "/users/password/reset", withSession(resetPassword)},
+	{"GET", "/users/password/reset", withSession(resetPassword)},
+	{"GET", "/users/external/{}", v1User(findByExternal)},
+	{"DELETE", "/users/external/{}", withUser(deleteByExternalID)},
+	{"GET", "/users/{}", withSession(getUser)},
+	{"PUT", "/users/{}", putUser},
+	{"DELETE", "/users/{}", withUser(deleteUser)},
+
+	{"POST", "/subscriptions", withUser(createSubscription)},
+	{"GET", "/subscriptions", withUser(listSubscriptions)},
+	{"DELETE", "/subscriptions/{}", withUser(deleteSubscription)},
+	{"POST", "/events", withUser(createEvent)},
+
+	{"POST", "/blobs", withUser(createBlob)},
+	{"GET", "/blobs", withUser(listBlobs)},
+	{"GET", "/blobs/{}", getBlob},
+	{"PUT", "/blobs/{}", withUser(updateBlob)},
+	{"DELETE", "/blobs/{}", withUser(deleteBlob)},
+	{"PUT", "/blobs/{}/complete", withUser(completeBlob)},
+	{"POST", "/blobs/{}/complete", withUser(completeBlob)}, // the Dart SDK's form
+	{"GET", "/blobs/{}/download", downloadBlob},
+	{"GET", "/blobs/{}/object", withSession(blobObject)},
+
+	{"POST", "/address_book", withUser(uploadAddressBook)},
+	{"GET", "/address_book", withUser(getAddressBook)},
+	{"GET", "/address_book/registered_users", withUser(registeredUsers)},
+
+	{"GET", "/chat/dialog", withUser(listDialogs)},
+	{"POST", "/chat/dialog", withUser(createDialog)},
+	{"DELETE", "/chat/dialog/clearhistory/{}", withUser(clearHistory)},
+	{"PUT", "/chat/dialog/{}", withUser(updateDialog)},
+	{"DELETE", "/chat/dialog/{}", withUser(deleteDialogs)},
+	{"PUT", "/chat/dialog/{}/admins", withUser(updateAdmins)},
+	{"POST", "/chat/dialog/{}/subscribe", withUser(subscribe)},
+	{"DELETE", "/chat/dialog/{}/subscribe", withUser(unsubscribe)},
+	{"GET", "/chat/dialog/{}/occupants", withUser(listOccupants)},
+	{"GET", "/chat/dialog/{}/notifications", withUser(getNotifications)},
+	{"PUT", "/chat/dialog/{}/notifications", withUser(putNotifications)},
+	{"GET", "/chat/message", withUser(listMessages)},
+	{"POST", "/chat/message", withUser(createMessage)},
+	{"PUT", "/chat/message", withUser(updateMessages)},
+	{"GET", "/chat/message/unread", withUser(unreadCount)},
+	{"POST", "/chat/message/system", withUser(postSystem)},
+	{"PUT", "/chat/message/{}", withUser(updateMessages)},
+	{"DELETE", "/chat/message/{}", withUser(deleteMessages)},
+	{"GET", "/chat/message/{}/reactions", withUser(listReactions)},
+	{"PUT", "/chat/message/{}/reactions", withUser(putReaction)},
+	{"GET", "/chat/search", withUser(searchChat)},
+
+	{"DELETE", "/admin/user/{}", withAdmin(adminDeleteUser)},
+	{"GET", "/admin/chat/list", withAdmin(adminListDialogs)},
+	{"GET", "/admin/chat/messages/list", withAdmin(adminListMessages)},
+	{"PUT", "/admin/chat/{}", withAdmin(adminUpdateDialog)},
+	{"GET", "/admin/stats/messages/sent-total", adminTotal((*API).sentDays)},
+	{"GET", "/admin/stats/messages/sent-per-day", adminPerDay((*API).sentDays)},
+	{"GET", "/admin/stats/dialogs/created-total", adminTotal((*API).createdDays)},
+	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*API).createdDays)},
+}
+
+// findRoute matches an escaped path. Words match without regard to case; what
+// stands for {} keeps its case and may hold an encoded slash.
+func findRoute(method, escaped string) (handler, string, bool) {
+	parts := strings.Split(trimSuffix(escaped), "/")
+	for _, r := range routes {
+		if r.method != method {
+			continue
+		}
+		if arg, ok := matchPath(strings.Split(r.path, "/"), parts); ok {
+			return r.handle, arg, true
+		}
+	}
+	return nil, "", false
+}
+
+func matchPath(pattern, parts []string) (arg string, ok bool) {
+	if len(pattern) != len(parts) {
+		return "", false
+	}
+	for i, want := range pattern {
+		got, err := url.PathUnescape(parts[i])
+		if err != nil {
+			return "", false
+		}
+		if want == "{}" {
+			arg = got
+		} else if !strings.EqualFold(want, got) {
+			return "", false
+		}
+	}
+	return arg, true
+}
+
+// trimSuffix takes away exactly one .json, in any case, and a slash at the end.
+func trimSuffix(path string) string {
+	path = strings.TrimSuffix(path, "/")
+	if n := len(path) - len(".json"); n >= 0 && strings.EqualFold(path[n:], ".json") {
+		return path[:n]
+	}
+	return path
+}
+
+// withSession runs h under the lock with the live session of the token. Using a
+// session prolongs it, also when h refuses.
+func withSession(h func(*API, *request, *core.Session) (reply, error)) handler {
+	return func(s *API, q *request) (reply, error) {
+		s.Lock()
+		defer s.Unlock()
+		live, err := s.Registry.Use(q.token, q.now)
+		if err != nil {
+			return reply{}, err
+		}
+		answer, err := h(s, q, live)
+		answer.expires = live.Expires()
+		if live.Closed {
+			answer.expires = time.Time{}
+		}
+		return answer, err
+	}
+}
+
+// withUser is withSession for calls that need a logged-in user.
+func withUser(h func(*API, *request, *core.Session) (reply, error)) handler {
+	return withSession(func(s *API, q *request, live *core.Session) (reply, error) {
+		if live.User == nil {
+			return reply{}, errNeedUser
+		}
+		return h(s, q, live)
+	})
+}
+
+func noResource(*API, *request, *core.Session) (reply, error) { return reply{}, core.ErrNoResource }

@@ -1,0 +1,207 @@
+package rest
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+// sessionJSON is the session as clients see it.
+type sessionJSON struct {
+	ApplicationID int64     `json:"application_id"`
+	Token         string    `json:"token"`
+	CreatedAt     string    `json:"created_at"`
+	UpdatedAt     string    `json:"updated_at"`
+	TS            any       `json:"ts"`
+	Nonce         any       `json:"nonce,omitempty"`
+	UserID        *int64    `json:"user_id"`
+	ID            int64     `json:"id"`
+	User          *userJSON `json:"user,omitempty"`
+}
+
+// millis is how sessions write dates; users and the rest do without fractions.
+const millis = "2006-01-02T15:04:05.000Z"
+
+func (s *API) sessionBody(live *core.Session) any {
+	out := sessionJSON{
+		ApplicationID: s.AppID,
+		Token:         live.Token,
+		CreatedAt:     live.Created.UTC().Format(millis),
+		UpdatedAt:     live.Used.UTC().Format(millis),
+		TS:            live.TS,
+		Nonce:         live.Nonce,
+		ID:            live.ID,
+	}
+	if live.User != nil {
+		u := userBody(live.User)
+		out.UserID, out.ID, out.User = &u.ID, u.ID, &u
+	}
+	return map[string]any{"session": out}
+}
+
+// createSession is the decision table of POST /session, in its order.
+func (s *API) createSession(q *request) (reply, error) {
+	if id, ok := q.params.Integer("application_id"); !ok || id != s.AppID {
+		return reply{}, errNoApplication
+	}
+	if !s.ownKey(q.params.Text("auth_key")) {
+		return reply{}, errWrongKey
+	}
+	c, named, err := s.claimOf(q)
+	if err != nil {
+		return reply{}, err
+	}
+	s.Lock()
+	defer s.Unlock()
+	if !named {
+		return s.startSession(q, nil)
+	}
+	u, err := s.userOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.startSession(q, u)
+}
+
+// claimOf reads who wants a session; named is false when nobody does.
+func (s *API) claimOf(q *request) (c claim, named bool, err error) {
+	if q.params.Text("provider") != "" {
+		return socialClaim(q.params)
+	}
+	who := q.params.Object("user")
+	if len(who) == 0 {
+		return claim{}, false, nil
+	}
+	if who.Flag("guest") {
+		return claim{who, asGuest}, true, nil
+	}
+	c, err = s.prove(q, who)
+	return c, true, err
+}
+
+// startSession opens the session of u, or without a user. The lock is held.
+func (s *API) startSession(q *request, u *core.User) (reply, error) {
+	live := s.Registry.Open(u, s.Now())
+	live.Nonce = number(q.params.Text("nonce"))
+	if live.TS = number(q.params.Text("timestamp")); live.TS == nil {
+		live.TS = q.now.Unix()
+	}
+	return reply{http.StatusCreated, s.sessionBody(live), live.Expires()}, nil
+}
+
+// number echoes what looks like a number, which is all SDKs send here.
+func number(text string) any {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+func (s *API) ownKey(key string) bool {
+	return subtle.ConstantTimeCompare([]byte(key), []byte(s.AuthKey)) == 1
+}
+
+// claim is what somebody who logs in has shown so far.
+type claim struct {
+	fields core.Params
+	kind   claimKind
+}
+
+type claimKind int
+
+const (
+	byPassword claimKind = iota // fields are the request's; nothing is checked yet
+	byProvider                  // fields are what the identity provider said
+	bySocial                    // fields are what a token said; nobody was asked
+	asGuest                     // fields are the request's; there is nothing to check
+)
+
+// prove does what must be done without the lock: ask the identity provider, when
+// the application has one, or else pay for argon2id.
+func (s *API) prove(q *request, who core.Params) (claim, error) {
+	if strings.TrimSpace(who.Text("password")) == "" {
+		return claim{}, core.ErrBlankPassword
+	}
+	provider := s.Provider()
+	if !provider.Enabled {
+		return claim{who, byPassword}, s.Recall(q.ctx, func() *core.User { return s.Registry.FindNamed(who) }, who.Text("password"))
+	}
+	mapped, err := s.askProvider(q.ctx, provider, who)
+	return claim{mapped, byProvider}, err
+}
+
+// userOf finds or makes the user of a claim. The lock is held, and held on until
+// the user has its session: it cannot be deleted in between.
+func (s *API) userOf(c claim) (*core.User, error) {
+	now := s.Now() // later than the request when the provider took its time
+	s.Registry.Sweep(now)
+	switch c.kind {
+	case asGuest:
+		return s.CreateGuest(c.fields, now)
+	case bySocial:
+		return s.userOfSocial(c.fields, now)
+	case byProvider:
+		return s.UserOfProvider(c.fields, now)
+	}
+	return s.UserByPassword(c.fields, now)
+}
+
+func getSession(s *API, _ *request, live *core.Session) (reply, error) {
+	return reply{status: http.StatusOK, body: s.sessionBody(live)}, nil
+}
+
+func deleteSession(s *API, _ *request, live *core.Session) (reply, error) {
+	s.Registry.Close(live)
+	return reply{status: http.StatusOK}, nil
+}
+
+// login gives an application session a user. The token stays the same.
+func (s *API) login(q *request) (reply, error) {
+	if err := s.checkToken(q); err != nil {
+		return reply{}, err
+	}
+	c, err := s.loginClaim(q)
+	if err != nil {
+		return reply{}, err
+	}
+	s.Lock()
+	defer s.Unlock()
+	live, err := s.Registry.Use(q.token, s.Now()) // it may have ended while the provider was asked
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := s.userOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	s.Registry.Attach(live, u)
+	return reply{http.StatusAccepted, map[string]any{"user": userBody(u)}, live.Expires()}, nil
+}
+
+// loginClaim is claimOf for POST /login, whose fields are flat.
+func (s *API) loginClaim(q *request) (claim, error) {
+	if q.params.Text("provider") == "" {
+		return s.prove(q, q.params)
+	}
+	c, named, err := socialClaim(q.params)
+	if err == nil && !named {
+		err = errBlankToken
+	}
+	return c, err
+}
+
+func (s *API) checkToken(q *request) error {
+	s.Lock()
+	defer s.Unlock()
+	_, err := s.Registry.Use(q.token, q.now)
+	return err
+}
+
+func logout(s *API, _ *request, live *core.Session) (reply, error) {
+	s.Registry.Attach(live, nil)
+	return reply{status: http.StatusOK}, nil
+}

@@ -1,0 +1,102 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"cubegate/connectycube/sandbox/core"
+)
+
+const maxPushToken = 4096 // bytes of one token or endpoint; our own
+
+// Words of the push API (doc server/push_notifications).
+var (
+	pushChannels     = []string{"apns", "apns_voip", "gcm", "web"}
+	pushPlatforms    = []string{"ios", "android", "web"}
+	pushEnvironments = []string{"development", "production"}
+)
+
+// named is how the push API writes a word of its own.
+type named struct {
+	Name *string `json:"name"`
+}
+
+type subscriptionJSON struct {
+	ID      int64 `json:"id"`
+	Channel named `json:"notification_channel"`
+	Device  struct {
+		UDID     string `json:"udid"`
+		Platform named  `json:"platform"`
+	} `json:"device"`
+}
+
+// wrapped gives the list of wrapped items that this API answers, for one item
+// too.
+func wrapped(own ...core.Subscription) []map[string]subscriptionJSON {
+	items := make([]map[string]subscriptionJSON, len(own))
+	for i, sub := range own {
+		out := subscriptionJSON{ID: sub.ID, Channel: named{&sub.Channel}}
+		out.Device.UDID, out.Device.Platform = sub.UDID, named{&sub.Platform}
+		items[i] = map[string]subscriptionJSON{"subscription": out}
+	}
+	return items
+}
+
+func createSubscription(s *API, q *request, live *core.Session) (reply, error) {
+	token, device := q.params.Object("push_token"), q.params.Object("device")
+	sub := core.Subscription{
+		User:        live.User.ID,
+		Channel:     q.params.Text("notification_channel"),
+		Environment: token.Text("environment"),
+		Platform:    device.Text("platform"),
+		UDID:        device.Text("udid"),
+	}
+	if wrong := checkSubscription(&sub, token); len(wrong) > 0 {
+		return reply{}, core.AsBase(422, wrong...)
+	}
+	return reply{status: http.StatusCreated, body: wrapped(s.Subscriptions.Add(sub))}, nil
+}
+
+// checkSubscription reports everything that is wrong at once. What is required is
+// documented; the texts are assumed.
+func checkSubscription(sub *core.Subscription, token core.Params) (wrong []string) {
+	for _, word := range []struct {
+		field, value string
+		known        []string
+	}{
+		{"notification_channel", sub.Channel, pushChannels},
+		{"push_token[environment]", sub.Environment, pushEnvironments},
+		{"device[platform]", sub.Platform, pushPlatforms},
+	} {
+		if !slices.Contains(word.known, word.value) {
+			wrong = append(wrong, word.field+" is not one of the allowed values")
+		}
+	}
+	if sub.UDID == "" || len(sub.UDID) > 255 {
+		wrong = append(wrong, "device[udid] is required, of at most 255 characters")
+	}
+	required := []string{"client_identification_sequence"}
+	if sub.Channel == "web" {
+		required = []string{"web_endpoint", "web_auth", "web_p256dh"}
+	}
+	for _, field := range required {
+		if n := len(token.Text(field)); n == 0 || n > maxPushToken {
+			wrong = append(wrong, "push_token["+field+"] is required, of at most 4096 bytes")
+		}
+	}
+	return wrong
+}
+
+func listSubscriptions(s *API, _ *request, live *core.Session) (reply, error) {
+	return reply{status: http.StatusOK, body: wrapped(s.Subscriptions.List(live.User.ID)...)}, nil
+}
+
+// deleteSubscription: another's subscription is said not to exist.
+func deleteSubscription(s *API, q *request, live *core.Session) (reply, error) {
+	id, err := strconv.ParseInt(q.arg, 10, 64)
+	if err != nil || !s.Subscriptions.Remove(live.User.ID, id) {
+		return reply{}, core.ErrNoResource
+	}
+	return reply{status: http.StatusOK}, nil
+}
