@@ -201,24 +201,24 @@ type sender struct {
 
 // distribute brings content to everyone. The lock is held.
 func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sender) {
-	parcel := parcel{stanza: stanza, from: m.From, content: true, sent: p.Sent, twice: from.twice}
+	d := delivery{stanza: stanza, from: m.From, content: true, sent: p.Sent, twice: from.twice}
 	if !p.Private {
-		parcel.stanza.Set("from", s.occupant(p.DialogID, m.From))
-		parcel.stanza.Set("type", "groupchat")
-		parcel.room = true
+		d.stanza.Set("from", s.occupant(p.DialogID, m.From))
+		d.stanza.Set("type", "groupchat")
+		d.room = true
 		for _, user := range p.Recipients {
-			s.to(user, parcel)
+			s.to(user, d)
 		}
 		return
 	}
-	parcel.stanza.Set("from", s.addressOf(m.From, from.st))
-	if parcel.stanza.Attr("type") == "groupchat" {
-		parcel.stanza.Set("type", "chat") // it was sent to the room of a dialog of two
+	d.stanza.Set("from", s.addressOf(m.From, from.st))
+	if d.stanza.Attr("type") == "groupchat" {
+		d.stanza.Set("type", "chat") // it was sent to the room of a dialog of two
 	}
 	for _, user := range privately(m, p) {
-		s.direct(user, from.resource, parcel)
+		s.direct(user, from.resource, d)
 		if from.carbon {
-			copied := parcel.stanza
+			copied := d.stanza
 			copied.Set("to", s.jid(user).String())
 			s.carbons(m.From, from.st, copied)
 		}
@@ -334,7 +334,7 @@ func setParam(e *xmpp.Element, name, value string) {
 // What nobody is there to get is forgotten.
 func (w *wire) pass() error {
 	s := w.c.s
-	p := parcel{stanza: *w.e, from: w.st.user, twice: w.c.twice}
+	p := delivery{stanza: *w.e, from: w.st.user, twice: w.c.twice}
 	if w.to.dialog != "" {
 		occupants, err := s.o.Archive.Occupants(w.st.user, w.to.dialog)
 		if err != nil {

@@ -27,11 +27,11 @@ type privacy struct {
 
 func (p *privacy) empty() bool { return len(p.lists) == 0 }
 
-// what is the kind of stanza a rule is about.
-type what int
+// stanzaKinds is the kind of stanza a rule is about.
+type stanzaKinds int
 
 const (
-	messageIn what = 1 << iota
+	messageIn stanzaKinds = 1 << iota
 	presenceIn
 	presenceOut
 	iqIn
@@ -40,21 +40,21 @@ const (
 
 const everything = messageIn | presenceIn | presenceOut | iqIn | messageOut
 
-var whats = map[string]what{"message": messageIn, "presence-in": presenceIn, "presence-out": presenceOut, "iq": iqIn}
+var stanzaKindNames = map[string]stanzaKinds{"message": messageIn, "presence-in": presenceIn, "presence-out": presenceOut, "iq": iqIn}
 
 // rule is an item of a list.
 type rule struct {
 	order int
 	deny  bool
 	value string // a JID; empty: whoever it is
-	about what
+	about stanzaKinds
 	raw   xmpp.Element // as the client wrote it
 }
 
 // lets reports whether a list of the account lets a stanza of other through: the
 // active list of the stream, else the default one. Without an account, or a
 // list, everything passes. The lock is held.
-func (s *Server) lets(a *account, st *stream, about what, other int64, room bool) bool {
+func (s *Server) lets(a *account, st *stream, about stanzaKinds, other int64, room bool) bool {
 	if a == nil || a.privacy.empty() || other == 0 {
 		return true
 	}
@@ -79,7 +79,7 @@ func (s *Server) lets(a *account, st *stream, about what, other int64, room bool
 
 // letsAny reports whether some stream of the user lets a stanza of other pass, or,
 // when there is none, the default list does. The lock is held.
-func (s *Server) letsAny(user int64, about what, other int64, room bool) bool {
+func (s *Server) letsAny(user int64, about stanzaKinds, other int64, room bool) bool {
 	a := s.users[user]
 	streams := s.streams(user)
 	if len(streams) == 0 {
@@ -234,7 +234,7 @@ func (s *Server) readRules(items []xmpp.Element) ([]rule, bool) {
 		}
 		r := rule{order: order, deny: action == "deny", value: strings.ToLower(strings.Clone(item.Attr("value"))), raw: item.Clone()}
 		for _, child := range item.Children {
-			r.about |= whats[child.Name]
+			r.about |= stanzaKindNames[child.Name]
 		}
 		if len(item.Children) == 0 {
 			r.about = everything

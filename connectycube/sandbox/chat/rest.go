@@ -60,7 +60,7 @@ func (s *Server) NotifyRemoval(n Notice) {
 func (s *Server) notify(n Notice, news ...xmpp.Element) {
 	e := xmpp.New(xmpp.NSClient, "message", "id", messageID(), "type", "chat", "from", s.jid(n.By).String()).With(
 		xmpp.New("", "extraParams").With(param("dialog_id", n.DialogID))).With(news...)
-	p := parcel{stanza: e, from: n.By}
+	p := delivery{stanza: e, from: n.By}
 	if !n.Private {
 		p.room = true
 		p.stanza.Set("type", "groupchat")
@@ -81,7 +81,7 @@ func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string)
 		xmpp.New("", "extraParams").With(param("moduleIdentifier", "SystemNotifications")).With(params...))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.to(to, parcel{stanza: e, from: from})
+	s.to(to, delivery{stanza: e, from: from})
 	return id
 }
 

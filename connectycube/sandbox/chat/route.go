@@ -7,8 +7,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// parcel is a stanza on its way to a user.
-type parcel struct {
+// delivery is a stanza on its way to a user.
+type delivery struct {
 	stanza  xmpp.Element
 	from    int64     // who sent it, for the recipient's block list
 	room    bool      // it comes through a room
@@ -19,7 +19,7 @@ type parcel struct {
 
 // to delivers a parcel to all of the user's streams that want it, or keeps it
 // when it is content. The lock is held.
-func (s *Server) to(user int64, p parcel) {
+func (s *Server) to(user int64, p delivery) {
 	a := s.users[user]
 	if a == nil && (!p.content || p.room) {
 		return
@@ -62,7 +62,7 @@ func (s *Server) to(user int64, p parcel) {
 
 // direct delivers a parcel to one resource when that is there, else to all. The
 // lock is held.
-func (s *Server) direct(user int64, resource string, p parcel) {
+func (s *Server) direct(user int64, resource string, p delivery) {
 	if resource != "" {
 		for _, st := range s.streams(user) {
 			if st.jid.Resource == resource && st.available {
@@ -75,7 +75,7 @@ func (s *Server) direct(user int64, resource string, p parcel) {
 }
 
 // toOne delivers a parcel to one stream. The lock is held.
-func (s *Server) toOne(st *stream, p parcel) {
+func (s *Server) toOne(st *stream, p delivery) {
 	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
 		return
 	}
