@@ -216,6 +216,10 @@
 // keeps time of by itself (pings, resumption, last activity of who was online),
 // goes by real time.
 //
-// Start reading at Sandbox.ServeHTTP. The files are named for the resources;
-// registry.go holds what the others change.
+// The state and its lock are in package core, REST in rest, the page and
+// /_sandbox/ in control, the chat in chat, and certificates in certs. This package
+// puts them together: notify.go brings what REST does to the chat, history.go what
+// the chat does to the state. names.go gives the types of core a name here.
+//
+// Start reading at New, then at Sandbox.serve.
 package sandbox

@@ -17,7 +17,7 @@ type delivery struct {
 	twice   bool      // fault
 }
 
-// to delivers a parcel to all of the user's streams that want it, or keeps it
+// to brings a delivery to all of the user's streams that want it, or keeps it
 // when it is content. The lock is held.
 func (s *Server) to(user int64, p delivery) {
 	a := s.users[user]
@@ -60,7 +60,7 @@ func (s *Server) to(user int64, p delivery) {
 	}
 }
 
-// direct delivers a parcel to one resource when that is there, else to all. The
+// direct brings a delivery to one resource when that is there, else to all. The
 // lock is held.
 func (s *Server) direct(user int64, resource string, p delivery) {
 	if resource != "" {
@@ -74,7 +74,7 @@ func (s *Server) direct(user int64, resource string, p delivery) {
 	s.to(user, p)
 }
 
-// toOne delivers a parcel to one stream. The lock is held.
+// toOne brings a delivery to one stream. The lock is held.
 func (s *Server) toOne(st *stream, p delivery) {
 	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
 		return

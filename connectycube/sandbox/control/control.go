@@ -1,3 +1,9 @@
+// Package control is what people and tests do to the sandbox over HTTP: the page
+// at /, and the control area below /_sandbox/ with seeds, faults, the clock, the
+// journal, the outbox and settings. It decides who may use them, and to which
+// names of the machine the sandbox answers. The state is that of package core.
+//
+// Start reading at Area.ServeHTTP.
 package control
 
 import (
@@ -17,6 +23,7 @@ const (
 	maxControlBody = 256 << 10 // bytes, as of a request to the API
 )
 
+// Serves reports whether a path belongs to the control area.
 func Serves(path string) bool {
 	return path == controlPrefix || strings.HasPrefix(path, controlPrefix+"/")
 }
@@ -44,6 +51,7 @@ type Area struct {
 	open         map[string]http.HandlerFunc // what is shown to everyone
 }
 
+// New returns the control area of an application.
 func New(app *core.Application, o Options) *Area {
 	s := &Area{
 		Application:  app,

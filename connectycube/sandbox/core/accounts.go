@@ -41,6 +41,7 @@ func (a Accounts) holds(userID int64, secret string) (u *User, hasToken bool) {
 	return u, live != nil && live.User == u
 }
 
+// Exists reports whether there is such a user.
 func (a Accounts) Exists(userID int64) bool {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()

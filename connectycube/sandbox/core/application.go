@@ -1,3 +1,15 @@
+// Package core is the state of the sandbox: users, sessions, dialogs, messages,
+// devices, contacts and files, the clock, faults, the journal and the outbox, and
+// the file that keeps them between runs. It says who may do what. It knows no
+// HTTP and no chat: what a change means for connections goes through Connections.
+//
+// One lock guards users, sessions, dialogs, messages, contacts and settings.
+// Methods of Application take it themselves, unless their comments say that it is
+// held. Registry, Archive and AddressBooks never take it: their callers do.
+// Outbox, subscriptions, bucket and journal have locks of their own, which are
+// taken last.
+//
+// Start reading at Application, then registry.go and archive.go.
 package core
 
 import (
@@ -10,11 +22,14 @@ import (
 const (
 	defaultMaxUsers    = 100_000
 	defaultMaxSessions = 100_000
-	MostEntries        = 1_000_000 // upper bound of both; about 1 KiB each
+
+	// MostEntries is the upper bound of every number of entries; each takes about
+	// 1 KiB.
+	MostEntries = 1_000_000
 )
 
-// Options configure an Application. The fields mean what they mean in
-// the Options of package sandbox, which sets the first four.
+// Options configure an Application. The fields mean what they mean in the Options
+// of package sandbox, which sets the first four.
 type Options struct {
 	AppID      int64
 	AuthKey    string
@@ -49,7 +64,7 @@ type Application struct {
 	ChatDomain string
 	log        *slog.Logger
 
-	Chat    Connections
+	Chat    Connections // never nil
 	sockets func() []SocketState
 
 	fresh   func() contents
@@ -63,7 +78,7 @@ type Application struct {
 	Bucket        *Bucket
 
 	mu        sync.Mutex // guards what follows; never held during a call-back or a write
-	Dashboard Settings
+	Dashboard Settings   // in force
 	contents
 }
 

@@ -53,8 +53,10 @@ type Archive struct {
 // pair is the key of a private dialog, the lower id first.
 type pair [2]int64
 
+// PairOf returns the key of the private dialog of two users.
 func PairOf(a, b int64) pair { return pair{min(a, b), max(a, b)} }
 
+// NewArchive returns an empty archive. maxLength bounds the messages of one dialog.
 func NewArchive(maxDialogs, maxMessages, maxLength int) Archive {
 	return Archive{
 		maxDialogs:  maxDialogs,
@@ -358,6 +360,7 @@ func (a *Archive) Clear(d *Dialog, user int64, now time.Time) {
 // UserSet is a set of user ids, ascending.
 type UserSet []int64
 
+// Has reports whether id is in the set.
 func (s UserSet) Has(id int64) bool {
 	_, found := slices.BinarySearch(s, id)
 	return found

@@ -36,6 +36,7 @@ type Blob struct {
 	place       *list.Element // in bucket.order
 }
 
+// IsComplete reports whether the upload was declared complete.
 func (b *Blob) IsComplete() bool { return !b.Completed.IsZero() }
 
 // Bucket stands in for the storage service that ConnectyCube uses. Its lock is
@@ -139,6 +140,7 @@ func (b *Bucket) lookUp(name string) *Blob {
 	return b.byUID[name]
 }
 
+// Find returns a copy of the file with this id or uid.
 func (b *Bucket) Find(name string) (Blob, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -175,6 +177,7 @@ func (b *Bucket) Change(name string, user int64, edit func(*Blob) error) (Blob, 
 	return *file, nil
 }
 
+// Remove deletes a user's own file.
 func (b *Bucket) Remove(name string, user int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -250,6 +253,7 @@ func (b *Bucket) Sign(verb, uid, expires string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// Signed reports whether signature is what Sign returns.
 func (b *Bucket) Signed(verb, uid, expires, signature string) bool {
 	return hmac.Equal([]byte(b.Sign(verb, uid, expires)), []byte(signature))
 }

@@ -37,6 +37,7 @@ func (c *Content) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
+// Reader returns a reader of all of it.
 func (c *Content) Reader() io.ReadSeeker { return io.NewSectionReader(c, 0, c.size) }
 
 // Read takes content in, each piece only when there is room for it. On an error

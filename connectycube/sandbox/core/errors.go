@@ -4,10 +4,11 @@ import "strconv"
 
 // Refusal is an error answer as it goes over the wire.
 type Refusal struct {
-	Status int
+	Status int // as HTTP numbers it
 	Errors any // below "errors": a list or an object
 }
 
+// Error names the status alone: the texts are for the caller of the API.
 func (r *Refusal) Error() string { return "refused with status " + strconv.Itoa(r.Status) }
 
 // AsList, AsBase and AsField are the three shapes the service uses, without a
@@ -16,10 +17,12 @@ func AsList(status int, texts ...string) error {
 	return &Refusal{status, texts}
 }
 
+// AsBase gives {"base":[…]}; see AsList.
 func AsBase(status int, texts ...string) error {
 	return &Refusal{status, map[string][]string{"base": texts}}
 }
 
+// AsField gives {"field":[…]}; see AsList.
 func AsField(status int, field string, texts ...string) error {
 	return &Refusal{status, map[string][]string{field: texts}}
 }

@@ -96,6 +96,7 @@ func (f Fault) validate() error {
 	return errors.Join(append(errs, f.wrongTarget()...)...)
 }
 
+// Target is On, or its default.
 func (f Fault) Target() string { return cmp.Or(f.On, OnREST) }
 
 func (f Fault) wrongStatus() string {

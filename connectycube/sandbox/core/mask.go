@@ -11,6 +11,7 @@ import (
 	"unicode"
 )
 
+// Masked stands for a secret that is not shown.
 const Masked = "•••"
 
 // secretNames are the fields that hold secrets, in bodies and queries, without
@@ -51,6 +52,7 @@ func replace(text string, all []pattern) string {
 	return text
 }
 
+// MaskPatterns hides secrets that are known by their look, wherever they are.
 func MaskPatterns(text string) string { return replace(text, patterns) }
 
 // maskPath masks the query of a path.

@@ -46,6 +46,7 @@ func (m *Message) Readers() int {
 	return n
 }
 
+// Status is sent, delivered or read.
 func (m *Message) Status() string {
 	switch {
 	case m.Readers() > 0:
@@ -156,4 +157,5 @@ func (a *Archive) React(m *Message, user int64, add, remove string) (added, remo
 	return added, removed
 }
 
+// ByArrival orders messages as they arrived.
 func ByArrival(a, b *Message) int { return cmp.Compare(a.seq, b.seq) }

@@ -13,6 +13,7 @@ type Params map[string]any
 // ValidText keeps answers valid JSON: a form can carry any bytes.
 func ValidText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
+// Has reports whether the field is there, be it null.
 func (p Params) Has(key string) bool { _, ok := p[key]; return ok }
 
 // Text gives a scalar as text, and "" for null, for a missing field and for
@@ -22,6 +23,7 @@ func (p Params) Text(key string) string {
 	return t
 }
 
+// Scalar returns a text, number or truth value as text. ok is false for anything else.
 func Scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:

@@ -32,6 +32,7 @@ func (p *Profile) weight() int {
 	return n
 }
 
+// OrNull returns nil for an empty text, which becomes null in JSON.
 func OrNull(s string) *string {
 	if s == "" {
 		return nil
@@ -138,6 +139,7 @@ func (p *Profile) setNumbers(fields Params) (wrong []string) {
 	return wrong
 }
 
+// EmailLike matches what is taken for an email.
 var EmailLike = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@.,]+$`)
 
 // checkNames looks at what users are found by. Which characters a login may have
@@ -171,6 +173,7 @@ func CheckLength(field, value string, least, most int) string {
 	return ""
 }
 
+// NormalEmail is an email as users are found by it: trimmed and in lower case.
 func NormalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
 // UserByPassword finds the user of a login, or makes one where the settings say

@@ -38,6 +38,7 @@ type Registry struct {
 	guests *list.List // *user, oldest first
 }
 
+// User is one user of the application.
 type User struct {
 	Profile
 	ID          int64
@@ -57,6 +58,7 @@ type tokenHash [sha256.Size]byte
 
 func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
 
+// Session is what a token opens: an application's, or a user's.
 type Session struct {
 	Token   string // "" after a restart, until it is shown again
 	key     tokenHash
@@ -70,6 +72,7 @@ type Session struct {
 	place   *list.Element // in idle, unless the user is a guest
 }
 
+// NewRegistry returns an empty registry.
 func NewRegistry(maxUsers, maxSessions int) Registry {
 	return Registry{
 		maxUsers:    maxUsers,
@@ -88,6 +91,7 @@ func NewRegistry(maxUsers, maxSessions int) Registry {
 	}
 }
 
+// RandomHex returns twice as many random hex digits.
 func RandomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	rand.Read(raw) // never fails, by its documentation
@@ -204,6 +208,7 @@ func (r *Registry) Attach(s *Session, u *User) {
 	}
 }
 
+// Close ends a session.
 func (r *Registry) Close(s *Session) {
 	if s.User != nil {
 		delete(s.User.sessions, s)

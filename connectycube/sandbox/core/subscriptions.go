@@ -122,6 +122,7 @@ func (s *Subscriptions) Remove(user, id int64) bool {
 	return false
 }
 
+// List returns copies of a user's subscriptions, oldest first.
 func (s *Subscriptions) List(user int64) []Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,3 +1,11 @@
+// Package rest is the REST API of the sandbox: routes, encodings of requests,
+// shapes of answers, the call-back to an identity provider, and the storage
+// service that files are uploaded to. It also makes the faults on requests
+// happen. The state is that of package core, which it changes under core's lock;
+// it knows the chat as a Notifier alone.
+//
+// Start reading at the table in routes.go, then at API.ServeHTTP. The files are
+// named for the resources.
 package rest
 
 import (
@@ -35,6 +43,7 @@ type API struct {
 	largeBodies largeBodies
 }
 
+// New returns the API of an application.
 func New(app *core.Application, o Options) *API {
 	return &API{
 		Application: app,
@@ -57,7 +66,7 @@ func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serveAPI(w, r)
 }
 
-// reply is an answer that went well. Refusals are errors: see errors.go.
+// reply is an answer that went well. Refusals are errors: see core.Refusal.
 type reply struct {
 	status  int
 	body    any       // nil: no body at all

@@ -140,8 +140,10 @@ type Collector struct {
 	Body   bytes.Buffer
 }
 
+// NewCollector returns an empty Collector.
 func NewCollector() Collector { return Collector{header: http.Header{}} }
 
+// Header, WriteHeader and Write implement http.ResponseWriter.
 func (c *Collector) Header() http.Header { return c.header }
 
 func (c *Collector) WriteHeader(status int) {

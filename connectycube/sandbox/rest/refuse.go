@@ -30,7 +30,7 @@ var (
 	errNoReaction     = core.AsBase(422, "add or remove must be a reaction")                                               // inf
 )
 
-// Refuse writes err, which is a *refusal unless the sandbox itself is at fault.
+// Refuse writes err, which is a *core.Refusal unless the sandbox itself is at fault.
 func Refuse(w http.ResponseWriter, err error) {
 	var r *core.Refusal
 	if !errors.As(err, &r) {
