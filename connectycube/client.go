@@ -207,7 +207,7 @@ func (c *Client) probe(ctx context.Context) error {
 func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, error) {
 	ours, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.request(ours, k)
+	req, err := k.request(ours, c)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,8 @@ func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, er
 	return resp.Header, nil
 }
 
-func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
+// request builds the HTTP request of a call.
+func (k call) request(ctx context.Context, c *Client) (*http.Request, error) {
 	target := c.base + k.path + ".json" // the suffix is what every SDK sends
 	if len(k.query) > 0 {
 		target += "?" + k.query.Encode()

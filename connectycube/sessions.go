@@ -48,16 +48,7 @@ func (c *Client) CreateSession(ctx context.Context, cred Credentials) (Session, 
 	} else {
 		who["login"] = cred.Login
 	}
-	return c.openSession(ctx, "opening a session", who, cred.Login, cred.Password)
-}
-
-// applicationSession opens a session without a user, good for look-ups.
-func (c *Client) applicationSession(ctx context.Context) (Session, error) {
-	return c.openSession(ctx, "opening an application session", nil)
-}
-
-func (c *Client) openSession(ctx context.Context, doing string, who map[string]string, secrets ...string) (Session, error) {
-	return c.session(ctx, c.openingSession(doing, who, secrets...), who != nil)
+	return c.session(ctx, c.openingSession("opening a session", who, cred.Login, cred.Password), true)
 }
 
 // openingSession is the call that opens a session for who, or without a user.

@@ -89,7 +89,7 @@ func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User
 	if value == "" {
 		return User{}, fmt.Errorf("%s: %w: %s is empty", doing, ErrRefused, field)
 	}
-	app, err := c.applicationSession(ctx)
+	app, err := c.session(ctx, c.openingSession("opening an application session", nil), false)
 	if err != nil {
 		return User{}, fmt.Errorf("%s: %w", doing, err)
 	}
