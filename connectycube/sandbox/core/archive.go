@@ -28,9 +28,9 @@ type Archive struct {
 	maxDialogs  int
 	maxMessages int // in all
 	maxLength   int // messages of one dialog
-	maxBytes    int // of all messages, as message.weight counts them
+	maxBytes    int // of all messages, as Message.weight counts them
 
-	maxDialogBytes int // of all dialogs, as dialog.weight counts them
+	maxDialogBytes int // of all dialogs, as Dialog.weight counts them
 
 	NewID    func(time.Time) string
 	arrivals uint64 // the last message's seq

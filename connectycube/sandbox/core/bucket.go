@@ -33,7 +33,7 @@ type Blob struct {
 	Updated     time.Time
 	Completed   time.Time     // zero: not declared complete
 	Content     *Content      // nil before the first upload; never written to, only replaced
-	place       *list.Element // in bucket.order
+	place       *list.Element // in Bucket.order
 }
 
 // IsComplete reports whether the upload was declared complete.

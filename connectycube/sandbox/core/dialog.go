@@ -24,12 +24,12 @@ type Dialog struct {
 
 	Messages []*Message    // in order of arrival
 	Unread   map[int64]int // by occupant, when the dialog counts
-	held     int           // bytes that archive.dialogBytes has of it
-	place    *list.Element // in archive.active
+	held     int           // bytes that Archive.dialogBytes has of it
+	place    *list.Element // in Archive.active
 }
 
 // weight estimates the bytes that d keeps in memory, apart from its messages. Of
-// an occupant that is 100: in the set, in unread and in archive.OfUser.
+// an occupant that is 100: in the set, in unread and in Archive.ofUser.
 func (d *Dialog) weight() int {
 	n := 1200 + len(d.Name) + len(d.Description) + len(d.Photo) + 100*len(d.Occupants) +
 		16*(len(d.Admins)+len(d.Silent)+len(d.Hidden)) + 48*len(d.Pinned)

@@ -26,7 +26,7 @@ type Message struct {
 	Reactions        map[string]UserSet // by kind
 
 	held  int           // bytes of what never changes; 0: not counted yet
-	place *list.Element // in archive.history
+	place *list.Element // in Archive.history
 }
 
 // Attachment has text values only, as clients in Dart read nothing else.

@@ -40,7 +40,7 @@ type digest [sha256.Size]byte
 // guests and the provider's users: no password matches it.
 type Credential struct {
 	salt [16]byte
-	mac  digest // of the digest, under passwords.key
+	mac  digest // of the digest, under Passwords.key
 	hash string // argon2id of the digest; "" until a save needs one
 
 	isKnown bool    // mac is set: the password was seen in this process

@@ -21,7 +21,7 @@ const (
 // time on average: both lists are ordered by the moment their entries end.
 type Registry struct {
 	maxUsers    int
-	maxBytes    int // of all users, as profile.weight counts them
+	maxBytes    int // of all users, as Profile.weight counts them
 	maxSessions int
 	NextUser    int64
 	nextID      int64       // of all else

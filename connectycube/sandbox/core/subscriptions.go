@@ -20,7 +20,7 @@ type Subscription struct {
 	Environment string
 	Platform    string
 	UDID        string
-	place       *list.Element // in subscriptions.all
+	place       *list.Element // in Subscriptions.all
 }
 
 // Subscriptions are everybody's devices. The tokens that the push services gave

@@ -92,7 +92,7 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 	_ = xml.NewEncoder(w).Encode(body)
 }
 
-// receiveFile takes a form whose fields are those of bucket.uploadAccess, and
+// receiveFile takes a form whose fields are those of uploadAccess, and
 // then the file.
 func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // where there is a connection
