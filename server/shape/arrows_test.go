@@ -63,10 +63,6 @@ var homes = map[string][]string{
 	"go.mongodb.org/mongo-driver":         {"server/servertest", "store", "store/embedded", "store/storetest"},
 	"github.com/graph-gophers/graphql-go": {"resolvers/transport"},
 	"github.com/vektah/gqlparser":         {"resolvers/transport"},
-	// The sandbox imports nothing of ours but the chat; it keeps passwords of its own in sandbox.json.
-	"github.com/alexedwards/argon2id": {"tokens", "connectycube/sandbox"},
-	"github.com/lestrrat-go/jwx":      {"tokens"},
-	"go.mongodb.org/mongo-driver":     {"server/servertest", "store", "store/embedded", "store/storetest"},
 	// The sandbox imports nothing of ours; it keeps passwords of its own in sandbox.json.
 	"github.com/alexedwards/argon2id": {"tokens", "connectycube/sandbox/core"},
 }
