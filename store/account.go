@@ -5,10 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // Account is what we know of a user's account at ConnectyCube, and when to look
@@ -132,7 +131,7 @@ func (u *Users) Later(ctx context.Context, id, lease string, due time.Time, prob
 
 // Remove deletes a user. The error is [ErrChanged] when the lease is lost.
 func (u *Users) Remove(ctx context.Context, id, lease string) error {
-	oid, err := primitive.ObjectIDFromHex(id)
+	oid, err := bson.ObjectIDFromHex(id)
 	if err != nil {
 		return ErrNotFound
 	}
@@ -191,7 +190,7 @@ func (u *Users) whileHeld(ctx context.Context, id, lease string, update bson.D) 
 // then. The error is [ErrChanged] when the condition does not hold, and
 // [ErrNotFound] when there is no such user.
 func (u *Users) change(ctx context.Context, id string, condition, update bson.D) (User, error) {
-	oid, err := primitive.ObjectIDFromHex(id)
+	oid, err := bson.ObjectIDFromHex(id)
 	if err != nil {
 		return User{}, ErrNotFound
 	}
@@ -207,7 +206,7 @@ func (u *Users) change(ctx context.Context, id string, condition, update bson.D)
 
 // take updates one user that matches, in the options' order, and returns the
 // user as it is then.
-func (u *Users) take(ctx context.Context, filter, update bson.D, o *options.FindOneAndUpdateOptions) (User, error) {
+func (u *Users) take(ctx context.Context, filter, update bson.D, o *options.FindOneAndUpdateOptionsBuilder) (User, error) {
 	ctx, cancel := u.within(ctx)
 	defer cancel()
 	var d document

@@ -8,10 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // Event is something that happened to a user's security. It holds no secret.
@@ -30,18 +29,18 @@ type Event struct {
 
 // eventDocument is an Event as it lies in the database.
 type eventDocument struct {
-	ID      primitive.ObjectID `bson:"_id"`
-	At      time.Time          `bson:"at"`
-	Kind    string             `bson:"kind"`
-	Outcome string             `bson:"outcome"`
-	UserID  string             `bson:"userId,omitempty"`
-	Actor   string             `bson:"actor,omitempty"`
-	Address string             `bson:"address,omitempty"`
-	Session string             `bson:"session,omitempty"`
-	Detail  string             `bson:"detail,omitempty"`
-	Refusal bool               `bson:"refusal,omitempty"`
-	Count   int                `bson:"count,omitempty"`
-	Expires time.Time          `bson:"expires"`
+	ID      bson.ObjectID `bson:"_id"`
+	At      time.Time     `bson:"at"`
+	Kind    string        `bson:"kind"`
+	Outcome string        `bson:"outcome"`
+	UserID  string        `bson:"userId,omitempty"`
+	Actor   string        `bson:"actor,omitempty"`
+	Address string        `bson:"address,omitempty"`
+	Session string        `bson:"session,omitempty"`
+	Detail  string        `bson:"detail,omitempty"`
+	Refusal bool          `bson:"refusal,omitempty"`
+	Count   int           `bson:"count,omitempty"`
+	Expires time.Time     `bson:"expires"`
 }
 
 const (
@@ -98,10 +97,10 @@ func (a *Audit) ensureIndexes(ctx context.Context) error {
 
 // NewEventID returns an ID for an event of a time. Later events have larger
 // ones, to the second.
-func NewEventID(at time.Time) string { return primitive.NewObjectIDFromTimestamp(at).Hex() }
+func NewEventID(at time.Time) string { return bson.NewObjectIDFromTimestamp(at).Hex() }
 
 // document returns an event as it is stored, with long texts cut.
-func (a *Audit) document(id primitive.ObjectID, e Event) eventDocument {
+func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 	return eventDocument{
 		ID: id, At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
 		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
@@ -118,7 +117,7 @@ func (a *Audit) Record(ctx context.Context, e Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	d := a.document(primitive.NewObjectID(), e)
+	d := a.document(bson.NewObjectID(), e)
 	if _, err := a.all.InsertOne(ctx, d); err != nil {
 		return a.late.keep(d, describe("recording an event", err))
 	}
@@ -139,7 +138,7 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 	defer cancel()
 	writes := make([]mongo.WriteModel, len(refusals))
 	for i, e := range refusals {
-		id, err := primitive.ObjectIDFromHex(e.ID)
+		id, err := bson.ObjectIDFromHex(e.ID)
 		if err != nil {
 			return fmt.Errorf("recording refusals: %q is no id of an event", e.ID)
 		}
@@ -161,7 +160,7 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 // withoutID returns the fields of an event but its _id, which an upsert takes
 // from its filter.
 func withoutID(d eventDocument) bson.D {
-	d.ID = primitive.NilObjectID
+	d.ID = bson.NilObjectID
 	raw, err := bson.Marshal(d)
 	if err != nil {
 		panic(err) // texts, times and numbers always encode
@@ -226,7 +225,7 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 		filter = append(filter, bson.E{Key: "kind", Value: f.Kind})
 	}
 	if before != "" {
-		oid, err := primitive.ObjectIDFromHex(before)
+		oid, err := bson.ObjectIDFromHex(before)
 		if err != nil {
 			return nil, ErrNotFound
 		}

@@ -7,10 +7,9 @@ import (
 	"log/slog"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // keyBatch is how many users get their key in one round trip.
@@ -51,15 +50,19 @@ const optionsConflict = 85
 // documents expire is made anew when an older cubegate gave it another time.
 func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
 	for _, index := range indexes {
+		var o options.IndexOptions
+		for _, set := range index.Options.List() {
+			_ = set(&o) // returns an error for a nil receiver alone
+		}
 		_, err := collection.Indexes().CreateOne(ctx, index)
 		var answer mongo.ServerError
-		if index.Options.ExpireAfterSeconds != nil && errors.As(err, &answer) && answer.HasErrorCode(optionsConflict) {
-			if _, err = collection.Indexes().DropOne(ctx, *index.Options.Name); err == nil {
+		if o.ExpireAfterSeconds != nil && errors.As(err, &answer) && answer.HasErrorCode(optionsConflict) {
+			if err = collection.Indexes().DropOne(ctx, *o.Name); err == nil {
 				_, err = collection.Indexes().CreateOne(ctx, index)
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("making the index %s of the collection %s: %w", *index.Options.Name, collection.Name(), describe("asking the database", err))
+			return fmt.Errorf("making the index %s of the collection %s: %w", *o.Name, collection.Name(), describe("asking the database", err))
 		}
 	}
 	return nil
@@ -71,7 +74,7 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 // decide.
 func (u *Users) ensureKeys(ctx context.Context, log *slog.Logger) error {
 	started, done := time.Now(), 0
-	var last primitive.ObjectID
+	var last bson.ObjectID
 	for {
 		batch, err := u.withoutKey(ctx, last)
 		if err != nil {
@@ -98,7 +101,7 @@ func (u *Users) ensureKeys(ctx context.Context, log *slog.Logger) error {
 }
 
 // withoutKey returns the next users, after one, that have no key yet.
-func (u *Users) withoutKey(ctx context.Context, after primitive.ObjectID) ([]document, error) {
+func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]document, error) {
 	found, err := u.all.Find(ctx,
 		bson.D{
 			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},

@@ -5,16 +5,16 @@ import (
 
 	"cubegate/store"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // TestCubeIDHasAnIndex opens the store on users of the original: without a ConnectyCube
 // ID, with null, with the two types of numbers, and two users with one account.
 func TestCubeIDHasAnIndex(t *testing.T) {
 	db := start(t)
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(db.URI()).SetDialer(db))
+	client, err := mongo.Connect(options.Client().ApplyURI(db.URI()).SetDialer(db))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ type limit struct {
 
 // within bounds one operation. The client's own timeout is not enough: the
 // driver leaves it out for a context that has a deadline, however far off. An
-// operation also ends with the Store: the driver (v1.17.10) keeps a core busy
+// operation also ends with the Store: the driver (v2.10.0) keeps a core busy
 // until the deadline with one that waits for a server when the client
 // disconnects.
 func (l limit) within(ctx context.Context) (context.Context, context.CancelFunc) {

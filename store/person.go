@@ -7,9 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // moved is the part of an update that makes the account differ from what it
@@ -155,7 +154,7 @@ const maxPage = 100
 func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
 	filter := bson.D{alive}
 	if f.Text != "" {
-		filter = append(filter, bson.E{Key: "emailKey", Value: primitive.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
+		filter = append(filter, bson.E{Key: "emailKey", Value: bson.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
 	}
 	if f.Role != "" {
 		filter = append(filter, bson.E{Key: "roles", Value: f.Role})
@@ -175,7 +174,7 @@ func (u *Users) All(ctx context.Context, after string, limit int) ([]User, error
 
 func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int) ([]User, error) {
 	if after != "" {
-		oid, err := primitive.ObjectIDFromHex(after)
+		oid, err := bson.ObjectIDFromHex(after)
 		if err != nil {
 			return nil, ErrNotFound
 		}

@@ -1,8 +1,8 @@
 // Package store keeps users, their login sessions and what happened to them in
 // MongoDB: it owns the collections, their indexes and the shape of the
 // documents. It knows nothing of what a password or a
-// ConnectyCube account means, and no type of the driver (v1, at its end of
-// life) leaves it, so moving on is a change to this package alone.
+// ConnectyCube account means, and no type of the driver leaves
+// it, so replacing the driver is a change to this package alone.
 //
 // The same code runs against a replica set, Atlas and the embedded database of
 // store/embedded: one document is one unit of change, every update that
@@ -23,13 +23,13 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
-	"go.mongodb.org/mongo-driver/mongo/readpref"
-	"go.mongodb.org/mongo-driver/mongo/writeconcern"
-	"go.mongodb.org/mongo-driver/x/mongo/driver"
-	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
 // Errors that callers may test for. Any other error means that the database
@@ -157,12 +157,19 @@ func connect(o Options) (*mongo.Client, string, error) {
 		SetConnectTimeout(o.Timeout). // of the driver's own watch as well, whose 30s would go on after the database is back
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority())
-	opts.SetDialer(dialer{dial: o.Dial, timeout: o.Timeout})
-	client, err := mongo.Connect(context.Background(), opts)
+	opts.SetDialer(dialer(o.Dial))
+	client, err := mongo.Connect(opts)
 	if err != nil {
 		return nil, "", errors.New("the connection string has options that do not go together")
 	}
 	return client, database, nil
+}
+
+// dialer makes a function the driver's options.ContextDialer.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return d(ctx, network, address)
 }
 
 // waitUntilUp asks until the database answers or patience ends.
@@ -210,9 +217,12 @@ func (s *Store) Sessions() *Sessions { return s.sessions }
 // Audit returns the events' collection.
 func (s *Store) Audit() *Audit { return s.audit }
 
-// Close ends all operations that run, and then all connections.
+// Close ends all operations that run, and then all connections. It takes at most the time
+// of one operation: the driver ends its sessions with a command that has no other deadline.
 func (s *Store) Close(ctx context.Context) error {
 	s.end()
+	ctx, cancel := context.WithTimeout(ctx, s.users.timeout)
+	defer cancel()
 	if err := s.client.Disconnect(ctx); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
 		return fmt.Errorf("closing the database: %w", err)
 	}
@@ -238,8 +248,8 @@ func describe(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// isSelection tells the driver's "no server to talk to", for which v1 exports
-// neither a sentinel nor a type that its helpers recognise.
+// isSelection tells the driver's "no server to talk to", for which the driver
+// exports neither a sentinel nor a type that its helpers recognize.
 func isSelection(err error) bool {
 	return errors.Is(err, mongo.ErrClientDisconnected) ||
 		strings.HasPrefix(err.Error(), "server selection error")

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
 // User is a person who can log in.
@@ -63,22 +62,22 @@ func (u User) FullName() string {
 // the original's Mongoose model, __v its version key; emailKey and
 // what follows are ours, and documents of the original lack them.
 type document struct {
-	ID             primitive.ObjectID `bson:"_id"`
-	FirstName      *string            `bson:"firstName"`
-	LastName       *string            `bson:"lastName"`
-	Email          string             `bson:"email"`
-	Password       *string            `bson:"password"`
-	CreatedAt      time.Time          `bson:"createdAt"`
-	UpdatedAt      time.Time          `bson:"updatedAt"`
-	Version        int32              `bson:"__v"`
-	EmailKey       string             `bson:"emailKey"`
-	ConnectyCubeID *float64           `bson:"connectyCubeId,omitempty"`
-	Roles          []string           `bson:"roles,omitempty"`
-	Disabled       bool               `bson:"disabled,omitempty"`
-	Leaving        bool               `bson:"leaving,omitempty"`
-	Sessions       []string           `bson:"sessions,omitempty"`
-	DeviceGen      int64              `bson:"deviceGeneration,omitempty"`
-	Account        accountDocument    `bson:"account,omitempty"`
+	ID             bson.ObjectID   `bson:"_id"`
+	FirstName      *string         `bson:"firstName"`
+	LastName       *string         `bson:"lastName"`
+	Email          string          `bson:"email"`
+	Password       *string         `bson:"password"`
+	CreatedAt      time.Time       `bson:"createdAt"`
+	UpdatedAt      time.Time       `bson:"updatedAt"`
+	Version        int32           `bson:"__v"`
+	EmailKey       string          `bson:"emailKey"`
+	ConnectyCubeID *float64        `bson:"connectyCubeId,omitempty"`
+	Roles          []string        `bson:"roles,omitempty"`
+	Disabled       bool            `bson:"disabled,omitempty"`
+	Leaving        bool            `bson:"leaving,omitempty"`
+	Sessions       []string        `bson:"sessions,omitempty"`
+	DeviceGen      int64           `bson:"deviceGeneration,omitempty"`
+	Account        accountDocument `bson:"account,omitempty"`
 }
 
 func (d document) user() User {
@@ -122,7 +121,7 @@ type Users struct {
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
 	d := document{
-		ID:        primitive.NewObjectIDFromTimestamp(now),
+		ID:        bson.NewObjectIDFromTimestamp(now),
 		FirstName: &user.FirstName,
 		LastName:  &user.LastName,
 		Email:     user.Email,
@@ -163,7 +162,7 @@ func (u *Users) ByEmail(ctx context.Context, address string) (User, error) {
 // ByID finds a user. The error is [ErrNotFound] for none, and for what is not
 // an ID.
 func (u *Users) ByID(ctx context.Context, id string) (User, error) {
-	oid, err := primitive.ObjectIDFromHex(id)
+	oid, err := bson.ObjectIDFromHex(id)
 	if err != nil {
 		return User{}, ErrNotFound
 	}

@@ -16,10 +16,10 @@ import (
 	"cubegate/server/servertest"
 	"cubegate/store"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
-	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
 // A schedule is one person's life with the program: registrations, logins,
@@ -203,7 +203,7 @@ func newScenario(t *testing.T, dice *rand.Rand, real bool) *scenario {
 		t.Fatal("TEST_MONGODB_URL is not a connection string")
 	}
 	l.db, l.name = parsed.Hosts[0], "t"+crand.Text()
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(uri))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
 		t.Fatal(err)
 	}

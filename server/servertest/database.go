@@ -10,8 +10,8 @@ import (
 
 	"cubegate/store/embedded"
 
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -44,7 +44,7 @@ func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		client, err := mongo.Connect(ctx, options.Client().ApplyURI(uri))
+		client, err := mongo.Connect(options.Client().ApplyURI(uri))
 		if err != nil {
 			t.Error(err)
 			return
@@ -61,7 +61,7 @@ func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	client, err := mongo.Connect(ctx, options.Client().ApplyURI(db.URI()))
+	client, err := mongo.Connect(options.Client().ApplyURI(db.URI()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,8 @@ import (
 	"math"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // stream calls visit with each document until it says stop. The documents may
@@ -86,14 +87,14 @@ func (c *call) pipeline(col *collection, stages []value) (stream, error) {
 
 // stageOf gives stage i when it is well formed; $match and $sort only with a document.
 func stageOf(stages []value, i int) (name string, arg value) {
-	if i >= len(stages) || stages[i].Type != bson.TypeEmbeddedDocument {
+	if i >= len(stages) || stages[i].Type != bsoncore.TypeEmbeddedDocument {
 		return "", value{}
 	}
 	n := 0
 	for name, arg = range fields(stages[i].Data) {
 		n++
 	}
-	if n != 1 || (name == "$match" || name == "$sort" || name == "$project" || name == "$group") && arg.Type != bson.TypeEmbeddedDocument {
+	if n != 1 || (name == "$match" || name == "$sort" || name == "$project" || name == "$group") && arg.Type != bsoncore.TypeEmbeddedDocument {
 		return "", value{}
 	}
 	return name, arg
@@ -165,7 +166,7 @@ func compileStage(in stream, name string, arg value) (stream, error) {
 		order, err := sortPattern(arg)
 		return sorted(in, order), err
 	case "$count":
-		if arg.Type != bson.TypeString || stringOf(arg) == "" || strings.ContainsAny(stringOf(arg), "$.\x00") {
+		if arg.Type != bsoncore.TypeString || stringOf(arg) == "" || strings.ContainsAny(stringOf(arg), "$.\x00") {
 			return nil, fail(codeBadValue, "$count needs a field name")
 		}
 		return counted(in, stringOf(arg)), nil

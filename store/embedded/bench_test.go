@@ -15,16 +15,16 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // user is about 400 bytes of BSON, like the service's own.
 func user(i int) D {
 	now := time.Now()
 	return D{
-		{Key: "_id", Value: primitive.NewObjectID()},
+		{Key: "_id", Value: bson.NewObjectID()},
 		{Key: "firstName", Value: "Firstname"}, {Key: "lastName", Value: "Lastname"},
 		{Key: "email", Value: fmt.Sprintf("user%07d@example.org", i)},
 		{Key: "emailKey", Value: fmt.Sprintf("user%07d@example.org", i)},

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // TestBudgetWaits: more than there is room for waits, until there is room or for as long

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // The names of the buckets and keys; doc.go draws the whole.

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // maxOperation bounds every command; a maxTimeMS can only shorten it.
@@ -172,7 +173,7 @@ func checkWriteConcern(d document) error {
 	f.accept("j", "wtimeout", "fsync", "provenance")
 	if w, ok := f.get("w"); ok {
 		n, whole := asInt(w)
-		majority := w.Type == bson.TypeString && stringOf(w) == "majority"
+		majority := w.Type == bsoncore.TypeString && stringOf(w) == "majority"
 		if !majority && !(whole && (n == 0 || n == 1)) {
 			f.failed(fail(codeBadValue, "writeConcern w=%s needs a replica set", w))
 		}
@@ -193,7 +194,7 @@ const listCollectionsCursor = "$cmd.listCollections"
 // namespace reads the collection that the command's own field, or key, names.
 func (c *call) namespace(key string) (string, error) {
 	v, ok := c.get(key)
-	if !ok || v.Type != bson.TypeString {
+	if !ok || v.Type != bsoncore.TypeString {
 		return "", fail(codeInvalidNamespace, "%s: collection name has invalid type", c.name)
 	}
 	name := stringOf(v)
@@ -217,7 +218,7 @@ func (c *call) checkHint(col *collection, hint value) error {
 		return nil
 	}
 	matches := func(name string, key document) bool {
-		if hint.Type == bson.TypeString {
+		if hint.Type == bsoncore.TypeString {
 			return stringOf(hint) == name
 		}
 		return sameValue(hint, documentValue(key))

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // The version this server says it is: drivers decide by it what to send.
@@ -109,8 +108,8 @@ func listCollections(c *call) (bson.D, error) {
 		}
 		d := bson.D{{Key: "name", Value: name}, {Key: "type", Value: "collection"}}
 		if !nameOnly {
-			d = append(d, primitive.E{Key: "options", Value: bson.D{}}, primitive.E{Key: "info", Value: bson.D{{Key: "readOnly", Value: false}}},
-				primitive.E{Key: "idIndex", Value: bson.Raw(idIndexSpec)})
+			d = append(d, bson.E{Key: "options", Value: bson.D{}}, bson.E{Key: "info", Value: bson.D{{Key: "readOnly", Value: false}}},
+				bson.E{Key: "idIndex", Value: bson.Raw(idIndexSpec)})
 		}
 		b, err := bson.Marshal(d)
 		if err != nil {

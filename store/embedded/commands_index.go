@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"slices"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 const maxIndexes = 64 // of one collection; MongoDB's limit
@@ -83,7 +84,7 @@ func normalSpec(spec document) document {
 	b := newBuilder()
 	b.add("v", int32Value(2))
 	for k, v := range fields(spec) {
-		isFalse := v.Type == bson.TypeBoolean && !v.Boolean()
+		isFalse := v.Type == bsoncore.TypeBoolean && !v.Boolean()
 		_, number := asInt(v)
 		if k == "background" || k == "ns" || isFalse || k == "v" && number && asFloat(v) == 2 {
 			continue
@@ -169,13 +170,13 @@ func dropIndexes(c *call) (bson.D, error) {
 func (c *collection) chosen(which value) ([]*index, error) {
 	names := []value{which}
 	switch which.Type {
-	case bson.TypeString:
+	case bsoncore.TypeString:
 		if stringOf(which) == "*" {
 			return c.indexes, nil
 		}
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		names = valuesOf(which)
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		for _, ix := range c.indexes {
 			if key, _ := lookup(ix.spec, "key"); sameValue(key, which) {
 				return []*index{ix}, nil
@@ -185,7 +186,7 @@ func (c *collection) chosen(which value) ([]*index, error) {
 	}
 	var chosen []*index
 	for _, name := range names {
-		if name.Type != bson.TypeString {
+		if name.Type != bsoncore.TypeString {
 			return nil, fail(codeTypeMismatch, "dropIndexes.index must be a name, a list of names, or a key")
 		}
 		if stringOf(name) == "_id_" {

@@ -7,7 +7,8 @@ import (
 	"math"
 	"slices"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // query is what find asks for.
@@ -246,7 +247,7 @@ type distinctValues map[string]value
 // add takes an array's elements one by one, and gives the bytes it now holds more.
 func (dv distinctValues) add(v value) (size int) {
 	vs := []value{v}
-	if v.Type == bson.TypeArray {
+	if v.Type == bsoncore.TypeArray {
 		vs = valuesOf(v)
 	}
 	for _, v := range vs {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // filled is a file of some hundred pages, with indexes, free pages and a long document.
@@ -206,7 +206,7 @@ func exercise(t *testing.T, file string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	client, err := mongo.Connect(ctx, options.Client().ApplyURI(s.URI()).SetDialer(s))
+	client, err := mongo.Connect(options.Client().ApplyURI(s.URI()).SetDialer(s))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // generator makes random commands over few documents and few values, so that they
@@ -29,7 +28,7 @@ func (g generator) field() string { return pick(g, "a", "b", "c", "d.x", "d.y") 
 
 func (g generator) scalar() any {
 	return pick[any](g, int32(g.IntN(4)), int64(g.IntN(4)), float64(g.IntN(6))/2, "x", "y", "", nil, true,
-		primitive.DateTime(g.IntN(3)), primitive.ObjectID{11: byte(g.IntN(3))})
+		bson.DateTime(g.IntN(3)), bson.ObjectID{11: byte(g.IntN(3))})
 }
 
 func (g generator) value() any {

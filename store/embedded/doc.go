@@ -4,7 +4,7 @@
 // from here, through a pipe in memory, and no port is open.
 //
 //	s, err := embedded.Start(embedded.Options{File: "data/app.db"})
-//	client, err := mongo.Connect(ctx, options.Client().ApplyURI(s.URI()).SetDialer(s))
+//	client, err := mongo.Connect(options.Client().ApplyURI(s.URI()).SetDialer(s))
 //
 // It is for development, tests and small installations, and it is not MongoDB: one
 // process, one file, no replicas, no authentication, no transactions. It knows the

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // What the writer does to single documents. In each function every check comes
@@ -80,7 +80,7 @@ func idKey(d document) ([]byte, error) {
 		return nil, fail(codeBadValue, "can't have multiple _id fields in one document")
 	}
 	switch v.Type {
-	case bson.TypeArray, bson.TypeRegex, bson.TypeUndefined:
+	case bsoncore.TypeArray, bsoncore.TypeRegex, bsoncore.TypeUndefined:
 		return nil, fail(codeBadValue, "can't use a %s for _id", v.Type)
 	}
 	key := keyOf(v)
@@ -97,8 +97,8 @@ func withID(d document) document {
 	}
 	id, ok := lookup(d, "_id")
 	if !ok {
-		oid := primitive.NewObjectID()
-		id = value{Type: bson.TypeObjectID, Data: oid[:]}
+		oid := bson.NewObjectID()
+		id = value{Type: bsoncore.TypeObjectID, Data: oid[:]}
 	}
 	b := newBuilder()
 	b.add("_id", id)

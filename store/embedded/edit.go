@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // change turns the value at a path into another. A value without a type means
@@ -31,7 +31,7 @@ func edit(d document, parts []string, m missing, c change) (document, error) {
 
 func editIn(container value, parts []string, m missing, c change) (value, error) {
 	position, numeric := arrayIndex(parts[0])
-	if container.Type == bson.TypeArray && !numeric {
+	if container.Type == bsoncore.TypeArray && !numeric {
 		if m == anyPath {
 			return container, nil
 		}
@@ -39,13 +39,13 @@ func editIn(container value, parts []string, m missing, c change) (value, error)
 	}
 	out, n, done := newBuilder(), 0, false
 	for key, v := range fields(container.Data) {
-		if !done && (container.Type == bson.TypeArray && n == position || container.Type != bson.TypeArray && key == parts[0]) {
+		if !done && (container.Type == bsoncore.TypeArray && n == position || container.Type != bsoncore.TypeArray && key == parts[0]) {
 			done = true
 			next, err := editField(v, parts, m, c)
 			if err != nil {
 				return container, err
 			}
-			if v = next; v.Type == 0 && container.Type == bson.TypeArray {
+			if v = next; v.Type == 0 && container.Type == bsoncore.TypeArray {
 				v = nullValue // taking an element away leaves null in its place
 			}
 		}
@@ -64,7 +64,7 @@ func editIn(container value, parts []string, m missing, c change) (value, error)
 	if err != nil || added.Type == 0 {
 		return container, err
 	}
-	if container.Type == bson.TypeArray {
+	if container.Type == bsoncore.TypeArray {
 		if position-n > maxPadding {
 			return container, fail(codeBadValue, "cannot backfill more than %d elements of an array", maxPadding)
 		}
@@ -81,7 +81,7 @@ func editField(v value, parts []string, m missing, c change) (value, error) {
 	switch {
 	case len(parts) == 1:
 		return c(v)
-	case v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray:
+	case v.Type == bsoncore.TypeEmbeddedDocument || v.Type == bsoncore.TypeArray:
 		return editIn(v, parts[1:], m, c)
 	case m != anyPath:
 		return v, notViable(parts[1], v)

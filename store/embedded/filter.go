@@ -3,7 +3,7 @@ package embedded
 import (
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // filter is a compiled query: all its tests must hold.
@@ -51,12 +51,12 @@ func compileFilter(d document) (*filter, error) {
 }
 
 func (f *filter) addLogical(op string, list value) error {
-	if list.Type != bson.TypeArray || firstKey(document(list.Data)) == "" {
+	if list.Type != bsoncore.TypeArray || firstKey(document(list.Data)) == "" {
 		return fail(codeBadValue, "%s argument must be a non-empty array", op)
 	}
 	var branches []*filter
 	for v := range elements(list) {
-		if v.Type != bson.TypeEmbeddedDocument {
+		if v.Type != bsoncore.TypeEmbeddedDocument {
 			return fail(codeBadValue, "%s argument's entries must be objects", op)
 		}
 		branch, err := compileFilter(document(v.Data))
@@ -85,7 +85,7 @@ func (f *filter) addLogical(op string, list value) error {
 
 // isOperators says whether v is a document of operators such as {$gt: 1}.
 func isOperators(v value) bool {
-	return v.Type == bson.TypeEmbeddedDocument && strings.HasPrefix(firstKey(v.Data), "$")
+	return v.Type == bsoncore.TypeEmbeddedDocument && strings.HasPrefix(firstKey(v.Data), "$")
 }
 
 func (f *filter) addPath(path string, v value) error {
@@ -96,7 +96,7 @@ func (f *filter) addPath(path string, v value) error {
 	}
 	if !isOperators(v) {
 		op := "$eq"
-		if v.Type == bson.TypeRegex {
+		if v.Type == bsoncore.TypeRegex {
 			op = "$regex"
 		}
 		t, err := compileOperator(op, v, value{})
@@ -118,7 +118,7 @@ func eachOperator(v value, add func(op string, arg value, t test)) error {
 			}
 			continue
 		}
-		if hasOptions && options.Type != bson.TypeString {
+		if hasOptions && options.Type != bsoncore.TypeString {
 			return fail(codeBadValue, "$options has to be a string")
 		}
 		t, err := compileOperator(op, arg, options)
@@ -181,7 +181,7 @@ func compileOperator(op string, arg, options value) (test, error) {
 
 func negated(arg value) (test, error) {
 	switch {
-	case arg.Type == bson.TypeRegex:
+	case arg.Type == bsoncore.TypeRegex:
 		re, err := matching(arg, value{})
 		return not(leaf(re)), err
 	case isOperators(arg):
@@ -192,7 +192,7 @@ func negated(arg value) (test, error) {
 }
 
 func containing(arg value) (test, error) {
-	if arg.Type != bson.TypeArray {
+	if arg.Type != bsoncore.TypeArray {
 		return test{}, fail(codeBadValue, "$all needs an array")
 	}
 	var all []test
@@ -200,7 +200,7 @@ func containing(arg value) (test, error) {
 		var t test
 		var err error
 		switch {
-		case v.Type == bson.TypeRegex:
+		case v.Type == bsoncore.TypeRegex:
 			t, err = compileOperator("$regex", v, value{})
 		case isOperators(v) && firstKey(v.Data) == "$elemMatch":
 			t, err = compileOperators(v)
@@ -221,7 +221,7 @@ func containing(arg value) (test, error) {
 }
 
 func elementMatching(arg value) (test, error) {
-	if arg.Type != bson.TypeEmbeddedDocument {
+	if arg.Type != bsoncore.TypeEmbeddedDocument {
 		return test{}, fail(codeBadValue, "$elemMatch needs an Object")
 	}
 	var onElement func(value) bool
@@ -242,11 +242,11 @@ func elementMatching(arg value) (test, error) {
 			return test{}, err
 		}
 		onElement = func(v value) bool {
-			return (v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray) && f.matches(v.Data)
+			return (v.Type == bsoncore.TypeEmbeddedDocument || v.Type == bsoncore.TypeArray) && f.matches(v.Data)
 		}
 	}
 	return whole(func(v value, _ bool) bool {
-		if v.Type != bson.TypeArray {
+		if v.Type != bsoncore.TypeArray {
 			return false
 		}
 		for e := range elements(v) {

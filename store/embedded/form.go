@@ -3,7 +3,7 @@ package embedded
 import (
 	"slices"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // form reads a command, or a document inside one, by field name. It remembers
@@ -23,7 +23,7 @@ func newForm(name string, d document) *form { return &form{name: name, body: d} 
 func (f *form) get(key string) (value, bool) {
 	f.asked = append(f.asked, key)
 	v, ok := lookup(f.body, key)
-	if !ok || v.Type == bson.TypeNull {
+	if !ok || v.Type == bsoncore.TypeNull {
 		return value{}, false
 	}
 	return v, true
@@ -45,7 +45,7 @@ func (f *form) document(key string) document {
 	if !ok {
 		return nil
 	}
-	if v.Type != bson.TypeEmbeddedDocument {
+	if v.Type != bsoncore.TypeEmbeddedDocument {
 		f.wrongType(key, "object", v)
 		return nil
 	}
@@ -58,7 +58,7 @@ func (f *form) array(key string) []value {
 	if !ok {
 		return nil
 	}
-	if v.Type != bson.TypeArray {
+	if v.Type != bsoncore.TypeArray {
 		f.wrongType(key, "array", v)
 		return nil
 	}
@@ -73,7 +73,7 @@ func (f *form) documents(key string) []document {
 	}
 	var list []document
 	for _, v := range f.array(key) {
-		if v.Type != bson.TypeEmbeddedDocument {
+		if v.Type != bsoncore.TypeEmbeddedDocument {
 			f.wrongType(key, "array of objects", v)
 			return nil
 		}
@@ -87,7 +87,7 @@ func (f *form) string(key string) string {
 	if !ok {
 		return ""
 	}
-	if v.Type != bson.TypeString {
+	if v.Type != bsoncore.TypeString {
 		f.wrongType(key, "string", v)
 		return ""
 	}
@@ -121,7 +121,7 @@ func (f *form) bool(key string, absent bool) bool {
 	if !ok {
 		return absent
 	}
-	if v.Type != bson.TypeBoolean && !isNumber(v) {
+	if v.Type != bsoncore.TypeBoolean && !isNumber(v) {
 		f.wrongType(key, "bool", v)
 	}
 	return truthy(v)
@@ -143,7 +143,7 @@ func (f *form) accept(keys ...string) { f.asked = append(f.asked, keys...) }
 func (f *form) refuse(keys ...string) {
 	for _, key := range keys {
 		v, ok := f.get(key)
-		if ok && !(v.Type == bson.TypeBoolean && !v.Boolean()) {
+		if ok && !(v.Type == bsoncore.TypeBoolean && !v.Boolean()) {
 			f.failed(fail(codeNotImplemented, "%s: option %q is not supported", f.name, key))
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // group is a compiled $group.
@@ -25,7 +25,7 @@ type expression func(document) value
 // compileExpression knows constants, "$path", and documents of these. Operators are refused by name.
 func compileExpression(v value) (expression, error) {
 	switch v.Type {
-	case bson.TypeString:
+	case bsoncore.TypeString:
 		path, isPath := strings.CutPrefix(stringOf(v), "$")
 		if !isPath {
 			break
@@ -35,9 +35,9 @@ func compileExpression(v value) (expression, error) {
 		}
 		parts := splitPath(path)
 		return func(d document) value { return valueAt(documentValue(d), parts) }, nil
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		return nil, fail(codeNotImplemented, "array expressions are not supported")
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		if isOperators(v) {
 			return nil, fail(codeNotImplemented, "Unrecognized expression '%s'", firstKey(v.Data))
 		}
@@ -74,9 +74,9 @@ func compileDocumentExpression(d document) (expression, error) {
 func valueAt(v value, parts []string) value {
 	for i, part := range parts {
 		switch v.Type {
-		case bson.TypeEmbeddedDocument:
+		case bsoncore.TypeEmbeddedDocument:
 			v, _ = lookup(v.Data, part)
-		case bson.TypeArray:
+		case bsoncore.TypeArray:
 			var all []value
 			for e := range elements(v) {
 				if found := valueAt(e, parts[i:]); found.Type != 0 {
@@ -103,7 +103,7 @@ func compileGroup(d document) (*group, error) {
 			continue
 		}
 		op := ""
-		if v.Type == bson.TypeEmbeddedDocument {
+		if v.Type == bsoncore.TypeEmbeddedDocument {
 			op = firstKey(v.Data)
 		}
 		arg, _ := lookup(document(v.Data), op)
@@ -197,13 +197,13 @@ func (a *accumulator) take(op string, v value) (held int, err error) {
 			return 0, nil
 		}
 		sum, err := addNumbers(a.v, v)
-		if err != nil && v.Type != bson.TypeDecimal128 && a.v.Type != bson.TypeDecimal128 {
+		if err != nil && v.Type != bsoncore.TypeDecimal128 && a.v.Type != bsoncore.TypeDecimal128 {
 			sum, err = doubleValue(asFloat(a.v)+asFloat(v)), nil // a sum that overflows becomes a double
 		}
 		a.v = sum
 		return 0, err
 	case "$min", "$max":
-		if v.Type == 0 || v.Type == bson.TypeNull {
+		if v.Type == 0 || v.Type == bsoncore.TypeNull {
 			return 0, nil
 		}
 		order := bytes.Compare(keyOf(v), keyOf(a.v))

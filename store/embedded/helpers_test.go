@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 type (
 	D = bson.D
-	M = bson.M
 	A = bson.A
 )
 
@@ -46,7 +46,7 @@ func connect(tb testing.TB, s *Server) *mongo.Client {
 
 func dial(tb testing.TB, o *options.ClientOptions) *mongo.Client {
 	tb.Helper()
-	client, err := mongo.Connect(tb.Context(), o.SetServerSelectionTimeout(10*time.Second).SetMaxPoolSize(200))
+	client, err := mongo.Connect(o.SetServerSelectionTimeout(10 * time.Second).SetMaxPoolSize(200))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func valueFor(tb testing.TB, v any) value {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return value{Type: t, Data: b}
+	return value{Type: bsoncore.Type(t), Data: b}
 }
 
 // bsonOf decodes a document in its order.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // parseIndex reads an index specification as createIndexes and the catalog have it,
@@ -203,8 +203,8 @@ func duplicate(c *collection, name string, p pattern, d document) error {
 			v = nullValue
 		}
 		v.Data = bytes.Clone(v.Data)
-		keyPattern = append(keyPattern, primitive.E{Key: f.path, Value: direction})
-		keyValue = append(keyValue, primitive.E{Key: f.path, Value: raw(v)})
+		keyPattern = append(keyPattern, bson.E{Key: f.path, Value: direction})
+		keyValue = append(keyValue, bson.E{Key: f.path, Value: raw(v)})
 		text = append(text, fmt.Sprintf("%s: %s", f.path, shorten(v)))
 	}
 	return &failure{
@@ -216,7 +216,7 @@ func duplicate(c *collection, name string, p pattern, d document) error {
 }
 
 func shorten(v value) string {
-	if v.Type == bson.TypeNull {
+	if v.Type == bsoncore.TypeNull {
 		return "null"
 	}
 	text := v.String()

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // TestDuplicatesAreNamed: every way into a unique index ends in 11000 with index, keyPattern and keyValue.
@@ -31,7 +31,7 @@ func TestDuplicatesAreNamed(t *testing.T) {
 		{"findOneAndUpdate", func() error { return c.FindOneAndUpdate(ctx, two, set).Err() }},
 		{"findOneAndReplace", func() error { return c.FindOneAndReplace(ctx, two, D{{Key: "email", Value: "a"}}).Err() }},
 		{"upsert", func() error {
-			_, err := c.UpdateOne(ctx, D{{Key: "_id", Value: 3}}, set, options.Update().SetUpsert(true))
+			_, err := c.UpdateOne(ctx, D{{Key: "_id", Value: 3}}, set, options.UpdateOne().SetUpsert(true))
 			return err
 		}},
 		{"findOneAndUpdate upsert", func() error {
@@ -85,7 +85,7 @@ func TestUniqueIndexKinds(t *testing.T) {
 	tests := []struct {
 		name      string
 		keys      D
-		options   *options.IndexOptions
+		options   *options.IndexOptionsBuilder
 		ok, clash []string
 	}{
 		{"missing equals null", D{{Key: "a", Value: 1}}, nil, []string{`{}`, `{"a":1}`}, []string{`{}`, `{"a":null}`, `{"a":1.0}`}},
@@ -181,23 +181,28 @@ func TestIndexesServe(t *testing.T) {
 	}
 }
 
+// stage is a part of a plan.
+type stage struct {
+	Stage, IndexName string
+	InputStage       *stage
+}
+
 // planOf gives the stages of a find's plan, outermost first.
 func planOf(tb testing.TB, c *mongo.Collection, filter, sort string) string {
 	tb.Helper()
-	var answer struct{ QueryPlanner struct{ WinningPlan M } }
+	var answer struct{ QueryPlanner struct{ WinningPlan *stage } }
 	cmd := D{{Key: "explain", Value: D{{Key: "find", Value: c.Name()}, {Key: "filter", Value: doc(tb, filter)}, {Key: "sort", Value: doc(tb, sort)}}}}
 	if err := c.Database().RunCommand(tb.Context(), cmd).Decode(&answer); err != nil {
 		tb.Fatal(err)
 	}
 	var words []string
-	for stage := answer.QueryPlanner.WinningPlan; stage != nil; {
-		if stage["stage"] != "FETCH" {
-			words = append(words, fmt.Sprint(stage["stage"]))
+	for s := answer.QueryPlanner.WinningPlan; s != nil; s = s.InputStage {
+		if s.Stage != "FETCH" {
+			words = append(words, s.Stage)
 		}
-		if name, ok := stage["indexName"]; ok {
-			words = append(words, fmt.Sprint(name))
+		if s.IndexName != "" {
+			words = append(words, s.IndexName)
 		}
-		stage, _ = stage["inputStage"].(M)
 	}
 	return strings.Join(words, " ")
 }

@@ -5,8 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // Every value has a key: a string of bytes such that keys compare as MongoDB
@@ -35,14 +34,14 @@ const (
 	tagMaxKey    byte = 0xf0
 )
 
-var tags = map[bsontype.Type]byte{
-	bson.TypeMinKey: tagMinKey, bson.TypeUndefined: tagUndefined, bson.TypeNull: tagNull,
-	bson.TypeDouble: tagNumber, bson.TypeInt32: tagNumber, bson.TypeInt64: tagNumber, bson.TypeDecimal128: tagNumber,
-	bson.TypeString: tagText, bson.TypeSymbol: tagText, bson.TypeEmbeddedDocument: tagDocument,
-	bson.TypeArray: tagArray, bson.TypeBinary: tagBinary, bson.TypeObjectID: tagObjectID,
-	bson.TypeBoolean: tagBoolean, bson.TypeDateTime: tagDate, bson.TypeTimestamp: tagTimestamp,
-	bson.TypeRegex: tagRegex, bson.TypeDBPointer: tagDBPointer, bson.TypeJavaScript: tagCode,
-	bson.TypeCodeWithScope: tagScoped, bson.TypeMaxKey: tagMaxKey,
+var tags = map[bsoncore.Type]byte{
+	bsoncore.TypeMinKey: tagMinKey, bsoncore.TypeUndefined: tagUndefined, bsoncore.TypeNull: tagNull,
+	bsoncore.TypeDouble: tagNumber, bsoncore.TypeInt32: tagNumber, bsoncore.TypeInt64: tagNumber, bsoncore.TypeDecimal128: tagNumber,
+	bsoncore.TypeString: tagText, bsoncore.TypeSymbol: tagText, bsoncore.TypeEmbeddedDocument: tagDocument,
+	bsoncore.TypeArray: tagArray, bsoncore.TypeBinary: tagBinary, bsoncore.TypeObjectID: tagObjectID,
+	bsoncore.TypeBoolean: tagBoolean, bsoncore.TypeDateTime: tagDate, bsoncore.TypeTimestamp: tagTimestamp,
+	bsoncore.TypeRegex: tagRegex, bsoncore.TypeDBPointer: tagDBPointer, bsoncore.TypeJavaScript: tagCode,
+	bsoncore.TypeCodeWithScope: tagScoped, bsoncore.TypeMaxKey: tagMaxKey,
 }
 
 var (
@@ -58,33 +57,33 @@ func appendKey(dst []byte, v value) []byte {
 
 func appendKeyBody(dst []byte, v value) []byte {
 	switch v.Type {
-	case bson.TypeDouble, bson.TypeInt32, bson.TypeInt64, bson.TypeDecimal128:
+	case bsoncore.TypeDouble, bsoncore.TypeInt32, bsoncore.TypeInt64, bsoncore.TypeDecimal128:
 		return appendNumber(dst, v)
-	case bson.TypeString, bson.TypeSymbol, bson.TypeJavaScript:
+	case bsoncore.TypeString, bsoncore.TypeSymbol, bsoncore.TypeJavaScript:
 		return appendText(dst, v.Data[4:len(v.Data)-1])
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		return appendFields(dst, v.Data)
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		for e := range elements(v) {
 			dst = appendKey(dst, e)
 		}
 		return append(dst, 0)
-	case bson.TypeBinary: // MongoDB: by length, then subtype, then bytes
+	case bsoncore.TypeBinary: // MongoDB: by length, then subtype, then bytes
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)-5))
 		return append(dst, v.Data[4:]...)
-	case bson.TypeObjectID, bson.TypeBoolean:
+	case bsoncore.TypeObjectID, bsoncore.TypeBoolean:
 		return append(dst, v.Data...)
-	case bson.TypeDateTime:
+	case bsoncore.TypeDateTime:
 		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data)^1<<63)
-	case bson.TypeTimestamp:
+	case bsoncore.TypeTimestamp:
 		return binary.BigEndian.AppendUint64(dst, binary.LittleEndian.Uint64(v.Data))
-	case bson.TypeRegex:
+	case bsoncore.TypeRegex:
 		pattern, options := v.Regex()
 		return appendText(appendText(dst, []byte(pattern)), []byte(options))
-	case bson.TypeDBPointer:
+	case bsoncore.TypeDBPointer:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Data)))
 		return append(dst, v.Data[4:]...)
-	case bson.TypeCodeWithScope:
+	case bsoncore.TypeCodeWithScope:
 		code, scope := v.CodeWithScope()
 		return appendFields(appendText(dst, []byte(code)), scope)
 	}

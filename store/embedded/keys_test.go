@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // reference compares two values by MongoDB's documented order, written without keys.
@@ -19,35 +19,35 @@ func reference(a, b value) int {
 		return c
 	}
 	switch a.Type {
-	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
+	case bsoncore.TypeInt32, bsoncore.TypeInt64, bsoncore.TypeDouble, bsoncore.TypeDecimal128:
 		return referenceNumbers(a, b)
-	case bson.TypeString, bson.TypeSymbol:
+	case bsoncore.TypeString, bsoncore.TypeSymbol:
 		return cmp.Compare(stringOf(a), stringOf(b))
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		return referenceFields(a.Data, b.Data, true)
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		return referenceFields(a.Data, b.Data, false)
-	case bson.TypeBinary:
+	case bsoncore.TypeBinary:
 		as, ab := a.Data[4], a.Data[5:]
 		bs, bb := b.Data[4], b.Data[5:]
 		return cmp.Or(cmp.Compare(len(ab), len(bb)), cmp.Compare(as, bs), bytes.Compare(ab, bb))
-	case bson.TypeObjectID, bson.TypeBoolean:
+	case bsoncore.TypeObjectID, bsoncore.TypeBoolean:
 		return bytes.Compare(a.Data, b.Data)
-	case bson.TypeDateTime:
+	case bsoncore.TypeDateTime:
 		return cmp.Compare(a.DateTime(), b.DateTime())
-	case bson.TypeTimestamp:
+	case bsoncore.TypeTimestamp:
 		at, ai := a.Timestamp()
 		bt, bi := b.Timestamp()
 		return cmp.Or(cmp.Compare(at, bt), cmp.Compare(ai, bi))
-	case bson.TypeRegex:
+	case bsoncore.TypeRegex:
 		ap, ao := a.Regex()
 		bp, bo := b.Regex()
 		return cmp.Or(cmp.Compare(ap, bp), cmp.Compare(ao, bo))
-	case bson.TypeDBPointer:
+	case bsoncore.TypeDBPointer:
 		return cmp.Or(cmp.Compare(len(a.Data), len(b.Data)), bytes.Compare(a.Data[4:], b.Data[4:]))
-	case bson.TypeJavaScript:
+	case bsoncore.TypeJavaScript:
 		return cmp.Compare(a.JavaScript(), b.JavaScript())
-	case bson.TypeCodeWithScope:
+	case bsoncore.TypeCodeWithScope:
 		ac, as := a.CodeWithScope()
 		bc, bs := b.CodeWithScope()
 		return cmp.Or(cmp.Compare(ac, bc), referenceFields(as, bs, true))
@@ -57,37 +57,37 @@ func reference(a, b value) int {
 
 func rank(v value) int {
 	switch v.Type {
-	case bson.TypeMinKey:
+	case bsoncore.TypeMinKey:
 		return 0
-	case bson.TypeUndefined:
+	case bsoncore.TypeUndefined:
 		return 1
-	case bson.TypeNull:
+	case bsoncore.TypeNull:
 		return 2
-	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
+	case bsoncore.TypeInt32, bsoncore.TypeInt64, bsoncore.TypeDouble, bsoncore.TypeDecimal128:
 		return 3
-	case bson.TypeString, bson.TypeSymbol:
+	case bsoncore.TypeString, bsoncore.TypeSymbol:
 		return 4
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		return 5
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		return 6
-	case bson.TypeBinary:
+	case bsoncore.TypeBinary:
 		return 7
-	case bson.TypeObjectID:
+	case bsoncore.TypeObjectID:
 		return 8
-	case bson.TypeBoolean:
+	case bsoncore.TypeBoolean:
 		return 9
-	case bson.TypeDateTime:
+	case bsoncore.TypeDateTime:
 		return 10
-	case bson.TypeTimestamp:
+	case bsoncore.TypeTimestamp:
 		return 11
-	case bson.TypeRegex:
+	case bsoncore.TypeRegex:
 		return 12
-	case bson.TypeDBPointer:
+	case bsoncore.TypeDBPointer:
 		return 13
-	case bson.TypeJavaScript:
+	case bsoncore.TypeJavaScript:
 		return 14
-	case bson.TypeCodeWithScope:
+	case bsoncore.TypeCodeWithScope:
 		return 15
 	}
 	return 99 // MaxKey
@@ -115,18 +115,19 @@ func referenceNumbers(a, b value) int {
 
 func fraction(v value) (*big.Rat, bool) {
 	switch v.Type {
-	case bson.TypeInt32:
+	case bsoncore.TypeInt32:
 		return new(big.Rat).SetInt64(int64(v.Int32())), true
-	case bson.TypeInt64:
+	case bsoncore.TypeInt64:
 		return new(big.Rat).SetInt64(v.Int64()), true
-	case bson.TypeDouble:
+	case bsoncore.TypeDouble:
 		r := new(big.Rat).SetFloat64(v.Double())
 		return r, r != nil
 	}
-	if v.Decimal128().IsInf() != 0 {
+	d := bson.NewDecimal128(v.Decimal128())
+	if d.IsInf() != 0 {
 		return nil, false
 	}
-	return new(big.Rat).SetString(v.Decimal128().String())
+	return new(big.Rat).SetString(d.String())
 }
 
 func referenceFields(a, b document, names bool) int {
@@ -164,7 +165,7 @@ func edges(tb testing.TB) []value {
 			vs = append(vs, valueFor(tb, v))
 		}
 	}
-	add(primitive.MinKey{}, primitive.MaxKey{}, primitive.Null{}, primitive.Undefined{}, true, false)
+	add(bson.MinKey{}, bson.MaxKey{}, bson.Null{}, bson.Undefined{}, true, false)
 	add(math.NaN(), math.Inf(-1), math.Inf(1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64,
 		math.Copysign(0, -1), 0.0, 0.1, 0.5, -0.1, 1e300, float64(1<<53), float64(1<<62), float64(1<<63), -float64(1<<63))
 	add(int32(0), int32(1), int32(-1), int32(math.MaxInt32), int32(math.MinInt32))
@@ -173,18 +174,18 @@ func edges(tb testing.TB) []value {
 	}
 	for _, s := range []string{"0", "-0", "1", "1.0", "0.1", "-0.1", "0.10", "0.1000000000000000055511151231257827", "1E400", "-1E400", "1E-400", "-1E-400",
 		"9223372036854775807", "9223372036854775807.5", "9007199254740993", "9007199254740992.5", "Infinity", "-Infinity", "NaN", "1E6144", "9.99E6144", "1E-6176"} {
-		d, err := primitive.ParseDecimal128(s)
+		d, err := bson.ParseDecimal128(s)
 		if err != nil {
 			tb.Fatal(s, err)
 		}
 		add(d)
 	}
-	add("", "\x00", "a", "a\x00", "a\x00b", "a\x01", "ab", "b", "ä", strings.Repeat("x", 300), primitive.Symbol("a"))
+	add("", "\x00", "a", "a\x00", "a\x00b", "a\x01", "ab", "b", "ä", strings.Repeat("x", 300), bson.Symbol("a"))
 	add(D{}, D{{Key: "a", Value: 1}}, D{{Key: "a", Value: 1.0}}, D{{Key: "a", Value: "x"}}, D{{Key: "b", Value: 1}}, D{{Key: "a", Value: 1}, {Key: "b", Value: nil}}, D{{Key: "", Value: D{}}})
 	add(A{}, A{1}, A{1, 2}, A{2}, A{A{}}, A{nil}, A{D{{Key: "x", Value: A{}}}})
-	add(primitive.Binary{}, primitive.Binary{Data: []byte{0}}, primitive.Binary{Data: []byte{0xff}}, primitive.Binary{Subtype: 4, Data: []byte{0}}, primitive.Binary{Data: []byte{0, 0}})
-	add(primitive.ObjectID{}, primitive.NewObjectID(), primitive.DateTime(0), primitive.DateTime(-1), primitive.DateTime(math.MaxInt64), primitive.DateTime(math.MinInt64))
-	add(primitive.Timestamp{}, primitive.Timestamp{I: 1}, primitive.Timestamp{T: 1}, primitive.Regex{Pattern: "a"}, primitive.Regex{Pattern: "a", Options: "i"}, primitive.Regex{Pattern: "ab"})
+	add(bson.Binary{}, bson.Binary{Data: []byte{0}}, bson.Binary{Data: []byte{0xff}}, bson.Binary{Subtype: 4, Data: []byte{0}}, bson.Binary{Data: []byte{0, 0}})
+	add(bson.ObjectID{}, bson.NewObjectID(), bson.DateTime(0), bson.DateTime(-1), bson.DateTime(math.MaxInt64), bson.DateTime(math.MinInt64))
+	add(bson.Timestamp{}, bson.Timestamp{I: 1}, bson.Timestamp{T: 1}, bson.Regex{Pattern: "a"}, bson.Regex{Pattern: "a", Options: "i"}, bson.Regex{Pattern: "ab"})
 	return vs
 }
 
@@ -204,20 +205,20 @@ func randomValue(r *rand.Rand, depth int) any {
 	case 3:
 		return math.Float64frombits(r.Uint64())
 	case 4:
-		d, _ := primitive.ParseDecimal128FromBigInt(big.NewInt(int64(r.IntN(2000)-1000)), r.IntN(8)-4)
+		d, _ := bson.ParseDecimal128FromBigInt(big.NewInt(int64(r.IntN(2000)-1000)), r.IntN(8)-4)
 		return d
 	case 5:
 		return string([]byte{"ab\x00\xff"[r.IntN(4)], "ab\x00\xff"[r.IntN(4)]}[:r.IntN(3)])
 	case 6:
-		return []any{nil, true, false, primitive.MinKey{}, primitive.MaxKey{}}[r.IntN(5)]
+		return []any{nil, true, false, bson.MinKey{}, bson.MaxKey{}}[r.IntN(5)]
 	case 7:
-		return primitive.DateTime(r.IntN(5) - 2)
+		return bson.DateTime(r.IntN(5) - 2)
 	case 8:
-		return primitive.Binary{Subtype: byte(r.IntN(2)), Data: []byte("abc")[:r.IntN(4)]}
+		return bson.Binary{Subtype: byte(r.IntN(2)), Data: []byte("abc")[:r.IntN(4)]}
 	case 9:
 		d := D{}
 		for range r.IntN(3) {
-			d = append(d, primitive.E{Key: "ab"[:1+r.IntN(2)], Value: randomValue(r, depth-1)})
+			d = append(d, bson.E{Key: "ab"[:1+r.IntN(2)], Value: randomValue(r, depth-1)})
 		}
 		return d
 	}

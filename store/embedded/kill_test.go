@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // killFile names the file that a child process writes to until it is killed.
@@ -38,7 +38,7 @@ func writeUntilKilled(file string) error {
 		return err
 	}
 	ctx := context.Background()
-	client, err := mongo.Connect(ctx, options.Client().ApplyURI(s.URI()).SetDialer(s))
+	client, err := mongo.Connect(options.Client().ApplyURI(s.URI()).SetDialer(s))
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func checkSurvivors(t *testing.T, file string, acknowledged map[string]int) {
 			t.Error(err)
 		}
 	}()
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(s.URI()).SetDialer(s))
+	client, err := mongo.Connect(options.Client().ApplyURI(s.URI()).SetDialer(s))
 	if err != nil {
 		t.Fatal(err)
 	}

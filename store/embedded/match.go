@@ -7,8 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // test is one compiled operator, for the two places where operators stand: on a
@@ -69,15 +68,15 @@ func reach(d document, parts []string, intoArray bool, c check) bool {
 		return c(value{}, false)
 	case len(rest) == 0:
 		return reachEnd(v, intoArray, c)
-	case v.Type == bson.TypeEmbeddedDocument:
+	case v.Type == bsoncore.TypeEmbeddedDocument:
 		return reach(v.Data, rest, intoArray, c)
-	case v.Type != bson.TypeArray:
+	case v.Type != bsoncore.TypeArray:
 		return c(value{}, false)
 	}
 	position, numeric := arrayIndex(rest[0])
 	i := 0
 	for e := range elements(v) {
-		if e.Type == bson.TypeEmbeddedDocument && reach(e.Data, rest, intoArray, c) {
+		if e.Type == bsoncore.TypeEmbeddedDocument && reach(e.Data, rest, intoArray, c) {
 			return true
 		}
 		if numeric && i == position && reachPosition(e, rest[1:], intoArray, c) {
@@ -89,7 +88,7 @@ func reach(d document, parts []string, intoArray bool, c check) bool {
 }
 
 func reachEnd(v value, intoArray bool, c check) bool {
-	if intoArray && v.Type == bson.TypeArray {
+	if intoArray && v.Type == bsoncore.TypeArray {
 		for e := range elements(v) {
 			if c(e, true) {
 				return true
@@ -103,7 +102,7 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 	switch {
 	case len(rest) == 0:
 		return c(e, true)
-	case e.Type == bson.TypeEmbeddedDocument || e.Type == bson.TypeArray:
+	case e.Type == bsoncore.TypeEmbeddedDocument || e.Type == bsoncore.TypeArray:
 		return reach(e.Data, rest, intoArray, c)
 	}
 	return false
@@ -111,12 +110,12 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 
 // equalTo: null also equals what is missing.
 func equalTo(arg value) check {
-	isNull := arg.Type == bson.TypeNull
+	isNull := arg.Type == bsoncore.TypeNull
 	return func(v value, found bool) bool {
 		if !found {
 			return isNull
 		}
-		return sameValue(v, arg) || isNull && v.Type == bson.TypeUndefined
+		return sameValue(v, arg) || isNull && v.Type == bsoncore.TypeUndefined
 	}
 }
 
@@ -126,7 +125,7 @@ func compared(op string, arg value) check {
 	orEqual := op == "$gte" || op == "$lte"
 	less := op == "$lt" || op == "$lte"
 	equal, key, tag := equalTo(arg), keyOf(arg), tags[arg.Type]
-	anyType := arg.Type == bson.TypeMinKey || arg.Type == bson.TypeMaxKey
+	anyType := arg.Type == bsoncore.TypeMinKey || arg.Type == bsoncore.TypeMaxKey
 	return func(v value, found bool) bool {
 		if !found || tags[v.Type] != tag && !anyType {
 			return orEqual && equal(v, found)
@@ -142,7 +141,7 @@ func compared(op string, arg value) check {
 func isNaN(v value) bool { return isNumber(v) && math.IsNaN(asFloat(v)) }
 
 func oneOf(op string, arg value) (check, error) {
-	if arg.Type != bson.TypeArray {
+	if arg.Type != bsoncore.TypeArray {
 		return nil, fail(codeBadValue, "%s needs an array", op)
 	}
 	keys := map[string]bool{}
@@ -151,7 +150,7 @@ func oneOf(op string, arg value) (check, error) {
 		if isOperators(v) {
 			return nil, fail(codeBadValue, "cannot nest $ under %s", op)
 		}
-		if v.Type == bson.TypeRegex {
+		if v.Type == bsoncore.TypeRegex {
 			re, err := matching(v, value{})
 			if err != nil {
 				return nil, err
@@ -163,7 +162,7 @@ func oneOf(op string, arg value) (check, error) {
 	}
 	orMissing := keys[string(keyNull)]
 	return func(v value, found bool) bool {
-		if !found || v.Type == bson.TypeUndefined {
+		if !found || v.Type == bsoncore.TypeUndefined {
 			return orMissing
 		}
 		if keys[string(keyOf(v))] {
@@ -174,33 +173,33 @@ func oneOf(op string, arg value) (check, error) {
 }
 
 // typeNames are MongoDB's aliases for $type.
-var typeNames = map[string]bsontype.Type{
-	"double": bson.TypeDouble, "string": bson.TypeString, "object": bson.TypeEmbeddedDocument,
-	"array": bson.TypeArray, "binData": bson.TypeBinary, "undefined": bson.TypeUndefined,
-	"objectId": bson.TypeObjectID, "bool": bson.TypeBoolean, "date": bson.TypeDateTime,
-	"null": bson.TypeNull, "regex": bson.TypeRegex, "dbPointer": bson.TypeDBPointer,
-	"javascript": bson.TypeJavaScript, "symbol": bson.TypeSymbol, "javascriptWithScope": bson.TypeCodeWithScope,
-	"int": bson.TypeInt32, "timestamp": bson.TypeTimestamp, "long": bson.TypeInt64,
-	"decimal": bson.TypeDecimal128, "minKey": bson.TypeMinKey, "maxKey": bson.TypeMaxKey,
+var typeNames = map[string]bsoncore.Type{
+	"double": bsoncore.TypeDouble, "string": bsoncore.TypeString, "object": bsoncore.TypeEmbeddedDocument,
+	"array": bsoncore.TypeArray, "binData": bsoncore.TypeBinary, "undefined": bsoncore.TypeUndefined,
+	"objectId": bsoncore.TypeObjectID, "bool": bsoncore.TypeBoolean, "date": bsoncore.TypeDateTime,
+	"null": bsoncore.TypeNull, "regex": bsoncore.TypeRegex, "dbPointer": bsoncore.TypeDBPointer,
+	"javascript": bsoncore.TypeJavaScript, "symbol": bsoncore.TypeSymbol, "javascriptWithScope": bsoncore.TypeCodeWithScope,
+	"int": bsoncore.TypeInt32, "timestamp": bsoncore.TypeTimestamp, "long": bsoncore.TypeInt64,
+	"decimal": bsoncore.TypeDecimal128, "minKey": bsoncore.TypeMinKey, "maxKey": bsoncore.TypeMaxKey,
 }
 
 func ofType(arg value) (check, error) {
 	wanted := []value{arg}
-	if arg.Type == bson.TypeArray {
+	if arg.Type == bsoncore.TypeArray {
 		wanted = valuesOf(arg)
 	}
-	types := map[bsontype.Type]bool{}
+	types := map[bsoncore.Type]bool{}
 	for _, w := range wanted {
-		if w.Type == bson.TypeString && stringOf(w) == "number" {
-			types[bson.TypeInt32], types[bson.TypeInt64] = true, true
-			types[bson.TypeDouble], types[bson.TypeDecimal128] = true, true
+		if w.Type == bsoncore.TypeString && stringOf(w) == "number" {
+			types[bsoncore.TypeInt32], types[bsoncore.TypeInt64] = true, true
+			types[bsoncore.TypeDouble], types[bsoncore.TypeDecimal128] = true, true
 			continue
 		}
-		var t bsontype.Type
-		if w.Type == bson.TypeString {
+		var t bsoncore.Type
+		if w.Type == bsoncore.TypeString {
 			t = typeNames[stringOf(w)]
 		} else if n, exact := asInt(w); exact {
-			t = bsontype.Type(n) // -1, MinKey, becomes 0xff as in BSON
+			t = bsoncore.Type(n) // -1, MinKey, becomes 0xff as in BSON
 		}
 		if tags[t] == 0 {
 			return nil, fail(codeBadValue, "unknown type name or number for $type: %s", w)
@@ -218,14 +217,14 @@ func ofType(arg value) (check, error) {
 func matching(arg, options value) (check, error) {
 	var source, flags string
 	switch arg.Type {
-	case bson.TypeRegex:
+	case bsoncore.TypeRegex:
 		source, flags = arg.Regex()
-	case bson.TypeString:
+	case bsoncore.TypeString:
 		source = stringOf(arg)
 	default:
 		return nil, fail(codeBadValue, "$regex has to be a string")
 	}
-	if options.Type == bson.TypeString {
+	if options.Type == bsoncore.TypeString {
 		flags = stringOf(options)
 	}
 	if strings.Trim(flags, "ims") != "" {
@@ -240,9 +239,9 @@ func matching(arg, options value) (check, error) {
 	}
 	return func(v value, _ bool) bool {
 		switch v.Type {
-		case bson.TypeString, bson.TypeSymbol:
+		case bsoncore.TypeString, bsoncore.TypeSymbol:
 			return re.Match(v.Data[4 : len(v.Data)-1])
-		case bson.TypeRegex:
+		case bsoncore.TypeRegex:
 			return sameValue(v, arg)
 		}
 		return false
@@ -251,7 +250,7 @@ func matching(arg, options value) (check, error) {
 
 func remainder(arg value) (check, error) {
 	var n []int64
-	if arg.Type == bson.TypeArray {
+	if arg.Type == bsoncore.TypeArray {
 		for v := range elements(arg) {
 			if f := math.Trunc(asFloat(v)); math.Abs(f) < 1<<63 { // false for NaN, which what is no number gives
 				n = append(n, int64(f))
@@ -276,6 +275,6 @@ func ofSize(arg value) (check, error) {
 		return nil, fail(codeBadValue, "$size needs a whole number that is not negative, not %s", arg)
 	}
 	return func(v value, _ bool) bool {
-		return v.Type == bson.TypeArray && int64(len(valuesOf(v))) == n
+		return v.Type == bsoncore.TypeArray && int64(len(valuesOf(v))) == n
 	}, nil
 }

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // appendNumber encodes a number so that bytes compare as the exact values do,
@@ -16,11 +16,11 @@ import (
 // integers beyond 2^53 and decimals ever leave something over.
 func appendNumber(dst []byte, v value) []byte {
 	switch v.Type {
-	case bson.TypeInt32:
+	case bsoncore.TypeInt32:
 		return append(appendFloat(dst, float64(v.Int32())), restNone)
-	case bson.TypeDouble:
+	case bsoncore.TypeDouble:
 		return append(appendFloat(dst, v.Double()), restNone)
-	case bson.TypeInt64:
+	case bsoncore.TypeInt64:
 		return appendInt64(dst, v.Int64())
 	default:
 		return appendDecimal(dst, v)
@@ -55,7 +55,7 @@ func appendInt64(dst []byte, n int64) []byte {
 }
 
 func appendDecimal(dst []byte, v value) []byte {
-	d := v.Decimal128()
+	d := bson.NewDecimal128(v.Decimal128())
 	if d.IsNaN() {
 		return append(appendFloat(dst, math.NaN()), restNone)
 	}
@@ -124,10 +124,10 @@ func multiplyNumbers(a, b value) (value, error) {
 }
 
 func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y *big.Int) *big.Int) (value, error) {
-	if a.Type == bson.TypeDecimal128 || b.Type == bson.TypeDecimal128 {
+	if a.Type == bsoncore.TypeDecimal128 || b.Type == bsoncore.TypeDecimal128 {
 		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")
 	}
-	if a.Type == bson.TypeDouble || b.Type == bson.TypeDouble {
+	if a.Type == bsoncore.TypeDouble || b.Type == bsoncore.TypeDouble {
 		return doubleValue(floats(asFloat(a), asFloat(b))), nil
 	}
 	x, _ := asInt(a)
@@ -137,20 +137,20 @@ func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y
 		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
 	}
 	n := sum.Int64()
-	if a.Type == bson.TypeInt32 && b.Type == bson.TypeInt32 && int64(int32(n)) == n {
+	if a.Type == bsoncore.TypeInt32 && b.Type == bsoncore.TypeInt32 && int64(int32(n)) == n {
 		return int32Value(int32(n)), nil
 	}
 	return int64Value(n), nil
 }
 
 func int32Value(n int32) value {
-	return value{Type: bson.TypeInt32, Data: bsoncore.AppendInt32(nil, n)}
+	return value{Type: bsoncore.TypeInt32, Data: bsoncore.AppendInt32(nil, n)}
 }
 
 func int64Value(n int64) value {
-	return value{Type: bson.TypeInt64, Data: bsoncore.AppendInt64(nil, n)}
+	return value{Type: bsoncore.TypeInt64, Data: bsoncore.AppendInt64(nil, n)}
 }
 
 func doubleValue(f float64) value {
-	return value{Type: bson.TypeDouble, Data: bsoncore.AppendDouble(nil, f)}
+	return value{Type: bsoncore.TypeDouble, Data: bsoncore.AppendDouble(nil, f)}
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // pattern is a list of fields with directions: what an index is keyed by, or what
@@ -98,7 +98,7 @@ func (p pattern) expand(d document, fixed [][]byte, rest [][]string, out *patter
 			continue
 		}
 		v, below, found := descend(d, rest[i])
-		if found && v.Type == bson.TypeArray {
+		if found && v.Type == bsoncore.TypeArray {
 			at := strings.Join(p[i].parts[:len(p[i].parts)-len(below)], ".")
 			if arrayAt != "" && at != arrayAt {
 				return fail(codeParallelArrays, "cannot index parallel arrays [%s] [%s]", at, arrayAt)
@@ -123,7 +123,7 @@ func (p pattern) expand(d document, fixed [][]byte, rest [][]string, out *patter
 	out.array, out.present = true, true
 	members := valuesOf(array)
 	if len(members) == 0 {
-		return p.expandElement(value{Type: bson.TypeUndefined}, fixed, rest, out)
+		return p.expandElement(value{Type: bsoncore.TypeUndefined}, fixed, rest, out)
 	}
 	for _, e := range members {
 		if err := p.expandElement(e, fixed, rest, out); err != nil {
@@ -141,7 +141,7 @@ func (p pattern) expandElement(e value, fixed [][]byte, rest [][]string, out *pa
 		}
 	}
 	below := emptyDocument
-	if e.Type == bson.TypeEmbeddedDocument {
+	if e.Type == bsoncore.TypeEmbeddedDocument {
 		below = e.Data
 	}
 	return p.expand(below, fixed, rest, out)
@@ -157,9 +157,9 @@ func descend(d document, parts []string) (v value, below []string, found bool) {
 		}
 		last := i == len(parts)-1
 		switch {
-		case last || v.Type == bson.TypeArray:
+		case last || v.Type == bsoncore.TypeArray:
 			return v, parts[i+1:], true
-		case v.Type != bson.TypeEmbeddedDocument:
+		case v.Type != bsoncore.TypeEmbeddedDocument:
 			return value{}, nil, false
 		}
 		d = v.Data

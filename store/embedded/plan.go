@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // plan says where to look for a filter's documents: spans of keys in an index, or
@@ -73,7 +73,7 @@ func (f *filter) requires(path string) bool {
 		if p.path != path {
 			continue
 		}
-		if _, ok := bounds(p); ok && !slices.ContainsFunc(p.values(), func(v value) bool { return v.Type == bson.TypeNull }) {
+		if _, ok := bounds(p); ok && !slices.ContainsFunc(p.values(), func(v value) bool { return v.Type == bsoncore.TypeNull }) {
 			return true
 		}
 		if p.op == "$exists" && truthy(p.arg) {
@@ -113,7 +113,7 @@ func (f *filter) implies(p predicate) bool {
 		}
 		vs := q.values()
 		return len(vs) > 0 && !slices.ContainsFunc(vs, func(v value) bool {
-			return v.Type == bson.TypeNull || v.Type == bson.TypeRegex || !t.onValue(v)
+			return v.Type == bsoncore.TypeNull || v.Type == bsoncore.TypeRegex || !t.onValue(v)
 		})
 	})
 }
@@ -131,12 +131,12 @@ func bounds(p predicate) (b bound, ok bool) {
 		for _, v := range p.values() {
 			// An array matches as a whole, but its index entries are its elements. A dotted
 			// path to null also matches where arrays leave no null entry.
-			if v.Type == bson.TypeArray || v.Type == bson.TypeRegex || v.Type == bson.TypeUndefined ||
-				v.Type == bson.TypeNull && len(splitPath(p.path)) > 1 {
+			if v.Type == bsoncore.TypeArray || v.Type == bsoncore.TypeRegex || v.Type == bsoncore.TypeUndefined ||
+				v.Type == bsoncore.TypeNull && len(splitPath(p.path)) > 1 {
 				return bound{}, false
 			}
 			b.points = append(b.points, keyOf(v))
-			if v.Type == bson.TypeNull {
+			if v.Type == bsoncore.TypeNull {
 				b.points = append(b.points, keyUndefined) // equal to null as well
 			}
 		}

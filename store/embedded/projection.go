@@ -3,7 +3,7 @@ package embedded
 import (
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // projection is a compiled list of fields to keep or to leave out.
@@ -24,7 +24,7 @@ func compileProjection(d document) (*projection, error) {
 	p := &projection{id: true, paths: projectionTree{}}
 	decided := false
 	for path, v := range fields(d) {
-		if v.Type != bson.TypeBoolean && !isNumber(v) {
+		if v.Type != bsoncore.TypeBoolean && !isNumber(v) {
 			return nil, fail(codeNotImplemented, "projection of %q by an expression is not supported, only 1 and 0", path)
 		}
 		keep := truthy(v)
@@ -106,13 +106,13 @@ func (p *projection) addTo(b *builder, t projectionTree, key string, v value) {
 // inside applies a longer path's rest to v; ok is false when nothing is left to keep.
 func (p *projection) inside(t projectionTree, v value) (kept value, ok bool) {
 	switch v.Type {
-	case bson.TypeEmbeddedDocument:
+	case bsoncore.TypeEmbeddedDocument:
 		b := newBuilder()
 		for key, field := range fields(v.Data) {
 			p.addTo(b, t, key, field)
 		}
 		return documentValue(b.document()), true
-	case bson.TypeArray:
+	case bsoncore.TypeArray:
 		var all []value
 		for e := range elements(v) {
 			if e, ok := p.inside(t, e); ok {

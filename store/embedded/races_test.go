@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 const (
@@ -54,7 +54,7 @@ func TestOneWinner(t *testing.T) {
 			return err == nil && res.DeletedCount == 1, err
 		}},
 		{"upsert of one email", false, func(c *mongo.Collection, round, way int) (bool, error) {
-			res, err := c.UpdateOne(t.Context(), D{{Key: "email", Value: round}}, D{{Key: "$setOnInsert", Value: D{{Key: "way", Value: way}}}}, options.Update().SetUpsert(true))
+			res, err := c.UpdateOne(t.Context(), D{{Key: "email", Value: round}}, D{{Key: "$setOnInsert", Value: D{{Key: "way", Value: way}}}}, options.UpdateOne().SetUpsert(true))
 			return err == nil && res.UpsertedCount == 1, err
 		}},
 	}
@@ -118,7 +118,7 @@ func TestNoLostUpdates(t *testing.T) {
 	var got struct {
 		N    int
 		List []int
-		Last M
+		Last map[string]any
 	}
 	if err := c.FindOne(t.Context(), D{}).Decode(&got); err != nil {
 		t.Fatal(err)

@@ -1,13 +1,14 @@
 package embedded
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // TestCommandsRefuse sends commands that must be refused by MongoDB's code, with the name of what is refused.
@@ -136,11 +137,11 @@ func TestStatementsRefuse(t *testing.T) {
 
 func TestTransactionsAreRefused(t *testing.T) {
 	c := fresh(t)
-	err := c.Database().Client().UseSession(t.Context(), func(sc mongo.SessionContext) error {
-		if err := sc.StartTransaction(); err != nil {
+	err := c.Database().Client().UseSession(t.Context(), func(ctx context.Context) error {
+		if err := mongo.SessionFromContext(ctx).StartTransaction(); err != nil {
 			return err
 		}
-		_, err := c.InsertOne(sc, D{{Key: "_id", Value: 1}})
+		_, err := c.InsertOne(ctx, D{{Key: "_id", Value: 1}})
 		return err
 	})
 	wantCode(t, "insert in a transaction", err, codeIllegalOperation)

@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // sweepAtOnce bounds the documents that one job of a sweep removes, so that other writes get their turn.
@@ -41,8 +40,8 @@ func (s *Server) sweep(now time.Time) (n int, err error) {
 
 func (t *txn) removeExpired(ctx context.Context, c *collection, ix *index, now time.Time) (n int, err error) {
 	until := bsoncore.AppendDateTime(nil, now.Add(-time.Duration(ix.ttl)*time.Second).UnixMilli())
-	first := value{Type: bson.TypeDateTime, Data: binary.LittleEndian.AppendUint64(nil, 1<<63)} // the earliest date
-	b := bound{lo: keyOf(first), hi: successor(keyOf(value{Type: bson.TypeDateTime, Data: until}))}
+	first := value{Type: bsoncore.TypeDateTime, Data: binary.LittleEndian.AppendUint64(nil, 1<<63)} // the earliest date
+	b := bound{lo: keyOf(first), hi: successor(keyOf(value{Type: bsoncore.TypeDateTime, Data: until}))}
 	p := plan{ix: ix, spans: ranges([][]byte{nil}, b, ix.pattern[0].desc)}
 	var over [][]byte
 	err = p.walk(ctx, t, c, &position{}, func(id []byte, _ document) (bool, error) {

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // update is a compiled update: a replacement, or modifiers in the order of their paths.
@@ -52,10 +51,10 @@ var operators = map[string]struct {
 
 // compileUpdate reads an update's u. Operators that are not supported are refused by name.
 func compileUpdate(v value, now time.Time) (*update, error) {
-	if v.Type == bson.TypeArray {
+	if v.Type == bsoncore.TypeArray {
 		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
 	}
-	if v.Type != bson.TypeEmbeddedDocument {
+	if v.Type != bsoncore.TypeEmbeddedDocument {
 		return nil, fail(codeFailedToParse, "an update must be a document")
 	}
 	d := document(v.Data)
@@ -68,7 +67,7 @@ func compileUpdate(v value, now time.Time) (*update, error) {
 		switch {
 		case !known && op != "$rename":
 			return nil, fail(codeFailedToParse, "Unknown modifier: %s", op)
-		case args.Type != bson.TypeEmbeddedDocument:
+		case args.Type != bsoncore.TypeEmbeddedDocument:
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
 		}
 		for path, arg := range fields(args.Data) {
@@ -102,7 +101,7 @@ func compileModifier(op, path string, arg value, now time.Time) (modifier, error
 		return modifier{}, err
 	}
 	if op == "$rename" {
-		if arg.Type != bson.TypeString {
+		if arg.Type != bsoncore.TypeString {
 			return modifier{}, fail(codeBadValue, "The 'to' field for $rename must be a string: %s", path)
 		}
 		to, err := checkPath(stringOf(arg))
@@ -258,11 +257,11 @@ func compileExtreme(sign int) func(value, time.Time) (change, error) {
 }
 
 func compileCurrentDate(arg value, now time.Time) (change, error) {
-	date := value{Type: bson.TypeDateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
+	date := value{Type: bsoncore.TypeDateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
 	switch {
-	case arg.Type == bson.TypeBoolean:
+	case arg.Type == bsoncore.TypeBoolean:
 		return compileSet(date, now)
-	case arg.Type == bson.TypeEmbeddedDocument:
+	case arg.Type == bsoncore.TypeEmbeddedDocument:
 		f := newForm("$currentDate", arg.Data)
 		kind := f.string("$type")
 		if err := f.done(); err != nil {
@@ -272,7 +271,7 @@ func compileCurrentDate(arg value, now time.Time) (change, error) {
 		case "date":
 			return compileSet(date, now)
 		case "timestamp":
-			return compileSet(value{Type: bson.TypeTimestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
+			return compileSet(value{Type: bsoncore.TypeTimestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
 		}
 	}
 	return nil, fail(codeBadValue, "$currentDate needs true or {$type: 'date' or 'timestamp'}")

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // onArray wraps a change of an array's elements: another type is an error, and
@@ -18,7 +18,7 @@ func onArray(op string, missing []value, edit func([]value) ([]value, error)) ch
 			if missing == nil {
 				return old, nil
 			}
-		case bson.TypeArray:
+		case bsoncore.TypeArray:
 			elements = valuesOf(old)
 		default:
 			c := codeBadValue
@@ -100,7 +100,7 @@ func elementOrder(order value, given bool) (func(a, b value) int, error) {
 	if !given {
 		return nil, nil
 	}
-	if order.Type != bson.TypeEmbeddedDocument {
+	if order.Type != bsoncore.TypeEmbeddedDocument {
 		n, exact := asInt(order)
 		if !exact || n != 1 && n != -1 {
 			return nil, fail(codeBadValue, "the $sort element value must be either 1 or -1, or a document of them")
@@ -115,7 +115,7 @@ func elementOrder(order value, given bool) (func(a, b value) int, error) {
 		keys := make([][]byte, len(p))
 		for i, f := range p {
 			keys[i] = keyNull
-			if e.Type != bson.TypeEmbeddedDocument {
+			if e.Type != bsoncore.TypeEmbeddedDocument {
 				continue
 			}
 			if v, below, found := descend(e.Data, f.parts); found && len(below) == 0 {
@@ -167,10 +167,10 @@ func pullTest(arg value) (func(value) bool, error) {
 	case isOperators(arg):
 		t, err := compileOperators(arg)
 		return t.onValue, err
-	case arg.Type == bson.TypeEmbeddedDocument:
+	case arg.Type == bsoncore.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)
-		return func(v value) bool { return v.Type == bson.TypeEmbeddedDocument && f.matches(v.Data) }, err
-	case arg.Type == bson.TypeRegex:
+		return func(v value) bool { return v.Type == bsoncore.TypeEmbeddedDocument && f.matches(v.Data) }, err
+	case arg.Type == bsoncore.TypeRegex:
 		re, err := matching(arg, value{})
 		return func(v value) bool { return re(v, true) }, err
 	}
@@ -178,7 +178,7 @@ func pullTest(arg value) (func(value) bool, error) {
 }
 
 func compilePullAll(arg value, _ time.Time) (change, error) {
-	if arg.Type != bson.TypeArray {
+	if arg.Type != bsoncore.TypeArray {
 		return nil, fail(codeBadValue, "$pullAll requires an array argument")
 	}
 	unwanted := map[string]bool{}

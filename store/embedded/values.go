@@ -7,9 +7,8 @@ import (
 	"math"
 	"strconv"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
-	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // Documents stay BSON from the wire to the file. What follows reads them in
@@ -25,7 +24,7 @@ const (
 )
 
 var (
-	nullValue     = value{Type: bson.TypeNull}
+	nullValue     = value{Type: bsoncore.TypeNull}
 	emptyDocument = document{5, 0, 0, 0, 0}
 )
 
@@ -42,7 +41,7 @@ func validDocument(d []byte, depth int) bool {
 		return false
 	}
 	for d = d[4 : len(d)-1]; len(d) > 0; {
-		t := bsontype.Type(d[0])
+		t := bsoncore.Type(d[0])
 		end := bytes.IndexByte(d[1:], 0)
 		if end < 0 {
 			return false
@@ -58,7 +57,7 @@ func validDocument(d []byte, depth int) bool {
 }
 
 // valueSize is the length that a value claims, or -1.
-func valueSize(b []byte, t bsontype.Type) int {
+func valueSize(b []byte, t bsoncore.Type) int {
 	prefixed := func(more, least int) int {
 		if len(b) < 4 {
 			return -1
@@ -70,29 +69,29 @@ func valueSize(b []byte, t bsontype.Type) int {
 		return n + more
 	}
 	switch t {
-	case bson.TypeUndefined, bson.TypeNull, bson.TypeMinKey, bson.TypeMaxKey:
+	case bsoncore.TypeUndefined, bsoncore.TypeNull, bsoncore.TypeMinKey, bsoncore.TypeMaxKey:
 		return 0
-	case bson.TypeBoolean:
+	case bsoncore.TypeBoolean:
 		return 1
-	case bson.TypeInt32:
+	case bsoncore.TypeInt32:
 		return 4
-	case bson.TypeDouble, bson.TypeDateTime, bson.TypeTimestamp, bson.TypeInt64:
+	case bsoncore.TypeDouble, bsoncore.TypeDateTime, bsoncore.TypeTimestamp, bsoncore.TypeInt64:
 		return 8
-	case bson.TypeObjectID:
+	case bsoncore.TypeObjectID:
 		return 12
-	case bson.TypeDecimal128:
+	case bsoncore.TypeDecimal128:
 		return 16
-	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
+	case bsoncore.TypeString, bsoncore.TypeJavaScript, bsoncore.TypeSymbol:
 		return prefixed(4, 1)
-	case bson.TypeDBPointer:
+	case bsoncore.TypeDBPointer:
 		return prefixed(4+12, 1)
-	case bson.TypeBinary:
+	case bsoncore.TypeBinary:
 		return prefixed(5, 0)
-	case bson.TypeEmbeddedDocument, bson.TypeArray:
+	case bsoncore.TypeEmbeddedDocument, bsoncore.TypeArray:
 		return prefixed(0, 5)
-	case bson.TypeCodeWithScope:
+	case bsoncore.TypeCodeWithScope:
 		return prefixed(0, 14)
-	case bson.TypeRegex:
+	case bsoncore.TypeRegex:
 		pattern := bytes.IndexByte(b, 0)
 		if pattern < 0 {
 			return -1
@@ -107,20 +106,20 @@ func valueSize(b []byte, t bsontype.Type) int {
 }
 
 // validValue checks the inside of b, which has exactly the length it claims.
-func validValue(b []byte, t bsontype.Type, depth int) bool {
+func validValue(b []byte, t bsoncore.Type, depth int) bool {
 	switch t {
-	case bson.TypeBoolean:
+	case bsoncore.TypeBoolean:
 		return b[0] <= 1
-	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
+	case bsoncore.TypeString, bsoncore.TypeJavaScript, bsoncore.TypeSymbol:
 		return b[len(b)-1] == 0
-	case bson.TypeDBPointer:
+	case bsoncore.TypeDBPointer:
 		return b[len(b)-13] == 0
-	case bson.TypeEmbeddedDocument, bson.TypeArray:
+	case bsoncore.TypeEmbeddedDocument, bsoncore.TypeArray:
 		return validDocument(b, depth+1)
-	case bson.TypeBinary:
+	case bsoncore.TypeBinary:
 		return b[4] != 2 || len(b) >= 9 && int(binary.LittleEndian.Uint32(b[5:])) == len(b)-9
-	case bson.TypeCodeWithScope:
-		code := valueSize(b[4:], bson.TypeString)
+	case bsoncore.TypeCodeWithScope:
+		code := valueSize(b[4:], bsoncore.TypeString)
 		return code > 0 && 4+code <= len(b) && b[3+code] == 0 && validDocument(b[4+code:], depth+1)
 	}
 	return true
@@ -187,11 +186,11 @@ func valuesOf(array value) []value {
 }
 
 func arrayValue(vs []value) value {
-	return value{Type: bson.TypeArray, Data: bsoncore.BuildArray(nil, vs...)}
+	return value{Type: bsoncore.TypeArray, Data: bsoncore.BuildArray(nil, vs...)}
 }
 
 func documentValue(d document) value {
-	return value{Type: bson.TypeEmbeddedDocument, Data: d}
+	return value{Type: bsoncore.TypeEmbeddedDocument, Data: d}
 }
 
 // builder puts a document together field by field.
@@ -209,21 +208,21 @@ func (b *builder) document() document {
 }
 
 func (b *builder) array() value {
-	return value{Type: bson.TypeArray, Data: b.document()}
+	return value{Type: bsoncore.TypeArray, Data: b.document()}
 }
 
 func stringValue(s string) value {
-	return value{Type: bson.TypeString, Data: bsoncore.AppendString(nil, s)}
+	return value{Type: bsoncore.TypeString, Data: bsoncore.AppendString(nil, s)}
 }
 
 // raw lets a value be part of a bson.D.
-func raw(v value) bson.RawValue { return bson.RawValue{Type: v.Type, Value: v.Data} }
+func raw(v value) bson.RawValue { return bson.RawValue{Type: bson.Type(v.Type), Value: v.Data} }
 
 func stringOf(v value) string { return string(v.Data[4 : len(v.Data)-1]) }
 
 func isNumber(v value) bool {
 	switch v.Type {
-	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
+	case bsoncore.TypeInt32, bsoncore.TypeInt64, bsoncore.TypeDouble, bsoncore.TypeDecimal128:
 		return true
 	}
 	return false
@@ -232,14 +231,14 @@ func isNumber(v value) bool {
 // asFloat gives a number as a float64, rounded where it must be.
 func asFloat(v value) float64 {
 	switch v.Type {
-	case bson.TypeInt32:
+	case bsoncore.TypeInt32:
 		return float64(v.Int32())
-	case bson.TypeInt64:
+	case bsoncore.TypeInt64:
 		return float64(v.Int64())
-	case bson.TypeDouble:
+	case bsoncore.TypeDouble:
 		return v.Double()
-	case bson.TypeDecimal128:
-		f, _ := strconv.ParseFloat(v.Decimal128().String(), 64)
+	case bsoncore.TypeDecimal128:
+		f, _ := strconv.ParseFloat(bson.NewDecimal128(v.Decimal128()).String(), 64)
 		return f
 	}
 	return math.NaN()
@@ -248,11 +247,11 @@ func asFloat(v value) float64 {
 // asInt gives a number as an int64 and whether it is exactly that.
 func asInt(v value) (int64, bool) {
 	switch v.Type {
-	case bson.TypeInt32:
+	case bsoncore.TypeInt32:
 		return int64(v.Int32()), true
-	case bson.TypeInt64:
+	case bsoncore.TypeInt64:
 		return v.Int64(), true
-	case bson.TypeDouble, bson.TypeDecimal128:
+	case bsoncore.TypeDouble, bsoncore.TypeDecimal128:
 		f := asFloat(v)
 		if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
 			return 0, false
@@ -264,7 +263,7 @@ func asInt(v value) (int64, bool) {
 
 // truthy is how MongoDB reads a flag: a boolean or any number but zero.
 func truthy(v value) bool {
-	if v.Type == bson.TypeBoolean {
+	if v.Type == bsoncore.TypeBoolean {
 		return v.Boolean()
 	}
 	return isNumber(v) && asFloat(v) != 0

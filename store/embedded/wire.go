@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/x/mongo/driver/wiremessage"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
 )
 
 const (
@@ -155,7 +155,7 @@ func (m *message) sequence(b []byte) error {
 
 // takeDocument splits a validated document off b.
 func takeDocument(b []byte) (document, []byte, error) {
-	n := valueSize(b, bson.TypeEmbeddedDocument)
+	n := valueSize(b, bsoncore.TypeEmbeddedDocument)
 	if n < 0 || n > len(b) {
 		return nil, nil, fail(codeInvalidBSON, "document longer than its message")
 	}
@@ -174,7 +174,7 @@ func (m *message) parseQuery(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bson.TypeEmbeddedDocument {
+	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bsoncore.TypeEmbeddedDocument {
 		d = wrapped.Data
 	}
 	db, isCommand := strings.CutSuffix(string(collection), ".$cmd")

@@ -8,7 +8,7 @@ import (
 
 	"cubegate/store"
 
-	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // audit asks the record of events.

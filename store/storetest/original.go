@@ -11,17 +11,14 @@ import (
 
 	"cubegate/store"
 
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // nest is a document as the NestJS original writes it.
 func nest(address string) bson.D {
-	now := primitive.NewDateTimeFromTime(time.Now())
+	now := bson.NewDateTimeFromTime(time.Now())
 	return bson.D{
-		{Key: "_id", Value: primitive.NewObjectID()}, {Key: "firstName", Value: "Ada"}, {Key: "lastName", Value: "Lovelace"},
+		{Key: "_id", Value: bson.NewObjectID()}, {Key: "firstName", Value: "Ada"}, {Key: "lastName", Value: "Lovelace"},
 		{Key: "email", Value: address}, {Key: "password", Value: "$2b$10$hash"},
 		{Key: "createdAt", Value: now}, {Key: "updatedAt", Value: now}, {Key: "__v", Value: int32(0)},
 		{Key: "connectyCubeId", Value: int32(51941)},
@@ -129,7 +126,7 @@ func moreUsersThanOneBatchAreAdopted(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	docs := make([]any, 1201)
 	for i := range docs {
-		docs[i] = nest("User" + primitive.NewObjectID().Hex() + "@x.org")
+		docs[i] = nest("User" + bson.NewObjectID().Hex() + "@x.org")
 	}
 	if _, err := b.raw.Collection("users").InsertMany(t.Context(), docs); err != nil {
 		t.Fatal(err)
@@ -143,12 +140,12 @@ func moreUsersThanOneBatchAreAdopted(t *testing.T, tg Target) {
 
 func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	//lint:ignore SA1019 this is how Mongoose asks for it
-	b.index(t, options.Index().SetName("email_1").SetUnique(true).SetBackground(true))
+	// background is how Mongoose asks for it; MongoDB ignores it since 4.2
+	b.index(t, bson.D{{Key: "name", Value: "email_1"}, {Key: "unique", Value: true}, {Key: "background", Value: true}})
 	b.open(t)
 
 	other := newBase(t, tg)
-	other.index(t, options.Index().SetName("email_1"))
+	other.index(t, bson.D{{Key: "name", Value: "email_1"}})
 	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, Patience: -1})
 	if err == nil || !strings.Contains(err.Error(), "email_1") {
 		t.Errorf("opening over an index that is not unique: %v; want an error that names email_1", err)
@@ -182,10 +179,13 @@ func (b base) insert(t *testing.T, docs ...bson.D) {
 	}
 }
 
-func (b base) index(t *testing.T, o *options.IndexOptions) {
+// index creates an index over email. It sends the command itself, because the driver
+// offers no option that MongoDB ignores.
+func (b base) index(t *testing.T, o bson.D) {
 	t.Helper()
-	model := mongo.IndexModel{Keys: bson.D{{Key: "email", Value: 1}}, Options: o}
-	if _, err := b.raw.Collection("users").Indexes().CreateOne(context.Background(), model); err != nil {
+	command := bson.D{{Key: "createIndexes", Value: "users"},
+		{Key: "indexes", Value: bson.A{append(bson.D{{Key: "key", Value: bson.D{{Key: "email", Value: 1}}}}, o...)}}}
+	if err := b.raw.RunCommand(context.Background(), command).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

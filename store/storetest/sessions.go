@@ -10,9 +10,9 @@ import (
 	"cubegate/store"
 
 	"github.com/google/go-cmp/cmp"
-	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // sessions asks the records of login sessions.
@@ -34,7 +34,7 @@ func sessions(t *testing.T, tg Target) {
 	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
 	t.Run("an older index does not keep the program from starting", func(t *testing.T) {
 		indexes := b.raw.Collection("sessions").Indexes()
-		if _, err := indexes.DropOne(t.Context(), "expires_1"); err != nil {
+		if err := indexes.DropOne(t.Context(), "expires_1"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := indexes.CreateOne(t.Context(), mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)}); err != nil {

@@ -13,8 +13,8 @@ import (
 
 	"cubegate/store"
 
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // Target is a database to run the suite against.
@@ -52,7 +52,7 @@ func newBase(t *testing.T, tg Target) base {
 	if tg.Dial != nil {
 		opts.SetDialer(tg)
 	}
-	client, err := mongo.Connect(context.Background(), opts)
+	client, err := mongo.Connect(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

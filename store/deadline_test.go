@@ -1,0 +1,131 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cubegate/store"
+)
+
+// Connections that were opened while the database was silent must not hold
+// operations once it is back. Version 1 of the driver set no deadline for the
+// first exchange on a connection of its pool, and opened two at a time: two
+// silent ones blocked all operations forever. TestFault37 is the same story for
+// the whole program. Nothing else may wait without a deadline either.
+func TestSilentDatabaseIsUsedAgain(t *testing.T) {
+	db := start(t)
+	var network watchedNetwork
+	s, err := store.Open(t.Context(), store.Options{
+		URI: db.URI(), Timeout: 300 * time.Millisecond, Patience: -1,
+		Dial: func(ctx context.Context, kind, address string) (net.Conn, error) {
+			conn, err := db.DialContext(ctx, kind, address)
+			return &watchedConn{Conn: conn, network: &network}, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+
+	network.silent.Store(true)
+	var waiting sync.WaitGroup
+	for range 8 { // more than the connections that the driver opens at a time
+		waiting.Go(func() {
+			if _, err := s.Users().ByEmail(context.Background(), "ada@example.org"); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("error of a silent database = %v, want %v", err, store.ErrUnavailable)
+			}
+		})
+	}
+	waiting.Wait()
+	network.silent.Store(false)
+
+	deadline := time.Now().Add(20 * time.Second) // far beyond the timeout, far below forever
+	for {
+		_, err := s.Users().ByEmail(t.Context(), "ada@example.org")
+		if errors.Is(err, store.ErrNotFound) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a database that is back still answers %v", err)
+		}
+	}
+	for i := range 150 { // more than one batch of a cursor
+		if _, err := s.Users().Create(t.Context(), store.User{Email: fmt.Sprintf("user%d@example.org", i)}, store.Lease{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Export(context.Background(), io.Discard); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if n := network.unbounded.Load(); n != 0 {
+		t.Errorf("%d reads or writes had no deadline", n)
+	}
+}
+
+// watchedNetwork is shared by all connections of one store.
+type watchedNetwork struct {
+	silent    atomic.Bool  // the database does not get what is written
+	unbounded atomic.Int64 // reads and writes without a deadline
+}
+
+type watchedConn struct {
+	net.Conn
+	network *watchedNetwork
+
+	mu          sync.Mutex
+	read, write time.Time // the deadlines
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	c.expect(&c.read)
+	return c.Conn.Read(p)
+}
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	c.expect(&c.write)
+	if c.network.silent.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *watchedConn) expect(deadline *time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if deadline.IsZero() {
+		c.network.unbounded.Add(1)
+	}
+}
+
+func (c *watchedConn) SetReadDeadline(t time.Time) error {
+	c.note(t, &c.read)
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *watchedConn) SetWriteDeadline(t time.Time) error {
+	c.note(t, &c.write)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *watchedConn) SetDeadline(t time.Time) error {
+	c.note(t, &c.read, &c.write)
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *watchedConn) note(t time.Time, deadlines ...*time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range deadlines {
+		*d = t
+	}
+}
