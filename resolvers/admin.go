@@ -32,7 +32,7 @@ func (a *Auth) listUsers(ctx context.Context, f store.UserFilter, after string, 
 		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: "filter.text has control characters", Fields: apierror.FieldErrors{"filter.text": "has control characters"}}
 	}
 	list, err := a.Directory.Page(ctx, f, after, limit)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrBadCursor) {
 		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err
@@ -47,7 +47,7 @@ func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before strin
 		return nil, err
 	}
 	list, err := a.Events.Page(ctx, f, before, limit)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrBadCursor) {
 		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
 	}
 	return list, err

@@ -33,7 +33,7 @@ type UserStore interface {
 }
 
 // Registry makes users, whose account at ConnectyCube is left to a lease. The
-// error is [store.ErrEmailTaken] when another user has the address.
+// error is a [store.TakenError] for "email" when another user has it.
 type Registry interface {
 	Create(ctx context.Context, user store.User, lease store.Lease) (store.User, error)
 }

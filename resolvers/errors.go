@@ -21,7 +21,7 @@ var public = []struct {
 	message string
 }{
 	{context.Canceled, apierror.Canceled, "The request was canceled"},
-	{store.ErrEmailTaken, apierror.Conflict, "Email already exists"},
+	{store.TakenError{Field: "email"}, apierror.Conflict, "Email already exists"},
 	{store.ErrChanged, apierror.Conflict, "Somebody else has changed this at the same moment; try again"},
 	{store.ErrNotFound, apierror.NotFound, "There is no such user"},
 	{accounts.ErrForeign, apierror.Conflict, "Email already exists at the chat service, with another password"},

@@ -26,7 +26,7 @@ func TestEveryErrorHasACodeAndAMessage(t *testing.T) {
 }
 
 func TestOutward(t *testing.T) {
-	deep := fmt.Errorf("a: %w", fmt.Errorf("b: %w", store.ErrEmailTaken))
+	deep := fmt.Errorf("a: %w", fmt.Errorf("b: %w", store.TakenError{Field: "email"}))
 	tests := []struct {
 		name string
 		err  error

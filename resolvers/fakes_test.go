@@ -33,7 +33,7 @@ func (f *fakeUsers) Create(_ context.Context, u store.User, l store.Lease) (stor
 		return store.User{}, f.err
 	}
 	if f.user != nil {
-		return store.User{}, store.ErrEmailTaken
+		return store.User{}, store.TakenError{Field: "email"}
 	}
 	u.ID, u.Account.Lease = adaID, l.ID
 	f.user = &u

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
@@ -139,7 +138,7 @@ func (u *Users) Remove(ctx context.Context, id, lease string) error {
 	defer cancel()
 	r, err := u.all.DeleteOne(ctx, bson.D{{Key: "_id", Value: oid}, {Key: "account.lease", Value: lease}})
 	if err != nil {
-		return describe("removing a user", err)
+		return u.wrapError("removing a user", err)
 	}
 	if r.DeletedCount == 0 {
 		return ErrChanged
@@ -155,7 +154,7 @@ func (u *Users) ReleaseAll(ctx context.Context) error {
 	_, err := u.all.UpdateMany(ctx,
 		bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: time.Now()}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: true}}}},
 		bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: time.Now()}}}, {Key: "$unset", Value: bson.D{{Key: "account.lease", Value: ""}}}})
-	return describe("releasing accounts", err)
+	return u.wrapError("releasing accounts", err)
 }
 
 // ClaimSweep takes the user whose login sessions have been waiting for longest
@@ -211,11 +210,8 @@ func (u *Users) take(ctx context.Context, filter, update bson.D, o *options.Find
 	defer cancel()
 	var d document
 	err := u.all.FindOneAndUpdate(ctx, filter, update, o.SetReturnDocument(options.After)).Decode(&d)
-	if mongo.IsDuplicateKeyError(err) {
-		return User{}, ErrEmailTaken
-	}
 	if err != nil {
-		return User{}, describe("changing a user", err)
+		return User{}, u.wrapError("changing a user", err)
 	}
 	return d.user(), nil
 }

@@ -54,8 +54,7 @@ const (
 // have a bound of their own: anybody can cause them, and a flood of them must
 // not remove the history of logins and changes. It is safe for concurrent use.
 type Audit struct {
-	all *mongo.Collection
-	limit
+	collection
 	keep     time.Duration
 	history  kept
 	refusals kept
@@ -119,7 +118,7 @@ func (a *Audit) Record(ctx context.Context, e Event) error {
 	}
 	d := a.document(bson.NewObjectID(), e)
 	if _, err := a.all.InsertOne(ctx, d); err != nil {
-		return a.late.keep(d, describe("recording an event", err))
+		return a.late.keep(d, a.wrapError("recording an event", err))
 	}
 	if !a.history.isDue(1) {
 		return nil
@@ -149,7 +148,7 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "count", Value: e.Count}}}, {Key: "$setOnInsert", Value: withoutID(d)}})
 	}
 	if _, err := a.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false)); err != nil {
-		return describe("recording refusals", err)
+		return a.wrapError("recording refusals", err)
 	}
 	if !a.refusals.isDue(int64(len(refusals))) {
 		return nil
@@ -176,7 +175,7 @@ func withoutID(d eventDocument) bson.D {
 func (a *Audit) trim(ctx context.Context, k *kept) error {
 	n, err := a.number(ctx, k)
 	if err != nil || n <= k.max {
-		return describe("counting events", err)
+		return a.wrapError("counting events", err)
 	}
 	var first eventDocument // of those that are too many
 	err = a.all.FindOne(ctx, k.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(k.max)).Decode(&first)
@@ -184,10 +183,10 @@ func (a *Audit) trim(ctx context.Context, k *kept) error {
 		return nil
 	}
 	if err != nil {
-		return describe("looking for old events", err)
+		return a.wrapError("looking for old events", err)
 	}
 	_, err = a.all.DeleteMany(ctx, append(k.filter[:len(k.filter):len(k.filter)], bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}))
-	return describe("removing old events", err)
+	return a.wrapError("removing old events", err)
 }
 
 // number is about how many events of a kind there are. No index has the
@@ -227,7 +226,7 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 	if before != "" {
 		oid, err := bson.ObjectIDFromHex(before)
 		if err != nil {
-			return nil, ErrNotFound
+			return nil, ErrBadCursor
 		}
 		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid}}})
 	}
@@ -235,11 +234,11 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 	defer cancel()
 	found, err := a.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
 	if err != nil {
-		return nil, describe("listing events", err)
+		return nil, a.wrapError("listing events", err)
 	}
 	var documents []eventDocument
 	if err := found.All(ctx, &documents); err != nil {
-		return nil, describe("listing events", err)
+		return nil, a.wrapError("listing events", err)
 	}
 	events := make([]Event, len(documents))
 	for i, d := range documents {

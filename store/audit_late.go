@@ -70,7 +70,7 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	}
 	_, err := a.all.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
 	if err != nil && !onlyDuplicates(err) {
-		log.LogAttrs(ctx, slog.LevelWarn, "audit events are still not recorded", slog.Int("events", len(events)), slog.Any("err", describe("recording events", err)))
+		log.LogAttrs(ctx, slog.LevelWarn, "audit events are still not recorded", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
 		return
 	}
 	a.late.mu.Lock()

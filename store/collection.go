@@ -2,11 +2,16 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// limit bounds each operation of a collection.
-type limit struct {
+// collection is the common part of Users, Sessions and Audit.
+type collection struct {
+	all     *mongo.Collection
+	taken   string // the field that a TakenError of this collection names
 	timeout time.Duration
 	closed  context.Context // ends when the Store closes
 }
@@ -16,8 +21,16 @@ type limit struct {
 // operation also ends with the Store: the driver (v2.10.0) keeps a core busy
 // until the deadline with one that waits for a server when the client
 // disconnects.
-func (l limit) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	forget := context.AfterFunc(l.closed, cancel)
+func (c collection) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	forget := context.AfterFunc(c.closed, cancel)
 	return ctx, func() { forget(); cancel() }
+}
+
+// wrapError is [wrapError] for an error of this collection.
+func (c collection) wrapError(action string, err error) error {
+	if mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("%s: %w", action, TakenError{c.taken})
+	}
+	return wrapError(action, err)
 }

@@ -15,7 +15,7 @@ import (
 func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	found, err := s.users.all.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
-		return describe("reading users", err)
+		return s.users.wrapError("reading users", err)
 	}
 	defer found.Close(context.WithoutCancel(ctx))
 	out := bufio.NewWriter(w)
@@ -27,7 +27,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer) error {
 		_, _ = out.Write(append(line, '\n')) // Flush reports it
 	}
 	if err := found.Err(); err != nil {
-		return describe("reading users", err)
+		return s.users.wrapError("reading users", err)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("writing users: %w", err)

@@ -62,7 +62,7 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("making the index %s of the collection %s: %w", *o.Name, collection.Name(), describe("asking the database", err))
+			return fmt.Errorf("making the index %s of the collection %s: %w", *o.Name, collection.Name(), wrapError("asking the database", err))
 		}
 	}
 	return nil
@@ -113,11 +113,11 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]document
 			SetSort(bson.D{{Key: "_id", Value: 1}}).
 			SetLimit(keyBatch))
 	if err != nil {
-		return nil, describe("looking for users without a key", err)
+		return nil, u.wrapError("looking for users without a key", err)
 	}
 	var batch []document
 	if err := found.All(ctx, &batch); err != nil {
-		return nil, describe("reading users without a key", err)
+		return nil, u.wrapError("reading users without a key", err)
 	}
 	return batch, nil
 }
@@ -135,7 +135,7 @@ func (u *Users) setKeys(ctx context.Context, batch []document) ([]document, erro
 		return nil, err
 	}
 	if len(still) > 0 {
-		return nil, fmt.Errorf("giving user %s a key of its own: %w", still[0].ID.Hex(), ErrEmailTaken)
+		return nil, fmt.Errorf("giving user %s a key of its own: %w", still[0].ID.Hex(), TakenError{u.taken})
 	}
 	for i := range taken {
 		taken[i].EmailKey = EmailKey(taken[i].Email)
@@ -154,17 +154,17 @@ func (u *Users) writeKeys(ctx context.Context, batch []document, key func(docume
 	_, err := u.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {
-		return nil, describe("writing keys", err)
+		return nil, u.wrapError("writing keys", err)
 	}
 	var taken []document
 	for _, e := range bulk.WriteErrors {
 		if !mongo.IsDuplicateKeyError(e) {
-			return nil, describe("writing keys", err)
+			return nil, u.wrapError("writing keys", err)
 		}
 		taken = append(taken, batch[e.Index])
 	}
 	if bulk.WriteConcernError != nil {
-		return nil, describe("writing keys", err)
+		return nil, u.wrapError("writing keys", err)
 	}
 	return taken, nil
 }

@@ -40,7 +40,7 @@ func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) 
 }
 
 // ChangeEmail replaces the address and leaves its account to the lease. The
-// error is [ErrEmailTaken] when another user has it in any case, and
+// error is a [TakenError] for "email" when another user has it in any case, and
 // [ErrChanged] when old is no longer the user's.
 func (u *Users) ChangeEmail(ctx context.Context, id, old, address string, l Lease) (User, error) {
 	return u.change(ctx, id,
@@ -176,7 +176,7 @@ func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int
 	if after != "" {
 		oid, err := bson.ObjectIDFromHex(after)
 		if err != nil {
-			return nil, ErrNotFound
+			return nil, ErrBadCursor
 		}
 		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: oid}}})
 	}
@@ -187,11 +187,11 @@ func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int
 	defer cancel()
 	found, err := u.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
 	if err != nil {
-		return nil, describe("listing users", err)
+		return nil, u.wrapError("listing users", err)
 	}
 	var documents []document
 	if err := found.All(ctx, &documents); err != nil {
-		return nil, describe("listing users", err)
+		return nil, u.wrapError("listing users", err)
 	}
 	users := make([]User, len(documents))
 	for i, d := range documents {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -84,8 +83,7 @@ func (d sessionDocument) session() Session {
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
 type Sessions struct {
-	all *mongo.Collection
-	limit
+	collection
 	turns *turns // to Update
 }
 
@@ -115,10 +113,7 @@ func (s *Sessions) Create(ctx context.Context, session Session) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	_, err := s.all.InsertOne(ctx, session.document())
-	if mongo.IsDuplicateKeyError(err) {
-		return errors.New("inserting a login session: its id is there already")
-	}
-	return describe("inserting a login session", err)
+	return s.wrapError("inserting a login session", err)
 }
 
 // ByID finds a login session that lives. The error is [ErrNotFound] for none.
@@ -127,7 +122,7 @@ func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
 	defer cancel()
 	var d sessionDocument
 	if err := s.all.FindOne(ctx, append(bson.D{{Key: "_id", Value: id}}, living()...)).Decode(&d); err != nil {
-		return Session{}, describe("finding a login session", err)
+		return Session{}, s.wrapError("finding a login session", err)
 	}
 	return d.session(), nil
 }
@@ -159,11 +154,11 @@ func (s *Sessions) list(ctx context.Context, which bson.E, projection any) ([]Se
 	found, err := s.all.Find(ctx, append(bson.D{which}, living()...),
 		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
 	if err != nil {
-		return nil, describe("listing login sessions", err)
+		return nil, s.wrapError("listing login sessions", err)
 	}
 	var documents []sessionDocument
 	if err := found.All(ctx, &documents); err != nil {
-		return nil, describe("listing login sessions", err)
+		return nil, s.wrapError("listing login sessions", err)
 	}
 	sessions := make([]Session, len(documents))
 	for i, d := range documents {
@@ -198,7 +193,7 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, unended},
 			session.document())
 		if err != nil {
-			return Session{}, describe("changing a login session", err)
+			return Session{}, s.wrapError("changing a login session", err)
 		}
 		if r.MatchedCount == 1 {
 			return session, nil
@@ -218,7 +213,7 @@ func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	defer cancel()
 	r, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, unended}, ending(time.Now(), reason))
 	if err != nil {
-		return false, describe("ending a login session", err)
+		return false, s.wrapError("ending a login session", err)
 	}
 	return r.MatchedCount == 1, nil
 }
@@ -236,7 +231,7 @@ func (s *Sessions) Expire(ctx context.Context) error {
 	if err == nil && r.MatchedCount == 0 {
 		return ErrNotFound
 	}
-	return describe("looking for expired login sessions", err)
+	return s.wrapError("looking for expired login sessions", err)
 }
 
 // unended matches a session that has not ended.
@@ -261,7 +256,7 @@ func (s *Sessions) ClaimDue(ctx context.Context, until time.Time) (Session, erro
 		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: until}}}, {Key: "$inc", Value: bson.D{{Key: "attempts", Value: 1}}}},
 		options.FindOneAndUpdate().SetSort(bson.D{{Key: "due", Value: 1}}).SetReturnDocument(options.After)).Decode(&d)
 	if err != nil {
-		return Session{}, describe("looking for ended login sessions", err)
+		return Session{}, s.wrapError("looking for ended login sessions", err)
 	}
 	return d.session(), nil
 }
@@ -272,7 +267,7 @@ func (s *Sessions) Later(ctx context.Context, id string, due time.Time) error {
 	defer cancel()
 	_, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: true}}}},
 		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: due}}}})
-	return describe("postponing a login session", err)
+	return s.wrapError("postponing a login session", err)
 }
 
 // Remove deletes the record of a login session; one that is gone is no error.
@@ -280,5 +275,5 @@ func (s *Sessions) Remove(ctx context.Context, id string) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	_, err := s.all.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
-	return describe("removing a login session", err)
+	return s.wrapError("removing a login session", err)
 }

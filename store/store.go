@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -28,17 +27,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
-	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
-)
-
-// Errors that callers may test for. Any other error means that the database
-// answered something this package does not understand.
-var (
-	ErrNotFound    = errors.New("no such user")
-	ErrEmailTaken  = errors.New("e-mail address is taken")
-	ErrUnavailable = errors.New("database is unavailable")
-	ErrChanged     = errors.New("somebody else has changed it") // nothing was written
 )
 
 // defaultDatabase is where Mongoose, and so the original, puts its collections
@@ -90,10 +79,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	db := client.Database(database)
 	closed, end := context.WithCancel(context.Background())
 	s.end = end
-	bound := limit{o.Timeout, closed}
-	s.users = &Users{all: db.Collection("users"), limit: bound}
-	s.sessions = &Sessions{all: db.Collection("sessions"), limit: bound, turns: newTurns()}
-	s.audit = &Audit{all: db.Collection("audit"), limit: bound, keep: o.AuditKeep,
+	open := func(name, taken string) collection {
+		return collection{all: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed}
+	}
+	s.users = &Users{collection: open("users", "email")}
+	s.sessions = &Sessions{collection: open("sessions", "id"), turns: newTurns()}
+	s.audit = &Audit{collection: open("audit", "id"), keep: o.AuditKeep,
 		history: kept{filter: historyFilter, max: int64(o.AuditMax)}, refusals: kept{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
 	err = s.waitUntilUp(ctx, o.Patience)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
@@ -191,7 +182,7 @@ func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
 // Ping returns nil when the database answers, else an error that wraps
 // [ErrUnavailable].
 func (s *Store) Ping(ctx context.Context) error {
-	return describe("asking the database", s.client.Ping(ctx, nil))
+	return wrapError("asking the database", s.client.Ping(ctx, nil))
 }
 
 // Empty reports whether the database knows no users and never did: there is no login
@@ -202,7 +193,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 		err := c.FindOne(ctx, bson.D{}).Err()
 		cancel()
 		if !errors.Is(err, mongo.ErrNoDocuments) {
-			return false, describe("looking for users", err)
+			return false, wrapError("looking for users", err)
 		}
 	}
 	return true, nil
@@ -227,49 +218,4 @@ func (s *Store) Close(ctx context.Context) error {
 		return fmt.Errorf("closing the database: %w", err)
 	}
 	return nil
-}
-
-// describe says what was being done and maps the driver's errors to ours.
-// Duplicate keys mean a taken address: the collection has no other unique
-// index than _id, whose values are made anew for each user.
-func describe(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, mongo.ErrNoDocuments):
-		return ErrNotFound
-	case mongo.IsDuplicateKeyError(err):
-		return ErrEmailTaken
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s: %w", doing, err)
-	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err), isUnwritable(err):
-		return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// isSelection tells the driver's "no server to talk to", for which the driver
-// exports neither a sentinel nor a type that its helpers recognize.
-func isSelection(err error) bool {
-	return errors.Is(err, mongo.ErrClientDisconnected) ||
-		strings.HasPrefix(err.Error(), "server selection error")
-}
-
-// isPoolCleared tells that an operation was given up for another one's network
-// error. The driver has no label for it and does not export the type.
-func isPoolCleared(err error) bool {
-	var cleared driver.RetryablePoolError
-	return errors.As(err, &cleared)
-}
-
-// MongoDB's error codes for data that cannot be written to the disk (error_codes.yml).
-const (
-	fileStreamFailed = 39
-	outOfDiskSpace   = 14031
-)
-
-// isUnwritable reports whether the database could not write to its disk. It wrote nothing.
-func isUnwritable(err error) bool {
-	var answer mongo.ServerError
-	return errors.As(err, &answer) && (answer.HasErrorCode(outOfDiskSpace) || answer.HasErrorCode(fileStreamFailed))
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
 // User is a person who can log in.
@@ -43,10 +42,10 @@ func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
 	defer cancel()
 	all, err := u.all.EstimatedDocumentCount(ctx)
 	if err != nil || all == 0 {
-		return 0, describe("counting users", err)
+		return 0, u.wrapError("counting users", err)
 	}
 	n, err := u.all.CountDocuments(ctx, bson.D{{Key: "password", Value: bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + "\U0010FFFF"}}}})
-	return min(1, float64(n)/float64(all)), describe("counting password hashes", err)
+	return min(1, float64(n)/float64(all)), u.wrapError("counting password hashes", err)
 }
 
 // scanTimeout bounds an operation that reads a whole collection.
@@ -111,13 +110,12 @@ func orZero[T any](p *T) T {
 
 // Users is the collection of users. It is safe for concurrent use.
 type Users struct {
-	all *mongo.Collection
-	limit
+	collection
 }
 
 // Create stores a new user, whose account at ConnectyCube is the lease's to
-// make, and returns it with its ID. The error is [ErrEmailTaken] when another
-// user has the address in any case.
+// make, and returns it with its ID. The error is a [TakenError] for "email" if
+// another user has the email in any letter case.
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
 	d := document{
@@ -135,7 +133,7 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	ctx, cancel := u.within(ctx)
 	defer cancel()
 	if _, err := u.all.InsertOne(ctx, d); err != nil {
-		return User{}, describe("inserting a user", err)
+		return User{}, u.wrapError("inserting a user", err)
 	}
 	return d.user(), nil
 }
@@ -174,7 +172,7 @@ func (u *Users) find(ctx context.Context, field string, value any) (User, error)
 	defer cancel()
 	var d document
 	if err := u.all.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
-		return User{}, describe("finding a user", err)
+		return User{}, u.wrapError("finding a user", err)
 	}
 	return d.user(), nil
 }

@@ -36,7 +36,7 @@ func audit(t *testing.T, tg Target) {
 	if err != nil || len(next) != 2 || next[0].Detail != "447" || next[1].Detail != "445" {
 		t.Errorf("next: %+v, %v", next, err)
 	}
-	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrNotFound) {
+	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrBadCursor) {
 		t.Errorf("before what is no id: %v", err)
 	}
 	hasTTL(t, b, "audit", 0)

@@ -66,8 +66,8 @@ func itsUsersAreFoundInAnyCase(t *testing.T, tg Target) {
 			t.Errorf("ByEmail(%q) = %+v, %v", typed, got, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("ADA@example.org"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
-		t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
+	if _, err := u.Create(t.Context(), ada("ADA@example.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+		t.Errorf("Create error = %v, want %v", err, store.TakenError{Field: "email"})
 	}
 }
 
@@ -81,8 +81,8 @@ func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) 
 			t.Errorf("ByEmail(%q) = %q, %v", typed, got.Email, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("aDa@x.org"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
-		t.Errorf("a fourth spelling: %v, want %v", err, store.ErrEmailTaken)
+	if _, err := u.Create(t.Context(), ada("aDa@x.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+		t.Errorf("a fourth spelling: %v, want %v", err, store.TakenError{Field: "email"})
 	}
 	for _, named := range []string{"email=ada@x.org", "email=ADA@x.org"} {
 		if !strings.Contains(log.String(), named) {

@@ -87,8 +87,8 @@ func oneAddressWins(t *testing.T, u *store.Users) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.ChangeEmail(t.Context(), other.ID, "b@x.org", got.Email, lease("x")); !errors.Is(err, store.ErrEmailTaken) {
-		t.Errorf("to somebody's address: %v, want %v", err, store.ErrEmailTaken)
+	if _, err := u.ChangeEmail(t.Context(), other.ID, "b@x.org", got.Email, lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+		t.Errorf("to somebody's address: %v, want %v", err, store.TakenError{Field: "email"})
 	}
 	if _, err := u.ByEmail(t.Context(), "a@x.org"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the old address: %v, want %v", err, store.ErrNotFound)
@@ -201,7 +201,7 @@ func pagesAreWhole(t *testing.T, u *store.Users) {
 			t.Errorf("%+v: %d users, want %d", test.f, n, test.want)
 		}
 	}
-	if _, err := u.Page(t.Context(), store.UserFilter{}, "not an id", 2); !errors.Is(err, store.ErrNotFound) {
+	if _, err := u.Page(t.Context(), store.UserFilter{}, "not an id", 2); !errors.Is(err, store.ErrBadCursor) {
 		t.Errorf("after what is no id: %v", err)
 	}
 }

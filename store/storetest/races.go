@@ -31,7 +31,7 @@ func races(t *testing.T, tg Target) {
 				_, err := u.Create(context.Background(), ada(address), lease("x"))
 				return err
 			})
-			oneWinner(t, round, errs, store.ErrEmailTaken)
+			oneWinner(t, round, errs, store.TakenError{Field: "email"})
 		}
 	})
 

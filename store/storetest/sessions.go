@@ -73,7 +73,7 @@ func newSessionComesBack(t *testing.T, s *store.Sessions) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if err := s.Create(t.Context(), want); err == nil || errors.Is(err, store.ErrEmailTaken) {
+	if err := s.Create(t.Context(), want); err == nil || errors.Is(err, store.TakenError{Field: "email"}) {
 		t.Errorf("the same id again: %v", err)
 	}
 }

@@ -71,16 +71,16 @@ func anAddressIsFoundInAnyCase(t *testing.T, u *store.Users, made store.User) {
 
 func anAddressIsTakenInAnyCase(t *testing.T, u *store.Users) {
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org", "ADA@EXAMPLE.ORG"} {
-		if _, err := u.Create(t.Context(), ada(typed), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
-			t.Errorf("Create(%q) error = %v, want %v", typed, err, store.ErrEmailTaken)
+		if _, err := u.Create(t.Context(), ada(typed), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+			t.Errorf("Create(%q) error = %v, want %v", typed, err, store.TakenError{Field: "email"})
 		}
 	}
 }
 
 func oneDomainInTwoSpellingsIsOneAddress(t *testing.T, u *store.Users) {
 	create(t, u, "eve@exämple.com")
-	if _, err := u.Create(t.Context(), ada("eve@xn--exmple-cua.com"), lease("x")); !errors.Is(err, store.ErrEmailTaken) {
-		t.Errorf("Create error = %v, want %v", err, store.ErrEmailTaken)
+	if _, err := u.Create(t.Context(), ada("eve@xn--exmple-cua.com"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+		t.Errorf("Create error = %v, want %v", err, store.TakenError{Field: "email"})
 	}
 }
 
