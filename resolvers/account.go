@@ -24,7 +24,7 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 		return err
 	}
 	if err := a.confirm(ctx, "changePassword", user, claims.SessionID, current); err != nil {
-		a.refused(ctx, "password", user, err)
+		a.refused(ctx, store.AuditPassword, user, err)
 		return err
 	}
 	hash, err := a.Passwords.Hash(ctx, a.knownTurn(a.strangerTurn(ctx), user.ID, claims.SessionID), next)
@@ -42,11 +42,11 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 		return err
 	})
 	if err != nil {
-		a.refused(ctx, "password", user, err)
+		a.refused(ctx, store.AuditPassword, user, err)
 		return err
 	}
 	a.Accounts.Wake()
-	a.done(ctx, "password", user, claims.SessionID)
+	a.done(ctx, store.AuditPassword, user, claims.SessionID)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 		return store.User{}, err
 	}
 	if err := a.confirm(ctx, "changeEmail", user, claims.SessionID, password); err != nil {
-		a.refused(ctx, "email", user, err)
+		a.refused(ctx, store.AuditEmail, user, err)
 		return store.User{}, err
 	}
 	if address == user.Email {
@@ -100,10 +100,10 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 		return a.People.ChangeEmail(ctx, user.ID, user.Email, address, lease)
 	})
 	if err != nil {
-		a.refused(ctx, "email", user, err)
+		a.refused(ctx, store.AuditEmail, user, err)
 		return store.User{}, err
 	}
-	a.done(ctx, "email", user, "")
+	a.done(ctx, store.AuditEmail, user, "")
 	return changed, nil
 }
 
@@ -114,7 +114,7 @@ func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
 		return err
 	}
 	if err := a.confirm(ctx, "deleteMyAccount", user, claims.SessionID, password); err != nil {
-		a.refused(ctx, "delete", user, err)
+		a.refused(ctx, store.AuditDelete, user, err)
 		return err
 	}
 	defer a.Callbacks.proven.Prove(user, password)()
@@ -130,11 +130,11 @@ func (a *Auth) remove(ctx context.Context, user store.User, actor string, m acco
 		err = &apierror.Error{Code: apierror.Conflict, Message: "The user has just been changed; try again", Cause: err}
 	}
 	if err != nil {
-		a.refused(ctx, "delete", user, err)
+		a.refused(ctx, store.AuditDelete, user, err)
 		return err
 	}
 	a.Accounts.Wake()
-	a.audit(ctx, store.Event{Kind: "delete", Outcome: outcomeOK, UserID: user.ID, Actor: actor})
+	a.audit(ctx, store.Event{Kind: store.AuditDelete, Outcome: store.OutcomeOK, UserID: user.ID, Actor: actor})
 	return nil
 }
 

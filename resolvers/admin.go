@@ -68,7 +68,7 @@ func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.U
 			return a.dismiss(ctx, admin, id, roles)
 		}
 	}
-	return a.administer(ctx, kindRoles, rolesDetail(roles), admin, id, func() (store.User, error) { return change(ctx, id, roles) })
+	return a.administer(ctx, store.AuditRoles, rolesDetail(roles), admin, id, func() (store.User, error) { return change(ctx, id, roles) })
 }
 
 // dismiss gives a user roles without the administrator's. Administrators who
@@ -89,12 +89,9 @@ func (a *Auth) dismiss(ctx context.Context, admin store.User, id string, roles [
 		return user, nil
 	}
 	_, err = a.Directory.SetRoles(ctx, id, before.Roles)
-	a.audit(ctx, store.Event{Kind: kindRoles, Outcome: outcomeRefused, UserID: id, Actor: admin.ID, Detail: rolesDetail(roles) + "; undone"})
+	a.audit(ctx, store.Event{Kind: store.AuditRoles, Outcome: store.OutcomeRefused, UserID: id, Actor: admin.ID, Detail: rolesDetail(roles) + "; undone"})
 	return store.User{}, errors.Join(&apierror.Error{Code: apierror.Conflict, Message: "Your own role may just have been taken away; try again"}, err)
 }
-
-// How a change of roles is recorded.
-const kindRoles = "roles"
 
 func rolesDetail(roles []string) string { return "roles: " + strings.Join(roles, ", ") }
 
@@ -104,12 +101,12 @@ func (a *Auth) setDisabled(ctx context.Context, id string, on bool) (store.User,
 	if err != nil {
 		return store.User{}, err
 	}
-	kind := "enable"
+	kind := store.AuditEnable
 	if on {
 		if _, err := a.noAdmin(ctx, id); err != nil {
 			return store.User{}, err
 		}
-		kind = "disable"
+		kind = store.AuditDisable
 	}
 	return a.administer(ctx, kind, "", admin, id, func() (store.User, error) { return a.Directory.SetDisabled(ctx, id, on) })
 }
@@ -154,7 +151,7 @@ func (a *Auth) overOthers(ctx context.Context, id string, harmless func() bool) 
 }
 
 // administer makes one change of a user and records it.
-func (a *Auth) administer(ctx context.Context, kind, detail string, admin store.User, id string, change func() (store.User, error)) (store.User, error) {
+func (a *Auth) administer(ctx context.Context, kind store.AuditKind, detail string, admin store.User, id string, change func() (store.User, error)) (store.User, error) {
 	user, err := change()
 	if errors.Is(err, store.ErrChanged) { // a user who is being deleted
 		err = store.ErrNotFound
@@ -163,6 +160,6 @@ func (a *Auth) administer(ctx context.Context, kind, detail string, admin store.
 		return store.User{}, err
 	}
 	a.Accounts.Wake()
-	a.audit(ctx, store.Event{Kind: kind, Outcome: outcomeOK, UserID: id, Actor: admin.ID, Detail: detail})
+	a.audit(ctx, store.Event{Kind: kind, Outcome: store.OutcomeOK, UserID: id, Actor: admin.ID, Detail: detail})
 	return user, nil
 }

@@ -18,26 +18,19 @@ type Events interface {
 	Page(ctx context.Context, f store.EventFilter, before string, limit int) ([]store.Event, error)
 }
 
-// How an event ended.
-const (
-	outcomeOK      = "ok"
-	outcomeRefused = "refused" // the answer was no
-	outcomeFailed  = "failed"  // there was none
-)
-
 // done records what a user has done.
-func (a *Auth) done(ctx context.Context, kind string, user store.User, session string) {
-	a.audit(ctx, store.Event{Kind: kind, Outcome: outcomeOK, UserID: user.ID, Session: session})
+func (a *Auth) done(ctx context.Context, kind store.AuditKind, user store.User, session string) {
+	a.audit(ctx, store.Event{Kind: kind, Outcome: store.OutcomeOK, UserID: user.ID, Session: session})
 }
 
 // refused records a refusal, after its answer (see [Auditor]). An email without
 // an account is not recorded: it may be a password typed into the wrong field.
-func (a *Auth) refused(ctx context.Context, kind string, user store.User, err error) {
+func (a *Auth) refused(ctx context.Context, kind store.AuditKind, user store.User, err error) {
 	e := outward(err)
-	outcome := outcomeRefused
+	outcome := store.OutcomeRefused
 	switch e.Code {
 	case apierror.InternalServerError, apierror.UpstreamUnavailable, apierror.ServiceUnavailable:
-		outcome = outcomeFailed
+		outcome = store.OutcomeFailed
 	case apierror.Canceled, apierror.RateLimited: // nothing was tried
 		return
 	}
@@ -56,7 +49,7 @@ func (a *Auth) audit(ctx context.Context, e store.Event) {
 	defer cancel()
 	e.Address = a.Address(ctx)
 	if err := a.Events.Record(ctx, e); err != nil {
-		a.Log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", e.Kind), slog.String("outcome", e.Outcome),
+		a.Log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
 			slog.String("user_id", e.UserID), slog.Any("err", err))
 	}
 }

@@ -52,7 +52,11 @@ type Auditor struct {
 }
 
 // refusalKey says which refusals are equal.
-type refusalKey struct{ kind, outcome, userID, network, detail string }
+type refusalKey struct {
+	kind                    store.AuditKind
+	outcome                 store.Outcome
+	userID, network, detail string
+}
 
 // refusal is one record, and what of it is written.
 type refusal struct {

@@ -79,7 +79,7 @@ func auditing(t *testing.T) (*Auditor, *refusalLog, *strings.Builder) {
 }
 
 func wrongPassword(user string) store.Event {
-	return store.Event{Kind: "login", Outcome: outcomeRefused, UserID: user, Detail: string(apierror.Unauthenticated)}
+	return store.Event{Kind: "login", Outcome: store.OutcomeRefused, UserID: user, Detail: string(apierror.Unauthenticated)}
 }
 
 // A refused login does not wait for its record, and a record does not wait for
@@ -111,7 +111,7 @@ func TestChangeIsRecordedBeforeTheAnswer(t *testing.T) {
 	if _, err := f.login(t.Context(), login, false); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.events.list(); len(got) != 1 || got[0].Outcome != outcomeOK || got[0].Count != 0 {
+	if got := f.events.list(); len(got) != 1 || got[0].Outcome != store.OutcomeOK || got[0].Count != 0 {
 		t.Errorf("recorded %+v", got)
 	}
 }

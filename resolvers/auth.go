@@ -176,7 +176,7 @@ func (a *Auth) authenticate(ctx context.Context, operation string, in loginInput
 		user.PasswordHash, err = a.rehash(ctx, user, in.Password)
 	}
 	if err != nil && user.ID != "" { // what is tried on nobody's account is for the log alone
-		a.refused(ctx, "login", user, err)
+		a.refused(ctx, store.AuditLogin, user, err)
 	}
 	if err != nil {
 		return store.User{}, err

@@ -265,7 +265,7 @@ func TestARevokedSessionEndsAllDeviceTokens(t *testing.T) {
 	if !slices.Equal(f.passwords.turns[0].Lanes, []string{adaID, "phone"}) {
 		t.Error("a logout ends the device token")
 	}
-	if _, err := f.endSession(t.Context(), *f.users.user, "s3", kindRevoke); err != nil {
+	if _, err := f.endSession(t.Context(), *f.users.user, "s3", store.AuditRevoke); err != nil {
 		t.Fatal(err)
 	}
 	_ = f.loginFrom(t, phone)

@@ -51,9 +51,9 @@ func (a *Auth) login(ctx context.Context, in loginInput, byTicket bool) (signedI
 	defer a.Callbacks.proven.Prove(user, in.Password)()
 	out, err := a.signIn(ctx, user, in.Device, accounts.Means{Password: in.Password, ByTicket: byTicket}, nil)
 	if err != nil {
-		a.refused(ctx, "login", user, err)
+		a.refused(ctx, store.AuditLogin, user, err)
 		return signedIn{}, err
 	}
-	a.done(ctx, "login", user, out.session.ID)
+	a.done(ctx, store.AuditLogin, user, out.session.ID)
 	return out, nil
 }

@@ -90,7 +90,7 @@ type auditArgs struct {
 func (q *query) Audit(ctx context.Context, args auditArgs) (*eventPage, error) {
 	var f store.EventFilter
 	if args.Filter != nil {
-		f = store.EventFilter{UserID: text(args.Filter.UserID), Kind: text(args.Filter.Kind)}
+		f = store.EventFilter{UserID: text(args.Filter.UserID), Kind: store.AuditKind(text(args.Filter.Kind))}
 	}
 	before, limit := args.Page.bounds()
 	list, err := q.auth.listEvents(ctx, f, before, limit)
@@ -101,7 +101,7 @@ func (q *query) Audit(ctx context.Context, args auditArgs) (*eventPage, error) {
 	for i, e := range list {
 		out.Items[i] = &event{
 			Actor: e.Actor, Address: e.Address, At: *instant(e.At), Detail: e.Detail, ID: e.ID,
-			Kind: e.Kind, Outcome: e.Outcome, SessionID: e.Session, UserID: e.UserID,
+			Kind: string(e.Kind), Outcome: string(e.Outcome), SessionID: e.Session, UserID: e.UserID,
 		}
 		if e.Count > 0 {
 			count := int32(min(e.Count, math.MaxInt32))

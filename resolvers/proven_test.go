@@ -45,7 +45,7 @@ func TestLoginAndItsCallbackHashOnce(t *testing.T) {
 		if n := f.passwords.hashes(); n != 1 {
 			t.Errorf("%s: %d hashes, want 1", name, n)
 		}
-		if kinds := f.events.all; len(kinds) != 1 || kinds[0].Kind != name {
+		if kinds := f.events.all; len(kinds) != 1 || string(kinds[0].Kind) != name {
 			t.Errorf("%s: recorded %+v", name, kinds)
 		}
 		f.nothingProven(t)

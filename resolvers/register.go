@@ -50,13 +50,13 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 	defer cancel()
 	made, err := a.Accounts.Make(upstream, user, accounts.Means{Password: in.Password})
 	if err != nil && (!errors.Is(err, accounts.ErrPending) || !a.RegisterWhileAway) {
-		a.refused(ctx, "register", store.User{}, err)
+		a.refused(ctx, store.AuditRegister, store.User{}, err)
 		return signedIn{}, err
 	}
 	if err != nil {
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "registered; the ConnectyCube account follows", slog.String("user_id", user.ID), slog.Any("err", err))
 	}
-	a.done(ctx, "register", made, "")
+	a.done(ctx, store.AuditRegister, made, "")
 	return a.signIn(ctx, made, in.Device, accounts.Means{Password: in.Password}, err)
 }
 

@@ -37,7 +37,7 @@ func (a *Auth) require(ctx context.Context, role string) (store.User, tokens.Cla
 		return store.User{}, tokens.Claims{}, err
 	}
 	if !slices.Contains(user.Roles, role) {
-		a.refused(ctx, "forbidden", user, errForbidden)
+		a.refused(ctx, store.AuditForbidden, user, errForbidden)
 		return store.User{}, tokens.Claims{}, errForbidden
 	}
 	return user, claims, nil

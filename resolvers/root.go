@@ -72,8 +72,8 @@ func newProfile(u store.User) *profile {
 		LastName:      u.LastName,
 		Roles:         append([]string{}, u.Roles...),
 	}
-	if u.Account.Problem != "" {
-		out.AccountStatus = u.Account.Problem
+	if u.Account.LastError != "" {
+		out.AccountStatus = u.Account.LastError
 	} else if u.CubeID == 0 || !u.Account.Due.IsZero() {
 		out.AccountStatus = "pending"
 	}

@@ -92,7 +92,7 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 	}
 	for _, id := range user.Sessions {
 		if !slices.Contains(keep, id) {
-			if _, err := a.endSession(ctx, user, id, "evict"); err != nil {
+			if _, err := a.endSession(ctx, user, id, store.AuditEvict); err != nil {
 				return err
 			}
 		}
@@ -171,7 +171,7 @@ func (a *Auth) replayed(ctx context.Context, userID, sessionID string, cause err
 	if ended {
 		a.Accounts.Wake()
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", userID))
-		a.audit(ctx, store.Event{Kind: "refresh", Outcome: outcomeRefused, UserID: userID, Session: sessionID, Detail: "a retired token was used: the session has ended"})
+		a.audit(ctx, store.Event{Kind: store.AuditRefresh, Outcome: store.OutcomeRefused, UserID: userID, Session: sessionID, Detail: "a retired token was used: the session has ended"})
 	}
 	return &apierror.Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
 }
@@ -198,7 +198,7 @@ func (a *Auth) logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.endSession(ctx, user, claims.SessionID, "logout")
+	_, err = a.endSession(ctx, user, claims.SessionID, store.AuditLogout)
 	return err
 }
 
@@ -208,21 +208,18 @@ func (a *Auth) revokeSession(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	ended, err := a.endSession(ctx, user, id, kindRevoke)
+	ended, err := a.endSession(ctx, user, id, store.AuditRevoke)
 	if err == nil && !ended {
 		err = &apierror.Error{Code: apierror.NotFound, Message: "There is no such session"}
 	}
 	return err
 }
 
-// kindRevoke is how the end of a session that its user revokes is recorded.
-const kindRevoke = "revoke"
-
 // endSession ends one login session of a user and reports whether this call
 // did.
-func (a *Auth) endSession(ctx context.Context, user store.User, id, kind string) (bool, error) {
+func (a *Auth) endSession(ctx context.Context, user store.User, id string, kind store.AuditKind) (bool, error) {
 	drop := a.Members.DropSession
-	if kind == kindRevoke { // the holder of the session may know a device token, too
+	if kind == store.AuditRevoke { // the holder of the session may know a device token, too
 		drop = a.Members.RevokeSession
 	}
 	ended, err := drop(ctx, user.ID, id)
@@ -246,7 +243,7 @@ func (a *Auth) logoutEverywhere(ctx context.Context) error {
 		return err
 	}
 	a.Accounts.Wake()
-	a.done(ctx, "logout everywhere", user, "")
+	a.done(ctx, store.AuditLogoutAll, user, "")
 	return nil
 }
 

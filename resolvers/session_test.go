@@ -86,7 +86,7 @@ func TestReplayEndsTheSession(t *testing.T) {
 	if _, err := f.refreshSession(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("what was never issued: %v", err)
 	}
-	if e := f.events.all[len(f.events.all)-1]; e.Kind != "refresh" || e.Outcome != outcomeRefused || e.Session != in.session.ID {
+	if e := f.events.all[len(f.events.all)-1]; e.Kind != "refresh" || e.Outcome != store.OutcomeRefused || e.Session != in.session.ID {
 		t.Errorf("recorded %+v", e)
 	}
 }

@@ -64,7 +64,7 @@ func (a *Auth) identify(r *http.Request) (store.User, error) {
 	}
 	user, err := a.shown(r.Context(), claims)
 	if errors.Is(err, errSessionOver) { // a genuine token that outlives its login session may be stolen
-		a.refused(r.Context(), kindVerify, store.User{ID: claims.Subject}, err)
+		a.refused(r.Context(), store.AuditVerify, store.User{ID: claims.Subject}, err)
 	}
 	if err == nil && claims.External != "" { // the account goes by another id; see accounts.reunite
 		user.ID = claims.External
@@ -72,12 +72,9 @@ func (a *Auth) identify(r *http.Request) (store.User, error) {
 	return user, err
 }
 
-// kindVerify is how questions of ConnectyCube are recorded. Tokens that are good
-// are not: apps show them at each start, and each belongs to a login that was
-// recorded.
-const kindVerify = "verify"
-
-// verifyPassword finds the user who has this email and this password. It is
+// verifyPassword finds the user who has this email and this password. It records
+// the answer as [store.AuditVerify]. Tokens that are good are not recorded: apps
+// show them at each start, and each belongs to a login that was recorded. It is
 // only a look: the registration that ConnectyCube asks about on our own behalf may
 // still fail, and must be undone then.
 func (a *Auth) verifyPassword(ctx context.Context, in loginInput) (store.User, error) {
@@ -90,9 +87,9 @@ func (a *Auth) verifyPassword(ctx context.Context, in loginInput) (store.User, e
 	user, _, err := a.check(ctx, "verify", in)
 	switch {
 	case err == nil:
-		a.done(ctx, kindVerify, user, "")
+		a.done(ctx, store.AuditVerify, user, "")
 	case user.ID != "": // as for logins: guesses at an unknown email are for the log alone
-		a.refused(ctx, kindVerify, user, err)
+		a.refused(ctx, store.AuditVerify, user, err)
 	}
 	return user, err
 }

@@ -312,16 +312,16 @@ func TestVerifyIsAudited(t *testing.T) {
 		ask  func(f flows)
 		want []store.Event
 	}{
-		{"right password", func(f flows) { f.verifyPassword("ada@example.org", ada.Password) }, []store.Event{{Outcome: outcomeOK}}},
-		{"wrong password", func(f flows) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"right password", func(f flows) { f.verifyPassword("ada@example.org", ada.Password) }, []store.Event{{Outcome: store.OutcomeOK}}},
+		{"wrong password", func(f flows) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
 		{"disabled", func(f flows) {
 			f.users.user.Disabled = true
 			f.verifyPassword("ada@example.org", ada.Password)
-		}, []store.Event{{Outcome: outcomeRefused, Detail: "FORBIDDEN"}}},
+		}, []store.Event{{Outcome: store.OutcomeRefused, Detail: "FORBIDDEN"}}},
 		{"unknown email", func(f flows) { f.verifyPassword("eve@example.org", "guess") }, nil},
 		{"token", func(f flows) { f.verify("GET", "?token=good+"+adaID, "") }, nil},
-		{"token of a session that has ended", func(f flows) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"ticket of an expired session", func(f flows) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: outcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"token of a session that has ended", func(f flows) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"ticket of an expired session", func(f flows) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
 		{"expired token", func(f flows) { f.verify("GET", "?token=old", "") }, nil},
 		{"forged token", func(f flows) { f.verify("GET", "?token=bad", "") }, nil},
 	} {
@@ -330,7 +330,7 @@ func TestVerifyIsAudited(t *testing.T) {
 		tt.ask(f)
 		for i := range tt.want {
 			tt.want[i].Kind, tt.want[i].UserID, tt.want[i].Address = "verify", adaID, "192.0.2.1"
-			if tt.want[i].Outcome == outcomeRefused {
+			if tt.want[i].Outcome == store.OutcomeRefused {
 				tt.want[i].Count = 1
 			}
 		}

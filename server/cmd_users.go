@@ -58,7 +58,7 @@ func grant(email, role string) commandFunc {
 			}
 		}
 		fmt.Fprintf(stdout, "%s is %s.\n", user.Email, role)
-		return s.store.Audit().Record(ctx, store.Event{Kind: "roles", Outcome: "ok", UserID: user.ID, Actor: "command", Detail: "granted " + role})
+		return s.store.Audit().Record(ctx, store.Event{Kind: store.AuditRoles, Outcome: store.OutcomeOK, UserID: user.ID, Actor: "command", Detail: "granted " + role})
 	}
 }
 

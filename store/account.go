@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -13,16 +14,34 @@ import (
 // after it. The zero Account, which users of the original have, means that
 // nothing is known and nothing is due.
 type Account struct {
-	Email, Name string    // as ConnectyCube has them; empty = not known
-	Password    string    // how it is made, in the words of package accounts
-	Version     int64     // grows with each change of what the account should be
-	Due         time.Time // when somebody should look after it; zero = nothing to do
-	Lease       string    // who does; empty = nobody
-	Attempts    int       // visits since the last that ended well
-	Problem     string    // class of the last failure, for administrators
-	Token       string    // sealed session token, kept for a deletion
-	Turn        time.Time // place among the accounts that wait to be made; zero = none
+	Email, Name  string // as ConnectyCube has them; empty = not known
+	PasswordKind PasswordKind
+	Version      int64     // grows with each change of what the account should be
+	Due          time.Time // when somebody should look after it; zero = nothing to do
+	Lease        string    // who does; empty = nobody
+	Attempts     int       // visits since the last that ended well
+	LastError    string    // class of the last failure, for administrators
+	Token        string    // sealed session token, kept for a deletion
+	Turn         time.Time // place among the accounts that wait to be made; zero = none
 }
+
+// PasswordKind says how the account's password is made. It is empty when nothing
+// is known, and never the password itself.
+type PasswordKind string
+
+// The kinds of passwords, beside those of [PasswordDerived].
+const (
+	PasswordShared  PasswordKind = "shared"  // the user's own
+	PasswordUnknown PasswordKind = "between" // derived or the user's own; only a login can tell
+)
+
+const derivedPrefix = "derived:"
+
+// PasswordDerived is the kind of a password that the server makes from a key.
+func PasswordDerived(key string) PasswordKind { return PasswordKind(derivedPrefix + key) }
+
+// IsDerived reports whether the server makes the password from a key.
+func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), derivedPrefix) }
 
 // Lease is the right to look after an account until a moment. Whoever is late
 // finds it gone.
@@ -33,22 +52,22 @@ type Lease struct {
 
 // accountDocument is an Account as it lies in the database.
 type accountDocument struct {
-	Email    string     `bson:"email,omitempty"`
-	Name     string     `bson:"name,omitempty"`
-	Password string     `bson:"password,omitempty"`
-	Version  int64      `bson:"version,omitempty"`
-	Due      *time.Time `bson:"due,omitempty"`
-	Lease    string     `bson:"lease,omitempty"`
-	Attempts int        `bson:"attempts,omitempty"`
-	Problem  string     `bson:"problem,omitempty"`
-	Token    string     `bson:"token,omitempty"`
-	Turn     *time.Time `bson:"turn,omitempty"`
+	Email    string       `bson:"email,omitempty"`
+	Name     string       `bson:"name,omitempty"`
+	Password PasswordKind `bson:"password,omitempty"`
+	Version  int64        `bson:"version,omitempty"`
+	Due      *time.Time   `bson:"due,omitempty"`
+	Lease    string       `bson:"lease,omitempty"`
+	Attempts int          `bson:"attempts,omitempty"`
+	Problem  string       `bson:"problem,omitempty"`
+	Token    string       `bson:"token,omitempty"`
+	Turn     *time.Time   `bson:"turn,omitempty"`
 }
 
 func (d accountDocument) account() Account {
 	return Account{
-		Email: d.Email, Name: d.Name, Password: d.Password, Version: d.Version,
-		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, Problem: d.Problem, Token: d.Token,
+		Email: d.Email, Name: d.Name, PasswordKind: d.Password, Version: d.Version,
+		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, LastError: d.Problem, Token: d.Token,
 		Turn: orZero(d.Turn).UTC(),
 	}
 }
@@ -85,7 +104,7 @@ func (u *Users) Touch(ctx context.Context, id string, l Lease) (User, error) {
 
 // Record notes what was learned of an account while the lease is held. The
 // error is [ErrChanged] when it is not any more.
-func (u *Users) Record(ctx context.Context, id, lease string, cubeID int64, email, name, password string) error {
+func (u *Users) Record(ctx context.Context, id, lease string, cubeID int64, email, name string, password PasswordKind) error {
 	set := bson.D{
 		{Key: "account.email", Value: email}, {Key: "account.name", Value: name}, {Key: "account.password", Value: password},
 		{Key: "updatedAt", Value: time.Now()},

@@ -17,8 +17,8 @@ import (
 type Event struct {
 	ID      string // given by Record
 	At      time.Time
-	Kind    string // what: login, refresh, roles, …
-	Outcome string // ok, refused or failed
+	Kind    AuditKind
+	Outcome Outcome
 	UserID  string // to whom
 	Actor   string // by whom: a user's id, or what else did it; empty = the user
 	Address string // from where
@@ -27,12 +27,44 @@ type Event struct {
 	Count   int // how many refusals this one stands for; 0 for an event that RecordRefusals did not write
 }
 
+// AuditKind says what happened.
+type AuditKind string
+
+// The kinds of events. Documents hold them, and clients filter by them.
+const (
+	AuditRegister  AuditKind = "register"
+	AuditLogin     AuditKind = "login"
+	AuditRefresh   AuditKind = "refresh"
+	AuditVerify    AuditKind = "verify" // ConnectyCube asked about a password or a token
+	AuditLogout    AuditKind = "logout"
+	AuditLogoutAll AuditKind = "logout everywhere"
+	AuditRevoke    AuditKind = "revoke" // its user ended one login session
+	AuditEvict     AuditKind = "evict"  // the oldest login session ended to make room
+	AuditPassword  AuditKind = "password"
+	AuditEmail     AuditKind = "email"
+	AuditDelete    AuditKind = "delete"
+	AuditRoles     AuditKind = "roles"
+	AuditDisable   AuditKind = "disable"
+	AuditEnable    AuditKind = "enable"
+	AuditForbidden AuditKind = "forbidden" // the user lacked the role for an operation
+)
+
+// Outcome says how an event ended.
+type Outcome string
+
+// The outcomes of events.
+const (
+	OutcomeOK      Outcome = "ok"
+	OutcomeRefused Outcome = "refused" // the answer was no
+	OutcomeFailed  Outcome = "failed"  // there was no answer
+)
+
 // eventDocument is an Event as it lies in the database.
 type eventDocument struct {
 	ID      bson.ObjectID `bson:"_id"`
 	At      time.Time     `bson:"at"`
-	Kind    string        `bson:"kind"`
-	Outcome string        `bson:"outcome"`
+	Kind    AuditKind     `bson:"kind"`
+	Outcome Outcome       `bson:"outcome"`
 	UserID  string        `bson:"userId,omitempty"`
 	Actor   string        `bson:"actor,omitempty"`
 	Address string        `bson:"address,omitempty"`
@@ -200,19 +232,22 @@ func (a *Audit) number(ctx context.Context, k *kept) (int64, error) {
 	return all - refusals, err
 }
 
-func cut(s string, limit int) string {
+func cut[S ~string](s S, limit int) S {
 	if len(s) <= limit {
 		return s
 	}
 	s = s[:limit]
-	for len(s) > 0 && !utf8.ValidString(s) {
+	for len(s) > 0 && !utf8.ValidString(string(s)) {
 		s = s[:len(s)-1]
 	}
 	return s
 }
 
 // EventFilter says which events are wanted; the zero filter wants all.
-type EventFilter struct{ UserID, Kind string }
+type EventFilter struct {
+	UserID string
+	Kind   AuditKind
+}
 
 // Page lists events, the newest first, before one of them.
 func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit int) ([]Event, error) {

@@ -75,7 +75,7 @@ type Self interface {
 // answer [store.ErrChanged] when the lease is lost.
 type Ledger interface {
 	Touch(ctx context.Context, id string, lease store.Lease) (store.User, error)
-	Record(ctx context.Context, id, lease string, cubeID int64, email, name, password string) error
+	Record(ctx context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error
 	Settled(ctx context.Context, id, lease string, version int64) error
 	Later(ctx context.Context, id, lease string, due time.Time, problem string) error
 }

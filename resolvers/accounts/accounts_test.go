@@ -249,7 +249,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := w.read(t, user.ID).Account
-	if wait := time.Until(a.Due); wait < 85*time.Second || wait > 95*time.Second || a.Lease != "" || a.Problem != "ConnectyCube does not answer" {
+	if wait := time.Until(a.Due); wait < 85*time.Second || wait > 95*time.Second || a.Lease != "" || a.LastError != "ConnectyCube does not answer" {
 		t.Errorf("due in %v, %+v; want 90s", wait, a)
 	}
 }

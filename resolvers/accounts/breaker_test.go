@@ -46,8 +46,8 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 		if least := (backOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Lease != "" {
 			t.Errorf("after attempt %d: %d attempts, due in %v, lease %q; want %v at least", attempt, a.Attempts, a.Due.Sub(begun), a.Lease, least)
 		}
-		if a.Problem != "ConnectyCube does not answer" {
-			t.Errorf("after attempt %d: %q", attempt, a.Problem)
+		if a.LastError != "ConnectyCube does not answer" {
+			t.Errorf("after attempt %d: %q", attempt, a.LastError)
 		}
 	}
 	if signUps.Load() > 1 {

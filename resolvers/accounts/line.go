@@ -65,10 +65,10 @@ func (v *visit) forget(ctx context.Context) error {
 // failed attempt, so it does not count as one.
 func (v *visit) wait(ctx context.Context) error {
 	a := &v.user.Account
-	if v.fresh && a.Password == "" {
+	if v.fresh && a.PasswordKind == "" {
 		// No sign-up was sent, and the worker's will have this password. Noted now, it
 		// lets the user change the own one meanwhile.
-		a.Password = v.current().kind
+		a.PasswordKind = v.current().kind
 		if err := v.record(ctx); err != nil {
 			return err
 		}

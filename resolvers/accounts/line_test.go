@@ -37,7 +37,7 @@ func overBudget(t *testing.T, edit ...func(*Keeper)) *world {
 func (w *world) stands(t *testing.T, id string) store.User {
 	t.Helper()
 	user := w.read(t, id)
-	if a := user.Account; user.CubeID != 0 || a.Turn.IsZero() || !a.Due.IsZero() || a.Lease != "" || a.Attempts != 0 || a.Problem != "" {
+	if a := user.Account; user.CubeID != 0 || a.Turn.IsZero() || !a.Due.IsZero() || a.Lease != "" || a.Attempts != 0 || a.LastError != "" {
 		t.Fatalf("account %d, %+v; want it in line", user.CubeID, a)
 	}
 	return user
@@ -308,7 +308,7 @@ func (d *dying) Touch(ctx context.Context, id string, l store.Lease) (u store.Us
 	return u, err
 }
 
-func (d *dying) Record(ctx context.Context, id, lease string, cubeID int64, email, name, password string) error {
+func (d *dying) Record(ctx context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error {
 	return d.call(func() error { return d.Ledger.Record(ctx, id, lease, cubeID, email, name, password) })
 }
 

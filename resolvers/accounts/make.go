@@ -18,10 +18,10 @@ func (v *visit) make(ctx context.Context) error {
 	if !v.fresh {
 		account, err := v.own(ctx)
 		if err == nil {
-			if v.user.Account.Password == "" { // made by a visit that heard no answer
-				v.user.Account.Password = between
+			if v.user.Account.PasswordKind == "" { // made by a visit that heard no answer
+				v.user.Account.PasswordKind = store.PasswordUnknown
 			}
-			return v.found(ctx, account, v.user.Account.Password)
+			return v.found(ctx, account, v.user.Account.PasswordKind)
 		}
 		if !errors.Is(err, connectycube.ErrNotFound) {
 			return v.unmade(err)
@@ -31,9 +31,9 @@ func (v *visit) make(ctx context.Context) error {
 		return v.unmade(err)
 	}
 	password := v.first()
-	if v.fresh && password.kind != shared {
+	if v.fresh && password.kind != store.PasswordShared {
 		// Noted first, so that the server knows how to open what comes of it.
-		v.user.Account.Password = password.kind
+		v.user.Account.PasswordKind = password.kind
 		if err := v.record(ctx); err != nil {
 			return v.unmade(err)
 		}
@@ -55,7 +55,7 @@ func (v *visit) make(ctx context.Context) error {
 		// The answer is lost, the account may be there all the same: ask.
 		if account, askErr := v.own(ctx); askErr == nil {
 			if !v.fresh { // an earlier one may have come late
-				password.kind = between
+				password.kind = store.PasswordUnknown
 			}
 			return v.found(ctx, account, password.kind)
 		}
@@ -99,9 +99,9 @@ func (v *visit) unmade(err error) error {
 
 // found records the account. Password says how its password is made; empty
 // when we do not know.
-func (v *visit) found(ctx context.Context, account connectycube.User, password string) error {
+func (v *visit) found(ctx context.Context, account connectycube.User, password store.PasswordKind) error {
 	v.user.CubeID = account.ID
-	v.user.Account.Email, v.user.Account.Name, v.user.Account.Password = account.Email, account.FullName, password
+	v.user.Account.Email, v.user.Account.Name, v.user.Account.PasswordKind = account.Email, account.FullName, password
 	return v.record(ctx)
 }
 

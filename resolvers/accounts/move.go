@@ -54,7 +54,7 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 		return
 	}
 	if !v.adoptable() {
-		if has := user.Account.Password; k.Derived || has == shared || has == "" { // the original's are the users' own
+		if has := user.Account.PasswordKind; k.Derived || has == store.PasswordShared || has == "" { // the original's are the users' own
 			done.InStep++
 		} else {
 			done.Waiting++

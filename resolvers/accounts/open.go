@@ -4,20 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"cubegate/connectycube"
 	"cubegate/store"
 	"cubegate/tokens"
-)
-
-// How the password of an account is made, as [store.Account] keeps it.
-const (
-	shared  = "shared"   // it is the user's own
-	derived = "derived:" // and the name of the key; noted only of what has no other
-	between = "between"  // it is derived or the user's own, and only a login tells
 )
 
 // Lengths of a password that ConnectyCube takes, in characters (contract 6.2).
@@ -27,7 +19,10 @@ const (
 )
 
 // candidate is a password that an account may have.
-type candidate struct{ kind, text string }
+type candidate struct {
+	kind store.PasswordKind
+	text string
+}
 
 // candidates are the passwords to try, the likeliest first. A crash between
 // ConnectyCube's answer and our note of it leaves the note behind, so what it
@@ -35,11 +30,11 @@ type candidate struct{ kind, text string }
 func (v *visit) candidates() []candidate {
 	var own, made []candidate
 	if v.means.Password != "" {
-		own = []candidate{{shared, v.means.Password}}
+		own = []candidate{{store.PasswordShared, v.means.Password}}
 	}
 	for _, d := range v.k.Keys.DerivedPasswords(v.user.ID) {
-		c := candidate{derived + d.Key, d.Password}
-		if c.kind == v.user.Account.Password { // first of all
+		c := candidate{store.PasswordDerived(d.Key), d.Password}
+		if c.kind == v.user.Account.PasswordKind { // first of all
 			made = append([]candidate{c}, made...)
 			continue
 		}
@@ -58,7 +53,7 @@ func (v *visit) first() candidate {
 	if !v.k.MakeLater && !v.k.AdminKey || !v.sharable() || v.generated() {
 		return v.current()
 	}
-	return candidate{shared, v.means.Password}
+	return candidate{store.PasswordShared, v.means.Password}
 }
 
 // sharable reports whether the user's own password is at hand and may be the
@@ -71,7 +66,7 @@ func (v *visit) sharable() bool {
 // current is the derived password of today's key.
 func (v *visit) current() candidate {
 	d := v.k.Keys.DerivedPasswords(v.user.ID)[0]
-	return candidate{derived + d.Key, d.Password}
+	return candidate{store.PasswordDerived(d.Key), d.Password}
 }
 
 // wanted is the password that the account should have, as far as the means
@@ -81,23 +76,23 @@ func (v *visit) wanted() candidate {
 		return v.current()
 	}
 	if v.sharable() {
-		return candidate{shared, v.means.Password}
+		return candidate{store.PasswordShared, v.means.Password}
 	}
 	if v.generated() {
 		return v.current()
 	}
-	return candidate{kind: v.user.Account.Password}
+	return candidate{kind: v.user.Account.PasswordKind}
 }
 
 // generated reports whether the account is known to have a derived password, or
 // will have one if a sign-up is to be made or heard of yet.
-func (v *visit) generated() bool { return strings.HasPrefix(v.user.Account.Password, derived) }
+func (v *visit) generated() bool { return v.user.Account.PasswordKind.IsDerived() }
 
 // adoptable reports whether the account should get another password. An
 // account of the original has the user's own and no note of it.
 func (v *visit) adoptable() bool {
-	has, want := v.user.Account.Password, v.wanted().kind
-	return !v.byTicket() && has != want && !(has == "" && want == shared && v.user.Account.Due.IsZero())
+	has, want := v.user.Account.PasswordKind, v.wanted().kind
+	return !v.byTicket() && has != want && !(has == "" && want == store.PasswordShared && v.user.Account.Due.IsZero())
 }
 
 // adopt gives the account the password that it should have.
@@ -111,7 +106,7 @@ func (v *visit) adopt(ctx context.Context) error {
 	err := v.replacePassword(ctx, v.wanted())
 	if errors.Is(err, connectycube.ErrRefused) { // the one that it has is as good
 		v.warn(ctx, "password at ConnectyCube not replaced", err)
-		v.user.Account.Password = v.opener.kind
+		v.user.Account.PasswordKind = v.opener.kind
 		return v.record(ctx)
 	}
 	return err
@@ -127,8 +122,8 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 		return nil
 	}
 	if v.opener.kind != want.kind {
-		if want.kind == shared && v.generated() {
-			v.user.Account.Password = between
+		if want.kind == store.PasswordShared && v.generated() {
+			v.user.Account.PasswordKind = store.PasswordUnknown
 			if err := v.record(ctx); err != nil {
 				return err
 			}
@@ -145,7 +140,7 @@ func (v *visit) replacePassword(ctx context.Context, want candidate) error {
 			return err
 		}
 	}
-	v.user.Account.Password, v.opener = want.kind, want
+	v.user.Account.PasswordKind, v.opener = want.kind, want
 	return v.record(ctx)
 }
 
@@ -183,7 +178,7 @@ func (v *visit) become(ctx context.Context) error {
 			return err
 		}
 	}
-	if v.means.Password == "" && v.user.Account.Password == shared && v.k.direct.Load() {
+	if v.means.Password == "" && v.user.Account.PasswordKind == store.PasswordShared && v.k.direct.Load() {
 		return ErrNeedsPassword
 	}
 	last := error(ErrNeedsPassword)

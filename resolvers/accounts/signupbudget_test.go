@@ -106,21 +106,21 @@ func (m *memory) held(id, lease string, change func(*store.User)) error {
 	return nil
 }
 
-func (m *memory) Record(_ context.Context, id, lease string, cubeID int64, email, name, password string) error {
+func (m *memory) Record(_ context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error {
 	return m.held(id, lease, func(u *store.User) {
-		u.CubeID, u.Account.Email, u.Account.Name, u.Account.Password = max(u.CubeID, cubeID), email, name, password
+		u.CubeID, u.Account.Email, u.Account.Name, u.Account.PasswordKind = max(u.CubeID, cubeID), email, name, password
 	})
 }
 
 func (m *memory) Settled(_ context.Context, id, lease string, _ int64) error {
 	return m.held(id, lease, func(u *store.User) {
 		a := &u.Account
-		a.Due, a.Turn, a.Lease, a.Attempts, a.Problem = time.Time{}, time.Time{}, "", 0, ""
+		a.Due, a.Turn, a.Lease, a.Attempts, a.LastError = time.Time{}, time.Time{}, "", 0, ""
 	})
 }
 
 func (m *memory) Later(_ context.Context, id, lease string, due time.Time, problem string) error {
-	return m.held(id, lease, func(u *store.User) { u.Account.Due, u.Account.Lease, u.Account.Problem = due, "", problem })
+	return m.held(id, lease, func(u *store.User) { u.Account.Due, u.Account.Lease, u.Account.LastError = due, "", problem })
 }
 
 func (m *memory) Wait(_ context.Context, id, lease string, turn time.Time, attempts int) error {
@@ -224,7 +224,7 @@ func TestFloodOfOneNetworkDelaysAnotherByOneTurn(t *testing.T) {
 			t.Errorf("the other network's account was made after %v, want the next turn but one at the latest", waited)
 		}
 		for id, u := range m.users {
-			if u.CubeID == 0 || u.Account.Attempts != 0 || u.Account.Problem != "" || !u.Account.Due.IsZero() || !u.Account.Turn.IsZero() {
+			if u.CubeID == 0 || u.Account.Attempts != 0 || u.Account.LastError != "" || !u.Account.Due.IsZero() || !u.Account.Turn.IsZero() {
 				t.Fatalf("%s is left with %+v", id, u.Account)
 			}
 		}

@@ -250,7 +250,7 @@ func (v *visit) replace(ctx context.Context, cubeID int64) error {
 	}
 	v.user = touched
 	v.user.CubeID = cubeID
-	v.user.Account.Email, v.user.Account.Name, v.user.Account.Password = v.session.User.Email, v.session.User.FullName, v.opener.kind
+	v.user.Account.Email, v.user.Account.Name, v.user.Account.PasswordKind = v.session.User.Email, v.session.User.FullName, v.opener.kind
 	err = v.record(ctx)
 	v.release(ctx)
 	return err
@@ -259,7 +259,7 @@ func (v *visit) replace(ctx context.Context, cubeID int64) error {
 // record writes down what was learned, while the lease is ours.
 func (v *visit) record(ctx context.Context) error {
 	a := v.user.Account
-	return v.k.Ledger.Record(ctx, v.user.ID, a.Lease, v.user.CubeID, a.Email, a.Name, a.Password)
+	return v.k.Ledger.Record(ctx, v.user.ID, a.Lease, v.user.CubeID, a.Email, a.Name, a.PasswordKind)
 }
 
 func (v *visit) warn(ctx context.Context, message string, err error) {

@@ -131,7 +131,7 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	case err == nil && v.user.Leaving: // the document is gone, and the lease with it
 	case err == nil:
 		back = v.k.Ledger.Settled(ctx, v.user.ID, a.Lease, a.Version)
-		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.Problem = time.Time{}, "", 0, ""
+		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.LastError = time.Time{}, "", 0, ""
 		v.user.Account.Turn = time.Time{}
 	case !v.user.Leaving && isOverBudget(err):
 		back = v.wait(ctx)
@@ -158,7 +158,7 @@ func (v *visit) release(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := v.k.Ledger.Later(ctx, v.user.ID, v.user.Account.Lease, time.Now(), v.user.Account.Problem); err != nil && !errors.Is(err, store.ErrChanged) {
+	if err := v.k.Ledger.Later(ctx, v.user.ID, v.user.Account.Lease, time.Now(), v.user.Account.LastError); err != nil && !errors.Is(err, store.ErrChanged) {
 		v.warn(ctx, "lease not given back", err)
 	}
 }

@@ -176,7 +176,7 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcomes := map[string]int{}
+		outcomes := map[store.Outcome]int{}
 		for _, e := range list {
 			outcomes[e.Outcome]++
 		}

@@ -86,7 +86,7 @@ func recordedComesBack(t *testing.T, u *store.Users) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := store.Account{Email: "at@cube.org", Name: "Name There", Password: "derived:k", Lease: "created", Due: got.Account.Due}
+		want := store.Account{Email: "at@cube.org", Name: "Name There", PasswordKind: "derived:k", Lease: "created", Due: got.Account.Due}
 		if diff := cmp.Diff(want, got.Account); diff != "" || got.CubeID != cubeID {
 			t.Errorf("account %d, want %d (-want +got):\n%s", got.CubeID, cubeID, diff)
 		}
@@ -149,7 +149,7 @@ func givenBackIsDueLaterOrWaits(t *testing.T, u *store.Users) {
 	if err := u.Later(t.Context(), made.ID, "created", soon, "away"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := u.ByID(t.Context(), made.ID); err != nil || !got.Account.Due.Equal(soon) || got.Account.Lease != "" || got.Account.Problem != "away" {
+	if got, err := u.ByID(t.Context(), made.ID); err != nil || !got.Account.Due.Equal(soon) || got.Account.Lease != "" || got.Account.LastError != "away" {
 		t.Errorf("later: %+v, %v", got.Account, err)
 	}
 	if _, err := u.ClaimDue(t.Context(), lease("w")); !errors.Is(err, store.ErrNotFound) {

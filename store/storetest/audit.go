@@ -124,7 +124,7 @@ func countsRefusals(t *testing.T, tg Target) {
 	}
 	counts := map[string]int{}
 	for _, e := range page {
-		counts[e.Outcome+e.UserID] = e.Count
+		counts[string(e.Outcome)+e.UserID] = e.Count
 	}
 	if counts["refused0"] != 7 || counts["refused1"] != 1 || counts["ok"] != 0 {
 		t.Errorf("counts %v, want 7, 1 and none", counts)
