@@ -88,7 +88,8 @@ func newServer(b *testing.B) *server {
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
 	keeper := &accounts.Keeper{
-		Directory: cube, Cube: cube, Self: cube, Ledger: s.Users(), People: s.Users(), Queue: s.Users(), Line: s.Users(), Sessions: s.Sessions(), Ended: s.Sessions(),
+		Directory: cube, Cube: cube, Self: cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(), Sessions: s.Sessions(), Ended: s.Sessions(),
+		Work: accounts.Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Keys: ring, Tickets: issuer, MakeLater: true, CIdPPassword: "fixed", Patience: time.Minute, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	auth := &resolvers.Auth{

@@ -226,7 +226,7 @@ func (s *Server) openAPI() error {
 // Run answers until ctx ends or a listener fails. Then it shuts down.
 func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.HasEmbeddedDatabase() { // one process: whatever is leased was left by one that is gone
-		if err := s.store.Users().ReleaseAll(ctx); err != nil {
+		if err := s.store.AccountWork().ReleaseAll(ctx); err != nil {
 			s.log.WarnContext(ctx, "accounts not released", slog.Any("err", err))
 		}
 	}

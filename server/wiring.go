@@ -190,15 +190,14 @@ func (s *Server) publicKeys() []byte {
 
 // wireProvisioning makes what keeps the accounts at ConnectyCube.
 func (s *Server) wireProvisioning(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
-	users := s.store.Users()
 	k := &accounts.Keeper{
 		Directory:    s.cube,
 		Cube:         s.cube,
 		Self:         s.cube,
-		Ledger:       users,
-		People:       users,
-		Queue:        users,
-		Line:         users,
+		Accounts:     s.store.Accounts(),
+		Users:        s.store.Users(),
+		Work:         accounts.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
+		Line:         s.store.Accounts(),
 		Sessions:     s.store.Sessions(),
 		Ended:        s.store.Sessions(),
 		Keys:         ring,

@@ -86,7 +86,7 @@ const (
 // have a bound of their own: anybody can cause them, and a flood of them must
 // not remove the history of logins and changes. It is safe for concurrent use.
 type Audit struct {
-	collection
+	records[Event]
 	keep     time.Duration
 	history  kept
 	refusals kept
@@ -265,22 +265,16 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 		}
 		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid}}})
 	}
-	ctx, cancel := a.within(ctx)
-	defer cancel()
-	found, err := a.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
-	if err != nil {
-		return nil, a.wrapError("listing events", err)
+	return a.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
+}
+
+func decodeEvent(from func(any) error) (Event, error) {
+	var d eventDocument
+	if err := from(&d); err != nil {
+		return Event{}, err
 	}
-	var documents []eventDocument
-	if err := found.All(ctx, &documents); err != nil {
-		return nil, a.wrapError("listing events", err)
-	}
-	events := make([]Event, len(documents))
-	for i, d := range documents {
-		events[i] = Event{
-			ID: d.ID.Hex(), At: d.At.UTC(), Kind: d.Kind, Outcome: d.Outcome, UserID: d.UserID,
-			Actor: d.Actor, Address: d.Address, Session: d.Session, Detail: d.Detail, Count: d.Count,
-		}
-	}
-	return events, nil
+	return Event{
+		ID: d.ID.Hex(), At: d.At.UTC(), Kind: d.Kind, Outcome: d.Outcome, UserID: d.UserID,
+		Actor: d.Actor, Address: d.Address, Session: d.Session, Detail: d.Detail, Count: d.Count,
+	}, nil
 }

@@ -5,32 +5,29 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // Accounts that wait to be made at ConnectyCube stand in a line, in the order of
 // Account.Turn. An account in the line has a turn and neither a lease nor a time at which
-// it is due, so ClaimDue passes it over. ClaimTurn passes over the accounts that have a
+// it is due, so Queue.Claim passes it over. ClaimTurn passes over the accounts that have a
 // turn and are leased or back off.
 
 // Wait gives the lease back and puts the account in the line at a turn. Waiting is no
 // failed attempt: attempts counts those before it, and the problem of the last one stays.
 // The error is [ErrChanged] when the lease is lost.
-func (u *Users) Wait(ctx context.Context, id, lease string, turn time.Time, attempts int) error {
-	return u.whileHeld(ctx, id, lease, bson.D{
-		{Key: "$set", Value: bson.D{{Key: "account.turn", Value: turn}, {Key: "account.attempts", Value: attempts}}},
-		{Key: "$unset", Value: bson.D{{Key: "account.due", Value: ""}, {Key: "account.lease", Value: ""}}},
-	})
+func (a *Accounts) Wait(ctx context.Context, id string, l Lease, turn time.Time, attempts int) error {
+	return a.queue().underLease(ctx, id, l,
+		bson.D{{Key: "account.turn", Value: turn}, {Key: "account.attempts", Value: attempts}},
+		fields(accountWork.due, accountWork.lease))
 }
 
 // ClaimTurn takes the first account in the line. The account keeps its turn until it is
 // settled. The error is [ErrNotFound] when the line is empty.
-func (u *Users) ClaimTurn(ctx context.Context, l Lease) (User, error) {
-	return u.take(ctx,
+func (a *Accounts) ClaimTurn(ctx context.Context, l Lease) (User, error) {
+	return a.queue().claim(ctx,
 		bson.D{
 			{Key: "account.turn", Value: bson.D{{Key: "$gt", Value: time.Unix(0, 0)}}}, // a range, so that the index serves
 			{Key: "account.due", Value: bson.D{{Key: "$exists", Value: false}}},
 		},
-		bson.D{{Key: "$set", Value: l.held()}, {Key: "$inc", Value: bson.D{{Key: "account.attempts", Value: 1}}}},
-		options.FindOneAndUpdate().SetSort(bson.D{{Key: "account.turn", Value: 1}}))
+		accountWork.turn, l)
 }

@@ -45,13 +45,13 @@ func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) 
 func (u *Users) ChangeEmail(ctx context.Context, id, old, address string, l Lease) (User, error) {
 	return u.change(ctx, id,
 		bson.D{{Key: "email", Value: old}, alive},
-		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), l.held()...)}, moved})
+		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), accountWork.held(l)...)}, moved})
 }
 
 // ChangeName replaces both names and leaves the account to the lease.
 func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease) (User, error) {
 	return u.change(ctx, id, bson.D{alive},
-		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), l.held()...)}, moved})
+		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), accountWork.held(l)...)}, moved})
 }
 
 // alive matches users who are not being deleted.
@@ -116,30 +116,6 @@ func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, erro
 	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(fields)}})
 }
 
-// Leave makes a tombstone of a user: nothing of the person remains but what
-// deleting the account at ConnectyCube takes, and the address is free. The
-// error is [ErrChanged] when it is one already.
-func (u *Users) Leave(ctx context.Context, id, sealed string, l Lease) (User, error) {
-	user, err := u.ByID(ctx, id)
-	if err != nil {
-		return User{}, err
-	}
-	fields := append(ended([]string{},
-		bson.E{Key: "leaving", Value: true},
-		bson.E{Key: "email", Value: "deleted:" + id}, // the index of the original wants one
-		bson.E{Key: "account.token", Value: sealed}), l.held()...)
-	if user.Account.Email == "" {
-		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})
-	}
-	return u.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, alive}, bson.D{
-		{Key: "$set", Value: fields}, moved,
-		{Key: "$unset", Value: bson.D{
-			{Key: "emailKey", Value: ""}, {Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
-			{Key: "password", Value: ""}, {Key: "roles", Value: ""},
-		}},
-	})
-}
-
 // UserFilter says which users are wanted; the zero filter wants all.
 type UserFilter struct {
 	Text     string // the address begins with it, in any case
@@ -164,15 +140,15 @@ func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int)
 	} else if f.Disabled != nil {
 		filter = append(filter, bson.E{Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}})
 	}
-	return u.list(ctx, filter, after, limit)
+	return u.page(ctx, filter, after, limit)
 }
 
 // All lists users by id, after one of them, those who are being deleted too.
 func (u *Users) All(ctx context.Context, after string, limit int) ([]User, error) {
-	return u.list(ctx, nil, after, limit)
+	return u.page(ctx, nil, after, limit)
 }
 
-func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int) ([]User, error) {
+func (u *Users) page(ctx context.Context, filter bson.D, after string, limit int) ([]User, error) {
 	if after != "" {
 		oid, err := bson.ObjectIDFromHex(after)
 		if err != nil {
@@ -183,19 +159,5 @@ func (u *Users) list(ctx context.Context, filter bson.D, after string, limit int
 	if filter == nil {
 		filter = bson.D{}
 	}
-	ctx, cancel := u.within(ctx)
-	defer cancel()
-	found, err := u.all.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
-	if err != nil {
-		return nil, u.wrapError("listing users", err)
-	}
-	var documents []document
-	if err := found.All(ctx, &documents); err != nil {
-		return nil, u.wrapError("listing users", err)
-	}
-	users := make([]User, len(documents))
-	for i, d := range documents {
-		users[i] = d.user()
-	}
-	return users, nil
+	return u.records.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
 }

@@ -72,6 +72,14 @@ func (s Session) document() sessionDocument {
 	return d
 }
 
+func decodeSession(from func(any) error) (Session, error) {
+	var d sessionDocument
+	if err := from(&d); err != nil {
+		return Session{}, err
+	}
+	return d.session(), nil
+}
+
 func (d sessionDocument) session() Session {
 	return Session{
 		ID: d.ID, UserID: d.UserID, Device: d.Device, DeviceID: d.DeviceID, Address: d.Address,
@@ -83,7 +91,7 @@ func (d sessionDocument) session() Session {
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
 type Sessions struct {
-	collection
+	records[Session]
 	turns *turns // to Update
 }
 
@@ -118,19 +126,13 @@ func (s *Sessions) Create(ctx context.Context, session Session) error {
 
 // ByID finds a login session that lives. The error is [ErrNotFound] for none.
 func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	var d sessionDocument
-	if err := s.all.FindOne(ctx, append(bson.D{{Key: "_id", Value: id}}, living()...)).Decode(&d); err != nil {
-		return Session{}, s.wrapError("finding a login session", err)
-	}
-	return d.session(), nil
+	return s.find(ctx, append(bson.D{{Key: "_id", Value: id}}, living()...))
 }
 
 // OfUser lists the login sessions of a user that live, the one used last
 // first, at most a hundred.
 func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error) {
-	return s.list(ctx, bson.E{Key: "userId", Value: userID}, nil)
+	return s.active(ctx, bson.E{Key: "userId", Value: userID}, nil)
 }
 
 // Listed returns those of the given login sessions that live, the one used
@@ -144,27 +146,13 @@ func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) 
 	for _, field := range []string{"userId", "device", "address", "createdAt", "usedAt", "expires"} {
 		shown = append(shown, bson.E{Key: field, Value: 1})
 	}
-	return s.list(ctx, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, shown)
+	return s.active(ctx, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, shown)
 }
 
-// list finds sessions that live. A nil projection reads whole documents.
-func (s *Sessions) list(ctx context.Context, which bson.E, projection any) ([]Session, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	found, err := s.all.Find(ctx, append(bson.D{which}, living()...),
+// active finds sessions that live. A nil projection reads whole documents.
+func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]Session, error) {
+	return s.records.list(ctx, append(bson.D{which}, living()...),
 		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
-	if err != nil {
-		return nil, s.wrapError("listing login sessions", err)
-	}
-	var documents []sessionDocument
-	if err := found.All(ctx, &documents); err != nil {
-		return nil, s.wrapError("listing login sessions", err)
-	}
-	sessions := make([]Session, len(documents))
-	for i, d := range documents {
-		sessions[i] = d.session()
-	}
-	return sessions, nil
 }
 
 // Update changes a login session that lives. It reads, lets change decide, and
@@ -243,31 +231,6 @@ func ending(now time.Time, reason string) bson.D {
 		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
 		{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
 	}
-}
-
-// ClaimDue takes the ended login session that has been due for longest. Nobody
-// else gets it until a moment. The error is [ErrNotFound] when none is due.
-func (s *Sessions) ClaimDue(ctx context.Context, until time.Time) (Session, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	var d sessionDocument
-	err := s.all.FindOneAndUpdate(ctx,
-		bson.D{{Key: "due", Value: bson.D{{Key: "$lte", Value: time.Now()}}}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: until}}}, {Key: "$inc", Value: bson.D{{Key: "attempts", Value: 1}}}},
-		options.FindOneAndUpdate().SetSort(bson.D{{Key: "due", Value: 1}}).SetReturnDocument(options.After)).Decode(&d)
-	if err != nil {
-		return Session{}, s.wrapError("looking for ended login sessions", err)
-	}
-	return d.session(), nil
-}
-
-// Later makes an ended login session due at another time.
-func (s *Sessions) Later(ctx context.Context, id string, due time.Time) error {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	_, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "endedAt", Value: bson.D{{Key: "$exists", Value: true}}}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: due}}}})
-	return s.wrapError("postponing a login session", err)
 }
 
 // Remove deletes the record of a login session; one that is gone is no error.

@@ -10,8 +10,9 @@
 // transactions across documents.
 //
 // Start reading at [Open], then users.go: one user's document is the truth
-// about what that person may do. person.go changes it, account.go is the
-// machine in it that keeps the ConnectyCube account in step.
+// about what that person may do. person.go changes it, accounts.go is the
+// part of it about the ConnectyCube account, and work.go the [Queue] of all
+// background work.
 package store
 
 import (
@@ -60,6 +61,7 @@ type Options struct {
 type Store struct {
 	client   *mongo.Client
 	users    *Users
+	accounts *Accounts
 	sessions *Sessions
 	audit    *Audit
 	log      *slog.Logger
@@ -82,9 +84,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	open := func(name, taken string) collection {
 		return collection{all: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed}
 	}
-	s.users = &Users{collection: open("users", "email")}
-	s.sessions = &Sessions{collection: open("sessions", "id"), turns: newTurns()}
-	s.audit = &Audit{collection: open("audit", "id"), keep: o.AuditKeep,
+	s.users = &Users{records[User]{open("users", "email"), "user", objectID, decodeUser}}
+	s.accounts = &Accounts{s.users}
+	s.sessions = &Sessions{
+		records: records[Session]{open("sessions", "id"), "login session", func(id string) (any, error) { return id, nil }, decodeSession},
+		turns:   newTurns(),
+	}
+	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
 		history: kept{filter: historyFilter, max: int64(o.AuditMax)}, refusals: kept{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
 	err = s.waitUntilUp(ctx, o.Patience)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
@@ -201,6 +207,9 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 
 // Users returns the users' collection.
 func (s *Store) Users() *Users { return s.users }
+
+// Accounts returns the accounts of the users.
+func (s *Store) Accounts() *Accounts { return s.accounts }
 
 // Sessions returns the login sessions' collection.
 func (s *Store) Sessions() *Sessions { return s.sessions }

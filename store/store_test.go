@@ -107,19 +107,23 @@ func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
 func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 	db := start(t)
 	const id = "507f1f77bcf86cd799439011"
-	for name, ask := range map[string]func(context.Context, *store.Users) error{
-		"find": func(ctx context.Context, u *store.Users) error {
-			_, err := u.ByEmail(ctx, "ada@example.org")
+	for name, ask := range map[string]func(context.Context, *store.Store) error{
+		"find": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Users().ByEmail(ctx, "ada@example.org")
 			return err
 		},
-		"insert": func(ctx context.Context, u *store.Users) error {
-			_, err := u.Create(ctx, store.User{Email: "a@b.org"}, store.Lease{ID: "x", Until: time.Now()})
+		"insert": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Users().Create(ctx, store.User{Email: "a@b.org"}, store.Lease{ID: "x", Until: time.Now()})
 			return err
 		},
-		"update": func(ctx context.Context, u *store.Users) error { return u.Record(ctx, id, "x", 1, "", "", "") },
-		"delete": func(ctx context.Context, u *store.Users) error { return u.Remove(ctx, id, "x") },
-		"claim": func(ctx context.Context, u *store.Users) error {
-			_, err := u.ClaimDue(ctx, store.Lease{ID: "x", Until: time.Now()})
+		"update": func(ctx context.Context, s *store.Store) error {
+			return s.Accounts().Save(ctx, store.Lease{ID: "x"}, store.User{ID: id, CubeID: 1})
+		},
+		"delete": func(ctx context.Context, s *store.Store) error {
+			return s.Accounts().Remove(ctx, id, store.Lease{ID: "x"})
+		},
+		"claim": func(ctx context.Context, s *store.Store) error {
+			_, err := s.AccountWork().Claim(ctx, store.Lease{ID: "x", Until: time.Now()})
 			return err
 		},
 	} {
@@ -142,7 +146,7 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			done := make(chan error, 1)
-			go func() { done <- ask(ctx, s.Users()) }()
+			go func() { done <- ask(ctx, s) }()
 			select {
 			case err := <-done:
 				if !errors.Is(err, store.ErrUnavailable) {

@@ -79,6 +79,14 @@ type document struct {
 	Account        accountDocument `bson:"account,omitempty"`
 }
 
+func decodeUser(from func(any) error) (User, error) {
+	var d document
+	if err := from(&d); err != nil {
+		return User{}, err
+	}
+	return d.user(), nil
+}
+
 func (d document) user() User {
 	return User{
 		ID:           d.ID.Hex(),
@@ -110,7 +118,7 @@ func orZero[T any](p *T) T {
 
 // Users is the collection of users. It is safe for concurrent use.
 type Users struct {
-	collection
+	records[User]
 }
 
 // Create stores a new user, whose account at ConnectyCube is the lease's to
@@ -144,13 +152,13 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 // Exactly typed comes first for two accounts of the original that differ by
 // case alone: there each keeps the address that it has always used.
 func (u *Users) ByEmail(ctx context.Context, address string) (User, error) {
-	user, err := u.find(ctx, "email", address)
+	user, err := u.find(ctx, bson.D{{Key: "email", Value: address}})
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return User{}, err
 	}
 	// Also for a user who was found: one look-up less would tell by its time
 	// which emails have an account.
-	folded, foldedErr := u.find(ctx, "emailKey", EmailKey(address))
+	folded, foldedErr := u.find(ctx, bson.D{{Key: "emailKey", Value: EmailKey(address)}})
 	if err == nil {
 		return user, nil
 	}
@@ -164,17 +172,7 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 	if err != nil {
 		return User{}, ErrNotFound
 	}
-	return u.find(ctx, "_id", oid)
-}
-
-func (u *Users) find(ctx context.Context, field string, value any) (User, error) {
-	ctx, cancel := u.within(ctx)
-	defer cancel()
-	var d document
-	if err := u.all.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
-		return User{}, u.wrapError("finding a user", err)
-	}
-	return d.user(), nil
+	return u.find(ctx, bson.D{{Key: "_id", Value: oid}})
 }
 
 // SetPassword replaces a password hash by another of the same password. When

@@ -71,38 +71,43 @@ type Self interface {
 	DeleteSubscription(ctx context.Context, as connectycube.Session, id int64) error
 }
 
-// Ledger is the account's part of a user's document. Record, Settled and Later
-// answer [store.ErrChanged] when the lease is lost.
-type Ledger interface {
-	Touch(ctx context.Context, id string, lease store.Lease) (store.User, error)
-	Record(ctx context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error
-	Settled(ctx context.Context, id, lease string, version int64) error
-	Later(ctx context.Context, id, lease string, due time.Time, problem string) error
-}
-
-// People is the rest of the document.
-type People interface {
+// AccountStore is the account's part of a user's document. Save, MarkDeleting and
+// Remove answer [store.ErrChanged] when the lease is lost.
+type AccountStore interface {
 	ByID(ctx context.Context, id string) (store.User, error)
-	ChangeEmail(ctx context.Context, id, old, address string, lease store.Lease) (store.User, error)
-	Leave(ctx context.Context, id, sealed string, lease store.Lease) (store.User, error)
-	Remove(ctx context.Context, id, lease string) error
+	Save(ctx context.Context, l store.Lease, user store.User) error
+	MarkDeleting(ctx context.Context, id, sealed string, l store.Lease) (store.User, error)
+	Remove(ctx context.Context, id string, l store.Lease) error
 }
 
-// Queue hands out what is due. [store.ErrNotFound] means nothing. DropSession
-// takes a login session from its user's list.
-type Queue interface {
-	ClaimDue(ctx context.Context, lease store.Lease) (store.User, error)
-	ClaimSweep(ctx context.Context, until time.Time) (store.User, error)
-	Swept(ctx context.Context, id string, until time.Time) error
+// UserChanges is the part of a user's document that its login sessions and its
+// email are in. DropSession takes a login session from the list.
+type UserChanges interface {
+	ChangeEmail(ctx context.Context, id, old, address string, l store.Lease) (store.User, error)
 	DropSession(ctx context.Context, id, session string) (bool, error)
+}
+
+// WorkQueue is a [store.Queue].
+type WorkQueue[T any] interface {
+	Acquire(ctx context.Context, id string, l store.Lease) (T, error)
+	Claim(ctx context.Context, l store.Lease) (T, error)
+	Retry(ctx context.Context, id string, l store.Lease, due time.Time, lastError string) error
+	Complete(ctx context.Context, id string, l store.Lease, version int64) error
+}
+
+// Work is all background work.
+type Work struct {
+	Accounts    WorkQueue[store.User]    // accounts that differ from what they should be
+	Sweeps      WorkQueue[store.User]    // lists of login sessions that have changed
+	Revocations WorkQueue[store.Session] // login sessions that have ended here and not yet at ConnectyCube
 }
 
 // Line is where accounts wait to be made when the budget for sign-ups is spent. Wait
 // answers [store.ErrChanged] when the lease is lost, and ClaimTurn [store.ErrNotFound]
 // when the line is empty.
 type Line interface {
-	Wait(ctx context.Context, id, lease string, turn time.Time, attempts int) error
-	ClaimTurn(ctx context.Context, lease store.Lease) (store.User, error)
+	Wait(ctx context.Context, id string, l store.Lease, turn time.Time, attempts int) error
+	ClaimTurn(ctx context.Context, l store.Lease) (store.User, error)
 }
 
 // LoginSessions are the login sessions that live.
@@ -117,8 +122,6 @@ type LoginSessions interface {
 // one that lives.
 type EndedSessions interface {
 	Expire(ctx context.Context) error
-	ClaimDue(ctx context.Context, until time.Time) (store.Session, error)
-	Later(ctx context.Context, id string, due time.Time) error
 	Remove(ctx context.Context, id string) error
 }
 
@@ -154,9 +157,9 @@ type Keeper struct {
 	Cube      Cube
 	Self      Self
 
-	Ledger   Ledger
-	People   People
-	Queue    Queue
+	Accounts AccountStore
+	Users    UserChanges
+	Work     Work
 	Line     Line
 	Sessions LoginSessions
 	Ended    EndedSessions

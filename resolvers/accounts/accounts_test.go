@@ -71,7 +71,8 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 		t.Fatal(err)
 	}
 	w.Keeper = &Keeper{
-		Directory: w.cube, Cube: w.cube, Self: w.cube, Ledger: s.Users(), People: s.Users(), Queue: s.Users(), Line: s.Users(),
+		Directory: w.cube, Cube: w.cube, Self: w.cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(),
+		Work:     Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Sessions: s.Sessions(), Ended: s.Sessions(), Keys: ring, Tickets: tickets{}, CIdPPassword: "x", MakeLater: true,
 		Patience: 5 * time.Second, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
@@ -152,7 +153,7 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 		}, connectycube.ErrTaken},
 		"that of a user who is just being deleted": {func(t *testing.T, w *world) {
 			user := w.made(t, "ada@x.org")
-			if _, err := w.store.Users().Leave(t.Context(), user.ID, "", w.Lease()); err != nil {
+			if _, err := w.store.Accounts().MarkDeleting(t.Context(), user.ID, "", w.Lease()); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrPending},
@@ -231,7 +232,7 @@ func (w *world) leave() (come func()) {
 // due makes an account due at once, as its back-off will.
 func (w *world) due(t *testing.T, id string) {
 	t.Helper()
-	user, err := w.store.Users().Touch(t.Context(), id, store.Lease{ID: "test", Until: time.Now().Add(-time.Second)})
+	user, err := w.store.AccountWork().Acquire(t.Context(), id, store.Lease{ID: "test", Until: time.Now().Add(-time.Second)})
 	if err != nil {
 		t.Fatalf("%v: %+v", err, user)
 	}
@@ -255,7 +256,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 }
 
 func TestPauseGrowsAndIsBounded(t *testing.T) {
-	for attempts, most := range map[int]time.Duration{-1: time.Second, 0: time.Second, 1: 2 * time.Second, 5: 32 * time.Second, 9: 512 * time.Second, 10: maxBackOff, 1000: maxBackOff} {
+	for attempts, most := range map[int]time.Duration{-1: time.Second, 0: time.Second, 1: 2 * time.Second, 5: 32 * time.Second, 9: 512 * time.Second, 10: store.MaxBackOff, 1000: store.MaxBackOff} {
 		seen := map[time.Duration]bool{}
 		for range 50 {
 			d := pause(attempts, errors.New("x"))

@@ -78,7 +78,7 @@ func TestLateSignUpIsTakenBack(t *testing.T) {
 		if left := time.Until(w.read(t, user.ID).Account.Due); left < lateness-10*time.Second || left > lateness {
 			t.Errorf("the tombstone is due in %v, want %v", left, lateness)
 		}
-		w.Queue = older{w.Queue}
+		w.Work.Accounts = older{w.Work.Accounts}
 		if comes {
 			w.box.ServeHTTP(httptest.NewRecorder(), late)
 			if n := len(w.box.State().Users); n != 1 {
@@ -94,10 +94,10 @@ func TestLateSignUpIsTakenBack(t *testing.T) {
 }
 
 // older is a queue of users who were changed long ago.
-type older struct{ Queue }
+type older struct{ WorkQueue[store.User] }
 
-func (o older) ClaimDue(ctx context.Context, l store.Lease) (store.User, error) {
-	user, err := o.Queue.ClaimDue(ctx, l)
+func (o older) Claim(ctx context.Context, l store.Lease) (store.User, error) {
+	user, err := o.WorkQueue.Claim(ctx, l)
 	user.Updated = user.Updated.Add(-lateness)
 	return user, err
 }
@@ -137,7 +137,7 @@ func TestDerivedAccountsWaitForNobody(t *testing.T) {
 					}
 				}
 				come()
-				w.Queue = older{w.Queue}
+				w.Work.Accounts = older{w.Work.Accounts}
 				w.due(t, user.ID)
 				if err := w.NextAccount(t.Context()); err != nil {
 					t.Fatal(err)
@@ -226,7 +226,7 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 		}
 	}
 	come()
-	if err := w.store.Sessions().Later(t.Context(), "s", time.Now()); err != nil {
+	if err := w.store.Revocations().ReleaseAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.NextEnded(t.Context()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cubegate/connectycube"
+	"cubegate/store"
 )
 
 // While the client's breaker is open, the worker backs off as it does from
@@ -43,7 +44,7 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := w.read(t, user.ID).Account
-		if least := (backOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Lease != "" {
+		if least := (store.FirstBackOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Lease != "" {
 			t.Errorf("after attempt %d: %d attempts, due in %v, lease %q; want %v at least", attempt, a.Attempts, a.Due.Sub(begun), a.Lease, least)
 		}
 		if a.LastError != "ConnectyCube does not answer" {

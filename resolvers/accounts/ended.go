@@ -18,7 +18,7 @@ import (
 // named was ended.
 func (k *Keeper) NextSweep(ctx context.Context) error {
 	until := time.Now().Add(k.Margin + 10*time.Second).UTC().Truncate(time.Millisecond)
-	user, err := k.Queue.ClaimSweep(ctx, until)
+	user, err := k.Work.Sweeps.Claim(ctx, store.Lease{Until: until})
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (k *Keeper) NextSweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	user, err = k.People.ByID(ctx, user.ID)
+	user, err = k.Accounts.ByID(ctx, user.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -43,7 +43,7 @@ func (k *Keeper) NextSweep(ctx context.Context) error {
 	if user.ID == "" {
 		return nil
 	}
-	return k.Queue.Swept(ctx, user.ID, until)
+	return k.Work.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
 }
 
 // NextEnded takes what one ended login session still has at ConnectyCube: its
@@ -52,7 +52,8 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	if err := k.Ended.Expire(ctx); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	login, err := k.Ended.ClaimDue(ctx, time.Now().Add(k.Patience+k.Margin))
+	lease := store.Lease{Until: time.Now().Add(k.Patience + k.Margin)}
+	login, err := k.Work.Revocations.Claim(ctx, lease)
 	if err != nil {
 		return err
 	}
@@ -61,13 +62,13 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	err = k.end(patient, login)
 	cancel()
 	if err == nil && login.Reason == store.Expired { // else that is how it ended
-		_, err = k.Queue.DropSession(ctx, login.UserID, login.ID)
+		_, err = k.Users.DropSession(ctx, login.UserID, login.ID)
 	}
 	if err == nil {
 		return k.Ended.Remove(ctx, login.ID)
 	}
 	k.Log.LogAttrs(ctx, slog.LevelWarn, "ended login session still has a ConnectyCube session", slog.String("user_id", login.UserID), slog.Any("err", err))
-	return k.Ended.Later(ctx, login.ID, time.Now().Add(pause(login.Attempts, err)))
+	return k.Work.Revocations.Retry(ctx, login.ID, lease, time.Now().Add(pause(login.Attempts, err)), "")
 }
 
 func (k *Keeper) end(ctx context.Context, login store.Session) error {
@@ -77,7 +78,7 @@ func (k *Keeper) end(ctx context.Context, login store.Session) error {
 	} else if err != nil {
 		return err
 	}
-	user, err := k.People.ByID(ctx, login.UserID)
+	user, err := k.Accounts.ByID(ctx, login.UserID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && user.Leaving {
 		return nil // all goes with the account, which this session may be needed for
 	}
@@ -144,7 +145,7 @@ func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription,
 	}
 	// Under a lease, so that nobody deletes the account meanwhile: to log in
 	// would make it anew.
-	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (v *visit) wait(ctx context.Context) error {
 		a.Attempts--
 		v.claimed = false
 	}
-	if err := v.k.Line.Wait(ctx, v.user.ID, a.Lease, a.Turn, a.Attempts); err != nil {
+	if err := v.k.Line.Wait(ctx, v.user.ID, a.Held(), a.Turn, a.Attempts); err != nil {
 		return err
 	}
 	a.Due, a.Lease = time.Time{}, ""

@@ -200,7 +200,7 @@ func TestUsersInLineAreUsers(t *testing.T) {
 	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
 		t.Fatal(err)
 	}
-	w.SignUps, w.Queue = plenty(), older{w.Queue}
+	w.SignUps, w.Work.Accounts = plenty(), older{w.Work.Accounts}
 	w.due(t, user.ID)
 	if err := w.NextAccount(t.Context()); err != nil {
 		t.Fatal(err)
@@ -259,7 +259,7 @@ func TestFailingSignUpBacksOffInLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := w.read(t, user.ID).Account
-		if least := (backOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Turn.IsZero() {
+		if least := (store.FirstBackOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Turn.IsZero() {
 			t.Fatalf("after attempt %d: %+v, due in %v; want %v at least", attempt, a, a.Due.Sub(begun), least)
 		}
 		w.SignUps = spent(t)
@@ -285,7 +285,8 @@ var errDied = fmt.Errorf("the process died: %w", errors.Join(store.ErrUnavailabl
 // dying is what a keeper talks to, until the process dies at one of the calls: before it
 // or, when late, after it.
 type dying struct {
-	Ledger
+	AccountStore
+	WorkQueue[store.User]
 	Line
 	Cube
 	calls int
@@ -303,25 +304,25 @@ func (d *dying) call(do func() error) error {
 	return errDied
 }
 
-func (d *dying) Touch(ctx context.Context, id string, l store.Lease) (u store.User, err error) {
-	err = d.call(func() (err error) { u, err = d.Ledger.Touch(ctx, id, l); return err })
+func (d *dying) Acquire(ctx context.Context, id string, l store.Lease) (u store.User, err error) {
+	err = d.call(func() (err error) { u, err = d.WorkQueue.Acquire(ctx, id, l); return err })
 	return u, err
 }
 
-func (d *dying) Record(ctx context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error {
-	return d.call(func() error { return d.Ledger.Record(ctx, id, lease, cubeID, email, name, password) })
+func (d *dying) Save(ctx context.Context, l store.Lease, u store.User) error {
+	return d.call(func() error { return d.AccountStore.Save(ctx, l, u) })
 }
 
-func (d *dying) Settled(ctx context.Context, id, lease string, version int64) error {
-	return d.call(func() error { return d.Ledger.Settled(ctx, id, lease, version) })
+func (d *dying) Complete(ctx context.Context, id string, l store.Lease, version int64) error {
+	return d.call(func() error { return d.WorkQueue.Complete(ctx, id, l, version) })
 }
 
-func (d *dying) Later(ctx context.Context, id, lease string, due time.Time, problem string) error {
-	return d.call(func() error { return d.Ledger.Later(ctx, id, lease, due, problem) })
+func (d *dying) Retry(ctx context.Context, id string, l store.Lease, due time.Time, lastError string) error {
+	return d.call(func() error { return d.WorkQueue.Retry(ctx, id, l, due, lastError) })
 }
 
-func (d *dying) Wait(ctx context.Context, id, lease string, turn time.Time, attempts int) error {
-	return d.call(func() error { return d.Line.Wait(ctx, id, lease, turn, attempts) })
+func (d *dying) Wait(ctx context.Context, id string, l store.Lease, turn time.Time, attempts int) error {
+	return d.call(func() error { return d.Line.Wait(ctx, id, l, turn, attempts) })
 }
 
 func (d *dying) ClaimTurn(ctx context.Context, l store.Lease) (u store.User, err error) {
@@ -341,9 +342,9 @@ func TestLineSurvivesDeath(t *testing.T) {
 		for calls := 1; calls <= 8; calls++ {
 			t.Run(fmt.Sprintf("at call %d, late %t", calls, late), func(t *testing.T) {
 				w := overBudget(t)
-				ledger, line, cube := w.Ledger, w.Line, w.Cube
-				d := &dying{Ledger: ledger, Line: line, Cube: cube, calls: calls, late: late}
-				w.Ledger, w.Line, w.Cube = d, d, d
+				accounts, work, line, cube := w.Accounts, w.Work.Accounts, w.Line, w.Cube
+				d := &dying{AccountStore: accounts, WorkQueue: work, Line: line, Cube: cube, calls: calls, late: late}
+				w.Accounts, w.Work.Accounts, w.Line, w.Cube = d, d, d, d
 				user := w.create(t, "ada@x.org")
 				_, _ = w.Make(t.Context(), user, Means{Password: password})
 				w.SignUps = plenty()
@@ -351,9 +352,9 @@ func TestLineSurvivesDeath(t *testing.T) {
 				if d.calls > 0 && calls <= 6 {
 					t.Fatalf("%d calls are left", d.calls)
 				}
-				w.Ledger, w.Line, w.Cube = ledger, line, cube
+				w.Accounts, w.Work.Accounts, w.Line, w.Cube = accounts, work, line, cube
 				w.SignUps = spent(t)
-				if err := w.store.Users().ReleaseAll(t.Context()); err != nil {
+				if err := w.store.AccountWork().ReleaseAll(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				_ = w.NextAccount(t.Context()) // what is due goes into the line, or is found

@@ -219,7 +219,7 @@ func (v *visit) nobodys(ctx context.Context) error {
 	if other == "" || other == v.user.ID {
 		return nil
 	}
-	switch holder, err := v.k.People.ByID(ctx, other); {
+	switch holder, err := v.k.Accounts.ByID(ctx, other); {
 	case errors.Is(err, store.ErrNotFound):
 		return nil
 	case err != nil:
@@ -250,7 +250,7 @@ func (v *visit) introduce(ctx context.Context) error {
 // remake makes the account again that ConnectyCube no longer has, and opens a
 // session.
 func (v *visit) remake(ctx context.Context) error {
-	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
 	if err != nil {
 		return pending(err)
 	}

@@ -65,7 +65,7 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 		done.Waiting++
 		return
 	}
-	touched, err := k.Ledger.Touch(ctx, user.ID, k.Lease())
+	touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.Lease())
 	if err == nil {
 		v.user = touched
 		defer v.close(ctx)

@@ -81,7 +81,7 @@ var errInUse = fmt.Errorf("%w: another visit of the account is going on: %w", Er
 // [store.ErrChanged] when the password is another by now.
 func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, error) {
 	for range holdTries {
-		touched, err := k.Ledger.Touch(ctx, user.ID, k.Lease())
+		touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.Lease())
 		v := k.visit(touched, m)
 		if err == nil && (touched.PasswordHash != user.PasswordHash || touched.Leaving) {
 			v.release(ctx)
@@ -93,7 +93,7 @@ func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, er
 		if !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		current, err := k.People.ByID(ctx, user.ID)
+		current, err := k.Accounts.ByID(ctx, user.ID)
 		if err != nil {
 			return nil, err
 		}

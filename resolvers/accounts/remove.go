@@ -33,7 +33,7 @@ func (k *Keeper) Leave(ctx context.Context, user store.User, m Means) error {
 		return err
 	}
 	lease := v.user.Account.Lease
-	user, err = k.People.Leave(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.Lease().Until})
+	user, err = k.Accounts.MarkDeleting(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.Lease().Until})
 	if err != nil {
 		v.release(ctx)
 		return err
@@ -98,12 +98,12 @@ func (v *visit) abandon(ctx context.Context, cause error) error {
 	defer cancel()
 	id, lease := v.user.ID, v.user.Account.Lease
 	if forGood(cause) || isOverBudget(cause) {
-		if err := v.k.People.Remove(ctx, id, lease); err != nil && !errors.Is(err, store.ErrChanged) { // the lease is lost: the worker goes on
+		if err := v.k.Accounts.Remove(ctx, id, v.user.Account.Held()); err != nil && !errors.Is(err, store.ErrChanged) { // the lease is lost: the worker goes on
 			return errors.Join(cause, err)
 		}
 		return cause
 	}
-	gone, err := v.k.People.Leave(ctx, id, "", store.Lease{ID: lease, Until: v.k.Lease().Until})
+	gone, err := v.k.Accounts.MarkDeleting(ctx, id, "", store.Lease{ID: lease, Until: v.k.Lease().Until})
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -133,12 +133,12 @@ func (v *visit) remove(ctx context.Context) error {
 			}
 		}
 	}
-	return v.k.People.Remove(ctx, v.user.ID, v.user.Account.Lease)
+	return v.k.Accounts.Remove(ctx, v.user.ID, v.user.Account.Held())
 }
 
 // finish does what is left of a deletion, unless somebody else is at it.
 func (k *Keeper) finish(ctx context.Context, id string) error {
-	user, err := k.Ledger.Touch(ctx, id, k.Lease())
+	user, err := k.Work.Accounts.Acquire(ctx, id, k.Lease())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -212,7 +212,7 @@ func TestAccountIsReplacedWhereItMayBe(t *testing.T) {
 		w := newWorld(t)
 		user := w.create(t, "ada@x.org")
 		account := w.signUp(t, "ada@x.org", password, "")
-		if err := w.store.Users().Record(t.Context(), user.ID, user.Account.Lease, account, "", "", ""); err != nil {
+		if err := w.store.Accounts().Save(t.Context(), user.Account.Held(), store.User{ID: user.ID, CubeID: account}); err != nil {
 			t.Fatal(err)
 		}
 		w.provider(t)

@@ -36,9 +36,9 @@ type memory struct {
 	Directory
 	Cube
 	Self
-	Ledger
-	People
-	Queue
+	AccountStore
+	UserChanges
+	WorkQueue[store.User]
 	LoginSessions
 
 	mu    sync.Mutex
@@ -82,7 +82,7 @@ func (m *memory) first(l store.Lease, is func(*store.User) bool, key func(*store
 	return *first, nil
 }
 
-func (m *memory) ClaimDue(_ context.Context, l store.Lease) (store.User, error) {
+func (m *memory) Claim(_ context.Context, l store.Lease) (store.User, error) {
 	now := time.Now()
 	return m.first(l, func(u *store.User) bool { return !u.Account.Due.IsZero() && !u.Account.Due.After(now) }, func(u *store.User) time.Time { return u.Account.Due })
 }
@@ -91,40 +91,37 @@ func (m *memory) ClaimTurn(_ context.Context, l store.Lease) (store.User, error)
 	return m.first(l, func(u *store.User) bool { return !u.Account.Turn.IsZero() && u.Account.Due.IsZero() }, func(u *store.User) time.Time { return u.Account.Turn })
 }
 
-func (m *memory) ClaimSweep(context.Context, time.Time) (store.User, error) {
-	return store.User{}, store.ErrNotFound
-}
-
-func (m *memory) held(id, lease string, change func(*store.User)) error {
+func (m *memory) held(id string, l store.Lease, change func(*store.User)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[id]
-	if u == nil || u.Account.Lease != lease {
+	if u == nil || u.Account.Lease != l.ID {
 		return store.ErrChanged
 	}
 	change(u)
 	return nil
 }
 
-func (m *memory) Record(_ context.Context, id, lease string, cubeID int64, email, name string, password store.PasswordKind) error {
-	return m.held(id, lease, func(u *store.User) {
-		u.CubeID, u.Account.Email, u.Account.Name, u.Account.PasswordKind = max(u.CubeID, cubeID), email, name, password
+func (m *memory) Save(_ context.Context, l store.Lease, saved store.User) error {
+	return m.held(saved.ID, l, func(u *store.User) {
+		u.CubeID = max(u.CubeID, saved.CubeID)
+		u.Account.Email, u.Account.Name, u.Account.PasswordKind = saved.Account.Email, saved.Account.Name, saved.Account.PasswordKind
 	})
 }
 
-func (m *memory) Settled(_ context.Context, id, lease string, _ int64) error {
-	return m.held(id, lease, func(u *store.User) {
+func (m *memory) Complete(_ context.Context, id string, l store.Lease, _ int64) error {
+	return m.held(id, l, func(u *store.User) {
 		a := &u.Account
 		a.Due, a.Turn, a.Lease, a.Attempts, a.LastError = time.Time{}, time.Time{}, "", 0, ""
 	})
 }
 
-func (m *memory) Later(_ context.Context, id, lease string, due time.Time, problem string) error {
-	return m.held(id, lease, func(u *store.User) { u.Account.Due, u.Account.Lease, u.Account.LastError = due, "", problem })
+func (m *memory) Retry(_ context.Context, id string, l store.Lease, due time.Time, problem string) error {
+	return m.held(id, l, func(u *store.User) { u.Account.Due, u.Account.Lease, u.Account.LastError = due, "", problem })
 }
 
-func (m *memory) Wait(_ context.Context, id, lease string, turn time.Time, attempts int) error {
-	return m.held(id, lease, func(u *store.User) {
+func (m *memory) Wait(_ context.Context, id string, l store.Lease, turn time.Time, attempts int) error {
+	return m.held(id, l, func(u *store.User) {
 		u.Account.Turn, u.Account.Due, u.Account.Lease, u.Account.Attempts = turn, time.Time{}, "", attempts
 	})
 }
@@ -133,8 +130,12 @@ func (m *memory) Wait(_ context.Context, id, lease string, turn time.Time, attem
 type nothingEnded struct{ EndedSessions }
 
 func (nothingEnded) Expire(context.Context) error { return store.ErrNotFound }
-func (nothingEnded) ClaimDue(context.Context, time.Time) (store.Session, error) {
-	return store.Session{}, store.ErrNotFound
+
+// nothingDue is an empty queue.
+type nothingDue[T any] struct{ WorkQueue[T] }
+
+func (nothingDue[T]) Claim(context.Context, store.Lease) (none T, err error) {
+	return none, store.ErrNotFound
 }
 
 // inMemory runs a keeper in memory until the test ends.
@@ -146,7 +147,9 @@ func inMemory(t *testing.T, perMinute, burst int) (*Keeper, *memory) {
 	}
 	m := &memory{users: map[string]*store.User{}, delay: 50 * time.Millisecond}
 	k := &Keeper{
-		Directory: m, Cube: m, Self: m, Ledger: m, People: m, Queue: m, Line: m, Sessions: m, Ended: nothingEnded{}, Keys: ring, Tickets: tickets{},
+		Directory: m, Cube: m, Self: m, Accounts: m, Users: m, Line: m,
+		Work:     Work{Accounts: m, Sweeps: nothingDue[store.User]{}, Revocations: nothingDue[store.Session]{}},
+		Sessions: m, Ended: nothingEnded{}, Keys: ring, Tickets: tickets{},
 		MakeLater: true, SignUps: NewSignUpBudget(perMinute, burst, networksOf), Patience: 5 * time.Second, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(t.Context())

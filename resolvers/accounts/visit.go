@@ -46,7 +46,7 @@ func (v *visit) prepare(ctx context.Context) error {
 	if !v.open() {
 		return nil
 	}
-	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
 	switch {
 	case err == nil:
 		v.user = touched
@@ -168,7 +168,7 @@ func (v *visit) revert(ctx context.Context, cause error) error {
 		return cause
 	}
 	lease := v.k.Lease()
-	user, err := v.k.People.ChangeEmail(ctx, v.user.ID, v.user.Email, old, lease)
+	user, err := v.k.Users.ChangeEmail(ctx, v.user.ID, v.user.Email, old, lease)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -183,7 +183,7 @@ func (v *visit) leaving(ctx context.Context, externalID string) (bool, error) {
 	if externalID == "" {
 		return false, nil
 	}
-	other, err := v.k.People.ByID(ctx, externalID)
+	other, err := v.k.Accounts.ByID(ctx, externalID)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -219,7 +219,7 @@ func (v *visit) meet(ctx context.Context) {
 // made anew, as most applications do at a login of somebody whom they do not
 // know, and it goes again.
 func (v *visit) stays(ctx context.Context, login string) error {
-	user, err := v.k.People.ByID(ctx, v.user.ID)
+	user, err := v.k.Accounts.ByID(ctx, v.user.ID)
 	if err == nil && !user.Leaving {
 		if slices.Contains(user.Sessions, login) {
 			return nil
@@ -244,7 +244,7 @@ func (v *visit) stays(ctx context.Context, login string) error {
 
 // replace records another account as the user's.
 func (v *visit) replace(ctx context.Context, cubeID int64) error {
-	touched, err := v.k.Ledger.Touch(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
 	if err != nil {
 		return err
 	}
@@ -258,8 +258,7 @@ func (v *visit) replace(ctx context.Context, cubeID int64) error {
 
 // record writes down what was learned, while the lease is ours.
 func (v *visit) record(ctx context.Context) error {
-	a := v.user.Account
-	return v.k.Ledger.Record(ctx, v.user.ID, a.Lease, v.user.CubeID, a.Email, a.Name, a.PasswordKind)
+	return v.k.Accounts.Save(ctx, v.user.Account.Held(), v.user)
 }
 
 func (v *visit) warn(ctx context.Context, message string, err error) {

@@ -13,11 +13,9 @@ import (
 )
 
 const (
-	tick        = time.Second      // between two looks at what is due
-	backOff     = time.Second      // after the first failure
-	maxBackOff  = 10 * time.Minute // after many
-	maxRetryAft = time.Hour        // that ConnectyCube may ask for
-	visitors    = 4                // accounts looked after at once
+	tick        = time.Second // between two looks at what is due
+	maxRetryAft = time.Hour   // that ConnectyCube may ask for
+	visitors    = 4           // accounts looked after at once
 )
 
 // waker wakes the loops of a worker.
@@ -97,7 +95,7 @@ func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(conte
 // [OverBudgetError] that the line, if there is one, waits for a token; trouble with
 // the account itself is not an error.
 func (k *Keeper) NextAccount(ctx context.Context) error {
-	user, err := k.Queue.ClaimDue(ctx, k.Lease())
+	user, err := k.Work.Accounts.Claim(ctx, k.Lease())
 	if errors.Is(err, store.ErrNotFound) {
 		return k.nextInLine(ctx)
 	}
@@ -130,19 +128,19 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	switch {
 	case err == nil && v.user.Leaving: // the document is gone, and the lease with it
 	case err == nil:
-		back = v.k.Ledger.Settled(ctx, v.user.ID, a.Lease, a.Version)
+		back = v.k.Work.Accounts.Complete(ctx, v.user.ID, a.Held(), a.Version)
 		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.LastError = time.Time{}, "", 0, ""
 		v.user.Account.Turn = time.Time{}
 	case !v.user.Leaving && isOverBudget(err):
 		back = v.wait(ctx)
 	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
-		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, time.Time{}, problem(err))
+		back = v.k.Work.Accounts.Retry(ctx, v.user.ID, a.Held(), time.Time{}, problem(err))
 	default:
 		due := time.Now().Add(pause(a.Attempts, err))
 		if due.Before(v.notBefore) {
 			due = v.notBefore
 		}
-		back = v.k.Ledger.Later(ctx, v.user.ID, a.Lease, due, problem(err))
+		back = v.k.Work.Accounts.Retry(ctx, v.user.ID, a.Held(), due, problem(err))
 	}
 	if back != nil && !errors.Is(back, store.ErrChanged) { // the lease ends by itself, too
 		v.warn(ctx, "lease not given back", back)
@@ -158,25 +156,19 @@ func (v *visit) release(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := v.k.Ledger.Later(ctx, v.user.ID, v.user.Account.Lease, time.Now(), v.user.Account.LastError); err != nil && !errors.Is(err, store.ErrChanged) {
+	if err := v.k.Work.Accounts.Retry(ctx, v.user.ID, v.user.Account.Held(), time.Now(), v.user.Account.LastError); err != nil && !errors.Is(err, store.ErrChanged) {
 		v.warn(ctx, "lease not given back", err)
 	}
 }
 
-// pause is how long to wait after a failure: twice as long each time, less a
-// random part so that many do not come back at once, and never less than
-// ConnectyCube asks for.
+// pause is how long to wait after a failure, and never less than ConnectyCube
+// asks for.
 func pause(attempts int, err error) time.Duration {
-	d := maxBackOff
-	if attempts < 10 {
-		d = min(backOff<<max(attempts, 0), maxBackOff)
+	var least time.Duration
+	if api, ok := errors.AsType[*connectycube.APIError](err); ok {
+		least = min(api.RetryAfter, maxRetryAft)
 	}
-	d = d/2 + rand.N(d/2)
-	var api *connectycube.APIError
-	if errors.As(err, &api) {
-		d = max(d, min(api.RetryAfter, maxRetryAft))
-	}
-	return d
+	return store.BackOff(attempts, least)
 }
 
 // problem is the class of an error, for administrators to read.

@@ -200,7 +200,7 @@ func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
 	access, ticket := got.Token, got.ChatTicket
 	r.RequireAccepted(t, access)
 	r.RequireAccepted(t, ticket)
-	if _, err := r.Store.Users().Leave(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
+	if _, err := r.Store.Accounts().MarkDeleting(t.Context(), got.User.ID, "", store.Lease{ID: "x", Until: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	r.RequireRefused(t, access)

@@ -154,9 +154,10 @@ func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
 
 func whatOursWritesItCanRead(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	u := b.open(t)
-	made := create(t, u, "Ada@x.org")
-	if err := u.Record(t.Context(), made.ID, "created", 51941, "ada@x.org", "Ada Lovelace", "shared"); err != nil {
+	s := b.openStore(t)
+	made := create(t, s.Users(), "Ada@x.org")
+	made.CubeID, made.Account.Email, made.Account.Name, made.Account.PasswordKind = 51941, "ada@x.org", "Ada Lovelace", store.PasswordShared
+	if err := s.Accounts().Save(t.Context(), made.Account.Held(), made); err != nil {
 		t.Fatal(err)
 	}
 	var got bson.M

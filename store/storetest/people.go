@@ -12,7 +12,7 @@ import (
 
 // people asks what changes of a user, and who wins when many want it.
 func people(t *testing.T, tg Target) {
-	for name, test := range map[string]func(*testing.T, *store.Users){
+	for name, test := range map[string]func(*testing.T, *store.Store){
 		"a session begins only under the hash that was checked": sessionNeedsHash,
 		"a new password ends all sessions but one":              newPasswordEndsSessions,
 		"one of many new passwords wins":                        onePasswordWins,
@@ -23,7 +23,7 @@ func people(t *testing.T, tg Target) {
 		"roles come back":                                       rolesComeBack,
 		"pages are whole":                                       pagesAreWhole,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).open(t)) })
+		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).openStore(t)) })
 	}
 }
 
@@ -38,7 +38,8 @@ func begin(t *testing.T, u *store.Users, user store.User, ids ...string) store.U
 	return user
 }
 
-func sessionNeedsHash(t *testing.T, u *store.Users) {
+func sessionNeedsHash(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := create(t, u, "a@x.org")
 	if _, err := u.AddSession(t.Context(), made.ID, "another", "s"); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("with another hash: %v, want %v", err, store.ErrChanged)
@@ -48,7 +49,8 @@ func sessionNeedsHash(t *testing.T, u *store.Users) {
 	}
 }
 
-func newPasswordEndsSessions(t *testing.T, u *store.Users) {
+func newPasswordEndsSessions(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
 	forgetsDevices(t, u, made.ID)
 	got, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "new", "s2")
@@ -66,7 +68,8 @@ func newPasswordEndsSessions(t *testing.T, u *store.Users) {
 	}
 }
 
-func onePasswordWins(t *testing.T, u *store.Users) {
+func onePasswordWins(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := create(t, u, "a@x.org")
 	errs := race(func(racer int) error {
 		_, err := u.ChangePassword(context.Background(), made.ID, made.PasswordHash, fmt.Sprint("by ", racer), "")
@@ -75,7 +78,8 @@ func onePasswordWins(t *testing.T, u *store.Users) {
 	oneWinner(t, 0, errs, store.ErrChanged)
 }
 
-func oneAddressWins(t *testing.T, u *store.Users) {
+func oneAddressWins(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := create(t, u, "a@x.org")
 	errs := race(func(racer int) error {
 		_, err := u.ChangeEmail(context.Background(), made.ID, "a@x.org", fmt.Sprintf("a%d@x.org", racer), lease("x"))
@@ -95,7 +99,8 @@ func oneAddressWins(t *testing.T, u *store.Users) {
 	}
 }
 
-func sessionEndedByOne(t *testing.T, u *store.Users) {
+func sessionEndedByOne(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2")
 	errs := race(func(int) error {
 		ended, err := u.DropSession(context.Background(), made.ID, "s1")
@@ -110,7 +115,8 @@ func sessionEndedByOne(t *testing.T, u *store.Users) {
 	}
 }
 
-func disabledIsOut(t *testing.T, u *store.Users) {
+func disabledIsOut(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := begin(t, u, create(t, u, "a@x.org"), "s1")
 	got, err := u.SetDisabled(t.Context(), made.ID, true)
 	if err != nil || !got.Disabled || len(got.Sessions) != 0 {
@@ -125,9 +131,10 @@ func disabledIsOut(t *testing.T, u *store.Users) {
 	begin(t, u, made, "s3")
 }
 
-func tombstoneIsNobody(t *testing.T, u *store.Users) {
+func tombstoneIsNobody(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := begin(t, u, create(t, u, "Ada@x.org"), "s1")
-	got, err := u.Leave(t.Context(), made.ID, "sealed", lease("leaving"))
+	got, err := s.Accounts().MarkDeleting(t.Context(), made.ID, "sealed", lease("leaving"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +147,11 @@ func tombstoneIsNobody(t *testing.T, u *store.Users) {
 	}
 	create(t, u, "ada@x.org") // the address is free
 	for name, err := range map[string]error{
-		"Leave":       second(u.Leave(t.Context(), made.ID, "", lease("x"))),
-		"ChangeName":  second(u.ChangeName(t.Context(), made.ID, "a", "b", lease("x"))),
-		"SetRoles":    second(u.SetRoles(t.Context(), made.ID, []string{"admin"})),
-		"SetDisabled": second(u.SetDisabled(t.Context(), made.ID, false)),
-		"AddSession":  second(u.AddSession(t.Context(), made.ID, "", "s2")),
+		"MarkDeleting": second(s.Accounts().MarkDeleting(t.Context(), made.ID, "", lease("x"))),
+		"ChangeName":   second(u.ChangeName(t.Context(), made.ID, "a", "b", lease("x"))),
+		"SetRoles":     second(u.SetRoles(t.Context(), made.ID, []string{"admin"})),
+		"SetDisabled":  second(u.SetDisabled(t.Context(), made.ID, false)),
+		"AddSession":   second(u.AddSession(t.Context(), made.ID, "", "s2")),
 	} {
 		if !errors.Is(err, store.ErrChanged) {
 			t.Errorf("%s of a tombstone: %v, want %v", name, err, store.ErrChanged)
@@ -157,7 +164,8 @@ func tombstoneIsNobody(t *testing.T, u *store.Users) {
 
 func second(_ store.User, err error) error { return err }
 
-func rolesComeBack(t *testing.T, u *store.Users) {
+func rolesComeBack(t *testing.T, s *store.Store) {
+	u := s.Users()
 	made := create(t, u, "a@x.org")
 	for _, roles := range [][]string{{"admin", "editor"}, nil} {
 		if got, err := u.SetRoles(t.Context(), made.ID, roles); err != nil || !slices.Equal(got.Roles, roles) {
@@ -166,7 +174,8 @@ func rolesComeBack(t *testing.T, u *store.Users) {
 	}
 }
 
-func pagesAreWhole(t *testing.T, u *store.Users) {
+func pagesAreWhole(t *testing.T, s *store.Store) {
+	u := s.Users()
 	var ids []string
 	for i := range 7 {
 		ids = append(ids, create(t, u, fmt.Sprintf("p%d@x.org", i)).ID)

@@ -18,8 +18,8 @@ import (
 // sessions asks the records of login sessions.
 func sessions(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	s := b.openStore(t).Sessions()
-	for name, test := range map[string]func(*testing.T, *store.Sessions){
+	st := b.openStore(t)
+	for name, test := range map[string]func(*testing.T, *store.Store){
 		"a new one comes back whole":            newSessionComesBack,
 		"what has expired is not found":         expiredIsNotFound,
 		"all updates of one are applied":        allUpdatesApplied,
@@ -29,7 +29,7 @@ func sessions(t *testing.T, tg Target) {
 		"one whose time is over ends":           expiredEnds,
 		"a user's are listed by last use":       listedByLastUse,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, s) })
+		t.Run(name, func(t *testing.T) { test(t, st) })
 	}
 	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
 	t.Run("an older index does not keep the program from starting", func(t *testing.T) {
@@ -65,7 +65,8 @@ func keep(t *testing.T, s *store.Sessions, one store.Session) store.Session {
 	return one
 }
 
-func newSessionComesBack(t *testing.T, s *store.Sessions) {
+func newSessionComesBack(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	want := session("whole")
 	want.CubeToken, want.CubeID, want.CubeExpires, want.Children = "sealed", 1<<40, want.Expires, []string{"c1", "c2"}
 	keep(t, s, want)
@@ -78,7 +79,8 @@ func newSessionComesBack(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func expiredIsNotFound(t *testing.T, s *store.Sessions) {
+func expiredIsNotFound(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	old := session("expired")
 	old.Expires = time.Now().Add(-time.Second)
 	keep(t, s, old)
@@ -97,7 +99,8 @@ func expiredIsNotFound(t *testing.T, s *store.Sessions) {
 }
 
 // An expired session is not only gone: somebody hears of it.
-func expiredEnds(t *testing.T, s *store.Sessions) {
+func expiredEnds(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	if err := s.Expire(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of those that live: %v, want %v", err, store.ErrNotFound)
 	}
@@ -105,7 +108,7 @@ func expiredEnds(t *testing.T, s *store.Sessions) {
 	old.Expires, old.CubeToken = time.Now().Add(-time.Hour), "sealed"
 	keep(t, s, old)
 	oneWinner(t, 0, race(func(int) error { return s.Expire(context.Background()) }), store.ErrNotFound)
-	got, err := s.ClaimDue(t.Context(), time.Now().Add(time.Hour))
+	got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: time.Now().Add(time.Hour)})
 	if err != nil || got.ID != old.ID || got.Reason != store.Expired || got.CubeToken != "sealed" {
 		t.Errorf("claimed %+v, %v", got, err)
 	}
@@ -117,7 +120,8 @@ func expiredEnds(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func allUpdatesApplied(t *testing.T, s *store.Sessions) {
+func allUpdatesApplied(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	one := keep(t, s, session("updates"))
 	for _, err := range race(func(racer int) error {
 		_, err := s.Update(context.Background(), one.ID, func(s *store.Session) error {
@@ -135,7 +139,8 @@ func allUpdatesApplied(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func changeErrorWritesNothing(t *testing.T, s *store.Sessions) {
+func changeErrorWritesNothing(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	one, no := keep(t, s, session("error")), errors.New("no")
 	_, err := s.Update(t.Context(), one.ID, func(s *store.Session) error {
 		s.Device = "changed"
@@ -149,7 +154,8 @@ func changeErrorWritesNothing(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func endedByOne(t *testing.T, s *store.Sessions) {
+func endedByOne(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	one := keep(t, s, session("ended"))
 	oneWinner(t, 0, race(func(int) error {
 		ended, err := s.End(context.Background(), one.ID, "test")
@@ -166,7 +172,8 @@ func endedByOne(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func endedIsWorkedOff(t *testing.T, s *store.Sessions) {
+func endedIsWorkedOff(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	one := session("worked off")
 	one.CubeToken = "sealed"
 	keep(t, s, one)
@@ -174,17 +181,17 @@ func endedIsWorkedOff(t *testing.T, s *store.Sessions) {
 		t.Fatal(err)
 	}
 	until := time.Now().Add(time.Hour)
-	got, err := s.ClaimDue(t.Context(), until)
+	got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until})
 	if err != nil || got.ID != one.ID || got.Attempts != 1 || got.Reason != "logout" || got.Ended.IsZero() || got.CubeToken != "sealed" || got.Parent != "" {
 		t.Fatalf("claimed %+v, %v", got, err)
 	}
-	if _, err := s.ClaimDue(t.Context(), until); !errors.Is(err, store.ErrNotFound) {
+	if _, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a second claim: %v, want %v", err, store.ErrNotFound)
 	}
-	if err := s.Later(t.Context(), one.ID, time.Now().Add(-time.Second)); err != nil {
+	if err := st.Revocations().Retry(t.Context(), one.ID, store.Lease{Until: until}, time.Now().Add(-time.Second), ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.ClaimDue(t.Context(), until); err != nil || got.Attempts != 2 {
+	if got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until}); err != nil || got.Attempts != 2 {
 		t.Errorf("later: %+v, %v", got, err)
 	}
 	for range 2 { // the second time there is none, which is no error
@@ -194,7 +201,8 @@ func endedIsWorkedOff(t *testing.T, s *store.Sessions) {
 	}
 }
 
-func listedByLastUse(t *testing.T, s *store.Sessions) {
+func listedByLastUse(t *testing.T, st *store.Store) {
+	s := st.Sessions()
 	var ids []string
 	for i := range 3 {
 		one := session("listed")
