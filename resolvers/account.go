@@ -38,7 +38,7 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	err = a.Changes.ChangePassword(ctx, user, current, next, func(ctx context.Context) error {
-		_, err := a.People.ChangePassword(ctx, user.ID, user.PasswordHash, hash, claims.SessionID)
+		_, err := a.People.ReplacePassword(ctx, store.PasswordChange{UserID: user.ID, OldHash: user.PasswordHash, NewHash: hash, KeepSession: claims.SessionID})
 		return err
 	})
 	if err != nil {

@@ -128,7 +128,7 @@ func (a *Auth) deleteUser(ctx context.Context, id string) error {
 // is where it is seen to that one remains.
 func (a *Auth) noAdmin(ctx context.Context, id string) (store.User, error) {
 	user, err := a.Users.ByID(ctx, id)
-	if err == nil && user.Leaving {
+	if err == nil && user.Deleting {
 		err = store.ErrNotFound
 	}
 	if err == nil && slices.Contains(user.Roles, roleAdmin) {

@@ -38,7 +38,7 @@ func (a *Auth) refused(ctx context.Context, kind store.AuditKind, user store.Use
 		return // nothing was tried here either
 	}
 	a.Auditor.Refuse(asker{networks: a.Networks(ctx)}.network(), store.Event{
-		Kind: kind, Outcome: outcome, UserID: user.ID, Address: a.Address(ctx), Detail: string(e.Code),
+		Kind: kind, Outcome: outcome, UserID: user.ID, ClientIP: a.Address(ctx), Detail: string(e.Code),
 	})
 }
 
@@ -47,7 +47,7 @@ func (a *Auth) refused(ctx context.Context, kind store.AuditKind, user store.Use
 func (a *Auth) audit(ctx context.Context, e store.Event) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	e.Address = a.Address(ctx)
+	e.ClientIP = a.Address(ctx)
 	if err := a.Events.Record(ctx, e); err != nil {
 		a.Log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
 			slog.String("user_id", e.UserID), slog.Any("err", err))

@@ -98,7 +98,7 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := f.events.list(); len(got) != 1 || got[0].UserID != adaID || got[0].Kind != "login" || got[0].Count != 1 || got[0].Address != "192.0.2.1" {
+		if got := f.events.list(); len(got) != 1 || got[0].UserID != adaID || got[0].Kind != "login" || got[0].Count != 1 || got[0].ClientIP != "192.0.2.1" {
 			t.Errorf("recorded %+v", got)
 		}
 	})

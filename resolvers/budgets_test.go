@@ -177,7 +177,7 @@ func TestANetworkWithASessionBuysATurnAndNoBudget(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	s := f.sessions.all["s1"]
-	s.Address = "203.0.113.5"
+	s.LastIP = "203.0.113.5"
 	f.sessions.all["s1"] = s
 	f.from("203.0.113.5")
 	if e := f.guesses(t, 4, ada.Email, nil); e.Code != apierror.RateLimited {

@@ -60,7 +60,7 @@ func (f *fakeUsers) ByID(_ context.Context, id string) (store.User, error) {
 	return f.find(func(u store.User) bool { return u.ID == id })
 }
 
-func (f *fakeUsers) SetPassword(_ context.Context, _, old, hash string) error {
+func (f *fakeUsers) UpgradeHash(_ context.Context, _, old, hash string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.setErr != nil {
@@ -85,7 +85,7 @@ func (f *fakeUsers) AddSession(_ context.Context, _, hash, session string) (stor
 	return *f.user, nil
 }
 
-func (f *fakeUsers) DropSession(_ context.Context, _, session string) (bool, error) {
+func (f *fakeUsers) RemoveSession(_ context.Context, _, session string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.user == nil || !slices.Contains(f.user.Sessions, session) {
@@ -96,14 +96,14 @@ func (f *fakeUsers) DropSession(_ context.Context, _, session string) (bool, err
 }
 
 func (f *fakeUsers) RevokeSession(ctx context.Context, id, session string) (bool, error) {
-	ended, err := f.DropSession(ctx, id, session)
+	ended, err := f.RemoveSession(ctx, id, session)
 	if ended {
 		f.user.DeviceGeneration++
 	}
 	return ended, err
 }
 
-func (f *fakeUsers) DropSessions(context.Context, string) (store.User, error) {
+func (f *fakeUsers) RemoveAllSessions(context.Context, string) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.user.Sessions = nil
@@ -144,7 +144,7 @@ func (f *fakeSessions) Listed(_ context.Context, ids []string) ([]store.Session,
 			list = append(list, s)
 		}
 	}
-	slices.SortFunc(list, func(a, b store.Session) int { return b.Used.Compare(a.Used) })
+	slices.SortFunc(list, func(a, b store.Session) int { return b.LastUsed.Compare(a.LastUsed) })
 	return list, nil
 }
 
@@ -403,7 +403,7 @@ func (f flows) there(edit ...func(*store.User)) {
 		ID: adaID, Email: ada.Email, FirstName: ada.FirstName, LastName: ada.LastName,
 		PasswordHash: "hash of " + ada.Password, CubeID: adaCubeID, Sessions: []string{"s1", "s3"},
 	}
-	f.sessions.all["s1"] = store.Session{ID: "s1", UserID: adaID, Used: time.Now(), Expires: time.Now().Add(time.Hour), Absolute: time.Now().Add(time.Hour)}
+	f.sessions.all["s1"] = store.Session{ID: "s1", UserID: adaID, LastUsed: time.Now(), Expires: time.Now().Add(time.Hour), AbsoluteExpiry: time.Now().Add(time.Hour)}
 	for _, e := range edit {
 		e(&u)
 	}

@@ -100,7 +100,7 @@ func (q *query) Audit(ctx context.Context, args auditArgs) (*eventPage, error) {
 	out := &eventPage{Items: make([]*event, len(list))}
 	for i, e := range list {
 		out.Items[i] = &event{
-			Actor: e.Actor, Address: e.Address, At: *instant(e.At), Detail: e.Detail, ID: e.ID,
+			Actor: e.Actor, Address: e.ClientIP, At: *instant(e.At), Detail: e.Detail, ID: e.ID,
 			Kind: string(e.Kind), Outcome: string(e.Outcome), SessionID: e.Session, UserID: e.UserID,
 		}
 		if e.Count > 0 {

@@ -222,8 +222,8 @@ func (c changing) Leave(context.Context, store.User, accounts.Means) error {
 	return nil
 }
 
-func (f *fakeUsers) ChangePassword(_ context.Context, _, _, hash, _ string) (store.User, error) {
-	f.user.PasswordHash = hash
+func (f *fakeUsers) ReplacePassword(_ context.Context, c store.PasswordChange) (store.User, error) {
+	f.user.PasswordHash = c.NewHash
 	return *f.user, nil
 }
 

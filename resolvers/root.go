@@ -97,8 +97,8 @@ type loginSession struct {
 
 func newLoginSession(s store.Session, current string) *loginSession {
 	return &loginSession{
-		Address: s.Address, CreatedAt: *instant(s.Created), Current: s.ID == current, Device: s.Device,
-		ExpiresAt: *instant(s.Expires), ID: s.ID, UsedAt: *instant(s.Used),
+		Address: s.LastIP, CreatedAt: *instant(s.Created), Current: s.ID == current, Device: s.Device,
+		ExpiresAt: *instant(s.Expires), ID: s.ID, UsedAt: *instant(s.LastUsed),
 	}
 }
 

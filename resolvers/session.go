@@ -20,13 +20,13 @@ import (
 
 // Members is the list of login sessions in a user's document, which is the
 // truth about which of them live. AddSession returns [store.ErrChanged] when
-// the hash is another by now, or the user may not log in. DropSession is true
+// the hash is another by now, or the user may not log in. RemoveSession is true
 // for the one caller that ended the session.
 type Members interface {
 	AddSession(ctx context.Context, id, hash, session string) (store.User, error)
-	DropSession(ctx context.Context, id, session string) (bool, error)
+	RemoveSession(ctx context.Context, id, session string) (bool, error)
 	RevokeSession(ctx context.Context, id, session string) (bool, error)
-	DropSessions(ctx context.Context, id string) (store.User, error)
+	RemoveAllSessions(ctx context.Context, id string) (store.User, error)
 }
 
 // LoginSessions keeps all else about login sessions. Update may run change
@@ -66,8 +66,8 @@ func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) 
 	}
 	now := time.Now()
 	session := store.Session{
-		ID: id, UserID: user.ID, Device: device.name(ctx), DeviceID: device.id(), Address: a.Address(ctx),
-		Created: now, Used: now, Absolute: now.Add(a.Limits.Absolute), Expires: now.Add(min(a.Limits.Idle, a.Limits.Absolute)),
+		ID: id, UserID: user.ID, Device: device.name(ctx), DeviceID: device.id(), LastIP: a.Address(ctx),
+		Created: now, LastUsed: now, AbsoluteExpiry: now.Add(a.Limits.Absolute), Expires: now.Add(min(a.Limits.Idle, a.Limits.Absolute)),
 		Parent: tokens.NewFamily(hash).Parent,
 	}
 	if err := a.Sessions.Create(ctx, session); err != nil {
@@ -103,7 +103,7 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 // grant signs the tokens of a login session.
 func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
 	out := signedIn{user: user, session: session, chat: accounts.Chat{UserID: user.CubeID}}
-	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.Absolute}
+	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.AbsoluteExpiry}
 	if most := time.Now().Add(a.Limits.Absolute); g.Until.After(most) { // the setting was longer once
 		g.Until = most
 	}
@@ -135,9 +135,9 @@ func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, erro
 		}
 		now := time.Now()
 		next, s.Parent, s.Children = token, family.Parent, family.Children
-		s.Used, s.Address = now, a.Address(ctx)
-		if s.Expires = now.Add(a.Limits.Idle); s.Expires.After(s.Absolute) {
-			s.Expires = s.Absolute
+		s.LastUsed, s.LastIP = now, a.Address(ctx)
+		if s.Expires = now.Add(a.Limits.Idle); s.Expires.After(s.AbsoluteExpiry) {
+			s.Expires = s.AbsoluteExpiry
 		}
 		return nil
 	})
@@ -185,7 +185,7 @@ func (a *Auth) member(ctx context.Context, userID, sessionID string) (store.User
 	if err != nil {
 		return store.User{}, err
 	}
-	if user.Leaving || user.Disabled || !slices.Contains(user.Sessions, sessionID) {
+	if user.Deleting || user.Disabled || !slices.Contains(user.Sessions, sessionID) {
 		return store.User{}, errSessionOver
 	}
 	return user, nil
@@ -218,7 +218,7 @@ func (a *Auth) revokeSession(ctx context.Context, id string) error {
 // endSession ends one login session of a user and reports whether this call
 // did.
 func (a *Auth) endSession(ctx context.Context, user store.User, id string, kind store.AuditKind) (bool, error) {
-	drop := a.Members.DropSession
+	drop := a.Members.RemoveSession
 	if kind == store.AuditRevoke { // the holder of the session may know a device token, too
 		drop = a.Members.RevokeSession
 	}
@@ -239,7 +239,7 @@ func (a *Auth) logoutEverywhere(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.Members.DropSessions(ctx, user.ID); err != nil {
+	if _, err := a.Members.RemoveAllSessions(ctx, user.ID); err != nil {
 		return err
 	}
 	a.Accounts.Wake()

@@ -34,8 +34,8 @@ func TestRefreshRenewsEverything(t *testing.T) {
 			t.Error("a refresh has no password")
 		}
 		time.Sleep(50 * time.Minute)
-		if out, err = f.refreshSession(t.Context(), out.refresh); err != nil || !out.session.Expires.Equal(in.session.Absolute) {
-			t.Errorf("expires at %v, %v; want the session's own end, %v", out.session.Expires, err, in.session.Absolute)
+		if out, err = f.refreshSession(t.Context(), out.refresh); err != nil || !out.session.Expires.Equal(in.session.AbsoluteExpiry) {
+			t.Errorf("expires at %v, %v; want the session's own end, %v", out.session.Expires, err, in.session.AbsoluteExpiry)
 		}
 		time.Sleep(20 * time.Minute)
 		if _, err := f.refreshSession(t.Context(), out.refresh); outward(err).Code != apierror.Unauthenticated {
@@ -95,7 +95,7 @@ func TestRefreshOfWhoIsOut(t *testing.T) {
 	for name, out := range map[string]func(flows){
 		"logged out": func(f flows) { f.users.user.Sessions = nil },
 		"disabled":   func(f flows) { f.users.user.Disabled = true },
-		"leaving":    func(f flows) { f.users.user.Leaving = true },
+		"leaving":    func(f flows) { f.users.user.Deleting = true },
 		"gone":       func(f flows) { f.users.user = nil },
 	} {
 		f := newFlows(t)
@@ -142,7 +142,7 @@ func TestCaller(t *testing.T) {
 		"the server's own":   {[]string{"Bearer service " + adaID}, nil, apierror.Unauthenticated},
 		"an ended session's": {[]string{"Bearer ended " + adaID}, nil, apierror.Unauthenticated},
 		"disabled":           {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, apierror.Unauthenticated},
-		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Leaving = true }, apierror.Unauthenticated},
+		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Deleting = true }, apierror.Unauthenticated},
 	} {
 		f := newFlows(t)
 		f.there()

@@ -61,7 +61,7 @@ func (a *Auth) guessOf(ctx context.Context, operation, email string, user store.
 		return guess{}, err
 	}
 	here := g.asker.network()
-	if slices.ContainsFunc(sessions, func(s store.Session) bool { return a.Network(s.Address) == here }) {
+	if slices.ContainsFunc(sessions, func(s store.Session) bool { return a.Network(s.LastIP) == here }) {
 		g.turn = a.knownTurn(g.turn, "network of "+user.ID)
 	}
 	return g, nil

@@ -176,7 +176,7 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 func TestVerifyKnowsWhoIsOut(t *testing.T) {
 	for name, out := range map[string]func(*store.User){
 		"disabled": func(u *store.User) { u.Disabled = true },
-		"leaving":  func(u *store.User) { u.Leaving = true },
+		"leaving":  func(u *store.User) { u.Deleting = true },
 	} {
 		f := newFlows(t)
 		f.there(out)
@@ -329,7 +329,7 @@ func TestVerifyIsAudited(t *testing.T) {
 		f.there()
 		tt.ask(f)
 		for i := range tt.want {
-			tt.want[i].Kind, tt.want[i].UserID, tt.want[i].Address = "verify", adaID, "192.0.2.1"
+			tt.want[i].Kind, tt.want[i].UserID, tt.want[i].ClientIP = "verify", adaID, "192.0.2.1"
 			if tt.want[i].Outcome == store.OutcomeRefused {
 				tt.want[i].Count = 1
 			}

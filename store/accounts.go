@@ -46,22 +46,22 @@ func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), der
 
 // accountDocument is an Account as it lies in the database.
 type accountDocument struct {
-	Email    string       `bson:"email,omitempty"`
-	Name     string       `bson:"name,omitempty"`
-	Password PasswordKind `bson:"password,omitempty"`
-	Version  int64        `bson:"version,omitempty"`
-	Due      *time.Time   `bson:"due,omitempty"`
-	Lease    string       `bson:"lease,omitempty"`
-	Attempts int          `bson:"attempts,omitempty"`
-	Problem  string       `bson:"problem,omitempty"`
-	Token    string       `bson:"token,omitempty"`
-	Turn     *time.Time   `bson:"turn,omitempty"`
+	Email        string       `bson:"email,omitempty"`
+	Name         string       `bson:"name,omitempty"`
+	PasswordKind PasswordKind `bson:"password,omitempty"`
+	Version      int64        `bson:"version,omitempty"`
+	Due          *time.Time   `bson:"due,omitempty"`
+	Lease        string       `bson:"lease,omitempty"`
+	Attempts     int          `bson:"attempts,omitempty"`
+	LastError    string       `bson:"problem,omitempty"`
+	Token        string       `bson:"token,omitempty"`
+	Turn         *time.Time   `bson:"turn,omitempty"`
 }
 
 func (d accountDocument) account() Account {
 	return Account{
-		Email: d.Email, Name: d.Name, PasswordKind: d.Password, Version: d.Version,
-		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, LastError: d.Problem, Token: d.Token,
+		Email: d.Email, Name: d.Name, PasswordKind: d.PasswordKind, Version: d.Version,
+		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, LastError: d.LastError, Token: d.Token,
 		Turn: orZero(d.Turn).UTC(),
 	}
 }
@@ -85,7 +85,7 @@ func (a *Accounts) Save(ctx context.Context, l Lease, u User) error {
 		{Key: "updatedAt", Value: time.Now()},
 	}
 	if u.CubeID != 0 {
-		set = append(set, bson.E{Key: "connectyCubeId", Value: number(u.CubeID)})
+		set = append(set, bson.E{Key: "connectyCubeId", Value: cubeIDValue(u.CubeID)})
 	}
 	return a.queue().underLease(ctx, u.ID, l, set, nil)
 }
@@ -98,15 +98,15 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 	if err != nil {
 		return User{}, err
 	}
-	fields := append(ended([]string{},
+	fields := append(endSessions([]string{},
 		bson.E{Key: "leaving", Value: true},
 		bson.E{Key: "email", Value: "deleted:" + id}, // the index of the original wants one
-		bson.E{Key: "account.token", Value: sealed}), accountWork.held(l)...)
+		bson.E{Key: "account.token", Value: sealed}), accountWork.leaseSet(l)...)
 	if user.Account.Email == "" {
 		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})
 	}
-	return a.users.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, alive}, bson.D{
-		{Key: "$set", Value: fields}, moved,
+	return a.users.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, notDeleting}, bson.D{
+		{Key: "$set", Value: fields}, bumpVersion,
 		{Key: "$unset", Value: bson.D{
 			{Key: "emailKey", Value: ""}, {Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
 			{Key: "password", Value: ""}, {Key: "roles", Value: ""},
@@ -120,9 +120,9 @@ func (a *Accounts) Remove(ctx context.Context, id string, l Lease) error {
 	if err != nil {
 		return ErrNotFound
 	}
-	ctx, cancel := a.users.within(ctx)
+	ctx, cancel := a.users.withTimeout(ctx)
 	defer cancel()
-	r, err := a.users.all.DeleteOne(ctx, bson.D{{Key: "_id", Value: oid}, accountWork.whileHeld(l)})
+	r, err := a.users.coll.DeleteOne(ctx, bson.D{{Key: "_id", Value: oid}, accountWork.heldBy(l)})
 	if err != nil {
 		return a.users.wrapError("removing a user", err)
 	}

@@ -15,16 +15,16 @@ import (
 
 // Event is something that happened to a user's security. It holds no secret.
 type Event struct {
-	ID      string // given by Record
-	At      time.Time
-	Kind    AuditKind
-	Outcome Outcome
-	UserID  string // to whom
-	Actor   string // by whom: a user's id, or what else did it; empty = the user
-	Address string // from where
-	Session string // in which login session
-	Detail  string
-	Count   int // how many refusals this one stands for; 0 for an event that RecordRefusals did not write
+	ID       string // given by Record
+	At       time.Time
+	Kind     AuditKind
+	Outcome  Outcome
+	UserID   string // to whom
+	Actor    string // by whom: a user's id, or what else did it; empty = the user
+	ClientIP string // from where
+	Session  string // in which login session
+	Detail   string
+	Count    int // how many refusals this one stands for; 0 for an event that RecordRefusals did not write
 }
 
 // AuditKind says what happened.
@@ -61,18 +61,18 @@ const (
 
 // eventDocument is an Event as it lies in the database.
 type eventDocument struct {
-	ID      bson.ObjectID `bson:"_id"`
-	At      time.Time     `bson:"at"`
-	Kind    AuditKind     `bson:"kind"`
-	Outcome Outcome       `bson:"outcome"`
-	UserID  string        `bson:"userId,omitempty"`
-	Actor   string        `bson:"actor,omitempty"`
-	Address string        `bson:"address,omitempty"`
-	Session string        `bson:"session,omitempty"`
-	Detail  string        `bson:"detail,omitempty"`
-	Refusal bool          `bson:"refusal,omitempty"`
-	Count   int           `bson:"count,omitempty"`
-	Expires time.Time     `bson:"expires"`
+	ID       bson.ObjectID `bson:"_id"`
+	At       time.Time     `bson:"at"`
+	Kind     AuditKind     `bson:"kind"`
+	Outcome  Outcome       `bson:"outcome"`
+	UserID   string        `bson:"userId,omitempty"`
+	Actor    string        `bson:"actor,omitempty"`
+	ClientIP string        `bson:"address,omitempty"`
+	Session  string        `bson:"session,omitempty"`
+	Detail   string        `bson:"detail,omitempty"`
+	Refusal  bool          `bson:"refusal,omitempty"`
+	Count    int           `bson:"count,omitempty"`
+	Expires  time.Time     `bson:"expires"`
 }
 
 const (
@@ -116,7 +116,7 @@ var (
 )
 
 func (a *Audit) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, a.all,
+	return ensure(ctx, a.coll,
 		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(0)},
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
 		mongo.IndexModel{ // counts the refusals and finds the oldest
@@ -134,7 +134,7 @@ func NewEventID(at time.Time) string { return bson.NewObjectIDFromTimestamp(at).
 func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 	return eventDocument{
 		ID: id, At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
-		Actor: cut(e.Actor, maxField), Address: cut(e.Address, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
+		Actor: cut(e.Actor, maxField), ClientIP: cut(e.ClientIP, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
 		Expires: e.At.Add(a.keep),
 	}
 }
@@ -143,13 +143,13 @@ func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 // database is unavailable, Record returns that error and keeps the event in
 // memory for [Audit.Run].
 func (a *Audit) Record(ctx context.Context, e Event) error {
-	ctx, cancel := a.within(ctx)
+	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
 	d := a.document(bson.NewObjectID(), e)
-	if _, err := a.all.InsertOne(ctx, d); err != nil {
+	if _, err := a.coll.InsertOne(ctx, d); err != nil {
 		return a.late.keep(d, a.wrapError("recording an event", err))
 	}
 	if !a.history.isDue(1) {
@@ -165,7 +165,7 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 	if len(refusals) == 0 {
 		return nil
 	}
-	ctx, cancel := a.within(ctx)
+	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	writes := make([]mongo.WriteModel, len(refusals))
 	for i, e := range refusals {
@@ -179,7 +179,7 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 			SetFilter(bson.D{{Key: "_id", Value: id}}).
 			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "count", Value: e.Count}}}, {Key: "$setOnInsert", Value: withoutID(d)}})
 	}
-	if _, err := a.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false)); err != nil {
+	if _, err := a.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false)); err != nil {
 		return a.wrapError("recording refusals", err)
 	}
 	if !a.refusals.isDue(int64(len(refusals))) {
@@ -210,25 +210,25 @@ func (a *Audit) trim(ctx context.Context, k *kept) error {
 		return a.wrapError("counting events", err)
 	}
 	var first eventDocument // of those that are too many
-	err = a.all.FindOne(ctx, k.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(k.max)).Decode(&first)
+	err = a.coll.FindOne(ctx, k.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(k.max)).Decode(&first)
 	if errors.Is(err, mongo.ErrNoDocuments) { // the number was an estimate
 		return nil
 	}
 	if err != nil {
 		return a.wrapError("looking for old events", err)
 	}
-	_, err = a.all.DeleteMany(ctx, append(k.filter[:len(k.filter):len(k.filter)], bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}))
+	_, err = a.coll.DeleteMany(ctx, append(k.filter[:len(k.filter):len(k.filter)], bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}))
 	return a.wrapError("removing old events", err)
 }
 
 // number is about how many events of a kind there are. No index has the
 // history alone, so it is the rest.
 func (a *Audit) number(ctx context.Context, k *kept) (int64, error) {
-	refusals, err := a.all.CountDocuments(ctx, a.refusals.filter)
+	refusals, err := a.coll.CountDocuments(ctx, a.refusals.filter)
 	if err != nil || k == &a.refusals {
 		return refusals, err
 	}
-	all, err := a.all.EstimatedDocumentCount(ctx)
+	all, err := a.coll.EstimatedDocumentCount(ctx)
 	return all - refusals, err
 }
 
@@ -275,6 +275,6 @@ func decodeEvent(from func(any) error) (Event, error) {
 	}
 	return Event{
 		ID: d.ID.Hex(), At: d.At.UTC(), Kind: d.Kind, Outcome: d.Outcome, UserID: d.UserID,
-		Actor: d.Actor, Address: d.Address, Session: d.Session, Detail: d.Detail, Count: d.Count,
+		Actor: d.Actor, ClientIP: d.ClientIP, Session: d.Session, Detail: d.Detail, Count: d.Count,
 	}, nil
 }

@@ -62,13 +62,13 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	if len(events) == 0 {
 		return
 	}
-	ctx, cancel := a.within(ctx)
+	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	documents := make([]any, len(events))
 	for i, d := range events {
 		documents[i] = d
 	}
-	_, err := a.all.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
+	_, err := a.coll.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
 	if err != nil && !onlyDuplicates(err) {
 		log.LogAttrs(ctx, slog.LevelWarn, "audit events are still not recorded", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
 		return

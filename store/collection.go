@@ -10,18 +10,18 @@ import (
 
 // collection is the common part of Users, Sessions and Audit.
 type collection struct {
-	all     *mongo.Collection
+	coll    *mongo.Collection
 	taken   string // the field that a TakenError of this collection names
 	timeout time.Duration
 	closed  context.Context // ends when the Store closes
 }
 
-// within bounds one operation. The client's own timeout is not enough: the
+// withTimeout bounds one operation. The client's own timeout is not enough: the
 // driver leaves it out for a context that has a deadline, however far off. An
 // operation also ends with the Store: the driver (v2.10.0) keeps a core busy
 // until the deadline with one that waits for a server when the client
 // disconnects.
-func (c collection) within(ctx context.Context) (context.Context, context.CancelFunc) {
+func (c collection) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	forget := context.AfterFunc(c.closed, cancel)
 	return ctx, func() { forget(); cancel() }

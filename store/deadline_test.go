@@ -23,7 +23,7 @@ func TestSilentDatabaseIsUsedAgain(t *testing.T) {
 	db := start(t)
 	var network watchedNetwork
 	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 300 * time.Millisecond, Patience: -1,
+		URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: -1,
 		Dial: func(ctx context.Context, kind, address string) (net.Conn, error) {
 			conn, err := db.DialContext(ctx, kind, address)
 			return &watchedConn{Conn: conn, network: &network}, err

@@ -13,7 +13,7 @@ import (
 // Export writes every user as MongoDB's canonical extended JSON, one document
 // a line, as mongoimport reads it. Password hashes are among them.
 func (s *Store) Export(ctx context.Context, w io.Writer) error {
-	found, err := s.users.all.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	found, err := s.users.coll.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return s.users.wrapError("reading users", err)
 	}

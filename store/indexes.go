@@ -25,7 +25,7 @@ const keyBatch = 500
 // account. It is sparse and not partial, because MongoDB takes a partial index over
 // $type for no query that does not repeat the $type.
 func (u *Users) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, u.all,
+	return ensure(ctx, u.coll,
 		mongo.IndexModel{
 			Keys:    bson.D{{Key: "email", Value: 1}},
 			Options: options.Index().SetName("email_1").SetUnique(true),
@@ -68,11 +68,11 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 	return nil
 }
 
-// ensureKeys gives every user of the original its folded address. Of two that
+// backfillEmailKeys gives every user of the original its folded address. Of two that
 // collide, the first keeps the plain key and the other gets one of its own, so
 // that it is still found as typed; both are named in the log for a person to
 // decide.
-func (u *Users) ensureKeys(ctx context.Context, log *slog.Logger) error {
+func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	started, done := time.Now(), 0
 	var last bson.ObjectID
 	for {
@@ -101,8 +101,8 @@ func (u *Users) ensureKeys(ctx context.Context, log *slog.Logger) error {
 }
 
 // withoutKey returns the next users, after one, that have no key yet.
-func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]document, error) {
-	found, err := u.all.Find(ctx,
+func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocument, error) {
+	found, err := u.coll.Find(ctx,
 		bson.D{
 			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
 			{Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}},
@@ -115,7 +115,7 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]document
 	if err != nil {
 		return nil, u.wrapError("looking for users without a key", err)
 	}
-	var batch []document
+	var batch []userDocument
 	if err := found.All(ctx, &batch); err != nil {
 		return nil, u.wrapError("reading users without a key", err)
 	}
@@ -124,13 +124,13 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]document
 
 // setKeys gives a batch its keys and returns those whose key was taken, with
 // that key in EmailKey.
-func (u *Users) setKeys(ctx context.Context, batch []document) ([]document, error) {
-	taken, err := u.writeKeys(ctx, batch, func(d document) string { return EmailKey(d.Email) })
+func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocument, error) {
+	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Email) })
 	if err != nil || len(taken) == 0 {
 		return nil, err
 	}
 	// No address has a '#' in its domain, so this key can collide with none.
-	still, err := u.writeKeys(ctx, taken, func(d document) string { return EmailKey(d.Email) + "#" + d.ID.Hex() })
+	still, err := u.writeKeys(ctx, taken, func(d userDocument) string { return EmailKey(d.Email) + "#" + d.ID.Hex() })
 	if err != nil {
 		return nil, err
 	}
@@ -144,19 +144,19 @@ func (u *Users) setKeys(ctx context.Context, batch []document) ([]document, erro
 }
 
 // writeKeys writes one key each and returns the users whose key is taken.
-func (u *Users) writeKeys(ctx context.Context, batch []document, key func(document) string) ([]document, error) {
+func (u *Users) writeKeys(ctx context.Context, batch []userDocument, key func(userDocument) string) ([]userDocument, error) {
 	writes := make([]mongo.WriteModel, len(batch))
 	for i, d := range batch {
 		writes[i] = mongo.NewUpdateOneModel().
 			SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}}}).
 			SetUpdate(bson.D{{Key: "$set", Value: bson.D{{Key: "emailKey", Value: key(d)}}}})
 	}
-	_, err := u.all.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	_, err := u.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {
 		return nil, u.wrapError("writing keys", err)
 	}
-	var taken []document
+	var taken []userDocument
 	for _, e := range bulk.WriteErrors {
 		if !mongo.IsDuplicateKeyError(e) {
 			return nil, u.wrapError("writing keys", err)

@@ -18,17 +18,17 @@ type records[T any] struct {
 
 // find returns the document that matches. The error is [ErrNotFound] for none.
 func (r records[T]) find(ctx context.Context, filter bson.D) (T, error) {
-	ctx, cancel := r.within(ctx)
+	ctx, cancel := r.withTimeout(ctx)
 	defer cancel()
-	found, err := r.decode(r.all.FindOne(ctx, filter).Decode)
+	found, err := r.decode(r.coll.FindOne(ctx, filter).Decode)
 	return found, r.wrapError("finding a "+r.noun, err)
 }
 
 // list returns the documents that match, in the order and up to the limit of o.
 func (r records[T]) list(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]T, error) {
-	ctx, cancel := r.within(ctx)
+	ctx, cancel := r.withTimeout(ctx)
 	defer cancel()
-	cursor, err := r.all.Find(ctx, filter, o)
+	cursor, err := r.coll.Find(ctx, filter, o)
 	if err != nil {
 		return nil, r.wrapError("listing "+r.noun+"s", err)
 	}
@@ -54,7 +54,7 @@ func (r records[T]) change(ctx context.Context, id string, condition, update bso
 		return none, ErrNotFound
 	}
 	only := bson.E{Key: "_id", Value: key}
-	changed, err := r.take(ctx, append(bson.D{only}, condition...), update, options.FindOneAndUpdate())
+	changed, err := r.findAndUpdate(ctx, append(bson.D{only}, condition...), update, options.FindOneAndUpdate())
 	if !errors.Is(err, ErrNotFound) {
 		return changed, err
 	}
@@ -64,12 +64,12 @@ func (r records[T]) change(ctx context.Context, id string, condition, update bso
 	return none, ErrChanged
 }
 
-// take updates one document that matches, in the options' order, and returns
+// findAndUpdate updates one document that matches, in the options' order, and returns
 // it as it is then.
-func (r records[T]) take(ctx context.Context, filter, update bson.D, o *options.FindOneAndUpdateOptionsBuilder) (T, error) {
-	ctx, cancel := r.within(ctx)
+func (r records[T]) findAndUpdate(ctx context.Context, filter, update bson.D, o *options.FindOneAndUpdateOptionsBuilder) (T, error) {
+	ctx, cancel := r.withTimeout(ctx)
 	defer cancel()
-	changed, err := r.decode(r.all.FindOneAndUpdate(ctx, filter, update, o.SetReturnDocument(options.After)).Decode)
+	changed, err := r.decode(r.coll.FindOneAndUpdate(ctx, filter, update, o.SetReturnDocument(options.After)).Decode)
 	return changed, r.wrapError("changing a "+r.noun, err)
 }
 

@@ -14,15 +14,15 @@ import (
 // Session is a login session: one device that is logged in. That it lives is
 // what its user's document says; this is all else about it.
 type Session struct {
-	ID       string
-	UserID   string
-	Device   string // its name, for a person
-	DeviceID string // its udid at ConnectyCube; empty = not known
-	Address  string // where it was last used from
-	Created  time.Time
-	Used     time.Time
-	Expires  time.Time // unless it is used before
-	Absolute time.Time // in any case
+	ID             string
+	UserID         string
+	Device         string // its name, for a person
+	DeviceID       string // its udid at ConnectyCube; empty = not known
+	LastIP         string // where it was last used from
+	Created        time.Time
+	LastUsed       time.Time
+	Expires        time.Time // unless it is used before
+	AbsoluteExpiry time.Time // in any case
 
 	Parent   string   // hash of the refresh token that was used last
 	Children []string // hashes of those that it was exchanged for
@@ -31,39 +31,39 @@ type Session struct {
 	CubeID      int64  // whose that is
 	CubeExpires time.Time
 
-	Ended    time.Time // zero while it lives
-	Reason   string    // why it ended
-	Version  int64
-	Attempts int // to end it at ConnectyCube
+	Ended     time.Time // zero while it lives
+	EndReason string    // why it ended
+	Version   int64
+	Attempts  int // to end it at ConnectyCube
 }
 
 // sessionDocument is a Session as it lies in the database.
 type sessionDocument struct {
-	ID          string     `bson:"_id"`
-	UserID      string     `bson:"userId"`
-	Device      string     `bson:"device"`
-	DeviceID    string     `bson:"deviceId,omitempty"`
-	Address     string     `bson:"address"`
-	Created     time.Time  `bson:"createdAt"`
-	Used        time.Time  `bson:"usedAt"`
-	Expires     time.Time  `bson:"expires"`
-	Absolute    time.Time  `bson:"absolute"`
-	Parent      string     `bson:"parent,omitempty"`
-	Children    []string   `bson:"children,omitempty"`
-	CubeToken   string     `bson:"cubeToken,omitempty"`
-	CubeID      int64      `bson:"cubeId,omitempty"`
-	CubeExpires *time.Time `bson:"cubeExpires,omitempty"`
-	Ended       *time.Time `bson:"endedAt,omitempty"`
-	Reason      string     `bson:"reason,omitempty"`
-	Due         *time.Time `bson:"due,omitempty"` // when to end it at ConnectyCube
-	Attempts    int        `bson:"attempts,omitempty"`
-	Version     int64      `bson:"version"`
+	ID             string     `bson:"_id"`
+	UserID         string     `bson:"userId"`
+	Device         string     `bson:"device"`
+	DeviceID       string     `bson:"deviceId,omitempty"`
+	LastIP         string     `bson:"address"`
+	Created        time.Time  `bson:"createdAt"`
+	LastUsed       time.Time  `bson:"usedAt"`
+	Expires        time.Time  `bson:"expires"`
+	AbsoluteExpiry time.Time  `bson:"absolute"`
+	Parent         string     `bson:"parent,omitempty"`
+	Children       []string   `bson:"children,omitempty"`
+	CubeToken      string     `bson:"cubeToken,omitempty"`
+	CubeID         int64      `bson:"cubeId,omitempty"`
+	CubeExpires    *time.Time `bson:"cubeExpires,omitempty"`
+	Ended          *time.Time `bson:"endedAt,omitempty"`
+	EndReason      string     `bson:"reason,omitempty"`
+	Due            *time.Time `bson:"due,omitempty"` // when to end it at ConnectyCube
+	Attempts       int        `bson:"attempts,omitempty"`
+	Version        int64      `bson:"version"`
 }
 
 func (s Session) document() sessionDocument {
 	d := sessionDocument{
-		ID: s.ID, UserID: s.UserID, Device: s.Device, DeviceID: s.DeviceID, Address: s.Address,
-		Created: s.Created, Used: s.Used, Expires: s.Expires, Absolute: s.Absolute,
+		ID: s.ID, UserID: s.UserID, Device: s.Device, DeviceID: s.DeviceID, LastIP: s.LastIP,
+		Created: s.Created, LastUsed: s.LastUsed, Expires: s.Expires, AbsoluteExpiry: s.AbsoluteExpiry,
 		Parent: s.Parent, Children: s.Children, CubeToken: s.CubeToken, CubeID: s.CubeID, Version: s.Version,
 	}
 	if !s.CubeExpires.IsZero() {
@@ -82,51 +82,51 @@ func decodeSession(from func(any) error) (Session, error) {
 
 func (d sessionDocument) session() Session {
 	return Session{
-		ID: d.ID, UserID: d.UserID, Device: d.Device, DeviceID: d.DeviceID, Address: d.Address,
-		Created: d.Created.UTC(), Used: d.Used.UTC(), Expires: d.Expires.UTC(), Absolute: d.Absolute.UTC(),
+		ID: d.ID, UserID: d.UserID, Device: d.Device, DeviceID: d.DeviceID, LastIP: d.LastIP,
+		Created: d.Created.UTC(), LastUsed: d.LastUsed.UTC(), Expires: d.Expires.UTC(), AbsoluteExpiry: d.AbsoluteExpiry.UTC(),
 		Parent: d.Parent, Children: d.Children, CubeToken: d.CubeToken, CubeID: d.CubeID, CubeExpires: orZero(d.CubeExpires).UTC(),
-		Ended: orZero(d.Ended).UTC(), Reason: d.Reason, Version: d.Version, Attempts: d.Attempts,
+		Ended: orZero(d.Ended).UTC(), EndReason: d.EndReason, Version: d.Version, Attempts: d.Attempts,
 	}
 }
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
 type Sessions struct {
 	records[Session]
-	turns *turns // to Update
+	locks *keyedLock // to Update
 }
 
-// grace is how long the database keeps the record of a login session that is
+// endedRetention is how long the database keeps the record of a login session that is
 // over, should nobody get around to ending what it has at ConnectyCube: it is
 // removed by [Sessions.Remove] long before.
-const grace = 7 * 24 * time.Hour
+const endedRetention = 7 * 24 * time.Hour
 
 func (s *Sessions) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, s.all,
+	return ensure(ctx, s.coll,
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
 		mongo.IndexModel{Keys: bson.D{{Key: "due", Value: 1}}, Options: options.Index().SetName("due_1").SetSparse(true)},
-		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(int32(grace / time.Second))},
+		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(int32(endedRetention / time.Second))},
 	)
 }
 
-// living matches a session that has neither ended nor expired.
-func living() bson.D {
+// activeFilter matches a session that has neither ended nor expired.
+func activeFilter() bson.D {
 	return bson.D{
-		unended,
+		notEnded,
 		{Key: "expires", Value: bson.D{{Key: "$gt", Value: time.Now()}}},
 	}
 }
 
 // Create stores a new login session.
 func (s *Sessions) Create(ctx context.Context, session Session) error {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	_, err := s.all.InsertOne(ctx, session.document())
+	_, err := s.coll.InsertOne(ctx, session.document())
 	return s.wrapError("inserting a login session", err)
 }
 
 // ByID finds a login session that lives. The error is [ErrNotFound] for none.
 func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
-	return s.find(ctx, append(bson.D{{Key: "_id", Value: id}}, living()...))
+	return s.find(ctx, append(bson.D{{Key: "_id", Value: id}}, activeFilter()...))
 }
 
 // OfUser lists the login sessions of a user that live, the one used last
@@ -151,7 +151,7 @@ func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) 
 
 // active finds sessions that live. A nil projection reads whole documents.
 func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]Session, error) {
-	return s.records.list(ctx, append(bson.D{which}, living()...),
+	return s.records.list(ctx, append(bson.D{which}, activeFilter()...),
 		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
 }
 
@@ -160,9 +160,9 @@ func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]
 // run several times. An error of change is returned as it is, and nothing is
 // written. The error is [ErrNotFound] when the session lives no longer.
 func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	done, err := s.turns.take(ctx, id)
+	done, err := s.locks.lock(ctx, id)
 	if err != nil {
 		return Session{}, fmt.Errorf("changing a login session: %w", err)
 	}
@@ -177,8 +177,8 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 			return Session{}, err
 		}
 		session.ID, session.Version = id, before+1
-		r, err := s.all.ReplaceOne(ctx,
-			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, unended},
+		r, err := s.coll.ReplaceOne(ctx,
+			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, notEnded},
 			session.document())
 		if err != nil {
 			return Session{}, s.wrapError("changing a login session", err)
@@ -197,9 +197,9 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 // End ends a login session: its refresh tokens are forgotten at once, and what
 // it has at ConnectyCube is due. It is true for the one caller that did.
 func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	r, err := s.all.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, unended}, ending(time.Now(), reason))
+	r, err := s.coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, notEnded}, endUpdate(time.Now(), reason))
 	if err != nil {
 		return false, s.wrapError("ending a login session", err)
 	}
@@ -212,20 +212,20 @@ const Expired = "expired"
 // Expire ends one login session whose time is over. The error is [ErrNotFound]
 // when there is none.
 func (s *Sessions) Expire(ctx context.Context) error {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	now := time.Now()
-	r, err := s.all.UpdateOne(ctx, bson.D{{Key: "expires", Value: bson.D{{Key: "$lte", Value: now}}}, unended}, ending(now, Expired))
+	r, err := s.coll.UpdateOne(ctx, bson.D{{Key: "expires", Value: bson.D{{Key: "$lte", Value: now}}}, notEnded}, endUpdate(now, Expired))
 	if err == nil && r.MatchedCount == 0 {
 		return ErrNotFound
 	}
 	return s.wrapError("looking for expired login sessions", err)
 }
 
-// unended matches a session that has not ended.
-var unended = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}
+// notEnded matches a session that has not ended.
+var notEnded = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}
 
-func ending(now time.Time, reason string) bson.D {
+func endUpdate(now time.Time, reason string) bson.D {
 	return bson.D{
 		{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
 		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
@@ -235,8 +235,8 @@ func ending(now time.Time, reason string) bson.D {
 
 // Remove deletes the record of a login session; one that is gone is no error.
 func (s *Sessions) Remove(ctx context.Context, id string) error {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	_, err := s.all.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
+	_, err := s.coll.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
 	return s.wrapError("removing a login session", err)
 }

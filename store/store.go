@@ -10,7 +10,7 @@
 // transactions across documents.
 //
 // Start reading at [Open], then users.go: one user's document is the truth
-// about what that person may do. person.go changes it, accounts.go is the
+// about what that person may do. user_updates.go changes it, accounts.go is the
 // part of it about the ConnectyCube account, and work.go the [Queue] of all
 // background work.
 package store
@@ -41,9 +41,9 @@ type Options struct {
 	Database string        // default: the one the URI names, else "test"
 	Timeout  time.Duration // for one operation, finding a server included; default 5s
 
-	// Patience is how long Open waits for a database that does not answer
+	// ConnectTimeout is how long Open waits for a database that does not answer
 	// yet; default 30s. Zero means the default, below zero means one try.
-	Patience time.Duration
+	ConnectTimeout time.Duration
 
 	AuditKeep time.Duration // after which an event is removed; default 90 days
 	AuditMax  int           // events to keep at most, refusals aside; default 100 000
@@ -82,24 +82,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	closed, end := context.WithCancel(context.Background())
 	s.end = end
 	open := func(name, taken string) collection {
-		return collection{all: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed}
+		return collection{coll: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed}
 	}
 	s.users = &Users{records[User]{open("users", "email"), "user", objectID, decodeUser}}
 	s.accounts = &Accounts{s.users}
 	s.sessions = &Sessions{
 		records: records[Session]{open("sessions", "id"), "login session", func(id string) (any, error) { return id, nil }, decodeSession},
-		turns:   newTurns(),
+		locks:   newKeyedLock(),
 	}
 	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
 		history: kept{filter: historyFilter, max: int64(o.AuditMax)}, refusals: kept{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
-	err = s.waitUntilUp(ctx, o.Patience)
+	err = s.waitUntilUp(ctx, o.ConnectTimeout)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
 		if err == nil {
 			err = collection.ensureIndexes(ctx)
 		}
 	}
 	if err == nil {
-		err = s.users.ensureKeys(ctx, o.Log)
+		err = s.users.backfillEmailKeys(ctx, o.Log)
 	}
 	if err != nil {
 		_ = s.Close(context.WithoutCancel(ctx))
@@ -112,8 +112,8 @@ func (o Options) withDefaults() Options {
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
 	}
-	if o.Patience == 0 {
-		o.Patience = 30 * time.Second
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 30 * time.Second
 	}
 	if o.AuditKeep == 0 {
 		o.AuditKeep = 90 * 24 * time.Hour
@@ -194,8 +194,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // Empty reports whether the database knows no users and never did: there is no login
 // session and no event of any either.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	for _, c := range []*mongo.Collection{s.users.all, s.sessions.all, s.audit.all} {
-		ctx, cancel := s.users.within(ctx)
+	for _, c := range []*mongo.Collection{s.users.coll, s.sessions.coll, s.audit.coll} {
+		ctx, cancel := s.users.withTimeout(ctx)
 		err := c.FindOne(ctx, bson.D{}).Err()
 		cancel()
 		if !errors.Is(err, mongo.ErrNoDocuments) {

@@ -57,7 +57,7 @@ func TestOpenNeverShowsTheURI(t *testing.T) {
 		"postgres://root:" + secret + "@host",
 		secret, "",
 	} {
-		s, err := store.Open(t.Context(), store.Options{URI: uri, Patience: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
+		s, err := store.Open(t.Context(), store.Options{URI: uri, ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
 		if err == nil {
 			_ = s.Close(t.Context())
 			t.Errorf("%q opened", uri)
@@ -75,7 +75,7 @@ func refuse(context.Context, string, string) (net.Conn, error) {
 }
 
 func TestOpenSaysThatTheDatabaseIsAway(t *testing.T) {
-	_, err := store.Open(t.Context(), store.Options{URI: "mongodb://db.example", Patience: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
+	_, err := store.Open(t.Context(), store.Options{URI: "mongodb://db.example", ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error = %v, want %v", err, store.ErrUnavailable)
 	}
@@ -86,7 +86,7 @@ func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
 	var up atomic.Bool
 	time.AfterFunc(300*time.Millisecond, func() { up.Store(true) })
 	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 100 * time.Millisecond, Patience: 20 * time.Second,
+		URI: db.URI(), Timeout: 100 * time.Millisecond, ConnectTimeout: 20 * time.Second,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if !up.Load() {
 				return refuse(ctx, network, address)
@@ -130,7 +130,7 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var silent, patient atomic.Bool
 			s, err := store.Open(t.Context(), store.Options{
-				URI: db.URI(), Timeout: 300 * time.Millisecond, Patience: -1,
+				URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: -1,
 				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 					conn, err := db.DialContext(ctx, network, address)
 					return &muted{Conn: conn, silent: &silent, patient: &patient}, err

@@ -11,32 +11,40 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// moved is the part of an update that makes the account differ from what it
+// bumpVersion is the part of an update that makes the account differ from what it
 // should be.
-var moved = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
+var bumpVersion = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
 
 // forgetDevices is the part of an update after which no device is known.
 var forgetDevices = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}}}
 
-// set begins the list of what an update writes.
-func set(fields ...bson.E) bson.D {
+// setFields begins the list of what an update writes.
+func setFields(fields ...bson.E) bson.D {
 	return append(fields, bson.E{Key: "updatedAt", Value: time.Now()})
 }
 
-// ended begins the list of what an update writes that ends login sessions.
-func ended(sessions []string, fields ...bson.E) bson.D {
-	return append(set(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
+// endSessions begins the list of what an update writes that ends login sessions.
+func endSessions(sessions []string, fields ...bson.E) bson.D {
+	return append(setFields(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
 }
 
-// ChangePassword replaces the hash and, in the same write, ends all login
-// sessions but one. The error is [ErrChanged] when old is no longer the hash.
-func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) (User, error) {
-	kept, condition := []string{}, bson.D{{Key: "password", Value: old}}
-	if keep != "" {
-		kept = append(kept, keep)
-		condition = append(condition, bson.E{Key: "sessions", Value: keep})
+// PasswordChange replaces one password hash with another.
+type PasswordChange struct {
+	UserID           string
+	OldHash, NewHash string
+	KeepSession      string // ID of the login session that stays; empty = none
+}
+
+// ReplacePassword replaces the hash and, in the same write, ends all login
+// sessions but KeepSession. The error is [ErrChanged] when OldHash is no longer
+// the hash.
+func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, error) {
+	kept, condition := []string{}, bson.D{{Key: "password", Value: c.OldHash}}
+	if c.KeepSession != "" {
+		kept = append(kept, c.KeepSession)
+		condition = append(condition, bson.E{Key: "sessions", Value: c.KeepSession})
 	}
-	return u.change(ctx, id, condition, bson.D{{Key: "$set", Value: ended(kept, bson.E{Key: "password", Value: hash})}, forgetDevices})
+	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, bson.E{Key: "password", Value: c.NewHash})}, forgetDevices})
 }
 
 // ChangeEmail replaces the address and leaves its account to the lease. The
@@ -44,24 +52,24 @@ func (u *Users) ChangePassword(ctx context.Context, id, old, hash, keep string) 
 // [ErrChanged] when old is no longer the user's.
 func (u *Users) ChangeEmail(ctx context.Context, id, old, address string, l Lease) (User, error) {
 	return u.change(ctx, id,
-		bson.D{{Key: "email", Value: old}, alive},
-		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), accountWork.held(l)...)}, moved})
+		bson.D{{Key: "email", Value: old}, notDeleting},
+		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), accountWork.leaseSet(l)...)}, bumpVersion})
 }
 
 // ChangeName replaces both names and leaves the account to the lease.
 func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease) (User, error) {
-	return u.change(ctx, id, bson.D{alive},
-		bson.D{{Key: "$set", Value: append(set(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), accountWork.held(l)...)}, moved})
+	return u.change(ctx, id, bson.D{notDeleting},
+		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), accountWork.leaseSet(l)...)}, bumpVersion})
 }
 
-// alive matches users who are not being deleted.
-var alive = bson.E{Key: "leaving", Value: bson.D{{Key: "$ne", Value: true}}}
+// notDeleting matches users who are not being deleted.
+var notDeleting = bson.E{Key: "leaving", Value: bson.D{{Key: "$ne", Value: true}}}
 
 // AddSession lets a login session begin for the holder of a password. The error
 // is [ErrChanged] when the hash is another by now, or the user may not log in.
 func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User, error) {
 	return u.change(ctx, id,
-		bson.D{{Key: "password", Value: hash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, alive},
+		bson.D{{Key: "password", Value: hash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, notDeleting},
 		bson.D{{Key: "$push", Value: bson.D{{Key: "sessions", Value: bson.D{
 			{Key: "$each", Value: bson.A{session}}, {Key: "$slice", Value: -maxSessions},
 		}}}}})
@@ -70,18 +78,18 @@ func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User,
 // maxSessions bounds the list in a user's document, should nobody else.
 const maxSessions = 200
 
-// DropSession ends one login session. It is true for the one caller that did.
-func (u *Users) DropSession(ctx context.Context, id, session string) (bool, error) {
-	return u.dropSession(ctx, id, session)
+// RemoveSession ends one login session. It is true for the one caller that did.
+func (u *Users) RemoveSession(ctx context.Context, id, session string) (bool, error) {
+	return u.removeSession(ctx, id, session)
 }
 
 // RevokeSession ends one login session whose holder is not trusted: no device
 // of the account is known from then on. It is true for the one caller that did.
 func (u *Users) RevokeSession(ctx context.Context, id, session string) (bool, error) {
-	return u.dropSession(ctx, id, session, forgetDevices)
+	return u.removeSession(ctx, id, session, forgetDevices)
 }
 
-func (u *Users) dropSession(ctx context.Context, id, session string, more ...bson.E) (bool, error) {
+func (u *Users) removeSession(ctx context.Context, id, session string, more ...bson.E) (bool, error) {
 	_, err := u.change(ctx, id, bson.D{{Key: "sessions", Value: session}}, append(bson.D{
 		{Key: "$pull", Value: bson.D{{Key: "sessions", Value: session}}},
 		{Key: "$set", Value: bson.D{{Key: "sessionsDue", Value: time.Now()}}},
@@ -92,9 +100,9 @@ func (u *Users) dropSession(ctx context.Context, id, session string, more ...bso
 	return err == nil, err
 }
 
-// DropSessions ends all login sessions of a user.
-func (u *Users) DropSessions(ctx context.Context, id string) (User, error) {
-	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: ended([]string{})}, forgetDevices})
+// RemoveAllSessions ends all login sessions of a user.
+func (u *Users) RemoveAllSessions(ctx context.Context, id string) (User, error) {
+	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: endSessions([]string{})}, forgetDevices})
 }
 
 // SetRoles replaces the roles of a user.
@@ -103,7 +111,7 @@ func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, 
 	if roles == nil {
 		roles = []string{}
 	}
-	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(bson.E{Key: "roles", Value: roles})}})
+	return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "roles", Value: roles})}})
 }
 
 // SetDisabled shuts a user out, which ends all login sessions in the same
@@ -111,9 +119,9 @@ func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, 
 func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, error) {
 	fields := bson.E{Key: "disabled", Value: on}
 	if on {
-		return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: ended([]string{}, fields)}, forgetDevices})
+		return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: endSessions([]string{}, fields)}, forgetDevices})
 	}
-	return u.change(ctx, id, bson.D{alive}, bson.D{{Key: "$set", Value: set(fields)}})
+	return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: setFields(fields)}})
 }
 
 // UserFilter says which users are wanted; the zero filter wants all.
@@ -128,7 +136,7 @@ const maxPage = 100
 
 // Page lists users by id, after one of them.
 func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
-	filter := bson.D{alive}
+	filter := bson.D{notDeleting}
 	if f.Text != "" {
 		filter = append(filter, bson.E{Key: "emailKey", Value: bson.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
 	}

@@ -22,7 +22,7 @@ type User struct {
 
 	Roles    []string // what the user may do beside what everybody may
 	Disabled bool     // may not log in
-	Leaving  bool     // is deleted here, and soon at ConnectyCube: a tombstone
+	Deleting bool     // is deleted here, and soon at ConnectyCube: a tombstone
 
 	// Sessions are the ids of the login sessions that live. An id that is not
 	// among them has ended, whatever else may still be found of it.
@@ -40,11 +40,11 @@ type User struct {
 func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	all, err := u.all.EstimatedDocumentCount(ctx)
+	all, err := u.coll.EstimatedDocumentCount(ctx)
 	if err != nil || all == 0 {
 		return 0, u.wrapError("counting users", err)
 	}
-	n, err := u.all.CountDocuments(ctx, bson.D{{Key: "password", Value: bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + "\U0010FFFF"}}}})
+	n, err := u.coll.CountDocuments(ctx, bson.D{{Key: "password", Value: bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + "\U0010FFFF"}}}})
 	return min(1, float64(n)/float64(all)), u.wrapError("counting password hashes", err)
 }
 
@@ -57,10 +57,10 @@ func (u User) FullName() string {
 	return strings.TrimSpace(u.FirstName + " " + u.LastName)
 }
 
-// document is a user as it lies in the database. Names and order are those of
+// userDocument is a user as it lies in the database. Names and order are those of
 // the original's Mongoose model, __v its version key; emailKey and
 // what follows are ours, and documents of the original lack them.
-type document struct {
+type userDocument struct {
 	ID             bson.ObjectID   `bson:"_id"`
 	FirstName      *string         `bson:"firstName"`
 	LastName       *string         `bson:"lastName"`
@@ -73,21 +73,21 @@ type document struct {
 	ConnectyCubeID *float64        `bson:"connectyCubeId,omitempty"`
 	Roles          []string        `bson:"roles,omitempty"`
 	Disabled       bool            `bson:"disabled,omitempty"`
-	Leaving        bool            `bson:"leaving,omitempty"`
+	Deleting       bool            `bson:"leaving,omitempty"`
 	Sessions       []string        `bson:"sessions,omitempty"`
 	DeviceGen      int64           `bson:"deviceGeneration,omitempty"`
 	Account        accountDocument `bson:"account,omitempty"`
 }
 
 func decodeUser(from func(any) error) (User, error) {
-	var d document
+	var d userDocument
 	if err := from(&d); err != nil {
 		return User{}, err
 	}
 	return d.user(), nil
 }
 
-func (d document) user() User {
+func (d userDocument) user() User {
 	return User{
 		ID:           d.ID.Hex(),
 		FirstName:    orZero(d.FirstName),
@@ -99,7 +99,7 @@ func (d document) user() User {
 		Updated:      d.UpdatedAt.UTC(),
 		Roles:        d.Roles,
 		Disabled:     d.Disabled,
-		Leaving:      d.Leaving,
+		Deleting:     d.Deleting,
 		Sessions:     d.Sessions,
 
 		DeviceGeneration: d.DeviceGen,
@@ -126,7 +126,7 @@ type Users struct {
 // another user has the email in any letter case.
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
-	d := document{
+	d := userDocument{
 		ID:        bson.NewObjectIDFromTimestamp(now),
 		FirstName: &user.FirstName,
 		LastName:  &user.LastName,
@@ -138,9 +138,9 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 		Roles:     user.Roles,
 		Account:   accountDocument{Due: &l.Until, Lease: l.ID},
 	}
-	ctx, cancel := u.within(ctx)
+	ctx, cancel := u.withTimeout(ctx)
 	defer cancel()
-	if _, err := u.all.InsertOne(ctx, d); err != nil {
+	if _, err := u.coll.InsertOne(ctx, d); err != nil {
 		return User{}, u.wrapError("inserting a user", err)
 	}
 	return d.user(), nil
@@ -175,20 +175,20 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 	return u.find(ctx, bson.D{{Key: "_id", Value: oid}})
 }
 
-// SetPassword replaces a password hash by another of the same password. When
+// UpgradeHash replaces a password hash by another of the same password. When
 // the old one is not there any more, somebody else was faster: nothing is
 // changed, and that is no error.
-func (u *Users) SetPassword(ctx context.Context, id, old, hash string) error {
-	_, err := u.change(ctx, id, bson.D{{Key: "password", Value: old}}, bson.D{{Key: "$set", Value: set(bson.E{Key: "password", Value: hash})}})
+func (u *Users) UpgradeHash(ctx context.Context, id, old, hash string) error {
+	_, err := u.change(ctx, id, bson.D{{Key: "password", Value: old}}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "password", Value: hash})}})
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrChanged) {
 		return nil
 	}
 	return err
 }
 
-// number is a ConnectyCube id as the original stores it: an int32 when it
+// cubeIDValue is a ConnectyCube id as the original stores it: an int32 when it
 // fits, else a double.
-func number(n int64) any {
+func cubeIDValue(n int64) any {
 	if int64(int32(n)) == n {
 		return int32(n)
 	}

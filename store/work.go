@@ -74,17 +74,17 @@ func (q *Queue[T]) Claim(ctx context.Context, l Lease) (T, error) {
 
 // claim leases the first document that matches, in the order of a field.
 func (q *Queue[T]) claim(ctx context.Context, filter bson.D, by string, l Lease) (T, error) {
-	update := bson.D{{Key: "$set", Value: q.held(l)}}
+	update := bson.D{{Key: "$set", Value: q.leaseSet(l)}}
 	if q.attempts != "" {
 		update = append(update, bson.E{Key: "$inc", Value: bson.D{{Key: q.attempts, Value: 1}}})
 	}
-	return q.take(ctx, filter, update, options.FindOneAndUpdate().SetSort(bson.D{{Key: by, Value: 1}}))
+	return q.findAndUpdate(ctx, filter, update, options.FindOneAndUpdate().SetSort(bson.D{{Key: by, Value: 1}}))
 }
 
 // Acquire leases one document whether or not it is due. The error is
 // [ErrChanged] when another lease holds it, and [ErrNotFound] when it is gone.
 func (q *Queue[T]) Acquire(ctx context.Context, id string, l Lease) (T, error) {
-	return q.change(ctx, id, bson.D{q.free(time.Now())}, bson.D{{Key: "$set", Value: q.held(l)}})
+	return q.change(ctx, id, bson.D{q.unleased(time.Now())}, bson.D{{Key: "$set", Value: q.leaseSet(l)}})
 }
 
 // Complete returns the lease when nothing is left to do. If the document has
@@ -92,7 +92,7 @@ func (q *Queue[T]) Acquire(ctx context.Context, id string, l Lease) (T, error) {
 // [ErrChanged] when the lease is lost; in a queue without IDs of leases, a lost
 // lease is no error, and the work stays due.
 func (q *Queue[T]) Complete(ctx context.Context, id string, l Lease, version int64) error {
-	condition := bson.D{q.whileHeld(l)}
+	condition := bson.D{q.heldBy(l)}
 	if q.version != "" {
 		same := bson.E{Key: q.version, Value: version}
 		if version == 0 { // documents of the original have none
@@ -141,7 +141,7 @@ func (q *Queue[T]) underLease(ctx context.Context, id string, l Lease, set, unse
 	if len(unset) > 0 {
 		update = append(update, bson.E{Key: "$unset", Value: unset})
 	}
-	_, err := q.change(ctx, id, bson.D{q.whileHeld(l)}, update)
+	_, err := q.change(ctx, id, bson.D{q.heldBy(l)}, update)
 	if errors.Is(err, ErrNotFound) {
 		return ErrChanged
 	}
@@ -152,7 +152,7 @@ func (q *Queue[T]) underLease(ctx context.Context, id string, l Lease, set, unse
 // process, which has just started: no other can hold a lease. In a queue without
 // IDs of leases, a back-off ends as well.
 func (q *Queue[T]) ReleaseAll(ctx context.Context) error {
-	ctx, cancel := q.within(ctx)
+	ctx, cancel := q.withTimeout(ctx)
 	defer cancel()
 	filter := bson.D{{Key: q.due, Value: bson.D{{Key: "$gt", Value: time.Now()}}}}
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: q.due, Value: time.Now()}}}}
@@ -160,12 +160,12 @@ func (q *Queue[T]) ReleaseAll(ctx context.Context) error {
 		filter = append(filter, bson.E{Key: q.lease, Value: bson.D{{Key: "$exists", Value: true}}})
 		update = append(update, bson.E{Key: "$unset", Value: fields(q.lease)})
 	}
-	_, err := q.all.UpdateMany(ctx, filter, update)
+	_, err := q.coll.UpdateMany(ctx, filter, update)
 	return q.wrapError("releasing leases", err)
 }
 
-// held is the part of an update that gives a document to a lease.
-func (f workFields) held(l Lease) bson.D {
+// leaseSet is the part of an update that gives a document to a lease.
+func (f workFields) leaseSet(l Lease) bson.D {
 	set := bson.D{{Key: f.due, Value: l.Until}}
 	if f.lease != "" {
 		set = append(set, bson.E{Key: f.lease, Value: l.ID})
@@ -173,17 +173,17 @@ func (f workFields) held(l Lease) bson.D {
 	return set
 }
 
-// whileHeld matches a document that a lease holds.
-func (f workFields) whileHeld(l Lease) bson.E {
+// heldBy matches a document that a lease holds.
+func (f workFields) heldBy(l Lease) bson.E {
 	if f.lease == "" {
 		return bson.E{Key: f.due, Value: l.Until}
 	}
 	return bson.E{Key: f.lease, Value: l.ID}
 }
 
-// free matches a document that no lease holds: it has none, or one that has run
+// unleased matches a document that no lease holds: it has none, or one that has run
 // out.
-func (f workFields) free(now time.Time) bson.E {
+func (f workFields) unleased(now time.Time) bson.E {
 	holder := f.lease
 	if holder == "" {
 		holder = f.due

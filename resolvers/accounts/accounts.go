@@ -81,10 +81,10 @@ type AccountStore interface {
 }
 
 // UserChanges is the part of a user's document that its login sessions and its
-// email are in. DropSession takes a login session from the list.
+// email are in. RemoveSession takes a login session from the list.
 type UserChanges interface {
 	ChangeEmail(ctx context.Context, id, old, address string, l store.Lease) (store.User, error)
-	DropSession(ctx context.Context, id, session string) (bool, error)
+	RemoveSession(ctx context.Context, id, session string) (bool, error)
 }
 
 // WorkQueue is a [store.Queue].

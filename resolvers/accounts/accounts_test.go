@@ -299,7 +299,7 @@ func TestNothingIsDeletedThatCannotBe(t *testing.T) {
 		t.Errorf("while ConnectyCube is away: %v", err)
 	}
 	come()
-	if got := w.read(t, user.ID); got.Leaving || got.Email != "ada@x.org" || got.Account.Lease != "" {
+	if got := w.read(t, user.ID); got.Deleting || got.Email != "ada@x.org" || got.Account.Lease != "" {
 		t.Errorf("something has changed: %+v", got)
 	}
 	if err := w.Leave(t.Context(), user, Means{Password: password}); err != nil {

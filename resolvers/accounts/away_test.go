@@ -276,7 +276,7 @@ func TestLoginThatEndedMeanwhileGetsNoChat(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
 	login := w.login(t, user, "s")
-	if _, err := w.store.Users().DropSessions(t.Context(), user.ID); err != nil {
+	if _, err := w.store.Users().RemoveAllSessions(t.Context(), user.ID); err != nil {
 		t.Fatal(err)
 	}
 	if chat, err := w.Open(t.Context(), user, login, Means{Password: password}); !errors.Is(err, ErrEnded) || chat.Token != "" {

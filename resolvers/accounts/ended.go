@@ -61,8 +61,8 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, k.Patience) // which ConnectyCube may use up
 	err = k.end(patient, login)
 	cancel()
-	if err == nil && login.Reason == store.Expired { // else that is how it ended
-		_, err = k.Users.DropSession(ctx, login.UserID, login.ID)
+	if err == nil && login.EndReason == store.Expired { // else that is how it ended
+		_, err = k.Users.RemoveSession(ctx, login.UserID, login.ID)
 	}
 	if err == nil {
 		return k.Ended.Remove(ctx, login.ID)
@@ -79,7 +79,7 @@ func (k *Keeper) end(ctx context.Context, login store.Session) error {
 		return err
 	}
 	user, err := k.Accounts.ByID(ctx, login.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && user.Leaving {
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Deleting {
 		return nil // all goes with the account, which this session may be needed for
 	}
 	if err != nil {
@@ -151,7 +151,7 @@ func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription,
 	}
 	v.user = touched
 	defer v.release(ctx)
-	if v.user.Leaving {
+	if v.user.Deleting {
 		return nil, nil
 	}
 	err = v.act(ctx)

@@ -224,7 +224,7 @@ func (v *visit) nobodys(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return pending(err)
-	case holder.Leaving:
+	case holder.Deleting:
 		return pending(connectycube.ErrTaken)
 	}
 	return fmt.Errorf("account %d is user %s's: %w", v.session.UserID, other, connectycube.ErrTaken)

@@ -49,7 +49,7 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 	ctx, cancel := context.WithTimeout(ctx, k.Patience)
 	defer cancel()
 	v := k.visit(user, Means{})
-	if user.Leaving || user.CubeID == 0 || v.byTicket() { // made or gone by another way, or without passwords
+	if user.Deleting || user.CubeID == 0 || v.byTicket() { // made or gone by another way, or without passwords
 		done.InStep++
 		return
 	}

@@ -284,7 +284,7 @@ func (v *visit) borrow(ctx context.Context) error {
 // no sign-up took.
 func (v *visit) close(ctx context.Context) {
 	v.refund()
-	if !v.spare || v.user.Leaving { // with the account goes every session
+	if !v.spare || v.user.Deleting { // with the account goes every session
 		return
 	}
 	v.spare = false

@@ -83,7 +83,7 @@ func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, er
 	for range holdTries {
 		touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.Lease())
 		v := k.visit(touched, m)
-		if err == nil && (touched.PasswordHash != user.PasswordHash || touched.Leaving) {
+		if err == nil && (touched.PasswordHash != user.PasswordHash || touched.Deleting) {
 			v.release(ctx)
 			return nil, store.ErrChanged
 		}
@@ -97,7 +97,7 @@ func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, er
 		if err != nil {
 			return nil, err
 		}
-		if current.PasswordHash != user.PasswordHash || current.Leaving {
+		if current.PasswordHash != user.PasswordHash || current.Deleting {
 			return nil, store.ErrChanged
 		}
 		select {

@@ -58,7 +58,7 @@ func (v *visit) prepare(ctx context.Context) error {
 	default:
 		return err
 	}
-	if v.user.Leaving { // deleted since the caller looked
+	if v.user.Deleting { // deleted since the caller looked
 		v.release(ctx)
 		return ErrEnded
 	}
@@ -91,7 +91,7 @@ func (v *visit) known() bool { return v.user.Account.Email != "" || v.user.Accou
 // settle is the machine: it compares what should be with what is known to be,
 // and does the first thing that differs, then the next.
 func (v *visit) settle(ctx context.Context) error {
-	if v.user.Leaving {
+	if v.user.Deleting {
 		return v.remove(ctx)
 	}
 	if err := v.forget(ctx); err != nil {
@@ -187,7 +187,7 @@ func (v *visit) leaving(ctx context.Context, externalID string) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return other.Leaving, err
+	return other.Deleting, err
 }
 
 // meet makes both sides know each other after a session was opened: the
@@ -220,7 +220,7 @@ func (v *visit) meet(ctx context.Context) {
 // know, and it goes again.
 func (v *visit) stays(ctx context.Context, login string) error {
 	user, err := v.k.Accounts.ByID(ctx, v.user.ID)
-	if err == nil && !user.Leaving {
+	if err == nil && !user.Deleting {
 		if slices.Contains(user.Sessions, login) {
 			return nil
 		}

@@ -126,14 +126,14 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 	var back error
 	a := v.user.Account
 	switch {
-	case err == nil && v.user.Leaving: // the document is gone, and the lease with it
+	case err == nil && v.user.Deleting: // the document is gone, and the lease with it
 	case err == nil:
 		back = v.k.Work.Accounts.Complete(ctx, v.user.ID, a.Held(), a.Version)
 		v.user.Account.Due, v.user.Account.Lease, v.user.Account.Attempts, v.user.Account.LastError = time.Time{}, "", 0, ""
 		v.user.Account.Turn = time.Time{}
-	case !v.user.Leaving && isOverBudget(err):
+	case !v.user.Deleting && isOverBudget(err):
 		back = v.wait(ctx)
-	case !v.user.Leaving && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
+	case !v.user.Deleting && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
 		back = v.k.Work.Accounts.Retry(ctx, v.user.ID, a.Held(), time.Time{}, problem(err))
 	default:
 		due := time.Now().Add(pause(a.Attempts, err))
@@ -150,7 +150,7 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 
 // release ends a visit that came to nothing: what was open stays so.
 func (v *visit) release(ctx context.Context) {
-	if !v.user.Leaving && v.user.CubeID != 0 && !v.moving() && !v.renamed() && v.user.Account.Attempts == 0 {
+	if !v.user.Deleting && v.user.CubeID != 0 && !v.moving() && !v.renamed() && v.user.Account.Attempts == 0 {
 		_ = v.handBack(ctx, nil)
 		return
 	}

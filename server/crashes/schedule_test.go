@@ -301,7 +301,7 @@ func (l *scenario) settled() {
 func (l *scenario) sides() string {
 	var out strings.Builder
 	for _, u := range l.everybody() {
-		fmt.Fprintf(&out, "here:  %s %s %q account %d leaving %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Leaving, len(u.Sessions), u.Account)
+		fmt.Fprintf(&out, "here:  %s %s %q account %d leaving %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Deleting, len(u.Sessions), u.Account)
 	}
 	text := func(s *string) string {
 		if s == nil {

@@ -23,15 +23,13 @@ var sameParameters = exceptions{ // adjacent parameters of one type
 	"resolvers Members.AddSession":               3,
 	"resolvers People.ChangeEmail":               3,
 	"resolvers People.ChangeName":                3,
-	"resolvers People.ChangePassword":            4,
-	"resolvers UserStore.SetPassword":            3,
+	"resolvers UserStore.UpgradeHash":            3,
 	"resolvers/accounts UserChanges.ChangeEmail": 3,
 	"resolvers/playground fetch":                 4,
 	"store Users.AddSession":                     3,
 	"store Users.ChangeEmail":                    3,
 	"store Users.ChangeName":                     3,
-	"store Users.ChangePassword":                 4,
-	"store Users.SetPassword":                    3,
+	"store Users.UpgradeHash":                    3,
 	"store/embedded pageWalk.element":            3,
 	"store/embedded pageWalk.mark":               3,
 }
@@ -51,7 +49,7 @@ var largeStructs = exceptions{ // fields
 	"server Server":             19,
 	"server/config Config":      23,
 	"store Session":             18,
-	"store document":            16,
+	"store userDocument":        16,
 	"store sessionDocument":     19,
 }
 

@@ -219,7 +219,7 @@ func oneTouchWins(t *testing.T, s *store.Store) {
 
 func overtakenSweepStays(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
-	if _, err := s.Users().DropSessions(t.Context(), made.ID); err != nil {
+	if _, err := s.Users().RemoveAllSessions(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	until := time.Now().Add(time.Minute).UTC().Truncate(time.Millisecond)
@@ -229,7 +229,7 @@ func overtakenSweepStays(t *testing.T, s *store.Store) {
 	if _, err := s.Sweeps().Claim(t.Context(), store.Lease{Until: until}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a second sweeper: %v, want %v", err, store.ErrNotFound)
 	}
-	if _, err := s.Users().DropSessions(t.Context(), made.ID); err != nil { // while the sweep goes on
+	if _, err := s.Users().RemoveAllSessions(t.Context(), made.ID); err != nil { // while the sweep goes on
 		t.Fatal(err)
 	}
 	if err := s.Sweeps().Complete(t.Context(), made.ID, store.Lease{Until: until}, 0); err != nil {

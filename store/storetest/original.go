@@ -146,7 +146,7 @@ func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
 
 	other := newBase(t, tg)
 	other.index(t, bson.D{{Key: "name", Value: "email_1"}})
-	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, Patience: -1})
+	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, ConnectTimeout: -1})
 	if err == nil || !strings.Contains(err.Error(), "email_1") {
 		t.Errorf("opening over an index that is not unique: %v; want an error that names email_1", err)
 	}

@@ -53,17 +53,17 @@ func newPasswordEndsSessions(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
 	forgetsDevices(t, u, made.ID)
-	got, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "new", "s2")
+	got, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: made.PasswordHash, NewHash: "new", KeepSession: "s2"})
 	if err != nil || got.PasswordHash != "new" || !slices.Equal(got.Sessions, []string{"s2"}) {
 		t.Errorf("changed: %+v, %v", got, err)
 	}
-	if _, err := u.ChangePassword(t.Context(), made.ID, made.PasswordHash, "newer", "s2"); !errors.Is(err, store.ErrChanged) {
+	if _, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: made.PasswordHash, NewHash: "newer", KeepSession: "s2"}); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("from the old hash: %v, want %v", err, store.ErrChanged)
 	}
-	if _, err := u.ChangePassword(t.Context(), made.ID, "new", "newer", "s1"); !errors.Is(err, store.ErrChanged) {
+	if _, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: "new", NewHash: "newer", KeepSession: "s1"}); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("by a session that has ended: %v, want %v", err, store.ErrChanged)
 	}
-	if got, err = u.ChangePassword(t.Context(), made.ID, "new", "newer", ""); err != nil || len(got.Sessions) != 0 {
+	if got, err = u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: "new", NewHash: "newer", KeepSession: ""}); err != nil || len(got.Sessions) != 0 {
 		t.Errorf("by nobody's session: %v, %v", got.Sessions, err)
 	}
 }
@@ -72,7 +72,7 @@ func onePasswordWins(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := create(t, u, "a@x.org")
 	errs := race(func(racer int) error {
-		_, err := u.ChangePassword(context.Background(), made.ID, made.PasswordHash, fmt.Sprint("by ", racer), "")
+		_, err := u.ReplacePassword(context.Background(), store.PasswordChange{UserID: made.ID, OldHash: made.PasswordHash, NewHash: fmt.Sprint("by ", racer), KeepSession: ""})
 		return err
 	})
 	oneWinner(t, 0, errs, store.ErrChanged)
@@ -103,7 +103,7 @@ func sessionEndedByOne(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2")
 	errs := race(func(int) error {
-		ended, err := u.DropSession(context.Background(), made.ID, "s1")
+		ended, err := u.RemoveSession(context.Background(), made.ID, "s1")
 		if err == nil && !ended {
 			err = store.ErrChanged
 		}
@@ -138,7 +138,7 @@ func tombstoneIsNobody(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Leaving || got.FirstName+got.LastName+got.PasswordHash != "" || len(got.Sessions)+len(got.Roles) != 0 ||
+	if !got.Deleting || got.FirstName+got.LastName+got.PasswordHash != "" || len(got.Sessions)+len(got.Roles) != 0 ||
 		got.Account.Email != "Ada@x.org" || got.Account.Token != "sealed" || got.Account.Lease != "leaving" {
 		t.Errorf("tombstone: %+v", got)
 	}
@@ -238,18 +238,18 @@ func forgetsDevices(t *testing.T, u *store.Users, id string) {
 			_, err := u.AddSession(t.Context(), id, before.PasswordHash, "b")
 			return err
 		}},
-		{"a logout", false, func() error { _, err := u.DropSession(t.Context(), id, "a"); return err }},
+		{"a logout", false, func() error { _, err := u.RemoveSession(t.Context(), id, "a"); return err }},
 		{"a revocation", true, func() error { _, err := u.RevokeSession(t.Context(), id, "b"); return err }},
 		{"a revocation of nothing", false, func() error { _, err := u.RevokeSession(t.Context(), id, "b"); return err }},
-		{"a logout everywhere", true, func() error { _, err := u.DropSessions(t.Context(), id); return err }},
+		{"a logout everywhere", true, func() error { _, err := u.RemoveAllSessions(t.Context(), id); return err }},
 		{"a ban", true, func() error { _, err := u.SetDisabled(t.Context(), id, true); return err }},
 		{"the end of a ban", false, func() error { _, err := u.SetDisabled(t.Context(), id, false); return err }},
 		{"a new password", true, func() error {
-			_, err := u.ChangePassword(t.Context(), id, before.PasswordHash, "another", "")
+			_, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: id, OldHash: before.PasswordHash, NewHash: "another"})
 			return err
 		}},
 		{"the old password", true, func() error {
-			_, err := u.ChangePassword(t.Context(), id, "another", before.PasswordHash, "")
+			_, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: id, OldHash: "another", NewHash: before.PasswordHash})
 			return err
 		}},
 	} {

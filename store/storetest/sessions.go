@@ -52,8 +52,8 @@ func session(user string) store.Session {
 	sessionCount++
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return store.Session{
-		ID: fmt.Sprint("session ", sessionCount), UserID: user, Device: "phone", DeviceID: "udid", Address: "192.0.2.1",
-		Created: now, Used: now, Expires: now.Add(time.Hour), Absolute: now.Add(2 * time.Hour), Parent: "p",
+		ID: fmt.Sprint("session ", sessionCount), UserID: user, Device: "phone", DeviceID: "udid", LastIP: "192.0.2.1",
+		Created: now, LastUsed: now, Expires: now.Add(time.Hour), AbsoluteExpiry: now.Add(2 * time.Hour), Parent: "p",
 	}
 }
 
@@ -109,7 +109,7 @@ func expiredEnds(t *testing.T, st *store.Store) {
 	keep(t, s, old)
 	oneWinner(t, 0, race(func(int) error { return s.Expire(context.Background()) }), store.ErrNotFound)
 	got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: time.Now().Add(time.Hour)})
-	if err != nil || got.ID != old.ID || got.Reason != store.Expired || got.CubeToken != "sealed" {
+	if err != nil || got.ID != old.ID || got.EndReason != store.Expired || got.CubeToken != "sealed" {
 		t.Errorf("claimed %+v, %v", got, err)
 	}
 	if since := time.Since(got.Expires); since > time.Minute { // the database's own patience begins now
@@ -182,7 +182,7 @@ func endedIsWorkedOff(t *testing.T, st *store.Store) {
 	}
 	until := time.Now().Add(time.Hour)
 	got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until})
-	if err != nil || got.ID != one.ID || got.Attempts != 1 || got.Reason != "logout" || got.Ended.IsZero() || got.CubeToken != "sealed" || got.Parent != "" {
+	if err != nil || got.ID != one.ID || got.Attempts != 1 || got.EndReason != "logout" || got.Ended.IsZero() || got.CubeToken != "sealed" || got.Parent != "" {
 		t.Fatalf("claimed %+v, %v", got, err)
 	}
 	if _, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until}); !errors.Is(err, store.ErrNotFound) {
@@ -206,7 +206,7 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 	var ids []string
 	for i := range 3 {
 		one := session("listed")
-		one.Used = one.Used.Add(time.Duration(i) * time.Second)
+		one.LastUsed = one.LastUsed.Add(time.Duration(i) * time.Second)
 		one.CubeToken = "sealed"
 		keep(t, s, one)
 		ids = append(ids, one.ID)
@@ -221,7 +221,7 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 	if err != nil || len(shown) != 3 || shown[0].ID != ids[2] || shown[2].ID != ids[0] {
 		t.Fatalf("Listed %+v, %v", shown, err)
 	}
-	if s := shown[0]; s.UserID != "listed" || s.Device == "" || s.Address == "" || s.Created.IsZero() || s.Expires.IsZero() || s.Parent != "" || s.CubeToken != "" {
+	if s := shown[0]; s.UserID != "listed" || s.Device == "" || s.LastIP == "" || s.Created.IsZero() || s.Expires.IsZero() || s.Parent != "" || s.CubeToken != "" {
 		t.Errorf("Listed reads %+v", s)
 	}
 	if err := s.Remove(t.Context(), ended.ID); err != nil { // else another case would claim it
@@ -231,7 +231,7 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 		t.Errorf("Listed of none: %v, %v", none, err)
 	}
 	list, err := s.OfUser(t.Context(), "listed")
-	if err != nil || len(list) != 3 || !list[0].Used.After(list[1].Used) || !list[1].Used.After(list[2].Used) {
+	if err != nil || len(list) != 3 || !list[0].LastUsed.After(list[1].LastUsed) || !list[1].LastUsed.After(list[2].LastUsed) {
 		t.Errorf("listed %+v, %v", list, err)
 	}
 }

@@ -78,7 +78,7 @@ func (b base) open(t *testing.T, edit ...func(*store.Options)) *store.Users {
 // openStore opens a store on the test's database.
 func (b base) openStore(t *testing.T, edit ...func(*store.Options)) *store.Store {
 	t.Helper()
-	o := store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Timeout: 20 * time.Second, Patience: -1}
+	o := store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Timeout: 20 * time.Second, ConnectTimeout: -1}
 	for _, e := range edit {
 		e(&o)
 	}
