@@ -42,7 +42,6 @@ var commands = map[string]command{
 	"find":            {reads, find},
 	"getMore":         {reads, getMore},
 	"count":           {reads, count},
-	"distinct":        {reads, distinct},
 	"explain":         {reads, explain},
 	"aggregate":       {reads, aggregate},
 	"create":          {writes, create},

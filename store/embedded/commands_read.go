@@ -3,12 +3,9 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"maps"
 	"math"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // query is what find asks for.
@@ -202,69 +199,6 @@ func count(c *call) (bson.D, error) {
 		return bson.D{{Key: "n", Value: int32(n)}}, err
 	}
 	return bson.D{{Key: "n", Value: n}}, err
-}
-
-func distinct(c *call) (bson.D, error) {
-	ns, err := c.namespace("distinct")
-	if err != nil {
-		return nil, err
-	}
-	path, f := c.string("key"), c.filter("query")
-	hint, _ := c.get("hint")
-	c.refuse("collation")
-	if err := c.done(); err != nil {
-		return nil, err
-	}
-	if path == "" {
-		return nil, fail(codeBadValue, "distinct needs a key")
-	}
-	col := c.existing(ns)
-	if err := c.checkHint(col, hint); err != nil || col == nil {
-		return bson.D{{Key: "values", Value: bson.A{}}}, err
-	}
-	found := distinctValues{}
-	p, parts, size := col.choose(f, nil), splitPath(path), 0
-	err = p.walk(c.ctx, c.t, col, &position{}, func(_ []byte, d document) (bool, error) {
-		if f.matches(d) {
-			reach(d, parts, false, func(v value, ok bool) bool {
-				if ok {
-					size += found.add(v)
-				}
-				return false
-			})
-		}
-		if size > maxBatchBytes {
-			return false, fail(codeMemoryLimit, "distinct exceeds %d bytes", maxBatchBytes)
-		}
-		return true, nil
-	})
-	return bson.D{{Key: "values", Value: raw(found.sorted())}}, err
-}
-
-// distinctValues are values by their keys.
-type distinctValues map[string]value
-
-// add takes an array's elements one by one, and gives the bytes it now holds more.
-func (dv distinctValues) add(v value) (size int) {
-	vs := []value{v}
-	if v.Type == bsoncore.TypeArray {
-		vs = valuesOf(v)
-	}
-	for _, v := range vs {
-		if key := string(keyOf(v)); dv[key].Type == 0 {
-			dv[key] = v
-			size += len(key) + len(v.Data)
-		}
-	}
-	return size
-}
-
-func (dv distinctValues) sorted() value {
-	var vs []value
-	for _, key := range slices.Sorted(maps.Keys(dv)) {
-		vs = append(vs, dv[key])
-	}
-	return arrayValue(vs)
 }
 
 func explain(c *call) (bson.D, error) {

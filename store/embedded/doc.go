@@ -23,16 +23,16 @@
 //
 //   - hello, ping, buildInfo, endSessions, listDatabases, listCollections,
 //     listIndexes, create, drop, dropDatabase, createIndexes, dropIndexes, insert,
-//     find, getMore, killCursors, update, delete, findAndModify, count, distinct,
+//     find, getMore, killCursors, update, delete, findAndModify, count,
 //     aggregate, explain (of find).
-//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $nin $exists $type $size $all
-//     $elemMatch $mod $regex (RE2's syntax; options i, m, s) $not $and $or $nor $comment.
-//   - Updates: $set $unset $setOnInsert $inc $mul $min $max $rename $currentDate
-//     $push ($each $slice $sort $position) $addToSet $pull $pullAll $pop; replacements; upserts.
+//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $nin $exists $type $all
+//     $elemMatch $regex (RE2's syntax; options i, m, s) $not $and $or $nor $comment.
+//   - Updates: $set $unset $setOnInsert $inc $min $max $push ($each $slice $sort $position) $addToSet $pull $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
 //     TTL. Equality, $in and ranges use them, and so does a sort that an index can give.
 //   - Aggregation: $match $sort $skip $limit $project (1 and 0) $count, and $group
-//     with $sum $avg $min $max $count $first $last $push over fields and constants.
+//     with $sum and $count over fields and constants, which is what drivers send to
+//     count documents.
 //   - Projections of 1 and 0; sorts; skip, limit, batches; maxTimeMS; w:0.
 //
 // Refused, among all else: transactions (code 20; the server presents itself as

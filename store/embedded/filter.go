@@ -163,12 +163,6 @@ func compileOperator(op string, arg, options value) (test, error) {
 	case "$regex":
 		re, err := matching(arg, options)
 		return leaf(re), err
-	case "$mod":
-		mod, err := remainder(arg)
-		return leaf(mod), err
-	case "$size":
-		sized, err := ofSize(arg)
-		return whole(sized), err
 	case "$all":
 		return containing(arg)
 	case "$elemMatch":

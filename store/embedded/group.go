@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -13,16 +14,16 @@ type group struct {
 	fields []groupField
 }
 
+// groupField is a sum.
 type groupField struct {
 	name string
-	op   string
 	arg  expression
 }
 
 // expression gives a value for a document; one without a type is "missing".
 type expression func(document) value
 
-// compileExpression knows constants, "$path", and documents of these. Operators are refused by name.
+// compileExpression knows constants and "$path". All else is refused by name.
 func compileExpression(v value) (expression, error) {
 	switch v.Type {
 	case bsoncore.TypeString:
@@ -38,36 +39,11 @@ func compileExpression(v value) (expression, error) {
 	case bsoncore.TypeArray:
 		return nil, fail(codeNotImplemented, "array expressions are not supported")
 	case bsoncore.TypeEmbeddedDocument:
-		if isOperators(v) {
-			return nil, fail(codeNotImplemented, "Unrecognized expression '%s'", firstKey(v.Data))
+		if firstKey(v.Data) != "" { // an empty one is a constant
+			return nil, fail(codeNotImplemented, "expression with '%s' is not supported", firstKey(v.Data))
 		}
-		return compileDocumentExpression(v.Data)
 	}
 	return func(document) value { return v }, nil
-}
-
-func compileDocumentExpression(d document) (expression, error) {
-	var names []string
-	var parts []expression
-	for name, v := range fields(d) {
-		if strings.HasPrefix(name, "$") || strings.Contains(name, ".") {
-			return nil, fail(codeNotImplemented, "Unrecognized expression '%s'", name)
-		}
-		e, err := compileExpression(v)
-		if err != nil {
-			return nil, err
-		}
-		names, parts = append(names, name), append(parts, e)
-	}
-	return func(d document) value {
-		b := newBuilder()
-		for i, e := range parts {
-			if v := e(d); v.Type != 0 {
-				b.add(names[i], v)
-			}
-		}
-		return documentValue(b.document())
-	}, nil
 }
 
 // valueAt follows a path as expressions do: through an array it gives the array of what it finds.
@@ -111,7 +87,7 @@ func compileGroup(d document) (*group, error) {
 			return nil, fail(codeBadValue, "The field '%s' must be an accumulator object", name)
 		}
 		switch op {
-		case "$sum", "$avg", "$min", "$max", "$first", "$last", "$push":
+		case "$sum":
 		case "$count":
 			arg = int32Value(1)
 		default:
@@ -121,7 +97,7 @@ func compileGroup(d document) (*group, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.fields = append(g.fields, groupField{name, op, e})
+		g.fields = append(g.fields, groupField{name, e})
 	}
 	if g.id == nil {
 		return nil, fail(codeBadValue, "a group specification must include an _id")
@@ -131,8 +107,8 @@ func compileGroup(d document) (*group, error) {
 
 // bucket is one group while it is counted.
 type bucket struct {
-	id    value
-	state []accumulator
+	id   value
+	sums []value
 }
 
 // run reads everything; the groups come out in the order of their first documents.
@@ -148,17 +124,17 @@ func (g *group) run(in stream) ([]document, error) {
 		key := keyOf(id)
 		b := byKey[string(key)]
 		if b == nil {
-			b = &bucket{id: value{Type: id.Type, Data: bytes.Clone(id.Data)}, state: make([]accumulator, len(g.fields))}
+			b = &bucket{id: value{Type: id.Type, Data: bytes.Clone(id.Data)}, sums: slices.Repeat([]value{int32Value(0)}, len(g.fields))}
 			byKey[string(key)] = b
 			order = append(order, b)
 			held += 2*len(key) + 100
 		}
 		for i, f := range g.fields {
-			more, err := b.state[i].take(f.op, f.arg(d))
+			sum, err := addTo(b.sums[i], f.arg(d))
 			if err != nil {
 				return false, err
 			}
-			held += more
+			b.sums[i] = sum
 		}
 		if held > maxSortBytes {
 			return false, fail(codeMemoryLimit, "$group exceeded the memory limit of %d bytes", maxSortBytes)
@@ -170,71 +146,22 @@ func (g *group) run(in stream) ([]document, error) {
 		out := newBuilder()
 		out.add("_id", b.id)
 		for i, f := range g.fields {
-			out.add(f.name, b.state[i].result(f.op))
+			out.add(f.name, b.sums[i])
 		}
 		docs = append(docs, out.document())
 	}
 	return docs, err
 }
 
-// accumulator is the state of one field of one group.
-type accumulator struct {
-	v    value // sum, extreme, first or last so far
-	n    int64 // values taken
-	list []value
-}
-
-// take adds a value and gives the bytes that the accumulator now holds more.
-func (a *accumulator) take(op string, v value) (held int, err error) {
-	keep := func(v value) { a.v = value{Type: v.Type, Data: bytes.Clone(v.Data)} }
-	switch op {
-	case "$sum", "$avg", "$count":
-		if !isNumber(v) {
-			return 0, nil
-		}
-		if a.n++; a.n == 1 {
-			keep(v)
-			return 0, nil
-		}
-		sum, err := addNumbers(a.v, v)
-		if err != nil && v.Type != bsoncore.TypeDecimal128 && a.v.Type != bsoncore.TypeDecimal128 {
-			sum, err = doubleValue(asFloat(a.v)+asFloat(v)), nil // a sum that overflows becomes a double
-		}
-		a.v = sum
-		return 0, err
-	case "$min", "$max":
-		if v.Type == 0 || v.Type == bsoncore.TypeNull {
-			return 0, nil
-		}
-		order := bytes.Compare(keyOf(v), keyOf(a.v))
-		if a.v.Type == 0 || op == "$min" && order < 0 || op == "$max" && order > 0 {
-			keep(v)
-			held = len(v.Data)
-		}
-	case "$first", "$last":
-		if a.n++; a.n == 1 || op == "$last" {
-			keep(v)
-			held = len(v.Data)
-		}
-	case "$push":
-		if v.Type != 0 {
-			a.list = append(a.list, value{Type: v.Type, Data: bytes.Clone(v.Data)})
-			held = len(v.Data) + 40
-		}
+// addTo adds v to a sum. A value that is no number adds nothing, and a sum that
+// overflows becomes a double.
+func addTo(sum, v value) (value, error) {
+	if !isNumber(v) {
+		return sum, nil
 	}
-	return held, nil
-}
-
-func (a *accumulator) result(op string) value {
-	switch {
-	case op == "$push":
-		return arrayValue(a.list)
-	case op == "$avg" && a.n > 0:
-		return doubleValue(asFloat(a.v) / float64(a.n))
-	case (op == "$sum" || op == "$count") && a.n == 0:
-		return int32Value(0)
-	case a.v.Type == 0:
-		return nullValue
+	more, err := addNumbers(sum, v)
+	if err != nil && v.Type != bsoncore.TypeDecimal128 {
+		return doubleValue(asFloat(sum) + asFloat(v)), nil
 	}
-	return a.v
+	return more, err
 }

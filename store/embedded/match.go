@@ -247,34 +247,3 @@ func matching(arg, options value) (check, error) {
 		return false
 	}, nil
 }
-
-func remainder(arg value) (check, error) {
-	var n []int64
-	if arg.Type == bsoncore.TypeArray {
-		for v := range elements(arg) {
-			if f := math.Trunc(asFloat(v)); math.Abs(f) < 1<<63 { // false for NaN, which what is no number gives
-				n = append(n, int64(f))
-			}
-		}
-	}
-	if len(n) != 2 || len(valuesOf(arg)) != 2 || n[0] == 0 {
-		return nil, fail(codeBadValue, "malformed $mod: needs [divisor, remainder], divisor not 0")
-	}
-	return func(v value, _ bool) bool {
-		if exact, ok := asInt(v); ok {
-			return exact%n[0] == n[1]
-		}
-		f := math.Trunc(asFloat(v))
-		return math.Abs(f) < 1<<63 && int64(f)%n[0] == n[1]
-	}, nil
-}
-
-func ofSize(arg value) (check, error) {
-	n, exact := asInt(arg)
-	if !exact || n < 0 {
-		return nil, fail(codeBadValue, "$size needs a whole number that is not negative, not %s", arg)
-	}
-	return func(v value, _ bool) bool {
-		return v.Type == bsoncore.TypeArray && int64(len(valuesOf(v))) == n
-	}, nil
-}

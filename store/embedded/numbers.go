@@ -113,26 +113,18 @@ func appendRest(dst []byte, c *big.Int, exp int) []byte {
 	return append(append(dst, restPositive), body...)
 }
 
-// addNumbers and multiplyNumbers follow MongoDB's rules: the wider type wins, an
-// int32 grows to int64, and an int64 that overflows is an error.
+// addNumbers follows MongoDB's rules: the wider type wins, an int32 grows to
+// int64, and an int64 that overflows is an error.
 func addNumbers(a, b value) (value, error) {
-	return arithmetic(a, b, func(x, y float64) float64 { return x + y }, (*big.Int).Add)
-}
-
-func multiplyNumbers(a, b value) (value, error) {
-	return arithmetic(a, b, func(x, y float64) float64 { return x * y }, (*big.Int).Mul)
-}
-
-func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y *big.Int) *big.Int) (value, error) {
 	if a.Type == bsoncore.TypeDecimal128 || b.Type == bsoncore.TypeDecimal128 {
 		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")
 	}
 	if a.Type == bsoncore.TypeDouble || b.Type == bsoncore.TypeDouble {
-		return doubleValue(floats(asFloat(a), asFloat(b))), nil
+		return doubleValue(asFloat(a) + asFloat(b)), nil
 	}
 	x, _ := asInt(a)
 	y, _ := asInt(b)
-	sum := ints(new(big.Int), big.NewInt(x), big.NewInt(y))
+	sum := new(big.Int).Add(big.NewInt(x), big.NewInt(y))
 	if !sum.IsInt64() {
 		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
 	}

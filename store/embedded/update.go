@@ -20,7 +20,6 @@ type update struct {
 type modifier struct {
 	path     string
 	parts    []string
-	from     []string // of $rename: where the value comes from
 	missing  missing
 	onInsert bool // only when an upsert inserts
 	change   change
@@ -37,11 +36,9 @@ var operators = map[string]struct {
 	"$set":         {makeParents, compileSet},
 	"$setOnInsert": {makeParents, compileSet},
 	"$unset":       {anyPath, func(value, time.Time) (change, error) { return removed, nil }},
-	"$inc":         {makeParents, compileArithmetic("$inc", addNumbers)},
-	"$mul":         {makeParents, compileArithmetic("$mul", multiplyNumbers)},
+	"$inc":         {makeParents, compileIncrement},
 	"$min":         {makeParents, compileExtreme(-1)},
 	"$max":         {makeParents, compileExtreme(1)},
-	"$currentDate": {makeParents, compileCurrentDate},
 	"$push":        {makeParents, compilePush},
 	"$addToSet":    {makeParents, compileAddToSet},
 	"$pull":        {needViable, compilePull},
@@ -65,7 +62,7 @@ func compileUpdate(v value, now time.Time) (*update, error) {
 	for op, args := range fields(d) {
 		_, known := operators[op]
 		switch {
-		case !known && op != "$rename":
+		case !known:
 			return nil, fail(codeFailedToParse, "Unknown modifier: %s", op)
 		case args.Type != bsoncore.TypeEmbeddedDocument:
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
@@ -100,13 +97,6 @@ func compileModifier(op, path string, arg value, now time.Time) (modifier, error
 	if err != nil {
 		return modifier{}, err
 	}
-	if op == "$rename" {
-		if arg.Type != bsoncore.TypeString {
-			return modifier{}, fail(codeBadValue, "The 'to' field for $rename must be a string: %s", path)
-		}
-		to, err := checkPath(stringOf(arg))
-		return modifier{path: stringOf(arg), parts: to, from: parts}, err
-	}
 	o := operators[op]
 	c, err := o.compile(arg, now)
 	return modifier{path: path, parts: parts, missing: o.missing, onInsert: op == "$setOnInsert", change: c}, err
@@ -125,20 +115,14 @@ func compareParts(a, b string) int {
 // conflicts refuses two modifiers on one path, or on a path and what lies below it.
 func (u *update) conflicts() error {
 	taken := map[string]bool{}
-	var paths []string
 	for _, m := range u.modifiers {
-		paths = append(paths, m.path)
-		if m.from != nil {
-			paths = append(paths, strings.Join(m.from, "."))
+		if taken[m.path] {
+			return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", m.path, m.path)
 		}
+		taken[m.path] = true
 	}
-	for _, p := range paths {
-		if taken[p] {
-			return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p)
-		}
-		taken[p] = true
-	}
-	for _, p := range paths {
+	for _, m := range u.modifiers {
+		p := m.path
 		for i := range p {
 			if p[i] == '.' && taken[p[:i]] {
 				return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p[:i])
@@ -178,14 +162,10 @@ func (u *update) applyAll(d document, inserting bool) (document, error) {
 	}
 	var err error
 	for _, m := range u.modifiers {
-		switch {
-		case m.onInsert && !inserting:
-		case m.from != nil:
-			d, err = rename(d, m)
-		default:
-			d, err = edit(d, m.parts, m.missing, m.change)
+		if m.onInsert && !inserting {
+			continue
 		}
-		if err != nil {
+		if d, err = edit(d, m.parts, m.missing, m.change); err != nil {
 			return nil, err
 		}
 	}
@@ -199,48 +179,25 @@ func withIDFirst(d document) document {
 	return withID(d)
 }
 
-func rename(d document, m modifier) (document, error) {
-	v, below, found := descend(d, m.from)
-	switch {
-	case len(below) > 0:
-		return nil, fail(codeBadValue, "The source field of $rename cannot be inside an array")
-	case !found:
-		return d, nil
-	}
-	d, err := edit(d, m.from, anyPath, removed)
-	if err != nil {
-		return nil, err
-	}
-	if _, below, _ := descend(d, m.parts); len(below) > 0 {
-		return nil, fail(codeBadValue, "The destination field of $rename cannot be inside an array")
-	}
-	return edit(d, m.parts, makeParents, func(value) (value, error) { return v, nil })
-}
-
 func removed(value) (value, error) { return value{}, nil }
 
 func compileSet(arg value, _ time.Time) (change, error) {
 	return func(value) (value, error) { return arg, nil }, nil
 }
 
-func compileArithmetic(op string, combine func(a, b value) (value, error)) func(value, time.Time) (change, error) {
-	return func(arg value, _ time.Time) (change, error) {
-		if !isNumber(arg) {
-			return nil, fail(codeTypeMismatch, "Cannot apply %s with non-numeric argument of type %s", op, arg.Type)
-		}
-		return func(old value) (value, error) {
-			if old.Type == 0 {
-				if op == "$mul" {
-					return combine(int32Value(0), arg) // zero, of the argument's type
-				}
-				return arg, nil
-			}
-			if !isNumber(old) {
-				return old, fail(codeTypeMismatch, "Cannot apply %s to a value of non-numeric type %s", op, old.Type)
-			}
-			return combine(old, arg)
-		}, nil
+func compileIncrement(arg value, _ time.Time) (change, error) {
+	if !isNumber(arg) {
+		return nil, fail(codeTypeMismatch, "Cannot apply $inc with non-numeric argument of type %s", arg.Type)
 	}
+	return func(old value) (value, error) {
+		if old.Type == 0 {
+			return arg, nil
+		}
+		if !isNumber(old) {
+			return old, fail(codeTypeMismatch, "Cannot apply $inc to a value of non-numeric type %s", old.Type)
+		}
+		return addNumbers(old, arg)
+	}, nil
 }
 
 // compileExtreme keeps the greater (sign 1) or the lesser (sign -1) in the order of all values.
@@ -254,25 +211,4 @@ func compileExtreme(sign int) func(value, time.Time) (change, error) {
 			return arg, nil
 		}, nil
 	}
-}
-
-func compileCurrentDate(arg value, now time.Time) (change, error) {
-	date := value{Type: bsoncore.TypeDateTime, Data: bsoncore.AppendDateTime(nil, now.UnixMilli())}
-	switch {
-	case arg.Type == bsoncore.TypeBoolean:
-		return compileSet(date, now)
-	case arg.Type == bsoncore.TypeEmbeddedDocument:
-		f := newForm("$currentDate", arg.Data)
-		kind := f.string("$type")
-		if err := f.done(); err != nil {
-			return nil, err
-		}
-		switch kind {
-		case "date":
-			return compileSet(date, now)
-		case "timestamp":
-			return compileSet(value{Type: bsoncore.TypeTimestamp, Data: bsoncore.AppendTimestamp(nil, uint32(now.Unix()), 1)}, now)
-		}
-	}
-	return nil, fail(codeBadValue, "$currentDate needs true or {$type: 'date' or 'timestamp'}")
 }
