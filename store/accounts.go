@@ -8,19 +8,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Account is what we know of a user's account at ConnectyCube, and when to look
-// after it. The zero Account, which users of the original have, means that
-// nothing is known and nothing is due.
+// Account is our knowledge of a user's account at ConnectyCube, and the state of
+// the work on it. Users of the original have the zero Account: nothing is known
+// and nothing is due.
 type Account struct {
 	Email, Name  string // as ConnectyCube has them; empty = not known
 	PasswordKind PasswordKind
 	Version      int64     // grows with each change of what the account should be
-	Due          time.Time // when somebody should look after it; zero = nothing to do
-	Lease        string    // who does; empty = nobody
-	Attempts     int       // visits since the last that ended well
+	Due          time.Time // when work is due or the lease ends; zero = nothing to do
+	Lease        string    // ID of the lease; empty = no lease
+	Attempts     int       // since the work was last complete
 	LastError    string    // class of the last failure, for administrators
-	Token        string    // sealed session token, kept for a deletion
-	Turn         time.Time // place among the accounts that wait to be made; zero = none
+	Token        string    // sealed session token, kept for the deletion
+	Turn         time.Time // place among the accounts that wait for their sign-up; zero = none
 }
 
 // Held is the lease on the account, which its holder gets with the user.
@@ -44,7 +44,7 @@ func PasswordDerived(key string) PasswordKind { return PasswordKind(derivedPrefi
 // IsDerived reports whether the server makes the password from a key.
 func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), derivedPrefix) }
 
-// accountDocument is an Account as it lies in the database.
+// accountDocument is the stored form of an Account.
 type accountDocument struct {
 	Email        string       `bson:"email,omitempty"`
 	Name         string       `bson:"name,omitempty"`
@@ -90,9 +90,9 @@ func (a *Accounts) Save(ctx context.Context, l Lease, u User) error {
 	return a.queue().underLease(ctx, u.ID, l, set, nil)
 }
 
-// MarkDeleting makes a tombstone of a user: nothing of the person remains but what
-// deleting the account at ConnectyCube takes, and the address is free. The
-// error is [ErrChanged] when it is one already.
+// MarkDeleting turns a user's document into a tombstone. It keeps only the data
+// needed to delete the account at ConnectyCube, and the email is free again. The
+// error is [ErrChanged] when the document is a tombstone already.
 func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease) (User, error) {
 	user, err := a.users.ByID(ctx, id)
 	if err != nil {

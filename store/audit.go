@@ -13,18 +13,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Event is something that happened to a user's security. It holds no secret.
+// Event is one entry of the audit. It holds no secret.
 type Event struct {
 	ID       string // given by Record
 	At       time.Time
 	Kind     AuditKind
 	Outcome  Outcome
-	UserID   string // to whom
-	Actor    string // by whom: a user's id, or what else did it; empty = the user
-	ClientIP string // from where
-	Session  string // in which login session
+	UserID   string // the user concerned
+	Actor    string // ID of the user that caused it, or a name such as "command"; empty = the user concerned
+	ClientIP string // empty = not known
+	Session  string // ID of the login session
 	Detail   string
-	Count    int // how many refusals this one stands for; 0 for an event that RecordRefusals did not write
+	Count    int // number of equal refusals; 0 for events of Record
 }
 
 // AuditKind says what happened.
@@ -59,7 +59,7 @@ const (
 	OutcomeFailed  Outcome = "failed"  // there was no answer
 )
 
-// eventDocument is an Event as it lies in the database.
+// eventDocument is the stored form of an Event.
 type eventDocument struct {
 	ID       bson.ObjectID `bson:"_id"`
 	At       time.Time     `bson:"at"`
@@ -78,12 +78,12 @@ type eventDocument struct {
 const (
 	maxField   = 100 // bytes of one field of an Event
 	maxDetail  = 200
-	auditCheck = 200 // events between two looks at how many there are, at least
-	auditShare = 100 // and at least the bound's hundredth, so that a look costs little per event
+	auditCheck = 200 // events between two counts, at least
+	auditShare = 100 // and at least the bound's hundredth, which keeps the cost of counting low
 )
 
 // Audit is the collection of events, bounded by age and by number. Refusals
-// have a bound of their own: anybody can cause them, and a flood of them must
+// have a bound of their own: any client can cause them, and a flood of them must
 // not remove the history of logins and changes. It is safe for concurrent use.
 type Audit struct {
 	records[Event]
@@ -100,8 +100,8 @@ type kept struct {
 	written atomic.Int64
 }
 
-// isDue reports whether the next n events are the time for a look at how many
-// there are. The first event always is.
+// isDue reports whether the events must be counted after the next n. After the
+// first event they must.
 func (k *kept) isDue(n int64) bool {
 	every := max(auditCheck, k.max/auditShare)
 	after := k.written.Add(n)
@@ -139,9 +139,9 @@ func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 	}
 }
 
-// Record writes an event down, with the time when it has none. When the
-// database is unavailable, Record returns that error and keeps the event in
-// memory for [Audit.Run].
+// Record stores an event, and sets its time if it has none. If the database is
+// unavailable, Record returns that error and keeps the event in memory for
+// [Audit.Run].
 func (a *Audit) Record(ctx context.Context, e Event) error {
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
@@ -158,9 +158,9 @@ func (a *Audit) Record(ctx context.Context, e Event) error {
 	return a.trim(ctx, &a.history)
 }
 
-// RecordRefusals writes refusals down. Each needs an ID of NewEventID and a
-// Count. One whose ID is there already gets the larger count of the two, so
-// that a call may be repeated after an error.
+// RecordRefusals stores refusals. Each needs an ID of NewEventID and a Count. If
+// the ID exists, the larger of the two counts stays, so a caller may repeat the
+// call after an error.
 func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 	if len(refusals) == 0 {
 		return nil
@@ -243,13 +243,14 @@ func cut[S ~string](s S, limit int) S {
 	return s
 }
 
-// EventFilter says which events are wanted; the zero filter wants all.
+// EventFilter selects events; the zero filter selects all.
 type EventFilter struct {
 	UserID string
 	Kind   AuditKind
 }
 
-// Page lists events, the newest first, before one of them.
+// Page lists the newest events that are older than the event before; the empty
+// before starts with the newest. The error is [ErrBadCursor] if before is not an ID.
 func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit int) ([]Event, error) {
 	filter := bson.D{}
 	if f.UserID != "" {

@@ -16,11 +16,12 @@ const (
 	lateEvery = 10 * time.Second // between two attempts to record them
 )
 
-// lateEvents are the events that an unavailable database could not take.
+// lateEvents are the events that could not be stored while the database was
+// unavailable.
 type lateEvents struct {
 	mu      sync.Mutex
 	events  []eventDocument // in the order in which they happened
-	dropped int             // for which there was no room
+	dropped int             // number of events beyond maxLate
 }
 
 // keep keeps d if err says that the database is unavailable, and returns err.
@@ -38,7 +39,7 @@ func (l *lateEvents) keep(d eventDocument, err error) error {
 	return err
 }
 
-// Run records late events until ctx ends, and then tries for the last time.
+// Run records late events until ctx ends, and then tries a last time.
 func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(lateEvery)
 	defer tick.Stop()
@@ -53,8 +54,8 @@ func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// recordLate records the late events, unless the database is still unavailable. Those that
-// an insert without an answer has recorded already keep their ids and are passed over.
+// recordLate records the late events, unless the database is still unavailable. An earlier
+// insert without an answer may have stored some of them; their IDs exist, so they are skipped.
 func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	a.late.mu.Lock()
 	events, dropped := a.late.events, a.late.dropped
@@ -80,7 +81,7 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	log.LogAttrs(ctx, slog.LevelInfo, "late audit events recorded", slog.Int("events", len(events)), slog.Int("dropped", dropped))
 }
 
-// onlyDuplicates reports whether all that an insert refused is there already.
+// onlyDuplicates reports whether all refused documents of an insert exist already.
 func onlyDuplicates(err error) bool {
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// EmailKey folds an address to the form by which it is unique: without
-// surrounding space, in lower case, composed (NFC), its domain in ASCII. Two
-// addresses with the same key belong to one person. It never fails: what is
-// not an address gets a key that no address has.
-func EmailKey(address string) string {
-	folded := norm.NFC.String(strings.ToLower(strings.TrimSpace(address)))
+// EmailKey returns the form of an email that is unique among users: without
+// surrounding space, in lower case, composed (NFC), its domain in ASCII. Emails
+// with the same key belong to one user. EmailKey never fails: a text that is not
+// an email gets a key that no email has.
+func EmailKey(email string) string {
+	folded := norm.NFC.String(strings.ToLower(strings.TrimSpace(email)))
 	at := strings.LastIndexByte(folded, '@')
 	if at < 0 {
 		return folded

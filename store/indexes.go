@@ -12,14 +12,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// keyBatch is how many users get their key in one round trip.
+// keyBatch is the number of users that get their key in one round trip.
 const keyBatch = 500
 
-// ensureIndexes makes the indexes that are not there yet.
+// ensureIndexes creates the missing indexes.
 //
 // email_1 is the original's own, so both programs can share a collection while
-// one replaces the other. The key's index is partial because documents that
-// the original writes meanwhile have no key.
+// one replaces the other. The index of emailKey is partial because the original
+// writes documents without it.
 //
 // connectyCubeId's index is not unique: two users of the original may share an
 // account. It is sparse and not partial, because MongoDB takes a partial index over
@@ -42,12 +42,12 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 	)
 }
 
-// optionsConflict is MongoDB's error code for an index that is there with other
+// optionsConflict is MongoDB's error code for an index that exists with other
 // options (error_codes.yml, IndexOptionsConflict).
 const optionsConflict = 85
 
-// ensure makes the indexes of a collection that are not there yet. One by which
-// documents expire is made anew when an older cubegate gave it another time.
+// ensure creates the missing indexes of a collection. If an older cubegate created
+// a TTL index with another time, ensure replaces it.
 func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
 	for _, index := range indexes {
 		var o options.IndexOptions
@@ -62,16 +62,16 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("making the index %s of the collection %s: %w", *o.Name, collection.Name(), wrapError("asking the database", err))
+			return fmt.Errorf("creating index %s of collection %s: %w", *o.Name, collection.Name(), wrapError("asking the database", err))
 		}
 	}
 	return nil
 }
 
-// backfillEmailKeys gives every user of the original its folded address. Of two that
-// collide, the first keeps the plain key and the other gets one of its own, so
-// that it is still found as typed; both are named in the log for a person to
-// decide.
+// backfillEmailKeys gives every user of the original its [EmailKey]. If two keys
+// collide, the first user gets the plain key and the other one a key of its own,
+// so that its email is still found as typed. The log names both for an
+// administrator to decide.
 func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	started, done := time.Now(), 0
 	var last bson.ObjectID
@@ -100,7 +100,7 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// withoutKey returns the next users, after one, that have no key yet.
+// withoutKey returns the next users without a key, starting after one ID.
 func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocument, error) {
 	found, err := u.coll.Find(ctx,
 		bson.D{
@@ -122,14 +122,14 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocu
 	return batch, nil
 }
 
-// setKeys gives a batch its keys and returns those whose key was taken, with
-// that key in EmailKey.
+// setKeys writes the keys of a batch and returns the users whose key was taken,
+// with that key in EmailKey.
 func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocument, error) {
 	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Email) })
 	if err != nil || len(taken) == 0 {
 		return nil, err
 	}
-	// No address has a '#' in its domain, so this key can collide with none.
+	// No email has a '#' in its domain, so this key collides with no other.
 	still, err := u.writeKeys(ctx, taken, func(d userDocument) string { return EmailKey(d.Email) + "#" + d.ID.Hex() })
 	if err != nil {
 		return nil, err

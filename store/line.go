@@ -7,22 +7,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Accounts that wait to be made at ConnectyCube stand in a line, in the order of
-// Account.Turn. An account in the line has a turn and neither a lease nor a time at which
-// it is due, so Queue.Claim passes it over. ClaimTurn passes over the accounts that have a
-// turn and are leased or back off.
+// Accounts that wait for their sign-up at ConnectyCube form a line, in the order of
+// Account.Turn. An account in the line has a turn and neither a lease nor a due time, so
+// Queue.Claim skips it. ClaimTurn skips accounts that have a turn and are leased or back
+// off.
 
-// Wait gives the lease back and puts the account in the line at a turn. Waiting is no
-// failed attempt: attempts counts those before it, and the problem of the last one stays.
-// The error is [ErrChanged] when the lease is lost.
+// Wait returns the lease and puts the account in the line at a turn. Waiting is not a
+// failed attempt: attempts is the number of earlier ones, and the last error stays. The
+// error is [ErrChanged] when the lease is lost.
 func (a *Accounts) Wait(ctx context.Context, id string, l Lease, turn time.Time, attempts int) error {
 	return a.queue().underLease(ctx, id, l,
 		bson.D{{Key: "account.turn", Value: turn}, {Key: "account.attempts", Value: attempts}},
 		fields(accountWork.due, accountWork.lease))
 }
 
-// ClaimTurn takes the first account in the line. The account keeps its turn until it is
-// settled. The error is [ErrNotFound] when the line is empty.
+// ClaimTurn leases the first account in the line. The account keeps its turn until the
+// work is complete. The error is [ErrNotFound] when the line is empty.
 func (a *Accounts) ClaimTurn(ctx context.Context, l Lease) (User, error) {
 	return a.queue().claim(ctx,
 		bson.D{

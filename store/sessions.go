@@ -11,33 +11,33 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Session is a login session: one device that is logged in. That it lives is
-// what its user's document says; this is all else about it.
+// Session is a login session: one device that is logged in. The user's document
+// decides whether it is active; the rest is here.
 type Session struct {
 	ID             string
 	UserID         string
-	Device         string // its name, for a person
+	Device         string // its name, shown to the user
 	DeviceID       string // its udid at ConnectyCube; empty = not known
-	LastIP         string // where it was last used from
+	LastIP         string // client IP of its last use
 	Created        time.Time
 	LastUsed       time.Time
-	Expires        time.Time // unless it is used before
-	AbsoluteExpiry time.Time // in any case
+	Expires        time.Time // unless it is used earlier
+	AbsoluteExpiry time.Time // even if it is used
 
-	Parent   string   // hash of the refresh token that was used last
-	Children []string // hashes of those that it was exchanged for
+	Parent   string   // hash of the refresh token used last
+	Children []string // hashes of its successors
 
 	CubeToken   string // of its session at ConnectyCube, sealed; empty = none
-	CubeID      int64  // whose that is
+	CubeID      int64  // ID of its ConnectyCube user
 	CubeExpires time.Time
 
-	Ended     time.Time // zero while it lives
+	Ended     time.Time // zero while it is active
 	EndReason string    // why it ended
 	Version   int64
 	Attempts  int // to end it at ConnectyCube
 }
 
-// sessionDocument is a Session as it lies in the database.
+// sessionDocument is the stored form of a Session.
 type sessionDocument struct {
 	ID             string     `bson:"_id"`
 	UserID         string     `bson:"userId"`
@@ -95,9 +95,9 @@ type Sessions struct {
 	locks *keyedLock // to Update
 }
 
-// endedRetention is how long the database keeps the record of a login session that is
-// over, should nobody get around to ending what it has at ConnectyCube: it is
-// removed by [Sessions.Remove] long before.
+// endedRetention is how long the database keeps the record of an ended login
+// session. [Sessions.Remove] removes it earlier, unless its session at
+// ConnectyCube could not be ended.
 const endedRetention = 7 * 24 * time.Hour
 
 func (s *Sessions) ensureIndexes(ctx context.Context) error {
@@ -124,20 +124,20 @@ func (s *Sessions) Create(ctx context.Context, session Session) error {
 	return s.wrapError("inserting a login session", err)
 }
 
-// ByID finds a login session that lives. The error is [ErrNotFound] for none.
+// ByID finds an active login session. The error is [ErrNotFound] for none.
 func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
 	return s.find(ctx, append(bson.D{{Key: "_id", Value: id}}, activeFilter()...))
 }
 
-// OfUser lists the login sessions of a user that live, the one used last
-// first, at most a hundred.
+// OfUser lists the active login sessions of a user, the one used last first, at
+// most a hundred.
 func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error) {
 	return s.active(ctx, bson.E{Key: "userId", Value: userID}, nil)
 }
 
-// Listed returns those of the given login sessions that live, the one used
-// last first, at most a hundred. It reads only what a person is shown of a
-// session: the tokens, hashes and bookkeeping of the result are empty.
+// Listed returns the active ones of the given login sessions, the one used last
+// first, at most a hundred. It reads only the fields that users see: tokens,
+// hashes and bookkeeping of the result are empty.
 func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -149,16 +149,17 @@ func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) 
 	return s.active(ctx, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, shown)
 }
 
-// active finds sessions that live. A nil projection reads whole documents.
+// active lists active sessions. A nil projection reads whole documents.
 func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]Session, error) {
 	return s.records.list(ctx, append(bson.D{which}, activeFilter()...),
 		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
 }
 
-// Update changes a login session that lives. It reads, lets change decide, and
-// writes if nobody was faster; else it does all of that again, so change may
-// run several times. An error of change is returned as it is, and nothing is
-// written. The error is [ErrNotFound] when the session lives no longer.
+// Update changes an active login session. It reads the session, calls change and
+// writes the result. If another caller wrote in between, it starts again, so
+// change may run several times. If change returns an error, Update returns that
+// error and writes nothing. The error is [ErrNotFound] when the session is no
+// longer active.
 func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -188,14 +189,14 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 		}
 		select {
 		case <-ctx.Done():
-			return Session{}, fmt.Errorf("changing a login session: %w: too many others do", ErrUnavailable)
+			return Session{}, fmt.Errorf("changing a login session: %w: too many concurrent changes", ErrUnavailable)
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
 }
 
-// End ends a login session: its refresh tokens are forgotten at once, and what
-// it has at ConnectyCube is due. It is true for the one caller that did.
+// End ends a login session, deletes the hashes of its refresh tokens, and makes
+// its revocation at ConnectyCube due. Of concurrent callers it reports true to one.
 func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -206,11 +207,10 @@ func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	return r.MatchedCount == 1, nil
 }
 
-// Expired is the reason of a login session that nobody ended.
+// Expired is the EndReason of a login session that was not used for too long.
 const Expired = "expired"
 
-// Expire ends one login session whose time is over. The error is [ErrNotFound]
-// when there is none.
+// Expire ends one expired login session. The error is [ErrNotFound] for none.
 func (s *Sessions) Expire(ctx context.Context) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -233,7 +233,7 @@ func endUpdate(now time.Time, reason string) bson.D {
 	}
 }
 
-// Remove deletes the record of a login session; one that is gone is no error.
+// Remove deletes the record of a login session. A missing one is no error.
 func (s *Sessions) Remove(ctx context.Context, id string) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()

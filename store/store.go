@@ -1,18 +1,17 @@
-// Package store keeps users, their login sessions and what happened to them in
-// MongoDB: it owns the collections, their indexes and the shape of the
-// documents. It knows nothing of what a password or a
-// ConnectyCube account means, and no type of the driver leaves
-// it, so replacing the driver is a change to this package alone.
+// Package store keeps users, their login sessions and the audit in MongoDB. It
+// owns the collections, their indexes and the shape of the documents. It knows
+// nothing about the meaning of passwords and ConnectyCube accounts. No type of
+// the driver leaves it, so replacing the driver changes this package alone.
 //
 // The same code runs against a replica set, Atlas and the embedded database of
-// store/embedded: one document is one unit of change, every update that
-// depends on what was read says so in its filter, and there are no
+// store/embedded. A change concerns one document. An update that depends on an
+// earlier read repeats the expected state in its filter. There are no
 // transactions across documents.
 //
-// Start reading at [Open], then users.go: one user's document is the truth
-// about what that person may do. user_updates.go changes it, accounts.go is the
-// part of it about the ConnectyCube account, and work.go the [Queue] of all
-// background work.
+// Start reading at [Open], then users.go: the document of a user decides about
+// the rights of that user. user_updates.go changes it, accounts.go is its part
+// about the ConnectyCube account, and work.go has the [Queue] for all background
+// work.
 package store
 
 import (
@@ -68,9 +67,9 @@ type Store struct {
 	end      context.CancelFunc // of all operations
 }
 
-// Open connects, waits until the database answers, and makes sure that the
-// indexes are there and that every user can be found by the folded form of its
-// address. The caller must Close the store. The error never shows the URI.
+// Open connects, waits until the database answers, creates missing indexes and
+// gives every user of the original its email key. The caller must Close the
+// store. The error never contains the URI.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	client, database, err := connect(o)
@@ -169,7 +168,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	return d(ctx, network, address)
 }
 
-// waitUntilUp asks until the database answers or patience ends.
+// waitUntilUp pings until the database answers or patience is over.
 func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
@@ -191,8 +190,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrapError("asking the database", s.client.Ping(ctx, nil))
 }
 
-// Empty reports whether the database knows no users and never did: there is no login
-// session and no event of any either.
+// Empty reports whether the database has no users and never had any: it has no
+// login sessions and no events either.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	for _, c := range []*mongo.Collection{s.users.coll, s.sessions.coll, s.audit.coll} {
 		ctx, cancel := s.users.withTimeout(ctx)

@@ -11,19 +11,20 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// bumpVersion is the part of an update that makes the account differ from what it
-// should be.
+// bumpVersion is the part of an update after which the account at ConnectyCube
+// differs from the user.
 var bumpVersion = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
 
 // forgetDevices is the part of an update after which no device is known.
 var forgetDevices = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}}}
 
-// setFields begins the list of what an update writes.
+// setFields is the argument of $set: the given fields and the time of the update.
 func setFields(fields ...bson.E) bson.D {
 	return append(fields, bson.E{Key: "updatedAt", Value: time.Now()})
 }
 
-// endSessions begins the list of what an update writes that ends login sessions.
+// endSessions is setFields for an update that ends all login sessions but the
+// given ones.
 func endSessions(sessions []string, fields ...bson.E) bson.D {
 	return append(setFields(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
 }
@@ -47,16 +48,16 @@ func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, er
 	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, bson.E{Key: "password", Value: c.NewHash})}, forgetDevices})
 }
 
-// ChangeEmail replaces the address and leaves its account to the lease. The
-// error is a [TakenError] for "email" when another user has it in any case, and
-// [ErrChanged] when old is no longer the user's.
-func (u *Users) ChangeEmail(ctx context.Context, id, old, address string, l Lease) (User, error) {
+// ChangeEmail replaces the email under the lease l. The error is a [TakenError]
+// for "email" if another user has it in any letter case, and [ErrChanged] if old
+// is no longer the user's email.
+func (u *Users) ChangeEmail(ctx context.Context, id, old, email string, l Lease) (User, error) {
 	return u.change(ctx, id,
 		bson.D{{Key: "email", Value: old}, notDeleting},
-		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: address}, bson.E{Key: "emailKey", Value: EmailKey(address)}), accountWork.leaseSet(l)...)}, bumpVersion})
+		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: email}, bson.E{Key: "emailKey", Value: EmailKey(email)}), accountWork.leaseSet(l)...)}, bumpVersion})
 }
 
-// ChangeName replaces both names and leaves the account to the lease.
+// ChangeName replaces both names under the lease l.
 func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease) (User, error) {
 	return u.change(ctx, id, bson.D{notDeleting},
 		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), accountWork.leaseSet(l)...)}, bumpVersion})
@@ -65,8 +66,8 @@ func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease)
 // notDeleting matches users who are not being deleted.
 var notDeleting = bson.E{Key: "leaving", Value: bson.D{{Key: "$ne", Value: true}}}
 
-// AddSession lets a login session begin for the holder of a password. The error
-// is [ErrChanged] when the hash is another by now, or the user may not log in.
+// AddSession adds a login session to the user's list. The error is [ErrChanged]
+// if hash is no longer the user's, or the user is disabled or being deleted.
 func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User, error) {
 	return u.change(ctx, id,
 		bson.D{{Key: "password", Value: hash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, notDeleting},
@@ -75,16 +76,18 @@ func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User,
 		}}}}})
 }
 
-// maxSessions bounds the list in a user's document, should nobody else.
+// maxSessions bounds the list in a user's document, whatever the settings allow.
 const maxSessions = 200
 
-// RemoveSession ends one login session. It is true for the one caller that did.
+// RemoveSession ends one login session. Of concurrent callers it reports true to
+// one.
 func (u *Users) RemoveSession(ctx context.Context, id, session string) (bool, error) {
 	return u.removeSession(ctx, id, session)
 }
 
-// RevokeSession ends one login session whose holder is not trusted: no device
-// of the account is known from then on. It is true for the one caller that did.
+// RevokeSession ends one login session whose holder is not trusted: no device of
+// the user counts as known afterwards. Of concurrent callers it reports true to
+// one.
 func (u *Users) RevokeSession(ctx context.Context, id, session string) (bool, error) {
 	return u.removeSession(ctx, id, session, forgetDevices)
 }
@@ -114,8 +117,8 @@ func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, 
 	return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "roles", Value: roles})}})
 }
 
-// SetDisabled shuts a user out, which ends all login sessions in the same
-// write, or lets the user in again.
+// SetDisabled disables a user and, in the same write, ends all login sessions, or
+// enables the user again.
 func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, error) {
 	fields := bson.E{Key: "disabled", Value: on}
 	if on {
@@ -124,9 +127,9 @@ func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, erro
 	return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: setFields(fields)}})
 }
 
-// UserFilter says which users are wanted; the zero filter wants all.
+// UserFilter selects users; the zero filter selects all.
 type UserFilter struct {
-	Text     string // the address begins with it, in any case
+	Text     string // prefix of the email, in any letter case
 	Role     string
 	Disabled *bool
 }
@@ -134,7 +137,8 @@ type UserFilter struct {
 // maxPage is how many records one page has at most.
 const maxPage = 100
 
-// Page lists users by id, after one of them.
+// Page lists users by ID, starting after the user after; the empty after starts
+// with the first. The error is [ErrBadCursor] if after is not an ID.
 func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
 	filter := bson.D{notDeleting}
 	if f.Text != "" {
@@ -151,7 +155,7 @@ func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int)
 	return u.page(ctx, filter, after, limit)
 }
 
-// All lists users by id, after one of them, those who are being deleted too.
+// All lists users like [Users.Page], including users that are being deleted.
 func (u *Users) All(ctx context.Context, after string, limit int) ([]User, error) {
 	return u.page(ctx, nil, after, limit)
 }

@@ -14,22 +14,22 @@ type User struct {
 	ID           string // 24 hexadecimal digits; given by Create
 	FirstName    string
 	LastName     string
-	Email        string // as it was typed
+	Email        string // as typed
 	PasswordHash string
-	CubeID       int64     // the ConnectyCube account; 0 = not known yet
+	CubeID       int64     // ID of the ConnectyCube account; 0 = not known yet
 	Created      time.Time // given by Create
-	Updated      time.Time // by whatever changed more than a lease
+	Updated      time.Time // time of the last change, leases aside
 
-	Roles    []string // what the user may do beside what everybody may
-	Disabled bool     // may not log in
-	Deleting bool     // is deleted here, and soon at ConnectyCube: a tombstone
+	Roles    []string // rights beyond those of every user
+	Disabled bool     // cannot log in
+	Deleting bool     // deleted here and soon at ConnectyCube: a tombstone
 
-	// Sessions are the ids of the login sessions that live. An id that is not
-	// among them has ended, whatever else may still be found of it.
+	// Sessions are the IDs of the active login sessions. Every other login
+	// session has ended, even if its record still exists.
 	Sessions []string
 
 	// DeviceGeneration grows with each change after which no device counts as
-	// known any more.
+	// known.
 	DeviceGeneration int64
 
 	Account Account
@@ -51,13 +51,13 @@ func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
 // scanTimeout bounds an operation that reads a whole collection.
 const scanTimeout = time.Minute
 
-// FullName is how others see the user in a chat; it may be empty for a user of
+// FullName is the name that others see in a chat. It may be empty for a user of
 // the original.
 func (u User) FullName() string {
 	return strings.TrimSpace(u.FirstName + " " + u.LastName)
 }
 
-// userDocument is a user as it lies in the database. Names and order are those of
+// userDocument is the stored form of a User. Names and order are those of
 // the original's Mongoose model, __v its version key; emailKey and
 // what follows are ours, and documents of the original lack them.
 type userDocument struct {
@@ -121,8 +121,8 @@ type Users struct {
 	records[User]
 }
 
-// Create stores a new user, whose account at ConnectyCube is the lease's to
-// make, and returns it with its ID. The error is a [TakenError] for "email" if
+// Create stores a new user under the lease l, whose holder signs the account up,
+// and returns the user with its ID. The error is a [TakenError] for "email" if
 // another user has the email in any letter case.
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
@@ -175,9 +175,8 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 	return u.find(ctx, bson.D{{Key: "_id", Value: oid}})
 }
 
-// UpgradeHash replaces a password hash by another of the same password. When
-// the old one is not there any more, somebody else was faster: nothing is
-// changed, and that is no error.
+// UpgradeHash replaces a password hash with a better one of the same password. If
+// old is no longer the hash, UpgradeHash changes nothing and returns nil.
 func (u *Users) UpgradeHash(ctx context.Context, id, old, hash string) error {
 	_, err := u.change(ctx, id, bson.D{{Key: "password", Value: old}}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "password", Value: hash})}})
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrChanged) {
