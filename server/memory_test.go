@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -81,5 +82,24 @@ func TestGoMemoryIsLimitedInACgroup(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"go_bytes":90000000000`) {
 		t.Errorf("the log is %q, want the limit", out.String())
+	}
+}
+
+func TestOneCoreGetsTwoThreads(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for _, tt := range []struct {
+		env                  string
+		cores, threads, want int
+	}{
+		{"", 1, 2, 1},
+		{"1", 1, 1, 1}, // whoever sets it means it
+		{"", 4, 4, 4},
+	} {
+		t.Setenv("GOMAXPROCS", tt.env)
+		runtime.GOMAXPROCS(tt.cores)
+		if got := atLeastTwoThreads(); got != tt.want || runtime.GOMAXPROCS(0) != tt.threads {
+			t.Errorf("GOMAXPROCS=%q on %d cores: %d cores, %d threads, want %d and %d", tt.env, tt.cores, got, runtime.GOMAXPROCS(0), tt.want, tt.threads)
+		}
 	}
 }

@@ -19,7 +19,7 @@ const keyReloadInterval = 5 * time.Second
 // wireIdentity makes what registers people, logs them in and keeps their accounts
 // at ConnectyCube, and what checks its tokens.
 func (s *Server) wireIdentity() error {
-	hasher, err := newHasher(s.cfg, s.log)
+	hasher, err := newHasher(s.cfg, atLeastTwoThreads(), s.log)
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}
@@ -90,12 +90,13 @@ func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Ha
 }
 
 // newHasher makes the hasher, and says how many logins the machine carries.
-func newHasher(cfg config.Config, log *slog.Logger) (*tokens.Hasher, error) {
+func newHasher(cfg config.Config, cores int, log *slog.Logger) (*tokens.Hasher, error) {
 	hasher, err := tokens.NewHasher(tokens.Params{
 		Memory:      uint32(cfg.Password.Memory),
 		Iterations:  uint32(cfg.Password.Iterations),
 		Parallelism: uint8(cfg.Password.Parallelism),
 		Concurrent:  cfg.Password.Concurrent,
+		Cores:       cores,
 		MemoryLimit: memoryLimit(),
 		MaxWait:     cfg.Password.MaxWait,
 	})

@@ -363,8 +363,7 @@ func TestConcurrencyFollowsCoresAndMemory(t *testing.T) {
 		{1, 0, 1}, {2, 0, 1}, {4, 0, 3}, {8, 0, 7}, {16, 0, 14},
 		{16, 256 << 20, 10}, {16, 64 << 20, 1}, {16, 1 << 20, 1}, {2, 256 << 20, 1},
 	} {
-		p := Params{MemoryLimit: tt.limit}.withDefaults()
-		if got := p.concurrent(tt.cores); got != tt.want {
+		if got := (Params{Cores: tt.cores, MemoryLimit: tt.limit}).withDefaults().Concurrent; got != tt.want {
 			t.Errorf("%d cores, %d MiB: %d at once, want %d", tt.cores, tt.limit>>20, got, tt.want)
 		}
 	}

@@ -46,7 +46,8 @@ type Params struct {
 	Iterations  uint32 // passes over the memory, at most 16; default 2
 	Parallelism uint8  // threads of one hash, at most 16; default 1
 
-	Concurrent  int           // hashes at once; default: what cores and MemoryLimit can carry, at least 1
+	Concurrent  int           // hashes at once; default: what Cores and MemoryLimit can carry, at least 1
+	Cores       int           // of the machine, or of its share; default: GOMAXPROCS
 	MemoryLimit int64         // bytes that the process may use; default: no limit
 	MaxWait     time.Duration // for a turn to hash; default 5s
 }
@@ -61,8 +62,11 @@ func (p Params) withDefaults() Params {
 	if p.Parallelism == 0 {
 		p.Parallelism = 1
 	}
+	if p.Cores == 0 {
+		p.Cores = runtime.GOMAXPROCS(0) // rather than NumCPU: it knows a container's limit
+	}
 	if p.Concurrent == 0 {
-		p.Concurrent = p.concurrent(runtime.GOMAXPROCS(0)) // rather than NumCPU: it knows a container's limit
+		p.Concurrent = p.concurrent()
 	}
 	if p.MaxWait == 0 {
 		p.MaxWait = 5 * time.Second
@@ -76,10 +80,10 @@ const memoryOfRest = 64 << 20
 // concurrent is how many hashes cores and memory can carry at once. One core in
 // eight, and at least one of several, is left to everything else: ConnectyCube's
 // callbacks must be answered while all logins wait.
-func (p Params) concurrent(cores int) int {
-	most := cores
-	if cores > 1 {
-		most -= max(1, cores/8)
+func (p Params) concurrent() int {
+	most := p.Cores
+	if p.Cores > 1 {
+		most -= max(1, p.Cores/8)
 	}
 	most /= int(p.Parallelism)
 	if p.MemoryLimit > 0 {
