@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,16 @@ func TestEveryErrorHasACodeAndAMessage(t *testing.T) {
 	for _, p := range public {
 		if p.code.Status() == 0 || p.message == "" {
 			t.Errorf("%v: code %s, status %d, message %q", p.is, p.code, p.code.Status(), p.message)
+		}
+	}
+}
+
+// Clients compare the exempt messages, or no client is left to read them.
+func TestEveryMessageSaysWhatToDoNext(t *testing.T) {
+	exempt := []string{"Email already exists", "Invalid email or password", "The request was canceled"}
+	for _, p := range public {
+		if _, step, _ := strings.Cut(p.message, "; "); step == "" && !slices.Contains(exempt, p.message) {
+			t.Errorf("%v: %q names no next step", p.is, p.message)
 		}
 	}
 }
