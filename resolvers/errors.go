@@ -29,7 +29,7 @@ var public = []struct {
 	{accounts.ErrNeedsPassword, apierror.UpstreamUnavailable, "The chat service needs the user's password; log in with the password, then try again"},
 	{store.ErrUnavailable, apierror.ServiceUnavailable, "The service is unavailable; try again in a moment"},
 	{tokens.ErrBusy, apierror.ServiceUnavailable, "The service is busy; try again in a moment"},
-	{tokens.ErrLaneFull, apierror.RateLimited, "Too many simultaneous logins from this network or for this account; try again in a moment"},
+	{tokens.ErrLaneFull, apierror.RateLimited, "Too many simultaneous logins from this network; try again in a moment"},
 	{tokens.ErrWrongPassword, apierror.Unauthenticated, "Invalid email or password"},
 	{tokens.ErrExpired, apierror.Unauthenticated, "The token has expired; refresh it or log in again"},
 	{tokens.ErrInvalid, apierror.Unauthenticated, "The token is not valid; log in again"},
