@@ -1,0 +1,100 @@
+package security
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cubegate/server/servertest"
+	"cubegate/tokens"
+)
+
+const limitsSecret tokens.Secret = "of these tests alone: c8Jq2vKx9wZr4mTn"
+
+// attack is one random request of an attacker with many networks, the victim's
+// among them, accounts of its own, and every header that names a client.
+func attack(own []servertest.User, ring *tokens.Ring) (path, body string, header []string) {
+	network := []string{
+		"198.51.100.7", // the victim's
+		fmt.Sprintf("192.0.2.%d", rand.IntN(200)),
+		fmt.Sprintf("2001:db8:5:%x::1", rand.IntN(1<<16)), // one /48
+	}[rand.IntN(3)]
+	header = []string{"X-Forwarded-For", "198.51.100.200, " + network}
+	for _, name := range []string{"Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP"} {
+		header = append(header, name, fmt.Sprintf("203.0.113.%d", rand.IntN(255)))
+	}
+	mine := rand.IntN(len(own))
+	switch rand.IntN(5) {
+	case 0:
+		return "/auth/login", fmt.Sprintf(`{"email":"own%d@example.org","password":"correct horse","device":{"token":%q}}`, mine, deviceToken(ring, own[mine].ID, fmt.Sprintf("own%d@example.org", mine))), header
+	case 1: // a token of an own account, for the victim's
+		return "/auth/login", fmt.Sprintf(`{"email":"ada@example.org","password":"guess","device":{"token":%q}}`, deviceToken(ring, own[mine].ID, fmt.Sprintf("own%d@example.org", mine))), header
+	case 2:
+		return "/auth/login", fmt.Sprintf(`{"email":"nobody%d@example.org","password":"guess"}`, rand.IntN(1000)), header
+	case 3:
+		return "/auth/register", `{"email":"ada@example.org","password":"correct horse","firstName":"E","lastName":"V"}`, header
+	}
+	return "/auth/login", `{"email":"` + []string{"ada@example.org", "ADA@Example.org", " ada@example.org"}[rand.IntN(3)] + `","password":"guess"}`, header
+}
+
+func deviceToken(ring *tokens.Ring, userID, email string) string {
+	return ring.DeviceToken(tokens.KnownDevice{UserID: userID, EmailKey: email, Device: "phone", Issued: time.Now().Add(-time.Hour)})
+}
+
+// Whatever an attacker sends, from the victim's own network, too: a known device
+// of the victim gets in, and so does a stranger from a network that spent
+// nothing. What one network spends is never charged to another.
+func TestAttackersKeepNeitherKnownDevicesNorStrangersOut(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, map[string]string{
+		"TRUSTED_PROXIES": "127.0.0.1", "JWT_SECRET": limitsSecret.Reveal(), "LOG_LEVEL": "error", "REGISTER_PER_NETWORK": "10",
+	})
+	ring, err := tokens.NewRing(limitsSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, _ := r.Register(t, "ada@example.org"), r.Register(t, "bob@example.org")
+	var own []servertest.User
+	for i := range 5 {
+		own = append(own, r.Register(t, fmt.Sprintf("own%d@example.org", i)))
+	}
+	var guessed atomic.Int64 // wrong passwords of the victim that were compared
+	done := make(chan struct{})
+	var crowd sync.WaitGroup
+	for range 20 {
+		crowd.Go(func() {
+			for range 200 {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				path, body, header := attack(own, ring)
+				got, err := servertest.Try(http.MethodPost, r.At(path), body, header...)
+				if err == nil && got.Status == http.StatusUnauthorized && strings.Contains(strings.ToLower(body), "ada@") {
+					guessed.Add(1)
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		phone := fmt.Sprintf(`{"email":"ada@example.org","password":"correct horse","device":{"token":%q}}`, deviceToken(ring, ada.ID, "ada@example.org"))
+		if got := r.Request(t, http.MethodPost, "/auth/login", phone, "X-Forwarded-For", "198.51.100.7"); got.Status != http.StatusOK {
+			t.Errorf("login %d of the known device: %d %s", i, got.Status, got.Body)
+		}
+		stranger := `{"email":"bob@example.org","password":"correct horse"}`
+		if got := r.Request(t, http.MethodPost, "/auth/login", stranger, "X-Forwarded-For", fmt.Sprintf("100.64.0.%d", i)); got.Status != http.StatusOK {
+			t.Errorf("login %d of the stranger: %d %s", i, got.Status, got.Body)
+		}
+	}
+	close(done)
+	crowd.Wait()
+	if n := guessed.Load(); n == 0 || n > 25 {
+		t.Errorf("%d guesses at the victim were compared, want 1 to 20 and those that came in the meantime", n)
+	}
+}
