@@ -171,15 +171,8 @@ type span struct {
 
 func readSpan(p core.Params) (span, error) {
 	r := span{0, 1 << 62, p.List("types")}
-	for key, to := range map[string]*int64{"start_date": &r.from, "end_date": &r.to} {
-		if !p.Has(key) {
-			continue
-		}
-		at, ok := parseDate(p.Text(key))
-		if !ok {
-			return span{}, badQuery(key + " is not a date")
-		}
-		*to = at
+	if err := readDates(p, &r.from, &r.to); err != nil {
+		return span{}, err
 	}
 	return r, nil
 }

@@ -253,15 +253,7 @@ func listOccupants(s *API, q *request, live *core.Session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	all := s.Listeners(d)
-	all = all[min(skip, len(all)):]
-	items := []userJSON{}
-	for _, id := range all[:min(limit, len(all))] {
-		if u := s.Registry.Users[id]; u != nil {
-			items = append(items, userBody(u))
-		}
-	}
-	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"items": s.userPage(s.Listeners(d), skip, limit)}}, nil
 }
 
 // paging reads limit, which is usually and at most limit, and its companion.

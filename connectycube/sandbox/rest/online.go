@@ -16,12 +16,5 @@ func onlineUsers(s *API, q *request, _ *core.Session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	online = online[min(skip, len(online)):]
-	users := []userJSON{}
-	for _, id := range online[:min(limit, len(online))] {
-		if u := s.Registry.Users[id]; u != nil {
-			users = append(users, userBody(u))
-		}
-	}
-	return reply{status: http.StatusOK, body: map[string]any{"users": users}}, nil
+	return reply{status: http.StatusOK, body: map[string]any{"users": s.userPage(online, skip, limit)}}, nil
 }

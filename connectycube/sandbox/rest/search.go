@@ -39,15 +39,8 @@ func parseSearch(p core.Params) (search, error) {
 	case p.Has("start_date") && !p.Has("end_date"):
 		return search{}, badQuery("start_date goes with end_date only")
 	}
-	for key, to := range map[string]*int64{"start_date": &q.to, "end_date": &q.from} {
-		if !p.Has(key) {
-			continue
-		}
-		at, ok := parseDate(p.Text(key))
-		if !ok {
-			return search{}, badQuery(key + " is not a date")
-		}
-		*to = at
+	if err := readDates(p, &q.to, &q.from); err != nil {
+		return search{}, err
 	}
 	if p.Has("start_date") && time.Unix(q.from, 0).AddDate(0, searchMonths, 0).Unix() < q.to {
 		return search{}, badQuery("start_date and end_date are more than 3 months apart")

@@ -64,6 +64,18 @@ func userBody(u *core.User) userJSON {
 	return out
 }
 
+// userPage shows the users of a page of ids, without those that are gone.
+func (s *API) userPage(ids []int64, skip, limit int) []userJSON {
+	ids = ids[min(skip, len(ids)):]
+	out := []userJSON{}
+	for _, id := range ids[:min(limit, len(ids))] {
+		if u := s.Registry.Users[id]; u != nil {
+			out = append(out, userBody(u))
+		}
+	}
+	return out
+}
+
 // signUp creates a user. A token, when there is one, decides alone: with a dead
 // one the key does not help, as SDK users found out.
 func (s *API) signUp(q *request) (reply, error) {

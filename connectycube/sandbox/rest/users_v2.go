@@ -236,6 +236,25 @@ func parseDate(text string) (int64, bool) {
 	return at.Unix(), err == nil
 }
 
+// readDates reads start_date and end_date, as Unix seconds. One that is not given
+// leaves its number as it is.
+func readDates(p core.Params, start, end *int64) error {
+	for _, date := range []struct {
+		key string
+		to  *int64
+	}{{"start_date", start}, {"end_date", end}} {
+		if !p.Has(date.key) {
+			continue
+		}
+		at, ok := parseDate(p.Text(date.key))
+		if !ok {
+			return badQuery(date.key + " is not a date")
+		}
+		*date.to = at
+	}
+	return nil
+}
+
 func (q *v2Query) noteExact(f filter) {
 	unique := f.name == "id" || f.name == "login" || f.name == "email" || f.name == "external_id"
 	if q.exact == nil && unique && (f.op == "eq" || f.op == "in") {
