@@ -3,7 +3,6 @@ package transport
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -274,21 +273,7 @@ func FuzzDocuments(f *testing.F) {
 	h, log := crowded(f)
 	f.Fuzz(func(t *testing.T, document string) {
 		log.Reset()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		response, err := h.exec(withToken(t.Context()), document)
-		runtime.ReadMemStats(&after)
-		defer response.room.release()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes := after.TotalAlloc - before.TotalAlloc; bytes > mostAllocated {
-			t.Errorf("%q allocates %d KiB", document, bytes>>10)
-		}
-		if size := sizeOf(response); size > mostAnswered {
-			t.Errorf("%q is answered with %d bytes", document, size)
-		}
-		if response.Data != nil {
+		if response := checkCost(t, h, document); response.Data != nil {
 			checkWork(t, h.guard, document)
 		}
 		// Both are signs that the guard and the library read differently.
