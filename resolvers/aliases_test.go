@@ -7,6 +7,7 @@ import (
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
+	"cubegate/resolvers/transport/transporttest"
 	"cubegate/tokens"
 )
 
@@ -26,21 +27,21 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 	f, h := newAPI(t)
 	counting := &countingVerifier{}
 	f.Verifier = counting
-	bearer := func(body string) result {
-		return send(t, transport.Bearer(h), body, header("Authorization", "Bearer good "+adaID))
+	bearer := func(body string) transporttest.Result {
+		return transporttest.Send(t, transport.Bearer(h), body, transporttest.Header("Authorization", "Bearer good "+adaID))
 	}
-	got := bearer(`{"query":"{` + aliases(19, "me{id}") + ` sessions{id}}"}`)
-	if got.code() != "" || counting.verified.Load() != 1 {
-		t.Errorf("%d look-ups for 20 queries: %.300s", counting.verified.Load(), got.text)
+	got := bearer(`{"query":"{` + transporttest.Aliases(19, "me{id}") + ` sessions{id}}"}`)
+	if got.Code() != "" || counting.verified.Load() != 1 {
+		t.Errorf("%d look-ups for 20 queries: %.300s", counting.verified.Load(), got.Text)
 	}
 	counting.verified.Store(0)
-	if got := bearer(`{"query":"{` + aliases(21, "me{id}") + `}"}`); got.code() != string(apierror.GraphQLValidationFailed) || counting.verified.Load() != 0 {
-		t.Errorf("21 queries: %.300s", got.text)
+	if got := bearer(`{"query":"{` + transporttest.Aliases(21, "me{id}") + `}"}`); got.Code() != string(apierror.GraphQLValidationFailed) || counting.verified.Load() != 0 {
+		t.Errorf("21 queries: %.300s", got.Text)
 	}
 	// What a mutation has ended is over for the next one of the same document.
 	got = bearer(`{"query":"mutation{a:logout{message} b:changeEmail(email:\"eve@example.org\",password:\"correct horse\"){id}}"}`)
-	if len(got.Errors) != 1 || got.code() != string(apierror.Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
-		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.text)
+	if len(got.Errors) != 1 || got.Code() != string(apierror.Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
+		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.Text)
 	}
 	if !strings.EqualFold(f.users.user.Email, ada.Email) {
 		t.Errorf("the email is %q", f.users.user.Email)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -21,7 +22,7 @@ import (
 // Every operation has its line, and no line is left over.
 func TestEveryOperationHasItsCosts(t *testing.T) {
 	_, h := newAPI(t)
-	got := ask(t, h, `{__schema{queryType{fields(includeDeprecated:true){name}} mutationType{fields(includeDeprecated:true){name}}}}`, nil)
+	got := transporttest.Ask(t, h, `{__schema{queryType{fields(includeDeprecated:true){name}} mutationType{fields(includeDeprecated:true){name}}}}`, nil)
 	schema := got.Data["__schema"].(map[string]any)
 	want := []string{"verify"}
 	for _, root := range []string{"queryType", "mutationType"} {

@@ -12,6 +12,7 @@ import (
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
+	"cubegate/resolvers/transport/transporttest"
 	"cubegate/store"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,7 +32,7 @@ func newAPI(t *testing.T) (flows, *transport.Handler) {
 
 func TestLoginAnswersTheWholeSchema(t *testing.T) {
 	_, h := newAPI(t)
-	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
 	want := map[string]any{
 		"message": "Login successful", "token": "access " + adaID, "connectySession": "session", "ccUserId": float64(adaCubeID),
 		"chat": map[string]any{
@@ -50,14 +51,14 @@ func TestLoginAnswersTheWholeSchema(t *testing.T) {
 
 func TestErrorsAreShapedByTheSpecification(t *testing.T) {
 	f, h := newAPI(t)
-	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": "wrong"}})
-	if len(got.Errors) != 1 || got.code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.text, `"data":null`) {
-		t.Errorf("refused login: %s", got.text)
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": "wrong"}})
+	if len(got.Errors) != 1 || got.Code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.Text, `"data":null`) {
+		t.Errorf("refused login: %s", got.Text)
 	}
 	f.users.err = errSecret
-	got = ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
-	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "mongodb") {
-		t.Errorf("unknown failure: %s", got.text)
+	got = transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	if got.Code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.Text, "mongodb") {
+		t.Errorf("unknown failure: %s", got.Text)
 	}
 	if !strings.Contains(f.log.String(), errSecret.Error()) {
 		t.Error("the log does not have the cause")
@@ -78,9 +79,9 @@ func TestPasswordsAreNeverEchoed(t *testing.T) {
 		map[string]any{"body": []any{secret}},
 	}
 	for _, v := range variables {
-		got := ask(t, h, loginDocument, v)
-		if got.code() != string(apierror.BadUserInput) && got.code() != string(apierror.Unauthenticated) || strings.Contains(got.text, secret) {
-			t.Errorf("%v: %s", v, got.text)
+		got := transporttest.Ask(t, h, transporttest.LoginDocument, v)
+		if got.Code() != string(apierror.BadUserInput) && got.Code() != string(apierror.Unauthenticated) || strings.Contains(got.Text, secret) {
+			t.Errorf("%v: %s", v, got.Text)
 		}
 	}
 	for _, document := range []string{
@@ -97,8 +98,8 @@ func TestPasswordsAreNeverEchoed(t *testing.T) {
 		`{ hello @skip(if: "` + secret + `") }`,
 		"mutation { login(body: {email: \"a@b.org\", password: \"\"\"" + secret,
 	} {
-		if got := ask(t, h, document, nil); got.code() == "" || strings.Contains(got.text, secret) {
-			t.Errorf("%s: %s", document, got.text)
+		if got := transporttest.Ask(t, h, document, nil); got.Code() == "" || strings.Contains(got.Text, secret) {
+			t.Errorf("%s: %s", document, got.Text)
 		}
 	}
 	if strings.Contains(f.log.String(), secret) {
@@ -112,7 +113,7 @@ func TestTheOriginalsSchemaIsKept(t *testing.T) {
 	_, h := newAPI(t)
 	document := `{__schema{types{kind name fields{name args{name type{...t}} type{...t}} inputFields{name type{...t}}}}}
 		fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
-	got := ask(t, h, document, nil)
+	got := transporttest.Ask(t, h, document, nil)
 	raw, err := os.ReadFile("testdata/original-schema.json")
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +182,7 @@ func typeName(t any) string {
 
 func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
 	_, h := newAPI(t)
-	got := ask(t, h, `{__schema{types{name description fields{name description args{name description}} inputFields{name description} enumValues{name description}}}}`, nil)
+	got := transporttest.Ask(t, h, `{__schema{types{name description fields{name description args{name description}} inputFields{name description} enumValues{name description}}}}`, nil)
 	var missing func(path string, v any)
 	missing = func(path string, v any) {
 		m, ok := v.(map[string]any)
@@ -248,20 +249,20 @@ func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, err
 func TestLongPagesCostLittle(t *testing.T) {
 	h := transport.Bearer(crowdedAPI(t))
 	for _, document := range []string{
-		"{users{items{" + aliases(38, "email") + "}}}",
-		"{audit{items{" + aliases(45, "detail") + "}}}",
-		"{a:users{items{id email roles createdAt}} b:audit{items{id at kind outcome detail}} " + aliases(18, "me{id roles}") + "}",
-		"{" + aliases(15, "sessions{id device}") + "}",
+		"{users{items{" + transporttest.Aliases(38, "email") + "}}}",
+		"{audit{items{" + transporttest.Aliases(45, "detail") + "}}}",
+		"{a:users{items{id email roles createdAt}} b:audit{items{id at kind outcome detail}} " + transporttest.Aliases(18, "me{id roles}") + "}",
+		"{" + transporttest.Aliases(15, "sessions{id device}") + "}",
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got := ask(t, withHeader(h, "Authorization", "Bearer good "+adaID), document, nil)
+		got := transporttest.Ask(t, withHeader(h, "Authorization", "Bearer good "+adaID), document, nil)
 		runtime.ReadMemStats(&after)
 		if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 32<<20 {
 			t.Errorf("%s: allocated %d KiB", document, bytes>>10)
 		}
-		if got.code() != "" || len(got.text) > 1<<20+1<<10 {
-			t.Errorf("%s: code %q, answered %d bytes", document, got.code(), len(got.text))
+		if got.Code() != "" || len(got.Text) > 1<<20+1<<10 {
+			t.Errorf("%s: code %q, answered %d bytes", document, got.Code(), len(got.Text))
 		}
 	}
 }

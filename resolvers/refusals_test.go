@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -42,10 +43,10 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 				counted += level.String() + " " + code
 				return true
 			})(h)
-			got := ask(t, counting, tt.document, nil)
+			got := transporttest.Ask(t, counting, tt.document, nil)
 			lines := strings.Count(f.log.String(), "request failed")
-			if got.code() != tt.code || counted != tt.counted || (lines > 0) != (tt.counted == "") {
-				t.Errorf("code %s, counted %q, %d lines: %s", got.code(), counted, lines, f.log)
+			if got.Code() != tt.code || counted != tt.counted || (lines > 0) != (tt.counted == "") {
+				t.Errorf("code %s, counted %q, %d lines: %s", got.Code(), counted, lines, f.log)
 			}
 		})
 	}
@@ -55,9 +56,9 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	f, h := newAPI(t)
 	f.Budgets = spentBudgets()
-	ask(t, h, "mutation "+limitedLogin, nil)
+	transporttest.Ask(t, h, "mutation "+limitedLogin, nil)
 	not := apierror.CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
-	send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
+	transporttest.Send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
 	if n := strings.Count(f.log.String(), "request failed"); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, f.log)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 )
 
 // Fragments, directives, aliases and introspection never change what an answer
@@ -30,15 +31,15 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 		{`query($d:Boolean=false){__type(name:"Query"){fields(includeDeprecated:$d){name}}}`, `{}`, `{"__type":{"fields":[{"name":"hello"},{"name":"me"},{"name":"sessions"},{"name":"users"},{"name":"audit"}]}}`},
 		{`{__schema{queryType{name}...on __Schema{queryType{kind}}}}`, `{}`, `{"__schema":{"queryType":{"name":"Query","kind":"OBJECT"}}}`},
 	} {
-		got := send(t, h, fmt.Sprintf(`{"query":%q,"variables":%s}`, tt.document, tt.variables))
+		got := transporttest.Send(t, h, fmt.Sprintf(`{"query":%q,"variables":%s}`, tt.document, tt.variables))
 		if tt.want == "" {
-			if got.code() != string(apierror.GraphQLParseFailed) {
-				t.Errorf("%s: %s", tt.document, got.text)
+			if got.Code() != string(apierror.GraphQLParseFailed) {
+				t.Errorf("%s: %s", tt.document, got.Text)
 			}
 			continue
 		}
-		if want := `{"data":` + tt.want + "}\n"; got.text != want {
-			t.Errorf("%s with %s:\ngot  %s\nwant %s", tt.document, tt.variables, got.text, want)
+		if want := `{"data":` + tt.want + "}\n"; got.Text != want {
+			t.Errorf("%s with %s:\ngot  %s\nwant %s", tt.document, tt.variables, got.Text, want)
 		}
 	}
 }
@@ -46,9 +47,9 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 // A null that climbs to the top takes introspection along.
 func TestANullAtTheTopIsTheWholeAnswer(t *testing.T) {
 	_, h := newHandler(t)
-	got := ask(t, h, `{__schema{queryType{name}} m:me{id}}`, nil)
-	if !strings.HasSuffix(got.text, `,"data":null}`+"\n") || len(got.Errors) != 1 || got.Errors[0].Path[0] != "m" {
-		t.Errorf("%s", got.text)
+	got := transporttest.Ask(t, h, `{__schema{queryType{name}} m:me{id}}`, nil)
+	if !strings.HasSuffix(got.Text, `,"data":null}`+"\n") || len(got.Errors) != 1 || got.Errors[0].Path[0] != "m" {
+		t.Errorf("%s", got.Text)
 	}
 }
 
@@ -65,33 +66,33 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 		"1000 fields":       "{" + times(5, "...f") + "}fragment f on Query{me{" + times(200, "id") + "}}",
 		"4000 nodes":        half,
 		"50 directives":     "{me{" + times(51, "id@skip(if:false)") + "}}",
-		"20 fields at":      "{" + aliases(21, "hello") + "}",
-		"2 mutations":       "mutation{" + aliases(3, "logout{message}") + "}",
+		"20 fields at":      "{" + transporttest.Aliases(21, "hello") + "}",
+		"2 mutations":       "mutation{" + transporttest.Aliases(3, "logout{message}") + "}",
 		"100 characters":    "{" + strings.Repeat("n", 101) + "}",
-		"more than 5000 va": "{" + aliases(3, "users{items{"+aliases(18, "id")+"}}") + "}",
+		"more than 5000 va": "{" + transporttest.Aliases(3, "users{items{"+transporttest.Aliases(18, "id")+"}}") + "}",
 	} {
-		got := ask(t, h, document, nil)
-		if got.code() != string(apierror.GraphQLValidationFailed) || !strings.Contains(got.text, want) {
-			t.Errorf("want %q: %.300s", want, got.text)
+		got := transporttest.Ask(t, h, document, nil)
+		if got.Code() != string(apierror.GraphQLValidationFailed) || !strings.Contains(got.Text, want) {
+			t.Errorf("want %q: %.300s", want, got.Text)
 		}
 	}
 	for name, document := range map[string]string{
 		"15 levels":      "{" + nested(15, "", "hello") + "}",
 		"two tables":     `{a:users(page:{limit:10}){items{id email firstName lastName roles createdAt}next} b:audit(page:{limit:10}){items{id at kind outcome userId}next}}`,
-		"a small page":   "{users(page:{limit:1}){items{" + aliases(200, "id") + "}}}",
-		"20 root fields": "{" + aliases(20, "hello") + "}",
+		"a small page":   "{users(page:{limit:1}){items{" + transporttest.Aliases(200, "id") + "}}}",
+		"20 root fields": "{" + transporttest.Aliases(20, "hello") + "}",
 	} {
-		if got := ask(t, h, document, nil); got.code() == string(apierror.GraphQLValidationFailed) {
-			t.Errorf("%s: %.300s", name, got.text)
+		if got := transporttest.Ask(t, h, document, nil); got.Code() == string(apierror.GraphQLValidationFailed) {
+			t.Errorf("%s: %.300s", name, got.Text)
 		}
 	}
-	got := ask(t, h, `query($n:Int){users(page:{limit:$n}){items{`+aliases(200, "id")+`}}}`, map[string]any{"n": 100})
-	if got.code() != string(apierror.GraphQLValidationFailed) {
-		t.Errorf("a large page by a variable: %.300s", got.text)
+	got := transporttest.Ask(t, h, `query($n:Int){users(page:{limit:$n}){items{`+transporttest.Aliases(200, "id")+`}}}`, map[string]any{"n": 100})
+	if got.Code() != string(apierror.GraphQLValidationFailed) {
+		t.Errorf("a large page by a variable: %.300s", got.Text)
 	}
 	h.introspector.maxBytes = 1000
-	if got := ask(t, h, `{__schema{types{description}}}`, nil); got.code() != string(apierror.GraphQLValidationFailed) {
-		t.Errorf("introspection beyond its bytes: %.300s", got.text)
+	if got := transporttest.Ask(t, h, `{__schema{types{description}}}`, nil); got.Code() != string(apierror.GraphQLValidationFailed) {
+		t.Errorf("introspection beyond its bytes: %.300s", got.Text)
 	}
 }
 
@@ -101,18 +102,18 @@ func TestFewDocumentsAreReadAtOnce(t *testing.T) {
 	for range cap(h.reading) {
 		h.reading <- struct{}{}
 	}
-	done := make(chan result, 1)
-	go func() { done <- send(t, h, `{"query":"{hello}"}`) }()
+	done := make(chan transporttest.Result, 1)
+	go func() { done <- transporttest.Send(t, h, `{"query":"{hello}"}`) }()
 	select {
 	case got := <-done:
-		t.Errorf("read beside all others: %s", got.text)
+		t.Errorf("read beside all others: %s", got.Text)
 	default:
 	}
 	for range cap(h.reading) {
 		<-h.reading
 	}
-	if got := <-done; got.code() != "" {
-		t.Errorf("%s", got.text)
+	if got := <-done; got.Code() != "" {
+		t.Errorf("%s", got.Text)
 	}
 }
 
@@ -120,9 +121,9 @@ func TestABodyHasFewValues(t *testing.T) {
 	_, h := newHandler(t)
 	many := strings.TrimSuffix(strings.Repeat("{},", maxBodyValues), ",")
 	for _, member := range []string{"variables", "extensions"} {
-		got := send(t, h, `{"query":"{hello}","`+member+`":{"x":[`+many+`]}}`)
-		if got.code() != string(apierror.BadUserInput) || !strings.Contains(got.text, "values") {
-			t.Errorf("%s: %.200s", member, got.text)
+		got := transporttest.Send(t, h, `{"query":"{hello}","`+member+`":{"x":[`+many+`]}}`)
+		if got.Code() != string(apierror.BadUserInput) || !strings.Contains(got.Text, "values") {
+			t.Errorf("%s: %.200s", member, got.Text)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 )
 
 // hostile are documents of few bytes that would cost the library seconds,
@@ -34,10 +35,10 @@ var hostile = map[string]string{
 	"400 directives":                 "{hello" + strings.Repeat("@skip(if:false)", 400) + "}",
 	"a schema in circles":            `{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}`,
 	"40 schemas":                     "{" + manySchemas(40) + "}",
-	"120 logins":                     "mutation{" + aliases(120, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
-	"3 logins":                       "mutation{" + aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
-	"3 logins by a fragment":         `mutation{...f} fragment f on Mutation{` + aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
-	"400 unknown fields":             "{" + aliases(400, "nope") + "}",
+	"120 logins":                     "mutation{" + transporttest.Aliases(120, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"3 logins":                       "mutation{" + transporttest.Aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"3 logins by a fragment":         `mutation{...f} fragment f on Mutation{` + transporttest.Aliases(3, `login(body:{email:"a@b.org",password:"x"}){message}`) + "}",
+	"400 unknown fields":             "{" + transporttest.Aliases(400, "nope") + "}",
 	"an unknown field of 15 KiB":     "{" + strings.Repeat("x", 15<<10) + "}",
 	"17 KiB of commas":               "{hello" + strings.Repeat(",", 17<<10) + "}",
 	"11 operations":                  strings.Repeat("query{hello}", 11),
@@ -72,16 +73,8 @@ func doubling(n int) string {
 	return b + fmt.Sprintf("fragment f%d on Query{hello}", n)
 }
 
-func aliases(n int, field string) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "a%d:%s ", i, field)
-	}
-	return b.String()
-}
-
 func manySchemas(n int) string {
-	return aliases(n, "__schema{types{name fields{name type{name ofType{name}}} inputFields{name} possibleTypes{name}}}")
+	return transporttest.Aliases(n, "__schema{types{name fields{name type{name ofType{name}}} inputFields{name} possibleTypes{name}}}")
 }
 
 func variables(n int) string {
@@ -97,15 +90,15 @@ func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
 	for name, document := range hostile {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
-			got := ask(t, h, document, nil)
+			got := transporttest.Ask(t, h, document, nil)
 			if took := time.Since(started); took > 5*time.Second { // seconds is what it would cost; milliseconds is what it does
 				t.Errorf("took %v", took)
 			}
-			if code := got.code(); code != string(apierror.GraphQLParseFailed) && code != string(apierror.GraphQLValidationFailed) {
-				t.Errorf("code %q: %.300s", code, got.text)
+			if code := got.Code(); code != string(apierror.GraphQLParseFailed) && code != string(apierror.GraphQLValidationFailed) {
+				t.Errorf("code %q: %.300s", code, got.Text)
 			}
-			if got.Data != nil || len(got.text) > 16<<10 {
-				t.Errorf("data %v, answer of %d bytes", got.Data, len(got.text))
+			if got.Data != nil || len(got.Text) > 16<<10 {
+				t.Errorf("data %v, answer of %d bytes", got.Data, len(got.Text))
 			}
 		})
 	}
@@ -136,8 +129,8 @@ func TestDocumentsThatPeopleSendPass(t *testing.T) {
 		"introspection":    string(introspection),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := ask(t, h, document, nil); len(got.Errors) > 0 || len(got.Data) == 0 {
-				t.Errorf("%.300s", got.text)
+			if got := transporttest.Ask(t, h, document, nil); len(got.Errors) > 0 || len(got.Data) == 0 {
+				t.Errorf("%.300s", got.Text)
 			}
 		})
 	}
@@ -159,8 +152,8 @@ func TestStringsArriveAsTheyWereWritten(t *testing.T) {
 	} {
 		f.passwords = nil
 		document := `mutation { login(body: {email: "ada@example.org", password: ` + literal + `}) { message } }`
-		if got := ask(t, h, document, nil); got.code() != "" || !slices.Equal(f.passwords, []string{want}) {
-			t.Errorf("%s arrived as %q, want %q: %s", literal, f.passwords, want, got.text)
+		if got := transporttest.Ask(t, h, document, nil); got.Code() != "" || !slices.Equal(f.passwords, []string{want}) {
+			t.Errorf("%s arrived as %q, want %q: %s", literal, f.passwords, want, got.Text)
 		}
 	}
 }
@@ -173,9 +166,9 @@ func TestNothingRunsWhenAVariableCannotBeUsed(t *testing.T) {
 		register(body: {email: "ada@example.org", firstName: "Ada", lastName: "Lovelace", password: "correct horse"}) { message }
 		login(body: {email: $e, password: "correct horse"}) @include(if: $yes) { message } }`
 	for _, variable := range []string{"e", "yes"} {
-		got := ask(t, h, document, map[string]any{variable: nil})
-		if got.code() != string(apierror.BadUserInput) || got.Data != nil || len(f.passwords) > 0 {
-			t.Errorf("null for $%s: %s; %d registrations and logins", variable, got.text, len(f.passwords))
+		got := transporttest.Ask(t, h, document, map[string]any{variable: nil})
+		if got.Code() != string(apierror.BadUserInput) || got.Data != nil || len(f.passwords) > 0 {
+			t.Errorf("null for $%s: %s; %d registrations and logins", variable, got.Text, len(f.passwords))
 		}
 	}
 }
@@ -195,20 +188,20 @@ func TestGuardKeepsPlainDocuments(t *testing.T) {
 		{"with a block of text", strings.ReplaceAll("mutation "+guessingLogin, `"guess"`, `"""guess"""`), false},
 		{"invalid", `{ nothing }`, false},
 		{"cut off", `{ hello`, false},
-		{"past a bound", aliases(maxRootFields+1, "hello"), false},
+		{"past a bound", transporttest.Aliases(maxRootFields+1, "hello"), false},
 		{"long", "{ hello }" + strings.Repeat(" ", maxKnownDocument), false},
 	} {
 		h.guard.known.Purge()
-		first, second := ask(t, h, tt.document, nil), ask(t, h, tt.document, nil)
-		if first.text != second.text {
-			t.Errorf("%s: answered %s, then %s", tt.name, first.text, second.text)
+		first, second := transporttest.Ask(t, h, tt.document, nil), transporttest.Ask(t, h, tt.document, nil)
+		if first.Text != second.Text {
+			t.Errorf("%s: answered %s, then %s", tt.name, first.Text, second.Text)
 		}
 		if h.guard.known.Contains(tt.document) != tt.kept {
 			t.Errorf("%s: kept %v", tt.name, !tt.kept)
 		}
 	}
 	for n := range 2 * maxKnown {
-		ask(t, h, aliases(1, "hello")+strings.Repeat(" ", n), nil)
+		transporttest.Ask(t, h, transporttest.Aliases(1, "hello")+strings.Repeat(" ", n), nil)
 	}
 	if n := h.guard.known.Len(); n > maxKnown {
 		t.Errorf("%d documents are kept", n)
@@ -226,7 +219,7 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 	want := map[string]string{}
 	for _, in := range []string{body("a", "true"), body("a", "false"), body("b", "true"), body("a", "null"), body("c", "true")} {
 		h.guard.known.Purge()
-		want[in] = send(t, h, in).text
+		want[in] = transporttest.Send(t, h, in).Text
 	}
 	if len(want) != 5 {
 		t.Fatal(want)
@@ -235,7 +228,7 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for in, text := range want {
-				if got := send(t, h, in).text; got != text {
+				if got := transporttest.Send(t, h, in).Text; got != text {
 					t.Errorf("%s: %s, want %s", in, got, text)
 				}
 			}
@@ -247,12 +240,12 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
 	_, h := newHandler(t, func(o *Options) { o.Introspection = false })
 	for _, document := range []string{`{__schema{types{name}}}`, `{...f} fragment f on Query{__type(name:"User"){name}}`} {
-		if got := ask(t, h, document, nil); got.code() != string(apierror.GraphQLValidationFailed) {
-			t.Errorf("%s: %s", document, got.text)
+		if got := transporttest.Ask(t, h, document, nil); got.Code() != string(apierror.GraphQLValidationFailed) {
+			t.Errorf("%s: %s", document, got.Text)
 		}
 	}
-	if got := ask(t, h, `{__typename hello}`, nil); got.code() != "" {
-		t.Errorf("__typename went too: %s", got.text)
+	if got := transporttest.Ask(t, h, `{__typename hello}`, nil); got.Code() != "" {
+		t.Errorf("__typename went too: %s", got.Text)
 	}
 }
 
@@ -268,7 +261,7 @@ func FuzzDocuments(f *testing.F) {
 			f.Add(document)
 		}
 	}
-	f.Add(loginDocument)
+	f.Add(transporttest.LoginDocument)
 	f.Add(`{ a: hello @skip(if: false) ...f } fragment f on Query { hello }`)
 	h, log := crowded(f)
 	f.Fuzz(func(t *testing.T, document string) {

@@ -4,68 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 )
-
-// result is an answer as a client reads it.
-type result struct {
-	status int
-	header http.Header
-	text   string
-	Data   map[string]any
-	Errors []struct {
-		Message    string
-		Locations  []map[string]int
-		Path       []any
-		Extensions map[string]any
-	}
-}
-
-func (r result) code() string {
-	if len(r.Errors) == 0 {
-		return ""
-	}
-	code, _ := r.Errors[0].Extensions["code"].(string)
-	return code
-}
-
-// send posts a body with the right headers, unless edit changes them.
-func send(t *testing.T, h http.Handler, body string, edit ...func(*http.Request)) result {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "/api", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	for _, e := range edit {
-		e(r)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	got := result{status: w.Code, header: w.Header(), text: w.Body.String()}
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-		t.Fatalf("answer %q: %v", got.text, err)
-	}
-	return got
-}
-
-// ask posts a document with variables.
-func ask(t *testing.T, h http.Handler, document string, variables any) result {
-	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return send(t, h, string(body))
-}
-
-func header(name, value string) func(*http.Request) {
-	return func(r *http.Request) { r.Header.Set(name, value) }
-}
 
 func TestGraphQLOverHTTP(t *testing.T) {
 	_, h := newHandler(t)
@@ -77,7 +23,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		z.Close()
 		return b.String()
 	}
-	newType := header("Accept", "application/graphql-response+json")
+	newType := transporttest.Header("Accept", "application/graphql-response+json")
 	tests := []struct {
 		name   string
 		body   string
@@ -86,21 +32,21 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		code   apierror.Code // "" = it works
 	}{
 		{"plain", hello, nil, 200, ""},
-		{"charset", hello, header("Content-Type", "application/json; charset=UTF-8"), 200, ""},
+		{"charset", hello, transporttest.Header("Content-Type", "application/json; charset=UTF-8"), 200, ""},
 		{"new type", hello, newType, 200, ""},
-		{"any type", hello, header("Accept", "*/*"), 200, ""},
+		{"any type", hello, transporttest.Header("Accept", "*/*"), 200, ""},
 		{"byte order mark", "\ufeff" + hello, nil, 200, ""},
 		{"nulls", `{"query":"{hello}","variables":null,"operationName":null,"extensions":null}`, nil, 200, ""},
 		{"unknown keys", `{"query":"{hello}","id":1,"__proto__":{}}`, nil, 200, ""},
-		{"gzip", packed(hello), header("Content-Encoding", "gzip"), 200, ""},
-		{"page wanted", hello, header("Accept", "text/html"), 406, apierror.NotAcceptable},
-		{"nothing wanted", hello, header("Accept", "application/json;q=0"), 406, apierror.NotAcceptable},
-		{"no type", hello, header("Content-Type", ""), 415, apierror.UnsupportedMediaType},
-		{"text", hello, header("Content-Type", "text/plain"), 415, apierror.UnsupportedMediaType},
-		{"form", "query={hello}", header("Content-Type", "application/x-www-form-urlencoded"), 415, apierror.UnsupportedMediaType},
-		{"latin1", hello, header("Content-Type", "application/json; charset=latin1"), 415, apierror.UnsupportedMediaType},
-		{"br", hello, header("Content-Encoding", "br"), 415, apierror.UnsupportedMediaType},
-		{"not gzip", hello, header("Content-Encoding", "gzip"), 400, apierror.BadUserInput},
+		{"gzip", packed(hello), transporttest.Header("Content-Encoding", "gzip"), 200, ""},
+		{"page wanted", hello, transporttest.Header("Accept", "text/html"), 406, apierror.NotAcceptable},
+		{"nothing wanted", hello, transporttest.Header("Accept", "application/json;q=0"), 406, apierror.NotAcceptable},
+		{"no type", hello, transporttest.Header("Content-Type", ""), 415, apierror.UnsupportedMediaType},
+		{"text", hello, transporttest.Header("Content-Type", "text/plain"), 415, apierror.UnsupportedMediaType},
+		{"form", "query={hello}", transporttest.Header("Content-Type", "application/x-www-form-urlencoded"), 415, apierror.UnsupportedMediaType},
+		{"latin1", hello, transporttest.Header("Content-Type", "application/json; charset=latin1"), 415, apierror.UnsupportedMediaType},
+		{"br", hello, transporttest.Header("Content-Encoding", "br"), 415, apierror.UnsupportedMediaType},
+		{"not gzip", hello, transporttest.Header("Content-Encoding", "gzip"), 400, apierror.BadUserInput},
 		{"empty", "", nil, 400, apierror.BadUserInput},
 		{"not JSON", "{query", nil, 400, apierror.BadUserInput},
 		{"half JSON", hello[:10], nil, 400, apierror.BadUserInput},
@@ -117,7 +63,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"persisted query", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, nil, 400, apierror.PersistedQueryNotSupported},
 		{"largest body", `{"query":"{hello}","x":"` + strings.Repeat("x", MaxBody-26) + `"}`, nil, 200, ""},
 		{"one byte more", `{"query":"{hello}","x":"` + strings.Repeat("x", MaxBody-25) + `"}`, nil, 413, apierror.PayloadTooLarge},
-		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), header("Content-Encoding", "gzip"), 413, apierror.PayloadTooLarge},
+		{"too large once unpacked", packed(`{"query":"{hello}","x":"` + strings.Repeat("x", 8<<20) + `"}`), transporttest.Header("Content-Encoding", "gzip"), 413, apierror.PayloadTooLarge},
 		{"syntax error", `{"query":"{"}`, nil, 200, apierror.GraphQLParseFailed},
 		{"syntax error, new type", `{"query":"{"}`, newType, 400, apierror.GraphQLParseFailed},
 		{"unknown field", `{"query":"{nope}"}`, nil, 200, apierror.GraphQLValidationFailed},
@@ -132,15 +78,15 @@ func TestGraphQLOverHTTP(t *testing.T) {
 			if edit == nil {
 				edit = func(*http.Request) {}
 			}
-			got := send(t, h, tt.body, edit)
-			if got.status != tt.status || got.code() != string(tt.code) {
-				t.Errorf("%d %q, want %d %q: %.300s", got.status, got.code(), tt.status, tt.code, got.text)
+			got := transporttest.Send(t, h, tt.body, edit)
+			if got.Status != tt.status || got.Code() != string(tt.code) {
+				t.Errorf("%d %q, want %d %q: %.300s", got.Status, got.Code(), tt.status, tt.code, got.Text)
 			}
 			if tt.code == "" && got.Data["hello"] != "Hello from API!" {
 				t.Errorf("data %v", got.Data)
 			}
-			if got.header.Get("Cache-Control") != "no-store" {
-				t.Errorf("Cache-Control %q", got.header.Get("Cache-Control"))
+			if got.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control %q", got.Header.Get("Cache-Control"))
 			}
 		})
 	}
@@ -157,8 +103,8 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 		"application/graphql-response+json;q=0.1, application/json": MediaJSON,
 		"text/html, application/json;q=0.2":                         MediaJSON,
 	} {
-		got := send(t, h, `{"query":"{hello}"}`, header("Accept", accept))
-		if have := got.header.Get("Content-Type"); have != want+"; charset=utf-8" {
+		got := transporttest.Send(t, h, `{"query":"{hello}"}`, transporttest.Header("Accept", accept))
+		if have := got.Header.Get("Content-Type"); have != want+"; charset=utf-8" {
 			t.Errorf("Accept %q got %q, want %q", accept, have, want)
 		}
 	}
@@ -171,13 +117,13 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 		last = room
 	}
 	body := map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}}
-	got := ask(t, h, loginDocument, body)
-	if got.status != http.StatusServiceUnavailable || got.code() != string(apierror.ServiceUnavailable) || got.header.Get("Retry-After") == "" || len(f.passwords) > 0 {
-		t.Errorf("%d, %d logins: %s", got.status, len(f.passwords), got.text)
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, body)
+	if got.Status != http.StatusServiceUnavailable || got.Code() != string(apierror.ServiceUnavailable) || got.Header.Get("Retry-After") == "" || len(f.passwords) > 0 {
+		t.Errorf("%d, %d logins: %s", got.Status, len(f.passwords), got.Text)
 	}
 	last.release()
-	if got := ask(t, h, loginDocument, body); got.status != http.StatusOK || got.code() != "" {
-		t.Errorf("with room again: %d %s", got.status, got.text)
+	if got := transporttest.Ask(t, h, transporttest.LoginDocument, body); got.Status != http.StatusOK || got.Code() != "" {
+		t.Errorf("with room again: %d %s", got.Status, got.Text)
 	}
 }
 
@@ -185,18 +131,16 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	f, h := newHandler(t)
 	f.profile.FirstName = strings.Repeat("x", maxAnswer)
-	got := send(t, Bearer(h), `{"query":"{me{firstName}}"}`, header("Authorization", "Bearer good"))
-	if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil || len(got.text) > 1<<10 {
-		t.Errorf("%.300s", got.text)
+	got := transporttest.Send(t, Bearer(h), `{"query":"{me{firstName}}"}`, transporttest.Header("Authorization", "Bearer good"))
+	if got.Code() != string(apierror.GraphQLValidationFailed) || got.Data != nil || len(got.Text) > 1<<10 {
+		t.Errorf("%.300s", got.Text)
 	}
 }
-
-const loginDocument = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chat { userId jid domain mucDomain endpoint wsEndpoint } chatStatus chatTicket user { id email firstName lastName } } }`
 
 func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 	_, h := newHandler(t)
 	document := `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`
-	got := ask(t, h, document, map[string]any{"body": map[string]any{"email": 1, "firstName": nil, "nick": "x", "hunter2 topsecret": 1}})
+	got := transporttest.Ask(t, h, document, map[string]any{"body": map[string]any{"email": 1, "firstName": nil, "nick": "x", "hunter2 topsecret": 1}})
 	fields, _ := got.Errors[0].Extensions["fields"].(map[string]any)
 	want := map[string]any{
 		"email": "must be of type String", "firstName": "must not be null", "lastName": "is required",
@@ -208,17 +152,17 @@ func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 			t.Errorf("%s %v, want %v", field, fields[field], problem)
 		}
 	}
-	if got.code() != string(apierror.BadUserInput) || len(fields) != len(want) {
-		t.Errorf("%s", got.text)
+	if got.Code() != string(apierror.BadUserInput) || len(fields) != len(want) {
+		t.Errorf("%s", got.Text)
 	}
 }
 
 func TestAPanicSaysNothing(t *testing.T) {
 	f, h := newHandler(t)
 	f.onLogin = func() { panic("hunter2-topsecret") }
-	got := ask(t, h, loginDocument, map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}})
-	if got.code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.text, "hunter2") {
-		t.Errorf("%s", got.text)
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}})
+	if got.Code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.Text, "hunter2") {
+		t.Errorf("%s", got.Text)
 	}
 	if !strings.Contains(f.log.String(), "handler_test.go") {
 		t.Error("the log has no stack")
@@ -246,13 +190,13 @@ func TestOnlyQueriesGetAContextOfTheirOwn(t *testing.T) {
 		document string
 		want     int
 	}{
-		{"{" + aliases(20, "hello") + "}", 1},
+		{"{" + transporttest.Aliases(20, "hello") + "}", 1},
 		{"mutation{a:logout{message} b:logout{message}}", 0},
 		{"{__schema{queryType{name}}}", 0},
 	} {
 		made = 0
-		if got := ask(t, h, tt.document, nil); got.code() != "" || made != tt.want {
-			t.Errorf("%s: %d contexts, want %d: %s", tt.document, made, tt.want, got.text)
+		if got := transporttest.Ask(t, h, tt.document, nil); got.Code() != "" || made != tt.want {
+			t.Errorf("%s: %d contexts, want %d: %s", tt.document, made, tt.want, got.Text)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/transport/transporttest"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -50,9 +51,9 @@ func introspectionVariants() []string {
 func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 	_, h := newHandler(t)
 	for i, document := range introspectionVariants() {
-		first := ask(t, h, document, nil)
-		if first.code() != "" {
-			t.Fatalf("variant %d: %.300s", i, first.text)
+		first := transporttest.Ask(t, h, document, nil)
+		if first.Code() != "" {
+			t.Fatalf("variant %d: %.300s", i, first.Text)
 		}
 		schema := first.Data["__schema"].(map[string]any)
 		if len(schema["types"].([]any)) != len(h.guard.schema.Types) || len(schema["directives"].([]any)) != len(h.guard.schema.Directives) {
@@ -60,8 +61,8 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 		}
 		full := h.introspector.maxValues
 		h.introspector.maxValues = 0 // nothing new can be answered now
-		if second := ask(t, h, document, nil); second.text != first.text {
-			t.Errorf("variant %d is not kept: %.300s", i, second.text)
+		if second := transporttest.Ask(t, h, document, nil); second.Text != first.Text {
+			t.Errorf("variant %d is not kept: %.300s", i, second.Text)
 		}
 		h.introspector.maxValues = full
 	}
@@ -69,10 +70,10 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 
 func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
 	_, h := newHandler(t)
-	got := ask(t, h, `query($n:String!){hello __schema{description directives{name isRepeatable}} __type(name:$n){isOneOf name __typename}}`, map[string]any{"n": "PageInput"})
+	got := transporttest.Ask(t, h, `query($n:String!){hello __schema{description directives{name isRepeatable}} __type(name:$n){isOneOf name __typename}}`, map[string]any{"n": "PageInput"})
 	want := map[string]any{"isOneOf": false, "name": "PageInput", "__typename": "__Type"}
 	if !reflect.DeepEqual(got.Data["__type"], want) || got.Data["hello"] != "Hello from API!" {
-		t.Errorf("%s", got.text)
+		t.Errorf("%s", got.Text)
 	}
 	for _, d := range got.Data["__schema"].(map[string]any)["directives"].([]any) {
 		if directive := d.(map[string]any); directive["isRepeatable"] != false || directive["name"] == "defer" {
@@ -80,8 +81,8 @@ func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
 		}
 	}
 	// The order of an answer is that of the document.
-	if order := ask(t, h, `{b:hello __schema{queryType{name}} a:hello}`, nil); order.text != `{"data":{"b":"Hello from API!","__schema":{"queryType":{"name":"Query"}},"a":"Hello from API!"}}`+"\n" {
-		t.Errorf("%s", order.text)
+	if order := transporttest.Ask(t, h, `{b:hello __schema{queryType{name}} a:hello}`, nil); order.Text != `{"data":{"b":"Hello from API!","__schema":{"queryType":{"name":"Query"}},"a":"Hello from API!"}}`+"\n" {
+		t.Errorf("%s", order.Text)
 	}
 }
 
@@ -90,25 +91,25 @@ func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
 func TestIntrospectionIsBoundedByItsValues(t *testing.T) {
 	_, h := newHandler(t)
 	full := introspectionVariants()[63]
-	if got := valuesIn(ask(t, h, full, nil).Data["__schema"]); 4*got > maxIntrospectionValues {
+	if got := valuesIn(transporttest.Ask(t, h, full, nil).Data["__schema"]); 4*got > maxIntrospectionValues {
 		t.Errorf("the full query has %d values; the bound of %d must be four times that", got, maxIntrospectionValues)
 	}
 	_, body, _ := strings.Cut(full, "{")
 	body, fragments, _ := strings.Cut(body, "}\n\t\t\tfragment")
-	if got := ask(t, h, "{"+aliases(4, body)+"}fragment"+fragments, nil); got.code() != "" {
-		t.Errorf("four times the full query: %.300s", got.text)
+	if got := transporttest.Ask(t, h, "{"+transporttest.Aliases(4, body)+"}fragment"+fragments, nil); got.Code() != "" {
+		t.Errorf("four times the full query: %.300s", got.Text)
 	}
 	schema := `__schema{types{kind name description fields{name description args{name description} type{kind name}}}}`
-	if got := ask(t, h, "{"+aliases(3, schema)+"}", nil); got.code() != "" {
-		t.Errorf("three schemas: %.300s", got.text)
+	if got := transporttest.Ask(t, h, "{"+transporttest.Aliases(3, schema)+"}", nil); got.Code() != "" {
+		t.Errorf("three schemas: %.300s", got.Text)
 	}
 	for name, document := range map[string]string{
 		"480 descriptions": expensive["480 descriptions"],
-		"15 schemas":       "{" + aliases(15, schema) + "}",
+		"15 schemas":       "{" + transporttest.Aliases(15, schema) + "}",
 	} {
-		got := ask(t, h, document, nil)
-		if got.code() != string(apierror.GraphQLValidationFailed) || got.Data != nil {
-			t.Errorf("%s: %.300s", name, got.text)
+		got := transporttest.Ask(t, h, document, nil)
+		if got.Code() != string(apierror.GraphQLValidationFailed) || got.Data != nil {
+			t.Errorf("%s: %.300s", name, got.Text)
 		}
 	}
 }
@@ -136,7 +137,7 @@ func TestIntrospectionAgreesWithTheLibrary(t *testing.T) {
 		fields(includeDeprecated:true){name description args{name description type{...t} defaultValue} type{...t} isDeprecated deprecationReason}
 		inputFields{name description type{...t} defaultValue} interfaces{name} possibleTypes{name}
 		enumValues(includeDeprecated:true){name description isDeprecated}}}} fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
-	ours := byTypeName(t, ask(t, h, document, nil).Data)
+	ours := byTypeName(t, transporttest.Ask(t, h, document, nil).Data)
 	var data map[string]any
 	if err := json.Unmarshal(h.schema.Exec(t.Context(), document, "", nil).Data, &data); err != nil {
 		t.Fatal(err)

@@ -14,28 +14,29 @@ import (
 // arrows lists all imports between our packages. To add one, add it here with
 // the reason.
 var arrows = map[string]string{
-	"":                             "server",
-	"bench":                        "", // its tests build a server of their own
-	"bench/connections":            "",
-	"bench/crowds":                 "tokens", // makes device tokens that count
-	"bench/load":                   "",
-	"bench/timing":                 "store store/embedded tokens", // it seeds users with hashes of both kinds
-	"connectycube":                 "",
-	"connectycube/cubetest":        "connectycube",
-	"connectycube/sandbox":         "connectycube/sandbox/chat connectycube/sandbox/control connectycube/sandbox/core connectycube/sandbox/rest connectycube/xmpp",
-	"connectycube/sandbox/certs":   "",
-	"connectycube/sandbox/chat":    "connectycube/xmpp",
-	"connectycube/sandbox/control": "connectycube/sandbox/core",
-	"connectycube/sandbox/core":    "", // the state knows neither HTTP nor the chat
-	"connectycube/sandbox/rest":    "connectycube/sandbox/core",
-	"connectycube/xmpp":            "", // a client comes to use it, too
-	"middleware":                   "",
-	"resolvers":                    "connectycube resolvers/accounts resolvers/apierror resolvers/transport store tokens",
-	"resolvers/accounts":           "connectycube store tokens",
-	"resolvers/apierror":           "", // everything that answers a client uses it
-	"resolvers/openapi":            "",
-	"resolvers/playground":         "",
-	"resolvers/transport":          "resolvers/apierror", // GraphQL over HTTP knows no users
+	"":                                  "server",
+	"bench":                             "", // its tests build a server of their own
+	"bench/connections":                 "",
+	"bench/crowds":                      "tokens", // makes device tokens that count
+	"bench/load":                        "",
+	"bench/timing":                      "store store/embedded tokens", // it seeds users with hashes of both kinds
+	"connectycube":                      "",
+	"connectycube/cubetest":             "connectycube",
+	"connectycube/sandbox":              "connectycube/sandbox/chat connectycube/sandbox/control connectycube/sandbox/core connectycube/sandbox/rest connectycube/xmpp",
+	"connectycube/sandbox/certs":        "",
+	"connectycube/sandbox/chat":         "connectycube/xmpp",
+	"connectycube/sandbox/control":      "connectycube/sandbox/core",
+	"connectycube/sandbox/core":         "", // the state knows neither HTTP nor the chat
+	"connectycube/sandbox/rest":         "connectycube/sandbox/core",
+	"connectycube/xmpp":                 "", // a client comes to use it, too
+	"middleware":                        "",
+	"resolvers":                         "connectycube resolvers/accounts resolvers/apierror resolvers/transport store tokens",
+	"resolvers/accounts":                "connectycube store tokens",
+	"resolvers/apierror":                "", // everything that answers a client uses it
+	"resolvers/openapi":                 "",
+	"resolvers/playground":              "",
+	"resolvers/transport":               "resolvers/apierror", // GraphQL over HTTP knows no users
+	"resolvers/transport/transporttest": "",
 	// server mounts transport.Bearer, and answers with an apierror where no resolver runs.
 	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/apierror resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
 	"server/config":      "tokens",
@@ -53,7 +54,7 @@ var arrows = map[string]string{
 }
 
 // forTests lists the packages that only tests may import.
-var forTests = []string{"connectycube/cubetest", "server/servertest", "store/storetest"}
+var forTests = []string{"connectycube/cubetest", "resolvers/transport/transporttest", "server/servertest", "store/storetest"}
 
 // homes lists the packages that may import a library. The types of a library
 // with one home do not spread, so that replacing it changes one package.
