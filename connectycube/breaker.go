@@ -14,13 +14,13 @@ import (
 // BreakerOptions configure the circuit breaker of a Client. While the breaker is
 // open, every call returns ErrUnavailable at once and sends nothing.
 type BreakerOptions struct {
-	// Failures is how many calls in a row must fail to open the breaker; default
-	// 10. Time-outs, refused or broken connections and 5xx are failures. A 4xx,
+	// Failures is the number of failures in a row that opens the breaker; default
+	// 10. Timeouts, refused or broken connections and 5xx are failures. A 4xx,
 	// 429 included, is an answer and ends the row.
 	Failures int
 
-	// LateFailures is how many of these failures open the breaker when they took
-	// at least half of a request's timeout, for those hold a login; default 3.
+	// LateFailures is the number of failures in the row that took at least half of a
+	// request's timeout and open the breaker: each holds up a login. Default 3.
 	LateFailures int
 
 	// OpenFor is how long the breaker refuses calls before it sends a probe;
@@ -28,7 +28,7 @@ type BreakerOptions struct {
 	OpenFor time.Duration
 
 	// ProbeTimeout bounds one probe, which needs no callback and so less time
-	// than a login; default 3s, and never more than the timeout of a request.
+	// than a login; default 3s, and at most the timeout of a request.
 	ProbeTimeout time.Duration
 }
 
@@ -38,8 +38,8 @@ const (
 	defaultOpenFor      = 5 * time.Second
 	defaultProbeTimeout = 3 * time.Second
 
-	// probeGrace is how long the calls that find the breaker half open wait for
-	// the probe, so that a service that is back serves them.
+	// probeGrace is the time that calls wait for the probe of a half-open breaker,
+	// so that a service that works again serves them.
 	probeGrace = 500 * time.Millisecond
 )
 
@@ -64,25 +64,24 @@ func (o BreakerOptions) resolve(timeout time.Duration) (BreakerOptions, error) {
 	return o, nil
 }
 
-// The outcomes of a call, as the breaker counts them; nil is a success.
+// The outcomes of a call, for the breaker; nil is a success.
 var (
 	errFailing   = errors.New("the service fails")
 	errUncounted = errors.New("the outcome says nothing about the service")
 
-	errOpen = fmt.Errorf("%w: the last calls failed, so none is made for a moment", ErrUnavailable)
+	errOpen = fmt.Errorf("%w: the last calls failed, so calls are suspended for a moment", ErrUnavailable)
 )
 
-// breaker stops calls to a service that fails. Three rules are its own, beside
-// those of a gobreaker:
+// breaker stops calls to a service that fails. It adds three rules to those of
+// gobreaker:
 //
-// Only a probe, which is a POST /session without a user, passes while it is half
-// open. A caller's request never does: it may be a sign-up.
+// Only a probe, which is a POST /session without a user, passes a half-open
+// breaker. A caller's request never does: it may be a sign-up.
 //
-// A login that gets a time-out or a 5xx proves nothing by itself. ConnectyCube
-// calls the identity provider's verify route during it, which is ours, so that
-// route may be late, here or at another replica. A probe needs no callback. When
-// enough logins have failed to open the breaker, a probe decides: they count as
-// failures if it fails, too.
+// A login with a timeout or a 5xx proves nothing by itself. During a login,
+// ConnectyCube calls our own verify route, which may be late, here or at another
+// replica. A probe needs no callback. When enough logins have failed to open the
+// breaker, a probe decides: if it fails too, the logins count as failures.
 //
 // The log gets one line when the breaker opens and one when it closes, and none
 // for the probes between.
@@ -95,14 +94,14 @@ type breaker struct {
 	stop context.CancelFunc
 	all  sync.WaitGroup // of the probes
 
-	mu       sync.Mutex // held from a look at the state to the end of the step that depends on it
+	mu       sync.Mutex // held from a look at the state until the step that depends on it ends
 	running  *probe     // nil: none
-	changes  int        // of the state; a call that began before the last one does not count
+	changes  int        // of the state; a call from before the last change does not count
 	failed   row        // since the last success
 	suspects row        // logins that have failed since then and do not count yet
 }
 
-// row is a row of failures.
+// row counts failures in a row.
 type row struct{ failures, late int }
 
 func (r row) and(other row) row { return row{r.failures + other.failures, r.late + other.late} }
@@ -112,11 +111,11 @@ func (o BreakerOptions) opens(r row) bool {
 	return r.failures >= o.Failures || r.late >= o.LateFailures
 }
 
-// probe is one probe that is under way.
+// probe is a running probe.
 type probe struct {
 	ended  chan struct{}
-	grace  time.Time   // until when callers wait for it
-	report func(error) // reports to the half-open state; nil when the breaker was closed
+	grace  time.Time   // the end of the time that callers wait for it
+	report func(error) // reports to the half-open state; nil if the breaker was closed
 }
 
 func newBreaker(o BreakerOptions, log *slog.Logger, send func(context.Context) error) *breaker {
@@ -141,7 +140,7 @@ func newBreaker(o BreakerOptions, log *slog.Logger, send func(context.Context) e
 }
 
 // admit lets a call through, or returns an ErrUnavailable. The caller must report
-// the outcome of a call that was let through.
+// the outcome of a call that admit lets through.
 func (b *breaker) admit(ctx context.Context) (report func(error, row), err error) {
 	report, running := b.enter()
 	if running != nil {
@@ -182,8 +181,8 @@ func (b *breaker) enter() (report func(error, row), running *probe) {
 	return nil, nil
 }
 
-// reporting returns the function that reports the outcome of a call, and what it
-// adds to the row of failures.
+// reporting returns the function that reports the outcome of a call and its
+// failures.
 func (b *breaker) reporting(done func(error)) func(error, row) {
 	changes := b.changes
 	return func(outcome error, add row) {
@@ -201,8 +200,8 @@ func (b *breaker) reporting(done func(error)) func(error, row) {
 	}
 }
 
-// doubt notes a login that failed, perhaps because of the service. A probe finds
-// that out when there are enough of them.
+// doubt counts a login that failed, perhaps because of the service. When there are
+// enough of them, it starts a probe.
 func (b *breaker) doubt(add row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,8 +214,8 @@ func (b *breaker) doubt(add row) {
 	}
 }
 
-// start sends a probe, for which no caller waits longer than its grace. close
-// waits for it. The caller holds the lock.
+// start starts a probe. Callers wait for it at most probeGrace; close waits for its
+// end. The caller holds the lock.
 func (b *breaker) start(p *probe) {
 	p.ended, p.grace = make(chan struct{}), time.Now().Add(probeGrace)
 	b.running = p
@@ -232,7 +231,7 @@ func (b *breaker) start(p *probe) {
 	})
 }
 
-// close ends the probe that is under way, and waits for it.
+// close stops the running probe and waits for it.
 func (b *breaker) close() {
 	b.mu.Lock()
 	b.stop() // under the lock, so that no probe starts after it
@@ -240,7 +239,7 @@ func (b *breaker) close() {
 	b.all.Wait()
 }
 
-// conclude counts what a probe has shown. The caller holds the lock.
+// conclude counts the result of a probe. The caller holds the lock.
 func (b *breaker) conclude(p *probe, failed bool) {
 	suspects := b.suspects
 	b.suspects = row{}
@@ -258,8 +257,8 @@ func (b *breaker) conclude(p *probe, failed bool) {
 	}
 }
 
-// outcomeOf tells what the error of a call says about the service. An answer that
-// is no 5xx shows that it works, although the answer may be of no use.
+// outcomeOf returns the outcome that the error of a call proves. An answer other
+// than a 5xx proves that the service works, even if the answer is unusable.
 func outcomeOf(err error) error {
 	var api *APIError
 	switch {
@@ -275,18 +274,17 @@ func outcomeOf(err error) error {
 	return errUncounted
 }
 
-// needsCallback reports whether ConnectyCube may call the verify route during a
-// call, and whether it got that far: a connection that was refused proves a
-// failure of the service.
+// needsCallback reports whether ConnectyCube may have called the verify route
+// during a failed call. A refused connection proves a failure of the service.
 func needsCallback(k call, err error) bool {
 	var lost *noAnswer
 	return k.as == asLogin && !(errors.As(err, &lost) && !lost.connected)
 }
 
-// noAnswer is why no whole answer came.
+// noAnswer is the reason why no complete answer came.
 type noAnswer struct {
 	text      string
-	connected bool // there may have been a connection
+	connected bool // the connection may have been open
 }
 
 func (e *noAnswer) Error() string { return e.text }

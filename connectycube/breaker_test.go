@@ -17,14 +17,14 @@ import (
 	"cubegate/connectycube"
 )
 
-// service is a ConnectyCube that answers each kind of request as told.
+// service is a ConnectyCube with a scripted answer for each kind of request.
 type service struct {
 	mu      sync.Mutex
 	answers map[string]http.RoundTripper // by kind; "" is for all others
 	seen    []string                     // the kinds, in order
 }
 
-// The kinds of request that matter here; others are method and path.
+// The kinds of request that these tests tell apart; the kind of others is method and path.
 const (
 	probing   = "application session"
 	loggingIn = "user session"
@@ -49,7 +49,7 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer.RoundTrip(r)
 }
 
-// answer sets the answers of some kinds, given as pairs.
+// answer sets the answers of some kinds; the arguments are pairs.
 func (s *service) answer(kind string, with http.RoundTripper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func fails(err error) http.RoundTripper {
 	return roundTrip(func(*http.Request) (*http.Response, error) { return nil, err })
 }
 
-// after answers like next, later.
+// after returns an answer that is that of next after a delay.
 func after(d time.Duration, next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		select {
@@ -101,16 +101,16 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// world is a client with a breaker, and the service behind it.
-type world struct {
+// fixture is a client with a breaker, and the service behind it.
+type fixture struct {
 	*connectycube.Client
 	service *service
 	log     *bytes.Buffer // written under the breaker's lock, read after the calls
 }
 
-func newWorld(t *testing.T, usual http.RoundTripper) *world {
+func newFixture(t *testing.T, usual http.RoundTripper) *fixture {
 	t.Helper()
-	w := &world{service: &service{answers: map[string]http.RoundTripper{"": usual}}, log: &bytes.Buffer{}}
+	w := &fixture{service: &service{answers: map[string]http.RoundTripper{"": usual}}, log: &bytes.Buffer{}}
 	c, err := connectycube.New(connectycube.Options{
 		BaseURL: "https://cube.example/prefix", AppID: 7, AuthKey: key,
 		HTTP: &http.Client{Transport: w.service}, Log: slog.New(slog.NewTextHandler(w.log, nil)),
@@ -123,17 +123,17 @@ func newWorld(t *testing.T, usual http.RoundTripper) *world {
 	return w
 }
 
-func (w *world) signUp() error { return calls["SignUp"](context.Background(), w.Client) }
+func (w *fixture) signUp() error { return calls["SignUp"](context.Background(), w.Client) }
 
-func (w *world) logIn(cred connectycube.Credentials) error {
+func (w *fixture) logIn(cred connectycube.Credentials) error {
 	_, err := w.CreateSession(context.Background(), cred)
 	return err
 }
 
-// opened checks that a call is refused at once and sends nothing.
-func (w *world) opened(t *testing.T) bool {
+// opened checks that the client refuses a call at once and sends nothing.
+func (w *fixture) opened(t *testing.T) bool {
 	t.Helper()
-	synctest.Wait() // a probe that needs no time has ended
+	synctest.Wait() // for a probe that takes no time
 	w.service.takeSeen()
 	begun := time.Now()
 	err := w.signUp()
@@ -147,8 +147,8 @@ func (w *world) opened(t *testing.T) bool {
 	return true
 }
 
-// open makes the service fail until the breaker is open.
-func (w *world) open(t *testing.T) {
+// open lets the service fail until the breaker is open.
+func (w *fixture) open(t *testing.T) {
 	t.Helper()
 	w.service.answer("", status(503, ""))
 	for range 10 {
@@ -173,17 +173,17 @@ func TestBreakerOpensAfterFailuresInARow(t *testing.T) {
 		for call, do := range calls {
 			t.Run(name+", "+call, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, tt.failure)
+					w := newFixture(t, tt.failure)
 					for i := range tt.row {
 						if i == tt.row-1 && w.log.Len() > 0 {
-							t.Errorf("open after %d failures", i)
+							t.Errorf("the breaker opened after %d failures", i)
 						}
 						if err := do(t.Context(), w.Client); !errors.Is(err, connectycube.ErrUnavailable) {
 							t.Fatalf("call %d: %v", i, err)
 						}
 					}
 					if time.Sleep(3 * time.Second); !w.opened(t) { // 3 s: a probe decides about logins
-						t.Errorf("not open after %d failures", tt.row)
+						t.Errorf("the breaker is closed after %d failures", tt.row)
 					}
 					if got := w.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || strings.Contains(got, key) {
 						t.Errorf("log: %q, want one warning", got)
@@ -194,12 +194,11 @@ func TestBreakerOpensAfterFailuresInARow(t *testing.T) {
 	}
 }
 
-// Answers that are no 5xx show that the service works, and so end a row of
-// failures.
+// Answers other than a 5xx prove that the service works and end a row of failures.
 func TestBreakerTakes4xxForAnAnswer(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404, 408, 422, 429} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, status(code, `{"errors":["x"]}`))
+			w := newFixture(t, status(code, `{"errors":["x"]}`))
 			for range 50 {
 				for _, do := range calls {
 					_ = do(t.Context(), w.Client)
@@ -220,10 +219,10 @@ func TestBreakerTakes4xxForAnAnswer(t *testing.T) {
 	}
 }
 
-// A caller that leaves, or that has no more time, proves nothing.
+// A caller that leaves, or whose deadline has passed, proves nothing.
 func TestBreakerIgnoresCallersThatLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, silent)
+		w := newFixture(t, silent)
 		for i := range 50 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			if i%2 == 0 {
@@ -244,7 +243,7 @@ func TestBreakerIgnoresCallersThatLeave(t *testing.T) {
 }
 
 // Our own verify route is late or fails, so ConnectyCube's answer to a login does
-// not come, or is a 500. All else works, so the breaker stays closed.
+// not come or is a 500. Other requests succeed, so the breaker stays closed.
 func TestBreakerIgnoresLoginsThatOurVerifyRouteBroke(t *testing.T) {
 	for name, failure := range map[string]http.RoundTripper{
 		"late": silent, "500": status(500, ""), "late, then 500": after(9*time.Second, status(500, `{"errors":["custom identity provider"]}`)),
@@ -252,7 +251,7 @@ func TestBreakerIgnoresLoginsThatOurVerifyRouteBroke(t *testing.T) {
 		for by, cred := range map[string]connectycube.Credentials{"ticket": byTicket, "password": byEmail} {
 			t.Run(name+", by "+by, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, signed)
+					w := newFixture(t, signed)
 					w.service.answer(loggingIn, failure)
 					w.service.answer(probing, session)
 					const logins = 50
@@ -278,12 +277,11 @@ func TestBreakerIgnoresLoginsThatOurVerifyRouteBroke(t *testing.T) {
 	}
 }
 
-// A service that hangs makes logins fail, and nothing else is called: the probe
-// confirms it.
+// The service hangs and there are only logins: the probe confirms the failure.
 func TestBreakerOpensWhenLoginsHangAndTheProbeDoesToo(t *testing.T) {
 	for _, cred := range []connectycube.Credentials{byTicket, byEmail} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, silent)
+			w := newFixture(t, silent)
 			for range 3 {
 				_ = w.logIn(cred)
 			}
@@ -298,15 +296,15 @@ func TestBreakerOpensWhenLoginsHangAndTheProbeDoesToo(t *testing.T) {
 	}
 }
 
-// When the service is back, the next call sends a probe, waits for it, and is
-// then sent itself, once.
+// When the service works again, the next call sends a probe, waits for it, and is
+// then sent once.
 func TestBreakerClosesAfterAProbe(t *testing.T) {
 	for name, probe := range map[string]http.RoundTripper{
 		"at once": session, "after 400 ms": after(400*time.Millisecond, session), "a refusal": status(401, `{"errors":["Unauthorized"]}`), "429": status(429, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, nil)
+				w := newFixture(t, nil)
 				w.open(t)
 				w.service.answer("", signed)
 				w.service.answer(probing, probe)
@@ -337,11 +335,11 @@ func TestBreakerClosesAfterAProbe(t *testing.T) {
 	}
 }
 
-// An outage of ten minutes: callers never wait longer than the grace, no request
-// of theirs is sent, and the log has one line.
+// During an outage of ten minutes, callers never wait longer than the grace, none
+// of their requests is sent, and the log has one line.
 func TestBreakerStaysOpenWhileProbesFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		w.open(t)
 		w.service.answer("", silent)
 		slow, refusals := 0, 0
@@ -372,10 +370,10 @@ func TestBreakerStaysOpenWhileProbesFail(t *testing.T) {
 	})
 }
 
-// Many callers meet a half open breaker: one probe, and all of them are served.
+// Many callers meet a half-open breaker: one probe is sent, and all callers are served.
 func TestBreakerSendsOneProbeForManyCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		w.open(t)
 		w.service.answer("", signed)
 		w.service.answer(probing, after(300*time.Millisecond, session))
@@ -397,10 +395,10 @@ func TestBreakerSendsOneProbeForManyCallers(t *testing.T) {
 	})
 }
 
-// Close ends a probe that hangs, and no other one starts.
+// Close stops a probe that hangs, and no other probe starts.
 func TestCloseEndsTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		w.open(t)
 		w.service.answer("", silent)
 		time.Sleep(6 * time.Second)
@@ -426,7 +424,7 @@ func TestBreakerOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// The thresholds are the caller's.
+// The thresholds are those of the options.
 func TestBreakerHasTheThresholdsItIsGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{answers: map[string]http.RoundTripper{"": status(500, "")}}
@@ -438,16 +436,16 @@ func TestBreakerHasTheThresholdsItIsGiven(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		w := &world{Client: c, service: s}
+		w := &fixture{Client: c, service: s}
 		_, _ = w.signUp(), w.signUp()
 		s.answer("", session)
 		if time.Sleep(time.Minute); !w.opened(t) {
-			t.Error("not open after 2 failures, for a minute")
+			t.Error("the breaker is not open for a minute after 2 failures")
 		}
 		s.answer("", silent)
 		time.Sleep(time.Second)
 		_ = w.signUp()
-		if time.Sleep(time.Second); !w.opened(t) { // the probe has failed, so it is open again
+		if time.Sleep(time.Second); !w.opened(t) { // the probe has failed, so the breaker is open again
 			t.Error("the probe took longer than its timeout")
 		}
 	})

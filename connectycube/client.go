@@ -1,15 +1,15 @@
 // Package connectycube is a client for the part of ConnectyCube's REST API that
 // a server needs: signing users up, opening sessions for them, finding them by
-// our own id. It owns paths, headers, bodies and what a failure means. It knows
-// nothing of our users, of what our tokens say, or of chat.
+// our own ID. It owns paths, headers, bodies and the meaning of a failure. It
+// knows nothing of our users, of the claims in our tokens, or of chat.
 //
-// Every call stands alone. The client holds no session, follows no redirect and
-// repeats nothing: the caller alone knows whether a repetition is harmless. While
-// the service fails, a circuit breaker refuses calls at once; see breaker.go.
+// Each call is independent. The client holds no session, follows no redirect and
+// repeats no request: only the caller knows whether a repetition is harmless.
+// While the service fails, a circuit breaker refuses calls at once; see
+// breaker.go.
 //
-// Start reading at Client.do, then the table in errors.go. Facts about the
-// service come from its documentation and from recorded SDK traffic; what is
-// only believed is gathered under "assumptions" in errors.go.
+// Start reading at Client.do, then at the table in errors.go. The facts about the
+// service, with their sources, are in docs/connectycube.md.
 package connectycube
 
 import (
@@ -40,26 +40,26 @@ type Options struct {
 	AppID   int64  // ConnectyCube application ID
 	AuthKey string // ConnectyCube application key
 
-	// AdminKey opens the application's administration API; empty when there is
-	// none to be used.
+	// AdminKey opens the application's administration API; empty if the
+	// application has none.
 	AdminKey string
 
 	Timeout time.Duration // for one request, body included; default 10s
 
-	// HTTP sends the requests; default a client of our own. It is copied, and
-	// the copy neither follows redirects nor keeps cookies. The sandbox has one
-	// that never leaves the process.
+	// HTTP sends the requests; default a client of our own. New copies it, and
+	// the copy neither follows redirects nor keeps cookies. The sandbox's client
+	// never leaves the process.
 	HTTP *http.Client
 
-	// Breaker stops calls while the service fails; the zero value has defaults.
+	// Breaker stops calls while the service fails; a zero field has its default.
 	Breaker BreakerOptions
 
-	Log *slog.Logger // gets the breaker's changes; default none
+	Log *slog.Logger // receives the breaker's changes; default none
 }
 
 // Client talks to one ConnectyCube application. It is safe for concurrent use.
 type Client struct {
-	base     string // without a slash at the end
+	base     string // without a trailing slash
 	appID    int64
 	authKey  string
 	adminKey string
@@ -70,7 +70,7 @@ type Client struct {
 }
 
 // New checks o and returns a client; it makes no request. The error names every
-// field that is wrong and never contains the key.
+// wrong field and never contains the key.
 func New(o Options) (*Client, error) {
 	if o.BaseURL == "" {
 		o.BaseURL = defaultBaseURL
@@ -116,11 +116,11 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the work of the client in the background, which is one probe at
-// most, and waits for it. An open breaker stays open after it.
+// Close stops the client's background work, at most one probe, and waits for it.
+// An open breaker stays open.
 func (c *Client) Close() { c.breaker.close() }
 
-// checkBaseURL never quotes the URL: a password in it is the likeliest mistake.
+// checkBaseURL never quotes the URL: the likeliest mistake is a password in it.
 func checkBaseURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -134,8 +134,8 @@ func checkBaseURL(raw string) error {
 
 func notInHeader(r rune) bool { return r <= ' ' || r > '~' }
 
-// httpClient copies the given client, or makes one, and takes from the copy what
-// would let one call influence another or carry a key to another host.
+// httpClient copies the given client, or builds one. It removes from the copy the
+// settings with which one call can influence another or send a key to another host.
 func httpClient(given *http.Client) *http.Client {
 	if given == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -151,23 +151,23 @@ func httpClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// call is one exchange, as the resource files describe it.
+// call is one exchange with the service.
 type call struct {
-	doing   string // for error texts: "signing up"
+	doing   string // for error messages: "signing up"
 	method  string
-	path    string // below the base, without .json
+	path    string // below the base URL, without .json
 	query   url.Values
 	token   string // sent as CB-Token when not empty
 	keyed   bool   // send the application's key as CB-AuthKey
 	admin   bool   // send the administration key
 	body    any    // encoded as JSON when not nil
 	as      authMode
-	secrets []string // what an answer must not echo into an error text
+	secrets []string // texts of an answer that no error may repeat
 }
 
 // do makes the call and decodes the answer's body into out. Any 2xx with a
-// readable JSON body is success; out decides later whether it is usable. With
-// no out any 2xx is.
+// readable JSON body is a success; then out decides whether the body is usable.
+// If out is nil, any 2xx is a success.
 func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 	report, err := c.breaker.admit(ctx)
 	if err != nil {
@@ -180,7 +180,7 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 		failure.late = 1
 	}
 	switch {
-	case ctx.Err() != nil: // a caller that left says nothing about the service
+	case ctx.Err() != nil: // the service is not the reason
 		report(errUncounted, row{})
 	case outcome == errFailing && needsCallback(k, err):
 		report(errUncounted, row{})
@@ -196,8 +196,8 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 	return header, err
 }
 
-// probe opens an application session, which needs no callback and changes
-// nothing: it ends by itself after two hours.
+// probe opens an application session, which needs no callback, changes nothing
+// and ends by itself after two hours.
 func (c *Client) probe(ctx context.Context) error {
 	_, err := c.exchange(ctx, c.openingSession("probing", nil), &sessionAnswer{})
 	c.health.note(err)
@@ -273,26 +273,26 @@ func (k call) request(ctx context.Context, c *Client) (*http.Request, error) {
 	return req, nil
 }
 
-// unavailable explains why no whole answer came. Of all the time-outs there are,
-// errors.Is shows only the end of the caller's own context: the others are the
-// service's failure, so their errors become text.
+// unavailable explains why no complete answer came. A deadline of the caller's own
+// context stays visible to errors.Is. Other timeouts are failures of the service,
+// so their errors become text.
 func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if ours.Err() != nil {
-		return fmt.Errorf("%w: no whole answer within %s", ErrUnavailable, c.timeout)
+		return fmt.Errorf("%w: no complete answer within %s", ErrUnavailable, c.timeout)
 	}
 	var wrapped *url.Error
 	if errors.As(cause, &wrapped) {
-		cause = wrapped.Err // without the address and its query
+		cause = wrapped.Err // without the URL and its query
 	}
 	var op *net.OpError
 	dialing := errors.As(cause, &op) && op.Op == "dial"
 	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing})
 }
 
-// secrets are the texts of one call that no error may show.
+// secrets returns the texts of one call that no error may show.
 func (c *Client) secrets(k call) []string {
 	return append([]string{c.authKey, c.adminKey, k.token}, k.secrets...)
 }

@@ -22,10 +22,10 @@ const (
 	token    = "5A0D3E77C2B14F9E8D6A10B7C4E95F2230A1"
 )
 
-// script answers requests in turn and remembers them.
+// script answers requests in turn and records them.
 type script struct {
 	mu      sync.Mutex
-	answers []string // "<status> <body>", the last one again and again
+	answers []string // "<status> <body>"; the last one repeats
 	seen    []seen
 }
 
@@ -80,7 +80,7 @@ func via(t *testing.T, rt http.RoundTripper) *connectycube.Client {
 
 var byEmail = connectycube.Credentials{Email: "a@example.org", Password: password}
 
-// The calls, so that tables can run each of them.
+// calls are the client's calls, for tables that run each of them.
 var calls = map[string]func(context.Context, *connectycube.Client) error{
 	"SignUp": func(ctx context.Context, c *connectycube.Client) error {
 		_, err := c.SignUp(ctx, connectycube.NewUser{Email: "a@example.org", Password: password})
@@ -139,8 +139,8 @@ func TestSignUpIsMadeWithTheKeyAndNobodysSession(t *testing.T) {
 	if _, err := c.CreateSession(t.Context(), byEmail); err != nil {
 		t.Fatal(err)
 	}
-	// the original's fault: after a login, sign-ups went out with the token of
-	// the user that had logged in, and failed once that session was dead
+	// A defect of the original: after a login, it sent sign-ups with the token of
+	// the logged-in user, and they failed once that session had expired.
 	u, err := c.SignUp(t.Context(), connectycube.NewUser{
 		Email: "b@example.org", Password: password, FullName: "B", ExternalID: "ext-b",
 	})
@@ -199,7 +199,7 @@ func TestCredentialsMustBeClear(t *testing.T) {
 	c, s := scripted(t, `201 {}`)
 	for _, cred := range []connectycube.Credentials{
 		{},
-		{Email: "a@example.org"}, // the SDK would open an application session and call it a success
+		{Email: "a@example.org"}, // the SDK would open an application session and report success
 		{Login: "x"},
 		{Password: password},
 		{Email: "a@example.org", Login: "x", Password: password},
@@ -283,7 +283,7 @@ func TestExpiryComesFromTheAnswer(t *testing.T) {
 			{"", 2 * time.Hour},
 			{"2000-01-02 00:00:00 UTC", 24 * time.Hour},
 			{"2000-01-01 01:00:00 UTC", time.Hour},
-			{"1999-12-31 23:00:00 UTC", 2 * time.Hour}, // their clock or ours is wrong
+			{"1999-12-31 23:00:00 UTC", 2 * time.Hour}, // one of the clocks is wrong
 			{"2000-01-01 05:00:00 CET", 2 * time.Hour},
 			{"tomorrow", 2 * time.Hour},
 		}
@@ -306,8 +306,8 @@ func TestExpiryComesFromTheAnswer(t *testing.T) {
 	})
 }
 
-// TestCallsDoNotMeet: the original kept one session for the whole process, so
-// two requests at once got each other's.
+// TestCallsDoNotMeet: the original kept one session for the whole process, so two
+// concurrent requests could get each other's session.
 func TestCallsDoNotMeet(t *testing.T) {
 	c := via(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 		var body struct{ User struct{ Login string } }

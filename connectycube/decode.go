@@ -22,7 +22,7 @@ func (i *id) UnmarshalJSON(raw []byte) error {
 	}
 	n, err := strconv.ParseInt(string(t), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%d bytes are not an id", len(raw))
+		return fmt.Errorf("%d bytes are no ID", len(raw))
 	}
 	*i = id(n)
 	return nil

@@ -13,36 +13,36 @@ import (
 	"unicode"
 )
 
-// What can go wrong, for errors.Is. Each error of this package matches exactly
-// one; when the caller's context ended, its error matches as well.
+// The reasons of a failure, for errors.Is. Each error of this package matches
+// exactly one. If the caller's context ended, the error matches its error as well.
 var (
-	// ErrUnavailable: no answer, no usable answer, or one that says the service
-	// is failing. Whether the request took effect is unknown.
+	// ErrUnavailable: no answer, no usable answer, or an answer that the service
+	// fails. Whether the request had an effect is unknown.
 	ErrUnavailable = errors.New("connectycube is unavailable")
-	// ErrTaken: login, e-mail or external id belong to another user.
+	// ErrTaken: another user has the login, email or external ID.
 	ErrTaken = errors.New("connectycube has such a user already")
-	// ErrBadCredentials: a user session was refused for its password.
+	// ErrBadCredentials: the password is wrong.
 	ErrBadCredentials = errors.New("connectycube refused the credentials")
-	// ErrNotFound: no such user.
+	// ErrNotFound: the user does not exist.
 	ErrNotFound = errors.New("connectycube has no such user")
 	// ErrIdentityProvider: the application asks a Custom Identity Provider about
-	// every login, and the provider refused or its answer had no uid.
+	// every login, and the provider refused or its answer contained no uid.
 	ErrIdentityProvider = errors.New("connectycube's identity provider refused")
-	// ErrSessionExpired: the session's token is dead or was never alive.
+	// ErrSessionExpired: the session's token has expired or never existed.
 	ErrSessionExpired = errors.New("connectycube session has expired")
-	// ErrMisconfigured: unknown application, or a key that is not its own. An
-	// old, self-hosted installation may say so of a wrong password, too.
+	// ErrMisconfigured: the application is unknown, or the key is not its key. An
+	// old, self-hosted installation may answer so to a wrong password, too.
 	ErrMisconfigured = errors.New("connectycube does not accept the application's settings")
-	// ErrRefused: any other refusal; the request was understood and had no effect.
+	// ErrRefused: any other refusal; the service understood the request, which had no effect.
 	ErrRefused = errors.New("connectycube refused the request")
 )
 
-// APIError is an answer of the service that is not a success. It matches one of
-// the sentinels with errors.Is.
+// APIError is an answer of the service that is no success. It matches one of the
+// sentinels with errors.Is.
 type APIError struct {
 	Status     int           // HTTP status
-	Messages   []string      // every text found in the answer: at most 8, of 200 characters, secrets masked
-	RetryAfter time.Duration // what the service asked for, at most an hour; zero when it did not
+	Messages   []string      // the texts in the answer: at most 8, of 200 characters, secrets masked
+	RetryAfter time.Duration // the wait that the service asks for, at most an hour; zero if it asks for none
 
 	kind error
 }
@@ -60,47 +60,45 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// Unwrap gives the sentinel.
+// Unwrap returns the sentinel.
 func (e *APIError) Unwrap() error { return e.kind }
 
-// authMode says on whose behalf a call is made. The meaning of a status depends
-// on it: an application, a login and the holder of a session get the same ones.
+// authMode tells with which credentials a call is made. The meaning of a status
+// depends on it: an application, a login and a session get the same statuses.
 type authMode int
 
 const (
-	asApplication authMode = 1 << iota // with id and key
-	asLogin                            // with id, key and somebody's credentials
-	asSession                          // with a token the caller holds
+	asApplication authMode = 1 << iota // with the application's ID and key
+	asLogin                            // with ID, key and a user's credentials
+	asSession                          // with a token from the caller
 	asOwner                            // with such a token and the account's password
 	asAdmin                            // with the administration key
-	asLookup                           // with a token made for this one call
+	asLookup                           // with a token of a session opened for this call
 	anyMode       = asApplication | asLogin | asSession | asOwner | asAdmin | asLookup
 )
 
-// Assumptions, gathered here because no answer of the real service confirms
-// them. Contract tag "inf": the status of a duplicate (so any 4xx with the text
-// counts), status and text for an unknown application (tag "old"), and that a
-// wrong key gives 401. Tag "live", and old: the texts of the identity provider,
-// once seen with 200, so any status counts. Contract 6.3: what a wrong old
-// password is answered with is not known, so a text that names it counts.
+// The texts that tell answers with one status apart; docs/connectycube.md, Errors,
+// has their sources. Three rules allow for what is unknown: a duplicate may have
+// any 4xx, a refusal of the identity provider any status, and a wrong old password
+// any text that names it.
 var (
 	textsTaken         = []string{"must be unique", "already been taken"}
 	textsProvider      = []string{"custom identity provider", "on remote side"}
 	textsOldPassword   = []string{"old_password", "old password", "invalid password"}
 	textsMisconfigured = []string{"no application found", "unexpected signature"}
-	textExpired        = []string{"required session does not exist"} // documented; every SDK relies on it
-	textWrongKey       = []string{"unauthorized"}                    // tag "old"; the current service says «Invalid password» for a password, services until 2021 said this for both
+	textExpired        = []string{"required session does not exist"}
+	textWrongKey       = []string{"unauthorized"} // until 2021 also for a wrong password
 )
 
-// rules is the one place where an answer gets its meaning. The first match wins.
+// rules gives each answer its meaning. The first match counts.
 var rules = []struct {
 	from, to int      // statuses, both included
-	texts    []string // one of them occurs, without regard to case; none = any text
+	texts    []string // the answer contains one of them, in any letter case; none: any answer
 	as       authMode
 	is       error
 }{
 	{200, 599, textsProvider, asLogin, ErrIdentityProvider},
-	{100, 399, nil, anyMode, ErrUnavailable}, // a 2xx gets here when it was unusable
+	{100, 399, nil, anyMode, ErrUnavailable}, // a 2xx only if its body was unusable
 	{408, 408, nil, anyMode, ErrUnavailable},
 	{429, 429, nil, anyMode, ErrUnavailable},
 	{500, 599, nil, anyMode, ErrUnavailable},
@@ -109,7 +107,7 @@ var rules = []struct {
 	{401, 401, textExpired, asSession | asOwner, ErrSessionExpired},
 	{400, 499, textsOldPassword, asOwner, ErrBadCredentials},
 	{401, 403, nil, asAdmin, ErrMisconfigured},
-	{401, 401, textExpired, asLookup, ErrUnavailable}, // dead within a second: not the caller's doing
+	{401, 401, textExpired, asLookup, ErrUnavailable}, // the session is a second old: the service is the reason
 	{401, 401, textWrongKey, asLogin, ErrMisconfigured},
 	{401, 401, nil, asLogin, ErrBadCredentials},
 	{401, 401, nil, asApplication, ErrMisconfigured},
@@ -131,7 +129,7 @@ func classify(status int, messages []string, as authMode) error {
 	return ErrUnavailable // a status outside HTTP's range
 }
 
-// unlessGone is nil for what was to be deleted and is not there.
+// unlessGone returns err, or nil if the item to delete does not exist.
 func unlessGone(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -148,8 +146,8 @@ func containsAny(text string, parts []string) bool {
 	return false
 }
 
-// failure turns an answer into an error. It classifies by what was really said
-// and only then masks, so that a password like "unique" changes nothing.
+// failure makes an error of an answer. It classifies the original messages and
+// masks them afterward, so that a password like "unique" changes nothing.
 func (c *Client) failure(k call, resp *http.Response, body []byte, remark string) error {
 	messages := flatten(body)
 	e := &APIError{
@@ -166,15 +164,15 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		if len(e.Messages) == maxMessages {
 			break
 		}
-		// the first cut bounds the work; it is far enough out that no half of a
-		// secret it leaves survives the second
+		// The first cut bounds the work. It is far enough out that the second cut
+		// removes any half of a secret that it leaves.
 		e.Messages = append(e.Messages, clip(mask(m[:min(len(m), 4096)], secrets), 200))
 	}
 	return e
 }
 
-// remarked: an answer that could not be read tells nothing about the request,
-// whatever its status says, unless the provider's own words were in it.
+// remarked returns the kind of an unreadable answer. Such an answer tells nothing
+// about the request, whatever its status, unless it contains the provider's text.
 func remarked(kind error) error {
 	if kind == ErrIdentityProvider {
 		return kind
@@ -184,17 +182,17 @@ func remarked(kind error) error {
 
 const (
 	maxMessages = 8
-	maxDepth    = 4 // of nesting below "errors"; three shapes are known, none deeper than 2
+	maxDepth    = 4 // of nesting below "errors"; the three known shapes have at most 2
 )
 
 // flatten collects the texts of an error answer: under "errors" as a list, as
-// {"base":[…]} or as {"field":[…]}, under "message" or "error", or a plain text.
+// {"base":[…]} or as {"field":[…]}, under "message" or "error", or plain text.
 func flatten(body []byte) []string {
 	var answer map[string]any
 	if json.Unmarshal(body, &answer) != nil {
 		text := strings.TrimSpace(string(body))
 		if text == "" || strings.HasPrefix(text, "<") || strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{") {
-			return nil // a page or a torn document, not a message
+			return nil // a page or an incomplete document, not a message
 		}
 		return []string{clip(text, 2000)}
 	}
@@ -231,16 +229,15 @@ func collect(out []string, field string, v any, depth int) []string {
 	return out
 }
 
-// tokenShaped finds JWTs, whole or in part (base64url that opens with an encoded
-// brace, and what follows after dots), and session tokens (32 or more
-// hex digits).
+// tokenShaped finds JWTs, complete or not (base64url that begins with an encoded
+// brace, and the parts after dots), and session tokens (32 or more hex digits).
 var tokenShaped = regexp.MustCompile(`e(yJ|yA|yI|wo|wk)[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*|[0-9A-Fa-f]{32,}`)
 
 const masked = "[hidden]"
 
 func mask(text string, secrets []string) string {
 	for _, s := range secrets {
-		if len(s) < 4 { // shorter ones are in every sentence
+		if len(s) < 4 { // a shorter one occurs in every sentence
 			continue
 		}
 		text = strings.ReplaceAll(text, s, masked)
@@ -249,7 +246,8 @@ func mask(text string, secrets []string) string {
 	return tokenShaped.ReplaceAllString(text, masked)
 }
 
-// clip bounds a text, in characters, and takes out what could forge a log line.
+// clip shortens a text to limit characters and replaces the characters that could
+// forge a log line.
 func clip(text string, limit int) string {
 	n := 0
 	return strings.Map(func(r rune) rune {
@@ -268,7 +266,7 @@ func clip(text string, limit int) string {
 
 const maxRetryAfter = time.Hour
 
-// retryAfter reads both forms of the header; what it cannot read is zero.
+// retryAfter reads both forms of the header; zero if it is unreadable.
 func retryAfter(value string) time.Duration {
 	var wait time.Duration
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

@@ -19,7 +19,7 @@ var sentinels = []error{
 	connectycube.ErrMisconfigured, connectycube.ErrRefused,
 }
 
-// matching names the sentinels err matches; there must be exactly one.
+// matching returns the names of the sentinels that err matches; there must be exactly one.
 func matching(err error) (out []error) {
 	for _, s := range sentinels {
 		if errors.Is(err, s) {
@@ -35,7 +35,7 @@ func TestEachAnswerHasOneMeaning(t *testing.T) {
 		answer string
 		want   error
 	}{
-		// texts and statuses of the real service
+		// Texts and statuses of the real service.
 		{"CreateSession", `401 {"errors":["Invalid password"]}`, connectycube.ErrBadCredentials},
 		{"CreateSession", `401 {"errors":["Unauthorized"]}`, connectycube.ErrMisconfigured},
 		{"CreateSession", `401 `, connectycube.ErrBadCredentials},
@@ -63,7 +63,7 @@ func TestEachAnswerHasOneMeaning(t *testing.T) {
 		{"UserByExternalID", `422 {"errors":{"base":["No application found"]}}`, connectycube.ErrMisconfigured},
 		{"UserByExternalID", `401 {"errors":["Unauthorized"]}`, connectycube.ErrMisconfigured},
 		{"UserByExternalID", `404 `, connectycube.ErrMisconfigured},
-		// what any server may do
+		// What any server may answer.
 		{"CreateSession", `302 `, connectycube.ErrUnavailable},
 		{"CreateSession", `408 `, connectycube.ErrUnavailable},
 		{"CreateSession", `418 teapot`, connectycube.ErrRefused},
@@ -84,14 +84,14 @@ func TestEachAnswerHasOneMeaning(t *testing.T) {
 				t.Errorf("error = %v, want it to show status %s", err, status)
 			}
 			if len(s.seen) != 1 {
-				t.Errorf("%d requests were made, want 1: nothing is repeated", len(s.seen))
+				t.Errorf("%d requests were made, want 1: the client repeats nothing", len(s.seen))
 			}
 		})
 	}
 }
 
-// TestSuccessNeedsASubstance: each of these once counted as success, for the SDK
-// or for the original, which then stored users without an id.
+// TestSuccessNeedsASubstance: the SDK or the original once took each of these for a
+// success; the original then stored users without an ID.
 func TestSuccessNeedsASubstance(t *testing.T) {
 	useless := []string{``, ` `, `null`, `[]`, `{}`, `"text"`, `<html>welcome</html>`, `{"user":`, `{"errors":[]}`, `{"user":null,"session":null}`}
 	tests := map[string][]string{
@@ -135,7 +135,7 @@ func TestLookUpWithADeadSessionOfItsOwn(t *testing.T) {
 	c, _ := scripted(t, `201 {"session":{"token":"t"}}`, `401 {"errors":{"base":["Required session does not exist"]}}`)
 	err := calls["UserByExternalID"](t.Context(), c)
 	if got := matching(err); len(got) != 1 || got[0] != connectycube.ErrUnavailable {
-		t.Errorf("error = %v, want only ErrUnavailable: it is no session of the caller's", err)
+		t.Errorf("error = %v, want only ErrUnavailable: the session is not the caller's", err)
 	}
 }
 
@@ -229,12 +229,12 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// FuzzAnswer: whatever comes, the error is of one kind, bounded, and silent about
-// the key.
+// FuzzAnswer: for any answer, the error has exactly one kind, is bounded, and does
+// not contain the key.
 //
 //	go test -run '^$' -fuzz '^FuzzAnswer$' -fuzztime 2m ./connectycube
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzAnswer(f *testing.F) {
 	f.Add(422, `{"errors":{"base":["email must be unique"]}}`)
 	f.Add(200, `{"session":{"token":"t","user_id":"5"}}`)

@@ -9,8 +9,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// The sandbox's client reaches it without a listener; everything else is as with
-// the real service.
+// The sandbox's client reaches the sandbox without a listener. Everything else is
+// the same as with the real service.
 func Example() {
 	cube, err := connectycube.New(connectycube.Options{
 		AppID:   sandbox.DefaultAppID,

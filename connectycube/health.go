@@ -8,19 +8,19 @@ import (
 
 // The states of Health.
 const (
-	HealthUnknown = "unknown" // nothing was asked yet
-	HealthOK      = "ok"      // the last exchange brought an answer, be it a refusal
-	HealthFailing = "failing" // the last exchange brought none, or one that says our settings are wrong
+	HealthUnknown = "unknown" // no exchange yet
+	HealthOK      = "ok"      // the last exchange brought an answer, even a refusal
+	HealthFailing = "failing" // the last exchange brought no answer, or one that rejects our settings
 )
 
-// Health is what the last exchange told about the service.
+// Health is the result of the last exchange with the service.
 type Health struct {
 	State string    `json:"state"` // one of HealthUnknown, HealthOK, HealthFailing
-	At    time.Time `json:"at"`    // end of the last exchange; zero when there was none
+	At    time.Time `json:"at"`    // end of the last exchange; zero if there was none
 }
 
-// Health reports on the last exchange. It makes no request, so it costs nothing
-// and cannot block; an exchange the caller gave up is not counted.
+// Health reports on the last exchange. It makes no request and cannot block. An
+// exchange that the caller canceled does not count.
 func (c *Client) Health() Health {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()

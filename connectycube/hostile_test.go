@@ -21,13 +21,13 @@ import (
 	"cubegate/connectycube"
 )
 
-// silent never answers, and ends when the request's context does.
+// silent never answers. It ends with the request's context.
 var silent = roundTrip(func(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 })
 
-// stuck answers, and then its body never ends.
+// stuck answers with a body that never ends.
 var stuck = roundTrip(func(r *http.Request) (*http.Response, error) {
 	body, w := io.Pipe()
 	context.AfterFunc(r.Context(), func() { w.CloseWithError(r.Context().Err()) })
@@ -44,7 +44,7 @@ func TestTimeoutCoversTheBody(t *testing.T) {
 				if !errors.Is(err, connectycube.ErrUnavailable) {
 					t.Errorf("error = %v, want ErrUnavailable", err)
 				}
-				// the caller's deadline has not passed, so it must not look so
+				// The caller's deadline has not passed, so the error must not show one.
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error = %v, want no deadline of the caller's in it", err)
 				}
@@ -77,14 +77,14 @@ func TestCallersContextStaysVisible(t *testing.T) {
 					t.Errorf("error = %v, want the cancellation and ErrUnavailable", err)
 				}
 				if h := c.Health(); h.State != connectycube.HealthUnknown {
-					t.Errorf("health = %+v, want unknown: nobody waited for the service", h)
+					t.Errorf("health = %+v, want unknown: the caller did not wait for the service", h)
 				}
 			})
 		})
 	}
 }
 
-// against gives a client for a handler behind a real socket.
+// against returns a client for a handler behind a real socket.
 func against(t *testing.T, h http.HandlerFunc) *connectycube.Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
@@ -172,7 +172,7 @@ func TestHostileAnswers(t *testing.T) {
 }
 
 // TestReadingStopsAtTheBound: an endless answer must cost neither memory nor the
-// whole time-out.
+// whole timeout.
 func TestReadingStopsAtTheBound(t *testing.T) {
 	for _, status := range []int{201, 422} {
 		endless := &counted{}
@@ -188,7 +188,7 @@ func TestReadingStopsAtTheBound(t *testing.T) {
 	}
 }
 
-// counted is a body without an end, up to what would fill a test machine.
+// counted is a body without an end, up to a size that would fill a test machine.
 type counted struct {
 	read   int
 	closed bool
@@ -203,8 +203,8 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func (c *counted) Close() error { c.closed = true; return nil }
 
-// TestNoCookieJoinsTwoCalls: a jar of the caller's would tie one user's request
-// to another's.
+// TestNoCookieJoinsTwoCalls: a cookie jar of the caller would connect one user's
+// request with another's.
 func TestNoCookieJoinsTwoCalls(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -229,8 +229,8 @@ func TestNoCookieJoinsTwoCalls(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed: a followed 307 would hand the key and a password
-// to whoever the answer names.
+// TestRedirectsAreNotFollowed: after a 307, a client that follows it would send the
+// key and a password to any host that the answer names.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var leaked atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -289,7 +289,7 @@ func TestUntrustedCertificate(t *testing.T) {
 		t.Errorf("error = %v, want ErrUnavailable that names the certificate", err)
 	}
 	if hits.Load() > 0 {
-		t.Error("credentials were sent over a connection that proved nothing")
+		t.Error("credentials were sent over an unverified connection")
 	}
 }
 
@@ -304,6 +304,6 @@ func TestNobodyListens(t *testing.T) {
 		t.Errorf("error = %v, want only ErrUnavailable", err)
 	}
 	if strings.Contains(err.Error(), "http://") {
-		t.Errorf("error = %v, want no address with a query in it", err)
+		t.Errorf("error = %v, want no URL with a query in it", err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // The types that hold a secret print without it, whatever the verb, logger or
-// encoder. (fmt cannot call these for a value in an unexported field of another
-// struct: keep such values in local variables.)
+// encoder. (fmt cannot call these methods for a value in an unexported field of
+// another struct: keep such values in local variables.)
 
 // String leaves the secrets out.
 func (o Options) String() string {

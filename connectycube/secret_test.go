@@ -51,7 +51,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 	for _, want := range []string{"visible@example.org", "[hidden]", "UserID:5"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("output lacks %q, so it proves nothing", want)
+			t.Errorf("output lacks %q, so the test proves nothing", want)
 		}
 	}
 }

@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// sessionLifetime is how long a token lives after its last use (doc server/auth),
-// used when the answer does not say.
+// sessionLifetime is the time that a token lives after its last use, for an answer
+// that does not state it (docs/connectycube.md, Sessions).
 const sessionLifetime = 2 * time.Hour
 
-// Credentials name who logs in: exactly one of Email and Login. With a Custom
-// Identity Provider the Login is what the provider is asked about, and the
-// Password anything that is not empty.
+// Credentials identify the user who logs in: exactly one of Email and Login. With
+// a Custom Identity Provider, ConnectyCube passes the Login on to the provider,
+// and the Password is any text that is not empty.
 type Credentials struct {
 	Email    string
 	Login    string `json:"-"` // may be a token of ours
 	Password string `json:"-"`
 }
 
-// Session is ConnectyCube's proof that a user logged in. Its token opens REST
-// calls and chat for whoever holds it; encoding a Session as JSON leaves it out.
+// Session is ConnectyCube's proof that a user logged in. A client with its token
+// can use REST and chat. Encoding a Session as JSON leaves the token out.
 type Session struct {
 	Token     string `json:"-"`
 	UserID    int64
-	User      User      // as far as the answer describes it; its ID is always set
-	NewUser   bool      // ConnectyCube made the user for this login, or within 10 s before it
-	ExpiresAt time.Time // two hours after opening unless the service says otherwise; each use moves it
+	User      User      // as far as the answer describes the user; its ID is always set
+	NewUser   bool      // ConnectyCube created the user for this login, or less than 10 s before it
+	ExpiresAt time.Time // two hours after opening unless the service says otherwise; each use extends it
 }
 
-// CreateSession opens a session for the user cred names. It never sends a token,
-// so it neither depends on an earlier session nor disturbs one.
+// CreateSession opens a session for the user that cred identifies. It sends no
+// token, so it neither depends on another session nor changes one.
 //
-// It returns ErrBadCredentials for a wrong password, ErrNotFound for an unknown
-// user where the application does not create users by itself, ErrIdentityProvider
-// when the application asks its provider and that refuses, ErrUnavailable when no
-// usable session came.
+// The error wraps ErrBadCredentials for a wrong password, ErrNotFound for an
+// unknown user if the application does not create users by itself,
+// ErrIdentityProvider if the application's provider refuses, and ErrUnavailable if
+// no usable session came.
 func (c *Client) CreateSession(ctx context.Context, cred Credentials) (Session, error) {
 	if (cred.Email == "") == (cred.Login == "") || cred.Password == "" {
-		return Session{}, fmt.Errorf("opening a session: %w: exactly one of e-mail and login, and a password, are needed", ErrRefused)
+		return Session{}, fmt.Errorf("opening a session: %w: exactly one of email and login, and a password, are required", ErrRefused)
 	}
 	who := map[string]string{"password": cred.Password}
 	if cred.Email != "" {
@@ -51,7 +51,8 @@ func (c *Client) CreateSession(ctx context.Context, cred Credentials) (Session, 
 	return c.session(ctx, c.openingSession("opening a session", who, cred.Login, cred.Password), true)
 }
 
-// openingSession is the call that opens a session for who, or without a user.
+// openingSession returns the call that opens a session for who, or an application
+// session if who is nil.
 func (c *Client) openingSession(doing string, who map[string]string, secrets ...string) call {
 	type body struct {
 		ApplicationID int64             `json:"application_id"`
@@ -75,22 +76,22 @@ func (c *Client) openingSession(doing string, who map[string]string, secrets ...
 // ExtendSession returns the session of a token. The request extends the session,
 // as any use of it does. The error wraps ErrSessionExpired if it has ended.
 func (c *Client) ExtendSession(ctx context.Context, token string) (Session, error) {
-	const doing = "asking for a session"
+	const doing = "extending a session"
 	if token == "" {
-		return Session{}, fmt.Errorf("%s: %w: a token is needed", doing, ErrRefused)
+		return Session{}, fmt.Errorf("%s: %w: a token is required", doing, ErrRefused)
 	}
 	s, err := c.session(ctx, call{doing: doing, method: http.MethodGet, path: "/session", token: token, as: asSession}, true)
 	if err == nil && s.Token != token {
-		return Session{}, fmt.Errorf("%s: %w: the answer is about another one", doing, ErrUnavailable)
+		return Session{}, fmt.Errorf("%s: %w: the answer has the token of another session", doing, ErrUnavailable)
 	}
 	return s, err
 }
 
-// EndSession ends a session for good; one that is gone is no error.
+// EndSession ends a session. A session that has already ended is no error.
 func (c *Client) EndSession(ctx context.Context, token string) error {
 	const doing = "ending a session"
 	if token == "" {
-		return fmt.Errorf("%s: %w: a token is needed", doing, ErrRefused)
+		return fmt.Errorf("%s: %w: a token is required", doing, ErrRefused)
 	}
 	_, err := c.do(ctx, call{doing: doing, method: http.MethodDelete, path: "/session", token: token, as: asSession}, nil)
 	if errors.Is(err, ErrSessionExpired) {
@@ -99,7 +100,7 @@ func (c *Client) EndSession(ctx context.Context, token string) error {
 	return unlessGone(err)
 }
 
-// session makes a call that is answered with a session.
+// session makes a call whose answer is a session.
 func (c *Client) session(ctx context.Context, k call, needUser bool) (Session, error) {
 	answer := sessionAnswer{needUser: needUser}
 	header, err := c.do(ctx, k, &answer)
@@ -117,7 +118,7 @@ func (c *Client) session(ctx context.Context, k call, needUser bool) (Session, e
 	return s, nil
 }
 
-// sessionAnswer keeps of a session what we use; the rest may change freely.
+// sessionAnswer holds the fields of a session that we use.
 type sessionAnswer struct {
 	Session struct {
 		Token     string     `json:"token"`
@@ -128,8 +129,8 @@ type sessionAnswer struct {
 	needUser bool
 }
 
-// newUser compares two times of the service's own clock (contract 3.3: those of
-// users are whole seconds). A time that is missing makes no user new.
+// newUser compares two times of the service's own clock. Those of users are whole
+// seconds (docs/connectycube.md, Sessions). If a time is missing, the user is not new.
 func (a *sessionAnswer) newUser() bool {
 	session, err := time.Parse(time.RFC3339, string(a.Session.CreatedAt))
 	user, uerr := time.Parse(time.RFC3339, string(a.Session.User.CreatedAt))
@@ -140,7 +141,7 @@ func (a *sessionAnswer) usable() bool {
 	return a.Session.Token != "" && (!a.needUser || a.Session.UserID > 0)
 }
 
-// expirationLayout is that of CB-Token-ExpirationDate (live 2023).
+// expirationLayout is the layout of CB-Token-ExpirationDate (docs/connectycube.md, Sessions).
 const expirationLayout = "2006-01-02 15:04:05 MST"
 
 func expiry(h http.Header) time.Time {

@@ -7,17 +7,17 @@ import (
 	"strconv"
 )
 
-// Subscription is a device that pushes go to.
+// Subscription is a device that receives pushes.
 type Subscription struct {
 	ID       int64
 	DeviceID string // udid
 }
 
-// Subscriptions lists where the pushes of the session's user go to.
+// Subscriptions lists the devices that receive pushes for the session's user.
 func (c *Client) Subscriptions(ctx context.Context, s Session) ([]Subscription, error) {
 	const doing = "listing push subscriptions"
 	if s.Token == "" {
-		return nil, fmt.Errorf("%s: %w: a user session is needed", doing, ErrRefused)
+		return nil, fmt.Errorf("%s: %w: a user session is required", doing, ErrRefused)
 	}
 	var answer subscriptionList
 	_, err := c.do(ctx, call{doing: doing, method: http.MethodGet, path: "/subscriptions", token: s.Token, as: asSession}, &answer)
@@ -31,12 +31,12 @@ func (c *Client) Subscriptions(ctx context.Context, s Session) ([]Subscription, 
 	return list, nil
 }
 
-// DeleteSubscription ends the pushes to one device; one that is gone is no
-// error.
+// DeleteSubscription ends the pushes to one device. A subscription that does not
+// exist is no error.
 func (c *Client) DeleteSubscription(ctx context.Context, s Session, subscriptionID int64) error {
 	const doing = "deleting a push subscription"
 	if s.Token == "" || subscriptionID <= 0 {
-		return fmt.Errorf("%s: %w: a user session and a subscription are needed", doing, ErrRefused)
+		return fmt.Errorf("%s: %w: a user session and a subscription are required", doing, ErrRefused)
 	}
 	_, err := c.do(ctx, call{doing: doing, method: http.MethodDelete, path: "/subscriptions/" + strconv.FormatInt(subscriptionID, 10), token: s.Token, as: asSession}, nil)
 	return unlessGone(err)

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// NewUser is what a sign-up tells. ConnectyCube wants a password of 6 to 40
-// characters and a full name of at most 200 (official samples; not documented).
+// NewUser holds the fields of a sign-up. ConnectyCube requires a password of 6 to
+// 40 characters and a full name of at most 200 (docs/connectycube.md, Users).
 type NewUser struct {
 	Email    string
 	Password string `json:"-"`
 	FullName string
 
-	// ExternalID is our own id of the user. With it a later login through a
-	// Custom Identity Provider that reports this id as uid meets the same user.
+	// ExternalID is our own ID of the user. If a Custom Identity Provider later
+	// reports it as the uid of a login, ConnectyCube finds this user.
 	ExternalID string
 }
 
-// User is a ConnectyCube user; texts the service has not are empty.
+// User is a ConnectyCube user. A text that the service does not have is empty.
 type User struct {
 	ID         int64
 	Login      string
@@ -30,11 +30,11 @@ type User struct {
 	ExternalID string
 }
 
-// SignUp creates a user. It is made with the application's key, never with
-// anybody's session. The user is not logged in by it.
+// SignUp creates a user with the application's key and without a session. It does
+// not log the user in.
 //
-// It returns ErrTaken when the e-mail or the external id is in use. After
-// ErrUnavailable the user may exist: UserByExternalID finds out.
+// The error wraps ErrTaken if the email or the external ID is in use. After
+// ErrUnavailable the user may exist: ask UserByExternalID.
 func (c *Client) SignUp(ctx context.Context, u NewUser) (User, error) {
 	fields := map[string]string{"email": u.Email, "password": u.Password}
 	if u.FullName != "" {
@@ -59,31 +59,30 @@ func (c *Client) SignUp(ctx context.Context, u NewUser) (User, error) {
 	return answer.User.user(), nil
 }
 
-// UserByExternalID finds the user that has this external id, or ErrNotFound. It
-// opens an application session of its own, which ends by itself after two hours,
-// and changes nothing else.
+// UserByExternalID finds the user with this external ID. It opens an application
+// session, which ends by itself after two hours, and changes nothing else. The
+// error wraps ErrNotFound if there is no such user.
 //
-// External ids are set by whoever signs a user up, and the key for that is in
-// every app: compare the e-mail before trusting what is found. If several users
-// have the id, the oldest is returned.
+// Every app contains the key with which a client signs users up and sets their
+// external IDs: compare the email before you trust the result. If several users
+// have the ID, UserByExternalID returns the oldest.
 func (c *Client) UserByExternalID(ctx context.Context, externalID string) (User, error) {
 	return c.lookUp(ctx, "external_id", externalID, func(u User) bool { return u.ExternalID == externalID })
 }
 
-// UserByEmail finds the user that has this e-mail, in any case, or ErrNotFound,
-// as UserByExternalID does.
+// UserByEmail finds the user with this email, in any letter case, as
+// UserByExternalID does.
 func (c *Client) UserByEmail(ctx context.Context, email string) (User, error) {
 	return c.lookUp(ctx, "email", email, func(u User) bool { return strings.EqualFold(u.Email, email) })
 }
 
-// UserByID finds a user by the id that ConnectyCube gave, or ErrNotFound, as
-// UserByExternalID does.
+// UserByID finds a user by its ConnectyCube ID, as UserByExternalID does.
 func (c *Client) UserByID(ctx context.Context, userID int64) (User, error) {
 	return c.lookUp(ctx, "id", strconv.FormatInt(userID, 10), func(u User) bool { return u.ID == userID })
 }
 
-// lookUp finds the oldest user by one field of the V2 list. Fits refuses users
-// who answer another question.
+// lookUp finds the oldest user by one field of the V2 list. It rejects an answer
+// with a user for which fits returns false.
 func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User) bool) (User, error) {
 	const doing = "looking a user up"
 	if value == "" {
@@ -117,8 +116,8 @@ func (c *Client) lookUp(ctx context.Context, field, value string, fits func(User
 	return oldest, nil
 }
 
-// UserUpdate is what UpdateUser changes; an empty field stays as it is. A new
-// Password needs the OldPassword beside it.
+// UserUpdate holds the changes of UpdateUser; an empty field stays as it is. A new
+// Password requires the OldPassword.
 type UserUpdate struct {
 	Email       string
 	FullName    string
@@ -127,13 +126,13 @@ type UserUpdate struct {
 	OldPassword string `json:"-"`
 }
 
-// UpdateUser changes the session's user. It returns ErrTaken when another user
-// has the e-mail or the external id, ErrBadCredentials when the old password is
-// not the account's, ErrSessionExpired when the session is dead.
+// UpdateUser changes the session's user. The error wraps ErrTaken if another user
+// has the email or the external ID, ErrBadCredentials if the old password is wrong,
+// and ErrSessionExpired if the session has ended.
 func (c *Client) UpdateUser(ctx context.Context, s Session, change UserUpdate) error {
 	const doing = "changing a user"
 	if s.Token == "" || s.UserID <= 0 || change == (UserUpdate{}) || (change.Password == "") != (change.OldPassword == "") {
-		return fmt.Errorf("%s: %w: a user session and something to change are needed", doing, ErrRefused)
+		return fmt.Errorf("%s: %w: a user session and a change are required", doing, ErrRefused)
 	}
 	fields := map[string]string{}
 	for name, value := range map[string]string{
@@ -161,12 +160,12 @@ func (c *Client) UpdateUser(ctx context.Context, s Session, change UserUpdate) e
 	return err
 }
 
-// DeleteUser deletes the session's user, whom it returns ErrSessionExpired for
-// once that is done. A user who is gone is no error.
+// DeleteUser deletes the session's user. A user that does not exist is no error.
+// A second call returns ErrSessionExpired, because the deletion ends the session.
 func (c *Client) DeleteUser(ctx context.Context, s Session) error {
 	const doing = "deleting a user"
 	if s.Token == "" || s.UserID <= 0 {
-		return fmt.Errorf("%s: %w: a user session is needed", doing, ErrRefused)
+		return fmt.Errorf("%s: %w: a user session is required", doing, ErrRefused)
 	}
 	_, err := c.do(ctx, call{doing: doing, method: http.MethodDelete, path: userPath(s.UserID), token: s.Token, as: asSession}, nil)
 	return unlessGone(err)
@@ -178,7 +177,7 @@ func userPath(userID int64) string { return "/users/" + strconv.FormatInt(userID
 type oneUser struct {
 	User userAnswer `json:"user"`
 
-	// what the answer must confirm, when set
+	// The values that the answer must confirm, if set.
 	wantID         int64
 	wantExternalID string
 }
@@ -194,11 +193,11 @@ func (a *oneUser) usable() bool {
 type userPage struct {
 	Items []userAnswer `json:"items"`
 
-	fits func(User) bool // what was asked for
+	fits func(User) bool // reports whether a user matches the query
 }
 
-// usable refuses a page that answers another question, as one would get from a
-// service that ignores a parameter it does not know. A missing list is no list.
+// usable rejects a page with other users than the requested ones, as a service
+// returns that ignores an unknown parameter. It also rejects a missing list.
 func (p *userPage) usable() bool {
 	for _, item := range p.Items {
 		if u := item.user(); u.ID <= 0 || !p.fits(u) {
@@ -208,8 +207,8 @@ func (p *userPage) usable() bool {
 	return p.Items != nil
 }
 
-// userAnswer keeps of a user what we use. Ids and texts are read leniently: they
-// came as numbers and as strings over the years.
+// userAnswer holds the fields of a user that we use. IDs and texts may be numbers or
+// strings: the service has sent both over the years.
 type userAnswer struct {
 	ID         id   `json:"id"`
 	Login      text `json:"login"`

@@ -13,8 +13,8 @@ import (
 	"cubegate/connectycube"
 )
 
-// The suite makes every call of the client. A call is an exported method that
-// takes a context.
+// The suite makes every call of the client. A call is an exported method with a
+// context.
 func TestSuiteMakesEveryCall(t *testing.T) {
 	made := callsInSuite(t)
 	calls := 0

@@ -1,7 +1,7 @@
-// Package cubetest is one suite of what our client relies on, for everything
-// that claims to be ConnectyCube: the sandbox, and a real application. It proves
-// the stand-in against the original, so it holds no expectation that only one of
-// them could know.
+// Package cubetest is one suite for everything that claims to be ConnectyCube: the
+// sandbox, and a real application. It checks the calls and answers on which our
+// client relies. It proves the stand-in against the original, so it expects
+// nothing that only one of them can know.
 //
 // Start reading at Run.
 package cubetest
@@ -20,40 +20,40 @@ import (
 	"cubegate/connectycube"
 )
 
-// Target is an application to try. It must create users by itself or not as it
-// likes, and have no identity provider until Provide is called.
+// Target is an application to test. It may create unknown users at their login or
+// refuse them, and has no identity provider until Provide is called.
 type Target struct {
 	Options connectycube.Options
 
-	// Provide switches a Custom Identity Provider on, one that knows each of
-	// these logins by its uid and refuses all others. Nil: it cannot be done.
+	// Provide turns a Custom Identity Provider on, which knows each of these
+	// logins by its uid and refuses all others. Nil: a test cannot do so.
 	Provide func(t *testing.T, uids map[string]string)
 }
 
-// Run tries everything. It calls open for each part, which gets a target of its
-// own or shares one: accounts have random names. Accounts are deleted again,
-// except where no session can be had for them.
+// Run runs the whole suite. It calls open for each part, which returns a target of
+// its own or a shared one: accounts have random names. The suite deletes its
+// accounts, except those for which no session can be opened.
 func Run(t *testing.T, open func(t *testing.T) Target) {
 	parts := []struct {
 		name string
 		run  func(*testing.T, *suite)
 	}{
-		{"sign-up gives a user and no more", signUp},
-		{"a taken e-mail is ErrTaken", duplicate},
-		{"a session by e-mail is the user's", session},
-		{"sessions stand beside each other", twoSessions},
+		{"sign-up creates a user only", signUp},
+		{"a taken email is ErrTaken", duplicate},
+		{"a session by email is the user's", session},
+		{"a user has several sessions", twoSessions},
 		{"a wrong password is ErrBadCredentials", wrongPassword},
-		{"a user is found by external id", externalID},
-		{"an unknown external id is ErrNotFound", unknownExternalID},
-		{"an external id can be set later", setExternalID},
-		{"a user is found by e-mail", findByEmail},
+		{"a user is found by external ID", externalID},
+		{"an unknown external ID is ErrNotFound", unknownExternalID},
+		{"an external ID can be set later", setExternalID},
+		{"a user is found by email", findByEmail},
 		{"a session can be extended", extendSession},
 		{"a session can be ended", endSession},
 		{"a user can delete the own account", deleteUser},
 		{"an administrator can delete a user", adminDeleteUser},
 		{"push subscriptions are listed and deleted", subscriptions},
-		{"a dead token is ErrSessionExpired", deadToken},
-		{"a password too short is ErrRefused", shortPassword},
+		{"an expired token is ErrSessionExpired", deadToken},
+		{"a password that is too short is ErrRefused", shortPassword},
 		{"another key is ErrMisconfigured", wrongKey},
 		{"another application is ErrMisconfigured", unknownApplication},
 		{"a provider's user is the one signed up with its uid", provider},
@@ -97,14 +97,14 @@ func account() connectycube.NewUser {
 	}
 }
 
-// make signs u up and sees to it that the account goes away again.
-func (s *suite) make(t *testing.T, u connectycube.NewUser) connectycube.User {
+// register signs u up and deletes the account at the end of the test.
+func (s *suite) register(t *testing.T, u connectycube.NewUser) connectycube.User {
 	t.Helper()
 	made, err := s.cube.SignUp(t.Context(), u)
 	if err != nil {
 		t.Fatalf("SignUp: %v", err)
 	}
-	t.Cleanup(func() { s.delete(t, u) })
+	t.Cleanup(func() { s.remove(t, u) })
 	return made
 }
 
@@ -117,13 +117,13 @@ func (s *suite) login(t *testing.T, u connectycube.NewUser) connectycube.Session
 	return opened
 }
 
-// delete removes an account in a session of its own.
-func (s *suite) delete(t *testing.T, u connectycube.NewUser) {
+// remove deletes an account in a session of its own.
+func (s *suite) remove(t *testing.T, u connectycube.NewUser) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	opened, err := s.cube.CreateSession(ctx, connectycube.Credentials{Email: u.Email, Password: u.Password})
 	if errors.Is(err, connectycube.ErrIdentityProvider) {
-		return // passwords do not work in this application any more
+		return // passwords no longer work in this application
 	}
 	if err != nil {
 		t.Errorf("opening a session to delete %s: %v", u.Email, err)
@@ -134,15 +134,15 @@ func (s *suite) delete(t *testing.T, u connectycube.NewUser) {
 	}
 }
 
-// url returns the address of a path of the API, for requests that the client
-// does not make.
+// url returns the URL of a path of the API, for requests that the client does not
+// make.
 func (s *suite) url(path string) string {
 	return cmp.Or(s.target.Options.BaseURL, "https://api.connectycube.com") + path
 }
 
 func (s *suite) http() *http.Client { return cmp.Or(s.target.Options.HTTP, http.DefaultClient) }
 
-// wantError also looks for the account's password, which no error may show.
+// wantError also searches the error for the account's password, which no error may show.
 func wantError(t *testing.T, err, want error, u connectycube.NewUser) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -155,7 +155,7 @@ func wantError(t *testing.T, err, want error, u connectycube.NewUser) {
 
 func signUp(t *testing.T, s *suite) {
 	u := account()
-	made := s.make(t, u)
+	made := s.register(t, u)
 	if made.ID <= 0 || made.Email != u.Email || made.FullName != u.FullName || made.ExternalID != u.ExternalID {
 		t.Errorf("SignUp(%v) = %+v", u, made)
 	}
@@ -163,7 +163,7 @@ func signUp(t *testing.T, s *suite) {
 
 func duplicate(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	again := account()
 	again.Email = u.Email
 	_, err := s.cube.SignUp(t.Context(), again)
@@ -172,7 +172,7 @@ func duplicate(t *testing.T, s *suite) {
 
 func session(t *testing.T, s *suite) {
 	u := account()
-	made := s.make(t, u)
+	made := s.register(t, u)
 	opened := s.login(t, u)
 	if opened.Token == "" || opened.UserID != made.ID || opened.User != made {
 		t.Errorf("session of %+v = %v with user %+v", made, opened, opened.User)
@@ -184,7 +184,7 @@ func session(t *testing.T, s *suite) {
 
 func twoSessions(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	first, second := s.login(t, u), s.login(t, u)
 	if first.Token == second.Token {
 		t.Error("two logins got one token")
@@ -196,7 +196,7 @@ func twoSessions(t *testing.T, s *suite) {
 
 func wrongPassword(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	wrong := u
 	wrong.Password = "not-" + u.Password
 	_, err := s.cube.CreateSession(t.Context(), connectycube.Credentials{Email: wrong.Email, Password: wrong.Password})
@@ -205,7 +205,7 @@ func wrongPassword(t *testing.T, s *suite) {
 
 func externalID(t *testing.T, s *suite) {
 	u := account()
-	made := s.make(t, u)
+	made := s.register(t, u)
 	found, err := s.cube.UserByExternalID(t.Context(), u.ExternalID)
 	if err != nil || found != made {
 		t.Errorf("UserByExternalID = %+v, %v, want %+v", found, err, made)
@@ -215,13 +215,13 @@ func externalID(t *testing.T, s *suite) {
 		t.Errorf("UserByID = %+v, %v, want %+v", found, err, made)
 	}
 	if got := s.login(t, u); !got.NewUser {
-		t.Errorf("the session of a user who was just made: NewUser is false")
+		t.Errorf("the session of a new user has NewUser false")
 	}
 }
 
 func unknownExternalID(t *testing.T, s *suite) {
 	id := "cubegate-nobody-" + random()
-	for range 2 { // a look-up that created what it looked for would differ the second time
+	for range 2 { // a look-up that creates its user would differ the second time
 		_, err := s.cube.UserByExternalID(t.Context(), id)
 		wantError(t, err, connectycube.ErrNotFound, connectycube.NewUser{})
 		_, err = s.cube.UserByID(t.Context(), 1)
@@ -233,7 +233,7 @@ func setExternalID(t *testing.T, s *suite) {
 	u := account()
 	id := u.ExternalID
 	u.ExternalID = ""
-	made := s.make(t, u)
+	made := s.register(t, u)
 	if err := s.cube.UpdateUser(t.Context(), s.login(t, u), connectycube.UserUpdate{ExternalID: id}); err != nil {
 		t.Fatalf("UpdateUser: %v", err)
 	}
@@ -245,7 +245,7 @@ func setExternalID(t *testing.T, s *suite) {
 
 func deadToken(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	opened := s.login(t, u)
 	opened.Token = "0123456789ABCDEF0123456789ABCDEF0123"
 	err := s.cube.UpdateUser(t.Context(), opened, connectycube.UserUpdate{ExternalID: u.ExternalID})
@@ -257,7 +257,7 @@ func shortPassword(t *testing.T, s *suite) {
 	u.Password = "a.b-c"
 	_, err := s.cube.SignUp(t.Context(), u)
 	if err == nil {
-		s.delete(t, u)
+		s.remove(t, u)
 	}
 	wantError(t, err, connectycube.ErrRefused, u)
 }
@@ -288,7 +288,7 @@ func provider(t *testing.T, s *suite) {
 		t.Skip("this target's identity provider cannot be set by a test")
 	}
 	u, ticket := account(), "ticket-"+random()
-	made := s.make(t, u)
+	made := s.register(t, u)
 	s.target.Provide(t, map[string]string{ticket: u.ExternalID})
 	for range 2 {
 		opened, err := s.cube.CreateSession(t.Context(), connectycube.Credentials{Login: ticket, Password: "anything"})
@@ -306,11 +306,11 @@ func providerRefuses(t *testing.T, s *suite) {
 		t.Skip("this target's identity provider cannot be set by a test")
 	}
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	s.target.Provide(t, nil)
 	_, err := s.cube.CreateSession(t.Context(), connectycube.Credentials{Login: "unknown-" + random(), Password: "anything"})
 	wantError(t, err, connectycube.ErrIdentityProvider, u)
-	// passwords are the provider's business as well now
+	// Passwords go to the provider as well now.
 	_, err = s.cube.CreateSession(t.Context(), connectycube.Credentials{Email: u.Email, Password: u.Password})
 	wantError(t, err, connectycube.ErrIdentityProvider, u)
 }

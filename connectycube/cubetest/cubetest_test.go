@@ -23,14 +23,14 @@ func options(base string, via *http.Client) connectycube.Options {
 	}
 }
 
-// provide runs a real provider, so that the call-back crosses a socket.
+// provide runs a real provider, so that the callback crosses a socket.
 func provide(s *sandbox.Sandbox) func(*testing.T, map[string]string) {
 	return func(t *testing.T, uids map[string]string) {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			uid, known := uids[r.URL.Query().Get("token")]
 			if !known {
 				w.WriteHeader(http.StatusUnauthorized)
-				uid = "nobody" // a provider that answers a uid with its refusal is still refusing
+				uid = "nobody" // a refusal with a uid is still a refusal
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"user": map[string]string{"id": uid}})
 		}))
@@ -63,10 +63,10 @@ func TestSandboxOverSocket(t *testing.T) {
 	})
 }
 
-// TestRealApplication needs an application without a Custom Identity Provider,
-// named by TEST_CUBE_APP_ID and TEST_CUBE_AUTH_KEY; TEST_CUBE_API_URL is for one
-// that does not live at the public address. With TEST_CUBE_ADMIN_KEY the calls of
-// an administrator are tried, too.
+// TestRealApplication needs an application without a Custom Identity Provider:
+// TEST_CUBE_APP_ID and TEST_CUBE_AUTH_KEY, and TEST_CUBE_API_URL if it is not at
+// https://api.connectycube.com. With TEST_CUBE_ADMIN_KEY it also tests the calls of
+// an administrator.
 func TestRealApplication(t *testing.T) {
 	raw, key := os.Getenv("TEST_CUBE_APP_ID"), os.Getenv("TEST_CUBE_AUTH_KEY")
 	if raw == "" || key == "" {

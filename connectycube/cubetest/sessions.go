@@ -9,7 +9,7 @@ import (
 
 func extendSession(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	opened := s.login(t, u)
 	extended, err := s.cube.ExtendSession(t.Context(), opened.Token)
 	if err != nil {
@@ -25,9 +25,9 @@ func extendSession(t *testing.T, s *suite) {
 
 func endSession(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	ended, other := s.login(t, u), s.login(t, u)
-	for range 2 { // a session that has ended is no error
+	for range 2 { // a session that has already ended is no error
 		if err := s.cube.EndSession(t.Context(), ended.Token); err != nil {
 			t.Fatalf("EndSession: %v", err)
 		}

@@ -13,7 +13,7 @@ import (
 // subscriptions uses two devices: deleting one subscription leaves the other.
 func subscriptions(t *testing.T, s *suite) {
 	u := account()
-	s.make(t, u)
+	s.register(t, u)
 	opened := s.login(t, u)
 	if list, err := s.cube.Subscriptions(t.Context(), opened); err != nil || len(list) > 0 {
 		t.Errorf("Subscriptions of a new user = %v, %v", list, err)
@@ -26,7 +26,7 @@ func subscriptions(t *testing.T, s *suite) {
 	if err != nil || len(list) != 2 || at < 0 {
 		t.Fatalf("Subscriptions = %v, %v, want those of %s and %s", list, err, kept, removed)
 	}
-	for range 2 { // a subscription that is gone is no error
+	for range 2 { // a subscription that does not exist is no error
 		if err := s.cube.DeleteSubscription(t.Context(), opened, list[at].ID); err != nil {
 			t.Fatalf("DeleteSubscription: %v", err)
 		}

@@ -10,7 +10,7 @@ import (
 
 func findByEmail(t *testing.T, s *suite) {
 	u := account()
-	made := s.make(t, u)
+	made := s.register(t, u)
 	for _, email := range []string{u.Email, strings.ToUpper(u.Email)} {
 		found, err := s.cube.UserByEmail(t.Context(), email)
 		if err != nil || found != made {
@@ -53,7 +53,7 @@ func adminDeleteUser(t *testing.T, s *suite) {
 	err = client(t, o).AdminDeleteUser(t.Context(), made.ID)
 	wantError(t, err, connectycube.ErrMisconfigured, u)
 	if err := s.cube.AdminDeleteUser(t.Context(), made.ID); err != nil {
-		s.delete(t, u)
+		s.remove(t, u)
 		t.Fatalf("AdminDeleteUser: %v", err)
 	}
 	_, err = s.cube.UserByID(t.Context(), made.ID)

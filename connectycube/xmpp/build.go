@@ -6,27 +6,26 @@ import (
 	"unicode/utf8"
 )
 
-// prefixed are the namespaces that are written with a prefix: the stream's
-// because some clients look for the prefix itself, XML's because it must be.
+// prefixed are the namespaces that Append writes with a prefix: the stream's,
+// because some clients look for the prefix itself, and XML's, because XML requires it.
 var prefixed = map[string]string{NSStreams: "stream", nsXML: "xml"}
 
-// Append adds e's text to dst. The text stands by itself: it declares all
-// namespaces it uses.
+// Append appends e to dst as text. The text declares all its namespaces.
 //
-// Append always makes well-formed XML. Characters that XML does not have become
-// U+FFFD, and elements and attributes whose name it cannot hold are left out: a
-// custom parameter with a blank in its key must not end its readers' streams.
+// Append always writes well-formed XML. It replaces characters that XML does not
+// allow with U+FFFD and leaves out elements and attributes with invalid names: a
+// custom parameter with a space in its key must not end the streams of its readers.
 func Append(dst []byte, e *Element) []byte {
 	return appendElement(dst, e, NSClient, "")
 }
 
-// String is e's text, as Append writes it.
+// String returns the text that Append writes.
 func (e *Element) String() string {
 	return string(Append(nil, e))
 }
 
-// appendElement writes e below a parent in the namespace parent, where the
-// default namespace is declared.
+// appendElement writes e below a parent in the namespace parent. declared is the
+// default namespace at this point.
 func appendElement(dst []byte, e *Element, parent, declared string) []byte {
 	if !ValidName(e.Name) {
 		return dst
@@ -120,7 +119,7 @@ func appendEscaped(dst []byte, s string, attribute bool) []byte {
 	return append(dst, s[start:]...)
 }
 
-// runeSize is 1 for a byte that is no UTF-8.
+// runeSize returns the bytes of the first rune of s: 1 for invalid UTF-8.
 func runeSize(s string) int {
 	_, size := utf8.DecodeRuneInString(s)
 	return size

@@ -5,26 +5,24 @@ import (
 	"strings"
 )
 
-// Attr is an attribute. Space is its namespace, empty for the usual ones, which
-// have none.
+// Attr is an attribute. Space is its namespace, empty for most attributes.
 type Attr struct {
 	Space, Name, Value string
 }
 
 // Element is an element of a stanza, or a stanza.
 //
-// Text is all character data directly inside it; where text stands between
-// children its place is lost, which XMPP allows, as it has no mixed content
-// outside of XHTML-IM.
+// Text is all character data directly inside the element. The position of text
+// between children is lost; outside of XHTML-IM, XMPP has no such mixed content.
 type Element struct {
-	Space    string // namespace; empty when building: that of the parent, NSClient at the root
+	Space    string // namespace; empty when building: that of the parent, NSClient for the root
 	Name     string // without prefix
 	Attrs    []Attr
 	Text     string
 	Children []Element
 }
 
-// New makes an element; attrs are names and values by turns.
+// New builds an element; attrs alternates names and values.
 func New(space, name string, attrs ...string) Element {
 	e := Element{Space: space, Name: name}
 	for i := 0; i+1 < len(attrs); i += 2 {
@@ -50,7 +48,7 @@ func (e *Element) Is(space, name string) bool {
 	return e.Name == name && e.Space == space
 }
 
-// Attr returns the value of the attribute without namespace, empty when it is
+// Attr returns the value of the attribute without namespace, empty if it is
 // missing.
 func (e *Element) Attr(name string) string {
 	for _, a := range e.Attrs {
@@ -61,7 +59,7 @@ func (e *Element) Attr(name string) string {
 	return ""
 }
 
-// Set gives the attribute a value. An empty value removes it.
+// Set sets the value of an attribute. An empty value removes the attribute.
 func (e *Element) Set(name, value string) {
 	i := slices.IndexFunc(e.Attrs, func(a Attr) bool { return a.Name == name && a.Space == "" })
 	switch {
@@ -86,7 +84,7 @@ func (e *Element) Child(space, name string) *Element {
 }
 
 // ChildText returns the text of the first child of this name in this namespace,
-// empty when there is none.
+// empty if there is none.
 func (e *Element) ChildText(space, name string) string {
 	if c := e.Child(space, name); c != nil {
 		return c.Text
@@ -94,8 +92,8 @@ func (e *Element) ChildText(space, name string) string {
 	return ""
 }
 
-// Clone returns a copy that shares no memory with e, and so none with the frame
-// that e was read from: whoever keeps a part of a frame keeps it all otherwise.
+// Clone returns a copy that shares no memory with e, and so none with the frame of
+// e: a part of a frame keeps the whole frame in memory.
 func (e *Element) Clone() Element {
 	out := Element{Space: strings.Clone(e.Space), Name: strings.Clone(e.Name), Text: strings.Clone(e.Text)}
 	for _, a := range e.Attrs {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// ErrAddress says that a text is no JID.
-var ErrAddress = errors.New("xmpp: no address")
+// ErrBadJID means that a text is no JID.
+var ErrBadJID = errors.New("xmpp: no JID")
 
-// JID is an address, local@domain/resource. Only the domain is always there.
+// JID is local@domain/resource. The domain is required.
 type JID struct {
 	Local, Domain, Resource string
 }
 
-// maxPart is how many bytes each part of a JID may have: RFC 7622.
+// maxPart bounds each part of a JID, in bytes: RFC 7622.
 const maxPart = 1023
 
-// ParseJID takes an address apart. The domain is put in lower case; the rest is
-// left as it is, without the mapping of RFC 7622, which letters beyond ASCII
-// would need. Errors are ErrAddress.
+// ParseJID splits a JID into its parts. It turns the domain into lower case and
+// leaves the rest unchanged; the mapping of RFC 7622, which letters beyond ASCII
+// need, is missing. The error is ErrBadJID.
 func ParseJID(s string) (JID, error) {
 	var j JID
 	bare, resource, hasResource := strings.Cut(s, "/")
@@ -32,24 +32,24 @@ func ParseJID(s string) (JID, error) {
 		hasResource && resource == "" ||
 		len(local) > maxPart || len(domain) > maxPart || len(resource) > maxPart
 	if wrong || !validText(s) {
-		return JID{}, ErrAddress
+		return JID{}, ErrBadJID
 	}
 	return j, nil
 }
 
-// Bare is the address without resource.
+// Bare returns the JID without resource.
 func (j JID) Bare() JID {
 	j.Resource = ""
 	return j
 }
 
-// With is the address with this resource.
+// With returns the JID with this resource.
 func (j JID) With(resource string) JID {
 	j.Resource = resource
 	return j
 }
 
-// String is the address as it is written.
+// String returns the JID in its usual notation.
 func (j JID) String() string {
 	s := j.Domain
 	if j.Local != "" {

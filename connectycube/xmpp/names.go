@@ -1,8 +1,8 @@
-// Package xmpp is XMPP's notation: stanzas as trees of elements, read from and
-// written to WebSocket frames (RFC 7395), and addresses. It knows nothing of
-// connections, logins or what a stanza means.
+// Package xmpp is the codec of the chat protocol: it reads stanzas from WebSocket
+// frames (RFC 7395) as trees of elements, writes such frames, and splits JIDs. It
+// knows nothing of connections, logins or the meaning of a stanza.
 //
-// Start reading at Parse and Append; Element is what both are about.
+// Start reading at Element, then at Parse and Append.
 package xmpp
 
 // Namespaces.

@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// What Parse refuses. The first two end a stream by RFC 6120 (not-well-formed,
-// restricted-xml), the third by the reader's own policy.
+// The reasons why Parse refuses a frame. The first two end a stream by RFC 6120
+// (not-well-formed, restricted-xml), the third by the policy of the reader.
 var (
 	ErrMalformed  = errors.New("xmpp: not well-formed")
 	ErrRestricted = errors.New("xmpp: comment, instruction, declaration or entity") // RFC 6120, 11.1
 	ErrTooLarge   = errors.New("xmpp: too large")
 )
 
-// Limits bound what Parse accepts. A zero takes its default, which is far above
-// what chat clients send.
+// Limits bound what Parse accepts. A zero field has its default, which is far above
+// the needs of chat clients.
 type Limits struct {
 	Bytes    int // of the frame; default 64 KiB
 	Depth    int // of nested elements, the stanza included; default 32
@@ -36,14 +36,14 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// Parse reads the elements of one frame: none when it is only white space, which
-// some clients send to keep a connection alive, usually one, and several where a
-// peer does not keep to RFC 7395.
+// Parse reads the elements of one frame. There are none if the frame is only white
+// space, which some clients send to keep a connection open. Usually there is one,
+// and several if a peer violates RFC 7395.
 //
-// Namespaces are resolved and the prefixes forgotten. What has no namespace is
-// in NSClient, as in a stream that declares it, and so is what undeclares it
-// with xmlns="": XMPP has no elements without namespace, and serializers of DOM
-// trees write that by accident.
+// Parse resolves namespaces and drops prefixes. An element without a namespace is
+// in NSClient, as in a stream that declares it. So is an element with xmlns="":
+// XMPP has no elements without namespace, and serializers of DOM trees write that
+// by accident.
 //
 // Errors wrap ErrMalformed, ErrRestricted or ErrTooLarge.
 func Parse(frame string, l Limits) ([]Element, error) {
@@ -69,8 +69,8 @@ func Parse(frame string, l Limits) ([]Element, error) {
 	}
 }
 
-// parser holds the place in a frame. Strings it hands out are parts of the frame
-// wherever nothing was escaped.
+// parser holds the position in a frame. The strings that it returns are parts of
+// the frame, except those that contained references.
 type parser struct {
 	in     string
 	pos    int
@@ -81,7 +81,7 @@ type parser struct {
 
 type binding struct{ prefix, space string }
 
-// element reads an element from its < to the > of its end.
+// element reads an element, from its first < to the last >.
 func (p *parser) element(depth int) (Element, error) {
 	if p.seen++; p.seen > p.limits.Elements || depth > p.limits.Depth {
 		return Element{}, fmt.Errorf("%w: elements", ErrTooLarge)
@@ -103,7 +103,7 @@ func (p *parser) element(depth int) (Element, error) {
 	return e, p.content(&e, tag, depth)
 }
 
-// startTag reads a tag after its <, up to its >, and resolves the names in it.
+// startTag reads a tag after its <, up to its >, and resolves its names.
 func (p *parser) startTag(e *Element) (tag string, empty bool, err error) {
 	tag, err = p.name()
 	if err != nil {
@@ -129,8 +129,8 @@ func (p *parser) startTag(e *Element) (tag string, empty bool, err error) {
 	}
 }
 
-// attribute reads one attribute. Namespace declarations go into the scope, the
-// others to e with their prefix still in the name.
+// attribute reads one attribute. It adds namespace declarations to the scope, and
+// other attributes to e, with the prefix still in the name.
 func (p *parser) attribute(e *Element) error {
 	name, err := p.name()
 	if err != nil {
@@ -160,8 +160,8 @@ func (p *parser) attribute(e *Element) error {
 	return nil
 }
 
-// resolve gives e and its attributes their namespaces, once all declarations of
-// the tag were read.
+// resolve sets the namespaces of e and its attributes. All declarations of the tag
+// must be read.
 func (p *parser) resolve(e *Element, tag string) error {
 	var err error
 	if e.Space, e.Name, err = p.lookUp(tag); err != nil {
@@ -205,7 +205,7 @@ func (p *parser) lookUp(name string) (space, local string, err error) {
 	return "", "", fmt.Errorf("%w: prefix %q", ErrMalformed, prefix)
 }
 
-// content reads what is inside an element, and its end.
+// content reads the content of an element and its end tag.
 func (p *parser) content(e *Element, tag string, depth int) error {
 	for {
 		n := strings.IndexByte(p.in[p.pos:], '<')

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// lines makes ends of lines what XML says they are.
+// lines normalizes line ends: XML 1.0, section 2.11.
 func lines(s string) string {
 	if strings.IndexByte(s, '\r') < 0 {
-		return s // a Replacer copies even what has nothing to replace
+		return s // Replace would copy s even if nothing changes
 	}
 	return newlines.Replace(s)
 }
 
-// blank is how XML reads white space in an attribute's value.
+// blank normalizes white space in an attribute's value: XML 1.0, section 3.3.3.
 func blank(s string) string {
 	if !strings.ContainsAny(s, "\t\r\n") {
 		return s
@@ -28,8 +28,8 @@ var (
 	blanks   = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
 )
 
-// unescape resolves references and white space. Of the entities there are the
-// five of XML; references to a character by its number are no entities.
+// unescape resolves references and normalizes white space. It knows the five
+// entities of XML, and references to characters by their number.
 func unescape(s string, attribute bool) (string, error) {
 	if !attribute && strings.Contains(s, "]]>") {
 		return "", fmt.Errorf("%w: ]]> in text", ErrMalformed)
@@ -89,7 +89,7 @@ func dereference(name string) (rune, error) {
 	return rune(n), nil
 }
 
-// validRune reports whether XML 1.0 has the character.
+// validRune reports whether XML 1.0 allows the character.
 func validRune(r rune) bool {
 	switch {
 	case r < 0x20:
@@ -112,8 +112,8 @@ func validText(s string) bool {
 	return true
 }
 
-// ValidName reports whether an element or attribute may have this name, which is
-// one without prefix.
+// ValidName reports whether s is a name for an element or attribute, without a
+// prefix.
 func ValidName(s string) bool {
 	for i, r := range s {
 		if !nameRune(r) || i == 0 && !nameStart(r) {
@@ -140,8 +140,8 @@ func nameRune(r rune) bool {
 		r >= 0x300 && r <= 0x36F || r == 0x203F || r == 0x2040
 }
 
-// nameStarts are the letters above ASCII that begin names: XML 1.0, fifth
-// edition, production 4.
+// nameStarts are the ranges of non-ASCII letters that can begin a name: XML 1.0,
+// fifth edition, production 4.
 var nameStarts = [][2]rune{
 	{0xC0, 0xD6}, {0xD8, 0xF6}, {0xF8, 0x2FF}, {0x370, 0x37D}, {0x37F, 0x1FFF},
 	{0x200C, 0x200D}, {0x2070, 0x218F}, {0x2C00, 0x2FEF}, {0x3001, 0xD7FF},

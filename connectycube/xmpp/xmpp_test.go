@@ -149,9 +149,9 @@ func TestAppendWritesWhatClientsExpect(t *testing.T) {
 			`<x xmlns="urn:x"><y xmlns="jabber:client"><z xmlns="urn:x"/></y></x>`},
 		{"white space survives", xmpp.New("u", "a", "b", "1\n\t\"2").Saying("\r\n"),
 			`<a xmlns="u" b="1&#xA;&#x9;&quot;2">&#xD;` + "\n</a>"},
-		{"what XML has not is replaced", xmpp.New("u", "a").Saying("\x00\xff"), "<a xmlns=\"u\">\uFFFD\uFFFD</a>"},
+		{"a character that XML forbids is replaced", xmpp.New("u", "a").Saying("\x00\xff"), "<a xmlns=\"u\">\uFFFD\uFFFD</a>"},
 		{"of two attributes the first", xmpp.New("u", "a", "b", "1", "b", "2"), `<a xmlns="u" b="1"/>`},
-		{"what has no name is left out", xmpp.New("u", "a", "b c", "1", "xmlns", "2").With(xmpp.New("", "my key")), `<a xmlns="u"></a>`},
+		{"an invalid name is left out", xmpp.New("u", "a", "b c", "1", "xmlns", "2").With(xmpp.New("", "my key")), `<a xmlns="u"></a>`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,18 +204,18 @@ func TestParseJID(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "@b", "a@", "a@b/", "a@b@c", "a b@c", "a@b\x00", strings.Repeat("a", 1024) + "@b", "a@\xff"} {
-		if got, err := xmpp.ParseJID(bad); !errors.Is(err, xmpp.ErrAddress) {
+		if got, err := xmpp.ParseJID(bad); !errors.Is(err, xmpp.ErrBadJID) {
 			t.Errorf("ParseJID(%q) = %+v, %v", bad, got, err)
 		}
 	}
 }
 
-// FuzzParse holds Parse and Append to each other: what was read is written as
-// something that reads the same.
+// FuzzParse compares Parse with Append: Parse reads what Append writes for a frame
+// as the same elements.
 //
 //	go test -run '^$' -fuzz '^FuzzParse$' -fuzztime 2m ./connectycube/xmpp
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`<open version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="127.0.0.1"/>`,
