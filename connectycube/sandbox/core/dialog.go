@@ -125,22 +125,13 @@ func (d *Dialog) Check() error {
 // nothing when it refuses.
 func (s *Application) Describe(d *Dialog, p Params) error {
 	to := *d
-	for _, f := range []struct {
-		key string
-		to  *string
-		max int // characters; our own
-	}{
+	texts := []textField{ // the bounds are our own
 		{"name", &to.Name, 1024},
 		{"description", &to.Description, 8192},
 		{"photo", &to.Photo, 2048},
-	} {
-		if !p.Has(f.key) {
-			continue
-		}
-		*f.to = p.Text(f.key)
-		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
-			return AsBase(422, text)
-		}
+	}
+	if wrong := p.setTexts(texts); len(wrong) > 0 {
+		return AsBase(422, wrong[0])
 	}
 	if p.Has("extensions") {
 		extensions, err := s.ReadExtensions(p)

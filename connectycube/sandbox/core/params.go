@@ -74,3 +74,25 @@ func (p Params) Flag(key string) bool {
 	t := p.Text(key)
 	return t == "1" || t == "true"
 }
+
+// textField is a field of a request for which a text is set.
+type textField struct {
+	key string
+	to  *string
+	max int // characters
+}
+
+// setTexts sets the fields that p contains and returns the error texts of those that
+// are too long.
+func (p Params) setTexts(fields []textField) (wrong []string) {
+	for _, f := range fields {
+		if !p.Has(f.key) {
+			continue
+		}
+		*f.to = p.Text(f.key)
+		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
+			wrong = append(wrong, text)
+		}
+	}
+	return wrong
+}

@@ -60,9 +60,9 @@ func (s *Application) CreateUser(fields Params, now time.Time) (*User, error) {
 	return u, s.Registry.Add(u, now)
 }
 
-// CreateGuest makes a user that nobody can log in as again. The lock is held.
-func (s *Application) CreateGuest(who Params, now time.Time) (*User, error) {
-	p, err := Profile{}.With(Params{"full_name": who.Text("full_name")})
+// CreateGuest creates a user whom no later login matches. The caller holds the lock.
+func (s *Application) CreateGuest(fields Params, now time.Time) (*User, error) {
+	p, err := Profile{}.With(Params{"full_name": fields.Text("full_name")})
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +74,7 @@ func (s *Application) CreateGuest(who Params, now time.Time) (*User, error) {
 // With gives p with the fields set that are present; null and "" clear one. It
 // reports everything that is wrong at once.
 func (p Profile) With(fields Params) (Profile, error) {
-	var wrong []string
-	for _, f := range []struct {
-		key string
-		to  *string
-		max int // characters
-	}{
+	wrong := fields.setTexts([]textField{
 		{"login", &p.Login, 70},
 		{"email", &p.Email, 255},
 		{"full_name", &p.FullName, 200},
@@ -90,15 +85,7 @@ func (p Profile) With(fields Params) (Profile, error) {
 		{"external_id", &p.ExternalID, 255},
 		{"custom_data", &p.CustomData, 8192},
 		{"avatar", &p.Avatar, 2048},
-	} {
-		if !fields.Has(f.key) {
-			continue
-		}
-		*f.to = fields.Text(f.key)
-		if text := CheckLength(f.key, *f.to, 0, f.max); text != "" {
-			wrong = append(wrong, text)
-		}
-	}
+	})
 	p.Email = NormalEmail(p.Email)
 	if p.Website != "" && !strings.Contains(p.Website, "://") {
 		p.Website = "http://" + p.Website
