@@ -14,12 +14,6 @@ var deepFunctions = exceptions{ // levels
 }
 
 var sameParameters = exceptions{ // adjacent parameters of one type
-	"connectycube/sandbox/core AddressBooks.set": 3,
-	"connectycube/sandbox/rest adminPage":        3,
-	"connectycube/sandbox/core Bucket.Sign":      3,
-	"connectycube/sandbox/core Bucket.Signed":    4,
-	"connectycube/sandbox/core NewArchive":       3,
-	"connectycube/sandbox/rest newDateFilter":    3,
 	"resolvers Members.AddSession":               3,
 	"resolvers People.ChangeEmail":               3,
 	"resolvers People.ChangeName":                3,

@@ -26,6 +26,9 @@ type AddressBooks struct {
 // Book is names by phone.
 type Book map[string]string
 
+// contact is one entry of a Book.
+type contact struct{ phone, name string }
+
 func newAddressBooks() AddressBooks { return AddressBooks{OfUser: map[int64]map[string]Book{}} }
 
 // Forget drops the books of a user who is gone.
@@ -43,7 +46,7 @@ func (a *AddressBooks) clear(user int64, device string) {
 	}
 }
 
-func (a *AddressBooks) set(user int64, device, phone, name string) {
+func (a *AddressBooks) set(user int64, device string, c contact) {
 	books := a.OfUser[user]
 	if books == nil {
 		books = map[string]Book{}
@@ -52,10 +55,10 @@ func (a *AddressBooks) set(user int64, device, phone, name string) {
 	if books[device] == nil {
 		books[device] = Book{}
 	}
-	if _, known := books[device][phone]; !known {
+	if _, known := books[device][c.phone]; !known {
 		a.total++
 	}
-	books[device][phone] = name
+	books[device][c.phone] = c.name
 }
 
 func (a *AddressBooks) remove(user int64, device, phone string) {
@@ -138,13 +141,13 @@ func (a *AddressBooks) Upload(out *BookReport, user int64, device, phone string,
 		out.Deleted += min(len(devices), 1)
 	case len(devices) > 0:
 		for _, other := range devices {
-			a.set(user, other, phone, name)
+			a.set(user, other, contact{phone, name})
 		}
 		out.Updated++
 	case a.total >= maxContacts:
 		return []string{"The sandbox is full: it has as many contacts as it may"}
 	default:
-		a.set(user, device, phone, name)
+		a.set(user, device, contact{phone, name})
 		out.Created++
 	}
 	return nil

@@ -17,7 +17,7 @@ func TestContactsAreCounted(t *testing.T) {
 		case 6:
 			a.Prune(user, device, map[string]bool{phone: true})
 		default:
-			a.set(user, device, phone, "n")
+			a.set(user, device, contact{phone, "n"})
 		}
 		total := 0
 		for _, books := range a.OfUser {

@@ -139,10 +139,11 @@ func (s *Application) newContents(o Options) contents {
 	c := contents{
 		cidp:     o.CIdP.Clone(),
 		Registry: NewRegistry(bound(o.MaxUsers, defaultMaxUsers), bound(o.MaxSessions, defaultMaxSessions)),
-		Archive: NewArchive(
-			bound(o.MaxDialogs, defaultMaxDialogs),
-			bound(o.MaxMessages, defaultMaxMessages),
-			bound(o.MaxDialogMessages, defaultMaxLength)),
+		Archive: NewArchive(ArchiveLimits{
+			Dialogs:        bound(o.MaxDialogs, defaultMaxDialogs),
+			Messages:       bound(o.MaxMessages, defaultMaxMessages),
+			DialogMessages: bound(o.MaxDialogMessages, defaultMaxLength),
+		}),
 		AddressBooks: newAddressBooks(),
 	}
 	c.Registry.removed = func(u *User) {

@@ -25,10 +25,8 @@ const (
 // guards it. It knows no rights: rights.go does. It is bounded in dialogs,
 // messages and bytes; what was quiet for longest, or is oldest, makes room.
 type Archive struct {
-	maxDialogs  int
-	maxMessages int // in all
-	maxLength   int // messages of one dialog
-	maxBytes    int // of all messages, as Message.weight counts them
+	limits   ArchiveLimits
+	maxBytes int // of all messages, as Message.weight counts them
 
 	maxDialogBytes int // of all dialogs, as Dialog.weight counts them
 
@@ -50,19 +48,24 @@ type Archive struct {
 	left func(dialogID string, user int64) // is told of occupants that are none any more; may not call the archive
 }
 
-// pair is the key of a private dialog, the lower id first.
+// ArchiveLimits bound the number of entries of an Archive.
+type ArchiveLimits struct {
+	Dialogs        int
+	Messages       int // in all dialogs
+	DialogMessages int // in one dialog
+}
+
+// pair is the key of a private dialog, the lower ID first.
 type pair [2]int64
 
 // PairOf returns the key of the private dialog of two users.
 func PairOf(a, b int64) pair { return pair{min(a, b), max(a, b)} }
 
-// NewArchive returns an empty archive. maxLength bounds the messages of one dialog.
-func NewArchive(maxDialogs, maxMessages, maxLength int) Archive {
+// NewArchive returns an empty archive.
+func NewArchive(l ArchiveLimits) Archive {
 	return Archive{
-		maxDialogs:  maxDialogs,
-		maxMessages: maxMessages,
-		maxLength:   maxLength,
-		maxBytes:    max(leastArchiveBytes, maxMessages*bytesPerMessage),
+		limits:   l,
+		maxBytes: max(leastArchiveBytes, l.Messages*bytesPerMessage),
 
 		maxDialogBytes: mostDialogBytes,
 
@@ -97,7 +100,7 @@ func IsOID(s string) bool {
 
 // Add stores a new dialog and gives it its id.
 func (a *Archive) Add(d *Dialog, now time.Time) {
-	for len(a.Dialogs) >= a.maxDialogs {
+	for len(a.Dialogs) >= a.limits.Dialogs {
 		a.Drop(a.active.Front().Value.(*Dialog))
 	}
 	d.ID = a.NewID(now)
@@ -248,7 +251,7 @@ func (a *Archive) Post(m *Message, now time.Time) {
 	}
 	a.append(m)
 	a.Touch(d, now)
-	for len(d.Messages) > a.maxLength {
+	for len(d.Messages) > a.limits.DialogMessages {
 		a.Remove(d.Messages[0])
 	}
 	a.Shrink()
@@ -268,7 +271,7 @@ func (a *Archive) append(m *Message) {
 // Shrink removes the oldest messages until the rest fits. Receipts weigh too, so
 // whoever marks or hides messages calls it afterwards.
 func (a *Archive) Shrink() {
-	for len(a.Messages) > a.maxMessages || a.Bytes > a.maxBytes && len(a.Messages) > 1 {
+	for len(a.Messages) > a.limits.Messages || a.Bytes > a.maxBytes && len(a.Messages) > 1 {
 		a.Remove(a.history.Front().Value.(*Message))
 	}
 }

@@ -87,7 +87,7 @@ func (a *Archive) verify(t *testing.T) {
 func TestCountersStayRight(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		made := NewArchive(8, 60, 20)
+		made := NewArchive(ArchiveLimits{8, 60, 20})
 		a := &made
 		a.maxBytes = 60 * 800
 		now := time.Unix(1_700_000_000, 0)

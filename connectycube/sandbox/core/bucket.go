@@ -246,16 +246,23 @@ func (b *Bucket) Fill(uid string, c *Content) bool {
 	return true
 }
 
-// Sign proves that a link was made here. What goes in never has a line feed.
-func (b *Bucket) Sign(verb, uid, expires string) string {
+// Link is an upload or download link to a file. No field contains a line feed.
+type Link struct {
+	Verb    string // the HTTP method
+	UID     string
+	Expires string // as it stands in the link
+}
+
+// Sign returns the signature that proves that the sandbox made the link.
+func (b *Bucket) Sign(l Link) string {
 	mac := hmac.New(sha256.New, b.key[:])
-	mac.Write([]byte(verb + "\n" + uid + "\n" + expires))
+	mac.Write([]byte(l.Verb + "\n" + l.UID + "\n" + l.Expires))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Signed reports whether signature is what Sign returns.
-func (b *Bucket) Signed(verb, uid, expires, signature string) bool {
-	return hmac.Equal([]byte(b.Sign(verb, uid, expires)), []byte(signature))
+// Signed reports whether signature is the one that Sign returns.
+func (b *Bucket) Signed(l Link, signature string) bool {
+	return hmac.Equal([]byte(b.Sign(l)), []byte(signature))
 }
 
 // HeldBytes is what is counted: all contents, those just arriving, and those gone

@@ -56,7 +56,7 @@ func TestOutboxIsBoundedInBytes(t *testing.T) {
 // take. The longest quiet ones go.
 func TestDialogsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	a := NewArchive(10_000, 100, 100)
+	a := NewArchive(ArchiveLimits{10_000, 100, 100})
 	a.maxDialogBytes = 200_000
 	now := time.Unix(1_800_000_000, 0)
 	occupants := make(UserSet, 300)

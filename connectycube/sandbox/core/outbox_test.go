@@ -79,7 +79,7 @@ func lived(t *testing.T) (*Application, *User) {
 		t.Fatal(err)
 	}
 	s.Subscriptions.Add(Subscription{User: u.ID, UDID: "d"})
-	s.AddressBooks.set(u.ID, "", "1234567890", "n")
+	s.AddressBooks.set(u.ID, "", contact{"1234567890", "n"})
 	s.Bucket.store(t, "content")
 	s.wouldPush([]int64{u.ID}, "hello")
 	return s, u

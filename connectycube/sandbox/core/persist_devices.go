@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,11 +65,11 @@ func (a *AddressBooks) restore(saved *savedState, exists func(user int64) bool) 
 			return fmt.Errorf("an address book is of user %d, who does not exist", from.UserID)
 		}
 		for phone, name := range from.Contacts {
-			a.set(from.UserID, from.UDID, phone, name)
+			a.set(from.UserID, from.UDID, contact{phone, name})
 		}
 	}
 	if a.total > maxContacts {
-		return errors.New("there are more contacts than fit")
+		return fmt.Errorf("there are more than %d contacts", maxContacts)
 	}
 	return nil
 }

@@ -13,9 +13,9 @@ import (
 
 const (
 	MaxSeedBytes = 8 << 20 // bytes of a seed's JSON
-	maxSeeded    = 10_000  // users, dialogs, messages of one seed, each
-	maxSeededID  = 1 << 30 // of a user: what comes after must fit in 31 bits, too
-	maxProblems  = 50      // that are shown
+	maxSeeded    = 10_000  // users, dialogs and messages of one seed, each
+	maxSeededID  = 1 << 30 // of a user: later IDs must fit in 31 bits, too
+	maxErrors    = 50      // in the error text
 )
 
 // Seed is what a test begins with. Users are named by login, e-mail or external
@@ -82,8 +82,8 @@ func (s *Application) Seed(seed Seed) (Seeded, error) {
 	if len(s.Registry.Users)+len(seed.Users) > s.Registry.maxUsers {
 		return Seeded{}, fmt.Errorf("seed: more than %d users", s.Registry.maxUsers)
 	}
-	if len(s.Archive.Dialogs)+len(seed.Dialogs) > s.Archive.maxDialogs {
-		return Seeded{}, fmt.Errorf("seed: more than %d dialogs", s.Archive.maxDialogs)
+	if len(s.Archive.Dialogs)+len(seed.Dialogs) > s.Archive.limits.Dialogs {
+		return Seeded{}, fmt.Errorf("seed: more than %d dialogs", s.Archive.limits.Dialogs)
 	}
 	g := &seeding{
 		s:       s,
@@ -103,9 +103,9 @@ func (s *Application) Seed(seed Seed) (Seeded, error) {
 		g.message(fmt.Sprintf("messages[%d]", i), from)
 	}
 	if n := g.dialogBytes(); n > s.Archive.maxDialogBytes/2 {
-		g.problem("dialogs", "%d bytes are more than half of what the sandbox may hold", n)
+		g.fail("dialogs", "%d bytes are more than half of the sandbox's bound", n)
 	}
-	if err := g.problems(); err != nil {
+	if err := g.err(); err != nil {
 		return Seeded{}, err
 	}
 	g.store()
@@ -135,13 +135,13 @@ type seedingMessage struct {
 	readBy []int64
 }
 
-func (g *seeding) problem(at, format string, args ...any) {
+func (g *seeding) fail(at, format string, args ...any) {
 	g.wrong = append(g.wrong, fmt.Errorf("seed: "+at+": "+format, args...))
 }
 
-func (g *seeding) problems() error {
-	if n := len(g.wrong); n > maxProblems {
-		g.wrong = append(g.wrong[:maxProblems:maxProblems], fmt.Errorf("seed: and %d more", n-maxProblems))
+func (g *seeding) err() error {
+	if n := len(g.wrong); n > maxErrors {
+		g.wrong = append(g.wrong[:maxErrors:maxErrors], fmt.Errorf("seed: and %d more", n-maxErrors))
 	}
 	return errors.Join(g.wrong...)
 }
@@ -162,7 +162,7 @@ func (g *seeding) user(at string, from SeedUser) {
 		err = errors.Join(g.s.Registry.conflict(u, p), g.made.conflict(u, p))
 	}
 	if err != nil {
-		g.problem(at, "%s", refusalText(err))
+		g.fail(at, "%s", refusalText(err))
 	}
 	if from.Password != "" {
 		u.Credential = g.s.Passwords.CredentialOf(from.Password)
@@ -172,7 +172,7 @@ func (g *seeding) user(at string, from SeedUser) {
 		u.ID = g.made.NextUser
 	}
 	if from.ID < 0 || from.ID > maxSeededID || g.made.Users[u.ID] != nil || g.s.Registry.Users[u.ID] != nil {
-		g.problem(at, "id is another user's, or not 1 to %d", maxSeededID)
+		g.fail(at, "id must be 1 to %d and not another user's", maxSeededID)
 	}
 	g.made.NextUser = max(g.made.NextUser, u.ID)
 	g.made.put(u, g.now)
@@ -221,8 +221,8 @@ func refusalText(err error) string {
 	return strings.Join(texts, "; ")
 }
 
-// who finds a user of the seed or of the sandbox; 0 is nobody.
-func (g *seeding) who(at, name string) int64 {
+// userID finds a user of the seed or of the sandbox; 0 if there is none.
+func (g *seeding) userID(at, name string) int64 {
 	id, _ := strconv.ParseInt(name, 10, 64)
 	for _, r := range []*Registry{&g.made, &g.s.Registry} {
 		for _, u := range []*User{r.ByLogin[name], r.ByEmail[NormalEmail(name)], r.ByExternal[name], r.Users[id]} {
@@ -231,13 +231,13 @@ func (g *seeding) who(at, name string) int64 {
 			}
 		}
 	}
-	g.problem(at, "there is no user %q", name)
+	g.fail(at, "there is no user %q", name)
 	return 0
 }
 
 func (g *seeding) all(at string, names []string) (set UserSet) {
 	for i, name := range names {
-		set.Add(g.who(fmt.Sprintf("%s[%d]", at, i), name))
+		set.Add(g.userID(fmt.Sprintf("%s[%d]", at, i), name))
 	}
 	return set
 }
@@ -245,7 +245,7 @@ func (g *seeding) all(at string, names []string) (set UserSet) {
 func (g *seeding) dialog(at string, from SeedDialog) {
 	d := &Dialog{
 		Kind:    DialogKind(cmp.Or(from.Type, int(KindGroup))),
-		Owner:   g.who(at+".owner", from.Owner),
+		Owner:   g.userID(at+".owner", from.Owner),
 		Created: g.now,
 	}
 	d.Admins = g.all(at+".admins", from.Admins)
@@ -259,19 +259,19 @@ func (g *seeding) dialog(at string, from SeedDialog) {
 		err = d.Check()
 	}
 	if err != nil {
-		g.problem(at, "%s", refusalText(err))
+		g.fail(at, "%s", refusalText(err))
 	}
 	if d.Kind < KindBroadcast || d.Kind > KindPublic {
-		g.problem(at, "type must be 1 to 4")
+		g.fail(at, "type must be 1 to 4")
 	}
 	if d.Kind == KindPrivate {
 		d.Name, d.Description, d.Photo = "", "", ""
 		if len(d.Occupants) != 2 || len(d.Admins) > 0 {
-			g.problem(at, "a private dialog has an owner and one occupant")
+			g.fail(at, "a private dialog must have an owner and one occupant")
 		}
 	}
 	if from.Key == "" || g.dialogs[from.Key] != nil {
-		g.problem(at, "key is missing, or given twice")
+		g.fail(at, "key is missing, or used twice")
 	}
 	g.dialogs[from.Key] = d
 	g.order = append(g.order, from.Key)
@@ -280,22 +280,22 @@ func (g *seeding) dialog(at string, from SeedDialog) {
 func (g *seeding) message(at string, from SeedMessage) {
 	d := g.dialogs[from.Dialog]
 	if d == nil {
-		g.problem(at, "there is no dialog %q in the seed", from.Dialog)
+		g.fail(at, "there is no dialog %q in the seed", from.Dialog)
 		d = &Dialog{}
 	}
 	m := seedingMessage{
-		Message: &Message{Sender: g.who(at+".from", from.From), Body: from.Text},
+		Message: &Message{Sender: g.userID(at+".from", from.From), Body: from.Text},
 		key:     from.Dialog,
 		at:      g.now,
 		readBy:  g.all(at+".read_by", from.ReadBy),
 	}
 	if d.Kind >= KindBroadcast && d.Kind <= KindPublic && !d.May(m.Sender, ToSend) {
-		g.problem(at, "%q may not send there", from.From)
+		g.fail(at, "%q may not send there", from.From)
 	}
 	if from.Ago != "" {
 		ago, err := time.ParseDuration(from.Ago)
 		if err != nil || ago < 0 || ago > maxAdvance {
-			g.problem(at, `ago must be a duration such as "90m"`)
+			g.fail(at, `ago must be a duration such as "90m"`)
 		}
 		m.at = g.now.Add(-ago)
 	}
@@ -303,7 +303,7 @@ func (g *seeding) message(at string, from SeedMessage) {
 		d.Created = m.at
 	}
 	if from.Text == "" {
-		g.problem(at, "message is required")
+		g.fail(at, "message is required")
 	}
 	g.messages = append(g.messages, m)
 }

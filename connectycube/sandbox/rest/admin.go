@@ -112,7 +112,7 @@ func adminListDialogs(s *API, q *request) (reply, error) {
 	for i, row := range page {
 		items[i] = s.dialogForAdmin(row.Dialog)
 	}
-	return adminPage(total, query.skip, query.limit, items), nil
+	return reply{status: http.StatusOK, body: listPage{items, query.limit, query.skip, total}}, nil
 }
 
 func adminListMessages(s *API, q *request) (reply, error) {
@@ -130,19 +130,10 @@ func adminListMessages(s *API, q *request) (reply, error) {
 			items[i]["edited_at"] = m.Edited.UTC().Format(seconds)
 		}
 	}
-	return adminPage(total, query.skip, query.limit, items), nil
+	return reply{status: http.StatusOK, body: listPage{items, query.limit, query.skip, total}}, nil
 }
 
-func adminPage(total, skip, limit int, items any) reply {
-	return reply{status: http.StatusOK, body: map[string]any{
-		"total_entries": total,
-		"skip":          skip,
-		"limit":         limit,
-		"items":         items,
-	}}
-}
-
-// adminUpdateDialog changes any dialog; user_id says for whom is_muted is.
+// adminUpdateDialog changes any dialog; is_muted is for the user in user_id.
 func adminUpdateDialog(s *API, q *request) (reply, error) {
 	d := s.Archive.Dialogs[q.arg]
 	if d == nil {

@@ -236,7 +236,7 @@ func uploadAccess(b *core.Bucket, origin string, file *core.Blob, now time.Time)
 		"acl":                   {acl},
 		"key":                   {file.UID},
 		"success_action_status": {"201"},
-		"x-amz-signature":       {b.Sign(http.MethodPost, file.UID, expires)},
+		"x-amz-signature":       {b.Sign(core.Link{Verb: http.MethodPost, UID: file.UID, Expires: expires})},
 	}
 	return &accessJSON{
 		ID:      file.ID,
@@ -255,5 +255,5 @@ func downloadURL(b *core.Bucket, origin string, file *core.Blob, now time.Time) 
 		return link
 	}
 	expires := strconv.FormatInt(now.Add(downloadLife).Unix(), 10)
-	return link + "?Expires=" + expires + "&Signature=" + b.Sign(http.MethodGet, file.UID, expires)
+	return link + "?Expires=" + expires + "&Signature=" + b.Sign(core.Link{Verb: http.MethodGet, UID: file.UID, Expires: expires})
 }

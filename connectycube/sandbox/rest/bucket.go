@@ -108,7 +108,8 @@ func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	uid, expires := fields["key"], fields["Expires"]
 	end, err := http.ParseTime(expires)
-	if err != nil || !s.Bucket.Signed(http.MethodPost, uid, expires, fields["x-amz-signature"]) || !end.After(s.Now()) {
+	link := core.Link{Verb: http.MethodPost, UID: uid, Expires: expires}
+	if err != nil || !s.Bucket.Signed(link, fields["x-amz-signature"]) || !end.After(s.Now()) {
 		return errNoAccess
 	}
 	if _, known := s.Bucket.Find(uid); !known {
@@ -190,8 +191,9 @@ func (s *API) sendFile(w http.ResponseWriter, r *http.Request, key string) error
 	}
 	query := r.URL.Query()
 	expires := query.Get("Expires")
-	end, _ := strconv.ParseInt(expires, 10, 64) // what was signed is a number
-	if !file.Public && (!s.Bucket.Signed(http.MethodGet, key, expires, query.Get("Signature")) || s.Now().Unix() > end) {
+	end, _ := strconv.ParseInt(expires, 10, 64) // a signed value is a number
+	link := core.Link{Verb: http.MethodGet, UID: key, Expires: expires}
+	if !file.Public && (!s.Bucket.Signed(link, query.Get("Signature")) || s.Now().Unix() > end) {
 		return errNoAccess
 	}
 	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})

@@ -107,12 +107,15 @@ func listDialogs(s *API, q *request, live *core.Session) (reply, error) {
 	for i, row := range page {
 		items[i] = s.dialogFor(row.Dialog, live.User.ID)
 	}
-	return reply{status: http.StatusOK, body: map[string]any{
-		"total_entries": total,
-		"skip":          query.skip,
-		"limit":         query.limit,
-		"items":         items,
-	}}, nil
+	return reply{status: http.StatusOK, body: listPage{items, query.limit, query.skip, total}}, nil
+}
+
+// listPage is one page of a list in an answer.
+type listPage struct {
+	Items any `json:"items"`
+	Limit int `json:"limit"`
+	Skip  int `json:"skip"`
+	Total int `json:"total_entries"`
 }
 
 // countReply is what count=1 gets, as the Dart SDK reads it.

@@ -37,7 +37,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		f.Add(query)
 	}
-	made := core.NewArchive(10, 100, 50)
+	made := core.NewArchive(core.ArchiveLimits{Dialogs: 10, Messages: 100, DialogMessages: 50})
 	a := &made
 	now := time.Unix(1_700_000_000, 0)
 	for i, name := range []string{"first", "second", "third"} {

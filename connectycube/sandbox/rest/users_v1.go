@@ -254,7 +254,8 @@ func parseV1Filter(text string) (v1Filter, error) {
 			f.texts[i] = core.NormalEmail(v)
 		}
 	}
-	return f, f.readAs(kind)
+	err := f.readAs(kind)
+	return f, err
 }
 
 // readAs takes the values for what the filter says they are.

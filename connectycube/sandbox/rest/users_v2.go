@@ -175,10 +175,11 @@ func (q *v2Query) addField(name string, p core.Params) (primary bool, err error)
 }
 
 func newFilter(name string, col column, op string, operators core.Params) (filter, error) {
-	if !col.alone {
-		return newDateFilter(name, op, operators.Text(op))
-	}
 	f := filter{name: name, op: op}
+	if !col.alone {
+		err := f.setDate(operators.Text(op))
+		return f, err
+	}
 	switch op {
 	case "gt", "lt", "gte", "lte":
 		return filter{}, badQuery(op + " goes with dates only")
@@ -208,19 +209,19 @@ func newFilter(name string, col column, op string, operators core.Params) (filte
 	return f, nil
 }
 
-// newDateFilter compares a date. The equality is a documented example:
-// phone=6754987345566&last_request_at=2020-11-09T08:21:41Z.
-func newDateFilter(name, op, operand string) (filter, error) {
-	switch op {
+// setDate sets the date that the filter compares with. The documented example for the
+// equality is phone=6754987345566&last_request_at=2020-11-09T08:21:41Z.
+func (f *filter) setDate(operand string) error {
+	switch f.op {
 	case "eq", "gt", "lt", "gte", "lte":
 	default:
-		return filter{}, badQuery(name + " goes with a value, gt, lt, gte and lte only")
+		return badQuery(f.name + " goes with a value, gt, lt, gte and lte only")
 	}
-	at, ok := parseDate(operand)
-	if !ok {
-		return filter{}, badQuery(name + " is not a date")
+	var ok bool
+	if f.bound, ok = parseDate(operand); !ok {
+		return badQuery(f.name + " is not a date")
 	}
-	return filter{name: name, op: op, bound: at}, nil
+	return nil
 }
 
 // parseDate reads Unix seconds, or ISO 8601: a time, or a day, which is its
@@ -343,10 +344,5 @@ func listUsers(s *API, q *request, _ *core.Session) (reply, error) {
 	for i, u := range page {
 		items[i] = userBody(u)
 	}
-	return reply{status: http.StatusOK, body: map[string]any{
-		"limit":         query.limit,
-		"skip":          query.offset,
-		"total_entries": total,
-		"items":         items,
-	}}, nil
+	return reply{status: http.StatusOK, body: listPage{items, query.limit, query.offset, total}}, nil
 }
