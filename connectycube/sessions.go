@@ -42,18 +42,18 @@ func (c *Client) CreateSession(ctx context.Context, cred Credentials) (Session, 
 	if (cred.Email == "") == (cred.Login == "") || cred.Password == "" {
 		return Session{}, fmt.Errorf("opening a session: %w: exactly one of email and login, and a password, are required", ErrRefused)
 	}
-	who := map[string]string{"password": cred.Password}
+	user := map[string]string{"password": cred.Password}
 	if cred.Email != "" {
-		who["email"] = cred.Email
+		user["email"] = cred.Email
 	} else {
-		who["login"] = cred.Login
+		user["login"] = cred.Login
 	}
-	return c.session(ctx, c.openingSession("opening a session", who, cred.Login, cred.Password), true)
+	return c.session(ctx, c.openingSession("opening a session", user, cred.Login, cred.Password), true)
 }
 
-// openingSession returns the call that opens a session for who, or an application
-// session if who is nil.
-func (c *Client) openingSession(doing string, who map[string]string, secrets ...string) call {
+// openingSession returns the call that opens a session for user, or an application
+// session if user is nil.
+func (c *Client) openingSession(doing string, user map[string]string, secrets ...string) call {
 	type body struct {
 		ApplicationID int64             `json:"application_id"`
 		AuthKey       string            `json:"auth_key"`
@@ -63,11 +63,11 @@ func (c *Client) openingSession(doing string, who map[string]string, secrets ...
 		doing:   doing,
 		method:  http.MethodPost,
 		path:    "/session",
-		body:    body{c.appID, c.authKey, who},
+		body:    body{c.appID, c.authKey, user},
 		as:      asLogin,
 		secrets: secrets,
 	}
-	if who == nil {
+	if user == nil {
 		k.as = asApplication
 	}
 	return k

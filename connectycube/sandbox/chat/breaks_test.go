@@ -18,7 +18,7 @@ func TestBreaksAtEveryPointLoseNothing(t *testing.T) {
 	const messages = 6
 	for point := range 2*messages + 3 {
 		t.Run(strconv.Itoa(point), func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			a, b := w.online(101), w.managed(202)
 			for i := range messages {
 				a.send(chatTo(202, id(i), fmt.Sprint(i)))
@@ -59,7 +59,7 @@ func TestTheServersCountIsExactWhereverTheSocketBreaks(t *testing.T) {
 	for point := range 5 {
 		t.Run(strconv.Itoa(point), func(t *testing.T) {
 			seen := 0
-			w := newWorld(t, func(o *chat.Options) {
+			w := newFixture(t, func(o *chat.Options) {
 				o.Fault = func(_ int64, e *xmpp.Element) chat.Fault {
 					if e.Name != "message" {
 						return chat.Fault{}
@@ -101,7 +101,7 @@ func TestTheServersCountIsExactWhereverTheSocketBreaks(t *testing.T) {
 }
 
 func TestAClientThatNeverAcknowledgesIsCutOff(t *testing.T) {
-	w := newWorld(t, func(o *chat.Options) { o.MaxQueue = 40 })
+	w := newFixture(t, func(o *chat.Options) { o.MaxQueue = 40 })
 	a, b := w.online(101), w.managed(202)
 	for i := range 50 {
 		a.send(chatTo(202, id(i), fmt.Sprint(i)))
@@ -119,7 +119,7 @@ func TestAClientThatNeverAcknowledgesIsCutOff(t *testing.T) {
 }
 
 func TestWhatWaitsForAStreamIsBoundedInBytes(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.managed(202)
 	for i := range 100 { // of 50 KiB each; 84 are 4 MiB
 		a.send(chatTo(202, id(i), strings.Repeat("x", 50<<10)))
@@ -135,7 +135,7 @@ func TestWhatWaitsForAStreamIsBoundedInBytes(t *testing.T) {
 
 func TestASlowReaderIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *chat.Options) { o.MaxQueue = 40 })
+		w := newFixture(t, func(o *chat.Options) { o.MaxQueue = 40 })
 		a, b := w.online(101), w.online(202)
 		b.stuck.Store(true)
 		a.send(chatTo(202, id(0), "wakes it"))

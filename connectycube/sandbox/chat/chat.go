@@ -110,7 +110,7 @@ type Change struct {
 type Socket struct {
 	UserID    int64
 	Resource  string
-	Address   string // of the peer
+	Peer      string // IP and port
 	Since     time.Time
 	Available bool // initial presence was sent
 	Inactive  bool // the app says that it is in the background

@@ -24,17 +24,17 @@ const (
 	team   = "5c091060e588ce59fdf873d2" // a dialog of 101, 202 and 303
 )
 
-// world is a server with three users and what is behind it.
-type world struct {
+// fixture is a server with three users and an archive.
+type fixture struct {
 	t       testing.TB
 	server  *chat.Server
 	archive *archive
 	http    *http.Client
 }
 
-// newWorld starts a server on connections that never leave the process, so that
-// it also runs on synctest's clock.
-func newWorld(t testing.TB, edit func(*chat.Options)) *world {
+// newFixture starts a server on connections that never leave the process, so that it also runs
+// on synctest's clock.
+func newFixture(t testing.TB, edit func(*chat.Options)) *fixture {
 	t.Helper()
 	a := newArchive()
 	o := chat.Options{AppID: app, Domain: domain, Accounts: a, Archive: a}
@@ -53,7 +53,7 @@ func newWorld(t testing.TB, edit func(*chat.Options)) *world {
 		srv.Close()
 		transport.CloseIdleConnections()
 	})
-	return &world{t, s, a, &http.Client{Transport: transport}}
+	return &fixture{t, s, a, &http.Client{Transport: transport}}
 }
 
 // pipes is a listener in memory.
@@ -99,7 +99,7 @@ type client struct {
 	stuck atomic.Bool       // reads no more
 }
 
-func (w *world) dial() *client {
+func (w *fixture) dial() *client {
 	w.t.Helper()
 	c, err := w.tryDial()
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *world) dial() *client {
 	return c
 }
 
-func (w *world) tryDial() (*client, error) {
+func (w *fixture) tryDial() (*client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, "ws://192.0.2.1/chat", &websocket.DialOptions{
@@ -238,8 +238,8 @@ func authFrame(user int64, secret string) string {
 	return `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + base64.StdEncoding.EncodeToString([]byte(plain)) + `</auth>`
 }
 
-// login goes as far as the second features.
-func (w *world) login(user int64) *client {
+// login logs in, up to the second features.
+func (w *fixture) login(user int64) *client {
 	w.t.Helper()
 	c := w.dial()
 	c.user = user
@@ -252,8 +252,8 @@ func (w *world) login(user int64) *client {
 	return c
 }
 
-// bound goes as far as a resource.
-func (w *world) bound(user int64) *client {
+// bound logs in and binds a resource.
+func (w *fixture) bound(user int64) *client {
 	w.t.Helper()
 	c := w.login(user)
 	c.send(`<iq type="set" id="bind" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`)
@@ -263,8 +263,8 @@ func (w *world) bound(user int64) *client {
 	return c
 }
 
-// online is a client as the official SDK leaves it: carbons on, presence sent.
-func (w *world) online(user int64) *client {
+// online is a client in the state of the official SDK: carbons on, presence sent.
+func (w *fixture) online(user int64) *client {
 	w.t.Helper()
 	c := w.bound(user)
 	c.send(`<iq type="set" id="c"><enable xmlns="urn:xmpp:carbons:2"/></iq>`)
@@ -301,13 +301,13 @@ func says(text string) func(*xmpp.Element) bool {
 	return func(e *xmpp.Element) bool { return body(e) == text }
 }
 
-// waitFor waits until something has become true.
-func waitFor(t testing.TB, what string, ok func() bool) {
+// waitFor waits until a condition is true.
+func waitFor(t testing.TB, condition string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timeout while waiting until %s", condition)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -28,7 +28,7 @@ func FuzzStanza(f *testing.F) {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, one, two string) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		b := w.online(202)
 		a := w.online(101)
 		for _, frame := range []string{one, two} {

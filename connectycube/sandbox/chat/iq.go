@@ -213,7 +213,7 @@ func (s *Server) forward(from *stream, e *xmpp.Element, to target) {
 	for _, st := range s.streams(to.user) {
 		if st.jid.Resource == to.resource && s.lets(s.users[to.user], st, iqIn, from.user, false) {
 			out := *e
-			out.Set("from", from.address)
+			out.Set("from", from.fullJID)
 			st.reply(out)
 			return
 		}

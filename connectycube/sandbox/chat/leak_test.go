@@ -12,7 +12,7 @@ import (
 // A server left running for months holds nothing of those who have left.
 func TestNothingIsLeftOfThoseWhoLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *chat.Options) { o.MaxOffline = 3 })
+		w := newFixture(t, func(o *chat.Options) { o.MaxOffline = 3 })
 		for i := range 20 {
 			a, b, c := w.online(101), w.managed(202), w.online(303)
 			for _, c := range []*client{a, b.client, c} {

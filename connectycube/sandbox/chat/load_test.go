@@ -22,7 +22,7 @@ func TestAStormLosesNothing(t *testing.T) {
 		duration = 2 * time.Second
 	}
 	before := runtime.NumGoroutine()
-	w := newWorld(t, func(o *chat.Options) {
+	w := newFixture(t, func(o *chat.Options) {
 		o.MaxQueue, o.PingAfter, o.PingTime, o.ResumeWindow = 4000, time.Second, time.Second, time.Second
 	})
 	everyone := make([]int64, clients)
@@ -99,9 +99,8 @@ func misfortune(s *chat.Server, stop chan struct{}) {
 	}
 }
 
-// missing counts the 1:1 messages that were stored and did not arrive, and all
-// that were stored.
-func missing(w *world, storm []*stormy) (n, stored int) {
+// missing counts the stored 1:1 messages that did not arrive, and all stored ones.
+func missing(w *fixture, storm []*stormy) (n, stored int) {
 	w.archive.mu.Lock()
 	defer w.archive.mu.Unlock()
 	for _, m := range w.archive.stored {
@@ -118,7 +117,7 @@ func missing(w *world, storm []*stormy) (n, stored int) {
 	return n, len(w.archive.stored)
 }
 
-func groupMessages(w *world) int {
+func groupMessages(w *fixture) int {
 	n := 0
 	for _, m := range w.archive.stored {
 		if m.To == 0 {
@@ -130,7 +129,7 @@ func groupMessages(w *world) int {
 
 // stormy is a client that comes back whatever happens.
 type stormy struct {
-	w    *world
+	w    *fixture
 	user int64
 	dice *rand.Rand
 	sent int

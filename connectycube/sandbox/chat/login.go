@@ -100,7 +100,7 @@ func (c *socket) login(e *xmpp.Element) (user int64, condition string) {
 	if authzid := parts[0]; authzid != "" && authzid != parts[1]+"@"+c.s.o.Domain {
 		return 0, "invalid-authzid"
 	}
-	keys := []string{"user " + parts[1], "address " + host(c.address)}
+	keys := []string{"user " + parts[1], "ip " + hostOf(c.peer)}
 	switch {
 	case known && c.s.o.Accounts.Login(user, parts[2]):
 		return user, ""
@@ -121,10 +121,10 @@ func (s *Server) userOf(local string) (int64, bool) {
 	return n, err == nil && n > 0 && id[0] != '+' && id[0] != '0'
 }
 
-func host(address string) string {
-	h, _, err := net.SplitHostPort(address)
+func hostOf(peer string) string {
+	h, _, err := net.SplitHostPort(peer)
 	if err != nil {
-		return address
+		return peer
 	}
 	return h
 }
@@ -137,8 +137,8 @@ func (c *socket) bind(iq *xmpp.Element) error {
 	user := c.user.Load()
 	me := c.s.jid(user).With(c.s.resource(iq.Child(xmpp.NSBind, "bind").ChildText(xmpp.NSBind, "resource")))
 	st := newStream(c.s, user, me)
-	answer := resultOf(iq).With(xmpp.New(xmpp.NSBind, "bind").With(xmpp.New("", "jid").Saying(st.address)))
-	answer.Set("to", st.address)
+	answer := resultOf(iq).With(xmpp.New(xmpp.NSBind, "bind").With(xmpp.New("", "jid").Saying(st.fullJID)))
+	answer.Set("to", st.fullJID)
 	st.queue = append(st.queue, outgoing{text: xmpp.Append(nil, &answer)})
 	switch err := c.s.attach(st, c); {
 	case errors.Is(err, errTooMany):
@@ -177,8 +177,8 @@ type guard struct {
 }
 
 const (
-	failuresOfUser    = 10 // and one more every 6 seconds
-	failuresOfAddress = 60 // and one more every second; many users may share one
+	failuresOfUser = 10 // and one more every 6 seconds
+	failuresOfIP   = 60 // and one more every second; many users may share a client IP
 )
 
 func newGuard() *guard {
@@ -202,7 +202,7 @@ func (g *guard) failed(keys []string) {
 	for _, key := range keys {
 		l, ok := g.table.Get(key)
 		if !ok {
-			l = rate.NewLimiter(rate.Every(time.Second), failuresOfAddress)
+			l = rate.NewLimiter(rate.Every(time.Second), failuresOfIP)
 			if strings.HasPrefix(key, "user ") {
 				l = rate.NewLimiter(rate.Every(6*time.Second), failuresOfUser)
 			}

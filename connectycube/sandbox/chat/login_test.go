@@ -16,7 +16,7 @@ import (
 )
 
 func TestTheSubprotocolMustBeXMPP(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, protocols := range [][]string{nil, {"other"}} {
 		conn, answer, err := websocket.Dial(t.Context(), "ws://192.0.2.1/", &websocket.DialOptions{HTTPClient: w.http, Subprotocols: protocols})
 		if err == nil {
@@ -38,7 +38,7 @@ func TestTheSubprotocolMustBeXMPP(t *testing.T) {
 }
 
 func TestPlainIsTheOnlyMechanismOffered(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	c := w.dial()
 	c.send(openFrame)
 	if open := c.next(); open.Attr("from") != domain || open.Attr("version") != "1.0" || open.Attr("id") == "" || open.Space != xmpp.NSFraming {
@@ -75,7 +75,7 @@ func TestAuthentication(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			c := w.dial()
 			c.send(openFrame)
 			c.until("features", nil)
@@ -114,7 +114,7 @@ func (c *client) ended() {
 // The SDK's reconnect tries a wrong password again for ever.
 func TestFailedLoginsAreThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		try := func(user int64, secret string) string {
 			c := w.dial()
 			c.send(openFrame)
@@ -163,7 +163,7 @@ func TestFailedLoginsAreThrottled(t *testing.T) {
 }
 
 func TestResourcesAreLongAndUnlikeEachOther(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	seen := map[string]bool{}
 	for range 5 {
 		_, resource, _ := strings.Cut(w.bound(101).jid, "/")
@@ -187,7 +187,7 @@ func TestResourcesAreLongAndUnlikeEachOther(t *testing.T) {
 }
 
 func TestWhatComesTooEarlyEndsTheStream(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, early := range []string{chatTo(202, id(1), "x"), authFrame(101, "password"), `<iq type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`} {
 		c := w.dial()
 		c.send(early)
@@ -207,7 +207,7 @@ func TestWhatComesTooEarlyEndsTheStream(t *testing.T) {
 }
 
 func TestBrokenFramesEndTheStreamByName(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for frame, want := range map[string]string{
 		`<message`:                           "not-well-formed",
 		`<!DOCTYPE x><message/>`:             "restricted-xml",
@@ -237,7 +237,7 @@ func TestBrokenFramesEndTheStreamByName(t *testing.T) {
 
 func TestAHandshakeHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		start := time.Now()
 		c := w.login(101) // and nothing more
 		for range c.got {
@@ -249,7 +249,7 @@ func TestAHandshakeHasADeadline(t *testing.T) {
 }
 
 func TestCloseIsAnsweredAndEndsTheConnection(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, c := range []*client{w.dial(), w.online(101)} {
 		c.send(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`)
 		if e := c.next(); !e.Is(xmpp.NSFraming, "close") {
@@ -261,7 +261,7 @@ func TestCloseIsAnsweredAndEndsTheConnection(t *testing.T) {
 }
 
 func TestShutdownSaysGoodbye(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	lost := w.managed(303)
 	w.server.Drop(303)
 	lost.ended()
@@ -287,7 +287,7 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 }
 
 func TestConnectionsAndStreamsAreBounded(t *testing.T) {
-	w := newWorld(t, func(o *chat.Options) { o.MaxPerUser, o.MaxConnections = 2, 4 })
+	w := newFixture(t, func(o *chat.Options) { o.MaxPerUser, o.MaxConnections = 2, 4 })
 	w.bound(101)
 	w.bound(101)
 	c := w.login(101)

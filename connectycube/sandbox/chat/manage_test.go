@@ -21,7 +21,7 @@ type managed struct {
 	seen []string // bodies
 }
 
-func (w *world) managed(user int64) *managed {
+func (w *fixture) managed(user int64) *managed {
 	w.t.Helper()
 	c := w.bound(user)
 	c.send(`<enable` + ns + ` resume="true"/>`)
@@ -56,8 +56,8 @@ func (m *managed) note(e xmpp.Element) {
 	}
 }
 
-// resume takes the stream up on a new connection.
-func (w *world) resume(m *managed) xmpp.Element {
+// resume resumes the stream on a new connection.
+func (w *fixture) resume(m *managed) xmpp.Element {
 	w.t.Helper()
 	jid := m.jid
 	m.client = w.login(m.user)
@@ -67,7 +67,7 @@ func (w *world) resume(m *managed) xmpp.Element {
 }
 
 func TestStreamManagementCountsAndAsks(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.managed(101), w.managed(202)
 	a.send(chatTo(202, id(1), "hi"))
 	a.send(`<r` + ns + `/>`)
@@ -100,7 +100,7 @@ func TestStreamManagementCountsAndAsks(t *testing.T) {
 }
 
 func TestResumingReplaysWhatWasNotAcknowledgedAndOnlyThat(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.managed(202)
 	a.send(chatTo(202, id(1), "acknowledged"))
 	b.take("message")
@@ -134,7 +134,7 @@ func TestResumingReplaysWhatWasNotAcknowledgedAndOnlyThat(t *testing.T) {
 // What the broken connection was about to be told of counts would be wrong for
 // the new one.
 func TestResumingForgetsOldAcknowledgements(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	b := w.managed(202)
 	w.server.DelayStanzas(time.Minute)
 	b.send(`<r` + ns + `/>`)
@@ -149,7 +149,7 @@ func TestResumingForgetsOldAcknowledgements(t *testing.T) {
 }
 
 func TestResumingRefuses(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	b := w.managed(202)
 	for name, frame := range map[string]string{
 		"an unknown id":    `<resume` + ns + ` previd="nothing" h="0"/>`,
@@ -175,7 +175,7 @@ func TestResumingRefuses(t *testing.T) {
 }
 
 func TestResumingASocketThatLooksAliveIsAConflict(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	b := w.managed(202)
 	old := b.client
 	if e := w.resume(b); e.Name != "resumed" {
@@ -194,7 +194,7 @@ func TestResumingASocketThatLooksAliveIsAConflict(t *testing.T) {
 // The old connection may still have something to say. What it says after the
 // stream was resumed elsewhere is not counted, so it must not be done either.
 func TestTheOldConnectionIsNotHeardAfterResumption(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.archive.gate = make(chan struct{})
 	a := w.managed(101)
 	old := a.client
@@ -216,7 +216,7 @@ func TestTheOldConnectionIsNotHeardAfterResumption(t *testing.T) {
 
 func TestAStreamThatNobodyResumesLeavesItsMessagesToTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		a, b := w.online(101), w.managed(202)
 		w.server.Drop(202)
 		b.ended()
@@ -242,7 +242,7 @@ func TestAStreamThatNobodyResumesLeavesItsMessagesToTheNext(t *testing.T) {
 }
 
 func TestWithoutResumptionUnacknowledgedMessagesAreKept(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	b := w.bound(202)
 	b.send(`<enable` + ns + `/>`)
@@ -271,7 +271,7 @@ func TestWithoutResumptionUnacknowledgedMessagesAreKept(t *testing.T) {
 
 // What one device has got is not kept because another one lost it.
 func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, phone, tablet := w.online(101), w.managed(202), w.online(202)
 	a.send(chatTo(202, id(1), "hi"))
 	tablet.until("message", nil)
@@ -285,7 +285,7 @@ func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
 
 // A user whose app keeps crashing is not locked out by what it left behind.
 func TestLostStreamsMakeRoomForNewOnes(t *testing.T) {
-	w := newWorld(t, func(o *chat.Options) { o.MaxPerUser = 2 })
+	w := newFixture(t, func(o *chat.Options) { o.MaxPerUser = 2 })
 	a := w.online(101)
 	var lost []*managed
 	for range 2 {

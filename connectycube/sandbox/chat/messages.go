@@ -211,7 +211,7 @@ func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sende
 		}
 		return
 	}
-	d.stanza.Set("from", s.addressOf(m.From, from.st))
+	d.stanza.Set("from", s.senderJID(m.From, from.st))
 	if d.stanza.Attr("type") == "groupchat" {
 		d.stanza.Set("type", "chat") // it was sent to the room of a dialog of two
 	}
@@ -225,10 +225,10 @@ func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sende
 	}
 }
 
-// addressOf is the sender's full address, or the bare one when it came by REST.
-func (s *Server) addressOf(user int64, st *stream) string {
+// senderJID returns the sender's full JID, or the bare one for a message by REST.
+func (s *Server) senderJID(user int64, st *stream) string {
 	if st != nil {
-		return st.address
+		return st.fullJID
 	}
 	return s.jid(user).String()
 }
@@ -356,7 +356,7 @@ func (w *wire) pass() error {
 	if w.barred() != nil {
 		return nil // nobody waits for an answer to typing or a receipt
 	}
-	p.stanza.Set("from", w.st.address)
+	p.stanza.Set("from", w.st.fullJID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.direct(w.to.user, w.to.resource, p)

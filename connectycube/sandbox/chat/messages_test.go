@@ -7,7 +7,7 @@ import (
 )
 
 func TestOneToOneReachesEveryDeviceWithTheServersAdditions(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, phone, tablet := w.online(101), w.online(202), w.online(202)
 	a.send(chatTo(202, id(1), "hi"))
 	for _, c := range []*client{phone, tablet} {
@@ -26,7 +26,7 @@ func TestOneToOneReachesEveryDeviceWithTheServersAdditions(t *testing.T) {
 }
 
 func TestWhatTheServerSaysClientsCannot(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	a.send(`<message to="` + bareJID(202) + `" from="303-1001@` + domain + `/x" type="chat" id="` + id(1) + `"><body>hi</body><extraParams xmlns="jabber:client">` +
 		`<message_id>forged</message_id><date_sent>1</date_sent><dialog_id>forged</dialog_id><own>1</own></extraParams></message>`)
@@ -40,7 +40,7 @@ func TestWhatTheServerSaysClientsCannot(t *testing.T) {
 }
 
 func TestGroupNeedsNoJoinAndEchoesToTheSender(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	clients := []*client{w.online(101), w.online(202), w.online(303)}
 	clients[0].send(groupTo(team, id(1), "all"))
 	for _, c := range clients {
@@ -55,7 +55,7 @@ func TestGroupNeedsNoJoinAndEchoesToTheSender(t *testing.T) {
 }
 
 func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, other, b := w.online(101), w.online(101), w.online(202)
 	plain, absent := w.bound(101), w.bound(101)
 	plain.send(`<presence/>`)
@@ -80,7 +80,7 @@ func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
 
 // An app may use the room's address for a dialog of two.
 func TestADialogOfTwoIsPrivateByWhateverAddress(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	a.send(chatTo(202, id(1), "makes it"))
 	first := b.until("message", nil)
@@ -92,7 +92,7 @@ func TestADialogOfTwoIsPrivateByWhateverAddress(t *testing.T) {
 }
 
 func TestOfReceiptsAndChangesOnlySomeAreCopied(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, other := w.online(101), w.online(101)
 	w.online(202)
 	tests := []struct {
@@ -116,7 +116,7 @@ func TestOfReceiptsAndChangesOnlySomeAreCopied(t *testing.T) {
 }
 
 func TestForgedCarbonsAndDelaysAreStripped(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	for _, forged := range []string{
 		`<sent xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><message from="303-1001@chat.example.test"><body>x</body></message></forwarded></sent>`,
@@ -140,7 +140,7 @@ func TestForgedCarbonsAndDelaysAreStripped(t *testing.T) {
 }
 
 func TestTypingIsPassedOnAndNeverStored(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	for _, state := range []string{"composing", "paused"} {
 		a.send(`<message to="` + bareJID(202) + `" type="chat"><` + state + ` xmlns="http://jabber.org/protocol/chatstates"/></message>`)
@@ -162,7 +162,7 @@ func TestTypingIsPassedOnAndNeverStored(t *testing.T) {
 }
 
 func TestMarkersAreStoredAndPassedOn(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	for i, marker := range []string{"received", "displayed"} {
 		b.send(`<message to="` + bareJID(101) + `" type="chat" id="` + id(i) + `"><` + marker + ` xmlns="urn:xmpp:chat-markers:0" id="` + id(9) +
@@ -178,7 +178,7 @@ func TestMarkersAreStoredAndPassedOn(t *testing.T) {
 }
 
 func TestEditsAndDeletionsAreStoredAndPassedOn(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	a.send(chatTo(202, id(1), "one"))
 	a.send(groupTo(team, id(2), "two"))
@@ -208,7 +208,7 @@ func TestEditsAndDeletionsAreStoredAndPassedOn(t *testing.T) {
 }
 
 func TestSystemMessagesGetASenderAndAreNotKept(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	frame := func(user int64) string {
 		return `<message type="headline" id="s" to="` + bareJID(user) + `"><body>x</body><extraParams xmlns="jabber:client"><moduleIdentifier>SystemNotifications</moduleIdentifier><k>v</k></extraParams></message>`
@@ -226,7 +226,7 @@ func TestSystemMessagesGetASenderAndAreNotKept(t *testing.T) {
 }
 
 func TestRefusedMessagesComeBackAsErrors(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	w.archive.dialogs["5c091060e588ce59fdf873d3"] = []int64{202, 303}
 	tests := []struct {
@@ -256,7 +256,7 @@ func TestRefusedMessagesComeBackAsErrors(t *testing.T) {
 }
 
 func TestOfflineMessagesComeWithTheirTime(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	a.send(chatTo(202, id(1), "one"))
 	a.send(groupTo(team, id(2), "group")) // who is away reads the history
@@ -279,7 +279,7 @@ func TestOfflineMessagesComeWithTheirTime(t *testing.T) {
 }
 
 func TestAMessageToOneDeviceGoesThereAlone(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, phone, tablet := w.online(101), w.online(202), w.online(202)
 	a.send(`<message type="chat" id="1" to="` + phone.jid + `"><body>x</body></message>`)
 	phone.until("message", says("x"))
@@ -289,7 +289,7 @@ func TestAMessageToOneDeviceGoesThereAlone(t *testing.T) {
 
 // Whatever an app says that typing in a room is, it comes through the room.
 func TestWhatGoesThroughARoomIsGroupchat(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	for sent, want := range map[string]string{"chat": "groupchat", "groupchat": "groupchat", "headline": "headline"} {
 		a.send(`<message to="` + roomJID(team) + `" type="` + sent + `"><composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)

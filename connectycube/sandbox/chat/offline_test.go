@@ -9,7 +9,7 @@ import (
 )
 
 func TestMessagesKeptAreBounded(t *testing.T) {
-	w := newWorld(t, func(o *chat.Options) { o.MaxOffline, o.MaxKept = 3, 4 })
+	w := newFixture(t, func(o *chat.Options) { o.MaxOffline, o.MaxKept = 3, 4 })
 	a := w.online(101)
 	for i := range 5 {
 		a.send(chatTo(202, id(i), id(i)))
@@ -31,7 +31,7 @@ func TestMessagesKeptAreBounded(t *testing.T) {
 }
 
 func TestMessagesKeptAreBoundedInBytes(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	w.bound(202) // never comes online; it keeps the account in mind
 	for round := range 2 {

@@ -44,7 +44,7 @@ func (s *Server) announce(st *stream, available bool) {
 	}
 	before := s.online(st.user)
 	st.available = available
-	echo := xmpp.New(xmpp.NSClient, "presence", "from", st.address)
+	echo := xmpp.New(xmpp.NSClient, "presence", "from", st.fullJID)
 	if !available {
 		echo.Set("type", "unavailable")
 		s.leaveRooms(st)

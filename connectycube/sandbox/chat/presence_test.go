@@ -23,7 +23,7 @@ func status(e *xmpp.Element) string {
 }
 
 func TestInitialPresenceIsEchoedAndMakesOnline(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	c := w.bound(202)
 	if got := w.server.Online(); len(got) != 0 {
 		t.Errorf("online: %v", got)
@@ -44,7 +44,7 @@ func TestInitialPresenceIsEchoedAndMakesOnline(t *testing.T) {
 }
 
 func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b, c := w.online(101), w.online(202), w.online(303)
 	a.send(join(team))
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/101" || e.Attr("id") != "x:join" || status(&e) != "110" {
@@ -93,7 +93,7 @@ func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
 }
 
 func TestRoomsRefuseWhoIsNoOccupant(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.archive.dialogs[id(7)] = []int64{202}
 	a := w.online(101)
 	for dialog, code := range map[string]string{id(7): "403", id(8): "404"} {
@@ -108,7 +108,7 @@ func TestRoomsRefuseWhoIsNoOccupant(t *testing.T) {
 }
 
 func TestExpelledUsersAreOutOfTheRoom(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	for _, c := range []*client{a, b} {
 		c.send(join(team))
@@ -146,7 +146,7 @@ func (c *client) ask(kind, to, query string) xmpp.Element {
 }
 
 func TestRequestsAreAnswered(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	w.online(202)
 	tests := []struct {
@@ -191,7 +191,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 }
 
 func TestRequestsToADeviceReachIt(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	a.send(iq("get", b.jid, `<query xmlns="jabber:iq:version"/>`))
 	if e := b.next(); e.Attr("from") != a.jid || e.Attr("to") != b.jid || e.Attr("id") != "q" {
@@ -210,7 +210,7 @@ func TestRequestsToADeviceReachIt(t *testing.T) {
 
 func TestLastActivityOfWhoIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		a, b := w.online(101), w.online(202)
 		b.conn.CloseNow()
 		time.Sleep(42 * time.Second)
@@ -231,7 +231,7 @@ func TestLastActivityOfWhoIsAway(t *testing.T) {
 }
 
 func TestFollowersHearOfComingsAndGoings(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	follow := func(enable string) {
 		a.ask("set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="`+bareJID(202)+`" enable="`+enable+`"/>`)
@@ -260,7 +260,7 @@ func TestFollowersHearOfComingsAndGoings(t *testing.T) {
 
 func TestSilentSocketsArePingedAndCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		a, b := w.online(101), w.online(202)
 		b.mute.Store(true)
 		start := time.Now()

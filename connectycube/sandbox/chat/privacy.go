@@ -155,10 +155,10 @@ func setPrivacy(q request) (xmpp.Element, *refused) {
 	a := s.account(q.st.user)
 	defer s.forget(q.st.user)
 	_, known := a.privacy.lists[name]
-	var problem *refused
+	var failure *refused
 	switch change.Name {
 	case "list":
-		problem = s.setList(q.st, a, change)
+		failure = s.setList(q.st, a, change)
 	case "default":
 		if name != "" && !known {
 			return xmpp.Element{}, &notFound
@@ -173,10 +173,10 @@ func setPrivacy(q request) (xmpp.Element, *refused) {
 			q.st.active = nil
 		}
 	default:
-		problem = &badRequest
+		failure = &badRequest
 	}
-	if problem != nil {
-		return xmpp.Element{}, problem
+	if failure != nil {
+		return xmpp.Element{}, failure
 	}
 	return resultOf(q.iq), nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestBlockLists(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	const kinds = `<message/><presence-in/><presence-out/><iq/>`
 	list := func(children string) string {
@@ -79,7 +79,7 @@ func TestBlockLists(t *testing.T) {
 }
 
 func TestBlockListsRefuse(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a := w.online(101)
 	item := func(attrs string) string {
 		return `<query xmlns="jabber:iq:privacy"><list name="l"><item ` + attrs + `/></list></query>`
@@ -111,7 +111,7 @@ func TestBlockListsRefuse(t *testing.T) {
 }
 
 func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	set := func(query string) {
 		t.Helper()
@@ -153,7 +153,7 @@ func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
 }
 
 func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, phone, tablet := w.online(101), w.online(202), w.online(202)
 	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"/></list></query>`)
 	phone.ask("set", "", `<query xmlns="jabber:iq:privacy"><active name="l"/></query>`)
@@ -184,7 +184,7 @@ func TestBlockListsHidePresence(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			a, b := w.online(101), w.online(202)
 			for _, query := range []string{`<list name="l">` + tt.items + `</list>`, `<default name="l"/>`} {
 				if e := b.ask("set", "", `<query xmlns="jabber:iq:privacy">`+query+`</query>`); e.Attr("type") != "result" {
@@ -222,7 +222,7 @@ func TestBlockListsHidePresence(t *testing.T) {
 }
 
 func TestBlockListsKeepPresenceOut(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	a.ask("set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="`+bareJID(202)+`" enable="true"/>`)
 	a.ask("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"><presence-in/></item></list></query>`)

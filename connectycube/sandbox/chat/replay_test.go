@@ -32,7 +32,7 @@ func TestTheOfficialSDKsFramesGetTheirAnswers(t *testing.T) {
 	}
 	for _, r := range all {
 		t.Run(r.Name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			w.archive.users[51941] = w.archive.users[101]
 			w.archive.anySecret = true
 			p := &player{w: w, clients: map[int]*client{}, over: map[int]bool{}}
@@ -44,7 +44,7 @@ func TestTheOfficialSDKsFramesGetTheirAnswers(t *testing.T) {
 }
 
 type player struct {
-	w       *world
+	w       *fixture
 	clients map[int]*client
 	over    map[int]bool
 	refused bool // the server recorded let in what ours does not; the rest cannot be played

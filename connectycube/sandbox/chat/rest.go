@@ -152,7 +152,7 @@ func (st *stream) describe() Socket {
 		Unacked:   len(st.flight),
 	}
 	if st.sock != nil {
-		out.Address = st.sock.address
+		out.Peer = st.sock.peer
 	}
 	return out
 }

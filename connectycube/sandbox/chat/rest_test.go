@@ -14,7 +14,7 @@ import (
 )
 
 func TestRESTMessagesAreDelivered(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	m := chat.Message{From: 101, Body: "by REST", Save: true, Params: []xmpp.Element{
 		xmpp.New("", "k").Saying("v"), xmpp.New("", "bad key").Saying("v"), xmpp.New("", "attachment", "id", "7", "type", "image")}}
@@ -43,7 +43,7 @@ func TestRESTMessagesAreDelivered(t *testing.T) {
 }
 
 func TestRESTNews(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	n := chat.Notice{By: 202, MessageID: id(1), DialogID: team, Recipients: []int64{101, 202, 303}}
 
@@ -72,7 +72,7 @@ func TestRESTNews(t *testing.T) {
 }
 
 func TestKickedUsersAreGone(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.managed(202)
 	w.server.Kick(202)
 	if e := b.until("error", nil); e.Child(xmpp.NSErrors, "not-authorized") == nil {
@@ -101,12 +101,12 @@ func TestKickedUsersAreGone(t *testing.T) {
 }
 
 func TestSocketsTellWhatTheyAre(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.managed(202)
 	w.bound(101)
 	got := w.server.Sockets()
 	if len(got) != 2 || got[0].UserID != 101 || got[0].Available || got[0].Managed || !strings.Contains(got[0].Resource, "-sandbox-") ||
-		got[1].UserID != 202 || !got[1].Available || !got[1].Managed || got[1].Waiting || got[1].Since.IsZero() || got[1].Address == "" {
+		got[1].UserID != 202 || !got[1].Available || !got[1].Managed || got[1].Waiting || got[1].Since.IsZero() || got[1].Peer == "" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -114,7 +114,7 @@ func TestSocketsTellWhatTheyAre(t *testing.T) {
 func TestTheTapSeesBothDirections(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
-	w := newWorld(t, func(o *chat.Options) {
+	w := newFixture(t, func(o *chat.Options) {
 		o.Tap = func(d chat.Direction, user int64, xml string) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -134,7 +134,7 @@ func TestTheTapSeesBothDirections(t *testing.T) {
 
 func TestFaultsOfOneStanza(t *testing.T) {
 	var next chat.Fault
-	w := newWorld(t, func(o *chat.Options) {
+	w := newFixture(t, func(o *chat.Options) {
 		o.Fault = func(user int64, e *xmpp.Element) chat.Fault {
 			if user != 101 || e.Name != "message" {
 				return chat.Fault{}
@@ -172,7 +172,7 @@ func TestFaultsOfOneStanza(t *testing.T) {
 
 func TestADuplicateFaultDoublesWhateverItMeets(t *testing.T) {
 	armed := false
-	w := newWorld(t, func(o *chat.Options) {
+	w := newFixture(t, func(o *chat.Options) {
 		o.Fault = func(user int64, _ *xmpp.Element) chat.Fault {
 			if !armed || user != 101 {
 				return chat.Fault{}
@@ -222,7 +222,7 @@ func TestADuplicateFaultDoublesWhateverItMeets(t *testing.T) {
 }
 
 func TestDuplicateCountsDown(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	w.server.Duplicate(2)
 	for i := range 3 {
@@ -236,7 +236,7 @@ func TestDuplicateCountsDown(t *testing.T) {
 
 func TestDelayedStanzasKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		a, b := w.online(101), w.online(202)
 		w.server.DelayStanzas(5 * time.Second)
 		start := time.Now()
@@ -257,7 +257,7 @@ func TestDelayedStanzasKeepTheirOrder(t *testing.T) {
 
 func TestAHalfOpenSocketSaysNothingUntilItIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		a, b := w.online(101), w.managed(202)
 		if n := w.server.HalfOpen(202); n != 1 {
 			t.Errorf("%d sockets", n)
@@ -294,7 +294,7 @@ func TestAHalfOpenSocketSaysNothingUntilItIsDropped(t *testing.T) {
 
 func TestAHalfOpenSocketEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newFixture(t, nil)
 		b := w.online(202)
 		w.server.HalfOpen(0)
 		start := time.Now()
@@ -307,7 +307,7 @@ func TestAHalfOpenSocketEndsByItself(t *testing.T) {
 }
 
 func TestDropSparesTheOthers(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
 	if n := w.server.Drop(202); n != 1 {
 		t.Errorf("%d sockets", n)
@@ -319,7 +319,7 @@ func TestDropSparesTheOthers(t *testing.T) {
 // A client that floods is slowed down, not cut off.
 func TestTheRateIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *chat.Options) { o.Rate = 10 })
+		w := newFixture(t, func(o *chat.Options) { o.Rate = 10 })
 		a := w.online(101)
 		start := time.Now()
 		for range 60 {

@@ -79,7 +79,7 @@ func (s *Server) toOne(st *stream, p delivery) {
 	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
 		return
 	}
-	p.stanza.Set("to", st.address)
+	p.stanza.Set("to", st.fullJID)
 	text := xmpp.Append(nil, &p.stanza)
 	var c *content
 	if p.content {
@@ -140,7 +140,7 @@ func (s *Server) carbons(user int64, except *stream, stanza xmpp.Element) {
 		if st == except || !st.carbons || !st.available {
 			continue
 		}
-		e := xmpp.New(xmpp.NSClient, "message", "from", bare, "to", st.address, "type", "chat").With(
+		e := xmpp.New(xmpp.NSClient, "message", "from", bare, "to", st.fullJID, "type", "chat").With(
 			xmpp.New(nsCarbons, "sent").With(xmpp.New(nsForward, "forwarded").With(stanza)))
 		st.push(outgoing{text: xmpp.Append(nil, &e), stanza: true})
 	}

@@ -28,12 +28,12 @@ var errDone = errors.New("chat: done with the socket")
 // request; a second one writes once a stream is bound. Before that the reader
 // writes, as the handshake goes by turns.
 type socket struct {
-	s       *Server
-	address string
-	conn    *websocket.Conn
-	raw     net.Conn // below conn
-	rate    *rate.Limiter
-	ready   chan struct{} // closed when conn is there
+	s     *Server
+	peer  string // IP and port
+	conn  *websocket.Conn
+	raw   net.Conn // the connection below conn
+	rate  *rate.Limiter
+	ready chan struct{} // closed when conn is set
 
 	done     chan struct{} // closed when nothing more is read or written
 	doneOnce sync.Once
@@ -54,16 +54,16 @@ type socket struct {
 	pinged  bool        // the keep-alive's own
 }
 
-func newSocket(s *Server, address string) *socket {
+func newSocket(s *Server, peer string) *socket {
 	return &socket{
-		s:       s,
-		address: address,
-		rate:    rate.NewLimiter(rate.Limit(s.o.Rate), int(s.o.Rate)+1),
-		ready:   make(chan struct{}),
-		done:    make(chan struct{}),
-		free:    make(chan struct{}),
-		gone:    make(chan struct{}),
-		wake:    make(chan struct{}, 1),
+		s:     s,
+		peer:  peer,
+		rate:  rate.NewLimiter(rate.Limit(s.o.Rate), int(s.o.Rate)+1),
+		ready: make(chan struct{}),
+		done:  make(chan struct{}),
+		free:  make(chan struct{}),
+		gone:  make(chan struct{}),
+		wake:  make(chan struct{}, 1),
 	}
 }
 

@@ -35,7 +35,7 @@ type stream struct {
 	s       *Server
 	user    int64
 	jid     xmpp.JID
-	address string // jid as it is written
+	fullJID string // jid as text
 	since   time.Time
 
 	// guarded by the server's lock
@@ -66,7 +66,7 @@ type stream struct {
 }
 
 func newStream(s *Server, user int64, jid xmpp.JID) *stream {
-	return &stream{s: s, user: user, jid: jid, address: jid.String(), since: time.Now()}
+	return &stream{s: s, user: user, jid: jid, fullJID: jid.String(), since: time.Now()}
 }
 
 // Bounds of what waits, in bytes: for one stream, and for all. Beyond the latter
@@ -138,7 +138,7 @@ func (st *stream) nudge() {
 
 // reply queues an answer to the stream's own client.
 func (st *stream) reply(e xmpp.Element) {
-	e.Set("to", st.address)
+	e.Set("to", st.fullJID)
 	st.push(outgoing{text: xmpp.Append(nil, &e), stanza: true})
 }
 

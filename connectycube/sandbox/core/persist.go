@@ -3,6 +3,7 @@ package core
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,7 +108,7 @@ func (k *stateFile) run() {
 		began := time.Now()
 		rest := retryAfter
 		if err := k.write(); err != nil {
-			k.log.Warn("state of the sandbox not written", slog.Any("err", err))
+			k.log.LogAttrs(context.Background(), slog.LevelWarn, "state of the sandbox not written", slog.Any("err", err))
 			k.notify()
 		} else {
 			rest = max(saveEvery, 9*time.Since(began))

@@ -29,7 +29,7 @@ const (
 	member
 	admin
 	owner
-	nobody // no role at all: the kind of dialog does not have the act
+	noRole // the kind of dialog does not have the act
 )
 
 // Act is something that not everybody may do in a dialog.
@@ -52,13 +52,13 @@ const (
 // of ToExtend.
 var rights = map[Act][4]role{
 	ToSend:        {admin, member, member, member},
-	ToAddUsers:    {nobody, member, nobody, nobody},
-	ToDescribe:    {admin, member, nobody, admin},
+	ToAddUsers:    {noRole, member, noRole, noRole},
+	ToDescribe:    {admin, member, noRole, admin},
 	ToExtend:      {admin, member, member, admin},
-	ToRemoveUsers: {admin, admin, nobody, admin},
-	ToPin:         {admin, admin, nobody, admin},
-	toModerate:    {admin, admin, nobody, admin},
-	ToAppoint:     {owner, owner, nobody, owner},
+	ToRemoveUsers: {admin, admin, noRole, admin},
+	ToPin:         {admin, admin, noRole, admin},
+	toModerate:    {admin, admin, noRole, admin},
+	ToAppoint:     {owner, owner, noRole, owner},
 	ToErase:       {owner, owner, owner, owner},
 }
 
@@ -78,9 +78,9 @@ func (d *Dialog) roleOf(user int64) role {
 	return member
 }
 
-// May says whether the user may do this.
-func (d *Dialog) May(user int64, what Act) bool {
-	return d.roleOf(user) >= rights[what][d.Kind-1]
+// May reports whether the user may do the act.
+func (d *Dialog) May(user int64, act Act) bool {
+	return d.roleOf(user) >= rights[act][d.Kind-1]
 }
 
 // MayRemove says whether the user may delete m for everyone: whoever wrote it,

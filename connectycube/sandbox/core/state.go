@@ -83,7 +83,7 @@ type MessageState struct {
 type SocketState struct {
 	UserID    int64     `json:"user_id"`
 	Resource  string    `json:"resource"`
-	Address   string    `json:"address"`
+	Peer      string    `json:"address"`   // IP and port of the client
 	Since     time.Time `json:"since"`     // real time
 	Available bool      `json:"available"` // presence was sent
 	Inactive  bool      `json:"inactive"`  // the app says that it is in the background

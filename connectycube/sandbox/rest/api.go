@@ -60,7 +60,7 @@ func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer e.end()
 	if f, ok := s.TakeFault(func(f core.Fault) bool { return faultMeets(f, r) }); ok {
 		e.fault = f.Kind
-		s.misbehave(w, r, f)
+		s.inject(w, r, f)
 		return
 	}
 	s.serveAPI(w, r)

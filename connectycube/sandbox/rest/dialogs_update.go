@@ -65,7 +65,7 @@ func (c *dialogChange) takes(p core.Params) (acts []core.Act) {
 	push, pull := p.Object("push_all"), p.Object("pull_all")
 	for _, need := range []struct {
 		asked bool
-		what  core.Act
+		act   core.Act
 	}{
 		{p.Has("name") || p.Has("photo") || p.Has("description"), core.ToDescribe},
 		{p.Has("extensions") || p.Has("permissions"), core.ToExtend},
@@ -75,7 +75,7 @@ func (c *dialogChange) takes(p core.Params) (acts []core.Act) {
 		{push.Has("admins_ids") || pull.Has("admins_ids"), core.ToAppoint},
 	} {
 		if need.asked {
-			acts = append(acts, need.what)
+			acts = append(acts, need.act)
 		}
 	}
 	return acts
@@ -167,8 +167,8 @@ func updateAdmins(s *API, q *request, live *core.Session) (reply, error) {
 }
 
 func (s *API) change(d *core.Dialog, c dialogChange, me int64, now time.Time) (reply, error) {
-	for _, what := range c.acts {
-		if !d.May(me, what) {
+	for _, act := range c.acts {
+		if !d.May(me, act) {
 			return reply{}, core.ErrForbidden
 		}
 	}

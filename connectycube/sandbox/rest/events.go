@@ -137,8 +137,9 @@ func fromBase64(text string) (string, bool) {
 // parameters is required (doc); of several, each adds its users (assumed). Who
 // does not exist is left out.
 func audienceOf(r *core.Registry, event core.Params) ([]int64, error) {
-	who, tags := event.Object("user"), event.Object("user").Object("tags")
-	ids, external := who.List("ids"), event.Object("external_user").List("ids")
+	user := event.Object("user")
+	tags := user.Object("tags")
+	ids, external := user.List("ids"), event.Object("external_user").List("ids")
 	chosen := map[int64]struct{}{}
 	for _, text := range ids {
 		id, err := strconv.ParseInt(text, 10, 64)

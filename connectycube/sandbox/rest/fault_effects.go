@@ -20,8 +20,8 @@ const hangTime = time.Minute
 // carry.
 const maxRepeated = 32 << 20
 
-// misbehave makes the fault happen to the request.
-func (s *API) misbehave(w http.ResponseWriter, r *http.Request, f core.Fault) {
+// inject makes the fault happen to the request.
+func (s *API) inject(w http.ResponseWriter, r *http.Request, f core.Fault) {
 	if f.Delay > 0 {
 		// a caller that leaves ends the wait, not the work: the service would
 		// have read the request by then

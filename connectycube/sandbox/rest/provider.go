@@ -52,9 +52,9 @@ func callbackClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// askProvider makes the call-back and maps its answer: with a uid or not at all.
-func (s *API) askProvider(ctx context.Context, c core.CIdP, who core.Params) (core.Params, error) {
-	answer, err := s.callBack(ctx, c, who)
+// askProvider makes the callback and maps its answer. An answer without a uid is an error.
+func (s *API) askProvider(ctx context.Context, c core.CIdP, fields core.Params) (core.Params, error) {
+	answer, err := s.callBack(ctx, c, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +71,12 @@ func (s *API) askProvider(ctx context.Context, c core.CIdP, who core.Params) (co
 	return mapped, nil
 }
 
-// callBack makes the one request to the provider and returns its decoded answer.
-// The caller's hanging up does not stop it, as it would not stop the service.
-func (s *API) callBack(ctx context.Context, c core.CIdP, who core.Params) (any, error) {
+// callBack makes the request to the provider and returns the decoded answer. It
+// continues if the client leaves, as the service would.
+func (s *API) callBack(ctx context.Context, c core.CIdP, fields core.Params) (any, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackTimeout)
 	defer cancel()
-	req, err := providerRequest(ctx, c, who)
+	req, err := providerRequest(ctx, c, fields)
 	if err != nil {
 		return nil, errProviderSilent
 	}
@@ -140,24 +140,24 @@ func providerText(answer any, body []byte) string {
 	return core.ValidText(string(body[:min(len(body), most)]))
 }
 
-func providerRequest(ctx context.Context, c core.CIdP, who core.Params) (*http.Request, error) {
+func providerRequest(ctx context.Context, c core.CIdP, fields core.Params) (*http.Request, error) {
 	value := func(name string) string {
 		switch name {
 		case "login", "password", "email":
-			return who.Text(name)
+			return fields.Text(name)
 		}
 		return ""
 	}
-	fields := make(map[string]string, len(c.RequestParams))
+	params := make(map[string]string, len(c.RequestParams))
 	for name, template := range c.RequestParams {
-		fields[name] = fill(template, value)
+		params[name] = fill(template, value)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
 	if err != nil {
 		return nil, err
 	}
 	if c.Method == http.MethodPost {
-		raw, err := json.Marshal(fields)
+		raw, err := json.Marshal(params)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func providerRequest(ctx context.Context, c core.CIdP, who core.Params) (*http.R
 		req.Header.Set("Content-Type", "application/json")
 	} else {
 		query := req.URL.Query()
-		for name, v := range fields {
+		for name, v := range params {
 			query.Set(name, v)
 		}
 		req.URL.RawQuery = query.Encode()

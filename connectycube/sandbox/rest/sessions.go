@@ -71,14 +71,14 @@ func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 	if q.params.Text("provider") != "" {
 		return socialClaim(q.params)
 	}
-	who := q.params.Object("user")
-	if len(who) == 0 {
+	fields := q.params.Object("user")
+	if len(fields) == 0 {
 		return claim{}, false, nil
 	}
-	if who.Flag("guest") {
-		return claim{who, asGuest}, true, nil
+	if fields.Flag("guest") {
+		return claim{fields, asGuest}, true, nil
 	}
-	c, err = s.prove(q, who)
+	c, err = s.prove(q, fields)
 	return c, true, err
 }
 
@@ -120,17 +120,17 @@ const (
 	asGuest                     // fields are the request's; there is nothing to check
 )
 
-// prove does what must be done without the lock: ask the identity provider, when
-// the application has one, or else pay for argon2id.
-func (s *API) prove(q *request, who core.Params) (claim, error) {
-	if strings.TrimSpace(who.Text("password")) == "" {
+// prove does the part of a login that runs without the lock: it asks the identity
+// provider, if the application has one, and else computes argon2id.
+func (s *API) prove(q *request, fields core.Params) (claim, error) {
+	if strings.TrimSpace(fields.Text("password")) == "" {
 		return claim{}, core.ErrBlankPassword
 	}
 	provider := s.Provider()
 	if !provider.Enabled {
-		return claim{who, byPassword}, s.Recall(q.ctx, func() *core.User { return s.Registry.FindNamed(who) }, who.Text("password"))
+		return claim{fields, byPassword}, s.Recall(q.ctx, func() *core.User { return s.Registry.FindNamed(fields) }, fields.Text("password"))
 	}
-	mapped, err := s.askProvider(q.ctx, provider, who)
+	mapped, err := s.askProvider(q.ctx, provider, fields)
 	return claim{mapped, byProvider}, err
 }
 
