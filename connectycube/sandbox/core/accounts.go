@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Accounts shows users and sessions to the chat.
+// Accounts gives the chat access to users and sessions.
 type Accounts struct{ s *Application }
 
 // NewAccounts returns the accounts of an application.
 func NewAccounts(s *Application) Accounts { return Accounts{s} }
 
-// Login accepts the password or a live session's token. Using a token for the
-// chat does not prolong its session (assumed).
+// Login accepts the password, or the token of a live session. Using a token for the
+// chat does not extend its session (assumed).
 func (a Accounts) Login(userID int64, secret string) bool {
 	s := a.s
 	u, hasToken := a.holds(userID, secret)
@@ -20,7 +20,7 @@ func (a Accounts) Login(userID int64, secret string) bool {
 		return hasToken
 	}
 	if s.Recall(context.Background(), func() *User { return s.Registry.Users[userID] }, secret) != nil {
-		return false // too many passwords are checked at once: the client tries again
+		return false // too many passwords are being checked: the client tries again
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +28,7 @@ func (a Accounts) Login(userID int64, secret string) bool {
 	return u != nil && s.Passwords.Matches(&u.Credential, secret)
 }
 
-// holds finds a user, and reports whether the secret is a token of a session of
+// holds finds a user, and reports whether the secret is the token of a session of
 // that user.
 func (a Accounts) holds(userID int64, secret string) (u *User, hasToken bool) {
 	a.s.mu.Lock()
@@ -41,7 +41,7 @@ func (a Accounts) holds(userID int64, secret string) (u *User, hasToken bool) {
 	return u, live != nil && live.User == u
 }
 
-// Exists reports whether there is such a user.
+// Exists reports whether the user exists.
 func (a Accounts) Exists(userID int64) bool {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -49,8 +49,8 @@ func (a Accounts) Exists(userID int64) bool {
 	return a.s.Registry.Users[userID] != nil
 }
 
-// LastActivity is in real time, which the chat goes by: as long ago as it seems
-// in the sandbox.
+// LastActivity returns the time of the user's last request in real time, which the
+// chat uses: its distance from now is the same as in the sandbox.
 func (a Accounts) LastActivity(userID int64) time.Time {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()

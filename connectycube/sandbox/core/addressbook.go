@@ -6,24 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of address books. The total is our own: beyond it new contacts are
-// rejected.
+// Bounds of address books. The total is our own; the others are documented:
+// https://developers.connectycube.com/server/address_book.
 const (
-	maxContacts    = 200_000 // in all
-	minPhone       = 10      // characters (doc)
-	maxPhone       = 15      // characters (doc)
-	maxContactName = 255     // characters (doc)
+	maxContacts    = 200_000 // in all; the sandbox rejects further ones
+	minPhone       = 10      // characters
+	maxPhone       = 15      // characters
+	maxContactName = 255     // characters
 )
 
-// AddressBooks are users' contacts, a book for each of a user's devices and one,
-// of device "", for what was uploaded without a device. The Application's lock
-// guards them.
+// AddressBooks are the contacts of users: a book for each device of a user, and one,
+// of device "", for uploads without a device. The Application's lock guards them.
 type AddressBooks struct {
 	OfUser map[int64]map[string]Book
 	total  int
 }
 
-// Book is names by phone.
+// Book maps phones to names.
 type Book map[string]string
 
 // contact is one entry of a Book.
@@ -31,7 +30,7 @@ type contact struct{ phone, name string }
 
 func newAddressBooks() AddressBooks { return AddressBooks{OfUser: map[int64]map[string]Book{}} }
 
-// Forget drops the books of a user who is gone.
+// Forget drops the books of a deleted user.
 func (a *AddressBooks) Forget(user int64) {
 	for device := range a.OfUser[user] {
 		a.clear(user, device)
@@ -72,8 +71,9 @@ func (a *AddressBooks) remove(user int64, device, phone string) {
 	}
 }
 
-// having lists the devices, of those that an upload is about, whose books have
-// the phone. An upload without a device is about all of them (doc).
+// having returns the devices whose books contain the phone, among those of an
+// upload. An upload without a device is about all devices
+// (https://developers.connectycube.com/server/address_book).
 func (a *AddressBooks) having(user int64, device, phone string) (devices []string) {
 	for other, contacts := range a.OfUser[user] {
 		if _, has := contacts[phone]; has && (device == "" || device == other) {
@@ -83,7 +83,7 @@ func (a *AddressBooks) having(user int64, device, phone string) (devices []strin
 	return devices
 }
 
-// Contacts gives one device's book, or for device "" all of them in one.
+// Contacts returns one device's book, or for device "" all books merged.
 func (a *AddressBooks) Contacts(user int64, device string) Book {
 	if device != "" {
 		return a.OfUser[user][device]
@@ -91,12 +91,12 @@ func (a *AddressBooks) Contacts(user int64, device string) Book {
 	all := Book{}
 	books := a.OfUser[user]
 	for _, other := range slices.Backward(slices.Sorted(maps.Keys(books))) {
-		maps.Copy(all, books[other]) // what was uploaded without a device comes last and stays
+		maps.Copy(all, books[other]) // the upload without a device comes last and wins
 	}
 	return all
 }
 
-// Prune removes what a forced upload did not have, and counts it.
+// Prune removes the contacts that a forced upload did not contain, and counts them.
 func (a *AddressBooks) Prune(user int64, device string, keep map[string]bool) (gone int) {
 	for phone := range a.Contacts(user, device) {
 		if keep[phone] {
@@ -113,13 +113,12 @@ func (a *AddressBooks) Prune(user int64, device string, keep map[string]bool) (g
 // BookReport is the answer to an upload.
 type BookReport struct {
 	Deleted  int                 `json:"deleted"`
-	Rejected map[string][]string `json:"rejected"` // reasons by the contact's place in the list, from 0 (assumed)
+	Rejected map[string][]string `json:"rejected"` // reasons by the contact's index in the list (assumed)
 	Created  int                 `json:"created"`
 	Updated  int                 `json:"updated"`
 }
 
-// Upload does with one contact what it says, or gives the reasons why not. The
-// reasons are the documented ones.
+// Upload stores or deletes one contact, or returns the documented reasons why not.
 func (a *AddressBooks) Upload(out *BookReport, user int64, device, phone string, c Params) (reasons []string) {
 	name := c.Text("name")
 	destroy := c.Flag("destroy")

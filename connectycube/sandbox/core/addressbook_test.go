@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// The count of all contacts is what bounds them, so it must stay right whatever
-// happens to them.
+// The number of all contacts is bounded, so every change must keep it right.
 func TestContactsAreCounted(t *testing.T) {
 	a := newAddressBooks()
 	for i := range 300 {

@@ -1,13 +1,12 @@
 // Package core is the state of the sandbox: users, sessions, dialogs, messages,
 // devices, contacts and files, the clock, faults, the journal and the outbox, and
-// the file that keeps them between runs. It says who may do what. It knows no
-// HTTP and no chat: what a change means for connections goes through Connections.
+// the file that keeps them between runs. It decides who may do an act. It knows no
+// HTTP and no chat: it tells connections about changes through Connections.
 //
 // One lock guards users, sessions, dialogs, messages, contacts and settings.
-// Methods of Application take it themselves, unless their comments say that it is
-// held. Registry, Archive and AddressBooks never take it: their callers do.
-// Outbox, subscriptions, bucket and journal have locks of their own, which are
-// taken last.
+// Methods of Application take it, unless their comments say that the caller holds
+// it. Registry, Archive and AddressBooks never take it: their callers do. Outbox,
+// subscriptions, bucket and journal have locks of their own, which are taken last.
 //
 // Start reading at Application, then registry.go and archive.go.
 package core
@@ -23,13 +22,13 @@ const (
 	defaultMaxUsers    = 100_000
 	defaultMaxSessions = 100_000
 
-	// MostEntries is the upper bound of every number of entries; each takes about
-	// 1 KiB.
+	// MostEntries is the upper bound of every number of entries. Each entry takes
+	// about 1 KiB.
 	MostEntries = 1_000_000
 )
 
-// Options configure an Application. The fields mean what they mean in the Options
-// of package sandbox, which sets the first four.
+// Options configure an Application. The fields are those of Options in package
+// sandbox, which sets the first four.
 type Options struct {
 	AppID      int64
 	AuthKey    string
@@ -37,7 +36,7 @@ type Options struct {
 	ChatDomain string
 
 	CIdP      CIdP     // must be valid
-	Dashboard Settings // to begin with
+	Dashboard Settings // at the start
 	Log       *slog.Logger
 
 	MaxUsers, MaxSessions                      int
@@ -45,18 +44,18 @@ type Options struct {
 	MaxBlobBytes                               int64
 }
 
-// Connections are what the chat holds, as far as a change of the state ends or
-// asks about them. No method may call back: some are called under the lock.
+// Connections are the connections of the chat, for changes that end or query them.
+// No method may call back: the application calls some of them under its lock.
 type Connections interface {
-	Kick(user int64)                             // for good: the user was deleted
-	Expel(dialogID string, user int64, by int64) // out of a dialog
-	Forgive()                                    // forgets what it holds against clients
-	Awake(user int64) bool                       // an app of the user is in the foreground
+	Kick(user int64)                             // ends them and prevents their resumption: the user was deleted
+	Expel(dialogID string, user int64, by int64) // removes the user from a dialog's room
+	Forgive()                                    // forgets failed logins
+	Awake(user int64) bool                       // reports whether an app of the user is in the foreground
 }
 
 // Application is the state of one ConnectyCube application, and the one lock
-// that guards it. It is safe for concurrent use, except for the parts that say
-// that the lock is held.
+// that guards it. It is safe for concurrent use, except for the parts whose
+// comments say that the caller holds the lock.
 type Application struct {
 	AppID      int64
 	AuthKey    string
@@ -73,18 +72,18 @@ type Application struct {
 	file    atomic.Pointer[stateFile] // nil: in memory only
 
 	Passwords     *Passwords
-	outgoing      *outbox // has its own lock, as the next two have
+	outgoing      *outbox // has its own lock, as do the next two
 	Subscriptions *Subscriptions
 	Bucket        *Bucket
 
-	mu        sync.Mutex // guards what follows; never held during a call-back or a write
+	mu        sync.Mutex // guards the fields below; never held during a callback or a write
 	Dashboard Settings   // in force
 	contents
 }
 
 // New returns an application without users.
 func New(o Options) *Application {
-	o.CIdP = o.CIdP.Clone() // what a reset goes back to must not change
+	o.CIdP = o.CIdP.Clone() // a reset returns to it, so it must not change
 	s := &Application{
 		AppID:         o.AppID,
 		AuthKey:       o.AuthKey,
@@ -104,13 +103,13 @@ func New(o Options) *Application {
 	return s
 }
 
-// Connect tells the application about the chat. It is called before anything
-// else is, or never.
+// Connect tells the application about the chat. It must be called before any other
+// method, or not at all.
 func (s *Application) Connect(c Connections, sockets func() []SocketState) {
 	s.Chat, s.sockets = c, sockets
 }
 
-// noConnections stand for a chat that nobody is in.
+// noConnections stand for a chat without connections.
 type noConnections struct{}
 
 func (noConnections) Kick(int64)                 {}
@@ -121,10 +120,10 @@ func (noConnections) Awake(int64) bool           { return false }
 // Lock takes the lock that guards users, sessions, dialogs and messages.
 func (s *Application) Lock() { s.mu.Lock() }
 
-// Unlock releases it.
+// Unlock releases the lock.
 func (s *Application) Unlock() { s.mu.Unlock() }
 
-// contents are all that a reset empties.
+// contents are the parts that a reset empties.
 type contents struct {
 	cidp         CIdP
 	faults       []*armedFault
@@ -133,8 +132,8 @@ type contents struct {
 	AddressBooks AddressBooks
 }
 
-// newContents is what a sandbox with these options begins with. What is removed
-// from it leaves the chat, too.
+// newContents returns the contents of a new sandbox. A user who is removed from
+// them leaves the chat, too.
 func (s *Application) newContents(o Options) contents {
 	c := contents{
 		cidp:     o.CIdP.Clone(),

@@ -13,17 +13,18 @@ const (
 	defaultMaxDialogs  = 10_000
 	defaultMaxMessages = 100_000
 	defaultMaxLength   = 10_000
-	bytesPerMessage    = 1280      // that all messages may take for each of maxMessages: 122 MiB by default
-	leastArchiveBytes  = 16 << 20  // of messages, however few there may be
+	bytesPerMessage    = 1280      // in memory, for each message: 122 MiB by default
+	leastArchiveBytes  = 16 << 20  // lower bound of the memory for messages
 	mostDialogBytes    = 128 << 20 // of all dialogs without their messages
 	MostOccupants      = 5_000     // of a group or a public dialog; the service's plans set it
-	mostAdmins         = 5         // beside the owner (doc)
-	mostExtensions     = 3         // (doc)
+	mostAdmins         = 5         // without the owner
+	mostExtensions     = 3         // keys of one dialog
 )
 
 // Archive holds dialogs and messages with their indexes. The Application's lock
-// guards it. It knows no rights: rights.go does. It is bounded in dialogs,
-// messages and bytes; what was quiet for longest, or is oldest, makes room.
+// guards it. It knows no rights; see rights.go. It has bounds for dialogs, messages
+// and bytes: new entries replace the dialogs without activity for the longest time,
+// and the oldest messages.
 type Archive struct {
 	limits   ArchiveLimits
 	maxBytes int // of all messages, as Message.weight counts them
@@ -42,10 +43,10 @@ type Archive struct {
 	broadcasts map[*Dialog]struct{}
 	Private    map[pair]*Dialog
 
-	active  *list.List // *dialog, quiet for longest first
-	history *list.List // *message, oldest first
+	active  *list.List // *Dialog, longest without activity first
+	history *list.List // *Message, oldest first
 
-	left func(dialogID string, user int64) // is told of occupants that are none any more; may not call the archive
+	left func(dialogID string, user int64) // called with former occupants; must not call the archive
 }
 
 // ArchiveLimits bound the number of entries of an Archive.
@@ -81,9 +82,9 @@ func NewArchive(l ArchiveLimits) Archive {
 	}
 }
 
-// newOIDs makes 24 hex digits after the fashion of MongoDB: seconds, what tells
-// processes apart, a counter. So ids order as they were made, which lists that
-// page by _id need.
+// newOIDs returns a function that creates IDs of 24 hex digits, as MongoDB does:
+// seconds, a number of the process, a counter. Lists that are paged by _id need
+// IDs in the order of creation.
 func newOIDs() func(time.Time) string {
 	process, counter := RandomHex(5), uint32(0)
 	return func(now time.Time) string {
@@ -92,13 +93,13 @@ func newOIDs() func(time.Time) string {
 	}
 }
 
-// IsOID reports whether s is 24 lower-case hex digits.
+// IsOID reports whether s has 24 lower-case hex digits.
 func IsOID(s string) bool {
 	raw, err := hex.DecodeString(s)
 	return err == nil && len(raw) == 12 && hex.EncodeToString(raw) == s
 }
 
-// Add stores a new dialog and gives it its id.
+// Add stores a new dialog and sets its ID.
 func (a *Archive) Add(d *Dialog, now time.Time) {
 	for len(a.Dialogs) >= a.limits.Dialogs {
 		a.Drop(a.active.Front().Value.(*Dialog))
@@ -109,7 +110,7 @@ func (a *Archive) Add(d *Dialog, now time.Time) {
 	a.makeRoom(d)
 }
 
-// put stores a dialog that has its id.
+// put stores a dialog that has an ID.
 func (a *Archive) put(d *Dialog) {
 	d.Unread = map[int64]int{}
 	d.place = a.active.PushBack(d)
@@ -127,8 +128,8 @@ func (a *Archive) put(d *Dialog) {
 	a.dialogBytes += d.held
 }
 
-// makeRoom counts what d takes now, and drops dialogs that were quiet for longest
-// until all fit; d itself stays.
+// makeRoom updates the size of d and drops the dialogs without activity for the
+// longest time until all fit; d itself stays.
 func (a *Archive) makeRoom(d *Dialog) {
 	if a.Dialogs[d.ID] != d {
 		return
@@ -159,7 +160,7 @@ func (a *Archive) unnote(d *Dialog, user int64) {
 	}
 }
 
-// Drop removes a dialog and its messages for everyone, who have left it by that.
+// Drop removes a dialog and its messages for all users, who thereby leave it.
 func (a *Archive) Drop(d *Dialog) {
 	a.Empty(d)
 	for _, user := range d.Occupants {
@@ -177,14 +178,14 @@ func (a *Archive) Drop(d *Dialog) {
 	}
 }
 
-// Touch notes that something happened in the dialog.
+// Touch records activity in the dialog.
 func (a *Archive) Touch(d *Dialog, now time.Time) {
 	d.Updated = now
 	a.active.MoveToBack(d.place)
 	a.makeRoom(d)
 }
 
-// Join makes the user an occupant. What was said before counts as unread.
+// Join makes the user an occupant. Earlier messages count as unread.
 func (a *Archive) Join(d *Dialog, user int64) {
 	if !d.Occupants.Add(user) {
 		return
@@ -198,8 +199,8 @@ func (a *Archive) Join(d *Dialog, user int64) {
 	}
 }
 
-// Leave makes the user no occupant, and no admin, any more. A dialog that
-// everybody left is dropped, since nobody could ever reach it again.
+// Leave removes the user from the occupants and the admins. It drops a dialog
+// without occupants, which no user could reach again.
 func (a *Archive) Leave(d *Dialog, user int64) {
 	if !d.Occupants.Remove(user) {
 		return
@@ -214,7 +215,7 @@ func (a *Archive) Leave(d *Dialog, user int64) {
 	}
 }
 
-// DialogsOf lists the dialogs that a user sees, in no order.
+// DialogsOf yields the dialogs that a user sees, in no order.
 func (a *Archive) DialogsOf(user int64) func(yield func(*Dialog) bool) {
 	return func(yield func(*Dialog) bool) {
 		for d := range a.ofUser[user] {
@@ -230,15 +231,15 @@ func (a *Archive) DialogsOf(user int64) func(yield func(*Dialog) bool) {
 	}
 }
 
-// Arrived lists all messages, the oldest first: in an order that most lists
-// nearly have, or its reverse, which is quick to sort.
+// Arrived yields all messages, the oldest first. Most lists need nearly this order,
+// or its reverse, which is quick to sort.
 func (a *Archive) Arrived(yield func(*Message) bool) {
 	for e := a.history.Front(); e != nil && yield(e.Value.(*Message)); e = e.Next() {
 	}
 }
 
-// Post stores a message under its own id when that is one and is free, else
-// under a new one. A dialog that its users had put away comes back to them.
+// Post stores a message. It keeps the message's ID if that is valid and free, and
+// else sets a new one. A hidden private dialog becomes visible again.
 func (a *Archive) Post(m *Message, now time.Time) {
 	if _, taken := a.Messages[m.ID]; taken || !IsOID(m.ID) {
 		m.ID = a.NewID(now)
@@ -257,7 +258,7 @@ func (a *Archive) Post(m *Message, now time.Time) {
 	a.Shrink()
 }
 
-// append stores a message that has its id at the end of its dialog.
+// append stores a message that has an ID at the end of its dialog.
 func (a *Archive) append(m *Message) {
 	a.arrivals++
 	m.seq = a.arrivals
@@ -268,19 +269,19 @@ func (a *Archive) append(m *Message) {
 	a.countUnread(m, +1)
 }
 
-// Shrink removes the oldest messages until the rest fits. Receipts weigh too, so
-// whoever marks or hides messages calls it afterwards.
+// Shrink removes the oldest messages until the rest fits. Receipts have a size too,
+// so a caller that marks or hides messages calls it afterward.
 func (a *Archive) Shrink() {
 	for len(a.Messages) > a.limits.Messages || a.Bytes > a.maxBytes && len(a.Messages) > 1 {
 		a.Remove(a.history.Front().Value.(*Message))
 	}
 }
 
-// Remove deletes a message for everyone.
+// Remove deletes a message for all users.
 func (a *Archive) Remove(m *Message) {
 	d := m.Dialog
 	a.countUnread(m, -1)
-	if d.Messages[0] == m { // the usual one, and often of thousands
+	if d.Messages[0] == m { // the usual case, and often one of thousands
 		d.Messages[0] = nil
 		d.Messages = d.Messages[1:]
 	} else {
@@ -293,14 +294,14 @@ func (a *Archive) Remove(m *Message) {
 	a.Bytes -= m.weight()
 }
 
-// Empty deletes all messages of a dialog for everyone.
+// Empty deletes all messages of a dialog for all users.
 func (a *Archive) Empty(d *Dialog) {
 	for _, m := range slices.Backward(d.Messages) {
 		a.Remove(m)
 	}
 }
 
-// countUnread adds by to the counters of those who have not read m.
+// countUnread adds by to the counters of the users who have not read m.
 func (a *Archive) countUnread(m *Message, by int) {
 	if !m.Dialog.Counts() {
 		return
@@ -312,15 +313,15 @@ func (a *Archive) countUnread(m *Message, by int) {
 	}
 }
 
-// change runs edit on m and keeps the counters of bytes right.
+// change runs edit on m and updates the counters of bytes.
 func (a *Archive) change(m *Message, edit func()) {
 	before := m.weight()
 	edit()
 	a.Bytes += m.weight() - before
 }
 
-// Mark notes that the user got the message, or read it, which includes the
-// former. It reports whether that is news; only then the message's time moves.
+// Mark records that the user received the message or, if read is set, also read it.
+// It reports whether that is new; only then it sets the message's time.
 func (a *Archive) Mark(m *Message, user int64, read bool, now time.Time) (news bool) {
 	a.change(m, func() {
 		news = m.Delivered.Add(user)
@@ -352,7 +353,7 @@ func (a *Archive) Hide(m *Message, user int64, now time.Time) {
 	})
 }
 
-// Clear deletes what a dialog holds for one user.
+// Clear deletes the content of a dialog for one user.
 func (a *Archive) Clear(d *Dialog, user int64, now time.Time) {
 	for _, m := range d.Messages {
 		a.Hide(m, user, now)
@@ -360,16 +361,16 @@ func (a *Archive) Clear(d *Dialog, user int64, now time.Time) {
 	a.Shrink()
 }
 
-// UserSet is a set of user ids, ascending.
+// UserSet is a set of user IDs, ascending.
 type UserSet []int64
 
-// Has reports whether id is in the set.
+// Has reports whether the set contains id.
 func (s UserSet) Has(id int64) bool {
 	_, found := slices.BinarySearch(s, id)
 	return found
 }
 
-// Add reports whether id is new.
+// Add adds id and reports whether it is new.
 func (s *UserSet) Add(id int64) bool {
 	i, found := slices.BinarySearch(*s, id)
 	if !found {
@@ -378,7 +379,7 @@ func (s *UserSet) Add(id int64) bool {
 	return !found
 }
 
-// Remove reports whether id was there.
+// Remove removes id and reports whether the set contained it.
 func (s *UserSet) Remove(id int64) bool {
 	i, found := slices.BinarySearch(*s, id)
 	if found {
@@ -387,5 +388,5 @@ func (s *UserSet) Remove(id int64) bool {
 	return found
 }
 
-// List is a copy that may leave the lock; never nil, as that would become null.
+// List returns a copy that needs no lock. It is never nil, which would become null in JSON.
 func (s UserSet) List() []int64 { return append([]int64{}, s...) }

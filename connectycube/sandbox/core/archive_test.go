@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// verify counts everything anew and compares.
+// verify recomputes all counters and indexes and compares them.
 func (a *Archive) verify(t *testing.T) {
 	t.Helper()
 	bytes, messages := 0, 0
@@ -82,8 +82,8 @@ func (a *Archive) verify(t *testing.T) {
 	}
 }
 
-// TestCountersStayRight: whatever happens in whatever order, the counters and
-// indexes are what counting would give, and the bounds hold.
+// TestCountersStayRight: after any sequence of changes, the counters and indexes are
+// right, and the bounds hold.
 func TestCountersStayRight(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -121,12 +121,12 @@ func TestCountersStayRight(t *testing.T) {
 		}
 		a.verify(t)
 		if a.Bytes != 0 || a.dialogBytes != 0 || len(a.ofUser) != 0 {
-			t.Fatalf("%d and %d bytes, and %d users are left of nothing", a.Bytes, a.dialogBytes, len(a.ofUser))
+			t.Fatalf("%d and %d bytes, and %d users are left in an empty archive", a.Bytes, a.dialogBytes, len(a.ofUser))
 		}
 	}
 }
 
-// step does something to a dialog.
+// step makes a random change to a dialog.
 func step(a *Archive, d *Dialog, r *rand.Rand, user int64, now time.Time) {
 	var m *Message
 	if len(d.Messages) > 0 {

@@ -11,16 +11,18 @@ import (
 	"time"
 )
 
-// Bounds of files. When a new one needs room the oldest go, with their content.
+// Bounds of files. A new file replaces the oldest ones and their content if it
+// needs their room. https://developers.connectycube.com/server/storage has the size
+// of one file.
 const (
 	maxBlobs            = 10_000
-	MaxBlobBytes        = 100 << 20 // of one file (doc)
-	defaultMaxBlobBytes = 128 << 20 // of all files, those arriving and leaving among them
-	mostBlobBytes       = 8 << 30   // upper bound of that
+	MaxBlobBytes        = 100 << 20 // of one file
+	defaultMaxBlobBytes = 128 << 20 // of all files, with running uploads and downloads
+	mostBlobBytes       = 8 << 30   // upper bound of that setting
 	maxPieceBytes       = 64 << 10  // of a content
 )
 
-// Blob is a file: what is known of it, and the content once it was uploaded.
+// Blob is a file: its description, and its content after the upload.
 type Blob struct {
 	ID          int64
 	UID         string
@@ -32,26 +34,27 @@ type Blob struct {
 	Created     time.Time
 	Updated     time.Time
 	Completed   time.Time     // zero: not declared complete
-	Content     *Content      // nil before the first upload; never written to, only replaced
+	Content     *Content      // nil before the first upload; replaced, never changed
 	place       *list.Element // in Bucket.order
 }
 
 // IsComplete reports whether the upload was declared complete.
 func (b *Blob) IsComplete() bool { return !b.Completed.IsZero() }
 
-// Bucket stands in for the storage service that ConnectyCube uses. Its lock is
-// taken last: whoever holds it calls nobody. What it gives out are copies.
+// Bucket is the sandbox's storage service; ConnectyCube uses a separate one. Its
+// lock is taken last: a method that holds it takes no other lock. Bucket returns
+// copies only.
 type Bucket struct {
 	key       [32]byte // signs links
 	maxBytes  int64
 	pieceSize int
 
 	mu    sync.Mutex
-	last  int64 // id
-	bytes int64 // of all contents, of those just arriving, and of those gone that are still being downloaded
+	last  int64 // ID
+	bytes int64 // of all contents, of running uploads, and of dropped contents with running downloads
 	byID  map[int64]*Blob
 	byUID map[string]*Blob
-	order *list.List // *blob, oldest first
+	order *list.List // *Blob, oldest first
 }
 
 func newBucket(maxBytes int64) *Bucket {
@@ -59,14 +62,13 @@ func newBucket(maxBytes int64) *Bucket {
 		maxBytes = defaultMaxBlobBytes
 	}
 	b := &Bucket{maxBytes: min(maxBytes, mostBlobBytes)}
-	b.pieceSize = int(max(1, min(maxPieceBytes, b.maxBytes/64))) // of a small bucket no upload takes all at once
+	b.pieceSize = int(max(1, min(maxPieceBytes, b.maxBytes/64))) // one upload cannot take a whole small bucket at once
 	rand.Read(b.key[:])                                          // never fails, by its documentation
 	b.clear()
 	return b
 }
 
-// clear forgets all files. What is just arriving stays counted until it is there
-// or given up.
+// clear drops all files. Running uploads stay counted until they end.
 func (b *Bucket) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +78,7 @@ func (b *Bucket) clear() {
 	b.byID, b.byUID, b.order = map[int64]*Blob{}, map[string]*Blob{}, list.New()
 }
 
-// Add stores a new file without content and returns its id.
+// Add stores a new file without content and returns its ID.
 func (b *Bucket) Add(file Blob) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,7 +92,7 @@ func (b *Bucket) Add(file Blob) int64 {
 	return file.ID
 }
 
-// drop forgets a file. The lock is held.
+// drop removes a file. The caller holds the lock.
 func (b *Bucket) drop(file *Blob) {
 	b.abandon(file.Content)
 	b.order.Remove(file.place)
@@ -98,7 +100,7 @@ func (b *Bucket) drop(file *Blob) {
 	delete(b.byUID, file.UID)
 }
 
-// abandon notes that no file has c any more. The lock is held.
+// abandon records that no file has c anymore. The caller holds the lock.
 func (b *Bucket) abandon(c *Content) {
 	if c == nil {
 		return
@@ -109,7 +111,7 @@ func (b *Bucket) abandon(c *Content) {
 	}
 }
 
-// BeginDownload finds a file that has content. When it does, EndDownload must follow.
+// BeginDownload finds a file with content. If it finds one, EndDownload must follow.
 func (b *Bucket) BeginDownload(name string) (Blob, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +123,7 @@ func (b *Bucket) BeginDownload(name string) (Blob, bool) {
 	return *file, true
 }
 
-// EndDownload lets content go that was replaced or dropped meanwhile.
+// EndDownload releases content that was replaced or dropped during the download.
 func (b *Bucket) EndDownload(c *Content) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,8 +133,7 @@ func (b *Bucket) EndDownload(c *Content) {
 	}
 }
 
-// lookUp finds a file by id or uid, which cannot be mistaken for each other. The
-// lock is held.
+// lookUp finds a file by ID or UID, whose forms differ. The caller holds the lock.
 func (b *Bucket) lookUp(name string) *Blob {
 	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return b.byID[id]
@@ -140,7 +141,7 @@ func (b *Bucket) lookUp(name string) *Blob {
 	return b.byUID[name]
 }
 
-// Find returns a copy of the file with this id or uid.
+// Find returns a copy of the file with this ID or UID.
 func (b *Bucket) Find(name string) (Blob, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -151,7 +152,7 @@ func (b *Bucket) Find(name string) (Blob, bool) {
 	return *file, true
 }
 
-// own finds a file that user may change. The lock is held.
+// own finds a file that the user may change. The caller holds the lock.
 func (b *Bucket) own(name string, user int64) (*Blob, error) {
 	file := b.lookUp(name)
 	switch {
@@ -201,9 +202,9 @@ func (b *Bucket) OwnedBy(user int64) (own []Blob) {
 	return own
 }
 
-// reserve takes n bytes of the bound for content that is arriving. The oldest
-// files make room, but for the one that it is for and those being downloaded,
-// and only when that is enough.
+// reserve reserves n bytes for an upload to the file uid. To make room, it drops
+// the oldest files, except that file and those that are being downloaded. It drops
+// none if that is not enough.
 func (b *Bucket) reserve(n int64, uid string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,8 +232,8 @@ func (b *Bucket) release(n int64) {
 	b.bytes -= n
 }
 
-// Fill gives a file its content, whose bytes were reserved, and reports whether
-// the file is still there.
+// Fill sets the content of a file, whose bytes were reserved, and reports whether
+// the file still exists.
 func (b *Bucket) Fill(uid string, c *Content) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -265,8 +266,8 @@ func (b *Bucket) Signed(l Link, signature string) bool {
 	return hmac.Equal([]byte(b.Sign(l)), []byte(signature))
 }
 
-// HeldBytes is what is counted: all contents, those just arriving, and those gone
-// that are still being downloaded.
+// HeldBytes returns the counted bytes: of all contents, of running uploads, and of
+// dropped contents with running downloads.
 func (b *Bucket) HeldBytes() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 )
 
-// store puts a file with content into b and gives its uid.
+// store adds a file with content to b and returns its UID.
 func (b *Bucket) store(t *testing.T, content string) string {
 	t.Helper()
 	uid := RandomHex(17)
@@ -21,12 +21,12 @@ func (b *Bucket) store(t *testing.T, content string) string {
 		t.Fatal(err)
 	}
 	if !b.Fill(uid, raw) {
-		t.Fatal("the file is gone before it has its content")
+		t.Fatal("the file was dropped before it had its content")
 	}
 	return uid
 }
 
-// text is the content of a file.
+// text returns the content of a file.
 func (b *Bucket) text(uid string) string {
 	file, known := b.BeginDownload(uid)
 	if !known {
@@ -39,7 +39,7 @@ func (b *Bucket) text(uid string) string {
 
 func (b *Bucket) has(uid string) bool { _, known := b.Find(uid); return known }
 
-// check compares what is counted with what is there.
+// check compares the counted bytes with those of the contents.
 func (b *Bucket) check(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
@@ -67,12 +67,12 @@ func TestTheOldestFilesMakeRoom(t *testing.T) {
 		t.Errorf("first %t, second %t, third %t", b.has(first), b.has(second), b.has(third))
 	}
 	if !b.has(empty) {
-		t.Error("a file without content went, which makes no room")
+		t.Error("a file without content was dropped, which makes no room")
 	}
 	b.store(t, strings.Repeat("4", 100))
 	b.check(t)
 	if b.has(second) || b.has(third) {
-		t.Error("a file as large as the bucket has others beside it")
+		t.Error("there are other files beside one as large as the bucket")
 	}
 }
 
@@ -142,7 +142,7 @@ func TestAFileThatIsDeletedWhileItArrives(t *testing.T) {
 	b.check(t)
 }
 
-// Uploads, downloads, deletions and a reset at once leave the count right.
+// Concurrent uploads, downloads, deletions and a reset leave the count right.
 func TestBucketUnderRace(t *testing.T) {
 	b := newBucket(2000)
 	var all sync.WaitGroup
@@ -152,7 +152,7 @@ func TestBucketUnderRace(t *testing.T) {
 				uid := RandomHex(17)
 				b.Add(Blob{UID: uid, Owner: int64(i)})
 				raw, err := b.Read(bytes.NewReader(make([]byte, 37*n%400)), uid)
-				if err != nil { // others were arriving and left no room
+				if err != nil { // other uploads left no room
 					continue
 				}
 				b.Fill(uid, raw)
@@ -161,7 +161,7 @@ func TestBucketUnderRace(t *testing.T) {
 					b.EndDownload(file.Content)
 				}
 				if n%3 == 0 {
-					_ = b.Remove(uid, int64(i)) // it may have made room already
+					_ = b.Remove(uid, int64(i)) // it may have been dropped already
 				}
 				if n%25 == 24 {
 					b.clear()
@@ -175,8 +175,8 @@ func TestBucketUnderRace(t *testing.T) {
 	b.check(t)
 }
 
-// What a download still reads counts until it ends, so that slow readers of
-// files that were replaced cannot fill the memory.
+// The bytes of a running download count until it ends, so that slow readers of
+// replaced files cannot fill the memory.
 func TestContentCountsWhileItIsDownloaded(t *testing.T) {
 	for name, let := range map[string]func(b *Bucket, uid string){
 		"deleted":  func(b *Bucket, uid string) { _ = b.Remove(uid, 1) },
@@ -219,7 +219,7 @@ func TestContentCountsWhileItIsDownloaded(t *testing.T) {
 	}
 }
 
-// An upload that cannot fit takes no file with it.
+// An upload that cannot fit drops no file.
 func TestRefusedUploadDropsNothing(t *testing.T) {
 	b := newBucket(100)
 	loaded, small := b.store(t, strings.Repeat("1", 70)), b.store(t, "2")
@@ -231,7 +231,7 @@ func TestRefusedUploadDropsNothing(t *testing.T) {
 		b.reserve(1, late)
 	}
 	if b.reserve(1, late) {
-		t.Error("there is room for more than fits")
+		t.Error("more than the bound was reserved")
 	}
 	if !b.has(loaded) {
 		t.Error("a file that is being downloaded was dropped")
@@ -242,12 +242,11 @@ func TestRefusedUploadDropsNothing(t *testing.T) {
 	b.release(30)
 	kept := b.store(t, "3")
 	if b.reserve(60, late) || !b.has(kept) {
-		t.Error("a reservation that cannot be had drops files")
+		t.Error("a refused reservation drops files")
 	}
 }
 
-// The pieces of a content are all the memory that it takes, and any place in it
-// can be read.
+// A content takes only the memory of its pieces, and can be read from any offset.
 func TestContentTakesNoMoreThanIsCounted(t *testing.T) {
 	b := newBucket(1 << 20)
 	for _, n := range []int{0, 1, b.pieceSize - 1, b.pieceSize, b.pieceSize + 1, 5*b.pieceSize + 17} {

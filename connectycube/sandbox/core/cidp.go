@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// CIdP are the settings of a Custom Identity Provider, as the dashboard has them.
+// CIdP holds the settings of a Custom Identity Provider, as in the dashboard.
 //
-// Headers and RequestParams may hold #{login}, #{password} and #{email}: what the
-// login request carries, empty when it does not. ResponseParams map uid (required),
-// login, email, full_name and external_user_id to paths in the answer, #{user.id}.
+// Headers and RequestParams may contain #{login}, #{password} and #{email}, the values
+// of the login request; a missing one is empty. ResponseParams map uid (required),
+// login, email, full_name and external_user_id to paths in the answer, such as
+// #{user.id}. See https://developers.connectycube.com/guides/custom-identity-provider.
 type CIdP struct {
 	Enabled        bool              `json:"enabled"`
 	Method         string            `json:"method"` // GET (default) or POST, which sends JSON
@@ -28,7 +29,7 @@ type CIdP struct {
 
 var responseTargets = []string{"uid", "login", "email", "full_name", "external_user_id"}
 
-// Validate says what is wrong with the settings. Settings that are off may be
+// Validate returns all errors of the settings. Settings that are off may be
 // incomplete.
 func (c CIdP) Validate() error {
 	var errs []error
@@ -36,18 +37,18 @@ func (c CIdP) Validate() error {
 		errs = append(errs, errors.New("cidp: method must be GET or POST"))
 	}
 	if u, err := url.Parse(c.URL); c.Enabled && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		errs = append(errs, errors.New("cidp: url must be an http or https address"))
+		errs = append(errs, errors.New("cidp: url must be an http or https URL"))
 	}
 	if c.Enabled && !Placeholder.MatchString(c.ResponseParams["uid"]) {
 		errs = append(errs, errors.New(`cidp: response_params must map uid, as in {"uid":"#{user.id}"}`))
 	}
 	for target := range c.ResponseParams {
 		if !slices.Contains(responseTargets, target) {
-			errs = append(errs, fmt.Errorf("cidp: response_params: %q is none of %s", target, strings.Join(responseTargets, ", ")))
+			errs = append(errs, fmt.Errorf("cidp: response_params: %q must be one of %s", target, strings.Join(responseTargets, ", ")))
 		}
 	}
 	if len(c.URL) > 2048 || tooMuch(c.Headers) || tooMuch(c.RequestParams) || tooMuch(c.ResponseParams) {
-		errs = append(errs, errors.New("cidp: more than 50 entries, or a text over 2048 bytes"))
+		errs = append(errs, errors.New("cidp: settings must have at most 50 entries each, and texts at most 2048 bytes"))
 	}
 	return errors.Join(errs...)
 }
@@ -61,7 +62,7 @@ func tooMuch(m map[string]string) bool {
 	return len(m) > 50
 }
 
-// Clone gives a copy that nobody else can change, with empty maps for missing ones.
+// Clone returns a copy that shares no memory with c, with empty maps for missing ones.
 func (c CIdP) Clone() CIdP {
 	c.Method = cmp.Or(strings.ToUpper(c.Method), "GET")
 	for _, m := range []*map[string]string{&c.Headers, &c.RequestParams, &c.ResponseParams} {
@@ -72,8 +73,8 @@ func (c CIdP) Clone() CIdP {
 	return c
 }
 
-// SetCIdP replaces the settings. Logins that are waiting for the provider keep
-// the old ones. The error is that of Validate; then nothing changes.
+// SetCIdP replaces the settings. Logins that already wait for the provider keep the
+// old ones. If Validate returns an error, SetCIdP returns it and changes nothing.
 func (s *Application) SetCIdP(c CIdP) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -84,11 +85,11 @@ func (s *Application) SetCIdP(c CIdP) error {
 	return nil
 }
 
-// Placeholder is #{path}.
+// Placeholder matches #{path}.
 var Placeholder = regexp.MustCompile(`#\{([^{}]*)\}`)
 
-// UserOfProvider finds the user of the uid, whose profile stays as it is, or
-// makes one. The lock is held.
+// UserOfProvider finds the user with the uid, or creates one. It leaves the profile
+// of an existing user unchanged. The caller holds the lock.
 func (s *Application) UserOfProvider(mapped Params, now time.Time) (*User, error) {
 	uid := mapped.Text("uid")
 	if u := s.Registry.ByExternal[uid]; u != nil {
@@ -105,7 +106,7 @@ func (s *Application) UserOfProvider(mapped Params, now time.Time) (*User, error
 	return u, s.Registry.Add(u, now)
 }
 
-// providerLogin is the login of a user that came from the provider without one.
+// providerLogin returns the login of a provider's user for whom the provider maps none.
 func providerLogin(uid string) string { return "custom_" + uid }
 
 // Provider returns a copy of the settings of the Custom Identity Provider.

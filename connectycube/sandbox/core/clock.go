@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// maxAdvance is how far the sandbox's clock can run ahead, in all: object ids
-// hold seconds in 32 bits, and nobody tests longer lifetimes.
+// maxAdvance bounds how far the sandbox's clock can be ahead in all: object IDs
+// hold seconds in 32 bits, and no test needs longer lifetimes.
 const maxAdvance = 10 * 365 * 24 * time.Hour
 
-// Now is the time in the sandbox, which runs like any other but may be ahead.
-// Every date and lifetime of what the sandbox holds is measured by it; how long a
-// caller waits is not.
+// Now returns the time in the sandbox, which may be ahead of the real time. The
+// sandbox measures every date and lifetime of its content with it, and the waits of
+// callers with real time.
 func (s *Application) Now() time.Time { return time.Now().Add(s.Ahead()) }
 
-// Ahead is the sum of all that Advance was given since New or Reset.
+// Ahead returns the sum of all arguments of Advance since New or Reset.
 func (s *Application) Ahead() time.Duration { return time.Duration(s.ahead.Load()) }
 
-// Advance moves the clock forward: sessions and guests whose time has come end
-// at once, without anybody waiting. The error says that d is not positive, or
-// that the clock would be more than ten years ahead; then nothing happens.
+// Advance moves the clock forward. Sessions and guests that have expired then end
+// at once. If d is not positive, or the clock would be more than ten years ahead,
+// Advance returns an error and changes nothing.
 func (s *Application) Advance(d time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d <= 0 {
-		return fmt.Errorf("clock: advance must be positive: the past cannot be had again, except by a reset")
+		return fmt.Errorf("clock: advance must be positive; only a reset turns the clock back")
 	}
 	if d > maxAdvance-s.Ahead() {
 		return fmt.Errorf("clock: advance would bring the clock more than %s ahead", maxAdvance)
@@ -35,10 +35,10 @@ func (s *Application) Advance(d time.Duration) error {
 	return nil
 }
 
-// ClockState is the sandbox's clock, for people.
+// ClockState is a reading of the sandbox's clock.
 type ClockState struct {
 	Now   time.Time `json:"now"`
-	Ahead string    `json:"ahead"` // as Go writes durations
+	Ahead string    `json:"ahead"` // in Go's notation for durations
 }
 
 // Clock reads the clock.

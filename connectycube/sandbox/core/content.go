@@ -6,21 +6,21 @@ import (
 	"io"
 )
 
-// What a bucket refuses content with.
+// The reasons why a bucket refuses content.
 var (
 	ErrNoRoom   = errors.New("no room for the file")
 	ErrTooLarge = errors.New("file is too large")
 )
 
-// Content is what was uploaded for a file, in pieces that are never copied into
-// larger ones: what the bucket counts is what the memory holds. It is never
-// written to once it is complete.
+// Content is the uploaded content of a file. It consists of pieces that are never
+// copied into larger ones, so the memory holds exactly the bytes that the bucket
+// counts. A complete content never changes.
 type Content struct {
-	pieceSize int // of all pieces but the last, which may be shorter
+	pieceSize int // of all pieces except the last, which may be shorter
 	pieces    [][]byte
 	size      int64
 
-	readers int  // downloads that are going on; the bucket's lock guards it
+	readers int  // running downloads; the bucket's lock guards it
 	isGone  bool // no file has it; its bytes count until the last download ends
 }
 
@@ -37,14 +37,14 @@ func (c *Content) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
-// Reader returns a reader of all of it.
+// Reader returns a reader of the whole content.
 func (c *Content) Reader() io.ReadSeeker { return io.NewSectionReader(c, 0, c.size) }
 
-// Read takes content in, each piece only when there is room for it. On an error
-// nothing stays reserved.
+// Read reads content, each piece only if there is room for it. On an error no bytes
+// stay reserved.
 func (b *Bucket) Read(from io.Reader, uid string) (*Content, error) {
 	c := &Content{pieceSize: b.pieceSize}
-	in := bufio.NewReaderSize(from, 16) // the end shows before the next piece is reserved
+	in := bufio.NewReaderSize(from, 16) // detects the end before it reserves another piece
 	for {
 		_, err := in.Peek(1)
 		if err == io.EOF {
@@ -82,8 +82,8 @@ func (b *Bucket) readPiece(from io.Reader, c *Content, uid string) error {
 	return nil
 }
 
-// readFull reads until p is full or there is no more. Unlike io.ReadFull it tells
-// that from a body that broke off, whose error is io.ErrUnexpectedEOF, too.
+// readFull reads until p is full or the input ends. Unlike io.ReadFull it keeps an
+// io.ErrUnexpectedEOF of the input apart from its end: a truncated body is an error.
 func readFull(from io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Dialog is a conversation. Maps in it are replaced, never changed: answers
-// share them.
+// Dialog is a conversation. Its maps are replaced, never changed: answers share
+// them.
 type Dialog struct {
 	ID                       string
 	Kind                     DialogKind
@@ -18,18 +18,18 @@ type Dialog struct {
 	Pinned                   []string
 	Extensions               map[string]string // nil: null
 	Permissions              map[string]bool   // nil: null
-	Silent                   UserSet           // want no notifications
-	Hidden                   UserSet           // deleted it for themselves
+	Silent                   UserSet           // users without notifications
+	Hidden                   UserSet           // users who deleted it for themselves
 	Created, Updated         time.Time
 
 	Messages []*Message    // in order of arrival
-	Unread   map[int64]int // by occupant, when the dialog counts
-	held     int           // bytes that Archive.dialogBytes has of it
+	Unread   map[int64]int // by occupant, if the dialog counts
+	held     int           // its part of Archive.dialogBytes
 	place    *list.Element // in Archive.active
 }
 
-// weight estimates the bytes that d keeps in memory, apart from its messages. Of
-// an occupant that is 100: in the set, in unread and in Archive.ofUser.
+// weight estimates the bytes that d keeps in memory, without its messages. An
+// occupant takes 100: in the set, in Unread and in Archive.ofUser.
 func (d *Dialog) weight() int {
 	n := 1200 + len(d.Name) + len(d.Description) + len(d.Photo) + 100*len(d.Occupants) +
 		16*(len(d.Admins)+len(d.Silent)+len(d.Hidden)) + 48*len(d.Pinned)
@@ -42,10 +42,11 @@ func (d *Dialog) weight() int {
 	return n
 }
 
-// Counts says whether unread messages are counted (doc: group and private).
+// Counts reports whether the dialog counts unread messages: group and private ones do
+// (https://developers.connectycube.com/server/chat).
 func (d *Dialog) Counts() bool { return d.Kind == KindGroup || d.Kind == KindPrivate }
 
-// LastFor is the newest message that the user can see, or nil.
+// LastFor returns the newest message that the user can see, or nil.
 func (d *Dialog) LastFor(user int64) *Message {
 	for _, m := range slices.Backward(d.Messages) {
 		if !m.DeletedFor.Has(user) {
@@ -55,7 +56,7 @@ func (d *Dialog) LastFor(user int64) *Message {
 	return nil
 }
 
-// Opponent is the other one in a private dialog, and 0 elsewhere.
+// Opponent returns the other user of a private dialog, and 0 for other kinds.
 func (d *Dialog) Opponent(user int64) int64 {
 	if d.Kind != KindPrivate {
 		return 0
@@ -63,7 +64,7 @@ func (d *Dialog) Opponent(user int64) int64 {
 	return d.Occupants[0] + d.Occupants[1] - user
 }
 
-// PrivateDialog finds the dialog of two users, or makes it.
+// PrivateDialog finds the dialog of two users, or creates it.
 func (a *Archive) PrivateDialog(from, to int64, now time.Time) *Dialog {
 	if d := a.Private[PairOf(from, to)]; d != nil {
 		return d
@@ -75,8 +76,8 @@ func (a *Archive) PrivateDialog(from, to int64, now time.Time) *Dialog {
 	return d
 }
 
-// ReadExtensions reads extensions: up to three values, which become text; null ones are
-// left out, and null instead of the object forgets all.
+// ReadExtensions reads extensions: up to three values, converted to text. It drops
+// null values. Null instead of the object removes all.
 func (s *Application) ReadExtensions(p Params) (map[string]string, error) {
 	given := p.Object("extensions")
 	if given == nil {
@@ -99,7 +100,7 @@ func (s *Application) ReadExtensions(p Params) (map[string]string, error) {
 	return kept, nil
 }
 
-// ReadPermissions reads permissions, of which there is one.
+// ReadPermissions reads the permissions; only allow_preview exists.
 func ReadPermissions(p Params) map[string]bool {
 	given := p.Object("permissions")
 	if !given.Has("allow_preview") {
@@ -108,7 +109,7 @@ func ReadPermissions(p Params) map[string]bool {
 	return map[string]bool{"allow_preview": given.Flag("allow_preview")}
 }
 
-// Check holds what is true of every dialog that is not private.
+// Check checks the rules for all dialogs that are not private.
 func (d *Dialog) Check() error {
 	switch {
 	case d.Name == "":
@@ -121,8 +122,8 @@ func (d *Dialog) Check() error {
 	return nil
 }
 
-// Describe sets the texts, extensions and permissions that are present. It sets
-// nothing when it refuses.
+// Describe sets the given texts, extensions and permissions. On an error it sets
+// nothing.
 func (s *Application) Describe(d *Dialog, p Params) error {
 	to := *d
 	texts := []textField{ // the bounds are our own

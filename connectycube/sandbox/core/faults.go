@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// What a Fault is On.
+// The targets of a Fault.
 const (
 	OnREST = "rest"
 	OnChat = "chat"
 )
 
-// The kinds of Fault. A fault on chat happens to a stanza that a user sends;
-// for sockets that are to go wrong at once see Drop and HalfOpen.
+// The kinds of Fault. A fault on chat happens to a stanza that a user sends; to
+// disturb sockets at once, use Drop and HalfOpen.
 const (
-	FaultStatus     = "status"      // REST: answers with Status and a body of the usual shape; no work is done
-	FaultHang       = "hang"        // REST: answers never, until the caller leaves or a minute has passed; no work is done
-	FaultReset      = "reset"       // REST: cuts the connection; no work is done
-	FaultLostAnswer = "lost-answer" // does the work, then cuts the connection
-	FaultSlow       = "slow"        // REST: waits for Delay, then does everything as usual
-	FaultEmpty      = "empty"       // REST: answers 200, or Status, without a body; no work is done
-	FaultHTML       = "html"        // REST: answers 502, or Status, with a page for people; no work is done
-	FaultTruncated  = "truncated"   // REST: does the work, then sends half of the answer and cuts the connection
-	FaultDuplicate  = "duplicate"   // does the work twice, as a proxy that repeats would; a stanza arrives twice
+	FaultStatus     = "status"      // REST: answers with Status and a body of the usual form; the request has no effect
+	FaultHang       = "hang"        // REST: never answers, until the client leaves or a minute has passed; no effect
+	FaultReset      = "reset"       // REST: cuts the connection; no effect
+	FaultLostAnswer = "lost-answer" // handles the request or stanza, then cuts the connection
+	FaultSlow       = "slow"        // REST: waits for Delay, then handles the request as usual
+	FaultEmpty      = "empty"       // REST: answers 200, or Status, without a body; no effect
+	FaultHTML       = "html"        // REST: answers 502, or Status, with an HTML page; no effect
+	FaultTruncated  = "truncated"   // REST: handles the request, then sends half of the answer and cuts the connection
+	FaultDuplicate  = "duplicate"   // handles the request twice, as after a proxy that repeats; a stanza arrives twice
 
-	FaultDrop     = "drop"      // chat: the socket is cut; the stanza is not handled
-	FaultHalfOpen = "half-open" // chat: the socket stays open and says nothing more
-	FaultDelay    = "delay"     // chat: the stanza, and all that come after it, wait for Delay
-	FaultRefuse   = "refuse"    // chat: the stanza is answered with an error
+	FaultDrop     = "drop"      // chat: cuts the socket; the stanza is not handled
+	FaultHalfOpen = "half-open" // chat: keeps the socket open and sends nothing more
+	FaultDelay    = "delay"     // chat: the stanza, and all later ones, wait for Delay
+	FaultRefuse   = "refuse"    // chat: answers the stanza with an error
 )
 
 var faultKinds = map[string][]string{
@@ -45,29 +45,30 @@ const (
 	MaxDelay  = time.Minute
 )
 
-// Fault is something that goes wrong on purpose. Faults are tried in the order
-// they were added; the first that matches, and that its dice let happen, does.
+// Fault is a failure that the sandbox injects. The sandbox tries faults in the order
+// in which they were added. The first one that matches, and that the random number
+// allows, happens.
 type Fault struct {
 	On     string        // OnREST (default) or OnChat
 	Kind   string        // one of the kinds above
 	Method string        // REST: "" or "*": any
-	Path   string        // REST: without .json, any case, may end in *; "" or "*": any
-	Status int           // of status (required), empty (2xx) and html; ignored by the other kinds on REST
-	User   int64         // chat: who sends the stanza; 0: anybody
+	Path   string        // REST: without .json, in any letter case, may end in *; "" or "*": any
+	Status int           // for status (required), empty (2xx) and html; other kinds on REST ignore it
+	User   int64         // chat: sender of the stanza; 0: any
 	Stanza string        // chat: message, presence or iq; "": any
-	Delay  time.Duration // before anything else happens, at most a minute; required for slow and delay
-	Times  int           // how often it happens; 0: until cleared
+	Delay  time.Duration // before the fault, at most a minute; required for slow and delay
+	Times  int           // number of times that it happens; 0: until cleared
 
-	// Probability is how likely it happens to what it matches, from above 0 to
-	// 1; 0 means 1. The same Seed throws the same dice, so what arrives in the
-	// same order fares the same.
+	// Probability is the probability that it happens to a match, from above 0 to
+	// 1; 0 means 1. With the same Seed and the same order of requests, it happens
+	// to the same ones.
 	Probability float64
 	Seed        uint64
 }
 
 type armedFault struct {
 	Fault
-	left int // meaningful when Times > 0
+	left int // used if Times > 0
 	dice *rand.Rand
 }
 
@@ -114,7 +115,7 @@ func (f Fault) wrongStatus() string {
 	return ""
 }
 
-// wrongTarget says what is wrong with the words that choose who is met.
+// wrongTarget returns the errors of the fields that select requests and stanzas.
 func (f Fault) wrongTarget() (errs []error) {
 	if f.Target() == OnChat {
 		if f.Method != "" || f.Path != "" || f.Status != 0 {
@@ -140,8 +141,8 @@ func (f Fault) wrongTarget() (errs []error) {
 	return errs
 }
 
-// AddFault arms a fault. The error says everything that is wrong with it, or
-// that a hundred are armed already.
+// AddFault arms a fault. The error contains everything that is wrong with the
+// fault, or states that a hundred are armed already.
 func (s *Application) AddFault(f Fault) error {
 	if err := f.validate(); err != nil {
 		return err
@@ -155,8 +156,8 @@ func (s *Application) AddFault(f Fault) error {
 	return nil
 }
 
-// SetFaults arms these instead of all others. The error says everything that is
-// wrong with them; then nothing changes.
+// SetFaults replaces all armed faults. The error contains everything that is wrong
+// with them; then nothing changes.
 func (s *Application) SetFaults(faults ...Fault) error {
 	if len(faults) > maxFaults {
 		return errTooManyFaults
@@ -176,21 +177,21 @@ func (s *Application) SetFaults(faults ...Fault) error {
 	return nil
 }
 
-var errTooManyFaults = fmt.Errorf("fault: %d can be armed at most", maxFaults)
+var errTooManyFaults = fmt.Errorf("fault: at most %d can be armed", maxFaults)
 
 func (f Fault) arm() *armedFault {
 	return &armedFault{f, f.Times, rand.New(rand.NewPCG(f.Seed, 0))}
 }
 
-// ClearFaults disarms all faults. Requests they hold are not let go, and sockets
-// that are half open stay so.
+// ClearFaults disarms all faults. Requests that a fault holds stay held, and
+// half-open sockets stay half open.
 func (s *Application) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Faults lists what is armed; Times is how often it will still happen.
+// Faults returns the armed faults. Their Times is the number that is left.
 func (s *Application) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +203,7 @@ func (s *Application) Faults() []Fault {
 	return list
 }
 
-// TakeFault finds the fault that happens now and counts it.
+// TakeFault finds the fault that happens now, and counts it.
 func (s *Application) TakeFault(meets func(Fault) bool) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

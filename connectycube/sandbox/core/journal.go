@@ -9,38 +9,38 @@ import (
 
 const (
 	journalSize   = 500     // entries
-	JournalText   = 2 << 10 // bytes of a body or stanza that are shown
-	journalMethod = 32      // bytes of a method, which a client may choose
+	JournalText   = 2 << 10 // bytes of a body or stanza in answers
+	journalMethod = 32      // bytes of a method, which the client chooses
 )
 
-// Entry is one thing that happened: a request to the REST API, a stanza of the
-// chat, or a fault on one, which comes after the stanza as it arrived.
+// Entry is one event: a request to the REST API, a stanza of the chat, or a fault
+// on a stanza, which follows the entry of that stanza.
 type Entry struct {
 	ID     int64     `json:"id"` // counts up
-	At     time.Time `json:"at"` // by the sandbox's clock
+	At     time.Time `json:"at"` // on the sandbox's clock
 	On     string    `json:"on"` // OnREST or OnChat
 	UserID int64     `json:"user_id,omitempty"`
 
 	Method   string `json:"method,omitempty"`
 	Path     string `json:"path,omitempty"`     // with its query
-	Headers  string `json:"headers,omitempty"`  // names of those that are ConnectyCube's
-	Status   int    `json:"status,omitempty"`   // 0: there was no answer
+	Headers  string `json:"headers,omitempty"`  // names of ConnectyCube's headers
+	Status   int    `json:"status,omitempty"`   // 0: no answer
 	TookMS   int64  `json:"took_ms,omitempty"`  // milliseconds
-	Fault    string `json:"fault,omitempty"`    // the kind of the one that happened
-	Request  string `json:"request,omitempty"`  // body, cut
-	Response string `json:"response,omitempty"` // body, cut
+	Fault    string `json:"fault,omitempty"`    // kind of the fault
+	Request  string `json:"request,omitempty"`  // body, shortened
+	Response string `json:"response,omitempty"` // body, shortened
 
-	Direction string `json:"direction,omitempty"` // in: from the client; out: to it; none: of a fault
-	Stanza    string `json:"stanza,omitempty"`    // cut
+	Direction string `json:"direction,omitempty"` // in: from the client; out: to it; empty: a fault
+	Stanza    string `json:"stanza,omitempty"`    // shortened
 }
 
-// journal keeps the last entries, 8 MiB at most: of each text of an entry 4 KiB,
-// and a request has four. It has a lock of its own: stanzas must not
-// wait for REST. Secrets are masked on the way out, not in, as few entries are
-// ever looked at; a password in SASL is not even kept.
+// journal keeps the last entries in at most 8 MiB: 4 KiB for each text, of which a
+// request has four. It has its own lock, so that stanzas do not wait for REST.
+// Journal masks secrets when it reads entries, because few entries are ever read. A
+// SASL password is not stored at all.
 type journal struct {
 	mu      sync.Mutex
-	entries []Entry // a ring once it is full
+	entries []Entry // a ring when it is full
 	last    int64   // ID
 }
 
@@ -73,7 +73,7 @@ func (j *journal) after(id int64) []Entry {
 	return found
 }
 
-// clear forgets the entries. IDs count on, at a place in the ring that fits.
+// clear removes the entries. IDs continue at the start of the ring.
 func (j *journal) clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -81,8 +81,8 @@ func (j *journal) clear() {
 	j.last = (j.last + journalSize - 1) / journalSize * journalSize
 }
 
-// Journal lists what happened lately and has an ID above after, oldest first:
-// at most 500 entries, with secrets masked and long texts cut.
+// Journal returns the latest events with an ID above after, oldest first: at most
+// 500 entries, with secrets masked and long texts shortened.
 func (s *Application) Journal(after int64) []Entry {
 	found := s.journal.after(after)
 	for i := range found {
@@ -94,7 +94,7 @@ func (s *Application) Journal(after int64) []Entry {
 	return found
 }
 
-// ClearJournal forgets what happened.
+// ClearJournal removes all entries.
 func (s *Application) ClearJournal() { s.journal.clear() }
 
 func cutText(text string) string {
@@ -104,10 +104,10 @@ func cutText(text string) string {
 	return ValidText(text[:JournalText]) + " …"
 }
 
-// kept is as much of a text as the journal keeps: more than it shows, so that a
-// secret at the edge is still recognised. It is a copy, or it would keep the
-// rest alive.
+// kept returns the part of a text that the journal stores: more than it shows, so
+// that a secret at the edge is still recognized. The copy lets the garbage collector
+// free the rest.
 func kept(text string) string { return strings.Clone(text[:min(len(text), 2*JournalText)]) }
 
-// Note takes an entry into the journal.
+// Note adds an entry to the journal.
 func (s *Application) Note(e Entry) { s.journal.add(e) }

@@ -11,11 +11,11 @@ import (
 	"unicode"
 )
 
-// Masked stands for a secret that is not shown.
+// Masked replaces a secret.
 const Masked = "•••"
 
-// secretNames are the fields that hold secrets, in bodies and queries, without
-// regard to case.
+// secretNames are the fields of bodies and queries that hold secrets, in any letter
+// case.
 var secretNames = []string{
 	"password", "old_password", "user_password", "token", "access_token", "auth_key", "secret",
 	"signature", "X-Amz-Signature", "administration_api_key",
@@ -31,7 +31,7 @@ type pattern struct {
 	show string
 }
 
-// patterns find secrets by their look, wherever they are.
+// patterns find secrets in any text by their form.
 var patterns = []pattern{
 	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B|\\u0026)(?:` + strings.Join(secretNames, "|") + `)(?:\]|%5D)?=)[^&\s"\\]+`), "${1}" + Masked},
 	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), Masked}, // a JWT
@@ -39,7 +39,7 @@ var patterns = []pattern{
 	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + Masked},
 }
 
-// broken finds the fields of JSON that cannot be parsed, or of a form in parts.
+// broken finds secret fields in JSON that cannot be parsed, and in multipart forms.
 var broken = []pattern{
 	{regexp.MustCompile(`(?i)("(?:` + strings.Join(secretNames, "|") + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|\[[^\]]*\]?|\{[^}]*\}?|[^\s",}\]\[{]+)`), `${1}"` + Masked + `"`},
 	{regexp.MustCompile(`(?i)(name="(?:` + strings.Join(secretNames, "|") + `)"\r?\n\r?\n)[^\r\n]+`), "${1}" + Masked},
@@ -52,7 +52,7 @@ func replace(text string, all []pattern) string {
 	return text
 }
 
-// MaskPatterns hides secrets that are known by their look, wherever they are.
+// MaskPatterns masks the secrets that have a known form.
 func MaskPatterns(text string) string { return replace(text, patterns) }
 
 // maskPath masks the query of a path.
@@ -64,9 +64,9 @@ func maskPath(path string) string {
 	return MaskPatterns(path)
 }
 
-// maskBody masks the fields of a body by their names, as its reader would
-// understand them, and the rest by its look. The body may have been cut, also in
-// the middle of a secret. What a refusal has under errors are sentences.
+// maskBody masks the fields of a body by their names, as a server would parse them,
+// and the rest by its form. The body may be cut off, even within a secret. If
+// refusal is set, the values below errors are sentences.
 func maskBody(body string, refusal bool) string {
 	if start := strings.TrimSpace(body); !strings.HasPrefix(start, "{") && !strings.HasPrefix(start, "[") {
 		return MaskPatterns(replace(maskForm(body), broken))
@@ -80,7 +80,7 @@ func maskBody(body string, refusal bool) string {
 	return MaskPatterns(body)
 }
 
-// maskForm masks the fields of a form or query, user[password] among them.
+// maskForm masks the fields of a form or query, including user[password].
 func maskForm(form string) string {
 	pairs := strings.Split(form, "&")
 	for i, pair := range pairs {
@@ -98,16 +98,16 @@ func maskForm(form string) string {
 
 func betweenNames(r rune) bool { return r == '[' || r == ']' || unicode.IsSpace(r) }
 
-// jsonMask copies JSON as it is written, but for the values of secret fields.
+// jsonMask copies JSON unchanged, except for the values of secret fields.
 type jsonMask struct {
 	text      string
 	dec       *json.Decoder
 	out       strings.Builder
 	done      int  // bytes of text that are in out
-	sentences bool // the fields of errors are no secrets
+	sentences bool // the fields below errors are no secrets
 }
 
-// all copies what can be parsed and reports whether that was all.
+// all copies the part that can be parsed and reports whether that was everything.
 func (m *jsonMask) all() bool {
 	for {
 		if err := m.value(); err != nil {
@@ -141,8 +141,8 @@ func (m *jsonMask) value() error {
 	return err
 }
 
-// field copies a field up to its value, and masks that if need be. The value of
-// a secret that is cut hides all that is left.
+// field copies a field up to its value, and masks the value if it is secret. If a
+// secret value is cut off, it masks the rest of the text.
 func (m *jsonMask) field() error {
 	name, err := m.dec.Token()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The journal's bound is one of bytes, whatever a client sends.
+// The journal is bounded in bytes, for any requests.
 func TestJournalIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const most = 4*2*JournalText + journalMethod // of one entry
@@ -36,7 +36,7 @@ func TestJournalIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// The outbox's bound is one of bytes, too.
+// The outbox is bounded in bytes, too.
 func TestOutboxIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	o := &outbox{}
@@ -52,8 +52,8 @@ func TestOutboxIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// Dialogs are bounded in bytes: in what their occupants, texts and extensions
-// take. The longest quiet ones go.
+// Dialogs are bounded in bytes: of their occupants, texts and extensions. New ones
+// replace those without activity for the longest time.
 func TestDialogsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	a := NewArchive(ArchiveLimits{10_000, 100, 100})
@@ -83,7 +83,7 @@ func TestDialogsAreBoundedInBytes(t *testing.T) {
 		}
 	}
 	if len(a.Dialogs) < 3 || len(a.Dialogs) > 9 || a.Dialogs[made[len(made)-1].ID] == nil || a.Dialogs[made[0].ID] != nil {
-		t.Errorf("%d dialogs are there; the newest ones must be", len(a.Dialogs))
+		t.Errorf("%d dialogs are left, want the newest ones", len(a.Dialogs))
 	}
 	quiet := slices.Collect(maps.Values(a.Dialogs))
 	one := made[len(made)-1]
@@ -92,7 +92,7 @@ func TestDialogsAreBoundedInBytes(t *testing.T) {
 	if a.dialogBytes > a.maxDialogBytes || a.Dialogs[one.ID] == nil || len(a.Dialogs) == len(quiet) {
 		t.Errorf("%d bytes in %d dialogs after one grew", a.dialogBytes, len(a.Dialogs))
 	}
-	one.Description = strings.Repeat("x", 300_000) // one alone stays, however large
+	one.Description = strings.Repeat("x", 300_000) // a dialog alone stays, whatever its size
 	a.Touch(one, now)
 	if len(a.Dialogs) != 1 || a.Dialogs[one.ID] == nil {
 		t.Errorf("%d dialogs", len(a.Dialogs))
@@ -137,7 +137,7 @@ func TestUsersAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// A seed whose dialogs would drop one another is refused as a whole.
+// A seed whose dialogs would replace one another is refused as a whole.
 func TestSeedOfTooLargeDialogsIsRefused(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})

@@ -14,10 +14,10 @@ type Message struct {
 	seq         uint64 // order of arrival, in all dialogs
 	Dialog      *Dialog
 	Sender      int64
-	Recipient   int64 // of a private dialog, else 0
+	Recipient   int64 // in a private dialog, else 0
 	Body        string
 	Attachments []Attachment
-	Custom      map[string]any // text, number, truth value, list or object
+	Custom      map[string]any // text, number, boolean, list or object
 
 	Created, Updated time.Time
 	Edited           time.Time // zero: never
@@ -25,19 +25,19 @@ type Message struct {
 	DeletedFor       UserSet
 	Reactions        map[string]UserSet // by kind
 
-	held  int           // bytes of what never changes; 0: not counted yet
+	held  int           // bytes of the parts that never change; 0: not yet counted
 	place *list.Element // in Archive.history
 }
 
-// Attachment has text values only, as clients in Dart read nothing else.
+// Attachment has text values only: clients in Dart read no others.
 type Attachment map[string]string
 
-// unreadBy says whether m counts as unread for the user.
+// unreadBy reports whether m counts as unread for the user.
 func (m *Message) unreadBy(user int64) bool {
 	return !m.Read.Has(user) && !m.DeletedFor.Has(user)
 }
 
-// Readers are those who read it, apart from the sender.
+// Readers counts the users who read m, without the sender.
 func (m *Message) Readers() int {
 	n := len(m.Read)
 	if m.Read.Has(m.Sender) {
@@ -46,7 +46,7 @@ func (m *Message) Readers() int {
 	return n
 }
 
-// Status is sent, delivered or read.
+// Status returns sent, delivered or read.
 func (m *Message) Status() string {
 	switch {
 	case m.Readers() > 0:
@@ -75,8 +75,8 @@ func (m *Message) weight() int {
 	return n
 }
 
-// weigh estimates the bytes that a decoded JSON value keeps, apart from the
-// interface that it is in. TestArchiveCountsWhatItHolds compares it with memory.
+// weigh estimates the bytes that a decoded JSON value keeps in memory, without the
+// interface that holds it. TestArchiveCountsWhatItHolds compares it with memory.
 func weigh(v any) int {
 	switch v := v.(type) {
 	case map[string]any:
@@ -99,8 +99,8 @@ func weigh(v any) int {
 	return 0
 }
 
-// tableBytes is what a map of n entries of so many bytes takes: groups of eight
-// slots, of which seven are in use at most when there are several.
+// tableBytes returns the size of a map of n entries of so many bytes: groups of
+// eight slots, of which at most seven are in use if there are several groups.
 func tableBytes(n, entry int) int {
 	const header, control = 48, 8
 	switch {
@@ -116,11 +116,11 @@ func tableBytes(n, entry int) int {
 	return header + 64 + slots*entry + slots/8*control
 }
 
-// textBytes is what a text takes: memory comes in steps of 8 and 16 bytes.
+// textBytes returns the memory of a text, which grows in steps of 8 and 16 bytes.
 func textBytes(s string) int { return (len(s) + 15) &^ 15 }
 
-// ReservedFields are the names of a message that custom parameters cannot take; what REST
-// and chat tell the service about a message is among them.
+// ReservedFields are the field names of a message that custom parameters cannot
+// have, including the fields with which REST and chat instruct the service.
 var ReservedFields = map[string]bool{
 	"_id": true, "id": true, "chat_dialog_id": true, "dialog_id": true, "message_id": true, "message": true,
 	"sender_id": true, "recipient_id": true, "date_sent": true, "created_at": true, "updated_at": true,
@@ -129,14 +129,14 @@ var ReservedFields = map[string]bool{
 	"send_to_chat": true, "markable": true, "save_to_history": true,
 }
 
-// Edit gives a message another text.
+// Edit replaces the text of a message.
 func (a *Archive) Edit(m *Message, body string, now time.Time) {
 	a.change(m, func() { m.Body, m.Edited, m.Updated = body, now, now })
 	a.Touch(m.Dialog, now)
 }
 
-// React adds a reaction of the user's and takes another one away; "" is none.
-// It reports what that changed.
+// React adds one reaction of the user and removes another; "" means none. It reports
+// the changes.
 func (a *Archive) React(m *Message, user int64, add, remove string) (added, removed bool) {
 	a.change(m, func() {
 		if m.Reactions == nil {
@@ -157,5 +157,5 @@ func (a *Archive) React(m *Message, user int64, add, remove string) (added, remo
 	return added, removed
 }
 
-// ByArrival orders messages as they arrived.
+// ByArrival orders messages by arrival.
 func ByArrival(a, b *Message) int { return cmp.Compare(a.seq, b.seq) }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Bounds of the outbox. They are our own: nothing is known about the service's.
+// Bounds of the outbox. They are our own: those of the service are unknown.
 const (
-	maxOutbox      = 500     // items; the newest are kept
-	maxOutboxText  = 4 << 10 // bytes of one text; the rest is cut off
-	maxOutboxUsers = 1000    // of one push; Recipients counts them all
+	maxOutbox      = 500     // items; new ones replace the oldest
+	maxOutboxText  = 4 << 10 // bytes of one text
+	maxOutboxUsers = 1000    // of one push; Recipients counts all
 )
 
 // The kinds of an Outgoing.
@@ -20,34 +20,34 @@ const (
 	OutgoingPush = "push"
 )
 
-// Outgoing is something that the service would have sent to somebody's mailbox
-// or devices. Nothing ever leaves the sandbox.
+// Outgoing is a mail or push that the service would send. Nothing leaves the
+// sandbox.
 type Outgoing struct {
-	ID   int64     `json:"id"` // counts up, whatever was dropped or emptied
+	ID   int64     `json:"id"` // ascending; continues after the outbox is emptied
 	Kind string    `json:"kind"`
 	At   time.Time `json:"at"`
-	Text string    `json:"text"` // of a push the payload, decoded
+	Text string    `json:"text"` // of a push: the decoded payload
 
-	Email   string `json:"email,omitempty"` // of a mail
+	Email   string `json:"email,omitempty"` // recipient of a mail
 	Subject string `json:"subject,omitempty"`
 
-	From        int64   `json:"from,omitempty"`        // who made the event; 0: the service itself, for a chat message
-	Users       []int64 `json:"users,omitempty"`       // the first 1000 it was for, ascending
-	Recipients  int     `json:"recipients,omitempty"`  // how many it was for
-	Devices     int     `json:"devices"`               // subscriptions it would have gone to
+	From        int64   `json:"from,omitempty"`        // the user who created the event; 0: the service, for a chat message
+	Users       []int64 `json:"users,omitempty"`       // the first 1000 recipients, ascending
+	Recipients  int     `json:"recipients,omitempty"`  // number of all recipients
+	Devices     int     `json:"devices"`               // number of their subscriptions
 	Environment string  `json:"environment,omitempty"` // of an event
-	Channel     string  `json:"channel,omitempty"`     // of an event that names one
+	Channel     string  `json:"channel,omitempty"`     // of an event, if it names one
 }
 
-// outbox keeps the newest items. Its lock is taken last: whoever holds it calls
-// nobody.
+// outbox keeps the newest items. Its lock is taken last: a method that holds it
+// takes no other lock.
 type outbox struct {
 	mu    sync.Mutex
-	last  int64 // id
+	last  int64 // ID
 	items []Outgoing
 }
 
-// put stores an item and returns its id.
+// put stores an item and returns its ID.
 func (o *outbox) put(item Outgoing) int64 {
 	item.Text = cutTo(maxOutboxText, item.Text)
 	item.Recipients = len(item.Users)
@@ -69,15 +69,15 @@ func (o *outbox) clear() {
 	o.items = nil
 }
 
-// cutTo keeps at most n bytes, and no torn character. It is a copy, or it would
-// keep the rest alive.
+// cutTo returns at most n bytes of text, without an incomplete character. The copy
+// lets the garbage collector free the rest.
 func cutTo(n int, text string) string {
 	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), n)], ""))
 }
 
-// Outbox lists what would have left the sandbox, oldest first: the mails of
-// password resets, the pushes of events, and those for messages to people who
-// were not in the chat. It holds the newest 500.
+// Outbox returns the mails and pushes that would have left the sandbox, oldest
+// first: mails for password resets, pushes of events, and pushes for messages to
+// users who were not in the chat. It holds the newest 500.
 func (s *Application) Outbox() []Outgoing {
 	s.outgoing.mu.Lock()
 	defer s.outgoing.mu.Unlock()
@@ -89,12 +89,12 @@ func (s *Application) Outbox() []Outgoing {
 	return items
 }
 
-// EmptyOutbox forgets what would have left the sandbox.
+// EmptyOutbox removes all mails and pushes.
 func (s *Application) EmptyOutbox() { s.outgoing.clear() }
 
-// wouldPush notes the push that the service makes by itself when somebody is not
-// in the chat (doc server/push_notifications); the message is what the phone
-// would show. It may be called with or without the Application's lock.
+// wouldPush records the push that the service sends when a user is not in the chat
+// (docs/connectycube.md, Push). The message is the text that a phone shows. The
+// caller may hold the Application's lock.
 func (s *Application) wouldPush(users []int64, message string) {
 	if len(users) == 0 {
 		return
@@ -109,13 +109,13 @@ func (s *Application) wouldPush(users []int64, message string) {
 	})
 }
 
-// Send stores an item in the outbox and returns its id.
+// Send stores an item in the outbox and returns its ID.
 func (s *Application) Send(item Outgoing) int64 { return s.outgoing.put(item) }
 
-// Alert notes the pushes for a message that goes by chat: to whoever is not
-// there, wants notifications in this dialog, and is not asked to be left alone
-// by the sender (doc: silent). Broadcasts make none, our own: everybody would be
-// in the outbox for each.
+// Alert records the pushes for a message that goes by chat. They go to occupants
+// who are absent and have notifications on, unless the message is silent
+// (docs/connectycube.md, Push). A broadcast makes none, which is our own rule: it
+// would put all users into the outbox.
 func (s *Application) Alert(m *Message) {
 	d := m.Dialog
 	if silent, _ := Scalar(m.Custom["silent"]); silent == "1" || d.Kind == KindBroadcast {

@@ -19,7 +19,7 @@ func TestOutboxKeepsTheNewest(t *testing.T) {
 	if got := fmt.Sprint(items[0].Users, items[0].Recipients); got != "[1 3] 2" {
 		t.Errorf("users and their number = %s", got)
 	}
-	s.wouldPush(nil, "to nobody")
+	s.wouldPush(nil, "to no user")
 	s.EmptyOutbox()
 	s.wouldPush([]int64{1}, "after")
 	if items := s.Outbox(); len(items) != 1 || items[0].ID != maxOutbox+8 {
@@ -40,11 +40,11 @@ func TestOutboxItemsAreBounded(t *testing.T) {
 	}
 	item.Users[0] = 99
 	if s.Outbox()[0].Users[0] != 0 {
-		t.Error("who changes what Outbox gave changes the outbox")
+		t.Error("a change of Outbox's result changes the outbox")
 	}
 }
 
-// Pushes are noted with and without the lock, while everything else goes on.
+// Pushes are recorded with and without the lock, during other changes.
 func TestOutboxUnderRace(t *testing.T) {
 	s := New(Options{})
 	var all sync.WaitGroup
@@ -66,11 +66,11 @@ func TestOutboxUnderRace(t *testing.T) {
 	}
 	all.Wait()
 	if n := s.Subscriptions.all.Len(); n != 0 || len(s.Subscriptions.ofUser) != 0 {
-		t.Errorf("%d subscriptions of users who are gone", n)
+		t.Errorf("%d subscriptions of deleted users", n)
 	}
 }
 
-// lived is a sandbox whose one user has a device, contacts, a file and a push.
+// lived returns a sandbox whose only user has a device, contacts, a file and a push.
 func lived(t *testing.T) (*Application, *User) {
 	t.Helper()
 	s := New(Options{})
@@ -89,7 +89,7 @@ func TestWhatEndsWithAUser(t *testing.T) {
 	s, u := lived(t)
 	s.Registry.Remove(u)
 	if n, m := s.Subscriptions.all.Len(), s.AddressBooks.total; n != 0 || m != 0 {
-		t.Errorf("%d devices and %d contacts of nobody", n, m)
+		t.Errorf("%d devices and %d contacts without a user", n, m)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestAResetEmptiesTheRestToo(t *testing.T) {
 	s, _ := lived(t)
 	s.Reset()
 	if n, m, o, p := s.Subscriptions.all.Len(), s.AddressBooks.total, s.Bucket.order.Len(), len(s.Outbox()); n+m+o+p != 0 || s.Bucket.bytes != 0 {
-		t.Errorf("%d devices, %d contacts, %d files of %d bytes, %d things that would be sent", n, m, o, s.Bucket.bytes, p)
+		t.Errorf("%d devices, %d contacts, %d files of %d bytes, %d items in the outbox", n, m, o, s.Bucket.bytes, p)
 	}
 }
 

@@ -10,20 +10,20 @@ import (
 // string, json.Number, bool, nil, []any or map[string]any.
 type Params map[string]any
 
-// ValidText keeps answers valid JSON: a form can carry any bytes.
+// ValidText replaces invalid UTF-8, which a form can contain, so that answers stay valid JSON.
 func ValidText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// Has reports whether the field is there, be it null.
+// Has reports whether the field exists, even as null.
 func (p Params) Has(key string) bool { _, ok := p[key]; return ok }
 
-// Text gives a scalar as text, and "" for null, for a missing field and for
-// anything that is not a scalar.
+// Text returns a scalar as text, and "" for null, for a missing field and for any
+// other value.
 func (p Params) Text(key string) string {
 	t, _ := Scalar(p[key])
 	return t
 }
 
-// Scalar returns a text, number or truth value as text. ok is false for anything else.
+// Scalar returns a text, number or boolean as text. ok is false for any other value.
 func Scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -42,7 +42,7 @@ func (p Params) Integer(key string) (int64, bool) {
 	return n, err == nil
 }
 
-// List gives a,b as well as [a,b] as the trimmed items that are not empty.
+// List returns the trimmed items of a,b or [a,b] that are not empty.
 func (p Params) List(key string) []string {
 	var items []string
 	add := func(v any) {
@@ -63,13 +63,13 @@ func (p Params) List(key string) []string {
 	return items
 }
 
-// Object gives a nested object, or nil.
+// Object returns a nested object, or nil.
 func (p Params) Object(key string) Params {
 	m, _ := p[key].(map[string]any)
 	return m
 }
 
-// Flag reads what means yes: 1 and true, as number, text or truth value.
+// Flag reports whether a field means yes: 1 or true, as number, text or boolean.
 func (p Params) Flag(key string) bool {
 	t := p.Text(key)
 	return t == "1" || t == "true"

@@ -14,43 +14,43 @@ import (
 	"github.com/alexedwards/argon2id"
 )
 
-// Bounds of what argon2id may cost. A hash takes its memory for as long as it
-// is computed, so their number is the bound of memory: 38 MiB.
+// Bounds of the cost of argon2id. A running hash holds its memory, so their number
+// bounds the memory: 38 MiB.
 const (
 	hashesAtOnce  = 2
-	maxHashQueue  = 200             // callers that wait for their turn, about 2 s of work
-	maxHashWait   = 5 * time.Second // for that turn
+	maxHashQueue  = 200             // waiting callers, about 2 s of work
+	maxHashWait   = 5 * time.Second // of one caller
 	hashesPerSave = 32              // at full cost, about 0.6 s of work
 )
 
 // fullCost is OWASP's first choice for argon2id, about 20 ms. quickCost, about
-// 0.7 ms, is for the users beyond hashesPerSave, so that thousands of new ones
-// are in the file soon; later saves replace their hashes.
+// 0.7 ms, is for the users after the first hashesPerSave, so that thousands of new
+// users soon are in the file. Later saves replace their hashes.
 var (
 	fullCost  = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 	quickCost = &argon2id.Params{Memory: 1 << 10, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 )
 
-// digest is SHA-256 of a user's salt and password. It stands for the password
-// in memory and as argon2id's input, so that files of version 1, which have
-// digests, need no login to get an argon2id hash.
+// digest is the SHA-256 of a user's salt and password. The memory holds it instead
+// of the password, and argon2id takes it as input. So the digests in files of
+// version 1 get an argon2id hash without a login.
 type digest [sha256.Size]byte
 
-// Credential is what is kept of one user's password. The zero value is that of
-// guests and the provider's users: no password matches it.
+// Credential holds the derivatives of one user's password. No password matches the
+// zero value, which guests and the provider's users have.
 type Credential struct {
 	salt [16]byte
 	mac  digest // of the digest, under Passwords.key
-	hash string // argon2id of the digest; "" until a save needs one
+	hash string // argon2id of the digest; empty until a save needs it
 
-	isKnown bool    // mac is set: the password was seen in this process
-	pending *digest // waits for a hash at full cost; its address tells passwords apart
+	isKnown bool    // mac is set: this process has seen the password
+	pending *digest // needs a hash at full cost; its pointer identifies the password
 }
 
-// Passwords makes and checks credentials. Only matches may be called under the
+// Passwords creates and checks credentials. Only Matches may be called under the
 // Application's lock: argon2id takes too long.
 type Passwords struct {
-	key   [32]byte // of the MACs; it never leaves the memory
+	key   [32]byte // of the MACs; never leaves the memory
 	kept  bool     // there is a data file, which needs hashes
 	slots chan struct{}
 	queue atomic.Int64
@@ -77,7 +77,7 @@ func (p *Passwords) macOf(d *digest) (mac digest) {
 	return mac
 }
 
-// CredentialOf is fast: argon2id waits until the data file is written.
+// CredentialOf creates a credential quickly: argon2id runs when the data file is written.
 func (p *Passwords) CredentialOf(password string) Credential {
 	var c Credential
 	rand.Read(c.salt[:])
@@ -85,7 +85,7 @@ func (p *Passwords) CredentialOf(password string) Credential {
 	return c
 }
 
-// learn notes that d is right, and that its hash is missing or stale.
+// learn records that d is the right digest, and that its hash is missing or outdated.
 func (p *Passwords) learn(c *Credential, d *digest) {
 	c.mac, c.isKnown = p.macOf(d), true
 	if p.kept {
@@ -93,17 +93,17 @@ func (p *Passwords) learn(c *Credential, d *digest) {
 	}
 }
 
-// Matches checks a password by its MAC. It says no to a right one that was not
-// seen in this process yet, which Application.recall is called before to prevent.
+// Matches checks a password by its MAC. It rejects the right password of a user
+// from the data file until Application.Recall has seen it in this process.
 func (p *Passwords) Matches(c *Credential, password string) bool {
 	mac := p.macOf(c.digestOf(password))
 	return hmac.Equal(mac[:], c.mac[:]) && c.isKnown
 }
 
-// Recall lets matches know the password of a user that the data file brought,
-// if it is the given one: the first right login of a process pays for argon2id.
-// The lock is not held; find is called with it. The error says that there is no
-// turn for a hash.
+// Recall checks the password of a user from the data file, so that Matches then
+// knows it: the first right login in a process costs one argon2id. The caller does
+// not hold the lock; Recall calls find with it. The error means that too many
+// hashes are waiting.
 func (s *Application) Recall(ctx context.Context, find func() *User, password string) error {
 	s.mu.Lock()
 	s.Registry.Sweep(s.Now())
@@ -124,15 +124,15 @@ func (s *Application) Recall(ctx context.Context, find func() *User, password st
 		return busy
 	}
 	if err != nil {
-		return fmt.Errorf("comparing with a kept password: %w", err)
+		return fmt.Errorf("comparing with a saved password: %w", err)
 	}
 	if !right {
-		return nil // matches refuses it
+		return nil // Matches refuses it
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u.Credential.hash != known.hash || u.Credential.isKnown {
-		return nil // the password was changed, or recalled, meanwhile
+		return nil // another request changed or recalled the password
 	}
 	s.Passwords.learn(&u.Credential, d)
 	if *cost == *fullCost {
@@ -141,7 +141,7 @@ func (s *Application) Recall(ctx context.Context, find func() *User, password st
 	return nil
 }
 
-// inTurn runs compute when fewer than hashesAtOnce others run.
+// inTurn runs compute as soon as fewer than hashesAtOnce others run.
 func (p *Passwords) inTurn(ctx context.Context, compute func()) error {
 	defer p.queue.Add(-1)
 	if p.queue.Add(1) > maxHashQueue {
@@ -159,7 +159,7 @@ func (p *Passwords) inTurn(ctx context.Context, compute func()) error {
 	return nil
 }
 
-// savedSalt is a copy, or nil for a user without a password.
+// savedSalt returns a copy of the salt, or nil for a user without a password.
 func (c *Credential) savedSalt() []byte {
 	if c.hash == "" && c.pending == nil {
 		return nil
@@ -172,12 +172,12 @@ type unhashed struct {
 	user    *User
 	index   int // in savedState.Users
 	pending *digest
-	isFull  bool // the hash that it got is at full cost
+	isFull  bool // the new hash is at full cost
 }
 
-// harden gives each saved user with a password an argon2id hash, also for the
-// next saves. It reports whether a later save should replace some of them by
-// ones at full cost. The lock is not held.
+// harden gives each saved user with a password an argon2id hash, and keeps it for
+// later saves. It reports whether a later save should replace some hashes with
+// those at full cost. The caller does not hold the lock.
 func (s *Application) harden(saved *savedState) (again bool, err error) {
 	for i := range saved.unhashed {
 		one := &saved.unhashed[i]
@@ -200,7 +200,7 @@ func (s *Application) harden(saved *savedState) (again bool, err error) {
 	for _, one := range saved.unhashed {
 		c := &one.user.Credential
 		if c.pending != one.pending {
-			continue // the password was changed meanwhile
+			continue // the password was changed in the meantime
 		}
 		c.hash = saved.Users[one.index].Password
 		if one.isFull {
@@ -210,7 +210,7 @@ func (s *Application) harden(saved *savedState) (again bool, err error) {
 	return again, nil
 }
 
-var errBadCredential = errors.New("its password is not whole")
+var errBadCredential = errors.New("its password is incomplete")
 
 // restored reads the credential of a saved user.
 func (p *Passwords) restored(version int, from *savedUser) (c Credential, err error) {
@@ -220,7 +220,7 @@ func (p *Passwords) restored(version int, from *savedUser) (c Credential, err er
 			copy(d[:], from.Hash) != len(from.Hash) || len(from.Hash) != len(d) || from.Password != "" {
 			return c, errBadCredential
 		}
-		if d != (digest{}) { // which is how version 1 wrote that there is no password
+		if d != (digest{}) { // in version 1, zeros mean that there is no password
 			p.learn(&c, &d)
 		}
 		return c, nil
@@ -239,8 +239,8 @@ func (p *Passwords) restored(version int, from *savedUser) (c Credential, err er
 	return c, nil
 }
 
-// isAffordable reports whether hash is one of argon2id that may be computed: a
-// file can ask for 4 TiB of memory, or for no passes, which panics.
+// isAffordable reports whether hash is an argon2id hash within the bounds of cost.
+// A file could ask for 4 TiB of memory, or for no passes, which panics.
 func isAffordable(hash string) bool {
 	if len(hash) > 512 {
 		return false

@@ -38,7 +38,7 @@ func closeKept(t *testing.T, s *Application) {
 	}
 }
 
-// logIn does what a login with a password does.
+// logIn logs in with a password.
 func logIn(s *Application, login, password string) error {
 	who := Params{"login": login, "password": password}
 	if err := s.Recall(context.Background(), func() *User { return s.Registry.FindNamed(who) }, password); err != nil {
@@ -62,7 +62,7 @@ func seedUsers(t *testing.T, s *Application, logins ...string) {
 	}
 }
 
-// readKept gives the users of a data file by login.
+// readKept returns the users of a data file by login.
 func readKept(t *testing.T, file string) (version int, users map[string]savedUser, raw []byte) {
 	t.Helper()
 	raw, err := os.ReadFile(file)
@@ -81,7 +81,7 @@ func readKept(t *testing.T, file string) (version int, users map[string]savedUse
 }
 
 // hasFast reports whether the file has a digest that can be guessed quickly: any
-// base64 text of 32 bytes that is SHA-256 of salt and password in some order.
+// base64 text of 32 bytes that is the SHA-256 of salt and password in some order.
 func hasFast(raw []byte, u savedUser, password string) bool {
 	for _, plain := range []string{password, string(u.Salt) + password, password + string(u.Salt)} {
 		sum := sha256.Sum256([]byte(plain))
@@ -97,7 +97,7 @@ func TestDataFileHasArgon2idOfPasswordsOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sandbox.json")
 	s := openKept(t, file)
 	seedUsers(t, s, "ann")
-	if err := logIn(s, "bob", "password of bob"); err != nil { // an unknown login makes a user
+	if err := logIn(s, "bob", "password of bob"); err != nil { // an unknown login creates a user
 		t.Fatal(err)
 	}
 	closeKept(t, s)
@@ -119,7 +119,7 @@ func TestDataFileHasArgon2idOfPasswordsOnly(t *testing.T) {
 	}
 }
 
-// oldFile writes a data file as version 1 did.
+// oldFile writes a data file of version 1.
 func oldFile(t *testing.T, logins ...string) (file string, before []byte) {
 	t.Helper()
 	var users []string
@@ -146,12 +146,12 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 	t.Parallel()
 	file, before := oldFile(t, "ann", "bob")
 	s := openKept(t, file)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // the other process looks at the file
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // the test reads the file like another process
 		if now, err := os.ReadFile(file); err == nil && !bytes.Equal(now, before) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("the file stays as it was")
+			t.Fatal("the file was not rewritten")
 		}
 	}
 	version, users, raw := readKept(t, file)
@@ -171,7 +171,7 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 		if err := logIn(s, "ann", "password of bob"); !errors.Is(err, errWrongPassword) {
-			t.Errorf("another's password: %v", err)
+			t.Errorf("the password of another user: %v", err)
 		}
 		for _, password := range []string{"\x00", string(make([]byte, 32))} {
 			if err := logIn(s, "guest_login_1", password); err == nil {
@@ -183,7 +183,7 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 	}
 }
 
-// counted counts the argon2id computations of a sandbox, which must not be in use.
+// counted counts the argon2id computations of a sandbox that is not in use yet.
 func counted(s *Application) (hashes, compares *atomic.Int64) {
 	hashes, compares = &atomic.Int64{}, &atomic.Int64{}
 	s.Passwords.hash = func(password string, p *argon2id.Params) (string, error) {
@@ -225,15 +225,15 @@ func TestFirstRightLoginAlonePaysForArgon2id(t *testing.T) {
 	_ = logIn(s, "bob", "wrong")
 	_ = logIn(s, "bob", "wrong")
 	if n := compares.Load(); n != 3 {
-		t.Errorf("%d comparisons, want one for each wrong password of a user who has not logged in", n)
+		t.Errorf("%d comparisons, want one for each wrong password of a user before the first login", n)
 	}
 	if _, err := s.written(); err != nil || hashes.Load() != 0 {
 		t.Errorf("%d hashes of passwords that have one, %v", hashes.Load(), err)
 	}
 }
 
-// A sign-up in this process costs no argon2id while the request runs, and none
-// at all without a data file.
+// A sign-up computes no argon2id during the request, and none at all without a data
+// file.
 func TestSignUpPaysNoArgon2id(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})
@@ -247,18 +247,18 @@ func TestSignUpPaysNoArgon2id(t *testing.T) {
 		t.Errorf("%d hashes, %d comparisons, %v", hashes.Load(), compares.Load(), err)
 	}
 	if s.Registry.ByLogin["ann"].Credential.pending != nil {
-		t.Error("a digest waits for a hash, and there is no data file")
+		t.Error("a digest waits for a hash without a data file")
 	}
 }
 
-// written is the state as it would be written.
+// written returns the state that would be written.
 func (s *Application) written() (*savedState, error) {
 	state, _, err := s.snapshot()
 	saved, _ := state.(*savedState)
 	return saved, err
 }
 
-// Thousands of new users are in the file after one save, and strong after some.
+// Thousands of new users are in the file after one save, and have full cost after a few.
 func TestManyNewPasswordsDoNotHoldUpTheFile(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})
@@ -344,11 +344,11 @@ func TestPasswordChangesWhileItIsHashed(t *testing.T) {
 	}
 	d := u.Credential.digestOf("another one")
 	if right, _, err := argon2id.CheckHash(string(d[:]), saved.Users[0].Password); !right {
-		t.Errorf("the new password is not what is saved: %v", err)
+		t.Errorf("the new password was not saved: %v", err)
 	}
 }
 
-// unseen makes a sandbox whose one user's password was not seen in this process.
+// unseen returns a sandbox whose only user's password this process has not seen.
 func unseen(t *testing.T) *Application {
 	t.Helper()
 	s := New(Options{})
@@ -361,7 +361,8 @@ func unseen(t *testing.T) *Application {
 	return s
 }
 
-// Comparisons are bounded in number, and the sandbox answers others meanwhile.
+// The number of comparisons is bounded, and the sandbox answers other requests during
+// them.
 func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -391,7 +392,7 @@ func TestComparisonsAreBoundedAndHoldNoLock(t *testing.T) {
 		if _, err := s.Seed(Seed{Users: []SeedUser{{Login: "bob", Password: "12345678"}}}); err != nil { // needs the lock
 			t.Error(err)
 		}
-		time.Sleep(maxHashWait + time.Second) // of the fake clock: those who wait give up
+		time.Sleep(maxHashWait + time.Second) // of the fake clock: the waiting callers give up
 		synctest.Wait()
 		if n := refused.Load(); n != maxHashQueue+7-hashesAtOnce {
 			t.Errorf("%d were refused after the longest wait", n)

@@ -16,18 +16,18 @@ import (
 	"time"
 )
 
-// ErrInUse is what Open returns when another process keeps its state in the file.
+// ErrInUse means that another process keeps its state in the file.
 var ErrInUse = errors.New("sandbox: another process uses the data file")
 
 const (
-	saveEvery  = time.Second      // at most, when something changed
-	usedEvery  = time.Minute      // at most, when sessions were merely used
-	retryAfter = 10 * time.Second // when the file could not be written
+	saveEvery  = time.Second      // at most, after a change
+	usedEvery  = time.Minute      // at most, if sessions were only used
+	retryAfter = 10 * time.Second // after a failed write
 )
 
-// stateFile keeps the state in a file, so that the next run finds it: one JSON
-// object, replaced as a whole, readable for its owner only. Of secrets it has
-// hashes: argon2id of passwords, SHA-256 of tokens, which cannot be guessed.
+// stateFile keeps the state in a file for the next run: one JSON object, replaced as
+// a whole, readable for its owner only. It holds hashes of secrets: argon2id of
+// passwords, and SHA-256 of tokens, which are too long to guess.
 type stateFile struct {
 	file   string
 	lock   io.Closer
@@ -35,13 +35,13 @@ type stateFile struct {
 	state  func() (state any, again bool, err error) // again: another write would change the file
 	wake   chan struct{}
 	stop   chan struct{}
-	done   chan error   // what the last writing came to
-	latest atomic.Int64 // Unix seconds of the last writing
+	done   chan error   // the result of the last write
+	latest atomic.Int64 // Unix seconds of the last write
 }
 
-// Keep reads the state from a file, whose folder must exist, and writes it there
-// from then on, until Close. A file that cannot be understood is an error and
-// stays as it is.
+// Keep reads the state from a file, whose folder must exist, and writes changes to
+// it until Close. If it cannot read the file, it returns an error and leaves the
+// file unchanged.
 func (s *Application) Keep(file string) error {
 	lock, err := lockFile(file + ".lock")
 	if err != nil {
@@ -58,14 +58,14 @@ func (s *Application) Keep(file string) error {
 	}
 	s.file.Store(k)
 	if isOld {
-		k.notify() // what it says of passwords must not stay
+		k.notify() // the passwords in the old format must not stay
 	}
 	go k.run()
 	return nil
 }
 
-// Close writes the state for the last time, if Keep was called. The error is
-// that of writing. Closing twice is no error.
+// Close writes the state for the last time, if Keep was called. The error is that of
+// the write. A second call is no error.
 func (s *Application) Close() error {
 	if k := s.file.Swap(nil); k != nil {
 		close(k.stop)
@@ -74,14 +74,14 @@ func (s *Application) Close() error {
 	return nil
 }
 
-// Changed says that the file is out of date.
+// Changed schedules a write of the file.
 func (s *Application) Changed() {
 	if k := s.file.Load(); k != nil {
 		k.notify()
 	}
 }
 
-// Used says that nothing but the lives of sessions may have changed.
+// Used schedules a write if sessions were only used and the file is older than a minute.
 func (s *Application) Used() {
 	if k := s.file.Load(); k != nil && time.Since(time.Unix(k.latest.Load(), 0)) > usedEvery {
 		k.notify()
@@ -91,12 +91,12 @@ func (s *Application) Used() {
 func (k *stateFile) notify() {
 	select {
 	case k.wake <- struct{}{}:
-	default: // it will be written anyway
+	default: // a write is already scheduled
 	}
 }
 
-// run writes after a change, and takes at least nine times as long a rest as
-// writing took: a large state must not keep the machine busy.
+// run writes after a change. It then rests at least nine times as long as the write
+// took, so that a large state does not keep the machine busy.
 func (k *stateFile) run() {
 	for {
 		select {
@@ -122,15 +122,15 @@ func (k *stateFile) run() {
 	}
 }
 
-// write replaces the file. At every moment either the old or the new state is
-// there, also after a crash of the machine.
+// write replaces the file. At every moment, the file holds either the old or the new
+// state, even after a crash of the machine.
 func (k *stateFile) write() error {
 	state, again, err := k.state()
 	if err != nil {
 		return err
 	}
 	k.latest.Store(time.Now().Unix())
-	temporary := k.file + ".new" // always the same: a crash leaves one at most
+	temporary := k.file + ".new" // a fixed name: a crash leaves at most one
 	out, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (k *stateFile) write() error {
 		err = os.Rename(temporary, k.file)
 	}
 	if err != nil {
-		_ = os.Remove(temporary) // on a full disk, half of a new state takes the room that a whole one needs
+		_ = os.Remove(temporary) // on a full disk, a partial file would take the room of a complete one
 		return err
 	}
 	if again {
@@ -151,8 +151,8 @@ func (k *stateFile) write() error {
 	return syncFolder(filepath.Dir(k.file))
 }
 
-// syncFolder makes a rename last. Not every system can do that, and where it
-// cannot there is nothing else to do.
+// syncFolder makes a rename durable. Some systems do not support that; then nothing
+// else can be done.
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
@@ -162,15 +162,15 @@ func syncFolder(path string) error {
 	return folder.Close()
 }
 
-// snapshot is the state as it is written.
+// snapshot returns the state to write.
 func (s *Application) snapshot() (state any, again bool, err error) {
 	saved := s.save()
 	again, err = s.harden(saved)
 	return saved, again, err
 }
 
-// load reads the file into an empty sandbox. No file is an empty one. isOld
-// means that this program writes another version.
+// load reads the file into an empty sandbox. A missing file means an empty state.
+// isOld means that the file has an older version than this program writes.
 func (s *Application) load(file string) (isOld bool, err error) {
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -183,7 +183,7 @@ func (s *Application) load(file string) (isOld bool, err error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
-		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to start empty: %w", err)
 	}
 	if head.Version < 1 || head.Version > savedVersion {
 		return false, fmt.Errorf("the sandbox's data file has version %d, and this program reads 1 to %d", head.Version, savedVersion)
@@ -197,7 +197,7 @@ func (s *Application) load(file string) (isOld bool, err error) {
 		err = s.restore(&saved)
 	}
 	if err != nil {
-		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to begin anew: %w", err)
+		return false, fmt.Errorf("the sandbox's data file is damaged and was left as it is; move it away to start empty: %w", err)
 	}
 	return saved.Version < savedVersion, nil
 }

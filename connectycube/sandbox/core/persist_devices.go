@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// What the data file has of devices and address books. Uploaded files and the
-// outbox are not in it: the one would be the most of it, the other is for
-// whoever watches this run.
+// The devices and address books in the data file. It contains no uploaded files,
+// which would be most of it, and no outbox, which is about one run.
 type (
 	savedSubscription struct {
 		ID          int64  `json:"id"`
@@ -34,11 +33,11 @@ func (s *Subscriptions) save(out *savedState) {
 	}
 }
 
-// restore gives the subscriptions back with their ids, oldest first.
+// restore adds the saved subscriptions with their IDs, oldest first.
 func (s *Subscriptions) restore(saved *savedState, exists func(user int64) bool) error {
 	for _, from := range saved.Subscriptions {
 		if !exists(from.UserID) || from.ID <= 0 {
-			return fmt.Errorf("subscription %d has no user, or is not whole", from.ID)
+			return fmt.Errorf("subscription %d has no user, or is incomplete", from.ID)
 		}
 		s.mu.Lock()
 		s.last = max(s.last, from.ID)
@@ -62,7 +61,7 @@ func (a *AddressBooks) save(out *savedState) {
 func (a *AddressBooks) restore(saved *savedState, exists func(user int64) bool) error {
 	for _, from := range saved.Books {
 		if !exists(from.UserID) {
-			return fmt.Errorf("an address book is of user %d, who does not exist", from.UserID)
+			return fmt.Errorf("an address book belongs to user %d, who does not exist", from.UserID)
 		}
 		for phone, name := range from.Contacts {
 			a.set(from.UserID, from.UDID, contact{phone, name})

@@ -88,7 +88,7 @@ func (a *Archive) restore(saved *savedState) error {
 		}
 		if d.Kind < KindBroadcast || d.Kind > KindPublic || d.Kind == KindPrivate && len(d.Occupants) != 2 ||
 			!IsOID(from.ID) || a.Dialogs[from.ID] != nil {
-			return fmt.Errorf("dialog %s is given twice, or is not whole", from.ID)
+			return fmt.Errorf("dialog %s occurs twice, or is incomplete", from.ID)
 		}
 		a.put(d)
 	}
@@ -101,7 +101,7 @@ func (a *Archive) restore(saved *savedState) error {
 		}
 		sets := append(slices.Collect(maps.Values(m.Reactions)), m.Read, m.Delivered, m.DeletedFor)
 		if m.Dialog == nil || !IsOID(m.ID) || a.Messages[m.ID] != nil || slices.ContainsFunc(sets, func(set UserSet) bool { return !isSet(set) }) {
-			return fmt.Errorf("message %s is given twice, or is not whole", from.ID)
+			return fmt.Errorf("message %s occurs twice, or is incomplete", from.ID)
 		}
 		a.append(m)
 	}
@@ -112,7 +112,7 @@ func (a *Archive) restore(saved *savedState) error {
 	return nil
 }
 
-// isSet says whether the ids ascend, as a search in them needs.
+// isSet reports whether the IDs ascend, as the binary search requires.
 func isSet(set UserSet) bool {
 	for i := 1; i < len(set); i++ {
 		if set[i-1] >= set[i] {

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock that lives as long as the process. The file stays: to
-// delete it would let two processes lock two files of one name.
+// lockFile takes a lock that the process holds until its end. The file stays: if it
+// were deleted, two processes could lock two files of the same name.
 func lockFile(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

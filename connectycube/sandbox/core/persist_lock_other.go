@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// lockFile takes the lock by holding the file open: Windows deletes no file that
-// somebody has open.
+// lockFile takes the lock by holding the file open: Windows does not delete an open
+// file.
 func lockFile(path string) (io.Closer, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrInUse

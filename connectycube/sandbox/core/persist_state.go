@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// savedVersion is that of the data file. A change of what follows raises it.
-// Version 1, which kept passwords as salted SHA-256, is still read.
+// savedVersion is the version of the data file. A change of the types below raises
+// it. Version 1 had passwords as salted SHA-256, and is still readable.
 const savedVersion = 2
 
-// savedState is the data file. Its lists are in the order in which they are to
-// be read back: users by id, sessions by their last use, dialogs by what
-// happened in them, messages as they arrived.
+// savedState is the data file. Its lists are in the order in which restore needs
+// them: users by ID, sessions by their last use, dialogs by their last activity,
+// messages by arrival.
 type savedState struct {
 	Version  int           `json:"version"`
 	AppID    int64         `json:"app_id"`
-	Saved    time.Time     `json:"saved_at"` // real time, for people
+	Saved    time.Time     `json:"saved_at"` // real time; the program ignores it
 	Ahead    time.Duration `json:"clock_ahead_ns"`
 	NextUser int64         `json:"last_user_id"`
 	NextID   int64         `json:"last_id"`
@@ -52,13 +52,13 @@ func (s *Application) save() *savedState {
 	return out
 }
 
-// restore brings back what save copied. It trusts nothing in it: a file may have
-// been edited, or damaged.
+// restore loads a saved state. It checks everything: a file can be edited or
+// damaged.
 func (s *Application) restore(saved *savedState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if saved.AppID != s.AppID {
-		return fmt.Errorf("it is of application %d, not %d", saved.AppID, s.AppID)
+		return fmt.Errorf("it belongs to application %d, not %d", saved.AppID, s.AppID)
 	}
 	if saved.Ahead < 0 || saved.Ahead > maxAdvance {
 		return errors.New("clock_ahead_ns is out of range")

@@ -92,10 +92,10 @@ func (r *Registry) restore(saved *savedState, p *Passwords) error {
 			sessions: map[*Session]struct{}{},
 		}
 		if u.ID <= 0 || r.Users[u.ID] != nil {
-			return fmt.Errorf("user %d is given twice, or has no id", u.ID)
+			return fmt.Errorf("user %d occurs twice, or has no ID", u.ID)
 		}
 		if err := r.conflict(u, u.Profile); err != nil {
-			return fmt.Errorf("user %d has a name of another", u.ID)
+			return fmt.Errorf("user %d has a login, email or external ID of another user", u.ID)
 		}
 		r.NextUser = max(r.NextUser, u.ID)
 		r.Users[u.ID] = u
@@ -116,7 +116,7 @@ func (r *Registry) restoreSessions(saved []savedSession) error {
 	for _, from := range saved {
 		live := &Session{ID: from.ID, Nonce: from.Nonce, TS: from.TS, Created: from.Created, Used: from.Used}
 		if copy(live.key[:], from.Token) != len(live.key) || r.sessions[live.key] != nil {
-			return fmt.Errorf("session %d is given twice, or is not whole", live.ID)
+			return fmt.Errorf("session %d occurs twice, or is incomplete", live.ID)
 		}
 		u := r.Users[from.UserID]
 		if u == nil && from.UserID != 0 {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Profile is what a user may set; "" and nil are null.
+// Profile holds the fields that a user can set; "" and nil are null.
 type Profile struct {
 	Login, Email, FullName, Phone, Website string
 	FacebookID, TwitterID                  string
@@ -40,7 +40,7 @@ func OrNull(s string) *string {
 	return &s
 }
 
-// CreateUser makes a user with a password. The lock is held.
+// CreateUser creates a user with a password. The caller holds the lock.
 func (s *Application) CreateUser(fields Params, now time.Time) (*User, error) {
 	password := fields.Text("password")
 	if password == "" {
@@ -71,8 +71,8 @@ func (s *Application) CreateGuest(fields Params, now time.Time) (*User, error) {
 	return u, s.Registry.Add(u, now)
 }
 
-// With gives p with the fields set that are present; null and "" clear one. It
-// reports everything that is wrong at once.
+// With returns p with the given fields set; null and "" clear a field. The error
+// reports all invalid fields at once.
 func (p Profile) With(fields Params) (Profile, error) {
 	wrong := fields.setTexts([]textField{
 		{"login", &p.Login, 70},
@@ -126,11 +126,11 @@ func (p *Profile) setNumbers(fields Params) (wrong []string) {
 	return wrong
 }
 
-// EmailLike matches what is taken for an email.
+// EmailLike matches the texts that the sandbox accepts as an email.
 var EmailLike = regexp.MustCompile(`^[^\s@,]+@[^\s@,]+\.[^\s@.,]+$`)
 
-// checkNames looks at what users are found by. Which characters a login may have
-// is not known; a plus sign was refused once.
+// checkNames checks the fields by which users are found. The allowed characters of a
+// login are not known (docs/connectycube.md, Unknown).
 func (p *Profile) checkNames() (wrong []string) {
 	if p.Login != "" {
 		if text := CheckLength("login", p.Login, 3, 0); text != "" {
@@ -148,7 +148,8 @@ func (p *Profile) checkNames() (wrong []string) {
 	return wrong
 }
 
-// CheckLength counts characters; a bound of 0 is none.
+// CheckLength returns the error text for a value that is too short or too long, in
+// characters; a bound of 0 is none.
 func CheckLength(field, value string, least, most int) string {
 	n := utf8.RuneCountInString(value)
 	switch {
@@ -160,11 +161,11 @@ func CheckLength(field, value string, least, most int) string {
 	return ""
 }
 
-// NormalEmail is an email as users are found by it: trimmed and in lower case.
+// NormalEmail returns the form of an email in the index: trimmed and in lower case.
 func NormalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// UserByPassword finds the user of a login, or makes one where the settings say
-// so. The lock is held; recall was called before, without it.
+// UserByPassword finds the user of a login, or creates one if the settings allow it.
+// The caller holds the lock, and has called Recall before without it.
 func (s *Application) UserByPassword(fields Params, now time.Time) (*User, error) {
 	password := fields.Text("password")
 	u := s.Registry.FindNamed(fields)
@@ -176,7 +177,7 @@ func (s *Application) UserByPassword(fields Params, now time.Time) (*User, error
 	case s.Dashboard.DenyAutoCreate:
 		return nil, ErrUserNotFound
 	}
-	only := Params{"password": password} // a profile sent along is not used
+	only := Params{"password": password} // the rest of the profile is ignored
 	for _, key := range []string{"login", "email"} {
 		if fields.Has(key) {
 			only[key] = fields.Text(key)

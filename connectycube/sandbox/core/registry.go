@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	sessionLife = 2 * time.Hour  // after the last use (doc server/auth)
-	guestLife   = 24 * time.Hour // after creation, user and sessions alike (doc)
+	sessionLife = 2 * time.Hour  // after the last use (docs/connectycube.md, Sessions)
+	guestLife   = 24 * time.Hour // after creation, for user and sessions alike (docs/connectycube.md, Sessions)
 
 	maxUserBytes = 256 << 20 // of all users: 2.6 KiB for each of the 100,000 of the default
 )
 
 // Registry holds users and sessions with their indexes. The Application's lock
-// guards it. What has expired is removed before anything is read, in constant
-// time on average: both lists are ordered by the moment their entries end.
+// guards it. It removes expired entries before each read, in constant time on
+// average: both lists are ordered by the time at which their entries end.
 type Registry struct {
 	maxUsers    int
 	maxBytes    int // of all users, as Profile.weight counts them
 	maxSessions int
 	NextUser    int64
-	nextID      int64       // of all else
-	removed     func(*User) // is told of users that were removed; may not call the registry
+	nextID      int64       // of all other entries
+	removed     func(*User) // called with removed users; must not call the registry
 
 	bytes      int
 	Users      map[int64]*User
@@ -34,15 +34,15 @@ type Registry struct {
 	ByExternal map[string]*User
 	sessions   map[tokenHash]*Session
 
-	idle   *list.List // *session of no guest, longest unused first
-	guests *list.List // *user, oldest first
+	idle   *list.List // *Session of no guest, longest unused first
+	guests *list.List // *User, oldest first
 }
 
 // User is one user of the application.
 type User struct {
 	Profile
 	ID          int64
-	OID         string // 24 hex digits; clients have no use for it
+	OID         string // 24 hex digits; clients do not use it
 	IsGuest     bool
 	Credential  Credential
 	Created     time.Time
@@ -52,17 +52,17 @@ type User struct {
 	place       *list.Element // in guests
 }
 
-// tokenHash stands for a token wherever it is kept, so that no file of the
-// sandbox can be used to log in.
+// tokenHash stands for a token wherever the sandbox keeps it, so that no file of
+// the sandbox can be used to log in.
 type tokenHash [sha256.Size]byte
 
 func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
 
-// Session is what a token opens: an application's, or a user's.
+// Session is an application session, or a user's.
 type Session struct {
-	Token   string // "" after a restart, until it is shown again
+	Token   string // empty after a restart, until a client sends it again
 	key     tokenHash
-	ID      int64 // shown while there is no user
+	ID      int64 // part of answers while there is no user
 	User    *User // nil in an application session
 	Nonce   any
 	TS      any
@@ -91,17 +91,17 @@ func NewRegistry(maxUsers, maxSessions int) Registry {
 	}
 }
 
-// RandomHex returns twice as many random hex digits.
+// RandomHex returns the hex digits of so many random bytes.
 func RandomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	rand.Read(raw) // never fails, by its documentation
 	return hex.EncodeToString(raw)
 }
 
-// firstID is where ids begin: four for each second since 2023, so that a
-// sandbox made later does not hand out the ids of an earlier one again, unless
-// that made users faster. It is less than 2^31, which SDKs for phones need,
-// until 2040.
+// firstID returns the start of the IDs: four for each second since 2023. A sandbox
+// that starts later does not repeat the IDs of an earlier one, unless that one
+// created users faster. The IDs are below 2^31, as SDKs for phones require, until
+// 2040.
 func firstID(now time.Time) int64 {
 	const since = 1_700_000_000_000 // Unix milliseconds
 	return max(100_000, (now.UnixMilli()-since)/250)
@@ -112,7 +112,7 @@ func (r *Registry) newID() int64 {
 	return r.nextID
 }
 
-// Sweep removes what has ended by now.
+// Sweep removes the entries that have expired.
 func (r *Registry) Sweep(now time.Time) {
 	for e := r.idle.Front(); e != nil && !e.Value.(*Session).Expires().After(now); e = r.idle.Front() {
 		r.Close(e.Value.(*Session))
@@ -122,7 +122,7 @@ func (r *Registry) Sweep(now time.Time) {
 	}
 }
 
-// Expires says when the session ends if nobody uses it.
+// Expires returns the time at which the session ends if it is not used.
 func (s *Session) Expires() time.Time {
 	if s.User != nil && s.User.IsGuest {
 		return s.User.Created.Add(guestLife)
@@ -130,7 +130,7 @@ func (s *Session) Expires() time.Time {
 	return s.Used.Add(sessionLife)
 }
 
-// Use finds the live session of a token and prolongs it.
+// Use finds the live session of a token and extends it.
 func (r *Registry) Use(token string, now time.Time) (*Session, error) {
 	r.Sweep(now)
 	if token == "" {
@@ -150,8 +150,8 @@ func (r *Registry) Use(token string, now time.Time) (*Session, error) {
 	return s, nil
 }
 
-// Holder finds the session of a token without prolonging it; nil when there is
-// none. Sessions that have ended are found until the next sweep.
+// Holder finds the session of a token without extending it; nil if there is none.
+// It finds expired sessions until the next sweep.
 func (r *Registry) Holder(token string) *Session {
 	s := r.sessions[hashToken(token)]
 	if s != nil {
@@ -160,7 +160,7 @@ func (r *Registry) Holder(token string) *Session {
 	return s
 }
 
-// Open makes a session; u is nil for an application session.
+// Open creates a session; u is nil for an application session.
 func (r *Registry) Open(u *User, now time.Time) *Session {
 	r.Sweep(now)
 	for len(r.sessions) >= r.maxSessions {
@@ -179,8 +179,8 @@ func (r *Registry) Open(u *User, now time.Time) *Session {
 	return s
 }
 
-// evict ends the session that was unused for longest, or a guest if there are
-// only guests.
+// evict ends the session that was unused for the longest time, or a guest if there
+// are only guests.
 func (r *Registry) evict() {
 	if e := r.idle.Front(); e != nil {
 		r.Close(e.Value.(*Session))
@@ -189,7 +189,7 @@ func (r *Registry) evict() {
 	r.Remove(r.guests.Front().Value.(*User))
 }
 
-// Attach gives the session another user, or none.
+// Attach sets the user of a session; nil removes the user.
 func (r *Registry) Attach(s *Session, u *User) {
 	if s.User != nil {
 		delete(s.User.sessions, s)
@@ -220,7 +220,7 @@ func (r *Registry) Close(s *Session) {
 	s.Closed = true
 }
 
-// Add stores a new user, unless the registry is full or a name is taken.
+// Add stores a new user, unless the registry is full or a unique value is in use.
 func (r *Registry) Add(u *User, now time.Time) error {
 	r.Sweep(now)
 	if err := r.conflict(u, u.Profile); err != nil {
@@ -235,7 +235,7 @@ func (r *Registry) Add(u *User, now time.Time) error {
 	return nil
 }
 
-// put stores a user that has its id.
+// put stores a user that has an ID.
 func (r *Registry) put(u *User, now time.Time) {
 	u.OID = RandomHex(12)
 	u.Created, u.Updated = now, now
@@ -247,7 +247,7 @@ func (r *Registry) put(u *User, now time.Time) {
 	}
 }
 
-// Change gives a stored user another profile, unless a name is taken.
+// Change replaces a stored user's profile, unless a unique value is in use.
 func (r *Registry) Change(u *User, to Profile, now time.Time) error {
 	if err := r.conflict(u, to); err != nil {
 		return err
@@ -274,7 +274,7 @@ func (r *Registry) Remove(u *User) {
 	r.removed(u)
 }
 
-// conflict reports every unique field of p that another user than u has.
+// conflict returns an error that names every unique field of p that another user has.
 func (r *Registry) conflict(u *User, p Profile) error {
 	var texts []string
 	for _, unique := range []struct {
@@ -295,7 +295,7 @@ func (r *Registry) conflict(u *User, p Profile) error {
 	return nil
 }
 
-// FindNamed finds the user whom the fields of a login name; nil when there is none.
+// FindNamed finds the user with the login or email of a login request; nil if there is none.
 func (r *Registry) FindNamed(fields Params) *User {
 	if u := r.ByLogin[fields.Text("login")]; u != nil {
 		return u
@@ -317,7 +317,7 @@ func (r *Registry) unindex(u *User) {
 	}
 }
 
-// keys yields the user's unique values, each with the index it belongs to.
+// keys yields the user's unique values, each with its index.
 func (u *User) keys(r *Registry) func(yield func(string, map[string]*User) bool) {
 	return func(yield func(string, map[string]*User) bool) {
 		_ = (u.Login == "" || yield(u.Login, r.ByLogin)) &&

@@ -2,13 +2,14 @@ package core
 
 import "slices"
 
-// What dialogs and messages are refused with.
+// The refusals for dialogs and messages; the texts are assumed. The service bounds
+// admins and extensions (https://developers.connectycube.com/server/chat).
 var (
-	ErrForbidden         = AsBase(403, "Forbidden")                                 // inf
+	ErrForbidden         = AsBase(403, "Forbidden")
 	ErrTooManyOccupants  = AsBase(422, "occupants_ids has more than 5000 user ids") // our own; the service's plans set the number
-	errTooManyAdmins     = AsBase(422, "admins_ids has more than 5 user ids")       // doc, the text inf
-	errTooManyExtensions = AsBase(422, "extensions has more than 3 keys")           // doc, refusing inf
-	errBlankName         = AsField(422, "name", "cannot be blank")                  // inf, by the password's
+	errTooManyAdmins     = AsBase(422, "admins_ids has more than 5 user ids")
+	errTooManyExtensions = AsBase(422, "extensions has more than 3 keys") // the service may drop the rest instead
+	errBlankName         = AsField(422, "name", "cannot be blank")        // after the text for a password
 )
 
 // DialogKind is a dialog's type, as the API numbers it.
@@ -21,7 +22,8 @@ const (
 	KindPublic
 )
 
-// role is what a user is in a dialog; each may do what those before it may.
+// role is the role of a user in a dialog. Each role includes the rights of those
+// before it.
 type role int
 
 const (
@@ -32,24 +34,24 @@ const (
 	noRole // the kind of dialog does not have the act
 )
 
-// Act is something that not everybody may do in a dialog.
+// Act is an act in a dialog that requires a role.
 type Act int
 
 const (
 	ToSend        Act = iota
-	ToAddUsers        // by others: joining a public dialog needs no right
+	ToAddUsers        // other users: joining a public dialog needs no right
 	ToDescribe        // name, photo, description
 	ToExtend          // extensions and permissions
-	ToRemoveUsers     // leaving needs no right
+	ToRemoveUsers     // other users: leaving needs no right
 	ToPin
-	toModerate // to delete anyone's message for everyone
-	ToAppoint  // to add and remove admins
-	ToErase    // to delete the dialog, or its history, for everyone
+	toModerate // deleting another user's message for all
+	ToAppoint  // adding and removing admins
+	ToErase    // deleting the dialog, or its history, for all
 )
 
-// rights is the documented table, by act: the least role in a broadcast, group,
-// private and public dialog. Assumed: who may send in a broadcast, and the row
-// of ToExtend.
+// rights is the documented table (https://developers.connectycube.com/server/chat):
+// the lowest role for each act in a broadcast, group, private and public dialog.
+// The right to send in a broadcast and the row of ToExtend are assumed.
 var rights = map[Act][4]role{
 	ToSend:        {admin, member, member, member},
 	ToAddUsers:    {noRole, member, noRole, noRole},
@@ -62,8 +64,8 @@ var rights = map[Act][4]role{
 	ToErase:       {owner, owner, owner, owner},
 }
 
-// roleOf says what the user is. Everybody belongs to a broadcast; its owner and
-// the owner of any dialog lose their rights by leaving.
+// roleOf returns the user's role. Every user is a member of a broadcast. Owners who
+// leave a dialog lose their rights.
 func (d *Dialog) roleOf(user int64) role {
 	switch {
 	case !d.Occupants.Has(user) && d.Kind == KindBroadcast:
@@ -83,15 +85,15 @@ func (d *Dialog) May(user int64, act Act) bool {
 	return d.roleOf(user) >= rights[act][d.Kind-1]
 }
 
-// MayRemove says whether the user may delete m for everyone: whoever wrote it,
-// unless in a broadcast, and whoever moderates.
+// MayRemove reports whether the user may delete m for all: as its sender, except in
+// a broadcast, or as a moderator.
 func (m *Message) MayRemove(user int64) bool {
 	own := m.Sender == user && m.Dialog.May(user, ToSend)
 	return own || m.Dialog.May(user, toModerate)
 }
 
-// MayHide says whether the user may delete m for themselves. In a broadcast only
-// those who moderate may (doc).
+// MayHide reports whether the user may delete m for themselves. In a broadcast only
+// moderators may (https://developers.connectycube.com/server/chat).
 func (m *Message) MayHide(user int64) bool {
 	if m.Dialog.Kind == KindBroadcast {
 		return m.Dialog.May(user, toModerate)
@@ -99,7 +101,7 @@ func (m *Message) MayHide(user int64) bool {
 	return m.Dialog.roleOf(user) >= member
 }
 
-// Find gives the dialog that the user belongs to.
+// Find returns the dialog if the user belongs to it.
 func (a *Archive) Find(id string, user int64) (*Dialog, error) {
 	d := a.Dialogs[id]
 	switch {
@@ -111,7 +113,7 @@ func (a *Archive) Find(id string, user int64) (*Dialog, error) {
 	return d, nil
 }
 
-// FindMessage gives the message that the user can see.
+// FindMessage returns the message if the user can see it.
 func (a *Archive) FindMessage(id string, user int64) (*Message, error) {
 	m := a.Messages[id]
 	switch {
@@ -123,8 +125,8 @@ func (a *Archive) FindMessage(id string, user int64) (*Message, error) {
 	return m, nil
 }
 
-// Listeners are those who hear what is said in the dialog: its occupants, or
-// everyone.
+// Listeners returns the users who receive the messages of a dialog: its occupants,
+// or all users for a broadcast.
 func (s *Application) Listeners(d *Dialog) []int64 {
 	if d.Kind != KindBroadcast {
 		return d.Occupants.List()

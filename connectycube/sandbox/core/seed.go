@@ -18,18 +18,19 @@ const (
 	maxErrors    = 50      // in the error text
 )
 
-// Seed is what a test begins with. Users are named by login, e-mail or external
-// id, or by number; dialogs by Key.
+// Seed is a start state for a test. It names users by login, email, external ID or
+// ID, and dialogs by Key.
 type Seed struct {
 	Users    []SeedUser    `json:"users"`
 	Dialogs  []SeedDialog  `json:"dialogs"`
 	Messages []SeedMessage `json:"messages"`
 }
 
-// SeedUser is a user to make. One of Login, Email and ExternalID is required, and
-// Password unless there is an ExternalID: then the identity provider knows it.
+// SeedUser is a user to create. One of Login, Email and ExternalID is required.
+// Password is required unless there is an ExternalID: then the identity provider
+// knows the user.
 type SeedUser struct {
-	ID         int64    `json:"id"` // default: the next one
+	ID         int64    `json:"id"` // default: the next ID
 	Login      string   `json:"login"`
 	Email      string   `json:"email"`
 	Password   string   `json:"password"`
@@ -41,37 +42,37 @@ type SeedUser struct {
 	Tags       []string `json:"tags"`
 }
 
-// SeedDialog is a dialog to make; a private one that is there already is taken.
+// SeedDialog is a dialog to create; an existing private dialog is reused.
 type SeedDialog struct {
-	Key         string   `json:"key"`  // what messages call it
+	Key         string   `json:"key"`  // the name for messages of the seed
 	Type        int      `json:"type"` // 1 broadcast, 2 group (default), 3 private, 4 public
 	Name        string   `json:"name"` // required unless private
 	Description string   `json:"description"`
 	Photo       string   `json:"photo"`
 	Owner       string   `json:"owner"`
-	Occupants   []string `json:"occupants"` // beside the owner and the admins
+	Occupants   []string `json:"occupants"` // without the owner and the admins
 	Admins      []string `json:"admins"`
 }
 
-// SeedMessage is a message that was sent before anybody came; nobody is told of
-// it. Messages of a dialog stand in the order in which they were sent.
+// SeedMessage is a message from the past; no client is notified. The messages of a
+// dialog must be in the order in which they were sent.
 type SeedMessage struct {
 	Dialog string   `json:"dialog"`
 	From   string   `json:"from"`
 	Text   string   `json:"message"`
-	Ago    string   `json:"ago"` // how long ago, as Go writes durations; default 0s
+	Ago    string   `json:"ago"` // a duration in Go's notation; default 0s
 	ReadBy []string `json:"read_by"`
 }
 
-// Seeded says which ids things got: users in the order of the seed, dialogs by
-// key, messages in order.
+// Seeded holds the new IDs: of users in the order of the seed, of dialogs by key, of
+// messages in order.
 type Seeded struct {
 	Users    []int64           `json:"users"`
 	Dialogs  map[string]string `json:"dialogs"`
 	Messages []string          `json:"messages"`
 }
 
-// Seed makes all of it, or nothing: the error says everything that is wrong.
+// Seed creates everything or nothing. The error contains everything that is wrong.
 func (s *Application) Seed(seed Seed) (Seeded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,9 +114,9 @@ func (s *Application) Seed(seed Seed) (Seeded, error) {
 	return g.out, nil
 }
 
-// seeding is a seed that is being understood. The sandbox is not touched before
-// all of it is; users have their ids already, as nobody else can take them while
-// the lock is held.
+// seeding is a seed that is being checked. It changes the sandbox only after all
+// checks. Its users already have their IDs, because the lock keeps others from
+// taking these.
 type seeding struct {
 	s     *Application
 	now   time.Time
@@ -130,7 +131,7 @@ type seeding struct {
 
 type seedingMessage struct {
 	*Message
-	key    string // of the dialog, which may turn out to be there already
+	key    string // of the dialog, which may exist already
 	at     time.Time
 	readBy []int64
 }
@@ -179,7 +180,7 @@ func (g *seeding) user(at string, from SeedUser) {
 	g.out.Users = append(g.out.Users, u.ID)
 }
 
-// fields are what a sign-up would have carried; null clears nothing here.
+// fields returns the fields of an equivalent sign-up, without empty ones.
 func (from SeedUser) fields() Params {
 	fields := Params{"tag_list": strings.Join(from.Tags, ",")}
 	if from.Login == "" && from.Email == "" && from.ExternalID != "" {
@@ -196,7 +197,7 @@ func (from SeedUser) fields() Params {
 	return fields
 }
 
-// refusalText is what a refusal says, on one line.
+// refusalText returns the texts of a refusal in one line.
 func refusalText(err error) string {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var texts []string
@@ -308,8 +309,8 @@ func (g *seeding) message(at string, from SeedMessage) {
 	g.messages = append(g.messages, m)
 }
 
-// dialogBytes is what the seed's dialogs take. At most half of the bound they do
-// not drop one another.
+// dialogBytes returns the size of the seed's dialogs. Up to half of the bound they
+// do not replace one another.
 func (g *seeding) dialogBytes() (n int) {
 	for _, d := range g.dialogs {
 		n += d.weight()
@@ -317,7 +318,7 @@ func (g *seeding) dialogBytes() (n int) {
 	return n
 }
 
-// store is the part that cannot fail.
+// store stores the checked seed. It cannot fail.
 func (g *seeding) store() {
 	r, a := &g.s.Registry, &g.s.Archive
 	for _, id := range g.out.Users {
@@ -330,7 +331,7 @@ func (g *seeding) store() {
 			d = a.PrivateDialog(d.Owner, d.Opponent(d.Owner), g.now)
 			g.dialogs[key] = d
 		} else {
-			a.Add(d, d.Created) // not after its first message
+			a.Add(d, d.Created) // which is not after its first message
 		}
 		g.out.Dialogs[key] = d.ID
 	}

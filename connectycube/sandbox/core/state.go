@@ -8,28 +8,28 @@ import (
 )
 
 const (
-	MaxListed    = 1000 // entries of each list of a State but the users'
-	maxOccupants = 100  // of one dialog that are listed
+	MaxListed    = 1000 // entries of each list of a State, except users
+	maxOccupants = 100  // listed of one dialog
 	maxExcerpt   = 500  // bytes of a message
 )
 
-// State is what the sandbox holds, without secrets. Lists are in the order in
-// which things came to be, dialogs in that in which something happened in them;
-// all but Users hold the latest thousand at most.
+// State is the content of the sandbox, without secrets. Lists are ordered by
+// creation, dialogs by their last activity. All except Users hold at most the
+// latest thousand entries.
 type State struct {
 	Users    []UserState `json:"users"`
-	Sessions int         `json:"sessions"` // how many live
+	Sessions int         `json:"sessions"` // number of live sessions
 
 	LiveSessions []SessionState `json:"live_sessions"`
 	Dialogs      []DialogState  `json:"dialogs"`
 	Messages     []MessageState `json:"messages"`
 	Sockets      []SocketState  `json:"sockets"` // by user
-	Devices      []DeviceState  `json:"devices"` // that pushes go to
+	Devices      []DeviceState  `json:"devices"` // that receive pushes
 	Totals       Totals         `json:"totals"`
 	Clock        ClockState     `json:"clock"`
 }
 
-// Totals says how much there is, listed or not.
+// Totals counts all entries, listed or not.
 type Totals struct {
 	Users    int `json:"users"`
 	Dialogs  int `json:"dialogs"`
@@ -73,7 +73,7 @@ type MessageState struct {
 	ID          string    `json:"id"`
 	DialogID    string    `json:"dialog_id"`
 	SenderID    int64     `json:"sender_id"`
-	Text        string    `json:"message"` // cut
+	Text        string    `json:"message"` // shortened
 	Attachments int       `json:"attachments_count"`
 	Status      string    `json:"status"` // sent, delivered or read
 	Sent        time.Time `json:"sent_at"`
@@ -85,11 +85,11 @@ type SocketState struct {
 	Resource  string    `json:"resource"`
 	Peer      string    `json:"address"`   // IP and port of the client
 	Since     time.Time `json:"since"`     // real time
-	Available bool      `json:"available"` // presence was sent
-	Inactive  bool      `json:"inactive"`  // the app says that it is in the background
+	Available bool      `json:"available"` // the client has sent presence
+	Inactive  bool      `json:"inactive"`  // the app is in the background
 	Managed   bool      `json:"managed"`   // stream management is on
-	Waiting   bool      `json:"waiting"`   // lost, but may still be resumed
-	Queued    int       `json:"queued"`    // stanzas not written yet
+	Waiting   bool      `json:"waiting"`   // lost, but the client may still resume it
+	Queued    int       `json:"queued"`    // stanzas not yet written
 	Unacked   int       `json:"unacked"`   // stanzas written and not acknowledged
 }
 
@@ -101,12 +101,13 @@ type DeviceState struct {
 	UDID     string `json:"udid"`
 }
 
-// State reports who exists, what lives and what was said.
+// State returns the content of the sandbox.
 func (s *Application) State() State { return s.StateUpTo(0, MaxListed) }
 
-// StateUpTo gives at most so many of each list, the newest; 0 users means all.
+// StateUpTo returns at most the newest entries of each list: users users (0 means
+// all) and most of the others.
 func (s *Application) StateUpTo(users, most int) State {
-	sockets := s.sockets() // not under the lock: the chat has its own
+	sockets := s.sockets() // without the lock: the chat has its own
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Registry.Sweep(s.Now())
@@ -159,7 +160,7 @@ func (a *Archive) messageStates(most int) []MessageState {
 	return states
 }
 
-// shown is a time as the control area writes it.
+// shown returns a time as the control area writes it.
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func (r *Registry) userStates(most int) []UserState {
@@ -190,7 +191,7 @@ func (r *Registry) sessionStates(most int) []SessionState {
 	return states
 }
 
-// newest is the end of an ordered list; 0 means all of it.
+// newest returns the last entries of an ordered list; 0 means all.
 func newest[T any](ordered []T, most int) []T {
 	if most == 0 || len(ordered) <= most {
 		return ordered
@@ -198,9 +199,9 @@ func newest[T any](ordered []T, most int) []T {
 	return ordered[len(ordered)-most:]
 }
 
-// Reset makes the sandbox what New made it: nobody there, the CIdP of its
-// Options, no sockets, faults, files or journal, and the clock at real time. Only
-// ids count on, so that an app under test cannot take one user for another, and
+// Reset returns the sandbox to the state after New: no users, the CIdP of its
+// Options, no sockets, faults, files or journal, and the clock at real time. IDs
+// continue, so that an app under test cannot take one user for another, and
 // Settings stay.
 func (s *Application) Reset() {
 	empty := s.fresh()

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Bounds of subscriptions. They are our own; beyond them the oldest goes.
+// Bounds of subscriptions. They are our own; a new one replaces the oldest.
 const (
 	maxSubscriptions     = 20_000 // in all
 	maxUserSubscriptions = 10     // of one user
@@ -23,14 +23,14 @@ type Subscription struct {
 	place       *list.Element // in Subscriptions.all
 }
 
-// Subscriptions are everybody's devices. The tokens that the push services gave
-// out are checked and not kept: nothing here could use one. Its lock is taken
-// last: whoever holds it calls nobody.
+// Subscriptions are the devices of all users. The sandbox checks the tokens of the
+// push services and does not keep them, because it cannot use them. Its lock is
+// taken last: a method that holds it takes no other lock.
 type Subscriptions struct {
 	mu     sync.Mutex
-	last   int64                     // id
+	last   int64                     // ID
 	ofUser map[int64][]*Subscription // oldest first
-	all    *list.List                // *subscription, oldest first
+	all    *list.List                // *Subscription, oldest first
 }
 
 func newSubscriptions() *Subscriptions {
@@ -39,15 +39,15 @@ func newSubscriptions() *Subscriptions {
 	return s
 }
 
-// clear forgets everything but which ids were given out.
+// clear drops all subscriptions. IDs continue.
 func (s *Subscriptions) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ofUser, s.all = map[int64][]*Subscription{}, list.New()
 }
 
-// Add stores sub and gives it an id. The same device on the same channel and in
-// the same environment is one subscription, which keeps its id.
+// Add stores sub and gives it an ID. A device has one subscription for each channel
+// and environment, which keeps its ID.
 func (s *Subscriptions) Add(sub Subscription) Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *Subscriptions) Add(sub Subscription) Subscription {
 	return sub
 }
 
-// put makes sub the newest. The lock is held.
+// put makes sub the newest. The caller holds the lock.
 func (s *Subscriptions) put(sub *Subscription) {
 	if own := s.ofUser[sub.User]; len(own) >= maxUserSubscriptions {
 		s.drop(own[0])
@@ -76,7 +76,7 @@ func (s *Subscriptions) put(sub *Subscription) {
 	s.ofUser[sub.User] = append(s.ofUser[sub.User], sub)
 }
 
-// drop forgets sub. The lock is held.
+// drop removes sub. The caller holds the lock.
 func (s *Subscriptions) drop(sub *Subscription) {
 	s.all.Remove(sub.place)
 	own := slices.DeleteFunc(s.ofUser[sub.User], func(other *Subscription) bool { return other == sub })
@@ -87,7 +87,7 @@ func (s *Subscriptions) drop(sub *Subscription) {
 	s.ofUser[sub.User] = own
 }
 
-// states lists at most so many, the newest.
+// states returns the newest devices, at most most.
 func (s *Subscriptions) states(most int) []DeviceState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Subscriptions) states(most int) []DeviceState {
 	return states
 }
 
-// forget drops the devices of a user who is gone.
+// forget drops the devices of a deleted user.
 func (s *Subscriptions) forget(user int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Subscriptions) forget(user int64) {
 	}
 }
 
-// Remove drops a user's own subscription and reports whether there was one.
+// Remove drops a user's own subscription and reports whether it existed.
 func (s *Subscriptions) Remove(user, id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *Subscriptions) List(user int64) []Subscription {
 	return own
 }
 
-// Reach counts the devices of users that fit.
+// Reach counts the devices of users for which fits returns true.
 func (s *Subscriptions) Reach(users []int64, fits func(*Subscription) bool) (devices int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
