@@ -11,11 +11,12 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// Bounds of one request.
+// Bounds of one request. https://developers.connectycube.com/server/address_book has
+// the first; the others are our own.
 const (
-	maxUDID         = 64   // characters (doc)
-	maxUserDevices  = 20   // books of one user; our own
-	maxRejectedText = 1000 // reasons of one answer; our own
+	maxUDID         = 64   // characters
+	maxUserDevices  = 20   // books of one user
+	maxRejectedText = 1000 // reasons of one answer
 )
 
 func uploadAddressBook(s *API, q *request, live *core.Session) (reply, error) {
@@ -34,7 +35,7 @@ func uploadAddressBook(s *API, q *request, live *core.Session) (reply, error) {
 	}
 	out := core.BookReport{Rejected: map[string][]string{}}
 	forced := q.params.Flag("force")
-	keep := map[string]bool{} // phones; with force everything else goes
+	keep := map[string]bool{} // phones; force removes all others
 	for i, c := range contacts {
 		phone := strings.TrimSpace(c.Text("phone"))
 		reasons := s.AddressBooks.Upload(&out, user, device, phone, c)
@@ -49,7 +50,7 @@ func uploadAddressBook(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: out}, nil
 }
 
-// contactList reads a JSON list, and a form's contacts[0][phone].
+// contactList reads a JSON list, or a form's contacts[0][phone].
 func contactList(v any) (contacts []core.Params, ok bool) {
 	items, isList := v.([]any)
 	if form, isForm := v.(map[string]any); isForm {
@@ -59,7 +60,7 @@ func contactList(v any) (contacts []core.Params, ok bool) {
 		isList = true
 	}
 	for _, item := range items {
-		fields, _ := item.(map[string]any) // not an object: nothing in it, so it is rejected
+		fields, _ := item.(map[string]any) // an item that is no object is empty, and so rejected
 		contacts = append(contacts, fields)
 	}
 	return contacts, isList
@@ -78,8 +79,8 @@ func getAddressBook(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: items}, nil
 }
 
-// registeredUsers finds the contacts who are users, by their phones' digits
-// alone (assumed): people write one number in many ways.
+// registeredUsers finds the contacts who are users. It compares only the digits of
+// the phones (assumed), because a number can be written in many ways.
 func registeredUsers(s *API, q *request, live *core.Session) (reply, error) {
 	type compactUser struct {
 		ID    int64  `json:"id"`
@@ -108,7 +109,7 @@ func registeredUsers(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: map[string]any{"items": items}}, nil
 }
 
-// usersWithPhones lists the users whose phones have those digits, by id.
+// usersWithPhones returns the users whose phones have those digits, by ID.
 func usersWithPhones(r *core.Registry, names core.Book) (found []*core.User) {
 	if len(names) == 0 {
 		return nil

@@ -21,13 +21,13 @@ func TestDevicesOfAnAddressBookAreBounded(t *testing.T) {
 		}
 	}
 	if upload("one more") == nil {
-		t.Error("one device too many is taken")
+		t.Error("one device too many is accepted")
 	}
 	if err := upload("3"); err != nil {
 		t.Errorf("a known device: %v", err)
 	}
 	s.AddressBooks.Forget(1)
 	if err := upload("one more"); err != nil {
-		t.Errorf("after the user is gone: %v", err)
+		t.Errorf("after the user was deleted: %v", err)
 	}
 }

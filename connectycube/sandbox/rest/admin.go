@@ -11,13 +11,13 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// Without the key the service says 401 or 403; which one when is assumed.
+// Without the right key the service answers 401 or 403; the cases are assumed.
 var (
 	errNoAdminKey    = core.AsList(401, "Unauthorized")
 	errWrongAdminKey = core.AsBase(403, "Forbidden")
 )
 
-// withAdmin runs h under the lock for holders of the administration key.
+// withAdmin runs h under the lock if the request has the administration key.
 func withAdmin(h func(*API, *request) (reply, error)) handler {
 	return func(s *API, q *request) (reply, error) {
 		switch {
@@ -43,8 +43,8 @@ func adminDeleteUser(s *API, q *request) (reply, error) {
 	return reply{status: http.StatusOK, body: map[string]bool{"success": true}}, nil
 }
 
-// adminDialog is a dialog as administrators see it: without what depends on who
-// looks, and with who has put it away or silenced it.
+// adminDialog is a dialog in the administration API: without the fields that differ
+// between users, and with the users who hid or silenced it.
 type adminDialog struct {
 	dialogJSON
 	SilentIDs  []int64 `json:"silent_ids"`
@@ -60,8 +60,8 @@ func (s *API) dialogForAdmin(d *core.Dialog) adminDialog {
 	return out
 }
 
-// adminSorts and what follows from them: the documented example pages downward
-// by _id and so relies on that order.
+// adminSorts are the sort fields of the administration lists. The documented example
+// pages downward by _id, so that is the order without a sort field.
 var adminSorts = []string{"created_at", "updated_at", "_id"}
 
 var adminDialogLists = grammar[dialogRow]{
@@ -77,7 +77,8 @@ var adminDialogLists = grammar[dialogRow]{
 	tie:      dialogLists.tie,
 }
 
-// adminMessageLists knows fewer filters than the lists of users do (doc).
+// adminMessageLists has fewer filters than the lists of users
+// (https://developers.connectycube.com/admin_api/chat).
 var adminMessageLists = grammar[*core.Message]{
 	fields: map[string]field[*core.Message]{
 		"_id":            messageFields["_id"],
@@ -153,8 +154,8 @@ func adminUpdateDialog(s *API, q *request) (reply, error) {
 	return reply{status: http.StatusOK, body: s.dialogForAdmin(d)}, nil
 }
 
-// span is start_date to end_date, in seconds, both included (assumed), and the
-// types of dialogs; none of it is required.
+// span is the time from start_date to end_date, in Unix seconds, both included
+// (assumed), and the types of dialogs; all fields are optional.
 type span struct {
 	from, to int64
 	kinds    []string
@@ -168,11 +169,11 @@ func readSpan(p core.Params) (span, error) {
 	return r, nil
 }
 
-// days counts by day, in UTC.
+// days counts by day (UTC).
 type days map[string]int
 
-// sentDays counts messages that are still there: what became of deleted ones in
-// the service's figures is not known.
+// sentDays counts the messages that still exist. Whether the service counts deleted
+// ones is unknown.
 func (s *API) sentDays(r span) days {
 	counts := days{}
 	for m := range s.Archive.Arrived {
@@ -211,7 +212,7 @@ func adminTotal(count func(*API, span) days) handler {
 	})
 }
 
-// adminPerDay shows the days that have something, the first ones first.
+// adminPerDay returns the days with a count, oldest first.
 func adminPerDay(count func(*API, span) days) handler {
 	return withAdmin(func(s *API, q *request) (reply, error) {
 		r, err := readSpan(q.params)

@@ -1,8 +1,7 @@
-// Package rest is the REST API of the sandbox: routes, encodings of requests,
-// shapes of answers, the call-back to an identity provider, and the storage
-// service that files are uploaded to. It also makes the faults on requests
-// happen. The state is that of package core, which it changes under core's lock;
-// it knows the chat as a Notifier alone.
+// Package rest is the REST API of the sandbox: routes, encodings of requests, bodies
+// of answers, the callback to an identity provider, and the storage service for
+// files. It also injects the faults on requests. The state is in package core, and
+// is changed under core's lock. The package knows the chat only as a Notifier.
 //
 // Start reading at the table in routes.go, then at API.ServeHTTP. The files are
 // named for the resources.
@@ -18,10 +17,10 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// Notifier sends on by chat what REST took. Its methods are called under the
+// Notifier passes changes by REST on to the chat. Its methods are called under the
 // Application's lock.
 type Notifier interface {
-	Deliver(m *core.Message) // to those who are in its dialog
+	Deliver(m *core.Message) // to the users in its dialog
 	NotifyReaction(by int64, m *core.Message, added, removed string)
 	NotifyRemoval(by int64, m *core.Message)
 	NotifySystem(from, to int64, fields core.Params) (id string)
@@ -29,7 +28,7 @@ type Notifier interface {
 
 // Options configure an API. Only HTTP has a default.
 type Options struct {
-	HTTP     *http.Client   // makes the call-backs to the identity provider
+	HTTP     *http.Client   // for callbacks to the identity provider
 	Notifier Notifier       // the chat
 	Online   func() []int64 // users who are in the chat, ascending
 }
@@ -54,7 +53,7 @@ func New(app *core.Application, o Options) *API {
 	}
 }
 
-// ServeHTTP answers one request, or makes the fault happen that meets it.
+// ServeHTTP answers one request, or injects the fault that matches it.
 func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w, r, e := s.record(w, r)
 	defer e.end()
@@ -66,14 +65,14 @@ func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serveAPI(w, r)
 }
 
-// reply is an answer that went well. Refusals are errors: see core.Refusal.
+// reply is a successful answer. Refusals are errors: see core.Refusal.
 type reply struct {
 	status  int
-	body    any       // nil: no body at all
-	expires time.Time // of the session used; zero when none was
+	body    any       // nil: no body
+	expires time.Time // of the session that was used; zero if there was none
 }
 
-// serveAPI is the service without its faults.
+// serveAPI answers a request without faults.
 func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		defer s.Used()
@@ -121,7 +120,7 @@ func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 		ctx:      r.Context(),
 		arg:      arg,
 		params:   p,
-		token:    r.Header.Get("CB-Token"), // the Dart SDK sends it empty when it has none
+		token:    r.Header.Get("CB-Token"), // without a token, the Dart SDK sends it empty
 		key:      r.Header.Get("CB-AuthKey"),
 		now:      s.Now(),
 		origin:   OriginOf(r),
@@ -131,8 +130,8 @@ func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 	})
 }
 
-// AllowBrowsers lets pages of any origin call the API, as the real service does:
-// it uses no cookies, so an origin proves nothing.
+// AllowBrowsers lets pages of any origin call the API, as the real service does. The
+// API uses no cookies, so an origin proves nothing.
 func AllowBrowsers(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
@@ -148,6 +147,6 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	// an error here means that the caller left, or that it will see a torn body
+	// An error here means that the client left, or will see an incomplete body.
 	_ = json.NewEncoder(w).Encode(body)
 }

@@ -13,19 +13,19 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-const maxBlobName = 100 // characters (doc)
+const maxBlobName = 100 // characters (https://developers.connectycube.com/server/storage)
 
-// accessJSON is how the service hands out links to its bucket.
+// accessJSON is a link to the bucket in an answer.
 type accessJSON struct {
 	ID          int64  `json:"id,omitempty"`
 	BlobID      int64  `json:"blob_id,omitempty"`
 	Expires     string `json:"expires,omitempty"`
 	Type        string `json:"object_access_type,omitempty"`
-	Params      string `json:"params,omitempty"`       // to upload: the form's address, its fields in the query
+	Params      string `json:"params,omitempty"`       // to upload: the form's URL, its fields in the query
 	DownloadURL string `json:"download_url,omitempty"` // to download
 }
 
-// blobJSON is a file as clients see it, in the documented order.
+// blobJSON is a file in an answer, in the documented order.
 type blobJSON struct {
 	ID          int64       `json:"id"`
 	UID         string      `json:"uid"`
@@ -61,7 +61,7 @@ func blobReply(status int, b blobJSON) reply {
 	return reply{status: status, body: map[string]blobJSON{"blob": b}}
 }
 
-// setBlob puts the fields of a request into b, or says what is wrong with them.
+// setBlob sets the fields of a request in b, or returns what is wrong with them.
 func setBlob(b *core.Blob, fields core.Params) error {
 	var wrong []string
 	if fields.Has("name") {
@@ -85,7 +85,7 @@ func setBlob(b *core.Blob, fields core.Params) error {
 func createBlob(s *API, q *request, live *core.Session) (reply, error) {
 	fields := q.params.Object("blob")
 	b := core.Blob{
-		UID:     core.RandomHex(17), // 34 digits, as the documented ones
+		UID:     core.RandomHex(17), // 34 digits, as in the documentation
 		Owner:   live.User.ID,
 		Public:  fields.Flag("public"),
 		Created: q.now,
@@ -100,14 +100,14 @@ func createBlob(s *API, q *request, live *core.Session) (reply, error) {
 	return blobReply(http.StatusCreated, out), nil
 }
 
-// listBlobs answers the caller's own files, as pages of the first API are.
+// listBlobs returns the caller's own files, in pages like those of the first API.
 func listBlobs(s *API, q *request, live *core.Session) (reply, error) {
 	return wrappedPage(q.params, "blob", s.Bucket.OwnedBy(live.User.ID), func(b core.Blob) blobJSON { return blobBody(&b) })
 }
 
-// getBlob tells about a file, by its id to its owner and to everybody when it is
-// public, by its uid to whoever knows that. The SDKs' public and private links
-// are of this form too, with the uid and without .json: those get the content.
+// getBlob describes a file: by its ID to its owner, and to all if it is public; by
+// its UID to any session. The SDKs' public and private links have the same form, with
+// the UID and without .json, and lead to the content.
 func getBlob(s *API, q *request) (reply, error) {
 	if _, err := strconv.ParseInt(q.arg, 10, 64); err == nil || q.suffixed {
 		return withSession(blobInfo)(s, q)
@@ -126,7 +126,7 @@ func blobInfo(s *API, q *request, live *core.Session) (reply, error) {
 	return blobReply(http.StatusOK, blobBody(&b)), nil
 }
 
-// blobObject tells about a file by its uid, with a link when that is asked for.
+// blobObject describes a file by its UID, with a download link on request.
 func blobObject(s *API, q *request, _ *core.Session) (reply, error) {
 	b, known := s.Bucket.Find(q.arg)
 	if !known || q.arg != b.UID {
@@ -139,9 +139,10 @@ func blobObject(s *API, q *request, _ *core.Session) (reply, error) {
 	return blobReply(http.StatusOK, out), nil
 }
 
-// downloadBlob leads to the content. What is public needs no session, the rest
-// any session (official samples show others' attachments that way), which a link
-// in a page has in its query. Only what was declared complete is there (doc).
+// downloadBlob redirects to the content. A public file needs no session, another
+// file any session, because official samples show the attachments of other users so.
+// A link in a page has the token in its query. Only a file that was declared complete
+// has a download (https://developers.connectycube.com/server/storage).
 func downloadBlob(s *API, q *request) (reply, error) {
 	b, known := s.Bucket.Find(q.arg)
 	known = known && q.arg == b.UID
@@ -162,19 +163,19 @@ func downloadBlob(s *API, q *request) (reply, error) {
 	return answer, nil
 }
 
-// redirect is the address that an answer without a body leads to.
+// redirect is the target URL of an answer without a body.
 type redirect string
 
 func (to redirect) write(w http.ResponseWriter, status int) {
 	w.Header().Set("Location", string(to))
-	w.Header().Set("Cache-Control", "no-store") // the address ends
+	w.Header().Set("Cache-Control", "no-store") // the URL expires
 	w.WriteHeader(status)
 }
 
-// completeBlob declares a file uploaded. That it really was is not looked at:
-// the service would have to ask its bucket.
+// completeBlob declares a file uploaded. It does not check the upload: the service
+// would have to ask its bucket.
 func completeBlob(s *API, q *request, live *core.Session) (reply, error) {
-	fields := q.params // the SDK's form; the documented one wraps it
+	fields := q.params // the SDK's form; the documented form wraps them
 	if wrapped := q.params.Object("blob"); wrapped != nil {
 		fields = wrapped
 	}
@@ -189,7 +190,7 @@ func completeBlob(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, err
 }
 
-// updateBlob changes name and type; with new the content may be uploaded again.
+// updateBlob changes name and type; new allows another upload of the content.
 func updateBlob(s *API, q *request, live *core.Session) (reply, error) {
 	fields := q.params.Object("blob")
 	b, err := s.Bucket.Change(q.arg, live.User.ID, func(b *core.Blob) error {
@@ -215,14 +216,14 @@ func deleteBlob(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, s.Bucket.Remove(q.arg, live.User.ID)
 }
 
-// uploadLife and downloadLife are how long links work (doc, from samples).
+// Lifetimes of links, from the samples in https://developers.connectycube.com/server/storage.
 const (
 	uploadLife   = time.Hour
 	downloadLife = 7 * 24 * time.Hour
 )
 
-// uploadAccess makes the form for an upload. Its names are those that the SDKs
-// were seen to send back, without those that only Amazon needs.
+// uploadAccess returns the form for an upload. Its field names are those that the
+// SDKs send back, without those that only Amazon needs.
 func uploadAccess(b *core.Bucket, origin string, file *core.Blob, now time.Time) *accessJSON {
 	end := now.Add(uploadLife).UTC()
 	expires := end.Format(http.TimeFormat)
@@ -243,12 +244,12 @@ func uploadAccess(b *core.Bucket, origin string, file *core.Blob, now time.Time)
 		BlobID:  file.ID,
 		Expires: end.Format(seconds),
 		Type:    "Write",
-		// SDKs decode the query with decodeURIComponent, which leaves a plus alone
+		// SDKs decode the query with decodeURIComponent, which does not decode a plus.
 		Params: origin + bucketPath + "?" + strings.ReplaceAll(fields.Encode(), "+", "%20"),
 	}
 }
 
-// downloadURL makes a link to the content, which for a public file never ends.
+// downloadURL returns a link to the content. The link to a public file never expires.
 func downloadURL(b *core.Bucket, origin string, file *core.Blob, now time.Time) string {
 	link := origin + bucketPath + "/" + file.UID
 	if file.Public {

@@ -17,16 +17,16 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// bucketPath is where files are uploaded to and downloaded from. The service has
-// them at Amazon; a sandbox must do without.
+// bucketPath is the path of uploads and downloads. The service uses Amazon's storage
+// for them.
 const bucketPath = "/sandbox-s3"
 
 const (
-	maxFormField  = 4 << 10   // bytes of one field beside the file
+	maxFormField  = 4 << 10   // bytes of one field before the file
 	maxFormFields = 50        // parts of one upload
-	maxFormBytes  = 256 << 10 // of an upload, beside the file
+	maxFormBytes  = 256 << 10 // of an upload, without the file
 
-	transferTime = 5 * time.Minute // for one upload or download; it holds room, or content that is gone
+	transferTime = 5 * time.Minute // for one upload or download, which keeps memory in use
 )
 
 func isBucket(path string) bool {
@@ -52,7 +52,7 @@ var (
 	errWrongMethod = &bucketError{status: 405, Code: "MethodNotAllowed", Message: "Files are uploaded by POST and read by GET."}
 )
 
-// serveBucket is the storage service: uploads by form, downloads by link.
+// serveBucket answers as the storage service: uploads by form, downloads by link.
 func (s *API) serveBucket(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, bucketPath), "/")
 	var err error
@@ -81,22 +81,21 @@ func bucketErrorOf(err error) *bucketError {
 	case errors.As(err, &refused):
 		return refused
 	}
-	return errBadForm // the body broke off, or is no form
+	return errBadForm // the body is truncated, or no form
 }
 
 func writeXML(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	// an error here means that the caller left
+	// An error here means that the client left.
 	_, _ = io.WriteString(w, xml.Header)
 	_ = xml.NewEncoder(w).Encode(body)
 }
 
-// receiveFile takes a form whose fields are those of uploadAccess, and
-// then the file.
+// receiveFile reads a form with the fields of uploadAccess, followed by the file.
 func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // where there is a connection
-	body := &growingLimit{ReadCloser: r.Body, left: maxFormBytes}                   // of which a part's header may be all
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // if there is a connection
+	body := &growingLimit{ReadCloser: r.Body, left: maxFormBytes}                   // a part's header may use all of it
 	r.Body = body
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -120,7 +119,7 @@ func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sum := md5.New() // what an ETag is there
+	sum := md5.New() // S3 uses it as the ETag
 	_, _ = io.Copy(sum, content.Reader())
 	if !s.Bucket.Fill(uid, content) {
 		return errNoKey
@@ -141,8 +140,8 @@ func (s *API) receiveFile(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// growingLimit is a body of which so many bytes may be read. Past them it says
-// that the file is too large.
+// growingLimit is a body of which left bytes may be read. A read beyond them returns
+// ErrTooLarge.
 type growingLimit struct {
 	io.ReadCloser
 	left int64
@@ -157,7 +156,7 @@ func (l *growingLimit) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// formFields reads what stands before the file.
+// formFields reads the fields before the file.
 func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, error) {
 	fields := map[string]string{}
 	for range maxFormFields {
@@ -177,9 +176,9 @@ func formFields(form *multipart.Reader) (map[string]string, *multipart.Part, err
 	return nil, nil, errBadForm
 }
 
-// sendFile answers with content that somebody uploaded, as harmless as can be:
-// it is a download, of no type that a browser runs, and if one shows it after
-// all it is in an origin of its own, not in that of the control area.
+// sendFile answers with uploaded content and keeps browsers from running it: it is a
+// download of a harmless type, and a browser that shows it anyway gives it an origin
+// of its own instead of that of the control area.
 func (s *API) sendFile(w http.ResponseWriter, r *http.Request, key string) error {
 	file, known := s.Bucket.BeginDownload(key)
 	if !known {
@@ -204,16 +203,16 @@ func (s *API) sendFile(w http.ResponseWriter, r *http.Request, key string) error
 	h.Set("Content-Type", harmlessType(file.ContentType))
 	h.Set("Content-Disposition", disposition)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages show pictures from here
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages embed pictures from here
 	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // where there is a connection
+	_ = connection.SetWriteDeadline(time.Now().Add(transferTime)) // if there is a connection
 	http.ServeContent(w, r, "", file.Updated, file.Content.Reader())
 	_ = connection.SetWriteDeadline(time.Time{}) // the next request may be the chat's
 	return nil
 }
 
-// harmlessType keeps the types that pages show without running them. SVG is one
-// as a picture; opened by itself it is a download in a sandbox.
+// harmlessType keeps the types that pages show without running them. SVG is among
+// them: a page shows it as a picture, and opened alone it is a sandboxed download.
 func harmlessType(contentType string) string {
 	kind, _, err := mime.ParseMediaType(contentType)
 	major, _, _ := strings.Cut(kind, "/")
@@ -223,7 +222,8 @@ func harmlessType(contentType string) string {
 	return "application/octet-stream"
 }
 
-// OriginOf is how the caller reached the sandbox, as far as can be seen.
+// OriginOf returns the origin with which the client reached the sandbox, as far as
+// the request shows it.
 func OriginOf(r *http.Request) string {
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https://" + r.Host

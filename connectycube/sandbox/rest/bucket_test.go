@@ -13,8 +13,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// Uploads that arrive at once are bounded together: past the bound they get the
-// storage service's own word for try later, and what they took is given back.
+// Concurrent uploads are bounded together. Beyond the bound an upload gets the storage
+// service's word for "try later", and its reservation ends.
 func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	t.Parallel()
 	const most = 1 << 20
@@ -39,7 +39,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			_ = out.Close() // what is still being sent is not read any more
+			_ = out.Close() // the server reads no more
 			answer <- got
 		}()
 		for name, values := range access.Query() {
@@ -50,7 +50,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 		return send, func() *http.Response { _ = form.Close(); _ = in.Close(); return <-answer }
 	}
 	arrived := func(n int64) {
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the server reads at its own pace
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the server reads in its own time
 			bytes := s.Bucket.HeldBytes()
 			if bytes >= n {
 				return
@@ -66,7 +66,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	}
 	arrived(most * 3 / 4)
 	sendSecond, secondDone := begin()
-	_ = sendSecond(strings.Repeat("2", most/2)) // which fails when the answer is there before all was sent
+	_ = sendSecond(strings.Repeat("2", most/2)) // fails if the answer comes before the whole body was sent
 	second := secondDone()
 	body, _ := io.ReadAll(second.Body)
 	second.Body.Close()
@@ -83,8 +83,8 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 	}
 }
 
-// What stands before the file of an upload is bounded as other bodies are: it
-// is not counted among the files.
+// The fields before the file of an upload are bounded like other bodies, and do not
+// count among the files.
 func TestFormBeforeTheFileIsBounded(t *testing.T) {
 	s := newTestAPI(core.Options{}, nil)
 	for name, body := range map[string]string{

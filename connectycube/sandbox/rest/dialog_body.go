@@ -7,7 +7,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// dialogJSON is the dialog as clients see it.
+// dialogJSON is a dialog in an answer.
 type dialogJSON struct {
 	ID                  string            `json:"_id"`
 	UserID              int64             `json:"user_id"`
@@ -33,25 +33,23 @@ type dialogJSON struct {
 	IsMuted             *bool             `json:"is_muted"`
 }
 
-// nameFor is the dialog's name as one user sees it, and "" only where there is
-// none. A private dialog has no name of its own: each of the two sees the other's.
-// A live log of the service shows such a name, without telling which of a user's
-// names it is. The full name, and then the login, is the guess of this function
-// alone. An email or the id stands in for a user without either, as apps crash on
-// a null name.
+// nameFor returns the dialog's name as one user sees it. A private dialog has no name
+// of its own: each user sees the other's (docs/connectycube.md, Chat). Only this
+// function assumes that this is the full name, else the login. The email or the ID
+// replaces both if they are missing, because apps crash on a null name.
 func (s *API) nameFor(d *core.Dialog, user int64) string {
 	other := d.Opponent(user)
 	if other == 0 || !d.Occupants.Has(user) {
 		return d.Name
 	}
-	shown := strconv.FormatInt(other, 10) // of a deleted user, no more is left
+	shown := strconv.FormatInt(other, 10) // the rest of a deleted user is gone
 	if u := s.Registry.Users[other]; u != nil {
 		shown = cmp.Or(u.FullName, u.Login, u.Email, shown)
 	}
 	return shown
 }
 
-// dialogFor shows the dialog to one of its users.
+// dialogFor returns the dialog as one of its users sees it.
 func (s *API) dialogFor(d *core.Dialog, user int64) dialogJSON {
 	out := s.dialogPlain(d)
 	out.Name = core.OrNull(s.nameFor(d, user))
@@ -65,8 +63,9 @@ func (s *API) dialogFor(d *core.Dialog, user int64) dialogJSON {
 	return out
 }
 
-// dialogPlain shows what is the same for everyone. The name of a private dialog is
-// null here, as it is in the samples of the Admin API.
+// dialogPlain returns the parts of the dialog that are the same for all users. The
+// name of a private dialog is null, as in the samples of
+// https://developers.connectycube.com/admin_api/chat.
 func (s *API) dialogPlain(d *core.Dialog) dialogJSON {
 	out := dialogJSON{
 		ID:                d.ID,
@@ -93,7 +92,7 @@ func (s *API) dialogPlain(d *core.Dialog) dialogJSON {
 	return out
 }
 
-// tellLast fills in the last message. Its status is for whoever sent it.
+// tellLast sets the last message. Only its sender sees its status.
 func (out *dialogJSON) tellLast(m *core.Message, user int64) {
 	if m == nil {
 		return

@@ -11,17 +11,17 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// dialogRow is a dialog as one user sees it, while a list is made.
+// dialogRow is a dialog as one user sees it in a list.
 type dialogRow struct {
 	*core.Dialog
 	shownName string
-	last      *core.Message // nil: none that the user can see
+	last      *core.Message // nil: the user sees no message
 }
 
-// dialogFields are the documented fields to filter by, and what the owner, the
-// occupants and the last sender add to them (assumed). The official Flutter sample
-// and the documentation's Flutter FAQ look a dialog up by id instead of _id, and
-// take the first one of the answer.
+// dialogFields are the documented filter fields, and those for owner, occupants and
+// last sender, which are assumed. The official Flutter sample and the documentation's
+// Flutter FAQ look a dialog up by id instead of _id, and use the first one in the
+// answer.
 var dialogFields = map[string]field[dialogRow]{
 	"_id":                    {text: func(r dialogRow) string { return r.ID }},
 	"id":                     {text: func(r dialogRow) string { return r.ID }},
@@ -48,10 +48,9 @@ func extensionField(key string) field[dialogRow] {
 	return field[dialogRow]{text: func(r dialogRow) string { return r.Extensions[key] }}
 }
 
-// lastActivity is the time of the last message that the viewer can see, in
-// microseconds. A dialog without one has the time of its last update, which is
-// where the official React hook puts it. A page would otherwise end before the
-// dialogs that were made last.
+// lastActivity is the time of the last message that the user can see, in
+// microseconds. A dialog without one has the time of its last update, as in the
+// official React hook. Otherwise a page would not include the newest dialogs.
 var lastActivity = field[dialogRow]{number: func(r dialogRow) (int64, bool) {
 	if r.last == nil {
 		return r.Updated.UnixMicro(), true
@@ -59,17 +58,17 @@ var lastActivity = field[dialogRow]{number: func(r dialogRow) (int64, bool) {
 	return r.last.Created.UnixMicro(), true
 }}
 
-// dialogSorts are the words to sort dialogs by. The documentation has the date of
-// the last message alone, calls it last_message_date_sent, and writes date_sent in
-// its example, as the official React hook and chat widget do. The other words are
-// assumed.
+// dialogSorts are the sort fields of dialogs. The documentation only has the date of
+// the last message. It calls the field last_message_date_sent, and date_sent in its
+// example; the official React hook and chat widget send date_sent. The other fields
+// are assumed.
 var dialogSorts = func() map[string]field[dialogRow] {
 	sorts := pick(dialogFields, "created_at", "updated_at", "name", "_id")
 	sorts["last_message_date_sent"], sorts["date_sent"] = lastActivity, lastActivity
 	return sorts
 }()
 
-// dialogLists is the grammar of GET /chat/Dialog. The order without sorting is
+// dialogLists is the grammar of GET /chat/Dialog. The order without a sort field is
 // assumed.
 var dialogLists = grammar[dialogRow]{
 	fields:   dialogFields,
@@ -118,12 +117,12 @@ type listPage struct {
 	Total int `json:"total_entries"`
 }
 
-// countReply is what count=1 gets, as the Dart SDK reads it.
+// countReply is the answer to count=1; the Dart SDK reads this form.
 func countReply(total int) reply {
 	return reply{status: http.StatusOK, body: map[string]any{"items": map[string]int{"count": total}}}
 }
 
-// createDialog makes a dialog, or gives the private one that is there already.
+// createDialog creates a dialog, or returns the private one that already exists.
 func createDialog(s *API, q *request, live *core.Session) (reply, error) {
 	n, _ := q.params.Integer("type")
 	kind := core.DialogKind(n)
@@ -150,7 +149,7 @@ func createDialog(s *API, q *request, live *core.Session) (reply, error) {
 		d.Occupants = occupants
 	}
 	d.Occupants.Add(me)
-	admins.Remove(me) // is the owner
+	admins.Remove(me) // the owner is no admin
 	for _, id := range admins {
 		d.Admins.Add(id)
 		d.Occupants.Add(id)
@@ -187,8 +186,7 @@ func (s *API) createPrivate(q *request, me int64) (reply, error) {
 	return reply{status: http.StatusCreated, body: s.dialogFor(d, me)}, nil
 }
 
-// userIDs reads a list of user ids, in any of the encodings of a list. What is
-// no id is refused.
+// userIDs reads a list of user IDs in any encoding of a list. It refuses other values.
 func userIDs(p core.Params, key string) (core.UserSet, error) {
 	var all core.UserSet
 	for _, item := range p.List(key) {
@@ -201,8 +199,8 @@ func userIDs(p core.Params, key string) (core.UserSet, error) {
 	return all, nil
 }
 
-// known leaves out the ids of nobody, as the text of errNoOpponent suggests the
-// service does.
+// known removes the IDs of users who do not exist. The text of errNoOpponent suggests
+// that the service does so.
 func (s *API) known(all core.UserSet) core.UserSet {
 	return slices.DeleteFunc(all, func(id int64) bool { return s.Registry.Users[id] == nil })
 }
@@ -246,7 +244,7 @@ func (s *API) publicDialog(id string) (*core.Dialog, error) {
 	return d, nil
 }
 
-// listOccupants shows the profiles of a dialog's users, as far as they exist.
+// listOccupants returns the profiles of a dialog's users, except deleted ones.
 func listOccupants(s *API, q *request, live *core.Session) (reply, error) {
 	d, err := s.Archive.Find(q.arg, live.User.ID)
 	if err != nil {
@@ -259,7 +257,8 @@ func listOccupants(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: map[string]any{"items": s.userPage(s.Listeners(d), skip, limit)}}, nil
 }
 
-// paging reads limit, which is usually and at most limit, and its companion.
+// paging reads the parameter limit, whose default and maximum are the argument limit,
+// and the parameter named from.
 func paging(p core.Params, from string, limit int) (skip, most int, err error) {
 	if p.Has(from) {
 		if skip, err = pageNumber(p, from, 0); err != nil {

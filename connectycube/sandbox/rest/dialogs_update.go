@@ -9,18 +9,18 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// dialogChange is a PUT of a dialog that was understood.
+// dialogChange is a parsed PUT of a dialog.
 type dialogChange struct {
 	texts            core.Params // name, photo, description, extensions, permissions
 	join, leave      core.UserSet
 	appoint, dismiss core.UserSet // admins
 	pin, unpin       []string
-	muted            *bool      // nil: as before
-	onlyOneself      bool       // leave is the caller alone
-	acts             []core.Act // what it takes
+	muted            *bool      // nil: unchanged
+	onlyOneself      bool       // leave contains only the caller
+	acts             []core.Act // the acts that the change requires
 }
 
-// readChange understands a PUT. Unknown users and messages are not added.
+// readChange parses a PUT. It ignores unknown users and messages to add.
 func (s *API) readChange(d *core.Dialog, p core.Params, me int64) (dialogChange, error) {
 	c := dialogChange{texts: core.Params{}}
 	for _, key := range []string{"name", "photo", "description", "extensions", "permissions"} {
@@ -60,7 +60,7 @@ func (s *API) readChange(d *core.Dialog, p core.Params, me int64) (dialogChange,
 	return c, nil
 }
 
-// takes lists what somebody must be allowed to do who asks for p.
+// takes returns the acts that the change p requires.
 func (c *dialogChange) takes(p core.Params) (acts []core.Act) {
 	push, pull := p.Object("push_all"), p.Object("pull_all")
 	for _, need := range []struct {
@@ -81,7 +81,7 @@ func (c *dialogChange) takes(p core.Params) (acts []core.Act) {
 	return acts
 }
 
-// apply changes the dialog, wholly or not at all.
+// apply makes the whole change, or none of it.
 func (s *API) apply(d *core.Dialog, c dialogChange, user int64, now time.Time) error {
 	to := *d
 	if err := s.Describe(&to, c.texts); err != nil {
@@ -124,14 +124,13 @@ func (s *API) apply(d *core.Dialog, c dialogChange, user int64, now time.Time) e
 	}
 	s.Archive.Touch(d, now)
 	for _, id := range c.leave {
-		s.Chat.Expel(d.ID, id, user) // first, as by leaving they would seem to go by themselves
+		s.Chat.Expel(d.ID, id, user) // before Leave, which would announce that they left by themselves
 		s.Archive.Leave(d, id)
 	}
 	return nil
 }
 
-// updateDialog changes what the caller may change; asking for more changes
-// nothing.
+// updateDialog makes a change if the caller has all rights that it requires.
 func updateDialog(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	d, err := s.Archive.Find(q.arg, me)
@@ -145,7 +144,7 @@ func updateDialog(s *API, q *request, live *core.Session) (reply, error) {
 	return s.change(d, c, me, q.now)
 }
 
-// updateAdmins is the part of updateDialog that is about admins.
+// updateAdmins is updateDialog for admins only.
 func updateAdmins(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	d, err := s.Archive.Find(q.arg, me)
@@ -162,7 +161,7 @@ func updateAdmins(s *API, q *request, live *core.Session) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	c.acts = []core.Act{core.ToAppoint} // also when nothing is asked for
+	c.acts = []core.Act{core.ToAppoint} // even for an empty change
 	return s.change(d, c, me, q.now)
 }
 
@@ -173,7 +172,7 @@ func (s *API) change(d *core.Dialog, c dialogChange, me int64, now time.Time) (r
 		}
 	}
 	if c.leave.Has(d.Owner) && !c.onlyOneself {
-		return reply{}, core.ErrForbidden // an admin does not get rid of the owner
+		return reply{}, core.ErrForbidden // admins cannot remove the owner
 	}
 	if err := s.apply(d, c, me, now); err != nil {
 		return reply{}, err
@@ -181,7 +180,7 @@ func (s *API) change(d *core.Dialog, c dialogChange, me int64, now time.Time) (r
 	return reply{status: http.StatusOK, body: s.dialogFor(d, me)}, nil
 }
 
-// report is the answer to a deletion of several things.
+// report is the answer to a deletion of several items.
 type report struct {
 	Deleted  idList `json:"SuccessfullyDeleted"`
 	NotFound idList `json:"NotFound"`
@@ -192,7 +191,7 @@ type idList struct {
 	IDs []string `json:"ids"`
 }
 
-// deleteEach runs one for each id of a list, each once, and reports.
+// deleteEach calls one for each ID of a list, without repetitions, and reports the results.
 func deleteEach(list string, one func(id string) error) report {
 	r := report{idList{[]string{}}, idList{[]string{}}, idList{[]string{}}}
 	var seen []string
@@ -225,9 +224,8 @@ func deleteDialogs(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, one(q.arg)
 }
 
-// deleteDialog removes a dialog for everyone, or lets the user go: out of a
-// group or public dialog, while a private one is hidden until somebody writes
-// in it again (assumed).
+// deleteDialog removes a dialog for all users, or the user from a group or public
+// dialog. A private one is hidden until its next message (assumed).
 func (s *API) deleteDialog(id string, user int64, force bool, now time.Time) error {
 	d, err := s.Archive.Find(id, user)
 	switch {
@@ -251,7 +249,7 @@ func (s *API) deleteDialog(id string, user int64, force bool, now time.Time) err
 	return nil
 }
 
-// clearHistory deletes all messages, for the caller or for everyone.
+// clearHistory deletes all messages, for the caller or for all users.
 func clearHistory(s *API, q *request, live *core.Session) (reply, error) {
 	d, err := s.Archive.Find(q.arg, live.User.ID)
 	force := q.params.Flag("force")

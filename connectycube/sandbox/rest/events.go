@@ -12,8 +12,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// eventJSON is an event as it was documented; what the sandbox has no use for is
-// null.
+// eventJSON is an event in an answer, as documented. Fields that the sandbox does not
+// use are null.
 type eventJSON struct {
 	ID            int64   `json:"id"`
 	EventType     string  `json:"event_type"`
@@ -31,11 +31,11 @@ type eventJSON struct {
 	Kind          string  `json:"kind"`
 	Environment   string  `json:"environment"`
 	TagQuery      *string `json:"tag_query"`
-	Channel       named   `json:"notification_channel"` // the Dart SDK reads its name without looking first
+	Channel       named   `json:"notification_channel"` // the Dart SDK reads its name without checking for null
 }
 
-// createEvent takes a push and puts it in the outbox, with the users it was
-// resolved to. One that reaches nobody is accepted too (assumed).
+// createEvent puts a push into the outbox, with its recipients. A push without
+// recipients is accepted too (assumed).
 func createEvent(s *API, q *request, live *core.Session) (reply, error) {
 	event := q.params.Object("event")
 	channel, environment := event.Text("push_type"), event.Text("environment")
@@ -78,8 +78,8 @@ func createEvent(s *API, q *request, live *core.Session) (reply, error) {
 	}}}}, nil
 }
 
-// checkEvent reports everything that is wrong at once. The words are documented;
-// the texts are assumed, and so is web as a push_type, which SDK types have.
+// checkEvent returns all errors of an event. The values are documented. The texts are
+// assumed, and so is web as a push_type, which the SDK's types contain.
 func checkEvent(event core.Params) (wrong []string) {
 	for _, word := range []struct {
 		field    string
@@ -102,9 +102,10 @@ func checkEvent(event core.Params) (wrong []string) {
 	return wrong
 }
 
-// pushText decodes a message: base64, for Apple's channels behind payload=
-// (documented), for Google's in a form of data.<name>=<base64> (the Dart SDK reads
-// that). Base64 alone is taken for every channel, as the SDKs' helper makes it.
+// pushText decodes a message: base64, for Apple's channels after payload=
+// (https://developers.connectycube.com/server/push_notifications), for Google's as
+// data.<name>=<base64> in a form, which the Dart SDK reads. Base64 alone is accepted
+// for every channel, because the SDKs' helper writes it.
 func pushText(message, channel string) (string, bool) {
 	if text, ok := fromBase64(strings.TrimPrefix(message, "payload=")); ok {
 		return text, true
@@ -127,15 +128,16 @@ func pushText(message, channel string) (string, bool) {
 	return strings.Join(lines, "\n"), len(lines) > 0
 }
 
-// fromBase64 takes text with and without its padding.
+// fromBase64 decodes text with or without padding.
 func fromBase64(text string) (string, bool) {
 	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
 	return core.ValidText(string(raw)), err == nil && len(raw) > 0
 }
 
-// audienceOf resolves who an event is for, ascending and each once. One of the
-// parameters is required (doc); of several, each adds its users (assumed). Who
-// does not exist is left out.
+// audienceOf returns the IDs of the recipients of an event, ascending and without
+// repetitions. At least one of the parameters is required
+// (https://developers.connectycube.com/server/push_notifications). Each adds its users
+// (assumed). Users who do not exist are left out.
 func audienceOf(r *core.Registry, event core.Params) ([]int64, error) {
 	user := event.Object("user")
 	tags := user.Object("tags")
@@ -169,7 +171,7 @@ func audienceOf(r *core.Registry, event core.Params) ([]int64, error) {
 	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
-// tagQuery is event[user][tags]: what is given must all hold.
+// tagQuery is event[user][tags]: all given conditions must hold.
 type tagQuery struct{ any, all, exclude []string }
 
 func newTagQuery(tags core.Params) tagQuery {

@@ -16,15 +16,14 @@ import (
 
 const hangTime = time.Minute
 
-// maxRepeated bounds, in bytes, what a request whose work is done twice may
-// carry.
+// maxRepeated bounds the body of a request that is handled twice, in bytes.
 const maxRepeated = 32 << 20
 
 // inject makes the fault happen to the request.
 func (s *API) inject(w http.ResponseWriter, r *http.Request, f core.Fault) {
 	if f.Delay > 0 {
-		// a caller that leaves ends the wait, not the work: the service would
-		// have read the request by then
+		// A client that leaves ends the wait and not the work: the service would
+		// have read the request by then.
 		wait(r.Context(), f.Delay)
 	}
 	switch f.Kind {
@@ -42,8 +41,8 @@ func (s *API) inject(w http.ResponseWriter, r *http.Request, f core.Fault) {
 	case core.FaultReset:
 		cut(w)
 	case core.FaultHang:
-		// only a request that was read whole lets the server notice that the
-		// caller has left
+		// The server notices that the client has left only after it has read the
+		// whole request.
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
 		wait(r.Context(), hangTime)
 		cut(w)
@@ -68,22 +67,21 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// cut ends the connection without an answer, on TCP with a reset. Where the
-// connection cannot be had, as with HTTP/2 or in the process, the server's own
-// way of breaking off must do.
+// cut ends the connection without an answer, on TCP with a reset. If it cannot hijack
+// the connection, as with HTTP/2 or within the process, it aborts the handler.
 func cut(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		_ = tcp.SetLinger(0) // without it the close would look like an end of file
+		_ = tcp.SetLinger(0) // otherwise the client would see an end of file
 	}
 	_ = conn.Close()
 }
 
-// truncate announces the whole answer and sends half of it. An answer without a
-// body has no half: it is lost.
+// truncate announces the length of the whole answer and sends half of it. It cuts the
+// connection if the answer has no body.
 func truncate(w http.ResponseWriter, whole *Collector) {
 	if whole.Body.Len() == 0 {
 		cut(w)
@@ -93,11 +91,11 @@ func truncate(w http.ResponseWriter, whole *Collector) {
 	w.WriteHeader(whole.Status)
 	_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
 	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler) // not cut: a reset could overtake the half
+	panic(http.ErrAbortHandler) // no cut: a reset could overtake the first half
 }
 
-// serveTwice does the work of a request twice and sends the second answer: the
-// caller of a proxy that repeats never sees the first.
+// serveTwice handles a request twice and sends the second answer: behind a proxy that
+// repeats, the client never sees the first.
 func (s *API) serveTwice(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRepeated))
 	if err != nil {
@@ -111,7 +109,7 @@ func (s *API) serveTwice(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// discardWriter takes the answer of work whose answer gets lost.
+// discardWriter discards an answer.
 type discardWriter struct{ header http.Header }
 
 func (d *discardWriter) Header() http.Header         { return d.header }
@@ -133,7 +131,7 @@ func faultMeets(f core.Fault, r *http.Request) bool {
 	return path == trimSuffix(want)
 }
 
-// Collector keeps what a handler writes.
+// Collector records the answer of a handler.
 type Collector struct {
 	header http.Header
 	Status int

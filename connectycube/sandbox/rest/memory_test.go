@@ -17,7 +17,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// heapOf is how much more memory is in use after fill. What fill returns is kept
+// heapOf returns the growth of the used memory by fill. It keeps the result of fill
 // until then.
 func heapOf(fill func() any) int64 {
 	var before, after runtime.MemStats
@@ -34,8 +34,8 @@ func listOf(item string, n int) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 }
 
-// The history's bound is one of memory: no form of a message takes much more
-// than it is counted for.
+// The bound of the history holds for the memory: no form of a message takes much more
+// than its counted size.
 func TestArchiveCountsWhatItHolds(t *testing.T) { // not parallel: it measures memory
 	var keys []string
 	for i := range 3000 {
@@ -86,7 +86,7 @@ func TestArchiveCountsWhatItHolds(t *testing.T) { // not parallel: it measures m
 	}
 }
 
-// A short field of a form does not keep the whole form.
+// A short field of a form does not keep the whole form in memory.
 func TestFieldsOfAFormKeepNothingElse(t *testing.T) { // not parallel: it measures memory
 	const forms, size = 100, 200 << 10
 	real := heapOf(func() any {
@@ -106,8 +106,8 @@ func TestFieldsOfAFormKeepNothingElse(t *testing.T) { // not parallel: it measur
 	}
 }
 
-// A large body is small beside what it becomes, so few are decoded at once. One
-// that is not whole yet takes no place, and small ones need none.
+// A large body grows when it is decoded, so few are decoded at once. An incomplete one
+// takes no place, and small ones need none.
 func TestFewLargeBodiesAreDecodedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestFewLargeBodiesAreDecodedAtOnce(t *testing.T) {
 		time.Sleep(maxLargeQueue)
 		synctest.Wait()
 		if n := busy.Load(); n != 2*maxLarge {
-			t.Errorf("%d were told to come later, want %d", n, 2*maxLarge)
+			t.Errorf("%d were refused, want %d", n, 2*maxLarge)
 		}
 		close(hold)
 		all.Wait()

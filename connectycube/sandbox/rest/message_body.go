@@ -9,8 +9,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// messageBody is the message as a user sees it: custom parameters stand beside the
-// rest.
+// messageBody returns the message as a user sees it. Custom parameters are fields of
+// the message.
 func messageBody(m *core.Message, user int64) map[string]any {
 	out := maps.Clone(m.Custom)
 	if out == nil {
@@ -35,8 +35,8 @@ func messageBody(m *core.Message, user int64) map[string]any {
 	return out
 }
 
-// readFlagOf is 1 when the recipient read it. In groups there is none, and the
-// documented samples show 0.
+// readFlagOf returns 1 if the recipient has read the message. Groups have no
+// recipient, and the documented samples show 0.
 func readFlagOf(m *core.Message) int {
 	if m.Recipient != 0 && m.Read.Has(m.Recipient) {
 		return 1
@@ -44,7 +44,8 @@ func readFlagOf(m *core.Message) int {
 	return 0
 }
 
-// viewsOf counts in public dialogs and broadcasts only (doc).
+// viewsOf counts readers in public dialogs and broadcasts only
+// (https://developers.connectycube.com/server/chat).
 func viewsOf(m *core.Message) int {
 	if m.Dialog.Counts() {
 		return 0
@@ -52,7 +53,7 @@ func viewsOf(m *core.Message) int {
 	return m.Readers()
 }
 
-// reactionsFor is null, or who reacted in numbers and what is the user's own.
+// reactionsFor returns null, or the number of each reaction and the user's own ones.
 func reactionsFor(m *core.Message, user int64) any {
 	if len(m.Reactions) == 0 {
 		return nil
@@ -67,7 +68,7 @@ func reactionsFor(m *core.Message, user int64) any {
 	return map[string]any{"own": mine, "total": total}
 }
 
-// readAttachments takes a list, or an object whose keys are numbers.
+// readAttachments reads a list, or an object whose keys are numbers.
 func readAttachments(v any) []core.Attachment {
 	var given []any
 	switch v := v.(type) {
@@ -100,7 +101,7 @@ func numerically(a, b string) int {
 	return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
 }
 
-// customOf is what is no parameter of the service's own.
+// customOf returns the parameters that are not the service's own.
 func customOf(p core.Params) map[string]any {
 	custom := map[string]any{}
 	for key, value := range p {

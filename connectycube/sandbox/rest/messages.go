@@ -8,8 +8,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// messageFields are the documented fields to filter by, and created_at and
-// chat_dialog_id, which the Admin API has.
+// messageFields are the documented filter fields, and created_at and chat_dialog_id,
+// which the administration API has.
 var messageFields = map[string]field[*core.Message]{
 	"_id":            {text: func(m *core.Message) string { return m.ID }},
 	"chat_dialog_id": {text: func(m *core.Message) string { return m.Dialog.ID }},
@@ -30,8 +30,8 @@ var messageFields = map[string]field[*core.Message]{
 	}},
 }
 
-// customField finds messages by a custom parameter (assumed; the service's
-// ancestor could).
+// customField finds messages by a custom parameter. That is assumed: the service's
+// ancestor could do so.
 func customField(name string) field[*core.Message] {
 	return field[*core.Message]{text: func(m *core.Message) string {
 		text, _ := core.Scalar(m.Custom[name])
@@ -39,8 +39,8 @@ func customField(name string) field[*core.Message] {
 	}}
 }
 
-// messageLists is the grammar of GET /chat/Message. The highest limit is taken
-// from a documented sample.
+// messageLists is the grammar of GET /chat/Message. The highest limit comes from a
+// documented sample.
 var messageLists = grammar[*core.Message]{
 	fields:  messageFields,
 	unknown: customField,
@@ -52,9 +52,9 @@ var messageLists = grammar[*core.Message]{
 	tie:     core.ByArrival,
 }
 
-const previewLength = 20 // messages (doc)
+const previewLength = 20 // messages (https://developers.connectycube.com/server/chat)
 
-// createMessage stores a message, and sends it on when asked to.
+// createMessage stores a message, and on request delivers it by chat.
 func createMessage(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	d, err := s.target(q, me)
@@ -80,7 +80,7 @@ func createMessage(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusCreated, body: messageBody(m, me)}, nil
 }
 
-// target is the dialog a message goes to; without chat_dialog_id the private one
+// target returns the dialog of a message: that of chat_dialog_id, or the private one
 // with the recipient.
 func (s *API) target(q *request, me int64) (*core.Dialog, error) {
 	if id := q.params.Text("chat_dialog_id"); id != "" {
@@ -96,8 +96,8 @@ func (s *API) target(q *request, me int64) (*core.Dialog, error) {
 	return s.Archive.PrivateDialog(me, to, q.now), nil
 }
 
-// listMessages shows a dialog's messages and, unless told not to, marks those it
-// shows as read.
+// listMessages returns a page of a dialog's messages and marks them as read, unless
+// the request forbids it.
 func listMessages(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	id := q.params.Text("chat_dialog_id")
@@ -131,7 +131,7 @@ func listMessages(s *API, q *request, live *core.Session) (reply, error) {
 			moved = s.Archive.Mark(m, me, true, q.now) || moved
 		}
 		if moved {
-			s.Changed() // as no other GET does
+			s.Changed() // no other GET changes the state
 		}
 	}
 	answer := messagesReply(page, me, query.skip, query.limit)
@@ -139,9 +139,9 @@ func listMessages(s *API, q *request, live *core.Session) (reply, error) {
 	return answer, nil
 }
 
-// previewMessages shows somebody who is no occupant the end of a dialog that
-// allows it. Filters and paging do not apply, and nothing is marked (doc; the
-// latter assumed).
+// previewMessages returns the last messages of a dialog that allows a preview to a
+// user who is no occupant. It ignores filters and paging
+// (https://developers.connectycube.com/server/chat), and marks nothing (assumed).
 func (s *API) previewMessages(id string, me int64) (reply, error) {
 	d := s.Archive.Dialogs[id]
 	if !d.Permissions["allow_preview"] {
@@ -159,8 +159,8 @@ func messagesReply(page []*core.Message, user int64, skip, limit int) reply {
 	return reply{status: http.StatusOK, body: map[string]any{"skip": skip, "limit": limit, "items": items}}
 }
 
-// unreadCount counts in all dialogs, or in those that are named and the
-// caller's; total is their sum (by the documented sample).
+// unreadCount counts unread messages in all dialogs of the caller, or in the named
+// ones. As in the documented sample, total is their sum.
 func unreadCount(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	named := q.params.List("chat_dialog_ids")
@@ -178,8 +178,8 @@ func unreadCount(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: counts}, nil
 }
 
-// updateMessages marks messages, or changes the text of the caller's own.
-// Without ids it marks all of a dialog.
+// updateMessages marks messages, or changes the text of the caller's own. Without IDs
+// it marks all messages of a dialog.
 func updateMessages(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	messages, err := s.named(q, me)
@@ -205,8 +205,7 @@ func updateMessages(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-// named are the messages a PUT is about. Of several ids the unknown ones are
-// passed over; when none is known that is an error.
+// named returns the messages of a PUT. It ignores unknown IDs, unless all are unknown.
 func (s *API) named(q *request, me int64) ([]*core.Message, error) {
 	dialogID := q.params.Text("chat_dialog_id")
 	wanted := (core.Params{"ids": q.arg}).List("ids")
@@ -236,8 +235,8 @@ func (s *API) named(q *request, me int64) ([]*core.Message, error) {
 	return found, nil
 }
 
-// deleteMessages deletes for the caller, or with force for everyone, who are
-// told.
+// deleteMessages deletes messages for the caller, or with force for all users, whom
+// it notifies.
 func deleteMessages(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	force := q.params.Flag("force")

@@ -6,7 +6,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// onlineUsers are those who are in the chat. The shape is the SDK's (sdk types).
+// onlineUsers returns the users in the chat. The form of the answer is that of the
+// SDK's types.
 func onlineUsers(s *API, q *request, _ *core.Session) (reply, error) {
 	online := s.online()
 	if q.params.Flag("count") {

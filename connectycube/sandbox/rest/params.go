@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	maxBody   = 256 << 10 // bytes; the largest thing sent here is a custom_data of 8 KiB
+	maxBody   = 256 << 10 // bytes; the largest known field is a custom_data of 8 KiB
 	maxFields = 1000      // of one form or query
 	maxNested = 4         // brackets in a form's field name
 
-	largeBody     = 4 << 10 // bytes; a body may take forty times as much once it is decoded
-	maxLarge      = 8       // larger bodies that are decoded and acted upon at once: 80 MiB
+	largeBody     = 4 << 10 // bytes; decoded, a body may take forty times as much
+	maxLarge      = 8       // larger bodies that are handled at once: 80 MiB
 	maxLargeQueue = 5 * time.Second
 )
 
-// largeBodies are the places of requests with large bodies. A request takes one
-// when its body is there, so that slow senders hold none.
+// largeBodies bounds the number of large bodies that are handled at once. A request
+// enters after its body was read, so that slow clients take no place.
 type largeBodies chan struct{}
 
-// enter waits for a place for a body of so many bytes. When it gets one, release
-// must be called.
+// enter waits for a place for a body of so many bytes. After a success, the caller
+// must call release.
 func (l largeBodies) enter(ctx context.Context, size int) (release func(), err error) {
 	if size <= largeBody {
 		return func() {}, nil
@@ -47,9 +47,8 @@ func (l largeBodies) enter(ctx context.Context, size int) (release func(), err e
 	}
 }
 
-// readParams reads the fields of a body, and for GET and DELETE also the query,
-// which a field of the body overrides: SDKs differ in where they put a DELETE's
-// fields.
+// readParams reads the fields of a body and, for GET and DELETE, of the query. A field
+// of the body has precedence. SDKs send a DELETE's fields in either place.
 func readParams(r *http.Request, body []byte) (core.Params, error) {
 	fields, err := decodeBody(body, r.Header.Get("Content-Type"))
 	if err != nil || r.Method == http.MethodPost || r.Method == http.MethodPut {
@@ -63,8 +62,8 @@ func readParams(r *http.Request, body []byte) (core.Params, error) {
 	return query, nil
 }
 
-// decodeBody looks at the body rather than at its label: SDKs send JSON and
-// forms, curl labels both as a form.
+// decodeBody decides by the body and not by its Content-Type: SDKs send JSON and
+// forms, and curl calls both a form.
 func decodeBody(body []byte, contentType string) (core.Params, error) {
 	body = bytes.TrimSpace(body)
 	switch {
@@ -80,20 +79,19 @@ func decodeBody(body []byte, contentType string) (core.Params, error) {
 
 func decodeJSON(body []byte) (core.Params, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber() // ids have more digits than a float64 keeps
+	dec.UseNumber() // IDs have more digits than a float64
 	var p core.Params
 	if err := dec.Decode(&p); err != nil {
 		return nil, fmt.Errorf("reading JSON: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON object")
+		return nil, errors.New("data after the JSON object")
 	}
 	return p, nil
 }
 
-// decodeForm reads a form or query: user[login]=a, tags[]=a&tags[]=b,
-// id[in][]=1. A name given twice without brackets keeps its last value; a name
-// used as two kinds of thing is an error.
+// decodeForm reads a form or query: user[login]=a, tags[]=a&tags[]=b, id[in][]=1. A
+// repeated name without brackets has its last value. A name with two types is an error.
 func decodeForm(raw string) (core.Params, error) {
 	if strings.Count(raw, "&") >= maxFields {
 		return nil, fmt.Errorf("more than %d fields", maxFields)
@@ -104,7 +102,7 @@ func decodeForm(raw string) (core.Params, error) {
 	}
 	root := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		steps, err := splitName(strings.Clone(name)) // or a name that is kept would keep the whole form
+		steps, err := splitName(strings.Clone(name)) // without the copy, a stored name would keep the whole form in memory
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +113,7 @@ func decodeForm(raw string) (core.Params, error) {
 	return root, nil
 }
 
-// splitName turns a[b][] into a, b and an empty step.
+// splitName splits a[b][] into a, b and an empty step.
 func splitName(name string) ([]string, error) {
 	head, rest, nested := strings.Cut(name, "[")
 	if head == "" {
@@ -125,21 +123,21 @@ func splitName(name string) ([]string, error) {
 	for nested {
 		step, after, closed := strings.Cut(rest, "]")
 		if !closed || len(steps) > maxNested {
-			return nil, errors.New("brackets of a field name do not match, or are too many")
+			return nil, errors.New("brackets of a field name do not match, or there are too many")
 		}
 		steps = append(steps, step)
 		if after == "" {
 			break
 		}
 		if after[0] != '[' || step == "" {
-			return nil, errors.New("a field name goes on after its brackets")
+			return nil, errors.New("a field name continues after its brackets")
 		}
 		rest = after[1:]
 	}
 	return steps, nil
 }
 
-var errTwoKinds = errors.New("a field is used as two kinds of thing")
+var errTwoKinds = errors.New("a field has two types")
 
 func put(node map[string]any, steps []string, values []string) error {
 	for len(steps) > 2 || len(steps) == 2 && steps[1] != "" {

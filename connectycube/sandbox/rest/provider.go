@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	callbackTimeout   = 5 * time.Second // not documented
+	callbackTimeout   = 5 * time.Second // assumed (docs/connectycube.md, Identity provider)
 	maxCallbackAnswer = 64 << 10        // bytes
 )
 
-// fill replaces each placeholder once: what it brings in is not looked at again,
-// so a login that contains #{password} stays what it is.
+// fill replaces each placeholder once. It does not search the values, so a login that
+// contains #{password} stays unchanged.
 func fill(template string, value func(path string) string) string {
 	return core.Placeholder.ReplaceAllStringFunc(template, func(found string) string {
 		return value(found[2 : len(found)-1])
 	})
 }
 
-// callbackClient copies the given client, or makes one that uses no proxy. Its
-// connections serve one request each: on one that was used before, and that the
-// provider closes, Go's transport would send a GET once more.
+// callbackClient copies the given client, or builds one without a proxy. A connection
+// serves one request: if the provider closes a reused one, Go's transport would repeat
+// a GET.
 func callbackClient(given *http.Client) *http.Client {
 	own := http.Client{}
 	if given != nil {
@@ -103,7 +103,7 @@ func (s *API) callBack(ctx context.Context, c core.CIdP, fields core.Params) (an
 	return answer, nil
 }
 
-// dig follows a path like user.id or users.0.id to a text or number.
+// dig follows a path such as user.id or users.0.id to a text or number.
 func dig(v any, path string) string {
 	for step := range strings.SplitSeq(path, ".") {
 		switch node := v.(type) {
@@ -128,8 +128,8 @@ func dig(v any, path string) string {
 	return ""
 }
 
-// providerText is what the service quotes of a refusal: the error field, else
-// the body. Which of the two it is was never quite clear.
+// providerText returns the text that the service quotes from a refusal: the error
+// field, else the body. Which of the two the service takes is unknown.
 func providerText(answer any, body []byte) string {
 	if object, ok := answer.(map[string]any); ok {
 		if text, ok := object["error"].(string); ok {

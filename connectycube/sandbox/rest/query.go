@@ -12,32 +12,31 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// field is something that a list can be filtered by: a text or a number, which
-// dates are, as Unix seconds; or several of one kind, by which no list can be
-// sorted. One of the functions is set.
+// field is a filter field of a list: a text, a number (dates are Unix seconds), or
+// several of one type, by which a list cannot be sorted. Exactly one function is set.
 type field[T any] struct {
 	text    func(T) string        // "" is null
 	number  func(T) (int64, bool) // false is null
 	texts   func(T) []string
 	numbers func(T) []int64
-	dated   bool // its operands may be ISO 8601
+	dated   bool // operands may be ISO 8601
 }
 
-// grammar says which queries a list understands.
+// grammar defines the queries of a list.
 type grammar[T any] struct {
 	fields  map[string]field[T]
 	within  map[string]func(key string) field[T] // fields of an object: extensions[key]
-	unknown func(name string) field[T]           // for other names; nil: they are no fields
-	lenient bool                                 // ignores a plain parameter that is no field
+	unknown func(name string) field[T]           // for other names; nil: refused
+	lenient bool                                 // ignores an unknown plain parameter
 	alone   []string                             // parameters that are no filters
 
-	sorts    map[string]field[T] // by the words that clients use
-	usual    string              // word it is sorted by unless told
-	downward bool                // and how
-	limit    int                 // unless told
-	most     int                 // the highest limit; more is taken for it
+	sorts    map[string]field[T] // by the clients' names
+	usual    string              // default sort field
+	downward bool                // default direction
+	limit    int                 // default
+	most     int                 // bound of the limit
 
-	tie func(a, b T) int // order of what is equal
+	tie func(a, b T) int // order of equal rows
 }
 
 // pick returns the named fields.
@@ -49,7 +48,7 @@ func pick[T any](fields map[string]field[T], names ...string) map[string]field[T
 	return picked
 }
 
-// listQuery is a query that was found valid.
+// listQuery is a valid query.
 type listQuery[T any] struct {
 	skip, limit int
 	filters     []func(T) bool
@@ -58,7 +57,7 @@ type listQuery[T any] struct {
 	tie         func(a, b T) int
 }
 
-// parse reads a query. Errors are refusals.
+// parse parses a query. Its errors are refusals.
 func (g *grammar[T]) parse(p core.Params) (listQuery[T], error) {
 	q := listQuery[T]{limit: g.limit, sort: g.sorts[g.usual], downward: g.downward, tie: g.tie}
 	sorted := false
@@ -109,7 +108,7 @@ func (g *grammar[T]) addFilters(q *listQuery[T], name string, value any) error {
 	return q.add(name, f, value)
 }
 
-// add reads f=v, f[]=v and f[op]=v.
+// add adds the filters f=v, f[]=v and f[op]=v.
 func (q *listQuery[T]) add(name string, f field[T], value any) error {
 	operators := map[string]any{"eq": value}
 	switch v := value.(type) {
@@ -130,7 +129,7 @@ func (q *listQuery[T]) add(name string, f field[T], value any) error {
 	return nil
 }
 
-// filter makes one condition. The operators are documented; eq is f=v.
+// filter returns one condition. The operators are documented; eq is f=v.
 func (f field[T]) filter(name, op string, operators core.Params) (func(T) bool, error) {
 	operands := []string{operators.Text(op)}
 	switch op {
@@ -198,8 +197,8 @@ func (f field[T]) parse(operand string) (int64, bool) {
 	return n, err == nil
 }
 
-// holds applies an operator to a field's values; all but in, nin and all have
-// one operand.
+// holds applies an operator to a field's values. Operators other than in, nin and all
+// have one operand.
 func holds[V cmp.Ordered](op string, have, want []V, contains func(V, V) bool) bool {
 	among := func(v V) bool { return slices.Contains(want, v) }
 	switch op {
@@ -225,10 +224,10 @@ func holds[V cmp.Ordered](op string, have, want []V, contains func(V, V) bool) b
 	})
 }
 
-// sortable is a row with what it is sorted by, looked up once: an archive has a
-// hundred thousand.
+// sortable is a row with its sort key, which is looked up once: an archive has a
+// hundred thousand rows.
 type sortable[T any] struct {
-	known  bool // else null, which comes before the rest
+	known  bool // false: null, which comes first
 	number int64
 	text   string
 	row    T
@@ -258,7 +257,7 @@ func (q *listQuery[T]) compare(a, b sortable[T]) int {
 	return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.text, b.text), q.tie(a.row, b.row))
 }
 
-// run gives the page and how many rows match in all.
+// run returns the page and the number of all matching rows.
 func (q *listQuery[T]) run(rows iter.Seq[T]) (page []T, total int) {
 	var matching []sortable[T]
 	for row := range rows {
@@ -275,8 +274,7 @@ func (q *listQuery[T]) run(rows iter.Seq[T]) (page []T, total int) {
 	return page, total
 }
 
-// dateOf makes a field of a date: fractions of seconds are not known to the
-// service's lists.
+// dateOf returns a field for a date. The service's lists know no fractions of seconds.
 func dateOf[T any](get func(T) time.Time) field[T] {
 	return field[T]{number: func(row T) (int64, bool) { return get(row).Unix(), true }, dated: true}
 }

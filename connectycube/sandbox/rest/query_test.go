@@ -11,16 +11,16 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// filters is what fuzzing came upon in minutes, quoted, one query a line.
+// filters are the findings of earlier fuzzing, quoted, one query a line.
 //
 //go:embed testdata/filters.txt
 var filters string
 
-// FuzzFilter: whatever a query says, it is refused, or its answer keeps to it.
+// FuzzFilter: a query is refused, or its answer obeys it.
 //
 //	go test -run '^$' -fuzz '^FuzzFilter$' -fuzztime 2m ./connectycube/sandbox
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzFilter(f *testing.F) {
 	for _, query := range []string{
 		"limit=10&skip=0&sort_desc=last_message_date_sent&type[in]=2%2C3&updated_at[gt]=1455098137",

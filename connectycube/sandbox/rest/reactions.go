@@ -12,8 +12,8 @@ const (
 	mostReactionBytes = 64  // an emoji with all its modifiers takes about 30; our own
 )
 
-// putReaction adds a reaction of the caller, and takes another one away. Who
-// talks in the dialog is told when that changed something.
+// putReaction adds one reaction of the caller and removes another. It notifies the
+// dialog's users of a change.
 func putReaction(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	m, err := s.Archive.FindMessage(q.arg, me)
@@ -41,7 +41,7 @@ func putReaction(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-// listReactions says who reacted, by reaction.
+// listReactions returns the users of each reaction.
 func listReactions(s *API, q *request, live *core.Session) (reply, error) {
 	m, err := s.Archive.FindMessage(q.arg, live.User.ID)
 	if err != nil {
@@ -54,7 +54,7 @@ func listReactions(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: all}, nil
 }
 
-// postSystem sends a system message to a user's chat. Nothing is stored.
+// postSystem sends a system message to a user's chat. It stores nothing.
 func postSystem(s *API, q *request, live *core.Session) (reply, error) {
 	to, ok := q.params.Integer("recipientId")
 	if !ok || s.Registry.Users[to] == nil {

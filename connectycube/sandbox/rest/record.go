@@ -10,7 +10,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// observation is a request on its way into the journal.
+// observation is a request that will become a journal entry.
 type observation struct {
 	s       *API
 	w       *journalWriter
@@ -20,7 +20,7 @@ type observation struct {
 	began   time.Time
 }
 
-// record makes the journal see what a handler reads and writes.
+// record lets the journal observe the request and the answer.
 func (s *API) record(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request, *observation) {
 	e := &observation{s: s, w: &journalWriter{ResponseWriter: w}, r: r, began: time.Now()}
 	watched := *r
@@ -30,7 +30,7 @@ func (s *API) record(w http.ResponseWriter, r *http.Request) (http.ResponseWrite
 	return e.w, &watched, e
 }
 
-// end writes the entry, also when the handler panicked to cut the connection.
+// end writes the entry, even if the handler panicked to cut the connection.
 func (e *observation) end() {
 	path := e.r.URL.EscapedPath()
 	if e.r.URL.RawQuery != "" {
@@ -51,7 +51,7 @@ func (e *observation) end() {
 	})
 }
 
-// userOfToken is the user of a live session, or 0.
+// userOfToken returns the user of a live session, or 0.
 func (s *API) userOfToken(token string) int64 {
 	if token == "" {
 		return 0
@@ -64,8 +64,8 @@ func (s *API) userOfToken(token string) int64 {
 	return 0
 }
 
-// ownHeaders names the headers that say who is calling. Only the SDK's own name
-// is shown.
+// ownHeaders returns the names of ConnectyCube's headers, and the value of the SDK's
+// name only.
 func ownHeaders(h http.Header) string {
 	var names []string
 	for name := range h {
@@ -81,7 +81,7 @@ func ownHeaders(h http.Header) string {
 	return strings.Join(names, ", ")
 }
 
-// excerpt keeps the beginning of what passes.
+// excerpt keeps the beginning of a stream.
 type excerpt []byte
 
 func (x *excerpt) keep(p []byte) {
@@ -101,7 +101,7 @@ func (b watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// journalWriter sees what is answered. http.ResponseController reaches through it.
+// journalWriter observes the answer. http.ResponseController reaches through it.
 type journalWriter struct {
 	http.ResponseWriter
 	status int

@@ -9,15 +9,15 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// request is what a handler may know about the exchange.
+// request is the part of a request that a handler uses.
 type request struct {
 	ctx      context.Context
-	arg      string      // what stood for {} in the path
-	params   core.Params // body, and for GET and DELETE the query under it
+	arg      string      // the value of {} in the path
+	params   core.Params // body; for GET and DELETE also the query
 	token    string
 	key      string
 	now      time.Time
-	origin   string // the sandbox as the caller wrote it, such as http://localhost:8080
+	origin   string // the sandbox's origin in the request, such as http://localhost:8080
 	suffixed bool   // the path ended in .json
 
 	adminKey string
@@ -25,7 +25,7 @@ type request struct {
 
 type handler func(*API, *request) (reply, error)
 
-// routes is the whole API. The first match wins, so words stand before {}.
+// routes is the whole API. The first match counts, so words stand before {}.
 var routes = []struct {
 	method string
 	path   string // lower case; {} is one segment of any content
@@ -39,7 +39,7 @@ var routes = []struct {
 
 	{"POST", "/users", (*API).signUp},
 	{"GET", "/users", v1(listUsersV1)},
-	{"PUT", "/users", withUser(noResource)}, // the SDK's form when it knows no user: withUser refuses it
+	{"PUT", "/users", withUser(noResource)}, // the SDK sends it when it has no user: withUser refuses it
 	{"GET", "/users/v2", withSession(listUsers)},
 	{"GET", "/users/by_login", v1User(findByLogin)},
 	{"GET", "/users/by_email", v1User(findByEmail)},
@@ -108,8 +108,8 @@ var routes = []struct {
 	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*API).createdDays)},
 }
 
-// findRoute matches an escaped path. Words match without regard to case; what
-// stands for {} keeps its case and may hold an encoded slash.
+// findRoute matches an escaped path. Words match in any letter case. The value of {}
+// keeps its letter case and may contain an encoded slash.
 func findRoute(method, escaped string) (handler, string, bool) {
 	parts := strings.Split(trimSuffix(escaped), "/")
 	for _, r := range routes {
@@ -141,7 +141,7 @@ func matchPath(pattern, parts []string) (arg string, ok bool) {
 	return arg, true
 }
 
-// trimSuffix takes away exactly one .json, in any case, and a slash at the end.
+// trimSuffix removes a slash at the end and exactly one .json, in any letter case.
 func trimSuffix(path string) string {
 	path = strings.TrimSuffix(path, "/")
 	if n := len(path) - len(".json"); n >= 0 && strings.EqualFold(path[n:], ".json") {
@@ -150,8 +150,8 @@ func trimSuffix(path string) string {
 	return path
 }
 
-// withSession runs h under the lock with the live session of the token. Using a
-// session prolongs it, also when h refuses.
+// withSession runs h under the lock with the live session of the token. The use
+// extends the session, even if h refuses.
 func withSession(h func(*API, *request, *core.Session) (reply, error)) handler {
 	return func(s *API, q *request) (reply, error) {
 		s.Lock()
@@ -169,7 +169,7 @@ func withSession(h func(*API, *request, *core.Session) (reply, error)) handler {
 	}
 }
 
-// withUser is withSession for calls that need a logged-in user.
+// withUser is withSession for calls that require a user.
 func withUser(h func(*API, *request, *core.Session) (reply, error)) handler {
 	return withSession(func(s *API, q *request, live *core.Session) (reply, error) {
 		if live.User == nil {

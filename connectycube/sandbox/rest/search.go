@@ -11,7 +11,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// The documented limits of a search.
+// The limits of a search: https://developers.connectycube.com/server/chat.
 const (
 	searchLeast   = 5 // characters of the text: more than 4
 	searchDialogs = 10
@@ -19,7 +19,7 @@ const (
 	searchMost    = 100 // results of each kind
 )
 
-// search is a query of /chat/search that was found valid.
+// search is a valid query of /chat/search.
 type search struct {
 	text     string
 	dialogs  []string // nil: all
@@ -27,8 +27,8 @@ type search struct {
 	limit    int
 }
 
-// parseSearch reads a search. start_date is the later of the dates: the search
-// goes back in time.
+// parseSearch parses a search. start_date is the later date: the search goes back in
+// time.
 func parseSearch(p core.Params) (search, error) {
 	q := search{text: p.Text("search_text"), dialogs: p.List("chat_dialog_ids"), to: 1 << 62}
 	switch {
@@ -50,7 +50,7 @@ func parseSearch(p core.Params) (search, error) {
 	return q, err
 }
 
-// in says whether a text of this time and dialog is found.
+// in reports whether the search finds a text of this time and dialog.
 func (q *search) in(text string, at time.Time, dialogID string) bool {
 	n := at.Unix()
 	return n >= q.from && n <= q.to &&
@@ -58,8 +58,8 @@ func (q *search) in(text string, at time.Time, dialogID string) bool {
 		strings.Contains(text, q.text)
 }
 
-// searchChat looks through the caller's dialogs, the newest first (assumed).
-// What users would be found by is not documented; none are.
+// searchChat searches the caller's dialogs, newest first (assumed). How the service
+// finds users is not documented, so this finds none.
 func searchChat(s *API, q *request, live *core.Session) (reply, error) {
 	query, err := parseSearch(q.params)
 	if err != nil {

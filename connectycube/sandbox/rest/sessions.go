@@ -9,7 +9,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// sessionJSON is the session as clients see it.
+// sessionJSON is a session in an answer.
 type sessionJSON struct {
 	ApplicationID int64     `json:"application_id"`
 	Token         string    `json:"token"`
@@ -22,7 +22,7 @@ type sessionJSON struct {
 	User          *userJSON `json:"user,omitempty"`
 }
 
-// millis is how sessions write dates; users and the rest do without fractions.
+// millis is the date format of sessions (docs/connectycube.md, Sessions).
 const millis = "2006-01-02T15:04:05.000Z"
 
 func (s *API) sessionBody(live *core.Session) any {
@@ -42,7 +42,7 @@ func (s *API) sessionBody(live *core.Session) any {
 	return map[string]any{"session": out}
 }
 
-// createSession is the decision table of POST /session, in its order.
+// createSession answers POST /session. The order of its checks is assumed.
 func (s *API) createSession(q *request) (reply, error) {
 	if id, ok := q.params.Integer("application_id"); !ok || id != s.AppID {
 		return reply{}, errNoApplication
@@ -66,7 +66,7 @@ func (s *API) createSession(q *request) (reply, error) {
 	return s.startSession(q, u)
 }
 
-// claimOf reads who wants a session; named is false when nobody does.
+// claimOf reads the user of a session request; named is false for an application session.
 func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 	if q.params.Text("provider") != "" {
 		return socialClaim(q.params)
@@ -82,7 +82,7 @@ func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 	return c, true, err
 }
 
-// startSession opens the session of u, or without a user. The lock is held.
+// startSession opens the session of u, or one without a user. The caller holds the lock.
 func (s *API) startSession(q *request, u *core.User) (reply, error) {
 	live := s.Registry.Open(u, s.Now())
 	live.Nonce = number(q.params.Text("nonce"))
@@ -92,7 +92,7 @@ func (s *API) startSession(q *request, u *core.User) (reply, error) {
 	return reply{http.StatusCreated, s.sessionBody(live), live.Expires()}, nil
 }
 
-// number echoes what looks like a number, which is all SDKs send here.
+// number echoes a number, which is all that SDKs send here.
 func number(text string) any {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *API) ownKey(key string) bool {
 	return subtle.ConstantTimeCompare([]byte(key), []byte(s.AuthKey)) == 1
 }
 
-// claim is what somebody who logs in has shown so far.
+// claim is the proof of identity in a login so far.
 type claim struct {
 	fields core.Params
 	kind   claimKind
@@ -114,10 +114,10 @@ type claim struct {
 type claimKind int
 
 const (
-	byPassword claimKind = iota // fields are the request's; nothing is checked yet
-	byProvider                  // fields are what the identity provider said
-	bySocial                    // fields are what a token said; nobody was asked
-	asGuest                     // fields are the request's; there is nothing to check
+	byPassword claimKind = iota // fields are the request's; not checked yet
+	byProvider                  // fields are the identity provider's answer
+	bySocial                    // fields are the token's claims, which are never checked
+	asGuest                     // fields are the request's; need no check
 )
 
 // prove does the part of a login that runs without the lock: it asks the identity
@@ -134,10 +134,10 @@ func (s *API) prove(q *request, fields core.Params) (claim, error) {
 	return claim{mapped, byProvider}, err
 }
 
-// userOf finds or makes the user of a claim. The lock is held, and held on until
-// the user has its session: it cannot be deleted in between.
+// userOf finds or creates the user of a claim. The caller holds the lock until the
+// user has its session, so that the user cannot be deleted before.
 func (s *API) userOf(c claim) (*core.User, error) {
-	now := s.Now() // later than the request when the provider took its time
+	now := s.Now() // the provider may have taken a while
 	s.Registry.Sweep(now)
 	switch c.kind {
 	case asGuest:
@@ -159,7 +159,7 @@ func deleteSession(s *API, _ *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-// login gives an application session a user. The token stays the same.
+// login sets the user of an application session. The token stays the same.
 func (s *API) login(q *request) (reply, error) {
 	if err := s.checkToken(q); err != nil {
 		return reply{}, err
@@ -170,7 +170,7 @@ func (s *API) login(q *request) (reply, error) {
 	}
 	s.Lock()
 	defer s.Unlock()
-	live, err := s.Registry.Use(q.token, s.Now()) // it may have ended while the provider was asked
+	live, err := s.Registry.Use(q.token, s.Now()) // it may have expired while the provider was asked
 	if err != nil {
 		return reply{}, err
 	}

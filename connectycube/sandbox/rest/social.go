@@ -14,11 +14,11 @@ import (
 
 var phoneLike = regexp.MustCompile(`^\+?[0-9]{5,20}$`)
 
-// socialClaim reads a login that another service vouches for. Nothing asks that
-// service: whatever the token says is believed, which is what makes it useful in
-// a test and a reason to keep the sandbox away from the world. named is false for
-// the JS guide's flat spelling of a Firebase login, which the SDK drops: an
-// application session is what comes of it.
+// socialClaim reads a login with another service's token. It asks no service and
+// believes any token, which is useful in a test and a reason to keep the sandbox
+// away from the internet. named is false for the flat spelling of a Firebase login
+// in https://developers.connectycube.com/js/authentication-and-users: the SDK drops
+// it, so the result is an application session.
 func socialClaim(p core.Params) (c claim, named bool, err error) {
 	provider := p.Text("provider")
 	var token string
@@ -40,9 +40,9 @@ func socialClaim(p core.Params) (c claim, named bool, err error) {
 	return claim{socialProfile(provider, token), bySocial}, true, nil
 }
 
-// socialProfile makes the fields of a user from a token: of a JWT, as Firebase's
-// are, the subject is the identity; of anything else its whole text. A text that
-// is a phone number or an e-mail address is taken as one.
+// socialProfile returns the fields of a user for a token. The identity is the subject
+// of a JWT, such as Firebase's, or else the whole text. A text that is a phone number
+// or an email becomes that field.
 func socialProfile(provider, token string) core.Params {
 	claims := unverified(token)
 	id := cmp.Or(claims.Text("user_id"), claims.Text("sub"), token)
@@ -70,8 +70,8 @@ func socialProfile(provider, token string) core.Params {
 	return fields
 }
 
-// unverified gives the claims of a JWT without looking at its signature, and
-// none of anything else.
+// unverified returns the claims of a JWT without checking its signature, or nil for
+// any other text.
 func unverified(token string) core.Params {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -88,8 +88,8 @@ func unverified(token string) core.Params {
 	return claims
 }
 
-// userOfSocial finds the user by what the token said, or makes it; Deny does not
-// stop that, as with the identity provider (assumed). The lock is held.
+// userOfSocial finds the user by the token's claims, or creates it. Deny does not stop
+// that, as with the identity provider (assumed). The caller holds the lock.
 func (s *API) userOfSocial(fields core.Params, now time.Time) (*core.User, error) {
 	if u := s.Registry.ByLogin[fields.Text("login")]; u != nil {
 		return u, nil

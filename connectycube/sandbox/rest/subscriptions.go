@@ -10,14 +10,14 @@ import (
 
 const maxPushToken = 4096 // bytes of one token or endpoint; our own
 
-// Words of the push API (doc server/push_notifications).
+// Words of https://developers.connectycube.com/server/push_notifications.
 var (
 	pushChannels     = []string{"apns", "apns_voip", "gcm", "web"}
 	pushPlatforms    = []string{"ios", "android", "web"}
 	pushEnvironments = []string{"development", "production"}
 )
 
-// named is how the push API writes a word of its own.
+// named is a word in an answer of the push API.
 type named struct {
 	Name *string `json:"name"`
 }
@@ -31,8 +31,7 @@ type subscriptionJSON struct {
 	} `json:"device"`
 }
 
-// wrapped gives the list of wrapped items that this API answers, for one item
-// too.
+// wrapped returns the list of wrapped items that this API answers, even for one item.
 func wrapped(own ...core.Subscription) []map[string]subscriptionJSON {
 	items := make([]map[string]subscriptionJSON, len(own))
 	for i, sub := range own {
@@ -58,7 +57,7 @@ func createSubscription(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusCreated, body: wrapped(s.Subscriptions.Add(sub))}, nil
 }
 
-// checkSubscription reports everything that is wrong at once. What is required is
+// checkSubscription returns all errors of a subscription. The required fields are
 // documented; the texts are assumed.
 func checkSubscription(sub *core.Subscription, token core.Params) (wrong []string) {
 	for _, word := range []struct {
@@ -92,7 +91,7 @@ func listSubscriptions(s *API, _ *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: wrapped(s.Subscriptions.List(live.User.ID)...)}, nil
 }
 
-// deleteSubscription: another's subscription is said not to exist.
+// deleteSubscription answers 404 for another user's subscription.
 func deleteSubscription(s *API, q *request, live *core.Session) (reply, error) {
 	id, err := strconv.ParseInt(q.arg, 10, 64)
 	if err != nil || !s.Subscriptions.Remove(live.User.ID, id) {

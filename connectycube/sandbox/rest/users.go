@@ -10,7 +10,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// userJSON is the user as clients see it, in the documented order.
+// userJSON is a user in an answer, in the documented order.
 type userJSON struct {
 	OID            string  `json:"_id"`
 	ID             int64   `json:"id"`
@@ -64,7 +64,7 @@ func userBody(u *core.User) userJSON {
 	return out
 }
 
-// userPage shows the users of a page of ids, without those that are gone.
+// userPage returns the users of a page of IDs, without deleted ones.
 func (s *API) userPage(ids []int64, skip, limit int) []userJSON {
 	ids = ids[min(skip, len(ids)):]
 	out := []userJSON{}
@@ -76,8 +76,8 @@ func (s *API) userPage(ids []int64, skip, limit int) []userJSON {
 	return out
 }
 
-// signUp creates a user. A token, when there is one, decides alone: with a dead
-// one the key does not help, as SDK users found out.
+// signUp creates a user. If the request has a token, the key does not count, even if
+// the token has expired (docs/connectycube.md, Users).
 func (s *API) signUp(q *request) (reply, error) {
 	s.Lock()
 	defer s.Unlock()
@@ -110,7 +110,7 @@ func getUser(s *API, q *request, _ *core.Session) (reply, error) {
 	return reply{status: http.StatusOK, body: map[string]any{"user": userBody(u)}}, nil
 }
 
-// putUser lets a password that proves a change be known before the lock is taken.
+// putUser recalls the old password before updateUser runs under the lock.
 func putUser(s *API, q *request) (reply, error) {
 	if fields := q.params.Object("user"); fields.Has("password") {
 		caller := func() *core.User {
@@ -126,7 +126,7 @@ func putUser(s *API, q *request) (reply, error) {
 	return withUser(updateUser)(s, q)
 }
 
-// updateUser changes the caller's own profile; another's is said not to exist.
+// updateUser changes the caller's own profile, and answers 404 for another user's.
 func updateUser(s *API, q *request, live *core.Session) (reply, error) {
 	u := live.User
 	if q.arg != strconv.FormatInt(u.ID, 10) {
@@ -175,8 +175,7 @@ func deleteByExternalID(s *API, q *request, live *core.Session) (reply, error) {
 	return reply{status: http.StatusOK}, nil
 }
 
-// resetPassword answers when the service has sent its mail. The sandbox's goes to
-// the outbox.
+// resetPassword puts the mail that the service would send into the outbox.
 func resetPassword(s *API, q *request, _ *core.Session) (reply, error) {
 	u := s.Registry.ByEmail[core.NormalEmail(q.params.Text("email"))]
 	if u == nil {

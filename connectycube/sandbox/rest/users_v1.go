@@ -12,10 +12,10 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-const v1Page = 10 // documented default of per_page; its maximum is maxPage
+const v1Page = 10 // documented default of per_page; the maximum is maxPage
 
-// v1 answers calls of the first users API, which an application can switch off
-// and a new one has switched off, as it seems.
+// v1 answers calls of the first users API. An application can turn it off, and new
+// applications seem to have it off.
 func v1(h func(*API, *request, *core.Session) (reply, error)) handler {
 	return withSession(func(s *API, q *request, live *core.Session) (reply, error) {
 		if !s.Dashboard.V1Users {
@@ -25,7 +25,7 @@ func v1(h func(*API, *request, *core.Session) (reply, error)) handler {
 	})
 }
 
-// v1User answers the one user that find finds.
+// v1User answers with the user that find returns.
 func v1User(find func(*core.Registry, *request) *core.User) handler {
 	return v1(func(s *API, q *request, _ *core.Session) (reply, error) {
 		u := find(&s.Registry, q)
@@ -50,7 +50,7 @@ func findByTwitter(r *core.Registry, q *request) *core.User {
 	return oldestUser(r, "twitter_id", q.params.Text("twitter_id"))
 }
 
-// findByExternal looks at external_id, and at the deprecated external_user_id.
+// findByExternal searches external_id, and then the deprecated external_user_id.
 func findByExternal(r *core.Registry, q *request) *core.User {
 	if u := r.ByExternal[q.arg]; u != nil {
 		return u
@@ -58,7 +58,7 @@ func findByExternal(r *core.Registry, q *request) *core.User {
 	return oldestUser(r, "external_user_id", q.arg)
 }
 
-// oldestUser finds the oldest user with that value in a field that has no index.
+// oldestUser finds the oldest user with a value in a field without an index.
 func oldestUser(r *core.Registry, field, value string) (found *core.User) {
 	if value == "" {
 		return nil
@@ -81,8 +81,8 @@ func listUsersV1(s *API, q *request, _ *core.Session) (reply, error) {
 		}
 		filters = append(filters, f)
 	}
-	// the JS guide's users.get({external_user_id}) ends up here; that it filters
-	// is assumed
+	// The JS guide's users.get({external_user_id}) arrives here. That it filters is
+	// assumed.
 	if external := q.params.Text("external_user_id"); external != "" {
 		filters = append(filters, v1Filter{v1Columns["external_user_id"], "eq", []string{external}, nil})
 	}
@@ -95,7 +95,7 @@ func listUsersV1(s *API, q *request, _ *core.Session) (reply, error) {
 	})
 }
 
-// filterTexts accepts filter=, filter[]= and filter[gt]=, which all are in use.
+// filterTexts accepts filter=, filter[]= and filter[gt]=; clients use all of them.
 func filterTexts(v any) (texts []string) {
 	switch v := v.(type) {
 	case []any:
@@ -114,8 +114,8 @@ func filterTexts(v any) (texts []string) {
 	return texts
 }
 
-// listByName and the others like it look for equality; the first API's search
-// may have been wider (assumed). Names are compared without regard to case.
+// listByName and its siblings compare for equality, names in any letter case. The
+// service's search may find more (assumed).
 func listByName(s *API, q *request, _ *core.Session) (reply, error) {
 	name := q.params.Text("full_name")
 	return s.v1Page(q, nil, func(u *core.User) bool { return name != "" && strings.EqualFold(u.FullName, name) })
@@ -126,13 +126,14 @@ func listByPhone(s *API, q *request, _ *core.Session) (reply, error) {
 	return s.v1Page(q, nil, func(u *core.User) bool { return phone != "" && u.Phone == phone })
 }
 
-// listByTags finds who has at least one of the tags (doc).
+// listByTags finds users with at least one of the tags
+// (https://developers.connectycube.com/server/users).
 func listByTags(s *API, q *request, _ *core.Session) (reply, error) {
 	tags := tagQuery{any: q.params.List("tags")}
 	return s.v1Page(q, nil, func(u *core.User) bool { return !tags.isEmpty() && tags.matches(u.Tags) })
 }
 
-// v1Page answers a page of those who fit.
+// v1Page answers with a page of the users for which fits returns true.
 func (s *API) v1Page(q *request, order func(a, b *core.User) int, fits func(*core.User) bool) (reply, error) {
 	var matching []*core.User
 	for _, u := range s.Registry.Users {
@@ -149,8 +150,8 @@ func (s *API) v1Page(q *request, order func(a, b *core.User) int, fits func(*cor
 	return wrappedPage(q.params, "user", matching, func(u *core.User) userJSON { return userBody(u) })
 }
 
-// wrappedPage answers the page of all that p asks for. Its items are wrapped, as
-// the first API has them, unlike V2's.
+// wrappedPage answers with the page that p asks for. Its items are wrapped, unlike
+// those of V2.
 func wrappedPage[T, J any](p core.Params, name string, all []T, show func(T) J) (reply, error) {
 	number, size, err := v1Paging(p)
 	if err != nil {
@@ -169,7 +170,7 @@ func wrappedPage[T, J any](p core.Params, name string, all []T, show func(T) J) 
 	}}, nil
 }
 
-// v1Paging reads page and per_page. What is too large is made to fit, as in V2.
+// v1Paging reads page and per_page. Like V2, it reduces values that are too large.
 func v1Paging(p core.Params) (number, size int, err error) {
 	number, size = 1, v1Page
 	if p.Has("page") {
@@ -185,8 +186,8 @@ func v1Paging(p core.Params) (number, size int, err error) {
 	return number, min(size, maxPage), nil
 }
 
-// v1Columns are the fields that the first API filters and sorts by: all but
-// custom_data (doc).
+// v1Columns are the filter and sort fields of the first API: all fields of a user
+// except custom_data (https://developers.connectycube.com/server/users).
 var v1Columns = func() map[string]column {
 	all := maps.Clone(columns)
 	all["website"] = column{text: one(func(u *core.User) string { return u.Website })}
@@ -213,8 +214,8 @@ func optional(get func(*core.User) *int64) column {
 	}
 }
 
-// v1Filter is one condition; all of them must hold. Numbers and dates are
-// compared as numbers, dates by the day.
+// v1Filter is one condition; all must hold. Numbers and dates are compared as numbers,
+// dates by the day.
 type v1Filter struct {
 	col     column
 	op      string
@@ -226,8 +227,8 @@ const daySeconds = 24 * 60 * 60
 
 func badFilter(text string) error { return core.AsBase(422, "Invalid filter: "+text) }
 
-// parseV1Filter reads "<type> <field> <op> <values>" (doc); the refusals are
-// assumed.
+// parseV1Filter reads "<type> <field> <op> <values>"
+// (https://developers.connectycube.com/server/users). The refusals are assumed.
 func parseV1Filter(text string) (v1Filter, error) {
 	parts := strings.SplitN(text, " ", 4)
 	if len(parts) < 4 {
@@ -258,7 +259,7 @@ func parseV1Filter(text string) (v1Filter, error) {
 	return f, err
 }
 
-// readAs takes the values for what the filter says they are.
+// readAs converts the values to the type that the filter states.
 func (f *v1Filter) readAs(kind string) error {
 	dated := f.col.text == nil
 	var read func(string) (int64, error)
@@ -282,7 +283,7 @@ func (f *v1Filter) readAs(kind string) error {
 	return nil
 }
 
-// readDay reads 2006-01-02 and 2006.01.02 (doc), and the whole timestamp that the
+// readDay reads 2006-01-02 and the documented 2006.01.02, and the timestamp that the
 // SDK makes of a Date.
 func readDay(text string) (int64, error) {
 	text = strings.ReplaceAll(text, ".", "-")
@@ -328,8 +329,8 @@ func within[T cmp.Ordered](op string, have T, want []T) bool {
 	return slices.Contains(want, have)
 }
 
-// parseV1Order reads "asc string login". The type is not looked at: the SDK says
-// string of every field.
+// parseV1Order reads "asc string login". It ignores the type: the SDK sends string for
+// every field.
 func parseV1Order(text string) (func(a, b *core.User) int, error) {
 	if text == "" {
 		return nil, nil

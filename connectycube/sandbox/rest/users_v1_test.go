@@ -11,7 +11,7 @@ import (
 func TestV1List(t *testing.T) {
 	tests := []struct {
 		query string
-		want  string // ids, or "invalid"
+		want  string // IDs, or "invalid"
 	}{
 		{"", "1 2 3 4 5"},
 		{"filter[]=number id in 3,1", "1 3"},
@@ -25,13 +25,13 @@ func TestV1List(t *testing.T) {
 		{"filter[]=string login eq ann", "1"},
 		{"filter[]=string login gt bob", "3 4 5"},
 		{"filter[]=string email eq ANN@example.com", "1"},
-		{"filter[]=string email ne ann@example.com", "2 3 4 5"}, // who has none is not that one
+		{"filter[]=string email ne ann@example.com", "2 3 4 5"}, // users without an email match, too
 		{"filter[]=string full_name eq Hunter Bob", "2"},
 		{"filter[]=string full_name in Hunter Bob, Hunter Ann", "1 2"},
 		{"filter[]=string user_tags in blue,green", "2"},
 		{"filter[]=string user_tags ne red", "3 4 5"},
 		{"filter[]=string phone eq 123", "3"},
-		{"filter[]=number phone gt 5", "3"}, // who has no number has none that is greater
+		{"filter[]=number phone gt 5", "3"}, // users without a phone do not match
 		{"filter[]=string website eq http://x", ""},
 		{"filter[]=date created_at eq 1970-01-01", ""},
 		{"filter[]=date created_at gt 1970.01.01", "1 2 3 4 5"},
@@ -41,8 +41,8 @@ func TestV1List(t *testing.T) {
 		{"external_user_id=7", ""},
 		{"order=desc string login&per_page=2", "5 4"},
 		{"order=asc string full_name", "4 5 1 2 3"},
-		{"order=desc string id", "5 4 3 2 1"},                // the SDK says string of every field
-		{"order=desc integer external_user_id", "1 2 3 4 5"}, // nobody has one: by id
+		{"order=desc string id", "5 4 3 2 1"},                // the SDK sends string for every field
+		{"order=desc integer external_user_id", "1 2 3 4 5"}, // no user has one: by ID
 		{"page=2&per_page=2", "3 4"},
 		{"page=9", ""},
 
@@ -81,20 +81,20 @@ func TestOfSeveralTheOldestIsFound(t *testing.T) {
 	for _, id := range []int64{5, 2, 4} {
 		r.Users[id].FacebookID = "f"
 	}
-	for range 20 { // maps are in another order each time
+	for range 20 { // the order of maps differs each time
 		if u := oldestUser(r, "facebook_id", "f"); u == nil || u.ID != 2 {
 			t.Fatalf("found %+v", u)
 		}
 	}
 }
 
-// listV1 gives the ids of the town's people that a query finds.
+// listV1 returns the IDs of the users that a query finds.
 func listV1(t *testing.T, query string) string {
 	t.Helper()
 	s := newTestAPI(core.Options{Dashboard: core.Settings{V1Users: true}}, nil)
 	s.Registry = *town(t)
 	for _, u := range s.Registry.Users {
-		u.Created = u.Created.AddDate(56, 0, 0) // to 2026: at the epoch itself a date is none
+		u.Created = u.Created.AddDate(56, 0, 0) // to 2026: a date at the epoch is null
 	}
 	p, err := decodeForm(strings.ReplaceAll(query, " ", "+"))
 	if err != nil {
@@ -116,12 +116,12 @@ func listV1(t *testing.T, query string) string {
 	return ids(found)
 }
 
-// FuzzV1Filter: whatever a filter is, it is refused or it can be asked about
-// everybody, and only its negation finds who has no such field.
+// FuzzV1Filter: a filter is refused, or can be applied to every user, and only its
+// negation finds users without the field.
 //
 //	go test -run '^$' -fuzz '^FuzzV1Filter$' -fuzztime 2m ./connectycube/sandbox
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzV1Filter(f *testing.F) {
 	for _, seed := range []string{
 		"number id in 51941,51946", "string full_name eq John Smith", "date created_at between 2018-12-06,2018.12.07",

@@ -13,18 +13,20 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
+// The bounds of GET /users/v2. https://developers.connectycube.com/server/users has all
+// except maxValues.
 const (
-	maxPage        = 100 // documented default and maximum
-	startWithPage  = 5   // documented: start_with forces it
-	startWithLeast = 4   // characters, documented
-	maxValues      = 300 // of one in or nin; not documented
+	maxPage        = 100 // default and maximum
+	startWithPage  = 5   // maximum with start_with
+	startWithLeast = 4   // characters
+	maxValues      = 300 // of one in or nin
 )
 
-// column is a field that /users/v2 can filter or sort by.
+// column is a filter or sort field of /users/v2.
 type column struct {
-	alone  bool // may stand alone; the others only narrow a search
+	alone  bool // may stand alone; other fields only narrow a search
 	text   func(*core.User) []string
-	number func(*core.User) int64 // of dates: Unix seconds
+	number func(*core.User) int64 // for dates: Unix seconds
 }
 
 func one(get func(*core.User) string) func(*core.User) []string {
@@ -56,20 +58,20 @@ var columns = map[string]column{
 	}},
 }
 
-// v2Query is a query of /users/v2 that was found valid.
+// v2Query is a valid query of /users/v2.
 type v2Query struct {
 	offset, limit int
-	sort          string // a column; "" = by id
+	sort          string // a column; "" means id
 	descending    bool
 	filters       []filter
 
-	// exact are the values the first equality or in demands of a unique column;
-	// with them the indexes answer, without a scan
+	// exact are the values that the first equality or in requires of a unique
+	// column. With them the indexes answer, without a scan.
 	exactIn string
 	exact   []string
 }
 
-// filter is one condition; all of them must hold.
+// filter is one condition; all must hold.
 type filter struct {
 	name   string
 	op     string // "eq", "in", "nin", "start_with", "gt", "lt", "gte", "lte"
@@ -79,9 +81,10 @@ type filter struct {
 
 func badQuery(text string) error { return core.AsBase(422, "Invalid query: "+text) }
 
-// parseV2 checks a query against the documented grammar: at least one field that
-// may stand alone, with =, in or start_with; dates only beside one. It
-// ignores plain parameters that it does not know.
+// parseV2 checks a query against the grammar in
+// https://developers.connectycube.com/server/users: at least one field that may stand
+// alone, with =, in or start_with; dates only in addition. It ignores unknown plain
+// parameters.
 func parseV2(p core.Params) (v2Query, error) {
 	q := v2Query{limit: maxPage}
 	primary := false
@@ -134,10 +137,9 @@ func (q *v2Query) sortBy(name string, descending bool) error {
 	return nil
 }
 
-// refuseUnknown refuses a parameter that is no field. A lenient list refuses it
-// with an operator alone, because a filter that the client relies on would not
-// apply. It ignores a plain one: an official sample sends page=1 to /users/v2, which
-// has no pages.
+// refuseUnknown refuses an unknown parameter. A lenient list refuses it only with an
+// operator, because a filter on which the client relies would not apply. It ignores a
+// plain one: an official sample sends page=1 to /users/v2, which has no pages.
 func refuseUnknown(value any, lenient bool) error {
 	_, hasOperator := value.(map[string]any)
 	if lenient && !hasOperator {
@@ -146,7 +148,7 @@ func refuseUnknown(value any, lenient bool) error {
 	return badQuery("unknown field")
 }
 
-// addField reads f=v or f[op]=v and tells whether it makes the query valid.
+// addField reads f=v or f[op]=v and reports whether that makes the query valid.
 func (q *v2Query) addField(name string, p core.Params) (primary bool, err error) {
 	col, known := columns[name]
 	if !known {
@@ -224,21 +226,21 @@ func (f *filter) setDate(operand string) error {
 	return nil
 }
 
-// parseDate reads Unix seconds, or ISO 8601: a time, or a day, which is its
+// parseDate reads Unix seconds, or ISO 8601: a time, or a day, which means its
 // beginning in UTC.
 func parseDate(text string) (int64, bool) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, true
 	}
-	at, err := time.Parse(time.RFC3339, text) // fractions are accepted too
+	at, err := time.Parse(time.RFC3339, text) // also with a fraction
 	if err != nil {
 		at, err = time.Parse(time.DateOnly, text)
 	}
 	return at.Unix(), err == nil
 }
 
-// readDates reads start_date and end_date, as Unix seconds. One that is not given
-// leaves its number as it is.
+// readDates reads start_date and end_date as Unix seconds. It leaves the number of a
+// missing date unchanged.
 func readDates(p core.Params, start, end *int64) error {
 	for _, date := range []struct {
 		key string
@@ -276,7 +278,7 @@ func (f filter) matches(u *core.User) bool {
 	}) != (f.op == "nin")
 }
 
-// candidates are the users worth a look, each once.
+// candidates returns the users that can match, each once.
 func (q *v2Query) candidates(r *core.Registry) []*core.User {
 	found := make([]*core.User, 0, len(q.exact))
 	if q.exact == nil {
@@ -293,7 +295,7 @@ func (q *v2Query) candidates(r *core.Registry) []*core.User {
 	return found
 }
 
-// userByField looks a user up in the index of a unique column.
+// userByField finds a user in the index of a unique column.
 func userByField(r *core.Registry, name, value string) *core.User {
 	switch name {
 	case "id":
@@ -310,7 +312,7 @@ func userByField(r *core.Registry, name, value string) *core.User {
 	return r.ByExternal[value]
 }
 
-// run gives the page and how many users match in all.
+// run returns the page and the number of all matching users.
 func (q *v2Query) run(r *core.Registry) (page []*core.User, total int) {
 	matching := slices.DeleteFunc(q.candidates(r), func(u *core.User) bool {
 		return slices.ContainsFunc(q.filters, func(f filter) bool { return !f.matches(u) })

@@ -11,8 +11,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// town has ann (1), bob (2), carl (3) and two nameless ones (4, 5), made an hour
-// apart.
+// town returns ann (1), bob (2), carl (3) and two users without a name (4, 5), created
+// an hour apart.
 func town(t *testing.T) *core.Registry {
 	t.Helper()
 	r := core.NewRegistry(10, 10)
@@ -34,7 +34,7 @@ func town(t *testing.T) *core.Registry {
 func TestV2Query(t *testing.T) {
 	tests := []struct {
 		query string
-		want  string // ids, or "invalid"
+		want  string // IDs, or "invalid"
 	}{
 		{"id=2", "2"},
 		{"id[in][]=3&id[in][]=1", "1 3"},
@@ -87,7 +87,7 @@ func TestV2Query(t *testing.T) {
 		{"login[in]=,", "invalid"},
 		{"login[eq]=ann", "invalid"},
 		{"login[like]=ann", "invalid"},
-		{"password=x", "invalid"}, // ignored, so that nothing stands alone
+		{"password=x", "invalid"}, // ignored, so that no field stands alone
 		{"password[eq]=x&id=1", "invalid"},
 		{"page[gt]=1&id=1", "invalid"},
 		{"id=1&sort_asc=shoe_size", "invalid"},
@@ -146,12 +146,12 @@ func TestV2Limits(t *testing.T) {
 	}
 }
 
-// FuzzV2Query: the indexes must find what a scan finds, and no query may show a
-// user that its own filters exclude.
+// FuzzV2Query: the indexes find the same as a scan, and no query finds a user that its
+// filters exclude.
 //
 //	go test -run '^$' -fuzz '^FuzzV2Query$' -fuzztime 2m ./connectycube/sandbox
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzV2Query(f *testing.F) {
 	for _, seed := range []string{
 		"id=2", "id[in][]=3&id[in][]=1", "email=ANN@example.com&user_tags=red", "external_id=1,2&sort_desc=login",
@@ -237,12 +237,12 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// FuzzParams: any input decodes or is refused, and what an SDK would send for
+// FuzzParams: any input decodes or is refused, and the form that an SDK would send for
 // the decoded fields decodes to the same fields.
 //
 //	go test -run '^$' -fuzz '^FuzzParams$' -fuzztime 2m ./connectycube/sandbox
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzParams(f *testing.F) {
 	for _, seed := range []string{
 		`{"user":{"login":"a","tag_list":["x","y"]}}`, "user[login]=a&tags[]=b&tags[]=c", "id[in][]=1", `{"a":1e400}`, `[`, "a=%FF", "", `{"a":`,
@@ -275,7 +275,7 @@ func FuzzParams(f *testing.F) {
 	})
 }
 
-// flatten writes fields as the form they came from.
+// flatten writes decoded fields as a form.
 func flatten(to url.Values, prefix string, fields map[string]any) {
 	for key, v := range fields {
 		if prefix != "" {
