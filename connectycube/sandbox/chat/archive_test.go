@@ -9,12 +9,12 @@ import (
 	"cubegate/connectycube/sandbox/chat"
 )
 
-// archive is the least that the chat needs behind it.
+// archive is the minimal archive for the chat.
 type archive struct {
 	mu    sync.Mutex
 	users map[int64]time.Time
 
-	anySecret bool // but "wrong"
+	anySecret bool // except "wrong"
 	forgetful bool // stores nothing
 	gate      chan struct{}
 	dialogs   map[string][]int64

@@ -19,10 +19,10 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// The benchmarks go over TCP on the loopback, clients and server in one process.
+// The benchmarks use TCP on the loopback, with clients and server in one process.
 
-// wireClient is a client that costs next to nothing: frames on a connection, no
-// goroutine, no buffers beyond the reader's.
+// wireClient is a cheap client: frames on a connection, no goroutine, and no buffers except
+// the reader's.
 type wireClient struct {
 	conn net.Conn
 	r    *bufio.Reader
@@ -78,7 +78,7 @@ func (c *wireClient) send(text string) {
 		c.buf = binary.BigEndian.AppendUint16(append(c.buf, 0x80|126), uint16(len(text)))
 	}
 	c.buf = append(append(c.buf, 0, 0, 0, 0), text...) // a mask of zeros changes nothing
-	_, _ = c.conn.Write(c.buf)                         // a failure shows when reading
+	_, _ = c.conn.Write(c.buf)                         // a failure appears when reading
 }
 
 func (c *wireClient) read(b *testing.B) string {
@@ -116,7 +116,7 @@ func report(b *testing.B, latencies []time.Duration) {
 	b.ReportMetric(float64(latencies[len(latencies)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// mode is how fast a benchmark sends: with no pace, as fast as it gets answers.
+// mode is the speed of a benchmark: without a pace, as fast as the answers come.
 type mode struct {
 	name string
 	pace time.Duration
@@ -129,8 +129,8 @@ func (m mode) wait(start time.Time, i int) {
 	}
 }
 
-// BenchmarkOneToOne: full is one sender that never waits for more than 100
-// messages, paced is 200 messages a second.
+// BenchmarkOneToOne: full is one sender that waits for at most 100 messages; paced is 200
+// messages a second.
 func BenchmarkOneToOne(b *testing.B) {
 	for _, mode := range []mode{{"full", 0}, {"paced", 5 * time.Millisecond}} {
 		b.Run(mode.name, func(b *testing.B) {
@@ -159,8 +159,8 @@ func BenchmarkOneToOne(b *testing.B) {
 	}
 }
 
-// BenchmarkGroup100: an operation is one message to a room of 100 who are
-// online; full waits for nobody but the echo, paced is 4 messages a second.
+// BenchmarkGroup100: an operation is one message to a room of 100 online users; full waits
+// only for the echo, paced is 4 messages a second.
 func BenchmarkGroup100(b *testing.B) {
 	for _, mode := range []mode{{"full", 0}, {"paced", 250 * time.Millisecond}} {
 		b.Run(mode.name, func(b *testing.B) {
@@ -198,8 +198,8 @@ func BenchmarkGroup100(b *testing.B) {
 	}
 }
 
-// BenchmarkConnections1000 measures what 1000 users who are online and silent
-// hold in memory: heap and stacks after a collection.
+// BenchmarkConnections1000 measures the memory of 1000 silent online users: heap and stacks
+// after a collection.
 func BenchmarkConnections1000(b *testing.B) {
 	for range b.N {
 		address, _ := benchServer(b, 1000)

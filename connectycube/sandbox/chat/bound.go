@@ -6,7 +6,7 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// stanza acts on what a client sends in a bound stream.
+// stanza handles a stanza on a bound stream.
 func (c *socket) stanza(st *stream, e *xmpp.Element) error {
 	switch e.Space {
 	case xmpp.NSFraming:
@@ -27,8 +27,8 @@ func (c *socket) stanza(st *stream, e *xmpp.Element) error {
 	return errDone
 }
 
-// counted acts on a stanza of the client's own kind, one at a time: a stream
-// that moves to another socket has to know which were handled.
+// counted handles message, presence and iq, one at a time: a stream that moves to
+// another socket must know which stanzas were handled.
 func (c *socket) counted(st *stream, e *xmpp.Element) error {
 	st.turn.Lock()
 	defer st.turn.Unlock()
@@ -48,7 +48,7 @@ func (c *socket) counted(st *stream, e *xmpp.Element) error {
 	default:
 		c.twice = fault.Duplicate
 		c.dispatch(st, e)
-		if fault.Duplicate && e.Name != "message" { // which is doubled on its way out, as it is stored once
+		if fault.Duplicate && e.Name != "message" { // a message is stored once and doubled at delivery
 			c.dispatch(st, e)
 		}
 	}
@@ -80,24 +80,24 @@ func (st *stream) has(c *socket) bool {
 	return st.sock == c && !st.ended
 }
 
-// refuse answers a stanza with an error, unless it is one itself or an answer:
-// those are never answered.
+// refuse answers a stanza with an error, unless it is an error or a result: those are
+// never answered.
 func (st *stream) refuse(e *xmpp.Element, r refused) {
 	if kind := e.Attr("type"); kind != "error" && kind != "result" {
 		st.reply(refusal(e, r, ""))
 	}
 }
 
-// target is who a stanza is for: a user, a user's resource, a room, or the
-// server itself.
+// target is the recipient of a stanza: a user, a user's resource, a room, or the server
+// itself.
 type target struct {
 	user     int64
 	resource string
 	dialog   string
 }
 
-// target reads the to of a stanza; without one it is for the sender's own
-// account. It is not ok when there can be nobody.
+// target reads the to of a stanza; without one the recipient is the sender's own
+// account. ok is false for a JID that no recipient can have.
 func (s *Server) target(e *xmpp.Element, sender int64) (target, bool) {
 	to := e.Attr("to")
 	if to == "" {

@@ -12,8 +12,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Breaks the recipient's connection after every number of stanzas it could have
-// got, and resumes with what it counted: nothing may be lost or come twice.
+// Break the recipient's connection after every possible number of stanzas, and resume with
+// the client's count: no message may be lost or come twice.
 func TestBreaksAtEveryPointLoseNothing(t *testing.T) {
 	const messages = 6
 	for point := range 2*messages + 3 {
@@ -26,7 +26,7 @@ func TestBreaksAtEveryPointLoseNothing(t *testing.T) {
 					a.sync()
 				}
 			}
-			for range point { // every element counts as a point, r too
+			for range point { // every element counts as a point, including r
 				select {
 				case e := <-b.got:
 					b.note(e)
@@ -53,8 +53,8 @@ func TestBreaksAtEveryPointLoseNothing(t *testing.T) {
 	}
 }
 
-// The other direction: a client that resends what the server has not counted
-// stores nothing twice.
+// The other direction: a client resends the stanzas that the server has not counted, and no
+// message is stored twice.
 func TestTheServersCountIsExactWhereverTheSocketBreaks(t *testing.T) {
 	for point := range 5 {
 		t.Run(strconv.Itoa(point), func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestTheServersCountIsExactWhereverTheSocketBreaks(t *testing.T) {
 				}
 			})
 			a := w.managed(101)
-			frames := []string{`<presence/>`} // the first that was counted
+			frames := []string{`<presence/>`} // the first counted one
 			for i := range 5 {
 				frames = append(frames, chatTo(202, id(i), fmt.Sprint(i)))
 			}
@@ -107,10 +107,10 @@ func TestAClientThatNeverAcknowledgesIsCutOff(t *testing.T) {
 		a.send(chatTo(202, id(i), fmt.Sprint(i)))
 	}
 	b.ended()
-	waitFor(t, "its stream is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	waitFor(t, "its stream has ended", func() bool { return len(w.server.Sockets()) == 1 })
 	a.sync()
 	c := w.online(202)
-	for i := 30; i < 50; i++ { // half of a queue is kept
+	for i := 30; i < 50; i++ { // the server keeps half of a queue
 		if m := c.until("message", nil); body(&m) != fmt.Sprint(i) {
 			t.Fatalf("message %d is %s", i, m.String())
 		}
@@ -129,7 +129,7 @@ func TestWhatWaitsForAStreamIsBoundedInBytes(t *testing.T) {
 		came++
 	}
 	if came > 90 {
-		t.Errorf("%d came", came)
+		t.Errorf("%d messages arrived", came)
 	}
 }
 

@@ -7,23 +7,23 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// What an Archive refuses. Anything else it returns becomes an internal error to
-// the client, whose text is not shown.
+// The errors of an Archive. Any other error becomes an internal error for the client,
+// without its text.
 var (
 	ErrNoUser      = errors.New("chat: no such user")
 	ErrNoDialog    = errors.New("chat: no such dialog")
-	ErrNoMessage   = errors.New("chat: no such message") // it was never stored, or is gone
+	ErrNoMessage   = errors.New("chat: no such message") // never stored, or deleted
 	ErrNotOccupant = errors.New("chat: not an occupant of the dialog")
 	ErrForbidden   = errors.New("chat: not allowed")
 )
 
-// Accounts tells who may come in. Its methods are called without any lock held.
+// Accounts checks logins. Its methods are called without any lock held.
 type Accounts interface {
 	// Login reports whether secret is the user's password or one of its live
 	// session tokens.
 	Login(userID int64, secret string) bool
 	Exists(userID int64) bool
-	// LastActivity is when the user last used REST, on the clock of time.Now;
+	// LastActivity returns when the user last used REST, on the clock of time.Now;
 	// zero: never.
 	LastActivity(userID int64) time.Time
 }
@@ -31,38 +31,38 @@ type Accounts interface {
 // Archive is the history that REST and chat share. Its methods are called
 // without any lock held, from many goroutines.
 type Archive interface {
-	// Post takes a message of m.From: it checks the rights, finds or makes the
-	// private dialog when m.To is set, and stores the message when m.Save is.
-	// A message that is stored already, by its id, sender and dialog, is what it
-	// was: nothing is stored, and Posted is the earlier one with Again set.
-	// It may return ErrNoUser, ErrNoDialog, ErrNotOccupant and ErrForbidden.
+	// Post takes a message of m.From: it checks the rights, finds or creates the
+	// private dialog if m.To is set, and stores the message if m.Save is set. If
+	// the message is already stored, with the same ID, sender and dialog, Post
+	// stores nothing, and Posted is the earlier one with Again set. The error may
+	// wrap ErrNoUser, ErrNoDialog, ErrNotOccupant or ErrForbidden.
 	Post(m Message) (Posted, error)
 
-	// Mark notes that by has got or seen a message. What it returns is not shown
-	// to anyone: markers of messages that were not stored are usual.
+	// Mark records that by has received or read a message. No client sees the
+	// error: receipts of messages that were not stored are usual.
 	Mark(by int64, m Mark) error
 
-	// Change edits or deletes a message for everyone. After ErrNoMessage the
-	// change is passed on all the same, as the message may not have been stored.
+	// Change edits a message, or deletes it for all users. After ErrNoMessage the
+	// server still passes the change on, because the message may not be stored.
 	Change(by int64, c Change) (Posted, error)
 
-	// Occupants lists who is in a dialog, when by is one of them; else it
-	// returns ErrNoDialog or ErrNotOccupant.
+	// Occupants returns the users in a dialog, if by is one of them; else
+	// ErrNoDialog or ErrNotOccupant.
 	Occupants(by int64, dialogID string) ([]int64, error)
 }
 
-// Message is content on its way, by chat or by REST.
+// Message is a message with content, by chat or by REST.
 type Message struct {
-	ID       string // as the client chose it; the Archive takes another when this is not 24 hex digits or is that of another message
+	ID       string // of the client; the Archive replaces it unless it has 24 hex digits and is new
 	From     int64
 	To       int64  // the recipient of a message that was not sent to a room; else 0
-	DialogID string // of the room; without a room what the client claims, possibly nothing
+	DialogID string // of the room; without a room the client's claim, possibly empty
 	Body     string
 	Save     bool // save_to_history is 1
 
-	// Params are the children of extraParams, attachments among them, without
-	// save_to_history, dialog_id, message_id and date_sent, which are above and
-	// in Posted.
+	// Params are the children of extraParams, including attachments, without
+	// save_to_history, dialog_id, message_id and date_sent, which are fields above
+	// and in Posted.
 	Params []xmpp.Element
 
 	// Rest are further children of the stanza, as the sender wrote them, such as
@@ -70,17 +70,17 @@ type Message struct {
 	Rest []xmpp.Element
 }
 
-// Posted is what became of a message.
+// Posted is the result of a Post.
 type Posted struct {
 	DialogID   string
 	MessageID  string
 	Sent       time.Time // becomes date_sent
-	Recipients []int64   // all occupants, the sender among them
+	Recipients []int64   // all occupants, including the sender
 	Private    bool      // a dialog of two: delivered as 1:1, not through a room
-	Again      bool      // stored before: its sender did not know what became of it, and sent it again
+	Again      bool      // stored before: its sender repeated it after a lost connection
 }
 
-// MarkKind is what a Mark says about a message.
+// MarkKind is the kind of a receipt.
 type MarkKind int
 
 // The kinds of a Mark.
@@ -93,29 +93,29 @@ const (
 type Mark struct {
 	Kind      MarkKind
 	MessageID string
-	DialogID  string // as the client claims, possibly empty
+	DialogID  string // the client's claim, possibly empty
 }
 
-// Change is an edit, or a deletion for everyone.
+// Change is an edit, or a deletion for all users.
 type Change struct {
 	MessageID string
-	DialogID  string // of the room; without a room what the client claims, possibly empty
+	DialogID  string // of the room; without a room the client's claim, possibly empty
 	To        int64  // the recipient of a change that was not sent to a room; else 0
 	Remove    bool
-	Body      string // the new text, when it is no removal
-	Last      bool   // the client says that it is the dialog's last message
+	Body      string // the new text of an edit
+	Last      bool   // the client claims that it is the dialog's last message
 }
 
-// Socket describes a stream and its connection, for people.
+// Socket describes a stream and its connection.
 type Socket struct {
 	UserID    int64
 	Resource  string
 	Peer      string // IP and port
 	Since     time.Time
-	Available bool // initial presence was sent
-	Inactive  bool // the app says that it is in the background
+	Available bool // the client has sent presence
+	Inactive  bool // the app is in the background
 	Managed   bool // stream management is on
-	Waiting   bool // lost, but may still be resumed
-	Queued    int  // stanzas not written yet
+	Waiting   bool // lost, but the client may still resume it
+	Queued    int  // stanzas not yet written
 	Unacked   int  // stanzas written and not acknowledged
 }

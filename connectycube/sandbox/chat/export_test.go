@@ -1,6 +1,6 @@
 package chat
 
-// Holds counts what a server remembers of connections and users, by kind.
+// Holds counts the server's data about connections and users, by kind.
 func (s *Server) Holds() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

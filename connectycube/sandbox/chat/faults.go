@@ -6,18 +6,17 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Fault is something that goes wrong with one stanza of a client on purpose.
-// The zero value is no fault.
+// Fault is an injected failure of one stanza of a client. The zero value is no fault.
 type Fault struct {
-	Delay      time.Duration // before the stanza is handled, and with it all that come after it
-	Refuse     bool          // answered with an error, not handled
-	Drop       bool          // the socket is cut; the stanza is not handled
-	LostAnswer bool          // the stanza is handled, then the socket is cut
-	HalfOpen   bool          // the socket stays open and says nothing more
-	Duplicate  bool          // a message is delivered twice; anything else is handled twice
+	Delay      time.Duration // before the stanza, and all later ones, are handled
+	Refuse     bool          // answers with an error and does not handle the stanza
+	Drop       bool          // cuts the socket and does not handle the stanza
+	LostAnswer bool          // handles the stanza, then cuts the socket
+	HalfOpen   bool          // keeps the socket open and sends nothing more
+	Duplicate  bool          // delivers a message twice, or handles another stanza twice
 }
 
-// maxDelay bounds what faults hold back.
+// maxDelay bounds the delays of faults.
 const maxDelay = time.Minute
 
 func (c *socket) fault(e *xmpp.Element) Fault {
@@ -29,16 +28,16 @@ func (c *socket) fault(e *xmpp.Element) Fault {
 	return f
 }
 
-// Drop cuts the user's sockets without a word, or everybody's when user is 0,
-// and returns how many.
+// Drop cuts the user's sockets without a closing handshake, or all sockets if user is
+// 0, and returns their number.
 func (s *Server) Drop(user int64) int {
 	return s.eachSocket(user, (*socket).drop)
 }
 
-// HalfOpen makes the user's sockets, or everybody's when user is 0, fall silent:
-// they stay open for ten minutes, or until they are dropped, but nothing is read
-// or written any more. It returns how many. The server finds out as it would
-// about a cable that was cut: no answer comes to its ping.
+// HalfOpen makes the user's sockets silent, or all sockets if user is 0, and returns
+// their number. They stay open for ten minutes, or until Drop, but the server neither
+// reads nor writes. It then detects this as it would a cut cable: its ping gets no
+// answer.
 func (s *Server) HalfOpen(user int64) int {
 	return s.eachSocket(user, func(c *socket) {
 		c.quiet.Store(true)
@@ -49,8 +48,7 @@ func (s *Server) HalfOpen(user int64) int {
 	})
 }
 
-// eachSocket does something to the sockets that belong to a user, or to all; not
-// to those that are only being cleaned up behind.
+// eachSocket calls act on the open sockets of a user, or of all users.
 func (s *Server) eachSocket(user int64, act func(*socket)) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +67,7 @@ func (s *Server) Duplicate(n int) {
 	s.twice.Store(int64(max(n, 0)))
 }
 
-// takeTwice counts one of them.
+// takeTwice takes one of the messages to deliver twice.
 func (s *Server) takeTwice() bool {
 	for {
 		n := s.twice.Load()
@@ -82,8 +80,7 @@ func (s *Server) takeTwice() bool {
 	}
 }
 
-// DelayStanzas holds every stanza to clients back for d, at most a minute, from
-// now on; 0 ends it.
+// DelayStanzas delays every later stanza to clients by d, at most a minute; 0 ends it.
 func (s *Server) DelayStanzas(d time.Duration) {
 	s.delay.Store(int64(min(max(d, 0), maxDelay)))
 }

@@ -86,15 +86,15 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// client is the other end of a socket. A goroutine of its own reads, so that
-// nobody has to wait for it.
+// client is the client's end of a socket. Its own goroutine reads, so that the server never
+// waits for the test.
 type client struct {
 	t     testing.TB
 	conn  *websocket.Conn
 	user  int64
 	jid   string
 	got   chan xmpp.Element // closed when the connection is
-	last  xmpp.Element      // what play got
+	last  xmpp.Element      // the last element that play read
 	mute  atomic.Bool       // answers no pings
 	stuck atomic.Bool       // reads no more
 }
@@ -180,7 +180,7 @@ func (c *client) trySend(frame string) error {
 	return c.conn.Write(ctx, websocket.MessageText, []byte(frame))
 }
 
-// next returns what comes next.
+// next returns the next element.
 func (c *client) next() xmpp.Element {
 	c.t.Helper()
 	select {
@@ -195,7 +195,7 @@ func (c *client) next() xmpp.Element {
 	panic("not reached")
 }
 
-// until skips what comes until something is wanted.
+// until skips elements until the wanted one comes.
 func (c *client) until(name string, wanted func(*xmpp.Element) bool) xmpp.Element {
 	c.t.Helper()
 	for {
@@ -205,8 +205,8 @@ func (c *client) until(name string, wanted func(*xmpp.Element) bool) xmpp.Elemen
 	}
 }
 
-// quiet fails when something but presence comes within a moment. It asks the
-// server a question first: what was to come has come before the answer.
+// quiet fails if anything except presence comes. It sends the server a request first: earlier
+// elements arrive before its answer.
 func (c *client) quiet() {
 	c.t.Helper()
 	for _, e := range c.sync() {
@@ -216,7 +216,7 @@ func (c *client) quiet() {
 	}
 }
 
-// sync pings the server and returns what came before the answer.
+// sync pings the server and returns the elements before the answer.
 func (c *client) sync() []xmpp.Element {
 	c.t.Helper()
 	id := "sync-" + fmt.Sprint(time.Now().UnixNano())
@@ -277,7 +277,7 @@ func bareJID(user int64) string { return fmt.Sprintf("%d-%d@%s", user, app, doma
 
 func roomJID(dialog string) string { return fmt.Sprintf("%d_%s@muc.%s", app, dialog, domain) }
 
-// chatTo is a 1:1 message as the SDK sends it.
+// chatTo returns a 1:1 message in the SDK's form.
 func chatTo(user int64, id, body string) string {
 	return `<message to="` + bareJID(user) + `" type="chat" id="` + id + `" xmlns="jabber:client"><body>` + body +
 		`</body><extraParams xmlns="jabber:client"><save_to_history>1</save_to_history></extraParams></message>`

@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// FuzzStanza sends anything through a bound stream. The server must stay: others
-// are answered, whatever becomes of the sender.
+// FuzzStanza sends random stanzas on a bound stream. The server must continue: other clients
+// get answers, even if the sender's stream ends.
 //
 //	go test -run '^$' -fuzz '^FuzzStanza$' -fuzztime 2m ./connectycube/sandbox/chat
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz holds the findings of earlier runs.
 func FuzzStanza(f *testing.F) {
 	for _, seed := range []string{
 		chatTo(202, "1", "x"), groupTo(team, "2", "x"), join(team),

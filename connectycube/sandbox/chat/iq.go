@@ -7,8 +7,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// iq answers a request. What nobody here knows is refused, as RFC 6120, 8.4
-// wants it; answers of clients to our own requests end here.
+// iq answers a request. It refuses unknown requests as RFC 6120, 8.4, requires, and
+// ignores answers of clients to our own requests.
 func (c *socket) iq(st *stream, e *xmpp.Element) {
 	kind := e.Attr("type")
 	to, ok := c.s.target(e, st.user)
@@ -36,12 +36,12 @@ type request struct {
 	c     *socket
 	st    *stream
 	iq    *xmpp.Element
-	query *xmpp.Element // what is asked
+	query *xmpp.Element // the child of iq
 	to    target
 }
 
-// answers says who takes which request. A handler's name is the request's type,
-// its query's namespace and name.
+// answers maps requests to their handlers. A key is the request's type, and its query's
+// namespace and name.
 var answers = map[string]func(request) (xmpp.Element, *refused){
 	"get " + nsPing + " ping":            empty,
 	"set " + xmpp.NSSession + " session": empty,
@@ -79,7 +79,7 @@ func setCarbons(on bool) func(request) (xmpp.Element, *refused) {
 	}
 }
 
-// setMobile notes that the app is in the background, when enabled.
+// setMobile records whether the app is in the background.
 func setMobile(q request) (xmpp.Element, *refused) {
 	q.c.s.mu.Lock()
 	defer q.c.s.mu.Unlock()
@@ -87,8 +87,8 @@ func setMobile(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq), nil
 }
 
-// follow subscribes to a user's comings and goings, or no longer. Whom the user
-// has blocked is not told so: he just hears nothing, as of a user who never comes.
+// follow starts or stops following a user's status. A client that the user has blocked
+// gets no error: it receives nothing, as if the user never came online.
 func follow(q request) (xmpp.Element, *refused) {
 	s := q.c.s
 	jid, err := xmpp.ParseJID(q.query.Attr("user_jid"))
@@ -123,15 +123,15 @@ func follow(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq), nil
 }
 
-// lastActivity says since when a user is away: XEP-0012. Online is 0. Whom the
-// user has blocked gets the error that XEP-0016, 2.14, has for it.
+// lastActivity returns the seconds since the user was online (XEP-0012); 0 means online.
+// A client that the user has blocked gets the error of XEP-0016, 2.14.
 func lastActivity(q request) (xmpp.Element, *refused) {
 	s := q.c.s
 	if q.to.user == 0 {
 		if q.to.dialog != "" {
 			return xmpp.Element{}, &unavailable
 		}
-		return seconds(q, time.Since(s.began)), nil // of a server: its age
+		return seconds(q, time.Since(s.began)), nil // for the server: its uptime
 	}
 	s.mu.Lock()
 	hidden := q.to.user != q.st.user &&
@@ -183,7 +183,7 @@ func discoItems(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq).With(list), nil
 }
 
-// discoInfo says what there is. Native clients ask before they use it.
+// discoInfo lists the supported features. Native clients ask before they use one.
 func discoInfo(q request) (xmpp.Element, *refused) {
 	info := xmpp.New(nsInfo, "query")
 	switch {
@@ -201,12 +201,12 @@ func discoInfo(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq).With(info), nil
 }
 
-// emptyRoster keeps native clients content: nobody has contacts here.
+// emptyRoster answers native clients, which ask for a roster; the sandbox has none.
 func emptyRoster(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq).With(xmpp.New(nsRoster, "query")), nil
 }
 
-// forward brings an iq, or the answer to one, to another client.
+// forward passes an iq, or the answer to one, to another client.
 func (s *Server) forward(from *stream, e *xmpp.Element, to target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +221,7 @@ func (s *Server) forward(from *stream, e *xmpp.Element, to target) {
 	from.refuse(e, unavailable)
 }
 
-// ping asks a silent client for a sign of life.
+// ping pings a silent client.
 func (s *Server) ping(st *stream) {
 	st.reply(xmpp.New(xmpp.NSClient, "iq", "type", "get", "from", s.o.Domain,
 		"id", "ping-"+strconv.FormatUint(s.serial.Add(1), 10)).With(xmpp.New(nsPing, "ping")))

@@ -9,7 +9,7 @@ import (
 	"cubegate/connectycube/sandbox/chat"
 )
 
-// A server left running for months holds nothing of those who have left.
+// A server that runs for months keeps no data of users who have left.
 func TestNothingIsLeftOfThoseWhoLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFixture(t, func(o *chat.Options) { o.MaxOffline = 3 })
@@ -33,7 +33,7 @@ func TestNothingIsLeftOfThoseWhoLeft(t *testing.T) {
 			w.login(101).conn.CloseNow()
 			time.Sleep(10 * time.Minute)
 		}
-		for _, user := range []int64{101, 202, 303} { // what waits for them comes, what they set goes
+		for _, user := range []int64{101, 202, 303} { // waiting messages arrive, and lists are removed
 			c := w.online(user)
 			c.send(iq("set", "", `<query xmlns="jabber:iq:privacy"><list name="l"/></query>`))
 			c.sync()

@@ -13,8 +13,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Two hundred clients send, while sockets are cut, fall silent, stutter and are
-// resumed or bound anew: what was stored arrives all the same.
+// Two hundred clients send, while sockets are cut, become silent or slow, and are resumed or
+// bound anew. All stored messages arrive.
 func TestAStormLosesNothing(t *testing.T) {
 	const clients = 200
 	duration := 4 * time.Second
@@ -49,7 +49,7 @@ func TestAStormLosesNothing(t *testing.T) {
 	waitForLong(t, func() bool {
 		before := stored
 		if lost, stored = missing(w, storm); lost == 0 && stored == before {
-			still++ // some may have been sent and not be stored yet
+			still++ // some may be sent and not yet stored
 		} else {
 			still = 0
 		}
@@ -60,7 +60,7 @@ func TestAStormLosesNothing(t *testing.T) {
 	if lost != 0 {
 		t.Errorf("%d of %d messages were lost", lost, stored)
 	}
-	waitFor(t, "all sockets are gone", func() bool { w.server.Drop(0); return runtime.NumGoroutine() <= before+10 })
+	waitFor(t, "all sockets have ended", func() bool { w.server.Drop(0); return runtime.NumGoroutine() <= before+10 })
 	t.Logf("%d messages, %d of a group", len(w.archive.stored), groupMessages(w))
 }
 
@@ -73,7 +73,7 @@ func waitForLong(t *testing.T, ok func() bool) {
 	}
 }
 
-// misfortune is what happens to the sockets.
+// misfortune disturbs the sockets.
 func misfortune(s *chat.Server, stop chan struct{}) {
 	dice := rand.New(rand.NewPCG(7, 7))
 	for {
@@ -127,7 +127,7 @@ func groupMessages(w *fixture) int {
 	return n
 }
 
-// stormy is a client that comes back whatever happens.
+// stormy is a client that always comes back.
 type stormy struct {
 	w    *fixture
 	user int64
@@ -135,7 +135,7 @@ type stormy struct {
 	sent int
 
 	c      *client
-	id     string // to resume by
+	id     string // for the resumption
 	h      uint32
 	silent int // ticks
 
@@ -185,7 +185,7 @@ func (s *stormy) tick(sending bool) {
 			frame = groupTo(id(1), "", text)
 		}
 	}
-	_ = s.c.trySend(frame) // a failure shows when reading
+	_ = s.c.trySend(frame) // a failure appears when reading
 }
 
 func (s *stormy) take(e xmpp.Element) {
@@ -206,7 +206,7 @@ func (s *stormy) take(e xmpp.Element) {
 	}
 }
 
-// connect resumes, or binds where that fails.
+// connect resumes, or binds if that fails.
 func (s *stormy) connect() bool {
 	c, err := s.w.tryDial()
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *stormy) connect() bool {
 		return false
 	}
 	if s.dice.IntN(3) == 0 {
-		s.id = "" // the app was started anew
+		s.id = "" // the app was restarted
 	}
 	if s.id != "" && c.play(`<resume`+ns+` previd="`+s.id+`" h="`+strconv.Itoa(int(s.h))+`"/>`, "resumed") {
 		_ = c.trySend(`<presence/>`) // the first may not have arrived

@@ -14,17 +14,17 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// phase is how far a handshake has come. Contract section 11.2 has its steps.
+// phase is the state of a handshake: RFC 7395, and RFC 6120, sections 6 and 7.
 type phase int
 
 const (
-	greeting phase = iota // wants open
-	proving               // wants auth
-	proved                // wants open again
-	binding               // wants bind or resume
+	greeting phase = iota // expects open
+	proving               // expects auth
+	proved                // expects open again
+	binding               // expects bind or resume
 )
 
-// handshake acts on what comes before a stream is bound.
+// handshake handles a stanza before a stream is bound.
 func (c *socket) handshake(e *xmpp.Element) error {
 	switch {
 	case e.Is(xmpp.NSFraming, "close"):
@@ -46,8 +46,8 @@ func (c *socket) handshake(e *xmpp.Element) error {
 	return errDone
 }
 
-// open answers the opening of a stream. The client's to is the host it dialled,
-// which need not be our domain.
+// open answers the opening of a stream. The client's to is the host that it dialed,
+// which may differ from our domain.
 func (c *socket) open() error {
 	open := xmpp.New(xmpp.NSFraming, "open", "from", c.s.o.Domain, "id", randomID(), "version", "1.0")
 	open.Attrs = append(open.Attrs, english)
@@ -57,8 +57,8 @@ func (c *socket) open() error {
 	features := xmpp.New(xmpp.NSStreams, "features")
 	if c.phase == greeting {
 		c.phase = proving
-		// PLAIN only: the official SDK prefers SCRAM, and takes ANONYMOUS where it
-		// distrusts the address
+		// PLAIN only: the official SDK prefers SCRAM, and uses ANONYMOUS on a
+		// connection that it does not trust.
 		return c.send(features.With(xmpp.New(xmpp.NSSASL, "mechanisms").With(
 			xmpp.New("", "mechanism").Saying("PLAIN"))))
 	}
@@ -68,8 +68,8 @@ func (c *socket) open() error {
 		xmpp.New(xmpp.NSSession, "session").With(xmpp.New("", "optional"))))
 }
 
-// auth takes user and secret. Whatever is refused, the stream ends: the official
-// SDK stays at "connecting" for good when it does not.
+// auth checks user and secret. A refusal ends the stream, because otherwise the official
+// SDK would stay at "connecting" forever.
 func (c *socket) auth(e *xmpp.Element) error {
 	user, condition := c.login(e)
 	if condition != "" {
@@ -83,7 +83,7 @@ func (c *socket) auth(e *xmpp.Element) error {
 	return c.send(xmpp.New(xmpp.NSSASL, "success"))
 }
 
-// login returns the user, or the condition that SASL has for what is wrong.
+// login returns the user, or the SASL condition of the failure.
 func (c *socket) login(e *xmpp.Element) (user int64, condition string) {
 	if e.Attr("mechanism") != "PLAIN" {
 		return 0, "invalid-mechanism"
@@ -111,7 +111,7 @@ func (c *socket) login(e *xmpp.Element) (user int64, condition string) {
 	return 0, "not-authorized"
 }
 
-// userOf reads the local part of a JID, <user>-<application>.
+// userOf reads the local part of a user's JID, <user>-<application>.
 func (s *Server) userOf(local string) (int64, bool) {
 	id, app, ok := strings.Cut(local, "-")
 	if !ok || app != strconv.FormatInt(s.o.AppID, 10) {
@@ -129,7 +129,7 @@ func hostOf(peer string) string {
 	return h
 }
 
-// bind gives the connection a resource, and with it a stream.
+// bind gives the connection a resource and a stream.
 func (c *socket) bind(iq *xmpp.Element) error {
 	if iq.Attr("type") != "set" {
 		return c.send(refusal(iq, badRequest, ""))
@@ -150,16 +150,16 @@ func (c *socket) bind(iq *xmpp.Element) error {
 	return nil
 }
 
-// begin starts the bound life of the socket.
+// begin starts the writing and the keep-alive of a bound socket.
 func (c *socket) begin(st *stream) {
 	c.st.Store(st)
 	c.alive.Reset(c.s.o.PingAfter)
 	go c.pump(st)
 }
 
-// resource makes a resource: number, word, number, as on the real service. It
-// must be long and unlike all others, as the official SDK drops messages whose
-// sender contains its own.
+// resource returns a new resource: number, word, number, as on the real service. It must
+// be long and unique, because the official SDK drops messages whose sender contains its
+// own resource (docs/connectycube.md, Chat).
 func (s *Server) resource(wanted string) string {
 	unique := strconv.FormatInt(time.Now().Unix(), 10) + "-sandbox-" + strconv.FormatUint(1_000_000+s.serial.Add(1), 10)
 	if wanted = strings.TrimSpace(wanted); wanted == "" || len(wanted) > 200 {
@@ -168,10 +168,10 @@ func (s *Server) resource(wanted string) string {
 	return wanted + "-" + unique
 }
 
-// guard remembers failed logins by user and by address. The SDK's reconnect
-// tries a wrong password again every few seconds, for ever. Only wrong secrets
-// are turned away: a forgotten device, or another program on the same machine,
-// must not keep out who has the right one.
+// guard counts failed logins by user and by client IP. When it reconnects, the SDK
+// repeats a wrong password every few seconds, forever. The guard turns away wrong secrets
+// only: a forgotten device, or another program on the same machine, must not lock out a
+// client with the right one.
 type guard struct {
 	table *lru.Cache[string, *rate.Limiter]
 }
@@ -185,7 +185,7 @@ func newGuard() *guard {
 	return &guard{newLRU[string, *rate.Limiter](10_000)}
 }
 
-// closed reports whether one of the keys has failed too often.
+// closed reports whether one of the keys has too many failures.
 func (g *guard) closed(keys []string) bool {
 	for _, key := range keys {
 		if l, ok := g.table.Get(key); ok && l.Tokens() < 1 {
@@ -195,7 +195,7 @@ func (g *guard) closed(keys []string) bool {
 	return false
 }
 
-// Forgive forgets all failed logins.
+// Forgive resets all failed logins.
 func (s *Server) Forgive() { s.guard.table.Purge() }
 
 func (g *guard) failed(keys []string) {

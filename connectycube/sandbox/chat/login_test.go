@@ -111,7 +111,7 @@ func (c *client) ended() {
 	}
 }
 
-// The SDK's reconnect tries a wrong password again for ever.
+// The SDK's reconnect repeats a wrong password forever.
 func TestFailedLoginsAreThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFixture(t, nil)
@@ -145,19 +145,19 @@ func TestFailedLoginsAreThrottled(t *testing.T) {
 		if got := try(101, "wrong"); got != "not-authorized" {
 			t.Errorf("a while later: %s", got)
 		}
-		// one address, many users
+		// One client IP, many users.
 		for user := range int64(70) {
 			try(1000+user, "wrong")
 		}
 		if got := try(202, "wrong"); got != "temporary-auth-failure" {
-			t.Errorf("another user of the address: %s", got)
+			t.Errorf("another user of the IP: %s", got)
 		}
 		if got := try(202, "password"); got != "success" {
-			t.Errorf("the right password of another user of the address: %s", got)
+			t.Errorf("the right password of another user of the IP: %s", got)
 		}
 		w.server.Forgive()
 		if got := try(202, "wrong"); got != "not-authorized" {
-			t.Errorf("after all is forgiven: %s", got)
+			t.Errorf("after the failures were reset: %s", got)
 		}
 	})
 }
@@ -257,7 +257,7 @@ func TestCloseIsAnsweredAndEndsTheConnection(t *testing.T) {
 		}
 		c.ended()
 	}
-	waitFor(t, "nobody is online", func() bool { return len(w.server.Online()) == 0 })
+	waitFor(t, "no user is online", func() bool { return len(w.server.Online()) == 0 })
 }
 
 func TestShutdownSaysGoodbye(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Stream management, XEP-0198: what was not acknowledged is not lost, and a
-// client whose connection broke takes its stream up again.
+// Stream management, XEP-0198: no unacknowledged stanza is lost, and a client resumes
+// its stream after its connection broke.
 
-// manage acts on an element of stream management in a bound stream.
+// manage handles an element of stream management on a bound stream.
 func (c *socket) manage(st *stream, e *xmpp.Element) error {
 	switch e.Name {
 	case "enable":
@@ -23,7 +23,7 @@ func (c *socket) manage(st *stream, e *xmpp.Element) error {
 	case "a":
 		h, err := strconv.ParseUint(e.Attr("h"), 10, 32)
 		if err != nil || !st.acknowledge(uint32(h)) {
-			c.fail("undefined-condition") // XEP-0198, 4: the peer counts what was never sent
+			c.fail("undefined-condition") // XEP-0198, 4: the peer acknowledges more than was sent
 			return errDone
 		}
 	case "resume":
@@ -34,8 +34,8 @@ func (c *socket) manage(st *stream, e *xmpp.Element) error {
 
 func count(h uint32) string { return strconv.FormatUint(uint64(h), 10) }
 
-// enable starts counting: what the client sends from here on, and what is
-// written to it after the answer.
+// enable starts the counting of the client's later stanzas, and of those written to it
+// after the answer.
 func (c *socket) enable(st *stream, e *xmpp.Element) error {
 	resumable := e.Attr("resume") == "true" || e.Attr("resume") == "1"
 	answer := xmpp.New(xmpp.NSSM, "enabled")
@@ -68,8 +68,8 @@ func (c *socket) enable(st *stream, e *xmpp.Element) error {
 	return nil
 }
 
-// acknowledge forgets what the client has got. It returns false when that is
-// more than was sent.
+// acknowledge removes the acknowledged stanzas. It returns false if the client
+// acknowledges more than was sent.
 func (st *stream) acknowledge(h uint32) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -80,12 +80,12 @@ func (st *stream) acknowledge(h uint32) bool {
 	st.asked = false
 	st.drop(n)
 	if len(st.flight) > 0 {
-		st.nudge() // there may be something to ask about
+		st.nudge() // the writer may have to request another acknowledgement
 	}
 	return true
 }
 
-// drop forgets the n oldest that were sent. The lock is held.
+// drop removes the n oldest unacknowledged stanzas. The caller holds the lock.
 func (st *stream) drop(n uint32) {
 	st.acked += n
 	for _, o := range st.flight[:n] {
@@ -99,7 +99,7 @@ func (st *stream) drop(n uint32) {
 	st.flight = append([]outgoing(nil), rest...)
 }
 
-// resume gives a lost stream this connection, which has logged in and not bound.
+// resume attaches a lost stream to this connection, which has logged in and not bound.
 func (c *socket) resume(e *xmpp.Element) error {
 	h, err := strconv.ParseUint(e.Attr("h"), 10, 32)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *socket) resume(e *xmpp.Element) error {
 		}
 		return c.send(failed)
 	}
-	// the socket before may be handling a stanza, which has to be counted
+	// The previous socket may be handling a stanza, which must be counted.
 	st.turn.Lock()
 	ok := st.replay(id, uint32(h))
 	st.turn.Unlock()
@@ -127,8 +127,9 @@ func (c *socket) resume(e *xmpp.Element) error {
 	return nil
 }
 
-// claim makes c the socket of the stream that id resumes. A socket it still had
-// ends with a conflict. There is none when the id is unknown or somebody else's.
+// claim makes c the socket of the stream with this resumption ID. It ends the stream's
+// previous socket with a conflict. It returns nil for an unknown ID, or that of another
+// user's stream.
 func (s *Server) claim(id string, c *socket) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +153,7 @@ func (s *Server) claim(id string, c *socket) *stream {
 	return st
 }
 
-// replay queues what the client has not got, behind the answer to its resume.
+// replay queues the unacknowledged stanzas after the answer to resume.
 func (st *stream) replay(id string, h uint32) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -170,7 +171,7 @@ func (st *stream) replay(id string, h uint32) bool {
 		st.count(len(o.text))
 	}
 	for _, o := range st.queue {
-		// an r or an a of the broken connection would mislead the new one
+		// An r or an a of the old connection would confuse the new one.
 		if o.stanza || o.content != nil {
 			queue = append(queue, o)
 			st.count(len(o.text))

@@ -12,8 +12,7 @@ import (
 
 const ns = ` xmlns="urn:xmpp:sm:3"`
 
-// managed is a client with stream management, as resumable as it wants, that
-// counts what it gets.
+// managed is a client with stream management that counts its stanzas.
 type managed struct {
 	*client
 	id   string
@@ -35,7 +34,7 @@ func (w *fixture) managed(user int64) *managed {
 	return m
 }
 
-// take reads up to an element of the name, counting on the way.
+// take reads up to an element with the name and counts the stanzas.
 func (m *managed) take(name string) xmpp.Element {
 	m.t.Helper()
 	for {
@@ -95,7 +94,7 @@ func TestStreamManagementCountsAndAsks(t *testing.T) {
 		t.Errorf("enabled again: %s", e.String())
 	}
 	b.send(`<a` + ns + ` h="7"/>`)
-	b.take("error") // it cannot have got that many
+	b.take("error") // it cannot have received that many
 	b.ended()
 }
 
@@ -125,14 +124,13 @@ func TestResumingReplaysWhatWasNotAcknowledgedAndOnlyThat(t *testing.T) {
 	}
 	b.take("r")
 	b.quiet()
-	b.send(chatTo(101, id(4), "back")) // it is the same stream: no presence is needed
+	b.send(chatTo(101, id(4), "back")) // the same stream: it needs no presence
 	if m := a.until("message", nil); m.Attr("from") != b.jid {
 		t.Errorf("got %s", m.String())
 	}
 }
 
-// What the broken connection was about to be told of counts would be wrong for
-// the new one.
+// The counts for the old connection would be wrong on the new one.
 func TestResumingForgetsOldAcknowledgements(t *testing.T) {
 	w := newFixture(t, nil)
 	b := w.managed(202)
@@ -153,7 +151,7 @@ func TestResumingRefuses(t *testing.T) {
 	b := w.managed(202)
 	for name, frame := range map[string]string{
 		"an unknown id":    `<resume` + ns + ` previd="nothing" h="0"/>`,
-		"somebody else's":  `<resume` + ns + ` previd="` + b.id + `" h="0"/>`,
+		"of another user":  `<resume` + ns + ` previd="` + b.id + `" h="0"/>`,
 		"without a number": `<resume` + ns + ` previd="` + b.id + `" h="x"/>`,
 	} {
 		c := w.login(101)
@@ -161,7 +159,7 @@ func TestResumingRefuses(t *testing.T) {
 		if e := c.next(); e.Name != "failed" {
 			t.Errorf("%s: %s", name, e.String())
 		}
-		// what failed may still bind
+		// A client that failed may still bind.
 		c.send(`<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`)
 		if e := c.next(); e.Attr("type") != "result" {
 			t.Errorf("%s: %s", name, e.String())
@@ -191,15 +189,15 @@ func TestResumingASocketThatLooksAliveIsAConflict(t *testing.T) {
 	}
 }
 
-// The old connection may still have something to say. What it says after the
-// stream was resumed elsewhere is not counted, so it must not be done either.
+// The old connection may still send stanzas. After the resumption on another connection they
+// are not counted, so they must have no effect either.
 func TestTheOldConnectionIsNotHeardAfterResumption(t *testing.T) {
 	w := newFixture(t, nil)
 	w.archive.gate = make(chan struct{})
 	a := w.managed(101)
 	old := a.client
 	old.send(chatTo(202, id(1), "waits at the gate") + chatTo(202, id(2), "too late"))
-	w.archive.gate <- struct{}{} // the archive has the first
+	w.archive.gate <- struct{}{} // the archive has the first one
 	a.client = w.login(101)
 	a.send(`<resume` + ns + ` previd="` + a.id + `" h="1"/>`)
 	old.until("error", nil) // the stream has moved
@@ -259,7 +257,7 @@ func TestWithoutResumptionUnacknowledgedMessagesAreKept(t *testing.T) {
 	a.send(groupTo(team, id(3), "three"))
 	b.until("message", says("three"))
 	w.server.Drop(202)
-	waitFor(t, "it is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	waitFor(t, "it has ended", func() bool { return len(w.server.Sockets()) == 1 })
 	c := w.online(202)
 	for _, want := range []string{"two", "three"} {
 		if m := c.until("message", nil); body(&m) != want || m.Child("urn:xmpp:delay", "delay") == nil {
@@ -269,7 +267,7 @@ func TestWithoutResumptionUnacknowledgedMessagesAreKept(t *testing.T) {
 	c.quiet()
 }
 
-// What one device has got is not kept because another one lost it.
+// A message that one device has received is not kept because another device lost it.
 func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
 	w := newFixture(t, nil)
 	a, phone, tablet := w.online(101), w.managed(202), w.online(202)
@@ -278,12 +276,12 @@ func TestWhatOneDeviceGotIsNotKeptForAnother(t *testing.T) {
 	phone.take("message")
 	phone.send(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`) // not acknowledged
 	phone.ended()
-	waitFor(t, "it is gone", func() bool { return len(w.server.Sockets()) == 2 })
+	waitFor(t, "it has ended", func() bool { return len(w.server.Sockets()) == 2 })
 	w.online(202).quiet()
 	tablet.quiet()
 }
 
-// A user whose app keeps crashing is not locked out by what it left behind.
+// The lost streams of a crashing app do not lock its user out.
 func TestLostStreamsMakeRoomForNewOnes(t *testing.T) {
 	w := newFixture(t, func(o *chat.Options) { o.MaxPerUser = 2 })
 	a := w.online(101)

@@ -9,11 +9,10 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// message acts on a message by what is in it. Contract section 11.3 has the
-// kinds; what this server adds to each is in 11.4.
+// message handles a message by its content.
 func (c *socket) message(st *stream, e *xmpp.Element) {
 	if e.Attr("type") == "error" {
-		return // a client that could not use something; nobody waits for it
+		return // a client could not handle a message; that concerns no one else
 	}
 	to, ok := c.s.target(e, st.user)
 	switch {
@@ -21,7 +20,7 @@ func (c *socket) message(st *stream, e *xmpp.Element) {
 		st.refuse(e, notFound)
 		return
 	case to.user == 0 && to.dialog == "":
-		st.refuse(e, unavailable) // the server reads no messages
+		st.refuse(e, unavailable) // the server takes no messages
 		return
 	}
 	private := e.Child(nsCarbons, "private") != nil
@@ -45,8 +44,8 @@ func (c *socket) message(st *stream, e *xmpp.Element) {
 	}
 }
 
-// clean takes out what only a server may say. The official SDK looks at names
-// alone, so any namespace would fool it.
+// clean removes the elements that only a server may send. The official SDK ignores
+// namespaces, so clean removes most of them in any namespace.
 func clean(e *xmpp.Element) {
 	e.Children = slices.DeleteFunc(slices.Clone(e.Children), func(child xmpp.Element) bool {
 		switch child.Name {
@@ -59,19 +58,18 @@ func clean(e *xmpp.Element) {
 	})
 }
 
-// kind is what a message is for.
+// kind is the purpose of a message.
 type kind int
 
 const (
-	isNothing kind = iota // nothing is left of it
-	isPassing             // passed on and never stored: typing, signalling, what we do not know
+	isNothing kind = iota // no content is left
+	isPassing             // passed on and never stored: typing, signaling, unknown elements
 	isContent
 	isMark
 	isChange
 )
 
-// classify finds a message's kind, and the child that says which message it is
-// about.
+// classify returns a message's kind, and the child that names the message it is about.
 func classify(e *xmpp.Element) (kind, *xmpp.Element) {
 	if e.Attr("type") == "headline" {
 		return isPassing, nil
@@ -101,7 +99,7 @@ func classify(e *xmpp.Element) (kind, *xmpp.Element) {
 	return isPassing, nil
 }
 
-// wire is one message on its way from a client.
+// wire is one message from a client.
 type wire struct {
 	c      *socket
 	st     *stream
@@ -110,13 +108,13 @@ type wire struct {
 	carbon bool
 }
 
-// post takes content to the archive, and then to the recipients.
+// post passes content to the archive, and then to the recipients.
 func (w *wire) post() error {
 	if err := w.barred(); err != nil {
 		return err
 	}
 	s := w.c.s
-	kept := w.e.Clone() // the archive keeps parts of it
+	kept := w.e.Clone() // the archive keeps parts of the stanza
 	m := read(&kept)
 	m.From, m.To = w.st.user, w.to.user
 	if w.to.dialog != "" {
@@ -137,7 +135,7 @@ func (w *wire) post() error {
 	return nil
 }
 
-// read takes a content stanza apart.
+// read reads the parts of a content stanza.
 func read(e *xmpp.Element) Message {
 	m := Message{ID: e.Attr("id")}
 	for _, child := range e.Children {
@@ -160,15 +158,15 @@ func readParams(m *Message, params []xmpp.Element) {
 			m.Save = strings.TrimSpace(param.Text) == "1" || strings.TrimSpace(param.Text) == "true"
 		case "dialog_id":
 			m.DialogID = strings.TrimSpace(param.Text)
-		case "message_id", "date_sent": // the server's to say
+		case "message_id", "date_sent": // set by the server only
 		default:
 			m.Params = append(m.Params, param)
 		}
 	}
 }
 
-// compose makes the stanza that recipients get, without from and to. Its form is
-// that of live stanzas of 2022, contract section 11.4.
+// compose builds the stanza for recipients, without from and to. Its form is that of
+// the service in 2022 (docs/connectycube.md, Chat).
 func (s *Server) compose(m Message, p Posted, kind string) xmpp.Element {
 	params := xmpp.New(xmpp.NSClient, "extraParams")
 	if m.Save {
@@ -191,15 +189,15 @@ func param(name, value string) xmpp.Element {
 	return xmpp.New(xmpp.NSClient, name).Saying(value)
 }
 
-// sender is where a message comes from: nowhere when REST took it.
+// sender is the origin of a message; st is nil for a message by REST.
 type sender struct {
 	st       *stream
-	resource string // of the recipient, when one was addressed
+	resource string // of the recipient, if the stanza names one
 	carbon   bool
 	twice    bool
 }
 
-// distribute brings content to everyone. The lock is held.
+// distribute delivers content to all recipients. The caller holds the lock.
 func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sender) {
 	d := delivery{stanza: stanza, from: m.From, content: true, sent: p.Sent, twice: from.twice}
 	if !p.Private {
@@ -213,7 +211,7 @@ func (s *Server) distribute(stanza xmpp.Element, m Message, p Posted, from sende
 	}
 	d.stanza.Set("from", s.senderJID(m.From, from.st))
 	if d.stanza.Attr("type") == "groupchat" {
-		d.stanza.Set("type", "chat") // it was sent to the room of a dialog of two
+		d.stanza.Set("type", "chat") // sent to the room of a dialog of two
 	}
 	for _, user := range privately(m, p) {
 		s.direct(user, from.resource, d)
@@ -233,7 +231,7 @@ func (s *Server) senderJID(user int64, st *stream) string {
 	return s.jid(user).String()
 }
 
-// privately lists who gets a 1:1 message.
+// privately returns the recipients of a 1:1 message.
 func privately(m Message, p Posted) []int64 {
 	if m.To != 0 {
 		return []int64{m.To}
@@ -241,8 +239,8 @@ func privately(m Message, p Posted) []int64 {
 	return slices.DeleteFunc(slices.Clone(p.Recipients), func(user int64) bool { return user == m.From })
 }
 
-// errBlocked says that the recipient wants nothing from the sender, errBlocks
-// that the sender wants nothing to do with the recipient.
+// errBlocked means that the recipient has blocked the sender, errBlocks that the sender
+// has blocked the recipient.
 var (
 	errBlocked = errors.New("chat: blocked by the recipient")
 	errBlocks  = errors.New("chat: recipient is blocked by the sender")
@@ -265,19 +263,19 @@ func (w *wire) barred() error {
 	return nil
 }
 
-// mark stores a receipt, and passes it on. Its author hears of no failure:
-// receipts of messages that were not stored are usual.
+// mark stores a receipt and passes it on. Its author gets no error: receipts of messages
+// that were not stored are usual.
 func (w *wire) mark(about *xmpp.Element) error {
 	m := Mark{Kind: Delivered, MessageID: about.Attr("id"), DialogID: w.dialog()}
 	if about.Name == "displayed" {
 		m.Kind = Read
 	}
-	w.carbon = w.carbon && m.Kind == Read // other devices learn what was read
+	w.carbon = w.carbon && m.Kind == Read // other devices of the user show the message as read
 	_ = w.c.s.o.Archive.Mark(w.st.user, m)
 	return w.pass()
 }
 
-// dialog is the dialog the message is for, as far as the client says.
+// dialog returns the message's dialog, as the client claims.
 func (w *wire) dialog() string {
 	if w.to.dialog != "" {
 		return w.to.dialog
@@ -288,7 +286,7 @@ func (w *wire) dialog() string {
 	return ""
 }
 
-// change applies an edit or a deletion, and passes it on.
+// change applies an edit or a deletion and passes it on.
 func (w *wire) change(about *xmpp.Element) error {
 	if err := w.barred(); err != nil {
 		return err
@@ -314,7 +312,7 @@ func (w *wire) change(about *xmpp.Element) error {
 	return w.pass()
 }
 
-// setParam gives extraParams a value of the server's.
+// setParam sets a value in extraParams.
 func setParam(e *xmpp.Element, name, value string) {
 	params := xmpp.New(xmpp.NSClient, "extraParams")
 	rest := make([]xmpp.Element, 0, len(e.Children)+1)
@@ -330,8 +328,8 @@ func setParam(e *xmpp.Element, name, value string) {
 	e.Children = append(rest, params)
 }
 
-// pass sends a stanza on as it is: to a user's devices, or to a room's occupants.
-// What nobody is there to get is forgotten.
+// pass sends a stanza on unchanged: to a user's devices, or to a room's occupants. It
+// drops the stanza for absent users.
 func (w *wire) pass() error {
 	s := w.c.s
 	p := delivery{stanza: *w.e, from: w.st.user, twice: w.c.twice}
@@ -354,7 +352,7 @@ func (w *wire) pass() error {
 		return nil
 	}
 	if w.barred() != nil {
-		return nil // nobody waits for an answer to typing or a receipt
+		return nil // typing and receipts get no error
 	}
 	p.stanza.Set("from", w.st.fullJID)
 	s.mu.Lock()

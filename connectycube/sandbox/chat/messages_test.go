@@ -78,7 +78,7 @@ func TestCarbonsGoToTheSendersOtherDevicesThatWantThem(t *testing.T) {
 	}
 }
 
-// An app may use the room's address for a dialog of two.
+// An app may use the room JID of a dialog of two.
 func TestADialogOfTwoIsPrivateByWhateverAddress(t *testing.T) {
 	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
@@ -158,7 +158,7 @@ func TestTypingIsPassedOnAndNeverStored(t *testing.T) {
 		t.Error("typing was stored")
 	}
 	c := w.online(303)
-	c.quiet() // nor kept for who was away
+	c.quiet() // not kept for an absent user either
 }
 
 func TestMarkersAreStoredAndPassedOn(t *testing.T) {
@@ -199,7 +199,7 @@ func TestEditsAndDeletionsAreStoredAndPassedOn(t *testing.T) {
 	if got := w.archive.changes; len(got) != 2 || got[0].Body != "new" || !got[0].Last || got[0].Remove || !got[1].Remove || got[1].DialogID != team {
 		t.Errorf("stored %+v", got)
 	}
-	// somebody else's message
+	// A message of another user.
 	b.send(`<message to="` + bareJID(101) + `" type="chat" id="x"><remove xmlns="urn:xmpp:message-delete:0" id="` + id(1) + `"/></message>`)
 	if m := b.until("message", nil); m.Attr("type") != "error" || m.Attr("id") != "x" || !contains(m, "forbidden") {
 		t.Errorf("got %s", m.String())
@@ -259,7 +259,7 @@ func TestOfflineMessagesComeWithTheirTime(t *testing.T) {
 	w := newFixture(t, nil)
 	a := w.online(101)
 	a.send(chatTo(202, id(1), "one"))
-	a.send(groupTo(team, id(2), "group")) // who is away reads the history
+	a.send(groupTo(team, id(2), "group")) // an absent user reads the history
 	a.until("message", nil)
 	b := w.bound(202)
 	a.send(chatTo(202, id(3), "two")) // bound, and no presence yet
@@ -275,7 +275,7 @@ func TestOfflineMessagesComeWithTheirTime(t *testing.T) {
 	}
 	b.quiet()
 	second := w.online(202)
-	second.quiet() // nothing comes twice
+	second.quiet() // no message comes twice
 }
 
 func TestAMessageToOneDeviceGoesThereAlone(t *testing.T) {
@@ -287,7 +287,7 @@ func TestAMessageToOneDeviceGoesThereAlone(t *testing.T) {
 	tablet.quiet()
 }
 
-// Whatever an app says that typing in a room is, it comes through the room.
+// Typing in a room comes through the room, whatever type the app sends.
 func TestWhatGoesThroughARoomIsGroupchat(t *testing.T) {
 	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)

@@ -33,7 +33,7 @@ func TestMessagesKeptAreBounded(t *testing.T) {
 func TestMessagesKeptAreBoundedInBytes(t *testing.T) {
 	w := newFixture(t, nil)
 	a := w.online(101)
-	w.bound(202) // never comes online; it keeps the account in mind
+	w.bound(202) // never comes online; it keeps the account in memory
 	for round := range 2 {
 		for i := range 30 { // of 50 KiB each
 			a.send(chatTo(202, id(100*round+i), fmt.Sprint(i)+strings.Repeat(" ", 50<<10)))
@@ -48,6 +48,6 @@ func TestMessagesKeptAreBoundedInBytes(t *testing.T) {
 		}
 		c.quiet()
 		c.conn.CloseNow()
-		waitFor(t, "he is gone", func() bool { return len(w.server.Sockets()) == 2 })
+		waitFor(t, "he has left", func() bool { return len(w.server.Sockets()) == 2 })
 	}
 }

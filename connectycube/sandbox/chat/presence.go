@@ -8,12 +8,11 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// maxRooms bounds the rooms one stream may have joined, and the users it may
-// follow.
+// maxRooms bounds the rooms that one stream has joined, and the users that it follows.
 const maxRooms = 1000
 
-// presence acts on a presence: the stream's own, or a room's. Subscriptions do
-// not exist here; everything about them is ignored.
+// presence handles a presence: the stream's own, or a room's. It ignores subscriptions,
+// which the sandbox does not have.
 func (c *socket) presence(st *stream, e *xmpp.Element) {
 	kind := e.Attr("type")
 	if kind != "" && kind != "unavailable" {
@@ -26,7 +25,7 @@ func (c *socket) presence(st *stream, e *xmpp.Element) {
 	to, ok := c.s.target(e, st.user)
 	switch {
 	case !ok || to.dialog == "":
-		return // directed presence is nobody's business here
+		return // the sandbox ignores directed presence
 	case kind == "":
 		c.join(st, e, to.dialog)
 	default:
@@ -34,8 +33,8 @@ func (c *socket) presence(st *stream, e *xmpp.Element) {
 	}
 }
 
-// announce makes a stream available, or not. What was kept for the user goes to
-// the first who comes.
+// announce makes a stream available or unavailable. The first available stream gets the
+// messages that wait for the user.
 func (s *Server) announce(st *stream, available bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +62,7 @@ func (st *stream) over() bool {
 	return st.ended
 }
 
-// online reports whether the user has an available stream. The lock is held.
+// online reports whether the user has an available stream. The caller holds the lock.
 func (s *Server) online(user int64) bool {
 	for _, st := range s.streams(user) {
 		if st.available {
@@ -73,8 +72,8 @@ func (s *Server) online(user int64) bool {
 	return false
 }
 
-// withdraw takes a stream that has ended out of rooms and lists. It is no longer
-// among its user's. The lock is held.
+// withdraw removes an ended stream from rooms and lists. It is no longer among the user's
+// streams. The caller holds the lock.
 func (s *Server) withdraw(st *stream) {
 	before := s.online(st.user) || st.available
 	s.leaveRooms(st)
@@ -89,8 +88,9 @@ func (s *Server) withdraw(st *stream) {
 	s.tellWatchers(st.user, before)
 }
 
-// tellWatchers tells those who follow a user, and may, that he came or went: an
-// iq with the seconds since, 0 for online. The lock is held.
+// tellWatchers notifies the followers of a user who came online or went offline, unless a
+// block list forbids it: with an iq with the seconds since, 0 for online. The caller holds
+// the lock.
 func (s *Server) tellWatchers(user int64, before bool) {
 	now := s.online(user)
 	if now == before {
@@ -99,7 +99,7 @@ func (s *Server) tellWatchers(user int64, before bool) {
 	seconds := "0"
 	if !now {
 		s.lastSeen.Add(user, time.Now())
-		seconds = "1" // a zero would say that he is still here
+		seconds = "1" // 0 would mean online
 	}
 	for st := range s.watchers[user] {
 		if !s.sees(st, user, false) {
@@ -111,8 +111,8 @@ func (s *Server) tellWatchers(user int64, before bool) {
 	}
 }
 
-// join puts a stream among those who hear of the room's comings and goings.
-// Messages of the room come without it.
+// join adds a stream to those that get the room's presence. Messages of the room do not
+// require it.
 func (c *socket) join(st *stream, e *xmpp.Element, dialog string) {
 	s := c.s
 	occupants, err := s.o.Archive.Occupants(st.user, dialog)
@@ -150,7 +150,7 @@ func (c *socket) join(st *stream, e *xmpp.Element, dialog string) {
 	}
 }
 
-// part is the other way. Who never joined is answered all the same.
+// part is the opposite of join. A client that never joined gets the same answer.
 func (s *Server) part(st *stream, e *xmpp.Element, dialog string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,15 +160,15 @@ func (s *Server) part(st *stream, e *xmpp.Element, dialog string) {
 	s.leaveRoom(st, dialog)
 }
 
-// leaveRooms takes the stream out of all rooms. The lock is held.
+// leaveRooms removes the stream from all rooms. The caller holds the lock.
 func (s *Server) leaveRooms(st *stream) {
 	for dialog := range st.rooms {
 		s.leaveRoom(st, dialog)
 	}
 }
 
-// leaveRoom takes the stream out of a room, and tells the others when it was the
-// user's last one there. The lock is held.
+// leaveRoom removes the stream from a room, and notifies the others if it was the user's
+// last one there. The caller holds the lock.
 func (s *Server) leaveRoom(st *stream, dialog string) {
 	if _, in := st.rooms[dialog]; !in {
 		return
@@ -183,9 +183,9 @@ func (s *Server) leaveRoom(st *stream, dialog string) {
 	}
 }
 
-// Expel takes a user out of a room who is no occupant of the dialog any more.
-// Those who joined the room hear of it: XEP-0045, status 301. Without having
-// joined there is nothing to leave.
+// Expel removes a former occupant of the dialog from its room. The streams that have
+// joined the room are notified (XEP-0045, status 301). A user who has not joined is not
+// in the room.
 func (s *Server) Expel(dialogID string, user, by int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,8 +202,8 @@ func (s *Server) Expel(dialogID string, user, by int64) {
 	}
 }
 
-// inRoom reports whether the user has joined the room with some stream. The lock
-// is held.
+// inRoom reports whether a stream of the user has joined the room. The caller holds the
+// lock.
 func (s *Server) inRoom(user int64, dialog string) bool {
 	for st := range s.joined[dialog] {
 		if st.user == user {
@@ -213,9 +213,8 @@ func (s *Server) inRoom(user int64, dialog string) bool {
 	return false
 }
 
-// tellRoom tells the others in the room that a user came or went, but for those
-// whom block lists keep from it. The lock is
-// held.
+// tellRoom notifies the others in the room that a user came or left, unless a block list
+// forbids it. The caller holds the lock.
 func (s *Server) tellRoom(dialog string, user int64, here bool) {
 	for st := range s.joined[dialog] {
 		if st.user != user && s.sees(st, user, true) {
@@ -224,7 +223,7 @@ func (s *Server) tellRoom(dialog string, user int64, here bool) {
 	}
 }
 
-// roomPresence is an occupant's presence with its status codes: XEP-0045.
+// roomPresence returns an occupant's presence with its status codes: XEP-0045.
 func (s *Server) roomPresence(dialog string, user int64, here bool, codes ...int) xmpp.Element {
 	item := xmpp.New("", "item", "affiliation", "member", "role", "participant", "nick", strconv.FormatInt(user, 10))
 	e := xmpp.New(xmpp.NSClient, "presence", "from", s.occupant(dialog, user))

@@ -50,28 +50,28 @@ func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/101" || e.Attr("id") != "x:join" || status(&e) != "110" {
 		t.Errorf("got %s", e.String())
 	}
-	b.send(join(team)) // with somebody else's name, which does not help
+	b.send(join(team)) // with the name of another user, which is ignored
 	if e := b.next(); e.Attr("from") != roomJID(team)+"/101" || status(&e) != "" {
-		t.Errorf("the other one: %s", e.String())
+		t.Errorf("the other user: %s", e.String())
 	}
 	if e := b.next(); e.Attr("from") != roomJID(team)+"/202" || status(&e) != "110" {
-		t.Errorf("oneself: %s", e.String())
+		t.Errorf("the user itself: %s", e.String())
 	}
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "" || e.Child(nsUser, "x") == nil {
-		t.Errorf("who came: %s", e.String())
+		t.Errorf("the user who came: %s", e.String())
 	}
 	b.send(`<presence type="unavailable" to="` + roomJID(team) + `/202"/>`)
 	if e := b.next(); e.Attr("type") != "unavailable" || status(&e) != "110" {
 		t.Errorf("leaving: %s", e.String())
 	}
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
-		t.Errorf("who left: %s", e.String())
+		t.Errorf("the user who left: %s", e.String())
 	}
 	b.send(join(team))
 	a.next()
 	b.conn.CloseNow()
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
-		t.Errorf("who was lost: %s", e.String())
+		t.Errorf("the lost user: %s", e.String())
 	}
 	again, second := w.online(202), w.online(202)
 	for _, c := range []*client{again, second} {
@@ -85,10 +85,10 @@ func TestRoomsTellOfThoseWhoJoinAndLeave(t *testing.T) {
 	}
 	again.send(`<presence type="unavailable"/>`)
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
-		t.Errorf("who became unavailable: %s", e.String())
+		t.Errorf("the unavailable user: %s", e.String())
 	}
 	if before := c.sync(); len(before) != 0 {
-		t.Errorf("who is in no room got %v", before)
+		t.Errorf("a user in no room got %v", before)
 	}
 }
 
@@ -118,10 +118,10 @@ func TestExpelledUsersAreOutOfTheRoom(t *testing.T) {
 	w.server.Expel(team, 202, 101)
 	want := `<item affiliation="none" role="none" nick="202"><actor jid="` + bareJID(101) + `"/></item><status code="110"/><status code="301"/>`
 	if e := b.next(); e.Attr("type") != "unavailable" || !contains(e, want) {
-		t.Errorf("who was expelled: %s", e.String())
+		t.Errorf("the expelled user: %s", e.String())
 	}
 	if e := a.next(); e.Attr("from") != roomJID(team)+"/202" || e.Attr("type") != "unavailable" {
-		t.Errorf("who is left: %s", e.String())
+		t.Errorf("the remaining user: %s", e.String())
 	}
 	w.server.Expel(team, 303, 101)
 	a.send(`<presence type="unavailable" to="` + roomJID(team) + `/101"/>`)
@@ -170,7 +170,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 		{"known, but the other way", "set", "", `<ping xmlns="urn:xmpp:ping"/>`, "service-unavailable"},
 		{"nothing", "get", "", ``, "bad-request"},
 		{"another domain", "get", "other.test", `<ping xmlns="urn:xmpp:ping"/>`, "bad-request"},
-		{"follow nobody", "set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="x" enable="true"/>`, "bad-request"},
+		{"follow an invalid JID", "set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="x" enable="true"/>`, "bad-request"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -247,9 +247,9 @@ func TestFollowersHearOfComingsAndGoings(t *testing.T) {
 	b := w.online(202)
 	want("0")
 	second := w.online(202)
-	a.quiet() // he was here already
+	a.quiet() // he was online before
 	second.conn.CloseNow()
-	waitFor(t, "one is gone", func() bool { return len(w.server.Sockets()) == 2 })
+	waitFor(t, "one has ended", func() bool { return len(w.server.Sockets()) == 2 })
 	a.quiet()
 	b.conn.CloseNow()
 	want("1")
@@ -276,6 +276,6 @@ func TestSilentSocketsArePingedAndCutOff(t *testing.T) {
 			t.Errorf("cut off after %v", took)
 		}
 		time.Sleep(time.Hour)
-		a.sync() // who answers stays
+		a.sync() // a client that answers stays
 	})
 }

@@ -9,25 +9,25 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Privacy lists, XEP-0016, as far as the official SDK's block lists use them:
-// each user in two items, the JID and <domain of rooms>/<user>.
+// Privacy lists, XEP-0016, as the official SDK uses them for block lists: two items for
+// each user, the JID and <domain of rooms>/<user>.
 
-// Bounds of what one user, and all of them, may keep.
+// Bounds of the lists of one user, and of the items of all users.
 const (
 	maxLists        = 20
 	maxItems        = 2000 // of one list
 	maxPrivacyItems = 500_000
 )
 
-// privacy is a user's lists.
+// privacy is the lists of a user.
 type privacy struct {
 	lists     map[string][]rule // by name
-	byDefault string            // a list's name, empty for none
+	byDefault string            // name of the default list, or empty
 }
 
 func (p *privacy) empty() bool { return len(p.lists) == 0 }
 
-// stanzaKinds is the kind of stanza a rule is about.
+// stanzaKinds is the kinds of stanzas that a rule covers.
 type stanzaKinds int
 
 const (
@@ -35,7 +35,7 @@ const (
 	presenceIn
 	presenceOut
 	iqIn
-	messageOut // only a rule without kinds stops these: it works both ways
+	messageOut // covered only by a rule without kinds, which blocks both ways
 )
 
 const everything = messageIn | presenceIn | presenceOut | iqIn | messageOut
@@ -46,14 +46,14 @@ var stanzaKindNames = map[string]stanzaKinds{"message": messageIn, "presence-in"
 type rule struct {
 	order int
 	deny  bool
-	value string // a JID; empty: whoever it is
+	value string // a JID; empty: any
 	about stanzaKinds
-	raw   xmpp.Element // as the client wrote it
+	raw   xmpp.Element // as the client sent it
 }
 
-// lets reports whether a list of the account lets a stanza of other through: the
-// active list of the stream, else the default one. Without an account, or a
-// list, everything passes. The lock is held.
+// lets reports whether a list of the account lets a stanza of other pass: the stream's
+// active list, else the default list. Without an account, or without a list, all stanzas
+// pass. The caller holds the lock.
 func (s *Server) lets(a *account, st *stream, about stanzaKinds, other int64, room bool) bool {
 	if a == nil || a.privacy.empty() || other == 0 {
 		return true
@@ -77,8 +77,8 @@ func (s *Server) lets(a *account, st *stream, about stanzaKinds, other int64, ro
 	return true
 }
 
-// letsAny reports whether some stream of the user lets a stanza of other pass, or,
-// when there is none, the default list does. The lock is held.
+// letsAny reports whether a stream of the user lets a stanza of other pass, or the default
+// list if there is no stream. The caller holds the lock.
 func (s *Server) letsAny(user int64, about stanzaKinds, other int64, room bool) bool {
 	a := s.users[user]
 	streams := s.streams(user)
@@ -88,14 +88,14 @@ func (s *Server) letsAny(user int64, about stanzaKinds, other int64, room bool) 
 	return slices.ContainsFunc(streams, func(st *stream) bool { return s.lets(a, st, about, other, room) })
 }
 
-// sees reports whether a stream may learn of a user's presence: neither hides it
-// from the other, nor does not want to know. The lock is held.
+// sees reports whether a stream may see a user's presence: neither side blocks it. The
+// caller holds the lock.
 func (s *Server) sees(st *stream, user int64, room bool) bool {
 	return user == st.user ||
 		s.letsAny(user, presenceOut, st.user, room) && s.lets(s.users[st.user], st, presenceIn, user, room)
 }
 
-// getPrivacy lists the names, or one list.
+// getPrivacy returns the names of the lists, or one list.
 func getPrivacy(q request) (xmpp.Element, *refused) {
 	s := q.c.s
 	s.mu.Lock()
@@ -143,7 +143,7 @@ func keys[V any](m map[string]V) func(yield func(string) bool) {
 	}
 }
 
-// setPrivacy makes, changes or removes a list, or says which one counts.
+// setPrivacy stores or removes a list, or selects the default or active one.
 func setPrivacy(q request) (xmpp.Element, *refused) {
 	if len(q.query.Children) != 1 {
 		return xmpp.Element{}, &badRequest
@@ -181,7 +181,7 @@ func setPrivacy(q request) (xmpp.Element, *refused) {
 	return resultOf(q.iq), nil
 }
 
-// setList stores a list; one without items removes it. The lock is held.
+// setList stores a list; one without items removes it. The caller holds the lock.
 func (s *Server) setList(st *stream, a *account, list *xmpp.Element) *refused {
 	name := list.Attr("name")
 	old := a.privacy.lists[name]
@@ -210,7 +210,7 @@ func (s *Server) setList(st *stream, a *account, list *xmpp.Element) *refused {
 	return nil
 }
 
-// unuse makes sure that nothing counts on a list that was removed.
+// unuse deselects a removed list.
 func (a *account) unuse(name string) {
 	if a.privacy.byDefault == name {
 		a.privacy.byDefault = ""
@@ -222,8 +222,8 @@ func (a *account) unuse(name string) {
 	}
 }
 
-// readRules reads items in their order. Items about contacts and groups never
-// apply, as there are none.
+// readRules reads items and sorts them by their order. Items for contacts and groups never
+// apply, because the sandbox has none.
 func (s *Server) readRules(items []xmpp.Element) ([]rule, bool) {
 	var rules []rule
 	for _, item := range items {

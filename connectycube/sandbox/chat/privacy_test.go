@@ -62,9 +62,9 @@ func TestBlockLists(t *testing.T) {
 	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"><list name="l"/></query>`); !contains(e, `value="`+bareJID(101)+`" action="deny" order="1"/><item`) {
 		t.Errorf("got %s", e.String())
 	}
-	// it holds while he is away
+	// It also applies while he is absent.
 	b.conn.CloseNow()
-	waitFor(t, "he is gone", func() bool { return len(w.server.Sockets()) == 1 })
+	waitFor(t, "he has left", func() bool { return len(w.server.Sockets()) == 1 })
 	a.send(chatTo(202, id(6), "blocked"))
 	if e := a.until("message", nil); e.Attr("type") != "error" {
 		t.Errorf("got %s", e.String())
@@ -128,7 +128,7 @@ func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
 		{"of 1:1 alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><message/></item>`, false, true},
 		{"of requests alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"><iq/></item>`, true, true},
 		{"about contacts", `<item type="subscription" value="none" action="deny" order="1"/><item type="group" action="deny" order="2"/>`, true, true},
-		{"somebody else", `<item type="jid" value="` + bareJID(303) + `" action="deny" order="1"/>`, true, true},
+		{"another user", `<item type="jid" value="` + bareJID(303) + `" action="deny" order="1"/>`, true, true},
 	}
 	for i, tt := range tests {
 		set(`<list name="l">` + tt.items + `</list>`)
@@ -148,7 +148,7 @@ func TestBlockListItemsCountByTheirOrderAndKind(t *testing.T) {
 	set(`<active name="l"/>`)
 	set(`<list name="l"/>`)
 	if e := b.ask("get", "", `<query xmlns="jabber:iq:privacy"/>`); !contains(e, `<query xmlns="jabber:iq:privacy"/>`) {
-		t.Errorf("the list is gone, but still used: %s", e.String())
+		t.Errorf("the removed list is still used: %s", e.String())
 	}
 }
 
@@ -167,15 +167,15 @@ func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
 	phone.quiet()
 }
 
-// Whoever blocks somebody is not seen by him either, and does not see him.
+// Two users of whom one blocks the other do not see each other.
 func TestBlockListsHidePresence(t *testing.T) {
 	const kinds = `<message/><presence-in/><presence-out/><iq/>`
 	tests := []struct {
 		name, items  string
-		told, inRoom bool // the blocked one of the blocker
+		told, inRoom bool // the blocked user is told of the blocker
 		last         bool
 	}{
-		{"nobody", `<item type="jid" value="` + bareJID(404) + `" action="deny" order="1"/>`, true, true, true},
+		{"unknown user", `<item type="jid" value="` + bareJID(404) + `" action="deny" order="1"/>`, true, true, true},
 		{"with the kinds of the SDK", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1">` + kinds + `</item>` +
 			`<item type="jid" value="muc.` + domain + `/101" action="deny" order="2">` + kinds + `</item>`, false, false, false},
 		{"1:1 alone", `<item type="jid" value="` + bareJID(101) + `" action="deny" order="1"/>`, false, true, false},
@@ -233,6 +233,6 @@ func TestBlockListsKeepPresenceOut(t *testing.T) {
 	b.send(`<presence type="unavailable"/>`)
 	b.sync()
 	if got := a.sync(); len(got) != 0 {
-		t.Errorf("who wants no presence got %v", got)
+		t.Errorf("a user who blocks presence got %v", got)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// What waits for all streams together is bounded: thousands of lost streams hold
-// no more than some do.
+// The bytes that wait for all streams together are bounded: thousands of lost streams hold no
+// more than a few do.
 func TestQueuesOfAllStreamsAreBoundedTogether(t *testing.T) {
 	s := New(Options{})
 	text := make([]byte, 64<<10)
@@ -15,7 +15,7 @@ func TestQueuesOfAllStreamsAreBoundedTogether(t *testing.T) {
 	for user := range int64(3 * maxQueuedBytes / maxStreamBytes) {
 		st := newStream(s, user, xmpp.JID{})
 		streams = append(streams, st)
-		for range maxStreamBytes/len(text) - 1 { // no stream is full by itself
+		for range maxStreamBytes/len(text) - 1 { // no stream is full alone
 			st.push(outgoing{text: text, stanza: true, content: &content{text: text}})
 		}
 	}
@@ -29,15 +29,15 @@ func TestQueuesOfAllStreamsAreBoundedTogether(t *testing.T) {
 	if most := int64(2*maxQueuedBytes + len(text)); held > most {
 		t.Errorf("%d bytes wait for all streams, want at most %d", held, most)
 	}
-	reader := newStream(s, 1, xmpp.JID{}) // that has nothing waiting
+	reader := newStream(s, 1, xmpp.JID{}) // nothing waits for it
 	if !reader.push(outgoing{text: make([]byte, 1<<10)}) || reader.full {
-		t.Error("a stream that reads what it gets is given up for others")
+		t.Error("a stream that reads was ended")
 	}
 	s.mu.Lock()
 	for _, st := range streams {
 		st.flight = nil
 		for i := range st.queue {
-			st.queue[i].content = nil // nobody to rescue it for
+			st.queue[i].content = nil // no user to rescue it for
 		}
 		s.end(st)
 	}

@@ -9,15 +9,15 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// recording is what the official SDK 6.1.2 sent in one situation, each frame
-// with the number of its connection.
+// recording is what the official SDK 6.1.2 sent in one situation: frames with the number of
+// their connection.
 type recording struct {
 	Name   string
 	Frames [][2]any
 }
 
-// Every frame that the SDK was recorded to send gets the answer that the SDK
-// needs, whatever server it was talking to then.
+// Every recorded frame of the SDK gets the answer that the SDK needs, whatever server it
+// talked to.
 func TestTheOfficialSDKsFramesGetTheirAnswers(t *testing.T) {
 	raw, err := os.ReadFile("testdata/sdk_frames.json")
 	if err != nil {
@@ -47,7 +47,7 @@ type player struct {
 	w       *fixture
 	clients map[int]*client
 	over    map[int]bool
-	refused bool // the server recorded let in what ours does not; the rest cannot be played
+	refused bool // the recorded server accepted a login that ours refuses; the rest cannot be replayed
 }
 
 func (p *player) play(t *testing.T, n int, frame string) {
@@ -56,7 +56,7 @@ func (p *player) play(t *testing.T, n int, frame string) {
 	}
 	sent := parseFrame(t, frame)
 	c := p.clients[n]
-	// the recorder gave a reconnect the number of the connection before it
+	// The recorder gave a reconnect the number of the previous connection.
 	if c == nil || sent.Name == "open" && (p.over[n] || c.jid != "") {
 		c = p.w.dial()
 		p.clients[n], p.over[n] = c, false
@@ -134,8 +134,7 @@ func (p *player) iq(t *testing.T, c *client, sent xmpp.Element) {
 	}
 }
 
-// message checks that a message comes out at the connections it is for, when
-// they are there.
+// message checks that a message arrives at the connections of its recipients, if they exist.
 func (p *player) message(t *testing.T, sent xmpp.Element) {
 	to, err := xmpp.ParseJID(sent.Attr("to"))
 	if err != nil {

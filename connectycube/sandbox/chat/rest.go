@@ -9,9 +9,8 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Deliver sends on a message that REST took, as if m.From had sent it by chat:
-// to the recipients, and to the sender's own devices, through the room or as
-// carbons.
+// Deliver sends a message by REST as if m.From had sent it by chat: to the recipients, and
+// to the sender's own devices, through the room or as carbons.
 func (s *Server) Deliver(m Message, p Posted) {
 	stanza := s.compose(m, p, "chat")
 	s.mu.Lock()
@@ -19,18 +18,17 @@ func (s *Server) Deliver(m Message, p Posted) {
 	s.distribute(stanza, m, p, sender{carbon: true})
 }
 
-// Reaction is what somebody thinks of a message, as REST took it. Add and Remove
-// may both be set.
+// Reaction is a reaction to a message by REST. Add and Remove may both be set.
 type Reaction struct {
 	By          int64
 	MessageID   string
 	DialogID    string
 	Add, Remove string
-	Recipients  []int64 // who is told; By may be among them
+	Recipients  []int64 // may include By
 	Private     bool    // of a dialog of two
 }
 
-// NotifyReaction tells the recipients of a reaction.
+// NotifyReaction notifies the recipients of a reaction.
 func (s *Server) NotifyReaction(r Reaction) {
 	reactions := xmpp.New(xmpp.NSClient, "reactions", "user_id", strconv.FormatInt(r.By, 10), "message_id", r.MessageID)
 	if r.Add != "" {
@@ -42,21 +40,21 @@ func (s *Server) NotifyReaction(r Reaction) {
 	s.notify(Notice{By: r.By, DialogID: r.DialogID, Recipients: r.Recipients, Private: r.Private}, reactions)
 }
 
-// Notice is the news of a change that was made through REST.
+// Notice is a change by REST of which users are notified.
 type Notice struct {
 	By         int64
 	MessageID  string
 	DialogID   string
-	Recipients []int64 // who is told; By may be among them
+	Recipients []int64 // may include By
 	Private    bool    // of a dialog of two
 }
 
-// NotifyRemoval tells the recipients that a message was deleted for everyone.
+// NotifyRemoval notifies the recipients that a message was deleted for all users.
 func (s *Server) NotifyRemoval(n Notice) {
 	s.notify(n, xmpp.New(nsDelete, "remove", "id", n.MessageID))
 }
 
-// notify brings news to those who are online.
+// notify sends news to the recipients who are online.
 func (s *Server) notify(n Notice, news ...xmpp.Element) {
 	e := xmpp.New(xmpp.NSClient, "message", "id", messageID(), "type", "chat", "from", s.jid(n.By).String()).With(
 		xmpp.New("", "extraParams").With(param("dialog_id", n.DialogID))).With(news...)
@@ -73,8 +71,8 @@ func (s *Server) notify(n Notice, news ...xmpp.Element) {
 	}
 }
 
-// NotifySystem sends a system message of REST, a headline, and returns its id.
-// Params are the children of its extraParams, beside the moduleIdentifier.
+// NotifySystem sends a system message by REST, a headline, and returns its ID. Params are
+// the children of its extraParams, in addition to the moduleIdentifier.
 func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string) {
 	id = messageID()
 	e := xmpp.New(xmpp.NSClient, "message", "id", id, "type", "headline", "from", s.jid(from).String()).With(
@@ -85,7 +83,7 @@ func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string)
 	return id
 }
 
-// messageID makes an id as clients do: 24 hex digits that begin with the time.
+// messageID returns an ID like those of clients: 24 hex digits that begin with the time.
 func messageID() string {
 	const hex = "0123456789abcdef"
 	var b strings.Builder
@@ -96,7 +94,7 @@ func messageID() string {
 	return b.String()
 }
 
-// Online lists the users who have sent presence, ascending.
+// Online returns the users who have sent presence, ascending.
 func (s *Server) Online() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,15 +108,15 @@ func (s *Server) Online() []int64 {
 	return out
 }
 
-// Awake reports whether an app of the user is online and in the foreground: the
-// service makes no push for a message to it.
+// Awake reports whether an app of the user is online and in the foreground: the service
+// sends no push for a message to it.
 func (s *Server) Awake(user int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.streams(user), func(st *stream) bool { return st.available && !st.inactive })
 }
 
-// Sockets describes all streams, by user and age.
+// Sockets returns all streams, by user and age.
 func (s *Server) Sockets() []Socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,8 +155,8 @@ func (st *stream) describe() Socket {
 	return out
 }
 
-// Kick ends all connections of a user, who was deleted, for good: nothing can be
-// resumed, and what was kept for the user is forgotten.
+// Kick ends all connections of a deleted user. They cannot be resumed, and the messages
+// that wait for the user are dropped.
 func (s *Server) Kick(user int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

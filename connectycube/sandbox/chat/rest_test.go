@@ -38,7 +38,7 @@ func TestRESTMessagesAreDelivered(t *testing.T) {
 	m.To = 303
 	w.server.Deliver(m, p)
 	if e := w.online(303).until("message", nil); e.Child("urn:xmpp:delay", "delay") == nil || !contains(e, "2022-01-31T13:06:06") {
-		t.Errorf("who was away: %s", e.String())
+		t.Errorf("the absent user: %s", e.String())
 	}
 }
 
@@ -68,7 +68,7 @@ func TestRESTNews(t *testing.T) {
 		extra(&e, "moduleIdentifier") != "SystemNotifications" || extra(&e, "k") != "v" {
 		t.Errorf("system: %s", e.String())
 	}
-	w.online(303).quiet() // news are for those who are here
+	w.online(303).quiet() // only present users are notified
 }
 
 func TestKickedUsersAreGone(t *testing.T) {

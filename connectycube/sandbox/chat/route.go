@@ -10,15 +10,15 @@ import (
 // delivery is a stanza on its way to a user.
 type delivery struct {
 	stanza  xmpp.Element
-	from    int64     // who sent it, for the recipient's block list
-	room    bool      // it comes through a room
-	content bool      // it must not get lost
-	sent    time.Time // of content
+	from    int64     // the sender, for the recipient's block list
+	room    bool      // sent through a room
+	content bool      // must not get lost
+	sent    time.Time // for content
 	twice   bool      // fault
 }
 
-// to brings a delivery to all of the user's streams that want it, or keeps it
-// when it is content. The lock is held.
+// to sends a delivery to all of the user's streams that accept it, or keeps it if it is
+// content. The caller holds the lock.
 func (s *Server) to(user int64, p delivery) {
 	a := s.users[user]
 	if a == nil && (!p.content || p.room) {
@@ -40,7 +40,7 @@ func (s *Server) to(user int64, p delivery) {
 			continue
 		}
 		if !s.lets(a, st, messageIn, p.from, p.room) {
-			taken = true // it is refused, not missed
+			taken = true // blocked, so not to be kept
 			continue
 		}
 		if text == nil {
@@ -50,8 +50,8 @@ func (s *Server) to(user int64, p delivery) {
 			taken = true
 		}
 	}
-	// somebody who is about to be there gets what a room says meanwhile; who is
-	// away reads the history
+	// A user who has bound and not yet sent presence gets the room's messages later. An
+	// absent user reads the history instead.
 	if !taken && p.content && (!p.room || coming) && s.lets(a, nil, messageIn, p.from, p.room) {
 		s.keep(c)
 		if p.twice {
@@ -60,8 +60,8 @@ func (s *Server) to(user int64, p delivery) {
 	}
 }
 
-// direct brings a delivery to one resource when that is there, else to all. The
-// lock is held.
+// direct sends a delivery to one resource if it is available, else to all. The caller holds
+// the lock.
 func (s *Server) direct(user int64, resource string, p delivery) {
 	if resource != "" {
 		for _, st := range s.streams(user) {
@@ -74,7 +74,7 @@ func (s *Server) direct(user int64, resource string, p delivery) {
 	s.to(user, p)
 }
 
-// toOne brings a delivery to one stream. The lock is held.
+// toOne sends a delivery to one stream. The caller holds the lock.
 func (s *Server) toOne(st *stream, p delivery) {
 	if !s.lets(s.users[st.user], st, messageIn, p.from, p.room) {
 		return
@@ -90,9 +90,9 @@ func (s *Server) toOne(st *stream, p delivery) {
 	}
 }
 
-// echo answers a message that was sent again as its room did the first time,
-// which its sender may have missed. The others have it; in a dialog of two nobody
-// hears an echo. The lock is held.
+// echo answers a repeated message as its room did the first time, because its sender may
+// have missed the echo. The other occupants have the message. A dialog of two has no echo.
+// The caller holds the lock.
 func (s *Server) echo(st *stream, stanza xmpp.Element, p Posted) {
 	if p.Private {
 		return
@@ -102,7 +102,7 @@ func (s *Server) echo(st *stream, stanza xmpp.Element, p Posted) {
 	st.reply(stanza)
 }
 
-// streams are the user's. The lock is held.
+// streams returns the user's streams. The caller holds the lock.
 func (s *Server) streams(user int64) []*stream {
 	if a := s.users[user]; a != nil {
 		return a.streams
@@ -110,7 +110,7 @@ func (s *Server) streams(user int64) []*stream {
 	return nil
 }
 
-// hand queues a message for one stream and reports whether it was taken.
+// hand queues a message for one stream and reports whether the stream took it.
 func (s *Server) hand(st *stream, text []byte, c *content, twice bool) bool {
 	o := outgoing{text: text, content: c, stanza: true}
 	copies := 1
@@ -132,8 +132,8 @@ func (s *Server) hand(st *stream, text []byte, c *content, twice bool) bool {
 	return taken
 }
 
-// carbons shows a user's other devices what one of them sent: XEP-0280. The lock
-// is held.
+// carbons copies the user's message to the user's other devices: XEP-0280. The caller holds
+// the lock.
 func (s *Server) carbons(user int64, except *stream, stanza xmpp.Element) {
 	bare := s.jid(user).String()
 	for _, st := range s.streams(user) {
@@ -146,21 +146,21 @@ func (s *Server) carbons(user int64, except *stream, stanza xmpp.Element) {
 	}
 }
 
-// backlog is what is kept for users who are away, the oldest first.
+// backlog is the messages that wait for absent users, the oldest first.
 type backlog struct {
 	order list.List // of *content
 	size  int       // bytes
 	place map[*content]*list.Element
 }
 
-// Bounds of what is kept, in bytes: for one user, who must be able to take it
-// all at once, and for all.
+// Bounds of the backlog, in bytes: for one user, whose stream must take all of it at once,
+// and for all users.
 const (
 	maxUserBytes = 1 << 20
 	maxKeptBytes = 64 << 20
 )
 
-// keep stores content until its user comes. The lock is held.
+// keep stores content for an absent user. The caller holds the lock.
 func (s *Server) keep(c *content) {
 	a := s.account(c.user)
 	for len(a.kept) > 0 && (len(a.kept) >= s.o.MaxOffline || a.size+len(c.text) > maxUserBytes) {
@@ -173,13 +173,13 @@ func (s *Server) keep(c *content) {
 		s.offline.place = map[*content]*list.Element{}
 	}
 	s.offline.place[c] = s.offline.order.PushBack(c)
-	a = s.account(c.user) // discarding may have forgotten it
+	a = s.account(c.user) // discard may have removed it
 	a.kept = append(a.kept, c)
 	a.size += len(c.text)
 	s.offline.size += len(c.text)
 }
 
-// discard drops the oldest content of its user. The lock is held.
+// discard drops the oldest content of its user. The caller holds the lock.
 func (s *Server) discard(c *content) {
 	s.take(c)
 	a := s.account(c.user)
@@ -188,15 +188,15 @@ func (s *Server) discard(c *content) {
 	s.forget(c.user)
 }
 
-// take takes content out of the backlog. The lock is held.
+// take removes content from the backlog. The caller holds the lock.
 func (s *Server) take(c *content) {
 	s.offline.order.Remove(s.offline.place[c])
 	delete(s.offline.place, c)
 	s.offline.size -= len(c.text)
 }
 
-// release hands a stream that has become available what was kept. The lock is
-// held.
+// release sends the waiting messages to a stream that has become available. The caller
+// holds the lock.
 func (s *Server) release(st *stream) {
 	a := s.account(st.user)
 	kept := a.kept
@@ -207,8 +207,8 @@ func (s *Server) release(st *stream) {
 	}
 }
 
-// rescue finds another way for content whose last stream has ended. The lock is
-// held.
+// rescue delivers content again after the last stream with it has ended. The caller holds
+// the lock.
 func (s *Server) rescue(c *content) {
 	var others []*stream
 	for _, st := range s.streams(c.user) {
@@ -219,7 +219,7 @@ func (s *Server) rescue(c *content) {
 	s.again(c, others)
 }
 
-// again delivers content late, or keeps it once more.
+// again delivers content with a delay element, or keeps it again.
 func (s *Server) again(c *content, streams []*stream) {
 	text := s.delayed(c.text, c.sent)
 	taken := false

@@ -18,14 +18,14 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// DefaultDomain is the domain of the JIDs unless Options say otherwise: the
-// production domain, so that addresses look as they will.
+// DefaultDomain is the default domain of JIDs: that of the real service, so that JIDs look
+// the same.
 const DefaultDomain = "chat.connectycube.com"
 
-// subprotocol is XMPP's name among WebSockets: RFC 7395.
+// subprotocol is XMPP's WebSocket subprotocol: RFC 7395.
 const subprotocol = "xmpp"
 
-// Direction says where a stanza that is shown to a Tap went.
+// Direction is the direction of a stanza in a Tap.
 type Direction int
 
 // The directions of a stanza.
@@ -34,37 +34,36 @@ const (
 	ToClient
 )
 
-// Options configure a Server. AppID, Accounts and Archive have no default; for
-// everything else zero takes the default.
+// Options configure a Server. AppID, Accounts and Archive are required; other zero fields
+// have their defaults.
 type Options struct {
 	AppID    int64
 	Domain   string // of the JIDs; default DefaultDomain
 	Accounts Accounts
 	Archive  Archive
 
-	// Tap sees each frame that was read or is about to be written, before the
-	// user is known with user 0. It is called from the sockets' goroutines, in
-	// order for each direction of a socket, with no lock held. The text is as on
-	// the wire: auth has the password in it.
+	// Tap gets each frame after it was read or before it is written; user is 0
+	// before the login. The sockets' goroutines call it without a lock, in order
+	// for each direction of a socket. The text is that on the wire: auth contains
+	// the password.
 	Tap func(d Direction, user int64, xml string)
 
-	// Fault says what goes wrong with a stanza of a user who has logged in. It
-	// is called like Tap.
+	// Fault returns the fault for a stanza of a logged-in user. It is called like Tap.
 	Fault func(user int64, stanza *xmpp.Element) Fault
 
-	MaxFrame       int     // bytes a client may send at once; default 64 KiB
+	MaxFrame       int     // bytes of one frame from a client; default 64 KiB
 	Rate           float64 // frames a second from one connection, above which reading slows down; default 200
-	MaxConnections int     // default 10000; beyond it 503
-	MaxPerUser     int     // streams, lost ones that can be resumed included; default 20
+	MaxConnections int     // default 10000; further ones get 503
+	MaxPerUser     int     // streams, including lost ones that can be resumed; default 20
 	MaxQueue       int     // stanzas waiting for one stream, or not acknowledged by it; beyond it, or 4 MiB, or 64 MiB of all streams, the stream ends; default 1000
-	MaxOffline     int     // messages kept for one user, 1 MiB at most, the oldest is dropped first; default 200, at most half of MaxQueue
-	MaxKept        int     // messages kept for all users, 64 MiB at most; default 20000
+	MaxOffline     int     // messages kept for one user, in at most 1 MiB; new ones replace the oldest; default 200, at most half of MaxQueue
+	MaxKept        int     // messages kept for all users, in at most 64 MiB; default 20000
 
 	HandshakeTime time.Duration // from the upgrade to a bound resource; default 30 s
 	WriteTime     time.Duration // for one frame; default 10 s
 	PingAfter     time.Duration // of silence; default 1 minute
 	PingTime      time.Duration // for an answer; default 30 s
-	ResumeWindow  time.Duration // how long a lost stream can be resumed; default 5 minutes
+	ResumeWindow  time.Duration // in which a lost stream can be resumed; default 5 minutes
 }
 
 func (o *Options) setDefaults() {
@@ -74,7 +73,7 @@ func (o *Options) setDefaults() {
 	o.MaxConnections = cmp.Or(o.MaxConnections, 10_000)
 	o.MaxPerUser = cmp.Or(o.MaxPerUser, 20)
 	o.MaxQueue = cmp.Or(o.MaxQueue, 1000)
-	o.MaxOffline = min(cmp.Or(o.MaxOffline, 200), max(o.MaxQueue/2, 1)) // they come all at once
+	o.MaxOffline = min(cmp.Or(o.MaxOffline, 200), max(o.MaxQueue/2, 1)) // a stream gets them all at once
 	o.MaxKept = cmp.Or(o.MaxKept, 20_000)
 	o.HandshakeTime = cmp.Or(o.HandshakeTime, 30*time.Second)
 	o.WriteTime = cmp.Or(o.WriteTime, 10*time.Second)
@@ -83,35 +82,35 @@ func (o *Options) setDefaults() {
 	o.ResumeWindow = cmp.Or(o.ResumeWindow, 5*time.Minute)
 }
 
-// Server is the chat of one application. It is an http.Handler for the
-// WebSocket's address. It is safe for concurrent use. No method but ServeHTTP
-// and Shutdown waits for anything, or calls Accounts or Archive.
+// Server is the chat of one application. It is an http.Handler for the path of the
+// WebSocket. It is safe for concurrent use. Only ServeHTTP and Shutdown wait, or call
+// Accounts or Archive.
 type Server struct {
 	o      Options
 	rooms  string // the domain of rooms
 	began  time.Time
 	guard  *guard
 	serial atomic.Uint64 // of resources and pings
-	delay  atomic.Int64  // fault: nanoseconds each stanza to a client is held back
-	queued atomic.Int64  // bytes that wait for all streams, as each stream's size counts them
-	twice  atomic.Int64  // fault: stanzas with content still to be delivered twice
+	delay  atomic.Int64  // fault: nanoseconds by which stanzas to clients are delayed
+	queued atomic.Int64  // bytes that wait for all streams: the sum of the streams' sizes
+	twice  atomic.Int64  // fault: number of messages to deliver twice
 
-	mu        sync.Mutex // guards what follows; taken before a stream's own, never held while Accounts or Archive are called
+	mu        sync.Mutex // guards the fields below; taken before a stream's lock, never held during calls of Accounts or Archive
 	closing   bool
 	serving   sync.WaitGroup
 	sockets   map[*socket]struct{}
 	users     map[int64]*account
-	resumable map[string]*stream // by the id that enabled gave
+	resumable map[string]*stream // by the ID in enabled
 	waiting   int                // streams without a socket
 	ended     *lru.Cache[string, uint32]
-	joined    map[string]map[*stream]struct{} // by dialog: who sent presence to its room
-	watchers  map[int64]map[*stream]struct{}  // by user: who follows the status
+	joined    map[string]map[*stream]struct{} // by dialog: streams that joined its room
+	watchers  map[int64]map[*stream]struct{}  // by user: streams that follow the status
 	lastSeen  *lru.Cache[int64, time.Time]
 	offline   backlog
 	privacy   int // items in all lists
 }
 
-// account is what the chat knows of a user who is online or has something here.
+// account is the chat's data about a user who is online or has lists or messages here.
 type account struct {
 	streams []*stream // in the order of binding
 	kept    []*content
@@ -119,7 +118,7 @@ type account struct {
 	privacy privacy
 }
 
-// New makes a server without users online.
+// New returns a server without users online.
 func New(o Options) *Server {
 	o.setDefaults()
 	return &Server{
@@ -145,9 +144,8 @@ func newLRU[K comparable, V any](size int) *lru.Cache[K, V] {
 	return c
 }
 
-// ServeHTTP upgrades to a WebSocket and serves it until it ends. Pages of any
-// origin may connect, as they may to the real service: nobody is known by a
-// cookie here.
+// ServeHTTP upgrades to a WebSocket and serves it until it ends. As with the real service,
+// pages of any origin may connect: no cookie identifies a user.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !offersXMPP(r) {
 		http.Error(w, "the WebSocket subprotocol must be xmpp", http.StatusBadRequest)
@@ -172,8 +170,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.serve(conn, raw.conn)
 }
 
-// hijacker keeps the connection that is under a WebSocket: closing that ends
-// whatever waits for the peer.
+// hijacker records the connection below a WebSocket. Closing that connection ends all waits
+// for the peer.
 type hijacker struct {
 	http.ResponseWriter
 	conn net.Conn
@@ -215,9 +213,9 @@ func (s *Server) leave(c *socket) {
 	s.serving.Done()
 }
 
-// Shutdown tells everyone goodbye and waits until they are gone. When ctx ends
-// first it cuts the rest off and returns the context's error. New connections
-// are refused from the start.
+// Shutdown ends all streams and waits until they have closed. If ctx ends first, it cuts
+// the remaining ones and returns the context's error. The server refuses new connections
+// from the start of the call.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
@@ -243,7 +241,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// endAll ends the streams that wait to be resumed, and with them their timers.
+// endAll ends the streams that wait for their resumption, and their timers.
 func (s *Server) endAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,7 +252,7 @@ func (s *Server) endAll() {
 	}
 }
 
-// account finds or makes what is known of a user. The lock is held.
+// account finds or creates the account of a user. The caller holds the lock.
 func (s *Server) account(user int64) *account {
 	a := s.users[user]
 	if a == nil {
@@ -264,7 +262,7 @@ func (s *Server) account(user int64) *account {
 	return a
 }
 
-// forget drops an account that holds nothing any more. The lock is held.
+// forget removes an account without data. The caller holds the lock.
 func (s *Server) forget(user int64) {
 	if a := s.users[user]; a != nil && len(a.streams) == 0 && len(a.kept) == 0 && a.privacy.empty() {
 		delete(s.users, user)

@@ -15,18 +15,18 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// goodbye is how long a closing socket may take for its last words.
+// goodbye bounds the last messages to a closing socket.
 const goodbye = 5 * time.Second
 
-// hold is how long a socket that a fault made half-open stays so.
+// hold is the time that a fault keeps a socket half open.
 const hold = 10 * time.Minute
 
 // errDone ends the reading of a socket for a reason of ours.
 var errDone = errors.New("chat: done with the socket")
 
-// socket is one connection. Its reading goroutine is the one that serves the
-// request; a second one writes once a stream is bound. Before that the reader
-// writes, as the handshake goes by turns.
+// socket is one connection. The goroutine that serves the request reads. A second one
+// writes when a stream is bound. Until then the reader writes, because a handshake
+// alternates.
 type socket struct {
 	s     *Server
 	peer  string // IP and port
@@ -37,21 +37,21 @@ type socket struct {
 
 	done     chan struct{} // closed when nothing more is read or written
 	doneOnce sync.Once
-	free     chan struct{} // closed when a half-open socket may really go
+	free     chan struct{} // closed when a half-open socket may close
 	freeOnce sync.Once
-	gone     chan struct{} // closed when the connection is
+	gone     chan struct{} // closed when the connection is closed
 	wake     chan struct{} // a stream has something to write; capacity 1
 
-	heard atomic.Int64           // when something was read, Unix nanoseconds
+	heard atomic.Int64           // time of the last read, Unix nanoseconds
 	quiet atomic.Bool            // fault: half-open
 	user  atomic.Int64           // 0 until logged in
-	st    atomic.Pointer[stream] // once bound
+	st    atomic.Pointer[stream] // nil until bound
 
-	phase   phase       // of the handshake; the reader's own
-	twice   bool        // fault: the stanza at hand is delivered twice; the reader's own
-	writing *time.Timer // cuts the socket when a write takes too long
+	phase   phase       // of the handshake; used by the reader only
+	twice   bool        // fault: the current stanza is delivered twice; used by the reader only
+	writing *time.Timer // cuts the socket if a write takes too long
 	alive   *time.Timer // the handshake's deadline, then the keep-alive
-	pinged  bool        // the keep-alive's own
+	pinged  bool        // used by the keep-alive only
 }
 
 func newSocket(s *Server, peer string) *socket {
@@ -67,7 +67,7 @@ func newSocket(s *Server, peer string) *socket {
 	}
 }
 
-// serve reads until the connection ends, then lets go of the stream.
+// serve reads until the connection ends, then detaches the stream.
 func (c *socket) serve(conn *websocket.Conn, raw net.Conn) {
 	conn.SetReadLimit(int64(c.s.o.MaxFrame))
 	c.conn, c.raw = conn, raw
@@ -94,7 +94,7 @@ func stoppedTimer(f func()) *time.Timer {
 	return t
 }
 
-// finish cleans up behind the reader.
+// finish cleans up after the reader.
 func (c *socket) finish() {
 	c.cut()
 	<-c.gone
@@ -113,8 +113,8 @@ func (c *socket) cut() {
 	})
 }
 
-// end lets go of the stream and closes the connection, which for a half-open
-// one waits until somebody drops it.
+// end detaches the stream and closes the connection. For a half-open socket it waits for
+// drop.
 func (c *socket) end() {
 	defer close(c.gone)
 	<-c.ready
@@ -129,18 +129,18 @@ func (c *socket) end() {
 		}
 		timer.Stop()
 	}
-	_ = c.raw.Close() // a close that waits for the peer's waits no longer
+	_ = c.raw.Close() // also ends a close that waits for the peer
 	_ = c.conn.CloseNow()
 }
 
-// drop is cut for half-open sockets too.
+// drop is cut for all sockets, including half-open ones.
 func (c *socket) drop() {
 	c.freeOnce.Do(func() { close(c.free) })
 	c.cut()
 }
 
-// ended reports whether the connection is closed or about to be. That of a
-// half-open socket stays when the server has given it up, until it is dropped.
+// ended reports whether the connection is closed or closing. A half-open socket has not
+// ended until it is dropped, even if the server has given it up.
 func (c *socket) ended() bool {
 	return closed(c.free) || closed(c.done) && !c.quiet.Load()
 }
@@ -184,7 +184,7 @@ func (c *socket) read() (string, error) {
 	return buf.String(), nil
 }
 
-// sleep waits, unless the socket ends meanwhile.
+// sleep waits for d, and returns false if the socket ends before.
 func (c *socket) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -199,7 +199,7 @@ func (c *socket) sleep(d time.Duration) bool {
 	}
 }
 
-// handle takes a frame apart and acts on what is in it.
+// handle parses a frame and handles its stanzas.
 func (c *socket) handle(frame string) error {
 	c.tap(FromClient, frame)
 	stanzas, err := xmpp.Parse(frame, xmpp.Limits{Bytes: c.s.o.MaxFrame})
@@ -239,8 +239,8 @@ func (c *socket) tap(d Direction, text string) {
 	}
 }
 
-// write sends one frame. The deadline is a timer of the socket's own: a context
-// for each frame would cost more than the frame.
+// write sends one frame. The socket's own timer is the deadline: a context for each frame
+// would cost more than the frame.
 func (c *socket) write(text []byte) error {
 	c.tap(ToClient, string(text))
 	c.writing.Reset(c.s.o.WriteTime)
@@ -253,7 +253,7 @@ func (c *socket) send(e xmpp.Element) error {
 	return c.write(xmpp.Append(nil, &e))
 }
 
-// pump writes what the stream has, until the socket ends or loses the stream.
+// pump writes the stream's stanzas until the socket ends or loses the stream.
 func (c *socket) pump(st *stream) {
 	for {
 		if c.quiet.Load() {
@@ -289,7 +289,7 @@ func (c *socket) pump(st *stream) {
 	}
 }
 
-// close takes leave as RFC 6455 wants it, for a few seconds.
+// close does the closing handshake of RFC 6455, for a few seconds.
 func (c *socket) close() {
 	_ = c.conn.Close(websocket.StatusNormalClosure, "")
 	c.cut()
@@ -305,14 +305,14 @@ func (c *socket) fail(condition string) {
 	c.close()
 }
 
-// dismiss is fail from outside of the reader, at any time in a socket's life.
+// dismiss is fail for other goroutines than the reader, at any time.
 func (c *socket) dismiss(condition string) {
 	timer := time.NewTimer(goodbye)
 	defer timer.Stop()
 	select {
 	case <-c.ready:
 	case <-c.done:
-	case <-timer.C: // the upgrade is not over yet
+	case <-timer.C: // the upgrade has not ended
 		c.drop()
 		return
 	}
@@ -323,7 +323,8 @@ func (c *socket) dismiss(condition string) {
 	c.fail(condition)
 }
 
-// expire is the keep-alive: after silence a ping, after more of it the end.
+// expire is the keep-alive: it pings a silent client, and cuts the socket after more
+// silence.
 func (c *socket) expire() {
 	st := c.st.Load()
 	if st == nil {

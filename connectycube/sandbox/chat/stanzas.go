@@ -10,7 +10,7 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Namespaces of what goes through this server and is none of XMPP's core.
+// Namespaces outside of XMPP's core.
 const (
 	nsCarbons  = "urn:xmpp:carbons:2"
 	nsForward  = "urn:xmpp:forward:0"
@@ -44,8 +44,8 @@ func smFailed(condition string) xmpp.Element {
 	return xmpp.New(xmpp.NSSM, "failed").With(xmpp.New(xmpp.NSStanzas, condition))
 }
 
-// refused is why a stanza is not taken: a condition of RFC 6120, 8.3.3, with the
-// number that it had before, which the official SDK reports.
+// refused is the reason for refusing a stanza: a condition of RFC 6120, 8.3.3, and its
+// former number, which the official SDK reports.
 type refused struct {
 	code      int
 	kind      string // the error's type
@@ -64,7 +64,7 @@ var (
 	unavailable        = refused{503, "cancel", "service-unavailable", "Service not available."}
 )
 
-// refusalFor finds what to tell a client about an Archive's error.
+// refusalFor returns the refusal for an Archive's error.
 func refusalFor(err error) refused {
 	for _, known := range []struct {
 		is error
@@ -75,7 +75,7 @@ func refusalFor(err error) refused {
 		{ErrNoMessage, notFound},
 		{ErrNotOccupant, notOccupant},
 		{ErrForbidden, forbidden},
-		{errBlocked, unavailable}, // XEP-0016, 2.14: it looks as if there were nobody
+		{errBlocked, unavailable}, // XEP-0016, 2.14: as if the user did not exist
 		{errBlocks, notAcceptable},
 	} {
 		if errors.Is(err, known.is) {
@@ -85,8 +85,8 @@ func refusalFor(err error) refused {
 	return internalError
 }
 
-// refusal answers a stanza with an error: the same kind and id, back to where it
-// came from. Without text it has the condition's usual one.
+// refusal builds the error answer to a stanza: of the same kind and with the same ID. The
+// default text is that of the condition.
 func refusal(e *xmpp.Element, r refused, text string) xmpp.Element {
 	if text == "" {
 		text = r.text
@@ -101,7 +101,7 @@ func refusal(e *xmpp.Element, r refused, text string) xmpp.Element {
 	return out
 }
 
-// resultOf is the empty answer to an iq.
+// resultOf returns the empty answer to an iq.
 func resultOf(iq *xmpp.Element) xmpp.Element {
 	out := xmpp.New(xmpp.NSClient, "iq", "type", "result")
 	out.Set("id", iq.Attr("id"))
@@ -109,8 +109,7 @@ func resultOf(iq *xmpp.Element) xmpp.Element {
 	return out
 }
 
-// delayed returns a message's text with the time it was sent at, XEP-0203, as
-// its last child.
+// delayed returns a message's text with its time of sending (XEP-0203) as the last child.
 func (s *Server) delayed(text []byte, sent time.Time) []byte {
 	delay := xmpp.New(nsDelay, "delay", "from", s.o.Domain,
 		"stamp", sent.UTC().Format("2006-01-02T15:04:05.000Z")).Saying("Offline Storage")
@@ -127,7 +126,7 @@ func (s *Server) room(dialogID string) xmpp.JID {
 	return xmpp.JID{Local: strconv.FormatInt(s.o.AppID, 10) + "_" + dialogID, Domain: s.rooms}
 }
 
-// occupant is a user's address in a room.
+// occupant returns a user's JID in a room.
 func (s *Server) occupant(dialogID string, user int64) string {
 	return s.room(dialogID).With(strconv.FormatInt(user, 10)).String()
 }

@@ -11,26 +11,26 @@ import (
 
 var errTooMany = errors.New("chat: too many streams of this user")
 
-// outgoing is a stanza, or something else, on its way to a client.
+// outgoing is a stanza or another element for a client.
 type outgoing struct {
 	text    []byte
-	content *content  // set when it must not get lost
+	content *content  // not nil for content, which must not get lost
 	stanza  bool      // stream management counts it
-	manages bool      // it is the enabled of stream management, which counts what follows
+	manages bool      // the enabled of stream management, after which stanzas count
 	last    bool      // the socket is closed after it
-	due     time.Time // not before; zero: at once
+	due     time.Time // earliest time of writing; zero: at once
 }
 
-// content is a message on its way to one user. The user's streams share it.
+// content is a message for one user. The user's streams share it.
 type content struct {
 	user    int64
-	text    []byte // as it was delivered, without delay
+	text    []byte // as first delivered, without delay
 	sent    time.Time
-	holders atomic.Int32 // streams that have delivered it, or may still
+	holders atomic.Int32 // streams that have delivered it, or still may
 }
 
-// stream is what a client bound. With stream management it may outlive its
-// socket and be given another.
+// stream is a bound stream. With stream management it may outlive its socket and continue
+// on another.
 type stream struct {
 	s       *Server
 	user    int64
@@ -38,8 +38,8 @@ type stream struct {
 	fullJID string // jid as text
 	since   time.Time
 
-	// guarded by the server's lock
-	available bool // initial presence was sent
+	// The server's lock guards these fields.
+	available bool // the client has sent presence
 	carbons   bool
 	inactive  bool    // the app is in the background
 	active    *string // the privacy list of this stream; nil: the default one
@@ -48,52 +48,50 @@ type stream struct {
 
 	turn sync.Mutex // held while a stanza of the client is handled
 
-	mu      sync.Mutex // guards what follows; taken after the server's
-	sock    *socket    // nil: lost, may be resumed
+	mu      sync.Mutex // guards the fields below; taken after the server's
+	sock    *socket    // nil: lost, the client may resume the stream
 	ended   bool
-	left    bool // the client closed the stream, or we did: it is not resumed
-	full    bool // more waits than may
+	left    bool // closed on purpose: the client cannot resume it
+	full    bool // too many stanzas wait
 	queue   []outgoing
 	flight  []outgoing // written and not acknowledged, or being written
 	size    int        // bytes in queue and flight
-	asked   bool       // an r is out
+	asked   bool       // an r was sent and not answered
 	managed bool
-	enabled bool        // managed, or about to be
-	id      string      // to resume by; empty: it cannot be
+	enabled bool        // managed, or soon will be
+	id      string      // for the resumption; empty: none
 	in      uint32      // stanzas handled since stream management was enabled
-	acked   uint32      // stanzas of ours acknowledged since
-	expiry  *time.Timer // ends the stream when nobody resumes it
+	acked   uint32      // stanzas of ours that were acknowledged since
+	expiry  *time.Timer // ends the stream if the client does not resume it
 }
 
 func newStream(s *Server, user int64, jid xmpp.JID) *stream {
 	return &stream{s: s, user: user, jid: jid, fullJID: jid.String(), since: time.Now()}
 }
 
-// Bounds of what waits, in bytes: for one stream, and for all. Beyond the latter
-// a stream ends when more than maxStreamShare waits for it, so that those that
-// read what they get stay.
+// Bounds of the waiting bytes: for one stream, and for all. Beyond the latter, a stream with
+// more than maxStreamShare waiting bytes ends, so that streams that read continue.
 const (
 	maxStreamBytes = 4 << 20
 	maxQueuedBytes = 64 << 20
 	maxStreamShare = 4 << 10
 )
 
-// isOver reports whether a stream has more waiting than it may, with o. The
-// stream's lock is held.
+// isOver reports whether more waits for a stream than allowed, including o. The caller
+// holds the stream's lock.
 func (st *stream) isOver(o *outgoing) bool {
 	return len(st.queue)+len(st.flight) >= st.s.o.MaxQueue || st.size >= maxStreamBytes ||
 		st.size+len(o.text) > maxStreamShare && st.s.queued.Load() >= maxQueuedBytes
 }
 
-// count notes that so many bytes more wait. The stream's lock is held.
+// count adds by to the waiting bytes. The caller holds the stream's lock.
 func (st *stream) count(by int) {
 	st.size += by
 	st.s.queued.Add(int64(by))
 }
 
-// push queues something. It reports whether the stream takes it: one that ended
-// does not, and one that is full takes only messages, for a moment longer, so
-// that they stay in their order.
+// push queues o and reports whether the stream takes it. An ended stream takes nothing. A
+// full one takes only messages, for a moment longer, so that their order is preserved.
 func (st *stream) push(o outgoing) bool {
 	if d := st.s.delay.Load(); d > 0 {
 		o.due = time.Now().Add(time.Duration(d))
@@ -113,8 +111,8 @@ func (st *stream) push(o outgoing) bool {
 	return true
 }
 
-// overflow gives a stream up that takes nothing any more: a slow reader, or a
-// lost one. The stream's lock is held.
+// overflow gives up a stream that takes nothing anymore: a slow reader, or a lost stream.
+// The caller holds the stream's lock.
 func (st *stream) overflow() {
 	st.full = true
 	switch {
@@ -125,7 +123,7 @@ func (st *stream) overflow() {
 	}
 }
 
-// nudge wakes the writer. The stream's lock is held.
+// nudge wakes the writer. The caller holds the stream's lock.
 func (st *stream) nudge() {
 	if st.sock == nil {
 		return
@@ -142,13 +140,13 @@ func (st *stream) reply(e xmpp.Element) {
 	st.push(outgoing{text: xmpp.Append(nil, &e), stanza: true})
 }
 
-// nonza queues what is no stanza and is not counted.
+// nonza queues an element that is no stanza and is not counted.
 func (st *stream) nonza(e xmpp.Element) {
 	st.push(outgoing{text: xmpp.Append(nil, &e)})
 }
 
-// take gives c's writer the next thing to write: nothing when there is none yet,
-// or a time to wait when it is not due. It is not ok once c has lost the stream.
+// take returns the next element for c's writer: an empty one if there is none, or the time
+// to wait if it is not due. ok is false after c has lost the stream.
 func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -175,15 +173,15 @@ func (st *stream) take(c *socket) (o outgoing, wait time.Duration, ok bool) {
 	case st.managed && o.stanza:
 		st.flight = append(st.flight, o)
 	case !st.managed && o.content != nil:
-		st.flight = append(st.flight, o) // until it is written
+		st.flight = append(st.flight, o) // until it was written
 	default:
 		st.count(-len(o.text))
 	}
 	return o, 0, true
 }
 
-// question is the r to send when content waits for its acknowledgement, else
-// nothing. The stream's lock is held.
+// question returns the r to send if content waits for its acknowledgement, else an empty
+// element. The caller holds the stream's lock.
 func (st *stream) question() outgoing {
 	if !st.managed || st.asked {
 		return outgoing{}
@@ -199,8 +197,8 @@ func (st *stream) question() outgoing {
 
 var requestAck = []byte(`<r xmlns="` + xmpp.NSSM + `"/>`)
 
-// wrote notes that c's writer has written what it took. Without stream
-// management nothing better than that can be known.
+// wrote records that c's writer has written the last element. Without stream management
+// this is the only sign of delivery.
 func (st *stream) wrote(c *socket) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -213,7 +211,7 @@ func (st *stream) wrote(c *socket) {
 	st.flight = nil
 }
 
-// leave notes that the stream is over on purpose.
+// leave records that the stream ends on purpose.
 func (st *stream) leave(c *socket) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -222,8 +220,8 @@ func (st *stream) leave(c *socket) {
 	}
 }
 
-// attach gives a new stream its socket and its place at the server. It returns
-// errTooMany when the user has no room for it.
+// attach attaches a new stream to its socket and to the server. It returns errTooMany if
+// the user has too many streams.
 func (s *Server) attach(st *stream, c *socket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +233,7 @@ func (s *Server) attach(st *stream, c *socket) error {
 				break
 			}
 		}
-		a = s.account(st.user) // ending the last stream may have forgotten it
+		a = s.account(st.user) // the end of the last stream may have removed it
 	}
 	if len(a.streams) >= s.o.MaxPerUser {
 		return errTooMany
@@ -252,8 +250,8 @@ func (st *stream) lost() bool {
 	return st.sock == nil
 }
 
-// detach takes the socket from the stream, if it still is the stream's. The
-// stream ends, or waits for somebody to resume it.
+// detach detaches the socket from the stream, if it is still the stream's. The stream ends,
+// or waits for its resumption.
 func (s *Server) detach(st *stream, c *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +272,7 @@ func (s *Server) detach(st *stream, c *socket) {
 	}
 }
 
-// expire ends a stream that nobody resumed in time.
+// expire ends a stream that was not resumed in time.
 func (s *Server) expire(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,8 +281,8 @@ func (s *Server) expire(st *stream) {
 	}
 }
 
-// end takes a stream away for good, and saves what it has not delivered. The
-// server's lock is held, the stream's is not.
+// end ends a stream and rescues its undelivered content. The caller holds the server's lock
+// and not the stream's.
 func (s *Server) end(st *stream) {
 	st.mu.Lock()
 	if st.ended {
@@ -316,7 +314,7 @@ func (s *Server) end(st *stream) {
 	s.forget(st.user)
 }
 
-// remove takes the stream out of its user's.
+// remove removes the stream from the user's streams.
 func (s *Server) remove(st *stream) {
 	a := s.account(st.user)
 	for i, other := range a.streams {
