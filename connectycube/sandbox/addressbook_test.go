@@ -8,7 +8,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// contact is one contact of an upload; name "-" destroys.
+// contact is one contact of an upload; name "-" destroys it.
 func contact(phone, name string) string {
 	if name == "-" {
 		return fmt.Sprintf(`{"phone":%q,"destroy":1}`, phone)
@@ -24,10 +24,10 @@ const (
 
 func TestAddressBook(t *testing.T) {
 	type step struct {
-		rest     string // of the body, behind contacts
+		rest     string // of the body, after contacts
 		contacts []string
-		want     string // created updated deleted
-		udid     string // whose book is looked at then
+		want     string // numbers of created, updated and deleted contacts
+		udid     string // the device whose book is compared then
 		book     string
 	}
 	for name, steps := range map[string][]step{
@@ -69,7 +69,7 @@ func TestAddressBook(t *testing.T) {
 				}
 			}
 			if got := bookOf(all[1], ""); got != "" {
-				t.Errorf("another's book has %q", got)
+				t.Errorf("the book of another user has %q", got)
 			}
 		})
 	}

@@ -43,9 +43,9 @@ func TestAdminDeletesAUser(t *testing.T) {
 	anna.manage(404, "DELETE /admin/user/anna", "")
 }
 
-// TestAdminListsMessages with what somebody who copies the archive must know:
-// whole seconds, pages of 100, receipts and deletions that move updated_at, and
-// no trace of what was deleted for everyone.
+// TestAdminListsMessages checks what a program that copies the archive relies on: whole
+// seconds, pages of 100, receipts and deletions that change updated_at, and no trace of
+// messages deleted for all.
 func TestAdminListsMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := people(t, sandbox.New(sandbox.Options{}), "anna", "boris")
@@ -102,7 +102,7 @@ func TestAdminListsMessages(t *testing.T) {
 			t.Error("the edit shows no edited_at")
 		}
 		if g := list("_id=" + sent[6]); g.str("total_entries") != "0" {
-			t.Errorf("deleted for everyone: %s", g.text)
+			t.Errorf("deleted for all: %s", g.text)
 		}
 		for _, query := range []string{"sort_asc=date_sent", "sort_asc=_id&sort_desc=_id", "sender_id=1", "message=x"} {
 			anna.manage(422, "GET /admin/chat/messages/list?"+query, "")
@@ -146,7 +146,7 @@ func TestAdminStatistics(t *testing.T) {
 		anna := people(t, sandbox.New(sandbox.Options{}), "anna")[0] // on 2000-01-01
 		dialog := anna.dialog(`{"type":4,"name":"p"}`)
 		anna.dialog(`{"type":1,"name":"b"}`)
-		for range 30 { // an hour each: the session must not end
+		for range 30 { // an hour each: the session must not expire
 			anna.say(dialog, "x")
 			time.Sleep(time.Hour)
 		}

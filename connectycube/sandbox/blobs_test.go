@@ -15,7 +15,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// file is what the JS SDK's createAndUpload makes of a blob.
+// file is the result of the JS SDK's createAndUpload.
 type file struct{ id, uid, params string }
 
 func (p person) newFile(name, contentType string, public bool) file {
@@ -24,8 +24,8 @@ func (p person) newFile(name, contentType string, public bool) file {
 	return file{g.str("blob.id"), g.str("blob.uid"), g.str("blob.blob_object_access.params")}
 }
 
-// form takes an upload link apart as the SDK does: every field of its query goes
-// into the form, then the file.
+// form reads an upload link as the SDK does: every field of its query goes into the form,
+// followed by the file.
 func (f file) form(t *testing.T, content string) (address, body, contentType string) {
 	t.Helper()
 	address, query, _ := strings.Cut(f.params, "?")
@@ -33,7 +33,7 @@ func (f file) form(t *testing.T, content string) (address, body, contentType str
 	w := multipart.NewWriter(&raw)
 	for field := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(field, "=")
-		value, err := url.PathUnescape(value) // as decodeURIComponent does it, which leaves a plus
+		value, err := url.PathUnescape(value) // as decodeURIComponent does, which does not decode a plus
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestWhoMayDoWhatWithAFile(t *testing.T) {
 				t.Errorf("information without a session: %d", g.status)
 			}
 			if g := bob.fetch("/blobs/"+f.uid, "CB-Token", strings.Repeat("A1", 18)); g.status != of(401, 200) {
-				t.Errorf("with a dead session: %d", g.status)
+				t.Errorf("with an expired session: %d", g.status)
 			}
 			ann.call(200, "DELETE /blobs/"+f.id+".json", "")
 			ann.call(404, "GET /blobs/"+f.id+".json", "")
@@ -160,8 +160,8 @@ func TestWhoMayDoWhatWithAFile(t *testing.T) {
 	}
 }
 
-// What somebody uploads must not run in the origin of the sandbox, whose control
-// area believes that origin.
+// An uploaded file must not run in the origin of the sandbox, which its control area
+// trusts.
 func TestStoredPagesDoNotRun(t *testing.T) {
 	ann := people(t, sandbox.New(sandbox.Options{}), "ann")[0]
 	for contentType, want := range map[string]string{
@@ -224,7 +224,7 @@ func TestFileRefusals(t *testing.T) {
 	ann.call(422, "PUT /blobs/"+f.id, `{"blob":{"name":""}}`)
 	ann.call(422, "GET /blobs.json?page=0", "")
 	ann.call(404, "GET /blobs/x/object", "")
-	ann.call(404, "GET /blobs/"+f.id+"/object", "") // by uid only
+	ann.call(404, "GET /blobs/"+f.id+"/object", "") // by UID only
 	ann.call(404, "GET /blobs/"+f.id+"/download", "")
 }
 
@@ -325,7 +325,7 @@ func TestLinksEnd(t *testing.T) {
 	})
 }
 
-// The link of an upload names the host that the caller knows, and its scheme.
+// The link of an upload has the host and scheme of the client's request.
 func TestUploadLinksFollowTheCaller(t *testing.T) {
 	ann := people(t, sandbox.New(sandbox.Options{}), "ann")[0]
 	body := `{"blob":{"name":"a","content_type":"text/plain"}}`

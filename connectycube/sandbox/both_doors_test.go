@@ -63,8 +63,8 @@ func TestAMessageOfTheChatIsInREST(t *testing.T) {
 	}
 }
 
-// TestOthersMessagesAreSafeInTheChat: nobody edits or deletes what somebody else
-// wrote, and outsiders are told so.
+// TestOthersMessagesAreSafeInTheChat: users can neither edit nor delete messages of others,
+// and outsiders get an error.
 func TestOthersMessagesAreSafeInTheChat(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris", "clara")
 	anna, boris, clara := all[0], all[1], all[2]
@@ -93,8 +93,8 @@ func TestOthersMessagesAreSafeInTheChat(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotSavedIsNotKept, but makes the dialog; and nobody writes to
-// themselves.
+// TestWhatIsNotSavedIsNotKept: such a message still creates the dialog; users cannot write
+// to themselves.
 func TestWhatIsNotSavedIsNotKept(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
 	anna, boris := all[0], all[1]
@@ -116,8 +116,8 @@ func TestWhatIsNotSavedIsNotKept(t *testing.T) {
 	}
 }
 
-// TestParametersOfTheChatDoNotPoseAsTheServices: a sender cannot say who read
-// the message, or who sent it. What is no id gives way to one.
+// TestParametersOfTheChatDoNotPoseAsTheServices: a sender cannot set the readers or the sender
+// of a message. An invalid ID is replaced.
 func TestParametersOfTheChatDoNotPoseAsTheServices(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
 	anna, boris := all[0], all[1]
@@ -137,8 +137,8 @@ func TestParametersOfTheChatDoNotPoseAsTheServices(t *testing.T) {
 	}
 }
 
-// TestAChangeIsForTheDialogItWasSentTo: an edit that goes to one dialog does not
-// touch a message of another.
+// TestAChangeIsForTheDialogItWasSentTo: an edit in one dialog does not change a message of
+// another.
 func TestAChangeIsForTheDialogItWasSentTo(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
 	anna, boris := all[0], all[1]
@@ -189,7 +189,7 @@ func TestAResetForgivesWrongSecrets(t *testing.T) {
 	refused("not-authorized")
 }
 
-// TestRESTReachesTheChat: what asks for it, and nothing else.
+// TestRESTReachesTheChat: only with the parameter for it.
 func TestRESTReachesTheChat(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris")
 	anna, boris := all[0], all[1]
@@ -220,7 +220,7 @@ func TestRESTReachesTheChat(t *testing.T) {
 		}
 
 		boris.call(200, "PUT /chat/Message/"+id+"/reactions", `{"add":"👍"}`)
-		boris.next() // hears of it too
+		boris.next() // gets it, too
 		if dialog == group {
 			anna.next() // her own message
 		}
@@ -263,8 +263,8 @@ func TestOnlineIsInTheChat(t *testing.T) {
 	}
 }
 
-// TestBothDoorsAtOnce: whatever REST and the chat do at the same time, every
-// message is kept once, and everybody who was there has read all in the end.
+// TestBothDoorsAtOnce: under concurrent REST and chat, every message is stored once, and all
+// present users have read everything in the end.
 func TestBothDoorsAtOnce(t *testing.T) {
 	all := chatters(t, sandbox.New(sandbox.Options{}), "anna", "boris", "clara", "doris")
 	var others []person
@@ -344,8 +344,7 @@ func TestPushesAreForThoseWhoAreAway(t *testing.T) {
 	}
 }
 
-// TestWhoLeavesADialogIsShownOutOfItsRoom in whatever way it came to that, by
-// the status that XEP-0045 has for it.
+// TestWhoLeavesADialogIsShownOutOfItsRoom: every way of leaving sends the status of XEP-0045.
 func TestWhoLeavesADialogIsShownOutOfItsRoom(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -378,10 +377,10 @@ func TestWhoLeavesADialogIsShownOutOfItsRoom(t *testing.T) {
 			if err := boris.write(`<presence xmlns="jabber:client" to="` + room + "/" + boris.id + `"><x xmlns="http://jabber.org/protocol/muc"/></presence>`); err != nil {
 				t.Fatal(err)
 			}
-			boris.stanza(room, "groupchat", "m", "<body>here</body>"+history) // its echo says that the join was read
+			boris.stanza(room, "groupchat", "m", "<body>here</body>"+history) // its echo proves that the join was read
 			boris.next()
 			tt.leave(anna.person, boris.person, dialog)
-			anna.stanza(boris.id+jids, "chat", "n", "<body>sorry</body>") // and this, that what was sent before has gone out
+			anna.stanza(boris.id+jids, "chat", "n", "<body>sorry</body>") // and this, that the earlier stanzas were written
 			boris.next()
 			var shown []string
 			for _, e := range s.Journal(0) {

@@ -11,7 +11,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// Two months of visitors who come, chat and never log out.
+// For two months, visitors come, chat and never log out.
 func TestALongLifeDoesNotGrow(t *testing.T) {
 	small := sandbox.Options{
 		DataFile:    filepath.Join(t.TempDir(), "sandbox.json"),

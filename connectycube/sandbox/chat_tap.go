@@ -6,7 +6,7 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// chatFault is what the chat asks about each stanza of a user.
+// chatFault returns the fault for a stanza of a user; the chat asks for each one.
 func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
 	f, ok := s.TakeFault(func(f core.Fault) bool {
 		return f.On == core.OnChat && (f.User == 0 || f.User == user) && (f.Stanza == "" || f.Stanza == stanza.Name)
@@ -25,13 +25,13 @@ func (s *Sandbox) chatFault(user int64, stanza *xmpp.Element) chat.Fault {
 	}
 }
 
-// tap takes a stanza of the chat into the journal.
+// tap adds a stanza of the chat to the journal.
 func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 	direction := "in"
 	if d == chat.ToClient {
 		direction = "out"
 	}
-	if user == 0 && d == chat.FromClient { // the password is on its way
+	if user == 0 && d == chat.FromClient { // the stanza may contain the password
 		xml = core.MaskPatterns(xml[:min(len(xml), 4*core.JournalText)])
 	}
 	s.Note(core.Entry{At: s.Now(), On: core.OnChat, UserID: user, Direction: direction, Stanza: xml})

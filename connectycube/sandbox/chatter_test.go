@@ -15,14 +15,14 @@ import (
 
 const jids = "-1001@chat.connectycube.com"
 
-// chatter is somebody in the chat.
+// chatter is a user in the chat.
 type chatter struct {
 	person
 	conn *websocket.Conn
 	got  chan xmpp.Element // messages; closed with the connection
 }
 
-// chatters are people who are in the chat as well, with their session's token.
+// chatters are people who are also in the chat, with their session's token.
 func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
 	t.Helper()
 	t.Cleanup(func() { _ = s.Close() })
@@ -38,7 +38,7 @@ func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
 	return all
 }
 
-// enter does the handshake as the SDK does it, up to the echo of the presence.
+// enter does the SDK's handshake, up to the echo of the presence.
 func enter(ctx context.Context, url string, p person) (d *chatter, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -103,7 +103,7 @@ func (d *chatter) write(stanza string) error {
 	return d.conn.Write(ctx, websocket.MessageText, []byte(stanza))
 }
 
-// stanza sends a message stanza; inside is what it has in it.
+// stanza sends a message stanza with the children in inside.
 func (d *chatter) stanza(to, kind, id, inside string) {
 	d.t.Helper()
 	if err := d.write(`<message xmlns="jabber:client" to="` + to + `" type="` + kind + `" id="` + id + `">` + inside + `</message>`); err != nil {
@@ -111,7 +111,7 @@ func (d *chatter) stanza(to, kind, id, inside string) {
 	}
 }
 
-// next is the next message that arrives; nil when the connection ends instead.
+// next returns the next message; nil if the connection ends instead.
 func (d *chatter) next() *xmpp.Element {
 	d.t.Helper()
 	select {
@@ -128,7 +128,7 @@ func (d *chatter) next() *xmpp.Element {
 
 func body(e *xmpp.Element) string { return e.ChildText(xmpp.NSClient, "body") }
 
-// extra gives the text of a child of extraParams.
+// extra returns the text of a child of extraParams.
 func extra(e *xmpp.Element, name string) string {
 	if p := e.Child(xmpp.NSClient, "extraParams"); p != nil {
 		return p.ChildText(xmpp.NSClient, name)

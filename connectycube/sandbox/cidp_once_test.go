@@ -13,8 +13,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// brokenKeepAlive is a provider that promises to keep connections, answers the
-// first request on each, and closes on the second after having read it.
+// brokenKeepAlive is a provider that promises to keep connections open, answers the first
+// request on each, and closes the connection after it has read the second one.
 func brokenKeepAlive(t *testing.T, asked *atomic.Int32) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,8 +52,8 @@ func brokenKeepAlive(t *testing.T, asked *atomic.Int32) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// TestEachLoginAsksTheProviderOnce: on a connection that was used before Go's
-// transport repeats a GET by itself.
+// TestEachLoginAsksTheProviderOnce: on a reused connection, Go's transport would repeat a
+// GET by itself.
 func TestEachLoginAsksTheProviderOnce(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		for name, client := range map[string]*http.Client{"own": nil, "default": {}, "given": {Transport: &http.Transport{}}} {

@@ -18,7 +18,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// provider is a call-back address inside the process.
+// provider is a callback URL within the process.
 type provider func(*http.Request) (status int, body string)
 
 func (p provider) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -54,7 +54,7 @@ func TestCallBackByGET(t *testing.T) {
 			t.Errorf("%s with %q, %v", r.Method, body, err)
 		}
 		if r.URL.Path != "/verify" || r.URL.RawQuery != "app=1&mixed=the-ticket%2Fany%2F&token=the-ticket" {
-			t.Errorf("address was %s", r.URL)
+			t.Errorf("URL was %s", r.URL)
 		}
 		if got := r.Header.Get("X-Secret"); got != "s the-ticket" {
 			t.Errorf("header was %q", got)
@@ -83,7 +83,7 @@ func TestCallBackByPOST(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
 			t.Error(err)
 		}
-		// a login that looks like a template is a value, not a template
+		// A login that looks like a template is a value, not a template.
 		want := map[string]string{"token": "", "email": "a@example.com", "password": "#{email}"}
 		if fmt.Sprint(sent) != fmt.Sprint(want) || r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.URL.RawQuery != "" {
 			t.Errorf("%s %s with %v, want %v", r.Method, r.URL, sent, want)
@@ -112,7 +112,7 @@ func TestWhatTheProviderAnswers(t *testing.T) {
 		{"created", 201, `{"uid":"u-1"}`, "#{uid}", 201, `"external_id":"u-1"`},
 		{"in a list", 200, `{"users":[{"id":"u-1"}]}`, "#{users.0.id}", 201, `"external_id":"u-1"`},
 		{"joined", 200, `{"a":"x","b":7}`, "#{a}-#{b}", 201, `"external_id":"x-7"`},
-		// the classic mistake: the answer has uid, the mapping says user.id
+		// The usual mistake: the answer has uid, the mapping says user.id.
 		{"another path", 200, `{"uid":1}`, "#{user.id}", 422, `{"errors":{"base":["Custom Identity Provider uid is required"]}}`},
 		{"null", 200, `{"uid":null}`, "#{uid}", 422, "uid is required"},
 		{"blank", 200, `{"uid":"  "}`, "#{uid}", 422, "uid is required"},
@@ -126,7 +126,7 @@ func TestWhatTheProviderAnswers(t *testing.T) {
 		{"its own trouble", 500, ``, "#{uid}", 422, `= \"\". Status code = 500`},
 		{"redirect", 302, ``, "#{uid}", 422, `Status code = 302`},
 		{"uid too long for a login", 200, `{"uid":"` + strings.Repeat("u", 64) + `"}`, "#{uid}", 422, "login is too long"},
-		{"nobody there", 0, ``, "#{uid}", 500, "Custom Identity Provider did not answer"},
+		{"no answer", 0, ``, "#{uid}", 500, "Custom Identity Provider did not answer"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,8 +167,8 @@ func TestProfileIsMappedOnce(t *testing.T) {
 	}
 }
 
-// TestSignUpAndProviderMeetInOneUser: under the original they did not, because
-// its sign-up set no external id.
+// TestSignUpAndProviderMeetInOneUser: in the original they were two users, because its
+// sign-up set no external ID.
 func TestSignUpAndProviderMeetInOneUser(t *testing.T) {
 	s, c := byProvider(t, func(*http.Request) (int, string) { return 200, `{"user":{"id":"u-1","email":"a@example.com"}}` }, sandbox.CIdP{})
 	with := c.signUp(`{"email":"a@example.com","password":"11111111","external_id":"u-1"}`)
@@ -230,7 +230,7 @@ func TestLoginByProviderOnASession(t *testing.T) {
 	if g.status != 202 || g.str("user.external_id") != "u-1" {
 		t.Fatalf("%d %s", g.status, g.text)
 	}
-	// no password was stored, so none can be right
+	// No password was stored, so none can match.
 	if g := c.send("GET", "/session", "", "CB-Token", app); g.str("session.user.login") != "custom_u-1" {
 		t.Errorf("%s", g.text)
 	}
@@ -291,7 +291,7 @@ func TestFirstLoginsAtOnceMakeOneUser(t *testing.T) {
 	}
 }
 
-// waiting is a provider that answers after a while.
+// waiting is a provider that answers after a delay.
 type waiting struct{ time.Duration }
 
 func (w waiting) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -322,7 +322,7 @@ func TestTheProviderHasFiveSeconds(t *testing.T) {
 }
 
 func TestTheProviderMayCallBackIntoTheSandbox(t *testing.T) {
-	// our verify address could use the API while it is asked: no lock may be held
+	// Our verify route could call the API during the callback, so no lock may be held.
 	var s *sandbox.Sandbox
 	s, c := byProvider(t, func(*http.Request) (int, string) {
 		if n := s.State().Sessions; n != 0 {
@@ -353,7 +353,7 @@ func TestACallerThatLeavesDoesNotStopTheLogin(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		if n := len(s.State().Users); n != 1 {
-			t.Errorf("%d users, want the one whose login went on", n)
+			t.Errorf("%d users, want the one whose login continued", n)
 		}
 	})
 }

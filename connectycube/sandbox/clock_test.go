@@ -19,7 +19,7 @@ func TestTheClockEndsSessionsAndGuests(t *testing.T) {
 		user, guest int // status of GET /session
 	}{
 		{"1h59m", 200, 200},
-		{"1h59m", 200, 200}, // using it prolonged it
+		{"1h59m", 200, 200}, // the use extended it
 		{"2h", 401, 200},
 		{"19h", 401, 401},
 	} {

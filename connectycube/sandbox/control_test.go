@@ -56,9 +56,9 @@ func TestControlOverASocket(t *testing.T) {
 	}
 }
 
-// The headers that a program gives its sandbox hold the provider's secret. The
-// control area does not show it, and settings that are written as they were read
-// keep it, also after others were in force.
+// The headers in a program's Options hold the provider's secret. The control area masks
+// them. A client that reads the settings and writes them back keeps the values, even after
+// other settings.
 func TestControlHidesTheProvidersHeaders(t *testing.T) {
 	shown := make(chan http.Header, 1)
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestControlIsStrict(t *testing.T) {
 		{"POST /_sandbox/faults", `{"kind":"slow","delay_ms":9223372036854775807}`, 400, "delay"},
 		{"POST /_sandbox/faults", `{"kind":"slow","delay_ms":-1}`, 400, "delay"},
 		{"POST /_sandbox/faults", `{"kind":"status","status":"500"}`, 400, "status"},
-		{"POST /_sandbox/faults", `{"kind":"hang"}{}`, 400, "follows"},
+		{"POST /_sandbox/faults", `{"kind":"hang"}{}`, 400, "data after"},
 		{"POST /_sandbox/faults", ``, 400, "body"},
 		{"POST /_sandbox/faults", `[]`, 400, "body"},
 		{"POST /_sandbox/faults", `{"kind":"hang","path":"` + strings.Repeat("x", 300<<10) + `"}`, 400, "too large"},
@@ -150,8 +150,8 @@ func TestControlIsStrict(t *testing.T) {
 	}
 }
 
-// controlRoutes are all addresses of the control area that change or show
-// something; a new one belongs here.
+// controlRoutes are all routes of the control area that change or show data. Add new ones
+// here.
 var controlRoutes = []string{
 	"GET /_sandbox/state", "POST /_sandbox/reset",
 	"POST /_sandbox/seed",

@@ -10,8 +10,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// TestDialogsAreSortedByTheLastMessage: as the official React hook and chat
-// widget ask for them.
+// TestDialogsAreSortedByTheLastMessage: the official React hook and chat widget request
+// that.
 func TestDialogsAreSortedByTheLastMessage(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	all := people(t, s, "owner", "anna", "boris")
@@ -88,7 +88,7 @@ func TestDialogListsIgnoreUnknownPlainParameters(t *testing.T) {
 	}
 }
 
-// TestAPrivateDialogHasTheOthersName: in every answer that shows one.
+// TestAPrivateDialogHasTheOthersName: in every answer that contains one.
 func TestAPrivateDialogHasTheOthersName(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	c := in(t, s)
@@ -140,6 +140,6 @@ func TestAPrivateDialogHasTheOthersName(t *testing.T) {
 		}
 	}
 	if g := ada.manage(200, "GET /admin/chat/list?_id="+id, ""); g.str("items.0.name") != "" {
-		t.Errorf("administration: name %q, which the documented sample has as null", g.str("items.0.name"))
+		t.Errorf("administration: name %q, which is null in the documented sample", g.str("items.0.name"))
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// stage is a dialog with somebody in each role, and another one who writes. In a
-// private dialog that is the opponent.
+// stage is a dialog with a user in each role, and another user who writes. In a private
+// dialog that is the opponent.
 type stage struct {
 	owner, admin, member, outsider, other person
 	id                                    string
@@ -32,8 +32,8 @@ func setStage(t *testing.T, kind string) stage {
 	return st
 }
 
-// deeds are what the table of rights is about; {own} is a message of the actor's
-// own, {theirs} somebody else's.
+// deeds are the acts in the table of rights; {own} is a message of the actor, {theirs} one
+// of another user.
 var deeds = map[string]struct{ request, body string }{
 	"send":      {"POST /chat/Message.json", `{"chat_dialog_id":"{dialog}","message":"x"}`},
 	"read":      {"GET /chat/Message.json?chat_dialog_id={dialog}", ""},
@@ -65,8 +65,8 @@ var deeds = map[string]struct{ request, body string }{
 	"erase":     {"DELETE /chat/Dialog/{dialog}.json", "force=1"},
 }
 
-// TestRights is the documented table, by role: owner, admin, member, outsider.
-// + is done, - is refused, a dot is a case that there is not.
+// TestRights compares the documented table by role: owner, admin, member, outsider. + is
+// done, - is refused, a dot is an impossible case.
 func TestRights(t *testing.T) {
 	kinds := []string{"broadcast", "group", "private", "public"}
 	table := map[string][4]string{
@@ -155,7 +155,7 @@ func TestAnAdminDoesNotRemoveTheOwner(t *testing.T) {
 	st.owner.call(200, "GET /chat/Message?chat_dialog_id="+st.id, "")
 }
 
-// TestAFormerAdminOfABroadcast is a reader, also of their own messages.
+// TestAFormerAdminOfABroadcast: a former admin is a reader, even of their own messages.
 func TestAFormerAdminOfABroadcast(t *testing.T) {
 	st := setStage(t, "broadcast")
 	id := st.admin.say(st.id, "x")
@@ -166,8 +166,7 @@ func TestAFormerAdminOfABroadcast(t *testing.T) {
 	}
 }
 
-// TestARefusedChangeChangesNothing: a part that is allowed does not pass with
-// one that is not.
+// TestARefusedChangeChangesNothing: the allowed part of a change is refused with the rest.
 func TestARefusedChangeChangesNothing(t *testing.T) {
 	st := setStage(t, "group")
 	before := st.member.call(200, "GET /chat/Dialog?_id="+st.id, "").text
@@ -214,8 +213,8 @@ func TestDeleteSeveralDialogs(t *testing.T) {
 	st.owner.call(404, "DELETE /chat/Dialog/499abe15e4b077ddd43e7b5h", "")
 }
 
-// TestLeaving: a group goes on without the one who deleted it, and ends with the
-// last one.
+// TestLeaving: a group continues without the user who deleted it, and ends with the last
+// one.
 func TestLeaving(t *testing.T) {
 	st := setStage(t, "group")
 	for _, p := range []person{st.owner, st.admin, st.member} {
@@ -231,8 +230,7 @@ func TestLeaving(t *testing.T) {
 	st.other.call(404, "PUT /chat/Dialog/"+st.id, `{"name":"x"}`)
 }
 
-// TestADeletedPrivateDialogComesBack with the next message, but without the
-// earlier ones.
+// TestADeletedPrivateDialogComesBack with the next message, without the earlier ones.
 func TestADeletedPrivateDialogComesBack(t *testing.T) {
 	st := setStage(t, "private")
 	st.owner.say(st.id, "before")

@@ -15,7 +15,7 @@ type person struct {
 	id, token string
 }
 
-// people signs users up and in, by their logins.
+// people signs users up and logs them in, by their logins.
 func people(t *testing.T, s *sandbox.Sandbox, logins ...string) []person {
 	t.Helper()
 	c := in(t, s)
@@ -27,7 +27,7 @@ func people(t *testing.T, s *sandbox.Sandbox, logins ...string) []person {
 	return all
 }
 
-// call sends what the SDK would send and fails the test on another status.
+// call sends a request in the SDK's form and fails the test for another status.
 func (p person) call(status int, request, body string) got {
 	p.t.Helper()
 	method, path, _ := strings.Cut(request, " ")
@@ -42,7 +42,7 @@ func (p person) call(status int, request, body string) got {
 	return g
 }
 
-// dialog makes one and gives its id.
+// dialog creates a dialog and returns its ID.
 func (p person) dialog(body string) string {
 	p.t.Helper()
 	return p.call(201, "POST /chat/Dialog.json", body).str("_id")
@@ -61,13 +61,13 @@ func idsOf(all []person) string {
 	return strings.Join(list, ", ")
 }
 
-// say posts a message and gives its id.
+// say posts a message and returns its ID.
 func (p person) say(dialogID, text string) string {
 	p.t.Helper()
 	return p.call(201, "POST /chat/Message.json", `{"chat_dialog_id":"`+dialogID+`","message":"`+text+`"}`).str("_id")
 }
 
-// strs gives one field of each of the items.
+// strs returns one field of each item.
 func (g got) strs(list, field string) []string {
 	v, _ := g.at(list)
 	items, _ := v.([]any)
@@ -105,11 +105,11 @@ func TestCreateDialog(t *testing.T) {
 		{"private with oneself too", `{"type":3,"occupants_ids":[` + me.id + `,` + anna.id + `]}`, 201, nil},
 		{"five admins", `{"type":2,"name":"g","occupants_ids":"` + anna.id + `","admins_ids":"` + idsOf(all[3:8]) + `"}`, 201, nil},
 
-		{"private with nobody", `{"type":3,"occupants_ids":""}`, 422, map[string]string{"errors.base.0": "occupants_ids field must contain an opponent user id"}},
+		{"private without an opponent", `{"type":3,"occupants_ids":""}`, 422, map[string]string{"errors.base.0": "occupants_ids field must contain an opponent user id"}},
 		{"private with an unknown user", `{"type":3,"occupants_ids":"7"}`, 422, map[string]string{"errors.base.0": "occupants_ids field must contain an opponent user id"}},
 		{"private with oneself", `{"type":3,"occupants_ids":"` + me.id + `"}`, 422, nil},
 		{"private with two", `{"type":3,"occupants_ids":"` + idsOf(all[1:3]) + `"}`, 422, nil},
-		{"group with nobody", `{"type":2,"name":"g","occupants_ids":""}`, 422, nil},
+		{"group without occupants", `{"type":2,"name":"g","occupants_ids":""}`, 422, nil},
 		{"group without a name", `{"type":2,"occupants_ids":"` + anna.id + `"}`, 422, nil},
 		{"public without a name", `{"type":4}`, 422, nil},
 		{"broadcast without a name", `{"type":1,"name":""}`, 422, nil},
@@ -191,7 +191,7 @@ func TestListDialogs(t *testing.T) {
 		{"?name=Night%20party", "group"},
 		{"?name[ctn]=party", "group"},
 		{"?name[ctn]=Party", ""},
-		{"?name[gt]=N", "broadcast group private"}, // whose name is the other's, anna
+		{"?name[gt]=N", "broadcast group private"}, // its name is anna, as that of the other user
 		{"?extensions[location]=Sunbar", "group"},
 		{"?extensions[location][ctn]=bar", "group"},
 		{"?extensions[location]=Moonbar", ""},

@@ -10,8 +10,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// TestTimesOfDialogs: whatever changes a dialog for everyone moves updated_at,
-// which clients ask by.
+// TestTimesOfDialogs: every change of a dialog for all users changes updated_at, by which
+// clients ask.
 func TestTimesOfDialogs(t *testing.T) {
 	for deed, do := range map[string]func(stage, string){
 		"rename":    func(st stage, _ string) { st.owner.call(200, "PUT /chat/Dialog/"+st.id, `{"name":"new"}`) },
@@ -34,7 +34,7 @@ func TestTimesOfDialogs(t *testing.T) {
 	}
 }
 
-// TestQuietDialogsMakeRoom, not the oldest ones.
+// TestQuietDialogsMakeRoom: the longest quiet dialog is replaced, not the oldest.
 func TestQuietDialogsMakeRoom(t *testing.T) {
 	me := people(t, sandbox.New(sandbox.Options{MaxDialogs: 2, MaxDialogMessages: 3}), "owner")[0]
 	old, quiet := me.dialog(`{"type":4,"name":"old"}`), me.dialog(`{"type":4,"name":"quiet"}`)
@@ -52,8 +52,7 @@ func TestQuietDialogsMakeRoom(t *testing.T) {
 	}
 }
 
-// TestComingBack: somebody who left a group and is added again finds it as
-// anybody would.
+// TestComingBack: a former member who is added again finds the group like any new member.
 func TestComingBack(t *testing.T) {
 	st := setStage(t, "group")
 	st.member.call(200, "PUT /chat/Dialog/"+st.id+"/notifications", `{"enabled":"0"}`)
@@ -69,7 +68,7 @@ func TestAPrivateDialogIsShownAgainToWhoMakesIt(t *testing.T) {
 	st.owner.call(200, "DELETE /chat/Dialog/"+st.id, "")
 	g := st.owner.call(201, "POST /chat/Dialog", `{"type":3,"occupants_ids":"`+st.member.id+`","extensions":{"a":"b"}}`)
 	if g.str("_id") != st.id || g.str("extensions") != "" {
-		t.Errorf("dialog = %s, want the one there was", g.text)
+		t.Errorf("dialog = %s, want the existing one", g.text)
 	}
 	if g := st.owner.call(200, "GET /chat/Dialog", ""); g.str("total_entries") != "1" {
 		t.Errorf("dialogs = %s", g.text)
@@ -87,11 +86,12 @@ func TestADeletedBroadcastIsGoneForOne(t *testing.T) {
 		t.Errorf("messages = %s", g.text)
 	}
 	if g := st.outsider.call(200, "GET /chat/Message?chat_dialog_id="+st.id, ""); len(g.strs("items", "_id")) != 1 {
-		t.Errorf("another's messages = %s", g.text)
+		t.Errorf("messages of another user = %s", g.text)
 	}
 }
 
-// TestAdmins: the owner is none, one who goes is none any more, and five is all.
+// TestAdmins: the owner is no admin, a user who leaves is no admin anymore, and five are
+// the bound.
 func TestAdmins(t *testing.T) {
 	all := people(t, sandbox.New(sandbox.Options{}), "owner", "ad1", "ad2", "ad3", "ad4", "ad5", "ad6")
 	owner, admins := all[0], all[1:]
@@ -146,7 +146,7 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// TestWhatOneCannotSeeIsNotTheLastMessage, for that one.
+// TestWhatOneCannotSeeIsNotTheLastMessage, for that user.
 func TestWhatOneCannotSeeIsNotTheLastMessage(t *testing.T) {
 	st := setStage(t, "group")
 	st.owner.say(st.id, "first")
@@ -164,11 +164,11 @@ func TestWhatOneCannotSeeIsNotTheLastMessage(t *testing.T) {
 	hidden := st.owner.say(st.id, "first hidden")
 	st.member.call(200, "DELETE /chat/Message/"+hidden, "")
 	if g := st.member.call(200, "GET /chat/search?search_text=first", ""); slices.Contains(g.strs("results.messages", "_id"), hidden) {
-		t.Errorf("search finds what was deleted: %s", g.text)
+		t.Errorf("search finds a deleted message: %s", g.text)
 	}
 }
 
-// TestATextForAllOfADialogChangesNone: only marks go without ids.
+// TestATextForAllOfADialogChangesNone: without IDs only marks apply.
 func TestATextForAllOfADialogChangesNone(t *testing.T) {
 	st := setStage(t, "group")
 	st.owner.say(st.id, "mine")

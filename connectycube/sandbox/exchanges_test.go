@@ -16,8 +16,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// exchanges are facts: a request, in the form SDKs send it, and what must be in
-// the answer. They were chosen from the recorded traffic and the documentation.
+// exchanges are facts: a request in the SDKs' form, and the required parts of the answer.
+// They come from the recorded traffic and the documentation.
 //
 //go:embed testdata/exchanges.json
 var exchanges []byte
@@ -25,21 +25,21 @@ var exchanges []byte
 type exchange struct {
 	Name    string
 	Request string // method and path
-	As      string // john, app, dead, empty, key, other key; "" = nobody
+	As      string // john, app, dead, empty, key, other key; "" = none
 	JSON    json.RawMessage
 	Form    string
 	Raw     string
-	V1      bool // the application has the first users API switched on
+	V1      bool // the application has the first users API on
 
 	Status  int
 	Body    any            // the whole body
 	Want    map[string]any // parts of it by path; see check
 	Empty   bool
-	Expires bool // the answer says when the session ends
-	Ended   bool // it does not, as there is no session any more
+	Expires bool // the answer states when the session expires
+	Ended   bool // it does not: the session has ended
 }
 
-// caller is a client of the sandbox that speaks plain HTTP.
+// caller is a client of the sandbox with plain HTTP.
 type caller struct {
 	t    *testing.T
 	base string
@@ -87,11 +87,11 @@ func (c caller) try(method, path, body string, header ...string) (got, error) {
 	g := got{status: resp.StatusCode, header: resp.Header, text: string(raw)}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	_ = dec.Decode(&g.body) // a body that is not JSON stays nil
+	_ = dec.Decode(&g.body) // stays nil if the body is no JSON
 	return g, nil
 }
 
-// at follows a path like items.0.id.
+// at follows a path such as items.0.id.
 func (g got) at(path string) (any, bool) {
 	v := g.body
 	for step := range strings.SplitSeq(path, ".") {
@@ -125,7 +125,7 @@ func (g got) str(path string) string {
 
 const application = `{"application_id":1001,"auth_key":"sandbox-auth-key"`
 
-// open gives the token of a new session; user is JSON, "" for none.
+// open returns the token of a new session; user is JSON, "" for none.
 func (c caller) open(user string) string {
 	c.t.Helper()
 	body := application + "}"
@@ -139,7 +139,7 @@ func (c caller) open(user string) string {
 	return g.str("session.token")
 }
 
-// signUp gives the id of a new user.
+// signUp returns the ID of a new user.
 func (c caller) signUp(user string) string {
 	c.t.Helper()
 	g := c.send("POST", "/users", `{"user":`+user+`}`, "CB-AuthKey", "sandbox-auth-key")
@@ -180,7 +180,7 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// ContentType is what the JS SDK puts on each kind of request.
+// ContentType returns the Content-Type of the JS SDK for a method.
 func contentType(e exchange, method string) string {
 	if e.Form != "" || method == "GET" || method == "DELETE" {
 		return "application/x-www-form-urlencoded; charset=UTF-8"

@@ -19,8 +19,8 @@ import (
 
 const newJane = `{"user":` + jane + `}`
 
-// bothWays runs a test in the process and over a socket: a fault must look the
-// same to a caller.
+// bothWays runs a test in the process and over a socket: a fault must look the same to a
+// client.
 func bothWays(t *testing.T, run func(*testing.T, *sandbox.Sandbox, caller)) {
 	t.Run("in process", func(t *testing.T) {
 		s := sandbox.New(sandbox.Options{})
@@ -70,7 +70,7 @@ func TestFaultsThatAnswer(t *testing.T) {
 				t.Errorf("%+v: a browser would not see the answer", tt.fault)
 			}
 			if n := len(s.State().Users); n != 0 {
-				t.Errorf("%+v: the work was done", tt.fault)
+				t.Errorf("%+v: the request had an effect", tt.fault)
 			}
 		}
 	})
@@ -82,13 +82,13 @@ func TestFaultsThatCut(t *testing.T) {
 			bothWays(t, func(t *testing.T, s *sandbox.Sandbox, c caller) {
 				arm(t, s, sandbox.Fault{Kind: kind, Times: 1})
 				_, err := c.try("POST", "/users", newJane, "CB-AuthKey", "sandbox-auth-key")
-				if !errors.Is(err, syscall.ECONNRESET) { // an end of file would be politer than a crash
+				if !errors.Is(err, syscall.ECONNRESET) { // an end of file would not look like a crash
 					t.Errorf("error = %v, want a reset connection", err)
 				}
 				if n := len(s.State().Users); n != users {
 					t.Errorf("%d users, want %d", n, users)
 				}
-				c.open(`{"login":"john","password":"11111111"}`) // the next one fares well
+				c.open(`{"login":"john","password":"11111111"}`) // the next one succeeds
 			})
 		})
 	}
@@ -100,13 +100,13 @@ func TestHangEndsWithTheCaller(t *testing.T) {
 		c.http.Timeout = 50 * time.Millisecond
 		_, err := c.try("POST", "/users", newJane, "CB-AuthKey", "sandbox-auth-key")
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error = %v, want a time-out", err)
+			t.Errorf("error = %v, want a timeout", err)
 		}
 		if n := len(s.State().Users); n != 0 {
 			t.Errorf("%d users, want none", n)
 		}
-		// over a socket, closing the server waits for the handler: that it
-		// returns at all shows that the hanging ended
+		// Over a socket, closing the server waits for the handler. That it returns proves
+		// that the handler ended.
 	})
 }
 
@@ -134,10 +134,10 @@ func TestSlowIsNormalButLate(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("took %v, want 3s", took)
 		}
-		// a caller that gives up finds later that the work was done
+		// A caller that gives up finds later that the request had its effect.
 		c.http.Timeout = time.Second
 		if _, err := c.try("POST", "/users", `{"user":{"login":"john","password":"11111111"}}`, "CB-AuthKey", "sandbox-auth-key"); err == nil {
-			t.Error("the caller got an answer")
+			t.Error("the client got an answer")
 		}
 		synctest.Wait()
 		if n := len(s.State().Users); n != 2 {
@@ -239,7 +239,7 @@ func TestFaultsAreChecked(t *testing.T) {
 		{sandbox.Fault{Kind: "hang", Times: -1}, "times"},
 		{sandbox.Fault{Kind: "hang", Path: "users"}, "path"},
 		{sandbox.Fault{Kind: "hang", Path: "/" + strings.Repeat("x", 500)}, "long"},
-		{sandbox.Fault{Kind: "explode", Times: -1}, "times"}, // everything at once
+		{sandbox.Fault{Kind: "explode", Times: -1}, "times"}, // all errors at once
 		{sandbox.Fault{Kind: "hang", On: "ftp"}, "on must"},
 		{sandbox.Fault{Kind: "hang", Probability: 1.1}, "probability"},
 		{sandbox.Fault{Kind: "hang", Probability: -0.1}, "probability"},
@@ -338,10 +338,10 @@ func TestDiceAreThrownAsTheSeedSays(t *testing.T) {
 		t.Errorf("%d of 200 met it, want about 50", n)
 	}
 	if one != fare(1, 0.25) || one == fare(2, 0.25) {
-		t.Error("a seed does not decide who meets a fault")
+		t.Error("a seed does not decide which requests get a fault")
 	}
 	if n := strings.Count(fare(1, 1), "x"); n != 200 {
-		t.Errorf("%d of 200 met what is certain", n)
+		t.Errorf("%d of 200 got a certain fault", n)
 	}
 }
 

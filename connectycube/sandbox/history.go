@@ -8,13 +8,13 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// history shows the archive to the chat. A message that came by this door is in
-// the lists of REST, and the other way round.
+// history gives the chat access to the archive. Messages of the chat are in the lists
+// of REST, and the other way round.
 type history struct{ s *Sandbox }
 
-// Post takes a message of the chat. The private dialog is made also for a
-// message that is not stored. Who sends a message again, with its id, does not know
-// whether it arrived: it did, and nobody needs to see it, or be woken for it, twice.
+// Post stores a message of the chat. It creates the private dialog even for a message
+// that is not stored. A client repeats a message, with its ID, if it does not know
+// whether the message arrived. Post then stores nothing and alerts no device again.
 func (h history) Post(m chat.Message) (chat.Posted, error) {
 	s := h.s
 	defer s.Changed()
@@ -53,7 +53,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	return s.posted(stored), nil
 }
 
-// dialogOf finds the dialog of a message, or makes the private one.
+// dialogOf finds the dialog of a message, or creates the private one.
 func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*core.Dialog, error) {
 	s.Registry.Sweep(now)
 	if s.Registry.Users[m.From] == nil {
@@ -66,7 +66,7 @@ func (s *Sandbox) dialogOf(m chat.Message, now time.Time) (*core.Dialog, error) 
 	case s.Registry.Users[m.To] == nil:
 		return nil, chat.ErrNoUser
 	case m.To == m.From:
-		return nil, chat.ErrForbidden // nobody has a dialog with themselves
+		return nil, chat.ErrForbidden // a user cannot have a dialog with themselves
 	}
 	return s.Archive.PrivateDialog(m.From, m.To, now), nil
 }
@@ -82,7 +82,7 @@ func (s *Sandbox) room(id string, user int64) (*core.Dialog, error) {
 	return nil, chat.ErrNoDialog
 }
 
-// Mark takes a receipt.
+// Mark stores a receipt.
 func (h history) Mark(by int64, mark chat.Mark) error {
 	s := h.s
 	defer s.Changed()
@@ -97,7 +97,7 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 	return nil
 }
 
-// Change takes an edit of one's own message, or a deletion for everyone.
+// Change edits a user's own message, or deletes a message for all users.
 func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	s := h.s
 	defer s.Changed()
@@ -108,7 +108,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	case err != nil:
 		return chat.Posted{}, noMessage(err)
 	case c.To == 0 && c.DialogID != m.Dialog.ID, c.To != 0 && c.To != m.Dialog.Opponent(by):
-		return chat.Posted{}, chat.ErrNoMessage // it is in another dialog than this was sent to
+		return chat.Posted{}, chat.ErrNoMessage // the message is in another dialog
 	case c.Remove && !m.MayRemove(by), !c.Remove && m.Sender != by:
 		return chat.Posted{}, chat.ErrForbidden
 	}
@@ -129,7 +129,7 @@ func noMessage(err error) error {
 	return chat.ErrNoMessage
 }
 
-// Occupants lists who is in a dialog, to those who are.
+// Occupants returns the users in a dialog, if by is one of them.
 func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
 	s := h.s
 	s.Lock()
@@ -141,9 +141,8 @@ func (h history) Occupants(by int64, dialogID string) ([]int64, error) {
 	return s.Listeners(d), nil
 }
 
-// paramsOf reads extraParams: attachments are attributes alone, what has
-// children is an object, the rest is text. Of a name that comes twice the last
-// one counts.
+// paramsOf reads extraParams: attachments consist of attributes only, an element with
+// children is an object, any other is text. If a name is repeated, the last one counts.
 func paramsOf(extra []xmpp.Element) ([]core.Attachment, map[string]any) {
 	var attachments []core.Attachment
 	custom := map[string]any{}

@@ -7,8 +7,8 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// A client that lost its connection before it knew what became of a message
-// sends it again.
+// A client that lost its connection before it knew the result of a message sends the message
+// again.
 func TestAMessageThatIsSentAgainIsTheSameMessage(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	all := chatters(t, s, "anna", "boris")
@@ -48,7 +48,7 @@ func TestAMessageThatIsSentAgainIsTheSameMessage(t *testing.T) {
 	}
 }
 
-// Only the author's own message in the same dialog is the same.
+// Only the author's own message in the same dialog counts as the same.
 func TestAnIDOfAnotherMessageIsNotKept(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	all := chatters(t, s, "anna", "boris", "clara")
@@ -69,7 +69,7 @@ func TestAnIDOfAnotherMessageIsNotKept(t *testing.T) {
 	}
 }
 
-// What a fault doubles is doubled also when it was sent again.
+// A fault also doubles a repeated message.
 func TestADuplicateOfAMessageThatIsSentAgainArrives(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	all := chatters(t, s, "anna", "boris")

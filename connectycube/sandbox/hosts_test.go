@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// everyPart has one address of each part of the sandbox.
+// everyPart has one path of each part of the sandbox.
 var everyPart = []string{
 	"GET /", "POST /session", "GET /users", "GET /admin/chat/list", "OPTIONS /session", "GET /chat", "GET /nothing",
 	"POST /sandbox-s3", "GET /sandbox-s3/x", "GET /_sandbox/state", "GET /_sandbox/page/page.js", "GET /_sandbox/ca.pem",
@@ -46,7 +46,7 @@ func TestLoopbackAnswersToOwnNamesOnly(t *testing.T) {
 		{"sandbox.example.evil.example", here, false},
 		{"127.0.0.1:3001.evil.example", here, false},
 		{"", here, false},
-		{"evil.example:3001", phone, true}, // whatever the network calls the sandbox
+		{"evil.example:3001", phone, true}, // the network may use any name
 		{"192.168.1.5:3001", phone, true},
 	}
 	s := New(Options{Names: []string{"Sandbox.example.", "127.0.0.1"}, Certificate: []byte("certificate")})
@@ -68,7 +68,7 @@ func TestLoopbackAnswersToOwnNamesOnly(t *testing.T) {
 	}
 }
 
-// A rebound page's WebSocket is refused before it is one, over a real socket.
+// A WebSocket of a rebound page is refused before the upgrade, over a real socket.
 func TestReboundPageGetsNoChat(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(New(Options{}))
@@ -92,7 +92,7 @@ func TestReboundPageGetsNoChat(t *testing.T) {
 	}
 }
 
-// The control token works through a proxy that has a name of its own.
+// The control token works through a proxy with a name of its own.
 func TestControlTokenPassesTheHostCheck(t *testing.T) {
 	t.Parallel()
 	s := New(Options{ControlToken: "token"})
@@ -108,7 +108,7 @@ func TestControlTokenPassesTheHostCheck(t *testing.T) {
 	}
 }
 
-// A configured name lets requests in, and opens the control area to nobody.
+// A configured name admits requests to the API, and not to the control area.
 func TestConfiguredNameDoesNotOpenTheControlArea(t *testing.T) {
 	t.Parallel()
 	s := New(Options{Names: []string{"sandbox.example"}})

@@ -12,22 +12,21 @@ import (
 	"cubegate/connectycube/sandbox/rest"
 )
 
-// Client returns a client whose requests never leave the process, whatever host
-// they name. Faults work through it: a cut connection is an error that is
-// syscall.ECONNRESET, half an answer ends with io.ErrUnexpectedEOF, and hanging
-// respects the request's context. An answer is handed over when it is complete.
-// A WebSocket may be dialled through it, for the chat at ChatPath; it must be
-// closed by its caller.
+// Client returns a client whose requests never leave the process, whatever their
+// host. Faults work with it: a cut connection is syscall.ECONNRESET, a truncated answer
+// ends with io.ErrUnexpectedEOF, and a hanging one ends with the request's context. The
+// client returns an answer when it is complete. A WebSocket dialed with it, to the chat
+// at ChatPath, must be closed by its caller.
 func (s *Sandbox) Client() *http.Client {
 	return &http.Client{Transport: inProcess{http.HandlerFunc(s.serve)}}
 }
 
 type inProcess struct{ handler http.Handler }
 
-// RoundTrip runs the handler beside the caller, as a server would, so that a
-// caller can leave while the handler works on.
+// RoundTrip runs the handler in a goroutine, as a server would, so that the handler
+// continues if the caller leaves.
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	// cancelled with the caller's, until the handler takes the connection
+	// Canceled with the caller's context, until the handler takes the connection.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	stay := context.AfterFunc(r.Context(), cancel)
 	served, err := serverSide(ctx, r)
@@ -66,22 +65,22 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Context().Err() != nil {
 			return nil, context.Cause(r.Context())
 		}
-		err = <-done // the handler ended, which cancels too
+		err = <-done // the end of the handler cancels, too
 	case err = <-done:
 	}
 	switch {
 	case w.upgrade.far != nil:
-		return w.switched(r), nil // the handler is through with it already
+		return w.switched(r), nil // the handler has already ended
 	case err != nil:
 		return nil, err
 	case w.Status == http.StatusSwitchingProtocols:
-		return nil, fmt.Errorf("sandbox: the caller left before the upgrade: %w", context.Canceled)
+		return nil, fmt.Errorf("sandbox: caller left before the upgrade: %w", context.Canceled)
 	}
 	return w.response(r), nil
 }
 
-// serverSide gives the request as a server would see it. The body is read first:
-// a handler that outlives the caller must not read the caller's memory.
+// serverSide returns the request in the form that a server sees. It reads the body
+// first: a handler that outlives the caller must not read the caller's memory.
 func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 	var body []byte
 	if r.Body != nil {
@@ -102,12 +101,12 @@ func serverSide(ctx context.Context, r *http.Request) (*http.Request, error) {
 	return served, nil
 }
 
-// answer collects what a handler writes.
+// answer records the answer of a handler.
 type answer struct {
 	rest.Collector
-	torn bool // the handler broke off in the middle of it
+	torn bool // the handler aborted within the body
 
-	upgrade *upgrade // nil: the connection cannot be had
+	upgrade *upgrade // nil: the connection cannot be hijacked
 }
 
 func (a *answer) response(r *http.Request) *http.Response {
@@ -129,7 +128,7 @@ func (a *answer) response(r *http.Request) *http.Response {
 	}
 }
 
-// truncatedBody is how an answer ends that was announced longer than it is.
+// truncatedBody ends a body before its announced length.
 type truncatedBody struct{}
 
 func (truncatedBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -54,10 +54,10 @@ func TestATooLargeBodyIsABadRequest(t *testing.T) {
 
 func TestInProcessHasTheChat(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
-	all := chatters(t, s, "anna", "boris") // each dialled with a context that has ended
+	all := chatters(t, s, "anna", "boris") // each dialed with a context that has ended
 	a, b := all[0], all[1]
 	big := strings.Repeat("x", 10_000)
-	for range 20 { // more than a frame's worth in each direction at once
+	for range 20 { // more than a frame in each direction at once
 		a.stanza(b.id+jids, "chat", "", `<body>`+big+`</body>`)
 		b.stanza(a.id+jids, "chat", "", `<body>`+big+`</body>`)
 	}

@@ -8,16 +8,16 @@ import (
 	"net/http"
 )
 
-// upgrade is how an answer becomes a connection: the chat is a WebSocket within
-// the process as well.
+// upgrade turns an answer into a connection: the chat is a WebSocket within the process
+// as well.
 type upgrade struct {
-	stay func() bool // from now on the handler outlives its request; false when that has ended
-	far  net.Conn    // the caller's end
+	stay func() bool // lets the handler outlive its request; false if the request has ended
+	far  net.Conn    // the client's end
 	done chan struct{}
 }
 
-// Hijack implements http.Hijacker for an answer that switches protocols: any
-// other would have to be read from what the handler writes.
+// Hijack implements http.Hijacker for an answer that switches protocols. It supports no
+// other status.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	u := a.upgrade
 	switch {
@@ -32,17 +32,16 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return near, bufio.NewReadWriter(bufio.NewReader(near), bufio.NewWriter(near)), nil
 }
 
-// switched is the answer of a handler that has taken the connection. Its body is
-// the connection, as with http.Transport.
+// switched returns the answer of a handler that took the connection. Its body is the
+// connection, as with http.Transport.
 func (a *answer) switched(r *http.Request) *http.Response {
 	resp := a.response(r)
 	resp.Body, resp.ContentLength = a.upgrade.far, 0
 	return resp
 }
 
-// line makes the two ends of a connection that has some room in it, as the
-// buffers of sockets have: in a net.Pipe two who write to each other wait for
-// ever.
+// line returns the two ends of a connection with buffers, like those of sockets. On a
+// net.Pipe, two peers that write to each other would wait forever.
 func line() (near, far net.Conn) {
 	near, nearInner := net.Pipe()
 	far, farInner := net.Pipe()
@@ -51,14 +50,14 @@ func line() (near, far net.Conn) {
 	return near, far
 }
 
-// What a line holds in each direction: at most 256 KiB.
+// The buffer of a line in each direction: at most 256 KiB.
 const (
 	lineChunks = 64
 	chunkSize  = 4 << 10
 )
 
-// carry moves what comes from one end to the other. When one ends, the other
-// gets what is on its way, and then the end.
+// carry copies data from one end to the other. If one end closes, the other gets the
+// data in the buffer, and then the end.
 func carry(to io.WriteCloser, from io.ReadCloser) {
 	room := make(chan []byte, lineChunks)
 	go func() {
@@ -80,7 +79,7 @@ func carry(to io.WriteCloser, from io.ReadCloser) {
 		}
 	}
 	_ = to.Close()
-	_ = from.Close() // ends the reading, if the writing has failed
+	_ = from.Close() // ends the reading if the write failed
 	for range room {
 	}
 }

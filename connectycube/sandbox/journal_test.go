@@ -20,7 +20,7 @@ func TestTheJournalShowsWhatHappenedButNoSecret(t *testing.T) {
 		arm(t, s, sandbox.Fault{Kind: "lost-answer", Path: "/login", Times: 1})
 		_, _ = c.try("DELETE", "/login", "", "CB-Token", token)
 
-		eventually(t, func() bool { return len(s.Journal(0)) >= 6 }) // a caller who was cut off is quicker
+		eventually(t, func() bool { return len(s.Journal(0)) >= 6 }) // a client that was cut off returns earlier
 		entries := s.Journal(0)
 		if len(entries) != 6 {
 			t.Fatalf("%d entries, want 6: %+v", len(entries), entries)
@@ -89,7 +89,7 @@ func TestTheJournalIsBounded(t *testing.T) {
 	}
 }
 
-// A text is cut before it is masked, so the cut may go through a secret.
+// A text is cut before it is masked, so the cut may split a secret.
 func TestMaskingSurvivesTheCut(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	c := in(t, s)

@@ -23,8 +23,8 @@ func TestCreateMessage(t *testing.T) {
 			"message": "hello", "sender_id": anna.id, "recipient_id": boris.id, "read_ids": "[" + anna.id + "]", "delivered_ids": "[" + anna.id + "]",
 			"read": "0", "views_count": "0", "reactions": "", "attachments": "[]"}},
 		{"in a group", `{"chat_dialog_id":"` + group + `","message":"hello"}`, 201, map[string]string{"recipient_id": "0", "chat_dialog_id": group}},
-		{"to somebody", `{"recipient_id":` + boris.id + `,"message":"hello"}`, 201, map[string]string{"chat_dialog_id": private}},
-		{"to somebody, as text", `{"recipient_id":"` + boris.id + `"}`, 201, map[string]string{"chat_dialog_id": private, "message": ""}},
+		{"to a user", `{"recipient_id":` + boris.id + `,"message":"hello"}`, 201, map[string]string{"chat_dialog_id": private}},
+		{"to a user, as text", `{"recipient_id":"` + boris.id + `"}`, 201, map[string]string{"chat_dialog_id": private, "message": ""}},
 		{"custom parameters", `{"chat_dialog_id":"` + group + `","country":"USA","n":5,"nested":{"k":["v"]},"send_to_chat":1,"markable":"1","sender_id":1,"_id":"x","read_ids":[1]}`, 201, map[string]string{
 			"country": "USA", "n": "5", "nested.k.0": "v", "send_to_chat": "", "markable": "", "sender_id": anna.id, "read_ids": "[" + anna.id + "]"}},
 		{"attachments in a list", `{"chat_dialog_id":"` + group + `","attachments":[{"type":"image","id":"3004"},{"type":"video","size":12,"url":null}]}`, 201, map[string]string{
@@ -33,7 +33,7 @@ func TestCreateMessage(t *testing.T) {
 			"attachments.0.id": "first", "attachments.1.id": "second", "attachments.2.id": "last"}},
 		{"attachments that are none", `{"chat_dialog_id":"` + group + `","attachments":"image"}`, 201, map[string]string{"attachments": "[]"}},
 		{"to nowhere", `{"message":"hello"}`, 422, nil},
-		{"to nobody", `{"recipient_id":7,"message":"hello"}`, 422, nil},
+		{"to an unknown user", `{"recipient_id":7,"message":"hello"}`, 422, nil},
 		{"to oneself", `{"recipient_id":` + anna.id + `,"message":"hello"}`, 422, nil},
 		{"in an unknown dialog", `{"chat_dialog_id":"5c094c0ce588ce6856f87422","message":"hello"}`, 404, map[string]string{"errors.0": "The resource wasn't found"}},
 	}
@@ -130,7 +130,7 @@ func TestListMessages(t *testing.T) {
 	})
 }
 
-// TestReceipts: lists mark what they return, once; times move only with news.
+// TestReceipts: lists mark their messages once; times change only with news.
 func TestReceipts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := people(t, sandbox.New(sandbox.Options{}), "anna", "boris")
@@ -221,7 +221,7 @@ func TestUnreadCount(t *testing.T) {
 		{"?chat_dialog_ids=" + private, map[string]string{"total": "2", private: "2", group: ""}},
 		{"?chat_dialog_ids[]=" + group + "&chat_dialog_ids[]=" + public, map[string]string{"total": "3", group: "3", public: ""}},
 		{"?chat_dialog_ids=" + foreign + ",76ok0l3e989c12a0e45432a7", map[string]string{"total": "0", foreign: ""}},
-		{"?dialogs_ids[]=" + group + "&dialogs_ids[]=" + private, map[string]string{"total": "5", group: ""}}, // the guide's slip
+		{"?dialogs_ids[]=" + group + "&dialogs_ids[]=" + private, map[string]string{"total": "5", group: ""}}, // the guide's mistake
 	}
 	for _, tt := range tests {
 		g := boris.call(200, "GET /chat/Message/unread.json"+tt.query, "")

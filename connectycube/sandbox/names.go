@@ -2,7 +2,7 @@ package sandbox
 
 import "cubegate/connectycube/sandbox/core"
 
-// The types of the methods that a Sandbox has from its Application.
+// The types in the methods that a Sandbox takes from its Application.
 type (
 	CIdP     = core.CIdP
 	Settings = core.Settings
@@ -27,7 +27,7 @@ type (
 	ClockState   = core.ClockState
 )
 
-// The words of a Fault and of an Outgoing; core says what they mean.
+// The values of a Fault and of an Outgoing; see package core.
 const (
 	OnREST = core.OnREST
 	OnChat = core.OnChat
@@ -50,5 +50,5 @@ const (
 	OutgoingPush = core.OutgoingPush
 )
 
-// ErrInUse is what Open returns when another process keeps its state in the file.
+// ErrInUse means that another process keeps its state in the file.
 var ErrInUse = core.ErrInUse

@@ -11,13 +11,13 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// notifier sends on by chat what REST took.
+// notifier passes changes by REST on to the chat.
 type notifier struct{ s *Sandbox }
 
-// Deliver sends on a message to those who are in its dialog.
+// Deliver delivers a message to the users in its dialog.
 func (n notifier) Deliver(m *core.Message) { n.s.chat.Deliver(stanzaOf(m), n.s.posted(m)) }
 
-// NotifyReaction tells what by added and removed; "" is nothing.
+// NotifyReaction notifies them of the reactions that by added and removed; "" is none.
 func (n notifier) NotifyReaction(by int64, m *core.Message, added, removed string) {
 	n.s.chat.NotifyReaction(chat.Reaction{
 		By:         by,
@@ -30,7 +30,7 @@ func (n notifier) NotifyReaction(by int64, m *core.Message, added, removed strin
 	})
 }
 
-// NotifyRemoval tells that by deleted a message for everyone.
+// NotifyRemoval notifies them that by deleted a message for all users.
 func (n notifier) NotifyRemoval(by int64, m *core.Message) {
 	n.s.chat.NotifyRemoval(chat.Notice{
 		By:         by,
@@ -41,7 +41,7 @@ func (n notifier) NotifyRemoval(by int64, m *core.Message) {
 	})
 }
 
-// NotifySystem sends a system message with these fields, and returns its id.
+// NotifySystem sends a system message with these fields, and returns its ID.
 func (n notifier) NotifySystem(from, to int64, fields core.Params) (id string) {
 	return n.s.chat.NotifySystem(from, to, elementsOf(fields))
 }
@@ -56,7 +56,7 @@ func (s *Sandbox) posted(m *core.Message) chat.Posted {
 	}
 }
 
-// stanzaOf is a message of REST as the chat sends it on.
+// stanzaOf converts a message of REST for the chat.
 func stanzaOf(m *core.Message) chat.Message {
 	params := elementsOf(m.Custom)
 	for _, a := range m.Attachments {
@@ -77,9 +77,9 @@ func stanzaOf(m *core.Message) chat.Message {
 	}
 }
 
-// elementsOf writes parameters as XML: one element for a value, elements in it
-// for an object, the same element several times for a list. Null is left out,
-// and so is, by the codec, a name that XML does not know.
+// elementsOf converts parameters to XML: a value to one element, an object to an
+// element with children, a list to several elements of the same name. It leaves out
+// null, and the codec leaves out names that XML does not allow.
 func elementsOf(custom map[string]any) []xmpp.Element {
 	var all []xmpp.Element
 	for _, key := range slices.Sorted(maps.Keys(custom)) {

@@ -34,7 +34,7 @@ func TestOutboxInTheControlArea(t *testing.T) {
 			t.Errorf("%s: %d %s", step.method, w.Code, text)
 		}
 	}
-	r := httptest.NewRequest("GET", "http://sandbox.example/_sandbox/outbox", nil) // not from this machine
+	r := httptest.NewRequest("GET", "http://sandbox.example/_sandbox/outbox", nil) // from another machine
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	if w.Code != http.StatusForbidden {

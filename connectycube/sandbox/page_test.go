@@ -37,7 +37,7 @@ func TestThePageIsForEveryoneAndRunsNothingButItself(t *testing.T) {
 		t.Errorf("POST /: %d", g.status)
 	}
 	if n := len(s.Journal(0)); n != 0 {
-		t.Errorf("looking at the page is in the journal: %d entries", n)
+		t.Errorf("loading the page is in the journal: %d entries", n)
 	}
 	c = in(t, sandbox.New(sandbox.Options{}))
 	c.base = "http://localhost"
@@ -46,7 +46,7 @@ func TestThePageIsForEveryoneAndRunsNothingButItself(t *testing.T) {
 	}
 }
 
-// The script must have no way to make HTML of what it shows.
+// The script must not be able to make HTML from the data that it shows.
 func TestThePageMakesNoHTMLOfData(t *testing.T) {
 	script := in(t, sandbox.New(sandbox.Options{})).send("GET", "/_sandbox/page/page.js", "").text
 	for _, way := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "createContextualFragment", "setHTML"} {

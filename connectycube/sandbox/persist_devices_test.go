@@ -36,7 +36,7 @@ func TestDevicesAndContactsAreKept(t *testing.T) {
 	}
 	other := ann.call(201, "POST /subscriptions.json", device("gcm", "production", "phone")).str("0.subscription.id")
 	if list := ann.call(200, "GET /subscriptions.json", "").text; strings.Count(list, `"id":`+other+`,`) != 1 {
-		t.Errorf("a new subscription has the id of an old one: %s", list)
+		t.Errorf("a new subscription has the ID of an old one: %s", list)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestDevicesAndContactsOfNobodyAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := sandbox.Open(sandbox.Options{DataFile: path}); err == nil || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s of nobody: error = %v", list, err)
+			t.Errorf("%s without a user: error = %v", list, err)
 		}
 	}
 }

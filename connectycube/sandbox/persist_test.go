@@ -37,8 +37,8 @@ func shut(t *testing.T, s *sandbox.Sandbox) {
 	}
 }
 
-// furnish fills a sandbox with one of everything, and gives jane's token and
-// what a reader would ask afterwards, with the answers.
+// furnish fills a sandbox with one of each item. It returns jane's token, and the requests
+// of a client afterward with their answers.
 func furnish(t *testing.T, s *sandbox.Sandbox) (token string, answers map[string]string) {
 	t.Helper()
 	c := in(t, s)
@@ -89,7 +89,7 @@ func TestTheDataFileKeepsEverythingButSecrets(t *testing.T) {
 		}
 	}
 
-	for range 2 { // what was read is written again
+	for range 2 { // the state that was read is written again
 		s = open(t, file)
 		after := s.State()
 		if len(after.Users) != 3 || after.Sessions != before.Sessions || after.Totals != before.Totals || after.Clock.Ahead != "1h0m0s" {
@@ -105,14 +105,14 @@ func TestTheDataFileKeepsEverythingButSecrets(t *testing.T) {
 		if g := c.send("GET", "/session", "", "CB-Token", token); g.str("session.token") != token {
 			t.Errorf("session = %s", g.text)
 		}
-		c.open(jane) // the password is known, or this would be refused
+		c.open(jane) // a wrong password would be refused
 		shut(t, s)
 		before.Sessions++
 	}
 
 	s = open(t, file)
 	if id := in(t, s).signUp(`{"login":"late","password":"11111111"}`); strings.Contains(answers[token+" /chat/Dialog"], id) {
-		t.Errorf("id %s was handed out again", id)
+		t.Errorf("id %s was used again", id)
 	}
 	if err := s.Advance(24 * time.Hour); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestTheDataFileKeepsEverythingButSecrets(t *testing.T) {
 	}
 }
 
-// withoutUse takes away when somebody was last seen, which asking changes.
+// withoutUse removes the time of the last request, which a request changes.
 func withoutUse(answer string) string {
 	head, rest, found := strings.Cut(answer, `"last_request_at":`)
 	if !found {
@@ -154,12 +154,12 @@ func eventually(t *testing.T, until func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !until(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it did not come to pass")
+			t.Fatal("the condition did not become true")
 		}
 	}
 }
 
-// TestReadingIsWrittenToo: of all GETs it is the one that changes something.
+// TestReadingIsWrittenToo: of all GETs, only a list of messages changes the state.
 func TestReadingIsWrittenToo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sandbox.json")
 	both := people(t, open(t, file), "anna", "boris")
@@ -198,23 +198,23 @@ func TestADamagedDataFileIsRefusedAndLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	damages := map[string]string{
-		"empty":              "",
-		"no JSON":            "hello",
-		"another version":    strings.Replace(string(whole), `"version":2`, `"version":3`, 1),
-		"another app":        strings.Replace(string(whole), `"app_id":1001`, `"app_id":7`, 1),
-		"unknown field":      strings.Replace(string(whole), `"app_id"`, `"application_id"`, 1),
-		"a user twice":       strings.Replace(string(whole), `"login":"john"`, `"login":"jane"`, 1),
-		"an empty password":  strings.Replace(string(whole), `"password":"`, `"password":"","x":"`, 1),
-		"a password cut off": strings.Replace(string(whole), `"password":"$argon2id$v=19`, `"password":"$argon2id$`, 1),
-		"a shorter salt":     strings.Replace(string(whole), `"salt":"`, `"salt":"QUJD","x":"`, 1),
-		"4 TiB for a hash":   strings.Replace(string(whole), `$m=19456,`, `$m=4294967295,`, 1),
-		"no passes":          strings.Replace(string(whole), `,t=2,p=1$`, `,t=0,p=1$`, 1),
-		"a hash of before":   strings.Replace(string(whole), `"password":"`, `"hash":"QUJD","password":"`, 1),
-		"passwords of then":  strings.Replace(string(whole), `"version":2`, `"version":1`, 1),
-		"a dialog of none":   strings.Replace(string(whole), `"dialog":"`, `"dialog":"0`, 1),
-		"a kind of dialog":   strings.Replace(string(whole), `"type":2`, `"type":5`, 1),
-		"a clock run away":   strings.Replace(string(whole), `"clock_ahead_ns":0`, `"clock_ahead_ns":-1`, 1),
-		"a session's nobody": strings.Replace(string(whole), `"user_id":`, `"user_id":9`, 1),
+		"empty":                    "",
+		"no JSON":                  "hello",
+		"another version":          strings.Replace(string(whole), `"version":2`, `"version":3`, 1),
+		"another app":              strings.Replace(string(whole), `"app_id":1001`, `"app_id":7`, 1),
+		"unknown field":            strings.Replace(string(whole), `"app_id"`, `"application_id"`, 1),
+		"a user twice":             strings.Replace(string(whole), `"login":"john"`, `"login":"jane"`, 1),
+		"an empty password":        strings.Replace(string(whole), `"password":"`, `"password":"","x":"`, 1),
+		"a password cut off":       strings.Replace(string(whole), `"password":"$argon2id$v=19`, `"password":"$argon2id$`, 1),
+		"a shorter salt":           strings.Replace(string(whole), `"salt":"`, `"salt":"QUJD","x":"`, 1),
+		"4 TiB for a hash":         strings.Replace(string(whole), `$m=19456,`, `$m=4294967295,`, 1),
+		"no passes":                strings.Replace(string(whole), `,t=2,p=1$`, `,t=0,p=1$`, 1),
+		"a hash of before":         strings.Replace(string(whole), `"password":"`, `"hash":"QUJD","password":"`, 1),
+		"passwords of then":        strings.Replace(string(whole), `"version":2`, `"version":1`, 1),
+		"a dialog of none":         strings.Replace(string(whole), `"dialog":"`, `"dialog":"0`, 1),
+		"a kind of dialog":         strings.Replace(string(whole), `"type":2`, `"type":5`, 1),
+		"a clock run away":         strings.Replace(string(whole), `"clock_ahead_ns":0`, `"clock_ahead_ns":-1`, 1),
+		"a session without a user": strings.Replace(string(whole), `"user_id":`, `"user_id":9`, 1),
 	}
 	for n := 1; n < len(whole)-1; n += len(whole) / 40 {
 		damages[fmt.Sprint("cut at ", n)] = string(whole[:n])
@@ -234,7 +234,7 @@ func TestADamagedDataFileIsRefusedAndLeftAlone(t *testing.T) {
 			t.Errorf("%s: the file was changed", name)
 		}
 	}
-	if err := os.WriteFile(file, whole, 0o600); err != nil { // the lock was given back each time
+	if err := os.WriteFile(file, whole, 0o600); err != nil { // the lock was released each time
 		t.Fatal(err)
 	}
 	shut(t, open(t, file))
@@ -266,7 +266,7 @@ func TestAFileThatCannotBeWrittenIsReported(t *testing.T) {
 	}
 }
 
-// safeBuffer is a log that is read while it is written.
+// safeBuffer is a log for concurrent reads and writes.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -10,7 +10,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// device is the body of a subscription.
+// device returns the body of a subscription.
 func device(channel, environment, udid string) string {
 	platform := map[string]string{"gcm": "android", "web": "web"}[channel]
 	if platform == "" {
@@ -96,7 +96,7 @@ func TestSubscriptionsEndWithTheUser(t *testing.T) {
 	}
 }
 
-// event is the body of a push to somebody; fields are JSON and go before the rest.
+// event returns the body of a push to a user; fields are JSON and come before the rest.
 func event(fields, message string) string {
 	return `{"event":{` + fields + `,"notification_type":"push","environment":"development","message":"` +
 		base64.StdEncoding.EncodeToString([]byte(message)) + `"}}`
@@ -125,7 +125,7 @@ func TestEventsAreResolved(t *testing.T) {
 		{"ids as text", `"user":{"ids":"` + id("ann") + `, ` + id("bob") + `"}`, "ann bob"},
 		{"ids as a list", `"user":{"ids":[` + id("bob") + `,"` + id("ann") + `"]}`, "ann bob"},
 		{"one twice", `"user":{"ids":[` + id("ann") + `,` + id("ann") + `]}`, "ann"},
-		{"nobody", `"user":{"ids":"1,2"}`, ""},
+		{"unknown users", `"user":{"ids":"1,2"}`, ""},
 		{"external ids", `"external_user":{"ids":"x-carl,x-ann,x-nobody"}`, "ann carl"},
 		{"any tag", `"user":{"tags":{"any":"blue,green"}}`, "bob"},
 		{"any tag as a list", `"user":{"tags":{"any":["red","green"]}}`, "ann bob"},
@@ -214,7 +214,7 @@ func TestEventRefusals(t *testing.T) {
 		"no environment":  {`"environment":"development",`, ``},
 		"push type":       {`"gcm"`, `"pigeon"`},
 		"event type":      {`"one_shot"`, `"monthly"`},
-		"nobody":          {`"user":{"ids":"1"},`, ``},
+		"unknown users":   {`"user":{"ids":"1"},`, ``},
 		"no ids":          {`"ids":"1"`, `"ids":[]`},
 		"ids of no user":  {`"ids":"1"`, `"ids":"john"`},
 		"no tags":         {`"ids":"1"`, `"tags":{}`},

@@ -21,16 +21,15 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// recorded is every request that the official JavaScript SDK was recorded to
-// send, as it sent it but for ids, tokens and names that have to be somebody's,
-// with the status and the fields of the answer that the recording says the SDK
-// was content with, or failed by; only blob_id is left out, which the service no
-// longer has. See fixture.
+// recorded is every recorded request of the official JavaScript SDK, unchanged except for
+// IDs, tokens and names that must exist. Each has the status and the fields of the answer
+// with which the recorded SDK succeeded or failed; only blob_id is left out, which the
+// service no longer has. See fixture.
 //
 //go:embed testdata/recorded.json
 var recorded []byte
 
-// What is recorded: a row that gets lost must not go unnoticed.
+// The size of the recording, so that a lost row is noticed.
 const (
 	recordedFixtures = 111
 	recordedRequests = 114
@@ -39,22 +38,22 @@ const (
 // fixture is one file of the recording.
 type fixture struct {
 	Fixture string
-	None    string // why there is nothing to replay
-	Differs string // why the answer is not the one that the recorder made up
+	None    string // the reason why there is nothing to replay
+	Differs string // the reason why the answer is not the recorder's
 
 	Key      string // the application's authorization key; default the usual one
 	Deny     bool   // unknown users are not created
-	Provider string // what the identity provider answers; "": there is none
-	Online   bool   // somebody is in the chat
+	Provider string // the identity provider's answer; "": there is none
+	Online   bool   // a user is in the chat
 	Fault    *sandbox.Fault
 
 	Requests []struct {
-		Request string // method, path and query; see prepared for what is in braces
-		As      string // john, app, dead, empty, last, key; "" = nobody
-		After   string // how long after the one before
+		Request string // method, path and query; see prepared for the names in braces
+		As      string // john, app, dead, empty, last, key; "" = none
+		After   string // time after the previous request
 		Body    string
-		Status  int    // 0: there is no answer
-		Has     string // paths, with blanks between them; a:user is all fields of a user in a
+		Status  int    // 0: no answer
+		Has     string // paths, separated by spaces; a:user means all fields of a user in a
 		Empty   bool
 	}
 }
@@ -98,7 +97,7 @@ func (f fixture) replay(t *testing.T, fields map[string]string) {
 	if f.Fault != nil {
 		arm(t, p.s, *f.Fault)
 		if f.Fault.Kind == sandbox.FaultHang {
-			p.john.http.Timeout = 200 * time.Millisecond // as the SDK had it when it was recorded
+			p.john.http.Timeout = 200 * time.Millisecond // the SDK's timeout in the recording
 		}
 	}
 	for _, r := range f.Requests {
@@ -139,7 +138,7 @@ func (f fixture) replay(t *testing.T, fields map[string]string) {
 	}
 }
 
-// paths writes out what is shortened.
+// paths expands the abbreviations.
 func paths(has string, fields map[string]string) (all []string) {
 	for path := range strings.FieldsSeq(has) {
 		at, kind, short := strings.Cut(path, ":")
@@ -153,8 +152,8 @@ func paths(has string, fields map[string]string) (all []string) {
 	return all
 }
 
-// prepared is a sandbox in which what the recording speaks of is there: users
-// have the recorded ids, and what gets its id from the sandbox is named in braces.
+// prepared returns a sandbox with the items of the recording: users have the recorded IDs,
+// and IDs that the sandbox assigns are named in braces.
 type prepared struct {
 	s       *sandbox.Sandbox
 	john    person
@@ -194,7 +193,7 @@ func prepare(t *testing.T, f fixture) prepared {
 	device := john.call(201, "POST /subscriptions", `{"notification_channel":"gcm","device":{"platform":"android","udid":"u"},"push_token":{"environment":"development","client_identification_sequence":"r"}}`)
 	file := john.newFile("awesome.txt", "text/plain", false)
 	john.upload(file, "lorem ipsum")
-	if f.Provider != "" { // only now, as it decides about every session
+	if f.Provider != "" { // last, because it affects every session
 		err := s.SetCIdP(sandbox.CIdP{Enabled: true, URL: "http://provider.example", ResponseParams: map[string]string{"uid": "#{user.id}"}})
 		if err != nil {
 			t.Fatal(err)
@@ -216,8 +215,8 @@ func prepare(t *testing.T, f fixture) prepared {
 
 var inBraces = regexp.MustCompile(`\\\{[a-z]+\\\}`)
 
-// TestTheRecordingIsWhole compares what is replayed with the recording itself,
-// which is not part of this repository.
+// TestTheRecordingIsWhole compares the replayed requests with the recording itself, which is
+// not part of this repository.
 func TestTheRecordingIsWhole(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "shared", "connectycube", "fixtures", "rest")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
@@ -246,8 +245,8 @@ func TestTheRecordingIsWhole(t *testing.T) {
 	}
 }
 
-// compare holds methods, paths, queries and bodies' being there to a file's.
-// Bodies themselves have other names and passwords in them.
+// compare compares methods, paths, queries and the presence of bodies with a file. Bodies
+// themselves have other names and passwords.
 func (f fixture) compare(t *testing.T, file string) {
 	t.Helper()
 	type request struct {
@@ -270,7 +269,7 @@ func (f fixture) compare(t *testing.T, file string) {
 	for _, e := range original.Exchanges {
 		original.Requests = append(original.Requests, e.Request)
 	}
-	// A request that got no answer was not recorded.
+	// A request without an answer was not recorded.
 	if n := len(original.Requests); f.None == "" && n > 0 && n != len(f.Requests) {
 		t.Fatalf("%s has %d requests, want %d", f.Fixture, len(f.Requests), n)
 	}

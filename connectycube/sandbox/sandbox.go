@@ -13,14 +13,14 @@ import (
 	"cubegate/connectycube/sandbox/rest"
 )
 
-// Defaults of Options, also in the README of anything that starts a sandbox.
+// Defaults of Options.
 const (
 	DefaultAppID      = 1001
 	DefaultAuthKey    = "sandbox-auth-key"
 	DefaultAdminKey   = "sandbox-api-key"
 	DefaultChatDomain = chat.DefaultDomain
 
-	ChatPath = "/chat" // where the chat's WebSocket is
+	ChatPath = "/chat" // of the chat's WebSocket
 )
 
 // Options configure a Sandbox. The zero value works.
@@ -30,76 +30,75 @@ type Options struct {
 	CIdP    core.CIdP // default: off
 
 	AdminKey   string // of the administration API; default DefaultAdminKey
-	ChatDomain string // of JIDs, rooms have muc. before it; default DefaultChatDomain
+	ChatDomain string // of JIDs; the domain of rooms is muc. before it; default DefaultChatDomain
 
-	// DialogExtensions are the keys that a dialog's extensions may have, others
-	// are left out; the service has them in its dashboard. Empty: any three.
+	// DialogExtensions are the allowed keys of a dialog's extensions; the sandbox
+	// drops others. The service has them in its dashboard. Empty: any three.
 	DialogExtensions []string
 
 	// DenyAutoCreate makes a login of an unknown user a 404. By default, as in
 	// a new application, it creates the user.
 	DenyAutoCreate bool
 
-	// V1Users switches the first users API on: lists and look-ups by name. A new
-	// application has it off, and refuses them.
+	// V1Users turns the first users API on: lists, and look-ups by name. A new
+	// application has it off and refuses these calls.
 	V1Users bool
 
-	// HTTP makes the call-backs to the identity provider; default a client of
-	// our own. It is copied, and the copy follows no redirects. A call-back ends
-	// after 5 seconds in any case.
+	// HTTP makes the callbacks to the identity provider; default a client of our
+	// own. New copies it, and the copy follows no redirects. A callback always
+	// ends after 5 seconds.
 	HTTP *http.Client
 
-	// ControlToken lets callers that are not on this machine use /_sandbox/,
-	// sent as X-Sandbox-Token. Empty: only callers on this machine may.
+	// ControlToken admits clients on other machines to /_sandbox/ if they send it
+	// as X-Sandbox-Token. Empty: only clients on this machine may use it.
 	ControlToken string
 
-	// Names are those under which callers on this machine, or a proxy there, reach
-	// the sandbox, beside localhost, names below it and IP addresses. Over loopback
-	// it answers to no other: see IsAddressed.
+	// Names are host names under which clients on this machine, or a proxy there,
+	// reach the sandbox. Over loopback it answers only to them, to localhost, to
+	// names below localhost and to IP addresses: see control.Area.IsAddressed.
 	Names []string
 
-	// Certificate, in PEM, is what callers must trust to reach the sandbox; it is
-	// offered at /_sandbox/ca.pem to everyone. Default: none.
+	// Certificate is the certificate, in PEM, that clients must trust to reach the
+	// sandbox; /_sandbox/ca.pem serves it to all. Default: none.
 	Certificate []byte
 
-	// DataFile is where Open keeps the state between runs, as far as the package
-	// comment says; "": nowhere. It is for one process at a time, which it tells
-	// by a second file, DataFile.lock.
+	// DataFile is the file in which Open keeps the state between runs; the package
+	// comment lists the exceptions. "": none. One process at a time can use it,
+	// which a second file, DataFile.lock, ensures.
 	DataFile string
 
-	Log *slog.Logger // what the sandbox cannot say to a caller; default: nothing is logged
+	Log *slog.Logger // for failures that concern no client; default none
 
 	MaxUsers    int // default 100000, at most 1000000; beyond it, or 256 MiB, sign-ups get 503
 	MaxSessions int // default 100000, at most 1000000; beyond it the longest unused session ends
 
-	MaxDialogs        int // default 10000, at most 1000000; beyond it, or 128 MiB, the longest quiet dialog goes
-	MaxMessages       int // default 100000, at most 1000000; beyond it, or 1.25 KiB for each, the oldest go
-	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it its oldest go
+	MaxDialogs        int // default 10000, at most 1000000; beyond it, or 128 MiB, a new dialog replaces the one without activity for the longest time
+	MaxMessages       int // default 100000, at most 1000000; beyond it, or 1.25 KiB for each, new messages replace the oldest
+	MaxDialogMessages int // of one dialog; default 10000, at most 1000000; beyond it new messages replace its oldest
 
-	// MaxBlobBytes bounds all uploaded files, and those being uploaded or
-	// downloaded, together; default 128 MiB, at most 8 GiB. Beyond it the oldest
-	// files go, and an upload that finds no room gets 503 SlowDown.
+	// MaxBlobBytes bounds all uploaded files together, including running uploads
+	// and downloads; default 128 MiB, at most 8 GiB. Beyond it new files replace
+	// the oldest, and an upload without room gets 503 SlowDown.
 	MaxBlobBytes int64
 }
 
-// Sandbox is one ConnectyCube application. It is an http.Handler; giving it a
-// listener is its owner's business. It is safe for concurrent use.
+// Sandbox is one ConnectyCube application. It is an http.Handler for a listener of
+// its owner. It is safe for concurrent use.
 type Sandbox struct {
 	*core.Application
 	api  *rest.API
 	area *control.Area
-	chat *chat.Server // never calls back from what is called under the lock
+	chat *chat.Server // never calls back from a method that is called under the lock
 }
 
-// New makes an empty sandbox. It panics when o.CIdP.Validate fails: whoever
-// builds the settings from input validates them first. It also panics when
-// o.DataFile is set, which is for Open.
+// New returns an empty sandbox. It panics if o.CIdP.Validate returns an error: validate
+// settings from input first. It also panics if o.DataFile is set, which requires Open.
 func New(o Options) *Sandbox {
 	if err := o.CIdP.Validate(); err != nil {
 		panic(err)
 	}
 	if o.DataFile != "" {
-		panic("sandbox: a sandbox with a DataFile is made by Open")
+		panic("sandbox: a sandbox with a DataFile needs Open")
 	}
 	s := &Sandbox{Application: core.New(core.Options{
 		AppID:             cmp.Or(o.AppID, DefaultAppID),
@@ -138,9 +137,9 @@ func New(o Options) *Sandbox {
 	return s
 }
 
-// Open is New for a sandbox that keeps its state in o.DataFile between runs, if
-// that is set; its folder must exist. The sandbox must be closed. A file that
-// cannot be understood is an error and stays as it is.
+// Open is New for a sandbox that keeps its state in o.DataFile, if that is set; its
+// folder must exist. The caller must close the sandbox. If Open cannot read the file,
+// it returns an error and leaves the file unchanged.
 func Open(o Options) (*Sandbox, error) {
 	if err := o.CIdP.Validate(); err != nil {
 		return nil, err
@@ -157,20 +156,20 @@ func Open(o Options) (*Sandbox, error) {
 	return s, nil
 }
 
-// Close ends the chat's connections and writes the state for the last time. The
-// error is that of writing. A sandbox of New needs no closing; closing twice is
-// no error.
+// Close ends the chat's connections and writes the state for the last time. The error
+// is that of the write. A sandbox from New needs no Close, and a second call is no
+// error.
 func (s *Sandbox) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = s.chat.Shutdown(ctx) // who is not gone by then is cut off with the process
+	_ = s.chat.Shutdown(ctx) // the end of the process cuts the remaining connections
 	return s.Application.Close()
 }
 
 var errWrongHost = core.AsList(403, "The sandbox does not answer to this Host: use localhost or an IP address, or add the name to SANDBOX_NAMES") // our own
 
-// ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page for
-// people at /, and /_sandbox/ for those who may use it.
+// ServeHTTP answers the REST API, the chat's WebSocket at ChatPath, the page at /, and
+// /_sandbox/ for the clients that may use it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.area.IsAddressed(r) {
 		noSniff(w.Header())
@@ -180,7 +179,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r)
 }
 
-// serve is ServeHTTP for requests that may name any host, as those of Client do.
+// serve is ServeHTTP for requests with any Host, such as those of Client.
 func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	noSniff(w.Header())
 	if control.Serves(r.URL.Path) || r.URL.Path == "/" {
@@ -189,7 +188,7 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	rest.AllowBrowsers(w.Header())
 	if r.Method == http.MethodOptions {
-		w.WriteHeader(http.StatusOK) // not 204: the Dart SDK takes that for a failure
+		w.WriteHeader(http.StatusOK) // the Dart SDK takes 204 for a failure
 		return
 	}
 	if r.URL.Path == ChatPath {
@@ -199,5 +198,5 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 	s.api.ServeHTTP(w, r)
 }
 
-// noSniff keeps browsers from taking an answer for another type than it says.
+// noSniff keeps browsers from guessing the type of an answer.
 func noSniff(h http.Header) { h.Set("X-Content-Type-Options", "nosniff") }

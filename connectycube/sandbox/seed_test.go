@@ -48,7 +48,7 @@ func TestASeedMakesAWorld(t *testing.T) {
 	if g := c.send("GET", "/chat/Message?mark_as_read=0&chat_dialog_id="+made.str("dialogs.two"), "", "CB-Token", bob); g.str("items.0.recipient_id") != "77" {
 		t.Errorf("the private one: %s", g.text)
 	}
-	// a private dialog is there once
+	// A private dialog exists once.
 	again := c.send("POST", "/_sandbox/seed", `{"dialogs":[{"key":"x","type":3,"owner":"ann","occupants":["77"]}],"messages":[{"dialog":"x","from":"77","message":"again"}]}`)
 	if again.str("dialogs.x") != made.str("dialogs.two") {
 		t.Errorf("another private dialog was made: %s", again.text)
@@ -66,9 +66,9 @@ func TestASeedIsAllOrNothing(t *testing.T) {
 		{`{"users":[{"login":"a b","password":"1"}]}`, "login is invalid"},
 		{`{"users":[{"password":"11111111"}]}`, "login or email"},
 		{`{"users":[{"login":"new"}]}`, "password cannot be blank"},
-		{`{"users":[{"login":"new","password":"11111111","id":77}]}`, "id is"},
-		{`{"users":[{"login":"new","password":"11111111","id":-1}]}`, "id is"},
-		{`{"users":[{"login":"new","password":"11111111","id":2147483647}]}`, "id is"},
+		{`{"users":[{"login":"new","password":"11111111","id":77}]}`, "id must be"},
+		{`{"users":[{"login":"new","password":"11111111","id":-1}]}`, "id must be"},
+		{`{"users":[{"login":"new","password":"11111111","id":2147483647}]}`, "id must be"},
 		{`{"users":[{"login":"new","passwort":"11111111"}]}`, "passwort"},
 		{`{"dialogs":[{"key":"k","name":"n","owner":"zoe"}]}`, `dialogs[0].owner: there is no user "zoe"`},
 		{`{"dialogs":[{"key":"k","name":"n","owner":"ann","occupants":["ann","zoe"]}]}`, "dialogs[0].occupants[1]"},

@@ -69,7 +69,7 @@ func TestGuestsLiveForADay(t *testing.T) {
 		if g := c.send("POST", "/session", application+`,"user":{"login":"`+login+`","password":"11111111"}}`); g.status != 401 {
 			t.Errorf("a guest logs in by password: %d %s", g.status, g.text)
 		}
-		time.Sleep(time.Second) // use does not prolong it
+		time.Sleep(time.Second) // use does not extend it
 		if g := c.send("GET", "/session", "", "CB-Token", token); g.status != 401 {
 			t.Errorf("after a day: %d %s", g.status, g.text)
 		}
@@ -114,7 +114,7 @@ func TestLoginKeepsTheTokenAndLogoutTheSession(t *testing.T) {
 func TestWhatEndsASession(t *testing.T) {
 	tests := []struct {
 		name, method, path string
-		other              int // status of the user's other session afterwards
+		other              int // status of the user's other session afterward
 	}{
 		{"its deletion", "DELETE", "/session", 200},
 		{"its user's deletion", "DELETE", "/users/{id}", 401},
@@ -224,8 +224,8 @@ func TestOneOfManySignUpsWins(t *testing.T) {
 	}
 }
 
-// TestIDsOfTwoRunsDiffer: a database that outlives the sandbox keeps ids of an
-// earlier one. SDKs for phones keep ids in 31 bits.
+// TestIDsOfTwoRunsDiffer: a database that outlives the sandbox keeps IDs of an earlier one.
+// SDKs for phones store IDs in 31 bits.
 func TestIDsOfTwoRunsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2039, 12, 31, 0, 0, 0, 0, time.UTC)))

@@ -22,7 +22,7 @@ func TestSettingsChangeWhileTheSandboxRuns(t *testing.T) {
 	behaves := func(login string, deny, v1 bool, extensions string) {
 		t.Helper()
 		if g := c.send("POST", "/session", application+`,"user":{"login":"`+login+`","password":"11111111"}}`); (g.status == 404) != deny {
-			t.Errorf("login of nobody: %d %s", g.status, g.text)
+			t.Errorf("login of an unknown user: %d %s", g.status, g.text)
 		}
 		if g := c.send("GET", "/users/by_login?login=ann", "", "CB-Token", ann.token); (g.status == 200) != v1 {
 			t.Errorf("the first users API: %d %s", g.status, g.text)
@@ -56,7 +56,7 @@ func TestSettingsAreOnesOwn(t *testing.T) {
 	keys[0] = "c"
 	s.Settings().DialogExtensions[0] = "d"
 	if err := s.SetSettings(sandbox.Settings{DialogExtensions: make([]string, 51)}); err == nil {
-		t.Error("51 keys were taken")
+		t.Error("51 keys were accepted")
 	}
 	if got := fmt.Sprint(s.Settings()); got != "{false false [b]}" {
 		t.Errorf("settings = %s", got)

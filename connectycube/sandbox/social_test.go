@@ -8,7 +8,7 @@ import (
 	"cubegate/connectycube/sandbox"
 )
 
-// social logs in by another service's token and gives the session.
+// social logs in with another service's token and returns the session.
 func (c caller) social(provider, token string) got {
 	c.t.Helper()
 	keys := `"keys":{"token":"` + token + `"}`
@@ -22,7 +22,7 @@ func (c caller) social(provider, token string) got {
 	return g
 }
 
-// jwt is a token that nobody signed.
+// jwt returns an unsigned token.
 func jwt(claims string) string {
 	return "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 }
@@ -54,7 +54,7 @@ func TestAFirebaseTokenIsReadAndNotChecked(t *testing.T) {
 		field, want                  string
 	}{
 		{"phone", "firebase_phone", `{"sub":"u1","phone_number":"+380501234567"}`, `{"sub":"u1","phone_number":"+380501234567","iat":2}`, "phone", "+380501234567"},
-		{"e-mail", "firebase_email", `{"user_id":"u1","email":"Ann@Example.com","name":"Ann"}`, `{"user_id":"u1","email":"other@example.com"}`, "email", "ann@example.com"},
+		{"email", "firebase_email", `{"user_id":"u1","email":"Ann@Example.com","name":"Ann"}`, `{"user_id":"u1","email":"other@example.com"}`, "email", "ann@example.com"},
 		{"name", "firebase_email", `{"sub":"u1","name":"Ann"}`, `{"sub":"u1"}`, "full_name", "Ann"},
 		{"a phone that is none", "firebase_phone", `{"sub":"u1","phone_number":"call me"}`, `{"sub":"u1"}`, "phone", ""},
 		{"facebook", "facebook", `{"sub":"u1"}`, `{"sub":"u1","iat":2}`, "facebook_id", "u1"},
@@ -89,7 +89,7 @@ func TestASocialLoginFindsWhoHasTheIdentityInTheProfile(t *testing.T) {
 	}
 }
 
-// A token of something that looks like a JWT and is none is a text like any other.
+// A text that looks like a JWT and is none is treated like any other text.
 func TestBrokenTokensAreTexts(t *testing.T) {
 	c := in(t, sandbox.New(sandbox.Options{}))
 	seen := map[string]bool{}

@@ -4,16 +4,16 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// Drop cuts the chat sockets of a user, or everybody's when user is 0, at once
-// and without a word. It returns how many.
+// Drop cuts the chat sockets of a user at once, without a closing handshake, or all
+// sockets if user is 0. It returns their number.
 func (s *Sandbox) Drop(user int64) int { return s.chat.Drop(user) }
 
-// HalfOpen makes the chat sockets of a user, or everybody's when user is 0, fall
-// silent at once without closing. It returns how many. They stay so for ten
-// minutes, or until Drop.
+// HalfOpen makes the chat sockets of a user silent without closing them, or all sockets
+// if user is 0. It returns their number. They stay silent for ten minutes, or until
+// Drop.
 func (s *Sandbox) HalfOpen(user int64) int { return s.chat.HalfOpen(user) }
 
-// sockets describes the connections of the chat, by user.
+// sockets returns the connections of the chat, by user.
 func (s *Sandbox) sockets() []core.SocketState {
 	var all []core.SocketState
 	for _, c := range s.chat.Sockets() {

@@ -14,7 +14,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// talker is a chat client that says only what it must.
+// talker is a chat client that sends only what a test requires.
 type talker struct {
 	t    *testing.T
 	conn *websocket.Conn
@@ -54,7 +54,7 @@ func (d *talker) say(frame string) {
 	}
 }
 
-// hear waits for a frame that holds part.
+// hear waits for a frame that contains part.
 func (d *talker) hear(part string) string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
@@ -73,7 +73,7 @@ func (d *talker) hear(part string) string {
 
 var settled int
 
-// settle returns once everything that was sent before is handled.
+// settle returns when all earlier frames are handled.
 func (d *talker) settle() {
 	d.t.Helper()
 	settled++
@@ -110,7 +110,7 @@ func (d *talker) count(part string) (n int) {
 	return n
 }
 
-// talkers starts a sandbox with two users who are in the chat.
+// talkers starts a sandbox with two users in the chat.
 func talkers(t *testing.T) (s *sandbox.Sandbox, c caller, ids [2]string, devices [2]*talker) {
 	t.Helper()
 	s = sandbox.New(sandbox.Options{})
@@ -152,7 +152,7 @@ func TestFaultsOfTheChat(t *testing.T) {
 	s, _, ids, devices := talkers(t)
 	ann, bob := devices[0], devices[1]
 	arm(t, s,
-		sandbox.Fault{On: "chat", Kind: "drop", User: 1, Stanza: "message"}, // of nobody here
+		sandbox.Fault{On: "chat", Kind: "drop", User: 1, Stanza: "message"}, // user 1 does not exist
 		sandbox.Fault{On: "chat", Kind: "duplicate", Stanza: "message", Times: 1},
 		sandbox.Fault{On: "chat", Kind: "refuse", Stanza: "message", Times: 1},
 		sandbox.Fault{On: "chat", Kind: "delay", Stanza: "message", Delay: time.Millisecond, Times: 1},
@@ -224,7 +224,7 @@ func TestAResetAndADeletedUserLeaveTheChat(t *testing.T) {
 	}
 }
 
-// SASL may come in any spelling that XML allows; one in pieces is not read.
+// SASL may use any notation that XML allows; a password in pieces is not accepted.
 func TestTheJournalMasksSASLInAnySpelling(t *testing.T) {
 	s := sandbox.New(sandbox.Options{})
 	srv := httptest.NewServer(s)
@@ -244,7 +244,7 @@ func TestTheJournalMasksSASLInAnySpelling(t *testing.T) {
 		d.say(`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="chat.connectycube.com" version="1.0"/>`)
 		d.hear("features")
 		d.say(frame)
-		d.hear("<") // whatever it says
+		d.hear("<") // any answer
 		conn.CloseNow()
 	}
 	if text := fmt.Sprintf("%+v", s.Journal(0)); strings.Contains(text, "AGEtMTAw") || !strings.Contains(text, "mechanism") {

@@ -23,11 +23,11 @@ func TestSignUpRules(t *testing.T) {
 		{"login of another script", `"login":"имя"`, 201},
 		{"login that is a number", `"login":12345`, 201},
 		{"login that is a list", `"login":["abc"]`, 422},
-		{"e-mail without at", `"email":"example.com"`, 422},
-		{"e-mail without dot", `"email":"a@example"`, 422},
-		{"e-mail with two ats", `"email":"a@b@example.com"`, 422},
-		{"e-mail with a space", `"email":"a b@example.com"`, 422},
-		{"e-mail with a plus", `"email":"a+b@example.com"`, 201},
+		{"email without at", `"email":"example.com"`, 422},
+		{"email without dot", `"email":"a@example"`, 422},
+		{"email with two ats", `"email":"a@b@example.com"`, 422},
+		{"email with a space", `"email":"a b@example.com"`, 422},
+		{"email with a plus", `"email":"a+b@example.com"`, 201},
 		{"password of 5", `"login":"abc","password":"` + x(5) + `"`, 422},
 		{"password of 6", `"login":"abc","password":"` + x(6) + `"`, 201},
 		{"password of 40 characters", `"login":"abc","password":"` + strings.Repeat("ü", 40) + `"`, 201},
@@ -101,7 +101,7 @@ func TestAnExternalIDMayNeedEscaping(t *testing.T) {
 }
 
 func TestDeleteFieldsComeFromBodyOrQuery(t *testing.T) {
-	// no field of a DELETE matters to users, so reading one must not fail it
+	// The fields of a DELETE do not matter for users, so a read error must not fail it.
 	for _, form := range []struct{ query, body string }{{"", "force=1"}, {"?force=1", ""}, {"?force=1", `{"force":1}`}} {
 		c := in(t, sandbox.New(sandbox.Options{}))
 		id := c.signUp(jane)

@@ -1,13 +1,12 @@
 // Package certs is a certificate authority for one machine, so that phones,
-// emulators and browsers can reach the sandbox by https and wss: they allow
+// emulators and browsers can reach the sandbox with https and wss: they allow
 // little else, and the JS SDK sends no password over plain ws to another host.
 //
-// The authority is made once and kept in a folder. It can vouch for this
-// machine and private networks only, whatever becomes of its key: its
-// certificate says so (RFC 5280, name constraints). The server's certificate
-// lives in memory, for a month at most.
+// The authority is created once and kept in a folder. Its certificate limits it to
+// this machine and private networks (RFC 5280, name constraints), even if its key
+// leaks. The server's certificate stays in memory, for a month at most.
 //
-// It knows nothing of the sandbox. Start reading at Open.
+// The package knows nothing of the sandbox. Start reading at Open.
 package certs
 
 import (
@@ -36,12 +35,12 @@ import (
 )
 
 const (
-	keyFile  = "ca-key.pem" // key and certificate, for the owner only
-	certFile = "ca.pem"     // the certificate, for whoever is to trust it
+	keyFile  = "ca-key.pem" // key and certificate, readable for the owner only
+	certFile = "ca.pem"     // the certificate, for the clients that must trust it
 
 	authorityLife = 5 * 365 * 24 * time.Hour
 	leafLife      = 30 * 24 * time.Hour
-	renewBefore   = 10 * 24 * time.Hour // the end of either
+	renewBefore   = 10 * 24 * time.Hour // before the end of a leaf certificate
 )
 
 // Authority issues certificates for this machine. It is safe for concurrent use.
@@ -55,10 +54,10 @@ type Authority struct {
 	leaf *tls.Certificate
 }
 
-// Open reads the authority in the folder, or makes it, and the folder, when
-// there is none or its life ends soon: then it has to be trusted anew. An
-// authority that cannot be read, or that others could read, is an error and
-// stays as it is.
+// Open reads the authority in the folder. If there is none, or it expires soon, Open
+// creates one, and the folder; clients must then trust the new certificate. If the
+// authority is unreadable, or readable for other users, Open returns an error and
+// leaves it unchanged.
 func Open(folder string) (*Authority, error) {
 	path := filepath.Join(folder, keyFile)
 	raw, err := os.ReadFile(path)
@@ -87,15 +86,15 @@ func read(path string, raw []byte) (*Authority, error) {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, errors.New("others can read the key of the certificate authority: remove the file, and have the new authority trusted")
+		return nil, errors.New("other users can read the key of the certificate authority; remove the file, and let clients trust the new authority")
 	}
 	pair, err := tls.X509KeyPair(raw, raw)
 	if err != nil {
-		return nil, fmt.Errorf("the certificate authority is damaged; remove the file to make another: %w", err)
+		return nil, fmt.Errorf("the certificate authority is damaged; remove the file to create another: %w", err)
 	}
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || !pair.Leaf.IsCA {
-		return nil, errors.New("this is no certificate authority of ours")
+		return nil, errors.New("the file has no certificate authority of this program")
 	}
 	return &Authority{cert: pair.Leaf, key: key}, nil
 }
@@ -107,9 +106,9 @@ func create() (*Authority, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial(),
-		// the date tells one's authorities apart in a phone's list
+		// The date distinguishes several authorities in a phone's list.
 		Subject:               pkix.Name{CommonName: "cubegate sandbox, " + hostName() + ", " + time.Now().Format(time.DateOnly)},
-		NotBefore:             time.Now().Add(-time.Hour), // a phone's clock may be late
+		NotBefore:             time.Now().Add(-time.Hour), // a phone's clock may be slow
 		NotAfter:              time.Now().Add(authorityLife),
 		KeyUsage:              x509.KeyUsageCertSign,
 		IsCA:                  true,
@@ -128,7 +127,7 @@ func create() (*Authority, error) {
 	return &Authority{cert: cert, key: key, made: true}, err
 }
 
-// private are the networks whose addresses mean nothing to the outside.
+// private returns the networks whose addresses are not routed on the internet.
 func private() (networks []*net.IPNet) {
 	for _, s := range []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"} {
 		_, network, err := net.ParseCIDR(s)
@@ -140,7 +139,8 @@ func private() (networks []*net.IPNet) {
 	return networks
 }
 
-// names are this machine's: localhost, its own, and its own in the local domain.
+// names returns the domains that the authority may certify: localhost, local, and the
+// machine's own name.
 func names() []string {
 	all := []string{"localhost", "local"}
 	if host := hostName(); host != "localhost" && !strings.HasSuffix(host, ".local") {
@@ -149,7 +149,7 @@ func names() []string {
 	return all
 }
 
-// hostName is this machine's name, if it is one that a certificate can have.
+// hostName returns this machine's name, or localhost if a certificate cannot contain it.
 func hostName() string {
 	host, err := os.Hostname()
 	host = strings.ToLower(host)
@@ -167,7 +167,7 @@ func serial() *big.Int {
 	return new(big.Int).SetBytes(raw)
 }
 
-// keep writes the key, and the certificate with it, so that they cannot part.
+// keep writes key and certificate to one file, so that they always match.
 func (a *Authority) keep(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (a *Authority) keep(path string) error {
 	return replace(path, both, 0o600)
 }
 
-// show writes the certificate where people find it.
+// show writes the certificate to a file of its own.
 func (a *Authority) show() error {
 	if raw, err := os.ReadFile(a.File()); err == nil && bytes.Equal(raw, a.PEM()) {
 		return nil
@@ -188,7 +188,7 @@ func (a *Authority) show() error {
 	return replace(a.File(), a.PEM(), 0o644)
 }
 
-// replace writes a file that is there whole, or not at all.
+// replace replaces a file as a whole.
 func replace(path string, content []byte, mode os.FileMode) error {
 	out, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
@@ -201,25 +201,25 @@ func replace(path string, content []byte, mode os.FileMode) error {
 	return os.Rename(path+".new", path)
 }
 
-// File is the path of the certificate to trust.
+// File returns the path of the certificate to trust.
 func (a *Authority) File() string { return filepath.Join(a.folder, certFile) }
 
-// PEM is the certificate to trust. It is no secret.
+// PEM returns the certificate to trust. It is no secret.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// Made reports whether Open made the authority, so nobody trusts it yet.
+// Made reports whether Open created the authority, so that no client trusts it yet.
 func (a *Authority) Made() bool { return a.made }
 
-// Fingerprint is the SHA-256 of the certificate as phones show it.
+// Fingerprint returns the SHA-256 of the certificate in the form that phones show.
 func (a *Authority) Fingerprint() string {
 	sum := sha256.Sum256(a.cert.Raw)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// TLS are settings of a server of HTTP/1.1, which WebSockets need, whose
-// certificate is renewed in time, and when the machine has a new address.
+// TLS returns the settings for a server of HTTP/1.1, which WebSockets need. Its
+// certificate is renewed in time, and when the machine gets a new IP address.
 func (a *Authority) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -234,8 +234,8 @@ func (a *Authority) TLS() *tls.Config {
 	}
 }
 
-// certificate gives the one in use, or another when that ends soon or is not of
-// this address of ours.
+// certificate returns the current certificate, or a new one if it expires soon or does
+// not contain this IP address of the machine.
 func (a *Authority) certificate(at netip.Addr) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -257,12 +257,12 @@ func isPrivate(at netip.Addr) bool {
 	return slices.ContainsFunc(private(), func(n *net.IPNet) bool { return n.Contains(at.AsSlice()) })
 }
 
-// emulators are the addresses by which Android's emulator, and Genymotion's, know
-// the machine they run on.
+// emulators are the addresses of the host machine in Android's emulator and in
+// Genymotion.
 var emulators = []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("10.0.3.2")}
 
-// issue makes a certificate for this machine's names and the private ones of
-// these addresses.
+// issue creates a certificate for this machine's names and for the private ones among
+// the addresses.
 func (a *Authority) issue(addresses []netip.Addr) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -290,8 +290,8 @@ func (a *Authority) issue(addresses []netip.Addr) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{raw, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, err
 }
 
-// namesOf are the names that the authority may vouch for: the machine may have
-// been renamed since it was made.
+// namesOf returns the names that the authority may certify: the machine may have been
+// renamed since the authority was created.
 func (a *Authority) namesOf(host string) []string {
 	all := []string{"localhost"}
 	first, _, _ := strings.Cut(host, ".")
@@ -306,12 +306,12 @@ func (a *Authority) namesOf(host string) []string {
 	return all
 }
 
-// Addresses are this machine's own that are private, loopback first.
+// Addresses returns this machine's private IP addresses, loopback first.
 func Addresses() []netip.Addr {
 	found := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
-		return found // localhost works without
+		return found // localhost works anyway
 	}
 	for _, one := range interfaces {
 		prefix, err := netip.ParsePrefix(one.String())
@@ -319,6 +319,6 @@ func Addresses() []netip.Addr {
 			found = append(found, at)
 		}
 	}
-	slices.SortFunc(found, netip.Addr.Compare) // IPv4 first: it is what people type
+	slices.SortFunc(found, netip.Addr.Compare) // IPv4 first: people type these
 	return found
 }

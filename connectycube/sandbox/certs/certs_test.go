@@ -29,7 +29,7 @@ func open(t *testing.T, folder string) *certs.Authority {
 	return a
 }
 
-// leaf is the certificate that a server of the authority shows on a connection.
+// leaf returns the certificate that a server of the authority sends.
 func leaf(t *testing.T, a *certs.Authority) *x509.Certificate {
 	t.Helper()
 	here, there := net.Pipe()
@@ -105,7 +105,7 @@ func TestWhatTheAuthorityIsAndVouchesFor(t *testing.T) {
 	}
 }
 
-// Whoever gets hold of the key shall not be able to stand in for the world.
+// A thief of the key must not be able to impersonate public names.
 func TestTheKeyIsOfNoUseForPublicNames(t *testing.T) {
 	folder := t.TempDir()
 	a := open(t, folder)
@@ -162,7 +162,7 @@ func TestAServerOfTheAuthority(t *testing.T) {
 		if err == nil {
 			resp.Body.Close()
 			if resp.ProtoMajor != 1 {
-				t.Errorf("%s, which has no WebSockets of the kind we speak", resp.Proto)
+				t.Errorf("%s, without the WebSockets of HTTP/1.1", resp.Proto)
 			}
 		}
 		client.CloseIdleConnections()
@@ -184,7 +184,7 @@ func TestCertificatesAreRenewedInTime(t *testing.T) {
 		}
 		time.Sleep(4*365*24*time.Hour + 345*24*time.Hour)
 		if late := open(t, folder); !late.Made() {
-			t.Error("an authority that ends soon is still used")
+			t.Error("an authority that expires soon is still used")
 		}
 	})
 }

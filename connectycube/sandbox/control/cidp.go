@@ -8,8 +8,8 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// hideHeaders masks the values that the program gave in its Options: they are
-// secrets that no client of the control area has typed. It changes the map of c.
+// hideHeaders masks the values from the program's Options: clients of the control
+// area must not see them. It changes the map of c.
 func hideHeaders(c core.CIdP, given map[string]string) core.CIdP {
 	for name, value := range c.Headers {
 		if value != "" && value == given[name] && !core.Placeholder.MatchString(value) {
@@ -19,8 +19,8 @@ func hideHeaders(c core.CIdP, given map[string]string) core.CIdP {
 	return c
 }
 
-// restoreHeaders replaces masks by the values of the Options, so that settings
-// can be read, kept and written again.
+// restoreHeaders replaces masks with the values from the Options, so that a client can
+// read the settings and write them back.
 func restoreHeaders(c core.CIdP, given map[string]string) (core.CIdP, error) {
 	c.Headers = maps.Clone(c.Headers)
 	for name, value := range c.Headers {

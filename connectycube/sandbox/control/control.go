@@ -1,7 +1,7 @@
-// Package control is what people and tests do to the sandbox over HTTP: the page
-// at /, and the control area below /_sandbox/ with seeds, faults, the clock, the
-// journal, the outbox and settings. It decides who may use them, and to which
-// names of the machine the sandbox answers. The state is that of package core.
+// Package control lets people and tests control the sandbox over HTTP: with the page
+// at /, and with the control area below /_sandbox/ for seeds, faults, the clock, the
+// journal, the outbox and settings. It decides who may use them, and to which host
+// names the sandbox answers. The state is in package core.
 //
 // Start reading at Area.ServeHTTP.
 package control
@@ -20,7 +20,7 @@ import (
 
 const (
 	controlPrefix  = "/_sandbox"
-	maxControlBody = 256 << 10 // bytes, as of a request to the API
+	maxControlBody = 256 << 10 // bytes, as for a request to the API
 )
 
 // Serves reports whether a path belongs to the control area.
@@ -30,17 +30,17 @@ func Serves(path string) bool {
 
 // Options configure an Area.
 type Options struct {
-	Token       string                       // lets callers in that are not on this machine; "": none
-	Names       []string                     // of this machine, beside localhost
-	Headers     map[string]string            // of Options.CIdP, whose values are not shown
-	Certificate []byte                       // in PEM; nil: none is offered
-	Origin      func(r *http.Request) string // how the caller reached the sandbox
-	Drop        func(user int64) int         // cuts chat sockets and returns how many
-	HalfOpen    func(user int64) int         // makes chat sockets fall silent
+	Token       string                       // admits clients on other machines; "": none
+	Names       []string                     // host names of this machine, in addition to localhost
+	Headers     map[string]string            // of Options.CIdP, whose values are masked
+	Certificate []byte                       // in PEM; nil: none is served
+	Origin      func(r *http.Request) string // the sandbox's origin in a request
+	Drop        func(user int64) int         // cuts chat sockets and returns their number
+	HalfOpen    func(user int64) int         // makes chat sockets silent and returns their number
 }
 
-// Area is what people and tests do to an Application: the page at /, and the
-// control area below /_sandbox/.
+// Area controls an Application: with the page at /, and the control area below
+// /_sandbox/.
 type Area struct {
 	*core.Application
 	token        string
@@ -48,7 +48,7 @@ type Area struct {
 	givenHeaders map[string]string // never changed
 	origin       func(r *http.Request) string
 	routes       http.Handler
-	open         map[string]http.HandlerFunc // what is shown to everyone
+	open         map[string]http.HandlerFunc // public paths
 }
 
 // New returns the control area of an application.
@@ -93,8 +93,8 @@ func (s *Area) controlRoutes(o Options) http.Handler {
 	return mux
 }
 
-// readControl decodes the body strictly: a misspelt field would be a fault that
-// does not happen and a test that proves nothing.
+// readControl decodes the body strictly: with a misspelled field, a fault would not
+// happen and a test would prove nothing.
 func readControl(w http.ResponseWriter, r *http.Request, out any) bool {
 	return readControlUpTo(maxControlBody, w, r, out)
 }
@@ -105,7 +105,7 @@ func readControlUpTo(most int64, w http.ResponseWriter, r *http.Request, out any
 	err := dec.Decode(out)
 	if err == nil {
 		if _, after := dec.Token(); after != io.EOF {
-			err = errors.New("something follows the JSON object")
+			err = errors.New("data after the JSON object")
 		}
 	}
 	if err != nil {
@@ -119,11 +119,11 @@ func controlError(w http.ResponseWriter, status int, text string) {
 	answerJSON(w, status, map[string]string{"error": text})
 }
 
-// ServeHTTP lets in whoever holds the control token, and without one whoever
-// is on this machine: by address, not through a proxy, and under a name of this
-// machine, so that a page whose name was rebound to 127.0.0.1 stays out. Pages of
-// other origins, ports of this machine among them, stay out in any case; our own
-// page, seen from another machine, is let in by the token.
+// ServeHTTP admits clients with the control token, and without a token those on this
+// machine: with a loopback IP, without a proxy, and under a host name of this machine,
+// because a web page can point its own name at 127.0.0.1. It rejects pages of other
+// origins, including other ports of this machine. Our own page on another machine
+// needs the token.
 func (s *Area) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if Serves(r.URL.Path) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -148,15 +148,15 @@ func (s *Area) holdsControlToken(given string) bool {
 	if s.token == "" {
 		return false
 	}
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.token)) // of equal length, whatever was given
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.token)) // equal lengths, as the comparison needs
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// sameOrigin says whether no page is asking, or one that was got from this very
-// address. Browsers leave Origin out of plain GETs, and name the site with them.
+// sameOrigin reports whether the request comes from no page, or from a page of this
+// origin. Browsers send no Origin with plain GETs, but name the site in another header.
 func (s *Area) sameOrigin(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none": // none: somebody typed the address
+	case "", "same-origin", "none": // none: the user entered the URL
 	default:
 		return false
 	}
@@ -175,6 +175,6 @@ func proxied(h http.Header) bool {
 func answerJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	// an error here means that the caller left
+	// An error here means that the client left.
 	_ = json.NewEncoder(w).Encode(body)
 }

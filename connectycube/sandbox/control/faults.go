@@ -26,7 +26,7 @@ func (f faultJSON) fault() core.Fault {
 	return core.Fault{
 		On: f.On, Method: f.Method, Path: f.Path, User: f.User, Stanza: f.Stanza,
 		Kind: f.Kind, Status: f.Status, Times: f.Times, Probability: f.Probability, Seed: f.Seed,
-		// what is out of range stays so, however large it is
+		// A value that is out of range stays out of range, whatever its size.
 		Delay: time.Duration(min(max(f.DelayMS, -1), core.MaxDelay.Milliseconds()+1)) * time.Millisecond,
 	}
 }

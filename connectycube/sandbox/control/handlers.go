@@ -9,7 +9,7 @@ import (
 	"cubegate/connectycube/sandbox/core"
 )
 
-// getJournal takes ?after=ID, so that a page can ask for what is new.
+// getJournal takes ?after=ID, so that a page can request only new entries.
 func (s *Area) getJournal(w http.ResponseWriter, r *http.Request) {
 	after, err := queryNumber(r, "after", 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Area) putSettings(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusOK, c.Clone())
 }
 
-// postSockets runs act on the sockets of {"user":id}, or on all.
+// postSockets runs act on the sockets of {"user":id}, or on all sockets.
 func postSockets(act func(user int64) int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
@@ -59,7 +59,7 @@ func postSockets(act func(user int64) int) http.HandlerFunc {
 			return
 		}
 		if asked.User < 0 {
-			controlError(w, http.StatusBadRequest, "user must be an id, or 0 for everybody")
+			controlError(w, http.StatusBadRequest, "user must be an ID, or 0 for all users")
 			return
 		}
 		answerJSON(w, http.StatusOK, map[string]int{"sockets": act(asked.User)})
@@ -79,7 +79,7 @@ func (s *Area) postSeed(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusCreated, made)
 }
 
-// getState takes ?limit=N, which bounds every list, also the users'.
+// getState takes ?limit=N, which bounds every list, including the users.
 func (s *Area) getState(w http.ResponseWriter, r *http.Request) {
 	limit, err := queryNumber(r, "limit", 0)
 	if err != nil {

@@ -10,18 +10,17 @@ import (
 	"strings"
 )
 
-// forwardedNames are how containers name the machine that they run on, whose
-// engine connects them to loopback there. The domain internal is reserved.
+// forwardedNames are the names of the host machine in containers, whose engine
+// forwards connections to the host's loopback. The domain internal is reserved.
 var forwardedNames = []string{"host.docker.internal", "host.containers.internal"}
 
-// IsAddressed reports whether a request that came over loopback names the
-// sandbox in its Host. A page of any site can point its own name at 127.0.0.1,
-// and is of one origin with the sandbox from then on (DNS rebinding): nothing
-// but the Host tells. An IP address in it cannot be pointed elsewhere. The
-// control token passes, as no page knows it.
+// IsAddressed reports whether a request over loopback names the sandbox in its Host.
+// A web page can point its own name at 127.0.0.1 and then has the same origin as the
+// sandbox (DNS rebinding); only the Host reveals that. An IP address as Host is safe.
+// So is the control token, which no page knows.
 //
-// From other machines any name is taken: there a proxy, a container's network or
-// a phone decides what the sandbox is called.
+// Requests from other machines may have any Host: there a proxy, a container network
+// or a phone chooses the name.
 func (s *Area) IsAddressed(r *http.Request) bool {
 	if !isLoopback(r.RemoteAddr) || isLoopback(r.Host) {
 		return true
@@ -30,19 +29,19 @@ func (s *Area) IsAddressed(r *http.Request) bool {
 	return ip.IsValid() || slices.Contains(s.names, name) || s.holdsControlToken(r.Header.Get("X-Sandbox-Token"))
 }
 
-// isLoopback takes an address or a Host header, with or without a port. Names
-// below localhost are loopback, too (RFC 6761, section 6.3).
+// isLoopback reports whether an IP address or a Host header, with or without a port,
+// means loopback. Names below localhost do (RFC 6761, section 6.3).
 func isLoopback(hostport string) bool {
 	name, ip := hostOf(hostport)
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip.Unmap().IsLoopback()
 }
 
-// hostOf splits an address or a Host header: it gives an IP address, or else a
-// name in lower case without the dot at its end.
+// hostOf splits an address or a Host header. It returns an IP address, or else a name
+// in lower case without a trailing dot.
 func hostOf(hostport string) (name string, ip netip.Addr) {
 	host, port, err := net.SplitHostPort(hostport)
 	if _, wrong := strconv.ParseUint(cmp.Or(port, "0"), 10, 16); err == nil && wrong != nil {
-		return hostport, netip.Addr{} // what follows the colon is no port: no name matches
+		return hostport, netip.Addr{} // the text after the colon is no port: no name matches
 	}
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
@@ -53,7 +52,7 @@ func hostOf(hostport string) (name string, ip netip.Addr) {
 	return strings.ToLower(strings.TrimSuffix(host, ".")), netip.Addr{}
 }
 
-// ownNames are the names that IsAddressed takes beside localhost.
+// ownNames returns the names that IsAddressed accepts in addition to localhost.
 func ownNames(given []string) []string {
 	names := slices.Clone(forwardedNames)
 	for _, one := range given {

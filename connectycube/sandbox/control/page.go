@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// The page for people is files without a build step. It shows what the control
-// area says, and has no data of its own, so everybody may have it.
+// The page consists of files without a build step. It shows the data of the control
+// area and contains none, so it is public.
 //
 //go:embed page
 var pageFiles embed.FS
 
-// openPages are the addresses that are for everyone: the page, and the
-// certificate that callers must trust to reach the sandbox.
+// openPages returns the public paths: the page, and the certificate that clients must
+// trust to reach the sandbox.
 func openPages(certificate []byte) map[string]http.HandlerFunc {
 	pages := map[string]http.HandlerFunc{
 		"/":                              pageFile("page/index.html", "text/html; charset=utf-8"),
@@ -30,13 +30,13 @@ func openPages(certificate []byte) map[string]http.HandlerFunc {
 func pageFile(path, kind string) http.HandlerFunc {
 	content, err := pageFiles.ReadFile(path)
 	if err != nil {
-		panic(err) // it is built in
+		panic(err) // the file is embedded
 	}
 	return fileHandler(path, kind, content)
 }
 
-// fileHandler serves one file. The policy lets a page run its own script only: names
-// and messages that it shows come from strangers.
+// fileHandler serves one file. The policy lets a page run its own script only, because
+// the page shows names and messages from others.
 func fileHandler(name, kind string, content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
