@@ -57,7 +57,7 @@
 //	external_id must be unique                             assumed
 //	login 3–70, 5 tags, V2 limit 100                       documented
 //	password 6–40, full name 1–200                         official sample
-//	which characters a login may have                      one refusal of + seen live, the rest assumed
+//	a login with +, spaces or control characters is 422    assumed; a refusal of + in 2021 was an outage
 //	texts of validation errors                             assumed
 //	login exact, email in lower case                       assumed
 //	V2 grammar                                             documented

@@ -18,7 +18,7 @@ var filters string
 
 // FuzzFilter: a query is refused, or its answer obeys it.
 //
-//	go test -run '^$' -fuzz '^FuzzFilter$' -fuzztime 2m ./connectycube/sandbox
+//	go test -run '^$' -fuzz '^FuzzFilter$' -fuzztime 2m ./connectycube/sandbox/rest
 //
 // testdata/fuzz holds the findings of earlier runs.
 func FuzzFilter(f *testing.F) {

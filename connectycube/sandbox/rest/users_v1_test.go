@@ -119,7 +119,7 @@ func listV1(t *testing.T, query string) string {
 // FuzzV1Filter: a filter is refused, or can be applied to every user, and only its
 // negation finds users without the field.
 //
-//	go test -run '^$' -fuzz '^FuzzV1Filter$' -fuzztime 2m ./connectycube/sandbox
+//	go test -run '^$' -fuzz '^FuzzV1Filter$' -fuzztime 2m ./connectycube/sandbox/rest
 //
 // testdata/fuzz holds the findings of earlier runs.
 func FuzzV1Filter(f *testing.F) {

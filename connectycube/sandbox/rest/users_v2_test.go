@@ -149,7 +149,7 @@ func TestV2Limits(t *testing.T) {
 // FuzzV2Query: the indexes find the same as a scan, and no query finds a user that its
 // filters exclude.
 //
-//	go test -run '^$' -fuzz '^FuzzV2Query$' -fuzztime 2m ./connectycube/sandbox
+//	go test -run '^$' -fuzz '^FuzzV2Query$' -fuzztime 2m ./connectycube/sandbox/rest
 //
 // testdata/fuzz holds the findings of earlier runs.
 func FuzzV2Query(f *testing.F) {
@@ -240,7 +240,7 @@ func TestLists(t *testing.T) {
 // FuzzParams: any input decodes or is refused, and the form that an SDK would send for
 // the decoded fields decodes to the same fields.
 //
-//	go test -run '^$' -fuzz '^FuzzParams$' -fuzztime 2m ./connectycube/sandbox
+//	go test -run '^$' -fuzz '^FuzzParams$' -fuzztime 2m ./connectycube/sandbox/rest
 //
 // testdata/fuzz holds the findings of earlier runs.
 func FuzzParams(f *testing.F) {
