@@ -1,6 +1,6 @@
 // People, and the devices they chat with: each device is an unmodified SDK.
 //
-// The SDK's settings belong to the process (contract section 2), so all of them
+// The SDK's settings belong to the process (docs/connectycube.md, Sessions), so all of them
 // talk to one sandbox, and what settings() changes holds for all.
 
 import { after, before } from 'node:test'

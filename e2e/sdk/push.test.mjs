@@ -82,7 +82,7 @@ describe('push', () => {
     await assert.rejects(pushnotifications.events.create(event), { code: 422 })
   })
 
-  // As the service does by itself, unless the message says silent (contract 10).
+  // As the service does by itself, unless the message says silent (docs/connectycube.md, Push).
   test('a chat message would be pushed to who is away, and to no one else', async () => {
     const [ada, bob] = [await person('ada'), await person('bob')]
     const phone = await online(ada)

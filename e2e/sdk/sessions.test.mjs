@@ -8,7 +8,7 @@ import { cidp, control, logIn, register, sandbox, somebody } from '../cubegate.m
 
 const { ConnectyCube } = SDK.default ?? SDK
 
-// The SDK's settings belong to the process (contract section 2), so one object
+// The SDK's settings belong to the process (docs/connectycube.md, Sessions), so one object
 // at a time is made here, and each test makes its own.
 const config = { endpoints: { api_url: sandbox }, debug: { mode: 0 }, timeout: 10000 }
 

@@ -67,7 +67,7 @@ export function connecting({ where, online, offline, hangUp }) {
       assert.equal(await device.sdk.chat.connect({ userId: ada.id, password: ada.password }), true)
     })
 
-    // The SDK itself tries a wrong password again and again (contract 11.2).
+    // The SDK itself tries a wrong password again and again (docs/connectycube.md, Chat).
     test('who fails too often is told to wait, and the right password lets in all the same', async () => {
       const eve = await person('eve')
       const device = await offline(eve)
