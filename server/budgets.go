@@ -17,7 +17,7 @@ const budgetKeys = 100_000
 // newBudgets makes the budgets that the settings want. LOGIN_FAILURES=0 turns
 // all off that count wrong passwords.
 func (s *Server) newBudgets() (*resolvers.Budgets, error) {
-	login := resolvers.BudgetBound{Burst: s.cfg.Login.Failures, Every: s.cfg.Login.RetryEvery}
+	login := resolvers.BudgetBound{Burst: s.cfg.Limits.LoginFailures, Every: s.cfg.Limits.LoginRetryEvery}
 	o := resolvers.BudgetOptions{
 		LoginFailures: login,
 		// At most 100 in the first hour (OWASP ASVS 2.2.1), and 80 in each later one.
@@ -25,9 +25,9 @@ func (s *Server) newBudgets() (*resolvers.Budgets, error) {
 		PerNetwork:    resolvers.BudgetBound{Burst: 30, Every: 10 * time.Second},
 		Callbacks:     resolvers.BudgetBound{Burst: callbackFactor * login.Burst, Every: login.Every},
 		KnownTurns:    resolvers.BudgetBound{Burst: 30, Every: 2 * time.Second},
-		Registrations: resolvers.BudgetBound{Burst: s.cfg.Register.PerNetwork, Every: perHour(s.cfg.Register.PerNetwork)},
+		Registrations: resolvers.BudgetBound{Burst: s.cfg.Limits.RegistrationsPerNetwork, Every: perHour(s.cfg.Limits.RegistrationsPerNetwork)},
 		Rubbish:       resolvers.BudgetBound{Burst: 60, Every: time.Second},
-		Observe:       s.cfg.Limits == "observe",
+		Observe:       s.cfg.Limits.Mode == "observe",
 		Log:           s.log,
 		New: func(b resolvers.BudgetBound) (resolvers.Budget, error) {
 			return middleware.NewBudget(b.Every, b.Burst, budgetKeys)

@@ -82,7 +82,7 @@ func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.
 // passwords brings the accounts' passwords at ConnectyCube to what the settings
 // want.
 func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
-	cfg.Port = 0 // a server may be running, and only a sandbox of our own asks here
+	cfg.HTTP.Port = 0 // a server may be running, and only a sandbox of our own asks here
 	s, err := Open(ctx, cfg, log)
 	if err != nil {
 		return err

@@ -55,13 +55,13 @@ func (s *Server) newConnections(reserved []middleware.Reservation) (*middleware.
 	if s.cfg.HasSandbox() {
 		listeners = 2
 	}
-	most := s.cfg.Max.Connections
+	most := s.cfg.HTTP.MaxConnections
 	if most == 0 {
 		most = defaultConnections(memoryLimit(), fileLimit(), listeners)
 	}
 	return middleware.NewConnections(middleware.ConnectionsOptions{
 		Max:        most,
-		PerAddress: s.cfg.Max.ConnectionsPerAddress,
+		PerAddress: s.cfg.HTTP.MaxConnectionsPerAddress,
 		Trusted:    s.trusted(),
 		Reserved:   reserved,
 		Log:        s.log,

@@ -17,11 +17,11 @@ import (
 func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	host := cfg.Host
+	host := cfg.HTTP.Host
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	url := "http://" + net.JoinHostPort(host, strconv.Itoa(cfg.Port)) + "/healthz"
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)) + "/healthz"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ const APIPath = "/api"
 
 // routes is everything that answers, one line each.
 func (s *Server) routes() (http.Handler, error) {
-	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.Playground, s.log)
+	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.HTTP.Playground, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
-	clientIP, err := middleware.ClientIP(s.trusted(), middleware.ForwardingHeader(s.cfg.ForwardedHeader), s.log)
+	clientIP, err := middleware.ClientIP(s.trusted(), middleware.ForwardingHeader(s.cfg.HTTP.ForwardedHeader), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("FORWARDED_HEADER: %w", err)
 	}
@@ -75,7 +75,7 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
-	if s.cfg.Playground {
+	if s.cfg.HTTP.Playground {
 		page := playground.Handler(APIPath)
 		r.Get(APIPath, s.forBrowsers(page))
 		r.Handle(APIPath+"/playground/*", page)
@@ -108,7 +108,7 @@ func exemptFromDrain(r *http.Request) bool {
 // check has read them already.
 func (s *Server) trusted() []netip.Prefix {
 	var list []netip.Prefix
-	for _, cidr := range s.cfg.TrustedProxies {
+	for _, cidr := range s.cfg.HTTP.TrustedProxies {
 		list = append(list, netip.MustParsePrefix(cidr))
 	}
 	return list
@@ -117,10 +117,10 @@ func (s *Server) trusted() []netip.Prefix {
 // origins are the pages elsewhere whose scripts may call us: those that are
 // set, else any while nothing here is real.
 func (s *Server) origins() []string {
-	if s.cfg.CORS.Origins == nil && s.cfg.HasEmbeddedDatabase() && s.cfg.HasSandbox() {
+	if s.cfg.HTTP.CORSOrigins == nil && s.cfg.HasEmbeddedDatabase() && s.cfg.HasSandbox() {
 		return []string{"*"}
 	}
-	return s.cfg.CORS.Origins
+	return s.cfg.HTTP.CORSOrigins
 }
 
 // forBrowsers shows a page to who asks for one, and tells other clients what

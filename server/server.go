@@ -91,7 +91,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, 
 	if s.apiConns, err = s.newConnections(reservations()); err != nil {
 		return nil, err
 	}
-	ln, err := s.listen(cfg.Host, cfg.Port, "PORT")
+	ln, err := s.listen(cfg.HTTP.Host, cfg.HTTP.Port, "PORT")
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +163,8 @@ func (s *Server) databaseFile() string { return filepath.Join(s.cfg.DataDir, "cu
 func (s *Server) openCube() error {
 	o := connectycube.Options{
 		BaseURL: s.cfg.ConnectyCube.APIURL,
-		AppID:   int64(s.cfg.AppID),
-		AuthKey: s.cfg.AuthKey.Reveal(),
+		AppID:   int64(s.cfg.ConnectyCube.AppID),
+		AuthKey: s.cfg.ConnectyCube.AuthKey.Reveal(),
 		Timeout: s.cfg.ConnectyCube.Timeout,
 
 		AdminKey: s.cfg.ConnectyCube.AdminKey.Reveal(),
@@ -255,10 +255,10 @@ func (s *Server) Run(ctx context.Context) error {
 // banner tells a person what runs here and what stands in for what.
 func (s *Server) banner(w io.Writer) {
 	at := s.localURL(s.apiListener)
-	if s.cfg.Host == "" {
+	if s.cfg.HTTP.Host == "" {
 		at = "http://localhost:" + strconv.Itoa(s.apiListener.Addr().(*net.TCPAddr).Port)
 	}
-	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.PublicURL, at), VerifyPath)
+	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
 	if s.cfg.HasEmbeddedDatabase() {
 		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", s.databaseFile())
 	}

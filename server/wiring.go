@@ -222,7 +222,7 @@ const signUpBurst = 10
 // signUps bounds the accounts that are made, unless the settings want no limit.
 func (s *Server) signUps() *accounts.SignUpBudget {
 	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
-	if s.cfg.Limits == "observe" {
+	if s.cfg.Limits.Mode == "observe" {
 		perMinute = 0
 	}
 	return accounts.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {

@@ -32,10 +32,10 @@ func (c *Config) checkForms(p *settingErrors) {
 	optional := func(s string, ok func(string) bool) bool { return s == "" || ok(s) }
 	httpURL := func(s string) bool { return bareURL(s, "http", "https") }
 
-	p.require(optional(c.Host, isHost), "host", wantHost)
+	p.require(optional(c.HTTP.Host, isHost), "host", wantHost)
 	p.require(c.DataDir != "", "data_dir", "want the path of a folder")
-	p.require(optional(c.PublicURL, httpURL), "public_url", wantURL)
-	p.require(!hasSpace(c.AuthKey.Reveal()), "auth_key", wantWord)
+	p.require(optional(c.HTTP.PublicURL, httpURL), "public_url", wantURL)
+	p.require(!hasSpace(c.ConnectyCube.AuthKey.Reveal()), "auth_key", wantWord)
 
 	p.require(optional(c.Mongo.URI.Reveal(), isMongoURI), "mongo.uri",
 		"want mongodb:// or mongodb+srv:// and a host, and the name of a database, if any, without any of /\\. \"$*<>:|?")
@@ -58,15 +58,15 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
 
-	p.require(!slices.ContainsFunc(c.CORS.Origins, func(s string) bool { return s != "*" && !isOrigin(s) }), "cors.origins",
+	p.require(!slices.ContainsFunc(c.HTTP.CORSOrigins, func(s string) bool { return s != "*" && !isOrigin(s) }), "cors.origins",
 		"want origins such as https://app.example.org, without a slash at the end, or * alone")
-	p.require(!slices.ContainsFunc(c.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
+	p.require(!slices.ContainsFunc(c.HTTP.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
 		"want IP addresses or networks such as 10.0.0.0/8; not /0, with which every client could choose its own address")
 }
 
 // checkTogether looks at settings that depend on each other.
 func (c *Config) checkTogether(p *settingErrors) {
-	p.require((c.AppID == 0) == (c.AuthKey == ""), "auth_key",
+	p.require((c.ConnectyCube.AppID == 0) == (c.ConnectyCube.AuthKey == ""), "auth_key",
 		"contradicts app_id (APP_ID): a ConnectyCube application needs both, the sandbox neither", "app_id")
 	p.require(c.ConnectyCube.APIURL == "" || !c.HasSandbox(), "connectycube.api_url",
 		"contradicts app_id (APP_ID), which is 0: the sandbox would answer, not this address", "app_id")
@@ -74,7 +74,7 @@ func (c *Config) checkTogether(p *settingErrors) {
 		"contradicts mongo.uri (MONGO_URI): with it there is no embedded database", "mongo.uri")
 	p.require(c.Sessions.Idle <= c.Sessions.Absolute, "sessions.idle",
 		"contradicts sessions.absolute (SESSIONS_ABSOLUTE), which is shorter", "sessions.absolute")
-	p.require(len(c.CORS.Origins) < 2 || !slices.Contains(c.CORS.Origins, "*"), "cors.origins",
+	p.require(len(c.HTTP.CORSOrigins) < 2 || !slices.Contains(c.HTTP.CORSOrigins, "*"), "cors.origins",
 		"contradicts itself: * already means any origin, so it stands alone")
 	p.require(c.Password.Memory >= 8*c.Password.Parallelism, "password.memory",
 		"contradicts password.parallelism (PASSWORD_PARALLELISM): argon2 needs 8 KiB for each lane", "password.parallelism")
@@ -83,7 +83,7 @@ func (c *Config) checkTogether(p *settingErrors) {
 // checkListeners looks for two listeners of this process on one port.
 func (c *Config) checkListeners(p *settingErrors) {
 	type listener struct{ hostKey, portKey, host, port string }
-	used := []listener{{"host", "port", c.Host, strconv.Itoa(c.Port)}}
+	used := []listener{{"host", "port", c.HTTP.Host, strconv.Itoa(c.HTTP.Port)}}
 	if c.HasSandbox() {
 		used = append(used, listener{"sandbox.host", "sandbox.port", c.Sandbox.Host, strconv.Itoa(c.Sandbox.Port)})
 	}
@@ -151,7 +151,7 @@ const defaultRegistrations = 10
 // derive fills in the defaults that depend on other settings, and brings lists and
 // addresses into one form.
 func (c *Config) derive() {
-	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	c.HTTP.PublicURL = strings.TrimRight(c.HTTP.PublicURL, "/")
 	c.ConnectyCube.APIURL = strings.TrimRight(c.ConnectyCube.APIURL, "/")
 	if c.ConnectyCube.APIURL == "" && !c.HasSandbox() {
 		c.ConnectyCube.APIURL = "https://api.connectycube.com"
@@ -165,10 +165,10 @@ func (c *Config) derive() {
 			c.ConnectyCube.SignUpsPerMinute = 0
 		}
 	}
-	if c.Register.PerNetwork == unset {
-		c.Register.PerNetwork = defaultRegistrations
+	if c.Limits.RegistrationsPerNetwork == unset {
+		c.Limits.RegistrationsPerNetwork = defaultRegistrations
 		if c.HasSandbox() && c.HasEmbeddedDatabase() { // an app's own tests register by the dozen
-			c.Register.PerNetwork = 0
+			c.Limits.RegistrationsPerNetwork = 0
 		}
 	}
 	if c.Mongo.Database == "" {
@@ -177,12 +177,12 @@ func (c *Config) derive() {
 			c.Mongo.Database = name
 		}
 	}
-	for i, origin := range c.CORS.Origins {
-		c.CORS.Origins[i] = strings.ToLower(origin)
+	for i, origin := range c.HTTP.CORSOrigins {
+		c.HTTP.CORSOrigins[i] = strings.ToLower(origin)
 	}
-	for i, proxy := range c.TrustedProxies {
+	for i, proxy := range c.HTTP.TrustedProxies {
 		prefix, _ := network(proxy)
-		c.TrustedProxies[i] = prefix.String()
+		c.HTTP.TrustedProxies[i] = prefix.String()
 	}
 }
 

@@ -12,109 +12,101 @@ import (
 	"cubegate/tokens"
 )
 
-// Config is every setting of the process, checked and with derived defaults filled in
-// when it comes from Load. It mirrors config.yaml, where each key is explained. It
-// may be logged: secrets hide themselves.
+// Config holds every setting of the process. Load returns it checked and with derived
+// defaults filled in; config.yaml explains each key. It may be logged: secrets hide
+// themselves.
 //
-// A range tag bounds a number or a duration, a oneof tag lists the words allowed, and an
-// alias tag names a second environment variable.
+// The tags of a field: key is the key in config.yaml, range bounds a number or a duration,
+// oneof lists the words allowed, and alias names a second environment variable.
 type Config struct {
-	Host      string        `key:"host"`
-	Port      int           `key:"port" range:"0..65535"`
-	DataDir   string        `key:"data_dir"`
-	PublicURL string        `key:"public_url"` // without a slash at its end
-	AppID     int           `key:"app_id" range:"0..2147483647"`
-	AuthKey   tokens.Secret `key:"auth_key"`
+	DataDir         string        `key:"data_dir"`
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" range:"1ms..10m"`
+
+	HTTP struct {
+		Host      string `key:"host"`
+		Port      int    `key:"port" range:"0..65535"`
+		PublicURL string `key:"public_url"` // without a slash at its end
+
+		CORSOrigins     []string `key:"cors.origins"`    // lower case; nil = not set, empty = no origin
+		TrustedProxies  []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
+		ForwardedHeader string   `key:"forwarded_header" oneof:"x-forwarded-for forwarded"`
+		Playground      bool     `key:"playground"`
+
+		MaxConnections           int `key:"max.connections" range:"0..1000000"` // of each listener; 0: from the memory limit
+		MaxConnectionsPerAddress int `key:"max.connections_per_address" range:"0..1000000"`
+	}
 
 	Mongo struct {
-		URI            tokens.Secret `key:"uri" alias:"MONGODB_URL"`
-		Database       string        `key:"database"` // never empty once loaded
-		Timeout        time.Duration `key:"timeout" range:"1ms..10m"`
-		EmbeddedListen string        `key:"embedded_listen"`
-	} `key:"mongo"`
+		URI            tokens.Secret `key:"mongo.uri" alias:"MONGODB_URL"`
+		Database       string        `key:"mongo.database"` // never empty once loaded
+		Timeout        time.Duration `key:"mongo.timeout" range:"1ms..10m"`
+		EmbeddedListen string        `key:"mongo.embedded_listen"`
+	}
 
 	ConnectyCube struct {
-		APIURL       string        `key:"api_url"` // without a slash at its end; empty exactly when sandboxed
-		Timeout      time.Duration `key:"timeout" range:"1ms..5m"`
-		CIDPPassword string        `key:"cidp_password"`
-		CIDPSecret   tokens.Secret `key:"cidp_secret"`
-		Password     string        `key:"password" oneof:"shared derived"`
-		AdminKey     tokens.Secret `key:"admin_key"`
+		AppID        int           `key:"app_id" range:"0..2147483647"` // 0: the sandbox
+		AuthKey      tokens.Secret `key:"auth_key"`
+		APIURL       string        `key:"connectycube.api_url"` // without a slash at its end; empty only with the sandbox
+		Timeout      time.Duration `key:"connectycube.timeout" range:"1ms..5m"`
+		CIDPPassword string        `key:"connectycube.cidp_password"`
+		CIDPSecret   tokens.Secret `key:"connectycube.cidp_secret"`
+		Password     string        `key:"connectycube.password" oneof:"shared derived"`
+		AdminKey     tokens.Secret `key:"connectycube.admin_key"`
 
-		RegisterWhileAway bool `key:"register_while_away"`
-		SignUpsPerMinute  int  `key:"sign_ups_per_minute" range:"0..60000"` // 0: no limit
+		RegisterWhileAway bool `key:"connectycube.register_while_away"`
+		SignUpsPerMinute  int  `key:"connectycube.sign_ups_per_minute" range:"0..60000"` // 0: no limit
 
-		ChatDomain string `key:"chat_domain"`
-		ChatURL    string `key:"chat_url"` // empty only when sandboxed
-	} `key:"connectycube"`
+		ChatDomain string `key:"connectycube.chat_domain"`
+		ChatURL    string `key:"connectycube.chat_url"` // empty only with the sandbox
+	}
 
 	Sandbox struct {
-		Host         string        `key:"host"`
-		Port         int           `key:"port" range:"0..65535"`
-		Names        []string      `key:"names"`
-		ControlToken tokens.Secret `key:"control_token"`
-		CIDPURL      string        `key:"cidp_url"`
-	} `key:"sandbox"`
+		Host         string        `key:"sandbox.host"`
+		Port         int           `key:"sandbox.port" range:"0..65535"`
+		Names        []string      `key:"sandbox.names"`
+		ControlToken tokens.Secret `key:"sandbox.control_token"`
+		CIDPURL      string        `key:"sandbox.cidp_url"`
+	}
 
 	JWT struct {
-		Secret    tokens.Secret `key:"secret"`           // empty until EnsureSecret when nothing is configured
-		Previous  tokens.Secret `key:"previous_secrets"` // separated by blanks; see PreviousSecrets
-		Keys      string        `key:"keys"`
-		Issuer    string        `key:"issuer"`
-		AccessTTL time.Duration `key:"access_ttl" range:"1s..24h"`
-	} `key:"jwt"`
+		Secret    tokens.Secret `key:"jwt.secret"`           // may be empty before EnsureSecret
+		Previous  tokens.Secret `key:"jwt.previous_secrets"` // separated by blanks; see PreviousSecrets
+		Keys      string        `key:"jwt.keys"`
+		Issuer    string        `key:"jwt.issuer"`
+		AccessTTL time.Duration `key:"jwt.access_ttl" range:"1s..24h"`
+	}
 
 	Sessions struct {
-		Idle     time.Duration `key:"idle" range:"1m..8784h"`
-		Absolute time.Duration `key:"absolute" range:"1m..8784h"`
-		PerUser  int           `key:"per_user" range:"1..100"`
-	} `key:"sessions"`
+		Idle     time.Duration `key:"sessions.idle" range:"1m..8784h"`
+		Absolute time.Duration `key:"sessions.absolute" range:"1m..8784h"`
+		PerUser  int           `key:"sessions.per_user" range:"1..100"`
+	}
 
 	Audit struct {
-		Keep time.Duration `key:"keep" range:"1h..87840h"`
-		Max  int           `key:"max" range:"100..100000000"`
-
-		MaxRefusals int `key:"max_refusals" range:"100..100000000"`
-	} `key:"audit"`
+		Keep        time.Duration `key:"audit.keep" range:"1h..87840h"`
+		Max         int           `key:"audit.max" range:"100..100000000"`
+		MaxRefusals int           `key:"audit.max_refusals" range:"100..100000000"`
+	}
 
 	Password struct {
-		Memory      int           `key:"memory" range:"8..262144"` // KiB
-		Iterations  int           `key:"iterations" range:"1..16"`
-		Parallelism int           `key:"parallelism" range:"1..16"`
-		Concurrent  int           `key:"concurrent" range:"0..1024"`
-		MaxWait     time.Duration `key:"max_wait" range:"1ms..1m"`
-	} `key:"password"`
+		Memory      int           `key:"password.memory" range:"8..262144"` // KiB
+		Iterations  int           `key:"password.iterations" range:"1..16"`
+		Parallelism int           `key:"password.parallelism" range:"1..16"`
+		Concurrent  int           `key:"password.concurrent" range:"0..1024"`
+		MaxWait     time.Duration `key:"password.max_wait" range:"1ms..1m"`
+	}
 
-	Login struct {
-		Failures   int           `key:"failures" range:"0..1000000"`
-		RetryEvery time.Duration `key:"retry_every" range:"1ms..24h"`
-	} `key:"login"`
-
-	Register struct {
-		PerNetwork int `key:"per_network" range:"0..1000000"` // an hour; 0: no limit
-	} `key:"register"`
-
-	Limits string `key:"limits" oneof:"enforce observe"`
-
-	CORS struct {
-		Origins []string `key:"origins"` // lower case; nil when unset, empty when none are wanted
-	} `key:"cors"`
-
-	Max struct {
-		Connections           int `key:"connections" range:"0..1000000"` // of each listener; 0: see newConnections
-		ConnectionsPerAddress int `key:"connections_per_address" range:"0..1000000"`
-	} `key:"max"`
-
-	TrustedProxies  []string `key:"trusted_proxies"` // each in CIDR form, host bits cleared
-	ForwardedHeader string   `key:"forwarded_header" oneof:"x-forwarded-for forwarded"`
-	Playground      bool     `key:"playground"`
+	Limits struct {
+		Mode                    string        `key:"limits" oneof:"enforce observe"`
+		LoginFailures           int           `key:"login.failures" range:"0..1000000"`
+		LoginRetryEvery         time.Duration `key:"login.retry_every" range:"1ms..24h"`
+		RegistrationsPerNetwork int           `key:"register.per_network" range:"0..1000000"` // an hour; 0: no limit
+	}
 
 	Log struct {
-		Level  string `key:"level" oneof:"debug info warn error"`
-		Format string `key:"format" oneof:"auto text json"`
-	} `key:"log"`
-
-	ShutdownTimeout time.Duration `key:"shutdown_timeout" range:"1ms..10m"`
+		Level  string `key:"log.level" oneof:"debug info warn error"`
+		Format string `key:"log.format" oneof:"auto text json"`
+	}
 }
 
 // HasEmbeddedDatabase reports whether the embedded database stands in for MongoDB.
@@ -130,7 +122,7 @@ func (c *Config) PreviousSecrets() []tokens.Secret {
 }
 
 // HasSandbox reports whether the sandbox stands in for ConnectyCube.
-func (c *Config) HasSandbox() bool { return c.AppID == 0 }
+func (c *Config) HasSandbox() bool { return c.ConnectyCube.AppID == 0 }
 
 // Setting is one key of config.yaml as a reader sees it, for --help and the README.
 type Setting struct {
@@ -199,19 +191,16 @@ type field struct {
 func (lf field) secret() bool { return lf.value.Type() == reflect.TypeFor[tokens.Secret]() }
 
 // fields lists every setting of c in the order of its fields.
-func fields(c *Config) []field {
-	return appendFields(nil, "", reflect.ValueOf(c).Elem())
-}
+func fields(c *Config) []field { return appendFields(nil, reflect.ValueOf(c).Elem()) }
 
-func appendFields(list []field, prefix string, v reflect.Value) []field {
+func appendFields(list []field, v reflect.Value) []field {
 	for i := range v.NumField() {
 		structField := v.Type().Field(i)
-		key := prefix + structField.Tag.Get("key")
 		if structField.Type.Kind() == reflect.Struct {
-			list = appendFields(list, key+".", v.Field(i))
+			list = appendFields(list, v.Field(i))
 			continue
 		}
-		list = append(list, field{key, v.Field(i), structField.Tag})
+		list = append(list, field{structField.Tag.Get("key"), v.Field(i), structField.Tag})
 	}
 	return list
 }

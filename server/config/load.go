@@ -32,7 +32,7 @@ type lookup func(name string) (string, bool)
 // with its key and its variable, and shows no value in it.
 func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
-	c.ConnectyCube.SignUpsPerMinute, c.Register.PerNetwork = unset, unset
+	c.ConnectyCube.SignUpsPerMinute, c.Limits.RegistrationsPerNetwork = unset, unset
 	l := newLoader(fields(&c), defaults)
 	dotenv := l.dotenv(filepath.Join(dir, ".env"))
 	l.variables("the environment", getenv)

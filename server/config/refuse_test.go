@@ -166,8 +166,8 @@ func bomb(key string) string {
 
 func TestDocumentStartIsNoSecondDocument(t *testing.T) {
 	own := write(t, t.TempDir(), "own.yaml", "# mine\n---\nport: 4000\n")
-	if c, err := Load(configYAML, from("CONFIG_FILE", own), t.TempDir()); err != nil || c.Port != 4000 {
-		t.Errorf("port = %d, error %v", c.Port, err)
+	if c, err := Load(configYAML, from("CONFIG_FILE", own), t.TempDir()); err != nil || c.HTTP.Port != 4000 {
+		t.Errorf("port = %d, error %v", c.HTTP.Port, err)
 	}
 }
 
@@ -286,7 +286,7 @@ func FuzzFiles(f *testing.F) {
 		write(t, dir, ".env", dotenv+"\nCONFIG_FILE=\n")
 		own := write(t, dir, "own.yaml", yaml)
 		c, err := Load(configYAML, from("CONFIG_FILE", own), dir)
-		if err == nil && (c.Port < 0 || c.Port > 65535 || c.Mongo.Database == "") {
+		if err == nil && (c.HTTP.Port < 0 || c.HTTP.Port > 65535 || c.Mongo.Database == "") {
 			t.Errorf("accepted without its checks: %+v", c)
 		}
 	})

@@ -154,9 +154,9 @@ func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
 
 func TestNoSecretIsMadeWhereItWouldNotDo(t *testing.T) {
 	c, path := inDir(t)
-	c.AppID = 7
+	c.ConnectyCube.AppID = 7
 	wantInError(t, c.EnsureSecret(true), "jwt.secret (JWT_SECRET) must be set")
-	c.AppID, c.JWT.Secret = 0, strongSecret
+	c.ConnectyCube.AppID, c.JWT.Secret = 0, strongSecret
 	if err := c.EnsureSecret(true); err != nil || c.JWT.Secret != strongSecret {
 		t.Errorf("a secret that is set was replaced; error %v", err)
 	}

@@ -41,7 +41,6 @@ var largeStructs = exceptions{ // fields
 	"resolvers Auth":            25,
 	"resolvers/accounts Keeper": 22,
 	"server Server":             19,
-	"server/config Config":      23,
 	"store Session":             18,
 	"store userDocument":        16,
 	"store sessionDocument":     19,
