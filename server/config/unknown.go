@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // compose.yaml and its tools read these from the same .env.
@@ -51,30 +53,9 @@ func suggestion(name string, known []string) string {
 	fold := func(s string) string { return strings.ToLower(strings.NewReplacer(".", "_", "-", "_").Replace(s)) }
 	best, least := "", maxSlips+1
 	for _, k := range known {
-		if slips := distance(fold(name[:min(len(name), maxShown)]), fold(k)); slips < least {
+		if slips := levenshtein.ComputeDistance(fold(name[:min(len(name), maxShown)]), fold(k)); slips < least {
 			best, least = "; did you mean "+k+"?", slips
 		}
 	}
 	return best
-}
-
-// distance counts the bytes to insert, delete or replace to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // row[j]: from what is read of a to b[:j]
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
