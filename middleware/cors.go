@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func parseOrigins(origins []string) (anyone bool, allowed map[string]bool, err e
 			anyone = true
 		case o == "*":
 			errs = append(errs, fmt.Errorf(`%w: "*" must stand alone`, ErrOrigin))
-		case !isOrigin(o):
+		case !IsOrigin(o):
 			errs = append(errs, fmt.Errorf("%w: %q, want scheme://host[:port] as a browser sends it", ErrOrigin, o))
 		default:
 			allowed[o] = true
@@ -70,18 +71,23 @@ func parseOrigins(origins []string) (anyone bool, allowed map[string]bool, err e
 	return anyone, allowed, errors.Join(errs...)
 }
 
-// isOrigin reports whether a browser could send s as Origin. Host names are in
-// ASCII there, whatever the address bar shows. Schemes other than http are let
-// through: apps in a web view have capacitor:// or ionic://.
-func isOrigin(s string) bool {
+// IsOrigin reports whether a browser can send s as the header Origin. Browsers send
+// host names in ASCII, whatever their address bar shows. Apps in a web view have
+// schemes of their own, such as capacitor:// or ionic://.
+func IsOrigin(s string) bool {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || strings.ContainsFunc(s, notInOrigin) {
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || strings.ContainsFunc(s, notInOrigin) {
 		return false
 	}
-	if port := u.Port(); strings.HasSuffix(u.Host, ":") || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
-		return false
+	if u.Port() != "" {
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		if err != nil || port == 0 || u.Scheme == "http" && port == 80 || u.Scheme == "https" && port == 443 {
+			return false
+		}
 	}
-	return s == strings.ToLower(u.Scheme+"://"+u.Host)
+	return s == u.Scheme+"://"+u.Host
 }
 
-func notInOrigin(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*,;%", r) }
+func notInOrigin(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune(":/.-_+[]", r)
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"cubegate/middleware"
 	"cubegate/tokens"
 )
 
@@ -58,7 +59,7 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
 
-	p.require(!slices.ContainsFunc(c.HTTP.CORSOrigins, func(s string) bool { return s != "*" && !isOrigin(s) }), "cors.origins",
+	p.require(!slices.ContainsFunc(c.HTTP.CORSOrigins, func(s string) bool { return s != "*" && !middleware.IsOrigin(strings.ToLower(s)) }), "cors.origins",
 		"want origins such as https://app.example.org, without a slash at the end, or * alone")
 	p.require(!slices.ContainsFunc(c.HTTP.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
 		"want IP addresses or networks such as 10.0.0.0/8; not /0, with which every client could choose its own address")
@@ -207,14 +208,6 @@ func bareURL(s string, schemes ...string) bool {
 	u, err := url.Parse(s)
 	return err == nil && slices.Contains(schemes, u.Scheme) && isHost(u.Hostname()) && isPort(u.Port()) &&
 		u.User == nil && !strings.ContainsAny(s, "?#") && !hasSpace(s)
-}
-
-// isOrigin reports whether s is an origin as browsers send it. Apps in a web view have
-// schemes of their own (capacitor://localhost).
-func isOrigin(s string) bool {
-	u, err := url.Parse(strings.ToLower(s))
-	return err == nil && u.Scheme != "" && isHost(u.Hostname()) && isPort(u.Port()) && !strings.HasSuffix(u.Host, ":") &&
-		u.Scheme+"://"+u.Host == strings.ToLower(s)
 }
 
 // network reads an address or a network in CIDR form. One of all addresses, or of all
