@@ -66,7 +66,7 @@ func newServer(b *testing.B) *server {
 	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
 	must(b, err)
 	b.Cleanup(func() { _ = s.Close(context.Background()) })
-	ring, err := tokens.NewRing(tokens.Secret(rand.Text() + rand.Text()))
+	ring, err := tokens.NewSecretRing(tokens.Secret(rand.Text() + rand.Text()))
 	must(b, err)
 	config := tokens.Config{Ring: ring}
 	issuer, err := tokens.NewIssuer(config)

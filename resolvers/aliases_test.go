@@ -18,9 +18,9 @@ type countingVerifier struct {
 	verified atomic.Int32
 }
 
-func (v *countingVerifier) Verify(raw string) (tokens.Claims, error) {
+func (v *countingVerifier) VerifyAccess(raw string) (tokens.Claims, error) {
 	v.verified.Add(1)
-	return v.fakeVerifier.Verify(raw)
+	return v.fakeVerifier.VerifyAccess(raw)
 }
 
 func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {

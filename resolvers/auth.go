@@ -65,15 +65,15 @@ type AccountChanges interface {
 // TokenIssuer signs what users prove themselves with.
 type TokenIssuer interface {
 	AccessToken(g tokens.Grant) (token string, expires time.Time, err error)
-	Ticket(g tokens.Grant) (string, error) // for ConnectyCube to hand back to us
+	ChatTicket(g tokens.Grant) (string, error) // for ConnectyCube to hand back to us
 }
 
 // TokenVerifier checks what we have signed: access tokens, and those and
 // tickets. The error wraps [tokens.ErrExpired] or [tokens.ErrInvalid]. Whether
 // the login session lives is not in a token.
 type TokenVerifier interface {
-	Verify(raw string) (tokens.Claims, error)
-	VerifyAny(raw string) (tokens.Claims, error)
+	VerifyAccess(raw string) (tokens.Claims, error)
+	VerifyCallbackToken(raw string) (tokens.Claims, error)
 }
 
 // PasswordHasher makes and checks password hashes, each in the lane of a turn.

@@ -62,7 +62,7 @@ func (f flows) knownDeviceInput(edit ...func(*tokens.KnownDevice)) *deviceInput 
 	for _, e := range edit {
 		e(&d)
 	}
-	token := f.Devices.DeviceToken(d)
+	token := f.Devices.NewDeviceToken(d)
 	return &deviceInput{Token: &token}
 }
 
@@ -219,7 +219,7 @@ func TestLoginGivesADeviceToken(t *testing.T) {
 		if out.device == "" {
 			t.Fatal("no device token")
 		}
-		d, err := f.Devices.ReadDeviceToken(out.device, store.EmailKey(ada.Email))
+		d, err := f.Devices.ParseDeviceToken(out.device, store.EmailKey(ada.Email))
 		if err != nil && !errors.Is(err, tokens.ErrExpired) {
 			t.Fatal(err)
 		}

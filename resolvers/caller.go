@@ -48,7 +48,7 @@ func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error
 	case token == "":
 		return store.User{}, tokens.Claims{}, &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
 	}
-	claims, err := a.Verifier.Verify(token)
+	claims, err := a.Verifier.VerifyAccess(token)
 	if err != nil {
 		return store.User{}, tokens.Claims{}, err
 	}

@@ -225,7 +225,7 @@ type fakeTokens struct{}
 func (fakeTokens) AccessToken(g tokens.Grant) (string, time.Time, error) {
 	return "access " + g.Subject, time.Now().Add(time.Hour), nil
 }
-func (fakeTokens) Ticket(g tokens.Grant) (string, error) { return "ticket " + g.Subject, nil }
+func (fakeTokens) ChatTicket(g tokens.Grant) (string, error) { return "ticket " + g.Subject, nil }
 
 // fakePasswords hashes by writing "hash of" in front.
 type fakePasswords struct {
@@ -354,7 +354,7 @@ type flows struct {
 
 func newFlows(t testing.TB) flows {
 	t.Helper()
-	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
+	ring, err := tokens.NewSecretRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,8 +41,8 @@ type LoginSessions interface {
 // RefreshTokens makes and reads refresh tokens. The error of Read is
 // [tokens.ErrInvalid] for what we have never issued.
 type RefreshTokens interface {
-	RefreshToken(sessionID string) (token, hash string)
-	ReadRefreshToken(token string) (sessionID, hash string, err error)
+	NewRefreshToken(sessionID string) (token, hash string)
+	ParseRefreshToken(token string) (sessionID, hash string, err error)
 }
 
 // begin begins a login session and returns it with its refresh token. The
@@ -53,7 +53,7 @@ func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) 
 		return store.Session{}, "", err
 	}
 	id := strings.ToLower(rand.Text()) // paths are routed in lower case
-	refresh, hash := a.Refresh.RefreshToken(id)
+	refresh, hash := a.Refresh.NewRefreshToken(id)
 	_, err := a.Members.AddSession(ctx, user.ID, user.PasswordHash, id)
 	if errors.Is(err, store.ErrChanged) { // changed since the password was compared
 		if user, err := a.Users.ByID(ctx, user.ID); err == nil && user.Disabled {
@@ -68,7 +68,7 @@ func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) 
 	session := store.Session{
 		ID: id, UserID: user.ID, Device: device.name(ctx), DeviceID: device.id(), LastIP: a.Address(ctx),
 		Created: now, LastUsed: now, AbsoluteExpiry: now.Add(a.Limits.Absolute), Expires: now.Add(min(a.Limits.Idle, a.Limits.Absolute)),
-		Parent: tokens.NewFamily(hash).Parent,
+		Parent: tokens.NewRefreshFamily(hash).Parent,
 	}
 	if err := a.Sessions.Create(ctx, session); err != nil {
 		return store.Session{}, "", err
@@ -108,7 +108,7 @@ func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
 		g.Until = most
 	}
 	var err error
-	if out.ticket, err = a.Tokens.Ticket(g); err != nil {
+	if out.ticket, err = a.Tokens.ChatTicket(g); err != nil {
 		return signedIn{}, err
 	}
 	g.Until = session.Expires
@@ -121,15 +121,15 @@ var errSessionOver = &apierror.Error{Code: apierror.Unauthenticated, Message: "T
 // refreshSession exchanges a refresh token for all that a login gives. A token
 // that was retired ends the login session: somebody else has used it.
 func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, error) {
-	id, hash, err := a.Refresh.ReadRefreshToken(token)
+	id, hash, err := a.Refresh.ParseRefreshToken(token)
 	if err != nil {
 		return signedIn{}, a.rubbish(ctx, "refresh", &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid", Cause: err})
 	}
 	var next, userID string
 	session, err := a.Sessions.Update(ctx, id, func(s *store.Session) error {
 		userID = s.UserID
-		token, child := a.Refresh.RefreshToken(id)
-		family, err := tokens.Family{Parent: s.Parent, Children: s.Children}.Use(hash, child)
+		token, child := a.Refresh.NewRefreshToken(id)
+		family, err := tokens.RefreshFamily{Parent: s.Parent, Children: s.Children}.Use(hash, child)
 		if err != nil {
 			return err
 		}

@@ -14,8 +14,8 @@ import (
 // logged in before. The error of ReadDeviceToken is of no interest: such a
 // device is a stranger.
 type DeviceTokens interface {
-	DeviceToken(d tokens.KnownDevice) string
-	ReadDeviceToken(token, emailKey string) (tokens.KnownDevice, error)
+	NewDeviceToken(d tokens.KnownDevice) string
+	ParseDeviceToken(token, emailKey string) (tokens.KnownDevice, error)
 }
 
 // guess is one comparison of a password: by whom, and in which lane.
@@ -116,7 +116,7 @@ func (a *Auth) deviceToken(user store.User, session store.Session, before tokens
 	if before.UserID == user.ID && before.Generation == user.DeviceGeneration {
 		d.Issued = time.Now().Add(-tokens.DeviceMatures)
 	}
-	return a.Devices.DeviceToken(d)
+	return a.Devices.NewDeviceToken(d)
 }
 
 // renewedDeviceToken is the token that a refresh gives: none while the client
@@ -134,7 +134,7 @@ func (a *Auth) knownDevice(d *deviceInput, email string) tokens.KnownDevice {
 	if d == nil || d.Token == nil {
 		return tokens.KnownDevice{}
 	}
-	known, err := a.Devices.ReadDeviceToken(*d.Token, store.EmailKey(email))
+	known, err := a.Devices.ParseDeviceToken(*d.Token, store.EmailKey(email))
 	if err != nil {
 		return tokens.KnownDevice{}
 	}

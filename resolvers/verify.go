@@ -55,7 +55,7 @@ func (a *Auth) identify(r *http.Request) (store.User, error) {
 		}
 		return a.verifyPassword(r.Context(), in)
 	}
-	claims, err := a.Verifier.VerifyAny(asked.Token)
+	claims, err := a.Verifier.VerifyCallbackToken(asked.Token)
 	if errors.Is(err, tokens.ErrInvalid) { // good ones pass whatever the network has spent
 		return store.User{}, a.rubbish(r.Context(), "verify", err)
 	}

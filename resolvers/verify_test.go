@@ -20,15 +20,15 @@ import (
 // lives, s2 has ended, and the record of s3 has expired.
 type fakeVerifier struct{}
 
-func (v fakeVerifier) Verify(raw string) (tokens.Claims, error) {
-	claims, err := v.VerifyAny(raw)
+func (v fakeVerifier) VerifyAccess(raw string) (tokens.Claims, error) {
+	claims, err := v.VerifyCallbackToken(raw)
 	if claims.Ticket {
 		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
 	}
 	return claims, err
 }
 
-func (fakeVerifier) VerifyAny(raw string) (tokens.Claims, error) {
+func (fakeVerifier) VerifyCallbackToken(raw string) (tokens.Claims, error) {
 	for prefix, claims := range map[string]tokens.Claims{
 		"good ":    {SessionID: "s1"},
 		"ended ":   {SessionID: "s2"},

@@ -49,7 +49,7 @@ type Server struct {
 	log      *slog.Logger
 	store    *store.Store
 	cube     *connectycube.Client
-	keys     *tokens.Keys // nil: tokens are signed with the secret
+	keys     *tokens.SigningKeys // nil: tokens are signed with the secret
 	accounts *accounts.Keeper
 	auth     *resolvers.Auth
 	chat     resolvers.ChatAddress

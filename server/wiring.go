@@ -23,7 +23,7 @@ func (s *Server) wireIdentity() error {
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}
-	ring, err := tokens.NewRing(s.cfg.JWT.Secret, s.cfg.PreviousSecrets()...)
+	ring, err := tokens.NewSecretRing(s.cfg.JWT.Secret, s.cfg.PreviousSecrets()...)
 	if err != nil {
 		return fmt.Errorf("JWT_SECRET, JWT_PREVIOUS_SECRETS: %w", err)
 	}
@@ -84,7 +84,7 @@ func (s *Server) startAuditor() *resolvers.Auditor {
 const bcryptPrefix = "$2"
 
 // withDecoys lets unknown emails cost what bcrypt costs as often as users do.
-func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.Ring) *tokens.Hasher {
+func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *tokens.Hasher {
 	s.background = append(s.background, func(ctx context.Context) { s.followDecoys(ctx, hasher, ring.DecoyKey()) })
 	return hasher
 }
@@ -150,7 +150,7 @@ func (s *Server) limits() resolvers.Limits {
 }
 
 // openTokens makes what signs tokens and what checks them.
-func (s *Server) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifier, error) {
+func (s *Server) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Verifier, error) {
 	signing := tokens.Config{
 		Ring:       ring,
 		Issuer:     s.cfg.JWT.Issuer,
@@ -159,7 +159,7 @@ func (s *Server) openTokens(ring *tokens.Ring) (*tokens.Issuer, *tokens.Verifier
 		ServiceTTL: max(s.upstreamTimeout()+s.clockSkew(), 2*time.Second), // a token's times are whole seconds
 	}
 	if s.cfg.JWT.Keys != "" {
-		keys, err := tokens.OpenKeys(s.cfg.JWT.Keys)
+		keys, err := tokens.LoadSigningKeys(s.cfg.JWT.Keys)
 		if err != nil {
 			return nil, nil, fmt.Errorf("JWT_KEYS: %w", err)
 		}
@@ -190,7 +190,7 @@ func (s *Server) publicKeys() []byte {
 }
 
 // wireProvisioning makes what keeps the accounts at ConnectyCube.
-func (s *Server) wireProvisioning(ring *tokens.Ring, issuer *tokens.Issuer) *accounts.Keeper {
+func (s *Server) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *accounts.Keeper {
 	k := &accounts.Keeper{
 		Directory:    s.cube,
 		Cube:         s.cube,

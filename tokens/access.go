@@ -30,21 +30,21 @@ func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reas
 // in the audience, and both must fit: RFC 8725 section 3.11 recommends the first
 // against tokens made for one use and shown for another, and older libraries
 // look at the second only.
-type kind struct {
+type tokenKind struct {
 	typ      string
 	audience Audience
 }
 
 var (
-	access  = kind{"at+jwt", AudienceAPI} // RFC 9068
-	ticket  = kind{"ticket+jwt", AudienceConnectyCube}
-	service = kind{"service+jwt", AudienceConnectyCube} // a ticket of the server's own
+	access        = tokenKind{"at+jwt", AudienceAPI} // RFC 9068
+	chatTicket    = tokenKind{"ticket+jwt", AudienceConnectyCube}
+	serviceTicket = tokenKind{"service+jwt", AudienceConnectyCube} // a ticket of the server's own
 )
 
 // Config is what issuer and verifier must agree on. Only Ring has no default.
 type Config struct {
-	Ring       *Ring         // its secrets are the keys of HMAC-SHA-256
-	Keys       *Keys         // sign in their place when there are any; then only previous secrets verify
+	Ring       *SecretRing   // its secrets are the keys of HMAC-SHA-256
+	Keys       *SigningKeys  // sign in their place when there are any; then only previous secrets verify
 	Issuer     string        // the iss claim; default "cubegate"
 	AccessTTL  time.Duration // how long an access token lives at most, at least a second; default 1h
 	SessionTTL time.Duration // how long a login session may last, and with it a ticket; default 90 days
@@ -74,8 +74,8 @@ func (c Config) resolve() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-func (c Config) lifetimes() map[kind]time.Duration {
-	return map[kind]time.Duration{access: c.AccessTTL, ticket: c.SessionTTL, service: c.ServiceTTL}
+func (c Config) lifetimes() map[tokenKind]time.Duration {
+	return map[tokenKind]time.Duration{access: c.AccessTTL, chatTicket: c.SessionTTL, serviceTicket: c.ServiceTTL}
 }
 
 // Grant says for whom a token is, and within which login session.
@@ -99,10 +99,10 @@ type ServiceGrant struct {
 
 // An Issuer signs tokens. It is safe for concurrent use.
 type Issuer struct {
-	ring   *Ring // a pointer inside, so that %+v of an Issuer prints an address
-	keys   *Keys
+	ring   *SecretRing // a pointer inside, so that %+v of an Issuer prints an address
+	keys   *SigningKeys
 	issuer string
-	ttl    map[kind]time.Duration
+	ttl    map[tokenKind]time.Duration
 }
 
 // NewIssuer returns an Issuer, or all that is wrong with c.
@@ -124,8 +124,8 @@ func (i *Issuer) AccessToken(g Grant) (string, time.Time, error) {
 // call-back, as long as the login session lasts: SDKs keep it and show it again
 // hours later. It opens nothing here: who reads ConnectyCube's logs gets no
 // access to our API.
-func (i *Issuer) Ticket(g Grant) (string, error) {
-	token, _, err := i.sign(ticket, g)
+func (i *Issuer) ChatTicket(g Grant) (string, error) {
+	token, _, err := i.sign(chatTicket, g)
 	return token, err
 }
 
@@ -133,19 +133,19 @@ func (i *Issuer) Ticket(g Grant) (string, error) {
 // outside of any login session. It lives for moments and is handed to nobody
 // but ConnectyCube.
 func (i *Issuer) ServiceTicket(g ServiceGrant) (string, error) {
-	token, _, err := i.signFor(service, Grant{Subject: g.Subject, Email: g.Email}, g.ExternalID)
+	token, _, err := i.signFor(serviceTicket, Grant{Subject: g.Subject, Email: g.Email}, g.ExternalID)
 	return token, err
 }
 
-func (i *Issuer) sign(k kind, g Grant) (string, time.Time, error) { return i.signFor(k, g, "") }
+func (i *Issuer) sign(k tokenKind, g Grant) (string, time.Time, error) { return i.signFor(k, g, "") }
 
-func (i *Issuer) signFor(k kind, g Grant, externalID string) (string, time.Time, error) {
-	if g.Subject == "" || g.Email == "" || (g.SessionID == "") != (k == service) {
+func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.Time, error) {
+	if g.Subject == "" || g.Email == "" || (g.SessionID == "") != (k == serviceTicket) {
 		return "", time.Time{}, errors.New("signing token: subject, email or session is missing")
 	}
 	now := time.Now()
 	expires := now.Add(i.ttl[k])
-	if k == ticket || !g.Until.IsZero() && g.Until.Before(expires) && k != service {
+	if k == chatTicket || !g.Until.IsZero() && g.Until.Before(expires) && k != serviceTicket {
 		expires = g.Until
 	}
 	expires = expires.Truncate(time.Second).UTC()
@@ -163,7 +163,7 @@ func (i *Issuer) signFor(k kind, g Grant, externalID string) (string, time.Time,
 	if err := header.Set(jws.TypeKey, k.typ); err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
-	raw, err := i.seal(claims, header)
+	raw, err := i.signCompact(claims, header)
 	if err != nil {
 		return "", time.Time{}, errors.New("signing token: the key cannot sign") // the library's words may hold it
 	}
@@ -173,9 +173,9 @@ func (i *Issuer) signFor(k kind, g Grant, externalID string) (string, time.Time,
 	return string(raw), expires, nil
 }
 
-// seal signs with the newest key in use, or with the secret where there are no
+// signCompact signs with the newest key in use, or with the secret where there are no
 // keys.
-func (i *Issuer) seal(claims []byte, header jws.Headers) ([]byte, error) {
+func (i *Issuer) signCompact(claims []byte, header jws.Headers) ([]byte, error) {
 	if i.keys == nil {
 		return jws.Sign(claims, jws.WithKey(jwa.HS256, i.ring.secrets[0].signing, jws.WithProtectedHeaders(header)))
 	}
@@ -188,10 +188,10 @@ func (i *Issuer) seal(claims []byte, header jws.Headers) ([]byte, error) {
 
 // A Verifier tells our tokens from all others. It is safe for concurrent use.
 type Verifier struct {
-	ring   *Ring
-	keys   *Keys
+	ring   *SecretRing
+	keys   *SigningKeys
 	issuer string
-	ttl    map[kind]time.Duration
+	ttl    map[tokenKind]time.Duration
 }
 
 // NewVerifier returns a Verifier, or all that is wrong with c. Lifetimes count
@@ -209,15 +209,15 @@ func NewVerifier(c Config) (*Verifier, error) {
 // and nbf may be 5 s in the future, because replicas' clocks differ; exp has no
 // leeway. The error wraps ErrExpired for a token that was valid once,
 // else ErrInvalid. Whether its login session still lives is not in a token.
-func (v *Verifier) Verify(raw string) (Claims, error) { return v.verify(raw, access) }
+func (v *Verifier) VerifyAccess(raw string) (Claims, error) { return v.verify(raw, access) }
 
-// VerifyAny is Verify for ConnectyCube's call-back: it takes tickets as well as
+// VerifyCallbackToken is Verify for ConnectyCube's call-back: it takes tickets as well as
 // access tokens, since an app may log in to ConnectyCube with either.
-func (v *Verifier) VerifyAny(raw string) (Claims, error) {
-	return v.verify(raw, access, ticket, service)
+func (v *Verifier) VerifyCallbackToken(raw string) (Claims, error) {
+	return v.verify(raw, access, chatTicket, serviceTicket)
 }
 
-func (v *Verifier) verify(raw string, accepted ...kind) (Claims, error) {
+func (v *Verifier) verify(raw string, accepted ...tokenKind) (Claims, error) {
 	head, signature, err := split(raw)
 	if err != nil {
 		return Claims{}, err
@@ -230,20 +230,20 @@ func (v *Verifier) verify(raw string, accepted ...kind) (Claims, error) {
 		if k.typ != h.typ {
 			continue
 		}
-		claims, err := v.unseal(raw, h, signature)
+		claims, err := v.verifySignature(raw, h, signature)
 		if err != nil {
 			return Claims{}, err
 		}
-		return v.check(claims, k, time.Now())
+		return v.checkClaims(claims, k, time.Now())
 	}
 	return Claims{}, invalid("type is not accepted here")
 }
 
-// unseal checks the signature. The key decides what algorithm that is, never
+// verifySignature checks the signature. The key decides what algorithm that is, never
 // the token: a key id is looked up, and without one it is HS256. With signing
 // keys, no secret of today signs tokens, so only the previous ones verify: their
 // tokens end when the operator removes them from JWT_PREVIOUS_SECRETS.
-func (v *Verifier) unseal(raw string, h head, signature int) ([]byte, error) {
+func (v *Verifier) verifySignature(raw string, h header, signature int) ([]byte, error) {
 	if h.kid == "" {
 		if h.alg != jwa.HS256.String() || signature != 32 {
 			return nil, invalid("algorithm is not HS256")

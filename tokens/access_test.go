@@ -19,8 +19,8 @@ const (
 )
 
 // ring is one that works, of these secrets.
-func ring(current tokens.Secret, previous ...tokens.Secret) *tokens.Ring {
-	r, err := tokens.NewRing(current, previous...)
+func ring(current tokens.Secret, previous ...tokens.Secret) *tokens.SecretRing {
+	r, err := tokens.NewSecretRing(current, previous...)
 	if err != nil {
 		panic(err)
 	}
@@ -76,11 +76,11 @@ func TestTokenLives(t *testing.T) {
 				issuer, verifier := pair(t, tt.edit)
 				raw, ticket := issue(t, issuer)
 				time.Sleep(tt.wait)
-				if _, err := verifier.Verify(raw); !errors.Is(err, tt.want) {
+				if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tt.want) {
 					t.Errorf("Verify error = %v, want %v", err, tt.want)
 				}
-				if _, err := verifier.VerifyAny(ticket); !errors.Is(err, tt.want) {
-					t.Errorf("VerifyAny(ticket) error = %v, want %v", err, tt.want)
+				if _, err := verifier.VerifyCallbackToken(ticket); !errors.Is(err, tt.want) {
+					t.Errorf("VerifyCallbackToken(ticket) error = %v, want %v", err, tt.want)
 				}
 			})
 		})
@@ -93,7 +93,7 @@ func issue(t testing.TB, issuer *tokens.Issuer) (access, ticket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err = issuer.Ticket(grant())
+	ticket, err = issuer.ChatTicket(grant())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 		want := tokens.Claims{
 			Subject: userID, Email: email, Audience: tokens.AudienceAPI, SessionID: "s1", Roles: []string{"editor"}, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
-		got, err := verifier.Verify(raw)
+		got, err := verifier.VerifyAccess(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,16 +117,16 @@ func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 		if want.ID = first; !reflect.DeepEqual(got, want) {
 			t.Errorf("Verify = %+v, want %+v", got, want)
 		}
-		if again, err := verifier.VerifyAny(raw); err != nil || !reflect.DeepEqual(again, got) {
-			t.Errorf("VerifyAny = %+v, %v, want as from Verify", again, err)
+		if again, err := verifier.VerifyCallbackToken(raw); err != nil || !reflect.DeepEqual(again, got) {
+			t.Errorf("VerifyCallbackToken = %+v, %v, want as from VerifyAccess", again, err)
 		}
-		got, err = verifier.VerifyAny(ticket)
+		got, err = verifier.VerifyCallbackToken(ticket)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want.Audience, want.ID, want.Ticket = tokens.AudienceConnectyCube, got.ID, true
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("VerifyAny(ticket) = %+v, want %+v", got, want)
+			t.Errorf("VerifyCallbackToken(ticket) = %+v, want %+v", got, want)
 		}
 		if first == "" || first == got.ID {
 			t.Errorf("jti = %q and %q, want two different ones", first, got.ID)
@@ -140,7 +140,7 @@ func TestClaimsOnTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer, verifier := pair(t, nil)
 		for typ, raw := range tokensByType(t, issuer) {
-			claims, err := verifier.VerifyAny(raw)
+			claims, err := verifier.VerifyCallbackToken(raw)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,8 +182,8 @@ func parts(t testing.TB, raw string) (header, payload, sig string) {
 func TestTicketIsNoAccessToken(t *testing.T) {
 	issuer, verifier := pair(t, nil)
 	_, ticket := issue(t, issuer)
-	if _, err := verifier.Verify(ticket); !errors.Is(err, tokens.ErrInvalid) {
-		t.Errorf("Verify(ticket) error = %v, want ErrInvalid", err)
+	if _, err := verifier.VerifyAccess(ticket); !errors.Is(err, tokens.ErrInvalid) {
+		t.Errorf("VerifyAccess(ticket) error = %v, want ErrInvalid", err)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestIssuerRefusesWhatItCouldNotVerify(t *testing.T) {
 		if _, _, err := issuer.AccessToken(g); err == nil {
 			t.Errorf("an access token %s is signed", name)
 		}
-		if _, err := issuer.Ticket(g); err == nil {
+		if _, err := issuer.ChatTicket(g); err == nil {
 			t.Errorf("a ticket %s is signed", name)
 		}
 	}
@@ -249,11 +249,11 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 			if want := time.Now().Add(min(left, time.Hour)); err != nil || !expires.Equal(want) {
 				t.Errorf("with %v left the access token expires at %v, %v; want %v", left, expires, err, want)
 			}
-			ticket, err := issuer.Ticket(g)
+			ticket, err := issuer.ChatTicket(g)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if claims, err := verifier.VerifyAny(ticket); err != nil || !claims.ExpiresAt.Equal(g.Until) {
+			if claims, err := verifier.VerifyCallbackToken(ticket); err != nil || !claims.ExpiresAt.Equal(g.Until) {
 				t.Errorf("with %v left the ticket expires at %v, %v; want %v", left, claims.ExpiresAt, err, g.Until)
 			}
 		}
@@ -267,17 +267,17 @@ func TestServiceTicket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims, err := verifier.VerifyAny(raw); err != nil || !claims.Service || claims.SessionID != "" || claims.Subject != userID || claims.External != "" {
-		t.Errorf("VerifyAny = %+v, %v", claims, err)
+	if claims, err := verifier.VerifyCallbackToken(raw); err != nil || !claims.Service || claims.SessionID != "" || claims.Subject != userID || claims.External != "" {
+		t.Errorf("VerifyCallbackToken = %+v, %v", claims, err)
 	}
 	other, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email, ExternalID: "x"})
-	if claims, verr := verifier.VerifyAny(other); err != nil || verr != nil || claims.External != "x" || claims.Subject != userID {
+	if claims, verr := verifier.VerifyCallbackToken(other); err != nil || verr != nil || claims.External != "x" || claims.Subject != userID {
 		t.Errorf("with an external id: %+v, %v, %v", claims, err, verr)
 	}
-	if claims, err := verifier.Verify(signed(goodHeader, goodPayload("xid", `"x"`))); err != nil || claims.External != "" {
+	if claims, err := verifier.VerifyAccess(signed(goodHeader, goodPayload("xid", `"x"`))); err != nil || claims.External != "" {
 		t.Errorf("an access token with an external id: %+v, %v", claims, err)
 	}
-	if _, err := verifier.Verify(raw); !errors.Is(err, tokens.ErrInvalid) {
+	if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("Verify error = %v, want ErrInvalid", err)
 	}
 	for name, forged := range map[string]string{
@@ -285,7 +285,7 @@ func TestServiceTicket(t *testing.T) {
 		"an access token without one":     signed(goodHeader, goodPayload("sid", "")),
 		"one whose session is a number":   signed(goodHeader, goodPayload("sid", "1")),
 	} {
-		if _, err := verifier.VerifyAny(forged); !errors.Is(err, tokens.ErrInvalid) {
+		if _, err := verifier.VerifyCallbackToken(forged); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
@@ -304,7 +304,7 @@ func TestIssuerAndVerifierServeManyAtOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if claims, err := verifier.Verify(raw); err != nil || claims.Subject != subject {
+				if claims, err := verifier.VerifyAccess(raw); err != nil || claims.Subject != subject {
 					t.Fatalf("Verify = %+v, %v", claims, err)
 				}
 			}
@@ -345,7 +345,7 @@ func BenchmarkAlgorithms(b *testing.B) {
 		})
 		b.Run("verify/"+alg, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := verifier.Verify(raw); err != nil {
+				if _, err := verifier.VerifyAccess(raw); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -54,11 +54,11 @@ type payload struct {
 // already rounded down to a whole second.
 const clockLeeway = 5 * time.Second
 
-// check decides whether signed claims may be believed now. A claim that we
+// checkClaims decides whether signed claims may be believed now. A claim that we
 // always write must be there and have the type we write: the original answered
 // {"user":{}} to a token without them (original.md, fault 4). Expiry comes
 // last, because ErrExpired promises that the token was valid once.
-func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
+func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims, error) {
 	m, err := parseObject(data)
 	if err != nil {
 		return Claims{}, invalid("claims are not one JSON object with unique keys")
@@ -71,7 +71,7 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 		return Claims{}, invalid("sub is missing")
 	case id != sub:
 		return Claims{}, invalid("id and sub differ")
-	case (m.text("sid") == "") != (k == service):
+	case (m.text("sid") == "") != (k == serviceTicket):
 		return Claims{}, invalid("sid is missing, or where none may be")
 	case email == "" || jti == "":
 		return Claims{}, invalid("email or jti is missing")
@@ -97,12 +97,12 @@ func (v *Verifier) check(data []byte, k kind, now time.Time) (Claims, error) {
 		return Claims{}, ErrExpired
 	}
 	external := ""
-	if k == service {
+	if k == serviceTicket {
 		external = m.text("xid")
 	}
 	return Claims{
 		Subject: sub, External: external, Email: email, ID: jti, Audience: k.audience, SessionID: m.text("sid"), Roles: m.texts("roles"),
-		Service: k == service, Ticket: k != access, IssuedAt: issued, ExpiresAt: expires,
+		Service: k == serviceTicket, Ticket: k != access, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
 }
 

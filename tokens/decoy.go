@@ -61,12 +61,12 @@ func (h *Hasher) SetDecoys(key []byte, share float64) error {
 func (h *Hasher) Decoy(email string) string {
 	d := h.decoys.Load()
 	if d == nil {
-		return h.nobody
+		return h.dummyHash
 	}
 	mac := hmac.New(sha256.New, d.key)
 	mac.Write([]byte(email))
 	if float64(binary.BigEndian.Uint64(mac.Sum(nil)))/math.MaxUint64 < d.share {
 		return d.bcrypt
 	}
-	return h.nobody
+	return h.dummyHash
 }

@@ -37,7 +37,7 @@ type KnownDevice struct {
 }
 
 // DeviceToken signs what is known of a device. Times are kept to the second.
-func (r *Ring) DeviceToken(d KnownDevice) string {
+func (r *SecretRing) NewDeviceToken(d KnownDevice) string {
 	body := binary.BigEndian.AppendUint64(nil, uint64(d.Issued.Unix()))
 	body = binary.BigEndian.AppendUint64(body, uint64(d.Generation))
 	body = append(body, d.UserID+"/"+d.Device...)
@@ -45,10 +45,10 @@ func (r *Ring) DeviceToken(d KnownDevice) string {
 	return base64.RawURLEncoding.EncodeToString(append(body, r.secrets[0].deviceTag(body)...))
 }
 
-// ReadDeviceToken returns what a device token says, if it counts now for a login
+// ParseDeviceToken returns what a device token says, if it counts now for a login
 // with an email, which is given by its key. The error wraps [ErrInvalid], or [ErrExpired] for a token that is too young or too old.
 // Whether the generation is still the account's only the account knows.
-func (r *Ring) ReadDeviceToken(token, emailKey string) (KnownDevice, error) {
+func (r *SecretRing) ParseDeviceToken(token, emailKey string) (KnownDevice, error) {
 	if len(token) > maxDeviceToken {
 		return KnownDevice{}, invalid("it is too long")
 	}

@@ -11,9 +11,9 @@ import (
 	"cubegate/tokens"
 )
 
-func newRing(t testing.TB, secrets ...tokens.Secret) *tokens.Ring {
+func newRing(t testing.TB, secrets ...tokens.Secret) *tokens.SecretRing {
 	t.Helper()
-	r, err := tokens.NewRing(secrets[0], secrets[1:]...)
+	r, err := tokens.NewSecretRing(secrets[0], secrets[1:]...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRing(t, newSecret)
 		want := tokens.KnownDevice{UserID: "0123456789abcdef01234567", EmailKey: "ada", Device: "phone/1", Issued: time.Now(), Generation: 7}
-		token := r.DeviceToken(want)
+		token := r.NewDeviceToken(want)
 		for _, step := range []struct {
 			wait time.Duration
 			err  error
@@ -41,7 +41,7 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 			{time.Second, tokens.ErrExpired},
 		} {
 			time.Sleep(step.wait)
-			got, err := r.ReadDeviceToken(token, "ada")
+			got, err := r.ParseDeviceToken(token, "ada")
 			if !errors.Is(err, step.err) || err == nil && (got.UserID != want.UserID || got.Device != want.Device || got.Generation != 7 || !got.Issued.Equal(want.Issued)) {
 				t.Errorf("after %v: %+v, %v, want %v", time.Since(want.Issued), got, err, step.err)
 			}
@@ -50,39 +50,39 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 }
 
 func TestDeviceTokenOutlivesANewSecret(t *testing.T) {
-	token := newRing(t, oldSecret).DeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
-	if _, err := newRing(t, newSecret, oldSecret).ReadDeviceToken(token, "ada"); err != nil {
+	token := newRing(t, oldSecret).NewDeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
+	if _, err := newRing(t, newSecret, oldSecret).ParseDeviceToken(token, "ada"); err != nil {
 		t.Error(err)
 	}
-	if _, err := newRing(t, newSecret).ReadDeviceToken(token, "ada"); !errors.Is(err, tokens.ErrInvalid) {
+	if _, err := newRing(t, newSecret).ParseDeviceToken(token, "ada"); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("error = %v, want ErrInvalid", err)
 	}
 }
 
 func TestDeviceTokenCannotBeMade(t *testing.T) {
 	r := newRing(t, newSecret)
-	token := r.DeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
+	token := r.NewDeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range raw {
 		raw[i] ^= 1
-		if _, err := r.ReadDeviceToken(base64.RawURLEncoding.EncodeToString(raw), "ada"); !errors.Is(err, tokens.ErrInvalid) {
+		if _, err := r.ParseDeviceToken(base64.RawURLEncoding.EncodeToString(raw), "ada"); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("byte %d: error = %v, want ErrInvalid", i, err)
 		}
 		raw[i] ^= 1
 	}
-	if _, err := r.ReadDeviceToken(token, "eve"); !errors.Is(err, tokens.ErrInvalid) {
+	if _, err := r.ParseDeviceToken(token, "eve"); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("with another email: error = %v, want ErrInvalid", err)
 	}
-	refresh, _ := r.RefreshToken("session")
+	refresh, _ := r.NewRefreshToken("session")
 	for _, other := range []string{"", "x", refresh, token + "A", token[:len(token)-1], strings.Repeat("A", 1<<20), "\x00"} {
-		if _, err := r.ReadDeviceToken(other, "ada"); !errors.Is(err, tokens.ErrInvalid) {
+		if _, err := r.ParseDeviceToken(other, "ada"); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%.20q: error = %v, want ErrInvalid", other, err)
 		}
 	}
-	if _, _, err := r.ReadRefreshToken(token); !errors.Is(err, tokens.ErrInvalid) {
+	if _, _, err := r.ParseRefreshToken(token); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("as a refresh token: %v", err)
 	}
 }

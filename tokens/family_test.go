@@ -12,7 +12,7 @@ import (
 // honest one, and whoever has copied its secret store. Each goes on with what it
 // got last; an answer that gets lost leaves it with what it had.
 type stolen struct {
-	family  tokens.Family
+	family  tokens.RefreshFamily
 	over    bool
 	issued  int
 	holds   []string // by device: the token that it would use next
@@ -22,7 +22,7 @@ type stolen struct {
 }
 
 func newStolen(devices int) *stolen {
-	s := &stolen{family: tokens.NewFamily("0"), retired: map[string]bool{}, parent: map[string]string{}, used: map[string]bool{"0": true}}
+	s := &stolen{family: tokens.NewRefreshFamily("0"), retired: map[string]bool{}, parent: map[string]string{}, used: map[string]bool{"0": true}}
 	for range devices {
 		s.holds = append(s.holds, "0")
 	}

@@ -44,26 +44,26 @@ func notBase64URL(r rune) bool {
 	return true
 }
 
-// head is a header, read.
-type head struct{ alg, kid, typ string }
+// header is the header of a token.
+type header struct{ alg, kid, typ string }
 
 // inspect reads a header. Everything that could change how the rest is read is
 // refused here rather than left to the library: jwx v2 ignores crit although RFC
 // 7515 section 4.1.11 forbids that, and knows b64. We write alg, typ and, for
 // one of several keys, kid only, so nothing else may stand there, which covers
 // zip, jwk, jku and x5u as well.
-func inspect(header []byte) (head, error) {
-	m, err := parseObject(header)
+func inspect(raw []byte) (header, error) {
+	m, err := parseObject(raw)
 	if err != nil {
-		return head{}, invalid("header is not one JSON object with unique keys")
+		return header{}, invalid("header is not one JSON object with unique keys")
 	}
-	h := head{m.text("alg"), m.text("kid"), m.text("typ")}
+	h := header{m.text("alg"), m.text("kid"), m.text("typ")}
 	members := 2
 	if _, named := m["kid"]; named {
 		members++
 	}
 	if len(m) != members || h.alg == "" || h.typ == "" || members == 3 && h.kid == "" {
-		return head{}, invalid("header holds something other than alg, typ and kid")
+		return header{}, invalid("header holds something other than alg, typ and kid")
 	}
 	return h, nil
 }

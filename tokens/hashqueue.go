@@ -135,12 +135,12 @@ func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	}
 	q.mu.Unlock()
 
-	patience := time.NewTimer(q.maxWait)
-	defer patience.Stop()
+	timer := time.NewTimer(q.maxWait)
+	defer timer.Stop()
 	select {
 	case err := <-w.turn:
 		return w.lane.top(), err
-	case <-patience.C:
+	case <-timer.C:
 		return q.abandon(w, &QueueError{ErrBusy, q.maxWait})
 	case <-ctx.Done():
 		return q.abandon(w, fmt.Errorf("waiting to hash password: %w", ctx.Err()))

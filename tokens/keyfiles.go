@@ -41,7 +41,7 @@ func ListKeys(path string) ([]KeyInfo, error) {
 		return nil, err
 	}
 	now := time.Now()
-	signer, _ := pick(all, now)
+	signer, _ := newestUsable(all, now)
 	list := make([]KeyInfo, len(all))
 	for i, k := range all {
 		list[i] = KeyInfo{ID: k.id, Alg: k.alg.String(), From: k.from, Retired: k.retired, Signs: k.id == signer.id && k.usable(now)}
@@ -178,21 +178,21 @@ func noKeys(path, reason string) error {
 	return fmt.Errorf("%s %s: make the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
 }
 
-// stampOf changes whenever the files at a path do.
-func stampOf(path string) (string, error) {
+// folderVersion changes whenever the files at a path do.
+func folderVersion(path string) (string, error) {
 	files, err := keyFiles(path)
 	if err != nil {
 		return "", err
 	}
-	var stamp strings.Builder
+	var version strings.Builder
 	for _, file := range files {
 		info, err := os.Stat(file)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(&stamp, file, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintln(&version, file, info.Size(), info.ModTime().UnixNano())
 	}
-	return stamp.String(), nil
+	return version.String(), nil
 }
 
 // readKeys reads every key at a path, in the order in which they begin to

@@ -17,11 +17,11 @@ var tokenKinds = []struct {
 	verify       []func(*tokens.Verifier, string) (tokens.Claims, error)
 }{
 	{"access token", goodHeader, nil,
-		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).Verify, (*tokens.Verifier).VerifyAny}},
+		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).VerifyAccess, (*tokens.Verifier).VerifyCallbackToken}},
 	{"chat ticket", `{"alg":"HS256","typ":"ticket+jwt"}`, []string{"aud", `"connectycube"`},
-		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).VerifyAny}},
+		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).VerifyCallbackToken}},
 	{"service ticket", `{"alg":"HS256","typ":"service+jwt"}`, []string{"aud", `"connectycube"`, "sid", ""},
-		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).VerifyAny}},
+		[]func(*tokens.Verifier, string) (tokens.Claims, error){(*tokens.Verifier).VerifyCallbackToken}},
 }
 
 // The clock of the replica that signs may be up to 5 s ahead of the clock of the

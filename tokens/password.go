@@ -129,10 +129,10 @@ func affordable(p *argon2id.Params) bool {
 // as they are; to change them here would let a user in on one side only. The
 // original did the same, so its hashes stay good.
 type Hasher struct {
-	params *argon2id.Params
-	nobody string // hash of a password no one knows, to compare with when there is no user
-	queue  *hashQueue
-	decoys atomic.Pointer[decoys] // nil: none is bcrypt
+	params    *argon2id.Params
+	dummyHash string // hash of a password no one knows, to compare with when there is no user
+	queue     *hashQueue
+	decoys    atomic.Pointer[decoys] // nil: none is bcrypt
 }
 
 // Capacity is how many hashes run at once, and how many a second they come to.
@@ -149,14 +149,14 @@ func NewHasher(p Params) (*Hasher, error) {
 		return nil, err
 	}
 	started := time.Now()
-	nobody, err := argon2id.CreateHash(rand.Text(), p.argon2id())
+	dummyHash, err := argon2id.CreateHash(rand.Text(), p.argon2id())
 	if err != nil {
 		return nil, fmt.Errorf("hashing password: %w", err)
 	}
 	return &Hasher{
-		params: p.argon2id(),
-		nobody: nobody,
-		queue:  newHashQueue(p.Concurrent, p.MaxWait, time.Since(started)),
+		params:    p.argon2id(),
+		dummyHash: dummyHash,
+		queue:     newHashQueue(p.Concurrent, p.MaxWait, time.Since(started)),
 	}, nil
 }
 
@@ -207,7 +207,7 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 		err = badHash("neither argon2id nor bcrypt")
 	}
 	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: do the work of a real comparison
-		if _, dummy := argon2id.ComparePasswordAndHash(password, h.nobody); dummy != nil {
+		if _, dummy := argon2id.ComparePasswordAndHash(password, h.dummyHash); dummy != nil {
 			return false, fmt.Errorf("comparing with nobody's password: %w", dummy)
 		}
 	}

@@ -25,16 +25,16 @@ const (
 // session's id, and a tag by which a token that we have issued can be told from
 // one that we have not, however long ago it was retired. Only the hash is to be
 // kept.
-func (r *Ring) RefreshToken(sessionID string) (token, hash string) {
+func (r *SecretRing) NewRefreshToken(sessionID string) (token, hash string) {
 	raw := append(randomBytes(refreshRandom), sessionID...)
 	raw = append(raw, r.secrets[0].tag(raw)...)
 	return base64.RawURLEncoding.EncodeToString(raw), hashOf(raw)
 }
 
-// ReadRefreshToken returns the login session that a refresh token was issued
+// ParseRefreshToken returns the login session that a refresh token was issued
 // for, and its hash. Whether it is still good only the session knows. The error
 // is [ErrInvalid] for what we have never issued.
-func (r *Ring) ReadRefreshToken(token string) (sessionID, hash string, err error) {
+func (r *SecretRing) ParseRefreshToken(token string) (sessionID, hash string, err error) {
 	if len(token) > maxRefresh {
 		return "", "", invalid("it is too long")
 	}
@@ -63,7 +63,7 @@ func hashOf(raw []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Family is what is left to say about the refresh tokens of one login session,
+// RefreshFamily is what is left to say about the refresh tokens of one login session,
 // as hashes: the one that was used last, which can be used again for as long as
 // nobody has used what it was exchanged for, and those. Every other token that
 // was ever issued for the session is retired.
@@ -71,7 +71,7 @@ func hashOf(raw []byte) string {
 // So an answer that gets lost costs nothing: the parent gives another child.
 // And of two parties that hold the same token, the second to use what it got is
 // found out.
-type Family struct {
+type RefreshFamily struct {
 	Parent   string
 	Children []string
 }
@@ -81,20 +81,20 @@ type Family struct {
 // wait for its own answers wastes.
 const maxChildren = 128
 
-// NewFamily is that of a session that begins, with its one token.
-func NewFamily(hash string) Family { return Family{Parent: hash} }
+// NewRefreshFamily is that of a session that begins, with its one token.
+func NewRefreshFamily(hash string) RefreshFamily { return RefreshFamily{Parent: hash} }
 
 // Use exchanges a token for a child and returns the family after that. The
 // error is [ErrReplayed] for a token that is retired.
-func (f Family) Use(hash, child string) (Family, error) {
+func (f RefreshFamily) Use(hash, child string) (RefreshFamily, error) {
 	switch {
 	case hash == "":
 		return f, ErrReplayed
 	case hash == f.Parent:
 		children := append(slices.Clone(f.Children), child)
-		return Family{Parent: f.Parent, Children: children[max(0, len(children)-maxChildren):]}, nil
+		return RefreshFamily{Parent: f.Parent, Children: children[max(0, len(children)-maxChildren):]}, nil
 	case slices.Contains(f.Children, hash):
-		return Family{Parent: hash, Children: []string{child}}, nil
+		return RefreshFamily{Parent: hash, Children: []string{child}}, nil
 	}
 	return f, ErrReplayed
 }

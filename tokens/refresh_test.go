@@ -12,15 +12,15 @@ import (
 
 func TestRefreshTokenIsReadByItsOwnRing(t *testing.T) {
 	old := ring(goodSecret)
-	token, hash := old.RefreshToken("session")
-	if again, other := old.RefreshToken("session"); again == token || other == hash {
+	token, hash := old.NewRefreshToken("session")
+	if again, other := old.NewRefreshToken("session"); again == token || other == hash {
 		t.Error("two refresh tokens are one")
 	}
 	if strings.Contains(token, hash) || len(hash) != 64 {
 		t.Errorf("hash of %d digits", len(hash))
 	}
-	for name, r := range map[string]*tokens.Ring{"its own": old, "a later ring": ring(otherSecret, goodSecret)} {
-		if session, got, err := r.ReadRefreshToken(token); err != nil || session != "session" || got != hash {
+	for name, r := range map[string]*tokens.SecretRing{"its own": old, "a later ring": ring(otherSecret, goodSecret)} {
+		if session, got, err := r.ParseRefreshToken(token); err != nil || session != "session" || got != hash {
 			t.Errorf("%s: session %q, %v", name, session, err)
 		}
 	}
@@ -43,24 +43,24 @@ func TestRefreshTokenIsReadByItsOwnRing(t *testing.T) {
 		"a line break":    token[:10] + "\n" + token[10:],
 		"too long":        strings.Repeat("A", 10_000),
 	} {
-		if session, _, err := old.ReadRefreshToken(forged); !errors.Is(err, tokens.ErrInvalid) {
+		if session, _, err := old.ParseRefreshToken(forged); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%s: session %q, %v; want %v", name, session, err, tokens.ErrInvalid)
 		}
 	}
-	if _, _, err := ring(otherSecret).ReadRefreshToken(token); !errors.Is(err, tokens.ErrInvalid) {
+	if _, _, err := ring(otherSecret).ParseRefreshToken(token); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("another ring: %v, want %v", err, tokens.ErrInvalid)
 	}
 }
 
 // Nothing but what was issued is read, whatever is sent.
-func FuzzReadRefreshToken(f *testing.F) {
+func FuzzParseRefreshToken(f *testing.F) {
 	r := ring(goodSecret)
-	token, _ := r.RefreshToken("session")
+	token, _ := r.NewRefreshToken("session")
 	for _, seed := range []string{token, "", "A", token[:20], token + "A"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
-		if _, _, err := r.ReadRefreshToken(sent); err == nil && sent != token {
+		if _, _, err := r.ParseRefreshToken(sent); err == nil && sent != token {
 			t.Errorf("%q is read", sent)
 		}
 	})
@@ -101,7 +101,7 @@ func TestFamilyAgreesWithTheRule(t *testing.T) {
 	var walk func(path []int)
 	walk = func(path []int) {
 		runs++
-		family, rule := tokens.NewFamily("t0"), &naive{parent: map[string]string{}, retired: map[string]bool{}, used: map[string]bool{"t0": true}}
+		family, rule := tokens.NewRefreshFamily("t0"), &naive{parent: map[string]string{}, retired: map[string]bool{}, used: map[string]bool{"t0": true}}
 		issued := []string{"t0"}
 		for step, pick := range path {
 			token, child := issued[pick], string(rune('a'+step))
@@ -129,7 +129,7 @@ func TestFamilyAgreesWithTheRule(t *testing.T) {
 }
 
 func TestFamilyIsBounded(t *testing.T) {
-	family := tokens.NewFamily("parent")
+	family := tokens.NewRefreshFamily("parent")
 	for range 1000 {
 		var err error
 		if family, err = family.Use("parent", "child"); err != nil {
@@ -139,7 +139,7 @@ func TestFamilyIsBounded(t *testing.T) {
 	if len(family.Children) > 128 {
 		t.Errorf("%d children are kept", len(family.Children))
 	}
-	if _, err := tokens.NewFamily("").Use("", "child"); !errors.Is(err, tokens.ErrReplayed) {
+	if _, err := tokens.NewRefreshFamily("").Use("", "child"); !errors.Is(err, tokens.ErrReplayed) {
 		t.Errorf("no token of no family: %v", err)
 	}
 }

@@ -21,9 +21,9 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// forge signs any header and payload with HMAC, by hand: a library would refuse
+// signToken signs any header and payload with HMAC, by hand: a library would refuse
 // half of what the tests want to send.
-func forge(newHash func() hash.Hash, key tokens.Secret, header, payload string) string {
+func signToken(newHash func() hash.Hash, key tokens.Secret, header, payload string) string {
 	signed := b64(header) + "." + b64(payload)
 	mac := hmac.New(newHash, []byte(key.Reveal()))
 	mac.Write([]byte(signed))
@@ -53,7 +53,7 @@ func goodPayload(edits ...string) string {
 }
 
 // signed is forge with the right key and algorithm.
-func signed(header, payload string) string { return forge(sha256.New, goodSecret, header, payload) }
+func signed(header, payload string) string { return signToken(sha256.New, goodSecret, header, payload) }
 
 // Each row is a token that must not open anything. Those of the original's
 // verify route are all here; it took HS384, HS512, no exp, iat in the future and
@@ -98,9 +98,9 @@ func TestVerifyRefuses(t *testing.T) {
 		{"tampered signature", head + "." + body + "." + flip(sig)},
 		{"unused bits of the signature set", head + "." + body + "." + sig[:42] + string(alphabet[strings.IndexByte(alphabet, sig[42])|1])},
 		{"signature of another token", head + "." + b64(goodPayload()) + "." + sig},
-		{"other secret", forge(sha256.New, "another secret of more than 32 bytes", goodHeader, goodPayload())},
-		{"empty secret", forge(sha256.New, "", goodHeader, goodPayload())},
-		{"original's default secret", forge(sha256.New, "default_value", goodHeader, goodPayload())},
+		{"other secret", signToken(sha256.New, "another secret of more than 32 bytes", goodHeader, goodPayload())},
+		{"empty secret", signToken(sha256.New, "", goodHeader, goodPayload())},
+		{"original's default secret", signToken(sha256.New, "default_value", goodHeader, goodPayload())},
 
 		{"alg none", b64(`{"alg":"none","typ":"at+jwt"}`) + "." + b64(goodPayload()) + "." + sig},
 		{"alg none, no signature", b64(`{"alg":"none","typ":"at+jwt"}`) + "." + b64(goodPayload()) + "."},
@@ -113,9 +113,9 @@ func TestVerifyRefuses(t *testing.T) {
 		{"alg a list", signed(`{"alg":["HS256"],"typ":"at+jwt"}`, goodPayload())},
 		{"alg hs256", signed(`{"alg":"hs256","typ":"at+jwt"}`, goodPayload())},
 		{"alg with a space", signed(`{"alg":"HS256 ","typ":"at+jwt"}`, goodPayload())},
-		{"HS384 with the right secret", forge(sha512.New384, goodSecret, `{"alg":"HS384","typ":"at+jwt"}`, goodPayload())},
-		{"HS512 with the right secret", forge(sha512.New, goodSecret, `{"alg":"HS512","typ":"at+jwt"}`, goodPayload())},
-		{"HS512's signature under HS256", forge(sha512.New, goodSecret, goodHeader, goodPayload())},
+		{"HS384 with the right secret", signToken(sha512.New384, goodSecret, `{"alg":"HS384","typ":"at+jwt"}`, goodPayload())},
+		{"HS512 with the right secret", signToken(sha512.New, goodSecret, `{"alg":"HS512","typ":"at+jwt"}`, goodPayload())},
+		{"HS512's signature under HS256", signToken(sha512.New, goodSecret, goodHeader, goodPayload())},
 		{"RS256 in the header", signed(`{"alg":"RS256","typ":"at+jwt"}`, goodPayload())},
 		{"RS256", rs256(t, `{"alg":"RS256","typ":"at+jwt"}`, goodPayload())},
 		{"RS256's signature under HS256", rs256(t, goodHeader, goodPayload())},
@@ -127,7 +127,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"typ a number", signed(`{"alg":"HS256","typ":1}`, goodPayload())},
 		{"crit", signed(`{"alg":"HS256","typ":"at+jwt","crit":["exp"],"exp":1}`, goodPayload())},
 		{"crit empty", signed(`{"alg":"HS256","typ":"at+jwt","crit":[]}`, goodPayload())},
-		{"b64 false", forge(sha256.New, goodSecret, `{"alg":"HS256","typ":"at+jwt","b64":false,"crit":["b64"]}`, goodPayload())},
+		{"b64 false", signToken(sha256.New, goodSecret, `{"alg":"HS256","typ":"at+jwt","b64":false,"crit":["b64"]}`, goodPayload())},
 		{"zip", signed(`{"alg":"HS256","typ":"at+jwt","zip":"DEF"}`, goodPayload())},
 		{"jwk", signed(`{"alg":"HS256","typ":"at+jwt","jwk":{"kty":"oct","k":"AA"}}`, goodPayload())},
 		{"jku", signed(`{"alg":"HS256","typ":"at+jwt","jku":"https://evil.test/"}`, goodPayload())},
@@ -191,7 +191,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for name, verify := range map[string]func(string) (tokens.Claims, error){"Verify": verifier.Verify, "VerifyAny": verifier.VerifyAny} {
+			for name, verify := range map[string]func(string) (tokens.Claims, error){"VerifyAccess": verifier.VerifyAccess, "VerifyCallbackToken": verifier.VerifyCallbackToken} {
 				claims, err := verify(tt.raw)
 				if !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrExpired) {
 					t.Errorf("%s error = %v, want ErrInvalid", name, err)
@@ -206,10 +206,10 @@ func TestVerifyRefuses(t *testing.T) {
 		})
 	}
 	// The rows differ from a token that is accepted by what they say, and by nothing else.
-	if _, err := verifier.Verify(signed(goodHeader, goodPayload())); err != nil {
+	if _, err := verifier.VerifyAccess(signed(goodHeader, goodPayload())); err != nil {
 		t.Fatalf("the token that the rows are made from: %v", err)
 	}
-	if _, err := verifier.Verify(signed(goodHeader, goodPayload("nbf", "0", "role", `"x"`))); err != nil {
+	if _, err := verifier.VerifyAccess(signed(goodHeader, goodPayload("nbf", "0", "role", `"x"`))); err != nil {
 		t.Errorf("with nbf in the past and an unknown claim: %v", err)
 	}
 }
@@ -262,7 +262,7 @@ func TestVerifyBoundsTheToken(t *testing.T) {
 	most := 0
 	for bytes := 5800; bytes < 8<<10; bytes++ {
 		raw := padded(bytes)
-		_, err := verifier.Verify(raw)
+		_, err := verifier.VerifyAccess(raw)
 		if fits := len(raw) <= 8<<10; fits != (err == nil) {
 			t.Fatalf("%d bytes: error = %v", len(raw), err)
 		}
@@ -282,7 +282,7 @@ func TestVerifyRefusesLongTokensForNothing(t *testing.T) {
 	_, verifier := pair(t, nil)
 	for _, raw := range []string{strings.Repeat(".", 1<<20), strings.Repeat("a", 1<<20), strings.Repeat(".", 8<<10)} {
 		if got := testing.AllocsPerRun(10, func() {
-			if _, err := verifier.VerifyAny(raw); !errors.Is(err, tokens.ErrInvalid) {
+			if _, err := verifier.VerifyCallbackToken(raw); !errors.Is(err, tokens.ErrInvalid) {
 				t.Errorf("error = %v", err)
 			}
 		}); got > 8 {
@@ -307,7 +307,7 @@ func FuzzVerify(f *testing.F) {
 	}
 	issued := map[string]bool{access: true, ticket: true}
 	f.Fuzz(func(t *testing.T, raw string) {
-		claims, err := verifier.VerifyAny(raw)
+		claims, err := verifier.VerifyCallbackToken(raw)
 		switch {
 		case err == nil && !issued[raw] && raw != signedSeed(raw):
 			t.Errorf("accepted %q: %+v", raw, claims)
@@ -340,7 +340,7 @@ func FuzzVerifySigned(f *testing.F) {
 	f.Add(`{"alg":"HS256","typ":"at+jwt","crit":["b64"],"b64":false}`, `{"sub":1}`)
 	f.Add(`{"typ":"at+jwt","alg":"HS256"}`, goodPayload("exp", "1e400"))
 	f.Fuzz(func(t *testing.T, header, payload string) {
-		claims, err := verifier.VerifyAny(signed(header, payload))
+		claims, err := verifier.VerifyCallbackToken(signed(header, payload))
 		if err != nil {
 			return
 		}

@@ -32,7 +32,7 @@ const (
 // Ring is everything that hangs on the server's secret. It holds the secret of
 // today and those of before: the first makes, all of them open. It is safe for
 // concurrent use.
-type Ring struct {
+type SecretRing struct {
 	secrets []ringKeys // never empty; the current first
 }
 
@@ -48,12 +48,12 @@ type ringKeys struct {
 	devices   []byte
 }
 
-// NewRing returns the ring of a secret and of those that it replaced, the
+// NewSecretRing returns the ring of a secret and of those that it replaced, the
 // newest first. The current secret may stand among the previous ones: with
 // signing keys, that keeps the tokens good which it signed before. The error is
 // that of [CheckSecret].
-func NewRing(current Secret, previous ...Secret) (*Ring, error) {
-	r := &Ring{}
+func NewSecretRing(current Secret, previous ...Secret) (*SecretRing, error) {
+	r := &SecretRing{}
 	for i, secret := range append([]Secret{current}, previous...) {
 		if err := CheckSecret(secret); err != nil {
 			if i > 0 {
@@ -76,7 +76,7 @@ func NewRing(current Secret, previous ...Secret) (*Ring, error) {
 }
 
 // find returns the keys of a secret that the ring has, or nil.
-func (r *Ring) find(secret Secret) *ringKeys {
+func (r *SecretRing) find(secret Secret) *ringKeys {
 	for i := range r.secrets {
 		if string(r.secrets[i].signing) == secret.Reveal() {
 			return &r.secrets[i]
@@ -86,7 +86,7 @@ func (r *Ring) find(secret Secret) *ringKeys {
 }
 
 // String hides what is in a ring.
-func (r *Ring) String() string { return hidden }
+func (r *SecretRing) String() string { return hidden }
 
 func makeKeys(secret Secret) (ringKeys, error) {
 	var err error
@@ -113,15 +113,15 @@ func makeKeys(secret Secret) (ringKeys, error) {
 
 // Seal encrypts a text (AES-256-GCM) and ties it to what it is about: it opens
 // only with the same words.
-func (r *Ring) Seal(plain, about string) (string, error) {
+func (r *SecretRing) Seal(plain, additionalData string) (string, error) {
 	k := r.secrets[0]
-	sealed := k.sealing.Seal(nil, nil, []byte(plain), []byte(about))
+	sealed := k.sealing.Seal(nil, nil, []byte(plain), []byte(additionalData))
 	return k.name + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
 // Open decrypts what Seal made, with whichever secret did. The error is
 // [ErrSealed].
-func (r *Ring) Open(sealed, about string) (string, error) {
+func (r *SecretRing) Open(sealed, additionalData string) (string, error) {
 	name, text, _ := strings.Cut(sealed, ".")
 	for _, k := range r.secrets {
 		if k.name != name {
@@ -131,7 +131,7 @@ func (r *Ring) Open(sealed, about string) (string, error) {
 		if err != nil {
 			break
 		}
-		if plain, err := k.sealing.Open(nil, nil, raw, []byte(about)); err == nil {
+		if plain, err := k.sealing.Open(nil, nil, raw, []byte(additionalData)); err == nil {
 			return string(plain), nil
 		}
 	}
@@ -139,7 +139,7 @@ func (r *Ring) Open(sealed, about string) (string, error) {
 }
 
 // DecoyKey returns the key for [Hasher.SetDecoys].
-func (r *Ring) DecoyKey() []byte { return r.secrets[0].decoys }
+func (r *SecretRing) DecoyKey() []byte { return r.secrets[0].decoys }
 
 // DerivedPassword is a password that a server makes for one of its users.
 type DerivedPassword struct {
@@ -153,7 +153,7 @@ func (d DerivedPassword) String() string { return d.Key + ":" + hidden }
 // DerivedPasswords returns the passwords that the ring makes for a user, the
 // current secret's first. Each has 40 letters and digits, the most that
 // ConnectyCube takes (contract 6.2), and 200 bits.
-func (r *Ring) DerivedPasswords(userID string) []DerivedPassword {
+func (r *SecretRing) DerivedPasswords(userID string) []DerivedPassword {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567" // 5 bits each
 	list := make([]DerivedPassword, len(r.secrets))
 	for i, k := range r.secrets {

@@ -24,7 +24,7 @@ func TestSealedOpensOnlyWithItsSecretAndItsWords(t *testing.T) {
 	if again, _ := old.Seal("session token", "session of a"); again == sealed || strings.Contains(sealed, "token") {
 		t.Errorf("sealed twice: %q and %q", sealed, again)
 	}
-	for name, r := range map[string]*tokens.Ring{"its own": old, "a later ring": rotated} {
+	for name, r := range map[string]*tokens.SecretRing{"its own": old, "a later ring": rotated} {
 		if plain, err := r.Open(sealed, "session of a"); err != nil || plain != "session token" {
 			t.Errorf("%s: %q, %v", name, plain, err)
 		}
@@ -47,10 +47,10 @@ func TestSealedOpensOnlyWithItsSecretAndItsWords(t *testing.T) {
 }
 
 func TestRingWantsGoodSecrets(t *testing.T) {
-	for name, make := range map[string]func() (*tokens.Ring, error){
-		"none":          func() (*tokens.Ring, error) { return tokens.NewRing("") },
-		"a placeholder": func() (*tokens.Ring, error) { return tokens.NewRing("your_jwt_secret_your_jwt_secret_1") },
-		"a weak former": func() (*tokens.Ring, error) { return tokens.NewRing(goodSecret, "short") },
+	for name, make := range map[string]func() (*tokens.SecretRing, error){
+		"none":          func() (*tokens.SecretRing, error) { return tokens.NewSecretRing("") },
+		"a placeholder": func() (*tokens.SecretRing, error) { return tokens.NewSecretRing("your_jwt_secret_your_jwt_secret_1") },
+		"a weak former": func() (*tokens.SecretRing, error) { return tokens.NewSecretRing(goodSecret, "short") },
 	} {
 		if _, err := make(); !errors.Is(err, tokens.ErrWeakSecret) {
 			t.Errorf("%s: %v, want %v", name, err, tokens.ErrWeakSecret)

@@ -35,31 +35,31 @@ func (k signingKey) usable(now time.Time) bool { return k.retired.IsZero() || no
 // Keys are the asymmetric keys that sign tokens in place of the secret. They lie
 // in files that may change while the server runs. It is safe for concurrent
 // use.
-type Keys struct {
+type SigningKeys struct {
 	path string
 
-	mu     sync.RWMutex
-	all    []signingKey // by from, never empty
-	stamp  string       // of the files, to see that they have changed
-	missed time.Time    // when an unknown key last made us look
+	mu      sync.RWMutex
+	all     []signingKey // by from, never empty
+	version string       // of the files, to see that they have changed
+	missed  time.Time    // when an unknown key last made us look
 }
 
-// OpenKeys reads the keys of a folder of JWK files, or of one file with a key
+// LoadSigningKeys reads the keys of a folder of JWK files, or of one file with a key
 // or a set of them (RFC 7517). Files that others may read are refused.
-func OpenKeys(path string) (*Keys, error) {
-	k := &Keys{path: path}
+func LoadSigningKeys(path string) (*SigningKeys, error) {
+	k := &SigningKeys{path: path}
 	return k, k.Reload()
 }
 
 // Reload reads the files if they have changed. When something is wrong with
 // them, the keys stay as they were.
-func (k *Keys) Reload() error {
-	stamp, err := stampOf(k.path)
+func (k *SigningKeys) Reload() error {
+	version, err := folderVersion(k.path)
 	if err != nil {
 		return err
 	}
 	k.mu.RLock()
-	same := stamp == k.stamp
+	same := version == k.version
 	k.mu.RUnlock()
 	if same {
 		return nil
@@ -68,17 +68,17 @@ func (k *Keys) Reload() error {
 	if err != nil {
 		return err
 	}
-	if _, ok := pick(all, time.Now()); !ok {
+	if _, ok := newestUsable(all, time.Now()); !ok {
 		return errors.New("every key is retired: make a new one")
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.all, k.stamp = all, stamp
+	k.all, k.version = all, version
 	return nil
 }
 
 // Run looks at the files until ctx ends.
-func (k *Keys) Run(ctx context.Context, every time.Duration, complain func(error)) {
+func (k *SigningKeys) Run(ctx context.Context, every time.Duration, onError func(error)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -87,25 +87,25 @@ func (k *Keys) Run(ctx context.Context, every time.Duration, complain func(error
 			return
 		case <-ticker.C:
 			if err := k.Reload(); err != nil {
-				complain(err)
+				onError(err)
 			}
 		}
 	}
 }
 
 // signer is the key that signs now.
-func (k *Keys) signer(now time.Time) signingKey {
+func (k *SigningKeys) signer(now time.Time) signingKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if key, ok := pick(k.all, now); ok {
+	if key, ok := newestUsable(k.all, now); ok {
 		return key
 	}
 	return k.all[len(k.all)-1] // retired since: whoever verifies refuses it, which is better than to sign by another
 }
 
-// pick returns the key that signs at a moment: the one that began last, or the
+// newestUsable returns the key that signs at a moment: the one that began last, or the
 // first to begin when none has.
-func pick(all []signingKey, now time.Time) (signingKey, bool) {
+func newestUsable(all []signingKey, now time.Time) (signingKey, bool) {
 	var best signingKey
 	found := false
 	for _, key := range all { // by from
@@ -119,7 +119,7 @@ func pick(all []signingKey, now time.Time) (signingKey, bool) {
 // verifier is the key of an id, unless it is retired. One that is not known
 // makes us look at the files, once a second at most: another process may have
 // got it a moment before.
-func (k *Keys) verifier(id string, now time.Time) (signingKey, bool) {
+func (k *SigningKeys) verifier(id string, now time.Time) (signingKey, bool) {
 	if key, ok := k.find(id); ok {
 		return key, key.usable(now)
 	}
@@ -136,7 +136,7 @@ func (k *Keys) verifier(id string, now time.Time) (signingKey, bool) {
 	return key, ok && key.usable(now)
 }
 
-func (k *Keys) find(id string) (signingKey, bool) {
+func (k *SigningKeys) find(id string) (signingKey, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	i := slices.IndexFunc(k.all, func(key signingKey) bool { return key.id == id })
@@ -149,7 +149,7 @@ func (k *Keys) find(id string) (signingKey, bool) {
 // JWKS is the set of public keys as JSON (RFC 7517), for whoever verifies our
 // tokens elsewhere. Keys that have not begun to sign are in it, retired ones
 // are not.
-func (k *Keys) JWKS() []byte {
+func (k *SigningKeys) JWKS() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	set := struct {
@@ -177,8 +177,8 @@ func readKey(raw json.RawMessage) (signingKey, error) {
 	case !fits(private, key.alg):
 		return signingKey{}, fmt.Errorf("key %s: want a private key for EdDSA (Ed25519) or ES256 (P-256), with alg", key.id)
 	}
-	if key.from, err = moment(private, memberFrom); err == nil {
-		key.retired, err = moment(private, memberRetired)
+	if key.from, err = timeMember(private, memberFrom); err == nil {
+		key.retired, err = timeMember(private, memberRetired)
 	}
 	if err != nil {
 		return signingKey{}, fmt.Errorf("key %s: %w", key.id, err)
@@ -219,7 +219,7 @@ func publicOf(private jwk.Key, id string, alg jwa.SignatureAlgorithm) (jwk.Key, 
 	return public, errors.Join(public.Set(jwk.KeyIDKey, id), public.Set(jwk.AlgorithmKey, alg), public.Set(jwk.KeyUsageKey, jwk.ForSignature))
 }
 
-func moment(key jwk.Key, member string) (time.Time, error) {
+func timeMember(key jwk.Key, member string) (time.Time, error) {
 	value, there := key.Get(member)
 	if !there {
 		return time.Time{}, nil

@@ -31,9 +31,9 @@ func newFolder(t testing.TB, algs ...string) string {
 	return path
 }
 
-func openKeys(t testing.TB, path string) *tokens.Keys {
+func openKeys(t testing.TB, path string) *tokens.SigningKeys {
 	t.Helper()
-	keys, err := tokens.OpenKeys(path)
+	keys, err := tokens.LoadSigningKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func openKeys(t testing.TB, path string) *tokens.Keys {
 }
 
 // keyed are an issuer and a verifier with these keys.
-func keyed(t testing.TB, keys *tokens.Keys) (*tokens.Issuer, *tokens.Verifier) {
+func keyed(t testing.TB, keys *tokens.SigningKeys) (*tokens.Issuer, *tokens.Verifier) {
 	t.Helper()
 	c := config(func(c *tokens.Config) { c.Keys = keys })
 	issuer, err := tokens.NewIssuer(c)
@@ -67,10 +67,10 @@ func TestKeysSign(t *testing.T) {
 			}
 			issuer, verifier := keyed(t, openKeys(t, path))
 			raw, ticket := issue(t, issuer)
-			if claims, err := verifier.Verify(raw); err != nil || claims.Subject != userID {
+			if claims, err := verifier.VerifyAccess(raw); err != nil || claims.Subject != userID {
 				t.Errorf("%s: %+v, %v", alg, claims, err)
 			}
-			if _, err := verifier.VerifyAny(ticket); err != nil {
+			if _, err := verifier.VerifyCallbackToken(ticket); err != nil {
 				t.Errorf("%s: ticket: %v", alg, err)
 			}
 			header, _, _ := parts(t, raw)
@@ -83,7 +83,7 @@ func TestKeysSign(t *testing.T) {
 				t.Errorf("header %s, want %s of the newest key", header, want)
 			}
 			_, plain := pair(t, nil)
-			if _, err := plain.Verify(raw); !errors.Is(err, tokens.ErrInvalid) {
+			if _, err := plain.VerifyAccess(raw); !errors.Is(err, tokens.ErrInvalid) {
 				t.Errorf("%s: a verifier without keys: %v", alg, err)
 			}
 		}
@@ -102,8 +102,8 @@ func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 	}
 	keys := openKeys(t, newFolder(t, "EdDSA"))
 	for name, tt := range map[string]struct {
-		ring *tokens.Ring
-		keys *tokens.Keys
+		ring *tokens.SecretRing
+		keys *tokens.SigningKeys
 		want error
 	}{
 		"the current secret":                       {ring(goodSecret), keys, tokens.ErrInvalid},
@@ -120,11 +120,11 @@ func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for kind, raw := range map[string]string{"access token": access, "chat ticket": chat, "service ticket": service} {
-			if _, err := verifier.VerifyAny(raw); !errors.Is(err, tt.want) {
+			if _, err := verifier.VerifyCallbackToken(raw); !errors.Is(err, tt.want) {
 				t.Errorf("%s, %s: %v, want %v", name, kind, err, tt.want)
 			}
 		}
-		if _, err := verifier.Verify(access); !errors.Is(err, tt.want) {
+		if _, err := verifier.VerifyAccess(access); !errors.Is(err, tt.want) {
 			t.Errorf("%s: Verify: %v, want %v", name, err, tt.want)
 		}
 	}
@@ -133,7 +133,7 @@ func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 // A secret that is listed twice makes one password, not two: each one more is a
 // failed login at ConnectyCube.
 func TestRingHoldsASecretOnce(t *testing.T) {
-	for _, r := range []*tokens.Ring{ring(goodSecret, goodSecret), ring(goodSecret, otherSecret, goodSecret, otherSecret)} {
+	for _, r := range []*tokens.SecretRing{ring(goodSecret, goodSecret), ring(goodSecret, otherSecret, goodSecret, otherSecret)} {
 		seen := map[string]bool{}
 		for _, d := range r.DerivedPasswords(userID) {
 			if seen[d.Key] {
@@ -157,14 +157,14 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload(t, keys)
-	if _, err := verifier.Verify(raw); err != nil {
+	if _, err := verifier.VerifyAccess(raw); err != nil {
 		t.Errorf("the older key's token: %v", err)
 	}
 	if err := tokens.RetireKey(path, first, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	reload(t, keys)
-	if _, err := verifier.Verify(raw); !errors.Is(err, tokens.ErrInvalid) {
+	if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("the retired key's token: %v, want %v", err, tokens.ErrInvalid)
 	}
 	if set := string(keys.JWKS()); strings.Contains(set, first) {
@@ -184,7 +184,7 @@ func listed(t testing.TB, path string) []tokens.KeyInfo {
 	return list
 }
 
-func reload(t testing.TB, keys *tokens.Keys) {
+func reload(t testing.TB, keys *tokens.SigningKeys) {
 	t.Helper()
 	if err := keys.Reload(); err != nil {
 		t.Fatal(err)
@@ -231,10 +231,10 @@ func TestKeysRefuseConfusion(t *testing.T) {
 	head := func(alg, kid string) string { return fmt.Sprintf(`{"alg":%q,"kid":%q,"typ":"at+jwt"}`, alg, kid) }
 	swapped := func(header string) string { return b64(header) + "." + s[1] + "." + s[2] }
 	for name, forged := range map[string]string{
-		"HS256 over the public key":   forge(sha256.New, tokens.Secret(public), head("HS256", ed), goodPayload()),
-		"HS256 over the published x":  forge(sha256.New, tokens.Secret(set.Keys[1].X), head("HS256", ed), goodPayload()),
-		"the secret under a key's id": forge(sha256.New, goodSecret, head("HS256", ed), goodPayload()),
-		"EdDSA by the secret":         forge(sha256.New, goodSecret, head("EdDSA", ed), goodPayload()),
+		"HS256 over the public key":   signToken(sha256.New, tokens.Secret(public), head("HS256", ed), goodPayload()),
+		"HS256 over the published x":  signToken(sha256.New, tokens.Secret(set.Keys[1].X), head("HS256", ed), goodPayload()),
+		"the secret under a key's id": signToken(sha256.New, goodSecret, head("HS256", ed), goodPayload()),
+		"EdDSA by the secret":         signToken(sha256.New, goodSecret, head("EdDSA", ed), goodPayload()),
 		"another key's id":            swapped(head("EdDSA", es)),
 		"another algorithm":           swapped(head("ES256", ed)),
 		"no id":                       swapped(`{"alg":"EdDSA","typ":"at+jwt"}`),
@@ -245,7 +245,7 @@ func TestKeysRefuseConfusion(t *testing.T) {
 		"another payload":             s[0] + "." + b64(goodPayload()) + "." + s[2],
 		"a jwk in the header":         swapped(fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt","jwk":{}}`, ed)),
 	} {
-		if claims, err := verifier.VerifyAny(forged); !errors.Is(err, tokens.ErrInvalid) {
+		if claims, err := verifier.VerifyCallbackToken(forged); !errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%s: %+v, %v; want %v", name, claims, err, tokens.ErrInvalid)
 		}
 	}
@@ -276,7 +276,7 @@ func TestBadKeyFiles(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tokens.OpenKeys(file); err == nil {
+		if _, err := tokens.LoadSigningKeys(file); err == nil {
 			t.Errorf("%s: opened", name)
 		} else if d := privateOf(t, raw); strings.Contains(err.Error(), d) {
 			t.Errorf("%s: the error shows the key", name)
@@ -286,10 +286,10 @@ func TestBadKeyFiles(t *testing.T) {
 	if err := os.WriteFile(open, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tokens.OpenKeys(open); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := tokens.LoadSigningKeys(open); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others can read: %v", err)
 	}
-	if _, err := tokens.OpenKeys(filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := tokens.LoadSigningKeys(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a path with nothing is opened")
 	}
 	if _, err := tokens.NewKey(good, "RS256", time.Now()); err == nil {
@@ -318,7 +318,7 @@ func TestBrokenFileKeepsTheKeys(t *testing.T) {
 		t.Error("a broken file is read")
 	}
 	raw, _ := issue(t, issuer)
-	if _, err := verifier.Verify(raw); err != nil {
+	if _, err := verifier.VerifyAccess(raw); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -330,7 +330,7 @@ func TestRotationUnderLoadLosesNothing(t *testing.T) {
 	one, other := openKeys(t, path), openKeys(t, path)
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	for _, keys := range []*tokens.Keys{one, other} {
+	for _, keys := range []*tokens.SigningKeys{one, other} {
 		all.Go(func() { keys.Run(ctx, 10*time.Millisecond, func(err error) { t.Error(err) }) })
 	}
 	issuer, _ := keyed(t, one)
@@ -345,7 +345,7 @@ func TestRotationUnderLoadLosesNothing(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := verifier.Verify(raw); err != nil {
+				if _, err := verifier.VerifyAccess(raw); err != nil {
 					t.Errorf("after %d tokens: %v", done.Load(), err)
 					return
 				}

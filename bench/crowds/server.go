@@ -150,11 +150,11 @@ type person struct {
 
 // device is the token of a device of the person that counts.
 func (p person) device() string {
-	ring, err := tokens.NewRing(secret)
+	ring, err := tokens.NewSecretRing(secret)
 	if err != nil {
 		panic(err) // the secret is a constant
 	}
-	return ring.DeviceToken(tokens.KnownDevice{UserID: p.id, EmailKey: p.email, Device: "bench", Issued: time.Now().Add(-time.Hour)})
+	return ring.NewDeviceToken(tokens.KnownDevice{UserID: p.id, EmailKey: p.email, Device: "bench", Issued: time.Now().Add(-time.Hour)})
 }
 
 func (s *server) registerPeople(ctx context.Context, n int) ([]person, error) {

@@ -66,7 +66,7 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.cube.Close)
-	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
+	ring, err := tokens.NewSecretRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,7 +141,7 @@ func (nothingDue[T]) Claim(context.Context, store.Lease) (none T, err error) {
 // inMemory runs a keeper in memory until the test ends.
 func inMemory(t *testing.T, perMinute, burst int) (*Keeper, *memory) {
 	t.Helper()
-	ring, err := tokens.NewRing("a secret that is long enough: 5k2jf8Zq")
+	ring, err := tokens.NewSecretRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {
 		t.Fatal(err)
 	}

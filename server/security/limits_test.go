@@ -18,7 +18,7 @@ const limitsSecret tokens.Secret = "of these tests alone: c8Jq2vKx9wZr4mTn"
 
 // attack is one random request of an attacker with many networks, the victim's
 // among them, accounts of its own, and every header that names a client.
-func attack(own []servertest.User, ring *tokens.Ring) (path, body string, header []string) {
+func attack(own []servertest.User, ring *tokens.SecretRing) (path, body string, header []string) {
 	network := []string{
 		"198.51.100.7", // the victim's
 		fmt.Sprintf("192.0.2.%d", rand.IntN(200)),
@@ -42,8 +42,8 @@ func attack(own []servertest.User, ring *tokens.Ring) (path, body string, header
 	return "/auth/login", `{"email":"` + []string{"ada@example.org", "ADA@Example.org", " ada@example.org"}[rand.IntN(3)] + `","password":"guess"}`, header
 }
 
-func deviceToken(ring *tokens.Ring, userID, email string) string {
-	return ring.DeviceToken(tokens.KnownDevice{UserID: userID, EmailKey: email, Device: "phone", Issued: time.Now().Add(-time.Hour)})
+func deviceToken(ring *tokens.SecretRing, userID, email string) string {
+	return ring.NewDeviceToken(tokens.KnownDevice{UserID: userID, EmailKey: email, Device: "phone", Issued: time.Now().Add(-time.Hour)})
 }
 
 // Whatever an attacker sends, from the victim's own network, too: a known device
@@ -54,7 +54,7 @@ func TestAttackersKeepNeitherKnownDevicesNorStrangersOut(t *testing.T) {
 	r := servertest.Start(t, map[string]string{
 		"TRUSTED_PROXIES": "127.0.0.1", "JWT_SECRET": limitsSecret.Reveal(), "LOG_LEVEL": "error", "REGISTER_PER_NETWORK": "10",
 	})
-	ring, err := tokens.NewRing(limitsSecret)
+	ring, err := tokens.NewSecretRing(limitsSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
