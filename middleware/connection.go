@@ -137,7 +137,7 @@ func (c *connection) shut() {
 }
 
 // requestPath returns the path in the first line of a request, spelled as
-// LenientPath routes it, once it is known; "" for any line without one.
+// NormalizePath routes it, once it is known; "" for any line without one.
 func requestPath(line []byte) (path string, known bool) {
 	if len(line) > 0 && line[0] == tlsHandshake {
 		return "", true
@@ -151,5 +151,5 @@ func requestPath(line []byte) (path string, known bool) {
 	if end < 0 {
 		return "", whole
 	}
-	return lenient(string(target[:end])), true
+	return normalizePath(string(target[:end])), true
 }

@@ -47,7 +47,7 @@ type ConnectionsOptions struct {
 // A Reservation keeps places for the connections whose first request has one of
 // the paths, such as health probes.
 type Reservation struct {
-	Paths  []string // in lower case, as LenientPath spells them
+	Paths  []string // in lower case, as NormalizePath spells them
 	Places int
 }
 

@@ -224,7 +224,7 @@ func TestReservedPathsGetInDuringAFlood(t *testing.T) {
 		s.dial(t)
 	}
 	want(t, s.dial(t).ask("/verify?token=x"), http.StatusOK)
-	want(t, s.dial(t).ask("/Verify/"), http.StatusOK) // as LenientPath routes it
+	want(t, s.dial(t).ask("/Verify/"), http.StatusOK) // as NormalizePath routes it
 	want(t, s.dial(t).ask("/healthz"), http.StatusOK)
 	want(t, s.dial(t).ask("/api?/verify"), http.StatusServiceUnavailable)
 	want(t, s.dial(t).ask("/verify/more"), http.StatusServiceUnavailable)

@@ -9,10 +9,10 @@
 // errors. Where an answer must be given, main hands in the function that gives
 // it.
 //
-// The order that works, outermost first: RequestID, ClientIP, Log, Headers,
-// Recover, CORS, LenientPath. RequestID and ClientIP come before Log, which
+// The order that works, outermost first: RequestID, ClientIP, RequestLog, SecurityHeaders,
+// Recover, CORS, NormalizePath. RequestID and ClientIP come before Log, which
 // reads both; Recover comes after it, so that the line has the status of the
 // answer to a panic. All of them are used inside a chi router (r.Use), which is
 // what makes the route's pattern known to Log and the route changeable for
-// LenientPath.
+// NormalizePath.
 package middleware

@@ -15,12 +15,12 @@ var securityHeaders = map[string]string{
 	"Cross-Origin-Resource-Policy": "same-origin",
 }
 
-// Headers sets the security headers before the handler runs, so that a handler
+// SecurityHeaders sets the security headers before the handler runs, so that a handler
 // which serves a page can set a Content-Security-Policy of its own.
 //
 // Strict-Transport-Security is missing on purpose: it is about the host's TLS,
 // which ends at the proxy and is the proxy's to promise.
-func Headers(next http.Handler) http.Handler {
+func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range securityHeaders {
 			w.Header().Set(name, value)

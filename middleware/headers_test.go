@@ -29,7 +29,7 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 }
 
 func TestPagesMaySetTheirOwnPolicy(t *testing.T) {
-	h := middleware.Headers(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := middleware.SecurityHeaders(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "script-src 'self'")
 	}))
 	w := httptest.NewRecorder()

@@ -30,8 +30,8 @@ func router(t testing.TB) (*chi.Mux, *bytes.Buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Use(middleware.RequestID, clientIP, middleware.NewRequestLog(log).Middleware, middleware.Headers,
-		middleware.Recover(log, refuse), cors, middleware.LenientPath)
+	r.Use(middleware.RequestID, clientIP, middleware.NewRequestLog(log).Middleware, middleware.SecurityHeaders,
+		middleware.Recover(log, refuse), cors, middleware.NormalizePath)
 	r.Get("/", answer("root"))
 	r.Get("/auth/verify-connectycube", answer("verify"))
 	r.Post("/api", answer("api"))

@@ -7,7 +7,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// LenientPath routes /API, /api/ and /Auth/Verify-ConnectyCube as their plain
+// NormalizePath routes /API, /api/ and /Auth/Verify-ConnectyCube as their plain
 // spelling: Express did so for the original, and apps and dashboards that were
 // set up with such an address should go on working. ASCII letters are lowered
 // and one trailing slash is dropped, for chi's routing only: r.URL stays as the
@@ -16,20 +16,20 @@ import (
 //
 // Routes are therefore declared in lower case, and a handler that cares for the
 // case of a part of its path reads r.URL.Path rather than chi.URLParam.
-func LenientPath(next http.Handler) http.Handler {
+func NormalizePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := chi.RouteContext(r.Context()); c != nil && c.RoutePath == "" {
 			path := r.URL.RawPath // set when the path holds encoded slashes; chi routes by it too
 			if path == "" {
 				path = r.URL.Path
 			}
-			c.RoutePath = lenient(path)
+			c.RoutePath = normalizePath(path)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func lenient(path string) string {
+func normalizePath(path string) string {
 	if cut := strings.TrimSuffix(path, "/"); cut != "" && !strings.HasSuffix(cut, "/") {
 		path = cut
 	}

@@ -13,7 +13,7 @@ import (
 
 // The original answered at any case and with a trailing slash (original.md,
 // section 2); what Express did not take for the same path is not taken here.
-func TestLenientPath(t *testing.T) {
+func TestNormalizePath(t *testing.T) {
 	tests := []struct {
 		method, path string
 		status       int
@@ -67,9 +67,9 @@ func TestLenientPath(t *testing.T) {
 	}
 }
 
-func TestLenientPathLeavesTheURLAlone(t *testing.T) {
+func TestNormalizePathLeavesTheURLAlone(t *testing.T) {
 	r := chi.NewRouter()
-	r.Use(middleware.LenientPath)
+	r.Use(middleware.NormalizePath)
 	var got url.URL
 	r.Get("/users/{id}", func(_ http.ResponseWriter, r *http.Request) { got = *r.URL })
 	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/Users/AbC/?Q=R", nil))
@@ -78,12 +78,12 @@ func TestLenientPathLeavesTheURLAlone(t *testing.T) {
 	}
 }
 
-func TestLenientPathKeepsMountedRoutersWorking(t *testing.T) {
+func TestNormalizePathKeepsMountedRoutersWorking(t *testing.T) {
 	inner := chi.NewRouter()
-	inner.Use(middleware.LenientPath)
+	inner.Use(middleware.NormalizePath)
 	inner.Get("/deep", answer("deep"))
 	r := chi.NewRouter()
-	r.Use(middleware.LenientPath)
+	r.Use(middleware.NormalizePath)
 	r.Mount("/sub", inner)
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequest("GET", "/SUB/Deep/", nil))
@@ -92,7 +92,7 @@ func TestLenientPathKeepsMountedRoutersWorking(t *testing.T) {
 	}
 }
 
-func FuzzLenientPath(f *testing.F) {
+func FuzzNormalizePath(f *testing.F) {
 	for _, path := range []string{"/", "", "*", "//", "/API/", "/%2F", "/\xff"} {
 		f.Add(path)
 	}
