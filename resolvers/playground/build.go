@@ -38,13 +38,15 @@ const (
 	sumsName    = "SHA256SUMS" // in assetsDir; lines as sha256sum writes them
 )
 
-// sources says which file of which package becomes which asset.
-var sources = []struct {
+// A source is one file of an npm package that becomes an asset.
+type source struct {
 	pkg, version string
 	file         string // inside the package
-	asset        string // in assetsDir, before .gz
+	asset        string // in assetsDir, without .gz
 	edits        []edit
-}{
+}
+
+var sources = []source{
 	{"graphiql", "4.1.2", "graphiql.min.css", "graphiql.css", []edit{withoutFonts}},
 	{"graphiql", "4.1.2", "graphiql.min.js", "graphiql.js", []edit{withoutSourceMap, withoutStyleElement}},
 	{"react", "18.3.1", "umd/react.production.min.js", "react.js", nil},
@@ -124,7 +126,7 @@ func build(temp, out string) error {
 	}
 	var sums strings.Builder
 	for _, s := range sources {
-		tgz, err := fetch(temp, s.pkg, s.version, string(trusted))
+		tgz, err := s.tarball(temp, string(trusted))
 		if err != nil {
 			return err
 		}
@@ -151,15 +153,16 @@ func build(temp, out string) error {
 	return os.WriteFile(filepath.Join(out, sumsName), []byte(sums.String()), 0o644)
 }
 
-// fetch returns a package's tarball, once its sum is found among the trusted.
-func fetch(temp, pkg, version, trusted string) ([]byte, error) {
-	name := fmt.Sprintf("%s-%s.tgz", pkg, version)
+// tarball returns the tarball of the package, which npm puts into the folder temp, if
+// its checksum is among the trusted ones.
+func (s source) tarball(temp, trusted string) ([]byte, error) {
+	name := fmt.Sprintf("%s-%s.tgz", s.pkg, s.version)
 	path := filepath.Join(temp, name)
 	if _, err := os.Stat(path); err != nil {
-		npm := exec.Command("npm", "pack", "--silent", "--pack-destination", temp, pkg+"@"+version)
+		npm := exec.Command("npm", "pack", "--silent", "--pack-destination", temp, s.pkg+"@"+s.version)
 		npm.Stderr = os.Stderr
 		if err := npm.Run(); err != nil {
-			return nil, fmt.Errorf("npm pack %s@%s: %w", pkg, version, err)
+			return nil, fmt.Errorf("npm pack %s@%s: %w", s.pkg, s.version, err)
 		}
 	}
 	tgz, err := os.ReadFile(path)

@@ -19,7 +19,6 @@ var sameParameters = exceptions{ // adjacent parameters of one type
 	"resolvers People.ChangeName":                3,
 	"resolvers UserStore.UpgradeHash":            3,
 	"resolvers/accounts UserChanges.ChangeEmail": 3,
-	"resolvers/playground fetch":                 4,
 	"store Users.AddSession":                     3,
 	"store Users.ChangeEmail":                    3,
 	"store Users.ChangeName":                     3,
