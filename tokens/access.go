@@ -11,25 +11,23 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// maxToken bounds a token in bytes, before anything looks into it. Ours have
-// about 500.
+// maxToken bounds a token in bytes, before anything parses it. Ours have about 500.
 const maxToken = 8 << 10
 
 var (
-	// ErrExpired means that a token was valid once and no longer is.
+	// ErrExpired means that a token was valid once and has ended.
 	ErrExpired = errors.New("token has expired")
 
-	// ErrInvalid means that a token never was valid here. The text after it
-	// says why, in words that hold nothing of the token.
+	// ErrInvalid means that a token was never valid here. The text after it gives the
+	// reason and quotes nothing of the token.
 	ErrInvalid = errors.New("token is not valid")
 )
 
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }
 
-// kind is what a token may be used for. It shows twice, in the header's typ and
-// in the audience, and both must fit: RFC 8725 section 3.11 recommends the first
-// against tokens made for one use and shown for another, and older libraries
-// look at the second only.
+// tokenKind is the use of a token. The header's typ and the audience both state it, and
+// both must match: RFC 8725 section 3.11 recommends typ against the use of a token for
+// another purpose, and older libraries check the audience alone.
 type tokenKind struct {
 	typ      string
 	audience Audience
@@ -38,20 +36,20 @@ type tokenKind struct {
 var (
 	access        = tokenKind{"at+jwt", AudienceAPI} // RFC 9068
 	chatTicket    = tokenKind{"ticket+jwt", AudienceConnectyCube}
-	serviceTicket = tokenKind{"service+jwt", AudienceConnectyCube} // a ticket of the server's own
+	serviceTicket = tokenKind{"service+jwt", AudienceConnectyCube} // for a login that the server makes
 )
 
-// Config is what issuer and verifier must agree on. Only Ring has no default.
+// Config configures an Issuer and the Verifier of its tokens. Ring is required.
 type Config struct {
-	Ring       *SecretRing   // its secrets are the keys of HMAC-SHA-256
-	Keys       *SigningKeys  // sign in their place when there are any; then only previous secrets verify
+	Ring       *SecretRing   // its secrets are the keys of HS256
+	Keys       *SigningKeys  // if set, they sign instead of the ring, and only its previous secrets verify
 	Issuer     string        // the iss claim; default "cubegate"
-	AccessTTL  time.Duration // how long an access token lives at most, at least a second; default 1h
-	SessionTTL time.Duration // how long a login session may last, and with it a ticket; default 90 days
-	ServiceTTL time.Duration // how long a ticket of the server's own lives; default 1m
+	AccessTTL  time.Duration // of an access token, at least 1s; default 1h
+	SessionTTL time.Duration // of a login session and its chat ticket, at least 1s; default 90 days
+	ServiceTTL time.Duration // of a service ticket, at least 1s; default 1m
 }
 
-// resolve checks c and fills in the defaults.
+// resolve returns c with its defaults, or all errors in c.
 func (c Config) resolve() (Config, error) {
 	if c.Issuer == "" {
 		c.Issuer = "cubegate"
@@ -78,22 +76,22 @@ func (c Config) lifetimes() map[tokenKind]time.Duration {
 	return map[tokenKind]time.Duration{access: c.AccessTTL, chatTicket: c.SessionTTL, serviceTicket: c.ServiceTTL}
 }
 
-// Grant says for whom a token is, and within which login session.
+// Grant names the user and the login session of a token.
 type Grant struct {
 	Subject   string // our user ID
 	Email     string
 	SessionID string
 	Roles     []string
-	Until     time.Time // when the login session ends: no token outlives it
+	Until     time.Time // the end of the login session; no token outlives it
 }
 
-// ServiceGrant says for whom a service ticket is.
+// ServiceGrant names the user of a service ticket.
 type ServiceGrant struct {
 	Subject string // our user ID
 	Email   string
 
-	// ExternalID is the id that the verify route reports for this ticket in place
-	// of the subject; empty means the subject.
+	// ExternalID is the ID that the verify route reports for this ticket. If it is
+	// empty, the route reports the subject.
 	ExternalID string
 }
 
@@ -105,7 +103,7 @@ type Issuer struct {
 	ttl    map[tokenKind]time.Duration
 }
 
-// NewIssuer returns an Issuer, or all that is wrong with c.
+// NewIssuer returns an Issuer, or all errors in c.
 func NewIssuer(c Config) (*Issuer, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -114,24 +112,23 @@ func NewIssuer(c Config) (*Issuer, error) {
 	return &Issuer{ring: c.Ring, keys: c.Keys, issuer: c.Issuer, ttl: c.lifetimes()}, nil
 }
 
-// AccessToken returns a token by which its bearer uses our API as the grant's
-// subject, and when it expires.
+// AccessToken returns a token that authorizes its bearer as the grant's subject, and
+// the time at which it expires.
 func (i *Issuer) AccessToken(g Grant) (string, time.Time, error) {
 	return i.sign(access, g)
 }
 
-// Ticket returns a token to hand to ConnectyCube, which shows it to us in its
-// call-back, as long as the login session lasts: SDKs keep it and show it again
-// hours later. It opens nothing here: who reads ConnectyCube's logs gets no
-// access to our API.
+// ChatTicket returns a token for ConnectyCube, which presents it to the verify route.
+// It lasts as long as the login session, because SDKs keep it and present it again
+// hours later. The API refuses it, so a reader of ConnectyCube's logs gets no access to
+// the API.
 func (i *Issuer) ChatTicket(g Grant) (string, error) {
 	token, _, err := i.sign(chatTicket, g)
 	return token, err
 }
 
-// ServiceTicket returns a ticket for a login that the server makes by itself,
-// outside of any login session. It lives for moments and is handed to nobody
-// but ConnectyCube.
+// ServiceTicket returns a ticket for a login that the server makes itself, outside of
+// any login session. It lives for the short ServiceTTL, and only ConnectyCube gets it.
 func (i *Issuer) ServiceTicket(g ServiceGrant) (string, error) {
 	token, _, err := i.signFor(serviceTicket, Grant{Subject: g.Subject, Email: g.Email}, g.ExternalID)
 	return token, err
@@ -150,7 +147,7 @@ func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.
 	}
 	expires = expires.Truncate(time.Second).UTC()
 	if !expires.After(now) {
-		return "", time.Time{}, errors.New("signing token: its login session is over")
+		return "", time.Time{}, errors.New("signing token: the login session has ended")
 	}
 	claims, err := json.Marshal(payload{
 		ID: g.Subject, Email: g.Email, IssuedAt: now.Unix(), ExpiresAt: expires.Unix(), Subject: g.Subject,
@@ -159,13 +156,13 @@ func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
-	header := jws.NewHeaders() // for each token anew: Sign writes into it
+	header := jws.NewHeaders() // a new one for each token: Sign writes into it
 	if err := header.Set(jws.TypeKey, k.typ); err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
 	raw, err := i.signCompact(claims, header)
 	if err != nil {
-		return "", time.Time{}, errors.New("signing token: the key cannot sign") // the library's words may hold it
+		return "", time.Time{}, errors.New("signing token: the key cannot sign") // the library's error may quote the key
 	}
 	if len(raw) > maxToken {
 		return "", time.Time{}, fmt.Errorf("signing token: %d bytes, want at most %d", len(raw), maxToken)
@@ -173,8 +170,8 @@ func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.
 	return string(raw), expires, nil
 }
 
-// signCompact signs with the newest key in use, or with the secret where there are no
-// keys.
+// signCompact signs with the newest usable key, or with the current secret if there are
+// no keys.
 func (i *Issuer) signCompact(claims []byte, header jws.Headers) ([]byte, error) {
 	if i.keys == nil {
 		return jws.Sign(claims, jws.WithKey(jwa.HS256, i.ring.secrets[0].signing, jws.WithProtectedHeaders(header)))
@@ -186,7 +183,7 @@ func (i *Issuer) signCompact(claims []byte, header jws.Headers) ([]byte, error) 
 	return jws.Sign(claims, jws.WithKey(key.alg, key.private, jws.WithProtectedHeaders(header)))
 }
 
-// A Verifier tells our tokens from all others. It is safe for concurrent use.
+// A Verifier checks tokens of an Issuer. It is safe for concurrent use.
 type Verifier struct {
 	ring   *SecretRing
 	keys   *SigningKeys
@@ -194,9 +191,9 @@ type Verifier struct {
 	ttl    map[tokenKind]time.Duration
 }
 
-// NewVerifier returns a Verifier, or all that is wrong with c. Lifetimes count
-// here too: a token that lives longer than they say is refused, so that lowering
-// one ends the long tokens already handed out.
+// NewVerifier returns a Verifier, or all errors in c. It refuses a token that lives
+// longer than c allows: a shorter lifetime also ends the tokens that were issued before
+// the change.
 func NewVerifier(c Config) (*Verifier, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -205,14 +202,15 @@ func NewVerifier(c Config) (*Verifier, error) {
 	return &Verifier{ring: c.Ring, keys: c.Keys, issuer: c.Issuer, ttl: c.lifetimes()}, nil
 }
 
-// Verify checks an access token: form, signature, issuer, audience and times. Iat
-// and nbf may be 5 s in the future, because replicas' clocks differ; exp has no
-// leeway. The error wraps ErrExpired for a token that was valid once,
-// else ErrInvalid. Whether its login session still lives is not in a token.
+// VerifyAccess checks the form, signature, issuer, audience and times of an access
+// token. The claims iat and nbf may lie up to 5 s in the future, because the clocks of
+// replicas differ; exp has no leeway. The error wraps ErrExpired for a token that was
+// valid once, else ErrInvalid. The caller must check that the login session still
+// exists.
 func (v *Verifier) VerifyAccess(raw string) (Claims, error) { return v.verify(raw, access) }
 
-// VerifyCallbackToken is Verify for ConnectyCube's call-back: it takes tickets as well as
-// access tokens, since an app may log in to ConnectyCube with either.
+// VerifyCallbackToken is VerifyAccess for ConnectyCube's callback. It accepts tickets
+// as well as access tokens, because an app may log in to ConnectyCube with either.
 func (v *Verifier) VerifyCallbackToken(raw string) (Claims, error) {
 	return v.verify(raw, access, chatTicket, serviceTicket)
 }
@@ -239,10 +237,11 @@ func (v *Verifier) verify(raw string, accepted ...tokenKind) (Claims, error) {
 	return Claims{}, invalid("type is not accepted here")
 }
 
-// verifySignature checks the signature. The key decides what algorithm that is, never
-// the token: a key id is looked up, and without one it is HS256. With signing
-// keys, no secret of today signs tokens, so only the previous ones verify: their
-// tokens end when the operator removes them from JWT_PREVIOUS_SECRETS.
+// verifySignature checks the signature and returns the claims. The key determines the
+// algorithm, never the token: a token with a key ID needs the algorithm of that key, a
+// token without one needs HS256. If there are signing keys, the current secret signs no
+// tokens, so only previous secrets verify. Their tokens end when the operator removes
+// them from JWT_PREVIOUS_SECRETS.
 func (v *Verifier) verifySignature(raw string, h header, signature int) ([]byte, error) {
 	if h.kid == "" {
 		if h.alg != jwa.HS256.String() || signature != 32 {

@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// Audience says whom a token is for.
+// Audience is the recipient of a token.
 type Audience string
 
-// The audiences we issue for. A token for one is refused by the other.
+// Each recipient refuses the tokens of the other one.
 const (
-	AudienceAPI          Audience = "cubegate"     // access tokens: our own API
-	AudienceConnectyCube Audience = "connectycube" // tickets: ConnectyCube's call-back
+	AudienceAPI          Audience = "cubegate"     // access tokens, for our API
+	AudienceConnectyCube Audience = "connectycube" // tickets, for ConnectyCube's callback
 )
 
-// Claims are what a verified token says.
+// Claims are the verified claims of a token.
 type Claims struct {
 	Subject   string // our user ID
-	Email     string // as it was when the token was issued
-	ID        string // jti: names this one token
+	Email     string // at the time of issue
+	ID        string // jti, unique for each token
 	Audience  Audience
-	SessionID string    // the login session; empty only for Service
-	Roles     []string  // as they were when the token was issued; whoever decides asks the user's document
-	Service   bool      // a ticket of the server's own
-	External  string    // the id to report in place of the subject; only with Service, and mostly empty
-	Ticket    bool      // a ticket, of either kind
+	SessionID string    // the login session; empty if Service
+	Roles     []string  // at the time of issue; the user's document decides about rights
+	Service   bool      // a service ticket
+	External  string    // of a service ticket: the ID to report instead of the subject, usually empty
+	Ticket    bool      // a chat ticket or a service ticket
 	IssuedAt  time.Time // UTC, whole seconds
-	ExpiresAt time.Time // UTC, whole seconds; the first moment at which the token is refused
+	ExpiresAt time.Time // UTC, whole seconds; from this time on the token is expired
 }
 
-// payload is the claims as they are signed. The first four and their order are
-// those of the NestJS original; clients of it read id and email.
+// payload is the JSON form of the claims. The first four members and their order are
+// those of the NestJS original, whose clients read id and email.
 type payload struct {
 	ID        string   `json:"id"` // the same as sub
 	Email     string   `json:"email"`
@@ -49,15 +49,13 @@ type payload struct {
 	ExternalID string `json:"xid,omitempty"` // of service tickets
 }
 
-// clockLeeway is how far the clock of the replica that signed a token may be
-// ahead of ours. It holds for iat and nbf and never for exp, which the issuer has
-// already rounded down to a whole second.
+// clockLeeway bounds how far the clock of the signing replica may be ahead of ours. It
+// applies to iat and nbf only: the issuer rounds exp down to a whole second.
 const clockLeeway = 5 * time.Second
 
-// checkClaims decides whether signed claims may be believed now. A claim that we
-// always write must be there and have the type we write: the original answered
-// {"user":{}} to a token without them (original.md, fault 4). Expiry comes
-// last, because ErrExpired promises that the token was valid once.
+// checkClaims checks signed claims. All claims that we write must be present and have
+// the right type: the original answered {"user":{}} to a token without them. Expiry
+// comes last, because ErrExpired promises that the token was valid once.
 func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims, error) {
 	m, err := parseObject(data)
 	if err != nil {
@@ -82,7 +80,7 @@ func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims,
 	case !iatOK || !expOK:
 		return Claims{}, invalid("iat or exp is missing or not a whole number of seconds")
 	}
-	if _, there := m["nbf"]; there { // we never write it, so only a mistake or an enemy does
+	if _, there := m["nbf"]; there { // we never write it
 		if nbf, ok := m.seconds("nbf"); !ok || time.Unix(nbf, 0).After(now.Add(clockLeeway)) {
 			return Claims{}, invalid("not valid yet")
 		}
@@ -106,9 +104,9 @@ func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims,
 	}, nil
 }
 
-// object is a JSON object whose keys are known to be unique. encoding/json's
-// structs would take the last of two equal keys and match names in any case,
-// so that two readers of one token could see different things in it.
+// object is a JSON object with unique keys. When encoding/json decodes into a struct,
+// it takes the last of two equal keys and ignores letter case, so two readers of one
+// token could see different claims.
 type object map[string]json.RawMessage
 
 var errNotObject = errors.New("not one JSON object with unique keys")
@@ -143,7 +141,7 @@ func parseObject(data []byte) (object, error) {
 	return m, nil
 }
 
-// text returns the string called name, or "" when it is missing, or is no string.
+// text returns the member name if it is a string, else "".
 func (m object) text(name string) string {
 	var s string
 	if json.Unmarshal(m[name], &s) != nil {
@@ -152,7 +150,7 @@ func (m object) text(name string) string {
 	return s
 }
 
-// texts returns the strings called name, or none.
+// texts returns the member name if it is a list of strings, else nil.
 func (m object) texts(name string) []string {
 	var list []string
 	if json.Unmarshal(m[name], &list) != nil {
@@ -161,9 +159,9 @@ func (m object) texts(name string) []string {
 	return list
 }
 
-// seconds returns the whole number called name. RFC 7519 allows fractions in a
-// date; we never write one. The bound keeps arithmetic on times from
-// overflowing.
+// seconds returns the member name if it is a whole number of seconds. RFC 7519 allows
+// fractions, but we write none. The bound prevents an overflow in the arithmetic on
+// times.
 func (m object) seconds(name string) (int64, bool) {
 	const most = 253_402_300_799 // the last second of the year 9999
 	var n *int64

@@ -11,19 +11,19 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// decoyCost is the bcrypt cost of the original's rows, and so of decoys.
+// decoyCost is the bcrypt cost of the original's rows, and of decoys.
 const decoyCost = 10
 
-// decoys says which emails without an account get a bcrypt hash to compare with.
+// decoys selects the unknown emails that are compared with a bcrypt hash.
 type decoys struct {
 	key    []byte
 	share  float64
-	bcrypt string // hash of a password that is not kept
+	bcrypt string // hash of a random password that is not stored
 }
 
-// SetDecoys makes Decoy return bcrypt hashes for a share of all emails, 0 to 1,
-// which should be that of the users whose hash is bcrypt. The key decides which
-// emails; it must stay the same, and secret.
+// SetDecoys makes Decoy return bcrypt hashes for a share of all emails, from 0 to 1.
+// The share should be that of the users with a bcrypt hash. The key selects the emails;
+// it must be secret and must not change.
 func (h *Hasher) SetDecoys(key []byte, share float64) error {
 	if share == 0 {
 		h.decoys.Store(nil)
@@ -43,21 +43,19 @@ func (h *Hasher) SetDecoys(key []byte, share float64) error {
 	return nil
 }
 
-// Decoy returns the hash to compare with when an email has no account. No
-// password fits it.
+// Decoy returns the hash to compare with if an email has no account. No password
+// matches it.
 //
-// A bcrypt row takes about 58 ms where our own hashes take 24, and a wrong
-// password cannot be made cheaper there. Costly unknown emails hide the costly
-// rows instead: as large a share of them gets a bcrypt hash, so that neither time
-// says whether an email has an account. An email keeps its kind. When the share
-// falls, because users log in and get a new hash, some unknown emails become
-// cheap, as those users do.
+// A comparison with a bcrypt hash takes about 58 ms, one with our own hashes 24 ms, and
+// a failed comparison cannot be made faster. So that the time does not reveal whether
+// an email has an account, an equal share of the unknown emails gets a bcrypt hash. An
+// email keeps its kind. When the share falls, because users log in and get a new hash,
+// some unknown emails become fast, as those users do.
 //
-// The limits: rows of another cost than 10 still show, so do damaged rows, and
-// rows with an argon2id hash of other parameters until the next login. A
-// client that tries an email over days can learn that it is unknown when it
-// changes its kind at the same moment as others, which is when the share is
-// counted anew.
+// Limits: bcrypt rows with another cost than 10 remain visible, as do damaged rows, and
+// argon2id rows with other parameters until the next login. A client that measures an
+// email for days can learn that it is unknown, if its kind changes at the same time as
+// that of others, which is when the share is counted again.
 func (h *Hasher) Decoy(email string) string {
 	d := h.decoys.Load()
 	if d == nil {

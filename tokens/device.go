@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A device token counts from DeviceMatures after its issue, for deviceLife: an
-// attacker who makes an account gains nothing at once, and a device that is
-// lost or sold is a stranger after a season.
+// A device token is valid from DeviceMatures until deviceLife after its issue: an
+// attacker who creates an account gains nothing at once, and a lost or sold device
+// becomes unknown after three months.
 const (
 	DeviceMatures = 10 * time.Minute
 	deviceLife    = 90 * 24 * time.Hour
@@ -23,20 +23,20 @@ const (
 	emailTag       = 8   // bytes
 )
 
-// KnownDevice is what a device token says: this device has logged in to this
+// KnownDevice is the content of a device token: this device has logged in to this
 // account. It is the device cookie of
-// https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies:
-// it tells the owner's devices from strangers who guess passwords, and lets
-// nobody in.
+// https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies.
+// It separates the owner's devices from clients that guess passwords, and is no
+// credential.
 type KnownDevice struct {
 	UserID     string
-	EmailKey   string // of the account: the token counts for logins with this email alone
-	Device     string // a name of ours for the device
+	EmailKey   string // of the account; the token is valid only for logins with this email
+	Device     string // our ID of the device
 	Issued     time.Time
-	Generation int64 // of the account; an older one has been revoked
+	Generation int64 // of the account; the tokens of older generations are revoked
 }
 
-// DeviceToken signs what is known of a device. Times are kept to the second.
+// NewDeviceToken signs d. Times are truncated to the second.
 func (r *SecretRing) NewDeviceToken(d KnownDevice) string {
 	body := binary.BigEndian.AppendUint64(nil, uint64(d.Issued.Unix()))
 	body = binary.BigEndian.AppendUint64(body, uint64(d.Generation))
@@ -45,9 +45,10 @@ func (r *SecretRing) NewDeviceToken(d KnownDevice) string {
 	return base64.RawURLEncoding.EncodeToString(append(body, r.secrets[0].deviceTag(body)...))
 }
 
-// ParseDeviceToken returns what a device token says, if it counts now for a login
-// with an email, which is given by its key. The error wraps [ErrInvalid], or [ErrExpired] for a token that is too young or too old.
-// Whether the generation is still the account's only the account knows.
+// ParseDeviceToken returns the content of a device token that is valid now for a login
+// with the email of emailKey. The error wraps [ErrInvalid], or [ErrExpired] for a token
+// that is too young or too old. The caller must compare the generation with the
+// account's.
 func (r *SecretRing) ParseDeviceToken(token, emailKey string) (KnownDevice, error) {
 	if len(token) > maxDeviceToken {
 		return KnownDevice{}, invalid("it is too long")

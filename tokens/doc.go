@@ -1,15 +1,14 @@
-// Package tokens owns the secrets by which users prove who they are: signed
-// access tokens, the tickets that ConnectyCube shows us in its call-back, and
-// password hashes.
+// Package tokens owns the credentials of users: signed access tokens, the tickets that
+// ConnectyCube presents to the verify route, refresh tokens, device tokens, and
+// password hashes. It also owns the keys behind them.
 //
-// It knows nothing of HTTP, storage or ConnectyCube's API, and it never logs.
-// Whoever calls it decides what a refusal looks like from outside.
+// It knows nothing of HTTP, storage or ConnectyCube's API, and it never logs. Its
+// callers decide how a refusal looks to a client.
 //
-// The signatures come from jwx v2, which is at its end of life (v2.1.7 is the
-// release that says so; v3 and v4 live on). No type of it appears in an
-// exported signature here, and access.go alone imports it, so moving on is a
-// change of one file.
+// jwx v2 makes the signatures. That version is at its end of life; v3 and v4 are
+// maintained. No exported signature here contains a type of jwx, so an upgrade changes
+// this package alone.
 //
-// Start reading at [Issuer] and [Verifier] for tokens, at [Hasher] for
-// passwords, and at [Secret] for why a key never shows in a log.
+// Start reading at [Issuer] and [Verifier] for tokens, at [Hasher] for passwords, and
+// at [Secret] for the way in which keys stay out of logs.
 package tokens

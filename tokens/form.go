@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// split checks that raw is a compact JWS and nothing else, and returns its
-// decoded header and the length of its signature. Sizes come first, and nothing is allocated for each dot
-// (CVE-2025-30204 was that, elsewhere).
+// split checks that raw is a compact JWS. It returns the decoded header and the length
+// of the signature in bytes. It checks the length first and allocates nothing per dot
+// (CVE-2025-30204).
 func split(raw string) (header []byte, signature int, err error) {
 	if raw == "" {
 		return nil, 0, invalid("it is empty")
@@ -17,14 +17,14 @@ func split(raw string) (header []byte, signature int, err error) {
 	}
 	head, rest, _ := strings.Cut(raw, ".")
 	body, sig, _ := strings.Cut(rest, ".")
-	// encoding/base64 skips line breaks, so the alphabet is checked by hand.
-	// A fourth dot fails here too.
+	// encoding/base64 skips line breaks, so the alphabet is checked here. A fourth
+	// segment fails here as well.
 	for _, segment := range []string{head, body, sig} {
 		if segment == "" || strings.ContainsFunc(segment, notBase64URL) {
 			return nil, 0, invalid("it is not three segments of base64url")
 		}
 	}
-	// Strict: unused bits of the last character must be zero, or one token
+	// Strict mode: the unused bits of the last character must be zero, or one token
 	// would have several spellings.
 	strict := base64.RawURLEncoding.Strict()
 	header, err = strict.DecodeString(head)
@@ -44,14 +44,14 @@ func notBase64URL(r rune) bool {
 	return true
 }
 
-// header is the header of a token.
+// header is the parsed header of a token.
 type header struct{ alg, kid, typ string }
 
-// inspect reads a header. Everything that could change how the rest is read is
-// refused here rather than left to the library: jwx v2 ignores crit although RFC
-// 7515 section 4.1.11 forbids that, and knows b64. We write alg, typ and, for
-// one of several keys, kid only, so nothing else may stand there, which covers
-// zip, jwk, jku and x5u as well.
+// inspect parses a header. It refuses every member that could change how the rest is
+// read, instead of relying on the library: jwx v2 ignores crit, although RFC 7515
+// section 4.1.11 forbids that, and supports b64. Only alg, typ and, with several keys,
+// kid are allowed, because we write no others. This excludes zip, jwk, jku and x5u as
+// well.
 func inspect(raw []byte) (header, error) {
 	m, err := parseObject(raw)
 	if err != nil {

@@ -10,16 +10,15 @@ import (
 )
 
 var (
-	// ErrBusy means that too many passwords are being hashed: try again later.
+	// ErrBusy means that too many passwords wait to be hashed.
 	ErrBusy = errors.New("too many passwords are being hashed")
 
-	// ErrLaneFull means that too many of the waiting passwords come from where
-	// this one comes from.
+	// ErrLaneFull means that too many of the waiting passwords are in the lane of this
+	// one.
 	ErrLaneFull = errors.New("too many passwords wait in this lane")
 )
 
-// QueueError is an ErrBusy or an ErrLaneFull with the time after which a turn
-// is likely.
+// QueueError is ErrBusy or ErrLaneFull with the time after which a turn is likely.
 type QueueError struct {
 	Reason error
 	After  time.Duration // at least a second
@@ -30,57 +29,55 @@ func (e *QueueError) Error() string { return "waiting to hash password: " + e.Re
 // Unwrap returns the reason.
 func (e *QueueError) Unwrap() error { return e.Reason }
 
-// Turn says in which lane a password waits for its hash. Lanes of one level are
-// served in turn, so that a crowd in one lane makes only that lane longer.
+// Turn selects the lane in which a password waits for its hash. The queue serves the
+// lanes of one level in turn, so that a crowd in one lane delays that lane alone.
 type Turn struct {
-	// Known is for a client that seems to belong to the account: by the token
-	// of a device that has logged in before, by a login session, or by a
-	// network from which the account has one. The known and the strangers are
-	// two classes, served in turn.
+	// Known marks a client that probably belongs to the account: it presents the token
+	// of a device that has logged in before, has a login session, or comes from a
+	// network in which the account has one. Known clients and strangers are two
+	// classes, which the queue serves in turn.
 	Known bool
 
-	// Lanes are the names of the lane and of the one inside it, outermost
-	// first: the account and the device of the known, the networks of a
-	// stranger. Those who share a network with an account get a lane beside
-	// that of its devices, which they would make longer otherwise. No names are
-	// a lane of their own.
+	// Lanes are the names of the lane and of the lane inside it, the outermost first:
+	// account and device for a known client, the networks for a stranger. A client that
+	// only shares a network with an account gets a lane beside those of the account's
+	// devices, which it would delay otherwise. An empty list is a lane of its own.
 	Lanes []string
 
-	// Networks are the lanes of the same client as a stranger. It waits there
-	// if the lane of the account has no place left.
+	// Networks are the lanes of the same client as a stranger. The client waits there
+	// if the lane of the account is full.
 	Networks []string
 
-	// Start is called when the turn has come. An error gives the turn to the
-	// next one, and is returned as it is. Nil is no more to ask.
+	// Start is called at the beginning of the turn, unless it is nil. If it returns an
+	// error, the turn goes to the next waiter, and the caller gets that error.
 	Start func() error
 }
 
-// Bounds of the lane of one account. A person logs in on a few devices at a
-// time; what is more waits as a stranger does.
+// Bounds of the lane of one account. A person logs in on few devices at a time; further
+// logins wait as strangers.
 const (
 	accountRunning = 1
 	accountWaiting = 4
 )
 
-// meanWeight is the part of the moving mean that the last hash makes up.
+// meanWeight is the weight of the latest hash in the moving mean.
 const meanWeight = 0.1
 
-// hashQueue lets a few pieces of work run at once and the others wait in lanes.
-// Without a bound 200 logins at once took 6.4 GB and were served at 21 a second;
-// two at a time took 122 MB and were served at 57.
+// hashQueue runs a bounded number of hashes at once; the others wait in lanes. Without
+// a bound, 200 concurrent logins took 6.4 GB at 21 logins a second; two at a time took
+// 122 MB at 57.
 //
-// Its only bound on waiting is one for all, so that a crowd on an idle server
-// is served. When that is reached, the newest of the longest lane makes room
-// (longest queue drop: RFC 7567 section 4, "fair queuing"): who comes alone is
-// never pushed out by who comes in crowds. Each class may fill half of the
-// queue whatever the other does.
+// The only bound on the number of waiters is one for all, so that an idle server serves
+// a crowd. At the bound, the newest waiter of the longest lane is refused (longest
+// queue drop: RFC 7567 section 4, "fair queuing"), so that a crowd never displaces a
+// single client. Each class may fill half of the queue, whatever the other class does.
 type hashQueue struct {
 	maxWait time.Duration // for a turn
 
 	mu        sync.Mutex
-	slots     int // pieces of work that may run at once
+	slots     int // hashes that may run at once
 	free      int
-	mean      time.Duration // moving, of one piece of work
+	mean      time.Duration // moving, of one hash
 	classes   [2]*lane      // strangers, known
 	lastKnown bool          // the class that was served last
 }
@@ -89,19 +86,18 @@ func newHashQueue(slots int, maxWait, mean time.Duration) *hashQueue {
 	return &hashQueue{maxWait: maxWait, free: slots, slots: slots, mean: max(mean, time.Microsecond), classes: [2]*lane{{}, {}}}
 }
 
-// waiter is one piece of work that waits.
+// waiter is one hash that waits.
 type waiter struct {
 	lane  *lane         // the innermost
-	place *list.Element // in its queue
-	turn  chan error    // of one: nil when the turn has come
+	place *list.Element // in the lane's queue
+	turn  chan error    // gets one value: nil at the beginning of the turn
 }
 
-// do runs work, which cannot be interrupted, in the calling goroutine. It holds
-// its slot until work returns, whatever becomes of ctx in the meantime: the
-// memory is in use for so long. It returns a QueueError or ctx's error, wrapped,
-// when work has not run.
+// do runs work in the calling goroutine. Work cannot be interrupted, so it keeps its
+// slot until it returns, even if ctx ends: its memory is in use until then. If work has
+// not run, do returns a QueueError, or the wrapped error of ctx.
 func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
-	if err := ctx.Err(); err != nil { // else a free slot might win over a client that has left
+	if err := ctx.Err(); err != nil { // a free slot must not be spent on a client that has left
 		return fmt.Errorf("hashing password: %w", err)
 	}
 	top, err := q.enter(ctx, t)
@@ -113,7 +109,7 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	defer func() { q.leave(top, took()) }()
 	if t.Start != nil {
 		if err := t.Start(); err != nil {
-			took = func() time.Duration { return 0 } // no hash: the mean stays as it is
+			took = func() time.Duration { return 0 } // no hash has run: the mean stays
 			return err
 		}
 	}
@@ -121,7 +117,7 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	return nil
 }
 
-// enter waits for a turn. It returns the top lane, whose work runs then.
+// enter waits for a turn. It returns the top lane of the waiter.
 func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	q.mu.Lock()
 	known, lanes := t.Known, t.Lanes
@@ -147,8 +143,8 @@ func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	}
 }
 
-// abandon takes a waiter out of the queue, unless its turn has come just now.
-func (q *hashQueue) abandon(w *waiter, why error) (*lane, error) {
+// abandon removes a waiter from the queue, unless its turn has just begun.
+func (q *hashQueue) abandon(w *waiter, reason error) (*lane, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.place == nil {
@@ -158,11 +154,10 @@ func (q *hashQueue) abandon(w *waiter, why error) (*lane, error) {
 		return w.lane.top(), nil
 	}
 	w.remove()
-	return nil, why
+	return nil, reason
 }
 
-// leave gives back the slot of a piece of work that took a time, or of one that
-// did not begin.
+// leave returns a slot. took is the time of the hash, or 0 if none has run.
 func (q *hashQueue) leave(top *lane, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -182,7 +177,7 @@ func (q *hashQueue) class(known bool) *lane {
 	return q.classes[0]
 }
 
-// dispatch gives the free slots to the waiters whose turn it is.
+// dispatch gives the free slots to the next waiters.
 func (q *hashQueue) dispatch() {
 	for q.free > 0 {
 		known := !q.lastKnown
@@ -201,7 +196,7 @@ func (q *hashQueue) dispatch() {
 	}
 }
 
-// next takes out the waiter of a class whose turn it is, or returns nil.
+// next removes and returns the next waiter of a class, or nil.
 func (q *hashQueue) next(known bool) *waiter {
 	if known {
 		return q.classes[1].next(accountRunning)
@@ -209,30 +204,30 @@ func (q *hashQueue) next(known bool) *waiter {
 	return q.classes[0].next(noLimit)
 }
 
-// room is how many may wait: those that get their turn within maxWait.
+// room returns how many may wait: as many as get their turn within maxWait.
 func (q *hashQueue) room() int {
 	return max(q.slots, int(float64(q.maxWait)/float64(q.mean)*float64(q.slots)))
 }
 
-// makeRoom refuses one waiter when the newcomer w is one too many.
+// makeRoom refuses one waiter if w, the newest, exceeds the bound.
 func (q *hashQueue) makeRoom(w *waiter, known bool) {
 	room := q.room()
 	if q.classes[0].waiting+q.classes[1].waiting <= room {
 		return
 	}
 	crowded := q.class(known)
-	if crowded.waiting <= room/2 { // the other class has more than its half
+	if crowded.waiting <= room/2 { // the other class exceeds its half
 		crowded = q.class(!known)
 	}
 	out := crowded.newest(w)
 	reason := ErrLaneFull
 	if !out.lane.top().isLongest() {
-		reason = ErrBusy // no lane is longer than the others
+		reason = ErrBusy // no lane is the longest
 	}
 	q.refuse(out, reason)
 }
 
-// refuse takes a waiter out of the queue.
+// refuse removes a waiter from the queue and wakes it with an error.
 func (q *hashQueue) refuse(w *waiter, reason error) {
 	depth := q.classes[0].waiting + q.classes[1].waiting
 	w.remove()

@@ -25,16 +25,16 @@ const (
 	maxKeys    = 100
 )
 
-// KeyInfo describes a key to a person.
+// KeyInfo describes a signing key for the command line.
 type KeyInfo struct {
 	ID      string
 	Alg     string
-	From    time.Time // when it begins to sign
-	Retired time.Time // when what it signed is no longer good; zero = never
-	Signs   bool      // now
+	From    time.Time // it signs from then on
+	Retired time.Time // its tokens are refused from then on; zero = never
+	Signs   bool      // new tokens, now
 }
 
-// ListKeys describes the keys at a path, the oldest first.
+// ListKeys describes the keys at a path, in the order in which they start to sign.
 func ListKeys(path string) ([]KeyInfo, error) {
 	all, err := readKeys(path)
 	if err != nil {
@@ -49,9 +49,9 @@ func ListKeys(path string) ([]KeyInfo, error) {
 	return list, nil
 }
 
-// NewKey makes a key for EdDSA or ES256 that begins to sign at a moment, and
-// returns its id. The path is a folder, which is made when it is not there, or a
-// file with a set.
+// NewKey creates a key for EdDSA or ES256 that signs from the given time on, and
+// returns its ID. If path ends in .json, it is a file with a set of keys, else a
+// folder. NewKey creates what is missing.
 func NewKey(path, alg string, from time.Time) (string, error) {
 	private, err := generate(alg)
 	if err != nil {
@@ -97,8 +97,8 @@ func generate(alg string) (jwk.Key, error) {
 	return jwk.FromRaw(raw)
 }
 
-// RetireKey makes what a key has signed no longer good from a moment on. The
-// last usable key cannot be retired: nothing could be signed after it.
+// RetireKey ends the tokens of a key at the given time. It refuses to retire the last
+// key that signs.
 func RetireKey(path, id string, at time.Time) error {
 	all, err := readKeys(path)
 	if err != nil {
@@ -141,7 +141,7 @@ func RetireKey(path, id string, at time.Time) error {
 	return fmt.Errorf("there is no key %q", id)
 }
 
-// keyFiles are the files at a path: itself, or what the folder has.
+// keyFiles returns the files at a path: path itself, or the *.json files of a folder.
 func keyFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -172,13 +172,13 @@ func keyFiles(path string) ([]string, error) {
 	return files, nil
 }
 
-// noKeys is the error of a path without keys. It names the command that makes
+// noKeys returns the error of a path without keys. It names the command that creates
 // the first one.
 func noKeys(path, reason string) error {
 	return fmt.Errorf("%s %s: make the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
 }
 
-// folderVersion changes whenever the files at a path do.
+// folderVersion returns a text that changes whenever the files at a path change.
 func folderVersion(path string) (string, error) {
 	files, err := keyFiles(path)
 	if err != nil {
@@ -195,8 +195,7 @@ func folderVersion(path string) (string, error) {
 	return version.String(), nil
 }
 
-// readKeys reads every key at a path, in the order in which they begin to
-// sign.
+// readKeys reads all keys at a path, in the order in which they start to sign.
 func readKeys(path string) ([]signingKey, error) {
 	files, err := keyFiles(path)
 	if err != nil {
@@ -229,7 +228,7 @@ func readKeys(path string) ([]signingKey, error) {
 	return all, nil
 }
 
-// readFile reads one key, or a set of them.
+// readFile reads a file with one key or a set of keys.
 func readFile(file string) ([]json.RawMessage, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -264,9 +263,9 @@ func writeSet(file string, keys []json.RawMessage) error {
 	return writeFile(file, raw)
 }
 
-// writeFile writes a file whole or not at all, for its owner alone.
+// writeFile replaces a file atomically, with mode 0600.
 func writeFile(file string, raw []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".key-*") // with mode 0600
+	f, err := os.CreateTemp(filepath.Dir(file), ".key-*") // has mode 0600
 	if err != nil {
 		return err
 	}

@@ -2,33 +2,33 @@ package tokens
 
 import "container/list"
 
-// lane is a queue of waiters, or lanes that are served in turn. A class is the
-// lane around all of its lanes; the lanes right inside it are its top lanes.
+// lane is a queue of waiters, or a set of lanes that are served in turn. A class is the
+// outermost lane; the lanes directly inside it are its top lanes.
 //
-// The order is that of FQ-CoDel (RFC 8290 section 4.2): a lane that begins to
-// wait is fresh and need not wait for a whole round, and after its first turn it
-// is one of the old ones, also when it is empty by then: coming back soon does
-// not make it fresh again. An old lane that waits for longer than the fresh ones
-// gets every second turn, so that no lane starves.
+// The order is that of FQ-CoDel (RFC 8290 section 4.2). A lane that starts to wait is
+// fresh and need not wait for a whole round. After its first turn it is an old lane,
+// even if it is empty by then, so that a quick return does not make it fresh again. An
+// old lane that has waited longer than the fresh ones gets every second turn, so that
+// no lane starves.
 type lane struct {
 	name  string
 	outer *lane
 	inner map[string]*lane
 
-	waiting int       // waiters in here
-	running int       // of a top lane: its work that runs
-	queue   list.List // of *waiter, the oldest first; of an innermost lane
+	waiting int       // waiters in this lane, with all lanes inside
+	running int       // of a top lane: its running hashes
+	queue   list.List // of an innermost lane: *waiter, the oldest first
 
 	fresh, old list.List // of *lane, the next one first
 	oldNext    bool
 
-	turns *list.List    // the list of the outer lane that this one is in, or nil
+	turns *list.List    // the list of the outer lane that contains this one, or nil
 	place *list.Element // in turns
-	since int           // when it got there, by the outer lane's count
-	count int           // of lanes that got into a list here
+	since int           // the outer lane's count when this one was put into turns
+	count int           // how many lanes were put into fresh or old
 }
 
-// lane returns the innermost lane of a path, and makes what is missing.
+// lane returns the innermost lane of a path. It creates missing lanes.
 func (l *lane) lane(path []string) *lane {
 	for _, name := range path {
 		next := l.inner[name]
@@ -44,7 +44,7 @@ func (l *lane) lane(path []string) *lane {
 	return l
 }
 
-// push adds a waiter to the end of an innermost lane.
+// push appends a waiter to an innermost lane.
 func (l *lane) push() *waiter {
 	w := &waiter{lane: l, turn: make(chan error, 1)}
 	w.place = l.queue.PushBack(w)
@@ -58,8 +58,7 @@ func (l *lane) push() *waiter {
 	return w
 }
 
-// remove takes a waiter out that got no turn. Its lane has gained nothing, so it
-// leaves no trace.
+// remove removes a waiter that got no turn. Its lane leaves no trace.
 func (w *waiter) remove() {
 	w.take()
 	for l := w.lane; l.outer != nil; l = l.outer {
@@ -70,7 +69,7 @@ func (w *waiter) remove() {
 	}
 }
 
-// take takes a waiter out of its queue and the counts.
+// take removes a waiter from its queue and from the counts.
 func (w *waiter) take() {
 	w.lane.queue.Remove(w.place)
 	w.place = nil
@@ -79,7 +78,8 @@ func (w *waiter) take() {
 	}
 }
 
-// enlist moves a lane to the end of a list of its outer lane, or out of all.
+// enlist moves a lane to the end of a list of its outer lane, or out of all lists if
+// turns is nil.
 func (l *lane) enlist(turns *list.List) {
 	if l.turns != nil {
 		l.turns.Remove(l.place)
@@ -92,14 +92,14 @@ func (l *lane) enlist(turns *list.List) {
 	}
 }
 
-// tidy forgets a lane in which nothing is left.
+// tidy deletes a lane without waiters, running hashes and place in a list.
 func (l *lane) tidy() {
 	if l.waiting == 0 && l.running == 0 && l.turns == nil {
 		delete(l.outer.inner, l.name)
 	}
 }
 
-// top is the top lane around a lane.
+// top returns the top lane that contains l.
 func (l *lane) top() *lane {
 	for l.outer.outer != nil {
 		l = l.outer
@@ -107,8 +107,8 @@ func (l *lane) top() *lane {
 	return l
 }
 
-// next takes out the waiter whose turn it is, or returns nil. Lanes right
-// inside with as much running work as limit are passed over.
+// next removes and returns the next waiter, or nil. It skips inner lanes with at least
+// limit running hashes.
 func (l *lane) next(limit int) *waiter {
 	if front := l.queue.Front(); front != nil {
 		w := front.Value.(*waiter)
@@ -128,11 +128,11 @@ func (l *lane) next(limit int) *waiter {
 	return inner.next(noLimit)
 }
 
-// noLimit is the limit of lanes whose running work is not counted.
+// noLimit is a limit that no number of running hashes reaches.
 const noLimit = 1 << 30
 
-// firstWaiting finds the next lane with a waiter that may run. It drops the
-// lanes that have emptied since their last turn.
+// firstWaiting returns the first lane with a waiter that may run. It removes lanes that
+// have become empty since their last turn.
 func firstWaiting(turns *list.List, limit int) *lane {
 	for e := turns.Front(); e != nil; {
 		l := e.Value.(*lane)
@@ -148,7 +148,7 @@ func firstWaiting(turns *list.List, limit int) *lane {
 	return nil
 }
 
-// lengthOf is how many wait in the lane of a name right inside.
+// lengthOf returns the number of waiters in the inner lane called name.
 func (l *lane) lengthOf(name string) int {
 	if inner := l.inner[name]; inner != nil {
 		return inner.waiting
@@ -156,9 +156,9 @@ func (l *lane) lengthOf(name string) int {
 	return 0
 }
 
-// newest is the last waiter of the longest lane. Of several that are equally
-// long it is one that has had turns of late, else that of the newcomer: a client
-// that comes seldom is not pushed out by those that come again and again.
+// newest returns the last waiter of the longest lane. Among equally long lanes it
+// prefers one that has had a turn recently, then the lane of the newcomer: frequent
+// clients never displace a rare one.
 func (l *lane) newest(newcomer *waiter) *waiter {
 	if back := l.queue.Back(); back != nil {
 		return back.Value.(*waiter)
@@ -172,7 +172,7 @@ func (l *lane) newest(newcomer *waiter) *waiter {
 	return longest.newest(newcomer)
 }
 
-// rank orders equally long lanes by who has to make room first.
+// rank orders equally long lanes: the newest waiter of the highest is refused.
 func (l *lane) rank(newcomer *waiter) int {
 	switch {
 	case l.turns == &l.outer.old:
@@ -192,7 +192,7 @@ func (w *waiter) isIn(l *lane) bool {
 	return false
 }
 
-// isLongest reports whether a top lane is longer than all others, and a crowd.
+// isLongest reports whether a top lane has several waiters, and more than any other.
 func (l *lane) isLongest() bool {
 	for _, other := range l.outer.inner {
 		if other != l && other.waiting >= l.waiting {

@@ -15,18 +15,18 @@ import (
 )
 
 var (
-	// ErrWrongPassword means that a password is not the one that was hashed,
-	// or that there is no hash.
+	// ErrWrongPassword means that a password does not match its hash, or that there is
+	// no hash.
 	ErrWrongPassword = errors.New("wrong password")
 
-	// ErrBadHash comes with ErrWrongPassword when what is stored is not a hash
-	// that we compute. The user cannot help it: the row is damaged, or hostile.
+	// ErrBadHash accompanies ErrWrongPassword if the stored text is not a hash that we
+	// compute. The row is damaged or hostile; the user can do nothing about it.
 	ErrBadHash = errors.New("stored password hash cannot be used")
 )
 
-// Bounds on what may be computed, for our own parameters and for those a stored
-// hash asks for. A row can ask for 4 TiB, for no passes at all (which panics),
-// or for an empty key (which every password matches).
+// Bounds of the parameters of a hash, ours and those of stored hashes. A stored hash
+// could ask for 4 TiB, for no passes at all (a panic), or for an empty key (which every
+// password matches).
 const (
 	maxMemory      = 256 << 10 // KiB
 	maxIterations  = 16
@@ -34,22 +34,22 @@ const (
 	minSalt        = 8      // bytes
 	minKey, maxKey = 16, 64 // bytes
 	maxHash        = 512    // characters
-	maxBcryptCost  = 14     // doubles with each step; about a second at 14
-	bcryptLimit    = 72     // bytes of a password that bcrypt sees
+	maxBcryptCost  = 14     // each step doubles the time; about 1 s at 14
+	bcryptLimit    = 72     // bytes of a password; bcrypt ignores the rest
 )
 
-// Params say what a hash costs and how many may be computed at once. They are
-// fixed numbers rather than argon2id.DefaultParams, which follows the count of
-// cores, so that two machines would disagree about which hashes are stale.
+// Params determine the cost of a hash and the number of concurrent hashes. They are
+// fixed numbers instead of argon2id.DefaultParams, which depends on the number of
+// cores, so that all machines agree which hashes are stale.
 type Params struct {
 	Memory      uint32 // KiB for one hash, at most 262144; default 19456, OWASP's first choice
 	Iterations  uint32 // passes over the memory, at most 16; default 2
 	Parallelism uint8  // threads of one hash, at most 16; default 1
 
-	Concurrent  int           // hashes at once; default: what Cores and MemoryLimit can carry, at least 1
-	Cores       int           // of the machine, or of its share; default: GOMAXPROCS
-	MemoryLimit int64         // bytes that the process may use; default: no limit
-	MaxWait     time.Duration // for a turn to hash; default 5s
+	Concurrent  int           // concurrent hashes; default: as many as Cores and MemoryLimit allow, at least 1
+	Cores       int           // that the process may use; default GOMAXPROCS
+	MemoryLimit int64         // bytes that the process may use; default no limit
+	MaxWait     time.Duration // for a turn; default 5s
 }
 
 func (p Params) withDefaults() Params {
@@ -63,7 +63,7 @@ func (p Params) withDefaults() Params {
 		p.Parallelism = 1
 	}
 	if p.Cores == 0 {
-		p.Cores = runtime.GOMAXPROCS(0) // rather than NumCPU: it knows a container's limit
+		p.Cores = runtime.GOMAXPROCS(0) // unlike NumCPU, it respects a container's limit
 	}
 	if p.Concurrent == 0 {
 		p.Concurrent = p.concurrent()
@@ -74,12 +74,12 @@ func (p Params) withDefaults() Params {
 	return p
 }
 
-// memoryOfRest is what the rest of the process needs, in bytes.
+// memoryOfRest is the memory that the rest of the process needs, in bytes.
 const memoryOfRest = 64 << 20
 
-// concurrent is how many hashes cores and memory can carry at once. One core in
-// eight, and at least one of several, is left to everything else: ConnectyCube's
-// callbacks must be answered while all logins wait.
+// concurrent returns how many hashes cores and memory allow at once. One core in eight,
+// and at least one of several, stays free for everything else: the server must answer
+// ConnectyCube's callbacks while logins wait.
 func (p Params) concurrent() int {
 	most := p.Cores
 	if p.Cores > 1 {
@@ -124,25 +124,25 @@ func affordable(p *argon2id.Params) bool {
 // A Hasher hashes and compares passwords, a bounded number at once. It is safe
 // for concurrent use.
 //
-// Passwords are taken exactly as typed: not trimmed, not case-folded, not
-// Unicode-normalised. ConnectyCube gets the same characters, and compares them
-// as they are; to change them here would let a user in on one side only. The
-// original did the same, so its hashes stay good.
+// Passwords are taken exactly as typed: not trimmed, not case-folded, not normalized.
+// ConnectyCube gets the same characters and compares them unchanged, so a change here
+// would admit a user on one side only. The original did the same, so its hashes stay
+// valid.
 type Hasher struct {
 	params    *argon2id.Params
-	dummyHash string // hash of a password no one knows, to compare with when there is no user
+	dummyHash string // hash of a random password, for comparisons without a stored hash
 	queue     *hashQueue
-	decoys    atomic.Pointer[decoys] // nil: none is bcrypt
+	decoys    atomic.Pointer[decoys] // nil: no decoy is bcrypt
 }
 
-// Capacity is how many hashes run at once, and how many a second they come to.
+// Capacity returns how many hashes run at once, and how many a second.
 func (h *Hasher) Capacity() (concurrent int, perSecond float64) {
 	h.queue.mu.Lock()
 	defer h.queue.mu.Unlock()
 	return h.queue.slots, float64(h.queue.slots) * float64(time.Second) / float64(h.queue.mean)
 }
 
-// NewHasher returns a Hasher, or all that is wrong with p. It computes one hash.
+// NewHasher returns a Hasher, or all errors in p. It computes one hash.
 func NewHasher(p Params) (*Hasher, error) {
 	p = p.withDefaults()
 	if err := p.check(); err != nil {
@@ -160,10 +160,9 @@ func NewHasher(p Params) (*Hasher, error) {
 	}, nil
 }
 
-// Hash returns password's argon2id hash in the usual text form, about 100
-// characters. It waits in the lane of t, and returns a [QueueError] when its turn
-// does not come, and ctx's own error when ctx ends first; once begun it is not
-// interrupted.
+// Hash returns the argon2id hash of password in the usual text form, about 100
+// characters. It waits in the lane of t. It returns a [QueueError] if its turn does not
+// come, and the error of ctx if ctx ends first. A running hash is not interrupted.
 func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, error) {
 	var hash string
 	var err error
@@ -176,15 +175,14 @@ func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, err
 	return hash, nil
 }
 
-// Compare checks password against a stored hash, argon2id or the original's
-// bcrypt. A nil error means that it fits; stale then says that the hash should
-// be replaced by a new one. The error wraps ErrWrongPassword when it does not
-// fit, and ErrBadHash too when the hash itself is to blame. The turn and the
-// other errors are as for Hash.
+// Compare checks password against a stored hash, argon2id or the original's bcrypt. It
+// returns a nil error for a match; stale then means that the caller should replace the
+// hash. The error wraps ErrWrongPassword for a mismatch, and also ErrBadHash if the
+// hash itself is unusable. The turn and the other errors are those of Hash.
 //
-// An empty hash costs one hash like any other and gives the same error, so that a
-// user without a password cannot be told from a wrong one (original.md, fault
-// 27). When there is no user, compare with a Decoy.
+// An empty hash costs as much time as any other and gives the same error, so that a
+// client cannot distinguish a user without a password from a wrong password. If there
+// is no user, compare with a Decoy.
 func (h *Hasher) Compare(ctx context.Context, t Turn, password, hash string) (stale bool, err error) {
 	busy := h.queue.do(ctx, t, func() { stale, err = h.compare(password, hash) })
 	if busy != nil {
@@ -206,7 +204,7 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 	default:
 		err = badHash("neither argon2id nor bcrypt")
 	}
-	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: do the work of a real comparison
+	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: spend the time of a real comparison
 		if _, dummy := argon2id.ComparePasswordAndHash(password, h.dummyHash); dummy != nil {
 			return false, fmt.Errorf("comparing with nobody's password: %w", dummy)
 		}
@@ -232,9 +230,9 @@ func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) 
 	return *p != *h.params, nil
 }
 
-// compareBcrypt says stale for a match unless password is longer than bcrypt
-// sees: anyone who knows the first 72 bytes gets in (original.md, fault 28), and
-// hashing this one anew would make whatever tail was typed today the right one.
+// compareBcrypt reports a match as stale unless password is longer than bcrypt's limit:
+// the first 72 bytes admit anyone who knows them, and a new hash would make the rest
+// that was typed today the right one.
 func compareBcrypt(password, hash string) (stale bool, err error) {
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || len(hash) != 60 {
@@ -252,7 +250,8 @@ func compareBcrypt(password, hash string) (stale bool, err error) {
 	return len(password) <= bcryptLimit, nil
 }
 
-// badHash never quotes the hash, nor the libraries, which do.
+// badHash returns an error that quotes neither the hash nor the libraries' errors,
+// which contain it.
 func badHash(reason string) error {
 	return fmt.Errorf("%w: %w: %s", ErrWrongPassword, ErrBadHash, reason)
 }

@@ -9,31 +9,29 @@ import (
 	"slices"
 )
 
-// ErrReplayed means that a refresh token was used after it had been retired:
-// two parties hold it.
+// ErrReplayed means that a refresh token was used after it had been retired: two
+// parties have it.
 var ErrReplayed = errors.New("refresh token was used before")
 
-// Sizes in bytes of the parts of a refresh token, and of the whole in
-// characters.
+// Sizes of the parts of a refresh token in bytes, and of the whole in characters.
 const (
 	refreshRandom = 32
 	refreshTag    = 16
 	maxRefresh    = 256
 )
 
-// RefreshToken makes a refresh token of a login session: 256 random bits, the
-// session's id, and a tag by which a token that we have issued can be told from
-// one that we have not, however long ago it was retired. Only the hash is to be
-// kept.
+// NewRefreshToken returns a new refresh token of a login session, and its hash. The
+// token consists of 256 random bits, the session's ID, and a tag that distinguishes
+// tokens that we issued, however long ago, from all others. Store the hash only.
 func (r *SecretRing) NewRefreshToken(sessionID string) (token, hash string) {
 	raw := append(randomBytes(refreshRandom), sessionID...)
 	raw = append(raw, r.secrets[0].tag(raw)...)
 	return base64.RawURLEncoding.EncodeToString(raw), hashOf(raw)
 }
 
-// ParseRefreshToken returns the login session that a refresh token was issued
-// for, and its hash. Whether it is still good only the session knows. The error
-// is [ErrInvalid] for what we have never issued.
+// ParseRefreshToken returns the login session and the hash of a refresh token. The
+// error wraps [ErrInvalid] for a token that we did not issue. The caller must check
+// that the token is still valid in its session.
 func (r *SecretRing) ParseRefreshToken(token string) (sessionID, hash string, err error) {
 	if len(token) > maxRefresh {
 		return "", "", invalid("it is too long")
@@ -57,35 +55,33 @@ func (k ringKeys) tag(body []byte) []byte {
 	return mac.Sum(nil)[:refreshTag]
 }
 
-// hashOf needs no salt and no stretching: there are 256 random bits in it.
+// hashOf needs neither salt nor stretching, because a token has 256 random bits.
 func hashOf(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
 }
 
-// RefreshFamily is what is left to say about the refresh tokens of one login session,
-// as hashes: the one that was used last, which can be used again for as long as
-// nobody has used what it was exchanged for, and those. Every other token that
-// was ever issued for the session is retired.
+// RefreshFamily holds the hashes of the valid refresh tokens of one login session: the
+// parent, which is the token that was used last, and the children that the client got
+// for it. The parent stays valid until a child is used. All other tokens of the session
+// are retired.
 //
-// So an answer that gets lost costs nothing: the parent gives another child.
-// And of two parties that hold the same token, the second to use what it got is
-// found out.
+// A lost reply does no harm, because the parent gives another child. If two parties
+// have the same token, the second one to use its child is detected.
 type RefreshFamily struct {
 	Parent   string
 	Children []string
 }
 
-// maxChildren bounds the children of one parent; the oldest go first. It is the
-// number of answers that may get lost in a row, less what a client that does not
-// wait for its own answers wastes.
+// maxChildren bounds the children of one parent; the oldest are retired first. It
+// bounds the number of consecutive lost replies, and of concurrent refreshes.
 const maxChildren = 128
 
-// NewRefreshFamily is that of a session that begins, with its one token.
+// NewRefreshFamily returns the family of a new session with one token.
 func NewRefreshFamily(hash string) RefreshFamily { return RefreshFamily{Parent: hash} }
 
-// Use exchanges a token for a child and returns the family after that. The
-// error is [ErrReplayed] for a token that is retired.
+// Use exchanges a token for a child and returns the new family. The error is
+// [ErrReplayed] for a retired token.
 func (f RefreshFamily) Use(hash, child string) (RefreshFamily, error) {
 	switch {
 	case hash == "":

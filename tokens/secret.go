@@ -8,33 +8,32 @@ import (
 	"strings"
 )
 
-// hidden is what every formatter, encoder and logger sees of a Secret.
+// hidden is the text that all formatters, encoders and loggers print for a Secret.
 const hidden = "***"
 
-// minSecret is the least length of a signing key in bytes: RFC 7518 section
-// 3.2 wants a key at least as long as the output of its hash, 256 bits here.
+// minSecret is the minimum length of a signing key in bytes: RFC 7518 section 3.2
+// requires a key at least as long as the hash, 256 bits here.
 const minSecret = 32
 
-// ErrWeakSecret means that a signing key can be guessed.
+// ErrWeakSecret means that a signing key is easy to guess.
 var ErrWeakSecret = errors.New("weak secret")
 
-// Secret is a value that must not be seen: no fmt verb, slog handler, JSON or
-// text encoder shows it. Only Reveal does.
+// Secret is a text that no fmt verb, slog handler, JSON or text encoder prints. Only
+// Reveal returns it.
 //
-// Two ways out remain in fmt, which asks no method there: a Secret in an
-// unexported field, so keep it in an exported one or in none, and the verb %w
-// where there is no error, which go vet refuses.
+// Two exceptions remain in fmt, which calls no method there: a Secret in an unexported
+// field, so keep it in an exported one or in none, and the verb %w without an error,
+// which go vet refuses.
 type Secret string
 
-// Reveal returns the value itself, for the one place that needs it.
+// Reveal returns the value.
 func (s Secret) Reveal() string { return string(s) }
 
-// IsZero reports whether there is no secret at all. It is the only thing that
-// can be told from outside.
+// IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s == "" }
 
-// String hides the value; an empty Secret stays empty, so that "not set" can
-// be seen in a log.
+// String hides the value. An empty Secret stays empty, so that a log shows that it is
+// not set.
 func (s Secret) String() string {
 	if s.IsZero() {
 		return ""
@@ -45,8 +44,8 @@ func (s Secret) String() string {
 // GoString hides the value from %#v.
 func (s Secret) GoString() string { return fmt.Sprintf("tokens.Secret(%q)", s.String()) }
 
-// Format hides the value from every verb. Without it a verb that does not fit
-// a string, such as %d, would print the value in its complaint.
+// Format hides the value from all verbs. Without it, a verb that does not fit a string,
+// such as %d, would print the value in its error text.
 func (s Secret) Format(f fmt.State, verb rune) {
 	text := s.String()
 	if verb == 'v' && f.Flag('#') {
@@ -64,10 +63,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // MarshalJSON hides the value from encoding/json.
 func (s Secret) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", s.String()), nil }
 
-// placeholders are words of which secrets nobody has chosen are made. The
-// original service fell back to default_value and defaultSecret, both in its
-// public source, so anyone could sign in as anyone (CVE-2026-33503 is the same
-// fault elsewhere). Longer words stand before the words they contain.
+// placeholders are words that people type instead of a generated secret. The original
+// service fell back to default_value and defaultSecret, which are in its public source,
+// so that anyone could sign tokens (as in CVE-2026-33503). Longer words precede the
+// words they contain.
 var placeholders = []string{
 	"abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "0123456789", "1234567890", "123456789", "12345678",
 	"development", "placeholder", "production", "connectycube", "cubegate", "administrator", "admin",
@@ -79,9 +78,10 @@ var placeholders = []string{
 	"bytes", "one", "for", "and", "not", "use", "env",
 }
 
-// CheckSecret reports whether s can sign tokens: at least 32 bytes, not a known
-// placeholder however padded, not one piece repeated. The error wraps
-// ErrWeakSecret, says what to do, and never holds any of the value.
+// CheckSecret returns nil if s can sign tokens: it has at least 32 bytes, is no known
+// placeholder, padded or not, and does not repeat one piece. The error wraps
+// ErrWeakSecret, names the command that creates a secret, and quotes nothing of the
+// value.
 func CheckSecret(s Secret) error {
 	reason := ""
 	switch value := s.Reveal(); {
@@ -99,8 +99,8 @@ func CheckSecret(s Secret) error {
 	return fmt.Errorf("%w: %s; make one with: openssl rand -base64 48", ErrWeakSecret, reason)
 }
 
-// repeats reports whether s is one piece over and over, the last perhaps cut
-// short: "secretsecretsecr", "aaaa".
+// repeats reports whether s is one piece repeated, the last time possibly cut:
+// "secretsecretsecr", "aaaa".
 func repeats(s string) bool {
 	for period := 1; period <= len(s)/2; period++ {
 		if s[period:] == s[:len(s)-period] {
@@ -110,13 +110,13 @@ func repeats(s string) bool {
 	return false
 }
 
-// unguessable reports whether enough of s is left when known words, the marks
-// between them and runs of one character are taken out. The bounds leave wide
-// room for real keys: 32 random hexadecimal digits lose about two.
+// unguessable reports whether enough of s remains without known words, the marks
+// between them and runs of one character. The bounds leave room for real keys: 32
+// random hexadecimal digits lose about two.
 func unguessable(s string) bool {
 	const minLeft, minDistinct = 16, 8
 	lower := []byte(s)
-	for i, c := range lower { // not strings.ToLower: it spoils bytes that are no UTF-8
+	for i, c := range lower { // not strings.ToLower, which changes bytes that are not UTF-8
 		if 'A' <= c && c <= 'Z' {
 			lower[i] = c + 'a' - 'A'
 		}

@@ -14,12 +14,12 @@ import (
 	"strings"
 )
 
-// ErrSealed means that a sealed text was not sealed by any secret of ours, or
-// was changed since.
+// ErrSealed means that no secret of the ring sealed a text, or that the text has
+// changed.
 var ErrSealed = errors.New("sealed text cannot be opened")
 
-// What the keys that hang on a secret are for: each use has a key of its own
-// (RFC 5869, section 3.2), so that none can be turned against another.
+// The uses of the keys that are derived from a secret. Each use has its own key (RFC
+// 5869, section 3.2), so that no key can be turned against another use.
 const (
 	forSealing   = "cubegate sealing"
 	forRefresh   = "cubegate refresh tokens"
@@ -29,17 +29,17 @@ const (
 	forName      = "cubegate name of the secret"
 )
 
-// Ring is everything that hangs on the server's secret. It holds the secret of
-// today and those of before: the first makes, all of them open. It is safe for
-// concurrent use.
+// SecretRing derives keys from the server's secret. It holds the current secret and
+// previous ones: the current one signs and seals, and all of them verify and open. It
+// is safe for concurrent use.
 type SecretRing struct {
-	secrets []ringKeys // never empty; the current first
+	secrets []ringKeys // never empty; the current one first
 }
 
-// ringKeys are the keys made from one secret.
+// ringKeys are the keys derived from one secret.
 type ringKeys struct {
-	name      string // public, says which secret it is and nothing about it
-	former    bool   // the settings list it as a previous secret; the current one may be listed, too
+	name      string // public: identifies the secret and reveals nothing about it
+	former    bool   // listed as a previous secret, which the current one may be, too
 	signing   []byte // the secret itself: the key of HS256
 	sealing   cipher.AEAD
 	refresh   []byte
@@ -48,10 +48,10 @@ type ringKeys struct {
 	devices   []byte
 }
 
-// NewSecretRing returns the ring of a secret and of those that it replaced, the
-// newest first. The current secret may stand among the previous ones: with
-// signing keys, that keeps the tokens good which it signed before. The error is
-// that of [CheckSecret].
+// NewSecretRing returns the ring of the current secret and of previous ones, the newest
+// first. The current secret may be listed among the previous ones: with signing keys,
+// this keeps the tokens valid that it signed before. The error is that of
+// [CheckSecret].
 func NewSecretRing(current Secret, previous ...Secret) (*SecretRing, error) {
 	r := &SecretRing{}
 	for i, secret := range append([]Secret{current}, previous...) {
@@ -75,7 +75,7 @@ func NewSecretRing(current Secret, previous ...Secret) (*SecretRing, error) {
 	return r, nil
 }
 
-// find returns the keys of a secret that the ring has, or nil.
+// find returns the keys of a secret in the ring, or nil.
 func (r *SecretRing) find(secret Secret) *ringKeys {
 	for i := range r.secrets {
 		if string(r.secrets[i].signing) == secret.Reveal() {
@@ -85,7 +85,7 @@ func (r *SecretRing) find(secret Secret) *ringKeys {
 	return nil
 }
 
-// String hides what is in a ring.
+// String hides the secrets.
 func (r *SecretRing) String() string { return hidden }
 
 func makeKeys(secret Secret) (ringKeys, error) {
@@ -111,15 +111,14 @@ func makeKeys(secret Secret) (ringKeys, error) {
 	return k, err
 }
 
-// Seal encrypts a text (AES-256-GCM) and ties it to what it is about: it opens
-// only with the same words.
+// Seal encrypts a text with AES-256-GCM. Only the same additional data opens it.
 func (r *SecretRing) Seal(plain, additionalData string) (string, error) {
 	k := r.secrets[0]
 	sealed := k.sealing.Seal(nil, nil, []byte(plain), []byte(additionalData))
 	return k.name + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// Open decrypts what Seal made, with whichever secret did. The error is
+// Open decrypts the result of Seal with the secret that sealed it. The error is
 // [ErrSealed].
 func (r *SecretRing) Open(sealed, additionalData string) (string, error) {
 	name, text, _ := strings.Cut(sealed, ".")
@@ -141,18 +140,18 @@ func (r *SecretRing) Open(sealed, additionalData string) (string, error) {
 // DecoyKey returns the key for [Hasher.SetDecoys].
 func (r *SecretRing) DecoyKey() []byte { return r.secrets[0].decoys }
 
-// DerivedPassword is a password that a server makes for one of its users.
+// DerivedPassword is a password that the server derives for one of its users.
 type DerivedPassword struct {
-	Key      string // the public name of the secret that it hangs on
+	Key      string // the public name of its secret
 	Password string `json:"-"`
 }
 
 // String hides the password.
 func (d DerivedPassword) String() string { return d.Key + ":" + hidden }
 
-// DerivedPasswords returns the passwords that the ring makes for a user, the
-// current secret's first. Each has 40 letters and digits, the most that
-// ConnectyCube takes (contract 6.2), and 200 bits.
+// DerivedPasswords returns the passwords that the ring derives for a user, that of the
+// current secret first. Each has 40 characters, the most that ConnectyCube accepts, and
+// 200 bits.
 func (r *SecretRing) DerivedPasswords(userID string) []DerivedPassword {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567" // 5 bits each
 	list := make([]DerivedPassword, len(r.secrets))

@@ -14,13 +14,13 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
-// Members of our own in the file of a key, in seconds since 1970.
+// Private members of a key file, in seconds since 1970.
 const (
-	memberFrom    = "cubegate_from"    // when it begins to sign; until then it is only known, everywhere
-	memberRetired = "cubegate_retired" // when what it signed is no longer good
+	memberFrom    = "cubegate_from"    // the key signs from then on; before, replicas only learn it
+	memberRetired = "cubegate_retired" // tokens of the key are refused from then on
 )
 
-// signingKey is one key of several.
+// signingKey is one of several keys.
 type signingKey struct {
 	id      string
 	alg     jwa.SignatureAlgorithm
@@ -32,27 +32,25 @@ type signingKey struct {
 
 func (k signingKey) usable(now time.Time) bool { return k.retired.IsZero() || now.Before(k.retired) }
 
-// Keys are the asymmetric keys that sign tokens in place of the secret. They lie
-// in files that may change while the server runs. It is safe for concurrent
-// use.
+// SigningKeys are asymmetric keys that sign tokens instead of the secret. Their files
+// may change while the server runs. It is safe for concurrent use.
 type SigningKeys struct {
 	path string
 
 	mu      sync.RWMutex
-	all     []signingKey // by from, never empty
-	version string       // of the files, to see that they have changed
-	missed  time.Time    // when an unknown key last made us look
+	all     []signingKey // sorted by from, never empty
+	version string       // of the files; see folderVersion
+	missed  time.Time    // when an unknown key ID last caused a reload
 }
 
-// LoadSigningKeys reads the keys of a folder of JWK files, or of one file with a key
-// or a set of them (RFC 7517). Files that others may read are refused.
+// LoadSigningKeys reads the keys of a folder of JWK files, or of one file with a key or
+// a set of keys (RFC 7517). It refuses files that other users may read.
 func LoadSigningKeys(path string) (*SigningKeys, error) {
 	k := &SigningKeys{path: path}
 	return k, k.Reload()
 }
 
-// Reload reads the files if they have changed. When something is wrong with
-// them, the keys stay as they were.
+// Reload reads the files if they have changed. After an error the keys stay unchanged.
 func (k *SigningKeys) Reload() error {
 	version, err := folderVersion(k.path)
 	if err != nil {
@@ -77,7 +75,7 @@ func (k *SigningKeys) Reload() error {
 	return nil
 }
 
-// Run looks at the files until ctx ends.
+// Run reloads the keys until ctx ends, and passes errors to onError.
 func (k *SigningKeys) Run(ctx context.Context, every time.Duration, onError func(error)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -93,22 +91,22 @@ func (k *SigningKeys) Run(ctx context.Context, every time.Duration, onError func
 	}
 }
 
-// signer is the key that signs now.
+// signer returns the key that signs now.
 func (k *SigningKeys) signer(now time.Time) signingKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if key, ok := newestUsable(k.all, now); ok {
 		return key
 	}
-	return k.all[len(k.all)-1] // retired since: whoever verifies refuses it, which is better than to sign by another
+	return k.all[len(k.all)-1] // all are retired since the last reload: verifiers refuse the token
 }
 
-// newestUsable returns the key that signs at a moment: the one that began last, or the
-// first to begin when none has.
+// newestUsable returns the usable key that started to sign last, or, if none has
+// started, the first one to start.
 func newestUsable(all []signingKey, now time.Time) (signingKey, bool) {
 	var best signingKey
 	found := false
-	for _, key := range all { // by from
+	for _, key := range all { // sorted by from
 		if key.usable(now) && (!found || !key.from.After(now)) {
 			best, found = key, true
 		}
@@ -116,9 +114,8 @@ func newestUsable(all []signingKey, now time.Time) (signingKey, bool) {
 	return best, found
 }
 
-// verifier is the key of an id, unless it is retired. One that is not known
-// makes us look at the files, once a second at most: another process may have
-// got it a moment before.
+// verifier returns the key with an ID, unless it is retired. An unknown ID causes a
+// reload, at most once a second: another process may have created the key just now.
 func (k *SigningKeys) verifier(id string, now time.Time) (signingKey, bool) {
 	if key, ok := k.find(id); ok {
 		return key, key.usable(now)
@@ -146,9 +143,8 @@ func (k *SigningKeys) find(id string) (signingKey, bool) {
 	return k.all[i], true
 }
 
-// JWKS is the set of public keys as JSON (RFC 7517), for whoever verifies our
-// tokens elsewhere. Keys that have not begun to sign are in it, retired ones
-// are not.
+// JWKS returns the public keys as a JWK set (RFC 7517), for other verifiers of our
+// tokens. It includes keys that sign in the future and excludes retired ones.
 func (k *SigningKeys) JWKS() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -160,15 +156,15 @@ func (k *SigningKeys) JWKS() []byte {
 			set.Keys = append(set.Keys, key.public)
 		}
 	}
-	raw, _ := json.Marshal(set) // public keys of ours can be encoded: they have just been decoded
+	raw, _ := json.Marshal(set) // our public keys always encode
 	return raw
 }
 
-// readKey reads one private JWK and refuses what we could not have made.
+// readKey parses a private JWK and refuses a key that NewKey could not have created.
 func readKey(raw json.RawMessage) (signingKey, error) {
 	private, err := jwk.ParseKey(raw)
 	if err != nil {
-		return signingKey{}, errors.New("it is not a JWK") // the library's words may hold it
+		return signingKey{}, errors.New("it is not a JWK") // the library's error may quote the key
 	}
 	key := signingKey{id: private.KeyID(), private: private}
 	switch key.alg = jwa.SignatureAlgorithm(private.Algorithm().String()); {
@@ -189,8 +185,7 @@ func readKey(raw json.RawMessage) (signingKey, error) {
 	return key, nil
 }
 
-// fits reports whether a key is a private one for an algorithm that we sign
-// with.
+// fits reports whether key is a private key for one of our algorithms.
 func fits(key jwk.Key, alg jwa.SignatureAlgorithm) bool {
 	switch key := key.(type) {
 	case jwk.OKPPrivateKey:
@@ -201,8 +196,7 @@ func fits(key jwk.Key, alg jwa.SignatureAlgorithm) bool {
 	return false
 }
 
-// publicOf is what may be shown of a key: its public half, and nothing that we
-// keep in its file beside it.
+// publicOf returns the public half of a key, without our private members.
 func publicOf(private jwk.Key, id string, alg jwa.SignatureAlgorithm) (jwk.Key, error) {
 	half, err := private.PublicKey()
 	if err != nil {
