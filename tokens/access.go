@@ -56,7 +56,7 @@ func (c Config) resolve() (Config, error) {
 	}
 	var errs []error
 	if c.Ring == nil {
-		errs = append(errs, errors.New("the ring of secrets is missing"))
+		errs = append(errs, errors.New("secret ring is missing"))
 	}
 	for _, ttl := range []struct {
 		is    *time.Duration
@@ -255,18 +255,18 @@ func (v *Verifier) verifySignature(raw string, h header, signature int) ([]byte,
 				return claims, nil
 			}
 		}
-		return nil, invalid("signature does not fit")
+		return nil, invalid("signature does not match")
 	}
 	if v.keys == nil {
-		return nil, invalid("header names a key, and we have no keys")
+		return nil, invalid("header has a kid, and there are no signing keys")
 	}
 	key, ok := v.keys.verifier(h.kid, time.Now())
 	if !ok || h.alg != key.alg.String() || signature != 64 {
-		return nil, invalid("key is not one of ours, or is retired")
+		return nil, invalid("signing key is unknown or retired")
 	}
 	claims, err := jws.Verify([]byte(raw), jws.WithKey(key.alg, key.public), jws.WithCompact())
 	if err != nil {
-		return nil, invalid("signature does not fit")
+		return nil, invalid("signature does not match")
 	}
 	return claims, nil
 }

@@ -70,27 +70,27 @@ func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims,
 	case id != sub:
 		return Claims{}, invalid("id and sub differ")
 	case (m.text("sid") == "") != (k == serviceTicket):
-		return Claims{}, invalid("sid is missing, or where none may be")
+		return Claims{}, invalid("sid is missing or not allowed")
 	case email == "" || jti == "":
 		return Claims{}, invalid("email or jti is missing")
 	case m.text("iss") != v.issuer:
-		return Claims{}, invalid("issued by someone else")
+		return Claims{}, invalid("iss is not the configured issuer")
 	case m.text("aud") != string(k.audience):
-		return Claims{}, invalid("audience does not fit the type")
+		return Claims{}, invalid("aud does not match the type")
 	case !iatOK || !expOK:
 		return Claims{}, invalid("iat or exp is missing or not a whole number of seconds")
 	}
 	if _, there := m["nbf"]; there { // we never write it
 		if nbf, ok := m.seconds("nbf"); !ok || time.Unix(nbf, 0).After(now.Add(clockLeeway)) {
-			return Claims{}, invalid("not valid yet")
+			return Claims{}, invalid("nbf is in the future or not a whole number of seconds")
 		}
 	}
 	issued, expires := time.Unix(iat, 0).UTC(), time.Unix(exp, 0).UTC()
 	switch {
 	case issued.After(now.Add(clockLeeway)):
-		return Claims{}, invalid("issued in the future")
+		return Claims{}, invalid("iat is in the future")
 	case !expires.After(issued) || expires.Sub(issued) > v.ttl[k]:
-		return Claims{}, invalid("lifetime is not positive, or longer than we grant")
+		return Claims{}, invalid("lifetime is not positive or exceeds the bound")
 	case !now.Before(expires):
 		return Claims{}, ErrExpired
 	}

@@ -55,7 +55,7 @@ func (r *SecretRing) ParseDeviceToken(token, emailKey string) (KnownDevice, erro
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) <= 16+emailTag+sha256.Size {
-		return KnownDevice{}, invalid("it has no device token's form")
+		return KnownDevice{}, invalid("it is not in the form of a device token")
 	}
 	body, tag := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
 	for _, k := range r.secrets {
@@ -68,7 +68,7 @@ func (r *SecretRing) ParseDeviceToken(token, emailKey string) (KnownDevice, erro
 		}
 		return readDevice(body, emailKey)
 	}
-	return KnownDevice{}, invalid("we have not issued it")
+	return KnownDevice{}, invalid("its tag does not match")
 }
 
 func readDevice(body []byte, emailKey string) (KnownDevice, error) {

@@ -11,7 +11,7 @@ import (
 
 var (
 	// ErrBusy means that too many passwords wait to be hashed.
-	ErrBusy = errors.New("too many passwords are being hashed")
+	ErrBusy = errors.New("too many passwords wait to be hashed")
 
 	// ErrLaneFull means that too many of the waiting passwords are in the lane of this
 	// one.

@@ -60,12 +60,12 @@ func NewKey(path, alg string, from time.Time) (string, error) {
 	id := strings.ToLower(rand.Text()[:16])
 	for name, value := range map[string]any{jwk.KeyIDKey: id, jwk.AlgorithmKey: alg, jwk.KeyUsageKey: jwk.ForSignature, memberFrom: from.Unix()} {
 		if err := private.Set(name, value); err != nil {
-			return "", fmt.Errorf("making a key: setting %s failed", name)
+			return "", fmt.Errorf("creating key: setting %s failed", name)
 		}
 	}
 	raw, err := json.Marshal(private)
 	if err != nil {
-		return "", errors.New("making a key: it cannot be encoded")
+		return "", errors.New("creating key: encoding failed")
 	}
 	if !strings.HasSuffix(path, ".json") {
 		if err := os.MkdirAll(path, 0o700); err != nil {
@@ -105,11 +105,11 @@ func RetireKey(path, id string, at time.Time) error {
 		return err
 	}
 	if !slices.ContainsFunc(all, func(k signingKey) bool { return k.id == id }) {
-		return fmt.Errorf("there is no key %q", id)
+		return fmt.Errorf("key %q does not exist", id)
 	}
 	now := time.Now()
 	if !slices.ContainsFunc(all, func(k signingKey) bool { return k.id != id && k.usable(at) && k.usable(now) && !k.from.After(at) }) {
-		return fmt.Errorf("key %s is the last one that signs: make another first", id)
+		return fmt.Errorf("key %s is the last one that signs: create another one first", id)
 	}
 	files, err := keyFiles(path)
 	if err != nil {
@@ -126,11 +126,11 @@ func RetireKey(path, id string, at time.Time) error {
 			}
 			members := map[string]json.RawMessage{}
 			if err := json.Unmarshal(raw, &members); err != nil {
-				return errors.New("the key cannot be decoded")
+				return errors.New("decoding key failed")
 			}
 			members[memberRetired] = json.RawMessage(fmt.Sprint(at.Unix()))
 			if list[i], err = json.Marshal(members); err != nil {
-				return errors.New("the key cannot be encoded")
+				return errors.New("encoding key failed")
 			}
 			if len(list) == 1 {
 				return writeFile(file, list[0])
@@ -138,7 +138,7 @@ func RetireKey(path, id string, at time.Time) error {
 			return writeSet(file, list)
 		}
 	}
-	return fmt.Errorf("there is no key %q", id)
+	return fmt.Errorf("key %q does not exist", id)
 }
 
 // keyFiles returns the files at a path: path itself, or the *.json files of a folder.
@@ -175,7 +175,7 @@ func keyFiles(path string) ([]string, error) {
 // noKeys returns the error of a path without keys. It names the command that creates
 // the first one.
 func noKeys(path, reason string) error {
-	return fmt.Errorf("%s %s: make the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
+	return fmt.Errorf("%s %s: create the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
 }
 
 // folderVersion returns a text that changes whenever the files at a path change.
@@ -213,7 +213,7 @@ func readKeys(path string) ([]signingKey, error) {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 			if slices.ContainsFunc(all, func(k signingKey) bool { return k.id == key.id }) {
-				return nil, fmt.Errorf("%s: two keys are called %s", file, key.id)
+				return nil, fmt.Errorf("%s: key ID %s occurs twice", file, key.id)
 			}
 			all = append(all, key)
 		}
@@ -240,7 +240,7 @@ func readFile(file string) ([]json.RawMessage, error) {
 		return nil, err
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows has no such bits
-		return nil, fmt.Errorf("%s can be read by others; run chmod 600 on it, or retire its keys if somebody may have read it", file)
+		return nil, fmt.Errorf("%s is readable by other users: run chmod 600 on it, and retire its keys if another user may have read it", file)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
@@ -258,7 +258,7 @@ func readFile(file string) ([]json.RawMessage, error) {
 func writeSet(file string, keys []json.RawMessage) error {
 	raw, err := json.MarshalIndent(map[string][]json.RawMessage{"keys": keys}, "", "  ")
 	if err != nil {
-		return errors.New("the keys cannot be encoded")
+		return errors.New("encoding keys failed")
 	}
 	return writeFile(file, raw)
 }

@@ -196,7 +196,7 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 	case hash == "":
 		err = ErrWrongPassword
 	case len(hash) > maxHash:
-		err = badHash("longer than any of ours")
+		err = badHash("too long")
 	case strings.HasPrefix(hash, "$argon2id$"):
 		stale, err = h.compareArgon2id(password, hash)
 	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2y$"):
@@ -206,7 +206,7 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 	}
 	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: spend the time of a real comparison
 		if _, dummy := argon2id.ComparePasswordAndHash(password, h.dummyHash); dummy != nil {
-			return false, fmt.Errorf("comparing with nobody's password: %w", dummy)
+			return false, fmt.Errorf("comparing with the dummy hash: %w", dummy)
 		}
 	}
 	return stale, err
@@ -215,15 +215,15 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) {
 	p, _, _, err := argon2id.DecodeHash(hash)
 	if err != nil {
-		return false, badHash("not in argon2id's form")
+		return false, badHash("not in the form of argon2id")
 	}
 	if !affordable(p) {
-		return false, badHash("its parameters are out of bounds")
+		return false, badHash("parameters are out of bounds")
 	}
 	match, err := argon2id.ComparePasswordAndHash(password, hash)
 	switch {
 	case err != nil:
-		return false, badHash("not in argon2id's form")
+		return false, badHash("not in the form of argon2id")
 	case !match:
 		return false, ErrWrongPassword
 	}
@@ -236,16 +236,16 @@ func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) 
 func compareBcrypt(password, hash string) (stale bool, err error) {
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || len(hash) != 60 {
-		return false, badHash("not in bcrypt's form")
+		return false, badHash("not in the form of bcrypt")
 	}
 	if cost > maxBcryptCost {
-		return false, badHash("its cost is out of bounds")
+		return false, badHash("cost is out of bounds")
 	}
 	switch err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); {
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
 		return false, ErrWrongPassword
 	case err != nil:
-		return false, badHash("not in bcrypt's form")
+		return false, badHash("not in the form of bcrypt")
 	}
 	return len(password) <= bcryptLimit, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // ErrReplayed means that a refresh token was used after it had been retired: two
 // parties have it.
-var ErrReplayed = errors.New("refresh token was used before")
+var ErrReplayed = errors.New("refresh token is retired")
 
 // Sizes of the parts of a refresh token in bytes, and of the whole in characters.
 const (
@@ -38,7 +38,7 @@ func (r *SecretRing) ParseRefreshToken(token string) (sessionID, hash string, er
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) <= refreshRandom+refreshTag || base64.RawURLEncoding.EncodedLen(len(raw)) != len(token) {
-		return "", "", invalid("it has no refresh token's form")
+		return "", "", invalid("it is not in the form of a refresh token")
 	}
 	body, tag := raw[:len(raw)-refreshTag], raw[len(raw)-refreshTag:]
 	for _, k := range r.secrets {
@@ -46,7 +46,7 @@ func (r *SecretRing) ParseRefreshToken(token string) (sessionID, hash string, er
 			return string(body[refreshRandom:]), hashOf(raw), nil
 		}
 	}
-	return "", "", invalid("we have not issued it")
+	return "", "", invalid("its tag does not match")
 }
 
 func (k ringKeys) tag(body []byte) []byte {

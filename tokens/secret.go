@@ -90,13 +90,13 @@ func CheckSecret(s Secret) error {
 	case len(value) < minSecret:
 		reason = fmt.Sprintf("it is shorter than %d bytes", minSecret)
 	case repeats(value):
-		reason = "it repeats itself"
+		reason = "it repeats one piece"
 	case !unguessable(value):
-		reason = "it is a placeholder, or a known word padded out"
+		reason = "it is a placeholder or consists of known words"
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: %s; make one with: openssl rand -base64 48", ErrWeakSecret, reason)
+	return fmt.Errorf("%w: %s; create one with: openssl rand -base64 48", ErrWeakSecret, reason)
 }
 
 // repeats reports whether s is one piece repeated, the last time possibly cut:

@@ -67,7 +67,7 @@ func (k *SigningKeys) Reload() error {
 		return err
 	}
 	if _, ok := newestUsable(all, time.Now()); !ok {
-		return errors.New("every key is retired: make a new one")
+		return errors.New("all keys are retired: create a new one")
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -164,12 +164,12 @@ func (k *SigningKeys) JWKS() []byte {
 func readKey(raw json.RawMessage) (signingKey, error) {
 	private, err := jwk.ParseKey(raw)
 	if err != nil {
-		return signingKey{}, errors.New("it is not a JWK") // the library's error may quote the key
+		return signingKey{}, errors.New("not a JWK") // the library's error may quote the key
 	}
 	key := signingKey{id: private.KeyID(), private: private}
 	switch key.alg = jwa.SignatureAlgorithm(private.Algorithm().String()); {
 	case key.id == "" || len(key.id) > 64 || strings.ContainsFunc(key.id, notBase64URL):
-		return signingKey{}, errors.New("kid is missing or not a short word")
+		return signingKey{}, errors.New("kid is not 1 to 64 characters of base64url")
 	case !fits(private, key.alg):
 		return signingKey{}, fmt.Errorf("key %s: want a private key for EdDSA (Ed25519) or ES256 (P-256), with alg", key.id)
 	}
@@ -180,7 +180,7 @@ func readKey(raw json.RawMessage) (signingKey, error) {
 		return signingKey{}, fmt.Errorf("key %s: %w", key.id, err)
 	}
 	if key.public, err = publicOf(private, key.id, key.alg); err != nil {
-		return signingKey{}, fmt.Errorf("key %s: it has no public half", key.id)
+		return signingKey{}, fmt.Errorf("key %s: deriving the public key failed", key.id)
 	}
 	return key, nil
 }
