@@ -18,7 +18,7 @@ const (
 	email  = "ada@example.org"
 )
 
-// ring is one that works, of these secrets.
+// ring returns a ring of the secrets.
 func ring(current tokens.Secret, previous ...tokens.Secret) *tokens.SecretRing {
 	r, err := tokens.NewSecretRing(current, previous...)
 	if err != nil {
@@ -27,7 +27,7 @@ func ring(current tokens.Secret, previous ...tokens.Secret) *tokens.SecretRing {
 	return r
 }
 
-// grant is for an hour's login session.
+// grant returns a grant for a login session of one hour.
 func grant() tokens.Grant {
 	return tokens.Grant{Subject: userID, Email: email, SessionID: "s1", Roles: []string{"editor"}, Until: time.Now().Add(time.Hour)}
 }
@@ -40,7 +40,7 @@ func config(edit func(*tokens.Config)) tokens.Config {
 	return c
 }
 
-// pair returns an issuer that edit makes differ from the verifier.
+// pair returns a verifier, and an issuer whose configuration edit changes.
 func pair(t testing.TB, edit func(*tokens.Config)) (*tokens.Issuer, *tokens.Verifier) {
 	t.Helper()
 	issuer, err := tokens.NewIssuer(config(edit))
@@ -77,7 +77,7 @@ func TestTokenLives(t *testing.T) {
 				raw, ticket := issue(t, issuer)
 				time.Sleep(tt.wait)
 				if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tt.want) {
-					t.Errorf("Verify error = %v, want %v", err, tt.want)
+					t.Errorf("VerifyAccess error = %v, want %v", err, tt.want)
 				}
 				if _, err := verifier.VerifyCallbackToken(ticket); !errors.Is(err, tt.want) {
 					t.Errorf("VerifyCallbackToken(ticket) error = %v, want %v", err, tt.want)
@@ -102,7 +102,7 @@ func issue(t testing.TB, issuer *tokens.Issuer) (access, ticket string) {
 
 func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(300 * time.Millisecond) // a token's times are whole seconds, the clock's are not
+		time.Sleep(300 * time.Millisecond) // the times of a token are whole seconds, unlike the clock's
 		issuer, verifier := pair(t, nil)
 		raw, ticket := issue(t, issuer)
 		now := time.Now().UTC().Truncate(time.Second)
@@ -115,7 +115,7 @@ func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 		}
 		first := got.ID
 		if want.ID = first; !reflect.DeepEqual(got, want) {
-			t.Errorf("Verify = %+v, want %+v", got, want)
+			t.Errorf("VerifyAccess = %+v, want %+v", got, want)
 		}
 		if again, err := verifier.VerifyCallbackToken(raw); err != nil || !reflect.DeepEqual(again, got) {
 			t.Errorf("VerifyCallbackToken = %+v, %v, want as from VerifyAccess", again, err)
@@ -134,8 +134,8 @@ func TestVerifyReturnsWhatWasSigned(t *testing.T) {
 	})
 }
 
-// Clients of the original read id, email, iat and exp; their order and ours is
-// pinned so that a change shows.
+// Clients of the original read id, email, iat and exp. The test pins their order and
+// that of our claims, so that a change shows.
 func TestClaimsOnTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer, verifier := pair(t, nil)
@@ -178,7 +178,7 @@ func parts(t testing.TB, raw string) (header, payload, sig string) {
 	return s[0], s[1], s[2]
 }
 
-// The ticket ends up in ConnectyCube's logs; our own API must not open to it.
+// The ticket appears in ConnectyCube's logs, so our API must refuse it.
 func TestTicketIsNoAccessToken(t *testing.T) {
 	issuer, verifier := pair(t, nil)
 	_, ticket := issue(t, issuer)
@@ -202,7 +202,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	_, err := tokens.NewIssuer(tokens.Config{AccessTTL: -1, SessionTTL: -1})
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("error = %v, want all three faults", err)
+		t.Errorf("error = %v, want all three errors", err)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestIssuerRefusesWhatItCouldNotVerify(t *testing.T) {
 	}
 }
 
-// An access token ends with its login session; a ticket lasts as long as that.
+// An access token ends with its login session; a ticket lasts as long as the session.
 func TestNoTokenOutlivesItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := tokens.Config{Ring: ring(goodSecret), SessionTTL: 48 * time.Hour}
@@ -260,7 +260,7 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 	})
 }
 
-// A ticket of the server's own belongs to no session and opens no API.
+// A service ticket belongs to no login session, and the API refuses it.
 func TestServiceTicket(t *testing.T) {
 	issuer, verifier := pair(t, nil)
 	raw, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email})
@@ -272,13 +272,13 @@ func TestServiceTicket(t *testing.T) {
 	}
 	other, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email, ExternalID: "x"})
 	if claims, verr := verifier.VerifyCallbackToken(other); err != nil || verr != nil || claims.External != "x" || claims.Subject != userID {
-		t.Errorf("with an external id: %+v, %v, %v", claims, err, verr)
+		t.Errorf("with an external ID: %+v, %v, %v", claims, err, verr)
 	}
 	if claims, err := verifier.VerifyAccess(signed(goodHeader, goodPayload("xid", `"x"`))); err != nil || claims.External != "" {
-		t.Errorf("an access token with an external id: %+v, %v", claims, err)
+		t.Errorf("an access token with an external ID: %+v, %v", claims, err)
 	}
 	if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tokens.ErrInvalid) {
-		t.Errorf("Verify error = %v, want ErrInvalid", err)
+		t.Errorf("VerifyAccess error = %v, want ErrInvalid", err)
 	}
 	for name, forged := range map[string]string{
 		"a service ticket with a session": signed(`{"alg":"HS256","typ":"service+jwt"}`, goodPayload("aud", `"connectycube"`)),
@@ -291,7 +291,7 @@ func TestServiceTicket(t *testing.T) {
 	}
 }
 
-func TestIssuerAndVerifierServeManyAtOnce(t *testing.T) {
+func TestIssuerAndVerifierAreConcurrent(t *testing.T) {
 	issuer, verifier := pair(t, nil)
 	for range 8 {
 		t.Run("", func(t *testing.T) {
@@ -305,7 +305,7 @@ func TestIssuerAndVerifierServeManyAtOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				if claims, err := verifier.VerifyAccess(raw); err != nil || claims.Subject != subject {
-					t.Fatalf("Verify = %+v, %v", claims, err)
+					t.Fatalf("VerifyAccess = %+v, %v", claims, err)
 				}
 			}
 		})
@@ -322,7 +322,7 @@ func BenchmarkAccessToken(b *testing.B) {
 	}
 }
 
-// BenchmarkAlgorithms puts the three side by side.
+// BenchmarkAlgorithms compares the three algorithms.
 func BenchmarkAlgorithms(b *testing.B) {
 	for _, alg := range []string{"HS256", "EdDSA", "ES256"} {
 		c := config(nil)

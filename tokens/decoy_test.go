@@ -32,9 +32,10 @@ func decoyHasher(t *testing.T, key string, share float64) *tokens.Hasher {
 	return h
 }
 
-// As many unknown emails as users cost what bcrypt costs, and always the same
-// ones: an email whose time changes would be known to be unknown.
-func TestDecoysAreBcryptAsOftenAsUsers(t *testing.T) {
+// The share of unknown emails with a bcrypt hash equals the share of such users. They
+// are always the same emails: a change of its time would reveal that an email is
+// unknown.
+func TestShareOfBcryptDecoys(t *testing.T) {
 	half := decoyHasher(t, "key", 0.5)
 	costly := bcryptDecoys(half)
 	if n := len(costly); n < 850 || n > 1150 {
@@ -44,7 +45,7 @@ func TestDecoysAreBcryptAsOftenAsUsers(t *testing.T) {
 		t.Error("another process has other decoys")
 	}
 	if other := bcryptDecoys(decoyHasher(t, "another key", 0.5)); fmt.Sprint(other) == fmt.Sprint(costly) {
-		t.Error("the key does not matter: anybody can tell decoys")
+		t.Error("the key does not matter: any client can compute the decoys")
 	}
 	if err := half.SetDecoys([]byte("key"), 0.25); err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ func TestDecoysAreBcryptAsOftenAsUsers(t *testing.T) {
 	fewer := bcryptDecoys(half)
 	for n := range fewer {
 		if !costly[n] {
-			t.Errorf("email %d became costly when the share fell", n)
+			t.Errorf("email %d became slow when the share fell", n)
 		}
 	}
 	for share, want := range map[float64]int{0: 0, 1: 2000} {
@@ -62,8 +63,8 @@ func TestDecoysAreBcryptAsOftenAsUsers(t *testing.T) {
 	}
 }
 
-// A decoy is compared like any hash, and fits nothing.
-func TestDecoysFitNoPassword(t *testing.T) {
+// A decoy is compared like any hash, and no password matches it.
+func TestDecoyMatchesNoPassword(t *testing.T) {
 	for _, share := range []float64{0, 1} {
 		h := decoyHasher(t, "key", share)
 		for _, password := range []string{"", "correct horse", "unknown@example.org"} {

@@ -25,7 +25,7 @@ const (
 	newSecret tokens.Secret = "the new secret, long enough: 5k2jf8Zq"
 )
 
-func TestDeviceTokenCountsForASeason(t *testing.T) {
+func TestDeviceTokenLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRing(t, newSecret)
 		want := tokens.KnownDevice{UserID: "0123456789abcdef01234567", EmailKey: "ada", Device: "phone/1", Issued: time.Now(), Generation: 7}
@@ -34,7 +34,7 @@ func TestDeviceTokenCountsForASeason(t *testing.T) {
 			wait time.Duration
 			err  error
 		}{
-			{0, tokens.ErrExpired}, // it does not count yet
+			{0, tokens.ErrExpired}, // not valid yet
 			{tokens.DeviceMatures - time.Second, tokens.ErrExpired},
 			{time.Second, nil},
 			{90*24*time.Hour - tokens.DeviceMatures, nil},
@@ -59,7 +59,7 @@ func TestDeviceTokenOutlivesANewSecret(t *testing.T) {
 	}
 }
 
-func TestDeviceTokenCannotBeMade(t *testing.T) {
+func TestDeviceTokenCannotBeForged(t *testing.T) {
 	r := newRing(t, newSecret)
 	token := r.NewDeviceToken(tokens.KnownDevice{UserID: "u", EmailKey: "ada", Device: "d", Issued: time.Now().Add(-time.Hour)})
 	raw, err := base64.RawURLEncoding.DecodeString(token)

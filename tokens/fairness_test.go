@@ -18,8 +18,8 @@ func device(account, device string) Turn {
 	return Turn{Known: true, Lanes: []string{account, device}, Networks: []string{"network of the device"}}
 }
 
-// crowd keeps clients asking for hashes until the returned function is called,
-// each again as soon as it is answered, or after a moment when it is refused.
+// crowd runs clients that ask for hashes until the returned function is called. Each
+// client asks again after an answer, or a moment after a refusal.
 func crowd(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -36,8 +36,8 @@ func crowd(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn) (end 
 	return func() { cancel(); time.Sleep(10 * work); synctest.Wait() }
 }
 
-// One address that asks for many hashes at once on an idle server is served.
-func TestQueueServesACrowdWhileNobodyElseWaits(t *testing.T) {
+// An idle server serves one address that asks for many hashes at once.
+func TestIdleQueueServesACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(2, time.Minute)
 		results := make(chan error, 200)
@@ -83,7 +83,7 @@ func TestQueueDropsTheNewestOfTheLongestLane(t *testing.T) {
 		alone := ask(network("alone"))
 		refusedWith("the newest of the crowd", crowded[9], ErrLaneFull)
 		refusedWith("one more of the crowd", ask(network("crowd")), ErrLaneFull)
-		// A device that is known is never pushed out by strangers.
+		// Strangers never displace a known device.
 		known := ask(device("ada", "phone"))
 		refusedWith("the next newest of the crowd", crowded[8], ErrLaneFull)
 		release()
@@ -144,8 +144,8 @@ func TestQueueServesNestedLanesInTurn(t *testing.T) {
 	})
 }
 
-// What the lane of an account has no place for waits as a stranger does: none
-// is refused on an idle server, and a device is not behind all of them.
+// Waiters that exceed the lane of an account wait as strangers: an idle server refuses
+// none of them, and a device does not wait behind them all.
 func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3, time.Hour)
@@ -175,9 +175,9 @@ func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
 	})
 }
 
-// A crowd of accounts that log in again and again does not push out the one
-// that comes seldom, though each of them waits with one login only.
-func TestQueueKeepsASeldomDeviceInACrowdOfAccounts(t *testing.T) {
+// A crowd of accounts that log in repeatedly does not displace an account that logs in
+// rarely, although each of them waits with one login only.
+func TestQueueKeepsARareDeviceInACrowdOfAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hash = 25 * time.Millisecond
 		q := newHashQueue(1, 5*time.Second, hash)
@@ -210,8 +210,9 @@ func TestQueueKeepsASeldomDeviceInACrowdOfAccounts(t *testing.T) {
 	})
 }
 
-// attackers are what one attacker may have: accounts with good device tokens,
-// the victim's own network, a /48 with all its /64s, and a botnet of addresses.
+// attackers returns the turns that one attacker may have: accounts with valid device
+// tokens, the victim's own network, a /48 with all its /64 networks, and a botnet of
+// addresses.
 func attackers() func(i int) Turn {
 	kinds := []func(i int) Turn{
 		func(i int) Turn { return device(fmt.Sprint("own account ", i%100), fmt.Sprint("device ", i)) },
@@ -227,9 +228,9 @@ func attackers() func(i int) Turn {
 	return func(i int) Turn { return kinds[i%len(kinds)](i) }
 }
 
-// A known device always gets its turn within twice the wait that its lane alone
-// would have among the accounts that wait, and a stranger from a network of its
-// own is never refused: what others spend is not charged to either.
+// A known device always gets its turn within twice the wait that its lane alone would
+// have among the waiting accounts, and a stranger from a network of its own is never
+// refused: neither pays for other clients.
 func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
 	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
@@ -262,7 +263,7 @@ func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
 	}
 }
 
-// Fresh lanes go first, and yet the old ones are served.
+// Fresh lanes go first, but the old ones are served as well.
 func TestQueueStarvesNoLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Hour)
@@ -275,7 +276,7 @@ func TestQueueStarvesNoLane(t *testing.T) {
 				}
 			}()
 		}
-		time.Sleep(300 * work) // eleven rounds, and some
+		time.Sleep(300 * work) // more than eleven rounds
 		if served.Load() != 10 {
 			t.Errorf("%d of 10 were served", served.Load())
 		}
@@ -291,7 +292,7 @@ func TestQueueStarvesNoLane(t *testing.T) {
 	})
 }
 
-// lanesOf is how many top lanes a class has.
+// lanesOf returns the number of top lanes of a class.
 func lanesOf(q *hashQueue, known bool) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -327,8 +328,8 @@ func TestWaitingCostsLittle(t *testing.T) {
 	}
 }
 
-// The mean follows the hashes, and with it the time that a client is told.
-func TestQueueTellsTheTimeThatItsDepthTakes(t *testing.T) {
+// The mean follows the hashes, and the time in the error follows the mean.
+func TestQueueEstimatesItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 100*work)
 		for range 100 {

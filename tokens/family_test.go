@@ -8,14 +8,14 @@ import (
 	"cubegate/tokens"
 )
 
-// stolen is one login session whose refresh token several devices hold: the
-// honest one, and whoever has copied its secret store. Each goes on with what it
-// got last; an answer that gets lost leaves it with what it had.
+// stolen is one login session whose refresh token several devices have: the honest one,
+// and thieves that have copied its secret store. Each continues with the token that it
+// got last; if a reply is lost, it keeps its token.
 type stolen struct {
 	family  tokens.RefreshFamily
 	over    bool
 	issued  int
-	holds   []string // by device: the token that it would use next
+	holds   []string // by device: the token that it uses next
 	retired map[string]bool
 	parent  map[string]string
 	used    map[string]bool
@@ -29,8 +29,8 @@ func newStolen(devices int) *stolen {
 	return s
 }
 
-// refresh lets a device use its token. It reports what the server said, and
-// checks that against the rule in the words.
+// refresh makes a device use its token. It returns whether the device is still logged
+// in, and compares the result with the rule.
 func (s *stolen) refresh(t *testing.T, device int, lost bool) (loggedIn bool) {
 	t.Helper()
 	token := s.holds[device]
@@ -44,7 +44,7 @@ func (s *stolen) refresh(t *testing.T, device int, lost bool) (loggedIn bool) {
 		t.Fatalf("token %s, retired %t: %v", token, replay, err)
 	}
 	if err != nil {
-		s.over = true // at this very request
+		s.over = true // at this request
 		return false
 	}
 	s.family = family
@@ -64,8 +64,8 @@ func (s *stolen) refresh(t *testing.T, device int, lost bool) (loggedIn bool) {
 	return true
 }
 
-// Every order in which up to three devices take six steps, each of which may
-// lose its answer.
+// Every order in which up to three devices take six steps, each of which may lose its
+// reply.
 func TestEveryInterleavingOfRefreshes(t *testing.T) {
 	const steps = 6
 	runs, caught := 0, 0
@@ -95,8 +95,8 @@ func TestEveryInterleavingOfRefreshes(t *testing.T) {
 	t.Logf("%d ways; in %d somebody used a retired token and the session ended", runs, caught)
 }
 
-// A million lives with a fifth of the answers lost: of those with one device
-// nobody is logged out, however many answers in a row get lost.
+// A million random sessions with a fifth of the replies lost: a session with one device
+// never ends, however many consecutive replies are lost.
 func TestAMillionRandomRefreshes(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	honest, ended := 0, 0

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// work takes this long in the tests below, on a bubble's fake clock.
+// work is the time of one hash in the tests below, on the fake clock.
 const work = 100 * time.Millisecond
 
 func newQueue(slots int, maxWait time.Duration) *hashQueue {
 	return newHashQueue(slots, maxWait, work)
 }
 
-func TestQueueLetsAtMostSoManyRun(t *testing.T) {
+func TestQueueBoundsRunningHashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots, callers = 3, 30
 		q := newQueue(slots, time.Hour)
@@ -40,7 +40,7 @@ func TestQueueLetsAtMostSoManyRun(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if most.Load() != slots { // fewer would be as wrong as more
+		if most.Load() != slots { // fewer is a fault, too
 			t.Errorf("%d ran at once, want %d", most.Load(), slots)
 		}
 		if took := time.Since(start); took != work*callers/slots || done.Load() != callers {
@@ -49,7 +49,7 @@ func TestQueueLetsAtMostSoManyRun(t *testing.T) {
 	})
 }
 
-func TestQueueRefusesWhoWaitedTooLong(t *testing.T) {
+func TestQueueRefusesAfterMaxWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Second)
 		release := occupy(t, q)
@@ -67,8 +67,8 @@ func TestQueueRefusesWhoWaitedTooLong(t *testing.T) {
 	})
 }
 
-// A client who hangs up must not keep others out of the queue.
-func TestQueueForgetsWhoLeaves(t *testing.T) {
+// A client that disconnects must not block the queue.
+func TestQueueRemovesCanceledWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Hour)
 		release := occupy(t, q)
@@ -93,9 +93,9 @@ func TestQueueForgetsWhoLeaves(t *testing.T) {
 	})
 }
 
-// The hash goes on using its memory when the client is gone, so the slot is not
-// given to another before it ends.
-func TestQueueKeepsTheSlotToTheEnd(t *testing.T) {
+// A hash uses its memory after its client has disconnected, so its slot stays occupied
+// until it ends.
+func TestHashKeepsItsSlotToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, work/2)
 		ctx, hangUp := context.WithCancel(t.Context())
@@ -107,7 +107,7 @@ func TestQueueKeepsTheSlotToTheEnd(t *testing.T) {
 			t.Errorf("error = %v, want ErrBusy: the first still runs", err)
 		}
 		if err := <-done; err != nil {
-			t.Errorf("what was begun ends with %v", err)
+			t.Errorf("the running hash ends with %v", err)
 		}
 		if err := q.do(t.Context(), Turn{}, func() {}); err != nil {
 			t.Errorf("after the first: %v", err)
@@ -115,7 +115,7 @@ func TestQueueKeepsTheSlotToTheEnd(t *testing.T) {
 	})
 }
 
-func TestQueueGivesTheSlotBackAfterAPanic(t *testing.T) {
+func TestPanicReturnsTheSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Second)
 		func() {
@@ -128,7 +128,7 @@ func TestQueueGivesTheSlotBackAfterAPanic(t *testing.T) {
 	})
 }
 
-// Hash and Compare go through the queue, for whatever kind of row.
+// Hash and Compare use the queue, for rows of every kind.
 func TestHasherUsesItsQueue(t *testing.T) {
 	h, err := NewHasher(Params{Memory: 64, Iterations: 1, Concurrent: 1, MaxWait: time.Second})
 	if err != nil {
@@ -171,18 +171,18 @@ func occupy(t *testing.T, q *hashQueue) (release func()) {
 	return func() { close(end); synctest.Wait() }
 }
 
-// ran is work that must not run.
+// ran returns work that must not run.
 func ran(t *testing.T) func() {
 	return func() { t.Error("work ran") }
 }
 
-// A turn that is not to be used goes to the next one, and is no hash.
-func TestQueuePassesATurnOnThatDoesNotStart(t *testing.T) {
+// A turn whose Start fails goes to the next waiter, and does not count as a hash.
+func TestFailedStartPassesTheTurnOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Second)
 		spent := errors.New("the budget is spent")
 		if err := q.do(t.Context(), Turn{Start: func() error { return spent }}, ran(t)); err != spent {
-			t.Errorf("error = %v, want what Start returned", err)
+			t.Errorf("error = %v, want the error of Start", err)
 		}
 		if q.mean != work || q.free != 1 {
 			t.Errorf("mean %v, %d free", q.mean, q.free)

@@ -10,7 +10,7 @@ import (
 	"cubegate/tokens"
 )
 
-// tokenKinds are all kinds of token, with what their header and payload say.
+// tokenKinds lists all kinds of token with their header and payload.
 var tokenKinds = []struct {
 	name, header string
 	edits        []string
@@ -27,7 +27,7 @@ var tokenKinds = []struct {
 // The clock of the replica that signs may be up to 5 s ahead of the clock of the
 // replica that verifies. Times in a token are whole seconds, so the verifier's
 // clock moves within a second to make the difference exact.
-func TestVerifyAllowsClocksThatDiffer(t *testing.T) {
+func TestVerifyAllowsClockSkew(t *testing.T) {
 	for _, tt := range []struct {
 		ahead time.Duration
 		want  error
@@ -60,8 +60,7 @@ func TestVerifyAllowsClocksThatDiffer(t *testing.T) {
 	}
 }
 
-// The leeway is for clocks that run ahead. It does not keep a token alive after
-// its exp.
+// The leeway is for clocks that are ahead. It does not extend the life of a token.
 func TestVerifyHasNoLeewayForExp(t *testing.T) {
 	for _, kind := range tokenKinds {
 		synctest.Test(t, func(t *testing.T) {

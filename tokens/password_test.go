@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// quick are parameters for tests: a hash takes well under a millisecond.
+// quick are parameters for tests: a hash takes less than a millisecond.
 var quick = tokens.Params{Memory: 64, Iterations: 1}
 
 func newHasher(t testing.TB, p tokens.Params) *tokens.Hasher {
@@ -34,7 +34,7 @@ func hashed(t testing.TB, h *tokens.Hasher, password string) string {
 	return hash
 }
 
-// legacy returns a hash as the original stored it, under one of bcrypt's names.
+// legacy returns a hash as the original stored it, with one of bcrypt's prefixes.
 func legacy(t testing.TB, version, password string) string {
 	t.Helper()
 	b, err := bcrypt.GenerateFromPassword([]byte(password)[:min(len(password), 72)], bcrypt.MinCost)
@@ -89,12 +89,12 @@ func TestStaleHashes(t *testing.T) {
 		{"bcrypt 2a", "correct horse", legacy(t, "2a", "correct horse"), true},
 		{"bcrypt 2b", "correct horse", legacy(t, "2b", "correct horse"), true},
 		{"bcrypt 2y", "correct horse", legacy(t, "2y", "correct horse"), true},
-		// These three were made by the original's library, npm bcrypt (6.0.0).
+		// The original's library, npm bcrypt (6.0.0), made these three.
 		{"bcrypt of Node", "secret123", "$2b$10$PtI2XDqdNA7Tu1wcb8Qzb.9JsnpiFnGI9dLJsHeNkU/nHFX4j7t9.", true},
 		{"bcrypt of Node, other scripts", "пароль-é🦀", "$2b$04$5S4L/B.ydxCxQ4Z3tI2p.OSBti5zBBzK4YVYi9XA5Wi6iEKZupj06", true},
 		{"bcrypt of Node, a tail", long + "wrong", "$2b$04$k.MvLMHhWX43g0LPAXbq9.4LFBfwFgW4YBVp/B4nSit9hhxN4tzau", false},
-		// bcrypt saw 72 bytes. What follows them was never checked, so it must
-		// not become part of the new hash (original.md, fault 28).
+		// bcrypt uses 72 bytes. The rest was never checked, so it must not become part
+		// of the new hash.
 		{"bcrypt, 72 bytes", long, legacy(t, "2b", long), true},
 		{"bcrypt, some tail after 72 bytes", long + "whatever", legacy(t, "2b", long+"the right tail"), false},
 	}
@@ -111,9 +111,9 @@ func TestStaleHashes(t *testing.T) {
 	}
 }
 
-// A row is data like any other: it may be damaged, or ask for more than there is.
-// None may be computed as it asks, and none may let anybody in.
-func TestBadHashesOpenNothing(t *testing.T) {
+// A stored hash may be damaged, or ask for too much work. The Hasher must not compute
+// such a hash, and must refuse the login.
+func TestBadHashesMatchNothing(t *testing.T) {
 	h := newHasher(t, quick)
 	good := hashed(t, h, "correct horse")
 	argon := func(params string) string { return strings.Replace(good, "m=64,t=1,p=1", params, 1) }
@@ -182,10 +182,9 @@ func TestNoSuchUserIsAWrongPassword(t *testing.T) {
 	}
 }
 
-// The original answered an unknown address in 4 ms and a wrong password in 65, so
-// that accounts could be listed (original.md, fault 27). Time is no good witness
-// in a test; the memory of argon2id is: with 8 MiB a hash, whoever allocates
-// less did not compute one.
+// The original answered an unknown email in 4 ms and a wrong password in 65 ms, which
+// revealed the accounts. Times are unreliable in a test, but the memory of argon2id is
+// not: with 8 MiB per hash, a comparison that allocates less has computed none.
 func TestNoSuchUserCostsAHash(t *testing.T) {
 	const memory = 8 << 10 // KiB
 	h := newHasher(t, tokens.Params{Memory: memory, Iterations: 1})
@@ -216,15 +215,15 @@ func TestParamsAreChecked(t *testing.T) {
 	}
 	_, err := tokens.NewHasher(tokens.Params{Memory: 1, Concurrent: -1, MaxWait: -1})
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("error = %v, want all three faults", err)
+		t.Errorf("error = %v, want all three errors", err)
 	}
 }
 
-// FuzzCompare: whatever stands where a hash should, the one error is ErrWrongPassword.
+// FuzzCompare checks that every stored text gives ErrWrongPassword.
 //
 //	go test -run '^$' -fuzz '^FuzzCompare$' -fuzztime 2m ./tokens
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz keeps the findings.
 func FuzzCompare(f *testing.F) {
 	h := newHasher(f, quick)
 	good := hashed(f, h, "correct horse")
@@ -233,7 +232,7 @@ func FuzzCompare(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, password, hash string) {
 		if strings.HasPrefix(hash, "$argon2id$") && hash != good || strings.HasPrefix(hash, "$2") && len(hash) > 6 && hash[4:6] > "06" {
-			return // allowed to be slow, up to the bounds that the table tests
+			return // may be slow; the table tests the bounds
 		}
 		if _, err := h.Compare(t.Context(), tokens.Turn{}, password, hash); err != nil && !errors.Is(err, tokens.ErrWrongPassword) {
 			t.Errorf("Compare(%q, %q) = %v", password, hash, err)

@@ -10,11 +10,11 @@ import (
 	"cubegate/tokens"
 )
 
-func TestRefreshTokenIsReadByItsOwnRing(t *testing.T) {
+func TestParseRefreshTokenNeedsItsRing(t *testing.T) {
 	old := ring(goodSecret)
 	token, hash := old.NewRefreshToken("session")
 	if again, other := old.NewRefreshToken("session"); again == token || other == hash {
-		t.Error("two refresh tokens are one")
+		t.Error("two refresh tokens are equal")
 	}
 	if strings.Contains(token, hash) || len(hash) != 64 {
 		t.Errorf("hash of %d digits", len(hash))
@@ -52,7 +52,7 @@ func TestRefreshTokenIsReadByItsOwnRing(t *testing.T) {
 	}
 }
 
-// Nothing but what was issued is read, whatever is sent.
+// ParseRefreshToken accepts issued tokens only, for every input.
 func FuzzParseRefreshToken(f *testing.F) {
 	r := ring(goodSecret)
 	token, _ := r.NewRefreshToken("session")
@@ -61,14 +61,14 @@ func FuzzParseRefreshToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
 		if _, _, err := r.ParseRefreshToken(sent); err == nil && sent != token {
-			t.Errorf("%q is read", sent)
+			t.Errorf("%q is accepted", sent)
 		}
 	})
 }
 
-// naive is the rule in the words of the issue, with every token remembered: the
-// parent stays good until one of its children is first used; that use retires
-// the parent and the other children.
+// naive is the rule in its simplest form, which remembers all tokens: a parent stays
+// valid until one of its children is used; that use retires the parent and the other
+// children.
 type naive struct {
 	parent  map[string]string // of each token
 	retired map[string]bool
@@ -94,8 +94,8 @@ func (n *naive) use(token, child string) bool {
 	return true
 }
 
-// Every order in which up to eight tokens can be used, each with whatever was
-// issued before, gives what the rule says.
+// Every order in which up to eight tokens can be used, each of the tokens issued
+// before, gives the result of the rule.
 func TestFamilyAgreesWithTheRule(t *testing.T) {
 	runs := 0
 	var walk func(path []int)
@@ -140,6 +140,6 @@ func TestFamilyIsBounded(t *testing.T) {
 		t.Errorf("%d children are kept", len(family.Children))
 	}
 	if _, err := tokens.NewRefreshFamily("").Use("", "child"); !errors.Is(err, tokens.ErrReplayed) {
-		t.Errorf("no token of no family: %v", err)
+		t.Errorf("an empty token of an empty family: %v", err)
 	}
 }

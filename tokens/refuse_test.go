@@ -21,8 +21,8 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// signToken signs any header and payload with HMAC, by hand: a library would refuse
-// half of what the tests want to send.
+// signToken signs any header and payload with HMAC. A library would refuse many of the
+// test inputs.
 func signToken(newHash func() hash.Hash, key tokens.Secret, header, payload string) string {
 	signed := b64(header) + "." + b64(payload)
 	mac := hmac.New(newHash, []byte(key.Reveal()))
@@ -32,8 +32,8 @@ func signToken(newHash func() hash.Hash, key tokens.Secret, header, payload stri
 
 const goodHeader = `{"alg":"HS256","typ":"at+jwt"}`
 
-// goodPayload is a payload as we sign it, with some claims set to other JSON;
-// an empty string leaves one out.
+// goodPayload returns a valid payload. Its arguments replace claims with other JSON; an
+// empty string removes a claim.
 func goodPayload(edits ...string) string {
 	now := time.Now().Unix()
 	claims := map[string]string{
@@ -52,12 +52,12 @@ func goodPayload(edits ...string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// signed is forge with the right key and algorithm.
+// signed is signToken with the right key and algorithm.
 func signed(header, payload string) string { return signToken(sha256.New, goodSecret, header, payload) }
 
-// Each row is a token that must not open anything. Those of the original's
-// verify route are all here; it took HS384, HS512, no exp, iat in the future and
-// claims of any type, and answered the rest with 500 (original.md, faults 3, 4, 6).
+// Each row is a token that the verifier must refuse. The list includes all that the
+// original's verify route got wrong: it accepted HS384, HS512, no exp, iat in the
+// future and claims of any type, and answered the others with 500.
 func TestVerifyRefuses(t *testing.T) {
 	issuer, verifier := pair(t, nil)
 	good, _ := issue(t, issuer)
@@ -205,7 +205,7 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 		})
 	}
-	// The rows differ from a token that is accepted by what they say, and by nothing else.
+	// An accepted token: the rows differ from it only in what they state.
 	if _, err := verifier.VerifyAccess(signed(goodHeader, goodPayload())); err != nil {
 		t.Fatalf("the token that the rows are made from: %v", err)
 	}
@@ -238,7 +238,7 @@ func rs256(t *testing.T, header, payload string) string {
 	return signed + "." + b64(string(sig))
 }
 
-// noEcho fails when err, which may be logged or shown, holds a piece of raw.
+// noEcho fails if err, which may be logged or shown, contains a part of raw.
 func noEcho(t *testing.T, err error, raw string) {
 	t.Helper()
 	for segment := range strings.SplitSeq(raw, ".") {
@@ -253,7 +253,7 @@ func noEcho(t *testing.T, err error, raw string) {
 	}
 }
 
-// The bound is on the whole token, however good it is otherwise.
+// The bound applies to the whole token, valid or not.
 func TestVerifyBoundsTheToken(t *testing.T) {
 	_, verifier := pair(t, nil)
 	padded := func(bytes int) string {
@@ -276,9 +276,9 @@ func TestVerifyBoundsTheToken(t *testing.T) {
 	}
 }
 
-// golang-jwt once allocated for each dot (CVE-2025-30204); a token is refused by
-// its size before anything looks at it.
-func TestVerifyRefusesLongTokensForNothing(t *testing.T) {
+// golang-jwt once allocated for each dot (CVE-2025-30204). The verifier checks the
+// length first.
+func TestVerifyRefusesLongTokensCheaply(t *testing.T) {
 	_, verifier := pair(t, nil)
 	for _, raw := range []string{strings.Repeat(".", 1<<20), strings.Repeat("a", 1<<20), strings.Repeat(".", 8<<10)} {
 		if got := testing.AllocsPerRun(10, func() {
@@ -291,11 +291,12 @@ func TestVerifyRefusesLongTokensForNothing(t *testing.T) {
 	}
 }
 
-// Whatever is sent, nothing panics, and only what was issued is accepted.
+// FuzzVerify checks that no input causes a panic, and that only issued tokens are
+// accepted.
 //
 //	go test -run '^$' -fuzz '^FuzzVerify$' -fuzztime 2m ./tokens
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz keeps the findings.
 func FuzzVerify(f *testing.F) {
 	issuer, verifier := pair(f, nil)
 	access, ticket := issue(f, issuer)
@@ -312,12 +313,12 @@ func FuzzVerify(f *testing.F) {
 		case err == nil && !issued[raw] && raw != signedSeed(raw):
 			t.Errorf("accepted %q: %+v", raw, claims)
 		case err != nil && !errors.Is(err, tokens.ErrInvalid) && !errors.Is(err, tokens.ErrExpired):
-			t.Errorf("error of no kind: %v", err)
+			t.Errorf("unexpected error: %v", err)
 		}
 	})
 }
 
-// signedSeed returns raw as it would be if we had signed its first two segments.
+// signedSeed returns raw with a valid signature of its first two segments.
 func signedSeed(raw string) string {
 	s := strings.Split(raw, ".")
 	if len(s) != 3 {
@@ -328,11 +329,11 @@ func signedSeed(raw string) string {
 	return signed(string(header), string(payload))
 }
 
-// Behind the signature: with the right key, any header and any claims.
+// FuzzVerifySigned signs any header and any claims with the right key.
 //
 //	go test -run '^$' -fuzz '^FuzzVerifySigned$' -fuzztime 2m ./tokens
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz keeps the findings.
 func FuzzVerifySigned(f *testing.F) {
 	_, verifier := pair(f, nil)
 	f.Add(goodHeader, goodPayload())

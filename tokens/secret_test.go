@@ -16,7 +16,7 @@ import (
 	"cubegate/tokens"
 )
 
-// goodSecret is long enough and nobody's word.
+// goodSecret is long enough and contains no known word.
 const goodSecret = tokens.Secret("q7Zr2mXw9Kc4Vt1Lb8Ns6Hd3Fg5Jp0Ya")
 
 func TestSecretIsHidden(t *testing.T) {
@@ -70,10 +70,10 @@ func TestIssuerAndVerifierHideTheirKey(t *testing.T) {
 	}
 }
 
-func TestEmptySecretCanBeTold(t *testing.T) {
+func TestEmptySecretIsRecognizable(t *testing.T) {
 	var none tokens.Secret
 	if !none.IsZero() || goodSecret.IsZero() {
-		t.Error("IsZero does not tell an empty secret")
+		t.Error("IsZero does not recognize an empty secret")
 	}
 	if none.String() == goodSecret.String() {
 		t.Errorf("an empty secret prints %q, as a set one does", none)
@@ -83,9 +83,9 @@ func TestEmptySecretCanBeTold(t *testing.T) {
 	}
 }
 
-// The original started with default_value when JWT_SECRET was missing or empty;
-// a token forged with it was accepted (original.md, fault 24). CVE-2026-33503 is
-// the same story elsewhere: a public default that signs.
+// If JWT_SECRET was missing or empty, the original signed with default_value, and
+// accepted tokens that others forged with it. CVE-2026-33503 is the same fault in
+// another service.
 func TestCheckSecretRefuses(t *testing.T) {
 	for _, word := range []string{
 		"", "secret", "changeme", "default_value", "defaultSecret", "your_jwt_secret", "jwt", "password",
@@ -106,7 +106,7 @@ func TestCheckSecretRefuses(t *testing.T) {
 	for _, value := range []string{
 		"q7Zr2mXw9Kc4Vt1Lb8Ns6Hd3Fg5Jp0Y",    // random, but one byte short
 		"q7Zr2mXw9Kc4Vt1Lq7Zr2mXw9Kc4Vt1L",   // 16 random bytes, twice
-		"secret-secret-secret-q7Zr2mXw9Kc4V", // not enough random after the words
+		"secret-secret-secret-q7Zr2mXw9Kc4V", // too little randomness after the words
 		"your_jwt_secret_change_me_in_production",
 		"this-is-a-very-long-secret-key-for-jwt-please-change",
 		"SuperSecretJWTKeyForDevelopment1234567890",
@@ -132,13 +132,14 @@ func refused(t *testing.T, value string) {
 	if !strings.Contains(err.Error(), "openssl rand") {
 		t.Errorf("CheckSecret(%q) = %q, does not say what to do", value, err)
 	}
-	// A value made of the message's own words cannot be told from the message.
+	// A value that consists of words of the message cannot be distinguished from the
+	// message.
 	if len(value) > 16 && strings.Contains(err.Error(), value) {
 		t.Errorf("CheckSecret echoes the value: %v", err)
 	}
 }
 
-func TestCheckSecretAcceptsWhatIsRandom(t *testing.T) {
+func TestCheckSecretAcceptsRandomSecrets(t *testing.T) {
 	for range 5000 {
 		b := make([]byte, 32)
 		rand.Read(b)

@@ -10,12 +10,12 @@ import (
 	"cubegate/tokens"
 )
 
-// goldenPassword is what TestDerivedPasswords pins.
+// goldenPassword is the password that TestDerivedPasswords pins.
 const goldenPassword = "hy3s57iz5ic3eok4inr67hsxraohfjy6jii3xosb"
 
 const otherSecret tokens.Secret = "another secret that is long enough: 8f2kq0Zx"
 
-func TestSealedOpensOnlyWithItsSecretAndItsWords(t *testing.T) {
+func TestOpenNeedsTheSecretAndTheAdditionalData(t *testing.T) {
 	old, rotated, foreign := ring(goodSecret), ring(otherSecret, goodSecret), ring(otherSecret)
 	sealed, err := old.Seal("session token", "session of a")
 	if err != nil {
@@ -46,7 +46,7 @@ func TestSealedOpensOnlyWithItsSecretAndItsWords(t *testing.T) {
 	}
 }
 
-func TestRingWantsGoodSecrets(t *testing.T) {
+func TestSecretRingRefusesWeakSecrets(t *testing.T) {
 	for name, make := range map[string]func() (*tokens.SecretRing, error){
 		"none":          func() (*tokens.SecretRing, error) { return tokens.NewSecretRing("") },
 		"a placeholder": func() (*tokens.SecretRing, error) { return tokens.NewSecretRing("your_jwt_secret_your_jwt_secret_1") },
@@ -76,13 +76,13 @@ func TestDerivedPasswords(t *testing.T) {
 			seen[d[0].Password] = user
 		}
 	}
-	// A password must be the same tomorrow: it opens the user's account.
+	// A derived password must never change: it opens the user's account.
 	if got := ring(goodSecret).DerivedPasswords(userID)[0]; got.Password != goldenPassword {
 		t.Errorf("the password of %s is %q, want %q", userID, got.Password, goldenPassword)
 	}
 	both := ring(otherSecret, goodSecret).DerivedPasswords(userID)
 	if len(both) != 2 || both[0] != ring(otherSecret).DerivedPasswords(userID)[0] || both[1] != ring(goodSecret).DerivedPasswords(userID)[0] {
-		t.Error("a rotated ring does not know the passwords of before, the new one first")
+		t.Error("a rotated ring lacks the previous passwords, the new one first")
 	}
 	if text := fmt.Sprint(both[0]); strings.Contains(text, both[0].Password) {
 		t.Errorf("a derived password prints as %s", text)

@@ -18,8 +18,8 @@ import (
 	"cubegate/tokens"
 )
 
-// newFolder makes a folder with a key of each algorithm, all signing already,
-// the last one first in line.
+// newFolder creates a folder with a key of each algorithm. All have started; the last
+// one signs.
 func newFolder(t testing.TB, algs ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys")
@@ -40,7 +40,7 @@ func openKeys(t testing.TB, path string) *tokens.SigningKeys {
 	return keys
 }
 
-// keyed are an issuer and a verifier with these keys.
+// keyed returns an issuer and a verifier with the keys.
 func keyed(t testing.TB, keys *tokens.SigningKeys) (*tokens.Issuer, *tokens.Verifier) {
 	t.Helper()
 	c := config(func(c *tokens.Config) { c.Keys = keys })
@@ -90,10 +90,9 @@ func TestKeysSign(t *testing.T) {
 	}
 }
 
-// After a change from the secret to keys, tokens that the secret signed are good
-// exactly as long as the secret is listed among the previous ones: the current
-// secret signs nothing any more.
-func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
+// After a change from the secret to keys, tokens that the secret signed stay valid as
+// long as the secret is listed among the previous ones.
+func TestSigningKeysAcceptPreviousSecretsOnly(t *testing.T) {
 	plain, _ := pair(t, nil)
 	access, chat := issue(t, plain)
 	service, err := plain.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: "ada@example.org"})
@@ -125,13 +124,13 @@ func TestKeysTakeTokensOfPreviousSecretsAlone(t *testing.T) {
 			}
 		}
 		if _, err := verifier.VerifyAccess(access); !errors.Is(err, tt.want) {
-			t.Errorf("%s: Verify: %v, want %v", name, err, tt.want)
+			t.Errorf("%s: VerifyAccess: %v, want %v", name, err, tt.want)
 		}
 	}
 }
 
-// A secret that is listed twice makes one password, not two: each one more is a
-// failed login at ConnectyCube.
+// A secret that is listed twice gives one password: each additional one costs a failed
+// login at ConnectyCube.
 func TestRingHoldsASecretOnce(t *testing.T) {
 	for _, r := range []*tokens.SecretRing{ring(goodSecret, goodSecret), ring(goodSecret, otherSecret, goodSecret, otherSecret)} {
 		seen := map[string]bool{}
@@ -171,7 +170,7 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 		t.Errorf("the retired key is published: %s", set)
 	}
 	if err := tokens.RetireKey(path, "nobody", time.Now()); err == nil {
-		t.Error("a key that is not there is retired")
+		t.Error("an unknown key is retired")
 	}
 }
 
@@ -210,8 +209,8 @@ func TestNothingPrivateIsPublished(t *testing.T) {
 	}
 }
 
-// The key decides the algorithm. Each row is a token by somebody who knows all
-// that is public.
+// The key determines the algorithm. Each row is a token that an attacker can make from
+// public data.
 func TestKeysRefuseConfusion(t *testing.T) {
 	path := newFolder(t, "ES256", "EdDSA")
 	keys := openKeys(t, path)
@@ -239,7 +238,7 @@ func TestKeysRefuseConfusion(t *testing.T) {
 		"another algorithm":           swapped(head("ES256", ed)),
 		"no id":                       swapped(`{"alg":"EdDSA","typ":"at+jwt"}`),
 		"an empty id":                 swapped(head("EdDSA", "")),
-		"an id that is not there":     swapped(head("EdDSA", "nobody")),
+		"an unknown ID":               swapped(head("EdDSA", "nobody")),
 		"an id that is a path":        swapped(head("EdDSA", "../"+ed)),
 		"none":                        b64(head("none", ed)) + "." + s[1] + ".",
 		"another payload":             s[0] + "." + b64(goodPayload()) + "." + s[2],
@@ -287,13 +286,13 @@ func TestBadKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tokens.LoadSigningKeys(open); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Errorf("a file that others can read: %v", err)
+		t.Errorf("a file that other users can read: %v", err)
 	}
 	if _, err := tokens.LoadSigningKeys(filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("a path with nothing is opened")
+		t.Error("a missing path is opened")
 	}
 	if _, err := tokens.NewKey(good, "RS256", time.Now()); err == nil {
-		t.Error("a key for RS256 is made")
+		t.Error("a key for RS256 is created")
 	}
 }
 
@@ -306,7 +305,7 @@ func privateOf(t *testing.T, raw []byte) string {
 	return key.D
 }
 
-// What breaks in the folder while the server runs must not stop it.
+// A broken file in the folder must not stop a running server.
 func TestBrokenFileKeepsTheKeys(t *testing.T) {
 	path := newFolder(t, "EdDSA")
 	keys := openKeys(t, path)
@@ -323,8 +322,8 @@ func TestBrokenFileKeepsTheKeys(t *testing.T) {
 	}
 }
 
-// Two replicas look at one folder. While keys are made and retired, no token
-// that one of them signs may be refused by the other.
+// Two replicas read one folder. While keys are created and retired, neither replica
+// refuses a token that the other one signs.
 func TestRotationUnderLoadLosesNothing(t *testing.T) {
 	path := newFolder(t, "EdDSA")
 	one, other := openKeys(t, path), openKeys(t, path)
@@ -366,7 +365,7 @@ func TestRotationUnderLoadLosesNothing(t *testing.T) {
 				t.Fatal("the new key does not begin to sign")
 			}
 		}
-		// What the old key signed a moment ago may still be under way.
+		// The previous key may have signed a token a moment ago.
 		time.Sleep(300 * time.Millisecond)
 		if err := tokens.RetireKey(path, before[len(before)-1].ID, time.Now().Add(time.Second)); err != nil {
 			t.Fatal(err)
