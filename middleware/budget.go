@@ -10,21 +10,20 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// tokenEpsilon is the part of a token that may be missing: tokens are computed
-// in floating point, and a client that comes back exactly when told to must not
-// be a billionth short.
+// tokenEpsilon is the part of a token that may be missing: tokens are floating-point
+// numbers, and a client that returns exactly when it was told must not be refused for a
+// billionth.
 const tokenEpsilon = 1e-6
 
-// A Budget bounds what each key may spend: burst tokens at once, and one more
-// after every. A try takes its token before its work begins and returns it if
-// it was none of those that the budget is for, such as a right password. So
-// tries that run side by side cannot spend more than there is, and no key is
-// ever in debt.
+// A Budget is a set of token buckets: each key may spend burst tokens at once, and one
+// more after each interval every. An attempt takes its token before its work starts and
+// returns it if the attempt does not count, such as a correct password. So concurrent
+// attempts cannot spend more than there is, and no key is ever in debt.
 //
-// It has room for a fixed number of keys and forgets the one not seen for the
-// longest time. To be forgotten early costs as many tokens of other keys as
-// there is room for. Keys are kept as hashes: of one length, and no list of who
-// logged in. A Budget is safe for concurrent use, and knows nothing of HTTP.
+// A Budget holds a fixed number of keys and drops the least recently used one. To make
+// it drop a key early, a client must spend tokens of as many other keys. Keys are
+// stored as hashes, which have one length and do not list who logged in. A Budget is
+// safe for concurrent use and knows nothing of HTTP.
 type Budget struct {
 	every time.Duration
 	burst int
@@ -33,8 +32,8 @@ type Budget struct {
 	buckets *simplelru.LRU[[sha256.Size]byte, *rate.Limiter]
 }
 
-// NewBudget returns a Budget with room for so many keys, of about 300 bytes
-// each. All three arguments must be positive.
+// NewBudget returns a Budget for at most keys keys, of about 300 bytes each. All
+// arguments must be positive.
 func NewBudget(every time.Duration, burst, keys int) (*Budget, error) {
 	if every <= 0 || burst <= 0 || keys <= 0 {
 		return nil, fmt.Errorf("budget of %d in %v for %d keys, want all positive", burst, every, keys)
@@ -46,8 +45,7 @@ func NewBudget(every time.Duration, burst, keys int) (*Budget, error) {
 	return &Budget{every: every, burst: burst, buckets: buckets}, nil
 }
 
-// Check returns after how long the key has a token; 0 when it has one now. It
-// spends nothing.
+// Check returns the time until the key has a token, 0 if it has one. It takes none.
 func (b *Budget) Check(key string) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +56,7 @@ func (b *Budget) Check(key string) time.Duration {
 	return b.wait(bucket.TokensAt(time.Now()))
 }
 
-// Take takes a token of the key, or returns after how long there is one.
+// Take takes a token of the key, or returns the time until there is one.
 func (b *Budget) Take(key string) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,8 +74,7 @@ func (b *Budget) Take(key string) time.Duration {
 	return 0
 }
 
-// Return gives back a token that Take took. The bucket never holds more than
-// its burst.
+// Return returns a token that Take took. A bucket never holds more than burst tokens.
 func (b *Budget) Return(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 type clientIPKey struct{}
 
-// ForwardingHeader is the header in which proxies name the client.
+// ForwardingHeader is a header in which proxies name the client.
 type ForwardingHeader string
 
 // The two headers that ClientIP can read.
@@ -22,25 +22,25 @@ const (
 	Forwarded     ForwardingHeader = "forwarded" // RFC 7239
 )
 
-// ClientIP finds the address of the client, for ClientIPFrom. Without trusted
-// proxies it is the peer of the connection, whatever the headers say. A trusted
-// peer is believed in the one header given, which is read from the right: each
-// address counts only because the proxy to its right is trusted, and the first
-// that is no trusted proxy is the client. If all are trusted, the leftmost is.
+// ClientIP stores the client's address in the context, for ClientIPFrom. Without
+// trusted proxies it is the peer of the connection, whatever the headers state.
+// ClientIP believes a trusted peer in the one given header. It reads that header from
+// the right: each entry counts only if the proxy to its right is trusted, and the first
+// untrusted address is the client. If all are trusted, the leftmost one is.
 //
-// The other header is never read, not even when the given one is absent. A proxy
-// that writes X-Forwarded-For usually passes Forwarded on as the client sent it,
-// and the other way round; some remove X-Forwarded-For and still pass Forwarded
-// on. So a header's presence does not show that the proxy wrote it.
+// ClientIP never reads the other header, even if the given one is absent. A proxy that
+// writes X-Forwarded-For usually forwards the client's Forwarded unchanged, and vice
+// versa; some proxies remove X-Forwarded-For and still forward Forwarded. So the
+// presence of a header does not prove that the proxy wrote it.
 //
-// When an entry names no address, the last proxy that was read stands for its
-// clients, which at worst limits them together, and log gets one warning for
-// each proxy. An obfuscated identifier (RFC 7239 section 6.3) names no client
-// either: a proxy may draw a new one for each request.
+// If an entry contains no address, the last proxy that was read replaces the client,
+// which at worst limits its clients together, and log gets one warning per proxy. An
+// obfuscated identifier (RFC 7239 section 6.3) identifies no client either: a proxy may
+// use a new one for each request.
 //
-// chi's middleware for X-Forwarded-For refuses entries with a port or brackets,
-// which Azure writes always and AWS on request, and does not know Forwarded. Its
-// older RealIP believed any peer (GO-2026-5774, -5775, -5777).
+// chi's middleware for X-Forwarded-For refuses entries with a port or brackets, which
+// Azure always writes and AWS on request, and does not support Forwarded. Its older
+// RealIP believed any peer (GO-2026-5774, -5775, -5777).
 func ClientIP(trusted []netip.Prefix, header ForwardingHeader, log *slog.Logger) (func(http.Handler) http.Handler, error) {
 	if header != XForwardedFor && header != Forwarded {
 		return nil, fmt.Errorf("forwarding header %q, want %q or %q", header, XForwardedFor, Forwarded)
@@ -56,8 +56,8 @@ func ClientIP(trusted []netip.Prefix, header ForwardingHeader, log *slog.Logger)
 	}, nil
 }
 
-// ClientIPFrom returns the address of the client whose request ctx belongs to,
-// without a port, or "" when it is not known.
+// ClientIPFrom returns the client's address without a port, or "" if it is unknown. ctx
+// must come from a request that passed ClientIP.
 func ClientIPFrom(ctx context.Context) string {
 	client, _ := ctx.Value(clientIPKey{}).(string)
 	return client
@@ -70,7 +70,7 @@ type clientFinder struct {
 	warned  firstTimes
 }
 
-// client returns the address that r is from, or "" for a Unix socket.
+// client returns the address of r's client, or "" for a Unix socket.
 func (f *clientFinder) client(r *http.Request) string {
 	current, ok := peerAddr(r)
 	if !ok {
@@ -79,12 +79,12 @@ func (f *clientFinder) client(r *http.Request) string {
 	if f.header.otherOnly(r.Header) && isAmong(current, f.trusted) {
 		f.warn(r, current, headerAbsent)
 	}
-	for addr, trouble := range f.header.hops(r.Header) {
+	for addr, problem := range f.header.hops(r.Header) {
 		if !isAmong(current, f.trusted) {
 			break
 		}
-		if trouble != "" {
-			f.warn(r, current, trouble)
+		if problem != "" {
+			f.warn(r, current, problem)
 			break
 		}
 		current = addr
@@ -92,17 +92,17 @@ func (f *clientFinder) client(r *http.Request) string {
 	return current.String()
 }
 
-// warn logs the first time that proxy names no client. It leaves out what the
-// header says, which may come from a client.
-func (f *clientFinder) warn(r *http.Request, proxy netip.Addr, trouble hopTrouble) {
+// warn logs the first time that a proxy does not name its client. It omits the header's
+// text, which may come from a client.
+func (f *clientFinder) warn(r *http.Request, proxy netip.Addr, problem hopProblem) {
 	if !f.warned.add(proxy) {
 		return
 	}
 	f.log.LogAttrs(r.Context(), slog.LevelWarn, "a trusted proxy names no client that can be read",
-		slog.String("proxy", proxy.String()), slog.String("header", string(f.header)), slog.String("reason", string(trouble)))
+		slog.String("proxy", proxy.String()), slog.String("header", string(f.header)), slog.String("reason", string(problem)))
 }
 
-// otherOnly reports whether h has the header that f does not read and lacks its own.
+// otherOnly reports whether h has only the header that f does not read.
 func (f ForwardingHeader) otherOnly(h http.Header) bool {
 	other := Forwarded
 	if f == Forwarded {
@@ -111,15 +111,14 @@ func (f ForwardingHeader) otherOnly(h http.Header) bool {
 	return len(h.Values(string(f))) == 0 && len(h.Values(string(other))) > 0
 }
 
-// peerAddr returns the address at the other end of r's connection. A Unix socket
-// has none.
+// peerAddr returns the peer's address. A Unix socket has none.
 func peerAddr(r *http.Request) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	return peer.Addr().Unmap(), err == nil
 }
 
-// isAmong reports whether addr lies in one of the networks, in whatever zone: a
-// prefix contains no address that has one.
+// isAmong reports whether one of the networks contains addr, in any zone: a prefix
+// contains no address with a zone.
 func isAmong(addr netip.Addr, networks []netip.Prefix) bool {
 	addr = addr.WithZone("")
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
@@ -128,14 +127,14 @@ func isAmong(addr netip.Addr, networks []netip.Prefix) bool {
 // maxFirstTimes bounds the addresses that firstTimes holds.
 const maxFirstTimes = 64
 
-// firstTimes holds the addresses that something was logged about. The zero value
-// is ready for use, also concurrently.
+// firstTimes holds the addresses for which a warning was logged. The zero value is
+// ready for use, also concurrently.
 type firstTimes struct {
 	mu   sync.Mutex
 	seen map[netip.Addr]bool
 }
 
-// add reports whether addr is new. When the set is full, no address is.
+// add reports whether addr is new. A full set takes no further addresses.
 func (f *firstTimes) add(addr netip.Addr) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

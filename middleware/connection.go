@@ -10,20 +10,19 @@ import (
 )
 
 const (
-	// maxRequestLine bounds, in bytes, the part of a first request that is kept
-	// to find its path. The paths of reservations are much shorter.
+	// maxRequestLine bounds the part of a first request that is kept to find its path,
+	// in bytes. The reserved paths are much shorter.
 	maxRequestLine = 256
 
-	// maxDropped bounds, in bytes, what is read and dropped after a refusal. A
-	// connection that is closed with unread bytes is reset, and its client may
-	// lose the answer.
+	// maxDropped bounds the bytes that are read and dropped after a refusal. Closing a
+	// connection with unread bytes resets it, and the client may lose the answer.
 	maxDropped = 256 << 10
 
 	tlsHandshake = 0x16 // first byte of a TLS connection (RFC 8446, 5.1)
 )
 
-// refusal is the whole answer to a connection past the bound. It has no body:
-// nothing is known about the format that the client wants.
+// refusal is the answer to a connection beyond the bound. It has no body, because the
+// format that the client wants is unknown.
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 type place int
@@ -40,30 +39,30 @@ const (
 type connection struct {
 	net.Conn
 	all     *Connections
-	network string // counted for PerAddress; "" when it is not
+	network string // key of PerAddress; "" if not counted
 
 	// Guarded by all.mu.
 	place       place
-	reservation int           // index, on a reserved place
-	element     *list.Element // in all.waiting or all.fresh; nil when in neither
-	waitsSince  time.Time     // in all.waiting
+	reservation int           // index, if place is placeReserved
+	element     *list.Element // in all.waiting or all.fresh, or nil
+	waitsSince  time.Time     // when it joined all.waiting
 
-	waits atomic.Bool // in all.waiting; read without the lock for each Read
+	waits atomic.Bool // whether it is in all.waiting; Read reads it without the lock
 
-	// Used by one goroutine at a time: the one that accepts, then the one that
-	// reads requests.
-	undecided bool      // fresh, and its request line is not known yet
-	lineBy    time.Time // when it must be known
-	line      []byte    // what is there of it
-	deadline  time.Time // for reads, as the server wants it
+	// Used by one goroutine at a time: the accepting one, then the one that reads
+	// requests.
+	undecided bool      // fresh, with its request line still unknown
+	lineBy    time.Time // deadline of the request line
+	line      []byte    // the part of it that has arrived
+	deadline  time.Time // for reads, as set by the server
 }
 
-// Read watches what the client sends. When the first request is to be refused,
-// it answers in the server's place and returns io.EOF.
+// Read inspects the received bytes. If the first request must be refused, Read answers
+// instead of the server and returns io.EOF.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.waits.Load() && !c.all.wake(c) {
-		return 0, io.EOF // gave way just now: its request must not run unanswered
+		return 0, io.EOF // evicted just now: the request must not run, since its answer would be lost
 	}
 	if n == 0 || !c.undecided {
 		return n, err
@@ -82,10 +81,10 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refuse answers that there is no place, and drops what still comes into p. All
-// the while the connection stays fresh, so that it ends in time and can give way.
+// refuse sends the refusal, then reads and drops into p what still arrives. Meanwhile
+// the connection stays fresh, so that it has a deadline and can be evicted.
 func (c *connection) refuse(p []byte) {
-	if c.line[0] == tlsHandshake { // the client could not read the answer
+	if c.line[0] == tlsHandshake { // the client could not read a plain answer
 		return
 	}
 	_ = c.Conn.SetWriteDeadline(c.lineBy)
@@ -104,7 +103,8 @@ func (c *connection) refuse(p []byte) {
 	}
 }
 
-// SetReadDeadline keeps the deadline of the request line while that is not known.
+// SetReadDeadline never exceeds the deadline of the request line while that line is
+// unknown.
 func (c *connection) SetReadDeadline(t time.Time) error {
 	c.deadline = t
 	if c.undecided && (t.IsZero() || t.After(c.lineBy)) {
@@ -113,7 +113,7 @@ func (c *connection) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetLinger is here for a server that resets a connection on purpose.
+// SetLinger exists for a server that resets a connection on purpose.
 func (c *connection) SetLinger(seconds int) error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.SetLinger(seconds)
@@ -121,23 +121,24 @@ func (c *connection) SetLinger(seconds int) error {
 	return nil
 }
 
-// Close gives the place back.
+// Close returns the place.
 func (c *connection) Close() error {
 	err := c.Conn.Close()
 	c.all.release(c)
 	return err
 }
 
-// shut closes the connection of a victim, if there is one. The server then sees
-// an error at its next read and calls Close.
+// shut closes an evicted connection, if there is one. The server's next read then
+// fails, and the server calls Close.
 func (c *connection) shut() {
 	if c != nil {
 		_ = c.Conn.Close()
 	}
 }
 
-// requestPath returns the path in the first line of a request, spelled as
-// NormalizePath routes it, once it is known; "" for any line without one.
+// requestPath returns the path in the first line of a request, as NormalizePath routes
+// it, or "" for a line without one. known reports whether enough of the line has
+// arrived.
 func requestPath(line []byte) (path string, known bool) {
 	if len(line) > 0 && line[0] == tlsHandshake {
 		return "", true

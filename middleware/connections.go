@@ -14,82 +14,82 @@ import (
 )
 
 const (
-	// freshPlaces bounds the connections whose first request is not known yet
-	// while all general places are taken. A flood of n connections a second
-	// leaves each of them freshPlaces/n seconds to send its request line.
+	// freshPlaces bounds the fresh connections: those that arrived while all general
+	// places were taken, and whose first request is still unknown. A flood of n
+	// connections a second leaves each of them freshPlaces/n seconds for its request
+	// line.
 	freshPlaces = 256
 
-	// freshTimeout bounds how long such a connection may take for that.
+	// freshTimeout bounds the time for the request line of a fresh connection.
 	freshTimeout = 2 * time.Second
 
-	// evictionGrace is how long a connection may wait for a request before it can
-	// give way: of a burst of connections, those past the bound get 503, rather
-	// than the first ones a reset before their requests were read.
+	// evictionGrace is the time for which a connection may wait for a request before it
+	// can be evicted. So in a burst of connections, those beyond the bound get 503, and
+	// the first ones are not reset before the server reads their requests.
 	evictionGrace = 250 * time.Millisecond
 
-	// maxEvicted bounds the connections that gave way and that the server has
-	// not noticed yet. Past it, new connections are closed at once.
+	// maxEvicted bounds the evicted connections that the server has not closed yet.
+	// Beyond it, new connections are closed at once.
 	maxEvicted = 256
 
-	// refusalsLoggedEvery is the time between two lines about refused connections.
+	// refusalsLoggedEvery is the time between two log lines about refused connections.
 	refusalsLoggedEvery = time.Minute
 )
 
-// ConnectionsOptions configure Connections. Max must be positive.
+// ConnectionsOptions configure Connections. Max must be positive, and Log is required.
 type ConnectionsOptions struct {
-	Max        int            // connections at once, outside the reservations
-	PerAddress int            // of these from one client address, or one IPv6 /64; 0 means no bound
-	Trusted    []netip.Prefix // proxies, for which PerAddress never holds
+	Max        int            // concurrent connections, without the reservations
+	PerAddress int            // of these from one client address or IPv6 /64; 0 = no bound
+	Trusted    []netip.Prefix // proxies, to which PerAddress does not apply
 	Reserved   []Reservation
 	Log        *slog.Logger
 }
 
-// A Reservation keeps places for the connections whose first request has one of
-// the paths, such as health probes.
+// A Reservation keeps places for connections whose first request has one of the paths,
+// such as health probes.
 type Reservation struct {
-	Paths  []string // in lower case, as NormalizePath spells them
+	Paths  []string // as NormalizePath spells them
 	Places int
 }
 
-// Connections bounds the connections of one listener, and so their memory.
-// Serve a Listen of it, and give Track to the server as ConnState.
+// Connections bounds the connections of one listener, and so their memory. Serve a
+// Listen of it, and give Track to the server as ConnState.
 //
-// A new connection takes a general place. If all are taken, the general
-// connection that has waited longest for a request gives way, unless that is
-// evictionGrace or less, or its request has arrived and is not read yet: a
-// client must expect that an idle connection is closed (RFC 9112, 9.5). If none
-// gives way, the new connection is fresh: it is accepted, because its purpose is
-// known only after its first bytes, and has freshTimeout to send its request
-// line. Then it takes a general place after all, or one that is reserved for its
-// path, or the answer is a bare 503. Of too many fresh connections, the oldest is
-// closed.
+// A new connection takes a general place. If all are taken, the general connection that
+// has waited longest for a request is evicted, unless it has waited for less than
+// evictionGrace or its request has arrived unread; HTTP allows a server to close an
+// idle connection (RFC 9112, 9.5). If none can be evicted, the new connection is fresh:
+// it is accepted, because only its first bytes reveal its purpose, and has freshTimeout
+// to send its request line. Then it gets a general place that has become free, or one
+// that is reserved for its path, or a bare 503. If there are too many fresh
+// connections, the oldest one is closed.
 //
-// Closing a connection past the bound unseen would be cheaper by one read. It
-// would also lock out the callback that a login waits for, and the health
-// probes, after which an orchestrator kills the process.
+// Closing connections beyond the bound unread would save one read, but it would also
+// exclude the callback that a login waits for, and the health probes, without which an
+// orchestrator kills the process.
 //
 //	          place is free,
-//	accept ── or one that waits gives way ──► general ◄─────────┐
+//	accept ── or one is evicted ──► general ◄───────────────────┐
 //	   └──── otherwise ──► fresh ── request line ── place is free again
 //	                         │                  ├── path is reserved ──► reserved
 //	                         │                  └── otherwise ──► 503
 //	                         └── too late, or too many ──► closed
 type Connections struct {
 	options ConnectionsOptions
-	grace   time.Duration // evictionGrace, less in tests
+	grace   time.Duration // evictionGrace; less in tests
 
 	mu        sync.Mutex
 	general   int
-	byNetwork map[string]int // general connections, when PerAddress is set
+	byNetwork map[string]int // general connections, if PerAddress is set
 	waiting   list.List      // general connections without a request, the longest wait first
 	fresh     list.List      // the oldest first
-	reserved  []int          // one count for each reservation
-	evicted   int            // not yet closed by the server
-	refused   int            // since the last line in the log
+	reserved  []int          // used places of each reservation
+	evicted   int            // not closed by the server yet
+	refused   int            // since the last log line
 	logged    time.Time
 }
 
-// NewConnections checks the options.
+// NewConnections returns a Connections, or an error if o is incomplete.
 func NewConnections(o ConnectionsOptions) (*Connections, error) {
 	if o.Max <= 0 || o.PerAddress < 0 || o.Log == nil {
 		return nil, errors.New("making connections: want a positive Max, no negative PerAddress, and a Log")
@@ -100,7 +100,7 @@ func NewConnections(o ConnectionsOptions) (*Connections, error) {
 // Max returns the bound.
 func (l *Connections) Max() int { return l.options.Max }
 
-// Listen returns a listener whose connections count. One Connections can serve
+// Listen returns a listener whose connections are counted. One Connections can serve
 // several listeners.
 func (l *Connections) Listen(ln net.Listener) net.Listener { return &boundListener{ln, l} }
 
@@ -123,19 +123,19 @@ func (b *boundListener) Accept() (net.Conn, error) {
 	}
 }
 
-// sendBuffer bounds what the kernel holds of an answer that a client has not
-// read, in bytes. Without it the buffer grows to several megabytes, past every
-// bound of ours, in memory that counts for a container's limit.
+// sendBuffer bounds the bytes of an unread answer in the kernel. Without it the buffer
+// grows to several megabytes beyond all our bounds, in memory that counts towards a
+// container's limit.
 const sendBuffer = 64 << 10
 
 func boundSendBuffer(c net.Conn) {
 	if conn, ok := c.(interface{ SetWriteBuffer(bytes int) error }); ok {
-		_ = conn.SetWriteBuffer(sendBuffer) // a connection that has just broken fails at its first use
+		_ = conn.SetWriteBuffer(sendBuffer) // a broken connection fails at its next use
 	}
 }
 
-// Track is the ConnState of the server. It learns from it which connections
-// wait for their next request.
+// Track is the server's ConnState. It reports connections that wait for their next
+// request.
 func (l *Connections) Track(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*connection)
 	if wrapped, isTLS := nc.(interface{ NetConn() net.Conn }); !ok && isTLS {
@@ -146,7 +146,7 @@ func (l *Connections) Track(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// admit finds a place for a new connection, or closes it and returns nil.
+// admit gives a new connection a place, or closes it and returns nil.
 func (l *Connections) admit(raw net.Conn) *connection {
 	c := &connection{Conn: raw, all: l, network: l.networkOf(raw)}
 	l.mu.Lock()
@@ -174,8 +174,7 @@ func (l *Connections) admit(raw net.Conn) *connection {
 	return c
 }
 
-// networkOf returns the key that PerAddress counts by, "" for a peer that is
-// not counted.
+// networkOf returns the key for PerAddress, or "" for a peer that is not counted.
 func (l *Connections) networkOf(raw net.Conn) string {
 	if l.options.PerAddress == 0 {
 		return ""
@@ -191,8 +190,8 @@ func (l *Connections) networkOf(raw net.Conn) string {
 	return Network(addr.String())
 }
 
-// takeGeneral gives c a general place if there is one, or if a connection that
-// waits gives way; the caller closes that victim after unlocking.
+// takeGeneral gives c a general place if there is one, or if a waiting connection can
+// be evicted. The caller must shut that victim after unlocking.
 func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 	if c.network != "" && l.byNetwork[c.network] >= l.options.PerAddress {
 		return nil, false
@@ -206,7 +205,7 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 		if time.Since(victim.waitsSince) < l.grace {
 			return nil, false
 		}
-		if hasUnread(victim.Conn) { // on a busy machine its request lies in the socket
+		if hasUnread(victim.Conn) { // on a busy machine its request is still in the socket
 			l.waiting.MoveToBack(oldest)
 			victim.waitsSince = time.Now()
 			return nil, false
@@ -222,7 +221,7 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 	return victim, true
 }
 
-// wait notes that c, on a general place, waits for a request.
+// wait records that c, on a general place, waits for a request.
 func (l *Connections) wait(c *connection) {
 	if c.element == nil {
 		c.element, c.waitsSince = l.waiting.PushBack(c), time.Now()
@@ -230,8 +229,8 @@ func (l *Connections) wait(c *connection) {
 	}
 }
 
-// wake notes that bytes of a request have come, and reports whether c still has
-// its place.
+// wake records that bytes of a request have arrived. It reports whether c still has its
+// place.
 func (l *Connections) wake(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -239,8 +238,8 @@ func (l *Connections) wake(c *connection) bool {
 	return c.place != placeEvicted
 }
 
-// rest notes that c has been answered. A connection on a reserved place has no
-// further use for it: it takes a general one, or ends.
+// rest records that c was answered. A connection on a reserved place no longer needs
+// it: it takes a general one, or is closed.
 func (l *Connections) rest(c *connection) {
 	l.mu.Lock()
 	var victim *connection
@@ -248,7 +247,7 @@ func (l *Connections) rest(c *connection) {
 		if l.general >= l.options.Max {
 			l.evict(c)
 			victim = c
-		} else if _, ok := l.takeGeneral(c); !ok { // too many of its address
+		} else if _, ok := l.takeGeneral(c); !ok { // too many from its address
 			l.evict(c)
 			victim = c
 		}
@@ -260,8 +259,8 @@ func (l *Connections) rest(c *connection) {
 	victim.shut()
 }
 
-// settle decides about a fresh connection once its first request's path is
-// known, and reports whether it may go on.
+// settle decides about a fresh connection once the path of its first request is known.
+// It reports whether the connection may continue.
 func (l *Connections) settle(c *connection, path string) bool {
 	l.mu.Lock()
 	if c.place != placeFresh { // evicted in the meantime
@@ -296,7 +295,7 @@ func (l *Connections) takeReserved(c *connection, path string) bool {
 	return true
 }
 
-// countRefusal returns how many refusals a log line is due for, 0 for none yet.
+// countRefusal counts a refusal. It returns the number to log, 0 if no log line is due.
 func (l *Connections) countRefusal() int {
 	l.refused++
 	now := time.Now()
@@ -308,14 +307,14 @@ func (l *Connections) countRefusal() int {
 	return count
 }
 
-// evict takes the place of c away; the caller must shut c after unlocking.
+// evict takes the place of c; the caller must shut c after unlocking.
 func (l *Connections) evict(c *connection) {
 	l.leave(c)
 	c.place = placeEvicted
 	l.evicted++
 }
 
-// leave gives back the place of c, whichever it is.
+// leave returns the place of c, of any kind.
 func (l *Connections) leave(c *connection) {
 	l.unlist(c)
 	switch c.place {
@@ -335,7 +334,7 @@ func (l *Connections) leave(c *connection) {
 	c.place = placeNone
 }
 
-// unlist removes c from the list it is in.
+// unlist removes c from its list.
 func (l *Connections) unlist(c *connection) {
 	switch {
 	case c.element == nil:
@@ -348,7 +347,8 @@ func (l *Connections) unlist(c *connection) {
 	c.waits.Store(false)
 }
 
-// release is called when the server closes c, any number of times.
+// release returns the place of a closed connection. The server may call it several
+// times.
 func (l *Connections) release(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

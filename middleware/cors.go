@@ -15,16 +15,15 @@ import (
 // ErrOrigin means that an entry of the CORS list is not an origin.
 var ErrOrigin = errors.New("not an origin")
 
-// CORS lets pages of the listed origins call us from a browser. An entry is an
-// origin as a browser sends it, such as https://app.example.org or
-// http://localhost:5173: scheme and host in lower case, no path, no port that is
-// the scheme's own, no pattern. "*" alone stands for any origin, and an empty
-// list for none: then no CORS header is ever sent. Anything else is an error
-// that wraps ErrOrigin, one for each bad entry.
+// CORS allows pages of the listed origins to call the API from a browser. An entry is
+// an origin as browsers send it, such as https://app.example.org or
+// http://localhost:5173: scheme and host in lower case, without path, default port or
+// pattern. A single "*" allows any origin. With an empty list, no CORS header is sent.
+// Each invalid entry gives an error that wraps ErrOrigin.
 //
-// Credentials are never allowed. We use no cookies, and the token travels in
-// Authorization, which the page has to know to send. The original mirrored any
-// origin, null too, with credentials (original.md, fault 32).
+// Credentials are never allowed. We use no cookies, and a page must know the token to
+// send it in Authorization. The original mirrored any origin with credentials, even
+// null.
 func CORS(origins []string) (func(http.Handler) http.Handler, error) {
 	anyone, allowed, err := parseOrigins(origins)
 	if err != nil {
@@ -37,17 +36,17 @@ func CORS(origins []string) (func(http.Handler) http.Handler, error) {
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{
 			"Accept", "Authorization", "Content-Type", requestIDHeader,
-			"Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id", // what Apollo's clients add
-			"Traceparent", "Tracestate", // what tracing in browsers adds
+			"Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id", // Apollo's clients send these
+			"Traceparent", "Tracestate", // tracing in browsers sends these
 		},
 		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
-		MaxAge:         int((10 * time.Minute).Seconds()), // how soon a browser notices a changed list
+		MaxAge:         int((10 * time.Minute).Seconds()), // in seconds; a browser notices a changed list after that
 	}
 	if anyone {
 		options.AllowedOrigins = []string{"*"}
 	} else {
-		// A function, because the library's own list folds case and reads * as a
-		// pattern in the middle of a name.
+		// A function, because the library's list ignores case and interprets * inside a
+		// name.
 		options.AllowOriginFunc = func(_ *http.Request, origin string) bool { return allowed[origin] }
 	}
 	return cors.Handler(options), nil

@@ -1,18 +1,15 @@
-// Package middleware owns what holds for every request, whatever it asks for:
-// its ID, its log line, its sender's address, recovery from panics, the headers
-// of the answer, who may call from a browser, and the spelling of paths. Beside
-// these stand [Budget], which bounds what any key may spend, [Networks], which makes
-// such keys of addresses, [ProxyDetector], and [Connections], which bounds the
-// connections of a listener before there is a request.
+// Package middleware owns the rules for every request, whatever its operation: request
+// ID, log line, client address, recovery from panics, headers of the answer, CORS, and
+// the spelling of paths. It also contains [Budget], which bounds the attempts of any
+// key, [Networks], which derives such keys from addresses, [ProxyDetector], and
+// [Connections], which bounds the connections of a listener before there is a request.
 //
-// It refuses to know what a request means: no GraphQL, no users, no format of
-// errors. Where an answer must be given, main hands in the function that gives
-// it.
+// It knows neither the meaning of a request nor the format of errors: no GraphQL, no
+// users. The server passes in the functions that answer.
 //
-// The order that works, outermost first: RequestID, ClientIP, RequestLog, SecurityHeaders,
-// Recover, CORS, NormalizePath. RequestID and ClientIP come before Log, which
-// reads both; Recover comes after it, so that the line has the status of the
-// answer to a panic. All of them are used inside a chi router (r.Use), which is
-// what makes the route's pattern known to Log and the route changeable for
-// NormalizePath.
+// The order, outermost first: RequestID, ClientIP, RequestLog, SecurityHeaders,
+// Recover, CORS, NormalizePath. RequestLog reads the results of RequestID and ClientIP.
+// Recover is inside RequestLog, so that the log line has the status of the answer to a
+// panic. All of them must be used inside a chi router (r.Use), which gives RequestLog
+// the route's pattern and lets NormalizePath change the route.
 package middleware

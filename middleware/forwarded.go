@@ -8,26 +8,25 @@ import (
 	"strings"
 )
 
-// hopTrouble says why an entry of a forwarding header names no address; it is
-// empty for one that does. Its text is constant, so that it can be logged.
-type hopTrouble string
+// hopProblem is the reason why an entry of a forwarding header contains no address, or
+// "". Its texts are constant, so that they can be logged.
+type hopProblem string
 
 const (
-	headerAbsent  hopTrouble = "the header is absent, the other forwarding header is present"
-	hopMalformed  hopTrouble = "malformed"
-	hopUnknown    hopTrouble = "unknown"    // RFC 7239 section 6.2; Squid writes it to X-Forwarded-For, too
-	hopObfuscated hopTrouble = "obfuscated" // RFC 7239 section 6.3
-	hopWithoutFor hopTrouble = "an element without the parameter for"
+	headerAbsent  hopProblem = "the header is absent, the other forwarding header is present"
+	hopMalformed  hopProblem = "malformed"
+	hopUnknown    hopProblem = "unknown"    // RFC 7239 section 6.2; Squid writes it to X-Forwarded-For, too
+	hopObfuscated hopProblem = "obfuscated" // RFC 7239 section 6.3
+	hopWithoutFor hopProblem = "an element without the parameter for"
 )
 
-// hops yields the addresses in all lines of f in h, the last one first, which is
-// the one that the nearest proxy wrote.
+// hops yields the addresses in all lines of f in h, the last one first, which the
+// nearest proxy wrote.
 //
-// It reads from the right on purpose: what a client wrote stands on the left and
-// cannot change how the rest is read, not even with a quotation mark that is
-// never closed.
-func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopTrouble] {
-	return func(yield func(netip.Addr, hopTrouble) bool) {
+// It reads from the right on purpose: the client's text is on the left and cannot
+// change how the rest is read, even with an unclosed quotation mark.
+func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopProblem] {
+	return func(yield func(netip.Addr, hopProblem) bool) {
 		for _, line := range slices.Backward(h.Values(string(f))) {
 			for line != "" {
 				var element string
@@ -43,8 +42,8 @@ func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopTrouble] 
 	}
 }
 
-// hop reads one element of f.
-func (f ForwardingHeader) hop(element string) (netip.Addr, hopTrouble) {
+// hop parses one element of f.
+func (f ForwardingHeader) hop(element string) (netip.Addr, hopProblem) {
 	if f == XForwardedFor {
 		return parseNode(element)
 	}
@@ -70,8 +69,8 @@ func (f ForwardingHeader) hop(element string) (netip.Addr, hopTrouble) {
 	return parseNode(node)
 }
 
-// cutLast cuts s around its last sep outside of quotation marks. Without one, all
-// of s is last. Both parts lose the blanks around them.
+// cutLast cuts s around its last sep outside of quotation marks. Without one, last is
+// all of s. Both parts are trimmed.
 func cutLast(s string, sep byte) (rest, last string) {
 	quoted := false
 	for i := len(s) - 1; i >= 0; i-- {
@@ -85,7 +84,7 @@ func cutLast(s string, sep byte) (rest, last string) {
 	return "", trim(s)
 }
 
-// isEscaped reports whether an odd number of backslashes stands before s[i].
+// isEscaped reports whether an odd number of backslashes precedes s[i].
 func isEscaped(s string, i int) bool {
 	before := strings.TrimRight(s[:i], `\`)
 	return (i-len(before))%2 == 1
@@ -93,12 +92,12 @@ func isEscaped(s string, i int) bool {
 
 func trim(s string) string { return strings.Trim(s, " \t") }
 
-// parseNode reads the address in a node of RFC 7239 section 6 or an entry of
-// X-Forwarded-For, which may be in quotation marks, in brackets and with a port:
-// 192.0.2.1, 192.0.2.1:4711, 2001:db8::1, [2001:db8::1], "[2001:db8::1]:4711".
-// An IPv4 address inside an IPv6 one becomes plain, and a zone is dropped, since
-// both would be a second spelling of one client.
-func parseNode(s string) (netip.Addr, hopTrouble) {
+// parseNode parses the address in a node of RFC 7239 section 6 or an entry of
+// X-Forwarded-For, which may have quotation marks, brackets and a port: 192.0.2.1,
+// 192.0.2.1:4711, 2001:db8::1, [2001:db8::1], "[2001:db8::1]:4711". It unmaps an IPv4
+// address in IPv6 and drops a zone, because both would be a second spelling of one
+// client.
+func parseNode(s string) (netip.Addr, hopProblem) {
 	s = unquote(trim(s))
 	name, port, hasPort := strings.Cut(s, ":")
 	switch {
@@ -130,8 +129,8 @@ func parseNode(s string) (netip.Addr, hopTrouble) {
 	return addr.Unmap().WithZone(""), ""
 }
 
-// unquote returns the text of a quoted-string (RFC 9110 section 5.6.4), and any
-// other text as it is.
+// unquote returns the text of a quoted-string (RFC 9110 section 5.6.4), and any other
+// text unchanged.
 func unquote(s string) string {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return s
@@ -146,8 +145,8 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// isNodePort reports whether s is a port of RFC 7239 section 6: up to five digits
-// or an obfuscated one.
+// isNodePort reports whether s is a port of RFC 7239 section 6: up to five digits or an
+// obfuscated port.
 func isNodePort(s string) bool {
 	if obfuscated, ok := strings.CutPrefix(s, "_"); ok {
 		return obfuscated != ""

@@ -11,33 +11,31 @@ import (
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
-// Bounds of a path in the log, in bytes. Headers may have 16 KiB and more; no
-// route of ours has 100, nor 30 between two slashes. A session token of
+// Bounds of a path in the log, in bytes. A request line may have 16 KiB; our routes
+// have less than 100 bytes, and less than 30 between two slashes. A session token of
 // ConnectyCube has 36, ours have hundreds.
 const (
 	maxLoggedPath    = 256
 	maxLoggedSegment = 30
 )
 
-// RequestLog writes one line for each request when it has ended, at level Info
-// whatever the status: the cause of an error is logged where it is known, and
-// twice would be once too often. The request's ID is added by WithRequestID.
-// Requests for which Refused was called are counted instead.
+// RequestLog logs one line at the end of each request, at level Info for every status,
+// because the cause of an error is logged where it is known. WithRequestID adds the
+// request's ID. Requests that a handler reported with Refused are counted instead.
 //
-// It never logs the query: GET /auth/verify-connectycube?token= carries a token
-// there, and both chi's Logger and httplog would write it down.
+// It never logs the query, because that of GET /auth/verify-connectycube contains a
+// token. chi's Logger and httplog log it.
 type RequestLog struct {
 	log      *slog.Logger
 	refusals refusals
 }
 
-// NewRequestLog returns a RequestLog, which should be closed after the last
-// request.
+// NewRequestLog returns a RequestLog. Close it after the last request.
 func NewRequestLog(log *slog.Logger) *RequestLog {
 	return &RequestLog{log: log, refusals: refusals{log: log}}
 }
 
-// Close writes the counts of less than a second.
+// Close logs the counts that are not logged yet.
 func (l *RequestLog) Close() { l.refusals.flush() }
 
 // Middleware logs the requests that next answers.
@@ -48,7 +46,7 @@ func (l *RequestLog) Middleware(next http.Handler) http.Handler {
 		var state requestState
 		r = r.WithContext(context.WithValue(r.Context(), requestStateKey{}, &state))
 		returned := false
-		defer func() { // deferred, since http.ErrAbortHandler passes through
+		defer func() { // deferred, because http.ErrAbortHandler passes through
 			if state.refusal != "" && returned {
 				l.refusals.add(state, ClientIPFrom(r.Context()))
 				return
@@ -72,9 +70,10 @@ func (l *RequestLog) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// loggable is what of a path may be written down. Who sets up the address that
-// carries a token may escape its question mark, or put the token between
-// slashes: the one is cut off, and the other left out, being too long for a name.
+// loggable returns the part of a path that may be logged. An operator who configures
+// the verify URL may escape its question mark, or put the token between slashes:
+// loggable cuts the path at the question mark and replaces segments that are too long
+// for a name.
 func loggable(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	segments := strings.Split(bounded(path, maxLoggedPath), "/")
@@ -86,8 +85,8 @@ func loggable(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// route returns the pattern that was matched, such as /users/{id}; unlike the
-// path it can be counted by. It is "" when there was none.
+// route returns the matched pattern, such as /users/{id}, which unlike the path has few
+// values, or "" without one.
 func route(r *http.Request) string {
 	if c := chi.RouteContext(r.Context()); c != nil {
 		return c.RoutePattern()
@@ -95,8 +94,8 @@ func route(r *http.Request) string {
 	return ""
 }
 
-// status returns what the client got: a handler that writes nothing has net/http
-// send 200, one that panics has it send nothing, which shows as 0.
+// status returns the status that the client got: net/http sends 200 for a handler that
+// writes nothing. For one that panics it sends nothing, which is logged as 0.
 func status(w chimiddleware.WrapResponseWriter, returned bool) int {
 	if w.Status() == 0 && returned {
 		return http.StatusOK

@@ -2,21 +2,21 @@ package middleware
 
 import "net/netip"
 
-// Network returns the text to limit an address by: an IPv4 address itself, the
-// /64 of an IPv6 address, since a host that has one address of a /64 has all of
-// them. Text that is no address is returned as it is.
+// Network returns the key for limits by address: an IPv4 address itself, or the /64 of
+// an IPv6 address, because a host usually has all addresses of a /64. Text that is not
+// an address is returned unchanged.
 func Network(address string) string {
 	networks := Networks(address)
 	return networks[len(networks)-1]
 }
 
-// Networks returns the networks that an address lies in, the outermost first: an
-// IPv4 address itself; for IPv6 the /48, the most that one site usually gets
-// (RFC 6177), and in it the /64. It returns at least one text; text that is no
-// address is returned as it is.
+// Networks returns the networks that contain an address, the outermost first: an IPv4
+// address itself; for IPv6 the /48, which is the largest network that a site usually
+// gets (RFC 6177), and the /64. Text that is not an address is returned unchanged, as
+// the only element.
 //
-// An IPv6 address that carries an IPv4 address counts as that, or one host would
-// be many, or many hosts one:
+// An IPv6 address that contains an IPv4 address counts as that. Otherwise one host
+// would count as many, or many hosts as one:
 //
 //	::ffff:0:0/96  IPv4-mapped, RFC 4291 section 2.5.5.2
 //	64:ff9b::/96   written by a translator before an IPv6-only server, RFC 6052: all of IPv4 is one /64
@@ -41,8 +41,8 @@ var (
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
 
-// carriedIPv4 returns the IPv4 address inside an address that was translated or
-// tunneled, and any other address as it is.
+// carriedIPv4 returns the IPv4 address inside a translated or tunneled address, and any
+// other address unchanged.
 func carriedIPv4(addr netip.Addr) netip.Addr {
 	b := addr.As16()
 	switch {

@@ -7,19 +7,18 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// NormalizePath routes /API, /api/ and /Auth/Verify-ConnectyCube as their plain
-// spelling: Express did so for the original, and apps and dashboards that were
-// set up with such an address should go on working. ASCII letters are lowered
-// and one trailing slash is dropped, for chi's routing only: r.URL stays as the
-// client sent it, nothing is redirected, and what stands in the query is not
-// looked at. Doubled and encoded slashes are left alone and match nothing.
+// NormalizePath routes /API, /api/ and /Auth/Verify-ConnectyCube like their plain
+// spelling. Express did so for the original, and apps and dashboards with such URLs
+// must continue to work. It lowers ASCII letters and drops one trailing slash, for
+// chi's routing only: r.URL and the query stay unchanged, and nothing is redirected.
+// Doubled and encoded slashes stay and match nothing.
 //
-// Routes are therefore declared in lower case, and a handler that cares for the
-// case of a part of its path reads r.URL.Path rather than chi.URLParam.
+// Therefore declare routes in lower case. A handler that needs the case of a part of
+// its path must read r.URL.Path instead of chi.URLParam.
 func NormalizePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := chi.RouteContext(r.Context()); c != nil && c.RoutePath == "" {
-			path := r.URL.RawPath // set when the path holds encoded slashes; chi routes by it too
+			path := r.URL.RawPath // set if the path contains encoded slashes; chi routes by it, too
 			if path == "" {
 				path = r.URL.Path
 			}
@@ -34,7 +33,7 @@ func normalizePath(path string) string {
 		path = cut
 	}
 	b := []byte(path)
-	for i, c := range b { // not strings.ToLower: that turns the Kelvin sign into a k
+	for i, c := range b { // not strings.ToLower, which turns the Kelvin sign into a k
 		if 'A' <= c && c <= 'Z' {
 			b[i] = c + 'a' - 'A'
 		}

@@ -12,19 +12,18 @@ import (
 // maxStack bounds a logged stack, in bytes. The innermost frames come first.
 const maxStack = 16 << 10
 
-// Recover turns a panic into one Error line and refuse's answer, which should be
-// a bare 500. When the answer has already begun, it cannot become a 500 and must
-// not look complete: the connection is cut instead, as http.ErrAbortHandler
-// does, which itself passes through untouched.
+// Recover logs a panic in one Error line and answers with refuse, which should send a
+// bare 500. If the answer has already begun, it cannot become a 500 and must not look
+// complete, so Recover cuts the connection with http.ErrAbortHandler. A panic with
+// http.ErrAbortHandler itself passes through.
 //
-// The line has the panic's type and the stack. Of its text it has only what the
-// runtime wrote (index out of range, nil map): any other value was made by code
-// that had the request at hand, and may hold a password or a token. What it says
-// stands in the source, at the line the stack names.
+// The line has the panic's type and the stack. It has the text only if the runtime
+// wrote it (index out of range, nil map): any other text may contain a password or a
+// token of the request. The stack leads to the source of such a text.
 func Recover(log *slog.Logger, refuse http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ww, ok := w.(chimiddleware.WrapResponseWriter) // Log's, as a rule
+			ww, ok := w.(chimiddleware.WrapResponseWriter) // usually that of RequestLog
 			if !ok {
 				ww = chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			}
@@ -43,7 +42,7 @@ func Recover(log *slog.Logger, refuse http.HandlerFunc) func(http.Handler) http.
 				if ww.Status() != 0 {
 					panic(http.ErrAbortHandler)
 				}
-				// What the handler meant to send would not fit the answer it gets.
+				// These headers of the handler do not apply to the answer of refuse.
 				for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Etag", "Last-Modified", "Set-Cookie"} {
 					ww.Header().Del(name)
 				}

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	refusalsEvery     = time.Second // one line about refused requests
-	maxRefusalClients = 1000        // client IPs told apart in that time
+	refusalsEvery     = time.Second // between two log lines
+	maxRefusalClients = 1000        // client IPs counted separately in that time
 	maxRefusalCodes   = 20
 )
 
-// refusals counts the requests that a limit refused, so that a flood of them
-// does not become a flood of lines. Its zero value needs a log.
+// refusals counts the requests that a limit refused, so that a flood of requests is not
+// a flood of log lines.
 type refusals struct {
 	log *slog.Logger
 
@@ -25,22 +25,22 @@ type refusals struct {
 	level   slog.Level
 	count   int
 	codes   map[string]int
-	clients map[string]int // the first 1,000
+	clients map[string]int // the first maxRefusalClients
 	timer   *time.Timer    // nil: nothing is counted
 }
 
-// requestState is what a handler says about its request.
+// requestState is what a handler reports about its request.
 type requestState struct {
-	refusal string // the code; "" is none
+	refusal string // the code, or ""
 	level   slog.Level
 }
 
 type requestStateKey struct{}
 
-// Refused says that the request of ctx did nothing, because a limit refused it.
-// RequestLog then counts it by this code instead of writing its line, and writes
-// the counts once a second, at the highest level of these. The result is false
-// outside of a request that is logged.
+// Refused reports that a limit refused the request of ctx before any work was done.
+// RequestLog then counts the request by code instead of logging it. It logs the counts
+// once a second, at the highest of their levels. Refused returns false if no RequestLog
+// handles the request.
 func Refused(ctx context.Context, level slog.Level, code string) bool {
 	state, ok := ctx.Value(requestStateKey{}).(*requestState)
 	if ok {
@@ -66,7 +66,7 @@ func (r *refusals) add(state requestState, client string) {
 	}
 }
 
-// flush writes the line about what was counted, if anything was.
+// flush logs the counts, if there are any.
 func (r *refusals) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

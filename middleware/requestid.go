@@ -12,9 +12,9 @@ const requestIDHeader = "X-Request-Id"
 type requestIDKey struct{}
 
 // RequestID gives each request an ID: in its context, for the log and for
-// whoever asks RequestIDFrom, and in the answer's X-Request-Id, for the client's
-// bug report. A client's or proxy's own X-Request-Id is kept when it is 1 to 64
-// of A-Z a-z 0-9 . _ - and replaced otherwise: it ends up in our log.
+// RequestIDFrom, and in the X-Request-Id of the answer, for the client's bug reports.
+// It keeps the X-Request-Id of a client or proxy if that has 1 to 64 characters of A-Z
+// a-z 0-9 . _ -, and replaces any other, because our log contains it.
 func RequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
@@ -40,23 +40,22 @@ func validRequestID(id string) bool {
 	return true
 }
 
-// RequestIDFrom returns the ID of the request that ctx belongs to, or "" outside
-// of one.
+// RequestIDFrom returns the ID of the request of ctx, or "" outside of a request.
 func RequestIDFrom(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// WithRequestID returns a handler that adds request_id to the records of h that
-// are logged with a request's context. A logger with an open group gets it
-// inside the group; ours open none.
+// WithRequestID returns a handler that adds request_id to records that are logged with
+// a request's context. In a logger with an open group, request_id is inside the group;
+// ours open none.
 func WithRequestID(h slog.Handler) slog.Handler { return withRequestID{h} }
 
 type withRequestID struct{ slog.Handler }
 
 func (h withRequestID) Handle(ctx context.Context, record slog.Record) error {
 	if id := RequestIDFrom(ctx); id != "" {
-		record = record.Clone() // the caller's record may share its attributes with other handlers
+		record = record.Clone() // other handlers may share the record's attributes
 		record.AddAttrs(slog.String("request_id", id))
 	}
 	return h.Handler.Handle(ctx, record)

@@ -8,35 +8,35 @@ import (
 	"sync"
 )
 
-// proxyWindow is the number of requests after which a ProxyDetector judges.
+// proxyWindow is the number of requests after which a ProxyDetector decides.
 const proxyWindow = 100
 
-// A ProxyDetector finds a proxy that the settings do not name: a peer that sends
-// a forwarding header with more than half of all requests. Behind such a proxy
-// all clients share the limits of one address.
+// A ProxyDetector finds a proxy that is missing from the settings: a peer that sends a
+// forwarding header with more than half of all requests. All clients behind such a
+// proxy share the limits of one address.
 //
-// It judges after each 100 requests, by these alone, so it holds at most 100
-// peers and also notices a proxy that comes later. It has no clock and logs
-// nothing. The zero value is ready for use, also concurrently.
+// It decides after each 100 requests, from these alone, so it holds at most 100 peers
+// and also detects a proxy that starts later. It has no clock and does not log. The
+// zero value is ready for use, also concurrently.
 //
-// A client that sends the header itself looks the same. What the detector finds
-// is a hint for the operator, never a reason to believe the peer.
+// A client that sends the header itself looks the same. So a result is a hint for the
+// operator and no reason to believe the peer.
 type ProxyDetector struct {
 	mu         sync.Mutex
 	requests   int
 	forwarding map[netip.Addr]int // requests with a forwarding header, by peer
 }
 
-// Suspect is a peer that a ProxyDetector takes for a proxy.
+// Suspect is a peer that is probably a proxy.
 type Suspect struct {
 	Peer     netip.Addr
-	Forwards int // requests of the window in which the peer sent a forwarding header
+	Forwards int // requests of the window with a forwarding header of the peer
 	Requests int // requests of the window, from all peers
 }
 
-// Observe counts one request from peer, which sends a forwarding header or not.
-// With the last request of a window it returns the suspect, if there is one. Call
-// it with forwards false for a trusted proxy.
+// Observe counts one request from peer, with or without a forwarding header. At the end
+// of a window it returns the suspect, if there is one. For a trusted proxy, call it
+// with forwards false.
 func (d *ProxyDetector) Observe(peer netip.Addr, forwards bool) (Suspect, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -60,9 +60,9 @@ func (d *ProxyDetector) Observe(peer netip.Addr, forwards bool) (Suspect, bool) 
 	return Suspect{}, false
 }
 
-// UnnamedProxies logs a peer that looks like a proxy and is not among trusted,
-// once for each peer. It belongs on the routes that log users in, where limits by
-// address matter; requests elsewhere, such as health checks, would hide a proxy.
+// UnnamedProxies logs each peer that looks like a proxy and is not trusted, once per
+// peer. Use it on the routes that log users in, where limits by address matter: other
+// requests, such as health checks, would hide a proxy.
 func UnnamedProxies(trusted []netip.Prefix, log *slog.Logger) (func(http.Handler) http.Handler, error) {
 	if log == nil {
 		return nil, errors.New("detecting proxies without a log")

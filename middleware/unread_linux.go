@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasUnread reports whether the kernel holds bytes of a connection that the
-// server has not read yet.
+// hasUnread reports whether the kernel holds bytes of a connection that the server has
+// not read yet.
 func hasUnread(c net.Conn) bool {
 	raw, ok := c.(syscall.Conn)
 	if !ok {

@@ -4,5 +4,6 @@ package middleware
 
 import "net"
 
-// hasUnread cannot tell here, and lets every connection that waits give way.
+// hasUnread cannot find unread bytes on this system, so every waiting connection can be
+// evicted.
 func hasUnread(net.Conn) bool { return false }
