@@ -21,7 +21,7 @@ func newBudget(t testing.TB, every time.Duration, burst, keys int) *middleware.B
 	return b
 }
 
-func TestBudgetIsRefilledAtTheTimeItTells(t *testing.T) {
+func TestBudgetRefillsAfterTheReturnedTime(t *testing.T) {
 	for i := range 400 {
 		every := time.Duration(i+1) * 137 * time.Millisecond
 		synctest.Test(t, func(t *testing.T) {
@@ -43,23 +43,23 @@ func TestBudgetIsRefilledAtTheTimeItTells(t *testing.T) {
 			}
 			time.Sleep(wait - wait/100)
 			if b.Check("ada") == 0 {
-				t.Error("refilled before the time told")
+				t.Error("refilled before the returned time")
 			}
 			time.Sleep(wait / 100)
 			if again := b.Take("ada"); again != 0 {
-				t.Errorf("at the time told: %v more", again)
+				t.Errorf("after the returned time: %v more", again)
 			}
 			if b.Take("ada") == 0 {
-				t.Error("one wait gives more than one try")
+				t.Error("one wait gives more than one token")
 			}
 		})
 	}
 }
 
-func TestBudgetGivesBackWhatIsReturned(t *testing.T) {
+func TestBudgetReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(t, time.Hour, 2, 10)
-		for range 1000 { // right passwords cost nothing
+		for range 1000 { // a correct password costs nothing
 			if wait := b.Take("ada"); wait != 0 {
 				t.Fatalf("Take = %v", wait)
 			}
@@ -70,12 +70,12 @@ func TestBudgetGivesBackWhatIsReturned(t *testing.T) {
 		b.Take("ada")
 		b.Take("ada")
 		if b.Take("ada") == 0 {
-			t.Error("returning saved up tokens")
+			t.Error("returned tokens exceed the burst")
 		}
 	})
 }
 
-// Tries that run side by side cannot spend more than there is, and owe nothing.
+// Concurrent attempts cannot spend more than there is, and leave no debt.
 func TestBudgetHasNoDebt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(t, time.Second, 30, 10)
@@ -98,7 +98,7 @@ func TestBudgetHasNoDebt(t *testing.T) {
 	})
 }
 
-func TestBudgetNeverSavesUpMoreThanItsBurst(t *testing.T) {
+func TestBudgetNeverExceedsItsBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(t, time.Second, 2, 10)
 		b.Take("ada")
@@ -106,24 +106,24 @@ func TestBudgetNeverSavesUpMoreThanItsBurst(t *testing.T) {
 		b.Take("ada")
 		b.Take("ada")
 		if b.Check("ada") == 0 {
-			t.Error("a quiet day saved up tokens")
+			t.Error("tokens of a quiet day exceed the burst")
 		}
 	})
 }
 
-func TestBudgetForgetsTheKeyNotSeenForLongest(t *testing.T) {
+func TestBudgetDropsTheLeastRecentlyUsedKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(t, time.Hour, 1, 100)
 		b.Take("victim")
 		for i := range 99 {
 			b.Take(fmt.Sprint("other", i))
 		}
-		if b.Check("victim") == 0 { // and looking is being seen
-			t.Fatal("forgotten while there was room")
+		if b.Check("victim") == 0 { // a Check counts as a use
+			t.Fatal("dropped although there was room")
 		}
 		b.Take("one more")
 		if b.Check("victim") == 0 {
-			t.Error("the key just looked at was forgotten")
+			t.Error("the key of the last Check was dropped")
 		}
 		if b.Check("other0") != 0 {
 			t.Error("the oldest key was kept: the budget grows")
@@ -131,7 +131,7 @@ func TestBudgetForgetsTheKeyNotSeenForLongest(t *testing.T) {
 	})
 }
 
-func TestBudgetTellsLongKeysApart(t *testing.T) {
+func TestBudgetDistinguishesLongKeys(t *testing.T) {
 	b := newBudget(t, time.Hour, 1, 10)
 	long := strings.Repeat("a", 1<<20)
 	b.Take(long + "x")
@@ -139,11 +139,11 @@ func TestBudgetTellsLongKeysApart(t *testing.T) {
 		t.Error("a long key is not counted")
 	}
 	if b.Check(long+"y") != 0 {
-		t.Error("keys are told apart by their beginning only")
+		t.Error("keys are distinguished by their beginning only")
 	}
 }
 
-func TestBudgetRefusesArgumentsThatAreNot(t *testing.T) {
+func TestNewBudgetRefusesBadArguments(t *testing.T) {
 	for _, a := range []struct {
 		every       time.Duration
 		burst, keys int

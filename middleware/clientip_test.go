@@ -17,14 +17,14 @@ var proxies = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("2001:db8:ffff::/48"),
 }
 
-// clientOf is what ClientIP makes of a request.
+// clientOf returns the address that ClientIP finds for a request.
 func clientOf(t testing.TB, peer string, trusted []netip.Prefix, read middleware.ForwardingHeader, header http.Header) string {
 	t.Helper()
 	client, _ := clientAndLog(t, peer, trusted, read, header)
 	return client
 }
 
-// clientAndLog also returns what ClientIP logs.
+// clientAndLog also returns the log.
 func clientAndLog(t testing.TB, peer string, trusted []netip.Prefix, read middleware.ForwardingHeader, header http.Header) (client, logged string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -88,16 +88,16 @@ func TestClientIP(t *testing.T) {
 
 func TestClientIPRefusesBadArguments(t *testing.T) {
 	if _, err := middleware.ClientIP(nil, "x-real-ip", slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("a header that it cannot read is taken")
+		t.Error("an unknown header is accepted")
 	}
 	if _, err := middleware.ClientIP(nil, middleware.Forwarded, nil); err == nil {
-		t.Error("no log is taken")
+		t.Error("a nil log is accepted")
 	}
 }
 
-// A proxy that writes one of the headers passes the other on as the client sent
-// it: nginx with X-Forwarded-For, HAProxy with "option forwarded". And one that
-// removes the header (AWS in mode "remove") names no client at all.
+// A proxy that writes one of the headers forwards the client's other one unchanged:
+// nginx with X-Forwarded-For, HAProxy with "option forwarded". A proxy that removes the
+// header (AWS in mode "remove") names no client at all.
 func TestClientIPReadsOneHeaderOnly(t *testing.T) {
 	const lie, truth = "203.0.113.9", "192.0.2.1"
 	tests := []struct {
@@ -143,9 +143,9 @@ func TestClientIPWarnsOnceForEachProxy(t *testing.T) {
 		peer, xff string
 		warnings  int
 	}{
-		{"192.0.2.1:1", "hunter2", 0}, // not trusted: its headers mean nothing
+		{"192.0.2.1:1", "hunter2", 0}, // not trusted: its headers are ignored
 		{"10.0.0.1:1", "192.0.2.1", 0},
-		{"10.0.0.1:1", "hunter2, 192.0.2.1", 0}, // the nonsense is the client's
+		{"10.0.0.1:1", "hunter2, 192.0.2.1", 0}, // the client wrote the invalid part
 		{"10.0.0.1:1", "192.0.2.1, hunter2", 1},
 		{"10.0.0.1:2", "hunter2", 0},
 		{"10.0.0.2:1", "hunter2, 10.0.0.1", 0}, // 10.0.0.1 wrote it
@@ -165,15 +165,14 @@ func TestClientIPWarnsOnceForEachProxy(t *testing.T) {
 	}
 }
 
-// headersThatLie are those by which some proxy or other names the client.
+// headersThatLie are headers in which some proxies name the client.
 var headersThatLie = []string{
 	"X-Forwarded-For", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Client-Ip", "Forwarded",
 	"X-Forwarded", "X-Cluster-Client-Ip", "Fastly-Client-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Original-Forwarded-For", "X-Forwarded-Host", "Host", "Via",
 }
 
-// From a peer that is no trusted proxy no header changes the address (GO-2026-5774,
-// -5775, -5777: chi's RealIP believed True-Client-IP and the leftmost
-// X-Forwarded-For of anyone).
+// No header of an untrusted peer changes the address (GO-2026-5774, -5775, -5777: chi's
+// RealIP believed the True-Client-IP and the leftmost X-Forwarded-For of any peer).
 func FuzzClientIPFromUntrustedPeer(f *testing.F) {
 	for _, value := range []string{"203.0.113.9", "10.0.0.1", "127.0.0.1, 10.0.0.1", "::ffff:10.0.0.1", "fe80::1%eth0", "for=203.0.113.9", "for=\"[::1]:1\"", ",,,", "\x00", strings.Repeat("1,", 5000)} {
 		f.Add(value, value)
@@ -190,7 +189,7 @@ func FuzzClientIPFromUntrustedPeer(f *testing.F) {
 					t.Errorf("with %d trusted and %q, %q: client = %q, logged %s", len(trusted), first, second, got, logged)
 				}
 			}
-			// Through a proxy the worst there can be is an address, never free text.
+			// Behind a proxy, the result is at worst another address, never free text.
 			if got := clientOf(t, "10.0.0.1:1234", proxies, read, header); !netip.MustParseAddr(got).IsValid() {
 				t.Errorf("client = %q", got)
 			}

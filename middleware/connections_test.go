@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// boundServer is an HTTP server on loopback whose connections are bounded.
+// boundServer is an HTTP server on loopback with bounded connections.
 type boundServer struct {
 	*Connections
 	addr  string
-	began chan string // the path of each request whose handler has begun
+	began chan string // the path of each request when its handler starts
 
 	mu   sync.Mutex
-	open int // connections that the listener gave out and that are not closed
+	open int // accepted connections that are not closed
 	peak int
 }
 
-// countingListener counts the connections that are open below Connections.
+// countingListener counts the open connections below Connections.
 type countingListener struct {
 	net.Listener
 	srv *boundServer
@@ -78,7 +78,7 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all.grace = 0 // TestWaitingConnectionsHaveAGrace is about it
+	all.grace = 0 // TestEvictionGrace covers it
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -115,10 +115,10 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	t.Fatalf("it never happened that %s", what)
+	t.Fatalf("timeout: waiting until %s", what)
 }
 
-// peerConn is a client's end.
+// peerConn is the client's end of a connection.
 type peerConn struct {
 	t *testing.T
 	net.Conn
@@ -160,7 +160,7 @@ func (p *peerConn) answer() *http.Response {
 	return res
 }
 
-// ended reports whether the server has closed the connection, and waits for it.
+// ended waits for the server to close the connection. It reports whether it does.
 func (p *peerConn) ended() bool {
 	_, err := p.r.ReadByte()
 	netErr, ok := err.(net.Error)
@@ -187,7 +187,7 @@ func want(t *testing.T, res *http.Response, status int) {
 	}
 }
 
-func TestConnectionsPastTheBoundGet503(t *testing.T) {
+func TestConnectionsBeyondTheBoundGet503(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 4})
 	busy := s.fill(t, 4)
 	for range 50 { // refusals take no place
@@ -207,8 +207,8 @@ func TestConnectionsPastTheBoundGet503(t *testing.T) {
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
 }
 
-// A client that sends a large body is told as well, rather than reset.
-func TestRefusedConnectionReadsOn(t *testing.T) {
+// A client that sends a large body gets the refusal and no reset.
+func TestRefusedConnectionReadsTheBody(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 1})
 	s.fill(t, 1)
 	const size = 200 << 10
@@ -217,10 +217,10 @@ func TestRefusedConnectionReadsOn(t *testing.T) {
 	want(t, p.answer(), http.StatusServiceUnavailable)
 }
 
-func TestReservedPathsGetInDuringAFlood(t *testing.T) {
+func TestReservedPathsAreServedDuringAFlood(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 2})
 	s.fill(t, 2)
-	for range freshPlaces + 50 { // silent ones, more than there are places
+	for range freshPlaces + 50 { // silent ones, more than fresh places
 		s.dial(t)
 	}
 	want(t, s.dial(t).ask("/verify?token=x"), http.StatusOK)
@@ -238,8 +238,8 @@ func TestReservedPathsGetInDuringAFlood(t *testing.T) {
 	}
 }
 
-// Each reservation has places of its own.
-func TestReservationsAreApart(t *testing.T) {
+// Each reservation has its own places.
+func TestReservationsAreSeparate(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 1})
 	s.fill(t, 1)
 	slow := strings.Replace(oneByteOfABody, "/api", "/verify", 1)
@@ -263,13 +263,13 @@ func (s *boundServer) bothWait(t *testing.T) {
 	})
 }
 
-func TestWaitingConnectionsGiveWay(t *testing.T) {
+func TestWaitingConnectionsAreEvicted(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 2})
 	first, second := s.dial(t), s.dial(t)
 	want(t, first.ask("/api"), http.StatusOK)
 	want(t, second.ask("/api"), http.StatusOK)
 	s.bothWait(t)
-	want(t, first.ask("/api"), http.StatusOK) // now the second has waited longer
+	want(t, first.ask("/api"), http.StatusOK) // now the second one has waited longer
 	s.bothWait(t)
 
 	third := s.dial(t)
@@ -280,7 +280,7 @@ func TestWaitingConnectionsGiveWay(t *testing.T) {
 	want(t, first.ask("/api"), http.StatusOK)
 
 	s.bothWait(t)
-	for range 10 { // silent from the start
+	for range 10 { // they send nothing
 		s.dial(t)
 	}
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
@@ -308,8 +308,8 @@ func TestBoundPerAddressSparesTrustedProxies(t *testing.T) {
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
 }
 
-// Pipes stand in for sockets, because time is simulated.
-func TestWaitingConnectionsHaveAGrace(t *testing.T) {
+// Pipes replace sockets, because the clock is fake.
+func TestEvictionGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -339,7 +339,7 @@ func TestWaitingConnectionsHaveAGrace(t *testing.T) {
 	})
 }
 
-// 3,000 connections with one byte of a body each are never there at once.
+// A flood of 3,000 connections, each with one byte of a body, stays within the bound.
 func TestConnectionsStayBoundedInAFlood(t *testing.T) {
 	const most = 40
 	s := serveBound(t, ConnectionsOptions{Max: most})
@@ -366,8 +366,8 @@ func TestConnectionsStayBoundedInAFlood(t *testing.T) {
 	}
 }
 
-// Pipes stand in for sockets, because time is simulated.
-func TestFreshConnectionsHaveLittleTime(t *testing.T) {
+// Pipes replace sockets, because the clock is fake.
+func TestFreshConnectionsTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -389,7 +389,7 @@ func TestFreshConnectionsHaveLittleTime(t *testing.T) {
 		start := time.Now()
 		var writer sync.WaitGroup
 		writer.Go(func() {
-			for range 100 { // a byte now and then does not prolong it
+			for range 100 { // an occasional byte does not extend the deadline
 				if _, err := io.WriteString(client, "G"); err != nil {
 					return
 				}

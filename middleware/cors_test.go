@@ -19,8 +19,8 @@ func cors(t *testing.T, origins []string) http.Handler {
 	return mw(answer("ok"))
 }
 
-// ask sends a request of origin, or a preflight for one with the headers that a
-// GraphQL client in a browser adds.
+// ask sends a request of origin, or a preflight request with the headers of a GraphQL
+// client in a browser.
 func ask(h http.Handler, origin, preflight string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("POST", "/api", nil)
 	if preflight != "" {
@@ -34,8 +34,7 @@ func ask(h http.Handler, origin, preflight string) *httptest.ResponseRecorder {
 	return w
 }
 
-// The original mirrored any origin, null too, and allowed credentials to each
-// (original.md, fault 32).
+// The original mirrored any origin, even null, and allowed credentials to each.
 func TestCORSAnswersListedOriginsOnly(t *testing.T) {
 	h := cors(t, []string{"https://app.example.org", "http://localhost:5173", "capacitor://localhost"})
 	tests := []struct {
@@ -93,7 +92,7 @@ func TestCORSAnswersListedOriginsOnly(t *testing.T) {
 	}
 }
 
-func TestCORSAllowsWhatClientsSend(t *testing.T) {
+func TestCORSAllowsTheHeadersOfClients(t *testing.T) {
 	for _, origins := range [][]string{{"https://app.example.org"}, {"*"}} {
 		h := cors(t, origins)
 		for method, allowed := range map[string]bool{"POST": true, "GET": true, "HEAD": true, "DELETE": true, "PUT": false} {
@@ -130,7 +129,7 @@ func TestCORSForAnyOriginNeverAllowsCredentials(t *testing.T) {
 	}
 }
 
-func TestCORSWithoutOriginsSaysNothing(t *testing.T) {
+func TestCORSWithoutOriginsSendsNoHeader(t *testing.T) {
 	h := cors(t, nil)
 	for _, preflight := range []string{"", "POST"} {
 		for name := range ask(h, "https://app.example.org", preflight).Header() {
@@ -141,7 +140,7 @@ func TestCORSWithoutOriginsSaysNothing(t *testing.T) {
 	}
 }
 
-func TestCORSRefusesWhatIsNoOrigin(t *testing.T) {
+func TestCORSRefusesBadOrigins(t *testing.T) {
 	bad := []string{
 		"", "null", "example.org", "https://", "https://example.org/", "https://example.org/path", "https://example.org?x",
 		"https://*.example.org", "https://example.*", "HTTPS://example.org", "https://Example.org", "https://user@example.org",

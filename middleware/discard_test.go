@@ -12,8 +12,8 @@ import (
 	"cubegate/middleware"
 )
 
-// unread serves a handler that reads no body, on connections whose kernel
-// buffers hold little, and counts the bytes that are read all the same.
+// unread serves a handler that reads no body, on connections with small kernel buffers,
+// and counts the bytes that are read nevertheless.
 func unread(t *testing.T) (address string, read chan int64) {
 	t.Helper()
 	read = make(chan int64, 1)
@@ -68,7 +68,7 @@ func send(t *testing.T, address, head, body string) *http.Response {
 	return answer
 }
 
-func TestDiscardReadsWhatNoHandlerWants(t *testing.T) {
+func TestDiscardReadsTheRestOfABody(t *testing.T) {
 	address, read := unread(t)
 	answer := send(t, address, "Content-Length: 3000000\r\n", strings.Repeat("x", 3_000_000))
 	if n := <-read; n != 3_000_000 || answer.StatusCode != http.StatusRequestEntityTooLarge {
@@ -78,7 +78,7 @@ func TestDiscardReadsWhatNoHandlerWants(t *testing.T) {
 
 func TestDiscardHasABound(t *testing.T) {
 	address, read := unread(t)
-	go func() { // the server closes before it has read all
+	go func() { // the server closes the connection before the end of the body
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return
@@ -91,7 +91,7 @@ func TestDiscardHasABound(t *testing.T) {
 	}
 }
 
-// A client that asks first has sent nothing, and must not be told to.
+// A client that waits for "100 Continue" has sent nothing, and must not be asked to.
 func TestDiscardDoesNotAskForABody(t *testing.T) {
 	address, read := unread(t)
 	answer := send(t, address, "Content-Length: 3000000\r\nExpect: 100-continue\r\n", "")

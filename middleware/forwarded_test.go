@@ -10,9 +10,9 @@ import (
 	"cubegate/middleware"
 )
 
-// What proxies write, as their documentation says. The client is 192.0.2.1 or
-// 2001:db8::7 wherever the documentation leaves the address open; 203.0.113.9 is
-// what a client says of itself.
+// The headers that proxies write, from their documentation. The client is 192.0.2.1 or
+// 2001:db8::7 if the documentation gives no address; 203.0.113.9 is an address that the
+// client claims.
 func TestClientIPAsProxiesDocument(t *testing.T) {
 	const (
 		xff, forwarded = middleware.XForwardedFor, middleware.Forwarded
@@ -38,7 +38,7 @@ func TestClientIPAsProxiesDocument(t *testing.T) {
 		read   middleware.ForwardingHeader
 		lines  []string
 		want   string
-		reason string // in the warning; empty for none
+		reason string // in the warning; "" = no warning
 	}{
 		{nginx, "header of its own", xff, []string{"192.0.2.1"}, "192.0.2.1", ""},
 		{nginx, "appended after a comma and a blank", xff, []string{"203.0.113.9, 192.0.2.1"}, "192.0.2.1", ""},
@@ -97,7 +97,7 @@ func TestClientIPAsProxiesDocument(t *testing.T) {
 	}
 }
 
-// What no documentation has, and what must be read, or must not.
+// Headers that no documentation shows: valid and invalid ones.
 func TestClientIPFromOddHeaders(t *testing.T) {
 	const xff, forwarded = middleware.XForwardedFor, middleware.Forwarded
 	tests := []struct {
@@ -141,7 +141,7 @@ func TestClientIPFromOddHeaders(t *testing.T) {
 	}
 }
 
-// checkClient asks through the proxy 10.0.0.1.
+// checkClient sends a request through the proxy 10.0.0.1.
 func checkClient(t *testing.T, read middleware.ForwardingHeader, lines []string, want, reason string) {
 	t.Helper()
 	got, logged := clientAndLog(t, "10.0.0.1:1234", proxies, read, http.Header{http.CanonicalHeaderKey(string(read)): lines})
@@ -153,7 +153,7 @@ func checkClient(t *testing.T, read middleware.ForwardingHeader, lines []string,
 	}
 }
 
-// forms are the spellings of an address that proxies use.
+// forms returns the spellings of an address that proxies use.
 func forms(read middleware.ForwardingHeader, addr netip.Addr, port uint16) []string {
 	plain, withPort := addr.String(), netip.AddrPortFrom(addr, port).String()
 	if read == middleware.XForwardedFor {
@@ -168,8 +168,8 @@ func forms(read middleware.ForwardingHeader, addr netip.Addr, port uint16) []str
 	return []string{`for="[` + plain + `]"`, `by=_x;for="` + withPort + `";host="a,b;c"`}
 }
 
-// Whatever a client sends, what the trusted proxy appends to it is what counts:
-// in every form, in the same line and in one of its own.
+// The entry that the trusted proxy appends counts, whatever the client sends: in every
+// form, in the client's line and in a line of its own.
 func FuzzClientIPBehindAppendingProxy(f *testing.F) {
 	for _, sent := range []string{"203.0.113.9", "10.0.0.2", `for="`, `for="\`, `"`, `for=203.0.113.9;host="`, "for=10.0.0.2, for=", ",", ";", "[", "unknown", "\x00", strings.Repeat(`"\`, 1000)} {
 		f.Add(sent, []byte{192, 0, 2, 1}, uint16(80))

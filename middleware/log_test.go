@@ -16,7 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// router returns a router as main makes it, with a few routes, and its log.
+// router returns a router like the server's, with a few routes, and its log.
 func router(t testing.TB) (*chi.Mux, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
@@ -104,7 +104,7 @@ func TestOneLineForEachRequest(t *testing.T) {
 	})
 }
 
-func TestLogTellsHowLongItTook(t *testing.T) {
+func TestLogHasTheDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, out := router(t)
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/slow", nil))
@@ -114,7 +114,7 @@ func TestLogTellsHowLongItTook(t *testing.T) {
 	})
 }
 
-func TestLogTellsOfAbortedRequests(t *testing.T) {
+func TestLogMarksAbortedRequests(t *testing.T) {
 	h, out := router(t)
 	func() {
 		defer func() {

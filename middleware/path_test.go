@@ -11,8 +11,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// The original answered at any case and with a trailing slash (original.md,
-// section 2); what Express did not take for the same path is not taken here.
+// The original ignored letter case and a trailing slash. Paths that Express
+// distinguished stay different.
 func TestNormalizePath(t *testing.T) {
 	tests := []struct {
 		method, path string
@@ -26,7 +26,7 @@ func TestNormalizePath(t *testing.T) {
 		{"POST", "/Api/", 200, "api"},
 		{"GET", "/Auth/Verify-ConnectyCube/", 200, "verify"},
 		{"GET", "/AUTH/VERIFY-CONNECTYCUBE?Token=A/", 200, "verify"},
-		{"GET", "/%61uth/verify-connectycube", 404, ""}, // a plain letter, encoded; Express did not decode either
+		{"GET", "/%61uth/verify-connectycube", 404, ""}, // an encoded letter; Express did not decode it either
 		{"GET", "/users/ABC", 200, "abc"},
 		{"DELETE", "/API/", 405, ""},
 		{"POST", "/api//", 404, ""},

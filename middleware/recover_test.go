@@ -20,7 +20,7 @@ func TestPanicsAreAnsweredAndLoggedWithoutTheirValue(t *testing.T) {
 	tests := []struct {
 		name   string
 		panics func()
-		want   string // what the log says of it
+		want   string // in the log
 	}{
 		{"a string", func() { panic("bad password hunter2") }, "string"},
 		{"an error", func() { panic(errors.New("bad password hunter2")) }, "*errors.errorString"},
@@ -77,9 +77,9 @@ func TestDeepStacksAreBounded(t *testing.T) {
 	}
 }
 
-// An answer that has begun must not be followed by another, nor end as if it
-// were complete: over a real connection the client sees it break off.
-func TestPanicInMidAnswerCutsTheConnection(t *testing.T) {
+// An answer that has begun must neither be followed by another one nor look complete:
+// on a real connection the client sees it break off.
+func TestPanicDuringAnAnswerCutsTheConnection(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
 		"alone":     func(h http.Handler) http.Handler { return h },
 		"under Log": middleware.NewRequestLog(slog.New(slog.DiscardHandler)).Middleware,
@@ -98,7 +98,7 @@ func TestPanicInMidAnswerCutsTheConnection(t *testing.T) {
 			}
 			body, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			srv.Close() // waits for the handler, so that out may be read
+			srv.Close() // waits for the handler, which writes out
 			if err == nil || string(body) != "the first half" || resp.StatusCode != 200 {
 				t.Errorf("answer = %d %q, error %v, want a broken one", resp.StatusCode, body, err)
 			}

@@ -15,7 +15,7 @@ import (
 	"cubegate/middleware"
 )
 
-// logBuffer is a log that a timer may write to.
+// logBuffer is a log to which a timer may write.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -60,7 +60,7 @@ func limited(t *testing.T) (*middleware.RequestLog, http.Handler, *logBuffer) {
 	return requests, middleware.RequestID(clientIP(requests.Middleware(http.HandlerFunc(handler)))), out
 }
 
-// visit asks for a path from an address. A panic ends with the request.
+// visit requests a path from an address. It recovers from a panic.
 func visit(h http.Handler, path, address string) {
 	defer func() { _ = recover() }()
 	r := httptest.NewRequest("GET", path, nil)
@@ -68,7 +68,7 @@ func visit(h http.Handler, path, address string) {
 	h.ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// A second of refusals is one line. All other requests have theirs.
+// The refusals of one second are one line; all other requests have their own lines.
 func TestRefusedRequestsAreOneLineASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, h, out := limited(t)
@@ -107,7 +107,7 @@ func TestRefusedRequestsAreOneLineASecond(t *testing.T) {
 	})
 }
 
-func TestCloseWritesRefusalsOfTheLastSecond(t *testing.T) {
+func TestCloseLogsTheRemainingRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests, h, out := limited(t)
 		visit(h, "/limited", "192.0.2.7")
@@ -121,7 +121,7 @@ func TestCloseWritesRefusalsOfTheLastSecond(t *testing.T) {
 	})
 }
 
-// A flood from everywhere is counted in full, in bounded memory.
+// A flood from many addresses is counted in full, in bounded memory.
 func TestRefusalsOfManyClientsAreBounded(t *testing.T) {
 	requests, h, out := limited(t)
 	for n := range 3000 {
@@ -129,7 +129,7 @@ func TestRefusalsOfManyClientsAreBounded(t *testing.T) {
 	}
 	requests.Close()
 	total, clients := 0.0, 0.0
-	for _, line := range out.take(t) { // two, when a second has passed
+	for _, line := range out.take(t) { // two lines, if a second has passed
 		total += line["count"].(float64)
 		clients = max(clients, line["clients"].(float64))
 	}
@@ -140,6 +140,6 @@ func TestRefusalsOfManyClientsAreBounded(t *testing.T) {
 
 func TestRefusedOutsideOfARequest(t *testing.T) {
 	if middleware.Refused(t.Context(), slog.LevelInfo, "RATE_LIMITED") {
-		t.Error("a refusal is counted that belongs to no request")
+		t.Error("a refusal outside of a request is counted")
 	}
 }

@@ -64,7 +64,7 @@ func TestUnnamedProxies(t *testing.T) {
 	xff, rfc7239 := http.Header{"X-Forwarded-For": {"203.0.113.9"}}, http.Header{"Forwarded": {"for=203.0.113.9"}}
 	tests := []struct {
 		name   string
-		peers  []string // take turns
+		peers  []string // in turn
 		header http.Header
 		want   int
 	}{
@@ -97,11 +97,11 @@ func TestUnnamedProxies(t *testing.T) {
 		})
 	}
 	if _, err := middleware.UnnamedProxies(nil, nil); err == nil {
-		t.Error("no log is taken")
+		t.Error("a nil log is accepted")
 	}
 }
 
-func TestProxyDetectorTogether(t *testing.T) {
+func TestProxyDetectorIsConcurrent(t *testing.T) {
 	var d middleware.ProxyDetector
 	var mu sync.Mutex
 	var group sync.WaitGroup

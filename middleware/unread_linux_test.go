@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A connection whose request lies in the socket is not idle, however long a
-// busy machine leaves it there.
-func TestAConnectionWithAnUnreadRequestKeepsItsPlace(t *testing.T) {
+// A connection whose request is unread in the socket is not idle, however long a busy
+// machine leaves it there.
+func TestConnectionWithAnUnreadRequestKeepsItsPlace(t *testing.T) {
 	for _, sends := range []bool{true, false} {
 		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -58,7 +58,7 @@ func TestAConnectionWithAnUnreadRequestKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// bufferedConn notes the size of its send buffer.
+// bufferedConn records the size of its send buffer.
 type bufferedConn struct {
 	net.Conn
 	bytes int
