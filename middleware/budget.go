@@ -40,7 +40,7 @@ func NewBudget(every time.Duration, burst, keys int) (*Budget, error) {
 	}
 	buckets, err := simplelru.NewLRU[[sha256.Size]byte, *rate.Limiter](keys, nil)
 	if err != nil {
-		return nil, fmt.Errorf("making budget: %w", err)
+		return nil, fmt.Errorf("creating budget: %w", err)
 	}
 	return &Budget{every: every, burst: burst, buckets: buckets}, nil
 }

@@ -46,7 +46,7 @@ func ClientIP(trusted []netip.Prefix, header ForwardingHeader, log *slog.Logger)
 		return nil, fmt.Errorf("forwarding header %q, want %q or %q", header, XForwardedFor, Forwarded)
 	}
 	if log == nil {
-		return nil, errors.New("finding clients without a log")
+		return nil, errors.New("finding the client's address: no log")
 	}
 	f := &clientFinder{trusted: trusted, header: header, log: log}
 	return func(next http.Handler) http.Handler {
@@ -98,7 +98,7 @@ func (f *clientFinder) warn(r *http.Request, proxy netip.Addr, problem hopProble
 	if !f.warned.add(proxy) {
 		return
 	}
-	f.log.LogAttrs(r.Context(), slog.LevelWarn, "a trusted proxy names no client that can be read",
+	f.log.LogAttrs(r.Context(), slog.LevelWarn, "trusted proxy sent no readable client address",
 		slog.String("proxy", proxy.String()), slog.String("header", string(f.header)), slog.String("reason", string(problem)))
 }
 

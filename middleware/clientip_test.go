@@ -137,7 +137,7 @@ func TestClientIPWarnsOnceForEachProxy(t *testing.T) {
 		if strings.Contains(out.String(), "hunter2") {
 			t.Errorf("the log quotes the header: %s", out.String())
 		}
-		return strings.Count(out.String(), "level=WARN msg=\"a trusted proxy names no client that can be read\"")
+		return strings.Count(out.String(), "level=WARN msg=\"trusted proxy sent no readable client address\"")
 	}
 	steps := []struct {
 		peer, xff string

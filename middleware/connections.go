@@ -92,7 +92,7 @@ type Connections struct {
 // NewConnections returns a Connections, or an error if o is incomplete.
 func NewConnections(o ConnectionsOptions) (*Connections, error) {
 	if o.Max <= 0 || o.PerAddress < 0 || o.Log == nil {
-		return nil, errors.New("making connections: want a positive Max, no negative PerAddress, and a Log")
+		return nil, errors.New("bounding connections: want a positive Max, a PerAddress of at least 0, and a Log")
 	}
 	return &Connections{options: o, grace: evictionGrace, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
 }

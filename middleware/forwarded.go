@@ -13,7 +13,7 @@ import (
 type hopProblem string
 
 const (
-	headerAbsent  hopProblem = "the header is absent, the other forwarding header is present"
+	headerAbsent  hopProblem = "the header is absent, but the other forwarding header is present"
 	hopMalformed  hopProblem = "malformed"
 	hopUnknown    hopProblem = "unknown"    // RFC 7239 section 6.2; Squid writes it to X-Forwarded-For, too
 	hopObfuscated hopProblem = "obfuscated" // RFC 7239 section 6.3

@@ -57,7 +57,7 @@ func (l *RequestLog) Middleware(next http.Handler) http.Handler {
 				slog.String("route", route(r)),
 				slog.Int("status", status(ww, returned)),
 				slog.Int("bytes", ww.BytesWritten()),
-				slog.Duration("took", time.Since(start)),
+				slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
 				slog.String("client", ClientIPFrom(r.Context())),
 			}
 			if !returned {

@@ -65,7 +65,7 @@ func (d *ProxyDetector) Observe(peer netip.Addr, forwards bool) (Suspect, bool) 
 // requests, such as health checks, would hide a proxy.
 func UnnamedProxies(trusted []netip.Prefix, log *slog.Logger) (func(http.Handler) http.Handler, error) {
 	if log == nil {
-		return nil, errors.New("detecting proxies without a log")
+		return nil, errors.New("detecting proxies: no log")
 	}
 	var detector ProxyDetector
 	var warned firstTimes
@@ -75,7 +75,7 @@ func UnnamedProxies(trusted []netip.Prefix, log *slog.Logger) (func(http.Handler
 				forwards := !isAmong(peer, trusted) && (r.Header.Get(string(XForwardedFor)) != "" || r.Header.Get(string(Forwarded)) != "")
 				suspect, found := detector.Observe(peer, forwards)
 				if found && warned.add(suspect.Peer) {
-					log.LogAttrs(r.Context(), slog.LevelWarn, "a proxy that TRUSTED_PROXIES does not name",
+					log.LogAttrs(r.Context(), slog.LevelWarn, "proxy missing from TRUSTED_PROXIES",
 						slog.String("peer", suspect.Peer.String()), slog.Int("forwarded", suspect.Forwards), slog.Int("requests", suspect.Requests))
 				}
 			}

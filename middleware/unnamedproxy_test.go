@@ -60,7 +60,7 @@ func TestProxyDetector(t *testing.T) {
 }
 
 func TestUnnamedProxies(t *testing.T) {
-	const message = "a proxy that TRUSTED_PROXIES does not name"
+	const message = "proxy missing from TRUSTED_PROXIES"
 	xff, rfc7239 := http.Header{"X-Forwarded-For": {"203.0.113.9"}}, http.Header{"Forwarded": {"for=203.0.113.9"}}
 	tests := []struct {
 		name   string

@@ -54,11 +54,11 @@ func TestForwardedIsReadWhenItIsSet(t *testing.T) {
 	}
 }
 
-// Behind a proxy that TRUSTED_PROXIES does not name all users share one limit, so
+// Behind a proxy that is missing from TRUSTED_PROXIES, all users share one limit, so
 // the log says so; once, and only for what arrives at the routes of logins.
 func TestProxyThatIsNotNamedIsLogged(t *testing.T) {
 	t.Parallel()
-	const message = "a proxy that TRUSTED_PROXIES does not name"
+	const message = "proxy missing from TRUSTED_PROXIES"
 	r := servertest.Start(t, map[string]string{"LOGIN_FAILURES": "1"})
 	r.Register(t, "ada@example.org")
 	for range 150 {
