@@ -14,7 +14,7 @@ import (
 	"cubegate/tokens"
 )
 
-// check notes in p what is wrong with settings that each have the right type.
+// check adds errors for settings that have the right type and a wrong value.
 func (c *Config) check(p *settingErrors) {
 	c.checkForms(p)
 	c.checkTogether(p)
@@ -23,7 +23,7 @@ func (c *Config) check(p *settingErrors) {
 	c.checkCIDPSecret(p)
 }
 
-// checkForms looks at one setting at a time.
+// checkForms checks each setting alone.
 func (c *Config) checkForms(p *settingErrors) {
 	const (
 		wantHost = "want an IP address or a host name, without a port"
@@ -65,7 +65,7 @@ func (c *Config) checkForms(p *settingErrors) {
 		"want IP addresses or networks such as 10.0.0.0/8; not /0, with which every client could choose its own address")
 }
 
-// checkTogether looks at settings that depend on each other.
+// checkTogether checks settings that depend on each other.
 func (c *Config) checkTogether(p *settingErrors) {
 	p.require((c.ConnectyCube.AppID == 0) == (c.ConnectyCube.AuthKey == ""), "auth_key",
 		"contradicts app_id (APP_ID): a ConnectyCube application needs both, the sandbox neither", "app_id")
@@ -81,7 +81,7 @@ func (c *Config) checkTogether(p *settingErrors) {
 		"contradicts password.parallelism (PASSWORD_PARALLELISM): argon2 needs 8 KiB for each lane", "password.parallelism")
 }
 
-// checkListeners looks for two listeners of this process on one port.
+// checkListeners finds listeners of this process that share a port.
 func (c *Config) checkListeners(p *settingErrors) {
 	type listener struct{ hostKey, portKey, host, port string }
 	used := []listener{{"host", "port", c.HTTP.Host, strconv.Itoa(c.HTTP.Port)}}
@@ -100,9 +100,9 @@ func (c *Config) checkListeners(p *settingErrors) {
 	}
 }
 
-// checkJWTSecret refuses a signing key that others can guess, and the absence of one as
-// soon as there is something real to protect: the original fell back to a key that is in
-// its public source, so anybody could sign in as anybody.
+// checkJWTSecret refuses a signing key that is easy to guess, and a missing one as soon
+// as the database or ConnectyCube is real. The original fell back to a key in its
+// public source, so anyone could sign tokens.
 func (c *Config) checkJWTSecret(p *settingErrors) {
 	for _, s := range c.PreviousSecrets() {
 		if err := tokens.CheckSecret(s); err != nil {
@@ -120,9 +120,9 @@ func (c *Config) checkJWTSecret(p *settingErrors) {
 	p.require(c.HasSandbox(), "jwt.secret", "must be set, since app_id (APP_ID) is; "+newSecretHint, "app_id")
 }
 
-// checkCIDPSecret refuses a callback secret that can be guessed, that no header can carry,
-// or that signs tokens: ConnectyCube's dashboard shows it to everyone who manages the
-// application.
+// checkCIDPSecret refuses a callback secret that is easy to guess, that no header can
+// carry, or that also signs tokens: ConnectyCube's dashboard shows it to all managers
+// of the application.
 func (c *Config) checkCIDPSecret(p *settingErrors) {
 	const key = "connectycube.cidp_secret"
 	secret := c.ConnectyCube.CIDPSecret
@@ -141,16 +141,14 @@ func (c *Config) checkCIDPSecret(p *settingErrors) {
 
 const newSecretHint = "make one with: openssl rand -base64 48"
 
-// defaultSignUps is how many accounts may be made at a real ConnectyCube in a minute,
-// unless the settings say otherwise.
+// defaultSignUps is the default of sign_ups_per_minute at the real ConnectyCube.
 const defaultSignUps = 60
 
-// defaultRegistrations is how many registrations a network may make in an hour,
-// unless the settings say otherwise.
+// defaultRegistrations is the default of register.per_network, per hour.
 const defaultRegistrations = 10
 
-// derive fills in the defaults that depend on other settings, and brings lists and
-// addresses into one form.
+// derive sets the defaults that depend on other settings, and normalizes lists and
+// URLs.
 func (c *Config) derive() {
 	c.HTTP.PublicURL = strings.TrimRight(c.HTTP.PublicURL, "/")
 	c.ConnectyCube.APIURL = strings.TrimRight(c.ConnectyCube.APIURL, "/")
@@ -168,7 +166,7 @@ func (c *Config) derive() {
 	}
 	if c.Limits.RegistrationsPerNetwork == unset {
 		c.Limits.RegistrationsPerNetwork = defaultRegistrations
-		if c.HasSandbox() && c.HasEmbeddedDatabase() { // an app's own tests register by the dozen
+		if c.HasSandbox() && c.HasEmbeddedDatabase() { // the tests of an app register many users
 			c.Limits.RegistrationsPerNetwork = 0
 		}
 	}
@@ -196,22 +194,23 @@ func isHost(s string) bool {
 	return err == nil || hostName.MatchString(s)
 }
 
-// isPort reports whether s, the port of an address, is absent or one to connect to.
+// isPort reports whether s is empty or a port number above 0.
 func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return s == "" || err == nil && n >= 1 && n <= 65535
 }
 
-// bareURL reports whether s is an absolute address of one of the schemes, with a path at
-// most: no place in it could hold a secret.
+// bareURL reports whether s is an absolute URL of one of the schemes, with at most a
+// path: no other part could hide a secret.
 func bareURL(s string, schemes ...string) bool {
 	u, err := url.Parse(s)
 	return err == nil && slices.Contains(schemes, u.Scheme) && isHost(u.Hostname()) && isPort(u.Port()) &&
 		u.User == nil && !strings.ContainsAny(s, "?#") && !hasSpace(s)
 }
 
-// network reads an address or a network in CIDR form. One of all addresses, or of all
-// IPv4 addresses, is not ok. IPv4 in IPv6 becomes plain, as the addresses of clients do.
+// network parses an IP address or a network in CIDR form. It refuses the network of all
+// addresses, or of all IPv4 addresses. It unmaps IPv4 in IPv6, as for the addresses of
+// clients.
 func network(s string) (netip.Prefix, bool) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		addr = addr.WithZone("").Unmap()
@@ -228,7 +227,7 @@ func network(s string) (netip.Prefix, bool) {
 	return prefix.Masked(), prefix.Bits() > 0
 }
 
-// isLoopback reports whether s is an address with a port that only this machine reaches.
+// isLoopback reports whether s is a loopback address with a port.
 func isLoopback(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || port == "" || port != "0" && !isPort(port) {
@@ -238,7 +237,7 @@ func isLoopback(s string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// overlap reports whether two listeners on these hosts would contend for a port.
+// overlap reports whether listeners on the two hosts conflict if their ports are equal.
 func overlap(a, b string) bool {
 	plain := func(host string) string {
 		addr, err := netip.ParseAddr(host)
@@ -256,8 +255,8 @@ func overlap(a, b string) bool {
 	return a == "" || b == "" || a == b
 }
 
-// isDatabase reports whether MongoDB allows the name on every platform; see "Naming
-// Restrictions" in its manual.
+// isDatabase reports whether MongoDB allows the name on every platform
+// (https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions).
 func isDatabase(name string) bool {
 	return len(name) < 64 && !strings.ContainsAny(name, "/\\. \"$*<>:|?")
 }
@@ -267,8 +266,8 @@ func isMongoURI(uri string) bool {
 	return ok && hosts != "" && isDatabase(database) && !hasSpace(uri)
 }
 
-// splitMongoURI takes the hosts and the database out of a connection string. net/url
-// cannot: there may be several hosts, and its errors quote the password.
+// splitMongoURI returns the hosts and the database of a connection string. net/url
+// cannot parse it: there may be several hosts, and its errors quote the password.
 func splitMongoURI(uri string) (hosts, database string, ok bool) {
 	scheme, rest, ok := strings.Cut(uri, "://")
 	if !ok || scheme != "mongodb" && scheme != "mongodb+srv" {

@@ -1,5 +1,5 @@
-// Package config loads, decodes and checks the settings. It reports all errors
-// at once, without values, and opens neither the database nor a listener. Start
+// Package config owns the settings: it loads, decodes and checks them, and reports all
+// errors at once, without values. It opens neither the database nor a listener. Start
 // reading at Load.
 package config
 
@@ -109,10 +109,10 @@ type Config struct {
 	}
 }
 
-// HasEmbeddedDatabase reports whether the embedded database stands in for MongoDB.
+// HasEmbeddedDatabase reports whether the embedded database replaces MongoDB.
 func (c *Config) HasEmbeddedDatabase() bool { return c.Mongo.URI == "" }
 
-// PreviousSecrets are the former values of the JWT secret, the newest first.
+// PreviousSecrets returns the previous values of the JWT secret, the newest first.
 func (c *Config) PreviousSecrets() []tokens.Secret {
 	var list []tokens.Secret
 	for _, s := range strings.Fields(c.JWT.Previous.Reveal()) {
@@ -121,23 +121,23 @@ func (c *Config) PreviousSecrets() []tokens.Secret {
 	return list
 }
 
-// HasSandbox reports whether the sandbox stands in for ConnectyCube.
+// HasSandbox reports whether the sandbox replaces ConnectyCube.
 func (c *Config) HasSandbox() bool { return c.ConnectyCube.AppID == 0 }
 
-// Setting is one key of config.yaml as a reader sees it, for --help and the README.
+// Setting describes one key of config.yaml, for --help and the README.
 type Setting struct {
-	Key     string // in YAML, sections joined by dots
-	Env     string // the one variable that sets it
-	Default string // as config.yaml spells it; empty for secrets and for empty text
-	Secret  bool   // also read from the file named by Env + "_FILE"
+	Key     string // in YAML; a dot follows the section
+	Env     string // its environment variable
+	Default string // as in config.yaml; empty for secrets and empty text
+	Secret  bool   // may come from the file named by Env + "_FILE"
 	Comment string // on one line
 }
 
-// yamlKey matches a line of config.yaml that opens a section or sets a key; the groups
-// are indentation, name, value, and the comment beside it. It reads our own file only.
+// yamlKey matches a line of config.yaml that starts a section or sets a key. Its groups
+// are the indentation, the name, the value and the comment beside it.
 var yamlKey = regexp.MustCompile(`^( *)([a-z_]+):(?: +([^#]*?))?(?: *# *(.*))?$`)
 
-// Settings lists every setting of defaults, which is config.yaml, in its order.
+// Settings lists all settings of defaults, which is config.yaml, in its order.
 func Settings(defaults []byte) []Setting {
 	secret := make(map[string]bool)
 	for _, lf := range fields(new(Config)) {
@@ -154,7 +154,7 @@ func Settings(defaults []byte) []Setting {
 		}
 		m := yamlKey.FindStringSubmatch(line)
 		switch {
-		case m == nil: // a blank line parts a comment from what follows
+		case m == nil: // a blank line ends a comment
 		case m[1] == "" && m[3] == "" && m[4] == "":
 			section = m[2] + "."
 		default:
@@ -175,22 +175,22 @@ func Settings(defaults []byte) []Setting {
 	return list
 }
 
-// envName is the rule that names a key's environment variable.
+// envName returns the environment variable of a key.
 func envName(key string) string {
 	return strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// field is one setting's place in a Config.
+// field is the place of one setting in a Config.
 type field struct {
 	key   string
 	value reflect.Value // settable
 	tag   reflect.StructTag
 }
 
-// secret reports whether the setting is one, by its type.
+// secret reports whether the setting is a secret, by its type.
 func (lf field) secret() bool { return lf.value.Type() == reflect.TypeFor[tokens.Secret]() }
 
-// fields lists every setting of c in the order of its fields.
+// fields lists all settings of c.
 func fields(c *Config) []field { return appendFields(nil, reflect.ValueOf(c).Elem()) }
 
 func appendFields(list []field, v reflect.Value) []field {

@@ -17,8 +17,9 @@ const (
 	maxList = 100  // entries of a list
 )
 
-// decode puts the strongest value of lf into the Config, or notes what was wanted instead.
-// viper's own conversion is not used: it makes zero of nonsense, and its errors quote it.
+// decode stores the strongest value of lf in the Config, or adds an error. It does not
+// use viper's conversions, which turn invalid values into zero and quote values in
+// their errors.
 func (l *loader) decode(lf field) {
 	raw := l.viper.Get(lf.key)
 	if l.failed[lf.key] || raw == nil {
@@ -33,7 +34,7 @@ func (l *loader) decode(lf field) {
 			*target = strings.ToLower(*target)
 			ok = ok && slices.Contains(strings.Fields(words), *target)
 		}
-	case *tokens.Secret: // not trimmed: a blank may be part of it
+	case *tokens.Secret: // not trimmed: blanks may be part of a secret
 		var text string
 		text, ok = asText(raw)
 		*target = tokens.Secret(text)
@@ -58,7 +59,7 @@ func (l *loader) decode(lf field) {
 	}
 }
 
-// wanted says in words what lf takes.
+// wanted describes the valid values of lf.
 func (lf field) wanted() string {
 	low, high, _ := strings.Cut(lf.tag.Get("range"), "..")
 	switch lf.value.Interface().(type) {
@@ -77,7 +78,7 @@ func (lf field) wanted() string {
 	return fmt.Sprintf("text of at most %d bytes, without control characters; in YAML, numbers and dates need quotes to be text", maxText)
 }
 
-// inRange reports whether n lies within the range tag, whose ends parse reads.
+// inRange reports whether n lies within the range tag, whose ends parse converts.
 func (lf field) inRange(n int, parse func(string) (int, error)) bool {
 	from, to, _ := strings.Cut(lf.tag.Get("range"), "..")
 	low, errLow := parse(from)
@@ -93,7 +94,7 @@ func asText(raw any) (string, bool) {
 	return text, ok && len(text) <= maxText && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// asInt takes YAML's numbers as they are and text from everywhere else.
+// asInt accepts a number from YAML, and text from other sources.
 func asInt(raw any) (int, bool) {
 	switch v := raw.(type) {
 	case int:
@@ -125,8 +126,8 @@ func asDuration(raw any) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// asList takes YAML's lists, and text with commas between the entries. A variable cannot
-// be both set and empty, so the word none stands for the list without entries.
+// asList accepts a list from YAML, and text with commas between the entries. The word
+// none means an empty list, because an empty variable counts as unset.
 func asList(raw any) ([]string, bool) {
 	list := []string{}
 	switch v := raw.(type) {

@@ -18,18 +18,18 @@ import (
 	"github.com/subosito/gotenv"
 )
 
-// maxConfigFile bounds, in bytes, every file that settings are read from.
+// maxConfigFile bounds each file with settings, in bytes.
 const maxConfigFile = 64 << 10
 
-// unset marks a number without a default in config.yaml until derive gives it one.
+// unset marks a number that has no default in config.yaml, until derive sets it.
 const unset = -1
 
-// lookup finds a variable in one source, as os.LookupEnv does.
+// lookup returns a variable of one source, like os.LookupEnv.
 type lookup func(name string) (string, bool)
 
-// Load reads the settings from defaults, which is config.yaml, the file named by CONFIG_FILE, .env in
-// dir, and getenv, strongest last. It reports everything that is wrong in one error, each
-// with its key and its variable, and shows no value in it.
+// Load reads the settings from defaults, which is config.yaml, the file named by
+// CONFIG_FILE, .env in dir, and getenv; later sources are stronger. Its error lists all
+// problems, each with the key and the variable, and quotes no value.
 func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
 	c.ConnectyCube.SignUpsPerMinute, c.Limits.RegistrationsPerNetwork = unset, unset
@@ -49,19 +49,20 @@ func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Conf
 	return c, nil
 }
 
-// settingErrors gathers all that is wrong with the settings, so that one attempt to start
-// shows everything. Its texts are constant or made of names: a value may be a secret, and
-// a secret may have been put in any place.
+// settingErrors collects all problems, so that one attempt to start shows everything.
+// Its texts are constant or consist of names, because any value may be a secret, even
+// in the wrong place.
 type settingErrors struct {
 	list   []error
-	failed map[string]bool   // keys without a usable value: nothing else is concluded from them
-	source map[string]string // where a key's value comes from; the default when absent
+	failed map[string]bool   // keys without a valid value; checks that depend on them are skipped
+	source map[string]string // the source of each key's value; absent = the default
 }
 
-// maxErrors bounds how many are shown; a file of another program has any number.
+// maxErrors bounds the errors that are shown: the file of another program may have any
+// number.
 const maxErrors = 50
 
-// add notes that the value of key is unusable.
+// add adds an error for key, whose value is not valid.
 func (p *settingErrors) add(key, text string) {
 	name := fmt.Sprintf("%s (%s)", key, envName(key))
 	if from := p.source[key]; from != "" {
@@ -71,8 +72,8 @@ func (p *settingErrors) add(key, text string) {
 	p.list = append(p.list, fmt.Errorf("%s: %s", name, text))
 }
 
-// require adds a problem with key unless ok holds, or the value of key or of another that
-// ok depends on is unusable anyway.
+// require adds an error for key unless ok holds, or unless key or one of others, on
+// which ok depends, has an error already.
 func (p *settingErrors) require(ok bool, key, text string, others ...string) {
 	for _, k := range append(others, key) {
 		if p.failed[k] {
@@ -100,9 +101,9 @@ func (p *settingErrors) err() error {
 	return fmt.Errorf("%d %s with the configuration:\n%w", n, noun, errors.Join(list...))
 }
 
-// loader finds the strongest value of each setting. viper keeps the layers; what viper
-// would pass over in silence (unknown keys, sections of the wrong shape, variables of
-// keys that no file names) is checked before it gets to see it.
+// loader finds the strongest value of each setting. viper merges the sources. Before
+// that, the loader reports what viper ignores: unknown keys, values in place of
+// sections, and variables without a key.
 type loader struct {
 	settingErrors
 	viper    *viper.Viper
@@ -127,7 +128,7 @@ func newLoader(list []field, defaultsYAML []byte) *loader {
 	}
 	defaults, err := parseYAML(defaultsYAML)
 	if err != nil {
-		panic("config.yaml: " + err.Error()) // built in, so only a test ever sees this
+		panic("config.yaml: " + err.Error()) // the file is embedded, so only a test can see this
 	}
 	for name, value := range defaults {
 		l.viper.SetDefault(name, value)
@@ -135,7 +136,7 @@ func newLoader(list []field, defaultsYAML []byte) *loader {
 	return l
 }
 
-// variables takes every setting that get has and no stronger source had.
+// variables stores the settings that get has and no stronger source has.
 func (l *loader) variables(source string, get lookup) {
 	for _, lf := range l.fields {
 		if l.source[lf.key] != "" {
@@ -154,8 +155,8 @@ func (l *loader) variables(source string, get lookup) {
 	}
 }
 
-// variable is the value that get has for lf under one of its names. Its errors name
-// variables and show no value.
+// variable returns the value of lf in get, under any of its names. Its errors name
+// variables and quote no value.
 func variable(lf field, get lookup) (value string, found bool, err error) {
 	name := envName(lf.key)
 	value, found = nonEmpty(get, name)
@@ -190,19 +191,19 @@ func variable(lf field, get lookup) (value string, found bool, err error) {
 	return value, true, nil
 }
 
-// nonEmpty is get, for which an empty variable is an unset one: that is what compose
-// files and shells make of a variable they do not know.
+// nonEmpty is get, except that an empty variable counts as unset: compose files and
+// shells pass unknown variables as empty ones.
 func nonEmpty(get lookup, name string) (string, bool) {
 	value, ok := get(name)
 	return value, ok && value != ""
 }
 
-// quotedLine finds the line that gotenv complains about. Its text, which may hold a
-// secret, is used only to count how far down the file it is.
+// quotedLine extracts the line that an error of gotenv quotes. The line may contain a
+// secret and serves only to find its number.
 var quotedLine = regexp.MustCompile("(?s)^line `(.*)` ")
 
-// dotenv reads the .env file at path, without touching the process's environment. No
-// such file is no problem.
+// dotenv reads the .env file at path, if there is one, without changing the environment
+// of the process.
 func (l *loader) dotenv(path string) lookup {
 	data, err := readConfigFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -256,8 +257,8 @@ func (l *loader) file(getenv, dotenv lookup) {
 	}
 }
 
-// inspect returns what the file named by CONFIG_FILE rightly says under prefix, and notes
-// the rest as problems.
+// inspect returns the valid part of the values under prefix, which come from
+// CONFIG_FILE, and adds errors for the rest.
 func (l *loader) inspect(prefix string, values map[string]any) map[string]any {
 	kept := make(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -266,13 +267,13 @@ func (l *loader) inspect(prefix string, values map[string]any) map[string]any {
 		section, nested := value.(map[string]any)
 		switch {
 		case known && !strings.Contains(name, "."):
-			if value == nil { // a key without a value leaves the default in place
+			if value == nil { // a key without a value keeps the default
 				continue
 			}
 			if l.source[key] == "" {
 				l.source[key] = "CONFIG_FILE"
 			}
-			if reflect.TypeOf(value).Kind() == reflect.Map { // whose names may be a secret themselves
+			if reflect.TypeOf(value).Kind() == reflect.Map { // its names may be secrets
 				l.add(key, "want "+lf.wanted()+", not a section")
 				continue
 			}
@@ -290,12 +291,12 @@ func (l *loader) inspect(prefix string, values map[string]any) map[string]any {
 	return kept
 }
 
-// yamlLine finds the one thing worth keeping of the YAML reader's errors, which quote
-// what they could not read.
+// yamlLine extracts the line number from errors of the YAML reader, which quote the
+// file.
 var yamlLine = regexp.MustCompile(`line \d+`)
 
-// parseYAML reads a document whose root is a section. The keys keep their case. Its
-// errors quote nothing from data.
+// parseYAML parses a document whose root is a mapping. It keeps the case of keys. Its
+// errors quote nothing of data.
 func parseYAML(data []byte) (map[string]any, error) {
 	decoder, err := viper.NewCodecRegistry().Decoder("yaml")
 	if err != nil {
@@ -309,7 +310,7 @@ func parseYAML(data []byte) (map[string]any, error) {
 		}
 		return nil, fmt.Errorf("not YAML of the form key: value (%s)", where)
 	}
-	// the reader stops after one document; settings in a second would have no effect
+	// The reader stops after one document, so it would ignore settings in a second one.
 	if i := bytes.LastIndex(data, []byte("\n---")); i > 0 {
 		first := make(map[string]any)
 		if decoder.Decode(data[:i], first) == nil && len(first) > 0 {
@@ -319,9 +320,9 @@ func parseYAML(data []byte) (map[string]any, error) {
 	return values, nil
 }
 
-// readConfigFile reads a file of at most maxConfigFile bytes. Its errors name neither the
-// path nor the content: a secret put where a path belongs must not be shown either. What
-// is not a regular file is refused, since opening a pipe may take for ever.
+// readConfigFile reads a file of at most maxConfigFile bytes. Its errors contain
+// neither the path nor the content, because a secret may stand in the place of a path.
+// It refuses other than regular files, because opening a pipe may block forever.
 func readConfigFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -16,13 +16,12 @@ import (
 	"cubegate/tokens"
 )
 
-// EnsureSecret gives c a JWT secret when none is set: the one kept in data_dir, made at
-// the first start. Only while nothing is real may there be none set; Load sees to
-// that, and EnsureSecret refuses otherwise. Of several processes that start at once, all
-// get the same secret.
+// EnsureSecret sets the JWT secret of c if it is empty: to the one stored in data_dir,
+// which it creates at the first start. It refuses if the database or ConnectyCube is
+// real. Several processes that start at once all get the same secret.
 //
-// With a database that has users, or may have any, isNew is false: their sessions and
-// passwords hang on a secret that was there, and a new one would end them without a word.
+// isNew must be false if the database may have users: their sessions and passwords
+// depend on the stored secret, so EnsureSecret does not replace a missing one.
 func (c *Config) EnsureSecret(isNew bool) error {
 	if c.JWT.Secret != "" {
 		return nil
@@ -37,7 +36,7 @@ func (c *Config) EnsureSecret(isNew bool) error {
 			return fmt.Errorf("%s is missing, and the database in data_dir is in use: restore it, or %s, which ends every session", path, newSecretAdvice)
 		}
 		if err = createSecret(path); err == nil {
-			secret, err = readSecret(path) // what is on the disk counts: another process may have been first
+			secret, err = readSecret(path) // another process may have created the file first
 		}
 	}
 	if err != nil && strings.Contains(err.Error(), newSecretAdvice) {
@@ -50,18 +49,18 @@ func (c *Config) EnsureSecret(isNew bool) error {
 	return nil
 }
 
-// newSecretAdvice says how to go on without the secret that was kept.
+// newSecretAdvice tells the operator how to continue without the stored secret.
 const newSecretAdvice = "set JWT_SECRET to a new one (openssl rand -base64 48)"
 
-// createSecret writes a new secret to path unless there is a file already, which is no
-// error. The file appears whole or not at all: it is written under another name, and a
-// hard link, unlike a rename, never replaces what is there.
+// createSecret writes a new secret to path, unless a file exists already, which is no
+// error. The file appears atomically: it is written under another name, and a hard
+// link, unlike a rename, never replaces a file.
 func createSecret(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".jwt_secret-*") // with mode 0600
+	f, err := os.CreateTemp(dir, ".jwt_secret-*") // has mode 0600
 	if err != nil {
 		return err
 	}
@@ -80,9 +79,9 @@ func createSecret(path string) error {
 
 var keptSecret = regexp.MustCompile(`^[0-9a-f]{64}\n$`)
 
-// readSecret reads a file that createSecret made. The error wraps fs.ErrNotExist when
-// there is none. Nothing is repaired: a new secret would end every session, and which of
-// the reasons it was is for a person to find out.
+// readSecret reads a file of createSecret. The error wraps fs.ErrNotExist if there is
+// none. It repairs nothing: a new secret would end every session, and only the operator
+// can find the cause.
 func readSecret(path string) (tokens.Secret, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -109,5 +108,5 @@ func readSecret(path string) (tokens.Secret, error) {
 	return tokens.Secret(data[:len(data)-1]), nil
 }
 
-// SecretFile is where the secret is kept that the server made.
+// SecretFile returns the path of the secret that EnsureSecret creates.
 func (c *Config) SecretFile() string { return filepath.Join(c.DataDir, "jwt_secret") }

@@ -8,11 +8,12 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// compose.yaml and its tools read these from the same .env.
+// compose.yaml and its tools read these variables from the same .env.
 const composeVariable, composePrefix = "DOMAIN", "COMPOSE_"
 
-// isVariable reports whether a line of .env can mean something to anybody. In the
-// environment itself there is no such check: most of it belongs to others.
+// isVariable reports whether the program or compose.yaml reads a variable of .env. The
+// environment has no such check, because most of its variables belong to other
+// programs.
 func (l *loader) isVariable(name string) bool {
 	if name == "CONFIG_FILE" || name == composeVariable || strings.HasPrefix(name, composePrefix) {
 		return true
@@ -31,7 +32,7 @@ func (l *loader) unknownVariable(name string) error {
 	return fmt.Errorf("%.*q (in .env): there is no such setting%s", maxShown, name, suggestion(name, names))
 }
 
-// unknownKey says that no setting has this key, and which one may have been meant.
+// unknownKey returns the error for a key of no setting, with the likely one.
 func (l *loader) unknownKey(key string) error {
 	keys := make([]string, len(l.fields))
 	for i, lf := range l.fields {
@@ -44,17 +45,18 @@ func (l *loader) unknownKey(key string) error {
 }
 
 const (
-	maxShown = 64 // characters of a name that is not ours
-	maxSlips = 2  // of the finger; more make another word
+	maxShown    = 64 // bytes of an unknown name
+	maxDistance = 2  // typing errors between a name and its suggestion
 )
 
-// suggestion asks whether the nearest of the known names was meant, if any is near.
+// suggestion returns a question with the known name nearest to name, or "" if none is
+// near.
 func suggestion(name string, known []string) string {
 	fold := func(s string) string { return strings.ToLower(strings.NewReplacer(".", "_", "-", "_").Replace(s)) }
-	best, least := "", maxSlips+1
+	best, least := "", maxDistance+1
 	for _, k := range known {
-		if slips := levenshtein.ComputeDistance(fold(name[:min(len(name), maxShown)]), fold(k)); slips < least {
-			best, least = "; did you mean "+k+"?", slips
+		if distance := levenshtein.ComputeDistance(fold(name[:min(len(name), maxShown)]), fold(k)); distance < least {
+			best, least = "; did you mean "+k+"?", distance
 		}
 	}
 	return best
