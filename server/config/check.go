@@ -27,7 +27,7 @@ func (c *Config) check(p *settingErrors) {
 func (c *Config) checkForms(p *settingErrors) {
 	const (
 		wantHost = "want an IP address or a host name, without a port"
-		wantURL  = "want an absolute http:// or https:// address, without user, query or fragment"
+		wantURL  = "want an absolute http:// or https:// URL without user, query or fragment"
 		wantWord = "want text without blanks"
 	)
 	optional := func(s string, ok func(string) bool) bool { return s == "" || ok(s) }
@@ -43,14 +43,14 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(optional(c.Mongo.Database, isDatabase), "mongo.database",
 		"want at most 63 bytes without any of /\\. \"$*<>:|?")
 	p.require(optional(c.Mongo.EmbeddedListen, isLoopback), "mongo.embedded_listen",
-		"want a loopback address with a port, such as 127.0.0.1:27018: the embedded database asks nobody for a password")
+		"want a loopback address with a port, such as 127.0.0.1:27018: the embedded database has no passwords")
 
 	p.require(optional(c.ConnectyCube.APIURL, httpURL), "connectycube.api_url", wantURL)
 	p.require(c.ConnectyCube.CIDPPassword != "", "connectycube.cidp_password", "want text")
 	p.require(!hasSpace(c.ConnectyCube.AdminKey.Reveal()), "connectycube.admin_key", wantWord)
 	p.require(isHost(c.ConnectyCube.ChatDomain), "connectycube.chat_domain", wantHost)
 	p.require(optional(c.ConnectyCube.ChatURL, func(s string) bool { return bareURL(s, "ws", "wss") }),
-		"connectycube.chat_url", "want an absolute ws:// or wss:// address, without user, query or fragment")
+		"connectycube.chat_url", "want an absolute ws:// or wss:// URL without user, query or fragment")
 
 	p.require(isHost(c.Sandbox.Host), "sandbox.host", wantHost)
 	p.require(!slices.ContainsFunc(c.Sandbox.Names, func(s string) bool { return !isHost(s) }), "sandbox.names",
@@ -60,9 +60,9 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
 
 	p.require(!slices.ContainsFunc(c.HTTP.CORSOrigins, func(s string) bool { return s != "*" && !middleware.IsOrigin(strings.ToLower(s)) }), "cors.origins",
-		"want origins such as https://app.example.org, without a slash at the end, or * alone")
+		"want origins as browsers send them, such as https://app.example.org, without default port and final slash, or * alone")
 	p.require(!slices.ContainsFunc(c.HTTP.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
-		"want IP addresses or networks such as 10.0.0.0/8; not /0, with which every client could choose its own address")
+		"want IP addresses or networks such as 10.0.0.0/8; not /0, which would let every client choose its address")
 }
 
 // checkTogether checks settings that depend on each other.
@@ -70,13 +70,13 @@ func (c *Config) checkTogether(p *settingErrors) {
 	p.require((c.ConnectyCube.AppID == 0) == (c.ConnectyCube.AuthKey == ""), "auth_key",
 		"contradicts app_id (APP_ID): a ConnectyCube application needs both, the sandbox neither", "app_id")
 	p.require(c.ConnectyCube.APIURL == "" || !c.HasSandbox(), "connectycube.api_url",
-		"contradicts app_id (APP_ID), which is 0: the sandbox would answer, not this address", "app_id")
+		"contradicts app_id (APP_ID), which is 0 and selects the sandbox", "app_id")
 	p.require(c.Mongo.EmbeddedListen == "" || c.HasEmbeddedDatabase(), "mongo.embedded_listen",
-		"contradicts mongo.uri (MONGO_URI): with it there is no embedded database", "mongo.uri")
+		"contradicts mongo.uri (MONGO_URI), which replaces the embedded database", "mongo.uri")
 	p.require(c.Sessions.Idle <= c.Sessions.Absolute, "sessions.idle",
 		"contradicts sessions.absolute (SESSIONS_ABSOLUTE), which is shorter", "sessions.absolute")
 	p.require(len(c.HTTP.CORSOrigins) < 2 || !slices.Contains(c.HTTP.CORSOrigins, "*"), "cors.origins",
-		"contradicts itself: * already means any origin, so it stands alone")
+		"contradicts itself: * already means any origin, so it must be the only entry")
 	p.require(c.Password.Memory >= 8*c.Password.Parallelism, "password.memory",
 		"contradicts password.parallelism (PASSWORD_PARALLELISM): argon2 needs 8 KiB for each lane", "password.parallelism")
 }
@@ -94,7 +94,7 @@ func (c *Config) checkListeners(p *settingErrors) {
 	for i, b := range used {
 		for _, a := range used[:i] {
 			p.require(a.port != b.port || a.port == "0" || !overlap(a.host, b.host), b.portKey,
-				"contradicts "+a.portKey+" ("+envName(a.portKey)+"): both listen on one port of one address",
+				"contradicts "+a.portKey+" ("+envName(a.portKey)+"): both listen on the same port",
 				a.portKey, a.hostKey, b.hostKey, "app_id", "mongo.uri")
 		}
 	}
@@ -116,8 +116,8 @@ func (c *Config) checkJWTSecret(p *settingErrors) {
 		}
 		return
 	}
-	p.require(c.HasEmbeddedDatabase(), "jwt.secret", "must be set, since mongo.uri (MONGO_URI) is; "+newSecretHint, "mongo.uri")
-	p.require(c.HasSandbox(), "jwt.secret", "must be set, since app_id (APP_ID) is; "+newSecretHint, "app_id")
+	p.require(c.HasEmbeddedDatabase(), "jwt.secret", "must be set because mongo.uri (MONGO_URI) is set; "+newSecretHint, "mongo.uri")
+	p.require(c.HasSandbox(), "jwt.secret", "must be set because app_id (APP_ID) is set; "+newSecretHint, "app_id")
 }
 
 // checkCIDPSecret refuses a callback secret that is easy to guess, that no header can
@@ -139,7 +139,7 @@ func (c *Config) checkCIDPSecret(p *settingErrors) {
 		"contradicts jwt.secret (JWT_SECRET): a key that signs tokens must not be known to ConnectyCube", "jwt.secret", "jwt.previous_secrets")
 }
 
-const newSecretHint = "make one with: openssl rand -base64 48"
+const newSecretHint = "create one with: openssl rand -base64 48"
 
 // defaultSignUps is the default of sign_ups_per_minute at the real ConnectyCube.
 const defaultSignUps = 60

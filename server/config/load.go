@@ -220,7 +220,7 @@ func (l *loader) dotenv(path string) lookup {
 				where = fmt.Sprintf("line %d", strings.Count(before, "\n")+1)
 			}
 		}
-		l.list = append(l.list, fmt.Errorf(".env: %s is not of the form NAME=value, or a quote stays open", where))
+		l.list = append(l.list, fmt.Errorf(".env: %s is not of the form NAME=value, or a quote is not closed", where))
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if !l.isVariable(name) {

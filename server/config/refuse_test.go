@@ -174,7 +174,7 @@ func TestDocumentStartIsNoSecondDocument(t *testing.T) {
 func TestBadDotenv(t *testing.T) {
 	tests := []struct{ content, want string }{
 		{"PORT=3000\n\n" + marker + "\n", ".env: line 3 is not of the form NAME=value"},
-		{"AUTH_KEY='" + marker + "\n", ".env: a line is not of the form NAME=value, or a quote stays open"},
+		{"AUTH_KEY='" + marker + "\n", ".env: a line is not of the form NAME=value, or a quote is not closed"},
 		{"export " + marker + "\n", ".env: line 1 "},
 		{"PORT=" + marker, "port (PORT, set in .env)"},
 		{"PORT=abc\x00", "port (PORT, set in .env)"},

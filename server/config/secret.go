@@ -40,10 +40,10 @@ func (c *Config) EnsureSecret(isNew bool) error {
 		}
 	}
 	if err != nil && strings.Contains(err.Error(), newSecretAdvice) {
-		return fmt.Errorf("jwt secret kept in data_dir: %w", err)
+		return fmt.Errorf("JWT secret in data_dir: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("jwt secret kept in data_dir: %w (or set JWT_SECRET)", err)
+		return fmt.Errorf("JWT secret in data_dir: %w (or set JWT_SECRET)", err)
 	}
 	c.JWT.Secret = secret
 	return nil
@@ -91,7 +91,7 @@ func readSecret(path string) (tokens.Secret, error) {
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a regular file", path)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // Windows has no such bits
-		return "", fmt.Errorf("%s can be read by others; run chmod 600 on it. If another user may have read it, %s, which ends every session", path, newSecretAdvice)
+		return "", fmt.Errorf("%s is readable by other users: run chmod 600 on it. If another user may have read it, %s, which ends every session", path, newSecretAdvice)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -124,8 +124,8 @@ func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
 			return os.WriteFile(path, []byte(strings.Repeat(marker, 1000)), 0o600)
 		}, "damaged"},
 		{"zeroed", func(path string) error { return os.WriteFile(path, make([]byte, 65), 0o600) }, "damaged"},
-		{"readable by the group", func(path string) error { return os.Chmod(path, 0o640) }, "can be read by others"},
-		{"readable by the world", func(path string) error { return os.Chmod(path, 0o604) }, "can be read by others"},
+		{"readable by the group", func(path string) error { return os.Chmod(path, 0o640) }, "readable by other users"},
+		{"readable by the world", func(path string) error { return os.Chmod(path, 0o604) }, "readable by other users"},
 		{"a link", func(path string) error {
 			return errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path))
 		}, "not a regular file"},
