@@ -18,13 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// strongSecret could sign tokens; it is used nowhere else.
+// strongSecret is strong enough to sign tokens.
 const strongSecret = "0f8a1c5e7b92d34460fe18c7a3b5d92e"
 
-// marker stands where a secret might stand, and must not come out again.
+// marker is part of a secret and must not appear in any output.
 const marker = "Zebra7Quartz"
 
-// from is an environment for Load, given as name, value, name, value…
+// from returns an environment for Load, given as name, value, name, value…
 func from(pairs ...string) func(string) (string, bool) {
 	env := make(map[string]string)
 	for i := 0; i < len(pairs); i += 2 {
@@ -36,7 +36,7 @@ func from(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-// write puts content into a file of the test's own and returns its path.
+// write writes a file of the test and returns its path.
 func write(t testing.TB, dir, name, content string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -59,7 +59,7 @@ func wantInError(t *testing.T, err error, parts ...string) {
 	}
 }
 
-func TestNothingConfiguredRunsOnBothStandIns(t *testing.T) {
+func TestDefaultsUseBothStandIns(t *testing.T) {
 	c, err := Load(configYAML, from(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +113,9 @@ func TestStrongestSourceWins(t *testing.T) {
 	}
 }
 
-// The environment of a deployment is not held up by what lies about in a weaker source.
-func TestOverriddenValueIsNotRead(t *testing.T) {
+// An invalid value in a weaker source does not matter if a stronger source overrides
+// it.
+func TestOverriddenValueIsIgnored(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, ".env", "JWT_SECRET_FILE=/no/such/file\nPORT=abc\nCONFIG_FILE=/no/such/file\n")
 	own := write(t, dir, "own.yaml", "port: abc\n")
@@ -123,7 +124,7 @@ func TestOverriddenValueIsNotRead(t *testing.T) {
 	}
 }
 
-// samples has a value for every setting that differs from its default.
+// samples has a value for each setting that differs from its default.
 var samples = map[string]string{
 	"host": "::1", "port": "8080", "data_dir": "/srv/cubegate", "public_url": "https://api.example.org/x",
 	"app_id": "7", "auth_key": "key", "mongo.uri": "mongodb://u:p@a:1,b:2/app", "mongo.database": "other",
@@ -141,7 +142,7 @@ var samples = map[string]string{
 	"forwarded_header": "forwarded", "playground": "false", "log.level": "debug", "log.format": "json", "shutdown_timeout": "1s",
 }
 
-// need lists what a setting cannot be given without.
+// need lists the variables that a setting requires.
 var need = map[string][]string{
 	"app_id":               {"AUTH_KEY", "key", "JWT_SECRET", strongSecret},
 	"auth_key":             {"APP_ID", "7", "JWT_SECRET", strongSecret},
@@ -191,7 +192,7 @@ func TestEverySettingReachableFromEverySource(t *testing.T) {
 	}
 }
 
-// inYAML is a file that gives key the value, which is in YAML itself.
+// inYAML returns a YAML file that sets key to value, which is YAML itself.
 func inYAML(key, value string) string {
 	if section, name, ok := strings.Cut(key, "."); ok {
 		return section + ":\n  " + name + ": " + value + "\n"
@@ -204,7 +205,7 @@ func jsonText(s string) string { // JSON is YAML
 	return string(text)
 }
 
-// shown is the value of key as a variable would spell it.
+// shown returns the value of key as a variable would contain it.
 func shown(c Config, key string) string {
 	for _, lf := range fields(&c) {
 		if lf.key != key {
@@ -224,7 +225,7 @@ func shown(c Config, key string) string {
 	return ""
 }
 
-func TestYAMLTypesFit(t *testing.T) {
+func TestYAMLTypes(t *testing.T) {
 	own := write(t, t.TempDir(), "own.yaml", "port: 8080\nplayground: false\ntrusted_proxies: [10.1.2.3/8, '::ffff:192.0.2.1', '::ffff:172.16.1.1/108']\ncors: {origins: []}\n")
 	c, err := Load(configYAML, from("CONFIG_FILE", own), t.TempDir())
 	if err != nil {
@@ -237,7 +238,7 @@ func TestYAMLTypesFit(t *testing.T) {
 		t.Errorf("trusted_proxies (-want +got):\n%s", diff)
 	}
 	if c.HTTP.CORSOrigins == nil {
-		t.Error("an empty list of origins is the same as none given")
+		t.Error("an empty list of origins counts as unset")
 	}
 	c, err = Load(configYAML, from("CORS_ORIGINS", "none"), t.TempDir())
 	if err != nil || c.HTTP.CORSOrigins == nil || len(c.HTTP.CORSOrigins) > 0 {
@@ -277,7 +278,7 @@ func TestDerivedDefaults(t *testing.T) {
 	}
 }
 
-// Printing a Config is how secrets get into logs by accident.
+// A printed Config must not leak secrets into a log.
 func TestPrintedConfigHidesSecrets(t *testing.T) {
 	c, err := Load(configYAML, from(
 		"MONGO_URI", "mongodb://u:"+marker+"@h", "APP_ID", "7", "AUTH_KEY", marker, "SANDBOX_CONTROL_TOKEN", marker,
@@ -332,7 +333,7 @@ func TestConfigYAMLDocumentsEverySetting(t *testing.T) {
 			t.Errorf("%s: config.yaml does not have %q beside it", s.Key, beside)
 		}
 		if s.Secret && s.Default != "" {
-			t.Errorf("%s: a secret with a default is none", s.Key)
+			t.Errorf("%s: a secret has a default", s.Key)
 		}
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(inCode)), slices.Sorted(slices.Values(keys))); diff != "" {
@@ -349,10 +350,10 @@ func TestConfigYAMLDocumentsEverySetting(t *testing.T) {
 	}
 }
 
-// ownCallbackSecret could be one; it is used in tests alone.
+// ownCallbackSecret is strong enough to be a callback secret.
 const ownCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d"
 
-// configYAML is what the program embeds.
+// configYAML is the file that the program embeds.
 var configYAML = readConfigYAML()
 
 func readConfigYAML() []byte {

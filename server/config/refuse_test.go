@@ -9,10 +9,10 @@ import (
 func TestRefusedValues(t *testing.T) {
 	live := []string{"JWT_SECRET", strongSecret}
 	tests := []struct {
-		env  []string // each value of which is wrong, or contradicts the others
+		env  []string // each value is wrong or contradicts the others
 		want []string // in the error
 	}{
-		// Fault 39 of the original: it "listened" on a UNIX socket named abc.
+		// The original opened a UNIX socket named abc.
 		{[]string{"PORT", "abc"}, []string{"port (PORT, set in the environment): want a whole number from 0 to 65535"}},
 		{[]string{"PORT", "-1"}, []string{"port (PORT"}},
 		{[]string{"PORT", "65536"}, []string{"port (PORT"}},
@@ -83,14 +83,14 @@ func TestRefusedValues(t *testing.T) {
 			_, err := Load(configYAML, from(tt.env...), t.TempDir())
 			wantInError(t, err, tt.want...)
 			if got := err.Error(); !strings.HasPrefix(got, "1 problem with") {
-				t.Errorf("one mistake makes more than one problem:\n%s", got)
+				t.Errorf("one mistake gives more than one problem:\n%s", got)
 			}
 		})
 	}
 }
 
-// Ports that look alike and do not meet.
-func TestListenersThatDoNotMeet(t *testing.T) {
+// Equal ports that do not conflict.
+func TestListenersWithoutConflict(t *testing.T) {
 	for _, env := range [][]string{
 		{"PORT", "0", "SANDBOX_PORT", "0"},
 		{"HOST", "192.0.2.1", "SANDBOX_PORT", "3000"},
@@ -154,7 +154,7 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
-// bomb is a small file that means a list of 10^9 words, as the value of key.
+// bomb returns a small file in which the value of key expands to a list of 10^9 words.
 func bomb(key string) string {
 	var b strings.Builder
 	b.WriteString("a0: &a0 [lol]\n")
@@ -164,7 +164,7 @@ func bomb(key string) string {
 	return b.String() + key + ": *a9\n"
 }
 
-func TestDocumentStartIsNoSecondDocument(t *testing.T) {
+func TestDocumentStartIsAccepted(t *testing.T) {
 	own := write(t, t.TempDir(), "own.yaml", "# mine\n---\nport: 4000\n")
 	if c, err := Load(configYAML, from("CONFIG_FILE", own), t.TempDir()); err != nil || c.HTTP.Port != 4000 {
 		t.Errorf("port = %d, error %v", c.HTTP.Port, err)
@@ -194,7 +194,7 @@ func TestBadDotenv(t *testing.T) {
 	}
 }
 
-// One attempt to start shows everything that is wrong, in every source.
+// One attempt to start reports all errors in all sources.
 func TestAllProblemsAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, ".env", "LOG_FORMAT=xml\nnonsense\n")
@@ -219,8 +219,8 @@ func TestProblemsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a value, the message does not repeat it: what was meant for one
-// variable is pasted into another, and start-up messages are kept for years.
+// No error quotes a value: users paste the value of one variable into another, and
+// start-up messages are stored for years.
 func TestNoValueInAnyError(t *testing.T) {
 	list := Settings(configYAML)
 	secretive := func(what string, err error) {
@@ -269,13 +269,13 @@ func TestNoValueInAnyError(t *testing.T) {
 		_, err = Load(configYAML, from(s.Env+"_FILE", write(t, dir, "secret", marker+"\n"+marker)), t.TempDir())
 		secretive(s.Env+"_FILE", err)
 	}
-	for _, s := range list { // text as wanted, refused for what it says; the port makes sure of an error
+	for _, s := range list { // valid text with invalid content; the port ensures an error
 		_, err := Load(configYAML, from(s.Env, marker+" /?", "PORT", "abc"), t.TempDir())
 		secretive(s.Env, err)
 	}
 }
 
-// No file, however broken, makes the program panic or shows what is in it.
+// FuzzFiles checks that no file causes a panic or appears in an error.
 func FuzzFiles(f *testing.F) {
 	f.Add("port: 1\n", "PORT=1\n")
 	f.Add("mongo: {uri: &a [*a]}\n", "A='x\nB=\"$A\n")

@@ -12,8 +12,8 @@ import (
 	"cubegate/tokens"
 )
 
-// The whole matrix: a secret may be absent only while nothing is real, and a weak one is
-// never accepted. (Fault 24 of the original: without JWT_SECRET it signed with a public one.)
+// A secret may be missing only if both stand-ins run, and a weak one is never accepted.
+// Without JWT_SECRET, the original signed with a public one.
 func TestJWTSecretMatrix(t *testing.T) {
 	databases := map[string][]string{"embedded": nil, "mongo": {"MONGO_URI", "mongodb://h"}}
 	cubes := map[string][]string{"sandbox": nil, "connectycube": {"APP_ID", "7", "AUTH_KEY", "key"}}
@@ -50,7 +50,7 @@ func TestJWTSecretMatrix(t *testing.T) {
 	}
 }
 
-// inDir is a Config without a secret whose data_dir does not exist yet.
+// inDir returns a Config without a secret, whose data_dir does not exist yet.
 func inDir(t *testing.T) (*Config, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -61,7 +61,7 @@ func inDir(t *testing.T) (*Config, string) {
 	return &c, filepath.Join(dir, "jwt_secret")
 }
 
-func TestSecretIsMadeOnceAndKept(t *testing.T) {
+func TestSecretIsCreatedOnce(t *testing.T) {
 	c, path := inDir(t)
 	if err := c.EnsureSecret(true); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	}
 }
 
-func TestSecretsOfStartsAtOnceAgree(t *testing.T) {
+func TestConcurrentStartsGetOneSecret(t *testing.T) {
 	for range 20 {
 		base, path := inDir(t)
 		const starts = 8
@@ -112,7 +112,7 @@ func TestSecretsOfStartsAtOnceAgree(t *testing.T) {
 	}
 }
 
-func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
+func TestDamagedSecretIsRefused(t *testing.T) {
 	tests := []struct {
 		name string
 		harm func(path string) error
@@ -152,7 +152,7 @@ func TestDoubtfulKeptSecretIsRefused(t *testing.T) {
 	}
 }
 
-func TestNoSecretIsMadeWhereItWouldNotDo(t *testing.T) {
+func TestNoNeedlessSecretIsCreated(t *testing.T) {
 	c, path := inDir(t)
 	c.ConnectyCube.AppID = 7
 	wantInError(t, c.EnsureSecret(true), "jwt.secret (JWT_SECRET) must be set")
@@ -161,7 +161,7 @@ func TestNoSecretIsMadeWhereItWouldNotDo(t *testing.T) {
 		t.Errorf("a secret that is set was replaced; error %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {
-		t.Error("a secret was made that nobody needs")
+		t.Error("a secret was created needlessly")
 	}
 	c.JWT.Secret, c.DataDir = "", write(t, t.TempDir(), "file", "")
 	wantInError(t, c.EnsureSecret(true), "data_dir", "JWT_SECRET")
