@@ -91,7 +91,7 @@ func (e *Error) level() slog.Level {
 	case UpstreamUnavailable, ServiceUnavailable:
 		return slog.LevelWarn
 	}
-	return slog.LevelDebug // the client can mend it
+	return slog.LevelDebug // the client can correct it
 }
 
 // Log writes one line about an error. An error that [Counted] has counted gets none.
@@ -135,7 +135,8 @@ func Handler(code Code, message string, log *slog.Logger) http.HandlerFunc {
 	}
 }
 
-// title returns the text of a status. HTTP has none for 499, which nginx introduced.
+// title returns the text of a status. net/http has none for 499, which nginx
+// introduced.
 func title(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return text

@@ -1,11 +1,10 @@
-// Package openapi is the description of the REST API, openapi.json in the form
-// of OpenAPI 3.1, and a page to read it in a browser. The page is made of the
-// description when the program starts, by html/template and without any
-// script, so it can say nothing else and needs no assets and no exceptions in
-// its policy.
+// Package openapi owns the description of the REST API, openapi.json in the form of
+// OpenAPI 3.1, and a page that shows it in a browser. html/template renders the page
+// from the description at the start of the program. The page has no script, so it needs
+// no assets and no exceptions in its policy.
 //
-// Tests of the whole program compare the description with the routes and with
-// real answers.
+// It knows neither the routes nor the payloads: tests of the whole program compare the
+// description with both. Start reading at [Document].
 package openapi
 
 import (
@@ -26,17 +25,17 @@ var document []byte
 //go:embed page.html
 var pageHTML string
 
-// policy lets the page show itself in its own style and do nothing else.
+// policy allows the page its own style and nothing else.
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Document answers with the description.
+// Document serves the description.
 func Document(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document))
 }
 
-// Page answers with the description for people.
+// Page serves the description as a page.
 func Page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", policy)
@@ -44,10 +43,10 @@ func Page(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page))
 }
 
-// page is made once: what it is made of is embedded.
+// page is rendered once, because its sources are embedded.
 var page = render()
 
-// schema is as much of a JSON schema as the page shows.
+// schema is the part of a JSON schema that the page shows.
 type schema struct {
 	Ref         string             `json:"$ref"`
 	Type        any                `json:"type"` // a name, or several
@@ -60,7 +59,7 @@ type schema struct {
 	Const       any                `json:"const"`
 }
 
-// Name is the schema's type in a few words.
+// Name returns the schema's type in a few words.
 func (s *schema) Name() string {
 	switch {
 	case s == nil:
@@ -91,7 +90,7 @@ func (s *schema) Name() string {
 	return name
 }
 
-// Link is the name of the schema that this one refers to, if it does.
+// Link returns the name of the schema that this one refers to, or "".
 func (s *schema) Link() string {
 	for s != nil {
 		switch {
@@ -108,7 +107,7 @@ func (s *schema) Link() string {
 	return ""
 }
 
-// Needs reports whether a property must be there.
+// Needs reports whether a property is required.
 func (s *schema) Needs(property string) bool { return slices.Contains(s.Required, property) }
 
 type content map[string]struct{ Schema *schema }
@@ -129,8 +128,7 @@ type operation struct {
 	Security []map[string][]string
 }
 
-// render makes the page. It panics when the description cannot be read, which
-// the first test of this package would show as well.
+// render renders the page. It panics if the description is not valid.
 func render() []byte {
 	var api struct {
 		Info       struct{ Title, Description string }

@@ -17,8 +17,8 @@ import (
 //go:embed assets/*.gz assets/LICENSES.txt playground.css playground.js icon.svg
 var files embed.FS
 
-// embedded lists what the page may load, by the paths in files. A path that ends
-// in .gz is stored compressed and is known to the page without that ending.
+// embedded lists the assets of the page, by their paths in files. A path that ends in
+// .gz is stored compressed; the page uses the name without that suffix.
 var embedded = []string{
 	"assets/graphiql.css.gz",
 	"assets/graphiql.js.gz",
@@ -30,8 +30,8 @@ var embedded = []string{
 	"icon.svg",
 }
 
-// contentTypes is here because the system's own table, which package mime
-// reads, differs from machine to machine.
+// contentTypes replaces the table of package mime, which reads that of the system and
+// so differs between machines.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -39,15 +39,15 @@ var contentTypes = map[string]string{
 	".txt": "text/plain; charset=utf-8",
 }
 
-// An asset is one file that the page loads. Its URL carries the sum of its
-// content, so browsers may keep it for good.
+// An asset is one file that the page loads. Its URL contains the checksum of its
+// content, so browsers may cache it forever.
 type asset struct {
-	url         string // last element of its address: name-sum.ext
+	url         string // last element of its URL: name-sum.ext
 	contentType string
-	tag         string // sum of what is stored
+	tag         string // checksum of the stored content
 
-	gzipped []byte                 // nil when it is stored as it is
-	plain   func() ([]byte, error) // unpacks once, when first asked
+	gzipped []byte                 // nil if stored without compression
+	plain   func() ([]byte, error) // decompresses once, at the first call
 }
 
 // load returns the embedded assets by name.
@@ -56,7 +56,7 @@ func load() map[string]*asset {
 	for _, file := range embedded {
 		stored, err := files.ReadFile(file)
 		if err != nil {
-			panic(err) // the go:embed line above lacks it
+			panic(err) // missing in go:embed above
 		}
 		name, compressed := strings.CutSuffix(path.Base(file), ".gz")
 		ext := path.Ext(name)
@@ -72,8 +72,8 @@ func load() map[string]*asset {
 	return assets
 }
 
-// ServeHTTP answers with the asset as it is stored, and unpacked for the rare
-// client that does not accept gzip.
+// ServeHTTP serves the asset as it is stored, or decompressed for the rare client that
+// does not accept gzip.
 func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
@@ -89,7 +89,7 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.gzipped != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		h.Set("ETag", `"`+a.tag+`-gzip"`) // other bytes, so another strong tag (RFC 9110, 8.8.3.3)
 		h.Set("Content-Encoding", "gzip")
-		h.Set("Content-Length", strconv.Itoa(len(content))) // ServeContent leaves it out of encoded answers
+		h.Set("Content-Length", strconv.Itoa(len(content))) // ServeContent omits it from encoded answers
 	} else {
 		var err error
 		if content, err = a.plain(); err != nil {
@@ -100,9 +100,9 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// acceptsGzip reads Accept-Encoding as RFC 9110, section 12.5.3, defines it; a
-// missing header is taken as a no, since whoever sends none (curl, say) would
-// see compressed bytes.
+// acceptsGzip evaluates Accept-Encoding as in RFC 9110, section 12.5.3. Without the
+// header it returns false, because such a client, curl for example, would show
+// compressed bytes.
 func acceptsGzip(headers []string) bool {
 	star := false
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
@@ -117,7 +117,7 @@ func acceptsGzip(headers []string) bool {
 		}
 		switch strings.ToLower(strings.TrimSpace(coding)) {
 		case "gzip", "x-gzip":
-			return accepted // named beats the star, wherever it stands
+			return accepted // a named coding takes precedence over *, in any order
 		case "*":
 			star = accepted
 		}

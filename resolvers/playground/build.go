@@ -1,18 +1,17 @@
 //go:build ignore
 
-// Build makes assets/*.gz from three npm packages, so that anyone can see that
-// the committed files are those packages and nothing else.
+// Build creates assets/*.gz from three npm packages, so that anyone can check the
+// origin of the committed files.
 //
 //	go run build.go           write assets/ and its SHA256SUMS
-//	go run build.go -check    make them again in a temporary folder and compare
+//	go run build.go -check    create them in a temporary folder and compare
 //
-// It runs in this folder and needs npm, which only fetches: nothing from the
-// packages is executed. The packages' own sums are in packages.sha256.
+// It runs in this folder and needs npm to download the packages; it executes nothing
+// from them. packages.sha256 has the checksums of the packages.
 //
-// The output depends on Go's compressor and on nothing else of the machine;
-// zlib, and so Node's, compresses differently on different processors. The
-// committed files are from Go 1.26. Should a later Go compress otherwise,
-// -check says that the content is the same.
+// The output depends on Go's compressor only; zlib, and so Node's, compresses
+// differently on different processors. The committed files are from Go 1.26. If a later
+// Go compresses differently, -check reports that the content is the same.
 package main
 
 import (
@@ -35,7 +34,7 @@ import (
 const (
 	packageSums = "packages.sha256"
 	assetsDir   = "assets"
-	sumsName    = "SHA256SUMS" // in assetsDir; lines as sha256sum writes them
+	sumsName    = "SHA256SUMS" // in assetsDir; in the format of sha256sum
 )
 
 // A source is one file of an npm package that becomes an asset.
@@ -53,8 +52,8 @@ var sources = []source{
 	{"react-dom", "18.3.1", "umd/react-dom.production.min.js", "react-dom.js", nil},
 }
 
-// An edit replaces what a pattern matches, and insists on how often it does: a
-// release that has moved the place must not pass unnoticed.
+// An edit replaces the matches of a pattern. Their number must be exact, so that a
+// change in a new release fails the build.
 type edit struct {
 	pattern *regexp.Regexp
 	with    string
@@ -62,18 +61,19 @@ type edit struct {
 }
 
 var (
-	// The map is not served, and a browser with open developer tools asks for it.
+	// The source map is not served, and a browser with open developer tools requests
+	// it.
 	withoutSourceMap = edit{regexp.MustCompile(`(?m)^//# sourceMappingURL=.*\n?`), "", 1}
 
-	// Roboto and Fira Code, inlined for every script there is, are more than
-	// half of the whole playground. Without them the policy needs no font-src
-	// data:, and playground.css names the system's fonts.
+	// Roboto and Fira Code, inlined for all scripts, are more than half of the
+	// playground. Without them the policy needs no font-src data:, and playground.css
+	// selects the system's fonts.
 	withoutFonts = edit{regexp.MustCompile(`@font-face \{[^}]*\}\n`), "", 34}
 
-	// While a dialog is open, react-remove-scroll puts a style element into the
-	// page, which a policy without 'unsafe-inline' blocks and reports. Its maker
-	// answers null where there is no document; now it always does. The page
-	// behind a dialog does not scroll anyway: playground.css says so.
+	// While a dialog is open, react-remove-scroll inserts a style element, which a
+	// policy without 'unsafe-inline' blocks and reports. The function that creates it
+	// returns null without a document; with this edit it always does. playground.css
+	// keeps the page behind a dialog from scrolling.
 	withoutStyleElement = edit{
 		regexp.MustCompile(`if\(!document\)return null;(var \w+=document\.createElement\("style"\))`),
 		"return null;$1", 1,
@@ -117,8 +117,8 @@ func run(check bool) error {
 	return errors.Join(errs...)
 }
 
-// build fetches the packages into temp and writes the assets and their sums
-// into out.
+// build downloads the packages into temp and writes the assets and their checksums into
+// out.
 func build(temp, out string) error {
 	trusted, err := os.ReadFile(packageSums)
 	if err != nil {
@@ -193,7 +193,7 @@ func extract(tgz []byte, name string) ([]byte, error) {
 	}
 }
 
-// compress leaves the gzip header's time, name and system empty.
+// compress leaves the time, name and system of the gzip header empty.
 func compress(content []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
@@ -216,14 +216,14 @@ func compare(committed, made string) error {
 	switch {
 	case bytes.Equal(a, b):
 		return nil
-	case bytes.Equal(unpacked(a), unpacked(b)) && unpacked(a) != nil:
+	case bytes.Equal(decompressed(a), decompressed(b)) && decompressed(a) != nil:
 		return fmt.Errorf("%s: same content, compressed otherwise: was it made with another Go?", committed)
 	}
 	return fmt.Errorf("%s differs from what the packages give", committed)
 }
 
-// unpacked returns nil for what is not gzip.
-func unpacked(packed []byte) []byte {
+// decompressed returns the content of gzip data, or nil for other data.
+func decompressed(packed []byte) []byte {
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil

@@ -1,16 +1,14 @@
-// Package playground is the page that a browser gets at GET /api: GraphiQL with
-// the API's operations ready to run. Everything it loads is embedded in the
-// binary, so it works without npm and without internet.
+// Package playground is the page that a browser gets at GET /api: GraphiQL with example
+// operations. All its assets are embedded in the binary, so it works without npm and
+// internet access.
 //
-// The package owns the page, its assets and the policy under which a browser
-// runs them. It knows nothing of the schema or of who may call it: the page is
-// one more client of POST /api, and the example operations in playground.js are
-// its only copy of the contract.
+// The package owns the page, its assets and the security policy of the page. It knows
+// neither the schema nor the rights of users: the page is one more client of POST /api,
+// and the example operations in playground.js are its only copy of the contract.
 //
-// Start reading at Handler; the page itself is index.html and playground.js.
-// assets/ holds GraphiQL and React as build.go makes them from the npm packages.
-// GraphiQL is version 4: version 5 is five times the size and needs
-// style-src 'unsafe-inline', which is much for a page for developers.
+// Start reading at Handler; the page is index.html and playground.js. build.go makes
+// assets/, GraphiQL and React, from npm packages. GraphiQL is version 4, because
+// version 5 is five times as large and needs style-src 'unsafe-inline'.
 package playground
 
 import (
@@ -26,19 +24,18 @@ import (
 
 //go:generate go run build.go
 
-// policy lets the page load what the binary serves, call the API, and nothing
-// else. data: is for the editor's underlining of mistakes.
+// policy allows the page to load assets of this server, to call the API, and nothing
+// else. The editor uses data: to underline mistakes.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed index.html
 var indexHTML string
 
-// Handler serves the page, and what the page loads under base+"/playground/",
-// both for GET and HEAD; other methods get 405. base is an absolute path without
-// a trailing slash, such as "/api". Which spellings of the two addresses arrive
-// here is the router's choice: all but those under the folder get the page, in
-// any case of letters. Route them with the whole path left in the request:
+// Handler serves the page, and its assets under base+"/playground/", for GET and HEAD;
+// other methods get 405. base is an absolute path without a trailing slash, such as
+// "/api". Every path outside of the folder gets the page, and letter case does not
+// matter. Routes must keep the whole path in the request:
 //
 //	r.Get("/api", h.ServeHTTP)
 //	r.Head("/api", h.ServeHTTP)
@@ -61,7 +58,7 @@ func Handler(base string) http.Handler {
 			page(w, r)
 			return
 		}
-		// A lookup in a fixed table, so no name can lead out of it.
+		// A lookup in a fixed table: no name can reach other files.
 		if a, ok := byURL[r.URL.Path[len(folder):]]; ok {
 			a.ServeHTTP(w, r)
 			return
@@ -78,14 +75,14 @@ func newPage(content []byte) http.HandlerFunc {
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-cache") // it names the assets of this very build
+		h.Set("Cache-Control", "no-cache") // it contains the URLs of this build's assets
 		h.Set("ETag", tag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}
 }
 
-// render fills index.html, where {{asset "name"}} stands for an asset's address.
-// It panics on a name that no asset has.
+// render executes index.html, where {{asset "name"}} stands for the URL of an asset. It
+// panics on an unknown name.
 func render(folder string, assets map[string]*asset) []byte {
 	address := func(name string) string { return folder + assets[name].url }
 	parsed := template.Must(template.New("index.html").Funcs(template.FuncMap{"asset": address}).Parse(indexHTML))
@@ -96,7 +93,7 @@ func render(folder string, assets map[string]*asset) []byte {
 	return page.Bytes()
 }
 
-// sum shortens SHA-256 to 96 bits: enough to tell builds apart.
+// sum returns SHA-256 cut to 96 bits, which is enough to distinguish builds.
 func sum(content []byte) string {
 	full := sha256.Sum256(content)
 	return hex.EncodeToString(full[:12])

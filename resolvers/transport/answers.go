@@ -9,8 +9,8 @@ import (
 // Bounds of the answers to GraphQL requests.
 const (
 	maxAnswer      = 1 << 20         // bytes of one answer's data
-	maxUnwritten   = 48 << 20        // bytes of all answers that are made or written at one time
-	minReadRate    = 16 << 10        // bytes a second; a client that reads slower is cut
+	maxUnwritten   = 48 << 20        // bytes of all answers that are built or written at a time
+	minReadRate    = 16 << 10        // bytes a second; a slower client is disconnected
 	writeGrace     = 5 * time.Second // for an answer of any size
 	bytesPerValue  = 256             // reserved before the size is known: a name, a short text, punctuation
 	smallestAnswer = 1 << 10         // reserved for each answer
@@ -22,16 +22,16 @@ type answerRoom struct {
 	unwritten atomic.Int64
 }
 
-// reservation is the part of the bound that one answer takes. A nil one takes
-// nothing, as an answer that only refuses does.
+// reservation is the part of maxUnwritten that one answer takes. A nil reservation
+// takes nothing: answers without data need none.
 type reservation struct {
 	answers *answerRoom
 	bytes   int64
 }
 
-// reserve takes room for an answer of a number of values. It returns false
-// when there is none: the client gets 503 before any work is done for it. In
-// the other case the caller must call release.
+// reserve takes room for an answer with a number of values. It returns false if there
+// is none; the client then gets 503 before any work is done. Otherwise the caller must
+// call release.
 func (a *answerRoom) reserve(values int) (*reservation, bool) {
 	r := &reservation{answers: a, bytes: int64(min(maxAnswer, smallestAnswer+values*bytesPerValue))}
 	if a.unwritten.Add(r.bytes) > maxUnwritten {
@@ -41,23 +41,23 @@ func (a *answerRoom) reserve(values int) (*reservation, bool) {
 	return r, true
 }
 
-// resize sets the size to what the answer has become. It never fails: the work
-// is done by now, and no answer is larger than [maxAnswer].
+// resize sets the reservation to the size of the answer. It never fails, because the
+// work is done by then, and no answer exceeds [maxAnswer].
 func (r *reservation) resize(bytes int64) {
 	r.answers.unwritten.Add(bytes - r.bytes)
 	r.bytes = bytes
 }
 
-// release gives the room back. It may be called twice.
+// release returns the room. It may be called twice.
 func (r *reservation) release() {
 	if r != nil {
 		r.resize(0)
 	}
 }
 
-// write sends the parts of a body, and cuts the connection of a client that
-// reads it slower than 16 KiB/s. Its deadline replaces the server's for this
-// answer. The header must give the body's length.
+// write sends the parts of a body, and disconnects a client that reads more slowly than
+// minReadRate. Its deadline replaces the server's for this answer. The header must
+// contain the length of the body.
 func (a *answerRoom) write(w http.ResponseWriter, r *reservation, parts ...[]byte) {
 	var size int64
 	for _, p := range parts {
@@ -70,7 +70,7 @@ func (a *answerRoom) write(w http.ResponseWriter, r *reservation, parts ...[]byt
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
 	for _, p := range parts {
 		if _, err := w.Write(p); err != nil {
-			return // the client has gone, or was cut
+			return // the client has gone, or is too slow
 		}
 	}
 }

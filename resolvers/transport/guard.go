@@ -167,7 +167,7 @@ func (g *guard) validate(doc *ast.QueryDocument) []*gqlError {
 // parseFailure returns the place at which the parser stopped. It does not quote the
 // text there, which may be a password in the wrong place.
 func parseFailure(err error) []*gqlError {
-	if strings.Contains(err.Error(), "token limit") { // the parser reports it in no other way
+	if strings.Contains(err.Error(), "token limit") { // the parser has no other sign of it
 		return oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d tokens", maxTokens)
 	}
 	var at []gqlerror.Location
@@ -267,8 +267,8 @@ func (w *walk) node(at *ast.Position) {
 	}
 }
 
-// names bounds names: the validator compares an unknown name with each known one,
-// for its suggestions, and quotes it.
+// names bounds the length of names, because the validator compares an unknown name with
+// each known one for its suggestions, and quotes it.
 func (w *walk) names(at *ast.Position, names ...string) {
 	for _, name := range names {
 		if len(name) > maxNameChars {

@@ -90,7 +90,7 @@ func New(o Options) (*Handler, error) {
 		introspector: &introspector{schema: guard.schema, maxValues: maxIntrospectionValues, maxBytes: maxAnswer},
 		log:          o.Log,
 	}
-	// Reading computes all the time: more at once would only take more memory.
+	// Decoding and checking is CPU-bound: more at once would only take more memory.
 	h.reading = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	if h.answered, err = lru.New[[sha256.Size]byte, []byte](maxAnswered); err != nil {
 		return nil, fmt.Errorf("making the cache of introspection answers: %w", err)
@@ -224,7 +224,7 @@ func decodeRequest(raw []byte) (gqlRequest, error) {
 	case request.Query != nil:
 		return request, nil
 	case request.Extensions.PersistedQuery != nil:
-		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // Apollo's clients look for this text, and then send the whole document
+		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // Apollo's clients recognize this text, and then send the whole document
 	}
 	return request, &apierror.Error{Code: apierror.BadUserInput, Message: "query is required: a GraphQL document as a string"}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// errTooMuch is the error for an answer that would pass a bound.
+// errTooMuch is the error for an answer that exceeds a bound.
 var errTooMuch = errors.New("the answer would be too large")
 
 // isIntrospection reports whether a field asks about the schema. __typename
@@ -15,8 +15,8 @@ var errTooMuch = errors.New("the answer would be too large")
 func isIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
 
 // introspector answers __schema and __type
-// (https://spec.graphql.org/September2025/#sec-Introspection). It stands in
-// for graphql-go (v1.11), which lacks __Schema.description, __Type.isOneOf and
+// (https://spec.graphql.org/September2025/#sec-Introspection). It replaces graphql-go
+// (v1.11), which lacks __Schema.description, __Type.isOneOf and
 // __Directive.isRepeatable and builds answers without a bound.
 type introspector struct {
 	schema    *ast.Schema
@@ -24,10 +24,9 @@ type introspector struct {
 	maxBytes  int // of one answer
 }
 
-// answer returns the JSON of introspection fields by response name. The fields
-// have been validated for the schema; the variables are those of
-// [withDefaults]. It stops with [errTooMuch] as soon as all together pass a
-// bound.
+// answer returns the JSON of introspection fields by response name. The fields must be
+// valid for the schema; the variables are those of [withDefaults]. It returns
+// [errTooMuch] as soon as the answers together exceed a bound.
 func (i *introspector) answer(fields selections, variables map[string]any) (map[string]json.RawMessage, error) {
 	w := introspection{introspector: i, variables: variables}
 	answers := map[string]json.RawMessage{}
@@ -46,7 +45,7 @@ func (i *introspector) answer(fields selections, variables map[string]any) (map[
 	return answers, nil
 }
 
-// introspection is one answer being written.
+// introspection writes one answer.
 type introspection struct {
 	*introspector
 	out       []byte
@@ -111,7 +110,7 @@ func (w *introspection) object(n node, fields selections) {
 	w.out = append(w.out, '}')
 }
 
-// argument is the value of an argument of a field, nil for none.
+// argument returns the value of an argument of a field, or nil.
 func (w *introspection) argument(f *ast.Field, name string) any {
 	arg := f.Arguments.ForName(name)
 	if arg == nil {
@@ -124,7 +123,7 @@ func (w *introspection) argument(f *ast.Field, name string) any {
 	return v
 }
 
-// named is the type of a name, or nil.
+// named returns the type with a name, or nil.
 func (w *introspection) named(name any) any {
 	text, _ := name.(string)
 	if def := w.schema.Types[text]; def != nil {

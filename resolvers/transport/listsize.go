@@ -9,13 +9,13 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// listSize is the directive of the schema that gives the longest list a field
-// answers with. Its name and arguments are those of the GraphQL cost directives
+// listSize is the directive of the schema that bounds the length of a field's list. Its
+// name and arguments are those of the GraphQL cost directives
 // (https://ibm.github.io/graphql-specs/cost-spec.html):
 //
-//	assumedSize       the longest list, whatever is asked
-//	slicingArguments  arguments that ask for a shorter one, as paths such as page.limit
-//	sizedFields       fields of the answer whose lists these are; the field itself if missing
+//	assumedSize       the longest list, for all arguments
+//	slicingArguments  arguments that ask for a shorter list, as paths such as page.limit
+//	sizedFields       fields of the result that are these lists; default: the field itself
 const listSize = "listSize"
 
 // checkSchema returns an error for a schema that [selections.conflicts] cannot
@@ -45,8 +45,8 @@ func checkSchema(schema *ast.Schema) error {
 	return nil
 }
 
-// split parts the fields that are about the schema, which [introspector]
-// answers, from the others.
+// split separates the fields about the schema, which [introspector] answers, from the
+// others.
 func (s selections) split() (schema, others selections) {
 	for _, one := range s {
 		if isIntrospection(one.Field) {
@@ -58,14 +58,14 @@ func (s selections) split() (schema, others selections) {
 	return schema, others
 }
 
-// maxValues returns the largest number of values that an answer to the selections
-// has, lists multiplied out. The variables are those of [withDefaults]. The
+// maxValues returns the largest number of values in an answer to the selections,
+// multiplied by the lengths of lists. The variables are those of [withDefaults]. The
 // result saturates far above any bound.
 func (s selections) maxValues(variables map[string]any) int {
 	return s.values(variables, 1, nil)
 }
 
-// values counts with the length of the lists in the sized fields.
+// values is maxValues with the length of the lists in the sized fields.
 func (s selections) values(variables map[string]any, length int, sized []string) int {
 	const saturated = 1 << 30
 	total := 0
@@ -86,7 +86,7 @@ func (s selections) values(variables map[string]any, length int, sized []string)
 	return total
 }
 
-// assumedSize is the longest list of a field, 0 where the schema does not say.
+// assumedSize returns the bound of a field's list, or 0 if the schema has none.
 func assumedSize(def *ast.FieldDefinition) int {
 	if def == nil {
 		return 0
@@ -101,7 +101,7 @@ func assumedSize(def *ast.FieldDefinition) int {
 
 func sizedFields(def *ast.FieldDefinition) []string { return texts(def, "sizedFields") }
 
-// texts are the values of an argument of the directive that is a list of texts.
+// texts returns the elements of an argument of the directive.
 func texts(def *ast.FieldDefinition, argument string) (out []string) {
 	d := def.Directives.ForName(listSize)
 	if d == nil {
@@ -117,8 +117,8 @@ func texts(def *ast.FieldDefinition, argument string) (out []string) {
 	return out
 }
 
-// sliced is the length of the list that a field asks for by its slicing
-// arguments, from 1 to most.
+// sliced returns the length of the list that the slicing arguments of a field ask for,
+// from 1 to most.
 func sliced(f *ast.Field, most int, variables map[string]any) int {
 	for _, path := range texts(f.Definition, "slicingArguments") {
 		name, member, _ := strings.Cut(path, ".")

@@ -163,8 +163,8 @@ func byName(members ast.ChildValueList) ast.ChildValueList {
 	return slices.SortedFunc(slices.Values(members), func(a, b *ast.ChildValue) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// withDefaults returns the variables of an operation with the defaults of
-// those that are not given.
+// withDefaults returns the variables of an operation, with the defaults of missing
+// ones.
 func withDefaults(op *ast.OperationDefinition, variables map[string]any) map[string]any {
 	all := maps.Clone(variables)
 	for _, v := range op.VariableDefinitions {
@@ -196,9 +196,9 @@ func includedBy(variables map[string]any) func(ast.DirectiveList) bool {
 	}
 }
 
-// document writes an operation anew that selects just the given fields. It has
-// no fragments, directives, repeated fields or unused variables, so that the
-// library which executes it has nothing left to expand or to compare.
+// document returns an operation that selects only these fields. It has no fragments,
+// directives, repeated fields or unused variables, so that graphql-go has nothing to
+// expand or compare.
 func (s selections) document(op *ast.OperationDefinition) string {
 	used := map[string]bool{}
 	plain := &ast.OperationDefinition{Operation: op.Operation, Name: op.Name, SelectionSet: s.set(used)}
@@ -212,7 +212,7 @@ func (s selections) document(op *ast.OperationDefinition) string {
 	return out.String()
 }
 
-// set is the selections as syntax. It notes the variables that they use.
+// set returns the selections as syntax, and records the variables that they use.
 func (s selections) set(used map[string]bool) ast.SelectionSet {
 	out := make(ast.SelectionSet, len(s))
 	for i, one := range s {

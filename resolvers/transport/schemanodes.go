@@ -41,13 +41,13 @@ func (n schemaNode) root(def *ast.Definition) any {
 type typeNode struct {
 	schema *ast.Schema
 	def    *ast.Definition // of a named type
-	of     *ast.Type       // the type around which a list or non-null type is
+	of     *ast.Type       // the type inside a list or non-null type
 	kind   string          // LIST or NON_NULL
 }
 
 func (typeNode) typeName() string { return "__Type" }
 
-// reference is the node of a type as it stands at a field.
+// reference returns the node of a field's type.
 func reference(schema *ast.Schema, t *ast.Type) any {
 	switch {
 	case t.NonNull:
@@ -250,7 +250,7 @@ func (n directiveNode) field(name string, deprecated bool) any {
 	return nil
 }
 
-// deprecation is the value of the fields isDeprecated and deprecationReason.
+// deprecation returns the value of the field isDeprecated or deprecationReason.
 func deprecation(d ast.DirectiveList, name string) any {
 	if name == "isDeprecated" {
 		return d.ForName("deprecated") != nil
@@ -258,7 +258,7 @@ func deprecation(d ast.DirectiveList, name string) any {
 	return reasonOf(d, "deprecated", "reason")
 }
 
-// reasonOf is an argument of a directive, or its default; nil without the
+// reasonOf returns an argument of a directive, or its default, or nil without the
 // directive.
 func reasonOf(list ast.DirectiveList, directive, argument string) any {
 	d := list.ForName(directive)
@@ -287,7 +287,7 @@ func orNull(text string) any {
 	return text
 }
 
-// sorted are the values of a map in the order of their names.
+// sorted returns the values of a map in the order of their names.
 func sorted[T any](m map[string]T, wrap func(T) any) []any {
 	out := make([]any, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {

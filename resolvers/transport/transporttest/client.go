@@ -1,5 +1,5 @@
-// Package transporttest is the client of tests that ask a handler GraphQL,
-// without a network.
+// Package transporttest is a GraphQL client for tests. It calls a handler without a
+// network.
 package transporttest
 
 import (
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Result is an answer as a client reads it.
+// Result is an answer as a client decodes it.
 type Result struct {
 	Status int         `json:"-"`
 	Header http.Header `json:"-"`
@@ -25,7 +25,7 @@ type Result struct {
 	}
 }
 
-// Code is the code of the first error; "" when there is none.
+// Code returns the code of the first error, or "".
 func (r Result) Code() string {
 	if len(r.Errors) == 0 {
 		return ""
@@ -34,7 +34,7 @@ func (r Result) Code() string {
 	return code
 }
 
-// Send posts a body with the right headers, unless edit changes them.
+// Send posts a body with the required headers, which edit may change.
 func Send(t testing.TB, h http.Handler, body string, edit ...func(*http.Request)) Result {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/api", strings.NewReader(body))
@@ -61,12 +61,12 @@ func Ask(t testing.TB, h http.Handler, document string, variables any) Result {
 	return Send(t, h, string(body))
 }
 
-// Header is an edit that sets a header.
+// Header returns an edit that sets a header.
 func Header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// Aliases is a selection of a field n times, as a0, a1 and so on.
+// Aliases returns a selection of a field n times, as a0, a1 and so on.
 func Aliases(n int, field string) string {
 	var b strings.Builder
 	for i := range n {
@@ -75,5 +75,5 @@ func Aliases(n int, field string) string {
 	return b.String()
 }
 
-// LoginDocument is a login that selects all that a login gives.
+// LoginDocument is a login that selects all fields.
 const LoginDocument = `mutation($body: LoginUserDto!) { login(body: $body) { message token connectySession ccUserId chat { userId jid domain mucDomain endpoint wsEndpoint } chatStatus chatTicket user { id email firstName lastName } } }`
