@@ -128,11 +128,11 @@ func acceptsGzip(headers []string) bool {
 func unpack(gzipped []byte) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(gzipped))
 	if err != nil {
-		return nil, fmt.Errorf("unpacking: %w", err)
+		return nil, fmt.Errorf("decompressing: %w", err)
 	}
 	content, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("unpacking: %w", err)
+		return nil, fmt.Errorf("decompressing: %w", err)
 	}
 	return content, nil
 }

@@ -148,7 +148,7 @@ func build(temp, out string) error {
 			return err
 		}
 		fmt.Fprintf(&sums, "%x  %s.gz\n", sha256.Sum256(packed), s.asset)
-		fmt.Printf("%s.gz: %d bytes, %d unpacked\n", s.asset, len(packed), len(content))
+		fmt.Printf("%s.gz: %d bytes, %d decompressed\n", s.asset, len(packed), len(content))
 	}
 	return os.WriteFile(filepath.Join(out, sumsName), []byte(sums.String()), 0o644)
 }
@@ -171,7 +171,7 @@ func (s source) tarball(temp, trusted string) ([]byte, error) {
 	}
 	line := fmt.Sprintf("%x  %s\n", sha256.Sum256(tgz), name)
 	if !strings.Contains(trusted, line) {
-		return nil, fmt.Errorf("%s has a sum that is not in %s", name, packageSums)
+		return nil, fmt.Errorf("%s has a checksum that is not in %s", name, packageSums)
 	}
 	return tgz, nil
 }
@@ -217,9 +217,9 @@ func compare(committed, made string) error {
 	case bytes.Equal(a, b):
 		return nil
 	case bytes.Equal(decompressed(a), decompressed(b)) && decompressed(a) != nil:
-		return fmt.Errorf("%s: same content, compressed otherwise: was it made with another Go?", committed)
+		return fmt.Errorf("%s: same content, different compression: another version of Go?", committed)
 	}
-	return fmt.Errorf("%s differs from what the packages give", committed)
+	return fmt.Errorf("%s differs from the content of the packages", committed)
 }
 
 // decompressed returns the content of gzip data, or nil for other data.

@@ -51,7 +51,7 @@ func Handler(base string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "the playground is only read", http.StatusMethodNotAllowed)
+			http.Error(w, "the playground allows GET and HEAD only", http.StatusMethodNotAllowed)
 			return
 		}
 		if len(r.URL.Path) < len(folder) || !strings.EqualFold(r.URL.Path[:len(folder)], folder) {
