@@ -46,7 +46,7 @@ func TestCodesAreNamedAfterTheirText(t *testing.T) {
 	}
 }
 
-func TestWriteTellsWhenToComeBack(t *testing.T) {
+func TestWriteSetsRetryAfter(t *testing.T) {
 	w := httptest.NewRecorder()
 	Write(w, httptest.NewRequest("GET", "/", nil), slog.New(slog.DiscardHandler), &Error{Code: RateLimited, Message: "wait", RetryAfter: 1100 * time.Millisecond})
 	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Body.String() != `{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"wait","code":"RATE_LIMITED"}`+"\n" {

@@ -20,7 +20,7 @@ import (
 	"cubegate/resolvers/playground"
 )
 
-// routed is the handler under test, routed as its comment says.
+// routed is the handler under test with the routes of its comment.
 var routed = func() http.Handler {
 	h := playground.Handler("/api")
 	r := chi.NewRouter()
@@ -50,7 +50,7 @@ func body(t *testing.T, res *http.Response) []byte {
 	return content
 }
 
-// addresses returns what the page links to, by name without the sum.
+// addresses returns the URLs in the page, by name without the checksum.
 func addresses(t *testing.T) map[string]string {
 	t.Helper()
 	page := string(body(t, do(t, "GET", "/api")))
@@ -61,7 +61,7 @@ func addresses(t *testing.T) map[string]string {
 	return found
 }
 
-func TestCompressedAssetsMatchTheirSums(t *testing.T) {
+func TestCompressedAssetsMatchTheirChecksums(t *testing.T) {
 	sums, err := os.ReadFile("assets/SHA256SUMS")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestCompressedAssetsMatchTheirSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lines := bytes.Count(sums, []byte("\n")); lines != len(stored) || lines == 0 {
-		t.Errorf("%d sums for %d files", lines, len(stored))
+		t.Errorf("%d checksums for %d files", lines, len(stored))
 	}
 	for _, file := range stored {
 		content, err := os.ReadFile(file)
@@ -80,7 +80,7 @@ func TestCompressedAssetsMatchTheirSums(t *testing.T) {
 		}
 		line := fmt.Sprintf("%x  %s\n", sha256.Sum256(content), filepath.Base(file))
 		if !strings.Contains(string(sums), line) {
-			t.Errorf("%s is not what SHA256SUMS says; go generate makes both", file)
+			t.Errorf("%s does not match SHA256SUMS; go generate creates both", file)
 		}
 	}
 }
@@ -109,8 +109,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// What the policy forbids must not be in the page at all: a browser would leave
-// it out and the playground would break there only.
+// The page must not contain anything that the policy forbids: browsers would ignore it,
+// and only there the playground would fail.
 func TestPageHasNothingInline(t *testing.T) {
 	page := string(body(t, do(t, "GET", "/api")))
 	if inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son\w+=|javascript:|https?://|<script(?: defer)?>`).FindString(page); inline != "" {
@@ -125,7 +125,7 @@ func TestAssets(t *testing.T) {
 	)
 	tests := []struct {
 		name, contentType string
-		contains          string // in the unpacked content
+		contains          string // in the decompressed content
 	}{
 		{"graphiql.css", style, ".graphiql-container"},
 		{"graphiql.js", script, "createFetcher"},
@@ -239,7 +239,7 @@ func TestRevalidation(t *testing.T) {
 	t.Run("a strong tag names one encoding", func(t *testing.T) {
 		packed := do(t, "GET", linked["graphiql.js"], "Accept-Encoding", "gzip").Header.Get("ETag")
 		if res := do(t, "GET", linked["graphiql.js"], "If-None-Match", packed); res.StatusCode != http.StatusOK {
-			t.Errorf("plain answer to the packed one's tag: status = %d, want 200", res.StatusCode)
+			t.Errorf("plain answer to the tag of the compressed one: status = %d, want 200", res.StatusCode)
 		}
 	})
 }
@@ -270,7 +270,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 func TestUnknownAssetsAreNotFound(t *testing.T) {
 	for _, target := range []string{
 		"/api/playground/",
-		"/api/playground/react.js", // only with its sum
+		"/api/playground/react.js", // the checksum is missing
 		"/api/playground/react-000000000000000000000000.js",
 		"/api/playground/assets/react.js.gz",
 		"/api/playground/assets%2Freact.js.gz",
@@ -282,7 +282,7 @@ func TestUnknownAssetsAreNotFound(t *testing.T) {
 		"/api/playground/../../../go.mod",
 		"/API/Playground/react.js",
 	} {
-		w := httptest.NewRecorder() // without a router, which would refuse some of these itself
+		w := httptest.NewRecorder() // without a router, which would refuse some of these
 		playground.Handler("/api").ServeHTTP(w, httptest.NewRequest("GET", target, nil))
 		if w.Code != http.StatusNotFound {
 			t.Errorf("GET %s: status = %d, want 404", target, w.Code)
@@ -290,7 +290,7 @@ func TestUnknownAssetsAreNotFound(t *testing.T) {
 	}
 }
 
-// main routes /API and /api/ as /api, and leaves the path as it was sent.
+// The server routes /API and /api/ like /api, and leaves the path unchanged.
 func TestOtherSpellingsGetThePage(t *testing.T) {
 	h := playground.Handler("/api")
 	for _, target := range []string{"/API", "/api/", "/Api/"} {
@@ -302,7 +302,7 @@ func TestOtherSpellingsGetThePage(t *testing.T) {
 	}
 }
 
-func TestBaseIsAskedFor(t *testing.T) {
+func TestAssetsAreUnderTheBase(t *testing.T) {
 	w := httptest.NewRecorder()
 	playground.Handler("/v2/graphql").ServeHTTP(w, httptest.NewRequest("GET", "/v2/graphql", nil))
 	if !strings.Contains(w.Body.String(), `src="/v2/graphql/playground/react-`) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestReserveRefusesWhatPassesTheBound(t *testing.T) {
+func TestReserveRefusesBeyondTheBound(t *testing.T) {
 	var a answerRoom
 	var taken []*reservation
 	for {
@@ -26,13 +26,13 @@ func TestReserveRefusesWhatPassesTheBound(t *testing.T) {
 		t.Errorf("%d answers of %d bytes fit", len(taken), maxAnswer)
 	}
 	if _, ok := a.reserve(0); ok {
-		t.Error("a small answer fits into nothing")
+		t.Error("a small answer gets room beyond the bound")
 	}
 	taken[0].release()
 	taken[0].release()
 	r, ok := a.reserve(1)
 	if !ok {
-		t.Fatal("nothing was given back")
+		t.Fatal("no room was released")
 	}
 	r.release()
 	for _, r := range taken {
@@ -43,8 +43,7 @@ func TestReserveRefusesWhatPassesTheBound(t *testing.T) {
 	}
 }
 
-// pipes is a listener for connections inside the process, on which a fake
-// clock works.
+// pipes is a listener for connections inside the process, which work with a fake clock.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -57,8 +56,8 @@ func (p pipes) Accept() (net.Conn, error) {
 func (pipes) Close() error   { return nil }
 func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// readAnswer asks a server for an answer of a size, reads it in steps of one
-// second, and returns how long that took and whether the answer came whole.
+// readAnswer requests an answer of a size, reads it in steps of one second, and returns
+// the time that this took and whether the answer was complete.
 func readAnswer(t *testing.T, size, bytesPerSecond int) (took time.Duration, whole bool) {
 	t.Helper()
 	var a answerRoom
@@ -99,7 +98,7 @@ func readAnswer(t *testing.T, size, bytesPerSecond int) (took time.Duration, who
 	return took, got > size // with the header
 }
 
-func TestWriteCutsAReaderThatIsTooSlow(t *testing.T) {
+func TestWriteDisconnectsASlowReader(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		bytesPerSecond int

@@ -13,8 +13,8 @@ import (
 	"cubegate/resolvers/transport/transporttest"
 )
 
-// corpus is every hostile document, and others that are valid and ask for as
-// much as the bounds allow. None may cost more than the bounds below allow.
+// corpus returns all hostile documents, and valid ones that request as much as the
+// bounds allow. No document may cost more than the bounds below.
 func corpus(t testing.TB) map[string]string {
 	all := map[string]string{}
 	for name, document := range hostile {
@@ -36,15 +36,15 @@ func corpus(t testing.TB) map[string]string {
 	return all
 }
 
-// times is a text n times.
+// times repeats a text n times.
 func times(n int, text string) string { return strings.Repeat(text+" ", n) }
 
-// nested puts text into n inline fragments, with before in front of each.
+// nested wraps text in n inline fragments, each preceded by before.
 func nested(n int, before, text string) string {
 	return strings.Repeat("...{"+before, n) + text + strings.Repeat("}", n)
 }
 
-// inEach is a document whose fragments all spread the first one, so that each
+// inEach returns a document whose fragments all spread the first one, so that each
 // operation and fragment is validated with the whole body.
 func inEach(operations, fragments int, on, root, body string) string {
 	var b strings.Builder
@@ -60,10 +60,10 @@ func inEach(operations, fragments int, on, root, body string) string {
 
 const conflictingPair = "hello hello:__typename "
 
-// expensive are documents that were seen to cost much, or are made to.
+// expensive lists documents that were expensive, or are meant to be.
 var expensive = map[string]string{
-	// The validator's overlap rule compared all of these pairwise, again for
-	// each enclosing inline fragment.
+	// The validator's overlap rule compared all of these pairwise, again for each
+	// enclosing inline fragment.
 	"conflicts in 298 inline fragments":        "{" + nested(298, times(1, conflictingPair), "hello") + "}",
 	"100 conflicts under 298 fragments":        "{" + nested(298, "", times(100, conflictingPair)) + "}",
 	"100 conflicts under 15 fragments":         "{" + nested(15, "", times(100, conflictingPair)) + "}",
@@ -118,7 +118,7 @@ var expensive = map[string]string{
 	"the audit with 90 names":                  "{audit{items{" + transporttest.Aliases(90, "detail") + "}}}",
 	"sessions with 90 names":                   "{sessions{" + transporttest.Aliases(90, "device") + "}}",
 	"20 sessions":                              "{" + transporttest.Aliases(20, "sessions{id device}") + "}",
-	// Introspection: little asked, much answered.
+	// Introspection: small requests with large answers.
 	"480 descriptions":                 "{__schema{types{fields{type{ofType{fields{" + transporttest.Aliases(480, "description") + "}}}}}}}",
 	"480 descriptions of types":        "{__schema{types{" + transporttest.Aliases(480, "description") + "}}}",
 	"10 times the types of the fields": "{__schema{" + transporttest.Aliases(10, "types{fields{type{ofType{fields{name description}}}}}") + "}}",
@@ -185,7 +185,7 @@ func withToken(ctx context.Context) context.Context {
 	return ctx
 }
 
-// sizeOf is the size of a response, in bytes.
+// sizeOf returns the size of a response, in bytes.
 func sizeOf(r gqlResponse) int {
 	size := 0
 	for _, part := range r.parts() {
@@ -194,19 +194,19 @@ func sizeOf(r gqlResponse) int {
 	return size
 }
 
-// exec answers one document.
+// exec executes one document.
 func (h *Handler) exec(ctx context.Context, document string) (gqlResponse, error) {
 	return h.execute(ctx, h.judge(ctx, gqlRequest{Query: &document}))
 }
 
-// The bounds on what one document may cost.
+// Bounds of the cost of one document.
 const (
 	mostAllocated = 32 << 20 // bytes, in all
 	mostAnswered  = 1 << 20  // bytes
 )
 
-// checkCost fails the test if a document costs more, and returns its answer,
-// whose room is free again.
+// checkCost fails the test if a document exceeds the bounds. It returns the answer,
+// whose room is released.
 func checkCost(t *testing.T, h *Handler, document string) gqlResponse {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -226,7 +226,7 @@ func checkCost(t *testing.T, h *Handler, document string) gqlResponse {
 	return response
 }
 
-func TestNoDocumentCostsMuch(t *testing.T) {
+func TestCostOfDocuments(t *testing.T) {
 	h, _ := crowded(t)
 	for name, document := range corpus(t) {
 		t.Run(name, func(t *testing.T) {
@@ -235,8 +235,8 @@ func TestNoDocumentCostsMuch(t *testing.T) {
 	}
 }
 
-// BenchmarkCorpus shows the time that each document takes: 50 ms of one core
-// is the bar.
+// BenchmarkCorpus measures the time of each document, which should be less than 50 ms
+// of one core.
 //
 //	go test -run '^$' -bench Corpus -benchtime 3x ./resolvers/transport | sort -k3 -n | tail
 func BenchmarkCorpus(b *testing.B) {
@@ -245,7 +245,7 @@ func BenchmarkCorpus(b *testing.B) {
 		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				h.answered.Purge() // what it costs the first time
+				h.answered.Purge() // measure the first execution
 				response, err := h.exec(withToken(b.Context()), document)
 				if err != nil {
 					b.Fatal(err)

@@ -9,9 +9,9 @@ import (
 	"cubegate/resolvers/transport/transporttest"
 )
 
-// Fragments, directives, aliases and introspection never change what an answer
-// says, nor its order.
-func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
+// Fragments, directives, aliases and introspection change neither the content of an
+// answer nor its order.
+func TestAnswersFollowTheSpecification(t *testing.T) {
 	_, h := newHandler(t)
 	const hello = `"Hello from API!"`
 	for _, tt := range []struct{ document, variables, want string }{
@@ -44,8 +44,8 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 	}
 }
 
-// A null that climbs to the top takes introspection along.
-func TestANullAtTheTopIsTheWholeAnswer(t *testing.T) {
+// A null that reaches the top also removes introspection.
+func TestNullAtTheTopIsTheWholeAnswer(t *testing.T) {
 	_, h := newHandler(t)
 	got := transporttest.Ask(t, h, `{__schema{queryType{name}} m:me{id}}`, nil)
 	if !strings.HasSuffix(got.Text, `,"data":null}`+"\n") || len(got.Errors) != 1 || got.Errors[0].Path[0] != "m" {
@@ -53,7 +53,7 @@ func TestANullAtTheTopIsTheWholeAnswer(t *testing.T) {
 	}
 }
 
-// Each bound refuses by itself, and says which one it is.
+// Each bound works alone, and its error names it.
 func TestEachBoundOfADocumentHolds(t *testing.T) {
 	_, h := newHandler(t)
 	half := inEach(8, 1, "Query", "%s", "me{"+times(maxNodes/9, "id")+"}")
@@ -96,7 +96,7 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 	}
 }
 
-// A crowd waits for its turn with what it sent, not with what that decodes to.
+// A request waits for its turn with its bytes, not with the decoded values.
 func TestFewDocumentsAreReadAtOnce(t *testing.T) {
 	_, h := newHandler(t)
 	for range cap(h.reading) {
@@ -106,7 +106,7 @@ func TestFewDocumentsAreReadAtOnce(t *testing.T) {
 	go func() { done <- transporttest.Send(t, h, `{"query":"{hello}"}`) }()
 	select {
 	case got := <-done:
-		t.Errorf("read beside all others: %s", got.Text)
+		t.Errorf("read although all turns are taken: %s", got.Text)
 	default:
 	}
 	for range cap(h.reading) {
@@ -117,7 +117,7 @@ func TestFewDocumentsAreReadAtOnce(t *testing.T) {
 	}
 }
 
-func TestABodyHasFewValues(t *testing.T) {
+func TestValuesOfABodyAreBounded(t *testing.T) {
 	_, h := newHandler(t)
 	many := strings.TrimSuffix(strings.Repeat("{},", maxBodyValues), ",")
 	for _, member := range []string{"variables", "extensions"} {

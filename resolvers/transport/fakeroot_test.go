@@ -12,8 +12,8 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// fakeRoot resolves the server's schema without users: each field answers with
-// what a test has put here.
+// fakeRoot resolves the server's schema without users: each field returns the value
+// that a test has set here.
 type fakeRoot struct {
 	profile *fakeProfile // of me; needs a bearer token
 	users   []*fakeProfile
@@ -173,7 +173,7 @@ func (m *fakeMutation) SetRoles(struct {
 	return m.f.profile
 }
 
-// The types of the schema.
+// The resolvers of the schema's types.
 type (
 	fakeUser struct{ Email, FirstName, ID, LastName string }
 
@@ -234,7 +234,7 @@ func newFakeProfile(email string) *fakeProfile {
 	}
 }
 
-// crowded is a Handler over the longest pages.
+// crowded returns a Handler whose pages have the maximum length.
 func crowded(t testing.TB) (*Handler, *strings.Builder) {
 	t.Helper()
 	const page = 100

@@ -13,8 +13,8 @@ import (
 	"cubegate/resolvers/transport/transporttest"
 )
 
-// hostile are documents of few bytes that would cost the library seconds,
-// megabytes or a panic, or that nobody sends who wants an answer.
+// hostile lists short documents that would cost the library seconds, megabytes or a
+// panic, or that no honest client sends.
 var hostile = map[string]string{
 	"a number of 20 digits twice":    `{hello(x:99999999999999999999) hello(x:99999999999999999999)}`,
 	"a default beyond Float":         `query($v:Float=1e999){hello}`,
@@ -91,7 +91,7 @@ func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
 			got := transporttest.Ask(t, h, document, nil)
-			if took := time.Since(started); took > 5*time.Second { // seconds is what it would cost; milliseconds is what it does
+			if took := time.Since(started); took > 5*time.Second { // seconds without the guard; milliseconds with it
 				t.Errorf("took %v", took)
 			}
 			if code := got.Code(); code != string(apierror.GraphQLParseFailed) && code != string(apierror.GraphQLValidationFailed) {
@@ -107,7 +107,7 @@ func TestHostileDocumentsAreRefusedBeforeAnythingRuns(t *testing.T) {
 	}
 }
 
-func TestDocumentsThatPeopleSendPass(t *testing.T) {
+func TestUsualDocumentsPass(t *testing.T) {
 	_, h := newHandler(t)
 	introspection, err := os.ReadFile("testdata/introspection.graphql")
 	if err != nil {
@@ -136,9 +136,8 @@ func TestDocumentsThatPeopleSendPass(t *testing.T) {
 	}
 }
 
-// What a client wrote must arrive, though the library gets another spelling of
-// it than the client's.
-func TestStringsArriveAsTheyWereWritten(t *testing.T) {
+// Strings arrive unchanged, although the library gets another spelling of the document.
+func TestStringsArriveUnchanged(t *testing.T) {
 	f, h := newHandler(t)
 	for literal, want := range map[string]string{
 		`"plain"`:                          "plain",
@@ -158,9 +157,9 @@ func TestStringsArriveAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// A variable with a default may stand where null must not, so null for it would
-// be found out only after the first mutation has run.
-func TestNothingRunsWhenAVariableCannotBeUsed(t *testing.T) {
+// A variable with a default is allowed where null is not, so the library would notice a
+// null only after the first mutation has run.
+func TestNothingRunsWithABadVariable(t *testing.T) {
 	f, h := newHandler(t)
 	document := `mutation($e: String = "a@b.co", $yes: Boolean = true) {
 		register(body: {email: "ada@example.org", firstName: "Ada", lastName: "Lovelace", password: "correct horse"}) { message }
@@ -175,8 +174,8 @@ func TestNothingRunsWhenAVariableCannotBeUsed(t *testing.T) {
 
 const guessingLogin = `{ login(body: {email: "Ada@Example.org", password: "guess"}) { message } }`
 
-// The guard keeps a document that it let through, and no password in one.
-func TestGuardKeepsPlainDocuments(t *testing.T) {
+// The guard caches a valid document, but none with a password.
+func TestGuardCachesPlainDocuments(t *testing.T) {
 	_, h := newHandler(t)
 	const plain = `mutation($body: LoginUserDto!) { login(body: $body) { message } }`
 	for _, tt := range []struct {
@@ -208,9 +207,9 @@ func TestGuardKeepsPlainDocuments(t *testing.T) {
 	}
 }
 
-// A document that is kept is one tree for many requests at once, and what
-// depends on a request is checked anew.
-func TestKeptDocumentsAreShared(t *testing.T) {
+// Concurrent requests share the tree of a cached document; the guard checks everything
+// that depends on the request again.
+func TestCachedDocumentsAreShared(t *testing.T) {
 	_, h := newHandler(t)
 	const document = `query a($on: Boolean!) { hello @include(if: $on) x: hello @skip(if: $on) } query b { hello }`
 	body := func(name, on string) string {
@@ -237,7 +236,7 @@ func TestKeptDocumentsAreShared(t *testing.T) {
 	all.Wait()
 }
 
-func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
+func TestIntrospectionCanBeDisabled(t *testing.T) {
 	_, h := newHandler(t, func(o *Options) { o.Introspection = false })
 	for _, document := range []string{`{__schema{types{name}}}`, `{...f} fragment f on Query{__type(name:"User"){name}}`} {
 		if got := transporttest.Ask(t, h, document, nil); got.Code() != string(apierror.GraphQLValidationFailed) {
@@ -245,16 +244,16 @@ func TestIntrospectionCanBeSwitchedOff(t *testing.T) {
 		}
 	}
 	if got := transporttest.Ask(t, h, `{__typename hello}`, nil); got.Code() != "" {
-		t.Errorf("__typename went too: %s", got.Text)
+		t.Errorf("__typename is disabled, too: %s", got.Text)
 	}
 }
 
-// FuzzDocuments: whatever is asked, nothing panics, the guard reads it as the
-// library does, and the work that was counted stays below the bounds.
+// FuzzDocuments checks that no document causes a panic, that the guard and the library
+// read it equally, and that the counted work stays within the bounds.
 //
 //	go test -run '^$' -fuzz '^FuzzDocuments$' -fuzztime 2m ./resolvers/transport
 //
-// What minutes of that came upon is kept in testdata/fuzz.
+// testdata/fuzz keeps the findings.
 func FuzzDocuments(f *testing.F) {
 	for _, document := range corpus(f) {
 		if len(document) < 2000 {
@@ -269,7 +268,7 @@ func FuzzDocuments(f *testing.F) {
 		if response := checkCost(t, h, document); response.Data != nil {
 			checkWork(t, h.guard, document)
 		}
-		// Both are signs that the guard and the library read differently.
+		// Both show that the guard and the library read a document differently.
 		for _, sign := range []string{"msg=panic", "graphql-go refused what the guard let through"} {
 			if strings.Contains(log.String(), sign) {
 				t.Errorf("%q: %s", document, log)
@@ -278,7 +277,7 @@ func FuzzDocuments(f *testing.F) {
 	})
 }
 
-// checkWork counts what a document that was executed made the later steps do.
+// checkWork counts the work of the later steps for an executed document.
 func checkWork(t *testing.T, g *guard, document string) {
 	t.Helper()
 	doc, errs := g.check(document, "", nil)

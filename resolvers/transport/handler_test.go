@@ -29,7 +29,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		body   string
 		edit   func(*http.Request)
 		status int
-		code   apierror.Code // "" = it works
+		code   apierror.Code // "" = no error
 	}{
 		{"plain", hello, nil, 200, ""},
 		{"charset", hello, transporttest.Header("Content-Type", "application/json; charset=UTF-8"), 200, ""},
@@ -92,7 +92,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 	}
 }
 
-func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
+func TestAnswersHaveTheRequestedType(t *testing.T) {
 	_, h := newHandler(t)
 	for accept, want := range map[string]string{
 		"":                                  MediaJSON,
@@ -110,7 +110,7 @@ func TestAnswersHaveTheTypeAskedFor(t *testing.T) {
 	}
 }
 
-func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
+func TestNoWorkIsDoneWithoutRoomForTheAnswer(t *testing.T) {
 	f, h := newHandler(t)
 	var last *reservation
 	for room, ok := h.answers.reserve(maxAnswer); ok; room, ok = h.answers.reserve(maxAnswer) {
@@ -127,8 +127,8 @@ func TestNoWorkIsDoneForAnAnswerThatHasNoRoom(t *testing.T) {
 	}
 }
 
-// The database may hold a text that nobody expected.
-func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
+// The database may contain a longer text than expected.
+func TestAnswersAreBounded(t *testing.T) {
 	f, h := newHandler(t)
 	f.profile.FirstName = strings.Repeat("x", maxAnswer)
 	got := transporttest.Send(t, Bearer(h), `{"query":"{me{firstName}}"}`, transporttest.Header("Authorization", "Bearer good"))
@@ -137,7 +137,7 @@ func TestAnAnswerIsNeverLargerThanItsBound(t *testing.T) {
 	}
 }
 
-func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
+func TestAllErrorsOfVariablesAreReported(t *testing.T) {
 	_, h := newHandler(t)
 	document := `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`
 	got := transporttest.Ask(t, h, document, map[string]any{"body": map[string]any{"email": 1, "firstName": nil, "nick": "x", "hunter2 topsecret": 1}})
@@ -145,7 +145,7 @@ func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 	want := map[string]any{
 		"email": "must be of type String", "firstName": "must not be null", "lastName": "is required",
 		"password": "is required", "nick": "is not a field of UserRegisterInput",
-		"(unnamed)": "is not a field of UserRegisterInput", // what got in a name's place may be a secret
+		"(unnamed)": "is not a field of UserRegisterInput", // a secret may stand in the place of a name
 	}
 	for field, problem := range want {
 		if fields[field] != problem {
@@ -157,7 +157,7 @@ func TestVariablesAreToldAllThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAPanicSaysNothing(t *testing.T) {
+func TestPanicIsNotShown(t *testing.T) {
 	f, h := newHandler(t)
 	f.onLogin = func() { panic("hunter2-topsecret") }
 	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": "ada@example.org", "password": "correct horse"}})
@@ -176,9 +176,9 @@ func TestNewReportsAllMissingOptions(t *testing.T) {
 	}
 }
 
-// Fields of a query may share what is in their context; each field of a mutation
-// must not see what an earlier one has shared.
-func TestOnlyQueriesGetAContextOfTheirOwn(t *testing.T) {
+// The fields of a query may share values in their context; each field of a mutation
+// must not see those of an earlier one.
+func TestOnlyQueriesGetTheirOwnContext(t *testing.T) {
 	made := 0
 	_, h := newHandler(t, func(o *Options) {
 		o.QueryContext = func(ctx context.Context) context.Context {

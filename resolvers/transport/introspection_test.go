@@ -14,9 +14,9 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// introspectionVariants are the introspection queries that graphql-js and the
-// tools over it send: each of their six options on or off, and the depths of
-// ofType of its versions 14 to 17.
+// introspectionVariants returns the introspection queries of graphql-js and the tools
+// based on it: each of their six options on or off, and the depths of ofType of its
+// versions 14 to 17.
 func introspectionVariants() []string {
 	var all []string
 	for options := range 1 << 6 {
@@ -48,7 +48,7 @@ func introspectionVariants() []string {
 	return all
 }
 
-func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
+func TestEveryIntrospectionQueryIsAnsweredAndCached(t *testing.T) {
 	_, h := newHandler(t)
 	for i, document := range introspectionVariants() {
 		first := transporttest.Ask(t, h, document, nil)
@@ -60,7 +60,7 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 			t.Errorf("variant %d lacks types or directives", i)
 		}
 		full := h.introspector.maxValues
-		h.introspector.maxValues = 0 // nothing new can be answered now
+		h.introspector.maxValues = 0 // only cached answers work now
 		if second := transporttest.Ask(t, h, document, nil); second.Text != first.Text {
 			t.Errorf("variant %d is not kept: %.300s", i, second.Text)
 		}
@@ -68,7 +68,7 @@ func TestEveryIntrospectionQueryIsAnsweredWholeAndKept(t *testing.T) {
 	}
 }
 
-func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
+func TestFieldsThatGraphQLGoLacks(t *testing.T) {
 	_, h := newHandler(t)
 	got := transporttest.Ask(t, h, `query($n:String!){hello __schema{description directives{name isRepeatable}} __type(name:$n){isOneOf name __typename}}`, map[string]any{"n": "PageInput"})
 	want := map[string]any{"isOneOf": false, "name": "PageInput", "__typename": "__Type"}
@@ -80,14 +80,13 @@ func TestFieldsThatTheLibraryLacksAreAnsweredInAnyDocument(t *testing.T) {
 			t.Errorf("directive %v", directive)
 		}
 	}
-	// The order of an answer is that of the document.
+	// The answer has the order of the document.
 	if order := transporttest.Ask(t, h, `{b:hello __schema{queryType{name}} a:hello}`, nil); order.Text != `{"data":{"b":"Hello from API!","__schema":{"queryType":{"name":"Query"}},"a":"Hello from API!"}}`+"\n" {
 		t.Errorf("%s", order.Text)
 	}
 }
 
-// What introspection may produce is bounded, and the bound is far above what
-// tools ask for.
+// Introspection is bounded, far above the requests of tools.
 func TestIntrospectionIsBoundedByItsValues(t *testing.T) {
 	_, h := newHandler(t)
 	full := introspectionVariants()[63]
@@ -129,8 +128,8 @@ func valuesIn(v any) int {
 	return n
 }
 
-// graphql-go answers the same about what it knows, so one can stand in for the
-// other.
+// graphql-go gives equal answers for all fields that it supports, so ours can replace
+// it.
 func TestIntrospectionAgreesWithTheLibrary(t *testing.T) {
 	_, h := newHandler(t)
 	document := `{__schema{queryType{name} mutationType{name} types{kind name description
@@ -159,8 +158,8 @@ func byTypeName(t *testing.T, data map[string]any) map[string]any {
 	return all
 }
 
-// A document that repeats names is merged in one pass; the validator's own
-// rule, which compares all pairs, is not among those that run.
+// The guard merges repeated names in one pass; the validator's own rule, which compares
+// all pairs, does not run.
 func TestOverlapsAreNotComparedPairwise(t *testing.T) {
 	_, h := newHandler(t)
 	g := h.guard

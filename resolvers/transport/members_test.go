@@ -8,7 +8,7 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// loginBody and tokenBody are bodies like those of the REST routes.
+// loginBody and tokenBody have the form of REST bodies.
 type (
 	loginBody struct {
 		Email    string `json:"email"`
@@ -31,7 +31,7 @@ func TestDecodeObjectRefusesConfusableMembers(t *testing.T) {
 		name  string
 		body  string
 		into  any
-		want  string // part of the message; empty when the body is fine
+		want  string // part of the message; "" = no error
 		field string // key in the error's fields
 	}{
 		{"once each", `{"email":"a","password":"b","device":{"name":"c"}}`, new(loginBody), "", ""},
@@ -57,7 +57,7 @@ func TestDecodeObjectRefusesConfusableMembers(t *testing.T) {
 		{"operation name in other case", `{"query":"{a}","operationname":"b"}`, new(gqlRequest), "operationName is spelled", "operationName"},
 
 		{"a large number", `{"variables":{"a":1e999}}`, new(gqlRequest), "is of the wrong type", ""},
-		{"as deep as allowed", deep(maxNesting), new(gqlRequest), "of the wrong type", ""}, // a list, so no object
+		{"as deep as allowed", deep(maxNesting), new(gqlRequest), "of the wrong type", ""}, // a list instead of an object
 		{"deeper", deep(maxNesting + 1), new(gqlRequest), "nested deeper than 64 levels", ""},
 		{"twice, and cut off", `{"email":"a","email":`, new(loginBody), "", "email"},
 		{"no JSON", `{"email"}`, new(loginBody), "is not JSON", ""},
