@@ -38,7 +38,7 @@ func Bearer(next http.Handler) http.Handler {
 	})
 }
 
-var errMalformedBearer = &apierror.Error{Code: apierror.Unauthenticated, Message: "The header Authorization must be: Bearer and an access token"}
+var errMalformedBearer = &apierror.Error{Code: apierror.Unauthenticated, Message: "The header Authorization must have the form: Bearer <access token>"}
 
 // BearerToken returns the bearer token of a request, not verified, or "" if the
 // request has none. The error, if the header has another form, is safe to show.

@@ -28,7 +28,7 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 			// A variable with a default is allowed where null is not (5.8.5
 			// "All Variable Usages Are Allowed"). graphql-go would notice the
 			// null only after other mutations of the document have run.
-			c.wrong([]string{v.Variable}, "must not be null; leave it out for its default")
+			c.wrong([]string{v.Variable}, "must not be null; omit it for its default")
 			continue
 		}
 		c.value(v.Type, value, given, []string{v.Variable})

@@ -22,7 +22,7 @@ const (
 
 var (
 	errAnswersFull   = &apierror.Error{Code: apierror.ServiceUnavailable, Message: "Too many answers wait for their clients; try again in a moment", RetryAfter: time.Second}
-	errAnswerTooLong = &apierror.Error{Code: apierror.GraphQLValidationFailed, Message: "The answer would be too large; ask for less at a time"}
+	errAnswerTooLong = &apierror.Error{Code: apierror.GraphQLValidationFailed, Message: "The answer would be too large; request less at a time"}
 )
 
 // job is a checked request.

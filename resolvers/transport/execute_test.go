@@ -58,18 +58,18 @@ func TestEachBoundOfADocumentHolds(t *testing.T) {
 	_, h := newHandler(t)
 	half := inEach(8, 1, "Query", "%s", "me{"+times(maxNodes/9, "id")+"}")
 	for want, document := range map[string]string{
-		"16384 bytes":       "{hello" + strings.Repeat(" ", 16<<10) + "}",
-		"2000 tokens":       "{me{" + times(2000, "id") + "}}",
-		"10 operations":     strings.Repeat("query{hello}", 11),
-		"50 fragments":      inEach(1, 51, "Query", "%s", "hello"),
-		"16 levels":         "{" + nested(16, "", "hello") + "}",
-		"1000 fields":       "{" + times(5, "...f") + "}fragment f on Query{me{" + times(200, "id") + "}}",
-		"4000 nodes":        half,
-		"50 directives":     "{me{" + times(51, "id@skip(if:false)") + "}}",
-		"20 fields at":      "{" + transporttest.Aliases(21, "hello") + "}",
-		"2 mutations":       "mutation{" + transporttest.Aliases(3, "logout{message}") + "}",
-		"100 characters":    "{" + strings.Repeat("n", 101) + "}",
-		"more than 5000 va": "{" + transporttest.Aliases(3, "users{items{"+transporttest.Aliases(18, "id")+"}}") + "}",
+		"16384 bytes":         "{hello" + strings.Repeat(" ", 16<<10) + "}",
+		"2000 tokens":         "{me{" + times(2000, "id") + "}}",
+		"10 operations":       strings.Repeat("query{hello}", 11),
+		"50 fragments":        inEach(1, 51, "Query", "%s", "hello"),
+		"16 levels":           "{" + nested(16, "", "hello") + "}",
+		"1000 fields":         "{" + times(5, "...f") + "}fragment f on Query{me{" + times(200, "id") + "}}",
+		"4000 nodes":          half,
+		"50 directives":       "{me{" + times(51, "id@skip(if:false)") + "}}",
+		"20 top-level fields": "{" + transporttest.Aliases(21, "hello") + "}",
+		"2 mutations":         "mutation{" + transporttest.Aliases(3, "logout{message}") + "}",
+		"100 characters":      "{" + strings.Repeat("n", 101) + "}",
+		"more than 5000 va":   "{" + transporttest.Aliases(3, "users{items{"+transporttest.Aliases(18, "id")+"}}") + "}",
 	} {
 		got := transporttest.Ask(t, h, document, nil)
 		if got.Code() != string(apierror.GraphQLValidationFailed) || !strings.Contains(got.Text, want) {

@@ -174,7 +174,7 @@ func parseFailure(err error) []*gqlError {
 	if e, ok := err.(*gqlerror.Error); ok {
 		at = e.Locations
 	}
-	return oneError(apierror.GraphQLParseFailed, at, "The document is not GraphQL from here on")
+	return oneError(apierror.GraphQLParseFailed, at, "The document is not valid GraphQL from here on")
 }
 
 // validationFailures passes on the messages of the validator, except those that
@@ -184,7 +184,7 @@ func validationFailures(invalid gqlerror.List) []*gqlError {
 	for _, e := range invalid {
 		message := e.Message
 		if e.Rule == "ValuesOfCorrectType" && !strings.HasPrefix(message, "Field ") {
-			message = "A value is not of the type that the schema wants here"
+			message = "A value does not have the type that the schema requires"
 		}
 		errs = append(errs, newGQLError(apierror.GraphQLValidationFailed, e.Locations, bounded(message)))
 		if len(errs) == maxErrors {
@@ -232,9 +232,9 @@ func (g *guard) bound(doc *ast.QueryDocument) []*gqlError {
 		w.selectionSet(op.SelectionSet, 1, true)
 		switch {
 		case op.Operation == ast.Mutation && w.roots > maxMutations:
-			w.fail(op.Position, "A document may ask for %d mutations at most", maxMutations)
+			w.fail(op.Position, "A document may have at most %d mutations", maxMutations)
 		case w.roots > maxRootFields:
-			w.fail(op.Position, "An operation may have %d fields at the top at most", maxRootFields)
+			w.fail(op.Position, "An operation may have at most %d top-level fields", maxRootFields)
 		}
 	}
 	return w.errs
@@ -304,7 +304,7 @@ func (w *walk) selection(s ast.Selection, depth int, top bool) {
 		}
 		w.names(s.Position, s.Alias, s.Name)
 		if !w.guard.introspection && (s.Name == "__schema" || s.Name == "__type") {
-			w.fail(s.Position, "Introspection is switched off here")
+			w.fail(s.Position, "Introspection is disabled")
 		}
 		w.arguments(s.Arguments)
 		w.directives(s.Directives)
@@ -357,11 +357,11 @@ func (w *walk) value(v *ast.Value) {
 		w.names(v.Position, v.Raw)
 	case ast.IntValue:
 		if _, err := strconv.ParseInt(v.Raw, 10, 32); err != nil {
-			w.fail(v.Position, "A number is outside of the 32 bits that Int has")
+			w.fail(v.Position, "A number exceeds the 32 bits of Int")
 		}
 	case ast.FloatValue:
 		if _, err := strconv.ParseFloat(v.Raw, 64); err != nil {
-			w.fail(v.Position, "A number is outside of the 64 bits that Float has")
+			w.fail(v.Position, "A number exceeds the 64 bits of Float")
 		}
 	}
 	for _, child := range v.Children {

@@ -240,7 +240,7 @@ func (h *Handler) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.
 	default: // graphql-go counts its bounds in another way than the guard
 		cause = &apierror.Error{
 			Code:    apierror.GraphQLValidationFailed,
-			Message: "The document asks for too much, or for too many fields of one name",
+			Message: "The document requests too much, or too many fields of one name",
 			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
 		}
 	}

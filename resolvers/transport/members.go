@@ -158,7 +158,7 @@ func matchMember(fields map[string]reflect.Type, name string, path []string) ([]
 	}
 	for field := range fields {
 		if strings.EqualFold(field, name) {
-			p := apierror.FieldErrors{strings.Join(child(path, field), "."): "is spelled in other letter case; names are case-sensitive"}
+			p := apierror.FieldErrors{strings.Join(child(path, field), "."): "is spelled in a different letter case; names are case-sensitive"}
 			return nil, nil, p.Err()
 		}
 	}

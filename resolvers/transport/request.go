@@ -60,7 +60,7 @@ func ReadBody(r *http.Request) ([]byte, error) {
 		}
 		body = unpacked
 	default:
-		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the body as it is, or packed with gzip"}
+		return nil, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send the body uncompressed, or compressed with gzip"}
 	}
 	raw, err := io.ReadAll(io.LimitReader(body, MaxBody+1))
 	if err != nil {
