@@ -16,14 +16,19 @@ func (f FieldErrors) Add(field, text string) {
 	}
 }
 
+// String returns all errors in one text.
+func (f FieldErrors) String() string {
+	var sentences []string
+	for _, field := range slices.Sorted(maps.Keys(f)) {
+		sentences = append(sentences, field+" "+f[field])
+	}
+	return strings.Join(sentences, "; ")
+}
+
 // Err returns nil if there are none, else one error that names all of them.
 func (f FieldErrors) Err() error {
 	if len(f) == 0 {
 		return nil
 	}
-	var sentences []string
-	for _, field := range slices.Sorted(maps.Keys(f)) {
-		sentences = append(sentences, field+" "+f[field])
-	}
-	return &Error{Code: BadUserInput, Message: strings.Join(sentences, "; "), Fields: f}
+	return &Error{Code: BadUserInput, Message: f.String(), Fields: f}
 }

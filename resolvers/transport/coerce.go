@@ -2,7 +2,6 @@ package transport
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -36,7 +35,7 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 	if len(c.fields) == 0 {
 		return nil
 	}
-	e := newGQLError(apierror.BadUserInput, nil, "Variables do not fit: "+c.sentences())
+	e := newGQLError(apierror.BadUserInput, nil, "Variables do not fit: "+bounded(c.fields.String()))
 	e.Extensions["fields"] = c.fields
 	return []*gqlError{e}
 }
@@ -44,16 +43,6 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 type coercion struct {
 	schema *ast.Schema
 	fields apierror.FieldErrors
-}
-
-// sentences joins the errors to one message, which is cut; extensions.fields has
-// all of them.
-func (c coercion) sentences() string {
-	var said []string
-	for _, field := range slices.Sorted(maps.Keys(c.fields)) {
-		said = append(said, field+" "+c.fields[field])
-	}
-	return bounded(strings.Join(said, "; "))
 }
 
 // wrong notes an error under the path of its field. The path begins below the
