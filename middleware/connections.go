@@ -184,7 +184,7 @@ func (l *Connections) networkOf(raw net.Conn) string {
 		return ""
 	}
 	addr := peer.Addr().Unmap().WithZone("")
-	if slices.ContainsFunc(l.options.Trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	if isAmong(addr, l.options.Trusted) {
 		return ""
 	}
 	return Network(addr.String())

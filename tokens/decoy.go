@@ -1,9 +1,7 @@
 package tokens
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -61,9 +59,7 @@ func (h *Hasher) Decoy(email string) string {
 	if d == nil {
 		return h.dummyHash
 	}
-	mac := hmac.New(sha256.New, d.key)
-	mac.Write([]byte(email))
-	if float64(binary.BigEndian.Uint64(mac.Sum(nil)))/math.MaxUint64 < d.share {
+	if float64(binary.BigEndian.Uint64(authenticate(d.key, []byte(email))))/math.MaxUint64 < d.share {
 		return d.bcrypt
 	}
 	return h.dummyHash

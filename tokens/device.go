@@ -84,8 +84,4 @@ func readDevice(body []byte, emailKey string) (KnownDevice, error) {
 	return d, nil
 }
 
-func (k ringKeys) deviceTag(body []byte) []byte {
-	mac := hmac.New(sha256.New, k.devices)
-	mac.Write(body)
-	return mac.Sum(nil)
-}
+func (k ringKeys) deviceTag(body []byte) []byte { return authenticate(k.devices, body) }

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -24,7 +25,9 @@ const (
 // token consists of 256 random bits, the session's ID, and a tag that distinguishes
 // tokens that we issued, however long ago, from all others. Store the hash only.
 func (r *SecretRing) NewRefreshToken(sessionID string) (token, hash string) {
-	raw := append(randomBytes(refreshRandom), sessionID...)
+	raw := make([]byte, refreshRandom, maxRefresh)
+	rand.Read(raw) // never fails
+	raw = append(raw, sessionID...)
 	raw = append(raw, r.secrets[0].tag(raw)...)
 	return base64.RawURLEncoding.EncodeToString(raw), hashOf(raw)
 }
@@ -49,11 +52,7 @@ func (r *SecretRing) ParseRefreshToken(token string) (sessionID, hash string, er
 	return "", "", invalid("its tag does not match")
 }
 
-func (k ringKeys) tag(body []byte) []byte {
-	mac := hmac.New(sha256.New, k.refresh)
-	mac.Write(body)
-	return mac.Sum(nil)[:refreshTag]
-}
+func (k ringKeys) tag(body []byte) []byte { return authenticate(k.refresh, body)[:refreshTag] }
 
 // hashOf needs neither salt nor stretching, because a token has 256 random bits.
 func hashOf(raw []byte) string {

@@ -5,8 +5,8 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -153,26 +153,18 @@ func (d DerivedPassword) String() string { return d.Key + ":" + hidden }
 // current secret first. Each has 40 characters, the most that ConnectyCube accepts, and
 // 200 bits.
 func (r *SecretRing) DerivedPasswords(userID string) []DerivedPassword {
-	const alphabet = "abcdefghijklmnopqrstuvwxyz234567" // 5 bits each
+	encoding := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
 	list := make([]DerivedPassword, len(r.secrets))
 	for i, k := range r.secrets {
-		mac := hmac.New(sha256.New, k.passwords)
-		mac.Write([]byte(userID))
-		sum := mac.Sum(nil)
-		var password strings.Builder
-		for bit := range 40 {
-			at := bit * 5
-			word := uint(sum[at/8])<<8 | uint(sum[min(at/8+1, len(sum)-1)])
-			password.WriteByte(alphabet[word>>(11-at%8)&31])
-		}
-		list[i] = DerivedPassword{Key: k.name, Password: password.String()}
+		mac := authenticate(k.passwords, []byte(userID))
+		list[i] = DerivedPassword{Key: k.name, Password: encoding.EncodeToString(mac[:25])}
 	}
 	return list
 }
 
-// randomBytes fills a new slice. crypto/rand never fails.
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
+// authenticate returns the HMAC-SHA-256 of data.
+func authenticate(key, data []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(data)
+	return mac.Sum(nil)
 }
