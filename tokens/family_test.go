@@ -92,7 +92,7 @@ func TestEveryInterleavingOfRefreshes(t *testing.T) {
 	if runs != 64+4096+46656 || caught == 0 {
 		t.Errorf("%d ways, %d ended sessions", runs, caught)
 	}
-	t.Logf("%d ways; in %d somebody used a retired token and the session ended", runs, caught)
+	t.Logf("%d ways; in %d a device used a retired token and the session ended", runs, caught)
 }
 
 // A million random sessions with a fifth of the replies lost: a session with one device

@@ -175,10 +175,10 @@ func TestBadHashesMatchNothing(t *testing.T) {
 
 func TestNoSuchUserIsAWrongPassword(t *testing.T) {
 	h := newHasher(t, quick)
-	_, nobody := h.Compare(t.Context(), tokens.Turn{}, "correct horse", "")
+	_, noHash := h.Compare(t.Context(), tokens.Turn{}, "correct horse", "")
 	_, wrong := h.Compare(t.Context(), tokens.Turn{}, "correct horse", hashed(t, h, "battery staple"))
-	if !errors.Is(nobody, tokens.ErrWrongPassword) || nobody.Error() != wrong.Error() {
-		t.Errorf("no such user: %v; wrong password: %v; want the same", nobody, wrong)
+	if !errors.Is(noHash, tokens.ErrWrongPassword) || noHash.Error() != wrong.Error() {
+		t.Errorf("no such user: %v; wrong password: %v; want the same", noHash, wrong)
 	}
 }
 

@@ -50,7 +50,7 @@ func (c Code) Status() int { return statuses[c] }
 type Error struct {
 	Code       Code
 	Message    string
-	Fields     map[string]string // what is wrong with each input field
+	Fields     map[string]string // the error of each input field
 	RetryAfter time.Duration     // after which a retry makes sense; 0 = unknown
 	Limited    bool              // a limit refused the request before any work was done; RateLimited implies it
 	Cause      error

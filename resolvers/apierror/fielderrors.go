@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// FieldErrors says for each field of an input what is wrong with it.
+// FieldErrors holds the errors of an input by field.
 type FieldErrors map[string]string
 
-// Add notes an error of a field, unless it is "".
+// Add adds an error of a field, unless text is "".
 func (f FieldErrors) Add(field, text string) {
 	if text != "" {
 		f[field] = text

@@ -1,9 +1,9 @@
-// Puts GraphiQL into the page, with the API's operations as tabs.
+// Renders GraphiQL with the API's operations as tabs.
 'use strict';
 
 (function () {
-  // A new address with each load, so that register succeeds every time; the
-  // logins use the same one.
+  // A new email for each load, so that register always succeeds; the logins use it,
+  // too.
   const suffix = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
   const email = `ada-${suffix}@example.org`;
   const password = 'analytical-engine';
@@ -20,8 +20,7 @@
 
   const examples = [
     {
-      // GraphiQL shows no variables in the tab it opens with, so that one must
-      // not need any.
+      // GraphiQL shows no variables in its first tab, so that tab must not need any.
       query: `# Ctrl-Enter runs this, Ctrl-Space completes.
 query hello {
   hello
@@ -67,8 +66,8 @@ mutation login_By_token($body: LoginUserDto!) {
     },
   ];
 
-  // GraphiQL stores documents, variables and history, and the variables here
-  // hold passwords. They stay in memory; only the choice of theme is kept.
+  // GraphiQL stores documents, variables and history, and these variables contain
+  // passwords. This storage keeps them in memory and stores only the theme.
   const kept = 'graphiql:theme';
 
   function makeStorage() {
@@ -77,7 +76,7 @@ mutation login_By_token($body: LoginUserDto!) {
       const theme = localStorage.getItem(kept);
       if (theme) memory.set(kept, theme);
     } catch {
-      // The browser forbids storage: the theme is forgotten too.
+      // The browser forbids storage, so the theme is not stored either.
     }
     function keep(change) {
       try {

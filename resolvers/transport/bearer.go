@@ -8,7 +8,7 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// sender is what the headers of a request say about its sender. Nothing here is
+// sender holds what the request's headers claim about its sender. Nothing here is
 // verified.
 type sender struct {
 	token     string // of the header Authorization; empty = none

@@ -112,7 +112,7 @@ var expensive = map[string]string{
 	"mutations by inline fragments":            "mutation{" + nested(10, "", transporttest.Aliases(3, "logout{message}")) + "}",
 	"300 root fields":                          "{" + transporttest.Aliases(300, "sessions{id}") + "}",
 	"root fields by fragments":                 "{" + times(30, "...f") + "}fragment f on Query{" + transporttest.Aliases(10, "sessions{id}") + "}",
-	"20 times everybody":                       "{" + transporttest.Aliases(20, "users{items{id email firstName lastName roles}}") + "}",
+	"20 times all users":                       "{" + transporttest.Aliases(20, "users{items{id email firstName lastName roles}}") + "}",
 	"a page with 480 names":                    "{users{items{" + transporttest.Aliases(480, "email") + "}}}",
 	"a page with 90 names":                     "{users{items{" + transporttest.Aliases(90, "email") + "}}}",
 	"the audit with 90 names":                  "{audit{items{" + transporttest.Aliases(90, "detail") + "}}}",

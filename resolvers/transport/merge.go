@@ -15,21 +15,21 @@ import (
 type selection struct {
 	Key    string       // the response name
 	Field  *ast.Field   // the first of the merged fields: its name, arguments and definition
-	Fields selections   // what is selected in it, in the order of the answer; nil for a leaf
+	Fields selections   // its selections, in the order of the answer; nil for a leaf
 	Also   []*ast.Field // the other merged fields
 }
 
 // selections are the fields of one object of an answer, in its order.
 type selections []*selection
 
-// mergeSet spreads the fragments of a selection set and merges its fields, as the
-// specification does it in CollectFields
-// (https://spec.graphql.org/September2025/#CollectFields). It leaves out what
-// included rejects; a nil included keeps everything. The document must have
-// passed validation: no fragment is unknown or spreads itself.
+// mergeSet spreads the fragments of a selection set and merges its fields, like
+// CollectFields of the specification
+// (https://spec.graphql.org/September2025/#CollectFields). It omits selections that
+// included rejects; a nil included accepts all. The document must be valid: no fragment
+// is unknown or spreads itself.
 //
-// mergeSet looks at each field once for each time that it is spread, so its work
-// is what the guard has counted.
+// mergeSet visits each field once for each time that it is spread, so the guard has
+// counted its work.
 func mergeSet(set ast.SelectionSet, included func(ast.DirectiveList) bool) selections {
 	return merge([]ast.SelectionSet{set}, included)
 }
@@ -125,7 +125,7 @@ func (s selections) conflicts() []conflict {
 	return found
 }
 
-// difference says why two fields cannot be merged, or returns "".
+// difference returns the reason why two fields cannot be merged, or "".
 func difference(a, b *ast.Field) string {
 	if a.Name != b.Name {
 		return fmt.Sprintf("%q and %q are different fields", a.Name, b.Name)

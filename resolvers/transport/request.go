@@ -44,8 +44,8 @@ func readJSON(r *http.Request) ([]byte, error) {
 	return ReadBody(r)
 }
 
-// ReadBody returns the body of a request, decompressed. Its errors have codes.
-// It leaves what exceeds the bound unread; the middleware discards that.
+// ReadBody returns the body of a request, decompressed. Its errors have codes. It
+// leaves the part beyond the bound unread; the middleware discards that.
 func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxBody {
 		return nil, errTooLarge
