@@ -35,7 +35,7 @@ func (g *guard) coerce(op *ast.OperationDefinition, variables map[string]any) []
 	if len(c.fields) == 0 {
 		return nil
 	}
-	e := newGQLError(apierror.BadUserInput, nil, "Variables do not fit: "+bounded(c.fields.String()))
+	e := newGQLError(apierror.BadUserInput, nil, "Variables are not valid: "+bounded(c.fields.String()))
 	e.Extensions["fields"] = c.fields
 	return []*gqlError{e}
 }

@@ -113,7 +113,7 @@ func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
 			return
 		}
 		if err := json.Unmarshal(result.Data, &members); err != nil {
-			response.Errors = append(response.Errors, h.reportError(ctx, fmt.Errorf("reading what graphql-go answered: %w", err)))
+			response.Errors = append(response.Errors, h.reportError(ctx, fmt.Errorf("decoding the answer of graphql-go: %w", err)))
 			return
 		}
 	}

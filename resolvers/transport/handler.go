@@ -241,7 +241,7 @@ func (h *Handler) cause(ctx context.Context, q *gqlerrors.QueryError) *apierror.
 		cause = &apierror.Error{
 			Code:    apierror.GraphQLValidationFailed,
 			Message: "The document requests too much, or too many fields of one name",
-			Cause:   fmt.Errorf("graphql-go refused what the guard let through: rule %q", q.Rule),
+			Cause:   fmt.Errorf("graphql-go refused a document that the guard accepted: rule %q", q.Rule),
 		}
 	}
 	return h.outward(cause)
