@@ -42,7 +42,7 @@ var hostile = map[string]string{
 	"an unknown field of 15 KiB":     "{" + strings.Repeat("x", 15<<10) + "}",
 	"17 KiB of commas":               "{hello" + strings.Repeat(",", 17<<10) + "}",
 	"11 operations":                  strings.Repeat("query{hello}", 11),
-	"400 unused variables": "query(" + variables(400) + "){hello}",
+	"400 unused variables":           "query(" + variables(400) + "){hello}",
 	"a NUL":                          "{hello\x00}",
 	"half a surrogate":               `{hello(x:"\ud800")}`,
 	"100 times hello":                "{" + strings.Repeat("hello ", 100) + "}",

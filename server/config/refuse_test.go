@@ -223,7 +223,7 @@ func TestProblemsAreBounded(t *testing.T) {
 // start-up messages are stored for years.
 func TestNoValueInAnyError(t *testing.T) {
 	list := Settings(configYAML)
-	secretive := func(what string, err error) {
+	wantHidden := func(what string, err error) {
 		t.Helper()
 		if err == nil {
 			t.Errorf("%s: accepted", what)
@@ -247,31 +247,31 @@ func TestNoValueInAnyError(t *testing.T) {
 		}
 		own := write(t, t.TempDir(), "own.yaml", all.String())
 		_, err := Load(configYAML, from("CONFIG_FILE", own), t.TempDir())
-		secretive(fmt.Sprintf("every key %q", value), err)
+		wantHidden(fmt.Sprintf("every key %q", value), err)
 	}
 	for i, s := range list {
 		dir := t.TempDir()
 		_, err := Load(configYAML, from(s.Env, marker+"\x01"), dir)
-		secretive(s.Env, err)
+		wantHidden(s.Env, err)
 
 		own := write(t, dir, "own.yaml", inYAML(s.Key, values[i%len(values)]))
 		_, err = Load(configYAML, from("CONFIG_FILE", own, "PORT", "abc"), dir)
-		secretive(s.Key+" in a file", err)
+		wantHidden(s.Key+" in a file", err)
 
 		write(t, dir, ".env", s.Env+"='"+marker+"\x01'\n")
 		_, err = Load(configYAML, from(), dir)
-		secretive(s.Env+" in .env", err)
+		wantHidden(s.Env+" in .env", err)
 		if !s.Secret {
 			continue
 		}
 		_, err = Load(configYAML, from(s.Env+"_FILE", marker), t.TempDir())
-		secretive(s.Env+"_FILE as a path", err)
+		wantHidden(s.Env+"_FILE as a path", err)
 		_, err = Load(configYAML, from(s.Env+"_FILE", write(t, dir, "secret", marker+"\n"+marker)), t.TempDir())
-		secretive(s.Env+"_FILE", err)
+		wantHidden(s.Env+"_FILE", err)
 	}
 	for _, s := range list { // valid text with invalid content; the port ensures an error
 		_, err := Load(configYAML, from(s.Env, marker+" /?", "PORT", "abc"), t.TempDir())
-		secretive(s.Env, err)
+		wantHidden(s.Env, err)
 	}
 }
 
