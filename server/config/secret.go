@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 
 	"cubegate/tokens"
 )
@@ -29,28 +28,29 @@ func (c *Config) EnsureSecret(isNew bool) error {
 	if !c.HasEmbeddedDatabase() || !c.HasSandbox() {
 		return errors.New("jwt.secret (JWT_SECRET) must be set; " + newSecretHint)
 	}
-	path := c.SecretFile()
-	secret, err := readSecret(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !isNew {
-			return fmt.Errorf("%s is missing, and the database in data_dir is in use: restore it, or %s, which ends every session", path, newSecretAdvice)
-		}
-		if err = createSecret(path); err == nil {
-			secret, err = readSecret(path) // another process may have created the file first
-		}
-	}
-	if err != nil && strings.Contains(err.Error(), newSecretAdvice) {
-		return fmt.Errorf("JWT secret in data_dir: %w", err)
-	}
+	secret, err := storedSecret(c.SecretFile(), isNew)
 	if err != nil {
-		return fmt.Errorf("JWT secret in data_dir: %w (or set JWT_SECRET)", err)
+		return fmt.Errorf("JWT secret in data_dir: %w; or set JWT_SECRET to a new secret (openssl rand -base64 48), which ends every session", err)
 	}
 	c.JWT.Secret = secret
 	return nil
 }
 
-// newSecretAdvice tells the operator how to continue without the stored secret.
-const newSecretAdvice = "set JWT_SECRET to a new one (openssl rand -base64 48)"
+// storedSecret returns the secret in the file at path. It creates a missing one if
+// mayCreate is set.
+func storedSecret(path string, mayCreate bool) (tokens.Secret, error) {
+	secret, err := readSecret(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	if !mayCreate {
+		return "", fmt.Errorf("%s is missing, and the database in data_dir is in use: restore it", path)
+	}
+	if err := createSecret(path); err != nil {
+		return "", err
+	}
+	return readSecret(path) // another process may have created the file first
+}
 
 // createSecret writes a new secret to path, unless a file exists already, which is no
 // error. The file appears atomically: it is written under another name, and a hard
@@ -91,7 +91,7 @@ func readSecret(path string) (tokens.Secret, error) {
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a regular file", path)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // Windows has no such bits
-		return "", fmt.Errorf("%s is readable by other users: run chmod 600 on it. If another user may have read it, %s, which ends every session", path, newSecretAdvice)
+		return "", fmt.Errorf("%s is readable by other users: run chmod 600 on it if no other user has read it", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func readSecret(path string) (tokens.Secret, error) {
 		return "", err
 	}
 	if !keptSecret.Match(data) {
-		return "", fmt.Errorf("%s is damaged; restore it, or %s, which ends every session", path, newSecretAdvice)
+		return "", fmt.Errorf("%s is damaged: restore it", path)
 	}
 	return tokens.Secret(data[:len(data)-1]), nil
 }
