@@ -150,8 +150,8 @@ type DerivedPassword struct {
 func (d DerivedPassword) String() string { return d.Key + ":" + hidden }
 
 // DerivedPasswords returns the passwords that the ring derives for a user, that of the
-// current secret first. Each has 40 characters, the most that ConnectyCube accepts, and
-// 200 bits.
+// current secret first. Each has 200 bits and 40 characters, the most that ConnectyCube
+// accepts (docs/connectycube.md, Users).
 func (r *SecretRing) DerivedPasswords(userID string) []DerivedPassword {
 	encoding := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
 	list := make([]DerivedPassword, len(r.secrets))
