@@ -10,17 +10,18 @@ import (
 
 // Account is our knowledge of a user's account at ConnectyCube, and the state of
 // the work on it. Users of the original have the zero Account: nothing is known
-// and nothing is due.
+// and no work is due.
 type Account struct {
-	Email, Name  string // as ConnectyCube has them; empty = not known
-	PasswordKind PasswordKind
-	Version      int64     // grows with each change of what the account should be
-	Due          time.Time // when work is due or the lease ends; zero = nothing to do
-	Lease        string    // ID of the lease; empty = no lease
-	Attempts     int       // since the work was last complete
-	LastError    string    // class of the last failure, for administrators
-	Token        string    // sealed session token, kept for the deletion
-	Turn         time.Time // place among the accounts that wait for their sign-up; zero = none
+	Email        string       `bson:"email,omitempty"` // at ConnectyCube; empty = not known
+	Name         string       `bson:"name,omitempty"`  // at ConnectyCube; empty = not known
+	PasswordKind PasswordKind `bson:"password,omitempty"`
+	Version      int64        `bson:"version,omitempty"`  // grows with each change of what the account should be
+	Due          time.Time    `bson:"due,omitempty"`      // when work is due or the lease ends; zero = no work
+	Lease        string       `bson:"lease,omitempty"`    // ID of the lease; empty = no lease
+	Attempts     int          `bson:"attempts,omitempty"` // since the work was last complete
+	LastError    string       `bson:"problem,omitempty"`  // class of the last failure, for administrators
+	Token        string       `bson:"token,omitempty"`    // sealed session token, kept for the deletion
+	Turn         time.Time    `bson:"turn,omitempty"`     // place among the accounts that wait for their sign-up; zero = none
 }
 
 // Held is the lease on the account, which its holder gets with the user.
@@ -43,28 +44,6 @@ func PasswordDerived(key string) PasswordKind { return PasswordKind(derivedPrefi
 
 // IsDerived reports whether the server makes the password from a key.
 func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), derivedPrefix) }
-
-// accountDocument is the stored form of an Account.
-type accountDocument struct {
-	Email        string       `bson:"email,omitempty"`
-	Name         string       `bson:"name,omitempty"`
-	PasswordKind PasswordKind `bson:"password,omitempty"`
-	Version      int64        `bson:"version,omitempty"`
-	Due          *time.Time   `bson:"due,omitempty"`
-	Lease        string       `bson:"lease,omitempty"`
-	Attempts     int          `bson:"attempts,omitempty"`
-	LastError    string       `bson:"problem,omitempty"`
-	Token        string       `bson:"token,omitempty"`
-	Turn         *time.Time   `bson:"turn,omitempty"`
-}
-
-func (d accountDocument) account() Account {
-	return Account{
-		Email: d.Email, Name: d.Name, PasswordKind: d.PasswordKind, Version: d.Version,
-		Due: orZero(d.Due).UTC(), Lease: d.Lease, Attempts: d.Attempts, LastError: d.LastError, Token: d.Token,
-		Turn: orZero(d.Turn).UTC(),
-	}
-}
 
 // Accounts is the part of the users' documents about their accounts at
 // ConnectyCube. It is safe for concurrent use.

@@ -90,7 +90,7 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 		}
 		for _, d := range collided {
 			log.WarnContext(ctx, "two accounts differ by case alone; each logs in as typed",
-				slog.String("user_id", d.ID.Hex()), slog.String("email", d.Email), slog.String("other", d.EmailKey))
+				slog.String("user_id", d.ID.Hex()), slog.String("email", d.Original.Email), slog.String("other", d.EmailKey))
 		}
 		done += len(batch)
 	}
@@ -125,12 +125,12 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocu
 // setKeys writes the keys of a batch and returns the users whose key was taken,
 // with that key in EmailKey.
 func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocument, error) {
-	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Email) })
+	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Original.Email) })
 	if err != nil || len(taken) == 0 {
 		return nil, err
 	}
 	// No email has a '#' in its domain, so this key collides with no other.
-	still, err := u.writeKeys(ctx, taken, func(d userDocument) string { return EmailKey(d.Email) + "#" + d.ID.Hex() })
+	still, err := u.writeKeys(ctx, taken, func(d userDocument) string { return EmailKey(d.Original.Email) + "#" + d.ID.Hex() })
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocume
 		return nil, fmt.Errorf("giving user %s a key of its own: %w", still[0].ID.Hex(), TakenError{u.taken})
 	}
 	for i := range taken {
-		taken[i].EmailKey = EmailKey(taken[i].Email)
+		taken[i].EmailKey = EmailKey(taken[i].Original.Email)
 	}
 	return taken, nil
 }

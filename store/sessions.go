@@ -12,81 +12,43 @@ import (
 )
 
 // Session is a login session: one device that is logged in. The user's document
-// decides whether it is active; the rest is here.
+// decides whether it is active; the other facts are here.
 type Session struct {
-	ID             string
-	UserID         string
-	Device         string // its name, shown to the user
-	DeviceID       string // its udid at ConnectyCube; empty = not known
-	LastIP         string // client IP of its last use
-	Created        time.Time
-	LastUsed       time.Time
-	Expires        time.Time // unless it is used earlier
-	AbsoluteExpiry time.Time // even if it is used
-
-	Parent   string   // hash of the refresh token used last
-	Children []string // hashes of its successors
-
-	CubeToken   string // of its session at ConnectyCube, sealed; empty = none
-	CubeID      int64  // ID of its ConnectyCube user
-	CubeExpires time.Time
-
-	Ended     time.Time // zero while it is active
-	EndReason string    // why it ended
-	Version   int64
-	Attempts  int // to end it at ConnectyCube
+	ID             string    `bson:"_id"`
+	UserID         string    `bson:"userId"`
+	Device         string    `bson:"device"`             // its name, shown to the user
+	DeviceID       string    `bson:"deviceId,omitempty"` // its udid at ConnectyCube; empty = not known
+	LastIP         string    `bson:"address"`            // client IP of its last use
+	Created        time.Time `bson:"createdAt"`
+	LastUsed       time.Time `bson:"usedAt"`
+	Expires        time.Time `bson:"expires"`            // unless it is used earlier
+	AbsoluteExpiry time.Time `bson:"absolute"`           // even if it is used
+	Parent         string    `bson:"parent,omitempty"`   // hash of the refresh token used last
+	Children       []string  `bson:"children,omitempty"` // hashes of its successors
+	SealedSession  `bson:",inline"`
+	Revocation     `bson:",inline"`
+	Version        int64 `bson:"version"` // counts the changes
 }
 
-// sessionDocument is the stored form of a Session.
-type sessionDocument struct {
-	ID             string     `bson:"_id"`
-	UserID         string     `bson:"userId"`
-	Device         string     `bson:"device"`
-	DeviceID       string     `bson:"deviceId,omitempty"`
-	LastIP         string     `bson:"address"`
-	Created        time.Time  `bson:"createdAt"`
-	LastUsed       time.Time  `bson:"usedAt"`
-	Expires        time.Time  `bson:"expires"`
-	AbsoluteExpiry time.Time  `bson:"absolute"`
-	Parent         string     `bson:"parent,omitempty"`
-	Children       []string   `bson:"children,omitempty"`
-	CubeToken      string     `bson:"cubeToken,omitempty"`
-	CubeID         int64      `bson:"cubeId,omitempty"`
-	CubeExpires    *time.Time `bson:"cubeExpires,omitempty"`
-	Ended          *time.Time `bson:"endedAt,omitempty"`
-	EndReason      string     `bson:"reason,omitempty"`
-	Due            *time.Time `bson:"due,omitempty"` // when to end it at ConnectyCube
-	Attempts       int        `bson:"attempts,omitempty"`
-	Version        int64      `bson:"version"`
+// SealedSession is a session at ConnectyCube whose token is encrypted. The zero value
+// means none.
+type SealedSession struct {
+	CubeToken   string    `bson:"cubeToken,omitempty"` // sealed
+	CubeID      int64     `bson:"cubeId,omitempty"`    // ID of its ConnectyCube user
+	CubeExpires time.Time `bson:"cubeExpires,omitempty"`
 }
 
-func (s Session) document() sessionDocument {
-	d := sessionDocument{
-		ID: s.ID, UserID: s.UserID, Device: s.Device, DeviceID: s.DeviceID, LastIP: s.LastIP,
-		Created: s.Created, LastUsed: s.LastUsed, Expires: s.Expires, AbsoluteExpiry: s.AbsoluteExpiry,
-		Parent: s.Parent, Children: s.Children, CubeToken: s.CubeToken, CubeID: s.CubeID, Version: s.Version,
-	}
-	if !s.CubeExpires.IsZero() {
-		d.CubeExpires = &s.CubeExpires
-	}
-	return d
+// Revocation is the end of a login session. The zero value means that the session is
+// active. The queue [Store.Revocations] adds the field due to the document.
+type Revocation struct {
+	Ended     time.Time `bson:"endedAt,omitempty"`
+	EndReason string    `bson:"reason,omitempty"`
+	Attempts  int       `bson:"attempts,omitempty"` // to revoke it at ConnectyCube
 }
 
-func decodeSession(from func(any) error) (Session, error) {
-	var d sessionDocument
-	if err := from(&d); err != nil {
-		return Session{}, err
-	}
-	return d.session(), nil
-}
-
-func (d sessionDocument) session() Session {
-	return Session{
-		ID: d.ID, UserID: d.UserID, Device: d.Device, DeviceID: d.DeviceID, LastIP: d.LastIP,
-		Created: d.Created.UTC(), LastUsed: d.LastUsed.UTC(), Expires: d.Expires.UTC(), AbsoluteExpiry: d.AbsoluteExpiry.UTC(),
-		Parent: d.Parent, Children: d.Children, CubeToken: d.CubeToken, CubeID: d.CubeID, CubeExpires: orZero(d.CubeExpires).UTC(),
-		Ended: orZero(d.Ended).UTC(), EndReason: d.EndReason, Version: d.Version, Attempts: d.Attempts,
-	}
+func decodeSession(from func(any) error) (session Session, err error) {
+	err = from(&session)
+	return session, err
 }
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
@@ -120,7 +82,7 @@ func activeFilter() bson.D {
 func (s *Sessions) Create(ctx context.Context, session Session) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	_, err := s.coll.InsertOne(ctx, session.document())
+	_, err := s.coll.InsertOne(ctx, session)
 	return s.wrapError("inserting a login session", err)
 }
 
@@ -180,7 +142,7 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 		session.ID, session.Version = id, before+1
 		r, err := s.coll.ReplaceOne(ctx,
 			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, notEnded},
-			session.document())
+			session)
 		if err != nil {
 			return Session{}, s.wrapError("changing a login session", err)
 		}

@@ -57,26 +57,30 @@ func (u User) FullName() string {
 	return strings.TrimSpace(u.FirstName + " " + u.LastName)
 }
 
-// userDocument is the stored form of a User. Names and order are those of
-// the original's Mongoose model, __v its version key; emailKey and
-// what follows are ours, and documents of the original lack them.
+// userDocument is the stored form of a User. Documents of the original have none of the
+// fields after Original except connectyCubeId.
 type userDocument struct {
-	ID             bson.ObjectID   `bson:"_id"`
-	FirstName      *string         `bson:"firstName"`
-	LastName       *string         `bson:"lastName"`
-	Email          string          `bson:"email"`
-	Password       *string         `bson:"password"`
-	CreatedAt      time.Time       `bson:"createdAt"`
-	UpdatedAt      time.Time       `bson:"updatedAt"`
-	Version        int32           `bson:"__v"`
-	EmailKey       string          `bson:"emailKey"`
-	ConnectyCubeID *float64        `bson:"connectyCubeId,omitempty"`
-	Roles          []string        `bson:"roles,omitempty"`
-	Disabled       bool            `bson:"disabled,omitempty"`
-	Deleting       bool            `bson:"leaving,omitempty"`
-	Sessions       []string        `bson:"sessions,omitempty"`
-	DeviceGen      int64           `bson:"deviceGeneration,omitempty"`
-	Account        accountDocument `bson:"account,omitempty"`
+	ID               bson.ObjectID `bson:"_id"`
+	Original         originalUser  `bson:",inline"`
+	EmailKey         string        `bson:"emailKey"`
+	CubeID           float64       `bson:"connectyCubeId,omitempty"`
+	Roles            []string      `bson:"roles,omitempty"`
+	Disabled         bool          `bson:"disabled,omitempty"`
+	Deleting         bool          `bson:"leaving,omitempty"`
+	Sessions         []string      `bson:"sessions,omitempty"`
+	DeviceGeneration int64         `bson:"deviceGeneration,omitempty"`
+	Account          Account       `bson:"account,omitempty"`
+}
+
+// originalUser has the names and the order of fields of the original's Mongoose model.
+type originalUser struct {
+	FirstName string    `bson:"firstName"`
+	LastName  string    `bson:"lastName"`
+	Email     string    `bson:"email"`
+	Password  string    `bson:"password"` // its hash
+	CreatedAt time.Time `bson:"createdAt"`
+	UpdatedAt time.Time `bson:"updatedAt"`
+	Version   int32     `bson:"__v"` // Mongoose's version key
 }
 
 func decodeUser(from func(any) error) (User, error) {
@@ -89,31 +93,21 @@ func decodeUser(from func(any) error) (User, error) {
 
 func (d userDocument) user() User {
 	return User{
-		ID:           d.ID.Hex(),
-		FirstName:    orZero(d.FirstName),
-		LastName:     orZero(d.LastName),
-		Email:        d.Email,
-		PasswordHash: orZero(d.Password),
-		CubeID:       int64(orZero(d.ConnectyCubeID)),
-		Created:      d.CreatedAt.UTC(),
-		Updated:      d.UpdatedAt.UTC(),
-		Roles:        d.Roles,
-		Disabled:     d.Disabled,
-		Deleting:     d.Deleting,
-		Sessions:     d.Sessions,
-
-		DeviceGeneration: d.DeviceGen,
-
-		Account: d.Account.account(),
+		ID:               d.ID.Hex(),
+		FirstName:        d.Original.FirstName,
+		LastName:         d.Original.LastName,
+		Email:            d.Original.Email,
+		PasswordHash:     d.Original.Password,
+		CubeID:           int64(d.CubeID),
+		Created:          d.Original.CreatedAt,
+		Updated:          d.Original.UpdatedAt,
+		Roles:            d.Roles,
+		Disabled:         d.Disabled,
+		Deleting:         d.Deleting,
+		Sessions:         d.Sessions,
+		DeviceGeneration: d.DeviceGeneration,
+		Account:          d.Account,
 	}
-}
-
-func orZero[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }
 
 // Users is the collection of users. It is safe for concurrent use.
@@ -127,16 +121,14 @@ type Users struct {
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
 	d := userDocument{
-		ID:        bson.NewObjectIDFromTimestamp(now),
-		FirstName: &user.FirstName,
-		LastName:  &user.LastName,
-		Email:     user.Email,
-		Password:  &user.PasswordHash,
-		CreatedAt: now,
-		UpdatedAt: now,
-		EmailKey:  EmailKey(user.Email),
-		Roles:     user.Roles,
-		Account:   accountDocument{Due: &l.Until, Lease: l.ID},
+		ID: bson.NewObjectIDFromTimestamp(now),
+		Original: originalUser{
+			FirstName: user.FirstName, LastName: user.LastName, Email: user.Email, Password: user.PasswordHash,
+			CreatedAt: now, UpdatedAt: now,
+		},
+		EmailKey: EmailKey(user.Email),
+		Roles:    user.Roles,
+		Account:  Account{Due: l.Until.UTC(), Lease: l.ID},
 	}
 	ctx, cancel := u.withTimeout(ctx)
 	defer cancel()

@@ -40,9 +40,6 @@ var largeStructs = exceptions{ // fields
 	"resolvers Auth":            25,
 	"resolvers/accounts Keeper": 22,
 	"server Server":             19,
-	"store Session":             18,
-	"store userDocument":        16,
-	"store sessionDocument":     19,
 }
 
 var methodHeavyTypes = exceptions{ // methods
