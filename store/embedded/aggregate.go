@@ -1,19 +1,28 @@
 package embedded
 
 import (
-	"bytes"
+	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// stream calls visit with each document until it says stop. The documents may
-// point into the transaction's pages.
-type stream func(visit func(document) (more bool, err error)) error
+// countStages are the stages of the one pipeline that drivers send by themselves: it counts
+// documents, and Collection.CountDocuments is its name in the Go driver. Each stage occurs at
+// most once and in this order; $group is required. Every other pipeline is refused.
+var countStages = []string{"$match", "$skip", "$limit", "$group"}
 
-const maxStages = 1000 // of a pipeline; MongoDB's limit
+// counting is the meaning of such a pipeline.
+type counting struct {
+	filter *filter
+	skip   int64
+	limit  int64
+	id     value  // of the only group
+	field  string // that gets the count
+}
 
 func aggregate(c *call) (bson.D, error) {
 	ns, err := c.namespace("aggregate")
@@ -30,214 +39,155 @@ func aggregate(c *call) (bson.D, error) {
 	if err := c.done(); err != nil {
 		return nil, err
 	}
+	q, err := readCounting(stages)
+	if err != nil {
+		return nil, err
+	}
 	col := c.existing(ns)
 	if err := c.checkHint(col, hint); err != nil {
 		return nil, err
 	}
-	s, err := c.pipeline(col, stages)
+	n, err := c.t.count(c.ctx, col, q.filter, q.skip, q.limit)
 	if err != nil {
 		return nil, err
 	}
 	cur := &cursor{ns: ns}
-	held := 0
-	err = s(func(d document) (bool, error) {
-		cur.docs = append(cur.docs, bytes.Clone(d))
-		if held += len(d); held > maxSortBytes {
-			return false, fail(codeMemoryLimit, "the result of an aggregation exceeds %d bytes", maxSortBytes)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
+	if n > 0 { // without a document there is no group
+		b := newBuilder()
+		b.add("_id", q.id)
+		b.add(q.field, smallInt(n))
+		cur.docs = []document{b.document()}
 	}
 	return c.firstBatch(cur, size, false)
 }
 
-// pipeline compiles stages. A leading $match and the $sort behind it go to the planner.
-func (c *call) pipeline(col *collection, stages []value) (stream, error) {
-	q := query{filter: &filter{}, limit: math.MaxInt64}
-	if len(stages) > maxStages {
-		return nil, fail(codeFailedToParse, "Pipeline length must be no longer than %d stages", maxStages)
-	}
-	var err error
-	if name, arg := stageOf(stages, 0); name == "$match" {
-		if q.filter, err = compileFilter(arg.Data); err != nil {
-			return nil, err
+// readCounting refuses a pipeline that is not about counting, and names the stage or operator.
+func readCounting(stages []value) (counting, error) {
+	q := counting{filter: &filter{}, limit: math.MaxInt64}
+	next := 0 // index in countStages of the first stage that may follow
+	for _, stage := range stages {
+		name, arg, ok := onlyField(stage)
+		if !ok {
+			return q, fail(codeUnknownStage, "A pipeline stage specification object must contain exactly one field: %s", stage)
 		}
-		stages = stages[1:]
-	}
-	if name, arg := stageOf(stages, 0); name == "$sort" {
-		if q.order, err = sortPattern(arg); err != nil {
-			return nil, err
+		at := slices.Index(countStages, name)
+		if at < 0 {
+			return q, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name)
 		}
-		stages = stages[1:]
-	}
-	s := c.source(col, q)
-	for i, v := range stages {
-		name, arg := stageOf(stages, i)
-		if name == "" {
-			return nil, fail(codeUnknownStage, "A pipeline stage specification object must contain exactly one field: %s", v)
+		if at < next {
+			return q, fail(codeNotImplemented, "stage '%s' is not supported at this place; the order is %s", name, strings.Join(countStages, ", "))
 		}
-		if s, err = compileStage(s, name, arg); err != nil {
-			return nil, err
+		if err := q.read(name, arg); err != nil {
+			return q, err
 		}
+		next = at + 1
 	}
-	return s, nil
+	if next < len(countStages) {
+		return q, fail(codeNotImplemented, "a pipeline without a final $group is not supported; use find")
+	}
+	return q, nil
 }
 
-// stageOf gives stage i when it is well formed; $match and $sort only with a document.
-func stageOf(stages []value, i int) (name string, arg value) {
-	if i >= len(stages) || stages[i].Type != bsoncore.TypeEmbeddedDocument {
-		return "", value{}
-	}
-	n := 0
-	for name, arg = range fields(stages[i].Data) {
-		n++
-	}
-	if n != 1 || (name == "$match" || name == "$sort" || name == "$project" || name == "$group") && arg.Type != bsoncore.TypeEmbeddedDocument {
-		return "", value{}
-	}
-	return name, arg
-}
-
-func sortPattern(arg value) (pattern, error) {
-	p, err := parsePattern(arg.Data, codeBadValue)
-	if err == nil && len(p) == 0 {
-		err = fail(codeBadValue, "$sort stage must have at least one sort key")
-	}
-	return p, err
-}
-
-func (c *call) source(col *collection, q query) stream {
-	return func(visit func(document) (bool, error)) error {
-		if col == nil {
-			return nil
+func (q *counting) read(stage string, arg value) (err error) {
+	switch stage {
+	case "$match":
+		if arg.Type != bsoncore.TypeEmbeddedDocument {
+			return fail(codeFailedToParse, "the match filter must be an expression in an object")
 		}
-		p := col.choose(q.filter, q.order)
-		if !p.sorted {
-			docs, err := q.collect(c.ctx, c.t, col, p)
-			return feed(docs, err, visit)
-		}
-		return p.walk(c.ctx, c.t, col, &position{}, func(_ []byte, d document) (bool, error) {
-			if !q.filter.matches(d) {
-				return true, nil
-			}
-			return visit(d)
-		})
-	}
-}
-
-func feed(docs []document, err error, visit func(document) (bool, error)) error {
-	for _, d := range docs {
-		if err != nil {
-			return err
-		}
-		var more bool
-		if more, err = visit(d); !more {
-			return err
-		}
+		q.filter, err = compileFilter(arg.Data)
+	case "$skip":
+		q.skip, err = stageCount(stage, arg, 0)
+	case "$limit":
+		q.limit, err = stageCount(stage, arg, 1)
+	case "$group":
+		err = q.readGroup(arg)
 	}
 	return err
 }
 
-func compileStage(in stream, name string, arg value) (stream, error) {
-	switch name {
-	case "$match":
-		f, err := compileFilter(arg.Data)
-		return func(visit func(document) (bool, error)) error {
-			return in(func(d document) (bool, error) {
-				if !f.matches(d) {
-					return true, nil
-				}
-				return visit(d)
-			})
-		}, err
-	case "$project":
-		p, err := compileProjection(arg.Data)
-		if err == nil && p == nil {
-			err = fail(codeBadValue, "$project needs at least one field")
-		}
-		return func(visit func(document) (bool, error)) error {
-			return in(func(d document) (bool, error) { return visit(p.apply(d)) })
-		}, err
-	case "$skip", "$limit":
-		return compileSlice(in, name, arg)
-	case "$sort":
-		order, err := sortPattern(arg)
-		return sorted(in, order), err
-	case "$count":
-		if arg.Type != bsoncore.TypeString || stringOf(arg) == "" || strings.ContainsAny(stringOf(arg), "$.\x00") {
-			return nil, fail(codeBadValue, "$count needs a field name")
-		}
-		return counted(in, stringOf(arg)), nil
-	case "$group":
-		g, err := compileGroup(arg.Data)
-		if err != nil {
-			return nil, err
-		}
-		return func(visit func(document) (bool, error)) error {
-			docs, err := g.run(in)
-			return feed(docs, err, visit)
-		}, nil
-	}
-	return nil, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name)
-}
-
-func compileSlice(in stream, name string, arg value) (stream, error) {
+func stageCount(stage string, arg value, least int64) (int64, error) {
 	n, exact := asInt(arg)
-	if !exact || n < 0 || n == 0 && name == "$limit" {
-		return nil, fail(codeBadValue, "%s needs a positive whole number", name)
+	if !exact || n < least {
+		return 0, fail(codeBadValue, "%s needs a whole number from %d on", stage, least)
 	}
-	return func(visit func(document) (bool, error)) error {
-		seen := int64(0)
-		return in(func(d document) (bool, error) {
-			seen++
-			if name == "$skip" {
-				if seen <= n {
-					return true, nil
-				}
-				return visit(d)
+	return n, nil
+}
+
+// readGroup accepts a constant _id and one field with {$sum: 1}.
+func (q *counting) readGroup(arg value) error {
+	if arg.Type != bsoncore.TypeEmbeddedDocument {
+		return fail(codeFailedToParse, "a group's fields must be specified in an object")
+	}
+	for name, v := range fields(arg.Data) {
+		if name == "_id" {
+			q.id = v
+			if err := checkConstant(v); err != nil {
+				return err
 			}
-			more, err := visit(d)
-			return more && seen < n, err
-		})
-	}, nil
-}
-
-func counted(in stream, field string) stream {
-	return func(visit func(document) (bool, error)) error {
-		n := int64(0)
-		err := in(func(document) (bool, error) { n++; return true, nil })
-		if err != nil || n == 0 {
-			return err // nothing to count gives no document
+			continue
 		}
-		b := newBuilder()
-		b.add(field, smallInt(n))
-		_, err = visit(b.document())
-		return err
+		op, sum, ok := onlyField(v)
+		if n, exact := asInt(sum); !ok || op != "$sum" || !exact || n != 1 {
+			return fail(codeNotImplemented, "group field '%s' with %s is not supported, only {$sum: 1}", name, v)
+		}
+		if q.field != "" || strings.Contains(name, ".") {
+			return fail(codeNotImplemented, "group field '%s' is not supported, only one field without a dot", name)
+		}
+		q.field = name
 	}
+	if q.id.Type == 0 || q.field == "" {
+		return fail(codeNotImplemented, "a $group without an _id and a field with {$sum: 1} is not supported")
+	}
+	return nil
 }
 
-// smallInt is an int32 where that is enough, as MongoDB counts.
+// checkConstant refuses expressions.
+func checkConstant(v value) error {
+	switch {
+	case v.Type == bsoncore.TypeString && strings.HasPrefix(stringOf(v), "$"),
+		v.Type == bsoncore.TypeArray,
+		v.Type == bsoncore.TypeEmbeddedDocument && firstKey(v.Data) != "":
+		return fail(codeNotImplemented, "grouping by %s is not supported, only by a constant", v)
+	}
+	return nil
+}
+
+// onlyField returns the field of a document that has exactly one.
+func onlyField(v value) (name string, arg value, ok bool) {
+	if v.Type != bsoncore.TypeEmbeddedDocument {
+		return "", value{}, false
+	}
+	n := 0
+	for name, arg = range fields(v.Data) {
+		n++
+	}
+	return name, arg, n == 1
+}
+
+// count counts the documents that match, after the first skip ones and up to limit. A nil
+// collection has none.
+func (t *txn) count(ctx context.Context, col *collection, f *filter, skip, limit int64) (n int64, err error) {
+	if col == nil {
+		return 0, nil
+	}
+	p := col.choose(f, nil)
+	err = p.walk(ctx, t, col, &position{}, func(_ []byte, d document) (bool, error) {
+		switch {
+		case !f.matches(d):
+		case skip > 0:
+			skip--
+		default:
+			n++
+		}
+		return n < limit, nil
+	})
+	return n, err
+}
+
+// smallInt returns an int32 if n fits, as MongoDB counts.
 func smallInt(n int64) value {
 	if int64(int32(n)) == n {
 		return int32Value(int32(n))
 	}
 	return int64Value(n)
-}
-
-// sorted holds everything that comes in, up to maxSortBytes.
-func sorted(in stream, order pattern) stream {
-	return func(visit func(document) (bool, error)) error {
-		s := sorter{want: math.MaxInt64}
-		err := in(func(d document) (bool, error) {
-			key, err := order.sortKey(d)
-			if err != nil {
-				return false, err
-			}
-			err = s.add(key, bytes.Clone(d))
-			return err == nil, err
-		})
-		return feed(s.docs(0), err, visit)
-	}
 }

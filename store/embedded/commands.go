@@ -53,7 +53,6 @@ var commands = map[string]command{
 	"update":          {writes, updates},
 	"delete":          {writes, deletes},
 	"findAndModify":   {writes, findAndModify},
-	"findandmodify":   {writes, findAndModify},
 }
 
 // call is one command while it runs.

@@ -178,27 +178,12 @@ func count(c *call) (bson.D, error) {
 	if limit = max(limit, -limit); limit <= 0 {
 		limit = math.MaxInt64
 	}
-	n := int64(0)
-	if col := c.existing(ns); col != nil {
-		if err := c.checkHint(col, hint); err != nil {
-			return nil, err
-		}
-		p := col.choose(f, nil)
-		err = p.walk(c.ctx, c.t, col, &position{}, func(_ []byte, d document) (bool, error) {
-			switch {
-			case !f.matches(d):
-			case skip > 0:
-				skip--
-			default:
-				n++
-			}
-			return n < limit, nil
-		})
+	col := c.existing(ns)
+	if err := c.checkHint(col, hint); err != nil {
+		return nil, err
 	}
-	if n <= math.MaxInt32 {
-		return bson.D{{Key: "n", Value: int32(n)}}, err
-	}
-	return bson.D{{Key: "n", Value: n}}, err
+	n, err := c.t.count(c.ctx, col, f, skip, limit)
+	return bson.D{{Key: "n", Value: raw(smallInt(n))}}, err
 }
 
 func explain(c *call) (bson.D, error) {

@@ -3,7 +3,6 @@ package embedded
 import (
 	"bytes"
 	"errors"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -93,7 +92,7 @@ type updateStatement struct {
 	hint   value
 }
 
-func readUpdate(d document, now time.Time) (updateStatement, error) {
+func readUpdate(d document) (updateStatement, error) {
 	f := newForm("update.updates", d)
 	s := updateStatement{filter: f.filter("q"), multi: f.bool("multi", false), upsert: f.bool("upsert", false)}
 	s.hint, _ = f.get("hint")
@@ -104,7 +103,7 @@ func readUpdate(d document, now time.Time) (updateStatement, error) {
 		return s, err
 	}
 	var err error
-	if s.update, err = compileUpdate(u, now); err != nil {
+	if s.update, err = compileUpdate(u); err != nil {
 		return s, err
 	}
 	if s.multi && s.update.replacement != nil {
@@ -127,10 +126,10 @@ func updates(c *call) (bson.D, error) {
 	if err := c.checkCount(len(list)); err != nil {
 		return nil, err
 	}
-	n, modified, now := int32(0), int32(0), time.Now()
+	n, modified := int32(0), int32(0)
 	var upserted bson.A
 	failed, err := c.statements(len(list), ordered, func(i int) error {
-		s, err := readUpdate(list[i], now)
+		s, err := readUpdate(list[i])
 		if err != nil {
 			return err
 		}
@@ -288,13 +287,13 @@ func readModification(f *form) (modification, error) {
 	}
 	var err error
 	if hasUpdate {
-		m.update, err = compileUpdate(u, time.Now())
+		m.update, err = compileUpdate(u)
 	}
 	return m, err
 }
 
 func findAndModify(c *call) (bson.D, error) {
-	ns, err := c.namespace(c.name)
+	ns, err := c.namespace("findAndModify")
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -95,7 +94,7 @@ func (s *Server) answerWithin(mine *share, m *message, connection int32) documen
 	}
 	taken := mine.held
 	largest := 0
-	if name := firstKey(m.body); commands[name].access == reads || strings.EqualFold(name, "findAndModify") {
+	if name := firstKey(m.body); commands[name].access == reads || name == "findAndModify" {
 		largest = 2 * maxBatchBytes // a batch or a document, and its encoding
 	}
 	if err := mine.resize(s.ctx, taken+largest); err != nil {

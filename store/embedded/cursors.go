@@ -15,7 +15,7 @@ const (
 	maxCursors     = 500
 	cursorIdle     = 10 * time.Minute
 	maxCursorBytes = 64 << 20 // held by all cursors together
-	maxSortBytes   = 32 << 20 // held by one sort or aggregation
+	maxSortBytes   = 32 << 20 // held by one sort
 	maxBatchBytes  = 16 << 20
 	firstBatchSize = 101 // documents, when the client does not say; MongoDB's number
 )

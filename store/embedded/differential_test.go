@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -58,25 +56,19 @@ func (g generator) document() D {
 }
 
 func (g generator) condition() any {
-	switch g.IntN(12) {
+	switch g.IntN(10) {
 	case 0:
 		return D{{Key: pick(g, "$gt", "$gte", "$lt", "$lte"), Value: g.scalar()}}
 	case 1:
 		return D{{Key: "$gte", Value: int32(g.IntN(3))}, {Key: "$lt", Value: int32(g.IntN(4))}}
 	case 2:
-		return D{{Key: pick(g, "$in", "$nin"), Value: A{g.scalar(), g.scalar(), g.scalar()}}}
+		return D{{Key: "$in", Value: A{g.scalar(), g.scalar(), g.scalar()}}}
 	case 3:
 		return D{{Key: "$ne", Value: g.scalar()}}
 	case 4:
 		return D{{Key: "$exists", Value: g.IntN(2) == 0}}
 	case 5:
 		return D{{Key: "$type", Value: pick[any](g, "string", "number", "array", "null", "object", int32(16))}}
-	case 6:
-		return D{{Key: "$not", Value: D{{Key: "$gt", Value: g.scalar()}}}}
-	case 8:
-		return D{{Key: "$all", Value: A{g.scalar(), g.scalar()}}}
-	case 9:
-		return D{{Key: "$elemMatch", Value: D{{Key: "x", Value: g.scalar()}}}}
 	}
 	return g.scalar()
 }
@@ -88,7 +80,7 @@ func (g generator) filter() D {
 		case 0:
 			f = append(f, bson.E{Key: "_id", Value: pick[any](g, g.id(), D{{Key: "$gte", Value: g.id()}}, D{{Key: "$in", Value: A{g.id(), g.id()}}})})
 		case 1:
-			f = append(f, bson.E{Key: pick(g, "$or", "$and", "$nor"), Value: A{D{{Key: g.field(), Value: g.condition()}}, D{{Key: g.field(), Value: g.condition()}}}})
+			f = append(f, bson.E{Key: pick(g, "$or", "$and"), Value: A{D{{Key: g.field(), Value: g.condition()}}, D{{Key: g.field(), Value: g.condition()}}}})
 		default:
 			f = append(f, bson.E{Key: g.field(), Value: g.condition()})
 		}
@@ -109,7 +101,7 @@ func (g generator) update() any {
 	case 1:
 		return D{{Key: "$unset", Value: D{{Key: f, Value: ""}}}}
 	case 2:
-		return D{{Key: pick(g, "$min", "$max"), Value: D{{Key: f, Value: g.scalar()}}}}
+		return D{{Key: "$max", Value: D{{Key: f, Value: g.scalar()}}}}
 	case 3:
 		return D{{Key: "$push", Value: D{{Key: f, Value: D{{Key: "$each", Value: A{g.scalar(), g.scalar()}}, {Key: "$slice", Value: int32(g.IntN(7) - 3)}}}}}}
 	case 4:
@@ -156,8 +148,8 @@ func (g generator) command() D {
 		return D{{Key: "count", Value: "c"}, {Key: "query", Value: g.filter()}, {Key: "limit", Value: int32(g.IntN(4))}}
 	case 11:
 		return D{{Key: "aggregate", Value: "c"}, {Key: "cursor", Value: D{}}, {Key: "pipeline", Value: A{
-			D{{Key: "$match", Value: g.filter()}}, D{{Key: "$group", Value: D{{Key: "_id", Value: "$" + g.field()}, {Key: "n", Value: D{{Key: "$sum", Value: int32(1)}}}}}},
-			D{{Key: "$sort", Value: D{{Key: "n", Value: int32(1)}, {Key: "_id", Value: int32(1)}}}}}}}
+			D{{Key: "$match", Value: g.filter()}}, D{{Key: "$skip", Value: int32(g.IntN(2))}}, D{{Key: "$limit", Value: int32(1 + g.IntN(5))}},
+			D{{Key: "$group", Value: D{{Key: "_id", Value: int32(1)}, {Key: "n", Value: D{{Key: "$sum", Value: int32(1)}}}}}}}}}
 	}
 	c := D{{Key: "find", Value: "c"}, {Key: "filter", Value: g.filter()}, {Key: "sort", Value: order}, {Key: "batchSize", Value: int32(1000)},
 		{Key: "skip", Value: int32(g.IntN(3))}, {Key: "limit", Value: int32(g.IntN(6))}}
@@ -177,7 +169,6 @@ func answerTo(tb testing.TB, db *mongo.Database, command D) string {
 		Upserted            any
 		LastErrorObject     any
 		KeyPattern          any
-		Values              A
 		Cursor              struct{ FirstBatch A }
 		WriteErrors         []struct {
 			Index, Code int32
@@ -187,35 +178,11 @@ func answerTo(tb testing.TB, db *mongo.Database, command D) string {
 	if uerr := bson.Unmarshal(raw, &a); uerr != nil {
 		return fmt.Sprint(err, uerr)
 	}
-	if command[0].Key == "aggregate" {
-		a.Values, _ = oneNumberType(a.Values).(A)
-		a.Cursor.FirstBatch, _ = oneNumberType(a.Cursor.FirstBatch).(A)
-		slices.SortFunc(a.Cursor.FirstBatch, func(x, y any) int { return strings.Compare(fmt.Sprint(x), fmt.Sprint(y)) }) // arrays may tie
-	}
 	out, err := bson.MarshalExtJSON(a, true, false)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return string(out)
-}
-
-// oneNumberType makes 1 and 1.0 the same: which of them stands for a group is up to the server.
-func oneNumberType(v any) any {
-	switch v := v.(type) {
-	case int32:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case A:
-		for i := range v {
-			v[i] = oneNumberType(v[i])
-		}
-	case D:
-		for i := range v {
-			v[i].Value = oneNumberType(v[i].Value)
-		}
-	}
-	return v
 }
 
 // compare runs the same random commands on both databases until their answers differ.

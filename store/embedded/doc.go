@@ -25,14 +25,14 @@
 //     listIndexes, create, drop, dropDatabase, createIndexes, dropIndexes, insert,
 //     find, getMore, killCursors, update, delete, findAndModify, count,
 //     aggregate, explain (of find).
-//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $nin $exists $type $all
-//     $elemMatch $regex (RE2's syntax; options i, m, s) $not $and $or $nor $comment.
-//   - Updates: $set $unset $setOnInsert $inc $min $max $push ($each $slice $sort $position) $addToSet $pull $pullAll $pop; replacements; upserts.
+//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $exists $type $regex (RE2's syntax;
+//     options i, m, s) $and $or.
+//   - Updates: $set $unset $setOnInsert $inc $max $push ($each $slice $position) $addToSet
+//     $pull $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
 //     TTL. Equality, $in and ranges use them, and so does a sort that an index can give.
-//   - Aggregation: $match $sort $skip $limit $project (1 and 0) $count, and $group
-//     with $sum and $count over fields and constants, which is what drivers send to
-//     count documents.
+//   - Aggregation: the pipeline that drivers send to count documents, and no other:
+//     $match, $skip, $limit, and a $group of one constant with {$sum: 1}.
 //   - Projections of 1 and 0; sorts; skip, limit, batches; maxTimeMS; w:0.
 //
 // Refused, among all else: transactions (code 20; the server presents itself as
@@ -52,7 +52,7 @@
 //   - Paths with numeric parts are refused in indexes and sorts.
 //   - Bounds: 1000 connections of the process's own and 100 at Options.Listen, which
 //     hold 96 MiB of messages and answers together; 500 open cursors, 64 MiB in them,
-//     32 MiB for a sort or a group, 1000 changed paths in an update, five minutes for a
+//     32 MiB for a sort, 1000 changed paths in an update, five minutes for a
 //     command. Building an index sorts 32 MiB of keys at a time.
 //   - A file that cannot be written answers 14031 or 39, and ping does so until a probe
 //     could write again.

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -35,9 +36,8 @@ func compileFilter(d document) (*filter, error) {
 	for key, v := range fields(d) {
 		var err error
 		switch {
-		case key == "$and" || key == "$or" || key == "$nor":
+		case key == "$and" || key == "$or":
 			err = f.addLogical(key, v)
-		case key == "$comment":
 		case strings.HasPrefix(key, "$"):
 			err = fail(codeBadValue, "unknown top level operator: %s", key)
 		default:
@@ -65,7 +65,7 @@ func (f *filter) addLogical(op string, list value) error {
 		}
 		branches = append(branches, branch)
 	}
-	if op == "$and" || op == "$or" && len(branches) == 1 {
+	if op == "$and" || len(branches) == 1 {
 		for _, b := range branches {
 			f.tests = append(f.tests, b.tests...)
 			f.predicates = append(f.predicates, b.predicates...)
@@ -73,12 +73,7 @@ func (f *filter) addLogical(op string, list value) error {
 		return nil
 	}
 	f.tests = append(f.tests, func(d document) bool {
-		for _, b := range branches {
-			if b.matches(d) {
-				return op == "$or"
-			}
-		}
-		return op == "$nor"
+		return slices.ContainsFunc(branches, func(b *filter) bool { return b.matches(d) })
 	})
 	return nil
 }
@@ -146,11 +141,8 @@ func compileOperator(op string, arg, options value) (test, error) {
 		return not(leaf(equalTo(arg))), nil
 	case "$gt", "$gte", "$lt", "$lte":
 		return leaf(compared(op, arg)), nil
-	case "$in", "$nin":
-		in, err := oneOf(op, arg)
-		if op == "$nin" {
-			return not(leaf(in)), err
-		}
+	case "$in":
+		in, err := oneOf(arg)
 		return leaf(in), err
 	case "$exists":
 		if truthy(arg) {
@@ -163,91 +155,6 @@ func compileOperator(op string, arg, options value) (test, error) {
 	case "$regex":
 		re, err := matching(arg, options)
 		return leaf(re), err
-	case "$all":
-		return containing(arg)
-	case "$elemMatch":
-		return elementMatching(arg)
-	case "$not":
-		return negated(arg)
 	}
 	return test{}, fail(codeBadValue, "unknown operator: %s", op)
-}
-
-func negated(arg value) (test, error) {
-	switch {
-	case arg.Type == bsoncore.TypeRegex:
-		re, err := matching(arg, value{})
-		return not(leaf(re)), err
-	case isOperators(arg):
-		t, err := compileOperators(arg)
-		return not(t), err
-	}
-	return test{}, fail(codeBadValue, "$not needs a regex or a document of operators")
-}
-
-func containing(arg value) (test, error) {
-	if arg.Type != bsoncore.TypeArray {
-		return test{}, fail(codeBadValue, "$all needs an array")
-	}
-	var all []test
-	for v := range elements(arg) {
-		var t test
-		var err error
-		switch {
-		case v.Type == bsoncore.TypeRegex:
-			t, err = compileOperator("$regex", v, value{})
-		case isOperators(v) && firstKey(v.Data) == "$elemMatch":
-			t, err = compileOperators(v)
-		case isOperators(v):
-			err = fail(codeBadValue, "no %s expressions in $all", firstKey(v.Data))
-		default:
-			t = leaf(equalTo(v))
-		}
-		if err != nil {
-			return test{}, err
-		}
-		all = append(all, t)
-	}
-	if len(all) == 0 {
-		return leaf(func(value, bool) bool { return false }), nil
-	}
-	return allOf(all), nil
-}
-
-func elementMatching(arg value) (test, error) {
-	if arg.Type != bsoncore.TypeEmbeddedDocument {
-		return test{}, fail(codeBadValue, "$elemMatch needs an Object")
-	}
-	var onElement func(value) bool
-	switch firstKey(arg.Data) {
-	case "$and", "$or", "$nor":
-	default:
-		if isOperators(arg) {
-			t, err := compileOperators(arg)
-			if err != nil {
-				return test{}, err
-			}
-			onElement = t.onValue
-		}
-	}
-	if onElement == nil {
-		f, err := compileFilter(arg.Data)
-		if err != nil {
-			return test{}, err
-		}
-		onElement = func(v value) bool {
-			return (v.Type == bsoncore.TypeEmbeddedDocument || v.Type == bsoncore.TypeArray) && f.matches(v.Data)
-		}
-	}
-	return whole(func(v value, _ bool) bool {
-		if v.Type != bsoncore.TypeArray {
-			return false
-		}
-		for e := range elements(v) {
-			if onElement(e) {
-				return true
-			}
-		}
-		return false
-	}), nil
 }

@@ -140,15 +140,15 @@ func compared(op string, arg value) check {
 
 func isNaN(v value) bool { return isNumber(v) && math.IsNaN(asFloat(v)) }
 
-func oneOf(op string, arg value) (check, error) {
+func oneOf(arg value) (check, error) {
 	if arg.Type != bsoncore.TypeArray {
-		return nil, fail(codeBadValue, "%s needs an array", op)
+		return nil, fail(codeBadValue, "$in needs an array")
 	}
 	keys := map[string]bool{}
 	var patterns []check
 	for v := range elements(arg) {
 		if isOperators(v) {
-			return nil, fail(codeBadValue, "cannot nest $ under %s", op)
+			return nil, fail(codeBadValue, "cannot nest $ under $in")
 		}
 		if v.Type == bsoncore.TypeRegex {
 			re, err := matching(v, value{})

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
@@ -31,14 +30,13 @@ const maxModifiers = 1000
 // operators compile the argument of an update operator for one path.
 var operators = map[string]struct {
 	missing missing
-	compile func(arg value, now time.Time) (change, error)
+	compile func(arg value) (change, error)
 }{
 	"$set":         {makeParents, compileSet},
 	"$setOnInsert": {makeParents, compileSet},
-	"$unset":       {anyPath, func(value, time.Time) (change, error) { return removed, nil }},
+	"$unset":       {anyPath, func(value) (change, error) { return removed, nil }},
 	"$inc":         {makeParents, compileIncrement},
-	"$min":         {makeParents, compileExtreme(-1)},
-	"$max":         {makeParents, compileExtreme(1)},
+	"$max":         {makeParents, compileMax},
 	"$push":        {makeParents, compilePush},
 	"$addToSet":    {makeParents, compileAddToSet},
 	"$pull":        {needViable, compilePull},
@@ -47,7 +45,7 @@ var operators = map[string]struct {
 }
 
 // compileUpdate reads an update's u. Operators that are not supported are refused by name.
-func compileUpdate(v value, now time.Time) (*update, error) {
+func compileUpdate(v value) (*update, error) {
 	if v.Type == bsoncore.TypeArray {
 		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
 	}
@@ -68,7 +66,7 @@ func compileUpdate(v value, now time.Time) (*update, error) {
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
 		}
 		for path, arg := range fields(args.Data) {
-			m, err := compileModifier(op, path, arg, now)
+			m, err := compileModifier(op, path, arg)
 			if err != nil {
 				return nil, err
 			}
@@ -92,13 +90,13 @@ func compileReplacement(d document) (*update, error) {
 	return &update{replacement: d}, nil
 }
 
-func compileModifier(op, path string, arg value, now time.Time) (modifier, error) {
+func compileModifier(op, path string, arg value) (modifier, error) {
 	parts, err := checkPath(path)
 	if err != nil {
 		return modifier{}, err
 	}
 	o := operators[op]
-	c, err := o.compile(arg, now)
+	c, err := o.compile(arg)
 	return modifier{path: path, parts: parts, missing: o.missing, onInsert: op == "$setOnInsert", change: c}, err
 }
 
@@ -181,11 +179,11 @@ func withIDFirst(d document) document {
 
 func removed(value) (value, error) { return value{}, nil }
 
-func compileSet(arg value, _ time.Time) (change, error) {
+func compileSet(arg value) (change, error) {
 	return func(value) (value, error) { return arg, nil }, nil
 }
 
-func compileIncrement(arg value, _ time.Time) (change, error) {
+func compileIncrement(arg value) (change, error) {
 	if !isNumber(arg) {
 		return nil, fail(codeTypeMismatch, "Cannot apply $inc with non-numeric argument of type %s", arg.Type)
 	}
@@ -200,15 +198,13 @@ func compileIncrement(arg value, _ time.Time) (change, error) {
 	}, nil
 }
 
-// compileExtreme keeps the greater (sign 1) or the lesser (sign -1) in the order of all values.
-func compileExtreme(sign int) func(value, time.Time) (change, error) {
-	return func(arg value, _ time.Time) (change, error) {
-		key := keyOf(arg)
-		return func(old value) (value, error) {
-			if old.Type != 0 && bytes.Compare(key, keyOf(old))*sign <= 0 {
-				return old, nil
-			}
-			return arg, nil
-		}, nil
-	}
+// compileMax keeps the greater value in the order of all values.
+func compileMax(arg value) (change, error) {
+	key := keyOf(arg)
+	return func(old value) (value, error) {
+		if old.Type != 0 && bytes.Compare(key, keyOf(old)) <= 0 {
+			return old, nil
+		}
+		return arg, nil
+	}, nil
 }

@@ -1,9 +1,7 @@
 package embedded
 
 import (
-	"bytes"
 	"slices"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
@@ -47,7 +45,7 @@ func each(op string, arg value) (vs []value, more *form, err error) {
 	return vs, f, f.err
 }
 
-func compilePush(arg value, _ time.Time) (change, error) {
+func compilePush(arg value) (change, error) {
 	vs, f, err := each("$push", arg)
 	if err != nil {
 		return nil, err
@@ -58,12 +56,8 @@ func compilePush(arg value, _ time.Time) (change, error) {
 	_, sliced := f.get("$slice")
 	_, positioned := f.get("$position")
 	slice, position := f.int("$slice", 0), f.int("$position", 0)
-	order, sorted := f.get("$sort")
+	f.refuse("$sort")
 	if err := f.done(); err != nil {
-		return nil, err
-	}
-	sorter, err := elementOrder(order, sorted)
-	if err != nil {
 		return nil, err
 	}
 	return onArray("$push", []value{}, func(old []value) ([]value, error) {
@@ -74,9 +68,6 @@ func compilePush(arg value, _ time.Time) (change, error) {
 			}
 		}
 		all := slices.Insert(old, at, vs...)
-		if sorted {
-			slices.SortStableFunc(all, sorter)
-		}
 		if sliced {
 			all = cutSlice(all, slice)
 		}
@@ -95,39 +86,7 @@ func cutSlice(vs []value, n int64) []value {
 	return vs[:n]
 }
 
-// elementOrder is $push's $sort: a direction for whole elements, or fields of documents.
-func elementOrder(order value, given bool) (func(a, b value) int, error) {
-	if !given {
-		return nil, nil
-	}
-	if order.Type != bsoncore.TypeEmbeddedDocument {
-		n, exact := asInt(order)
-		if !exact || n != 1 && n != -1 {
-			return nil, fail(codeBadValue, "the $sort element value must be either 1 or -1, or a document of them")
-		}
-		return func(a, b value) int { return bytes.Compare(keyOf(a), keyOf(b)) * int(n) }, nil
-	}
-	p, err := parsePattern(order.Data, codeBadValue)
-	if err != nil || len(p) == 0 {
-		return nil, fail(codeBadValue, "the $sort pattern is empty or not supported")
-	}
-	key := func(e value) []byte {
-		keys := make([][]byte, len(p))
-		for i, f := range p {
-			keys[i] = keyNull
-			if e.Type != bsoncore.TypeEmbeddedDocument {
-				continue
-			}
-			if v, below, found := descend(e.Data, f.parts); found && len(below) == 0 {
-				keys[i] = keyOf(v)
-			}
-		}
-		return p.join(keys)
-	}
-	return func(a, b value) int { return bytes.Compare(key(a), key(b)) }, nil
-}
-
-func compileAddToSet(arg value, _ time.Time) (change, error) {
+func compileAddToSet(arg value) (change, error) {
 	vs, f, err := each("$addToSet", arg)
 	if err == nil && f != nil {
 		err = f.done()
@@ -150,7 +109,7 @@ func compileAddToSet(arg value, _ time.Time) (change, error) {
 	}), nil
 }
 
-func compilePull(arg value, _ time.Time) (change, error) {
+func compilePull(arg value) (change, error) {
 	matches, err := pullTest(arg)
 	if err != nil {
 		return nil, err
@@ -177,7 +136,7 @@ func pullTest(arg value) (func(value) bool, error) {
 	return func(v value) bool { return sameValue(v, arg) }, nil
 }
 
-func compilePullAll(arg value, _ time.Time) (change, error) {
+func compilePullAll(arg value) (change, error) {
 	if arg.Type != bsoncore.TypeArray {
 		return nil, fail(codeBadValue, "$pullAll requires an array argument")
 	}
@@ -190,7 +149,7 @@ func compilePullAll(arg value, _ time.Time) (change, error) {
 	}), nil
 }
 
-func compilePop(arg value, _ time.Time) (change, error) {
+func compilePop(arg value) (change, error) {
 	n, exact := asInt(arg)
 	if !exact || n != 1 && n != -1 {
 		return nil, fail(codeFailedToParse, "$pop expects 1 or -1")
