@@ -10,7 +10,6 @@ var longFiles = exceptions{ // lines
 }
 
 var deepFunctions = exceptions{ // levels
-	"store/embedded plan.walk": 6,
 }
 
 var sameParameters = exceptions{ // adjacent parameters of one type
@@ -23,8 +22,6 @@ var sameParameters = exceptions{ // adjacent parameters of one type
 	"store Users.ChangeEmail":                    3,
 	"store Users.ChangeName":                     3,
 	"store Users.UpgradeHash":                    3,
-	"store/embedded pageWalk.element":            3,
-	"store/embedded pageWalk.mark":               3,
 }
 
 var largeInterfaces = exceptions{ // methods

@@ -124,11 +124,10 @@ func addNumbers(a, b value) (value, error) {
 	}
 	x, _ := asInt(a)
 	y, _ := asInt(b)
-	sum := new(big.Int).Add(big.NewInt(x), big.NewInt(y))
-	if !sum.IsInt64() {
+	n := x + y
+	if (x^n)&(y^n) < 0 { // its sign differs from the sign that both have
 		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
 	}
-	n := sum.Int64()
 	if a.Type == bsoncore.TypeInt32 && b.Type == bsoncore.TypeInt32 && int64(int32(n)) == n {
 		return int32Value(int32(n)), nil
 	}

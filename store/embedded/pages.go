@@ -69,7 +69,7 @@ func (w *pageWalk) run() error {
 			return err
 		}
 	}
-	return w.bucket(newest.root, 0, 0)
+	return w.bucket(pageRef{id: newest.root}, 0)
 }
 
 // metas reads both meta pages. Of two good ones, the newer counts.
@@ -100,12 +100,16 @@ func (w *pageWalk) metas() (meta, error) {
 	return newest, nil
 }
 
-// mark notes that something refers to pages, and reports whether nothing else does.
-func (w *pageWalk) mark(id, parent, pages uint64) (bool, error) {
-	if pages > 0 && (id < 2 || id >= w.end) {
-		return false, w.found.add("page %d: refers to page %d, which does not exist", parent, id)
+// pageRef is a page as another page names it.
+type pageRef struct{ id, parent uint64 }
+
+// mark notes a reference to a number of pages in a row, and reports whether it is the only
+// one to each.
+func (w *pageWalk) mark(r pageRef, pages uint64) (bool, error) {
+	if pages > 0 && (r.id < 2 || r.id >= w.end) {
+		return false, w.found.add("page %d: refers to page %d, which does not exist", r.parent, r.id)
 	}
-	for i := id; i < id+pages; i++ {
+	for i := r.id; i < r.id+pages; i++ {
 		if w.seen[i] {
 			return false, w.found.add("page %d: is in two places", i)
 		}
@@ -115,13 +119,14 @@ func (w *pageWalk) mark(id, parent, pages uint64) (bool, error) {
 }
 
 // read gives a page with all its overflow, or nil after noting what is wrong with it.
-func (w *pageWalk) read(id, parent uint64) ([]byte, error) {
+func (w *pageWalk) read(r pageRef) ([]byte, error) {
 	if w.ctx.Err() != nil {
 		return nil, w.ctx.Err()
 	}
-	if ok, err := w.mark(id, parent, 1); !ok {
+	if ok, err := w.mark(r, 1); !ok {
 		return nil, err
 	}
+	id := r.id
 	header := make([]byte, pageHeader)
 	if _, err := w.file.ReadAt(header, int64(id)*w.size); err != nil {
 		return nil, w.found.add("page %d: %v", id, err)
@@ -133,7 +138,7 @@ func (w *pageWalk) read(id, parent uint64) ([]byte, error) {
 	if pages > w.end-id {
 		return nil, w.found.add("page %d: says that it is %d pages long", id, pages)
 	}
-	if ok, err := w.mark(id+1, id, pages-1); !ok {
+	if ok, err := w.mark(pageRef{id + 1, id}, pages-1); !ok {
 		return nil, err
 	}
 	b := make([]byte, int64(pages)*w.size)
@@ -143,13 +148,13 @@ func (w *pageWalk) read(id, parent uint64) ([]byte, error) {
 	return b, nil
 }
 
-// bucket checks all pages of a bucket that lies so many levels deep.
-func (w *pageWalk) bucket(root, parent uint64, level int) error {
+// bucket checks all pages of a bucket that lies level buckets deep.
+func (w *pageWalk) bucket(root pageRef, level int) error {
 	height := allLevels
 	if w.branchesOnly && level == plainLevel {
-		height = w.height(root)
+		height = w.height(root.id)
 	}
-	return w.visit(root, parent, level, height)
+	return w.visit(root, level, height)
 }
 
 // height counts the levels of branches below and at a page, by the first branch of each:
@@ -168,69 +173,79 @@ func (w *pageWalk) height(id uint64) int {
 	return maxHeight
 }
 
-// visit checks a page of a bucket and the levels of branches below it.
-func (w *pageWalk) visit(id, parent uint64, level, height int) error {
+// visit checks a page of a bucket and height levels of branches, itself included.
+func (w *pageWalk) visit(r pageRef, level, height int) error {
 	if height == 0 {
-		_, err := w.mark(id, parent, 1)
+		_, err := w.mark(r, 1)
 		return err
 	}
-	b, err := w.read(id, parent)
+	b, err := w.read(r)
 	if b == nil {
 		return err
 	}
-	return w.elements(id, b, level, max(height-1, allLevels))
+	return w.elements(node{r.id, b, level, max(height-1, allLevels)})
 }
 
-// elements checks what a page, or a bucket that lies inline in one, holds.
-func (w *pageWalk) elements(id uint64, b []byte, level, height int) error {
-	flags, count := binary.NativeEndian.Uint16(b[8:]), int(binary.NativeEndian.Uint16(b[10:]))
+// node is a page of a tree, or a bucket that lies inline in one.
+type node struct {
+	page   uint64
+	bytes  []byte
+	level  int // of its bucket
+	height int // levels of branches to check below
+}
+
+func (n node) isBranch() bool { return binary.NativeEndian.Uint16(n.bytes[8:]) == branchPage }
+
+// elements checks what a node holds.
+func (w *pageWalk) elements(n node) error {
+	flags, count := binary.NativeEndian.Uint16(n.bytes[8:]), int(binary.NativeEndian.Uint16(n.bytes[10:]))
 	if flags != branchPage && flags != leafPage {
-		return w.found.add("page %d: is of the unknown type %#x", id, flags)
+		return w.found.add("page %d: is of the unknown type %#x", n.page, flags)
 	}
-	if pageHeader+count*pageElement > len(b) || flags == branchPage && count == 0 {
-		return w.found.add("page %d: says that it has %d elements", id, count)
+	if pageHeader+count*pageElement > len(n.bytes) || n.isBranch() && count == 0 {
+		return w.found.add("page %d: says that it has %d elements", n.page, count)
 	}
 	for i := range count {
-		at := pageHeader + i*pageElement
-		if err := w.element(id, flags, b, at, level, height); err != nil {
+		if err := w.element(n, pageHeader+i*pageElement); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *pageWalk) element(id uint64, flags uint16, b []byte, at, level, height int) error {
-	number := func(i int) int { return int(binary.NativeEndian.Uint32(b[at+4*i:])) }
-	if flags == branchPage {
-		if key := at + number(0); number(1) == 0 || key+number(1) > len(b) {
-			return w.found.add("page %d: a key lies outside the page", id)
+// element checks the element at an offset of a node, and all pages below it.
+func (w *pageWalk) element(n node, at int) error {
+	number := func(i int) int { return int(binary.NativeEndian.Uint32(n.bytes[at+4*i:])) }
+	if n.isBranch() {
+		if key := at + number(0); number(1) == 0 || key+number(1) > len(n.bytes) {
+			return w.found.add("page %d: a key lies outside the page", n.page)
 		}
-		return w.visit(binary.NativeEndian.Uint64(b[at+8:]), id, level, height)
+		return w.visit(pageRef{binary.NativeEndian.Uint64(n.bytes[at+8:]), n.page}, n.level, n.height)
 	}
 	from := at + number(1) + number(2)
 	to := from + number(3)
-	if number(2) == 0 || to > len(b) {
-		return w.found.add("page %d: an element lies outside the page", id)
+	if number(2) == 0 || to > len(n.bytes) {
+		return w.found.add("page %d: an element lies outside the page", n.page)
 	}
 	if number(0)&bucketElement == 0 {
 		return nil
 	}
-	value := b[from:to]
+	value := n.bytes[from:to]
 	if len(value) < bucketHead {
-		return w.found.add("page %d: a bucket of %d bytes", id, len(value))
+		return w.found.add("page %d: a bucket of %d bytes", n.page, len(value))
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
-		return w.bucket(root, id, level+1)
+		return w.bucket(pageRef{root, n.page}, n.level+1)
 	}
 	if value = value[bucketHead:]; len(value) < pageHeader {
-		return w.found.add("page %d: an inline bucket of %d bytes", id, len(value))
+		return w.found.add("page %d: an inline bucket of %d bytes", n.page, len(value))
 	}
-	return w.elements(id, value, level+1, allLevels)
+	return w.elements(node{n.page, value, n.level + 1, allLevels})
 }
 
 // freelist checks the page that lists the free ones.
 func (w *pageWalk) freelist(id uint64) error {
-	b, err := w.read(id, 0)
+	b, err := w.read(pageRef{id: id})
 	if b == nil {
 		return err
 	}

@@ -302,8 +302,8 @@ type position struct {
 // maxSeen bounds position.seen, which costs some 50 bytes an entry.
 const maxSeen = 500_000
 
-// again notes a document and says whether it has been there before.
-func (at *position) again(id []byte) (bool, error) {
+// markSeen notes a document and reports whether it was noted before.
+func (at *position) markSeen(id []byte) (before bool, err error) {
 	if at.seen == nil {
 		at.seen = map[string]bool{}
 	}
@@ -317,43 +317,62 @@ func (at *position) again(id []byte) (bool, error) {
 	return false, nil
 }
 
-// walk calls visit with each document of the plan until it says stop.
-func (p *plan) walk(ctx context.Context, t *txn, c *collection, at *position, visit func(id []byte, d document) (more bool, err error)) error {
-	docs := t.docs(c)
-	b := docs
+// visitor gets a document with the key of its _id, both valid only during the call.
+type visitor func(id []byte, d document) (more bool, err error)
+
+// walk calls visit with each document of the plan, starting at a position, until visit
+// wants no more.
+func (p *plan) walk(ctx context.Context, t *txn, c *collection, at *position, visit visitor) error {
+	w := walker{plan: p, docs: t.docs(c), at: at, visit: visit}
+	w.entries = w.docs.Cursor()
 	if p.ix != nil {
-		b = t.entries(c, p.ix)
+		w.entries = t.entries(c, p.ix).Cursor()
 	}
-	cur := b.Cursor()
-	for n := 0; at.span < len(p.spans); at.span, at.after = at.span+1, nil {
-		s := p.spans[at.span]
-		for k, v := p.first(cur, s, at.after); k != nil && s.holds(k); k, v = p.step(cur) {
-			if n++; n%128 == 0 && ctx.Err() != nil {
-				return expired(ctx)
-			}
-			id, d := k, document(v)
-			if p.ix != nil {
-				if p.ix.multikey {
-					if again, err := at.again(v); again || err != nil {
-						if err != nil {
-							return err
-						}
-						continue
-					}
-				}
-				id, d = v, docs.Get(v)
-			}
-			more, err := visit(id, d)
-			if err != nil {
-				return err
-			}
-			if !more {
-				at.after = bytes.Clone(k)
-				return nil
-			}
+	for ; at.span < len(p.spans); at.span, at.after = at.span+1, nil {
+		if more, err := w.walkSpan(ctx, p.spans[at.span]); err != nil || !more {
+			return err
 		}
 	}
 	return nil
+}
+
+// walker is the state of one walk in one transaction.
+type walker struct {
+	plan    *plan
+	docs    *bbolt.Bucket
+	entries *bbolt.Cursor // of the index, or of docs
+	at      *position
+	visit   visitor
+	steps   int
+}
+
+func (w *walker) walkSpan(ctx context.Context, s span) (more bool, err error) {
+	for k, v := w.plan.first(w.entries, s, w.at.after); k != nil && s.holds(k); k, v = w.plan.step(w.entries) {
+		if w.steps++; w.steps%128 == 0 && ctx.Err() != nil {
+			return false, expired(ctx)
+		}
+		if more, err = w.visitEntry(k, v); err != nil {
+			return false, err
+		}
+		if !more {
+			w.at.after = bytes.Clone(k)
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// visitEntry visits the document that an entry leads to, unless it was visited before.
+func (w *walker) visitEntry(k, v []byte) (more bool, err error) {
+	if w.plan.ix == nil {
+		return w.visit(k, v)
+	}
+	if w.plan.ix.multikey {
+		if seen, err := w.at.markSeen(v); seen || err != nil {
+			return true, err
+		}
+	}
+	return w.visit(v, w.docs.Get(v))
 }
 
 func (p *plan) step(cur *bbolt.Cursor) (k, v []byte) {
