@@ -50,7 +50,7 @@ func TestHalfOfTheDataIsRefused(t *testing.T) {
 		}, []string{"cubegate.db", "not a regular file"}},
 		{"another file as database", func(database, secret string) error {
 			return os.WriteFile(database, bytes.Repeat([]byte("no database "), 5000), 0o600)
-		}, []string{"cubegate.db", "does not begin like one", "restore"}},
+		}, []string{"cubegate.db", "first pages are invalid", "restore"}},
 		{"no secret", func(_, secret string) error { return os.Remove(secret) }, []string{"jwt_secret is missing", "restore", "JWT_SECRET"}},
 		{"empty secret", func(_, secret string) error { return os.Truncate(secret, 0) }, []string{"jwt_secret is damaged", "restore", "JWT_SECRET"}},
 		{"a folder as secret", func(_, secret string) error {

@@ -31,19 +31,19 @@ func aggregate(c *call) (bson.D, error) {
 	}
 	stages, size := c.array("pipeline"), c.batchSize()
 	if _, ok := lookup(c.body, "cursor"); !ok {
-		c.failed(fail(codeFailedToParse, "The 'cursor' option is required"))
+		c.addError(fail(codeFailedToParse, "The 'cursor' option is required"))
 	}
 	hint, _ := c.get("hint")
 	c.accept("allowDiskUse", "bypassDocumentValidation")
-	c.refuse("explain", "collation", "let")
-	if err := c.done(); err != nil {
+	c.reject("explain", "collation", "let")
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	q, err := readCounting(stages)
 	if err != nil {
 		return nil, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if err := c.checkHint(col, hint); err != nil {
 		return nil, err
 	}

@@ -78,11 +78,11 @@ func load(b *testing.B, file string, n int) {
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
-	debug.FreeOSMemory() // what the loading left is not the look-ups' memory
+	debug.FreeOSMemory() // the memory of the loading must not count
 }
 
 // BenchmarkFindByEmail500k looks up random users of half a million by the unique
-// index. The bars: a median under 1 ms, in under 100 MiB.
+// index. The target is a median under 1 ms in less than 100 MiB.
 func BenchmarkFindByEmail500k(b *testing.B) {
 	const users = 500_000
 	file := filepath.Join(b.TempDir(), "bench.db")
@@ -107,8 +107,8 @@ func BenchmarkFindByEmail500k(b *testing.B) {
 	}
 }
 
-// BenchmarkInsert64Writers inserts users from 64 goroutines, each answer after its
-// fsync. The bar: 2,000 a second.
+// BenchmarkInsert64Writers inserts users from 64 goroutines and syncs before each answer. The
+// target is 2,000 inserts per second.
 func BenchmarkInsert64Writers(b *testing.B) {
 	s := startAt(b, Options{File: filepath.Join(b.TempDir(), "bench.db")})
 	c := connect(b, s).Database("cubegate").Collection("users")

@@ -8,26 +8,26 @@ import (
 )
 
 const (
-	// maxListenConnections bounds the connections at Options.Listen. They have a bound of
-	// their own, so that a tool that leaks them leaves the process its database.
+	// maxListenConnections bounds the connections at Options.Listen. The bound is separate, so
+	// that a tool that leaks connections cannot take the database from the process.
 	maxListenConnections = 100
 
-	// maxListenBytes bounds what all connections at Options.Listen hold together: messages
-	// that are read or carried out, and answers. It has room for the largest message
-	// while that grows, which takes half as much again.
+	// maxListenBytes bounds the bytes that all connections at Options.Listen hold together:
+	// messages that are read or executed, and answers. The largest message takes half as
+	// much again while its buffer grows, and still fits.
 	maxListenBytes = 96 << 20
 
-	budgetWait = 10 * time.Second // for room, before the connection is closed
+	budgetWait = 10 * time.Second // for free bytes, before the connection is closed
 )
 
 var errNoRoom = errors.New("too many bytes in flight on all connections")
 
 // budget bounds the bytes that several connections hold at one time. A nil budget has no
-// bound: the process's own driver, on its pipe, needs none.
+// bound; the process's own driver has a nil budget on its pipe.
 type budget struct {
 	limit       int
-	wait        time.Duration // for room
-	connections int           // that share it; guarded by the Server's mutex
+	wait        time.Duration // for free bytes
+	connections int           // that share the budget; guarded by the Server's mutex
 
 	mu   sync.Mutex
 	used int
@@ -38,9 +38,9 @@ func newBudget(limit int) *budget {
 	return &budget{limit: limit, wait: budgetWait, free: make(chan struct{})}
 }
 
-// take waits for room for n bytes. The error is errNoRoom when there is none in time; then
-// nothing is taken.
-func (b *budget) take(ctx context.Context, n int) error {
+// acquire waits for n free bytes. The error is errNoRoom after the longest wait; then
+// acquire has taken none.
+func (b *budget) acquire(ctx context.Context, n int) error {
 	if b == nil || n == 0 {
 		return nil
 	}
@@ -63,8 +63,8 @@ func (b *budget) take(ctx context.Context, n int) error {
 	}
 }
 
-// give returns n bytes.
-func (b *budget) give(n int) {
+// release returns n bytes.
+func (b *budget) release(n int) {
 	if b == nil || n == 0 {
 		return
 	}
@@ -81,21 +81,21 @@ type share struct {
 	held   int
 }
 
-// resize holds n bytes from now on.
+// resize changes the share to n bytes.
 func (s *share) resize(ctx context.Context, n int) error {
 	if n > s.held {
-		if err := s.budget.take(ctx, n-s.held); err != nil {
+		if err := s.budget.acquire(ctx, n-s.held); err != nil {
 			return err
 		}
 	} else {
-		s.budget.give(s.held - n)
+		s.budget.release(s.held - n)
 	}
 	s.held = n
 	return nil
 }
 
-// drop gives everything back.
-func (s *share) drop() {
-	s.budget.give(s.held)
+// release returns all bytes of the share.
+func (s *share) release() {
+	s.budget.release(s.held)
 	s.held = 0
 }

@@ -14,9 +14,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// TestBudgetWaits: more than there is room for waits, until there is room or for as long
-// as it may, and takes nothing in vain.
-func TestBudgetWaits(t *testing.T) {
+// TestBudgetWaitsForFreeBytes checks that a share waits for free bytes up to the longest wait,
+// and that the budget is free at the end.
+func TestBudgetWaitsForFreeBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(100)
 		a := share{budget: b}
@@ -36,12 +36,12 @@ func TestBudgetWaits(t *testing.T) {
 						t.Error(err)
 					}
 					time.Sleep(time.Millisecond)
-					mine.drop()
+					mine.release()
 				}
 			})
 		}
 		time.Sleep(time.Second)
-		a.drop()
+		a.release()
 		wg.Wait()
 		if b.used != 0 {
 			t.Errorf("%d bytes are still taken", b.used)
@@ -49,15 +49,15 @@ func TestBudgetWaits(t *testing.T) {
 	})
 }
 
-// listened opens a connection at the server's listener.
-func listened(t *testing.T, s *Server) net.Conn {
+// dialListener opens a connection at the server's listener.
+func dialListener(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // for a busy machine, and no expectation
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // generous, for a busy machine
 	return conn
 }
 
@@ -67,8 +67,8 @@ func (b *budget) taken() int {
 	return b.used
 }
 
-// TestMessagesInFlightAreBounded: many unfinished messages at the listener never hold more
-// than the bound, and the process's own driver does not notice.
+// TestMessagesInFlightAreBounded checks that many incomplete messages at the listener never hold
+// more than the bound and do not affect the process's own driver.
 func TestMessagesInFlightAreBounded(t *testing.T) {
 	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
 	const size = 40 << 20
@@ -77,7 +77,7 @@ func TestMessagesInFlightAreBounded(t *testing.T) {
 	binary.LittleEndian.PutUint32(large[12:], 2013) // OP_MSG
 	var wg sync.WaitGroup
 	for range 10 {
-		conn := listened(t, s)
+		conn := dialListener(t, s)
 		wg.Go(func() { _, _ = conn.Write(large[:size-1]) }) // all but the last byte
 	}
 	most, c := 0, connect(t, s).Database("test").Collection("c")
@@ -104,22 +104,22 @@ func TestMessagesInFlightAreBounded(t *testing.T) {
 	}
 }
 
-// TestAnswersInFlightAreBounded: clients that ask for much and read nothing hold no more
-// than the bound; those that read get their answers.
+// TestAnswersInFlightAreBounded checks that clients that request large answers and do not read
+// them hold no more than the bound, and that other clients get their answers.
 func TestAnswersInFlightAreBounded(t *testing.T) {
 	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
 	c := connect(t, s).Database("test").Collection("c")
 	for i := range 3 {
 		insertAll(t, c, D{{Key: "_id", Value: i}, {Key: "a", Value: make([]byte, 8<<20)}})
 	}
-	s.budget.wait = 100 * time.Millisecond // those that read nothing leave no room
+	s.budget.wait = 100 * time.Millisecond // the clients that do not read keep their bytes
 	find := frame(t, D{{Key: "find", Value: "c"}, {Key: "$db", Value: "test"}})
 	var wg sync.WaitGroup
 	for i := range 12 {
-		conn := listened(t, s)
+		conn := dialListener(t, s)
 		wg.Go(func() {
 			if _, err := conn.Write(find); err != nil || i%3 != 0 {
-				return // reads nothing
+				return // without reading the answer
 			}
 			var header [headerSize]byte
 			_, err := io.ReadFull(conn, header[:])
@@ -149,7 +149,7 @@ func TestTooManyListenedConnections(t *testing.T) {
 	s := startAt(t, Options{File: filepath.Join(t.TempDir(), "tcp.db"), Listen: "127.0.0.1:0", NoSync: true})
 	ping := frame(t, bson.D{{Key: "ping", Value: 1}, {Key: "$db", Value: "a"}})
 	for i := range maxListenConnections + 1 {
-		conn := listened(t, s)
+		conn := dialListener(t, s)
 		_, err := conn.Write(ping)
 		if err == nil {
 			_, err = io.ReadFull(conn, make([]byte, headerSize))

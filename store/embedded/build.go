@@ -7,23 +7,23 @@ import (
 )
 
 // buildMemory bounds, in bytes, the entries of a new index that are sorted at once. 500,000
-// entries for email addresses need two passes. bbolt's transaction needs about twice
-// the size of the whole index beside it.
+// entries for emails need two passes. In addition, bbolt's transaction needs about twice
+// the size of the whole index.
 const buildMemory = 32 << 20
 
-// entryRun sorts entries of an index in bounded memory. It takes any number of entries and
-// keeps the smallest ones that fit; those it had to let go come in a later pass.
+// entryRun sorts entries of an index in bounded memory. It accepts any number of entries and
+// keeps the smallest ones that fit; a later pass sorts the others.
 type entryRun struct {
 	limit  int    // bytes to hold
 	after  []byte // entries up to this one were in an earlier pass; nil in the first
-	before []byte // entries from this one on are left to a later pass; nil while all fit
+	before []byte // a later pass sorts entries from this one on; nil while all fit
 
-	held    []byte // entries and their ids, one behind the other
-	entries []heldEntry
-	twice   []byte // id of a second document with the same entry, which a unique index refuses
+	held     []byte // entries and their ids, concatenated
+	entries  []heldEntry
+	repeated []byte // id of a second document with an equal entry, which a unique index refuses
 }
 
-// heldEntry is where an entry and its id lie in held.
+// heldEntry is the place of an entry and its id in held.
 type heldEntry struct{ at, entry, id int }
 
 const heldEntrySize = 24
@@ -31,8 +31,8 @@ const heldEntrySize = 24
 func (r *entryRun) entry(e heldEntry) []byte { return r.held[e.at : e.at+e.entry] }
 func (r *entryRun) id(e heldEntry) []byte    { return r.held[e.at+e.entry : e.at+e.entry+e.id] }
 
-// add takes one entry, copied. It reports false when there is no point in adding more,
-// because two documents have the same one.
+// add copies one entry. It returns false when two documents have equal entries, so that
+// more entries are useless.
 func (r *entryRun) add(entry, id []byte) bool {
 	if r.after != nil && bytes.Compare(entry, r.after) <= 0 || r.before != nil && bytes.Compare(entry, r.before) >= 0 {
 		return true
@@ -40,13 +40,13 @@ func (r *entryRun) add(entry, id []byte) bool {
 	r.entries = append(r.entries, heldEntry{len(r.held), len(entry), len(id)})
 	r.held = append(append(r.held, entry...), id...)
 	if len(r.held)+heldEntrySize*len(r.entries) > r.limit && len(r.entries) > 1 {
-		r.cut()
+		r.dropGreaterHalf()
 	}
-	return r.twice == nil
+	return r.repeated == nil
 }
 
-// sort puts the entries in order, and finds a second document with the same one. Which of
-// two is the second is decided by their ids.
+// sort sorts the entries and finds two documents with equal ones. The second of the two is
+// the one with the greater id.
 func (r *entryRun) sort() {
 	slices.SortFunc(r.entries, func(a, b heldEntry) int {
 		if c := bytes.Compare(r.entry(a), r.entry(b)); c != 0 {
@@ -54,15 +54,15 @@ func (r *entryRun) sort() {
 		}
 		return bytes.Compare(r.id(a), r.id(b))
 	})
-	for i := 1; i < len(r.entries) && r.twice == nil; i++ {
+	for i := 1; i < len(r.entries) && r.repeated == nil; i++ {
 		if bytes.Equal(r.entry(r.entries[i]), r.entry(r.entries[i-1])) {
-			r.twice = bytes.Clone(r.id(r.entries[i]))
+			r.repeated = bytes.Clone(r.id(r.entries[i]))
 		}
 	}
 }
 
-// cut leaves the greater half to a later pass.
-func (r *entryRun) cut() {
+// dropGreaterHalf leaves the greater half of the entries to a later pass.
+func (r *entryRun) dropGreaterHalf() {
 	r.sort()
 	middle := len(r.entries) / 2
 	r.before = bytes.Clone(r.entry(r.entries[middle]))
@@ -74,7 +74,7 @@ func (r *entryRun) cut() {
 	r.held, r.entries = held, r.entries[:middle]
 }
 
-// next begins the next pass, and reports false when there is none.
+// next begins the next pass. It returns false after the last one.
 func (r *entryRun) next() bool {
 	if r.before == nil {
 		return false
@@ -84,12 +84,12 @@ func (r *entryRun) next() bool {
 	return true
 }
 
-// build fills a new index and adds it to the catalog. The entries are put in order:
-// bbolt keeps a bucket that grows in one transaction in one list, and an entry in the
-// middle moves all that follow it.
+// build fills a new index and adds it to the catalog. It puts the entries in ascending order
+// because bbolt keeps a bucket that grows in one transaction in one list, and an insertion in
+// the middle moves all later entries.
 func (t *txn) build(ctx context.Context, c *collection, ix *index) error {
 	b, err := t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).CreateBucket(ix.bucket())
-	if err := t.wrote(err); err != nil {
+	if err := t.recordWrite(err); err != nil {
 		return err
 	}
 	b.FillPercent = fullPages
@@ -99,24 +99,24 @@ func (t *txn) build(ctx context.Context, c *collection, ix *index) error {
 		}
 		return t.abandon(c, ix, err)
 	}
-	return t.store(c.with(append(slices.Clone(c.indexes), ix)))
+	return t.store(c.withIndexes(append(slices.Clone(c.indexes), ix)))
 }
 
-// fill calls put with every entry of ix in ascending order, and reads the collection as
-// often as the memory, in bytes, demands.
+// fill calls put with every entry of ix in ascending order. Less memory, in bytes, means
+// that fill reads the collection more often.
 func (t *txn) fill(ctx context.Context, c *collection, ix *index, memory int, put func(entry, id []byte) error) error {
 	for r := (&entryRun{limit: memory}); ; {
 		if err := t.collect(ctx, c, ix, r); err != nil {
 			return err
 		}
-		if r.sort(); r.twice != nil {
-			return duplicate(c, ix.name, ix.pattern, t.docs(c).Get(r.twice))
+		if r.sort(); r.repeated != nil {
+			return duplicate(c, ix.name, ix.pattern, t.docs(c).Get(r.repeated))
 		}
 		for i, e := range r.entries {
 			if i%128 == 0 && ctx.Err() != nil {
-				return expired(ctx)
+				return contextError(ctx)
 			}
-			if err := t.wrote(put(r.entry(e), r.id(e))); err != nil {
+			if err := t.recordWrite(put(r.entry(e), r.id(e))); err != nil {
 				return err
 			}
 		}
@@ -126,12 +126,12 @@ func (t *txn) fill(ctx context.Context, c *collection, ix *index, memory int, pu
 	}
 }
 
-// collect gives r the entries of all documents, and notes whether they hold arrays.
+// collect adds the entries of all documents to r and notes whether an array is indexed.
 func (t *txn) collect(ctx context.Context, c *collection, ix *index, r *entryRun) error {
 	docs := t.docs(c).Cursor()
 	for id, d := docs.First(); id != nil; id, d = docs.Next() {
 		if ctx.Err() != nil {
-			return expired(ctx)
+			return contextError(ctx)
 		}
 		k, err := ix.keysFor(d)
 		if err != nil {
@@ -147,9 +147,10 @@ func (t *txn) collect(ctx context.Context, c *collection, ix *index, r *entryRun
 	return nil
 }
 
-// abandon removes what build has begun, because the transaction goes on for other commands.
+// abandon removes an index that build did not finish, because other commands use the same
+// transaction.
 func (t *txn) abandon(c *collection, ix *index, cause error) error {
-	if err := t.wrote(t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).DeleteBucket(ix.bucket())); err != nil {
+	if err := t.recordWrite(t.tx.Bucket(bucketData).Bucket([]byte(c.ns)).DeleteBucket(ix.bucket())); err != nil {
 		return err
 	}
 	return cause

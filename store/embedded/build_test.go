@@ -13,9 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestBuildPutsEntriesInOrder: an entry that is put before others costs a move of all of
-// them, so that twice as many documents take four times as long. With little memory, the
-// collection is read several times, and the order and the entries are the same.
+// TestBuildPutsEntriesInOrder checks the order in which fill puts entries. An entry out of
+// order would move all later ones, so that twice as many documents would take four times as
+// long. With little memory, fill reads the collection several times with the same result.
 func TestBuildPutsEntriesInOrder(t *testing.T) {
 	s := start(t)
 	c := connect(t, s).Database("test").Collection("c")
@@ -28,7 +28,7 @@ func TestBuildPutsEntriesInOrder(t *testing.T) {
 	for _, field := range []string{"a", "same", "tags"} {
 		for _, memory := range []int{buildMemory, 20_000, 1} {
 			if memory == 1 && field != "a" {
-				continue // one pass for each entry: once is enough
+				continue // slow, with one pass for each entry: one field is enough
 			}
 			t.Run(fmt.Sprintf("%s in %d bytes", field, memory), func(t *testing.T) {
 				var last []byte
@@ -63,7 +63,7 @@ func TestBuildPutsEntriesInOrder(t *testing.T) {
 	checkIndexes(t, s)
 }
 
-// fillFirst collects with room for a single entry, and wants the smallest one.
+// fillFirst collects with memory for a single entry and expects the smallest one.
 func (t *txn) fillFirst(tb testing.TB, c *collection, ix *index) error {
 	r := &entryRun{limit: 1}
 	if err := t.collect(tb.Context(), c, ix, r); err != nil {
@@ -75,7 +75,7 @@ func (t *txn) fillFirst(tb testing.TB, c *collection, ix *index) error {
 	return nil
 }
 
-// TestBuildFindsDuplicates: also those that only a cut brings together.
+// TestBuildFindsDuplicates checks duplicates within one pass and across passes.
 func TestBuildFindsDuplicates(t *testing.T) {
 	s := start(t)
 	c := connect(t, s).Database("test").Collection("c")

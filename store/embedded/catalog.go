@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// The names of the buckets and keys; doc.go draws the whole.
+// The names of the buckets and keys; doc.go shows the whole structure.
 var (
 	bucketMeta    = []byte("meta")
 	bucketCatalog = []byte("catalog")
@@ -23,10 +23,10 @@ var (
 	keyGeneration = []byte("generation")
 )
 
-const format = 1 // of the file; a file with another one is not opened
+const format = 1 // of the file; openFile refuses any other format
 
-// catalog is what collections and indexes there are. It is immutable; the
-// generation in the file tells a reader whether the one in memory fits its transaction.
+// catalog lists the collections and their indexes. It is immutable. The generation in the
+// file tells a reader whether the catalog in memory fits its transaction.
 type catalog struct {
 	generation  uint64
 	collections map[string]*collection // by namespace
@@ -45,7 +45,7 @@ type index struct {
 	sparse   bool
 	partial  *filter
 	ttl      int64 // seconds; -1 without
-	multikey bool  // some document had an array under a key
+	multikey bool  // a document has, or had, an array under a key
 	spec     document
 }
 
@@ -57,13 +57,13 @@ func (c *collection) index(name string) *index {
 	return c.indexes[i]
 }
 
-// same says whether a plan made for other still holds.
+// same reports whether a plan for other is also valid for ix.
 func (ix *index) same(other *index) bool {
 	return ix != nil && ix.multikey == other.multikey && bytes.Equal(ix.spec, other.spec)
 }
 
-// with gives a copy of c with other indexes.
-func (c *collection) with(indexes []*index) *collection {
+// withIndexes returns a copy of c with other indexes.
+func (c *collection) withIndexes(indexes []*index) *collection {
 	return &collection{ns: c.ns, indexes: indexes}
 }
 
@@ -107,8 +107,8 @@ type catalogCache struct{ last atomic.Pointer[catalog] }
 
 func (cc *catalogCache) publish(c *catalog) { cc.last.Store(c) }
 
-// at gives the catalog that tx sees. It is read anew only when tx is older or newer
-// than the last commit known here.
+// at returns the catalog that tx sees. It reads the file only if tx is older or newer than
+// the last published commit.
 func (cc *catalogCache) at(tx *bbolt.Tx) (*catalog, error) {
 	if c := cc.last.Load(); c != nil && c.generation == generation(tx) {
 		return c, nil
@@ -129,7 +129,7 @@ func loadCatalog(tx *bbolt.Tx) (*catalog, error) {
 	return c, err
 }
 
-// isPrepared reports whether the file has its buckets, and checks its format if so.
+// isPrepared reports whether the file has its buckets. If so, it checks the format.
 func isPrepared(tx *bbolt.Tx) (bool, error) {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
@@ -141,7 +141,7 @@ func isPrepared(tx *bbolt.Tx) (bool, error) {
 	return true, nil
 }
 
-// makeBuckets prepares a new file.
+// makeBuckets creates the buckets of a new file.
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketCatalog, bucketData} {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -155,20 +155,21 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return meta.Put(keyGeneration, make([]byte, 8))
 }
 
-// txn is one bbolt transaction with the catalog that belongs to it.
+// txn is one bbolt transaction with its catalog.
 type txn struct {
 	tx      *bbolt.Tx
 	catalog *catalog
-	dirty   bool  // something was written
-	broken  error // bbolt refused a write: nothing of this transaction may be committed
+	dirty   bool  // a command has written
+	broken  error // bbolt refused a write, so the transaction must not be committed
 }
 
 func (t *txn) bucket(ns string, name []byte) *bbolt.Bucket {
 	return t.tx.Bucket(bucketData).Bucket([]byte(ns)).Bucket(name)
 }
 
-// fullPages is how far bbolt fills a page of documents before it splits it. New _ids
-// are mostly greater than all before, so the half left empty by default would stay empty.
+// fullPages is how far bbolt fills a page of documents before it splits the page. Most new
+// _ids are greater than all others, so the half that bbolt leaves empty by default would
+// stay empty.
 const fullPages = 0.9
 
 func (t *txn) docs(c *collection) *bbolt.Bucket {
@@ -183,8 +184,9 @@ func (t *txn) entries(c *collection, ix *index) *bbolt.Bucket {
 
 func (ix *index) bucket() []byte { return []byte("i" + ix.name) }
 
-// wrote notes the outcome of a write to the file; the writer looks at broken before it commits.
-func (t *txn) wrote(err error) error {
+// recordWrite notes the result of a write to the file and returns it. The writer checks broken
+// before it commits.
+func (t *txn) recordWrite(err error) error {
 	t.dirty = true
 	if err != nil {
 		t.broken = err
@@ -192,7 +194,7 @@ func (t *txn) wrote(err error) error {
 	return err
 }
 
-// ensure gives the collection, made now if need be.
+// ensure returns the collection and creates it if it is missing.
 func (t *txn) ensure(ns string) (*collection, error) {
 	if c := t.catalog.collections[ns]; c != nil {
 		return c, nil
@@ -201,32 +203,32 @@ func (t *txn) ensure(ns string) (*collection, error) {
 	if err == nil {
 		_, err = b.CreateBucket(bucketDocs)
 	}
-	if err := t.wrote(err); err != nil {
+	if err := t.recordWrite(err); err != nil {
 		return nil, err
 	}
 	c := &collection{ns: ns}
 	return c, t.store(c)
 }
 
-// store puts c into the catalog in place of the collection of that name.
+// store replaces the collection of the same name in the catalog.
 func (t *txn) store(c *collection) error {
 	entry, err := c.marshal()
 	if err == nil {
 		err = t.tx.Bucket(bucketCatalog).Put([]byte(c.ns), entry)
 	}
-	if err := t.wrote(err); err != nil {
+	if err := t.recordWrite(err); err != nil {
 		return err
 	}
 	return t.changeCatalog(func(cs map[string]*collection) { cs[c.ns] = c })
 }
 
-// drop removes a collection with all it holds.
+// drop removes a collection with its documents and indexes.
 func (t *txn) drop(ns string) error {
 	err := t.tx.Bucket(bucketData).DeleteBucket([]byte(ns))
 	if err == nil {
 		err = t.tx.Bucket(bucketCatalog).Delete([]byte(ns))
 	}
-	if err := t.wrote(err); err != nil {
+	if err := t.recordWrite(err); err != nil {
 		return err
 	}
 	return t.changeCatalog(func(cs map[string]*collection) { delete(cs, ns) })
@@ -236,10 +238,10 @@ func (t *txn) changeCatalog(change func(map[string]*collection)) error {
 	next := &catalog{generation: t.catalog.generation + 1, collections: maps.Clone(t.catalog.collections)}
 	change(next.collections)
 	t.catalog = next
-	return t.wrote(t.tx.Bucket(bucketMeta).Put(keyGeneration, binary.BigEndian.AppendUint64(nil, next.generation)))
+	return t.recordWrite(t.tx.Bucket(bucketMeta).Put(keyGeneration, binary.BigEndian.AppendUint64(nil, next.generation)))
 }
 
-// idIndexSpec is what listIndexes says about the document bucket.
+// idIndexSpec describes the document bucket in the answer to listIndexes.
 var idIndexSpec = bsoncore.NewDocumentBuilder().
 	AppendInt32("v", 2).
 	AppendDocument("key", bsoncore.NewDocumentBuilder().AppendInt32("_id", 1).Build()).

@@ -14,29 +14,29 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxProblems bounds what Check reports of one file.
-const maxProblems = 100
+// maxFindings bounds the findings of one Check.
+const maxFindings = 100
 
-// errEnough ends a check that has found maxProblems.
-var errEnough = errors.New("more problems than are reported")
+// errEnough ends a check after maxFindings.
+var errEnough = errors.New("too many findings")
 
-// problems are what a check has found, one line each.
-type problems []string
+// findings describe the damage that a check has found, one line each.
+type findings []string
 
-func (p *problems) add(format string, args ...any) error {
-	if len(*p) == maxProblems {
+func (p *findings) add(format string, args ...any) error {
+	if len(*p) == maxFindings {
 		return errEnough
 	}
 	*p = append(*p, fmt.Sprintf(format, args...))
 	return nil
 }
 
-// Check reads the whole file, which no server may have open, and returns what is wrong with
-// it, at most 100 lines: first with the pages, then, with those right, what bbolt's own
-// checker finds, and then with documents and indexes. It changes nothing. The error is
-// ErrLocked when a server has the file open, and wraps ErrDamaged when the file cannot
-// even be opened. A value that is wrong and well-formed is not noticed: pages have no
-// checksums.
+// Check reads the whole file and returns its findings, at most 100 lines. No server may have
+// the file open. Check examines the pages, then the tree with bbolt's own checker, then
+// documents and indexes; findings in one step end the check after that step. Check never
+// writes. The error is ErrLocked when a server has the file open, and wraps ErrDamaged when
+// the file cannot be opened. Pages have no checksums, so Check cannot notice a wrong value
+// that is well-formed.
 func Check(ctx context.Context, file string) ([]string, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening %s: %w", file, err)
@@ -54,21 +54,21 @@ func Check(ctx context.Context, file string) ([]string, error) {
 		return nil, fmt.Errorf("opening %s: %w", file, openError(err))
 	}
 	defer func() { _ = f.db.Close() }()
-	var found problems
-	for _, step := range []func(context.Context, *problems) error{f.checkPages, f.checkTree, f.checkData} {
+	var found findings
+	for _, step := range []func(context.Context, *findings) error{f.checkPages, f.checkTree, f.checkData} {
 		if err := step(ctx, &found); err != nil && !errors.Is(err, errEnough) {
 			return found, fmt.Errorf("checking %s: %w", file, err)
 		}
-		if len(found) > 0 { // what follows trusts it
+		if len(found) > 0 { // the next step trusts this one
 			break
 		}
 	}
 	return found, nil
 }
 
-// checkPages follows all references, without the map: bbolt's checker reads that on a
-// goroutine of its own, where a fault would end the process.
-func (f *datafile) checkPages(ctx context.Context, found *problems) error {
+// checkPages follows all references between pages and reads with system calls. bbolt's checker
+// reads the memory map on its own goroutine, where a fault would end the process.
+func (f *datafile) checkPages(ctx context.Context, found *findings) error {
 	w, err := f.walk(ctx, found)
 	if err != nil {
 		return err
@@ -76,11 +76,11 @@ func (f *datafile) checkPages(ctx context.Context, found *problems) error {
 	return w.run()
 }
 
-// checkBranches follows the references of all branch pages, which are about one page in a
-// hundred, when a server starts. A branch that leads back to itself would end the process:
-// bbolt goes down it until the stack overflows, which nothing recovers.
+// checkBranches follows the references of all branch pages, about one page in a hundred, when
+// a server starts. bbolt would follow a branch that refers to itself until the stack
+// overflows, and no code can recover from that.
 func (f *datafile) checkBranches() error {
-	var found problems
+	var found findings
 	w, err := f.walk(context.Background(), &found)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (f *datafile) checkBranches() error {
 	if err := w.run(); err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	// A bad meta page alone is what a crash may leave; bbolt goes by the other one.
+	// A crash may leave one bad meta page; bbolt uses the other one.
 	found = slices.DeleteFunc(found, func(line string) bool { return strings.HasSuffix(line, wrongChecksum) })
 	if len(found) > 0 {
 		return fmt.Errorf("%w (%s); %s", ErrDamaged, found[0], damageAdvice)
@@ -97,7 +97,7 @@ func (f *datafile) checkBranches() error {
 	return nil
 }
 
-func (f *datafile) walk(ctx context.Context, found *problems) (*pageWalk, error) {
+func (f *datafile) walk(ctx context.Context, found *findings) (*pageWalk, error) {
 	info, err := f.handle.Stat()
 	if err != nil {
 		return nil, err
@@ -105,11 +105,11 @@ func (f *datafile) walk(ctx context.Context, found *problems) (*pageWalk, error)
 	return &pageWalk{ctx: ctx, file: f.handle, size: int64(f.db.Info().PageSize), length: info.Size(), found: found}, nil
 }
 
-// checkTree runs bbolt's checker: the order of keys, and pages that nothing refers to.
-func (f *datafile) checkTree(ctx context.Context, found *problems) error {
+// checkTree runs bbolt's checker, which examines the order of keys and finds unreferenced pages.
+func (f *datafile) checkTree(ctx context.Context, found *findings) error {
 	return f.view(func(tx *bbolt.Tx) error {
 		var enough error
-		for err := range tx.Check() { // to the end, or its goroutine would stay
+		for err := range tx.Check() { // to the end, or its goroutine would leak
 			if enough == nil {
 				enough = found.add("%v", err)
 			}
@@ -122,14 +122,14 @@ func (f *datafile) checkTree(ctx context.Context, found *problems) error {
 }
 
 // checkData compares documents and index entries with one another.
-func (f *datafile) checkData(ctx context.Context, found *problems) error {
+func (f *datafile) checkData(ctx context.Context, found *findings) error {
 	return f.view(func(tx *bbolt.Tx) error {
 		prepared, err := isPrepared(tx)
-		if err != nil || !prepared { // a file that a first start has only just begun
+		if err != nil || !prepared { // the first start was interrupted
 			return err
 		}
 		if tx.Bucket(bucketCatalog) == nil || tx.Bucket(bucketData) == nil {
-			return found.add("the catalog, or the data, is missing")
+			return found.add("the catalog or the data is missing")
 		}
 		cat, err := loadCatalog(tx)
 		if err != nil {
@@ -146,11 +146,11 @@ func (f *datafile) checkData(ctx context.Context, found *problems) error {
 }
 
 // checkCollection checks every document, and that each index has exactly its entries.
-func (t *txn) checkCollection(ctx context.Context, c *collection, found *problems) error {
+func (t *txn) checkCollection(ctx context.Context, c *collection, found *findings) error {
 	if data := t.tx.Bucket(bucketData).Bucket([]byte(c.ns)); data == nil || data.Bucket(bucketDocs) == nil {
 		return found.add("collection %s has no documents' bucket", c.ns)
 	}
-	entries := map[string]int{} // of each index, that the documents demand
+	entries := map[string]int{} // expected number, by index
 	docs := t.docs(c).Cursor()
 	for id, d := docs.First(); id != nil; id, d = docs.Next() {
 		if ctx.Err() != nil {
@@ -166,7 +166,7 @@ func (t *txn) checkCollection(ctx context.Context, c *collection, found *problem
 			continue // reported with each document
 		}
 		if n := b.Stats().KeyN; n != entries[ix.name] {
-			if err := found.add("collection %s: index %s has %d entries, and the documents demand %d", c.ns, ix.name, n, entries[ix.name]); err != nil {
+			if err := found.add("collection %s: index %s has %d entries, want %d", c.ns, ix.name, n, entries[ix.name]); err != nil {
 				return err
 			}
 		}
@@ -174,12 +174,12 @@ func (t *txn) checkCollection(ctx context.Context, c *collection, found *problem
 	return nil
 }
 
-func (t *txn) checkDocument(c *collection, id []byte, d document, entries map[string]int, found *problems) error {
+func (t *txn) checkDocument(c *collection, id []byte, d document, entries map[string]int, found *findings) error {
 	if validate(d) != nil {
 		return found.add("collection %s: the document with the key %x is not BSON", c.ns, id)
 	}
 	if key, err := idKey(d); err != nil || !bytes.Equal(key, id) {
-		return found.add("collection %s: the document with the key %x has another _id", c.ns, id)
+		return found.add("collection %s: the document with the key %x has a different _id", c.ns, id)
 	}
 	for _, ix := range c.indexes {
 		k, err := ix.keysFor(d)

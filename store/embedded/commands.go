@@ -12,12 +12,12 @@ import (
 // maxOperation bounds every command; a maxTimeMS can only shorten it.
 const maxOperation = 5 * time.Minute
 
-// access is what a command does with the file.
+// access is the use that a command makes of the file.
 type access int
 
 const (
 	nothing access = iota
-	reads          // in a transaction of its own, beside everything else
+	reads          // in a transaction of its own, concurrent to others
 	writes         // on the writer's goroutine
 )
 
@@ -26,7 +26,7 @@ type command struct {
 	run    func(*call) (bson.D, error)
 }
 
-// commands are all there are; any other name is refused.
+// commands lists all commands. Any other name is refused.
 var commands = map[string]command{
 	"hello":           {nothing, hello},
 	"isMaster":        {nothing, hello},
@@ -55,7 +55,7 @@ var commands = map[string]command{
 	"findAndModify":   {writes, findAndModify},
 }
 
-// call is one command while it runs.
+// call is one running command.
 type call struct {
 	*form
 	server     *Server
@@ -65,7 +65,7 @@ type call struct {
 	t          *txn // nil without access to the file
 }
 
-// execute runs the command in m and gives its encoded answer.
+// execute runs the command in m and returns its encoded answer.
 func (s *Server) execute(m *message, connection int32) (document, error) {
 	name := firstKey(m.body)
 	cmd, ok := commands[name]
@@ -111,8 +111,8 @@ func (s *Server) read(run func(*txn) ([]byte, error)) (document, error) {
 	return run(t)
 }
 
-// refusal is the answer that carries err.
-func refusal(err error) document {
+// errorAnswer is the answer that contains err.
+func errorAnswer(err error) document {
 	b, merr := bson.Marshal(asFailure(err).answer())
 	if merr != nil {
 		b, _ = bson.Marshal((&failure{code: codeInternal, message: "unprintable error"}).answer())
@@ -120,7 +120,7 @@ func refusal(err error) document {
 	return b
 }
 
-// newCommon is the form of a command, with the fields that all commands share marked as read.
+// newCommon returns the form of a command that accepts the fields that all commands share.
 func newCommon(name string, m *message) *form {
 	f := newForm(name, m.body)
 	f.sequences = m.sequences
@@ -129,8 +129,8 @@ func newCommon(name string, m *message) *form {
 	return f
 }
 
-// checkCommon checks what all commands share, before any transaction begins, and
-// gives the time the command may take.
+// checkCommon checks the fields that all commands share, before a transaction begins, and
+// returns the time limit of the command.
 func checkCommon(name string, m *message) (time.Duration, error) {
 	f := newCommon(name, m)
 	for _, key := range []string{"txnNumber", "startTransaction", "autocommit"} {
@@ -143,29 +143,29 @@ func checkCommon(name string, m *message) (time.Duration, error) {
 		limit = time.Duration(ms) * time.Millisecond
 	}
 	if d := f.document("readConcern"); d != nil {
-		f.failed(checkReadConcern(d))
+		f.addError(checkReadConcern(d))
 	}
 	if d := f.document("writeConcern"); d != nil {
-		f.failed(checkWriteConcern(d))
+		f.addError(checkWriteConcern(d))
 	}
 	return limit, f.err
 }
 
-// checkReadConcern accepts the levels that a single server keeps by itself.
+// checkReadConcern accepts the levels that a single server always fulfills.
 func checkReadConcern(d document) error {
 	f := newForm("readConcern", d)
 	f.accept("afterClusterTime", "provenance")
 	switch level := f.string("level"); level {
 	case "", "local", "available", "majority", "linearizable":
 	case "snapshot":
-		f.failed(fail(codeNotReplica, "readConcern level snapshot needs a replica set"))
+		f.addError(fail(codeNotReplica, "readConcern level snapshot needs a replica set"))
 	default:
-		f.failed(fail(codeFailedToParse, "unknown readConcern level %q", level))
+		f.addError(fail(codeFailedToParse, "unknown readConcern level %q", level))
 	}
-	return f.done()
+	return f.finish()
 }
 
-// checkWriteConcern accepts what a single server that always syncs can promise.
+// checkWriteConcern accepts the concerns that a single server fulfills when it always syncs.
 func checkWriteConcern(d document) error {
 	f := newForm("writeConcern", d)
 	f.accept("j", "wtimeout", "fsync", "provenance")
@@ -173,10 +173,10 @@ func checkWriteConcern(d document) error {
 		n, whole := asInt(w)
 		majority := w.Type == bsoncore.TypeString && stringOf(w) == "majority"
 		if !majority && !(whole && (n == 0 || n == 1)) {
-			f.failed(fail(codeBadValue, "writeConcern w=%s needs a replica set", w))
+			f.addError(fail(codeBadValue, "writeConcern w=%s needs a replica set", w))
 		}
 	}
-	return f.done()
+	return f.finish()
 }
 
 func checkDatabase(name string) error {
@@ -186,10 +186,10 @@ func checkDatabase(name string) error {
 	return nil
 }
 
-// listCollectionsCursor is what MongoDB calls the collection of a listCollections cursor.
+// listCollectionsCursor is MongoDB's name for the collection of a listCollections cursor.
 const listCollectionsCursor = "$cmd.listCollections"
 
-// namespace reads the collection that the command's own field, or key, names.
+// namespace reads the collection in the field key, mostly the field with the command's name.
 func (c *call) namespace(key string) (string, error) {
 	v, ok := c.get(key)
 	if !ok || v.Type != bsoncore.TypeString {
@@ -206,11 +206,11 @@ func (c *call) namespace(key string) (string, error) {
 	return c.db + "." + name, nil
 }
 
-// existing gives nil for a collection that does not exist.
-func (c *call) existing(ns string) *collection { return c.t.catalog.collections[ns] }
+// collection returns nil for a collection that does not exist.
+func (c *call) collection(ns string) *collection { return c.t.catalog.collections[ns] }
 
-// checkHint accepts a hint that can only make a difference in speed, and leaves
-// the choice of the index to the planner.
+// checkHint accepts a hint that affects only the speed. The planner chooses the index
+// without it.
 func (c *call) checkHint(col *collection, hint value) error {
 	if hint.Type == 0 || col == nil {
 		return nil
@@ -231,28 +231,28 @@ func (c *call) checkHint(col *collection, hint value) error {
 			continue
 		}
 		if ix.sparse || ix.partial != nil {
-			return fail(codeNotImplemented, "a hint at a sparse or partial index, which would hide documents, is not supported")
+			return fail(codeNotImplemented, "a hint for a sparse or partial index would hide documents and is not supported")
 		}
 		return nil
 	}
 	return fail(codeBadValue, "hint provided does not correspond to an existing index")
 }
 
-// filter compiles the filter in key; an absent one matches everything.
+// filter compiles the filter in key. An absent one matches all documents.
 func (f *form) filter(key string) *filter {
 	compiled, err := compileFilter(f.document(key))
-	f.failed(err)
+	f.addError(err)
 	return compiled
 }
 
 func (f *form) order(key string) pattern {
 	p, err := parsePattern(f.document(key), codeBadValue)
-	f.failed(err)
+	f.addError(err)
 	return p
 }
 
 func (f *form) projection(key string) *projection {
 	p, err := compileProjection(f.document(key))
-	f.failed(err)
+	f.addError(err)
 	return p
 }

@@ -9,19 +9,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// The version this server says it is: drivers decide by it what to send.
+// The version that this server reports. Drivers use it to decide which features to use.
 const (
 	version        = "7.0.0"
-	maxWireVersion = 21 // of MongoDB 7.0
+	maxWireVersion = 21 // MongoDB 7.0
 )
 
-// hello presents a standalone server: without a setName, drivers send neither
+// hello presents a standalone server. Without a setName, drivers send neither
 // retryable writes nor transactions.
 func hello(c *call) (bson.D, error) {
-	// What a client says about itself, and what it could do if the server could.
+	// The client describes itself and offers features that the server does not use.
 	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure", "maxAwaitTimeMS")
-	c.refuse("topologyVersion", "speculativeAuthenticate")
-	if err := c.done(); err != nil {
+	c.reject("topologyVersion", "speculativeAuthenticate")
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	return bson.D{
@@ -40,10 +40,10 @@ func hello(c *call) (bson.D, error) {
 	}, nil
 }
 
-// ping fails while the file cannot be written: clients that ask it before they send work
-// need both.
+// ping fails while the file cannot be written, because a client that pings before it
+// sends work needs reads and writes.
 func ping(c *call) (bson.D, error) {
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	return bson.D{}, c.server.file.writable()
@@ -55,16 +55,16 @@ func buildInfo(c *call) (bson.D, error) {
 		{Key: "versionArray", Value: bson.A{int32(7), int32(0), int32(0), int32(0)}},
 		{Key: "modules", Value: bson.A{"cubegate store/embedded, not MongoDB"}},
 		{Key: "maxBsonObjectSize", Value: int32(maxDocument)},
-	}, c.done()
+	}, c.finish()
 }
 
-// endSessions: a session leaves nothing behind here.
-func endSessions(c *call) (bson.D, error) { return bson.D{}, c.done() }
+// endSessions has no work to do, because the server keeps no state of a session.
+func endSessions(c *call) (bson.D, error) { return bson.D{}, c.finish() }
 
 func listDatabases(c *call) (bson.D, error) {
 	f, nameOnly := c.filter("filter"), c.bool("nameOnly", false)
-	c.accept("authorizedDatabases") // everybody may see everything
-	if err := c.done(); err != nil {
+	c.accept("authorizedDatabases") // every client may see all databases
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	sizes := map[string]bool{}
@@ -75,7 +75,7 @@ func listDatabases(c *call) (bson.D, error) {
 	list := bson.A{}
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		d := bson.D{{Key: "name", Value: name}}
-		if !nameOnly { // the file is shared: no database has a size of its own
+		if !nameOnly { // all databases share one file, so they have no separate sizes
 			d = append(d, bson.E{Key: "sizeOnDisk", Value: c.t.tx.Size()}, bson.E{Key: "empty", Value: false})
 		}
 		b, err := bson.Marshal(d)
@@ -97,7 +97,7 @@ func listCollections(c *call) (bson.D, error) {
 	f, nameOnly := c.filter("filter"), c.bool("nameOnly", false)
 	c.accept("authorizedCollections")
 	size := c.batchSize()
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	cur := &cursor{ns: c.db + "." + listCollectionsCursor}
@@ -126,7 +126,7 @@ func listCollections(c *call) (bson.D, error) {
 func (c *call) batchSize() int64 {
 	f := newForm(c.name+".cursor", c.document("cursor"))
 	size := f.count("batchSize", firstBatchSize)
-	c.failed(f.done())
+	c.addError(f.finish())
 	return size
 }
 
@@ -136,10 +136,10 @@ func listIndexes(c *call) (bson.D, error) {
 		return nil, err
 	}
 	size := c.batchSize()
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if col == nil {
 		return nil, fail(codeNamespaceNotFound, "ns does not exist: %s", ns)
 	}
@@ -150,32 +150,32 @@ func listIndexes(c *call) (bson.D, error) {
 	return c.firstBatch(cur, size, false)
 }
 
-// create makes a plain collection; to make one that exists is no error, as in MongoDB 7.
+// create creates a plain collection. An existing one is no error, as in MongoDB 7.
 func create(c *call) (bson.D, error) {
 	ns, err := c.namespace("create")
 	if err != nil {
 		return nil, err
 	}
-	c.refuse("capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "timeseries",
+	c.reject("capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "timeseries",
 		"expireAfterSeconds", "clusteredIndex", "viewOn", "pipeline", "storageEngine", "indexOptionDefaults",
 		"changeStreamPreAndPostImages", "encryptedFields", "autoIndexId")
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	_, err = c.t.ensure(ns)
 	return bson.D{}, err
 }
 
-// drop of a collection that does not exist is no error, as in MongoDB 7.
+// drop removes a collection. A missing one is no error, as in MongoDB 7.
 func drop(c *call) (bson.D, error) {
 	ns, err := c.namespace("drop")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if col == nil {
 		return bson.D{}, nil
 	}
@@ -183,10 +183,10 @@ func drop(c *call) (bson.D, error) {
 }
 
 func dropDatabase(c *call) (bson.D, error) {
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	for ns := range c.t.catalog.collections { // drop replaces the map, and does not change this one
+	for ns := range c.t.catalog.collections { // drop replaces the map and does not change this one
 		if strings.HasPrefix(ns, c.db+".") {
 			if err := c.t.drop(ns); err != nil {
 				return nil, err

@@ -16,8 +16,8 @@ func createIndexes(c *call) (bson.D, error) {
 		return nil, err
 	}
 	specs := c.documents("indexes")
-	c.accept("commitQuorum") // of one member
-	if err := c.done(); err != nil {
+	c.accept("commitQuorum") // there is one member
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if len(specs) == 0 {
@@ -25,11 +25,11 @@ func createIndexes(c *call) (bson.D, error) {
 	}
 	wanted := make([]*index, len(specs))
 	for i, spec := range specs {
-		if wanted[i], err = parseIndex(normalSpec(spec)); err != nil {
+		if wanted[i], err = parseIndex(normalizeSpec(spec)); err != nil {
 			return nil, err
 		}
 	}
-	existed := c.existing(ns) != nil
+	existed := c.collection(ns) != nil
 	col, err := c.t.ensure(ns)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func createIndexes(c *call) (bson.D, error) {
 	if err := c.build(ns, wanted); err != nil {
 		return nil, err
 	}
-	after := len(c.existing(ns).indexes) + 1
+	after := len(c.collection(ns).indexes) + 1
 	answer := bson.D{{Key: "numIndexesBefore", Value: int32(before)}, {Key: "numIndexesAfter", Value: int32(after)},
 		{Key: "createdCollectionAutomatically", Value: !existed}}
 	if before == after {
@@ -47,7 +47,7 @@ func createIndexes(c *call) (bson.D, error) {
 	return answer, nil
 }
 
-// build makes the indexes that are not there yet: all of them, or none.
+// build creates the missing indexes: all of them or none.
 func (c *call) build(ns string, wanted []*index) error {
 	var built []*index
 	undo := func(cause error) error {
@@ -59,7 +59,7 @@ func (c *call) build(ns string, wanted []*index) error {
 		return cause
 	}
 	for _, ix := range wanted {
-		col := c.existing(ns)
+		col := c.collection(ns)
 		exists, err := col.conflict(ix)
 		if err != nil {
 			return undo(err)
@@ -78,9 +78,9 @@ func (c *call) build(ns string, wanted []*index) error {
 	return nil
 }
 
-// normalSpec is the specification as listIndexes gives it: v first, and without
-// what has no meaning.
-func normalSpec(spec document) document {
+// normalizeSpec returns the specification as listIndexes shows it: v comes first, and
+// options without an effect are left out.
+func normalizeSpec(spec document) document {
 	b := newBuilder()
 	b.add("v", int32Value(2))
 	for k, v := range fields(spec) {
@@ -94,7 +94,7 @@ func normalSpec(spec document) document {
 	return b.document()
 }
 
-// conflict says whether ix is there already, or what stands in its way.
+// conflict reports whether ix exists. The error names an index that prevents ix.
 func (c *collection) conflict(ix *index) (exists bool, err error) {
 	if isIDKey(ix.pattern) {
 		if ix.unique || ix.sparse || ix.partial != nil {
@@ -124,7 +124,8 @@ func (c *collection) conflict(ix *index) (exists bool, err error) {
 
 func isIDKey(p pattern) bool { return len(p) == 1 && p[0].path == "_id" && !p[0].desc }
 
-// sameKeys compares what makes two indexes the same to MongoDB: keys, filter, uniqueness, sparseness.
+// sameKeys compares the options that identify an index in MongoDB: keys, filter, uniqueness and
+// sparseness.
 func (ix *index) sameKeys(other *index) bool {
 	of := func(i *index, field string) []byte { v, _ := lookup(i.spec, field); return v.Data }
 	samePattern := slices.EqualFunc(ix.pattern, other.pattern, func(a, b patternField) bool { return a.path == b.path && a.desc == b.desc })
@@ -133,12 +134,12 @@ func (ix *index) sameKeys(other *index) bool {
 }
 
 func (c *call) dropIndex(ns string, ix *index) error {
-	col := c.existing(ns)
+	col := c.collection(ns)
 	rest := slices.DeleteFunc(slices.Clone(col.indexes), func(other *index) bool { return other.name == ix.name })
-	if err := c.t.wrote(c.t.tx.Bucket(bucketData).Bucket([]byte(ns)).DeleteBucket(ix.bucket())); err != nil {
+	if err := c.t.recordWrite(c.t.tx.Bucket(bucketData).Bucket([]byte(ns)).DeleteBucket(ix.bucket())); err != nil {
 		return err
 	}
-	return c.t.store(col.with(rest))
+	return c.t.store(col.withIndexes(rest))
 }
 
 func dropIndexes(c *call) (bson.D, error) {
@@ -147,14 +148,14 @@ func dropIndexes(c *call) (bson.D, error) {
 		return nil, err
 	}
 	which, _ := c.get("index")
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if col == nil {
 		return nil, fail(codeNamespaceNotFound, "ns not found %s", ns)
 	}
-	chosen, err := col.chosen(which)
+	chosen, err := col.selectIndexes(which)
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +167,9 @@ func dropIndexes(c *call) (bson.D, error) {
 	return bson.D{{Key: "nIndexesWas", Value: int32(len(col.indexes) + 1)}}, nil
 }
 
-// chosen are the indexes that a dropIndexes means: "*", a name, several names, or a key.
-func (c *collection) chosen(which value) ([]*index, error) {
+// selectIndexes returns the indexes that a dropIndexes names: "*", a name, several names, or a
+// key.
+func (c *collection) selectIndexes(which value) ([]*index, error) {
 	names := []value{which}
 	switch which.Type {
 	case bsoncore.TypeString:

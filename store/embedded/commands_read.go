@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// query is what find asks for.
+// query is the meaning of a find command.
 type query struct {
 	filter     *filter
 	order      pattern
@@ -18,7 +18,7 @@ type query struct {
 	hint       value
 }
 
-// readQuery reads a find command, but for its batches.
+// readQuery reads a find command without its batch options.
 func readQuery(f *form) query {
 	q := query{filter: f.filter("filter"), order: f.order("sort"), projection: f.projection("projection"),
 		skip: f.count("skip", 0), limit: f.count("limit", 0)}
@@ -26,8 +26,8 @@ func readQuery(f *form) query {
 	if q.limit == 0 {
 		q.limit = math.MaxInt64
 	}
-	f.accept("allowDiskUse", "allowPartialResults") // no spilling and no shards: nothing to allow
-	f.refuse("tailable", "awaitData", "oplogReplay", "noCursorTimeout", "returnKey", "showRecordId", "snapshot",
+	f.accept("allowDiskUse", "allowPartialResults") // without effect: sorts use no disk, and there are no shards
+	f.reject("tailable", "awaitData", "oplogReplay", "noCursorTimeout", "returnKey", "showRecordId", "snapshot",
 		"collation", "let", "min", "max")
 	return q
 }
@@ -39,10 +39,10 @@ func find(c *call) (bson.D, error) {
 	}
 	q := readQuery(c.form)
 	size, single := c.count("batchSize", firstBatchSize), c.bool("singleBatch", false)
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if err := c.checkHint(col, q.hint); err != nil {
 		return nil, err
 	}
@@ -50,12 +50,12 @@ func find(c *call) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
-	cur.bytes = len(c.body) // its filter
+	cur.bytes = len(c.body) // the filter points into it
 	return c.firstBatch(cur, size, single)
 }
 
-// open makes a cursor over the result: one that walks when an index gives the
-// order, else one over the sorted documents.
+// open returns a cursor over the result. The cursor walks an index if one has the order,
+// and otherwise holds the sorted documents.
 func (q query) open(ctx context.Context, t *txn, ns string) (*cursor, error) {
 	cur := &cursor{ns: ns, filter: q.filter, projection: q.projection, skip: q.skip, limit: q.limit}
 	c := t.catalog.collections[ns]
@@ -72,7 +72,7 @@ func (q query) open(ctx context.Context, t *txn, ns string) (*cursor, error) {
 	return cur, err
 }
 
-// collect sorts in memory.
+// collect sorts the matching documents in memory.
 func (q query) collect(ctx context.Context, t *txn, c *collection, p plan) ([]document, error) {
 	s := sorter{want: math.MaxInt64}
 	if q.limit < math.MaxInt64-q.skip {
@@ -84,14 +84,14 @@ func (q query) collect(ctx context.Context, t *txn, c *collection, p plan) ([]do
 		}
 		key, err := q.order.sortKey(d)
 		if err == nil {
-			err = s.add(key, bytes.Clone(q.projection.apply(d))) // cloned out of the transaction's pages
+			err = s.add(key, bytes.Clone(q.projection.apply(d))) // d is valid only in the transaction
 		}
 		return err == nil, err
 	})
 	return s.docs(q.skip), err
 }
 
-// firstBatch answers with a cursor's beginning, and keeps it if there is more.
+// firstBatch answers with the first documents of a cursor and keeps the cursor for the rest.
 func (c *call) firstBatch(cur *cursor, size int64, single bool) (bson.D, error) {
 	b := newBatch()
 	done, err := cur.next(c.ctx, c.t, b, size)
@@ -122,15 +122,15 @@ func getMore(c *call) (bson.D, error) {
 	if size == 0 {
 		size = math.MaxInt64
 	}
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	cur, err := c.server.cursors.borrow(id, ns)
+	cur, err := c.server.cursors.acquire(id, ns)
 	if err != nil {
 		return nil, err
 	}
-	done := true // an error or a panic ends the cursor as well
-	defer func() { c.server.cursors.giveBack(cur, done) }()
+	done := true // also after an error or a panic
+	defer func() { c.server.cursors.release(cur, done) }()
 	b := newBatch()
 	over, err := cur.next(c.ctx, c.t, b, size)
 	if err != nil {
@@ -148,7 +148,7 @@ func killCursors(c *call) (bson.D, error) {
 		return nil, err
 	}
 	ids := c.array("cursors")
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	killed, missing := bson.A{}, bson.A{}
@@ -170,15 +170,15 @@ func count(c *call) (bson.D, error) {
 	}
 	f, skip, limit := c.filter("query"), c.count("skip", 0), c.int("limit", 0)
 	hint, _ := c.get("hint")
-	c.refuse("collation")
+	c.reject("collation")
 	c.accept("fields") // MongoDB ignores it too
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if limit = max(limit, -limit); limit <= 0 {
 		limit = math.MaxInt64
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if err := c.checkHint(col, hint); err != nil {
 		return nil, err
 	}
@@ -189,9 +189,9 @@ func count(c *call) (bson.D, error) {
 func explain(c *call) (bson.D, error) {
 	inner := c.document("explain")
 	if v := c.string("verbosity"); v != "" && v != "queryPlanner" {
-		c.failed(fail(codeNotImplemented, "explain: only verbosity queryPlanner is supported"))
+		c.addError(fail(codeNotImplemented, "explain: only verbosity queryPlanner is supported"))
 	}
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if name := firstKey(inner); name != "find" {
@@ -204,18 +204,18 @@ func explain(c *call) (bson.D, error) {
 	}
 	q := readQuery(of.form)
 	of.accept("batchSize", "singleBatch", "comment", "maxTimeMS", "$db", "lsid", "readConcern")
-	if err := of.done(); err != nil {
+	if err := of.finish(); err != nil {
 		return nil, err
 	}
 	stage := bson.D{{Key: "stage", Value: "EOF"}}
-	if col := c.existing(ns); col != nil {
+	if col := c.collection(ns); col != nil {
 		p := col.choose(q.filter, q.order)
 		stage = p.describe(q.order)
 	}
 	return bson.D{{Key: "queryPlanner", Value: bson.D{{Key: "namespace", Value: ns}, {Key: "winningPlan", Value: stage}}}}, nil
 }
 
-// describe says what p does in the words of MongoDB's explain.
+// describe returns p in the form of MongoDB's explain.
 func (p plan) describe(order pattern) bson.D {
 	direction := "forward"
 	if p.reverse {

@@ -7,14 +7,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxWrites bounds the documents or statements of one command; what hello announces, and MongoDB's limit.
+// maxWrites bounds the documents or statements of one command. It is MongoDB's limit, and hello
+// announces it.
 const maxWrites = 100_000
 
-// maxWriteErrors is after how many bytes of write errors only their codes are told; as in MongoDB.
+// maxWriteErrors is how many bytes of write errors an answer describes. For further errors it has
+// only the codes, as in MongoDB.
 const maxWriteErrors = 1 << 20
 
-// statements runs one write for each of n statements. In order, the first error
-// ends the command; what was done before it stays, as in MongoDB.
+// statements runs write for each of n statements. If ordered, the first error ends the
+// command. Earlier statements keep their effect, as in MongoDB.
 func (c *call) statements(n int, ordered bool, write func(i int) error) (writeErrors bson.A, err error) {
 	size := 0
 	for i := range n {
@@ -51,7 +53,7 @@ func (c *call) checkCount(n int) error {
 	return nil
 }
 
-// withErrors ends an answer with the write errors, if there are any.
+// withErrors adds the write errors, if any, to an answer.
 func withErrors(answer bson.D, writeErrors bson.A) bson.D {
 	if len(writeErrors) > 0 {
 		answer = append(answer, bson.E{Key: "writeErrors", Value: writeErrors})
@@ -66,7 +68,7 @@ func insert(c *call) (bson.D, error) {
 	}
 	docs, ordered := c.documents("documents"), c.bool("ordered", true)
 	c.accept("bypassDocumentValidation") // there are no validators
-	if err := c.done(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.checkCount(len(docs)); err != nil {
@@ -98,8 +100,8 @@ func readUpdate(d document) (updateStatement, error) {
 	s.hint, _ = f.get("hint")
 	u, _ := f.get("u")
 	f.require("q", "u")
-	f.refuse("collation", "arrayFilters", "c", "sort", "upsertSupplied")
-	if err := f.done(); err != nil {
+	f.reject("collation", "arrayFilters", "c", "sort", "upsertSupplied")
+	if err := f.finish(); err != nil {
 		return s, err
 	}
 	var err error
@@ -119,8 +121,8 @@ func updates(c *call) (bson.D, error) {
 	}
 	list, ordered := c.documents("updates"), c.bool("ordered", true)
 	c.accept("bypassDocumentValidation")
-	c.refuse("let")
-	if err := c.done(); err != nil {
+	c.reject("let")
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.checkCount(len(list)); err != nil {
@@ -148,10 +150,10 @@ func updates(c *call) (bson.D, error) {
 	return withErrors(answer, failed), err
 }
 
-// update runs one statement. newID is that of the document an upsert made.
+// update runs one statement. newID is the _id of an upserted document.
 func (c *call) update(ns string, s updateStatement) (matched, modified int32, newID *value, err error) {
 	var ids [][]byte
-	if col := c.existing(ns); col != nil {
+	if col := c.collection(ns); col != nil {
 		if err := c.checkHint(col, s.hint); err != nil {
 			return 0, 0, nil, err
 		}
@@ -184,9 +186,9 @@ func (c *call) update(ns string, s updateStatement) (matched, modified int32, ne
 	return matched, modified, nil, nil
 }
 
-// change updates one document, and writes only when that makes a difference.
+// change updates one document. It writes only if the document differs.
 func (c *call) change(ns string, id []byte, u *update) (before, after document, err error) {
-	col := c.existing(ns) // anew: an earlier document may have marked an index as multikey
+	col := c.collection(ns) // again, because an earlier document may have marked an index as multikey
 	before = c.t.docs(col).Get(id)
 	if after, err = u.apply(before, false); err != nil {
 		return nil, nil, err
@@ -211,8 +213,8 @@ func deletes(c *call) (bson.D, error) {
 		return nil, err
 	}
 	list, ordered := c.documents("deletes"), c.bool("ordered", true)
-	c.refuse("let")
-	if err := c.done(); err != nil {
+	c.reject("let")
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.checkCount(len(list)); err != nil {
@@ -233,14 +235,14 @@ func (c *call) deleteOne(ns string, d document) (n int32, err error) {
 	filter, limit := f.filter("q"), f.count("limit", -1)
 	hint, _ := f.get("hint")
 	f.require("q", "limit")
-	f.refuse("collation")
+	f.reject("collation")
 	if limit > 1 || limit < 0 {
-		f.failed(fail(codeFailedToParse, "The limit field in delete objects must be 0 or 1"))
+		f.addError(fail(codeFailedToParse, "The limit field in delete objects must be 0 or 1"))
 	}
-	if err := f.done(); err != nil {
+	if err := f.finish(); err != nil {
 		return 0, err
 	}
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if col == nil {
 		return 0, nil
 	}
@@ -260,13 +262,13 @@ func (c *call) deleteOne(ns string, d document) (n int32, err error) {
 	return n, nil
 }
 
-// modification is what findAndModify asks for.
+// modification is the meaning of a findAndModify command.
 type modification struct {
 	filter     *filter
 	order      pattern
 	projection *projection
 	remove     bool
-	after      bool // give the document as it is afterwards
+	after      bool // return the document after the change
 	upsert     bool
 	update     *update // nil with remove
 	hint       value
@@ -278,12 +280,12 @@ func readModification(f *form) (modification, error) {
 	m.hint, _ = f.get("hint")
 	u, hasUpdate := f.get("update")
 	f.accept("bypassDocumentValidation")
-	f.refuse("collation", "arrayFilters", "let")
-	if err := f.done(); err != nil {
+	f.reject("collation", "arrayFilters", "let")
+	if err := f.finish(); err != nil {
 		return m, err
 	}
 	if m.remove == hasUpdate || m.remove && (m.after || m.upsert) {
-		return m, fail(codeFailedToParse, "findAndModify needs either remove or update; with remove, neither new nor upsert")
+		return m, fail(codeFailedToParse, "findAndModify needs either remove or update, and remove excludes new and upsert")
 	}
 	var err error
 	if hasUpdate {
@@ -302,7 +304,7 @@ func findAndModify(c *call) (bson.D, error) {
 		return nil, err
 	}
 	var ids [][]byte
-	col := c.existing(ns)
+	col := c.collection(ns)
 	if col != nil {
 		if err := c.checkHint(col, m.hint); err != nil {
 			return nil, err
@@ -346,7 +348,7 @@ func findAndModify(c *call) (bson.D, error) {
 	return m.answer(0, &updated, nil, nil), nil
 }
 
-// answer: d is the document to give, nil for none; updated is nil for a removal.
+// answer returns the answer with the document d, nil for none. updated is nil for a removal.
 func (m modification) answer(n int32, updated *bool, upserted *value, d document) bson.D {
 	last := bson.D{{Key: "n", Value: n}}
 	if updated != nil {

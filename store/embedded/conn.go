@@ -11,16 +11,16 @@ import (
 
 const (
 	maxConnections = 1000
-	answerTimeout  = time.Minute // for the client to take one answer
-	messageTimeout = time.Minute // for one message to arrive, once it has begun
+	answerTimeout  = time.Minute // for the client to read one answer
+	messageTimeout = time.Minute // from the first byte of a message to its last
 )
 
 var errTooManyConnections = errors.New("too many connections")
 
 var lastConnection atomic.Int32
 
-// serve gives conn a goroutine, or closes it with an error. The budget tells the
-// connections at Options.Listen, which have one, from those of the process.
+// serve starts a goroutine for conn, or closes conn and returns an error. Connections at
+// Options.Listen have a budget; connections of the process have none.
 func (s *Server) serve(conn net.Conn, b *budget) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,9 +38,9 @@ func (s *Server) serve(conn net.Conn, b *budget) error {
 	}
 	s.work.Go(func() {
 		mine := &share{budget: b}
-		err := s.converse(conn, lastConnection.Add(1), mine)
+		err := s.serveMessages(conn, lastConnection.Add(1), mine)
 		_ = conn.Close()
-		mine.drop()
+		mine.release()
 		s.mu.Lock()
 		delete(s.conns, conn)
 		if b != nil {
@@ -54,12 +54,12 @@ func (s *Server) serve(conn net.Conn, b *budget) error {
 	return nil
 }
 
-// converse answers messages one by one until the connection ends. A client may be
-// idle for as long as it likes, but not in the middle of a message.
-func (s *Server) converse(conn net.Conn, id int32, mine *share) error {
+// serveMessages answers messages one by one until the connection ends. A client may be
+// idle without a limit between two messages, and not within one.
+func (s *Server) serveMessages(conn net.Conn, id int32, mine *share) error {
 	in := bufio.NewReaderSize(conn, 16<<10)
 	for {
-		mine.drop()
+		mine.release()
 		_ = conn.SetReadDeadline(time.Time{})
 		if _, err := in.Peek(1); err != nil {
 			return err
@@ -72,9 +72,9 @@ func (s *Server) converse(conn net.Conn, id int32, mine *share) error {
 		}
 		var answer document
 		if bad != nil {
-			answer = refusal(bad)
+			answer = errorAnswer(bad)
 		} else {
-			answer = s.answerWithin(mine, m, id)
+			answer = s.answerWithinBudget(mine, m, id)
 		}
 		if m.oneWay {
 			continue
@@ -86,35 +86,35 @@ func (s *Server) converse(conn net.Conn, id int32, mine *share) error {
 	}
 }
 
-// answerWithin runs one command when there is room for the answer that it may have, and
-// holds what it does have until that is written.
-func (s *Server) answerWithin(mine *share, m *message, connection int32) document {
+// answerWithinBudget runs one command when the budget has room for the largest possible answer.
+// The share then holds the actual answer until the caller has written it.
+func (s *Server) answerWithinBudget(mine *share, m *message, connection int32) document {
 	if mine.budget == nil {
 		return s.answer(m, connection)
 	}
 	taken := mine.held
 	largest := 0
 	if name := firstKey(m.body); commands[name].access == reads || name == "findAndModify" {
-		largest = 2 * maxBatchBytes // a batch or a document, and its encoding
+		largest = 2 * maxBatchBytes // a batch or a document, and its encoded copy
 	}
 	if err := mine.resize(s.ctx, taken+largest); err != nil {
-		return refusal(fail(codeMemoryLimit, "no room for an answer: %v", err))
+		return errorAnswer(fail(codeMemoryLimit, "no room for an answer: %v", err))
 	}
 	answer := s.answer(m, connection)
 	if err := mine.resize(s.ctx, taken+2*len(answer)); err != nil { // encode copies it
-		return refusal(fail(codeMemoryLimit, "no room for the answer: %v", err))
+		return errorAnswer(fail(codeMemoryLimit, "no room for the answer: %v", err))
 	}
 	return answer
 }
 
-// answer runs one command. Whatever goes wrong becomes an answer.
+// answer runs one command. Errors and panics become answers.
 func (s *Server) answer(m *message, connection int32) (answer document) {
 	err := s.file.faults.run(func() (err error) {
 		answer, err = s.execute(m, connection)
 		return err
 	})
 	if err != nil {
-		return refusal(err)
+		return errorAnswer(err)
 	}
 	return answer
 }

@@ -20,16 +20,16 @@ const (
 	firstBatchSize = 101 // documents, when the client does not say; MongoDB's number
 )
 
-// cursor is a result that is read in parts. One whose order an index gives keeps
-// only its place and walks on in a new transaction, so between two parts it sees
-// what others write, as in MongoDB. One that had to be sorted keeps its documents.
+// cursor is a result that a client reads in batches. If an index has the order, the cursor
+// keeps only its position and continues in a new transaction. Between two batches it then
+// sees the writes of others, as in MongoDB. Otherwise it keeps the sorted documents.
 type cursor struct {
 	id   int64
 	ns   string
 	busy bool
 	used time.Time
 
-	docs  []document // what is left of a result in memory
+	docs  []document // the rest of a result in memory
 	bytes int        // of docs and filter
 
 	plan       *plan // nil for a result in memory
@@ -37,10 +37,10 @@ type cursor struct {
 	filter     *filter
 	projection *projection
 	skip       int64
-	limit      int64 // documents still to give
+	limit      int64 // documents still to return
 }
 
-// held is about how many bytes the cursor keeps between two commands.
+// held is the approximate number of bytes that the cursor keeps between two commands.
 func (cur *cursor) held() int { return cur.bytes + 64*len(cur.at.seen) }
 
 // batch collects documents for one answer.
@@ -60,7 +60,7 @@ func (b *batch) full(size int64) bool { return int64(b.n) >= size || len(b.array
 
 func (b *batch) value() value { return (&builder{b: b.array}).array() }
 
-// next fills b up to size documents and says whether the result is at its end.
+// next fills b up to size documents and reports whether the result is complete.
 func (cur *cursor) next(ctx context.Context, t *txn, b *batch, size int64) (done bool, err error) {
 	if cur.plan == nil {
 		for len(cur.docs) > 0 && !b.full(size) {
@@ -100,14 +100,14 @@ func (cur *cursor) next(ctx context.Context, t *txn, b *batch, size int64) (done
 	return done, err
 }
 
-// cursors are those that clients have not read to the end.
+// cursors holds the cursors that clients have not read to the end.
 type cursors struct {
 	mu    sync.Mutex
 	open  map[int64]*cursor
 	bytes int
 }
 
-// keep takes over a cursor between two commands and gives it an id.
+// keep stores a cursor between two commands and sets its id.
 func (cs *cursors) keep(cur *cursor) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -115,7 +115,7 @@ func (cs *cursors) keep(cur *cursor) error {
 		cur.bytes += len(d)
 	}
 	if len(cs.open) >= maxCursors || cs.bytes+cur.held() > maxCursorBytes {
-		return fail(codeMemoryLimit, "too many open cursors, or too much in them; close some, or read with a limit")
+		return fail(codeMemoryLimit, "too many open cursors, or too many bytes in them; close cursors or read with a limit")
 	}
 	if cs.open == nil {
 		cs.open = map[int64]*cursor{}
@@ -129,8 +129,8 @@ func (cs *cursors) keep(cur *cursor) error {
 	return nil
 }
 
-// borrow hands a cursor to one getMore at a time.
-func (cs *cursors) borrow(id int64, ns string) (*cursor, error) {
+// acquire returns a cursor to one getMore at a time, until release.
+func (cs *cursors) acquire(id int64, ns string) (*cursor, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cur := cs.open[id]
@@ -145,9 +145,9 @@ func (cs *cursors) borrow(id int64, ns string) (*cursor, error) {
 	return cur, nil
 }
 
-// giveBack ends a borrow. A cursor that is done is forgotten, and so is one that
-// has grown beyond what there is room for.
-func (cs *cursors) giveBack(cur *cursor, done bool) {
+// release ends the use that acquire began. It removes a cursor that is done or has outgrown
+// maxCursorBytes.
+func (cs *cursors) release(cur *cursor, done bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cur.busy, cur.used = false, time.Now()

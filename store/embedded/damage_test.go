@@ -18,7 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// filled is a file of some hundred pages, with indexes, free pages and a long document.
+// filled returns a file of some hundred pages with indexes, free pages and a long document.
 func filled(t *testing.T) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "filled.db")
@@ -60,7 +60,7 @@ func written(t *testing.T, raw []byte) string {
 	return file
 }
 
-func TestCheckFindsNothingInAGoodFile(t *testing.T) {
+func TestCheckAcceptsAGoodFile(t *testing.T) {
 	file := written(t, filled(t))
 	if found, err := Check(t.Context(), file); err != nil || len(found) > 0 {
 		t.Errorf("found %q, %v", found, err)
@@ -84,7 +84,7 @@ func TestCheckFindsNothingInAGoodFile(t *testing.T) {
 	}
 }
 
-// pageOf finds a page of a type that is in use and has several elements.
+// pageOf returns a used page of a type with several elements.
 func pageOf(t *testing.T, raw []byte, flags uint16) []byte {
 	t.Helper()
 	file, err := os.Open(written(t, raw))
@@ -92,7 +92,7 @@ func pageOf(t *testing.T, raw []byte, flags uint16) []byte {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	w := &pageWalk{ctx: t.Context(), file: file, size: int64(os.Getpagesize()), length: int64(len(raw)), found: &problems{}}
+	w := &pageWalk{ctx: t.Context(), file: file, size: int64(os.Getpagesize()), length: int64(len(raw)), found: &findings{}}
 	if err := w.run(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +106,15 @@ func pageOf(t *testing.T, raw []byte, flags uint16) []byte {
 	return nil
 }
 
-// TestDamage harms a file in each place in which that once ended the process, or passed
-// unseen.
+// TestDamage damages a file in each place where damage once ended the process or stayed
+// unnoticed.
 func TestDamage(t *testing.T) {
 	whole := filled(t)
 	page := os.Getpagesize()
 	tests := []struct {
 		name string
 		harm func(raw []byte) []byte
-		want string // in what Check finds or returns
+		want string // in the findings or in the error of Check
 	}{
 		{"a child far outside", func(raw []byte) []byte {
 			binary.NativeEndian.PutUint64(pageOf(t, raw, branchPage)[pageHeader+8:], 1<<40)
@@ -131,7 +131,7 @@ func TestDamage(t *testing.T) {
 		}, "outside the page"},
 		{"keys out of order", func(raw []byte) []byte {
 			p := pageOf(t, raw, leafPage)[pageHeader:]
-			for i := range 4 { // the first element's place and the second one's size
+			for i := range 4 { // exchanges the position of the first element and that of the second
 				p[4+i], p[4+pageElement+i] = p[4+pageElement+i], p[4+i]
 			}
 			return raw
@@ -145,19 +145,19 @@ func TestDamage(t *testing.T) {
 			return raw
 		}, "page"},
 		{"a meta page", func(raw []byte) []byte { raw[pageHeader+20] ^= 4; return raw }, "page 0: "},
-		{"both meta pages", func(raw []byte) []byte { raw[pageHeader+20] ^= 4; raw[page+pageHeader+20] ^= 4; return raw }, "begin like one"},
+		{"both meta pages", func(raw []byte) []byte { raw[pageHeader+20] ^= 4; raw[page+pageHeader+20] ^= 4; return raw }, "first pages are invalid"},
 		{"cut in half", func(raw []byte) []byte { return raw[:20*page] }, "cut short"},
 		{"cut to the meta pages", func(raw []byte) []byte { return raw[:2*page] }, "cut short"},
-		{"cut to one byte", func(raw []byte) []byte { return raw[:1] }, "begin like one"},
-		{"cut to one page", func(raw []byte) []byte { return raw[:page] }, "ends too early"},
-		{"zeroed", func(raw []byte) []byte { return make([]byte, len(raw)) }, "begin like one"},
+		{"cut to one byte", func(raw []byte) []byte { return raw[:1] }, "first pages are invalid"},
+		{"cut to one page", func(raw []byte) []byte { return raw[:page] }, "is truncated"},
+		{"zeroed", func(raw []byte) []byte { return make([]byte, len(raw)) }, "first pages are invalid"},
 		{"a document", func(raw []byte) []byte {
 			for i := 0; i < len(raw); { // in all versions of the pages
 				next := bytes.Index(raw[i:], []byte("email\x00"))
 				if next < 1 {
 					break
 				}
-				if at := i + next; string(raw[at+10:at+14]) == "mail" { // not the catalog's
+				if at := i + next; string(raw[at+10:at+14]) == "mail" { // skips the catalog
 					raw[at-1] = 0x7e // the type of the field
 				}
 				i += next + 1
@@ -165,9 +165,9 @@ func TestDamage(t *testing.T) {
 			return raw
 		}, "not BSON"},
 		{"an index entry", func(raw []byte) []byte {
-			for at := bytes.Index(raw, []byte("mail1199")); at >= 0; { // the last of its index stays in order
+			for at := bytes.Index(raw, []byte("mail1199")); at >= 0; { // the last entry of its index stays in order
 				raw[at+7] = '8' + 1
-				if raw[at-1] != 0 { // no document's text, which has its length before it
+				if raw[at-1] != 0 { // an index entry; a document has the length of the text here
 					raw[at+7] = 'x'
 				}
 				next := bytes.Index(raw[at+1:], []byte("mail1199"))
@@ -191,16 +191,16 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// exercise serves a file that may be damaged, and wants errors at worst.
+// exercise serves a file that may be damaged. Commands may fail, but must return.
 func exercise(t *testing.T, file string) {
 	t.Helper()
 	s, err := Start(Options{File: file, NoSync: true})
 	if err != nil {
 		if !strings.Contains(err.Error(), file) || errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "restore") {
-			t.Errorf("starting: %v; want the file and the way out", err)
+			t.Errorf("starting: %v; want the file and the remedy", err)
 		}
 		if _, err = Start(Options{File: file, NoSync: true}); err == nil || errors.Is(err, ErrLocked) {
-			t.Errorf("starting again: %v", err) // the first one has let the file go
+			t.Errorf("starting again: %v", err) // the first Start must release the file
 		}
 		return
 	}
@@ -226,10 +226,10 @@ func exercise(t *testing.T, file string) {
 		t.Error("a command hung")
 	}
 	_ = client.Disconnect(ctx)
-	_ = s.Close() // the error is the damage
+	_ = s.Close() // a damaged file makes it fail
 }
 
-// TestFlippedBits flips bits anywhere, and wants errors at worst.
+// TestFlippedBits flips random bits. Commands may fail, but must return.
 func TestFlippedBits(t *testing.T) {
 	whole := filled(t)
 	rounds := 40
@@ -241,7 +241,7 @@ func TestFlippedBits(t *testing.T) {
 		raw := slices.Clone(whole)
 		for range 1 + r.IntN(30) {
 			at := r.IntN(len(raw))
-			if r.IntN(2) == 0 { // where it hurts most: headers and elements
+			if r.IntN(2) == 0 { // in headers and elements, with the greatest effect
 				at = at / os.Getpagesize() * os.Getpagesize()
 				at += r.IntN(200)
 			}

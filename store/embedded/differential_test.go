@@ -12,9 +12,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// generator makes random commands over few documents and few values, so that they
-// meet each other often. Every command has one right answer: where MongoDB may
-// choose, such as among several matches of an updateOne, the command says _id.
+// generator returns random commands over few documents and few values, so that commands
+// often concern the same ones. Every command has one right answer: if MongoDB may choose,
+// such as among several matches of an updateOne, the command names the _id.
 type generator struct{ *rand.Rand }
 
 func pick[T any](g generator, from ...T) T { return from[g.IntN(len(from))] }
@@ -159,8 +159,8 @@ func (g generator) command() D {
 	return c
 }
 
-// answerTo runs a command and gives what must be the same everywhere: results and
-// error codes, but no texts.
+// answerTo runs a command and returns the part of the answer that must be equal on all
+// servers: results and error codes without texts.
 func answerTo(tb testing.TB, db *mongo.Database, command D) string {
 	raw, err := db.RunCommand(tb.Context(), command).Raw()
 	var a struct {
@@ -202,7 +202,7 @@ func compare(t *testing.T, one, other *mongo.Database, seed uint64, n int) {
 	}
 }
 
-// indexForComparison: a unique index must be on both sides or on none.
+// indexForComparison creates indexes. Both databases must have the unique index, or none.
 func indexForComparison(tb testing.TB, db *mongo.Database, unique, others bool) {
 	c := db.Collection("c")
 	if unique {
@@ -210,14 +210,14 @@ func indexForComparison(tb testing.TB, db *mongo.Database, unique, others bool) 
 	}
 	if others {
 		makeIndex(tb, c, D{{Key: "a", Value: 1}}, nil)
-		makeIndex(tb, c, D{{Key: "b", Value: 1}, {Key: "_id", Value: -1}}, nil) // not with a second field that may be an array
+		makeIndex(tb, c, D{{Key: "b", Value: 1}, {Key: "_id", Value: -1}}, nil) // the second field must not be an array
 		makeIndex(tb, c, D{{Key: "d.x", Value: -1}}, options.Index().SetSparse(true))
 		makeIndex(tb, c, D{{Key: "c", Value: 1}}, options.Index().SetPartialFilterExpression(D{{Key: "c", Value: D{{Key: "$gt", Value: 0}}}}))
 	}
 }
 
-// TestIndexesChangeNoAnswer compares a server that has indexes with one that has
-// none. It tests the planner, and the harness of TestSameAsMongoDB.
+// TestIndexesChangeNoAnswer compares a server with indexes and a server without. It tests the
+// planner and the harness of TestSameAsMongoDB.
 func TestIndexesChangeNoAnswer(t *testing.T) {
 	for seed := range uint64(4) {
 		s := start(t)

@@ -14,19 +14,18 @@ import (
 )
 
 const (
-	// probeSize is how much a probe writes, in bytes. It is more than the writes of most
-	// batches, so that the server is not called writable for the few pages that a single
-	// small write finds among the free ones.
+	// probeSize is the number of bytes that a probe writes. It exceeds the writes of most
+	// batches: a small write may succeed with the last free pages of a full disk.
 	probeSize = 1 << 20
 
-	probeEvery = time.Second // between two probes, however often clients ask
+	probeEvery = time.Second // shortest time between two probes
 )
 
-// keyProbe is the key in the meta bucket that a probe writes and removes again.
+// keyProbe is the key in the meta bucket that a probe writes and removes.
 var keyProbe = []byte("probe")
 
-// disk knows whether the file can be written. A failed commit says no; only a probe says
-// yes again, because a small write may succeed on a disk that is full for the next one.
+// disk knows whether the file can be written. A failed commit makes the file unwritable. Only a
+// probe makes it writable again, because a small write may succeed on a full disk.
 type disk struct {
 	mu      sync.Mutex
 	failure error // of the last write; nil while the file can be written
@@ -34,9 +33,9 @@ type disk struct {
 	probed  time.Time // when the last probe ended
 }
 
-// failed notes that a write failed, and returns the error for the client. Errors that are
-// about the transaction, and not about the file, change nothing.
-func (d *disk) failed(err error) error {
+// recordFailure notes that a write failed and returns the error for the client. It ignores
+// errors of the transaction that do not concern the file.
+func (d *disk) recordFailure(err error) error {
 	for _, other := range []error{berrors.ErrTxClosed, berrors.ErrTxNotWritable, berrors.ErrDatabaseNotOpen, ErrDamaged} {
 		if errors.Is(err, other) {
 			return err
@@ -58,8 +57,8 @@ func (d *disk) failed(err error) error {
 	return err
 }
 
-// due reports whether to probe now, and otherwise what is known.
-func (d *disk) due(now time.Time) (bool, error) {
+// startProbe reports whether the caller must probe now. If not, the error is the known state.
+func (d *disk) startProbe(now time.Time) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failure == nil || d.probing || now.Sub(d.probed) < probeEvery {
@@ -69,35 +68,35 @@ func (d *disk) due(now time.Time) (bool, error) {
 	return true, nil
 }
 
-// settle ends a probe with its outcome.
-func (d *disk) settle(err error, now time.Time) error {
+// endProbe stores the result of a probe and returns it.
+func (d *disk) endProbe(err error, now time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.probing, d.probed, d.failure = false, now, err
 	return err
 }
 
-// writable returns nil while the file can be written, and else the error of the last
-// write. After a failure it probes, so that the first question after space has returned
-// gets the right answer, without a restart.
+// writable returns nil while the file can be written, and otherwise the error of the last
+// write. After a failure it probes, so that the first call after space has returned
+// succeeds without a restart.
 func (f *datafile) writable() error {
 	now := time.Now()
-	due, err := f.disk.due(now)
+	due, err := f.disk.startProbe(now)
 	if !due {
 		return err
 	}
 	err = f.faults.run(f.probe)
 	if err != nil {
-		err = f.disk.failed(err)
+		err = f.disk.recordFailure(err)
 	} else {
-		f.log.Info("database file can be written again", slog.String("file", f.faults.file))
+		f.log.Info("database file is writable again", slog.String("file", f.faults.file))
 	}
-	return f.disk.settle(err, time.Now())
+	return f.disk.endProbe(err, time.Now())
 }
 
-// probe writes and removes probeSize bytes that do not compress. What it took stays in the
-// file as free pages, for the writes that follow. It shares no transaction with the
-// writer, whose batch must not fail with it.
+// probe writes and removes probeSize incompressible bytes. The space remains in the file as
+// free pages for later writes. The probe has its own transaction, so that a batch of the
+// writer cannot fail with it.
 func (f *datafile) probe() error {
 	if f.lost.Load() {
 		return ErrDamaged

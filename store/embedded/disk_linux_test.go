@@ -12,7 +12,7 @@ import (
 )
 
 // fillDisk makes every write to the file fail with ENOSPC until the returned function is
-// called: it puts /dev/full in the place of bbolt's descriptor.
+// called. It replaces bbolt's descriptor with /dev/full.
 func fillDisk(t *testing.T, s *Server) (free func()) {
 	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
@@ -41,8 +41,8 @@ func pingOf(t *testing.T, c *mongo.Collection) error {
 	return c.Database().RunCommand(t.Context(), D{{Key: "ping", Value: 1}}).Err()
 }
 
-// TestFullDiskIsReportedAndPasses: writes fail with MongoDB's code and change nothing,
-// reads go on, ping says no, and yes again after space has returned.
+// TestFullDiskIsReportedAndPasses checks that writes on a full disk fail with MongoDB's code and
+// have no effect, that reads succeed, and that ping fails until space has returned.
 func TestFullDiskIsReportedAndPasses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "full.db")
 	s := startAt(t, Options{File: file})
@@ -53,7 +53,7 @@ func TestFullDiskIsReportedAndPasses(t *testing.T) {
 	free := fillDisk(t, s)
 	defer free()
 	var wg sync.WaitGroup
-	for i := range 20 { // batches fail as a whole, and each of their commands learns it
+	for i := range 20 { // batches fail as a whole, and each of their commands gets the error
 		wg.Go(func() {
 			_, err := c.InsertOne(t.Context(), D{{Key: "_id", Value: 100 + i}, {Key: "email", Value: "b"}})
 			wantCode(t, "insert on a full disk", err, codeOutOfDiskSpace)
@@ -63,7 +63,7 @@ func TestFullDiskIsReportedAndPasses(t *testing.T) {
 	_, err := c.UpdateOne(t.Context(), D{{Key: "_id", Value: 1}}, D{{Key: "$set", Value: D{{Key: "email", Value: "z"}}}})
 	wantCode(t, "update on a full disk", err, codeOutOfDiskSpace)
 	for range 2 { // the second one comes between two probes
-		// The probe grows the file, which /dev/full refuses in its own way.
+		// The probe grows the file, and /dev/full refuses that with another error.
 		wantCode(t, "ping on a full disk", pingOf(t, c), codeFileStreamFailed)
 	}
 	if got := all(t, c, D{{Key: "email", Value: "a"}}); len(got) != 1 {
@@ -73,7 +73,7 @@ func TestFullDiskIsReportedAndPasses(t *testing.T) {
 	free()
 	for deadline := time.Now().Add(time.Minute); pingOf(t, c) != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("space has returned, and ping still says no")
+			t.Fatal("space has returned, and ping still fails")
 		}
 	}
 	insertAll(t, c, D{{Key: "_id", Value: 2}, {Key: "email", Value: "c"}})
@@ -84,12 +84,12 @@ func TestFullDiskIsReportedAndPasses(t *testing.T) {
 	again := startAt(t, Options{File: file})
 	c = connect(t, again).Database("test").Collection("c")
 	if got := all(t, c, D{}); len(got) != 2 {
-		t.Errorf("after a restart: %v, want the two that were acknowledged", got)
+		t.Errorf("after a restart: %v, want the two acknowledged documents", got)
 	}
 	checkIndexes(t, again)
 }
 
-// TestStartWritesNothingToAnOldFile: a server must be able to start on a full disk.
+// TestStartWritesNothingToAnOldFile checks that a server can start on a full disk.
 func TestStartWritesNothingToAnOldFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "old.db")
 	s, err := Start(Options{File: file})

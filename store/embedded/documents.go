@@ -8,10 +8,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// What the writer does to single documents. In each function every check comes
-// before the first write, so that an error leaves the document as it was.
+// The writer's operations on single documents. Each function makes all checks before the
+// first write, so that an error leaves the document unchanged.
 
-// insert stores a new document. d must have its _id in front; see withID.
+// insert stores a new document. The first field of d must be _id; see withID.
 func (t *txn) insert(ns string, d document) error {
 	c, err := t.ensure(ns)
 	if err != nil {
@@ -32,13 +32,13 @@ func (t *txn) insert(ns string, d document) error {
 	if err != nil {
 		return err
 	}
-	if err := t.wrote(docs.Put(id, d)); err != nil {
+	if err := t.recordWrite(docs.Put(id, d)); err != nil {
 		return err
 	}
 	return t.apply(c, id, changes)
 }
 
-// replace stores after in the place of before; both have the same _id.
+// replace stores after instead of before. Both have the same _id.
 func (t *txn) replace(c *collection, id []byte, before, after document) error {
 	if len(after) > maxDocument {
 		return fail(codeUpdateTooLarge, "Resulting document after update is larger than %d", maxDocument)
@@ -50,7 +50,7 @@ func (t *txn) replace(c *collection, id []byte, before, after document) error {
 	if err != nil {
 		return err
 	}
-	if err := t.wrote(t.docs(c).Put(id, after)); err != nil {
+	if err := t.recordWrite(t.docs(c).Put(id, after)); err != nil {
 		return err
 	}
 	return t.apply(c, id, changes)
@@ -61,13 +61,13 @@ func (t *txn) remove(c *collection, id []byte, before document) error {
 	if err != nil {
 		return err
 	}
-	if err := t.wrote(t.docs(c).Delete(id)); err != nil {
+	if err := t.recordWrite(t.docs(c).Delete(id)); err != nil {
 		return err
 	}
 	return t.apply(c, id, changes)
 }
 
-// idKey is the key of d in the document bucket.
+// idKey returns the key of d in the document bucket.
 func idKey(d document) ([]byte, error) {
 	v, _ := lookup(d, "_id")
 	n := 0
@@ -85,12 +85,12 @@ func idKey(d document) ([]byte, error) {
 	}
 	key := keyOf(v)
 	if len(key) > maxIDKey {
-		return nil, fail(codeKeyTooLong, "an _id may have at most about %d bytes", maxIDKey)
+		return nil, fail(codeKeyTooLong, "an _id has at most about %d bytes", maxIDKey)
 	}
 	return key, nil
 }
 
-// withID moves _id to the front, and makes one when there is none.
+// withID moves _id to the front. It generates a missing _id.
 func withID(d document) document {
 	if firstKey(d) == "_id" {
 		return d
@@ -110,9 +110,9 @@ func withID(d document) document {
 	return b.document()
 }
 
-// pick finds what a write is about: all matches, or with limit 1 the first in
-// order. It reads to the end before anything is written, because writes move the
-// entries that a walk stands on.
+// pick returns the ids of the documents that a write concerns: all matches, or with limit 1
+// the first in order. It reads to the end before the first write, because writes move the
+// entries under a walk.
 func (t *txn) pick(ctx context.Context, c *collection, f *filter, order pattern, limit int) ([][]byte, error) {
 	var ids [][]byte
 	var least []byte

@@ -7,23 +7,23 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// change turns the value at a path into another. A value without a type means
-// "not there", on both sides.
+// change returns a new value for the old value at a path. A value without a type stands for a
+// missing field, as argument and as result.
 type change func(old value) (value, error)
 
-// maxPadding bounds how far beyond an array's end a $set may reach; MongoDB's limit.
+// maxPadding is how far beyond the end of an array a $set may reach. It is MongoDB's limit.
 const maxPadding = 1_500_000
 
-// missing says what an edit does where the path does not lead to a value.
+// missing is the behavior of an edit for a path that leads to no value.
 type missing int
 
 const (
-	makeParents missing = iota // add the field, with the documents above it
-	needViable                 // do nothing, but refuse a path that could not be added, such as one through a number
-	anyPath                    // do nothing
+	makeParents missing = iota // add the field and the documents above it
+	needViable                 // leave the document; refuse a path that cannot be added, such as one through a number
+	anyPath                    // leave the document
 )
 
-// edit gives d with the value at parts changed.
+// edit returns d with a changed value at parts.
 func edit(d document, parts []string, m missing, c change) (document, error) {
 	v, err := editIn(documentValue(d), parts, m, c)
 	return v.Data, err
@@ -46,7 +46,7 @@ func editIn(container value, parts []string, m missing, c change) (value, error)
 				return container, err
 			}
 			if v = next; v.Type == 0 && container.Type == bsoncore.TypeArray {
-				v = nullValue // taking an element away leaves null in its place
+				v = nullValue // a removed element leaves null
 			}
 		}
 		if v.Type != 0 {
@@ -76,7 +76,7 @@ func editIn(container value, parts []string, m missing, c change) (value, error)
 	return value{Type: container.Type, Data: out.document()}, nil
 }
 
-// editField changes v itself or what lies below it.
+// editField changes v or a value below it.
 func editField(v value, parts []string, m missing, c change) (value, error) {
 	switch {
 	case len(parts) == 1:
@@ -89,7 +89,7 @@ func editField(v value, parts []string, m missing, c change) (value, error) {
 	return v, nil
 }
 
-// newField makes the value for parts[0], with documents round it for the rest of the path.
+// newField returns the value for parts[0]: nested documents for the rest of the path.
 func newField(parts []string, c change) (value, error) {
 	v, err := c(value{})
 	if err != nil || v.Type == 0 {
@@ -107,7 +107,7 @@ func notViable(field string, in value) error {
 	return fail(codePathNotViable, "Cannot create field '%s' in element of type %s", field, in.Type)
 }
 
-// checkPath refuses paths that an update cannot name.
+// checkPath refuses paths that are invalid in an update.
 func checkPath(path string) ([]string, error) {
 	parts := splitPath(path)
 	if len(parts) > maxDepth {

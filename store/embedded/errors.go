@@ -84,10 +84,10 @@ func (c code) String() string {
 	if n, ok := codeNames[c]; ok {
 		return n
 	}
-	return fmt.Sprintf("Location%d", int32(c)) // as MongoDB names the codes that have no name
+	return fmt.Sprintf("Location%d", int32(c)) // MongoDB's form for codes without a name
 }
 
-// failure is an error that the client is meant to see.
+// failure is an error for the client.
 type failure struct {
 	code    code
 	message string
@@ -96,7 +96,7 @@ type failure struct {
 
 func (f *failure) Error() string { return f.message }
 
-// maxErrorText bounds a message, because some quote what the client sent. In bytes.
+// maxErrorText bounds a message, in bytes, because a message may quote the client's data.
 const maxErrorText = 1000
 
 func fail(c code, format string, args ...any) error {
@@ -107,8 +107,8 @@ func fail(c code, format string, args ...any) error {
 	return &failure{code: c, message: message}
 }
 
-// asFailure turns any error into one for the client. Errors that are not failures
-// are bbolt's; their texts name no data.
+// asFailure converts any error to one for the client. All other errors are bbolt's, and
+// their texts contain no data.
 func asFailure(err error) *failure {
 	var f *failure
 	if errors.As(err, &f) {
@@ -117,7 +117,7 @@ func asFailure(err error) *failure {
 	return &failure{code: codeInternal, message: err.Error()}
 }
 
-// fields are the failure's part of an answer or of one write error.
+// fields returns the failure's fields of an answer or of one write error.
 func (f *failure) fields() bson.D {
 	return append(bson.D{{Key: "code", Value: int32(f.code)}, {Key: "errmsg", Value: f.message}}, f.extra...)
 }

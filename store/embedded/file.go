@@ -23,13 +23,13 @@ type datafile struct {
 	disk    disk
 	catalog catalogCache
 
-	// lost is set when bbolt has panicked where it keeps its locks: over the pages that
-	// describe the whole file, or in a rollback. Nothing may ask it again.
+	// lost is set after bbolt has panicked while it held its locks: over the pages that
+	// describe the whole file, or in a rollback. No code may call bbolt after that.
 	lost atomic.Bool
 }
 
-// openFile opens or makes the file. It writes nothing to a file that is there: a server
-// must start on a full disk, to serve what can be read and to recover.
+// openFile opens or creates the file. It does not write to an existing file, because a server
+// must start on a full disk, serve reads, and recover.
 func openFile(o Options) (*datafile, error) {
 	f := &datafile{faults: faults{o.File, o.Log}, log: o.Log}
 	isNew, err := inspect(o.File)
@@ -63,8 +63,8 @@ func (f *datafile) open(name string, flag int, mode os.FileMode) (*os.File, erro
 	return f.handle, err
 }
 
-// abandon closes what bbolt has left open when it panicked. An error of its own leaves
-// nothing open.
+// abandon closes the file that bbolt leaves open after a panic. After an error, bbolt has
+// closed the file.
 func (f *datafile) abandon(err error) {
 	if f.handle != nil && errors.Is(err, ErrDamaged) {
 		unlock(f.handle)
@@ -72,8 +72,8 @@ func (f *datafile) abandon(err error) {
 	}
 }
 
-// prepare makes the buckets of a new file, and checks an old one: its format, that it is as
-// long as it says, and that its branches lead somewhere.
+// prepare creates the buckets of a new file. In an old one it checks the format, the length and
+// the references of the branches.
 func (f *datafile) prepare(isNew bool) error {
 	if err := f.checkBranches(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (f *datafile) prepare(isNew bool) error {
 	return err
 }
 
-// inspect refuses what is no file, before bbolt waits for its lock.
+// inspect refuses a path that is not a regular file, before bbolt waits for its lock.
 func inspect(path string) (isNew bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -101,31 +101,31 @@ func inspect(path string) (isNew bool, err error) {
 	case err != nil:
 		return false, err
 	case !info.Mode().IsRegular():
-		return false, errors.New("it is not a regular file; move it away, or name another folder")
+		return false, errors.New("not a regular file; move it away or choose another folder")
 	}
 	return info.Size() == 0, nil
 }
 
-// beginAdvice is for a file that cannot even be opened. The secret beside it
-// belongs to it, so the folder goes as a whole.
-const beginAdvice = "restore it from a copy, or move the whole folder away to begin anew"
+// resetAdvice is for a file that cannot be opened. The server's secret in the same folder
+// belongs to the file, so the folder must move as a whole.
+const resetAdvice = "restore it from a copy, or move the whole folder away to start with an empty database"
 
-// openError says in which way a file cannot be opened, and what helps.
+// openError explains why a file cannot be opened, and names the remedy.
 func openError(err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return fmt.Errorf("%w: it does not begin like one (%w); %s", ErrDamaged, err, beginAdvice)
+		return fmt.Errorf("%w: its first pages are invalid (%w); %s", ErrDamaged, err, resetAdvice)
 	case strings.Contains(err.Error(), "file size too small"): // bbolt has no sentinel for it
-		return fmt.Errorf("%w: it ends too early (%w); %s", ErrDamaged, err, beginAdvice)
+		return fmt.Errorf("%w: it is truncated (%w); %s", ErrDamaged, err, resetAdvice)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; make it readable and writable for the user that runs the server", err)
+		return fmt.Errorf("%w; make it readable and writable for the user of the server process", err)
 	}
 	return err
 }
 
-// syncFolder makes a new file's name survive a power failure.
+// syncFolder makes the name of a new file durable.
 func syncFolder(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
@@ -158,25 +158,24 @@ func (f *datafile) begin(writable bool) (*txn, error) {
 	return nil, err
 }
 
-// view reads without the catalog, which may not be there yet.
+// view reads without the catalog, which a new file does not have.
 func (f *datafile) view(read func(*bbolt.Tx) error) error {
 	return f.faults.run(func() error { return f.db.View(read) })
 }
 
-// commit ends t with its changes on the disk, or with none of them.
+// commit ends t. Either all of its changes are on the disk, or none.
 func (f *datafile) commit(t *txn) error {
 	err := f.faults.run(t.tx.Commit)
 	if err != nil {
-		f.rollback(t) // a panic has left it open; after an error it is closed already
+		f.rollback(t) // needed after a panic; after an error bbolt has closed it
 		f.log.Error("commit failed", "err", err)
-		return f.disk.failed(fmt.Errorf("committing: %w", err))
+		return f.disk.recordFailure(fmt.Errorf("committing: %w", err))
 	}
 	f.catalog.publish(t.catalog)
 	return nil
 }
 
-// rollback ends t without its changes. It may panic in a damaged file, and then keeps bbolt's
-// lock.
+// rollback ends t without its changes. If bbolt panics in a damaged file, it keeps its lock.
 func (f *datafile) rollback(t *txn) {
 	err := f.faults.run(t.tx.Rollback)
 	if err != nil && !errors.Is(err, berrors.ErrTxClosed) {
@@ -187,7 +186,7 @@ func (f *datafile) rollback(t *txn) {
 
 // close waits for the transactions that are open.
 func (f *datafile) close() error {
-	if f.lost.Load() { // bbolt would wait for a lock that nothing gives back
+	if f.lost.Load() { // bbolt would wait forever for its own lock
 		return fmt.Errorf("closing %s: %w", f.faults.file, ErrDamaged)
 	}
 	return f.db.Close()

@@ -10,7 +10,7 @@ import (
 // filter is a compiled query: all its tests must hold.
 type filter struct {
 	tests []func(document) bool
-	// predicates are those that every match must meet, for the planner and for upserts.
+	// predicates hold for every match. The planner and upserts use them.
 	predicates []predicate
 }
 
@@ -30,7 +30,7 @@ func (f *filter) matches(d document) bool {
 	return true
 }
 
-// compileFilter refuses, by name, every operator that it does not implement.
+// compileFilter refuses unsupported operators by name.
 func compileFilter(d document) (*filter, error) {
 	f := &filter{}
 	for key, v := range fields(d) {
@@ -78,7 +78,7 @@ func (f *filter) addLogical(op string, list value) error {
 	return nil
 }
 
-// isOperators says whether v is a document of operators such as {$gt: 1}.
+// isOperators reports whether v is a document of operators such as {$gt: 1}.
 func isOperators(v value) bool {
 	return v.Type == bsoncore.TypeEmbeddedDocument && strings.HasPrefix(firstKey(v.Data), "$")
 }
@@ -103,7 +103,7 @@ func (f *filter) addPath(path string, v value) error {
 	return eachOperator(v, add)
 }
 
-// eachOperator compiles {$gt: 1, $lt: 5} one operator at a time. $options belongs to $regex.
+// eachOperator compiles {$gt: 1, $lt: 5} one operator at a time. $options is a part of $regex.
 func eachOperator(v value, add func(op string, arg value, t test)) error {
 	options, hasOptions := lookup(v.Data, "$options")
 	for op, arg := range fields(v.Data) {
@@ -125,14 +125,14 @@ func eachOperator(v value, add func(op string, arg value, t test)) error {
 	return nil
 }
 
-// compileOperators joins the operators of one document.
+// compileOperators returns the conjunction of the operators of one document.
 func compileOperators(v value) (test, error) {
 	var all []test
 	err := eachOperator(v, func(_ string, _ value, t test) { all = append(all, t) })
 	return allOf(all), err
 }
 
-// compileOperator compiles one operator; options are only for $regex.
+// compileOperator compiles one operator. Only $regex uses options.
 func compileOperator(op string, arg, options value) (test, error) {
 	switch op {
 	case "$eq":

@@ -6,9 +6,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// form reads a command, or a document inside one, by field name. It remembers
-// what was asked for, so that done can refuse everything else by name: a field
-// that no code reads cannot be ignored by mistake. The first error sticks.
+// form reads a command, or a document inside one, by field name. It remembers the fields
+// that it was asked for, and finish refuses all others by name, so that no field is ignored
+// by mistake. The form keeps the first error.
 type form struct {
 	name      string // for messages, such as "find"
 	body      document
@@ -19,7 +19,7 @@ type form struct {
 
 func newForm(name string, d document) *form { return &form{name: name, body: d} }
 
-// get gives a field's value. A null counts as absent, as it does in MongoDB's commands.
+// get returns the value of a field. Null counts as absent, as in MongoDB's commands.
 func (f *form) get(key string) (value, bool) {
 	f.asked = append(f.asked, key)
 	v, ok := lookup(f.body, key)
@@ -29,15 +29,15 @@ func (f *form) get(key string) (value, bool) {
 	return v, true
 }
 
-// failed keeps the first error; nil is none.
-func (f *form) failed(err error) {
+// addError keeps the first error. It ignores nil.
+func (f *form) addError(err error) {
 	if f.err == nil {
 		f.err = err
 	}
 }
 
 func (f *form) wrongType(key, want string, got value) {
-	f.failed(fail(codeTypeMismatch, "BSON field '%s.%s' is the wrong type '%s', expected %s", f.name, key, got.Type, want))
+	f.addError(fail(codeTypeMismatch, "BSON field '%s.%s' is the wrong type '%s', expected %s", f.name, key, got.Type, want))
 }
 
 func (f *form) document(key string) document {
@@ -52,7 +52,7 @@ func (f *form) document(key string) document {
 	return document(v.Data)
 }
 
-// array gives nil when the field is absent.
+// array returns nil when the field is absent.
 func (f *form) array(key string) []value {
 	v, ok := f.get(key)
 	if !ok {
@@ -65,7 +65,7 @@ func (f *form) array(key string) []value {
 	return append([]value{}, valuesOf(v)...)
 }
 
-// documents gives a list that may come as an array or as a sequence of its own in the message.
+// documents returns a list that is either an array or a sequence of the message.
 func (f *form) documents(key string) []document {
 	if seq, ok := f.sequences[key]; ok {
 		f.asked = append(f.asked, key)
@@ -94,7 +94,7 @@ func (f *form) string(key string) string {
 	return stringOf(v)
 }
 
-// int gives a whole number of any number type.
+// int returns a whole number of any numeric type.
 func (f *form) int(key string, absent int64) int64 {
 	v, ok := f.get(key)
 	if !ok {
@@ -107,11 +107,11 @@ func (f *form) int(key string, absent int64) int64 {
 	return n
 }
 
-// count is an int that may not be negative.
+// count returns an int that must not be negative.
 func (f *form) count(key string, absent int64) int64 {
 	n := f.int(key, absent)
 	if n < 0 && n != absent {
-		f.failed(fail(codeBadValue, "BSON field '%s.%s' must be >= 0, got %d", f.name, key, n))
+		f.addError(fail(codeBadValue, "BSON field '%s.%s' must be >= 0, got %d", f.name, key, n))
 	}
 	return n
 }
@@ -127,38 +127,39 @@ func (f *form) bool(key string, absent bool) bool {
 	return truthy(v)
 }
 
-// require names fields that must be there.
+// require adds an error for each missing field.
 func (f *form) require(keys ...string) {
 	for _, key := range keys {
 		if _, ok := f.get(key); !ok {
-			f.failed(fail(codeMissingField, "BSON field '%s.%s' is missing but a required field", f.name, key))
+			f.addError(fail(codeMissingField, "BSON field '%s.%s' is missing but a required field", f.name, key))
 		}
 	}
 }
 
-// accept names fields that are right whatever they say.
+// accept allows fields with any value and ignores them.
 func (f *form) accept(keys ...string) { f.asked = append(f.asked, keys...) }
 
-// refuse names fields that are known but not supported; false and null mean "not asked for".
-func (f *form) refuse(keys ...string) {
+// reject adds an error for each known but unsupported field, unless its value is false or null.
+func (f *form) reject(keys ...string) {
 	for _, key := range keys {
 		v, ok := f.get(key)
 		if ok && !(v.Type == bsoncore.TypeBoolean && !v.Boolean()) {
-			f.failed(fail(codeNotImplemented, "%s: option %q is not supported", f.name, key))
+			f.addError(fail(codeNotImplemented, "%s: option %q is not supported", f.name, key))
 		}
 	}
 }
 
-// done refuses every field and sequence that was not asked for, and reports the first error.
-func (f *form) done() error {
+// finish refuses every field and sequence that no other method has named. It returns the first
+// error.
+func (f *form) finish() error {
 	for key := range fields(f.body) {
 		if !slices.Contains(f.asked, key) {
-			f.failed(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
+			f.addError(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
 		}
 	}
 	for key := range f.sequences {
 		if !slices.Contains(f.asked, key) {
-			f.failed(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
+			f.addError(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
 		}
 	}
 	return f.err

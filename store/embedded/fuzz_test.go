@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// frame makes an OP_MSG of one body.
+// frame returns an OP_MSG with one body.
 func frame(tb testing.TB, body any) []byte {
 	tb.Helper()
 	d, err := bson.Marshal(body)
@@ -21,7 +21,7 @@ func frame(tb testing.TB, body any) []byte {
 	return m.encode(d)
 }
 
-// seeds are commands of every kind, for fuzzing to take apart.
+// seeds returns one command of every kind.
 func seeds(tb testing.TB) [][]byte {
 	var all [][]byte
 	for _, json := range []string{
@@ -45,8 +45,8 @@ func seeds(tb testing.TB) [][]byte {
 	return all
 }
 
-// FuzzWire sends bytes to a connection. Whatever they are, the server must go on
-// serving others, and what it has stored must stay readable.
+// FuzzWire sends arbitrary bytes to a connection. The server must continue to serve others,
+// and its documents must stay readable.
 func FuzzWire(f *testing.F) {
 	for _, s := range seeds(f) {
 		f.Add(s)
@@ -54,7 +54,7 @@ func FuzzWire(f *testing.F) {
 	f.Add(bytes.Join(seeds(f), nil))
 	s := start(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		// The length is set right, so that fuzzing gets past it, and the ping behind is a message of its own.
+		// With a valid length, the server reads the rest. The ping is a second message.
 		if len(b) < headerSize || len(b) > 1<<20 {
 			return
 		}

@@ -18,7 +18,7 @@ type (
 	A = bson.A
 )
 
-// start gives a server on a fresh file that syncs nothing.
+// start starts a server on a new file without fsync.
 func start(tb testing.TB) *Server {
 	tb.Helper()
 	return startAt(tb, Options{File: filepath.Join(tb.TempDir(), "test.db"), NoSync: true})
@@ -38,7 +38,7 @@ func startAt(tb testing.TB, o Options) *Server {
 	return s
 }
 
-// connect gives a client over the in-process pipe.
+// connect returns a client over the in-process pipe.
 func connect(tb testing.TB, s *Server) *mongo.Client {
 	tb.Helper()
 	return dial(tb, options.Client().ApplyURI(s.URI()).SetDialer(s))
@@ -51,20 +51,20 @@ func dial(tb testing.TB, o *options.ClientOptions) *mongo.Client {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the server may be closed already
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the server may be closed
 		defer cancel()
 		_ = client.Disconnect(ctx)
 	})
 	return client
 }
 
-// fresh gives an empty collection of a server of its own.
+// fresh returns an empty collection of a new server.
 func fresh(tb testing.TB) *mongo.Collection {
 	tb.Helper()
 	return connect(tb, start(tb)).Database("test").Collection("c")
 }
 
-// doc reads extended JSON, so that tables can be read too.
+// doc reads extended JSON, which is readable in tables.
 func doc(tb testing.TB, json string) D {
 	tb.Helper()
 	var d D
@@ -104,7 +104,7 @@ func valueFor(tb testing.TB, v any) value {
 	return value{Type: bsoncore.Type(t), Data: b}
 }
 
-// bsonOf decodes a document in its order.
+// bsonOf decodes a document and keeps the order of its fields.
 func bsonOf(tb testing.TB, d document) D {
 	tb.Helper()
 	var out D

@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// parseIndex reads an index specification as createIndexes and the catalog have it,
-// and refuses every option that is not supported.
+// parseIndex reads an index specification of createIndexes or the catalog and refuses
+// unsupported options.
 func parseIndex(spec document) (*index, error) {
 	f := newForm("createIndexes.indexes", spec)
 	ix := &index{name: f.string("name"), unique: f.bool("unique", false), sparse: f.bool("sparse", false), ttl: -1, spec: spec}
@@ -23,9 +23,9 @@ func parseIndex(spec document) (*index, error) {
 	if _, ok := f.get("expireAfterSeconds"); ok {
 		ix.ttl = f.count("expireAfterSeconds", -1)
 	}
-	f.accept("background", "ns") // MongoDB has given them no meaning since 4.2 and 4.4
-	f.refuse("hidden", "collation", "prepareUnique", "storageEngine")
-	if err := f.done(); err != nil {
+	f.accept("background", "ns") // without effect since MongoDB 4.2 and 4.4
+	f.reject("hidden", "collation", "prepareUnique", "storageEngine")
+	if err := f.finish(); err != nil {
 		return nil, &failure{code: indexFailureCode(err), message: err.Error()}
 	}
 	if len(ix.name) == 0 || strings.ContainsRune(ix.name, 0) || len(ix.name) > 1024 {
@@ -68,7 +68,7 @@ func parsePartial(d document) (*filter, error) {
 		return nil, err
 	}
 	if len(f.predicates) != len(f.tests) {
-		return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: $or or $nor")
+		return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: $or")
 	}
 	for _, p := range f.predicates {
 		switch {
@@ -81,7 +81,8 @@ func parsePartial(d document) (*filter, error) {
 	return f, nil
 }
 
-// keysFor are the keys that d has in the index; none if the index passes it over.
+// keysFor returns the keys of d in the index: none if the index is sparse or partial and leaves
+// d out.
 func (ix *index) keysFor(d document) (patternKeys, error) {
 	if ix.partial != nil && !ix.partial.matches(d) {
 		return patternKeys{}, nil
@@ -91,20 +92,20 @@ func (ix *index) keysFor(d document) (patternKeys, error) {
 		return patternKeys{array: k.array}, err
 	}
 	for i := range k.keys {
-		k.keys[i] = cutKey(k.keys[i])
+		k.keys[i] = truncateKey(k.keys[i])
 	}
 	return k, nil
 }
 
-// indexChange is what one index must do when a document changes.
+// indexChange is the change of one index when a document changes.
 type indexChange struct {
 	ix          *index
 	add, remove [][]byte
 	array       bool
 }
 
-// indexChanges compares a document's keys before and after; either may be nil. It writes
-// nothing, and finds every duplicate there would be.
+// indexChanges compares the keys of a document before and after a change. Either document may
+// be nil. It does not write, and returns an error for a duplicate.
 func (t *txn) indexChanges(c *collection, id []byte, before, after document) ([]indexChange, error) {
 	changes := make([]indexChange, 0, len(c.indexes))
 	for _, ix := range c.indexes {
@@ -133,7 +134,7 @@ func (t *txn) indexChanges(c *collection, id []byte, before, after document) ([]
 	return changes, nil
 }
 
-// without gives the keys of a that are not in b; both are sorted.
+// without returns the keys of a that are not in b. Both are sorted.
 func without(a, b [][]byte) [][]byte {
 	var rest [][]byte
 	for _, k := range a {
@@ -152,12 +153,12 @@ func (t *txn) apply(c *collection, id []byte, changes []indexChange) error {
 		}
 		b := t.entries(c, ch.ix)
 		for _, key := range ch.remove {
-			if err := t.wrote(b.Delete(ch.ix.entry(key, id))); err != nil {
+			if err := t.recordWrite(b.Delete(ch.ix.entry(key, id))); err != nil {
 				return err
 			}
 		}
 		for _, key := range ch.add {
-			if err := t.wrote(b.Put(ch.ix.entry(key, id), id)); err != nil {
+			if err := t.recordWrite(b.Put(ch.ix.entry(key, id), id)); err != nil {
 				return err
 			}
 		}
@@ -170,7 +171,7 @@ func (t *txn) apply(c *collection, id []byte, changes []indexChange) error {
 	return nil
 }
 
-// entry is the key in the index's bucket: a unique index has room for one document a key.
+// entry returns the key in the index's bucket. A unique index has one document for each key.
 func (ix *index) entry(key, id []byte) []byte {
 	if ix.unique {
 		return key
@@ -187,10 +188,10 @@ func (t *txn) markMultikey(c *collection, changes []indexChange) error {
 			indexes[i] = &marked
 		}
 	}
-	return t.store(c.with(indexes))
+	return t.store(c.withIndexes(indexes))
 }
 
-// duplicate is MongoDB's error 11000, with the index and the key named.
+// duplicate returns MongoDB's error 11000, which names the index and the key.
 func duplicate(c *collection, name string, p pattern, d document) error {
 	keyPattern, keyValue, text := bson.D{}, bson.D{}, []string{}
 	for _, f := range p {

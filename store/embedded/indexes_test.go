@@ -12,7 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestDuplicatesAreNamed: every way into a unique index ends in 11000 with index, keyPattern and keyValue.
+// TestDuplicatesAreNamed checks that every write of a duplicate fails with code 11000, the index,
+// keyPattern and keyValue.
 func TestDuplicatesAreNamed(t *testing.T) {
 	c := fresh(t)
 	makeIndex(t, c, D{{Key: "email", Value: 1}}, options.Index().SetUnique(true).SetName("email_unique"))
@@ -63,7 +64,7 @@ func TestDuplicatesAreNamed(t *testing.T) {
 	}
 }
 
-// duplicateFields takes keyPattern and keyValue out of either kind of error.
+// duplicateFields returns keyPattern and keyValue of a write error or a command error.
 func duplicateFields(err error) string {
 	var reply bson.Raw
 	var write mongo.WriteException
@@ -187,7 +188,7 @@ type stage struct {
 	InputStage       *stage
 }
 
-// planOf gives the stages of a find's plan, outermost first.
+// planOf returns the stages of a find's plan, the outermost first.
 func planOf(tb testing.TB, c *mongo.Collection, filter, sort string) string {
 	tb.Helper()
 	var answer struct{ QueryPlanner struct{ WinningPlan *stage } }

@@ -8,10 +8,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// Every value has a key: a string of bytes such that keys compare as MongoDB
-// compares the values, across types and numerically across number types, and
-// such that no key is the beginning of another. Equality, ranges, sorts and
-// index entries all go by keys, so they cannot disagree.
+// Every value has a key: a string of bytes. Keys compare as MongoDB compares the values,
+// across types and numerically across number types. No key is a prefix of another one.
+// Equality, ranges, sorts and index entries all use keys, so they cannot disagree.
 
 // The first byte of a key is the value's place in MongoDB's order of types.
 const (
@@ -87,10 +86,11 @@ func appendKeyBody(dst []byte, v value) []byte {
 		code, scope := v.CodeWithScope()
 		return appendFields(appendText(dst, []byte(code)), scope)
 	}
-	return dst // null and its like: the tag says it all
+	return dst // null and other types with one value: the tag is the key
 }
 
-// appendFields: documents compare field by field, by type, then name, then value.
+// appendFields appends the key of a document. Documents compare field by field: by type, then
+// name, then value.
 func appendFields(dst []byte, d document) []byte {
 	for name, v := range fields(d) {
 		dst = append(append(append(dst, tags[v.Type]), name...), 0)
@@ -99,7 +99,8 @@ func appendFields(dst []byte, d document) []byte {
 	return append(dst, 0)
 }
 
-// appendText ends with two zero bytes; a zero byte inside becomes 00 FF, which sorts after the end.
+// appendText ends a text with two zero bytes. A zero byte inside becomes 00 FF, which sorts after
+// the end.
 func appendText(dst, text []byte) []byte {
 	for {
 		i := bytes.IndexByte(text, 0)
@@ -111,7 +112,7 @@ func appendText(dst, text []byte) []byte {
 	}
 }
 
-// complement reverses the order of keys, in place: for descending fields.
+// complement reverses the order of keys, in place, for descending fields.
 func complement(key []byte) []byte {
 	for i := range key {
 		key[i] = ^key[i]
@@ -119,7 +120,8 @@ func complement(key []byte) []byte {
 	return key
 }
 
-// successor is the least string above everything that begins with prefix; nil when there is none.
+// successor returns the least string above all strings that begin with prefix, or nil if there is
+// none.
 func successor(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -131,15 +133,15 @@ func successor(prefix []byte) []byte {
 	return nil
 }
 
-// Beyond this many bytes an index key is cut and ends with a hash of the whole,
-// because bbolt's keys end at 32 KiB. Equality stays exact, up to SHA-256; a range
-// whose bounds are shorter still finds what it should.
+// maxIndexKey bounds an index key, in bytes, because bbolt's keys have at most 32 KiB.
+// truncateKey replaces the rest of a longer key with a hash of the whole key. Equality
+// stays exact, up to SHA-256, and so does a range with shorter bounds.
 const maxIndexKey = 8 << 10
 
-// maxIDKey bounds the key of an _id, which cannot be cut. In bytes.
+// maxIDKey bounds the key of an _id, in bytes. It is never truncated.
 const maxIDKey = 16 << 10
 
-func cutKey(key []byte) []byte {
+func truncateKey(key []byte) []byte {
 	if len(key) <= maxIndexKey {
 		return key
 	}

@@ -13,7 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// reference compares two values by MongoDB's documented order, written without keys.
+// reference compares two values by MongoDB's documented order without keys
+// (https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order).
 func reference(a, b value) int {
 	if c := cmp.Compare(rank(a), rank(b)); c != 0 {
 		return c
@@ -97,11 +98,11 @@ func rank(v value) int {
 func referenceNumbers(a, b value) int {
 	af, bf := asFloat(a), asFloat(b)
 	if math.IsNaN(af) || math.IsNaN(bf) {
-		return cmp.Compare(af, bf) // NaN is least
+		return cmp.Compare(af, bf) // NaN is the least
 	}
 	ar, aok := fraction(a)
 	br, bok := fraction(b)
-	if !aok || !bok { // an infinity
+	if !aok || !bok { // one is infinite
 		side := func(v value, finite bool) int {
 			if finite {
 				return 0
@@ -157,7 +158,7 @@ func referenceFields(a, b document, names bool) int {
 	return cmp.Compare(len(x), len(y))
 }
 
-// edges are values that an encoding easily gets wrong next to each other.
+// edges returns values that are difficult to order.
 func edges(tb testing.TB) []value {
 	var vs []value
 	add := func(all ...any) {
@@ -189,7 +190,7 @@ func edges(tb testing.TB) []value {
 	return vs
 }
 
-// randomValue makes values that are often nearly equal.
+// randomValue returns values that are often nearly equal.
 func randomValue(r *rand.Rand, depth int) any {
 	kinds := 9
 	if depth > 0 {
@@ -229,7 +230,7 @@ func randomValue(r *rand.Rand, depth int) any {
 	return a
 }
 
-func TestKeysOrderAsValuesDo(t *testing.T) {
+func TestKeysCompareAsValues(t *testing.T) {
 	vs := edges(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 120 {
@@ -240,13 +241,13 @@ func TestKeysOrderAsValuesDo(t *testing.T) {
 			ka, kb := keyOf(a), keyOf(b)
 			want := reference(a, b)
 			if got := bytes.Compare(ka, kb); got != want {
-				t.Fatalf("%s against %s: keys say %d, values %d\n%x\n%x", a, b, got, want, ka, kb)
+				t.Fatalf("%s compared with %s: %d by keys, want %d\n%x\n%x", a, b, got, want, ka, kb)
 			}
 			if got := bytes.Compare(complement(bytes.Clone(ka)), complement(bytes.Clone(kb))); got != -want {
-				t.Fatalf("%s against %s: complements say %d, want %d", a, b, got, -want)
+				t.Fatalf("%s compared with %s: %d by complements, want %d", a, b, got, -want)
 			}
 			if want != 0 && bytes.HasPrefix(kb, ka) {
-				t.Fatalf("the key of %s begins that of %s", a, b)
+				t.Fatalf("the key of %s is a prefix of that of %s", a, b)
 			}
 			if sameValue(a, b) != (want == 0) {
 				t.Fatalf("sameValue(%s, %s) = %v", a, b, want != 0)
@@ -255,7 +256,7 @@ func TestKeysOrderAsValuesDo(t *testing.T) {
 	}
 }
 
-func TestSuccessorIsAboveAllThatBeginsSo(t *testing.T) {
+func TestSuccessor(t *testing.T) {
 	tests := []struct{ prefix, want string }{{"a", "b"}, {"a\xff", "b"}, {"a\xff\xff", "b"}, {"ab", "ac"}, {"\xff", ""}}
 	for _, tt := range tests {
 		if got := string(successor([]byte(tt.prefix))); got != tt.want {
@@ -266,7 +267,7 @@ func TestSuccessorIsAboveAllThatBeginsSo(t *testing.T) {
 
 func TestLongIndexKeysStayDistinct(t *testing.T) {
 	long := strings.Repeat("x", 2*maxIndexKey)
-	a, b := cutKey(keyOf(stringValue(long+"a"))), cutKey(keyOf(stringValue(long+"b")))
+	a, b := truncateKey(keyOf(stringValue(long+"a"))), truncateKey(keyOf(stringValue(long+"b")))
 	if bytes.Equal(a, b) || len(a) > maxIndexKey+32 {
 		t.Errorf("cut keys: equal %v, length %d", bytes.Equal(a, b), len(a))
 	}
@@ -319,7 +320,7 @@ func FuzzKeys(f *testing.F) {
 		}
 		ka, kb := keyOf(documentValue(a)), keyOf(documentValue(b))
 		if bytes.Compare(ka, kb) != reference(documentValue(a), documentValue(b)) {
-			t.Errorf("%x against %x: keys say %d", a, b, bytes.Compare(ka, kb))
+			t.Errorf("%x compared with %x: %d by keys", a, b, bytes.Compare(ka, kb))
 		}
 	})
 }

@@ -18,7 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// killFile names the file that a child process writes to until it is killed.
+// killFile names the file that a child process writes to until the test kills it.
 const killFile = "EMBEDDED_KILL_FILE"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writeUntilKilled inserts and updates with eight writers, and prints what was acknowledged.
+// writeUntilKilled inserts and updates with eight writers and prints the acknowledged writes.
 func writeUntilKilled(file string) error {
 	s, err := Start(Options{File: file})
 	if err != nil {
@@ -100,7 +100,7 @@ func killOne(t *testing.T, file string, acknowledged map[string]int) {
 	}
 	lines := bufio.NewScanner(out)
 	for first := true; lines.Scan(); {
-		if first { // the time to start does not count
+		if first { // without the time to start
 			first = false
 			time.AfterFunc(300*time.Millisecond, func() { _ = child.Process.Kill() })
 		}
@@ -110,12 +110,12 @@ func killOne(t *testing.T, file string, acknowledged map[string]int) {
 			acknowledged[id] = n
 		}
 	}
-	_ = child.Wait() // killed: an error is what we want
+	_ = child.Wait() // returns an error, because the child was killed
 	checkSurvivors(t, file, acknowledged)
 }
 
-// checkSurvivors opens the file after a kill. The last line may have been cut, so
-// an acknowledged n may only be too small.
+// checkSurvivors opens the file after a kill. The last line may be incomplete, so an
+// acknowledged n may be too small, and never too large.
 func checkSurvivors(t *testing.T, file string, acknowledged map[string]int) {
 	s, err := Start(Options{File: file, NoSync: true})
 	if err != nil {
@@ -158,7 +158,7 @@ func checkSurvivors(t *testing.T, file string, acknowledged map[string]int) {
 	checkIndexes(t, s)
 }
 
-// checkIndexes compares every index entry by entry with what the documents demand.
+// checkIndexes compares the entries of every index with those that the documents require.
 func checkIndexes(t *testing.T, s *Server) {
 	t.Helper()
 	_, err := s.read(func(txn *txn) ([]byte, error) {

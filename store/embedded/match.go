@@ -10,18 +10,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// test is one compiled operator, for the two places where operators stand: on a
-// path, where it holds if any of the values that the path reaches passes, and on a
-// value alone ($elemMatch, $pull). Negation is outside "any": {$ne: 1} holds if no value is 1.
+// test is one compiled operator. On a path, it passes if any value that the path reaches
+// passes. $pull applies it to a single value. A negation negates "any": {$ne: 1} passes if
+// no value is 1.
 type test struct {
 	onPath  func(d document, parts []string) bool
 	onValue func(v value) bool
 }
 
-// check looks at a single value; found is false for a field that is not there.
+// check tests a single value. found is false for a missing field.
 type check func(v value, found bool) bool
 
-// leaf looks into an array at the end of the path, and then at the array itself.
+// leaf tests the elements of an array at the end of the path, and then the array itself.
 func leaf(c check) test {
 	return test{
 		onPath:  func(d document, parts []string) bool { return reach(d, parts, true, c) },
@@ -29,7 +29,7 @@ func leaf(c check) test {
 	}
 }
 
-// whole takes an array at the end of the path only as a whole.
+// whole tests an array at the end of the path only as a whole.
 func whole(c check) test {
 	return test{
 		onPath:  func(d document, parts []string) bool { return reach(d, parts, false, c) },
@@ -57,9 +57,9 @@ func allOf(ts []test) test {
 	}
 }
 
-// reach calls c with every value that the path leads to, through arrays of
-// documents and by array position, until c says true. A path that ends early is
-// one missing value; an array's elements that are no documents are none.
+// reach calls c with every value that the path leads to, through arrays of documents and by
+// array position, until c returns true. It calls c with a missing value for a path that ends
+// early, and not at all for array elements that are not documents.
 func reach(d document, parts []string, intoArray bool, c check) bool {
 	v, ok := lookup(d, parts[0])
 	rest := parts[1:]
@@ -108,7 +108,7 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 	return false
 }
 
-// equalTo: null also equals what is missing.
+// equalTo tests equality. Null also equals a missing field.
 func equalTo(arg value) check {
 	isNull := arg.Type == bsoncore.TypeNull
 	return func(v value, found bool) bool {
@@ -119,8 +119,8 @@ func equalTo(arg value) check {
 	}
 }
 
-// compared: only values of the same kind compare, except with MinKey and MaxKey;
-// NaN equals itself and is neither above nor below anything.
+// compared tests an order. Only values of the same kind compare, except with MinKey and
+// MaxKey. NaN equals itself and is neither above nor below any number.
 func compared(op string, arg value) check {
 	orEqual := op == "$gte" || op == "$lte"
 	less := op == "$lt" || op == "$lte"
@@ -212,8 +212,8 @@ func ofType(arg value) (check, error) {
 	return func(v value, found bool) bool { return found && types[v.Type] }, nil
 }
 
-// matching takes a pattern in Go's syntax (RE2), which is PCRE's without look-around
-// and back-references; those are refused when the query is read.
+// matching compiles a pattern in Go's syntax (RE2). It refuses PCRE's look-around and
+// back-references.
 func matching(arg, options value) (check, error) {
 	var source, flags string
 	switch arg.Type {

@@ -11,9 +11,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// appendNumber encodes a number so that bytes compare as the exact values do,
-// whatever the types: the nearest float64, then what that leaves over. Only
-// integers beyond 2^53 and decimals ever leave something over.
+// appendNumber encodes a number so that bytes compare as the exact values, across all
+// number types: first the nearest float64, then the remainder. Only integers beyond 2^53
+// and decimals have a remainder.
 func appendNumber(dst []byte, v value) []byte {
 	switch v.Type {
 	case bsoncore.TypeInt32:
@@ -27,7 +27,7 @@ func appendNumber(dst []byte, v value) []byte {
 	}
 }
 
-// appendFloat: NaN sorts below every number, and -0 is 0.
+// appendFloat encodes a float64. NaN sorts below every number, and -0 equals 0.
 func appendFloat(dst []byte, f float64) []byte {
 	bits := uint64(0)
 	switch {
@@ -67,7 +67,7 @@ func appendDecimal(dst []byte, v value) []byte {
 		return append(appendFloat(dst, 0), restNone)
 	}
 	f, _ := strconv.ParseFloat(c.String()+"e"+strconv.Itoa(exp), 64)
-	if math.IsInf(f, 0) { // stay below the real infinity; the rest keeps the order
+	if math.IsInf(f, 0) { // the value is finite and sorts below infinity; the remainder keeps the order
 		f = math.Copysign(math.MaxFloat64, f)
 	}
 	fc, fexp := floatAsDecimal(f)
@@ -76,7 +76,7 @@ func appendDecimal(dst []byte, v value) []byte {
 	return appendRest(appendFloat(dst, f), rest, least)
 }
 
-// floatAsDecimal writes f exactly as c × 10^exp: every binary fraction is a finite decimal one.
+// floatAsDecimal returns f as exactly c × 10^exp. Every binary fraction is a finite decimal one.
 func floatAsDecimal(f float64) (c *big.Int, exp int) {
 	mantissa, e := math.Frexp(f)
 	c = big.NewInt(int64(mantissa * (1 << 53)))
@@ -113,8 +113,8 @@ func appendRest(dst []byte, c *big.Int, exp int) []byte {
 	return append(append(dst, restPositive), body...)
 }
 
-// addNumbers follows MongoDB's rules: the wider type wins, an int32 grows to
-// int64, and an int64 that overflows is an error.
+// addNumbers follows MongoDB's rules: the sum has the wider type, an int32 that overflows
+// becomes an int64, and an int64 that overflows is an error.
 func addNumbers(a, b value) (value, error) {
 	if a.Type == bsoncore.TypeDecimal128 || b.Type == bsoncore.TypeDecimal128 {
 		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")

@@ -26,8 +26,8 @@ const (
 	noFreelist    = ^uint64(0)
 )
 
-// pageWalk reads every page that the file's root leads to, and notes those that bbolt could
-// not read without leaving the page or the file.
+// pageWalk reads every page that the root of the file leads to. It notes pages in which bbolt
+// would read outside the page or the file.
 type pageWalk struct {
 	ctx    context.Context
 	file   *os.File
@@ -35,23 +35,23 @@ type pageWalk struct {
 	length int64 // of the file, in bytes
 	end    uint64
 	seen   []bool // by page
-	found  *problems
+	found  *findings
 
-	branchesOnly bool // leaves the leaves of documents and index entries unread
+	branchesOnly bool // skip the leaves of documents and index entries
 }
 
 const (
-	// plainLevel is how deep the buckets of documents and index entries lie, which hold no
-	// buckets: data, then the collection, then they.
+	// plainLevel is the level of the buckets of documents and of index entries, which contain
+	// no buckets. They lie in the bucket of their collection, which lies in data.
 	plainLevel = 3
 
 	allLevels = -1
-	maxHeight = 64 // of a tree; a page of 4096 bytes has two branches at least
+	maxHeight = 64 // of a tree, whose branches have at least two children each
 
-	wrongChecksum = "this page, which says where all others are, has a wrong checksum"
+	wrongChecksum = "this meta page has a wrong checksum"
 )
 
-// meta is what a meta page says.
+// meta is the content of a meta page: page numbers and the ID of the transaction.
 type meta struct{ root, freelist, end, txid uint64 }
 
 func (w *pageWalk) run() error {
@@ -72,7 +72,7 @@ func (w *pageWalk) run() error {
 	return w.bucket(pageRef{id: newest.root}, 0)
 }
 
-// metas reads both meta pages. Of two good ones, the newer counts.
+// metas reads both meta pages and returns the newer valid one.
 func (w *pageWalk) metas() (meta, error) {
 	var newest meta
 	for id := range uint64(2) {
@@ -118,7 +118,7 @@ func (w *pageWalk) mark(r pageRef, pages uint64) (bool, error) {
 	return true, nil
 }
 
-// read gives a page with all its overflow, or nil after noting what is wrong with it.
+// read returns a page with all its overflow, or nil after it has noted the damage.
 func (w *pageWalk) read(r pageRef) ([]byte, error) {
 	if w.ctx.Err() != nil {
 		return nil, w.ctx.Err()
@@ -132,11 +132,11 @@ func (w *pageWalk) read(r pageRef) ([]byte, error) {
 		return nil, w.found.add("page %d: %v", id, err)
 	}
 	if own := binary.NativeEndian.Uint64(header); own != id {
-		return nil, w.found.add("page %d: says that it is page %d", id, own)
+		return nil, w.found.add("page %d: has the number of page %d", id, own)
 	}
 	pages := uint64(binary.NativeEndian.Uint32(header[12:])) + 1
 	if pages > w.end-id {
-		return nil, w.found.add("page %d: says that it is %d pages long", id, pages)
+		return nil, w.found.add("page %d: claims a length of %d pages", id, pages)
 	}
 	if ok, err := w.mark(pageRef{id + 1, id}, pages-1); !ok {
 		return nil, err
@@ -157,8 +157,8 @@ func (w *pageWalk) bucket(root pageRef, level int) error {
 	return w.visit(root, level, height)
 }
 
-// height counts the levels of branches below and at a page, by the first branch of each:
-// all leaves of a tree are equally deep.
+// height counts the levels of branches from a page down. It follows the first branch of each
+// page, because all leaves of a tree have the same depth.
 func (w *pageWalk) height(id uint64) int {
 	b := make([]byte, pageHeader+pageElement)
 	for h := range maxHeight {
@@ -196,14 +196,14 @@ type node struct {
 
 func (n node) isBranch() bool { return binary.NativeEndian.Uint16(n.bytes[8:]) == branchPage }
 
-// elements checks what a node holds.
+// elements checks the elements of a node.
 func (w *pageWalk) elements(n node) error {
 	flags, count := binary.NativeEndian.Uint16(n.bytes[8:]), int(binary.NativeEndian.Uint16(n.bytes[10:]))
 	if flags != branchPage && flags != leafPage {
-		return w.found.add("page %d: is of the unknown type %#x", n.page, flags)
+		return w.found.add("page %d: has the unknown type %#x", n.page, flags)
 	}
 	if pageHeader+count*pageElement > len(n.bytes) || n.isBranch() && count == 0 {
-		return w.found.add("page %d: says that it has %d elements", n.page, count)
+		return w.found.add("page %d: claims %d elements", n.page, count)
 	}
 	for i := range count {
 		if err := w.element(n, pageHeader+i*pageElement); err != nil {
@@ -232,13 +232,13 @@ func (w *pageWalk) element(n node, at int) error {
 	}
 	value := n.bytes[from:to]
 	if len(value) < bucketHead {
-		return w.found.add("page %d: a bucket of %d bytes", n.page, len(value))
+		return w.found.add("page %d: contains a bucket of %d bytes", n.page, len(value))
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
 		return w.bucket(pageRef{root, n.page}, n.level+1)
 	}
 	if value = value[bucketHead:]; len(value) < pageHeader {
-		return w.found.add("page %d: an inline bucket of %d bytes", n.page, len(value))
+		return w.found.add("page %d: contains an inline bucket of %d bytes", n.page, len(value))
 	}
 	return w.elements(node{n.page, value, n.level + 1, allLevels})
 }
@@ -250,14 +250,14 @@ func (w *pageWalk) freelist(id uint64) error {
 		return err
 	}
 	if flags := binary.NativeEndian.Uint16(b[8:]); flags != freelistPage {
-		return w.found.add("page %d: is of type %#x, and should list the free pages", id, flags)
+		return w.found.add("page %d: has type %#x, want the list of free pages", id, flags)
 	}
 	count, ids := uint64(binary.NativeEndian.Uint16(b[10:])), b[pageHeader:]
-	if count == 0xFFFF { // then the first id is the count
+	if count == 0xFFFF { // the first id is the count
 		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids)/8) {
-		return w.found.add("page %d: says that it lists %d pages", id, count)
+		return w.found.add("page %d: claims a list of %d pages", id, count)
 	}
 	for i := range count {
 		if free := binary.NativeEndian.Uint64(ids[8*i:]); free < 2 || free >= w.end {

@@ -9,9 +9,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// pattern is a list of fields with directions: what an index is keyed by, or what
-// a result is sorted by. Both take their keys from keys, so an index and a sort
-// never order two documents differently.
+// pattern is a list of fields with directions: the keys of an index, or the order of a
+// result. Both use the method keys, so an index and a sort never order two documents
+// differently.
 type pattern []patternField
 
 type patternField struct {
@@ -28,31 +28,31 @@ func arrayIndex(part string) (int, bool) {
 	return n, err == nil && n >= 0 && part == strconv.Itoa(n)
 }
 
-const maxPatternSize = 2 << 10 // bytes of BSON, which leaves room for the 32 fields that MongoDB allows
+const maxPatternSize = 2 << 10 // bytes of BSON, enough for the 32 fields that MongoDB allows
 
 // parsePattern reads {field: 1, other: -1}.
-func parsePattern(d document, refusal code) (pattern, error) {
+func parsePattern(d document, errCode code) (pattern, error) {
 	var p pattern
 	if len(d) > maxPatternSize {
-		return nil, fail(refusal, "more than %d bytes of keys", maxPatternSize)
+		return nil, fail(errCode, "more than %d bytes of keys", maxPatternSize)
 	}
 	for path, v := range fields(d) {
 		direction := asFloat(v)
 		switch {
 		case !isNumber(v):
-			return nil, fail(refusal, "%q: only 1 and -1 are supported, not %s", path, v)
+			return nil, fail(errCode, "%q: only 1 and -1 are supported, not %s", path, v)
 		case direction != direction || direction == 0:
-			return nil, fail(refusal, "%q: the direction must be 1 or -1, not %s", path, v)
+			return nil, fail(errCode, "%q: the direction must be 1 or -1, not %s", path, v)
 		}
 		parts := splitPath(path)
 		for _, part := range parts {
 			_, numeric := arrayIndex(part)
 			if part == "" || strings.HasPrefix(part, "$") || numeric {
-				return nil, fail(refusal, "%q: paths with empty, numeric or $-prefixed parts are not supported", path)
+				return nil, fail(errCode, "%q: paths with empty, numeric or $-prefixed parts are not supported", path)
 			}
 		}
 		if slices.ContainsFunc(p, func(f patternField) bool { return f.path == path }) {
-			return nil, fail(refusal, "%q is named twice", path)
+			return nil, fail(errCode, "%q is named twice", path)
 		}
 		p = append(p, patternField{path: path, parts: parts, desc: direction < 0})
 	}
@@ -67,11 +67,11 @@ type patternKeys struct {
 	size    int      // of all keys, in bytes
 }
 
-// maxKeysSize bounds the keys of one document: long arrays times long fields. In bytes.
+// maxKeysSize bounds, in bytes, the keys of one document: long arrays times long fields.
 const maxKeysSize = 64 << 20
 
-// keys gives a key for every combination of array elements, as MongoDB's indexes
-// have them: a missing field is null, an empty array is undefined.
+// keys returns a key for every combination of array elements, as in MongoDB's indexes: a
+// missing field is null, an empty array is undefined.
 func (p pattern) keys(d document) (patternKeys, error) {
 	var out patternKeys
 	rest := make([][]string, len(p))
@@ -88,11 +88,12 @@ func (p pattern) keys(d document) (patternKeys, error) {
 	return out, nil
 }
 
-// expand fixes what d decides alone; where an array stands in the way it goes on
-// with each element. rest[i] is the part of field i's path below d, nil once fixed[i] is known.
+// expand sets fixed[i] for each field i whose value d alone determines. For the fields behind an
+// array it continues with each element. rest[i] is the path of field i below d, or nil if
+// fixed[i] is set.
 func (p pattern) expand(d document, fixed [][]byte, rest [][]string, out *patternKeys) error {
 	var array value
-	arrayAt := "" // the path of the array, counted from the root
+	arrayAt := "" // the path of the array from the root
 	for i := range p {
 		if rest[i] == nil {
 			continue
@@ -147,8 +148,8 @@ func (p pattern) expandElement(e value, fixed [][]byte, rest [][]string, out *pa
 	return p.expand(below, fixed, rest, out)
 }
 
-// descend follows parts through documents. It stops at an array, with what is left
-// of the path, and otherwise only at the end.
+// descend follows parts through documents. At an array it stops and returns the rest of the
+// path in below.
 func descend(d document, parts []string) (v value, below []string, found bool) {
 	for i, part := range parts {
 		v, ok := lookup(d, part)
@@ -179,8 +180,8 @@ func (p pattern) join(keys [][]byte) []byte {
 	return joined
 }
 
-// sortKey is the key that decides where d stands: the least of its keys, which for
-// a descending field is the one of the greatest element.
+// sortKey returns the key that determines the position of d: the least of its keys. For a
+// descending field, that is the key of the greatest element.
 func (p pattern) sortKey(d document) ([]byte, error) {
 	k, err := p.keys(d)
 	if err != nil {

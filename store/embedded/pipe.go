@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// pipeBuffer bounds what one direction of a pipe holds unread. In bytes.
+// pipeBuffer bounds the unread bytes in one direction of a pipe.
 const pipeBuffer = 256 << 10
 
-// newPipe gives the two ends of a connection inside the process. Unlike net.Pipe
-// it buffers, so that a writer need not wait for each read.
+// newPipe returns the two ends of a connection inside the process. Unlike net.Pipe
+// it has a buffer, so that a writer does not wait for each read.
 func newPipe() (client, server net.Conn) {
 	there, back := newHalf(), newHalf()
 	return &pipeEnd{in: back, out: there}, &pipeEnd{in: there, out: back}
@@ -46,7 +46,7 @@ func (p *pipeEnd) Close() error {
 // half is one direction.
 type half struct {
 	mu      sync.Mutex
-	changed *sync.Cond // anything below has changed
+	changed *sync.Cond // signals a change of the fields below
 	buf     []byte
 	closed  bool
 	reader  deadline
@@ -62,7 +62,7 @@ func newHalf() *half {
 // deadline wakes the half's waiters when it passes; guarded by the half's mutex.
 type deadline struct {
 	timer  *time.Timer
-	serial int // which setting is in force
+	serial int // counts the settings; the last one is in force
 	passed bool
 }
 
@@ -88,7 +88,7 @@ func (d *deadline) set(s *half, t time.Time) {
 	d.timer = time.AfterFunc(left, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if d.serial == mine { // a timer that could not be stopped belongs to an older setting
+		if d.serial == mine { // otherwise Stop came too late for an older setting
 			d.passed = true
 			s.changed.Broadcast()
 		}

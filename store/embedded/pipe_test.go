@@ -40,7 +40,7 @@ func TestPipeDeadlines(t *testing.T) {
 		if n, err := a.Write(make([]byte, 2*pipeBuffer)); !errors.Is(err, os.ErrDeadlineExceeded) || n != pipeBuffer || time.Since(began) != 3*time.Second {
 			t.Errorf("write: %d bytes, %v after %v", n, err, time.Since(began))
 		}
-		_ = a.SetDeadline(time.Time{}) // a passed deadline can be taken back
+		_ = a.SetDeadline(time.Time{}) // removes the deadline that has passed
 		go func() { _, _ = b.Write([]byte("x")) }()
 		if n, err := a.Read(make([]byte, 1)); n != 1 || err != nil {
 			t.Errorf("after lifting the deadline: %d, %v", n, err)

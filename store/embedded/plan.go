@@ -9,28 +9,29 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// plan says where to look for a filter's documents: spans of keys in an index, or
-// in the document bucket. It only narrows; every document found is still matched.
+// plan is a way to find the documents of a filter: spans of keys in an index or in the
+// document bucket. The spans may contain further documents, so the caller must apply the
+// filter too.
 type plan struct {
 	ix      *index // nil: the document bucket, which is in order of _id
 	spans   []span
 	reverse bool
-	sorted  bool // the walk is in the order asked for
+	sorted  bool // the walk has the requested order
 	score   int
 }
 
-// span is the keys from lo up to but not including hi; a nil bound is open.
+// span is the range of keys from lo up to hi, without hi. A nil bound is open.
 type span struct{ lo, hi []byte }
 
-func (s span) holds(key []byte) bool {
+func (s span) contains(key []byte) bool {
 	return bytes.Compare(key, s.lo) >= 0 && (s.hi == nil || bytes.Compare(key, s.hi) < 0)
 }
 
-// maxSpans bounds the combinations of $in lists that are looked up one by one.
+// maxSpans bounds the combinations of $in lists that a plan looks up one by one.
 const maxSpans = 10_000
 
-// choose picks the index that serves filter and order best: equality counts more
-// than order, and order more than a range.
+// choose returns the best plan for filter and order. Equality counts more than order, and
+// order more than a range.
 func (c *collection) choose(f *filter, order pattern) plan {
 	best := bind(nil, pattern{{path: "_id", parts: []string{"_id"}}}, f, order)
 	for _, ix := range c.indexes {
@@ -48,7 +49,7 @@ func (c *collection) choose(f *filter, order pattern) plan {
 	return best
 }
 
-// serves says whether every document that f can match has an entry in ix.
+// serves reports whether every document that f can match has an entry in ix.
 func (ix *index) serves(f *filter) bool {
 	if ix.partial == nil && !ix.sparse {
 		return true
@@ -67,7 +68,7 @@ func (ix *index) serves(f *filter) bool {
 	return true
 }
 
-// requires says whether f matches only documents that have path.
+// requires reports whether f matches only documents that have path.
 func (f *filter) requires(path string) bool {
 	for _, p := range f.predicates {
 		if p.path != path {
@@ -83,7 +84,7 @@ func (f *filter) requires(path string) bool {
 	return false
 }
 
-// values are the constants that an equality compares with.
+// values returns the constants that an equality compares with.
 func (p predicate) values() []value {
 	switch p.op {
 	case "$eq":
@@ -94,8 +95,8 @@ func (p predicate) values() []value {
 	return nil
 }
 
-// implies says whether f demands p already: in the same words, or by an equality
-// with values that all pass it. Null is left out because it also equals what is missing.
+// implies reports whether every match of f also passes p: f contains p itself, or an equality
+// with values that all pass p. Null does not count, because it also equals a missing field.
 func (f *filter) implies(p predicate) bool {
 	if p.op == "$exists" && f.requires(p.path) {
 		return true
@@ -118,26 +119,26 @@ func (f *filter) implies(p predicate) bool {
 	})
 }
 
-// bound is what one predicate says about its path's keys: points, or a range.
+// bound limits the keys of a path to points or to a range.
 type bound struct {
 	points [][]byte // sorted
 	lo, hi []byte
 }
 
-// bounds translates a predicate; ok is false when keys cannot express it.
+// bounds returns the bound of a predicate. ok is false when keys cannot express it.
 func bounds(p predicate) (b bound, ok bool) {
 	switch p.op {
 	case "$eq", "$in":
 		for _, v := range p.values() {
 			// An array matches as a whole, but its index entries are its elements. A dotted
-			// path to null also matches where arrays leave no null entry.
+			// path to null also matches documents whose arrays leave no null entry.
 			if v.Type == bsoncore.TypeArray || v.Type == bsoncore.TypeRegex || v.Type == bsoncore.TypeUndefined ||
 				v.Type == bsoncore.TypeNull && len(splitPath(p.path)) > 1 {
 				return bound{}, false
 			}
 			b.points = append(b.points, keyOf(v))
 			if v.Type == bsoncore.TypeNull {
-				b.points = append(b.points, keyUndefined) // equal to null as well
+				b.points = append(b.points, keyUndefined) // also equal to null
 			}
 		}
 		slices.SortFunc(b.points, bytes.Compare)
@@ -166,8 +167,8 @@ func bounds(p predicate) (b bound, ok bool) {
 	return bound{}, false
 }
 
-// boundOf joins what f says about path. An array may meet two bounds with two
-// different elements, so where arrays occur only one bound counts.
+// boundOf joins the bounds of f for path. Two elements of an array may meet one bound each,
+// so with arrays boundOf uses only one bound.
 func (f *filter) boundOf(path string, arrays bool) (bound, bool) {
 	var joined bound
 	found := false
@@ -181,7 +182,7 @@ func (f *filter) boundOf(path string, arrays bool) (bound, bool) {
 		case p.op == "$eq" || p.op == "$in" || !found:
 			joined, found = b, true
 			if b.lo == nil {
-				return b, true // points are the best there is
+				return b, true // no bound is better than points
 			}
 		case !arrays && joined.lo[0] == b.lo[0]:
 			joined.lo = slices.MaxFunc([][]byte{joined.lo, b.lo}, bytes.Compare)
@@ -191,8 +192,8 @@ func (f *filter) boundOf(path string, arrays bool) (bound, bool) {
 	return joined, found
 }
 
-// bind uses as many leading fields of an index as the filter has equalities for, and
-// then one range.
+// bind returns the plan that uses an index: as many of its leading fields as the filter has
+// equalities for, and then one range.
 func bind(ix *index, sequence pattern, f *filter, order pattern) plan {
 	p := plan{ix: ix, spans: []span{{}}}
 	prefixes := [][]byte{nil}
@@ -217,7 +218,7 @@ func bind(ix *index, sequence pattern, f *filter, order pattern) plan {
 	}
 	tooLong := func(s span) bool { return len(s.lo) > maxIndexKey || len(s.hi) > maxIndexKey }
 	if ix != nil && slices.ContainsFunc(p.spans, tooLong) {
-		return plan{score: -1} // entries that long are cut; see cutKey
+		return plan{score: -1} // truncateKey shortens such entries
 	}
 	if fixed == len(sequence) && (ix == nil || ix.unique) {
 		p.score += 100 // at most one document for each combination
@@ -255,7 +256,7 @@ func points(prefixes [][]byte) []span {
 
 func ranges(prefixes [][]byte, b bound, desc bool) []span {
 	lo, hi := b.lo, b.hi
-	if desc { // complemented, the bounds change places, and what each includes
+	if desc { // the complement exchanges the bounds, and the included one becomes excluded
 		lo, hi = successor(complement(bytes.Clone(b.hi))), successor(complement(bytes.Clone(b.lo)))
 	}
 	var spans []span
@@ -265,8 +266,8 @@ func ranges(prefixes [][]byte, b bound, desc bool) []span {
 	return spans
 }
 
-// ordered says whether walking sequence, whose first fixed fields are constant,
-// gives order, and whether it must be walked backwards.
+// ordered reports whether a walk of sequence, whose first fixed fields are constant, has the
+// order, and whether the walk must go backward.
 func ordered(sequence pattern, fixed int, order pattern) (sorted, reverse bool) {
 	at := fixed
 	for i, want := range order {
@@ -283,19 +284,19 @@ func ordered(sequence pattern, fixed int, order pattern) (sorted, reverse bool) 
 		reverse = backwards
 		at++
 		if want.path == "_id" && i < len(order)-1 {
-			return true, reverse // unique: what follows decides nothing
+			return true, reverse // _id is unique, so later fields have no effect
 		}
 	}
 	return true, reverse
 }
 
-// position is how far a walk has come, so that a cursor can go on in another transaction.
+// position is the position of a walk, with which a cursor continues in another transaction.
 type position struct {
 	span  int
-	after []byte // the last entry seen in this span; nil before the first
+	after []byte // the last entry visited in this span; nil before the first
 
-	// seen holds the documents visited already, because with arrays one document has
-	// several entries. Nil until then.
+	// seen holds the visited documents of an index over arrays, in which one document has
+	// several entries.
 	seen map[string]bool
 }
 
@@ -347,9 +348,9 @@ type walker struct {
 }
 
 func (w *walker) walkSpan(ctx context.Context, s span) (more bool, err error) {
-	for k, v := w.plan.first(w.entries, s, w.at.after); k != nil && s.holds(k); k, v = w.plan.step(w.entries) {
+	for k, v := w.plan.seek(w.entries, s, w.at.after); k != nil && s.contains(k); k, v = w.plan.advance(w.entries) {
 		if w.steps++; w.steps%128 == 0 && ctx.Err() != nil {
-			return false, expired(ctx)
+			return false, contextError(ctx)
 		}
 		if more, err = w.visitEntry(k, v); err != nil {
 			return false, err
@@ -375,15 +376,15 @@ func (w *walker) visitEntry(k, v []byte) (more bool, err error) {
 	return w.visit(v, w.docs.Get(v))
 }
 
-func (p *plan) step(cur *bbolt.Cursor) (k, v []byte) {
+func (p *plan) advance(cur *bbolt.Cursor) (k, v []byte) {
 	if p.reverse {
 		return cur.Prev()
 	}
 	return cur.Next()
 }
 
-// first finds where to begin: at the span's edge, or behind the entry seen last.
-func (p *plan) first(cur *bbolt.Cursor, s span, after []byte) (k, v []byte) {
+// seek moves to the first entry of a span, or to the entry that follows after.
+func (p *plan) seek(cur *bbolt.Cursor, s span, after []byte) (k, v []byte) {
 	if !p.reverse {
 		from := s.lo
 		if after != nil {

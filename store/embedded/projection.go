@@ -6,17 +6,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// projection is a compiled list of fields to keep or to leave out.
+// projection is a compiled list of fields to include or to exclude.
 type projection struct {
 	include bool
 	id      bool // keep _id
 	paths   projectionTree
 }
 
-// projectionTree has a nil branch where a path ends.
+// projectionTree maps field names to subtrees. A path ends at a nil subtree.
 type projectionTree map[string]projectionTree
 
-// compileProjection reads {field: 1} or {field: 0}. Expressions are refused.
+// compileProjection reads {field: 1} or {field: 0}. It refuses expressions. An empty projection is
+// nil.
 func compileProjection(d document) (*projection, error) {
 	if firstKey(d) == "" {
 		return nil, nil
@@ -44,7 +45,7 @@ func compileProjection(d document) (*projection, error) {
 		}
 	}
 	if !decided {
-		p.include = p.id // {_id: 1} keeps _id alone, {_id: 0} all the rest
+		p.include = p.id // {_id: 1} keeps only _id, {_id: 0} all other fields
 	}
 	return p, nil
 }
@@ -73,7 +74,7 @@ func (t projectionTree) add(path string) error {
 	return nil
 }
 
-// apply works on a nil projection too, which keeps everything.
+// apply returns the projected document. A nil projection keeps all fields.
 func (p *projection) apply(d document) document {
 	if p == nil {
 		return d
@@ -103,7 +104,7 @@ func (p *projection) addTo(b *builder, t projectionTree, key string, v value) {
 	}
 }
 
-// inside applies a longer path's rest to v; ok is false when nothing is left to keep.
+// inside applies the rest of a path to v. ok is false when v must be left out.
 func (p *projection) inside(t projectionTree, v value) (kept value, ok bool) {
 	switch v.Type {
 	case bsoncore.TypeEmbeddedDocument:

@@ -17,9 +17,9 @@ const (
 	ways   = 32
 )
 
-// TestOneWinner: of 32 clients that want the same thing at once, exactly one gets it, 200 times.
+// TestOneWinner checks, 200 times, that one of 32 concurrent clients wins a race.
 func TestOneWinner(t *testing.T) {
-	lost := func(err error) (bool, error) { // a duplicate or nothing found is a fair loss
+	lost := func(err error) (bool, error) { // a duplicate or a missing document is the expected loss
 		if mongo.IsDuplicateKeyError(err) || errors.Is(err, mongo.ErrNoDocuments) {
 			return false, nil
 		}
@@ -97,7 +97,7 @@ func race(tb testing.TB, try func(way int) (bool, error)) int64 {
 	return winners.Load()
 }
 
-// TestNoLostUpdates: what 32 clients do to one document at once is all there afterwards.
+// TestNoLostUpdates checks that one document has all the updates of 32 concurrent clients.
 func TestNoLostUpdates(t *testing.T) {
 	c := fresh(t)
 	insertAll(t, c, D{{Key: "_id", Value: 1}})

@@ -11,8 +11,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestCommandsRefuse sends commands that must be refused by MongoDB's code, with the name of what is refused.
-func TestCommandsRefuse(t *testing.T) {
+// TestUnsupportedCommandsAreRefused sends commands that must fail with MongoDB's code and a text
+// that names the unsupported part.
+func TestUnsupportedCommandsAreRefused(t *testing.T) {
 	c := fresh(t)
 	insertAll(t, c, D{{Key: "_id", Value: 1}})
 	makeIndex(t, c, D{{Key: "s", Value: 1}}, options.Index().SetSparse(true).SetName("sparse"))
@@ -117,8 +118,9 @@ func TestCommandsRefuse(t *testing.T) {
 	}
 }
 
-// TestStatementsRefuse: refusals inside one statement of a batch are write errors.
-func TestStatementsRefuse(t *testing.T) {
+// TestUnsupportedStatementsAreRefused checks that an unsupported statement of a batch is a write
+// error.
+func TestUnsupportedStatementsAreRefused(t *testing.T) {
 	c := fresh(t)
 	insertAll(t, c, D{{Key: "_id", Value: 1}, {Key: "a", Value: A{1}}})
 	tests := []struct {

@@ -14,11 +14,11 @@ import (
 //
 // It ends at SIGTERM or SIGINT.
 func TestServe(t *testing.T) {
-	address := os.Getenv("EMBEDDED_SERVE")
-	if address == "" {
-		t.Skip("EMBEDDED_SERVE is not set: no address to serve at")
+	endpoint := os.Getenv("EMBEDDED_SERVE")
+	if endpoint == "" {
+		t.Skip("EMBEDDED_SERVE names no endpoint to serve at")
 	}
-	s, err := Start(Options{File: filepath.Join(t.TempDir(), "serve.db"), Listen: address})
+	s, err := Start(Options{File: filepath.Join(t.TempDir(), "serve.db"), Listen: endpoint})
 	if err != nil {
 		t.Fatal(err)
 	}

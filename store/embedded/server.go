@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// ErrLocked means that another process, or another Server of this one, has the file open.
-var ErrLocked = errors.New("database file is in use by another process, which must stop first")
+// ErrLocked means that another process, or another Server of this process, has the file open.
+var ErrLocked = errors.New("database file is in use by another process; stop that process first")
 
-// errClosing is the cause of every context that Close ends.
+// errClosing is the cause of the contexts that Close cancels.
 var errClosing = errors.New("server is closing")
 
 const (
-	lockWait     = 1500 * time.Millisecond // for a file that another process is about to let go
-	mmapSize     = 256 << 20               // bytes of address space, not memory: growing the map stops all readers
-	janitorEvery = time.Minute
-	acceptRetry  = 100 * time.Millisecond
+	lockWait            = 1500 * time.Millisecond // for another process that is closing the file
+	mmapSize            = 256 << 20               // bytes of address space, not of memory; a growing map blocks all readers
+	maintenanceInterval = time.Minute
+	acceptRetry         = 100 * time.Millisecond
 )
 
 // Options configure a Server. Only File has no default.
 type Options struct {
-	File   string // of bbolt, made with mode 0600 when it is not there; its folder must exist
-	Listen string // loopback TCP address to serve as well, such as "127.0.0.1:27018"; default none
-	NoSync bool   // answer before the data is safe from a power failure: for tests only
+	File   string // bbolt's file; created with mode 0600 if it is missing; its folder must exist
+	Listen string // loopback TCP endpoint to serve in addition, such as "127.0.0.1:27018"; default none
+	NoSync bool   // answer before the data is safe from a power failure; only for tests
 
-	// Log gets what is the server's own to report, never a document; default none.
+	// Log never gets a document; default none.
 	Log *slog.Logger
 }
 
@@ -43,7 +43,7 @@ type Server struct {
 	budget   *budget      // of the connections there
 	started  time.Time
 
-	ctx    context.Context // ends with Close
+	ctx    context.Context // canceled by Close
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup // every goroutine of the server
 
@@ -55,8 +55,8 @@ type Server struct {
 	closeErr  error
 }
 
-// Start opens the file and serves it until Close. Within two seconds it returns
-// ErrLocked when somebody else has the file.
+// Start opens the file and serves it until Close. If another process has the file open, Start
+// returns ErrLocked within two seconds.
 func Start(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -76,30 +76,30 @@ func Start(o Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.writer = &writer{file: file, log: o.Log, jobs: make(chan *job)}
 	s.work.Go(func() { s.writer.loop(s.ctx) })
-	s.work.Go(s.janitor)
+	s.work.Go(s.maintain)
 	if listener != nil {
 		s.work.Go(s.accept)
 	}
 	return s, nil
 }
 
-// listen refuses everything but loopback: there is no authentication.
-func listen(address string) (net.Listener, error) {
-	if address == "" {
+// listen accepts only loopback endpoints, because there is no authentication.
+func listen(endpoint string) (net.Listener, error) {
+	if endpoint == "" {
 		return nil, nil
 	}
-	host, _, err := net.SplitHostPort(address)
+	host, _, err := net.SplitHostPort(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("listen address: %w", err)
+		return nil, fmt.Errorf("listen endpoint: %w", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("listen address %q is not loopback, and the embedded database has no authentication", address)
+		return nil, fmt.Errorf("listen endpoint %q is not loopback, and the embedded database has no authentication", endpoint)
 	}
-	return net.Listen("tcp", address)
+	return net.Listen("tcp", endpoint)
 }
 
-// URI is what to give the driver. Without a port it only works together with
-// DialContext: the host in it is nobody's.
+// URI returns the connection string for the driver. Without Options.Listen its host does not
+// exist, and the driver must use DialContext.
 func (s *Server) URI() string {
 	host := "embedded.invalid"
 	if s.listener != nil {
@@ -108,7 +108,7 @@ func (s *Server) URI() string {
 	return "mongodb://" + host + "/?directConnection=true"
 }
 
-// Addr is the TCP address that Options.Listen asked for, nil without.
+// Addr returns the TCP endpoint of Options.Listen, or nil without it.
 func (s *Server) Addr() net.Addr {
 	if s.listener == nil {
 		return nil
@@ -116,8 +116,8 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// DialContext connects inside the process, whatever the address. It makes a Server
-// the ContextDialer of a driver's ClientOptions.SetDialer.
+// DialContext connects inside the process and ignores the endpoint. With it, a Server is the
+// ContextDialer for a driver's ClientOptions.SetDialer.
 func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) {
 	client, server := newPipe()
 	if err := s.serve(server, nil); err != nil {
@@ -132,8 +132,8 @@ func (s *Server) accept() {
 		switch {
 		case s.ctx.Err() != nil:
 			return
-		case err != nil: // out of file descriptors, mostly: it passes
-			s.log.Warn("accepting a connection", "err", err)
+		case err != nil: // mostly a temporary lack of file descriptors
+			s.log.Warn("accepting a connection failed", "err", err)
 			time.Sleep(acceptRetry)
 			continue
 		}
@@ -143,10 +143,9 @@ func (s *Server) accept() {
 	}
 }
 
-// Close ends all connections, finishes the write that is running, and closes the
-// file. Commands that still waited are not done. Further calls give the first one's
-// result. Disconnect clients before: afterwards a driver looks for its server for as
-// long as its server selection timeout.
+// Close ends all connections, finishes the running write, and closes the file. Waiting commands
+// fail. Further calls return the result of the first. Disconnect clients before Close: a
+// driver that is still connected searches for the server until its server selection timeout.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.cancel(errClosing)
@@ -165,19 +164,19 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// janitor closes idle cursors and removes expired documents.
-func (s *Server) janitor() {
-	tick := time.NewTicker(janitorEvery)
+// maintain closes idle cursors and removes expired documents.
+func (s *Server) maintain() {
+	tick := time.NewTicker(maintenanceInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case now := <-tick.C:
 			s.cursors.expire(now)
-			_ = s.file.writable() // logged there; a server that no client pings finds out as well
+			_ = s.file.writable() // probes, and logs the result, even if no client pings
 			if n, err := s.sweep(now); err != nil && s.ctx.Err() == nil {
-				s.log.Error("removing expired documents", "err", err)
+				s.log.Error("removing expired documents failed", "err", err)
 			} else if n > 0 {
-				s.log.Debug("removed expired documents", "count", n)
+				s.log.Debug("expired documents removed", "count", n)
 			}
 		case <-s.ctx.Done():
 			return

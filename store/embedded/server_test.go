@@ -36,7 +36,7 @@ func TestStartRefuses(t *testing.T) {
 		{"not a database", Options{File: junk}, "invalid database"},
 		{"all interfaces", Options{File: filepath.Join(folder, "a.db"), Listen: ":27018"}, "not loopback"},
 		{"other interface", Options{File: filepath.Join(folder, "a.db"), Listen: "192.0.2.1:27018"}, "not loopback"},
-		{"no port", Options{File: filepath.Join(folder, "a.db"), Listen: "127.0.0.1"}, "listen address"},
+		{"no port", Options{File: filepath.Join(folder, "a.db"), Listen: "127.0.0.1"}, "listen endpoint"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 	makeIndex(t, c, D{{Key: "email", Value: 1}}, options.Index().SetUnique(true))
 	makeIndex(t, c, D{{Key: "tags", Value: 1}}, nil)
 	insertAll(t, c, D{{Key: "_id", Value: 1}, {Key: "email", Value: "a"}, {Key: "tags", Value: A{1, 2}}})
-	for range 2 { // closing twice is one closing
+	for range 2 { // the second Close has no effect
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -99,12 +99,12 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestPanicsStayAlone: a command that panics after it has written, in the same
-// batch as others, answers an error; the others' work stays and its own does not.
-func TestPanicsStayAlone(t *testing.T) {
+// TestPanicAffectsOneCommand checks that a command that panics after a write, in a batch with
+// others, fails without an effect, and that the others succeed.
+func TestPanicAffectsOneCommand(t *testing.T) {
 	for name, end := range map[string]func(*call) error{
 		"panic":        func(*call) error { panic("told to") },
-		"broken write": func(c *call) error { return c.t.wrote(errors.New("disk told to fail")) },
+		"broken write": func(c *call) error { return c.t.recordWrite(errors.New("disk told to fail")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			commands["testFault"] = command{writes, func(c *call) (bson.D, error) {
@@ -148,7 +148,7 @@ func TestReadPanicIsAnswered(t *testing.T) {
 	}
 }
 
-// TestCloseUnderLoad: every insert is either acknowledged and there, or has an error.
+// TestCloseUnderLoad checks that every acknowledged insert is stored.
 func TestCloseUnderLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "load.db")
 	s, err := Start(Options{File: file, NoSync: true})
@@ -176,7 +176,7 @@ func TestCloseUnderLoad(t *testing.T) {
 					if err := s.Close(); err != nil {
 						t.Errorf("Close: %v", err)
 					}
-					cancel() // or the driver would look for the server for a while
+					cancel() // otherwise the driver searches for the server until its timeout
 				}
 			}
 		})
@@ -190,7 +190,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	}
 }
 
-// TestHostileBytes: each must end the connection or be answered with an error, at once.
+// TestHostileBytes checks that each message ends the connection or gets an answer at once.
 func TestHostileBytes(t *testing.T) {
 	ping := frame(t, D{{Key: "ping", Value: 1}, {Key: "$db", Value: "a"}})
 	deep := emptyDocument

@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// sorter sorts documents in memory, up to maxSortBytes. Of those that come after the
-// first want it keeps only some.
+// sorter sorts documents in memory, up to maxSortBytes. From time to time it drops documents
+// beyond the first want.
 type sorter struct {
 	want int64
 	all  []keyed
 	size int // bytes in all
 }
 
-// keyed is a document with its place in an order.
+// keyed is a document with its key in an order.
 type keyed struct {
 	key []byte
 	d   document
 }
 
-// add takes over both slices.
+// add keeps both slices.
 func (s *sorter) add(key []byte, d document) error {
 	s.all = append(s.all, keyed{key, d})
 	s.size += len(key) + len(d)
@@ -28,7 +28,7 @@ func (s *sorter) add(key []byte, d document) error {
 		s.trim()
 	}
 	if s.size > maxSortBytes {
-		return fail(codeSortMemory, "Sort exceeded memory limit of %d bytes; an index in that order, or a limit, avoids it", maxSortBytes)
+		return fail(codeSortMemory, "Sort exceeded memory limit of %d bytes; use an index in that order or a limit", maxSortBytes)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func (s *sorter) trim() {
 	}
 }
 
-// docs ends the sorting.
+// docs returns the sorted documents without the first skip ones.
 func (s *sorter) docs(skip int64) []document {
 	s.trim()
 	var docs []document

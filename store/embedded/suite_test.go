@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-// makeIndex makes one index on c.
+// makeIndex creates one index on c.
 func makeIndex(tb testing.TB, c *mongo.Collection, keys D, o *options.IndexOptionsBuilder) {
 	tb.Helper()
 	if _, err := c.Indexes().CreateOne(tb.Context(), mongo.IndexModel{Keys: keys, Options: o}); err != nil {
@@ -28,7 +28,7 @@ func insertAll(tb testing.TB, c *mongo.Collection, docs ...any) {
 	}
 }
 
-// all gives what a find finds, as JSON.
+// all returns the documents of a find as JSON.
 func all(tb testing.TB, c *mongo.Collection, filter any, o ...options.Lister[options.FindOptions]) []string {
 	tb.Helper()
 	cur, err := c.Find(tb.Context(), filter, o...)
@@ -206,7 +206,7 @@ func TestUnacknowledgedWritesHappen(t *testing.T) {
 func TestCatalogCommands(t *testing.T) {
 	c := fresh(t)
 	db, ctx := c.Database(), t.Context()
-	for range 2 { // making what exists is no error
+	for range 2 { // creating an existing collection is no error
 		if err := db.CreateCollection(ctx, "made"); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestCatalogCommands(t *testing.T) {
 	if specs, _ := c.Indexes().ListSpecifications(ctx); len(specs) != 1 {
 		t.Errorf("indexes after dropping all: %v", specs)
 	}
-	for i := range 250 { // more than a batch of them
+	for i := range 250 { // more than one batch
 		if err := db.CreateCollection(ctx, fmt.Sprint("many", i)); err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestCatalogCommands(t *testing.T) {
 	}
 }
 
-// TestLargeBatchesOfErrors: a hundred thousand errors still fit in one message.
+// TestLargeBatchesOfErrors checks that many write errors fit in one message.
 func TestLargeBatchesOfErrors(t *testing.T) {
 	c := fresh(t)
 	insertAll(t, c, D{{Key: "_id", Value: 1}})

@@ -8,11 +8,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// sweepAtOnce bounds the documents that one job of a sweep removes, so that other writes get their turn.
+// sweepAtOnce bounds the documents that one job of a sweep removes, so that other writes can run
+// between two jobs.
 const sweepAtOnce = 1000
 
-// sweep removes the documents that TTL indexes say are over at now, and gives their
-// number. It only tidies up: a document may outlive its time by a minute and more.
+// sweep removes the documents that have expired at now according to a TTL index, and returns
+// their number. A document may exist for more than a minute after it has expired.
 func (s *Server) sweep(now time.Time) (n int, err error) {
 	for {
 		removed := 0

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// unlock lets go of the lock that bbolt took. Closing the file is not enough after a panic:
-// the memory map that is left refers to it, and keeps the lock.
+// unlock releases bbolt's lock. After a panic, closing the file does not release it, because
+// the remaining memory map refers to the file.
 func unlock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

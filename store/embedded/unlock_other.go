@@ -4,5 +4,5 @@ package embedded
 
 import "os"
 
-// unlock does nothing: here a lock ends with the process.
+// unlock does nothing, because on this system the lock ends with the process.
 func unlock(*os.File) {}

@@ -20,14 +20,14 @@ type modifier struct {
 	path     string
 	parts    []string
 	missing  missing
-	onInsert bool // only when an upsert inserts
+	onInsert bool // applies only if an upsert inserts
 	change   change
 }
 
-// maxModifiers bounds one update, because each modifier copies the document.
+// maxModifiers bounds the modifiers of one update, because each copies the document.
 const maxModifiers = 1000
 
-// operators compile the argument of an update operator for one path.
+// operators lists the update operators. compile reads the argument for one path.
 var operators = map[string]struct {
 	missing missing
 	compile func(arg value) (change, error)
@@ -44,7 +44,7 @@ var operators = map[string]struct {
 	"$pop":         {needViable, compilePop},
 }
 
-// compileUpdate reads an update's u. Operators that are not supported are refused by name.
+// compileUpdate reads the field u of an update. It refuses unsupported operators by name.
 func compileUpdate(v value) (*update, error) {
 	if v.Type == bsoncore.TypeArray {
 		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
@@ -76,7 +76,7 @@ func compileUpdate(v value) (*update, error) {
 	if len(u.modifiers) > maxModifiers {
 		return nil, fail(codeNotImplemented, "more than %d modified paths in one update are not supported", maxModifiers)
 	}
-	// MongoDB applies modifiers, and so adds new fields, in the order of their paths.
+	// MongoDB applies modifiers, and thus adds new fields, in the order of their paths.
 	slices.SortStableFunc(u.modifiers, func(a, b modifier) int { return slices.CompareFunc(a.parts, b.parts, compareParts) })
 	return u, u.conflicts()
 }
@@ -100,7 +100,7 @@ func compileModifier(op, path string, arg value) (modifier, error) {
 	return modifier{path: path, parts: parts, missing: o.missing, onInsert: op == "$setOnInsert", change: c}, err
 }
 
-// compareParts orders path components; numbers by value.
+// compareParts orders path components. It compares numbers by value.
 func compareParts(a, b string) int {
 	x, xok := arrayIndex(a)
 	y, yok := arrayIndex(b)
@@ -110,7 +110,7 @@ func compareParts(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// conflicts refuses two modifiers on one path, or on a path and what lies below it.
+// conflicts refuses two modifiers on one path, or on a path and a path below it.
 func (u *update) conflicts() error {
 	taken := map[string]bool{}
 	for _, m := range u.modifiers {
@@ -130,8 +130,8 @@ func (u *update) conflicts() error {
 	return nil
 }
 
-// apply gives the document after the update; the same bytes mean that nothing
-// changed. Its _id stays what it was.
+// apply returns the document after the update. Equal bytes mean that the update changes
+// nothing. An update that changes the _id is an error.
 func (u *update) apply(d document, inserting bool) (document, error) {
 	id, hasID := lookup(d, "_id")
 	after, err := u.applyAll(d, inserting)

@@ -6,8 +6,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// onArray wraps a change of an array's elements: another type is an error, and
-// a missing field is what the operator says it is.
+// onArray returns the change that edits the elements of an array. A value of another type is
+// an error. The elements of a missing field are missing; nil leaves the field missing.
 func onArray(op string, missing []value, edit func([]value) ([]value, error)) change {
 	return func(old value) (value, error) {
 		elements := missing
@@ -20,7 +20,7 @@ func onArray(op string, missing []value, edit func([]value) ([]value, error)) ch
 			elements = valuesOf(old)
 		default:
 			c := codeBadValue
-			if op == "$pop" { // MongoDB's codes differ so
+			if op == "$pop" { // MongoDB's code for this operator
 				c = codeTypeMismatch
 			}
 			return old, fail(c, "The field must be an array but is of type %s, for %s", old.Type, op)
@@ -33,20 +33,21 @@ func onArray(op string, missing []value, edit func([]value) ([]value, error)) ch
 	}
 }
 
-// each reads the values of $push and $addToSet: one, or {$each: [...]} with more in the same form.
-func each(op string, arg value) (vs []value, more *form, err error) {
+// readEach reads the values of $push and $addToSet: one value, or {$each: [...]} with further
+// modifiers in the form more.
+func readEach(op string, arg value) (vs []value, more *form, err error) {
 	if !isOperators(arg) {
 		return []value{arg}, nil, nil
 	}
 	f := newForm(op, arg.Data)
 	if vs = f.array("$each"); vs == nil && f.err == nil {
-		f.failed(fail(codeBadValue, "%s with modifiers needs $each", op))
+		f.addError(fail(codeBadValue, "%s with modifiers needs $each", op))
 	}
 	return vs, f, f.err
 }
 
 func compilePush(arg value) (change, error) {
-	vs, f, err := each("$push", arg)
+	vs, f, err := readEach("$push", arg)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func compilePush(arg value) (change, error) {
 	_, sliced := f.get("$slice")
 	_, positioned := f.get("$position")
 	slice, position := f.int("$slice", 0), f.int("$position", 0)
-	f.refuse("$sort")
-	if err := f.done(); err != nil {
+	f.reject("$sort")
+	if err := f.finish(); err != nil {
 		return nil, err
 	}
 	return onArray("$push", []value{}, func(old []value) ([]value, error) {
@@ -69,14 +70,14 @@ func compilePush(arg value) (change, error) {
 		}
 		all := slices.Insert(old, at, vs...)
 		if sliced {
-			all = cutSlice(all, slice)
+			all = sliceArray(all, slice)
 		}
 		return all, nil
 	}), nil
 }
 
-// cutSlice keeps the first n, or the last -n.
-func cutSlice(vs []value, n int64) []value {
+// sliceArray keeps the first n elements, or the last -n.
+func sliceArray(vs []value, n int64) []value {
 	switch length := int64(len(vs)); {
 	case n >= length || n <= -length && n < 0:
 		return vs
@@ -87,9 +88,9 @@ func cutSlice(vs []value, n int64) []value {
 }
 
 func compileAddToSet(arg value) (change, error) {
-	vs, f, err := each("$addToSet", arg)
+	vs, f, err := readEach("$addToSet", arg)
 	if err == nil && f != nil {
-		err = f.done()
+		err = f.finish()
 	}
 	if err != nil {
 		return nil, err
@@ -119,8 +120,8 @@ func compilePull(arg value) (change, error) {
 	}), nil
 }
 
-// pullTest: operators are a condition on each element, a document is one on its
-// fields, and anything else is compared.
+// pullTest returns the condition for the elements that $pull removes. Operators apply to the
+// element, and a document applies to the element's fields. Any other value must be equal.
 func pullTest(arg value) (func(value) bool, error) {
 	switch {
 	case isOperators(arg):

@@ -2,7 +2,7 @@ package embedded
 
 import "strings"
 
-// seed is the document an upsert starts from: the equalities that the filter demands.
+// seed returns the first state of an upserted document: the equalities of the filter.
 func (f *filter) seed() (document, error) {
 	d := emptyDocument
 	taken := map[string]bool{}
@@ -30,13 +30,13 @@ func (f *filter) seed() (document, error) {
 	return d, nil
 }
 
-// newDocument is what an upsert inserts.
+// newDocument returns the document that an upsert inserts.
 func (u *update) newDocument(f *filter) (document, error) {
 	d, err := f.seed()
 	if err != nil {
 		return nil, err
 	}
-	if u.replacement != nil { // only _id comes from the filter
+	if u.replacement != nil { // a replacement takes only _id from the filter
 		id, ok := lookup(d, "_id")
 		d = emptyDocument
 		if ok {

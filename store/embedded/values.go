@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// Documents stay BSON from the wire to the file. What follows reads them in
-// place, and relies on validate having seen every byte that came from outside.
+// Documents stay BSON from the wire to the file. The functions of this package read them in
+// place and rely on validate, which checks every document of a client.
 type (
 	value    = bsoncore.Value
 	document = bsoncore.Document
@@ -28,7 +28,7 @@ var (
 	emptyDocument = document{5, 0, 0, 0, 0}
 )
 
-// validate checks d to the last byte: after it, no reader can run past an end.
+// validate checks d to the last byte, so that no reader can run past an end.
 func validate(d []byte) error {
 	if !validDocument(d, 0) {
 		return fail(codeInvalidBSON, "invalid BSON, or nested deeper than %d levels", maxDepth)
@@ -105,7 +105,7 @@ func valueSize(b []byte, t bsoncore.Type) int {
 	return -1
 }
 
-// validValue checks the inside of b, which has exactly the length it claims.
+// validValue checks the content of b, which has exactly the length that it claims.
 func validValue(b []byte, t bsoncore.Type, depth int) bool {
 	switch t {
 	case bsoncore.TypeBoolean:
@@ -138,7 +138,7 @@ func fields(d document) iter.Seq2[string, value] {
 	}
 }
 
-// elements yields what an array holds.
+// elements yields the elements of an array.
 func elements(array value) iter.Seq[value] {
 	return func(yield func(value) bool) {
 		for _, v := range fields(document(array.Data)) {
@@ -151,7 +151,7 @@ func elements(array value) iter.Seq[value] {
 
 func contents(d document) []byte {
 	if len(d) < 5 {
-		return nil // a nil document reads as an empty one
+		return nil // a nil document is an empty one
 	}
 	return d[4:]
 }
@@ -193,14 +193,14 @@ func documentValue(d document) value {
 	return value{Type: bsoncore.TypeEmbeddedDocument, Data: d}
 }
 
-// builder puts a document together field by field.
+// builder builds a document field by field.
 type builder struct{ b []byte }
 
 func newBuilder() *builder { return &builder{b: make([]byte, 4, 256)} }
 
 func (b *builder) add(key string, v value) { b.b = bsoncore.AppendValueElement(b.b, key, v) }
 
-// document ends the building.
+// document completes the document.
 func (b *builder) document() document {
 	b.b = append(b.b, 0)
 	binary.LittleEndian.PutUint32(b.b, uint32(len(b.b)))
@@ -215,7 +215,7 @@ func stringValue(s string) value {
 	return value{Type: bsoncore.TypeString, Data: bsoncore.AppendString(nil, s)}
 }
 
-// raw lets a value be part of a bson.D.
+// raw returns a value that can be a part of a bson.D.
 func raw(v value) bson.RawValue { return bson.RawValue{Type: bson.Type(v.Type), Value: v.Data} }
 
 func stringOf(v value) string { return string(v.Data[4 : len(v.Data)-1]) }
@@ -228,7 +228,7 @@ func isNumber(v value) bool {
 	return false
 }
 
-// asFloat gives a number as a float64, rounded where it must be.
+// asFloat returns a number as the nearest float64.
 func asFloat(v value) float64 {
 	switch v.Type {
 	case bsoncore.TypeInt32:
@@ -244,7 +244,8 @@ func asFloat(v value) float64 {
 	return math.NaN()
 }
 
-// asInt gives a number as an int64 and whether it is exactly that.
+// asInt returns a number as an int64. The result is false if the number is not a whole one
+// in the range of int64.
 func asInt(v value) (int64, bool) {
 	switch v.Type {
 	case bsoncore.TypeInt32:
@@ -261,7 +262,7 @@ func asInt(v value) (int64, bool) {
 	return 0, false
 }
 
-// truthy is how MongoDB reads a flag: a boolean or any number but zero.
+// truthy reports whether MongoDB reads a flag as true: true or any number except zero.
 func truthy(v value) bool {
 	if v.Type == bsoncore.TypeBoolean {
 		return v.Boolean()

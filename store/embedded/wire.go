@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	maxMessage = 48_000_000 // bytes; what hello announces, and MongoDB's limit
+	maxMessage = 48_000_000 // bytes; MongoDB's limit, which hello announces
 	headerSize = 16
 
-	// maxCommandExtra is how much larger than a document a command may be; as in MongoDB.
+	// maxCommandExtra is how many bytes a command may exceed a document by, as in MongoDB.
 	maxCommandExtra = 16 << 10
 
-	opQuery = wiremessage.OpCode(2004) // which drivers still begin with
+	opQuery = wiremessage.OpCode(2004) // for the first message of a driver
 )
 
-// message is one request off the wire, OP_MSG or the OP_QUERY that drivers begin with.
+// message is one request: OP_MSG, or the OP_QUERY that is a driver's first message.
 type message struct {
 	id        int32
-	legacy    bool // OP_QUERY, to be answered with OP_REPLY
-	oneWay    bool // moreToCome: no answer is wanted
+	legacy    bool // OP_QUERY, whose answer is OP_REPLY
+	oneWay    bool // moreToCome: the client expects no answer
 	body      document
 	sequences map[string][]document
 }
 
-// readMessage reads one message. An error that is a *failure concerns only this
-// message, and the connection can go on after answering it; any other ends the connection.
-// The message counts in mine, the connection's share of the memory for messages.
+// readMessage reads one message. A *failure concerns only this message: the server answers it
+// and continues. Any other error ends the connection. The message counts in mine, the
+// connection's share of the memory for messages.
 func readMessage(ctx context.Context, r io.Reader, mine *share) (*message, error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
@@ -58,8 +58,8 @@ func readMessage(ctx context.Context, r io.Reader, mine *share) (*message, error
 	return nil, fmt.Errorf("opcode %d is not supported", op)
 }
 
-// readBody reads n bytes. Its buffer grows with what arrives, so that a mere claim of 48 MB costs nothing.
-// While it moves, both the old and the new one count in mine.
+// readBody reads n bytes. Its buffer grows with the received bytes, so that a false claim of
+// 48 MB costs no memory. While the buffer grows, both the old and the new one count in mine.
 func readBody(ctx context.Context, r io.Reader, n int, mine *share) ([]byte, error) {
 	const step = 1 << 20
 	var b []byte
@@ -74,7 +74,7 @@ func readBody(ctx context.Context, r io.Reader, n int, mine *share) ([]byte, err
 			return nil, err
 		}
 		if _, err := io.ReadFull(r, b[from:]); err != nil {
-			return nil, fmt.Errorf("message cut short: %w", err)
+			return nil, fmt.Errorf("incomplete message: %w", err)
 		}
 	}
 	return b, nil
@@ -119,7 +119,7 @@ func (m *message) section(b []byte) (rest []byte, err error) {
 			size = int(int32(binary.LittleEndian.Uint32(b[1:])))
 		}
 		if size < 5 || size > len(b)-1 {
-			return nil, fail(codeInvalidBSON, "OP_MSG document sequence of a wrong size")
+			return nil, fail(codeInvalidBSON, "OP_MSG document sequence has a wrong size")
 		}
 		return b[1+size:], m.sequence(b[5 : 1+size])
 	default:
@@ -138,7 +138,7 @@ func (m *message) sequence(b []byte) error {
 		if err != nil {
 			return err
 		}
-		if len(list) == maxWrites { // a document of 5 bytes costs 24 more in the list
+		if len(list) == maxWrites { // a document of 5 bytes takes 24 further bytes in the list
 			return fail(codeInvalidLength, "OP_MSG document sequence of more than %d documents", maxWrites)
 		}
 		list, b = append(list, d), rest
@@ -153,7 +153,7 @@ func (m *message) sequence(b []byte) error {
 	return nil
 }
 
-// takeDocument splits a validated document off b.
+// takeDocument returns the first document of b, validated, and the rest of b.
 func takeDocument(b []byte) (document, []byte, error) {
 	n := valueSize(b, bsoncore.TypeEmbeddedDocument)
 	if n < 0 || n > len(b) {
@@ -195,7 +195,7 @@ func (m *message) parseQuery(b []byte) error {
 	return nil
 }
 
-// encode frames an answer to m.
+// encode returns the message that answers m.
 func (m *message) encode(answer document) []byte {
 	b := make([]byte, 0, len(answer)+64)
 	if m.legacy {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// writer runs every command that may write, one at a time, on one goroutine: that
-// is what makes each of them atomic. The commands waiting at the same moment share
-// one transaction and so one fsync; all answers go out after its commit.
+// writer runs every command that may write, one at a time, on one goroutine, which makes
+// each command atomic. Commands that wait at the same moment share one transaction and one
+// fsync. All answers follow the commit.
 //
-// Inside a shared transaction a command either finishes, having checked each
-// document before the first write for it, or has broken the transaction. Then the
-// whole batch is rolled back and each of its commands is run again alone, so that
-// a bad one takes nobody with it.
+// A command checks each document before the first write to it, so it can fail without
+// damage to a shared transaction. If bbolt refuses a write or a command panics, the
+// transaction is broken. Then the writer rolls the batch back and runs each of its commands
+// again, alone, so that one bad command does not affect the others.
 type writer struct {
 	file *datafile
 	log  *slog.Logger
@@ -23,7 +23,7 @@ type writer struct {
 // job is one command waiting for its turn.
 type job struct {
 	ctx  context.Context
-	run  func(*txn) ([]byte, error) // the answer; may be called twice
+	run  func(*txn) ([]byte, error) // returns the answer; may run twice
 	done chan struct{}
 
 	answer []byte
@@ -31,24 +31,24 @@ type job struct {
 }
 
 const (
-	batchJobs = 256                   // at most in one transaction
-	batchTime = 20 * time.Millisecond // after which no further job joins
+	batchJobs = 256                   // largest number in one transaction
+	batchTime = 20 * time.Millisecond // no job joins a batch after that time
 )
 
-// do hands a command to the writer and waits for its answer, even beyond ctx once
-// it has been accepted: only the writer knows whether it was done.
+// do sends a command to the writer and waits for its answer. After the writer has accepted
+// the command, do ignores ctx, because only the writer knows whether the command ran.
 func (w *writer) do(ctx context.Context, run func(*txn) ([]byte, error)) ([]byte, error) {
 	j := &job{ctx: ctx, run: run, done: make(chan struct{})}
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
-		return nil, expired(ctx)
+		return nil, contextError(ctx)
 	}
 	<-j.done
 	return j.answer, j.err
 }
 
-// loop ends when ctx does, after the batch that is running; what still waits is refused.
+// loop runs batches until ctx ends. It finishes the running batch. Commands that wait fail.
 func (w *writer) loop(ctx context.Context) {
 	for {
 		select {
@@ -70,30 +70,30 @@ func (w *writer) batch(first *job) {
 	}()
 	t, err := w.file.begin(true)
 	if err != nil {
-		fillErrors(jobs, err)
+		setErrors(jobs, err)
 		return
 	}
 	for j := first; ; {
-		w.try(t, j)
+		w.run(t, j)
 		if t.broken != nil {
 			w.file.rollback(t)
 			for _, j := range jobs {
-				w.alone(j)
+				w.runAlone(j)
 			}
 			return
 		}
 		if len(jobs) == batchJobs || time.Since(began) > batchTime {
 			break
 		}
-		if j = w.waiting(); j == nil {
+		if j = w.nextWaiting(); j == nil {
 			break
 		}
 		jobs = append(jobs, j)
 	}
-	fillErrors(jobs, w.finish(t))
+	setErrors(jobs, w.finish(t))
 }
 
-func (w *writer) waiting() *job {
+func (w *writer) nextWaiting() *job {
 	select {
 	case j := <-w.jobs:
 		return j
@@ -102,10 +102,10 @@ func (w *writer) waiting() *job {
 	}
 }
 
-// try runs one command. A panic breaks the transaction but not the process.
-func (w *writer) try(t *txn, j *job) {
+// run runs one command. A panic breaks the transaction but not the process.
+func (w *writer) run(t *txn, j *job) {
 	if j.ctx.Err() != nil {
-		j.answer, j.err = nil, expired(j.ctx)
+		j.answer, j.err = nil, contextError(j.ctx)
 		return
 	}
 	panicked := true
@@ -119,21 +119,21 @@ func (w *writer) try(t *txn, j *job) {
 	}
 }
 
-// alone runs one command in a transaction of its own.
-func (w *writer) alone(j *job) {
+// runAlone runs one command in a transaction of its own.
+func (w *writer) runAlone(j *job) {
 	t, err := w.file.begin(true)
 	if err == nil {
-		w.try(t, j)
+		w.run(t, j)
 		if err = t.broken; err != nil {
 			w.file.rollback(t)
 		} else {
 			err = w.finish(t)
 		}
 	}
-	fillErrors([]*job{j}, err)
+	setErrors([]*job{j}, err)
 }
 
-// finish commits what was written; a batch that wrote nothing costs no fsync.
+// finish commits the writes. A batch without writes costs no fsync.
 func (w *writer) finish(t *txn) error {
 	if !t.dirty {
 		w.file.rollback(t)
@@ -142,7 +142,7 @@ func (w *writer) finish(t *txn) error {
 	return w.file.commit(t)
 }
 
-func fillErrors(jobs []*job, err error) {
+func setErrors(jobs []*job, err error) {
 	if err == nil {
 		return
 	}
@@ -151,7 +151,7 @@ func fillErrors(jobs []*job, err error) {
 	}
 }
 
-func expired(ctx context.Context) error {
+func contextError(ctx context.Context) error {
 	if context.Cause(ctx) == errClosing {
 		return fail(codeShutdown, "the server is closing")
 	}
