@@ -11,35 +11,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// accounts asks the machine in a user's document: who may look after an
-// account, and what becomes of it then.
+// accounts tests the work on accounts: leases, results and the line of sign-ups.
 func accounts(t *testing.T, tg Target) {
 	for name, test := range map[string]func(*testing.T, *store.Store){
-		"what is due is claimed by one":               dueIsClaimedByOne,
-		"what is leased is not touched":               leasedIsNotTouched,
-		"what is recorded comes back":                 recordedComesBack,
-		"a lost lease writes nothing":                 lostLeaseWritesNothing,
-		"settled, it is due no more":                  settledIsDueNoMore,
-		"changed meanwhile, it is due at once":        changedMeanwhileIsDueAtOnce,
-		"given back, it is due later or waits":        givenBackIsDueLaterOrWaits,
-		"a user is removed by who holds it":           removedByHolder,
-		"after a restart all leases are free":         restartFreesLeases,
-		"an account of the original can be visited":   originalCanBeVisited,
-		"one of many touches wins":                    oneTouchWins,
-		"a sweep that was overtaken stays to be done": overtakenSweepStays,
-		"the line is served by turn":                  lineIsServedByTurn,
-		"an account leaves the line for good":         leavingTheLineIsForGood,
+		"Claim leases due work once":                    claimLeasesOnce,
+		"Acquire refuses a leased account":              acquireRefusesLeased,
+		"Save stores the account":                       saveStoresAccount,
+		"a lost lease writes nothing":                   lostLeaseWritesNothing,
+		"Complete ends the work":                        completeEndsWork,
+		"Complete of an old version makes the work due": completeOfOldVersion,
+		"Retry sets the time or waits for the user":     retrySetsTimeOrWaits,
+		"Remove needs the lease":                        removeNeedsLease,
+		"ReleaseAll makes leased work due":              releaseAllMakesDue,
+		"an account of the original can be leased":      originalCanBeLeased,
+		"one of many Acquires wins":                     oneAcquireWins,
+		"Complete keeps a sweep that became due again":  completeKeepsNewSweep,
+		"ClaimTurn follows the turns":                   claimTurnFollowsTurns,
+		"completed or waiting accounts leave the line":  accountsLeaveTheLine,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).openStore(t)) })
 	}
 }
 
-func dueIsClaimedByOne(t *testing.T, s *store.Store) {
-	later, err := s.Users().Create(t.Context(), ada("later@x.org"), store.Lease{ID: "l", Until: time.Now().Add(-time.Second)})
+func claimLeasesOnce(t *testing.T, s *store.Store) {
+	later, err := s.Users().Create(t.Context(), newUser("later@x.org"), store.Lease{ID: "l", Until: time.Now().Add(-time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := s.Users().Create(t.Context(), ada("first@x.org"), store.Lease{ID: "f", Until: time.Now().Add(-time.Minute)})
+	first, err := s.Users().Create(t.Context(), newUser("first@x.org"), store.Lease{ID: "f", Until: time.Now().Add(-time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +50,11 @@ func dueIsClaimedByOne(t *testing.T, s *store.Store) {
 		}
 	}
 	if got, err := s.AccountWork().Claim(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("a third one: %s, %v; want %v", got.ID, err, store.ErrNotFound)
+		t.Errorf("a third claim: %s, %v; want %v", got.ID, err, store.ErrNotFound)
 	}
 }
 
-func leasedIsNotTouched(t *testing.T, s *store.Store) {
+func acquireRefusesLeased(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if _, err := s.AccountWork().Acquire(t.Context(), made.ID, lease("other")); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("while it is leased: %v, want %v", err, store.ErrChanged)
@@ -63,22 +62,22 @@ func leasedIsNotTouched(t *testing.T, s *store.Store) {
 	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "created"}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.AccountWork().Acquire(t.Context(), made.ID, run("other")); err != nil || got.Account.Lease != "other" {
-		t.Errorf("when it is free: %+v, %v", got.Account, err)
+	if got, err := s.AccountWork().Acquire(t.Context(), made.ID, expiredLease("other")); err != nil || got.Account.Lease != "other" {
+		t.Errorf("without a lease: %+v, %v", got.Account, err)
 	}
 	if got, err := s.AccountWork().Acquire(t.Context(), made.ID, lease("third")); err != nil || got.Account.Lease != "third" {
-		t.Errorf("when the lease has run out: %+v, %v", got.Account, err)
+		t.Errorf("after the lease has expired: %+v, %v", got.Account, err)
 	}
-	for _, nobody := range []string{"0123456789abcdef01234567", "x"} {
-		if _, err := s.AccountWork().Acquire(t.Context(), nobody, lease("x")); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("nobody: %v, want %v", err, store.ErrNotFound)
+	for _, unknown := range []string{"0123456789abcdef01234567", "x"} {
+		if _, err := s.AccountWork().Acquire(t.Context(), unknown, lease("x")); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("unknown user: %v, want %v", err, store.ErrNotFound)
 		}
 	}
 }
 
-func recordedComesBack(t *testing.T, s *store.Store) {
-	for address, cubeID := range map[string]int64{"small@x.org": 51941, "large@x.org": 1<<31 + 7} {
-		made := create(t, s.Users(), address)
+func saveStoresAccount(t *testing.T, s *store.Store) {
+	for email, cubeID := range map[string]int64{"small@x.org": 51941, "large@x.org": 1<<31 + 7} {
+		made := create(t, s.Users(), email)
 		if err := s.Accounts().Save(t.Context(), store.Lease{ID: "created"}, store.User{
 			ID: made.ID, CubeID: cubeID, Account: store.Account{Email: "at@cube.org", Name: "Name There", PasswordKind: "derived:k"},
 		}); err != nil {
@@ -114,8 +113,8 @@ func lostLeaseWritesNothing(t *testing.T, s *store.Store) {
 	}
 }
 
-func settledIsDueNoMore(t *testing.T, s *store.Store) {
-	made, err := s.Users().Create(t.Context(), ada("a@x.org"), run("gone"))
+func completeEndsWork(t *testing.T, s *store.Store) {
+	made, err := s.Users().Create(t.Context(), newUser("a@x.org"), expiredLease("gone"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +126,11 @@ func settledIsDueNoMore(t *testing.T, s *store.Store) {
 		t.Fatal(err)
 	}
 	if got, err := s.Users().ByID(t.Context(), made.ID); err != nil || got.Account != (store.Account{}) {
-		t.Errorf("settled: %+v, %v", got.Account, err)
+		t.Errorf("completed: %+v, %v", got.Account, err)
 	}
 }
 
-func changedMeanwhileIsDueAtOnce(t *testing.T, s *store.Store) {
+func completeOfOldVersion(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if _, err := s.Users().ChangeName(t.Context(), made.ID, "New", "Name", lease("created")); err != nil {
 		t.Fatal(err)
@@ -145,7 +144,7 @@ func changedMeanwhileIsDueAtOnce(t *testing.T, s *store.Store) {
 	}
 }
 
-func givenBackIsDueLaterOrWaits(t *testing.T, s *store.Store) {
+func retrySetsTimeOrWaits(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	soon := time.Now().Add(time.Minute).UTC().Truncate(time.Millisecond)
 	if err := s.AccountWork().Retry(t.Context(), made.ID, store.Lease{ID: "created"}, soon, "away"); err != nil {
@@ -158,7 +157,7 @@ func givenBackIsDueLaterOrWaits(t *testing.T, s *store.Store) {
 		t.Errorf("claimed before it is due: %v", err)
 	}
 	if _, err := s.AccountWork().Acquire(t.Context(), made.ID, lease("login")); err != nil {
-		t.Errorf("a back-off is nobody's lease: %v", err)
+		t.Errorf("during a back-off: %v", err)
 	}
 	if err := s.AccountWork().Retry(t.Context(), made.ID, store.Lease{ID: "login"}, time.Time{}, "waits"); err != nil {
 		t.Fatal(err)
@@ -168,17 +167,17 @@ func givenBackIsDueLaterOrWaits(t *testing.T, s *store.Store) {
 	}
 }
 
-func removedByHolder(t *testing.T, s *store.Store) {
+func removeNeedsLease(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if err := s.Accounts().Remove(t.Context(), made.ID, store.Lease{ID: "created"}); err != nil {
 		t.Fatal(err)
 	}
 	if again := create(t, s.Users(), "A@x.org"); again.ID == made.ID {
-		t.Error("the removed user's ID came back")
+		t.Error("the new user has the ID of the removed one")
 	}
 }
 
-func restartFreesLeases(t *testing.T, s *store.Store) {
+func releaseAllMakesDue(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if err := s.AccountWork().ReleaseAll(t.Context()); err != nil {
 		t.Fatal(err)
@@ -188,24 +187,24 @@ func restartFreesLeases(t *testing.T, s *store.Store) {
 	}
 }
 
-func originalCanBeVisited(t *testing.T, s *store.Store) {
+func originalCanBeLeased(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "created"}, 0); err != nil {
 		t.Fatal(err)
 	}
-	touched, err := s.AccountWork().Acquire(t.Context(), made.ID, lease("login"))
+	acquired, err := s.AccountWork().Acquire(t.Context(), made.ID, lease("login"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "login"}, touched.Account.Version); err != nil {
+	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "login"}, acquired.Account.Version); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Users().ByID(t.Context(), made.ID); err != nil || got.Account != (store.Account{}) {
-		t.Errorf("after the visit: %+v, %v", got.Account, err)
+		t.Errorf("afterwards: %+v, %v", got.Account, err)
 	}
 }
 
-func oneTouchWins(t *testing.T, s *store.Store) {
+func oneAcquireWins(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "created"}, 0); err != nil {
 		t.Fatal(err)
@@ -217,31 +216,31 @@ func oneTouchWins(t *testing.T, s *store.Store) {
 	oneWinner(t, 0, errs, store.ErrChanged)
 }
 
-func overtakenSweepStays(t *testing.T, s *store.Store) {
+func completeKeepsNewSweep(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
 	if _, err := s.Users().RemoveAllSessions(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	until := time.Now().Add(time.Minute).UTC().Truncate(time.Millisecond)
 	if got, err := s.Sweeps().Claim(t.Context(), store.Lease{Until: until}); err != nil || got.ID != made.ID {
-		t.Fatalf("swept %+v, %v", got, err)
+		t.Fatalf("claimed %+v, %v", got, err)
 	}
 	if _, err := s.Sweeps().Claim(t.Context(), store.Lease{Until: until}); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("a second sweeper: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("a second claim: %v, want %v", err, store.ErrNotFound)
 	}
-	if _, err := s.Users().RemoveAllSessions(t.Context(), made.ID); err != nil { // while the sweep goes on
+	if _, err := s.Users().RemoveAllSessions(t.Context(), made.ID); err != nil { // during the sweep
 		t.Fatal(err)
 	}
 	if err := s.Sweeps().Complete(t.Context(), made.ID, store.Lease{Until: until}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Sweeps().Claim(t.Context(), store.Lease{Until: until}); err != nil || got.ID != made.ID {
-		t.Errorf("after it was overtaken: %+v, %v; want the same user again", got.ID, err)
+		t.Errorf("due again: %+v, %v; want the same user", got.ID, err)
 	}
 	if err := s.Sweeps().Complete(t.Context(), made.ID, store.Lease{Until: until}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Sweeps().Claim(t.Context(), store.Lease{Until: until}); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("when it is done: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("after the sweep: %v, want %v", err, store.ErrNotFound)
 	}
 }

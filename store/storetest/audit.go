@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// audit asks the record of events.
+// audit tests the collection of events.
 func audit(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	a := b.openStore(t, func(o *store.Options) { o.AuditMax = 250 }).Audit()
@@ -26,7 +26,7 @@ func audit(t *testing.T, tg Target) {
 	}
 	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), bson.D{})
 	if err != nil || n > 251+200 || n < 250 {
-		t.Errorf("%d events are kept, %v; want 250, and what came since the last look", n, err)
+		t.Errorf("%d events are kept, %v; want 250 and the events since the last count", n, err)
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
 	if err != nil || len(page) != 3 || page[0].Kind != "long" || len(page[0].Detail) > 200 || page[1].Detail != "449" || time.Since(page[1].At) > time.Minute {
@@ -37,14 +37,14 @@ func audit(t *testing.T, tg Target) {
 		t.Errorf("next: %+v, %v", next, err)
 	}
 	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrBadCursor) {
-		t.Errorf("before what is no id: %v", err)
+		t.Errorf("an invalid cursor: %v", err)
 	}
 	hasTTL(t, b, "audit", 0)
-	t.Run("refusals do not remove history", func(t *testing.T) { boundsApart(t, tg) })
-	t.Run("refusals are counted", func(t *testing.T) { countsRefusals(t, tg) })
+	t.Run("refusals do not remove history", func(t *testing.T) { separateBounds(t, tg) })
+	t.Run("refusals keep the largest count", func(t *testing.T) { largestCount(t, tg) })
 }
 
-// refusals returns a number of refusals of one user each.
+// refusals returns n refusals of different users.
 func refusals(n int) []store.Event {
 	list := make([]store.Event, n)
 	for i := range list {
@@ -54,9 +54,9 @@ func refusals(n int) []store.Event {
 	return list
 }
 
-// boundsApart floods each kind of events and looks at what is left of the
-// other. Before refusals had a bound of their own, the oldest of all went.
-func boundsApart(t *testing.T, tg Target) {
+// separateBounds writes too many refusals and too many other events, and checks that neither
+// removes the other ones.
+func separateBounds(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	a := b.openStore(t, func(o *store.Options) { o.AuditMax, o.AuditMaxRefusals = 100, 100 }).Audit()
 	number := func(filter bson.D) int64 {
@@ -98,15 +98,15 @@ func boundsApart(t *testing.T, tg Target) {
 		}
 	}
 	if n := number(bson.D{{Key: "kind", Value: "roles"}}); n < 100 || n > 100+200 {
-		t.Errorf("%d of 590 changes are kept, want 100, and those since the last look", n)
+		t.Errorf("%d of 590 changes are kept, want 100 and those since the last count", n)
 	}
 	if n := number(bson.D{{Key: "kind", Value: "login"}}); n != 100 {
 		t.Errorf("%d of 100 refusals are kept after the changes", n)
 	}
 }
 
-// countsRefusals writes one refusal several times, as after a lost answer.
-func countsRefusals(t *testing.T, tg Target) {
+// largestCount writes one refusal several times, as after a lost answer.
+func largestCount(t *testing.T, tg Target) {
 	a := newBase(t, tg).openStore(t).Audit()
 	one := refusals(2)
 	for _, count := range []int{1, 7, 7, 3} {
@@ -120,7 +120,7 @@ func countsRefusals(t *testing.T, tg Target) {
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{}, "", 10)
 	if err != nil || len(page) != 3 {
-		t.Fatalf("%+v, %v; want the two refusals and a login", page, err)
+		t.Fatalf("%+v, %v; want two refusals and a login", page, err)
 	}
 	counts := map[string]int{}
 	for _, e := range page {
@@ -133,7 +133,7 @@ func countsRefusals(t *testing.T, tg Target) {
 		t.Errorf("the refusal is %+v, want %+v", r, one[0])
 	}
 	if err := a.RecordRefusals(t.Context(), []store.Event{{ID: "x", Count: 1}}); err == nil {
-		t.Error("an ID that is none is taken")
+		t.Error("an invalid ID is accepted")
 	}
 	if err := a.RecordRefusals(t.Context(), nil); err != nil {
 		t.Errorf("no refusals: %v", err)

@@ -8,7 +8,7 @@ import (
 	"cubegate/store"
 )
 
-// inLine stores a user whose account waits at a turn.
+// inLine stores a user whose account waits in the line.
 func inLine(t *testing.T, s *store.Store, email string, turn time.Time) store.User {
 	t.Helper()
 	made := create(t, s.Users(), email)
@@ -18,9 +18,9 @@ func inLine(t *testing.T, s *store.Store, email string, turn time.Time) store.Us
 	return made
 }
 
-func lineIsServedByTurn(t *testing.T, s *store.Store) {
+func claimTurnFollowsTurns(t *testing.T, s *store.Store) {
 	now := time.Now()
-	second := inLine(t, s, "second@x.org", now.Add(time.Hour)) // a turn is an order, not a time to wait for
+	second := inLine(t, s, "second@x.org", now.Add(time.Hour)) // the turn is only an order
 	first := inLine(t, s, "first@x.org", now)
 	if got, err := s.AccountWork().Claim(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("%s is due, %v; want %v", got.ID, err, store.ErrNotFound)
@@ -32,26 +32,26 @@ func lineIsServedByTurn(t *testing.T, s *store.Store) {
 		}
 	}
 	if got, err := s.Accounts().ClaimTurn(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("a third one: %s, %v; want %v", got.ID, err, store.ErrNotFound)
+		t.Errorf("a third claim: %s, %v; want %v", got.ID, err, store.ErrNotFound)
 	}
 	if err := s.Accounts().Wait(t.Context(), first.ID, store.Lease{ID: "worker"}, now, 3); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.AccountWork().Acquire(t.Context(), first.ID, run("login"))
+	got, err := s.AccountWork().Acquire(t.Context(), first.ID, expiredLease("login"))
 	if err != nil || got.Account.Attempts != 3 || got.Account.Turn.IsZero() {
-		t.Errorf("back in line and touched: %+v, %v", got.Account, err)
+		t.Errorf("in the line and acquired: %+v, %v", got.Account, err)
 	}
 	if got, err := s.Accounts().ClaimTurn(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a leased account was claimed from the line: %s, %v", got.ID, err)
 	}
 	if got, err := s.AccountWork().Claim(t.Context(), lease("worker")); err != nil || got.ID != first.ID {
-		t.Errorf("after its lease ran out, due: %s, %v; want %s", got.ID, err, first.ID)
+		t.Errorf("after its lease has expired: %s, %v; want %s", got.ID, err, first.ID)
 	}
 }
 
-func leavingTheLineIsForGood(t *testing.T, s *store.Store) {
+func accountsLeaveTheLine(t *testing.T, s *store.Store) {
 	for name, leave := range map[string]func(id string) error{
-		"settled": func(id string) error { return s.AccountWork().Complete(t.Context(), id, store.Lease{ID: "worker"}, 0) },
+		"completed": func(id string) error { return s.AccountWork().Complete(t.Context(), id, store.Lease{ID: "worker"}, 0) },
 		"waiting": func(id string) error {
 			return s.AccountWork().Retry(t.Context(), id, store.Lease{ID: "worker"}, time.Time{}, "p")
 		},

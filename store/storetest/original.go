@@ -14,18 +14,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// nest is a document as the NestJS original writes it.
-func nest(address string) bson.D {
+// originalUser returns a document as the NestJS original writes it.
+func originalUser(email string) bson.D {
 	now := bson.NewDateTimeFromTime(time.Now())
 	return bson.D{
 		{Key: "_id", Value: bson.NewObjectID()}, {Key: "firstName", Value: "Ada"}, {Key: "lastName", Value: "Lovelace"},
-		{Key: "email", Value: address}, {Key: "password", Value: "$2b$10$hash"},
+		{Key: "email", Value: email}, {Key: "password", Value: "$2b$10$hash"},
 		{Key: "createdAt", Value: now}, {Key: "updatedAt", Value: now}, {Key: "__v", Value: int32(0)},
 		{Key: "connectyCubeId", Value: int32(51941)},
 	}
 }
 
-// without returns the document without a field; with, with another value.
+// without returns the document without a field. with returns it with another value.
 func without(d bson.D, field string) bson.D { return edit(d, field, nil, false) }
 func with(d bson.D, field string, value any) bson.D {
 	return edit(d, field, value, true)
@@ -44,21 +44,19 @@ func edit(d bson.D, field string, value any, keep bool) bson.D {
 	return out
 }
 
-// original asks whether the database of the NestJS original can be taken over
-// as it is.
+// original tests the migration from the database of the NestJS original.
 func original(t *testing.T, tg Target) {
-
-	t.Run("its users are found in any case", func(t *testing.T) { itsUsersAreFoundInAnyCase(t, tg) })
-	t.Run("two that collide by case keep working as typed and are named", func(t *testing.T) { twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t, tg) })
-	t.Run("odd documents are read", func(t *testing.T) { oddDocumentsAreRead(t, tg) })
-	t.Run("more users than one batch are adopted", func(t *testing.T) { moreUsersThanOneBatchAreAdopted(t, tg) })
-	t.Run("its index stays, and one in the way is named", func(t *testing.T) { itsIndexStaysAndOneInTheWayIsNamed(t, tg) })
-	t.Run("what ours writes, it can read", func(t *testing.T) { whatOursWritesItCanRead(t, tg) })
+	t.Run("users are found in any case", func(t *testing.T) { originalFoundInAnyCase(t, tg) })
+	t.Run("emails that differ only by case work as typed and are logged", func(t *testing.T) { emailsDifferOnlyByCase(t, tg) })
+	t.Run("unusual documents are read", func(t *testing.T) { unusualDocumentsAreRead(t, tg) })
+	t.Run("many batches of users get keys", func(t *testing.T) { manyBatchesGetKeys(t, tg) })
+	t.Run("its index stays, and a conflicting one is named", func(t *testing.T) { conflictingIndexIsNamed(t, tg) })
+	t.Run("it can read new users", func(t *testing.T) { originalReadsNewUsers(t, tg) })
 }
 
-func itsUsersAreFoundInAnyCase(t *testing.T, tg Target) {
+func originalFoundInAnyCase(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	b.insert(t, nest("Ada@Example.org"))
+	b.insert(t, originalUser("Ada@Example.org"))
 	u := b.open(t)
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org"} {
 		got, err := u.ByEmail(t.Context(), typed)
@@ -66,14 +64,14 @@ func itsUsersAreFoundInAnyCase(t *testing.T, tg Target) {
 			t.Errorf("ByEmail(%q) = %+v, %v", typed, got, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("ADA@example.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+	if _, err := u.Create(t.Context(), newUser("ADA@example.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
 		t.Errorf("Create error = %v, want %v", err, store.TakenError{Field: "email"})
 	}
 }
 
-func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) {
+func emailsDifferOnlyByCase(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	b.insert(t, nest("Ada@x.org"), nest("ada@x.org"), nest("ADA@x.org"), nest("bob@x.org"))
+	b.insert(t, originalUser("Ada@x.org"), originalUser("ada@x.org"), originalUser("ADA@x.org"), originalUser("bob@x.org"))
 	var log bytes.Buffer
 	u := b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	for _, typed := range []string{"Ada@x.org", "ada@x.org", "ADA@x.org"} {
@@ -81,7 +79,7 @@ func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) 
 			t.Errorf("ByEmail(%q) = %q, %v", typed, got.Email, err)
 		}
 	}
-	if _, err := u.Create(t.Context(), ada("aDa@x.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+	if _, err := u.Create(t.Context(), newUser("aDa@x.org"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
 		t.Errorf("a fourth spelling: %v, want %v", err, store.TakenError{Field: "email"})
 	}
 	for _, named := range []string{"email=ada@x.org", "email=ADA@x.org"} {
@@ -90,43 +88,43 @@ func twoThatCollideByCaseKeepWorkingAsTypedAndAreNamed(t *testing.T, tg Target) 
 		}
 	}
 	if strings.Contains(log.String(), "bob@x.org") {
-		t.Errorf("the log names one that collides with nobody:\n%s", log.String())
+		t.Errorf("the log names an email without a collision:\n%s", log.String())
 	}
 	log.Reset()
 	b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	if log.Len() > 0 {
-		t.Errorf("the second start has something to do again:\n%s", log.String())
+		t.Errorf("the second start changes keys again:\n%s", log.String())
 	}
 }
 
-func oddDocumentsAreRead(t *testing.T, tg Target) {
+func unusualDocumentsAreRead(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	b.insert(t,
-		without(nest("noid@x.org"), "connectyCubeId"),
-		with(nest("nullid@x.org"), "connectyCubeId", nil),
-		with(nest("double@x.org"), "connectyCubeId", float64(3000000000)),
-		with(nest("long@x.org"), "connectyCubeId", int64(3000000000)),
-		without(without(nest("nonames@x.org"), "firstName"), "lastName"),
-		with(nest("nullnames@x.org"), "firstName", nil),
-		without(nest("nopassword@x.org"), "password"),
-		with(nest("nodates@x.org"), "createdAt", nil),
+		without(originalUser("noid@x.org"), "connectyCubeId"),
+		with(originalUser("nullid@x.org"), "connectyCubeId", nil),
+		with(originalUser("double@x.org"), "connectyCubeId", float64(3000000000)),
+		with(originalUser("long@x.org"), "connectyCubeId", int64(3000000000)),
+		without(without(originalUser("nonames@x.org"), "firstName"), "lastName"),
+		with(originalUser("nullnames@x.org"), "firstName", nil),
+		without(originalUser("nopassword@x.org"), "password"),
+		with(originalUser("nodates@x.org"), "createdAt", nil),
 	)
 	u := b.open(t)
-	for address, cubeID := range map[string]int64{
+	for email, cubeID := range map[string]int64{
 		"noid@x.org": 0, "nullid@x.org": 0, "double@x.org": 3000000000, "long@x.org": 3000000000,
 		"nonames@x.org": 51941, "nullnames@x.org": 51941, "nopassword@x.org": 51941, "nodates@x.org": 51941,
 	} {
-		if got, err := u.ByEmail(t.Context(), address); err != nil || got.CubeID != cubeID {
-			t.Errorf("ByEmail(%q) = %+v, %v; want account %d", address, got, err, cubeID)
+		if got, err := u.ByEmail(t.Context(), email); err != nil || got.CubeID != cubeID {
+			t.Errorf("ByEmail(%q) = %+v, %v; want account %d", email, got, err, cubeID)
 		}
 	}
 }
 
-func moreUsersThanOneBatchAreAdopted(t *testing.T, tg Target) {
+func manyBatchesGetKeys(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	docs := make([]any, 1201)
 	for i := range docs {
-		docs[i] = nest("User" + bson.NewObjectID().Hex() + "@x.org")
+		docs[i] = originalUser("User" + bson.NewObjectID().Hex() + "@x.org")
 	}
 	if _, err := b.raw.Collection("users").InsertMany(t.Context(), docs); err != nil {
 		t.Fatal(err)
@@ -138,9 +136,9 @@ func moreUsersThanOneBatchAreAdopted(t *testing.T, tg Target) {
 	}
 }
 
-func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
+func conflictingIndexIsNamed(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	// background is how Mongoose asks for it; MongoDB ignores it since 4.2
+	// Mongoose sends background; MongoDB ignores it since 4.2
 	b.index(t, bson.D{{Key: "name", Value: "email_1"}, {Key: "unique", Value: true}, {Key: "background", Value: true}})
 	b.open(t)
 
@@ -148,11 +146,11 @@ func itsIndexStaysAndOneInTheWayIsNamed(t *testing.T, tg Target) {
 	other.index(t, bson.D{{Key: "name", Value: "email_1"}})
 	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, ConnectTimeout: -1})
 	if err == nil || !strings.Contains(err.Error(), "email_1") {
-		t.Errorf("opening over an index that is not unique: %v; want an error that names email_1", err)
+		t.Errorf("opening with an index that is not unique: %v; want an error that names email_1", err)
 	}
 }
 
-func whatOursWritesItCanRead(t *testing.T, tg Target) {
+func originalReadsNewUsers(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	s := b.openStore(t)
 	made := create(t, s.Users(), "Ada@x.org")
@@ -180,8 +178,8 @@ func (b base) insert(t *testing.T, docs ...bson.D) {
 	}
 }
 
-// index creates an index over email. It sends the command itself, because the driver
-// offers no option that MongoDB ignores.
+// index creates an index over email. It sends the command itself, because the driver has no
+// option background.
 func (b base) index(t *testing.T, o bson.D) {
 	t.Helper()
 	command := bson.D{{Key: "createIndexes", Value: "users"},

@@ -10,24 +10,25 @@ import (
 	"cubegate/store"
 )
 
-// people asks what changes of a user, and who wins when many want it.
-func people(t *testing.T, tg Target) {
+// userUpdates tests changes of users, including concurrent ones.
+func userUpdates(t *testing.T, tg Target) {
 	for name, test := range map[string]func(*testing.T, *store.Store){
-		"a session begins only under the hash that was checked": sessionNeedsHash,
-		"a new password ends all sessions but one":              newPasswordEndsSessions,
-		"one of many new passwords wins":                        onePasswordWins,
-		"one of many new addresses wins":                        oneAddressWins,
-		"a session is ended by one":                             sessionEndedByOne,
-		"who is disabled is out":                                disabledIsOut,
-		"a tombstone is nobody":                                 tombstoneIsNobody,
-		"roles come back":                                       rolesComeBack,
-		"pages are whole":                                       pagesAreWhole,
+		"AddSession needs the current hash":              sessionNeedsHash,
+		"a new password ends all sessions except one":    newPasswordEndsSessions,
+		"one of many new passwords wins":                 onePasswordWins,
+		"one of many new emails wins":                    oneEmailWins,
+		"one caller ends a session":                      oneCallerEndsSession,
+		"a disabled user has no sessions":                disabledUserHasNoSessions,
+		"a tombstone is not found and cannot be changed": tombstoneCannotBeChanged,
+		"roles are stored":                               rolesAreStored,
+		"pages list every user once":                     pagesListEveryUser,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).openStore(t)) })
 	}
 }
 
-func begin(t *testing.T, u *store.Users, user store.User, ids ...string) store.User {
+// addSessions adds sessions to a user and returns the changed user.
+func addSessions(t *testing.T, u *store.Users, user store.User, ids ...string) store.User {
 	t.Helper()
 	for _, id := range ids {
 		var err error
@@ -44,14 +45,14 @@ func sessionNeedsHash(t *testing.T, s *store.Store) {
 	if _, err := u.AddSession(t.Context(), made.ID, "another", "s"); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("with another hash: %v, want %v", err, store.ErrChanged)
 	}
-	if got := begin(t, u, made, "s1", "s2"); !slices.Equal(got.Sessions, []string{"s1", "s2"}) {
+	if got := addSessions(t, u, made, "s1", "s2"); !slices.Equal(got.Sessions, []string{"s1", "s2"}) {
 		t.Errorf("sessions %v", got.Sessions)
 	}
 }
 
 func newPasswordEndsSessions(t *testing.T, s *store.Store) {
 	u := s.Users()
-	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
+	made := addSessions(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
 	forgetsDevices(t, u, made.ID)
 	got, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: made.PasswordHash, NewHash: "new", KeepSession: "s2"})
 	if err != nil || got.PasswordHash != "new" || !slices.Equal(got.Sessions, []string{"s2"}) {
@@ -61,10 +62,10 @@ func newPasswordEndsSessions(t *testing.T, s *store.Store) {
 		t.Errorf("from the old hash: %v, want %v", err, store.ErrChanged)
 	}
 	if _, err := u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: "new", NewHash: "newer", KeepSession: "s1"}); !errors.Is(err, store.ErrChanged) {
-		t.Errorf("by a session that has ended: %v, want %v", err, store.ErrChanged)
+		t.Errorf("with an ended session to keep: %v, want %v", err, store.ErrChanged)
 	}
 	if got, err = u.ReplacePassword(t.Context(), store.PasswordChange{UserID: made.ID, OldHash: "new", NewHash: "newer", KeepSession: ""}); err != nil || len(got.Sessions) != 0 {
-		t.Errorf("by nobody's session: %v, %v", got.Sessions, err)
+		t.Errorf("without a session to keep: %v, %v", got.Sessions, err)
 	}
 }
 
@@ -78,7 +79,7 @@ func onePasswordWins(t *testing.T, s *store.Store) {
 	oneWinner(t, 0, errs, store.ErrChanged)
 }
 
-func oneAddressWins(t *testing.T, s *store.Store) {
+func oneEmailWins(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := create(t, u, "a@x.org")
 	errs := race(func(racer int) error {
@@ -92,16 +93,16 @@ func oneAddressWins(t *testing.T, s *store.Store) {
 		t.Fatal(err)
 	}
 	if _, err := u.ChangeEmail(t.Context(), other.ID, "b@x.org", got.Email, lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
-		t.Errorf("to somebody's address: %v, want %v", err, store.TakenError{Field: "email"})
+		t.Errorf("to another user's email: %v, want %v", err, store.TakenError{Field: "email"})
 	}
 	if _, err := u.ByEmail(t.Context(), "a@x.org"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("the old address: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("the old email: %v, want %v", err, store.ErrNotFound)
 	}
 }
 
-func sessionEndedByOne(t *testing.T, s *store.Store) {
+func oneCallerEndsSession(t *testing.T, s *store.Store) {
 	u := s.Users()
-	made := begin(t, u, create(t, u, "a@x.org"), "s1", "s2")
+	made := addSessions(t, u, create(t, u, "a@x.org"), "s1", "s2")
 	errs := race(func(int) error {
 		ended, err := u.RemoveSession(context.Background(), made.ID, "s1")
 		if err == nil && !ended {
@@ -115,25 +116,25 @@ func sessionEndedByOne(t *testing.T, s *store.Store) {
 	}
 }
 
-func disabledIsOut(t *testing.T, s *store.Store) {
+func disabledUserHasNoSessions(t *testing.T, s *store.Store) {
 	u := s.Users()
-	made := begin(t, u, create(t, u, "a@x.org"), "s1")
+	made := addSessions(t, u, create(t, u, "a@x.org"), "s1")
 	got, err := u.SetDisabled(t.Context(), made.ID, true)
 	if err != nil || !got.Disabled || len(got.Sessions) != 0 {
 		t.Errorf("disabled: %+v, %v", got, err)
 	}
 	if _, err := u.AddSession(t.Context(), made.ID, made.PasswordHash, "s2"); !errors.Is(err, store.ErrChanged) {
-		t.Errorf("a session of who is disabled: %v, want %v", err, store.ErrChanged)
+		t.Errorf("a session of a disabled user: %v, want %v", err, store.ErrChanged)
 	}
 	if got, err = u.SetDisabled(t.Context(), made.ID, false); err != nil || got.Disabled {
 		t.Errorf("enabled: %+v, %v", got, err)
 	}
-	begin(t, u, made, "s3")
+	addSessions(t, u, made, "s3")
 }
 
-func tombstoneIsNobody(t *testing.T, s *store.Store) {
+func tombstoneCannotBeChanged(t *testing.T, s *store.Store) {
 	u := s.Users()
-	made := begin(t, u, create(t, u, "Ada@x.org"), "s1")
+	made := addSessions(t, u, create(t, u, "Ada@x.org"), "s1")
 	got, err := s.Accounts().MarkDeleting(t.Context(), made.ID, "sealed", lease("leaving"))
 	if err != nil {
 		t.Fatal(err)
@@ -143,9 +144,9 @@ func tombstoneIsNobody(t *testing.T, s *store.Store) {
 		t.Errorf("tombstone: %+v", got)
 	}
 	if _, err := u.ByEmail(t.Context(), "Ada@x.org"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("by address: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("by email: %v, want %v", err, store.ErrNotFound)
 	}
-	create(t, u, "ada@x.org") // the address is free
+	create(t, u, "ada@x.org") // another user may have the email
 	for name, err := range map[string]error{
 		"MarkDeleting": second(s.Accounts().MarkDeleting(t.Context(), made.ID, "", lease("x"))),
 		"ChangeName":   second(u.ChangeName(t.Context(), made.ID, "a", "b", lease("x"))),
@@ -158,13 +159,13 @@ func tombstoneIsNobody(t *testing.T, s *store.Store) {
 		}
 	}
 	if list, err := u.Page(t.Context(), store.UserFilter{}, "", 10); err != nil || len(list) != 1 {
-		t.Errorf("listed: %d, %v; want the new user alone", len(list), err)
+		t.Errorf("listed: %d, %v; want only the new user", len(list), err)
 	}
 }
 
 func second(_ store.User, err error) error { return err }
 
-func rolesComeBack(t *testing.T, s *store.Store) {
+func rolesAreStored(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := create(t, u, "a@x.org")
 	for _, roles := range [][]string{{"admin", "editor"}, nil} {
@@ -174,7 +175,7 @@ func rolesComeBack(t *testing.T, s *store.Store) {
 	}
 }
 
-func pagesAreWhole(t *testing.T, s *store.Store) {
+func pagesListEveryUser(t *testing.T, s *store.Store) {
 	u := s.Users()
 	var ids []string
 	for i := range 7 {
@@ -211,12 +212,11 @@ func pagesAreWhole(t *testing.T, s *store.Store) {
 		}
 	}
 	if _, err := u.Page(t.Context(), store.UserFilter{}, "not an id", 2); !errors.Is(err, store.ErrBadCursor) {
-		t.Errorf("after what is no id: %v", err)
+		t.Errorf("an invalid cursor: %v", err)
 	}
 }
 
-// forgetsDevices checks that no device is known after what must end that, and
-// that all else leaves them known. The user stays as it was.
+// forgetsDevices checks which changes make all devices unknown. It leaves the user unchanged.
 func forgetsDevices(t *testing.T, u *store.Users, id string) {
 	t.Helper()
 	before, err := u.ByID(t.Context(), id)

@@ -11,31 +11,31 @@ import (
 	"cubegate/store"
 )
 
-// Sizes of a race: every round must have exactly one winner.
+// Sizes of a race. Every round must have exactly one winner.
 const (
 	rounds = 200
 	racers = 32
 )
 
-// races asks whether one document is one unit of change when many want it.
+// races tests that concurrent changes of one document are atomic.
 func races(t *testing.T, tg Target) {
 	u := newBase(t, tg).open(t)
 
-	t.Run("one address, one user", func(t *testing.T) {
+	t.Run("one email has one user", func(t *testing.T) {
 		for round := range rounds {
 			errs := race(func(racer int) error {
-				address := fmt.Sprintf("race%d@example.org", round)
+				email := fmt.Sprintf("race%d@example.org", round)
 				if racer%2 == 1 {
-					address = strings.ToUpper(address)
+					email = strings.ToUpper(email)
 				}
-				_, err := u.Create(context.Background(), ada(address), lease("x"))
+				_, err := u.Create(context.Background(), newUser(email), lease("x"))
 				return err
 			})
 			oneWinner(t, round, errs, store.TakenError{Field: "email"})
 		}
 	})
 
-	t.Run("one old hash, one new hash", func(t *testing.T) {
+	t.Run("one old hash has one new hash", func(t *testing.T) {
 		made := create(t, u, "hash@example.org")
 		hash := made.PasswordHash
 		for round := range rounds / 4 {
@@ -51,7 +51,7 @@ func races(t *testing.T, tg Target) {
 	})
 }
 
-// race runs f on all racers at once and returns what each of them got.
+// race runs f concurrently for all racers and returns the errors.
 func race(f func(racer int) error) []error {
 	errs := make([]error, racers)
 	start := make(chan struct{})
@@ -67,6 +67,7 @@ func race(f func(racer int) error) []error {
 	return errs
 }
 
+// oneWinner checks that exactly one of errs is nil and that all others are lost.
 func oneWinner(t *testing.T, round int, errs []error, lost error) {
 	t.Helper()
 	winners := 0

@@ -15,24 +15,24 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// sessions asks the records of login sessions.
+// sessions tests the collection of login sessions.
 func sessions(t *testing.T, tg Target) {
 	b := newBase(t, tg)
 	st := b.openStore(t)
 	for name, test := range map[string]func(*testing.T, *store.Store){
-		"a new one comes back whole":            newSessionComesBack,
-		"what has expired is not found":         expiredIsNotFound,
-		"all updates of one are applied":        allUpdatesApplied,
+		"a new session is stored":               newSessionIsStored,
+		"an expired session is not found":       expiredIsNotFound,
+		"concurrent updates are all applied":    allUpdatesApplied,
 		"an error of the change writes nothing": changeErrorWritesNothing,
-		"one is ended by one":                   endedByOne,
-		"an ended one is worked off":            endedIsWorkedOff,
-		"one whose time is over ends":           expiredEnds,
-		"a user's are listed by last use":       listedByLastUse,
+		"one caller ends a session":             endedByOne,
+		"an ended session is revoked":           endedIsRevoked,
+		"an expired session ends":               expiredEnds,
+		"sessions are listed by last use":       listedByLastUse,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, st) })
 	}
-	t.Run("the database lets them vanish", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
-	t.Run("an older index does not keep the program from starting", func(t *testing.T) {
+	t.Run("the database removes old sessions", func(t *testing.T) { hasTTL(t, b, "sessions", 7*24*time.Hour) })
+	t.Run("an older index is replaced", func(t *testing.T) {
 		indexes := b.raw.Collection("sessions").Indexes()
 		if err := indexes.DropOne(t.Context(), "expires_1"); err != nil {
 			t.Fatal(err)
@@ -47,8 +47,8 @@ func sessions(t *testing.T, tg Target) {
 
 var sessionCount int
 
-// session is one that can be created.
-func session(user string) store.Session {
+// newSession returns a login session that can be created.
+func newSession(user string) store.Session {
 	sessionCount++
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return store.Session{
@@ -57,7 +57,8 @@ func session(user string) store.Session {
 	}
 }
 
-func keep(t *testing.T, s *store.Sessions, one store.Session) store.Session {
+// insert stores a login session and returns it.
+func insert(t *testing.T, s *store.Sessions, one store.Session) store.Session {
 	t.Helper()
 	if err := s.Create(t.Context(), one); err != nil {
 		t.Fatal(err)
@@ -65,11 +66,11 @@ func keep(t *testing.T, s *store.Sessions, one store.Session) store.Session {
 	return one
 }
 
-func newSessionComesBack(t *testing.T, st *store.Store) {
+func newSessionIsStored(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	want := session("whole")
+	want := newSession("whole")
 	want.CubeToken, want.CubeID, want.CubeExpires, want.Children = "sealed", 1<<40, want.Expires, []string{"c1", "c2"}
-	keep(t, s, want)
+	insert(t, s, want)
 	got, err := s.ByID(t.Context(), want.ID)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -81,9 +82,9 @@ func newSessionComesBack(t *testing.T, st *store.Store) {
 
 func expiredIsNotFound(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	old := session("expired")
+	old := newSession("expired")
 	old.Expires = time.Now().Add(-time.Second)
-	keep(t, s, old)
+	insert(t, s, old)
 	if _, err := s.ByID(t.Context(), old.ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("ByID: %v, want %v", err, store.ErrNotFound)
 	}
@@ -98,21 +99,20 @@ func expiredIsNotFound(t *testing.T, st *store.Store) {
 	}
 }
 
-// An expired session is not only gone: somebody hears of it.
 func expiredEnds(t *testing.T, st *store.Store) {
 	s := st.Sessions()
 	if err := s.Expire(t.Context()); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("of those that live: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("without an expired session: %v, want %v", err, store.ErrNotFound)
 	}
-	old := session("over")
+	old := newSession("over")
 	old.Expires, old.CubeToken = time.Now().Add(-time.Hour), "sealed"
-	keep(t, s, old)
+	insert(t, s, old)
 	oneWinner(t, 0, race(func(int) error { return s.Expire(context.Background()) }), store.ErrNotFound)
 	got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: time.Now().Add(time.Hour)})
 	if err != nil || got.ID != old.ID || got.EndReason != store.Expired || got.CubeToken != "sealed" {
 		t.Errorf("claimed %+v, %v", got, err)
 	}
-	if since := time.Since(got.Expires); since > time.Minute { // the database's own patience begins now
+	if since := time.Since(got.Expires); since > time.Minute { // the retention of the database begins now
 		t.Errorf("expired %v ago", since)
 	}
 	if err := s.Remove(t.Context(), old.ID); err != nil {
@@ -122,7 +122,7 @@ func expiredEnds(t *testing.T, st *store.Store) {
 
 func allUpdatesApplied(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	one := keep(t, s, session("updates"))
+	one := insert(t, s, newSession("updates"))
 	for _, err := range race(func(racer int) error {
 		_, err := s.Update(context.Background(), one.ID, func(s *store.Session) error {
 			s.Children = append(s.Children, fmt.Sprint(racer))
@@ -141,13 +141,13 @@ func allUpdatesApplied(t *testing.T, st *store.Store) {
 
 func changeErrorWritesNothing(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	one, no := keep(t, s, session("error")), errors.New("no")
+	one, no := insert(t, s, newSession("error")), errors.New("no")
 	_, err := s.Update(t.Context(), one.ID, func(s *store.Session) error {
 		s.Device = "changed"
 		return no
 	})
 	if !errors.Is(err, no) {
-		t.Errorf("error %v, want the change's own", err)
+		t.Errorf("error %v, want that of the change", err)
 	}
 	if got, err := s.ByID(t.Context(), one.ID); err != nil || got.Device != "phone" || got.Version != 0 {
 		t.Errorf("afterwards: %+v, %v", got, err)
@@ -156,7 +156,7 @@ func changeErrorWritesNothing(t *testing.T, st *store.Store) {
 
 func endedByOne(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	one := keep(t, s, session("ended"))
+	one := insert(t, s, newSession("ended"))
 	oneWinner(t, 0, race(func(int) error {
 		ended, err := s.End(context.Background(), one.ID, "test")
 		if err == nil && !ended {
@@ -165,18 +165,18 @@ func endedByOne(t *testing.T, st *store.Store) {
 		return err
 	}), store.ErrChanged)
 	if _, err := s.Update(t.Context(), one.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("updating an ended one: %v, want %v", err, store.ErrNotFound)
+		t.Errorf("updating an ended session: %v, want %v", err, store.ErrNotFound)
 	}
 	if err := s.Remove(t.Context(), one.ID); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func endedIsWorkedOff(t *testing.T, st *store.Store) {
+func endedIsRevoked(t *testing.T, st *store.Store) {
 	s := st.Sessions()
-	one := session("worked off")
+	one := newSession("revoked")
 	one.CubeToken = "sealed"
-	keep(t, s, one)
+	insert(t, s, one)
 	if _, err := s.End(t.Context(), one.ID, "logout"); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func endedIsWorkedOff(t *testing.T, st *store.Store) {
 	if got, err := st.Revocations().Claim(t.Context(), store.Lease{Until: until}); err != nil || got.Attempts != 2 {
 		t.Errorf("later: %+v, %v", got, err)
 	}
-	for range 2 { // the second time there is none, which is no error
+	for range 2 { // a missing session is no error
 		if err := s.Remove(t.Context(), one.ID); err != nil {
 			t.Error(err)
 		}
@@ -205,15 +205,15 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 	s := st.Sessions()
 	var ids []string
 	for i := range 3 {
-		one := session("listed")
+		one := newSession("listed")
 		one.LastUsed = one.LastUsed.Add(time.Duration(i) * time.Second)
 		one.CubeToken = "sealed"
-		keep(t, s, one)
+		insert(t, s, one)
 		ids = append(ids, one.ID)
 	}
-	keep(t, s, session("not listed"))
-	ended := session("listed, and ended")
-	keep(t, s, ended)
+	insert(t, s, newSession("not listed"))
+	ended := newSession("listed, and ended")
+	insert(t, s, ended)
 	if _, err := s.End(t.Context(), ended.ID, "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +222,9 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 		t.Fatalf("Listed %+v, %v", shown, err)
 	}
 	if s := shown[0]; s.UserID != "listed" || s.Device == "" || s.LastIP == "" || s.Created.IsZero() || s.Expires.IsZero() || s.Parent != "" || s.CubeToken != "" {
-		t.Errorf("Listed reads %+v", s)
+		t.Errorf("Listed returns %+v", s)
 	}
-	if err := s.Remove(t.Context(), ended.ID); err != nil { // else another case would claim it
+	if err := s.Remove(t.Context(), ended.ID); err != nil { // otherwise another case would claim it
 		t.Error(err)
 	}
 	if none, err := s.Listed(t.Context(), nil); err != nil || len(none) != 0 {
@@ -236,7 +236,7 @@ func listedByLastUse(t *testing.T, st *store.Store) {
 	}
 }
 
-// hasTTL checks that the database itself removes what has expired, after a while.
+// hasTTL checks that the database itself removes documents some time after they expire.
 func hasTTL(t *testing.T, b base, collection string, after time.Duration) {
 	cursor, err := b.raw.Collection(collection).Indexes().List(t.Context())
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package storetest is the contract of store, as a suite: whatever speaks
-// MongoDB's protocol and passes it is right for cubegate. It runs against the
-// embedded database always, and against a real MongoDB when a test is given
-// one.
+// Package storetest is the contract of store as a test suite. A database that speaks MongoDB's
+// protocol and passes the suite is suitable for cubegate. Tests always run it against the
+// embedded database, and against a real MongoDB if TEST_MONGODB_URL names one.
 package storetest
 
 import (
@@ -20,30 +19,30 @@ import (
 // Target is a database to run the suite against.
 type Target struct {
 	URI  string
-	Dial func(ctx context.Context, network, address string) (net.Conn, error) // nil for the network
+	Dial func(ctx context.Context, network, email string) (net.Conn, error) // nil for the network
 }
 
-// DialContext makes a Target the driver's dialer.
-func (tg Target) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return tg.Dial(ctx, network, address)
+// DialContext makes a Target the driver's options.ContextDialer.
+func (tg Target) DialContext(ctx context.Context, network, email string) (net.Conn, error) {
+	return tg.Dial(ctx, network, email)
 }
 
 // Run runs the whole suite.
 func Run(t *testing.T, tg Target) {
 	t.Run("users", func(t *testing.T) { users(t, tg) })
 	t.Run("accounts", func(t *testing.T) { accounts(t, tg) })
-	t.Run("people", func(t *testing.T) { people(t, tg) })
+	t.Run("user updates", func(t *testing.T) { userUpdates(t, tg) })
 	t.Run("sessions", func(t *testing.T) { sessions(t, tg) })
 	t.Run("audit", func(t *testing.T) { audit(t, tg) })
 	t.Run("original", func(t *testing.T) { original(t, tg) })
 	t.Run("races", func(t *testing.T) { races(t, tg) })
 }
 
-// base is a database of one test alone, gone after it.
+// base is the database of one test, which drops it at its end.
 type base struct {
 	Target
 	name string
-	raw  *mongo.Database // for what only the original would write
+	raw  *mongo.Database // for documents that only the original writes
 }
 
 func newBase(t *testing.T, tg Target) base {
@@ -94,23 +93,25 @@ func (b base) openStore(t *testing.T, edit ...func(*store.Options)) *store.Store
 	return s
 }
 
-// lease is one that lasts longer than any test.
+// lease returns a lease that lasts longer than any test.
 func lease(id string) store.Lease { return store.Lease{ID: id, Until: time.Now().Add(time.Hour)} }
 
-// run is one that has run out.
-func run(id string) store.Lease { return store.Lease{ID: id, Until: time.Now().Add(-time.Second)} }
-
-// ada is a user that can be created.
-func ada(address string) store.User {
-	return store.User{FirstName: "Ada", LastName: "Lovelace", Email: address, PasswordHash: "$argon2id$one"}
+// expiredLease returns a lease that has expired.
+func expiredLease(id string) store.Lease {
+	return store.Lease{ID: id, Until: time.Now().Add(-time.Second)}
 }
 
-// create stores a user or ends the test.
-func create(t *testing.T, u *store.Users, address string) store.User {
+// newUser returns a user that can be created.
+func newUser(email string) store.User {
+	return store.User{FirstName: "Ada", LastName: "Lovelace", Email: email, PasswordHash: "$argon2id$one"}
+}
+
+// create stores a user. An error ends the test.
+func create(t *testing.T, u *store.Users, email string) store.User {
 	t.Helper()
-	user, err := u.Create(t.Context(), ada(address), lease("created"))
+	user, err := u.Create(t.Context(), newUser(email), lease("created"))
 	if err != nil {
-		t.Fatalf("creating %s: %v", address, err)
+		t.Fatalf("creating %s: %v", email, err)
 	}
 	return user
 }

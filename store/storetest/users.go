@@ -14,22 +14,22 @@ import (
 func users(t *testing.T, tg Target) {
 	u := newBase(t, tg).open(t)
 	made := create(t, u, "Ada@Example.org")
-	t.Run("a new user comes back whole", func(t *testing.T) { aNewUserComesBackWhole(t, u, made) })
-	t.Run("an address is found in any case", func(t *testing.T) { anAddressIsFoundInAnyCase(t, u, made) })
-	t.Run("an address is taken in any case", func(t *testing.T) { anAddressIsTakenInAnyCase(t, u) })
-	t.Run("one domain in two spellings is one address", func(t *testing.T) { oneDomainInTwoSpellingsIsOneAddress(t, u) })
-	t.Run("nobody is not found", func(t *testing.T) { nobodyIsNotFound(t, u) })
-	t.Run("a password hash is replaced only while it is the old one", func(t *testing.T) { aPasswordHashIsReplacedOnlyWhileItIsTheOldOne(t, u, made) })
+	t.Run("a new user is stored", func(t *testing.T) { newUserIsStored(t, u, made) })
+	t.Run("an email is found in any case", func(t *testing.T) { emailFoundInAnyCase(t, u, made) })
+	t.Run("an email is taken in any case", func(t *testing.T) { emailTakenInAnyCase(t, u) })
+	t.Run("one domain in two spellings is one email", func(t *testing.T) { twoSpellingsOfDomain(t, u) })
+	t.Run("an unknown user is not found", func(t *testing.T) { unknownIsNotFound(t, u) })
+	t.Run("UpgradeHash needs the old hash", func(t *testing.T) { upgradeNeedsOldHash(t, u, made) })
 	t.Run("password hashes are counted by prefix", func(t *testing.T) { hashesAreCounted(t, newBase(t, tg).open(t)) })
-	t.Run("names of any script come back as they were", func(t *testing.T) { namesOfAnyScriptComeBackAsTheyWere(t, u, made) })
+	t.Run("names of any script are stored", func(t *testing.T) { namesAreStored(t, u) })
 }
 
 func hashesAreCounted(t *testing.T, u *store.Users) {
 	if share, err := u.HashShare(t.Context(), "$2"); share != 0 || err != nil {
-		t.Errorf("of no users: %v, %v", share, err)
+		t.Errorf("without users: %v, %v", share, err)
 	}
 	for i, hash := range []string{"$2a$10$x", "$2b$10$🐎", "$argon2id$x", "$1$x", "$3$x", "", "2", "$2"} {
-		user := ada(fmt.Sprintf("hash%d@example.org", i))
+		user := newUser(fmt.Sprintf("hash%d@example.org", i))
 		user.PasswordHash = hash
 		if _, err := u.Create(t.Context(), user, lease("created")); err != nil {
 			t.Fatal(err)
@@ -42,12 +42,12 @@ func hashesAreCounted(t *testing.T, u *store.Users) {
 	}
 }
 
-func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
+func newUserIsStored(t *testing.T, u *store.Users, made store.User) {
 	got, err := u.ByID(t.Context(), made.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ada("Ada@Example.org")
+	want := newUser("Ada@Example.org")
 	want.ID, want.Created, want.Updated = made.ID, made.Created, made.Updated
 	want.Account = store.Account{Lease: "created", Due: got.Account.Due}
 	if until := time.Until(got.Account.Due); until < 50*time.Minute || until > time.Hour {
@@ -61,7 +61,7 @@ func aNewUserComesBackWhole(t *testing.T, u *store.Users, made store.User) {
 	}
 }
 
-func anAddressIsFoundInAnyCase(t *testing.T, u *store.Users, made store.User) {
+func emailFoundInAnyCase(t *testing.T, u *store.Users, made store.User) {
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org", "ADA@EXAMPLE.ORG", " ada@example.org "} {
 		if got, err := u.ByEmail(t.Context(), typed); err != nil || got.ID != made.ID {
 			t.Errorf("ByEmail(%q) = %q, %v; want %q", typed, got.ID, err, made.ID)
@@ -69,25 +69,25 @@ func anAddressIsFoundInAnyCase(t *testing.T, u *store.Users, made store.User) {
 	}
 }
 
-func anAddressIsTakenInAnyCase(t *testing.T, u *store.Users) {
+func emailTakenInAnyCase(t *testing.T, u *store.Users) {
 	for _, typed := range []string{"Ada@Example.org", "ada@example.org", "ADA@EXAMPLE.ORG"} {
-		if _, err := u.Create(t.Context(), ada(typed), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+		if _, err := u.Create(t.Context(), newUser(typed), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
 			t.Errorf("Create(%q) error = %v, want %v", typed, err, store.TakenError{Field: "email"})
 		}
 	}
 }
 
-func oneDomainInTwoSpellingsIsOneAddress(t *testing.T, u *store.Users) {
+func twoSpellingsOfDomain(t *testing.T, u *store.Users) {
 	create(t, u, "eve@exämple.com")
-	if _, err := u.Create(t.Context(), ada("eve@xn--exmple-cua.com"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+	if _, err := u.Create(t.Context(), newUser("eve@xn--exmple-cua.com"), lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
 		t.Errorf("Create error = %v, want %v", err, store.TakenError{Field: "email"})
 	}
 }
 
-func nobodyIsNotFound(t *testing.T, u *store.Users) {
+func unknownIsNotFound(t *testing.T, u *store.Users) {
 	for name, find := range map[string]func(string) (store.User, error){
-		"e-mail": func(s string) (store.User, error) { return u.ByEmail(t.Context(), s) },
-		"id":     func(s string) (store.User, error) { return u.ByID(t.Context(), s) },
+		"email": func(s string) (store.User, error) { return u.ByEmail(t.Context(), s) },
+		"id":    func(s string) (store.User, error) { return u.ByID(t.Context(), s) },
 	} {
 		for _, s := range []string{"", "nobody@example.org", "0123456789abcdef01234567", "not-an-id", `{"$ne":null}`, "\x00"} {
 			if got, err := find(s); !errors.Is(err, store.ErrNotFound) {
@@ -97,7 +97,7 @@ func nobodyIsNotFound(t *testing.T, u *store.Users) {
 	}
 }
 
-func aPasswordHashIsReplacedOnlyWhileItIsTheOldOne(t *testing.T, u *store.Users, made store.User) {
+func upgradeNeedsOldHash(t *testing.T, u *store.Users, made store.User) {
 	if err := u.UpgradeHash(t.Context(), made.ID, "$argon2id$one", "$argon2id$two"); err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +109,8 @@ func aPasswordHashIsReplacedOnlyWhileItIsTheOldOne(t *testing.T, u *store.Users,
 	}
 }
 
-func namesOfAnyScriptComeBackAsTheyWere(t *testing.T, u *store.Users, made store.User) {
-	want := ada("zoë@example.org")
+func namesAreStored(t *testing.T, u *store.Users) {
+	want := newUser("zoë@example.org")
 	want.FirstName, want.LastName = "איידה 🦀", "Ŵ͓̈́̓ęı̇rd  "
 	made, err := u.Create(t.Context(), want, lease("x"))
 	if err != nil {
