@@ -24,11 +24,11 @@ type Account struct {
 	Turn         time.Time    `bson:"turn,omitempty"`     // place among the accounts that wait for their sign-up; zero = none
 }
 
-// Held is the lease on the account, which its holder gets with the user.
+// Held returns the lease on the account. A worker that leases a user gets the lease with it.
 func (a Account) Held() Lease { return Lease{ID: a.Lease, Until: a.Due} }
 
-// PasswordKind says how the account's password is made. It is empty when nothing
-// is known, and never the password itself.
+// PasswordKind is the origin of the account's password, never the password itself. It is
+// empty if the origin is not known.
 type PasswordKind string
 
 // The kinds of passwords, beside those of [PasswordDerived].
@@ -39,10 +39,10 @@ const (
 
 const derivedPrefix = "derived:"
 
-// PasswordDerived is the kind of a password that the server makes from a key.
+// PasswordDerived is the kind of a password that the server derives from a key.
 func PasswordDerived(key string) PasswordKind { return PasswordKind(derivedPrefix + key) }
 
-// IsDerived reports whether the server makes the password from a key.
+// IsDerived reports whether the server derives the password from a key.
 func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), derivedPrefix) }
 
 // Accounts is the part of the users' documents about their accounts at
@@ -55,9 +55,9 @@ func (a *Accounts) ByID(ctx context.Context, id string) (User, error) { return a
 // queue is [Store.AccountWork].
 func (a *Accounts) queue() *Queue[User] { return &Queue[User]{a.users.records, accountWork} }
 
-// Save stores what was learned of a user's account under the lease l: CubeID
-// unless it is zero, and of Account the email, the name and the kind of the
-// password. The error is [ErrChanged] when the lease is lost.
+// Save stores new facts about a user's account under the lease l: CubeID unless it is zero,
+// and of Account the email, the name and the kind of the password. The error is
+// [ErrChanged] when the lease is lost.
 func (a *Accounts) Save(ctx context.Context, l Lease, u User) error {
 	set := bson.D{
 		{Key: "account.email", Value: u.Account.Email}, {Key: "account.name", Value: u.Account.Name}, {Key: "account.password", Value: u.Account.PasswordKind},
@@ -69,9 +69,9 @@ func (a *Accounts) Save(ctx context.Context, l Lease, u User) error {
 	return a.queue().underLease(ctx, u.ID, l, set, nil)
 }
 
-// MarkDeleting turns a user's document into a tombstone. It keeps only the data
-// needed to delete the account at ConnectyCube, and the email is free again. The
-// error is [ErrChanged] when the document is a tombstone already.
+// MarkDeleting replaces a user's document with a tombstone. The tombstone has only the data
+// that the deletion of the account at ConnectyCube needs, and other users may take the
+// email. The error is [ErrChanged] when the document is a tombstone already.
 func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease) (User, error) {
 	user, err := a.users.ByID(ctx, id)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 	}
 	fields := append(endSessions([]string{},
 		bson.E{Key: "leaving", Value: true},
-		bson.E{Key: "email", Value: "deleted:" + id}, // the index of the original wants one
+		bson.E{Key: "email", Value: "deleted:" + id}, // the original's unique index requires a value
 		bson.E{Key: "account.token", Value: sealed}), accountWork.leaseSet(l)...)
 	if user.Account.Email == "" {
 		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})

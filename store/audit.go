@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -20,14 +21,14 @@ type Event struct {
 	Kind     AuditKind
 	Outcome  Outcome
 	UserID   string // the user concerned
-	Actor    string // ID of the user that caused it, or a name such as "command"; empty = the user concerned
+	Actor    string // ID of the user who caused the event, or a name such as "command"; empty = the user concerned
 	ClientIP string // empty = not known
 	Session  string // ID of the login session
 	Detail   string
 	Count    int // number of equal refusals; 0 for events of Record
 }
 
-// AuditKind says what happened.
+// AuditKind is the kind of an event.
 type AuditKind string
 
 // The kinds of events. Documents hold them, and clients filter by them.
@@ -35,11 +36,11 @@ const (
 	AuditRegister  AuditKind = "register"
 	AuditLogin     AuditKind = "login"
 	AuditRefresh   AuditKind = "refresh"
-	AuditVerify    AuditKind = "verify" // ConnectyCube asked about a password or a token
+	AuditVerify    AuditKind = "verify" // ConnectyCube verified a password or a token
 	AuditLogout    AuditKind = "logout"
 	AuditLogoutAll AuditKind = "logout everywhere"
-	AuditRevoke    AuditKind = "revoke" // its user ended one login session
-	AuditEvict     AuditKind = "evict"  // the oldest login session ended to make room
+	AuditRevoke    AuditKind = "revoke" // the user ended one login session
+	AuditEvict     AuditKind = "evict"  // the oldest login session ended because there were too many
 	AuditPassword  AuditKind = "password"
 	AuditEmail     AuditKind = "email"
 	AuditDelete    AuditKind = "delete"
@@ -49,14 +50,14 @@ const (
 	AuditForbidden AuditKind = "forbidden" // the user lacked the role for an operation
 )
 
-// Outcome says how an event ended.
+// Outcome is the result of an event.
 type Outcome string
 
 // The outcomes of events.
 const (
 	OutcomeOK      Outcome = "ok"
-	OutcomeRefused Outcome = "refused" // the answer was no
-	OutcomeFailed  Outcome = "failed"  // there was no answer
+	OutcomeRefused Outcome = "refused" // the server denied the request
+	OutcomeFailed  Outcome = "failed"  // an error prevented an answer
 )
 
 // eventDocument is the stored form of an Event.
@@ -78,8 +79,8 @@ type eventDocument struct {
 const (
 	maxField   = 100 // bytes of one field of an Event
 	maxDetail  = 200
-	auditCheck = 200 // events between two counts, at least
-	auditShare = 100 // and at least the bound's hundredth, which keeps the cost of counting low
+	auditCheck = 200 // least number of events between two counts
+	auditShare = 100 // the bound divided by it is another least number, for cheap counting
 )
 
 // Audit is the collection of events, bounded by age and by number. Refusals
@@ -88,28 +89,27 @@ const (
 type Audit struct {
 	records[Event]
 	keep     time.Duration
-	history  kept
-	refusals kept
+	history  retention
+	refusals retention
 	late     lateEvents
 }
 
-// kept is one kind of events, with how many to keep.
-type kept struct {
+// retention bounds the number of some events.
+type retention struct {
 	filter  bson.D
 	max     int64
 	written atomic.Int64
 }
 
-// isDue reports whether the events must be counted after the next n. After the
-// first event they must.
-func (k *kept) isDue(n int64) bool {
-	every := max(auditCheck, k.max/auditShare)
-	after := k.written.Add(n)
+// isDue reports whether n further events make a count necessary. The first event does.
+func (r *retention) isDue(n int64) bool {
+	every := max(auditCheck, r.max/auditShare)
+	after := r.written.Add(n)
 	return after == n || (after-n)/every != after/every
 }
 
-// The two kinds. A refusal that Record wrote, such as the end of a login
-// session whose token was stolen, is history.
+// Refusals are the events of RecordRefusals. A refusal that Record wrote, such as the end of
+// a login session whose token was stolen, is history.
 var (
 	refusalFilter = bson.D{{Key: "refusal", Value: true}}
 	historyFilter = bson.D{{Key: "refusal", Value: bson.D{{Key: "$exists", Value: false}}}}
@@ -126,15 +126,16 @@ func (a *Audit) ensureIndexes(ctx context.Context) error {
 	)
 }
 
-// NewEventID returns an ID for an event of a time. Later events have larger
-// ones, to the second.
+// NewEventID returns an ID for an event at a time. An event of a later second has a larger
+// ID.
 func NewEventID(at time.Time) string { return bson.NewObjectIDFromTimestamp(at).Hex() }
 
-// document returns an event as it is stored, with long texts cut.
+// document returns the stored form of an event, with truncated texts.
 func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 	return eventDocument{
-		ID: id, At: e.At.UTC(), Kind: cut(e.Kind, maxField), Outcome: cut(e.Outcome, maxField), UserID: cut(e.UserID, maxField),
-		Actor: cut(e.Actor, maxField), ClientIP: cut(e.ClientIP, maxField), Session: cut(e.Session, maxField), Detail: cut(e.Detail, maxDetail),
+		ID: id, At: e.At.UTC(), Kind: truncate(e.Kind, maxField), Outcome: truncate(e.Outcome, maxField), UserID: truncate(e.UserID, maxField),
+		Actor: truncate(e.Actor, maxField), ClientIP: truncate(e.ClientIP, maxField), Session: truncate(e.Session, maxField),
+		Detail:  truncate(e.Detail, maxDetail),
 		Expires: e.At.Add(a.keep),
 	}
 }
@@ -171,10 +172,10 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 	for i, e := range refusals {
 		id, err := bson.ObjectIDFromHex(e.ID)
 		if err != nil {
-			return fmt.Errorf("recording refusals: %q is no id of an event", e.ID)
+			return fmt.Errorf("recording refusals: invalid event ID %q", e.ID)
 		}
 		d := a.document(id, e)
-		d.Refusal = true // Count stays out: $max and $setOnInsert may not name the same field
+		d.Refusal = true // without Count: $max and $setOnInsert must not name the same field
 		writes[i] = mongo.NewUpdateOneModel().SetUpsert(true).
 			SetFilter(bson.D{{Key: "_id", Value: id}}).
 			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "count", Value: e.Count}}}, {Key: "$setOnInsert", Value: withoutID(d)}})
@@ -188,8 +189,8 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 	return a.trim(ctx, &a.refusals)
 }
 
-// withoutID returns the fields of an event but its _id, which an upsert takes
-// from its filter.
+// withoutID returns the fields of an event except _id, which an upsert takes from its
+// filter.
 func withoutID(d eventDocument) bson.D {
 	d.ID = bson.NilObjectID
 	raw, err := bson.Marshal(d)
@@ -203,36 +204,37 @@ func withoutID(d eventDocument) bson.D {
 	return fields[1:] // _id is the first
 }
 
-// trim removes the oldest events of a kind beyond its bound.
-func (a *Audit) trim(ctx context.Context, k *kept) error {
-	n, err := a.number(ctx, k)
-	if err != nil || n <= k.max {
+// trim removes the oldest events beyond the bound.
+func (a *Audit) trim(ctx context.Context, r *retention) error {
+	n, err := a.count(ctx, r)
+	if err != nil || n <= r.max {
 		return a.wrapError("counting events", err)
 	}
-	var first eventDocument // of those that are too many
-	err = a.coll.FindOne(ctx, k.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(k.max)).Decode(&first)
-	if errors.Is(err, mongo.ErrNoDocuments) { // the number was an estimate
+	var newest eventDocument // of the events to remove
+	err = a.coll.FindOne(ctx, r.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(r.max)).Decode(&newest)
+	if errors.Is(err, mongo.ErrNoDocuments) { // the count was an estimate
 		return nil
 	}
 	if err != nil {
 		return a.wrapError("looking for old events", err)
 	}
-	_, err = a.coll.DeleteMany(ctx, append(k.filter[:len(k.filter):len(k.filter)], bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: first.ID}}}))
+	_, err = a.coll.DeleteMany(ctx, append(slices.Clip(r.filter), bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: newest.ID}}}))
 	return a.wrapError("removing old events", err)
 }
 
-// number is about how many events of a kind there are. No index has the
-// history alone, so it is the rest.
-func (a *Audit) number(ctx context.Context, k *kept) (int64, error) {
+// count estimates the number of events. No index contains only the history, so its number is
+// that of all events minus that of the refusals.
+func (a *Audit) count(ctx context.Context, r *retention) (int64, error) {
 	refusals, err := a.coll.CountDocuments(ctx, a.refusals.filter)
-	if err != nil || k == &a.refusals {
+	if err != nil || r == &a.refusals {
 		return refusals, err
 	}
 	all, err := a.coll.EstimatedDocumentCount(ctx)
 	return all - refusals, err
 }
 
-func cut[S ~string](s S, limit int) S {
+// truncate returns at most limit bytes of s and no incomplete character.
+func truncate[S ~string](s S, limit int) S {
 	if len(s) <= limit {
 		return s
 	}
@@ -249,8 +251,9 @@ type EventFilter struct {
 	Kind   AuditKind
 }
 
-// Page lists the newest events that are older than the event before; the empty
-// before starts with the newest. The error is [ErrBadCursor] if before is not an ID.
+// Page lists events from the newest to the oldest, starting after the event before. The
+// empty before starts with the newest event. The error is [ErrBadCursor] if before is not
+// an ID.
 func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit int) ([]Event, error) {
 	filter := bson.D{}
 	if f.UserID != "" {
@@ -266,7 +269,7 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 		}
 		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid}}})
 	}
-	return a.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
+	return a.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(pageSize(limit)))
 }
 
 func decodeEvent(from func(any) error) (Event, error) {

@@ -39,7 +39,7 @@ func (l *lateEvents) keep(d eventDocument, err error) error {
 	return err
 }
 
-// Run records late events until ctx ends, and then tries a last time.
+// Run records late events until ctx ends, and then once more.
 func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(lateEvery)
 	defer tick.Stop()
@@ -71,17 +71,17 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	}
 	_, err := a.coll.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
 	if err != nil && !onlyDuplicates(err) {
-		log.LogAttrs(ctx, slog.LevelWarn, "audit events are still not recorded", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
+		log.LogAttrs(ctx, slog.LevelWarn, "recording late audit events failed", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
 		return
 	}
 	a.late.mu.Lock()
 	defer a.late.mu.Unlock()
-	a.late.events = a.late.events[len(events):] // only ever appended to meanwhile
+	a.late.events = a.late.events[len(events):] // meanwhile, keep only appends
 	a.late.dropped -= dropped
 	log.LogAttrs(ctx, slog.LevelInfo, "late audit events recorded", slog.Int("events", len(events)), slog.Int("dropped", dropped))
 }
 
-// onlyDuplicates reports whether all refused documents of an insert exist already.
+// onlyDuplicates reports whether every error of an insert is that the document exists.
 func onlyDuplicates(err error) bool {
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {

@@ -16,11 +16,10 @@ type collection struct {
 	closed  context.Context // ends when the Store closes
 }
 
-// withTimeout bounds one operation. The client's own timeout is not enough: the
-// driver leaves it out for a context that has a deadline, however far off. An
-// operation also ends with the Store: the driver (v2.10.0) keeps a core busy
-// until the deadline with one that waits for a server when the client
-// disconnects.
+// withTimeout bounds one operation. The client's own timeout is not enough, because the
+// driver ignores it if the context has any deadline. Close of the Store also ends the
+// operation: if an operation waits for a server when the client disconnects, the driver
+// (v2.10.0) keeps a core busy until the deadline.
 func (c collection) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	forget := context.AfterFunc(c.closed, cancel)

@@ -14,12 +14,12 @@ import (
 	"cubegate/store"
 )
 
-// Connections that were opened while the database was silent must not hold
-// operations once it is back. Version 1 of the driver set no deadline for the
-// first exchange on a connection of its pool, and opened two at a time: two
-// silent ones blocked all operations forever. TestFault37 is the same story for
-// the whole program. Nothing else may wait without a deadline either.
-func TestSilentDatabaseIsUsedAgain(t *testing.T) {
+// TestDatabaseRecoversFromSilence checks that connections that the driver opened while the
+// database was silent do not block later operations. Version 1 of the driver set no deadline
+// for the first exchange on a connection of its pool, and opened two connections at a time:
+// two silent ones blocked all operations forever. TestFault37 is the same test for the whole
+// program. No other read or write may be without a deadline either.
+func TestDatabaseRecoversFromSilence(t *testing.T) {
 	db := start(t)
 	var network watchedNetwork
 	s, err := store.Open(t.Context(), store.Options{
@@ -46,14 +46,14 @@ func TestSilentDatabaseIsUsedAgain(t *testing.T) {
 	waiting.Wait()
 	network.silent.Store(false)
 
-	deadline := time.Now().Add(20 * time.Second) // far beyond the timeout, far below forever
+	deadline := time.Now().Add(20 * time.Second) // far more than the timeout
 	for {
 		_, err := s.Users().ByEmail(t.Context(), "ada@example.org")
 		if errors.Is(err, store.ErrNotFound) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("a database that is back still answers %v", err)
+			t.Fatalf("after the silence: %v", err)
 		}
 	}
 	for i := range 150 { // more than one batch of a cursor
@@ -72,12 +72,13 @@ func TestSilentDatabaseIsUsedAgain(t *testing.T) {
 	}
 }
 
-// watchedNetwork is shared by all connections of one store.
+// watchedNetwork is the network of one store.
 type watchedNetwork struct {
-	silent    atomic.Bool  // the database does not get what is written
+	silent    atomic.Bool  // discard all writes
 	unbounded atomic.Int64 // reads and writes without a deadline
 }
 
+// watchedConn counts reads and writes without a deadline.
 type watchedConn struct {
 	net.Conn
 	network *watchedNetwork
@@ -87,19 +88,19 @@ type watchedConn struct {
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
-	c.expect(&c.read)
+	c.checkDeadline(&c.read)
 	return c.Conn.Read(p)
 }
 
 func (c *watchedConn) Write(p []byte) (int, error) {
-	c.expect(&c.write)
+	c.checkDeadline(&c.write)
 	if c.network.silent.Load() {
 		return len(p), nil
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *watchedConn) expect(deadline *time.Time) {
+func (c *watchedConn) checkDeadline(deadline *time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if deadline.IsZero() {
@@ -108,21 +109,21 @@ func (c *watchedConn) expect(deadline *time.Time) {
 }
 
 func (c *watchedConn) SetReadDeadline(t time.Time) error {
-	c.note(t, &c.read)
+	c.setDeadlines(t, &c.read)
 	return c.Conn.SetReadDeadline(t)
 }
 
 func (c *watchedConn) SetWriteDeadline(t time.Time) error {
-	c.note(t, &c.write)
+	c.setDeadlines(t, &c.write)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *watchedConn) SetDeadline(t time.Time) error {
-	c.note(t, &c.read, &c.write)
+	c.setDeadlines(t, &c.read, &c.write)
 	return c.Conn.SetDeadline(t)
 }
 
-func (c *watchedConn) note(t time.Time, deadlines ...*time.Time) {
+func (c *watchedConn) setDeadlines(t time.Time, deadlines ...*time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range deadlines {

@@ -9,8 +9,8 @@ import (
 
 // EmailKey returns the form of an email that is unique among users: without
 // surrounding space, in lower case, composed (NFC), its domain in ASCII. Emails
-// with the same key belong to one user. EmailKey never fails: a text that is not
-// an email gets a key that no email has.
+// with the same key belong to one user. A text that is not an email gets a key that no
+// email has.
 func EmailKey(email string) string {
 	folded := norm.NFC.String(strings.ToLower(strings.TrimSpace(email)))
 	at := strings.LastIndexByte(folded, '@')

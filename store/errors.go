@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 )
 
-// Errors that callers may test for. Any other error means that the database
-// gave an answer that this package does not understand.
+// Errors that callers may test for. Any other error means that this package does not
+// understand the answer of the database.
 var (
 	ErrNotFound    = errors.New("not found")
 	ErrTaken       = errors.New("already taken")                     // a TakenError names the field
@@ -45,16 +45,15 @@ func wrapError(action string, err error) error {
 	return fmt.Errorf("%s: %w", action, err)
 }
 
-// isSelection reports whether the driver found no server to talk to. The driver
-// exports neither a sentinel nor a type that its helpers recognize.
+// isSelection reports whether the driver found no server. The driver exports neither a
+// sentinel nor a type that its helpers recognize.
 func isSelection(err error) bool {
 	return errors.Is(err, mongo.ErrClientDisconnected) ||
 		strings.HasPrefix(err.Error(), "server selection error")
 }
 
-// isPoolCleared reports whether the operation was abandoned because of the
-// network error of another one. The driver has no label for it and does not
-// export the type.
+// isPoolCleared reports whether the driver abandoned the operation because of the network
+// error of another one. The driver has no label for it and does not export the type.
 func isPoolCleared(err error) bool {
 	var cleared driver.RetryablePoolError
 	return errors.As(err, &cleared)

@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Export writes every user as MongoDB's canonical extended JSON, one document
-// a line, as mongoimport reads it. Password hashes are among them.
+// Export writes every user, with the password hash, in MongoDB's canonical extended JSON.
+// Each document is one line, as mongoimport expects.
 func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	found, err := s.users.coll.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {

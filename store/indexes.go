@@ -12,18 +12,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// keyBatch is the number of users that get their key in one round trip.
+// keyBatch is the number of users that get a key in one request.
 const keyBatch = 500
 
 // ensureIndexes creates the missing indexes.
 //
-// email_1 is the original's own, so both programs can share a collection while
-// one replaces the other. The index of emailKey is partial because the original
-// writes documents without it.
+// email_1 is the index of the original, so both programs can share a collection during the
+// migration. The index of emailKey is partial because the original writes documents without
+// the field.
 //
-// connectyCubeId's index is not unique: two users of the original may share an
-// account. It is sparse and not partial, because MongoDB takes a partial index over
-// $type for no query that does not repeat the $type.
+// connectyCubeId's index is not unique, because two users of the original may share an
+// account. It is sparse and not partial, because MongoDB uses a partial index over $type
+// only for a query that repeats the $type.
 func (u *Users) ensureIndexes(ctx context.Context) error {
 	return ensure(ctx, u.coll,
 		mongo.IndexModel{
@@ -46,13 +46,13 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 // options (error_codes.yml, IndexOptionsConflict).
 const optionsConflict = 85
 
-// ensure creates the missing indexes of a collection. If an older cubegate created
-// a TTL index with another time, ensure replaces it.
+// ensure creates the missing indexes of a collection. It replaces a TTL index that an older
+// cubegate created with another time.
 func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
 	for _, index := range indexes {
 		var o options.IndexOptions
 		for _, set := range index.Options.List() {
-			_ = set(&o) // returns an error for a nil receiver alone
+			_ = set(&o) // fails only for a nil receiver
 		}
 		_, err := collection.Indexes().CreateOne(ctx, index)
 		var answer mongo.ServerError
@@ -62,16 +62,15 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("creating index %s of collection %s: %w", *o.Name, collection.Name(), wrapError("asking the database", err))
+			return fmt.Errorf("creating index %s of collection %s: %w", *o.Name, collection.Name(), wrapError("sending the command", err))
 		}
 	}
 	return nil
 }
 
-// backfillEmailKeys gives every user of the original its [EmailKey]. If two keys
-// collide, the first user gets the plain key and the other one a key of its own,
-// so that its email is still found as typed. The log names both for an
-// administrator to decide.
+// backfillEmailKeys adds the [EmailKey] to every user of the original. If the keys of two
+// users collide, the second user gets another key and is found only by the email as typed.
+// The log names such a user, so that an administrator can decide.
 func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	started, done := time.Now(), 0
 	var last bson.ObjectID
@@ -89,18 +88,18 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 		for _, d := range collided {
-			log.WarnContext(ctx, "two accounts differ by case alone; each logs in as typed",
+			log.LogAttrs(ctx, slog.LevelWarn, "emails of two users differ only by case; each must log in with the email as typed",
 				slog.String("user_id", d.ID.Hex()), slog.String("email", d.Original.Email), slog.String("other", d.EmailKey))
 		}
 		done += len(batch)
 	}
 	if done > 0 {
-		log.InfoContext(ctx, "users of the original adopted", slog.Int("users", done), slog.Duration("took", time.Since(started)))
+		log.LogAttrs(ctx, slog.LevelInfo, "email keys added to users of the original", slog.Int("users", done), slog.Int64("took_ms", time.Since(started).Milliseconds()))
 	}
 	return nil
 }
 
-// withoutKey returns the next users without a key, starting after one ID.
+// withoutKey returns the next users without a key, starting after an ID.
 func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocument, error) {
 	found, err := u.coll.Find(ctx,
 		bson.D{
@@ -113,7 +112,7 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocu
 			SetSort(bson.D{{Key: "_id", Value: 1}}).
 			SetLimit(keyBatch))
 	if err != nil {
-		return nil, u.wrapError("looking for users without a key", err)
+		return nil, u.wrapError("finding users without a key", err)
 	}
 	var batch []userDocument
 	if err := found.All(ctx, &batch); err != nil {
@@ -122,8 +121,8 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocu
 	return batch, nil
 }
 
-// setKeys writes the keys of a batch and returns the users whose key was taken,
-// with that key in EmailKey.
+// setKeys writes the keys of a batch. It returns the users whose key another user has, with
+// that key in EmailKey.
 func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocument, error) {
 	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Original.Email) })
 	if err != nil || len(taken) == 0 {
@@ -135,7 +134,7 @@ func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocume
 		return nil, err
 	}
 	if len(still) > 0 {
-		return nil, fmt.Errorf("giving user %s a key of its own: %w", still[0].ID.Hex(), TakenError{u.taken})
+		return nil, fmt.Errorf("adding an email key to user %s: %w", still[0].ID.Hex(), TakenError{u.taken})
 	}
 	for i := range taken {
 		taken[i].EmailKey = EmailKey(taken[i].Original.Email)
@@ -143,7 +142,7 @@ func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocume
 	return taken, nil
 }
 
-// writeKeys writes one key each and returns the users whose key is taken.
+// writeKeys writes one key for each user and returns the users whose key another user has.
 func (u *Users) writeKeys(ctx context.Context, batch []userDocument, key func(userDocument) string) ([]userDocument, error) {
 	writes := make([]mongo.WriteModel, len(batch))
 	for i, d := range batch {

@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestCubeIDHasAnIndex opens the store on users of the original: without a ConnectyCube
-// ID, with null, with the two types of numbers, and two users with one account.
+// TestCubeIDHasAnIndex opens the store with users of the original: without a ConnectyCube ID, with
+// null, with both types of numbers, and two users with one account.
 func TestCubeIDHasAnIndex(t *testing.T) {
 	db := start(t)
 	client, err := mongo.Connect(options.Client().ApplyURI(db.URI()).SetDialer(db))

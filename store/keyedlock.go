@@ -6,12 +6,12 @@ import (
 	"hash/maphash"
 )
 
-// keyedLock makes the changes of one document wait for one another within this
-// process. Compare-and-set alone is correct too, except that of a hundred
-// concurrent changes each would read and lose up to a hundred times.
+// keyedLock serializes the changes of one document within this process. Compare-and-set alone
+// is correct too, but each of a hundred concurrent changes would read and fail up to a
+// hundred times.
 type keyedLock struct {
 	seed  maphash.Seed
-	lanes [64]chan struct{} // a document always has the same one
+	lanes [64]chan struct{} // a document always uses the same lane
 }
 
 func newKeyedLock() *keyedLock {
@@ -30,6 +30,6 @@ func (k *keyedLock) lock(ctx context.Context, id string) (done func(), err error
 	case lane <- struct{}{}:
 		return func() { <-lane }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: too many changes wait for the document", ErrUnavailable)
+		return nil, fmt.Errorf("%w: too many concurrent changes of the document", ErrUnavailable)
 	}
 }

@@ -12,8 +12,8 @@ import (
 type records[T any] struct {
 	collection
 	noun   string                                    // for errors, such as "user"
-	key    func(id string) (any, error)              // the _id; an error means that no document can have it
-	decode func(document func(any) error) (T, error) // document decodes the driver's answer
+	key    func(id string) (any, error)              // returns the _id; an error means that no document can have it
+	decode func(document func(any) error) (T, error) // document decodes the driver's answer into its argument
 }
 
 // find returns the document that matches. The error is [ErrNotFound] for none.
@@ -44,9 +44,9 @@ func (r records[T]) list(ctx context.Context, filter bson.D, o *options.FindOpti
 	return list, r.wrapError("listing "+r.noun+"s", cursor.Err())
 }
 
-// change updates one document under a condition and returns it as it is then.
-// The error is [ErrChanged] when the condition does not hold, and [ErrNotFound]
-// when there is no such document.
+// change updates one document under a condition and returns the new document. The error is
+// [ErrChanged] when the condition does not hold, and [ErrNotFound] when there is no such
+// document.
 func (r records[T]) change(ctx context.Context, id string, condition, update bson.D) (T, error) {
 	var none T
 	key, err := r.key(id)
@@ -64,8 +64,8 @@ func (r records[T]) change(ctx context.Context, id string, condition, update bso
 	return none, ErrChanged
 }
 
-// findAndUpdate updates one document that matches, in the options' order, and returns
-// it as it is then.
+// findAndUpdate updates the first matching document in the options' order and returns the new
+// document.
 func (r records[T]) findAndUpdate(ctx context.Context, filter, update bson.D, o *options.FindOneAndUpdateOptionsBuilder) (T, error) {
 	ctx, cancel := r.withTimeout(ctx)
 	defer cancel()
@@ -73,5 +73,5 @@ func (r records[T]) findAndUpdate(ctx context.Context, filter, update bson.D, o 
 	return changed, r.wrapError("changing a "+r.noun, err)
 }
 
-// objectID is the key of documents whose ID is an ObjectID.
+// objectID returns the key of a document whose ID is an ObjectID.
 func objectID(id string) (any, error) { return bson.ObjectIDFromHex(id) }

@@ -57,9 +57,8 @@ type Sessions struct {
 	locks *keyedLock // to Update
 }
 
-// endedRetention is how long the database keeps the record of an ended login
-// session. [Sessions.Remove] removes it earlier, unless its session at
-// ConnectyCube could not be ended.
+// endedRetention is how long the database keeps the document of an ended login session.
+// [Sessions.Remove] removes it earlier, after the session at ConnectyCube has ended.
 const endedRetention = 7 * 24 * time.Hour
 
 func (s *Sessions) ensureIndexes(ctx context.Context) error {
@@ -91,15 +90,15 @@ func (s *Sessions) ByID(ctx context.Context, id string) (Session, error) {
 	return s.find(ctx, append(bson.D{{Key: "_id", Value: id}}, activeFilter()...))
 }
 
-// OfUser lists the active login sessions of a user, the one used last first, at
-// most a hundred.
+// OfUser lists the active login sessions of a user, at most a hundred. The one used last comes
+// first.
 func (s *Sessions) OfUser(ctx context.Context, userID string) ([]Session, error) {
 	return s.active(ctx, bson.E{Key: "userId", Value: userID}, nil)
 }
 
-// Listed returns the active ones of the given login sessions, the one used last
-// first, at most a hundred. It reads only the fields that users see: tokens,
-// hashes and bookkeeping of the result are empty.
+// Listed returns the active ones of the given login sessions, at most a hundred. The one used
+// last comes first. Listed reads only the fields that users see: tokens, hashes, version and
+// the like are zero in the result.
 func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -114,14 +113,13 @@ func (s *Sessions) Listed(ctx context.Context, ids []string) ([]Session, error) 
 // active lists active sessions. A nil projection reads whole documents.
 func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]Session, error) {
 	return s.records.list(ctx, append(bson.D{which}, activeFilter()...),
-		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(maxPage).SetProjection(projection))
+		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(MaxPage).SetProjection(projection))
 }
 
-// Update changes an active login session. It reads the session, calls change and
-// writes the result. If another caller wrote in between, it starts again, so
-// change may run several times. If change returns an error, Update returns that
-// error and writes nothing. The error is [ErrNotFound] when the session is no
-// longer active.
+// Update changes an active login session. It reads the session, calls change and writes the
+// result. After a concurrent write it starts again, so change may run several times. If
+// change returns an error, Update returns that error and does not write. The error is
+// [ErrNotFound] when the session is not active.
 func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -157,8 +155,8 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 	}
 }
 
-// End ends a login session, deletes the hashes of its refresh tokens, and makes
-// its revocation at ConnectyCube due. Of concurrent callers it reports true to one.
+// End ends a login session, deletes the hashes of its refresh tokens, and makes its
+// revocation at ConnectyCube due. It returns true to one of several concurrent callers.
 func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -169,7 +167,7 @@ func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	return r.MatchedCount == 1, nil
 }
 
-// Expired is the EndReason of a login session that was not used for too long.
+// Expired is the EndReason of a login session that was unused for too long.
 const Expired = "expired"
 
 // Expire ends one expired login session. The error is [ErrNotFound] for none.
@@ -181,7 +179,7 @@ func (s *Sessions) Expire(ctx context.Context) error {
 	if err == nil && r.MatchedCount == 0 {
 		return ErrNotFound
 	}
-	return s.wrapError("looking for expired login sessions", err)
+	return s.wrapError("ending an expired login session", err)
 }
 
 // notEnded matches a session that has not ended.
@@ -195,7 +193,7 @@ func endUpdate(now time.Time, reason string) bson.D {
 	}
 }
 
-// Remove deletes the record of a login session. A missing one is no error.
+// Remove deletes the document of a login session. A missing one is no error.
 func (s *Sessions) Remove(ctx context.Context, id string) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()

@@ -1,17 +1,15 @@
-// Package store keeps users, their login sessions and the audit in MongoDB. It
-// owns the collections, their indexes and the shape of the documents. It knows
-// nothing about the meaning of passwords and ConnectyCube accounts. No type of
-// the driver leaves it, so replacing the driver changes this package alone.
+// Package store keeps users, their login sessions and the audit in MongoDB. It owns the
+// collections, their indexes and the shape of the documents. It does not know the meaning of
+// passwords and ConnectyCube accounts. It exports no type of the driver, so another driver
+// would change only this package.
 //
 // The same code runs against a replica set, Atlas and the embedded database of
-// store/embedded. A change concerns one document. An update that depends on an
-// earlier read repeats the expected state in its filter. There are no
-// transactions across documents.
+// store/embedded. A change concerns one document. An update that depends on an earlier read
+// repeats the expected state in its filter. There are no transactions across documents.
 //
-// Start reading at [Open], then users.go: the document of a user decides about
-// the rights of that user. user_updates.go changes it, accounts.go is its part
-// about the ConnectyCube account, and work.go has the [Queue] for all background
-// work.
+// Start reading at [Open], then users.go: the document of a user determines the rights of
+// that user. user_updates.go changes it, accounts.go is its part about the ConnectyCube
+// account, and work.go has the [Queue] for all background work.
 package store
 
 import (
@@ -30,27 +28,26 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
-// defaultDatabase is where Mongoose, and so the original, puts its collections
-// when the connection string names no database.
+// defaultDatabase is the database of Mongoose, and so of the original, for a connection
+// string without a database.
 const defaultDatabase = "test"
 
-// Options say which database to use. Only URI has no default.
+// Options configure a Store. Only URI has no default.
 type Options struct {
 	URI      string        // connection string; never logged
-	Database string        // default: the one the URI names, else "test"
-	Timeout  time.Duration // for one operation, finding a server included; default 5s
+	Database string        // default: the database in the URI, else "test"
+	Timeout  time.Duration // for one operation, including the search for a server; default 5s
 
-	// ConnectTimeout is how long Open waits for a database that does not answer
-	// yet; default 30s. Zero means the default, below zero means one try.
+	// ConnectTimeout is how long Open waits for the first answer of the database; default
+	// 30s. A negative value means one attempt.
 	ConnectTimeout time.Duration
 
-	AuditKeep time.Duration // after which an event is removed; default 90 days
-	AuditMax  int           // events to keep at most, refusals aside; default 100 000
+	AuditKeep        time.Duration // age at which an event is removed; default 90 days
+	AuditMax         int           // largest number of events without refusals; default 100,000
+	AuditMaxRefusals int           // largest number of refusals; default 100,000
 
-	AuditMaxRefusals int // refusals to keep at most; default 100 000
-
-	// Dial opens connections; default is the network. The embedded database
-	// sets it, so that nothing of it needs a port.
+	// Dial opens connections; default is the network. The embedded database needs no port
+	// with its own function.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Log *slog.Logger // default discards
@@ -64,12 +61,12 @@ type Store struct {
 	sessions *Sessions
 	audit    *Audit
 	log      *slog.Logger
-	end      context.CancelFunc // of all operations
+	end      context.CancelFunc // cancels all operations
 }
 
-// Open connects, waits until the database answers, creates missing indexes and
-// gives every user of the original its email key. The caller must Close the
-// store. The error never contains the URI.
+// Open connects, waits until the database answers, creates missing indexes and adds the
+// email key to every user of the original. The caller must Close the store. The error never
+// contains the URI.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	client, database, err := connect(o)
@@ -90,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		locks:   newKeyedLock(),
 	}
 	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
-		history: kept{filter: historyFilter, max: int64(o.AuditMax)}, refusals: kept{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
+		history: retention{filter: historyFilter, max: int64(o.AuditMax)}, refusals: retention{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
 	err = s.waitUntilUp(ctx, o.ConnectTimeout)
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
 		if err == nil {
@@ -133,10 +130,10 @@ func (o Options) withDefaults() Options {
 }
 
 func connect(o Options) (*mongo.Client, string, error) {
-	// The driver's own error may quote the string, password and all.
+	// The driver's own error may quote the connection string with its password.
 	parsed, err := connstring.ParseAndValidate(o.URI)
 	if err != nil {
-		return nil, "", errors.New("the connection string is not one that MongoDB's driver understands: want mongodb://… or mongodb+srv://…")
+		return nil, "", errors.New("invalid connection string: want mongodb://… or mongodb+srv://…")
 	}
 	database := o.Database
 	if database == "" {
@@ -150,33 +147,33 @@ func connect(o Options) (*mongo.Client, string, error) {
 		SetAppName("cubegate").
 		SetTimeout(o.Timeout).
 		SetServerSelectionTimeout(o.Timeout).
-		SetConnectTimeout(o.Timeout). // of the driver's own watch as well, whose 30s would go on after the database is back
+		SetConnectTimeout(o.Timeout). // also for the driver's monitor, whose 30s could outlast an outage
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority())
 	opts.SetDialer(dialer(o.Dial))
 	client, err := mongo.Connect(opts)
 	if err != nil {
-		return nil, "", errors.New("the connection string has options that do not go together")
+		return nil, "", errors.New("invalid connection string: its options conflict")
 	}
 	return client, database, nil
 }
 
-// dialer makes a function the driver's options.ContextDialer.
+// dialer is a function as the driver's options.ContextDialer.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return d(ctx, network, address)
 }
 
-// waitUntilUp pings until the database answers or patience is over.
-func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
+// waitUntilUp pings until the database answers or the timeout has passed.
+func (s *Store) waitUntilUp(ctx context.Context, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
 	for {
 		err := s.Ping(ctx)
 		if err == nil || ctx.Err() != nil || !time.Now().Before(deadline) {
 			return err
 		}
-		s.log.WarnContext(ctx, "database does not answer yet", slog.Any("err", err))
+		s.log.LogAttrs(ctx, slog.LevelWarn, "database does not answer yet", slog.Any("err", err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(time.Second, time.Until(deadline))):
@@ -187,18 +184,18 @@ func (s *Store) waitUntilUp(ctx context.Context, patience time.Duration) error {
 // Ping returns nil when the database answers, else an error that wraps
 // [ErrUnavailable].
 func (s *Store) Ping(ctx context.Context) error {
-	return wrapError("asking the database", s.client.Ping(ctx, nil))
+	return wrapError("pinging the database", s.client.Ping(ctx, nil))
 }
 
-// Empty reports whether the database has no users and never had any: it has no
-// login sessions and no events either.
+// Empty reports whether the database never had users: it has no users, no login sessions and
+// no events.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	for _, c := range []*mongo.Collection{s.users.coll, s.sessions.coll, s.audit.coll} {
 		ctx, cancel := s.users.withTimeout(ctx)
 		err := c.FindOne(ctx, bson.D{}).Err()
 		cancel()
 		if !errors.Is(err, mongo.ErrNoDocuments) {
-			return false, wrapError("looking for users", err)
+			return false, wrapError("checking for documents", err)
 		}
 	}
 	return true, nil
@@ -216,8 +213,9 @@ func (s *Store) Sessions() *Sessions { return s.sessions }
 // Audit returns the events' collection.
 func (s *Store) Audit() *Audit { return s.audit }
 
-// Close ends all operations that run, and then all connections. It takes at most the time
-// of one operation: the driver ends its sessions with a command that has no other deadline.
+// Close ends all running operations and then all connections. It takes at most the timeout of
+// one operation, because the driver ends its sessions with a command that has no other
+// deadline.
 func (s *Store) Close(ctx context.Context) error {
 	s.end()
 	ctx, cancel := context.WithTimeout(ctx, s.users.timeout)

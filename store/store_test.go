@@ -57,7 +57,7 @@ func TestOpenNeverShowsTheURI(t *testing.T) {
 		"postgres://root:" + secret + "@host",
 		secret, "",
 	} {
-		s, err := store.Open(t.Context(), store.Options{URI: uri, ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
+		s, err := store.Open(t.Context(), store.Options{URI: uri, ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuseDial})
 		if err == nil {
 			_ = s.Close(t.Context())
 			t.Errorf("%q opened", uri)
@@ -69,19 +69,19 @@ func TestOpenNeverShowsTheURI(t *testing.T) {
 	}
 }
 
-// refuse is a network on which nobody answers.
-func refuse(context.Context, string, string) (net.Conn, error) {
+// refuseDial is a network without servers.
+func refuseDial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }
 
-func TestOpenSaysThatTheDatabaseIsAway(t *testing.T) {
-	_, err := store.Open(t.Context(), store.Options{URI: "mongodb://db.example", ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuse})
+func TestOpenFailsWithoutADatabase(t *testing.T) {
+	_, err := store.Open(t.Context(), store.Options{URI: "mongodb://db.example", ConnectTimeout: -1, Timeout: 50 * time.Millisecond, Dial: refuseDial})
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error = %v, want %v", err, store.ErrUnavailable)
 	}
 }
 
-func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
+func TestOpenWaitsForTheDatabase(t *testing.T) {
 	db := start(t)
 	var up atomic.Bool
 	time.AfterFunc(300*time.Millisecond, func() { up.Store(true) })
@@ -89,7 +89,7 @@ func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
 		URI: db.URI(), Timeout: 100 * time.Millisecond, ConnectTimeout: 20 * time.Second,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if !up.Load() {
-				return refuse(ctx, network, address)
+				return refuseDial(ctx, network, address)
 			}
 			return db.DialContext(ctx, network, address)
 		},
@@ -102,9 +102,9 @@ func TestOpenWaitsForADatabaseThatComesLate(t *testing.T) {
 	}
 }
 
-// A database that accepts and then says nothing must not hold a login longer
-// than the timeout: the original waited 45 seconds.
-func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
+// TestSilentDatabaseIsUnavailable checks that a database that accepts connections and never
+// answers delays an operation only for the timeout. The original waited 45 seconds.
+func TestSilentDatabaseIsUnavailable(t *testing.T) {
 	db := start(t)
 	const id = "507f1f77bcf86cd799439011"
 	for name, ask := range map[string]func(context.Context, *store.Store) error{
@@ -128,12 +128,12 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var silent, patient atomic.Bool
+			var silent, longDeadline atomic.Bool
 			s, err := store.Open(t.Context(), store.Options{
 				URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: -1,
 				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 					conn, err := db.DialContext(ctx, network, address)
-					return &muted{Conn: conn, silent: &silent, patient: &patient}, err
+					return &silentConn{Conn: conn, silent: &silent, longDeadline: &longDeadline}, err
 				},
 			})
 			if err != nil {
@@ -141,8 +141,7 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = s.Close(context.Background()) })
 			silent.Store(true)
-			// As in a registration the context has a bound of its own, which is
-			// not the database's.
+			// The context has a longer deadline, as in a registration.
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			done := make(chan error, 1)
@@ -152,35 +151,35 @@ func TestASilentDatabaseIsAnErrorInTime(t *testing.T) {
 				if !errors.Is(err, store.ErrUnavailable) {
 					t.Errorf("error = %v, want %v", err, store.ErrUnavailable)
 				}
-			case <-time.After(20 * time.Second): // far beyond the timeout, far below for ever
+			case <-time.After(20 * time.Second): // far more than the timeout
 				t.Error("no answer in 20 s")
 			}
-			if patient.Load() {
-				t.Error("the database would have been waited for as long as the caller's own bound")
+			if longDeadline.Load() {
+				t.Error("the deadline of a read is that of the caller, want the database's timeout")
 			}
 		})
 	}
 }
 
-// muted swallows what is written while silent.
-type muted struct {
+// silentConn discards writes while silent.
+type silentConn struct {
 	net.Conn
-	silent  *atomic.Bool
-	patient *atomic.Bool // an answer was awaited for longer than half a minute
+	silent       *atomic.Bool
+	longDeadline *atomic.Bool // a read had a deadline of more than half a minute
 }
 
-func (m *muted) SetReadDeadline(t time.Time) error {
+func (c *silentConn) SetReadDeadline(t time.Time) error {
 	if time.Until(t) > 30*time.Second {
-		m.patient.Store(true)
+		c.longDeadline.Store(true)
 	}
-	return m.Conn.SetReadDeadline(t)
+	return c.Conn.SetReadDeadline(t)
 }
 
-func (m *muted) Write(p []byte) (int, error) {
-	if m.silent.Load() {
+func (c *silentConn) Write(p []byte) (int, error) {
+	if c.silent.Load() {
 		return len(p), nil
 	}
-	return m.Conn.Write(p)
+	return c.Conn.Write(p)
 }
 
 func TestExportIsExtendedJSON(t *testing.T) {
@@ -191,8 +190,8 @@ func TestExportIsExtendedJSON(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	var ids []string
-	for _, address := range []string{"ada@example.org", "bob@example.org"} {
-		user, err := s.Users().Create(t.Context(), store.User{FirstName: "A\nda", Email: address, PasswordHash: "hash"}, store.Lease{ID: "x", Until: time.Now()})
+	for _, email := range []string{"ada@example.org", "bob@example.org"} {
+		user, err := s.Users().Create(t.Context(), store.User{FirstName: "A\nda", Email: email, PasswordHash: "hash"}, store.Lease{ID: "x", Until: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,9 +212,9 @@ func TestExportIsExtendedJSON(t *testing.T) {
 	}
 }
 
-// An operation that waits for a server ends with the store, not at its own
-// deadline.
-func TestCloseEndsWhatWaits(t *testing.T) {
+// TestCloseEndsWaitingOperations checks that Close of the store, and not its own deadline, ends an
+// operation that waits for a server.
+func TestCloseEndsWaitingOperations(t *testing.T) {
 	db := start(t)
 	var away atomic.Bool
 	dialed := make(chan struct{}, 1000)
@@ -239,7 +238,7 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 	results := make(chan error, 2)
 	go func() { _, err := s.Users().ByID(t.Context(), "0123456789abcdef01234567"); results <- err }()
 	go func() { results <- s.Audit().Record(t.Context(), store.Event{Kind: "login"}) }()
-	for range 2 { // the driver has looked for a server in vain, so both wait
+	for range 2 { // the driver has found no server, so both operations wait
 		<-dialed
 	}
 	if err := s.Close(t.Context()); err != nil {

@@ -11,20 +11,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// bumpVersion is the part of an update after which the account at ConnectyCube
-// differs from the user.
+// bumpVersion is the part of an update that makes the account at ConnectyCube differ from the
+// user.
 var bumpVersion = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
 
-// forgetDevices is the part of an update after which no device is known.
+// forgetDevices is the part of an update that makes all devices unknown.
 var forgetDevices = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}}}
 
-// setFields is the argument of $set: the given fields and the time of the update.
+// setFields returns the argument of $set: the given fields and the time of the update.
 func setFields(fields ...bson.E) bson.D {
 	return append(fields, bson.E{Key: "updatedAt", Value: time.Now()})
 }
 
-// endSessions is setFields for an update that ends all login sessions but the
-// given ones.
+// endSessions is setFields for an update that ends all login sessions except the given ones.
 func endSessions(sessions []string, fields ...bson.E) bson.D {
 	return append(setFields(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
 }
@@ -36,9 +35,9 @@ type PasswordChange struct {
 	KeepSession      string // ID of the login session that stays; empty = none
 }
 
-// ReplacePassword replaces the hash and, in the same write, ends all login
-// sessions but KeepSession. The error is [ErrChanged] when OldHash is no longer
-// the hash.
+// ReplacePassword replaces the hash and, in the same write, ends all login sessions except
+// KeepSession. The error is [ErrChanged] when the hash is not OldHash, or KeepSession has
+// ended.
 func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, error) {
 	kept, condition := []string{}, bson.D{{Key: "password", Value: c.OldHash}}
 	if c.KeepSession != "" {
@@ -79,15 +78,13 @@ func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User,
 // maxSessions bounds the list in a user's document, whatever the settings allow.
 const maxSessions = 200
 
-// RemoveSession ends one login session. Of concurrent callers it reports true to
-// one.
+// RemoveSession ends one login session. It returns true to one of several concurrent callers.
 func (u *Users) RemoveSession(ctx context.Context, id, session string) (bool, error) {
 	return u.removeSession(ctx, id, session)
 }
 
-// RevokeSession ends one login session whose holder is not trusted: no device of
-// the user counts as known afterwards. Of concurrent callers it reports true to
-// one.
+// RevokeSession ends one login session whose device is not trusted, and makes all devices of
+// the user unknown. It returns true to one of several concurrent callers.
 func (u *Users) RevokeSession(ctx context.Context, id, session string) (bool, error) {
 	return u.removeSession(ctx, id, session, forgetDevices)
 }
@@ -134,11 +131,13 @@ type UserFilter struct {
 	Disabled *bool
 }
 
-// maxPage is how many records one page has at most.
-const maxPage = 100
+// MaxPage is the largest number of records in one page.
+const MaxPage = 100
 
-// Page lists users by ID, starting after the user after; the empty after starts
-// with the first. The error is [ErrBadCursor] if after is not an ID.
+func pageSize(limit int) int64 { return int64(max(1, min(limit, MaxPage))) }
+
+// Page lists users by ID, starting after the user after. The empty after starts with the first
+// user. The error is [ErrBadCursor] if after is not an ID.
 func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
 	filter := bson.D{notDeleting}
 	if f.Text != "" {
@@ -171,5 +170,5 @@ func (u *Users) page(ctx context.Context, filter bson.D, after string, limit int
 	if filter == nil {
 		filter = bson.D{}
 	}
-	return u.records.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(max(1, min(limit, maxPage)))))
+	return u.records.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(pageSize(limit)))
 }

@@ -11,32 +11,31 @@ import (
 
 // User is a person who can log in.
 type User struct {
-	ID           string // 24 hexadecimal digits; given by Create
+	ID           string // 24 hexadecimal digits; set by Create
 	FirstName    string
 	LastName     string
 	Email        string // as typed
 	PasswordHash string
-	CubeID       int64     // ID of the ConnectyCube account; 0 = not known yet
-	Created      time.Time // given by Create
-	Updated      time.Time // time of the last change, leases aside
+	CubeID       int64     // ID of the ConnectyCube account; 0 = not known
+	Created      time.Time // set by Create
+	Updated      time.Time // time of the last change, except changes of leases
 
 	Roles    []string // rights beyond those of every user
 	Disabled bool     // cannot log in
-	Deleting bool     // deleted here and soon at ConnectyCube: a tombstone
+	Deleting bool     // a tombstone: deleted here, and the deletion at ConnectyCube is due
 
-	// Sessions are the IDs of the active login sessions. Every other login
-	// session has ended, even if its record still exists.
+	// Sessions are the IDs of the active login sessions. Every other login session has
+	// ended, even if its document still exists.
 	Sessions []string
 
-	// DeviceGeneration grows with each change after which no device counts as
-	// known.
+	// DeviceGeneration grows with each change that makes all devices unknown.
 	DeviceGeneration int64
 
 	Account Account
 }
 
-// HashShare returns the share of the users, 0 to 1, whose password hash begins
-// with a prefix. It reads all users.
+// HashShare returns the share of users, 0 to 1, whose password hash begins with a prefix. It
+// reads all users.
 func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
@@ -51,8 +50,8 @@ func (u *Users) HashShare(ctx context.Context, prefix string) (float64, error) {
 // scanTimeout bounds an operation that reads a whole collection.
 const scanTimeout = time.Minute
 
-// FullName is the name that others see in a chat. It may be empty for a user of
-// the original.
+// FullName returns the name that other users see in a chat. It may be empty for a user of the
+// original.
 func (u User) FullName() string {
 	return strings.TrimSpace(u.FirstName + " " + u.LastName)
 }
@@ -119,7 +118,7 @@ type Users struct {
 // and returns the user with its ID. The error is a [TakenError] for "email" if
 // another user has the email in any letter case.
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
-	now := time.Now().UTC().Truncate(time.Millisecond) // what BSON keeps
+	now := time.Now().UTC().Truncate(time.Millisecond) // BSON has milliseconds
 	d := userDocument{
 		ID: bson.NewObjectIDFromTimestamp(now),
 		Original: originalUser{
@@ -138,27 +137,26 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 	return d.user(), nil
 }
 
-// ByEmail finds the user who typed exactly this address, else the one whose
-// address is the same in another case. The error is [ErrNotFound] for none.
+// ByEmail finds the user with exactly this email, or else the user whose email differs only
+// by case. The error is [ErrNotFound] for none.
 //
-// Exactly typed comes first for two accounts of the original that differ by
-// case alone: there each keeps the address that it has always used.
-func (u *Users) ByEmail(ctx context.Context, address string) (User, error) {
-	user, err := u.find(ctx, bson.D{{Key: "email", Value: address}})
+// The exact email comes first because the emails of two users of the original may differ
+// only by case.
+func (u *Users) ByEmail(ctx context.Context, email string) (User, error) {
+	user, err := u.find(ctx, bson.D{{Key: "email", Value: email}})
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return User{}, err
 	}
-	// Also for a user who was found: one look-up less would tell by its time
-	// which emails have an account.
-	folded, foldedErr := u.find(ctx, bson.D{{Key: "emailKey", Value: EmailKey(address)}})
+	// Both lookups always run, so that the time of the answer does not reveal which emails
+	// have a user.
+	folded, foldedErr := u.find(ctx, bson.D{{Key: "emailKey", Value: EmailKey(email)}})
 	if err == nil {
 		return user, nil
 	}
 	return folded, foldedErr
 }
 
-// ByID finds a user. The error is [ErrNotFound] for none, and for what is not
-// an ID.
+// ByID finds a user. The error is [ErrNotFound] for none, and for a text that is not an ID.
 func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 	oid, err := bson.ObjectIDFromHex(id)
 	if err != nil {
@@ -177,8 +175,8 @@ func (u *Users) UpgradeHash(ctx context.Context, id, old, hash string) error {
 	return err
 }
 
-// cubeIDValue is a ConnectyCube id as the original stores it: an int32 when it
-// fits, else a double.
+// cubeIDValue returns a ConnectyCube ID as the original stores it: an int32 if it fits, else a
+// double.
 func cubeIDValue(n int64) any {
 	if int64(int32(n)) == n {
 		return int32(n)

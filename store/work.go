@@ -10,20 +10,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Lease is the right to work on a document until a moment. A worker that misses
-// the moment loses the lease to another one.
+// Lease is the right to work on a document until a time. After that time, another worker may
+// take the lease.
 type Lease struct {
 	ID    string
 	Until time.Time
 }
 
-// Queue hands out the documents of a collection that have work due. The state
-// lies in the documents themselves, so one write changes both the work and its
-// subject:
+// Queue leases the documents of a collection that have work due. Its state is in the
+// documents themselves, so one write changes both a document and its work:
 //
 //	idle ──(a change)──► due ──Claim──► leased ──Complete──► idle
 //	                      ▲               │
-//	                      └───── Retry ◄──┘  or the lease runs out
+//	                      └───── Retry ◄──┘  or the lease expires
 //
 // It is safe for concurrent use, by several processes too.
 type Queue[T any] struct {
@@ -31,15 +30,14 @@ type Queue[T any] struct {
 	workFields
 }
 
-// workFields are the paths of a queue's fields in its documents. All but due may
-// be empty.
+// workFields are the paths of a queue's fields in its documents. All except due may be empty.
 type workFields struct {
-	due       string // when work is due; missing = nothing to do
+	due       string // when work is due; missing = no work
 	lease     string // ID of the lease; in a queue without it, the time of due identifies the lease
 	attempts  string // claims since the work was last complete
 	lastError string // class of the last failure
-	version   string // grows with each change of what the work must bring about
-	turn      string // place in a line (see line.go), which ends with the work
+	version   string // grows with each change of the wanted result
+	turn      string // place in a line (see line.go); removed with the work
 }
 
 // The queues of the store.
@@ -52,8 +50,8 @@ var (
 	revocationWork = workFields{due: "due", attempts: "attempts"}
 )
 
-// AccountWork is the queue of the users whose account at ConnectyCube differs
-// from what it should be.
+// AccountWork is the queue of the users whose account at ConnectyCube differs from the wanted
+// state.
 func (s *Store) AccountWork() *Queue[User] { return s.accounts.queue() }
 
 // Sweeps is the queue of the users whose login sessions must be compared with
@@ -66,8 +64,8 @@ func (s *Store) Revocations() *Queue[Session] {
 	return &Queue[Session]{s.sessions.records, revocationWork}
 }
 
-// Claim leases the document that has been due for longest and counts an
-// attempt. The error is [ErrNotFound] when none is due.
+// Claim leases the document with the earliest due time and counts an attempt. The error is
+// [ErrNotFound] when none is due.
 func (q *Queue[T]) Claim(ctx context.Context, l Lease) (T, error) {
 	return q.claim(ctx, bson.D{{Key: q.due, Value: bson.D{{Key: "$lte", Value: time.Now()}}}}, q.due, l)
 }
@@ -87,15 +85,14 @@ func (q *Queue[T]) Acquire(ctx context.Context, id string, l Lease) (T, error) {
 	return q.change(ctx, id, bson.D{q.unleased(time.Now())}, bson.D{{Key: "$set", Value: q.leaseSet(l)}})
 }
 
-// Complete returns the lease when nothing is left to do. If the document has
-// another version by now, its work is due at once instead. The error is
-// [ErrChanged] when the lease is lost; in a queue without IDs of leases, a lost
-// lease is no error, and the work stays due.
+// Complete returns the lease when the work is complete. If the document has another version,
+// its work is due at once instead. The error is [ErrChanged] when the lease is lost. In a
+// queue without IDs of leases, a lost lease is no error, and the work stays due.
 func (q *Queue[T]) Complete(ctx context.Context, id string, l Lease, version int64) error {
 	condition := bson.D{q.heldBy(l)}
 	if q.version != "" {
 		same := bson.E{Key: q.version, Value: version}
-		if version == 0 { // documents of the original have none
+		if version == 0 { // documents of the original have no version
 			same.Value = bson.D{{Key: "$in", Value: bson.A{0, nil}}}
 		}
 		condition = append(condition, same)
@@ -110,10 +107,9 @@ func (q *Queue[T]) Complete(ctx context.Context, id string, l Lease, version int
 	return err
 }
 
-// Retry returns the lease when the work must be tried again at the time due. The
-// zero time means that the work waits for its user, and no longer in line. The
-// error is [ErrChanged] when the lease is lost; in a queue without IDs of leases,
-// that is no error.
+// Retry returns the lease and schedules the work for the time due. For the zero time, the
+// work leaves the line and waits until its user logs in. The error is [ErrChanged] when the
+// lease is lost. In a queue without IDs of leases, that is no error.
 func (q *Queue[T]) Retry(ctx context.Context, id string, l Lease, due time.Time, lastError string) error {
 	set, unset := bson.D{}, fields(q.lease)
 	if q.lastError != "" {
@@ -131,8 +127,8 @@ func (q *Queue[T]) Retry(ctx context.Context, id string, l Lease, due time.Time,
 	return err
 }
 
-// underLease changes a document that a lease holds. The error is [ErrChanged]
-// when the lease is lost or the document gone.
+// underLease changes a leased document. The error is [ErrChanged] when the lease is lost or
+// the document does not exist.
 func (q *Queue[T]) underLease(ctx context.Context, id string, l Lease, set, unset bson.D) error {
 	var update bson.D
 	if len(set) > 0 { // MongoDB before 5.0 refuses operators without fields
@@ -148,9 +144,9 @@ func (q *Queue[T]) underLease(ctx context.Context, id string, l Lease, set, unse
 	return err
 }
 
-// ReleaseAll makes every leased document due now. It is for a database with one
-// process, which has just started: no other can hold a lease. In a queue without
-// IDs of leases, a back-off ends as well.
+// ReleaseAll makes every leased document due now. Only the single process of a database may
+// call it, at its start, because no other process can have a lease then. In a queue without
+// IDs of leases, ReleaseAll also ends back-offs.
 func (q *Queue[T]) ReleaseAll(ctx context.Context) error {
 	ctx, cancel := q.withTimeout(ctx)
 	defer cancel()
@@ -181,8 +177,7 @@ func (f workFields) heldBy(l Lease) bson.E {
 	return bson.E{Key: f.lease, Value: l.ID}
 }
 
-// unleased matches a document that no lease holds: it has none, or one that has run
-// out.
+// unleased matches a document without a lease or with an expired one.
 func (f workFields) unleased(now time.Time) bson.E {
 	holder := f.lease
 	if holder == "" {
@@ -194,7 +189,7 @@ func (f workFields) unleased(now time.Time) bson.E {
 	}}
 }
 
-// fields is the argument of $unset for all paths that are not empty.
+// fields returns the argument of $unset for all paths that are not empty.
 func fields(paths ...string) bson.D {
 	var unset bson.D
 	for _, path := range paths {
@@ -211,9 +206,9 @@ const (
 	MaxBackOff   = 10 * time.Minute // after many
 )
 
-// BackOff is how long work waits after a failure: twice as long after each
-// attempt, up to ten minutes, and never less than least. A random part of it
-// keeps many documents from coming back at once.
+// BackOff returns how long work waits after a failure: twice as long after each attempt, up to
+// ten minutes, and never less than least. A random part spreads the retries of many
+// documents.
 func BackOff(attempts int, least time.Duration) time.Duration {
 	d := MaxBackOff
 	if attempts < 10 {
