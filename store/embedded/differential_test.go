@@ -109,7 +109,7 @@ func (g generator) update() any {
 	case 5:
 		return D{{Key: "$addToSet", Value: D{{Key: f, Value: g.scalar()}}}}
 	case 6:
-		return D{{Key: "$pull", Value: D{{Key: f, Value: pick[any](g, g.scalar(), D{{Key: "$gt", Value: g.scalar()}}, D{{Key: "x", Value: g.scalar()}})}}}}
+		return D{{Key: "$pull", Value: D{{Key: f, Value: pick[any](g, g.scalar(), D{{Key: "x", Value: g.scalar()}}, D{{Key: "x", Value: D{{Key: "$in", Value: A{g.scalar(), g.scalar()}}}}})}}}}
 	case 7:
 		return D{{Key: "$pop", Value: D{{Key: f, Value: pick(g, int32(1), int32(-1))}}}}
 	case 9:

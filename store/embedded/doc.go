@@ -20,8 +20,8 @@
 // command, field, option, operator or stage is an error (see form). When the server
 // answers a write, the data is on disk.
 //
-// Supported is what the store, MongoDB's command line tools, mongosh and mongoose send by
-// themselves:
+// The supported operators are those that the store, MongoDB's command line tools, mongosh or
+// mongoose send by themselves:
 //
 //   - hello, ping, buildInfo, endSessions, listDatabases, listCollections,
 //     listIndexes, create, drop, dropDatabase, createIndexes, dropIndexes, insert,
@@ -30,7 +30,7 @@
 //   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $exists $type $regex (RE2's syntax;
 //     options i, m, s) $and $or.
 //   - Updates: $set $unset $setOnInsert $inc $max $push ($each $slice $position) $addToSet
-//     $pull $pullAll $pop; replacements; upserts.
+//     $pull (of a value, or of documents by a filter) $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
 //     TTL. Equality, $in and ranges use them, and so does a sort in the order of an index.
 //   - Aggregation: the pipeline that drivers send to count documents, and no other:

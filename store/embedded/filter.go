@@ -83,53 +83,42 @@ func isOperators(v value) bool {
 	return v.Type == bsoncore.TypeEmbeddedDocument && strings.HasPrefix(firstKey(v.Data), "$")
 }
 
+// addPath adds {path: v}: the operators in v, or an equality.
 func (f *filter) addPath(path string, v value) error {
-	parts := splitPath(path)
-	add := func(op string, arg value, t test) {
-		f.predicates = append(f.predicates, predicate{path, op, arg})
-		f.tests = append(f.tests, func(d document) bool { return t.onPath(d, parts) })
+	switch {
+	case v.Type == bsoncore.TypeRegex:
+		return f.add(predicate{path, "$regex", v}, value{})
+	case !isOperators(v):
+		return f.add(predicate{path, "$eq", v}, value{})
 	}
-	if !isOperators(v) {
-		op := "$eq"
-		if v.Type == bsoncore.TypeRegex {
-			op = "$regex"
-		}
-		t, err := compileOperator(op, v, value{})
-		if err == nil {
-			add(op, v, t)
-		}
-		return err
+	options, ok := lookup(v.Data, "$options")
+	if _, isRegex := lookup(v.Data, "$regex"); ok && !isRegex {
+		return fail(codeBadValue, "$options needs a $regex")
 	}
-	return eachOperator(v, add)
-}
-
-// eachOperator compiles {$gt: 1, $lt: 5} one operator at a time. $options is a part of $regex.
-func eachOperator(v value, add func(op string, arg value, t test)) error {
-	options, hasOptions := lookup(v.Data, "$options")
+	if ok && options.Type != bsoncore.TypeString {
+		return fail(codeBadValue, "$options has to be a string")
+	}
 	for op, arg := range fields(v.Data) {
-		if op == "$options" {
-			if _, ok := lookup(v.Data, "$regex"); !ok {
-				return fail(codeBadValue, "$options needs a $regex")
-			}
+		if op == "$options" { // a part of $regex
 			continue
 		}
-		if hasOptions && options.Type != bsoncore.TypeString {
-			return fail(codeBadValue, "$options has to be a string")
-		}
-		t, err := compileOperator(op, arg, options)
-		if err != nil {
+		if err := f.add(predicate{path, op, arg}, options); err != nil {
 			return err
 		}
-		add(op, arg, t)
 	}
 	return nil
 }
 
-// compileOperators returns the conjunction of the operators of one document.
-func compileOperators(v value) (test, error) {
-	var all []test
-	err := eachOperator(v, func(_ string, _ value, t test) { all = append(all, t) })
-	return allOf(all), err
+// add adds one operator. Only $regex uses options.
+func (f *filter) add(p predicate, options value) error {
+	t, err := compileOperator(p.op, p.arg, options)
+	if err != nil {
+		return err
+	}
+	parts := splitPath(p.path)
+	f.predicates = append(f.predicates, p)
+	f.tests = append(f.tests, func(d document) bool { return t.onPath(d, parts) })
+	return nil
 }
 
 // compileOperator compiles one operator. Only $regex uses options.

@@ -30,7 +30,7 @@ func seeds(tb testing.TB) [][]byte {
 		`{"createIndexes":"c","$db":"a","indexes":[{"key":{"a":1,"b.c":-1},"name":"x","unique":true,"partialFilterExpression":{"a":{"$gt":0}}}]}`,
 		`{"find":"c","$db":"a","filter":{"a.b":{"$gte":1},"$or":[{"_id":1},{"x":{"$regex":"a+b","$options":"i"}}]},"sort":{"a":1,"b":-1},"projection":{"a.b":1},"limit":3}`,
 		`{"find":"c","$db":"a","filter":{"a":{"$in":[1,2,null]},"b":{"$ne":2},"c":{"$exists":false},"d":{"$type":["string",2]}}}`,
-		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$set":{"a.5":1},"$inc":{"n":1},"$push":{"l":{"$each":[3,1],"$slice":-2,"$position":-1}},"$pull":{"m":{"$gt":1}}},"upsert":true,"multi":true}]}`,
+		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$set":{"a.5":1},"$inc":{"n":1},"$push":{"l":{"$each":[3,1],"$slice":-2,"$position":-1}},"$pull":{"m":{"x":{"$gt":1}}}},"upsert":true,"multi":true}]}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"a":1},"u":{"b":1},"upsert":true}]}`,
 		`{"delete":"c","$db":"a","deletes":[{"q":{"a":{"$lt":1}},"limit":1}]}`,
 		`{"findAndModify":"c","$db":"a","query":{"a":1},"sort":{"b":-1},"update":{"$inc":{"a":2},"$max":{"c":1},"$unset":{"d":1},"$addToSet":{"e":1},"$pullAll":{"f":[1]},"$pop":{"g":1},"$setOnInsert":{"h":1}},"upsert":true,"new":true}`,

@@ -11,7 +11,7 @@ import (
 )
 
 // test is one compiled operator. On a path, it passes if any value that the path reaches
-// passes. $pull applies it to a single value. A negation negates "any": {$ne: 1} passes if
+// passes. The planner applies it to a single value. A negation negates "any": {$ne: 1} passes if
 // no value is 1.
 type test struct {
 	onPath  func(d document, parts []string) bool
@@ -43,17 +43,6 @@ func not(t test) test {
 	return test{
 		onPath:  func(d document, parts []string) bool { return !t.onPath(d, parts) },
 		onValue: func(v value) bool { return !t.onValue(v) },
-	}
-}
-
-func allOf(ts []test) test {
-	return test{
-		onPath: func(d document, parts []string) bool {
-			return !slices.ContainsFunc(ts, func(t test) bool { return !t.onPath(d, parts) })
-		},
-		onValue: func(v value) bool {
-			return !slices.ContainsFunc(ts, func(t test) bool { return !t.onValue(v) })
-		},
 	}
 }
 

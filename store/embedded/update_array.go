@@ -120,19 +120,15 @@ func compilePull(arg value) (change, error) {
 	}), nil
 }
 
-// pullTest returns the condition for the elements that $pull removes. Operators apply to the
-// element, and a document applies to the element's fields. Any other value must be equal.
+// pullTest returns the condition for the elements that $pull removes. A document is a filter for
+// elements that are documents. Any other value must be equal to the element.
 func pullTest(arg value) (func(value) bool, error) {
-	switch {
-	case isOperators(arg):
-		t, err := compileOperators(arg)
-		return t.onValue, err
-	case arg.Type == bsoncore.TypeEmbeddedDocument:
+	switch arg.Type {
+	case bsoncore.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)
 		return func(v value) bool { return v.Type == bsoncore.TypeEmbeddedDocument && f.matches(v.Data) }, err
-	case arg.Type == bsoncore.TypeRegex:
-		re, err := matching(arg, value{})
-		return func(v value) bool { return re(v, true) }, err
+	case bsoncore.TypeRegex:
+		return nil, fail(codeNotImplemented, "$pull with a regular expression is not supported")
 	}
 	return func(v value) bool { return sameValue(v, arg) }, nil
 }
