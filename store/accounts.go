@@ -15,7 +15,7 @@ type Account struct {
 	Email        string       `bson:"email,omitempty"` // at ConnectyCube; empty = not known
 	Name         string       `bson:"name,omitempty"`  // at ConnectyCube; empty = not known
 	PasswordKind PasswordKind `bson:"password,omitempty"`
-	Version      int64        `bson:"version,omitempty"`  // grows with each change of what the account should be
+	Version      int64        `bson:"version,omitempty"`  // counts the changes of the wanted state
 	Due          time.Time    `bson:"due,omitempty"`      // when work is due or the lease ends; zero = no work
 	Lease        string       `bson:"lease,omitempty"`    // ID of the lease; empty = no lease
 	Attempts     int          `bson:"attempts,omitempty"` // since the work was last complete

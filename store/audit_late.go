@@ -76,7 +76,7 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	}
 	a.late.mu.Lock()
 	defer a.late.mu.Unlock()
-	a.late.events = a.late.events[len(events):] // meanwhile, keep only appends
+	a.late.events = a.late.events[len(events):] // keep has only appended to it
 	a.late.dropped -= dropped
 	log.LogAttrs(ctx, slog.LevelInfo, "late audit events recorded", slog.Int("events", len(events)), slog.Int("dropped", dropped))
 }

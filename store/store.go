@@ -46,8 +46,8 @@ type Options struct {
 	AuditMax         int           // largest number of events without refusals; default 100,000
 	AuditMaxRefusals int           // largest number of refusals; default 100,000
 
-	// Dial opens connections; default is the network. The embedded database needs no port
-	// with its own function.
+	// Dial opens connections; default is the network. With the function of the embedded
+	// database, no port is needed.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Log *slog.Logger // default discards

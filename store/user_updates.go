@@ -75,7 +75,7 @@ func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User,
 		}}}}})
 }
 
-// maxSessions bounds the list in a user's document, whatever the settings allow.
+// maxSessions bounds the list in a user's document, in addition to the bound in the settings.
 const maxSessions = 200
 
 // RemoveSession ends one login session. It returns true to one of several concurrent callers.

@@ -80,7 +80,8 @@ func (q *Queue[T]) claim(ctx context.Context, filter bson.D, by string, l Lease)
 }
 
 // Acquire leases one document whether or not it is due. The error is
-// [ErrChanged] when another lease holds it, and [ErrNotFound] when it is gone.
+// [ErrChanged] when another lease holds it, and [ErrNotFound] when the document
+// does not exist.
 func (q *Queue[T]) Acquire(ctx context.Context, id string, l Lease) (T, error) {
 	return q.change(ctx, id, bson.D{q.unleased(time.Now())}, bson.D{{Key: "$set", Value: q.leaseSet(l)}})
 }

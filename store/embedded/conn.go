@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,7 @@ func (s *Server) serve(conn net.Conn, b *budget) error {
 		}
 		s.mu.Unlock()
 		if !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
-			s.log.Debug("connection ended", "err", err)
+			s.log.LogAttrs(s.ctx, slog.LevelDebug, "connection ended", slog.Any("err", err))
 		}
 	})
 	return nil

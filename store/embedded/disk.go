@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,7 +90,7 @@ func (f *datafile) writable() error {
 	if err != nil {
 		err = f.disk.recordFailure(err)
 	} else {
-		f.log.Info("database file is writable again", slog.String("file", f.faults.file))
+		f.log.LogAttrs(context.Background(), slog.LevelInfo, "database file is writable again", slog.String("file", f.faults.file))
 	}
 	return f.disk.endProbe(err, time.Now())
 }

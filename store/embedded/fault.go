@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,7 @@ func (f faults) run(read func() error) (err error) {
 // call it, because it reads the stack of the panic.
 func (f faults) panicError(r any) error {
 	if !isMapFault(r) {
-		f.log.Error("panic in a command", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		f.log.LogAttrs(context.Background(), slog.LevelError, "panic in a command", slog.String("panic", fmt.Sprint(r)), slog.String("stack", string(debug.Stack())))
 		return fail(codeInternal, "internal error: the command panicked; the log has the stack")
 	}
 	cause := fmt.Sprint(r)
@@ -48,7 +49,7 @@ func (f faults) panicError(r any) error {
 		cause = "a page points outside the file, or the file is truncated"
 	}
 	err := fmt.Errorf("%s: %w (%s); %s", f.file, ErrDamaged, cause, damageAdvice)
-	f.log.Error("database file is damaged", "file", f.file, "cause", cause)
+	f.log.LogAttrs(context.Background(), slog.LevelError, "database file is damaged", slog.String("file", f.file), slog.String("cause", cause))
 	return err
 }
 

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -168,7 +169,7 @@ func (f *datafile) commit(t *txn) error {
 	err := f.faults.run(t.tx.Commit)
 	if err != nil {
 		f.rollback(t) // needed after a panic; after an error bbolt has closed it
-		f.log.Error("commit failed", "err", err)
+		f.log.LogAttrs(context.Background(), slog.LevelError, "commit failed", slog.Any("err", err))
 		return f.disk.recordFailure(fmt.Errorf("committing: %w", err))
 	}
 	f.catalog.publish(t.catalog)
@@ -180,7 +181,7 @@ func (f *datafile) rollback(t *txn) {
 	err := f.faults.run(t.tx.Rollback)
 	if err != nil && !errors.Is(err, berrors.ErrTxClosed) {
 		f.lost.Store(true)
-		f.log.Error("rollback failed", "err", err)
+		f.log.LogAttrs(context.Background(), slog.LevelError, "rollback failed", slog.Any("err", err))
 	}
 }
 

@@ -41,7 +41,6 @@ type Server struct {
 	cursors  cursors
 	listener net.Listener // nil without Options.Listen
 	budget   *budget      // of the connections there
-	started  time.Time
 
 	ctx    context.Context // canceled by Close
 	cancel context.CancelCauseFunc
@@ -72,9 +71,9 @@ func Start(o Options) (*Server, error) {
 		}
 		return nil, fmt.Errorf("opening %s: %w", o.File, err)
 	}
-	s := &Server{log: o.Log, file: file, listener: listener, budget: newBudget(maxListenBytes), started: time.Now(), conns: map[net.Conn]bool{}}
+	s := &Server{log: o.Log, file: file, listener: listener, budget: newBudget(maxListenBytes), conns: map[net.Conn]bool{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.writer = &writer{file: file, log: o.Log, jobs: make(chan *job)}
+	s.writer = &writer{file: file, jobs: make(chan *job)}
 	s.work.Go(func() { s.writer.loop(s.ctx) })
 	s.work.Go(s.maintain)
 	if listener != nil {
@@ -133,12 +132,12 @@ func (s *Server) accept() {
 		case s.ctx.Err() != nil:
 			return
 		case err != nil: // mostly a temporary lack of file descriptors
-			s.log.Warn("accepting a connection failed", "err", err)
+			s.log.LogAttrs(s.ctx, slog.LevelWarn, "accepting a connection failed", slog.Any("err", err))
 			time.Sleep(acceptRetry)
 			continue
 		}
 		if err := s.serve(conn, s.budget); err != nil {
-			s.log.Warn("connection refused", "err", err)
+			s.log.LogAttrs(s.ctx, slog.LevelWarn, "connection refused", slog.Any("err", err))
 		}
 	}
 }
@@ -174,9 +173,9 @@ func (s *Server) maintain() {
 			s.cursors.expire(now)
 			_ = s.file.writable() // probes, and logs the result, even if no client pings
 			if n, err := s.sweep(now); err != nil && s.ctx.Err() == nil {
-				s.log.Error("removing expired documents failed", "err", err)
+				s.log.LogAttrs(s.ctx, slog.LevelError, "removing expired documents failed", slog.Any("err", err))
 			} else if n > 0 {
-				s.log.Debug("expired documents removed", "count", n)
+				s.log.LogAttrs(s.ctx, slog.LevelDebug, "expired documents removed", slog.Int("count", n))
 			}
 		case <-s.ctx.Done():
 			return

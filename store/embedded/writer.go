@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -16,7 +15,6 @@ import (
 // again, alone, so that one bad command does not affect the others.
 type writer struct {
 	file *datafile
-	log  *slog.Logger
 	jobs chan *job
 }
 
