@@ -16,7 +16,7 @@ const budgetKeys = 100_000
 
 // newBudgets makes the budgets that the settings want. LOGIN_FAILURES=0 turns
 // all off that count wrong passwords.
-func (s *Server) newBudgets() (*resolvers.Budgets, error) {
+func (s *setup) newBudgets() (*resolvers.Budgets, error) {
 	login := resolvers.BudgetBound{Burst: s.cfg.Limits.LoginFailures, Every: s.cfg.Limits.LoginRetryEvery}
 	o := resolvers.BudgetOptions{
 		LoginFailures: login,

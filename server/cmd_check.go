@@ -17,7 +17,7 @@ func check(ctx context.Context, cfg config.Config, stdout io.Writer, _ *slog.Log
 	if !cfg.HasEmbeddedDatabase() {
 		return errors.New("check reads the embedded database, and MONGO_URI names another")
 	}
-	file := (&Server{cfg: cfg}).databaseFile()
+	file := databaseFile(cfg)
 	found, err := embedded.Check(ctx, file)
 	for _, line := range found {
 		fmt.Fprintln(stdout, line)

@@ -37,7 +37,7 @@ func (p process) grantCommand() *cobra.Command {
 // administrator can make others.
 func grant(email, role string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
-		s := &Server{cfg: cfg, log: log}
+		s := newSetup(cfg, log)
 		defer func() { err = errors.Join(err, s.Close()) }()
 		if err := s.openStore(ctx); err != nil {
 			return err
@@ -68,9 +68,9 @@ func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.
 	if !cfg.HasEmbeddedDatabase() {
 		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
 	}
-	s := &Server{cfg: cfg, log: log}
+	s := newSetup(cfg, log)
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := os.Stat(s.databaseFile()); err != nil { // opening would make an empty one
+	if _, err := os.Stat(databaseFile(cfg)); err != nil { // opening would make an empty one
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	if err := s.openStore(ctx); err != nil {
@@ -88,10 +88,7 @@ func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	go func() { _ = s.api.Serve(s.apiListener) }()
-	if s.sandbox != nil {
-		go func() { _ = s.serveSandbox() }()
-	}
+	go func() { _ = serveUntil(ctx, s.api, s.sandbox) }() // until Close
 	moved, err := s.accounts.MovePasswords(ctx, s.store.Users())
 	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
 		moved.InStep, moved.Moved, moved.Waiting, moved.Failed)

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"log/slog"
+
 	"cubegate/middleware"
+	"cubegate/server/config"
 )
 
 const (
@@ -50,21 +53,21 @@ func reservations() []middleware.Reservation {
 }
 
 // newConnections returns the bound for the connections of one listener.
-func (s *Server) newConnections(reserved []middleware.Reservation) (*middleware.Connections, error) {
+func newConnections(cfg config.Config, reserved []middleware.Reservation, log *slog.Logger) (*middleware.Connections, error) {
 	listeners := 1
-	if s.cfg.HasSandbox() {
+	if cfg.HasSandbox() {
 		listeners = 2
 	}
-	most := s.cfg.HTTP.MaxConnections
+	most := cfg.HTTP.MaxConnections
 	if most == 0 {
 		most = defaultConnections(memoryLimit(), fileLimit(), listeners)
 	}
 	return middleware.NewConnections(middleware.ConnectionsOptions{
 		Max:        most,
-		PerAddress: s.cfg.HTTP.MaxConnectionsPerAddress,
-		Trusted:    s.trusted(),
+		PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
+		Trusted:    trustedProxies(cfg),
 		Reserved:   reserved,
-		Log:        s.log,
+		Log:        log,
 	})
 }
 

@@ -6,7 +6,54 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"cubegate/server/config"
+	"cubegate/store"
+	"cubegate/store/embedded"
 )
+
+// openStore connects to MongoDB, or starts the database that stands in for it.
+func (s *setup) openStore(ctx context.Context) error {
+	o := store.Options{
+		URI:       s.cfg.Mongo.URI.Reveal(),
+		Database:  s.cfg.Mongo.Database,
+		Timeout:   s.cfg.Mongo.Timeout,
+		AuditKeep: s.cfg.Audit.Keep,
+		AuditMax:  s.cfg.Audit.Max,
+		Log:       s.log,
+
+		AuditMaxRefusals: s.cfg.Audit.MaxRefusals,
+	}
+	if s.cfg.HasEmbeddedDatabase() {
+		if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+			return fmt.Errorf("DATA_DIR: %w", err)
+		}
+		if err := s.checkLostDatabase(); err != nil {
+			return fmt.Errorf("the database in DATA_DIR: %w", err)
+		}
+		db, err := embedded.Start(embedded.Options{
+			File:   databaseFile(s.cfg),
+			Listen: s.cfg.Mongo.EmbeddedListen,
+			Log:    s.log,
+		})
+		if err != nil {
+			return fmt.Errorf("the database in DATA_DIR: %w", err)
+		}
+		s.onClose(func(context.Context) error { return db.Close() })
+		o.URI, o.Dial = db.URI(), db.DialContext
+	}
+	opened, err := store.Open(ctx, o)
+	if err != nil {
+		return fmt.Errorf("MONGO_URI: %w", err)
+	}
+	s.store = opened
+	s.onClose(opened.Close)
+	return nil
+}
+
+// databaseFile returns the path of the embedded database.
+func databaseFile(cfg config.Config) string { return filepath.Join(cfg.DataDir, "cubegate.db") }
 
 // The files in DATA_DIR belong together. A server that starts on half of them would make the
 // other half anew, and with it a service without users, or one in which every session has
@@ -14,11 +61,11 @@ import (
 
 // checkLostDatabase refuses a database that is empty or gone beside a kept secret: the
 // secret is made after the database, so there was one.
-func (s *Server) checkLostDatabase() error {
+func (s *setup) checkLostDatabase() error {
 	if _, err := os.Lstat(s.cfg.SecretFile()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	info, err := os.Stat(s.databaseFile())
+	info, err := os.Stat(databaseFile(s.cfg))
 	state := "empty"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -27,12 +74,12 @@ func (s *Server) checkLostDatabase() error {
 		return nil // the database knows better what is wrong with it
 	}
 	return fmt.Errorf("%s is %s, and %s shows that there was one: restore it from a copy, or delete %s as well to begin anew, without any users",
-		s.databaseFile(), state, s.cfg.SecretFile(), s.cfg.SecretFile())
+		databaseFile(s.cfg), state, s.cfg.SecretFile(), s.cfg.SecretFile())
 }
 
 // openSecret makes sure that there is a secret. One is made only for a database without
 // users.
-func (s *Server) openSecret(ctx context.Context) error {
+func (s *setup) openSecret(ctx context.Context) error {
 	s.secretGenerated = s.cfg.JWT.Secret.IsZero()
 	isNew := false
 	if s.secretGenerated && s.cfg.HasEmbeddedDatabase() {

@@ -93,7 +93,7 @@ func TestOneCoreGetsTwoThreads(t *testing.T) {
 		cores, threads, want int
 	}{
 		{"", 1, 2, 1},
-		{"1", 1, 1, 1}, // whoever sets it means it
+		{"1", 1, 1, 1}, // a set value stays
 		{"", 4, 4, 4},
 	} {
 		t.Setenv("GOMAXPROCS", tt.env)

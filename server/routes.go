@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"cubegate/resolvers/openapi"
 	"cubegate/resolvers/playground"
 	"cubegate/resolvers/transport"
+	"cubegate/server/config"
 
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
@@ -24,20 +26,20 @@ import (
 const APIPath = "/api"
 
 // routes is everything that answers, one line each.
-func (s *Server) routes() (http.Handler, error) {
+func (s *setup) routes() (http.Handler, error) {
 	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.HTTP.Playground, s.log)
 	if err != nil {
 		return nil, err
 	}
-	cors, err := middleware.CORS(s.origins())
+	cors, err := middleware.CORS(allowedOrigins(s.cfg))
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
-	clientIP, err := middleware.ClientIP(s.trusted(), middleware.ForwardingHeader(s.cfg.HTTP.ForwardedHeader), s.log)
+	clientIP, err := middleware.ClientIP(trustedProxies(s.cfg), middleware.ForwardingHeader(s.cfg.HTTP.ForwardedHeader), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("FORWARDED_HEADER: %w", err)
 	}
-	unnamedProxies, err := middleware.UnnamedProxies(s.trusted(), s.log)
+	unnamedProxies, err := middleware.UnnamedProxies(trustedProxies(s.cfg), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
@@ -61,7 +63,7 @@ func (s *Server) routes() (http.Handler, error) {
 		apierror.CountRefusals(middleware.Refused),
 	)
 	r.NotFound(apierror.Handler(apierror.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
-	r.MethodNotAllowed(s.methodNotAllowed(r))
+	r.MethodNotAllowed(methodNotAllowed(r, s.log))
 
 	r.Get("/", resolvers.Home)
 	r.Get("/healthz", s.health.Alive)
@@ -77,7 +79,7 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/docs", openapi.Page)
 	if s.cfg.HTTP.Playground {
 		page := playground.Handler(APIPath)
-		r.Get(APIPath, s.forBrowsers(page))
+		r.Get(APIPath, forBrowsers(page, s.log))
 		r.Handle(APIPath+"/playground/*", page)
 	}
 	return r, nil
@@ -85,7 +87,7 @@ func (s *Server) routes() (http.Handler, error) {
 
 // restRoutes are the REST twins of the operations; those that log users in go to
 // logins.
-func (s *Server) restRoutes(r, logins chi.Router) {
+func (s *setup) restRoutes(r, logins chi.Router) {
 	rest := resolvers.NewREST(s.auth)
 	r.Post("/auth/register", rest.Register)
 	logins.Post("/auth/login", rest.Login)
@@ -104,29 +106,28 @@ func exemptFromDrain(r *http.Request) bool {
 	return slices.Contains([]string{VerifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
 }
 
-// trusted are the proxies whose word about the client counts; the settings'
-// check has read them already.
-func (s *Server) trusted() []netip.Prefix {
+// trustedProxies returns the proxies that may name the client. Load has checked them.
+func trustedProxies(cfg config.Config) []netip.Prefix {
 	var list []netip.Prefix
-	for _, cidr := range s.cfg.HTTP.TrustedProxies {
+	for _, cidr := range cfg.HTTP.TrustedProxies {
 		list = append(list, netip.MustParsePrefix(cidr))
 	}
 	return list
 }
 
-// origins are the pages elsewhere whose scripts may call us: those that are
-// set, else any while nothing here is real.
-func (s *Server) origins() []string {
-	if s.cfg.HTTP.CORSOrigins == nil && s.cfg.HasEmbeddedDatabase() && s.cfg.HasSandbox() {
+// allowedOrigins returns the origins whose pages may call the API. The default
+// is none, and any while both stand-ins run, because nothing is real then.
+func allowedOrigins(cfg config.Config) []string {
+	if cfg.HTTP.CORSOrigins == nil && cfg.HasEmbeddedDatabase() && cfg.HasSandbox() {
 		return []string{"*"}
 	}
-	return s.cfg.HTTP.CORSOrigins
+	return cfg.HTTP.CORSOrigins
 }
 
 // forBrowsers shows a page to who asks for one, and tells other clients what
 // to do.
-func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
-	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", s.log)
+func forBrowsers(page http.Handler, log *slog.Logger) http.HandlerFunc {
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if transport.AcceptsHTML(r) {
@@ -139,8 +140,8 @@ func (s *Server) forBrowsers(page http.Handler) http.HandlerFunc {
 }
 
 // methodNotAllowed says what is allowed, which chi tells only its own handler.
-func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	refuse := apierror.Handler(apierror.MethodNotAllowed, "Not by this method; see the header Allow", s.log)
+func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "Not by this method; see the header Allow", log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string

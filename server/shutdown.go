@@ -13,28 +13,31 @@ const closeTimeout = 5 * time.Second
 
 // background is the work that runs beside the requests.
 type background struct {
-	cancel context.CancelFunc // tells the work to stop
-	ended  <-chan struct{}    // closed when all of it has stopped
+	work   []func(context.Context) // each runs until its context ends
+	cancel context.CancelFunc      // tells the work to stop
+	ended  chan struct{}           // closed when all of it has stopped
 }
 
-// startBackground starts the background work, which runs until shutdown.
-func (s *Server) startBackground(ctx context.Context) background {
-	ctx, cancel := context.WithCancel(ctx)
+// add adds work to be started.
+func (b *background) add(run func(context.Context)) { b.work = append(b.work, run) }
+
+// start starts the work, which runs until cancel is called or ctx ends.
+func (b *background) start(ctx context.Context) {
+	ctx, b.cancel = context.WithCancel(ctx)
+	b.ended = make(chan struct{})
 	var all sync.WaitGroup
-	for _, run := range s.background {
+	for _, run := range b.work {
 		all.Go(func() { run(ctx) })
 	}
-	ended := make(chan struct{})
 	go func() {
 		all.Wait()
-		close(ended)
+		close(b.ended)
 	}()
-	return background{cancel, ended}
 }
 
 // wait waits for the end of the work. The error is that of ctx; the leases of
 // work that has not ended by then expire.
-func (b background) wait(ctx context.Context) error {
+func (b *background) wait(ctx context.Context) error {
 	select {
 	case <-b.ended:
 		return nil
@@ -45,25 +48,25 @@ func (b background) wait(ctx context.Context) error {
 
 // shutdown stops the program in order and takes at most ShutdownTimeout: all
 // phases share one deadline. A phase that gets no time any more closes by force.
-func (s *Server) shutdown(ctx context.Context, work background) error {
+func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
 	s.health.Stop()
-	work.cancel() // first, so that the work ends while the requests do
+	s.background.cancel() // first, so that the work ends while the requests do
 	// The listener closes last: a running login waits for ConnectyCube's
 	// callback. The sandbox closes after it, because requests and background
 	// work may still call it.
 	err := s.requests.Close(ctx)
-	if late := work.wait(ctx); late != nil {
+	if late := s.background.wait(ctx); late != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "background work cut off at the shutdown deadline")
 	}
-	err = errors.Join(err, s.api.Shutdown(ctx))
+	err = errors.Join(err, s.api.server.Shutdown(ctx))
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
-		err = s.api.Close()
+		err = s.api.server.Close()
 	}
 	if s.sandbox != nil {
-		err = errors.Join(err, s.sandbox.Close())
+		err = errors.Join(err, s.sandbox.server.Close())
 	}
 	return errors.Join(err, s.closeWithin(ctx))
 }

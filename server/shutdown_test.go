@@ -28,7 +28,7 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const timeout = 3 * time.Second
-				s := &Server{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &http.Server{}}
+				s := &Server{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &endpoint{server: &http.Server{}}}
 				s.cfg.ShutdownTimeout = timeout
 				free := make(chan struct{})
 				defer synctest.Wait()
@@ -38,7 +38,7 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
 					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
 				}
-				s.background = append(s.background, func(ctx context.Context) {
+				s.background.add(func(ctx context.Context) {
 					if <-ctx.Done(); slices.Contains(hangs, "background") {
 						<-free
 					}
@@ -55,14 +55,14 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 					})
 				}
 				ctx, stop := context.WithCancel(t.Context())
-				work := s.startBackground(ctx)
+				s.background.start(ctx)
 				synctest.Wait()
 				stop()
 				begun, want := time.Now(), time.Duration(0)
 				if hangs != nil {
 					want = timeout
 				}
-				if err := s.shutdown(ctx, work); err != nil {
+				if err := s.shutdown(ctx); err != nil {
 					t.Errorf("shutdown: %v", err)
 				}
 				if took := time.Since(begun); took != want {

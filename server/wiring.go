@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"cubegate/connectycube"
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/resolvers/accounts"
@@ -16,9 +18,60 @@ import (
 // keyReloadInterval is how often the folder of signing keys is looked at.
 const keyReloadInterval = 5 * time.Second
 
+// setup opens and wires the parts of a Server. It holds what only the wiring
+// needs, and is gone once the server runs.
+type setup struct {
+	*Server
+	cube           *connectycube.Client
+	keys           *tokens.SigningKeys // nil: tokens are signed with the secret
+	chat           resolvers.ChatAddress
+	callbackSecret tokens.Secret // that ConnectyCube shows; empty: the verify route takes no passwords
+}
+
+func newSetup(cfg config.Config, log *slog.Logger) *setup {
+	return &setup{Server: &Server{cfg: cfg, log: log}}
+}
+
+// open starts everything in order. What it has started, Close closes.
+func (s *setup) open(ctx context.Context) error {
+	if err := s.openStore(ctx); err != nil { // first: its lock says whether another process is here
+		return err
+	}
+	if err := s.openSecret(ctx); err != nil {
+		return err
+	}
+	if s.callbackSecret = s.cfg.ConnectyCube.CIDPSecret; s.callbackSecret.IsZero() && s.cfg.HasSandbox() {
+		s.callbackSecret = tokens.Secret(rand.Text() + rand.Text())
+	}
+	var err error
+	if s.api, err = s.listen(s.cfg.HTTP.Host, s.cfg.HTTP.Port, "PORT", reservations()); err != nil {
+		return err
+	}
+	if err := s.openCube(); err != nil {
+		return err
+	}
+	return s.openAPI()
+}
+
+// openAPI gives the API's server its routes and what stands behind them.
+func (s *setup) openAPI() error {
+	if err := s.wireIdentity(); err != nil {
+		return err
+	}
+	s.health = &resolvers.Health{Database: s.store.Ping, ConnectyCube: func() string { return s.cube.Health().State }, Log: s.log}
+	handler, err := s.routes()
+	if err != nil {
+		return err
+	}
+	s.api.server.Handler = handler
+	// Longer than the work may take, or its answer would be lost.
+	s.api.server.WriteTimeout = readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
+	return nil
+}
+
 // wireIdentity makes what registers people, logs them in and keeps their accounts
 // at ConnectyCube, and what checks its tokens.
-func (s *Server) wireIdentity() error {
+func (s *setup) wireIdentity() error {
 	hasher, err := newHasher(s.cfg, atLeastTwoThreads(), s.log)
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
@@ -36,7 +89,7 @@ func (s *Server) wireIdentity() error {
 		return fmt.Errorf("LOGIN_*: %w", err)
 	}
 	s.accounts = s.wireProvisioning(ring, issuer)
-	s.background = append(s.background, func(ctx context.Context) { s.store.Audit().Run(ctx, s.log) })
+	s.background.add(func(ctx context.Context) { s.store.Audit().Run(ctx, s.log) })
 	users := s.store.Users()
 	s.auth = &resolvers.Auth{
 		Users:     users,
@@ -74,71 +127,25 @@ func (s *Server) wireIdentity() error {
 
 // startAuditor starts the writer of refusals. A shutdown closes it within its
 // deadline; the closer here is for a start that fails.
-func (s *Server) startAuditor() *resolvers.Auditor {
+func (s *setup) startAuditor() *resolvers.Auditor {
 	auditor := resolvers.StartAuditor(s.store.Audit(), s.log)
 	s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
 	return auditor
 }
 
-// bcryptPrefix begins the password hashes that the original has made.
-const bcryptPrefix = "$2"
-
 // withDecoys lets unknown emails cost what bcrypt costs as often as users do.
-func (s *Server) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *tokens.Hasher {
-	s.background = append(s.background, func(ctx context.Context) { s.followDecoys(ctx, hasher, ring.DecoyKey()) })
+func (s *setup) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *tokens.Hasher {
+	s.background.add(func(ctx context.Context) { followDecoys(ctx, s.store.Users(), hasher, ring.DecoyKey(), s.log) })
 	return hasher
-}
-
-// newHasher makes the hasher, and says how many logins the machine carries.
-func newHasher(cfg config.Config, cores int, log *slog.Logger) (*tokens.Hasher, error) {
-	hasher, err := tokens.NewHasher(tokens.Params{
-		Memory:      uint32(cfg.Password.Memory),
-		Iterations:  uint32(cfg.Password.Iterations),
-		Parallelism: uint8(cfg.Password.Parallelism),
-		Concurrent:  cfg.Password.Concurrent,
-		Cores:       cores,
-		MemoryLimit: memoryLimit(),
-		MaxWait:     cfg.Password.MaxWait,
-	})
-	if err != nil {
-		return nil, err
-	}
-	concurrent, perSecond := hasher.Capacity()
-	log.LogAttrs(context.Background(), slog.LevelInfo, "passwords are hashed",
-		slog.Int("at_once", concurrent), slog.Int("logins_per_second", int(perSecond)))
-	return hasher, nil
-}
-
-// followDecoys tells the hasher the share of users with bcrypt. It counts once an hour, and once a day while no user has bcrypt: only an
-// import, or the original beside this server, makes such users.
-func (s *Server) followDecoys(ctx context.Context, hasher *tokens.Hasher, key []byte) {
-	for {
-		share, err := s.store.Users().HashShare(ctx, bcryptPrefix)
-		if err == nil {
-			err = hasher.SetDecoys(key, share)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "bcrypt users not counted; the time of a refused login may show them", slog.Any("err", err))
-		}
-		every := time.Hour
-		if err == nil && share == 0 {
-			every = 24 * time.Hour
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every):
-		}
-	}
 }
 
 // derivesPasswords reports whether accounts at ConnectyCube have passwords of the
 // server's making.
-func (s *Server) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == "derived" }
+func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == "derived" }
 
 // limits are what login sessions and passwords may be. ConnectyCube's bound of a
 // password counts only where it gets the user's own.
-func (s *Server) limits() resolvers.Limits {
+func (s *setup) limits() resolvers.Limits {
 	l := resolvers.Limits{
 		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, PerUser: s.cfg.Sessions.PerUser,
 		Password: resolvers.SharedPassword,
@@ -150,7 +157,7 @@ func (s *Server) limits() resolvers.Limits {
 }
 
 // openTokens makes what signs tokens and what checks them.
-func (s *Server) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Verifier, error) {
+func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Verifier, error) {
 	signing := tokens.Config{
 		Ring:       ring,
 		Issuer:     s.cfg.JWT.Issuer,
@@ -164,7 +171,7 @@ func (s *Server) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ve
 			return nil, nil, fmt.Errorf("JWT_KEYS: %w", err)
 		}
 		signing.Keys, s.keys = keys, keys
-		s.background = append(s.background, func(ctx context.Context) {
+		s.background.add(func(ctx context.Context) {
 			keys.Run(ctx, keyReloadInterval, func(err error) {
 				s.log.WarnContext(ctx, "signing keys not read again", slog.Any("err", err))
 			})
@@ -182,7 +189,7 @@ func (s *Server) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ve
 }
 
 // publicKeys is the set of keys that verify our tokens, as JSON.
-func (s *Server) publicKeys() []byte {
+func (s *setup) publicKeys() []byte {
 	if s.keys == nil {
 		return []byte(`{"keys":[]}`)
 	}
@@ -190,7 +197,7 @@ func (s *Server) publicKeys() []byte {
 }
 
 // wireProvisioning makes what keeps the accounts at ConnectyCube.
-func (s *Server) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *accounts.Keeper {
+func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *accounts.Keeper {
 	k := &accounts.Keeper{
 		Directory:    s.cube,
 		Cube:         s.cube,
@@ -212,7 +219,7 @@ func (s *Server) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer
 		Margin:       s.clockSkew(),
 		Log:          s.log,
 	}
-	s.background = append(s.background, k.Run)
+	s.background.add(k.Run)
 	return k
 }
 
@@ -220,7 +227,7 @@ func (s *Server) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer
 const signUpBurst = 10
 
 // signUps bounds the accounts that are made, unless the settings want no limit.
-func (s *Server) signUps() *accounts.SignUpBudget {
+func (s *setup) signUps() *accounts.SignUpBudget {
 	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
 	if s.cfg.Limits.Mode == "observe" {
 		perMinute = 0
@@ -231,7 +238,7 @@ func (s *Server) signUps() *accounts.SignUpBudget {
 }
 
 // upstreamTimeout bounds what one request asks of ConnectyCube.
-func (s *Server) upstreamTimeout() time.Duration { return 3 * s.cfg.ConnectyCube.Timeout }
+func (s *setup) upstreamTimeout() time.Duration { return 3 * s.cfg.ConnectyCube.Timeout }
 
 // clockSkew is for clocks that differ between processes.
-func (s *Server) clockSkew() time.Duration { return min(5*time.Second, s.upstreamTimeout()) }
+func (s *setup) clockSkew() time.Duration { return min(5*time.Second, s.upstreamTimeout()) }

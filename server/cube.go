@@ -1,0 +1,127 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cubegate/connectycube"
+	"cubegate/connectycube/sandbox"
+	"cubegate/connectycube/sandbox/certs"
+	"cubegate/middleware"
+	"cubegate/resolvers"
+	"cubegate/server/config"
+	"cubegate/tokens"
+)
+
+// What the sandbox's one application is called; none of it is secret.
+const (
+	sandboxAppID   = sandbox.DefaultAppID
+	sandboxAuthKey = sandbox.DefaultAuthKey
+
+	sandboxAdminKey = sandbox.DefaultAdminKey
+)
+
+// openCube makes the client of ConnectyCube, or of the sandbox that stands in
+// for it, which it starts.
+func (s *setup) openCube() error {
+	o := connectycube.Options{
+		BaseURL: s.cfg.ConnectyCube.APIURL,
+		AppID:   int64(s.cfg.ConnectyCube.AppID),
+		AuthKey: s.cfg.ConnectyCube.AuthKey.Reveal(),
+		Timeout: s.cfg.ConnectyCube.Timeout,
+
+		AdminKey: s.cfg.ConnectyCube.AdminKey.Reveal(),
+		Log:      s.log,
+	}
+	if s.cfg.HasSandbox() {
+		if err := s.openSandbox(); err != nil {
+			return err
+		}
+		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, sandboxAdminKey
+	}
+	s.chat = resolvers.ChatAddress{
+		AppID:  o.AppID,
+		APIURL: o.BaseURL,
+		Domain: s.cfg.ConnectyCube.ChatDomain,
+		URL:    cmp.Or(s.cfg.ConnectyCube.ChatURL, strings.Replace(o.BaseURL, "http", "ws", 1)+"/chat"),
+	}
+	var err error
+	if s.cube, err = connectycube.New(o); err != nil {
+		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
+	}
+	s.onClose(func(context.Context) error { s.cube.Close(); return nil })
+	return nil
+}
+
+// openSandbox starts a ConnectyCube that asks this server about logins, by the
+// settings that the README recommends for a real application's dashboard. What
+// it holds outlives the process, as the database does that refers to it.
+func (s *setup) openSandbox() error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	return s.listenSandbox(sandbox.Options{
+		CIdP:     providerAt(s.api.localURL()+VerifyPath, s.callbackSecret),
+		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
+	}, nil)
+}
+
+// providerAt are the settings of an identity provider as the README recommends
+// them. Without a secret the sandbox sends none.
+func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
+	var headers map[string]string
+	if !secret.IsZero() {
+		headers = map[string]string{resolvers.CallbackSecretHeader: secret.Reveal()}
+	}
+	return sandbox.CIdP{
+		Headers:        headers,
+		Enabled:        true,
+		Method:         http.MethodPost,
+		URL:            url,
+		RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
+		ResponseParams: map[string]string{"uid": "#{user.id}"},
+	}
+}
+
+// listenSandbox opens a sandbox and its listener, over TLS when there is an authority.
+func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) error {
+	e, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT", nil)
+	if err != nil {
+		return err
+	}
+	s.sandbox = e
+	o.AppID, o.AuthKey = sandboxAppID, sandboxAuthKey
+	o.ChatDomain = s.cfg.ConnectyCube.ChatDomain
+	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
+	o.Names = sandboxNames(s.cfg)
+	o.Log = s.log
+	box, err := sandbox.Open(o)
+	if err != nil {
+		return fmt.Errorf("the sandbox: %w", err)
+	}
+	s.onClose(func(context.Context) error { return box.Close() })
+	e.server.Handler = middleware.Discard(box)
+	if authority != nil {
+		e.server.TLSConfig = authority.TLS()
+	}
+	return nil
+}
+
+// sandboxNames lists the names, beside localhost, under which the sandbox is
+// known to be reached: those of the settings, and this machine's own.
+func sandboxNames(cfg config.Config) []string {
+	names := append([]string{cfg.Sandbox.Host}, cfg.Sandbox.Names...)
+	if chat, err := url.Parse(cfg.ConnectyCube.ChatURL); err == nil && chat.Host != "" {
+		names = append(names, chat.Host)
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		names = append(names, host, strings.TrimSuffix(host, ".local")+".local")
+	}
+	return names
+}

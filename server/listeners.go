@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"cubegate/middleware"
+)
+
+// Limits of every listener, beside those of the routes.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 15 * time.Second
+	idleTimeout    = 75 * time.Second // longer than that of common proxies, so that the proxy closes first
+	maxHeaderBytes = 16 << 10
+)
+
+// endpoint is one address of the process with the HTTP server that answers
+// there. Its opener sets the server's handler before serve is called.
+type endpoint struct {
+	listener       net.Listener
+	server         *http.Server
+	maxConnections int
+}
+
+// listen opens an endpoint. The name of the port's setting begins the error.
+func (s *setup) listen(host string, port int, setting string, reserved []middleware.Reservation) (*endpoint, error) {
+	conns, err := newConnections(s.cfg, reserved, s.log)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	s.onClose(func(context.Context) error {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // a server that ran has closed it
+			return err
+		}
+		return nil
+	})
+	return &endpoint{
+		listener:       conns.Listen(ln),
+		maxConnections: conns.Max(),
+		server: &http.Server{
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       readTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ConnState:         conns.Track,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		},
+	}, nil
+}
+
+// serveUntil serves the endpoints that are not nil until ctx ends. If one fails,
+// it returns that error.
+func serveUntil(ctx context.Context, endpoints ...*endpoint) error {
+	failed := make(chan error, len(endpoints))
+	for _, e := range endpoints {
+		if e != nil {
+			go func() { failed <- e.serve() }()
+		}
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// serve answers until the server is closed, over TLS if it has certificates.
+func (e *endpoint) serve() error {
+	if e.server.TLSConfig != nil {
+		return e.server.ServeTLS(e.listener, "", "")
+	}
+	return e.server.Serve(e.listener)
+}
+
+// address returns the IP address and the port.
+func (e *endpoint) address() *net.TCPAddr { return e.listener.Addr().(*net.TCPAddr) }
+
+// localURL returns the URL at which this machine reaches the endpoint without TLS.
+func (e *endpoint) localURL() string {
+	host := e.address().IP.String()
+	if e.address().IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(e.address().Port))
+}
