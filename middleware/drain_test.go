@@ -12,11 +12,11 @@ import (
 	"cubegate/middleware"
 )
 
-// gated is a handler behind a Drain that is busy for a while with each request.
+// gated returns a handler behind a Drain that spends the time busy on each request.
 func gated(d *middleware.Drain, busy time.Duration) http.Handler {
-	always := func(r *http.Request) bool { return r.URL.Path == "/always" }
+	exempt := func(r *http.Request) bool { return r.URL.Path == "/exempt" }
 	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
-	return d.Gate(always, refuse)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(busy) }))
+	return d.Middleware(exempt, refuse)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(busy) }))
 }
 
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
@@ -25,7 +25,7 @@ func get(h http.Handler, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestDrainLetsThoseInsideFinish(t *testing.T) {
+func TestDrainLetsRunningRequestsFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d middleware.Drain
 		h := gated(&d, time.Second)
@@ -36,32 +36,32 @@ func TestDrainLetsThoseInsideFinish(t *testing.T) {
 			t.Errorf("Close = %v after %v; want it to wait for the request, 1s", err, time.Since(started))
 		}
 		if code := <-status; code != http.StatusOK {
-			t.Errorf("the one inside got %d", code)
+			t.Errorf("the running request got %d", code)
 		}
 		if w := get(h, "/"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Connection") != "close" {
 			t.Errorf("a new request got %d, Connection %q", w.Code, w.Header().Get("Connection"))
 		}
-		if w := get(h, "/always"); w.Code != http.StatusOK {
-			t.Errorf("one that must get in got %d", w.Code)
+		if w := get(h, "/exempt"); w.Code != http.StatusOK {
+			t.Errorf("an exempt request got %d", w.Code)
 		}
 	})
 }
 
-func TestDrainWaitsNoLongerThanItsContext(t *testing.T) {
+func TestDrainStopsWaitingWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d middleware.Drain
 		h := gated(&d, time.Hour)
 		go get(h, "/")
-		go get(h, "/always")
+		go get(h, "/exempt")
 		synctest.Wait()
 		for range 2 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			if err := d.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Close = %v, want the context's end", err)
+				t.Errorf("Close = %v, want the error of the context", err)
 			}
 			cancel()
 		}
-		time.Sleep(time.Hour) // both leave
+		time.Sleep(time.Hour) // both requests end
 		if err := d.Close(t.Context()); err != nil {
 			t.Errorf("Close of an empty drain = %v", err)
 		}

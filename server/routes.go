@@ -57,7 +57,7 @@ func (s *setup) routes() (http.Handler, error) {
 		middleware.Recover(s.log, apierror.Handler(apierror.InternalServerError, "Something went wrong on our side", s.log)),
 		cors,
 		middleware.NormalizePath,
-		s.requests.Gate(exemptFromDrain, apierror.Handler(apierror.ServiceUnavailable, "The service is stopping; try again", s.log)),
+		s.requests.Middleware(exemptFromDrain, apierror.Handler(apierror.ServiceUnavailable, "The service is stopping; try again", s.log)),
 		chimiddleware.GetHead,
 		transport.Bearer,
 		apierror.CountRefusals(middleware.Refused),

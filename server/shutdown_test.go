@@ -34,7 +34,7 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 				defer synctest.Wait()
 				defer close(free)
 				if slices.Contains(hangs, "request") {
-					handler := s.requests.Gate(func(*http.Request) bool { return false }, http.NotFound)(
+					handler := s.requests.Middleware(func(*http.Request) bool { return false }, http.NotFound)(
 						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
 					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
 				}
