@@ -67,3 +67,95 @@ func TestDrainStopsWaitingWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// stream returns a handler behind d whose answer lasts until the client, or d,
+// ends it.
+func stream(d *middleware.Drain) http.Handler {
+	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	none := func(*http.Request) bool { return false }
+	return d.Middleware(none, refuse)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, hangUp := context.WithCancel(r.Context())
+		defer hangUp()
+		remove, ok := d.OnClose(func(context.Context) { hangUp() })
+		if !ok {
+			refuse(w, r)
+			return
+		}
+		defer remove()
+		<-ctx.Done()
+	}))
+}
+
+func TestDrainMakesLongConnectionsHangUpAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d middleware.Drain
+		started := time.Now()
+		finished, hungUp := make(chan time.Duration, 1), make(chan time.Duration, 1)
+		go func() { get(gated(&d, time.Minute), "/"); finished <- time.Since(started) }()
+		go func() { get(stream(&d), "/"); hungUp <- time.Since(started) }()
+		synctest.Wait()
+		if err := d.Close(t.Context()); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+		if at := <-hungUp; at != 0 {
+			t.Errorf("the stream hung up after %v, want at once", at)
+		}
+		if at := <-finished; at != time.Minute || time.Since(started) != time.Minute {
+			t.Errorf("the request ended after %v and Close after %v, want a minute", at, time.Since(started))
+		}
+	})
+}
+
+func TestDrainWaitsForHangUps(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		takes    time.Duration
+		wantErr  error
+		wantTook time.Duration
+	}{
+		{"within the deadline", time.Second, nil, time.Second},
+		{"past the deadline", time.Hour, context.DeadlineExceeded, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d middleware.Drain
+				deadline := time.Now().Add(time.Minute)
+				d.OnClose(func(ctx context.Context) {
+					if end, _ := ctx.Deadline(); !end.Equal(deadline) {
+						t.Errorf("the deadline of a hang-up is %v, want that of Close, %v", end, deadline)
+					}
+					time.Sleep(tt.takes)
+				})
+				started := time.Now()
+				ctx, cancel := context.WithDeadline(t.Context(), deadline)
+				defer cancel()
+				if err := d.Close(ctx); !errors.Is(err, tt.wantErr) || time.Since(started) != tt.wantTook {
+					t.Errorf("Close = %v after %v, want %v after %v", err, time.Since(started), tt.wantErr, tt.wantTook)
+				}
+				time.Sleep(tt.takes) // the hang-up ends
+			})
+		})
+	}
+}
+
+func TestDrainCallsNoHangUpOfAnEndedConnection(t *testing.T) {
+	t.Parallel()
+	var d middleware.Drain
+	called := func(context.Context) { t.Error("the hang-up was called") }
+	remove, ok := d.OnClose(called)
+	if !ok {
+		t.Error("an open Drain refuses a connection")
+	}
+	remove()
+	if err := d.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	remove, ok = d.OnClose(called)
+	if ok {
+		t.Error("a closed Drain accepts a connection")
+	}
+	remove()
+	if err := d.Close(t.Context()); err != nil {
+		t.Errorf("the second Close = %v", err)
+	}
+}

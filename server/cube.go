@@ -106,6 +106,7 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) err
 		return fmt.Errorf("the sandbox: %w", err)
 	}
 	s.onClose(func(context.Context) error { return box.Close() })
+	s.requests.OnClose(box.HangUp)
 	e.server.Handler = middleware.Discard(box)
 	if authority != nil {
 		e.server.TLSConfig = authority.TLS()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
@@ -24,6 +25,14 @@ import (
 
 // APIPath is where GraphQL and its playground live.
 const APIPath = "/api"
+
+// Write timeouts of routes, from the end of the request's headers to the end of
+// the answer. Routes that do work have workTimeout, all others pageTimeout unless
+// they say otherwise where they are mounted.
+const (
+	pageTimeout  = readTimeout + 5*time.Second // the body is read first; see middleware.Discard
+	assetTimeout = 90 * time.Second            // the largest script has 1 MB without gzip
+)
 
 // routes is everything that answers, one line each.
 func (s *setup) routes() (http.Handler, error) {
@@ -68,21 +77,29 @@ func (s *setup) routes() (http.Handler, error) {
 	r.Get("/", resolvers.Home)
 	r.Get("/healthz", s.health.Alive)
 	r.Get("/readyz", s.health.Ready)
+	work := r.With(middleware.WriteTimeout(s.workTimeout()))
 	// A POST of GraphQL counts as a login here: telling takes reading its document.
-	logins := r.With(unnamedProxies)
+	logins := work.With(unnamedProxies)
 	logins.Post(APIPath, gql.ServeHTTP)
-	r.Get(VerifyPath, verify)
-	r.Post(VerifyPath, verify)
-	s.restRoutes(r, logins)
+	work.Get(VerifyPath, verify)
+	work.Post(VerifyPath, verify)
+	s.restRoutes(work, logins)
 	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
 	if s.cfg.HTTP.Playground {
 		page := playground.Handler(APIPath)
 		r.Get(APIPath, forBrowsers(page, s.log))
-		r.Handle(APIPath+"/playground/*", page)
+		r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
 	}
 	return r, nil
+}
+
+// workTimeout returns the write timeout of a route that may hash a password, ask
+// ConnectyCube, or wait for a callback. It is longer than all that together, so
+// that the answer is not lost.
+func (s *setup) workTimeout() time.Duration {
+	return readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
 }
 
 // restRoutes are the REST twins of the operations; those that log users in go to

@@ -63,9 +63,7 @@ func (s *setup) openAPI() error {
 	if err != nil {
 		return err
 	}
-	s.api.server.Handler = handler
-	// Longer than the work may take, or its answer would be lost.
-	s.api.server.WriteTimeout = readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
+	s.api.server.Handler, s.api.server.WriteTimeout = handler, pageTimeout
 	return nil
 }
 

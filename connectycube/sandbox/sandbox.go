@@ -156,13 +156,20 @@ func Open(o Options) (*Sandbox, error) {
 	return s, nil
 }
 
-// Close ends the chat's connections and writes the state for the last time. The error
-// is that of the write. A sandbox from New needs no Close, and a second call is no
-// error.
+// HangUp ends the chat's connections: each gets the stream error system-shutdown and a
+// close frame. HangUp returns when all have ended. If ctx ends first, it cuts the
+// remaining ones. The chat refuses new connections from the start.
+func (s *Sandbox) HangUp(ctx context.Context) {
+	_ = s.chat.Shutdown(ctx) // the error says only that ctx has ended
+}
+
+// Close calls HangUp with a limit of 5 seconds and writes the state for the last time.
+// The error is that of the write. A sandbox from New needs no Close, and a second call
+// is no error.
 func (s *Sandbox) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = s.chat.Shutdown(ctx) // the end of the process cuts the remaining connections
+	s.HangUp(ctx)
 	return s.Application.Close()
 }
 
