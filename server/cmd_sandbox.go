@@ -44,6 +44,7 @@ func (p process) sandboxCommand() *cobra.Command {
 func sandboxAlone(secure bool, data string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		limitGoMemory(ctx, os.DirFS("/"), log)
+		cfg.ShutdownTimeout = min(cfg.ShutdownTimeout, 5*time.Second) // a fault may hold a request for a minute
 		s := newSetup(cfg, log)
 		defer func() { err = errors.Join(err, s.Close()) }()
 		var authority *certs.Authority
@@ -59,13 +60,13 @@ func sandboxAlone(secure bool, data string) commandFunc {
 		if cfg.Sandbox.CIDPURL != "" {
 			o.CIdP = providerAt(cfg.Sandbox.CIDPURL, cfg.ConnectyCube.CIDPSecret)
 		}
-		if err := s.listenSandbox(o, authority); err != nil {
+		if s.api, err = s.listenSandbox(o, authority); err != nil {
 			return err
 		}
 		if err := s.sandboxBanner(stdout, data, authority); err != nil {
 			return err
 		}
-		return s.serveAlone(ctx)
+		return s.serve(ctx)
 	}
 }
 
@@ -79,19 +80,6 @@ func openAuthority(dataDir string) (*certs.Authority, error) {
 	return certs.Open(folder)
 }
 
-// serveAlone serves the sandbox until ctx ends.
-func (s *Server) serveAlone(ctx context.Context) error {
-	if err := serveUntil(ctx, s.sandbox); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(s.cfg.ShutdownTimeout, 5*time.Second))
-	defer cancel()
-	if err := s.sandbox.server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		return s.sandbox.server.Close() // a fault may hold a request for a minute
-	}
-	return nil
-}
-
 //go:embed banner.txt
 var sandboxBannerText string
 
@@ -103,8 +91,8 @@ func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Author
 	if authority != nil {
 		scheme, socket = "https", "wss"
 	}
-	port := strconv.Itoa(s.sandbox.address().Port)
-	host := s.sandbox.address().IP
+	port := strconv.Itoa(s.api.address().Port)
+	host := s.api.address().IP
 	shown := net.JoinHostPort(host.String(), port)
 	var others []string
 	if host.IsUnspecified() {

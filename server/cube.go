@@ -66,10 +66,12 @@ func (s *setup) openSandbox() error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
-	return s.listenSandbox(sandbox.Options{
+	var err error
+	s.sandbox, err = s.listenSandbox(sandbox.Options{
 		CIdP:     providerAt(s.api.localURL()+VerifyPath, s.callbackSecret),
 		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
 	}, nil)
+	return err
 }
 
 // providerAt are the settings of an identity provider as the README recommends
@@ -90,12 +92,11 @@ func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 }
 
 // listenSandbox opens a sandbox and its listener, over TLS when there is an authority.
-func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) error {
+func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*endpoint, error) {
 	e, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT", nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.sandbox = e
 	o.AppID, o.AuthKey = sandboxAppID, sandboxAuthKey
 	o.ChatDomain = s.cfg.ConnectyCube.ChatDomain
 	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
@@ -103,7 +104,7 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) err
 	o.Log = s.log
 	box, err := sandbox.Open(o)
 	if err != nil {
-		return fmt.Errorf("the sandbox: %w", err)
+		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
 	s.onClose(func(context.Context) error { return box.Close() })
 	s.requests.OnClose(box.HangUp)
@@ -111,7 +112,7 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) err
 	if authority != nil {
 		e.server.TLSConfig = authority.TLS()
 	}
-	return nil
+	return e, nil
 }
 
 // sandboxNames lists the names, beside localhost, under which the sandbox is

@@ -38,8 +38,8 @@ type Server struct {
 
 	health     *resolvers.Health
 	requests   middleware.Drain
-	api        *endpoint
-	sandbox    *endpoint // nil without one
+	api        *endpoint // the sandbox's, if that runs alone
+	sandbox    *endpoint // beside the API; nil without one
 	background background
 	closers    []func(context.Context) error // in the order of opening; called in reverse
 
@@ -69,11 +69,17 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
 		s.log.InfoContext(ctx, "the verify route takes no passwords, only tokens", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
 	}
-	s.background.start(ctx)
-	err := serveUntil(ctx, s.api, s.sandbox)
-	err = errors.Join(err, s.shutdown(ctx))
+	err := s.serve(ctx)
 	s.log.InfoContext(ctx, "stopped")
 	return err
+}
+
+// serve runs the background work and the listeners until ctx ends or a listener
+// fails. Then it shuts down.
+func (s *Server) serve(ctx context.Context) error {
+	s.background.start(ctx)
+	err := serveUntil(ctx, s.api, s.sandbox)
+	return errors.Join(err, s.shutdown(ctx))
 }
 
 // banner tells a person what runs here and what stands in for what.

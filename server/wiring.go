@@ -29,7 +29,7 @@ type setup struct {
 }
 
 func newSetup(cfg config.Config, log *slog.Logger) *setup {
-	return &setup{Server: &Server{cfg: cfg, log: log}}
+	return &setup{Server: &Server{cfg: cfg, log: log, health: &resolvers.Health{Log: log}}}
 }
 
 // open starts everything in order. What it has started, Close closes.
@@ -58,7 +58,7 @@ func (s *setup) openAPI() error {
 	if err := s.wireIdentity(); err != nil {
 		return err
 	}
-	s.health = &resolvers.Health{Database: s.store.Ping, ConnectyCube: func() string { return s.cube.Health().State }, Log: s.log}
+	s.health.Database, s.health.ConnectyCube = s.store.Ping, func() string { return s.cube.Health().State }
 	handler, err := s.routes()
 	if err != nil {
 		return err
