@@ -22,7 +22,8 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 		"a request hangs":     {"request"},
 		"the background":      {"background"},
 		"closing a resource":  {"closer"},
-		"all of them":         {"request", "background", "closer"},
+		"a socket":            {"socket"},
+		"all of them":         {"request", "socket", "background", "closer"},
 		"the last two phases": {"background", "closer"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -38,6 +39,11 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
 					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
 				}
+				s.requests.OnClose(func(ctx context.Context) {
+					if slices.Contains(hangs, "socket") {
+						<-ctx.Done()
+					}
+				})
 				s.background.add(func(ctx context.Context) {
 					if <-ctx.Done(); slices.Contains(hangs, "background") {
 						<-free
