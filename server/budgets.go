@@ -7,15 +7,15 @@ import (
 	"cubegate/resolvers"
 )
 
-// callbackFactor is how many times as many wrong passwords ConnectyCube may ask
-// about, for one account from everywhere, as one network may try at ours.
-const callbackFactor = 10
+// callbackFailureFactor multiplies LOGIN_FAILURES for the callback, whose attempts for
+// one account come from all networks through ConnectyCube.
+const callbackFailureFactor = 10
 
-// budgetKeys is how many keys one budget remembers.
+// budgetKeys is the number of keys that one budget remembers.
 const budgetKeys = 100_000
 
-// newBudgets makes the budgets that the settings want. LOGIN_FAILURES=0 turns
-// all off that count wrong passwords.
+// newBudgets returns the budgets of the settings. LOGIN_FAILURES=0 turns off all
+// budgets that count wrong passwords.
 func (s *setup) newBudgets() (*resolvers.Budgets, error) {
 	login := resolvers.BudgetBound{Burst: s.cfg.Limits.LoginFailures, Every: s.cfg.Limits.LoginRetryEvery}
 	o := resolvers.BudgetOptions{
@@ -23,7 +23,7 @@ func (s *setup) newBudgets() (*resolvers.Budgets, error) {
 		// At most 100 in the first hour (OWASP ASVS 2.2.1), and 80 in each later one.
 		PerAccount:    resolvers.BudgetBound{Burst: 20, Every: 45 * time.Second},
 		PerNetwork:    resolvers.BudgetBound{Burst: 30, Every: 10 * time.Second},
-		Callbacks:     resolvers.BudgetBound{Burst: callbackFactor * login.Burst, Every: login.Every},
+		Callbacks:     resolvers.BudgetBound{Burst: callbackFailureFactor * login.Burst, Every: login.Every},
 		KnownTurns:    resolvers.BudgetBound{Burst: 30, Every: 2 * time.Second},
 		Registrations: resolvers.BudgetBound{Burst: s.cfg.Limits.RegistrationsPerNetwork, Every: perHour(s.cfg.Limits.RegistrationsPerNetwork)},
 		Rubbish:       resolvers.BudgetBound{Burst: 60, Every: time.Second},
@@ -39,5 +39,5 @@ func (s *setup) newBudgets() (*resolvers.Budgets, error) {
 	return resolvers.NewBudgets(o)
 }
 
-// perHour is the time between two of n an hour.
+// perHour returns the time between two events of a rate of n an hour.
 func perHour(n int) time.Duration { return time.Hour / time.Duration(max(1, n)) }

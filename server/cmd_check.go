@@ -11,11 +11,11 @@ import (
 	"cubegate/store/embedded"
 )
 
-// check reads the embedded database's file, beside a stopped server, and prints what is
-// wrong with it. MongoDB has tools of its own for that.
+// check reads the embedded database's file while no server runs, and prints its
+// damage. MongoDB has its own tools for that.
 func check(ctx context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
 	if !cfg.HasEmbeddedDatabase() {
-		return errors.New("check reads the embedded database, and MONGO_URI names another")
+		return errors.New("check reads the embedded database only, and MONGO_URI selects another one")
 	}
 	file := databaseFile(cfg)
 	found, err := embedded.Check(ctx, file)
@@ -26,7 +26,7 @@ func check(ctx context.Context, cfg config.Config, stdout io.Writer, _ *slog.Log
 		return err
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("%s is damaged; keep it, and put a copy from before in its place", file)
+		return fmt.Errorf("%s is damaged; keep it, and restore an earlier copy in its place", file)
 	}
 	fmt.Fprintf(stdout, "%s is in order.\n", file)
 	return nil

@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// keysLead is how long a new key is known before it signs, unless said
-// otherwise: every replica has read it by then.
+// keysLead is the default time until a new key signs. Every replica has read the key
+// by then.
 const keysLead = time.Minute
 
-// keysCommand makes, lists and retires the keys that sign tokens. A running
-// server notices the changes by itself.
+// keysCommand returns the commands for the keys that sign tokens. A running server
+// reads the changes by itself.
 func (p process) keysCommand() *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys new|list|retire",
@@ -30,7 +30,7 @@ func (p process) keysCommand() *cobra.Command {
 	return keys
 }
 
-// withKeys calls do with the path in JWT_KEYS.
+// withKeys returns a command that calls do with the path in JWT_KEYS.
 func withKeys(do func(path string, stdout io.Writer) error) commandFunc {
 	return func(_ context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
 		if cfg.JWT.Keys == "" {
@@ -59,7 +59,7 @@ func (p process) newKeyCommand() *cobra.Command {
 	return cmd
 }
 
-// newKey makes a key that begins to sign after lead.
+// newKey returns the function that makes a key, which signs after lead.
 func newKey(alg string, lead time.Duration) func(path string, stdout io.Writer) error {
 	return func(path string, stdout io.Writer) error {
 		from := time.Now().Add(lead)

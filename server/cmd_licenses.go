@@ -12,8 +12,8 @@ import (
 //go:embed licenses.txt
 var licensesText string
 
-// licensesCommand prints the notices that third-party licenses demand of a
-// binary. It needs no settings.
+// licensesCommand prints the notices that third-party licenses require of a binary.
+// It needs no settings.
 func (p process) licensesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "licenses",

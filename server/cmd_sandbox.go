@@ -39,8 +39,8 @@ func (p process) sandboxCommand() *cobra.Command {
 	return cmd
 }
 
-// sandboxAlone runs a sandbox without a server, for the development of an app.
-// An empty data keeps the state in memory alone.
+// sandboxAlone runs a sandbox without a server, for the development of an app. If
+// data is empty, the state is only in memory.
 func sandboxAlone(secure bool, data string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		limitGoMemory(ctx, os.DirFS("/"), log)
@@ -70,8 +70,8 @@ func sandboxAlone(secure bool, data string) commandFunc {
 	}
 }
 
-// openAuthority names its folder in full, so that what is printed can be pasted
-// anywhere.
+// openAuthority opens the authority in dataDir by its absolute path, so that a user
+// can paste the printed path in any folder.
 func openAuthority(dataDir string) (*certs.Authority, error) {
 	folder, err := filepath.Abs(filepath.Join(dataDir, "sandbox-ca"))
 	if err != nil {
@@ -85,7 +85,7 @@ var sandboxBannerText string
 
 var sandboxBanner = template.Must(template.New("").Parse(sandboxBannerText))
 
-// sandboxBanner tells a person how to point an app at the sandbox.
+// sandboxBanner prints how to connect an app to the sandbox.
 func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Authority) error {
 	scheme, socket := "http", "ws"
 	if authority != nil {
@@ -103,7 +103,7 @@ func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Author
 			}
 		}
 	}
-	phone := shown // what a device of its own can reach
+	phone := shown // the address for another device
 	if len(others) > 0 {
 		phone = others[0]
 	}

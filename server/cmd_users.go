@@ -33,8 +33,8 @@ func (p process) grantCommand() *cobra.Command {
 	}
 }
 
-// grant gives a user a role: the way to the first administrator, since only an
-// administrator can make others.
+// grant gives a user a role. The first administrator needs it, because only an
+// administrator can appoint others.
 func grant(email, role string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 		s := newSetup(cfg, log)
@@ -44,7 +44,7 @@ func grant(email, role string) commandFunc {
 		}
 		user, err := s.store.Users().ByEmail(ctx, email)
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("nobody has registered as %s", email)
+			return fmt.Errorf("no user has the email %s", email)
 		}
 		if err != nil {
 			return err
@@ -62,15 +62,15 @@ func grant(email, role string) commandFunc {
 	}
 }
 
-// export writes the users of the embedded database. MongoDB has tools of its
-// own for that.
+// export writes the users of the embedded database. MongoDB has its own tools for
+// that.
 func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
 	if !cfg.HasEmbeddedDatabase() {
-		return errors.New("export reads the embedded database, and MONGO_URI names another: use mongoexport")
+		return errors.New("export reads the embedded database only, and MONGO_URI selects another one: use mongoexport")
 	}
 	s := newSetup(cfg, log)
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := os.Stat(databaseFile(cfg)); err != nil { // opening would make an empty one
+	if _, err := os.Stat(databaseFile(cfg)); err != nil { // opening would create an empty file
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	if err := s.openStore(ctx); err != nil {
@@ -79,10 +79,9 @@ func export(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.
 	return s.store.Export(ctx, stdout)
 }
 
-// passwords brings the accounts' passwords at ConnectyCube to what the settings
-// want.
+// passwords migrates the accounts' passwords at ConnectyCube to the configured mode.
 func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
-	cfg.HTTP.Port = 0 // a server may be running, and only a sandbox of our own asks here
+	cfg.HTTP.Port = 0 // a running server may use the port, and only our own sandbox calls back here
 	s, err := Open(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -93,7 +92,7 @@ func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *sl
 	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
 		moved.InStep, moved.Moved, moved.Waiting, moved.Failed)
 	if err == nil && moved.Failed > 0 {
-		err = errors.New("some accounts could not be reached: run the same again")
+		err = errors.New("some accounts failed: run the command again")
 	}
 	return err
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// process is what the commands get from the program that they run in.
+// process is the surroundings of the commands.
 type process struct {
-	configYAML     []byte // documents the settings and holds their defaults
+	configYAML     []byte // the settings with their meanings and defaults
 	getenv         func(string) (string, bool)
 	stdout, stderr io.Writer
 }
@@ -83,8 +83,8 @@ func newRootCommand(p process) *cobra.Command {
 	return root
 }
 
-// addStandardCommands adds cobra's help and completion. Cobra would add them
-// later by itself, when checkArguments can no longer reach them.
+// addStandardCommands adds cobra's help and completion. Cobra itself adds them only
+// after checkArguments has run.
 func addStandardCommands(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -104,11 +104,11 @@ func addStandardCommands(root *cobra.Command) {
 }
 
 // checkArguments makes cmd and the commands below it report wrong arguments as usage
-// errors. A command without Args accepts none, and a command that only groups
-// others does nothing alone.
+// errors. A command without Args accepts none. A command that only groups others
+// cannot run.
 func checkArguments(cmd *cobra.Command) {
 	cmd.DisableFlagsInUseLine = true
-	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra itself has it
+	cmd.SuggestionsMinimumDistance = 2 // letters; cobra sets it only in its own check
 	for _, sub := range cmd.Commands() {
 		checkArguments(sub)
 	}
@@ -147,8 +147,8 @@ func noArguments(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// unknownCommand is the Args of a command that has commands below it: an
-// argument that reaches it names none of them.
+// unknownCommand is the Args of a command that has commands below it. Cobra passes
+// an argument to it only if that names none of them.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -192,7 +192,7 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 	limitGoMemory(ctx, os.DirFS("/"), log)
 	s, err := Open(ctx, cfg, log)
 	if err != nil && ctx.Err() != nil {
-		return nil // told to stop while it still waited for the database, which is no failure
+		return nil // a signal while the server waits for the database is no failure
 	}
 	if err != nil {
 		return err
@@ -201,9 +201,9 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 	return s.Run(ctx)
 }
 
-// Main is the program with its surroundings as arguments, config.yaml among
-// them. It returns the exit status: 0, 1 for a failure, 2 for an error in the
-// command line.
+// Main runs the program with its surroundings as arguments. configYAML is the text
+// of config.yaml. Main returns the exit status: 0, 1 for a failure, 2 for an error in
+// the command line.
 func Main(ctx context.Context, configYAML []byte, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
 	root := newRootCommand(process{configYAML, getenv, stdout, stderr})
 	root.SetArgs(append([]string{}, args...)) // cobra reads os.Args instead of a nil slice

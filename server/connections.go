@@ -25,26 +25,26 @@ const (
 	// The kernel's part of a socket comes on top, a few KiB.
 	bytesPerConnection = 192 << 10
 
-	// connectionShare is the part of the memory, one in so many, that connections
-	// may take. The rest is for the process itself, password hashes (19 MiB
-	// each), answers, and the embedded database.
+	// connectionShare is the divisor of the memory that gives the connections' part.
+	// The rest is for the process itself, password hashes (19 MiB each), answers, and
+	// the embedded database.
 	connectionShare = 3
 
-	// mostConnections bounds connections where nothing limits the memory.
+	// mostConnections bounds connections if the memory has no limit.
 	mostConnections = 10_000
 
-	// fewestConnections is what a process with very little memory still accepts.
+	// fewestConnections is the bound for a process with very little memory.
 	fewestConnections = 64
 
-	// otherFiles is the number of descriptors that are kept for everything that
-	// is no client's connection: the databases, ConnectyCube, and connections
-	// that middleware.Connections holds beside its bound (about 600).
+	// otherFiles is the number of file descriptors kept for other uses: the database,
+	// ConnectyCube, and the connections that middleware.Connections holds beside its
+	// bound (about 600).
 	otherFiles = 1000
 )
 
-// reservations keep places for requests that must be answered during a flood: a
-// login that is running waits for ConnectyCube's callback, and a process whose
-// probes fail is killed.
+// reservations keep places for the requests that the server must answer during a
+// flood. A running login waits for ConnectyCube's callback, and an orchestrator kills a
+// process whose probes fail.
 func reservations() []middleware.Reservation {
 	return []middleware.Reservation{
 		{Paths: []string{VerifyPath}, Places: 64},

@@ -19,7 +19,7 @@ import (
 	"cubegate/tokens"
 )
 
-// What the sandbox's one application is called; none of it is secret.
+// The ID and the keys of the sandbox's only application. They are no secrets.
 const (
 	sandboxAppID   = sandbox.DefaultAppID
 	sandboxAuthKey = sandbox.DefaultAuthKey
@@ -27,8 +27,8 @@ const (
 	sandboxAdminKey = sandbox.DefaultAdminKey
 )
 
-// openCube makes the client of ConnectyCube, or of the sandbox that stands in
-// for it, which it starts.
+// openCube builds the client of ConnectyCube. Without an application, it starts the
+// sandbox and builds the client of that.
 func (s *setup) openCube() error {
 	o := connectycube.Options{
 		BaseURL: s.cfg.ConnectyCube.APIURL,
@@ -59,9 +59,9 @@ func (s *setup) openCube() error {
 	return nil
 }
 
-// openSandbox starts a ConnectyCube that asks this server about logins, by the
-// settings that the README recommends for a real application's dashboard. What
-// it holds outlives the process, as the database does that refers to it.
+// openSandbox starts a sandbox that asks this server about logins, with the settings
+// that the README recommends for a real application. Its state outlives the process,
+// because the database refers to it.
 func (s *setup) openSandbox() error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
@@ -74,8 +74,8 @@ func (s *setup) openSandbox() error {
 	return err
 }
 
-// providerAt are the settings of an identity provider as the README recommends
-// them. Without a secret the sandbox sends none.
+// providerAt returns the identity provider's settings that the README recommends. If
+// secret is empty, the sandbox sends none.
 func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 	var headers map[string]string
 	if !secret.IsZero() {
@@ -91,7 +91,7 @@ func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 	}
 }
 
-// listenSandbox opens a sandbox and its listener, over TLS when there is an authority.
+// listenSandbox opens a sandbox and its endpoint, with TLS unless authority is nil.
 func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*endpoint, error) {
 	e, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT", nil)
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*e
 	return e, nil
 }
 
-// sandboxNames lists the names, beside localhost, under which the sandbox is
-// known to be reached: those of the settings, and this machine's own.
+// sandboxNames lists the names, beside localhost, at which clients may reach the
+// sandbox: those of the settings, and those of this machine.
 func sandboxNames(cfg config.Config) []string {
 	names := append([]string{cfg.Sandbox.Host}, cfg.Sandbox.Names...)
 	if chat, err := url.Parse(cfg.ConnectyCube.ChatURL); err == nil && chat.Host != "" {

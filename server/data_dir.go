@@ -13,7 +13,8 @@ import (
 	"cubegate/store/embedded"
 )
 
-// openStore connects to MongoDB, or starts the database that stands in for it.
+// openStore connects to MongoDB. Without a MONGO_URI, it starts the embedded database
+// and connects to that.
 func (s *setup) openStore(ctx context.Context) error {
 	o := store.Options{
 		URI:       s.cfg.Mongo.URI.Reveal(),
@@ -55,12 +56,9 @@ func (s *setup) openStore(ctx context.Context) error {
 // databaseFile returns the path of the embedded database.
 func databaseFile(cfg config.Config) string { return filepath.Join(cfg.DataDir, "cubegate.db") }
 
-// The files in DATA_DIR belong together. A server that starts on half of them would make the
-// other half anew, and with it a service without users, or one in which every session has
-// ended.
-
-// checkLostDatabase refuses a database that is empty or gone beside a kept secret: the
-// secret is made after the database, so there was one.
+// checkLostDatabase returns an error if the secret is in DATA_DIR and the database is
+// missing or empty. The database is always older than the secret, so it is lost. A new
+// one would be a service without users.
 func (s *setup) checkLostDatabase() error {
 	if _, err := os.Lstat(s.cfg.SecretFile()); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -71,14 +69,14 @@ func (s *setup) checkLostDatabase() error {
 	case errors.Is(err, fs.ErrNotExist):
 		state = "missing"
 	case err != nil || info.Size() > 0:
-		return nil // the database knows better what is wrong with it
+		return nil // opening it reports a better error
 	}
-	return fmt.Errorf("%s is %s, and %s shows that there was one: restore it from a copy, or delete %s as well to begin anew, without any users",
+	return fmt.Errorf("%s is %s, but %s shows that a database existed: restore it from a copy, or delete %s as well to start without users",
 		databaseFile(s.cfg), state, s.cfg.SecretFile(), s.cfg.SecretFile())
 }
 
-// openSecret makes sure that there is a secret. One is made only for a database without
-// users.
+// openSecret makes sure that there is a secret. It generates one only for a database
+// without users, because a new secret ends every login session.
 func (s *setup) openSecret(ctx context.Context) error {
 	s.secretGenerated = s.cfg.JWT.Secret.IsZero()
 	isNew := false

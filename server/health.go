@@ -13,7 +13,7 @@ import (
 	"cubegate/server/config"
 )
 
-// health asks the server that has the same settings.
+// health asks the running server with the same settings for /healthz.
 func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

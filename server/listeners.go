@@ -40,7 +40,7 @@ func (s *setup) listen(host string, port int, setting string, reserved []middlew
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	s.onClose(func(context.Context) error {
-		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // a server that ran has closed it
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // the HTTP server has closed it
 			return err
 		}
 		return nil

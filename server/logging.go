@@ -9,11 +9,11 @@ import (
 	"cubegate/server/config"
 )
 
-// NewLogger writes lines for people on a terminal, and JSON elsewhere, unless
-// the settings say otherwise.
+// NewLogger returns a logger that writes text to a terminal and JSON elsewhere, unless
+// the settings choose one.
 func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // checked with the other settings
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // config.Load has checked it
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: withUnits}
 	var h slog.Handler = slog.NewJSONHandler(stderr, opts)
 	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && isTerminal(stderr) {
@@ -22,8 +22,7 @@ func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 	return slog.New(middleware.WithRequestID(h))
 }
 
-// withUnits writes durations as 1.5ms, in JSON too, where they would be bare
-// nanoseconds.
+// withUnits writes durations as text such as 1.5ms. JSON would have bare nanoseconds.
 func withUnits(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

@@ -14,13 +14,14 @@ import (
 )
 
 // goMemoryPercent is the share of a container's memory that the Go runtime may
-// use before it collects garbage at any cost. The rest is for what the runtime
+// use before it collects garbage at any cost. The rest is for memory that the runtime
 // does not count: pages of the embedded database's file, and socket buffers.
 const goMemoryPercent = 90
 
-// limitGoMemory gives the Go runtime a limit when the process runs in a cgroup
-// that has one and GOMEMLIMIT is not set. root is the root of the file system. Without it the heap may grow to twice
-// the live data, and the kernel kills the process although most of it is garbage.
+// limitGoMemory gives the Go runtime a memory limit if the process's cgroup has one
+// and GOMEMLIMIT is not set. Without a limit the heap may grow to twice the live data,
+// and the kernel kills the process although most of it is garbage. root is the root of
+// the file system.
 func limitGoMemory(ctx context.Context, root fs.FS, log *slog.Logger) {
 	limit := cgroupMemoryLimit(root)
 	if limit == 0 || os.Getenv("GOMEMLIMIT") != "" {
@@ -32,8 +33,8 @@ func limitGoMemory(ctx context.Context, root fs.FS, log *slog.Logger) {
 		slog.Int64("cgroup_bytes", limit), slog.Int64("go_bytes", soft))
 }
 
-// memoryLimit returns the memory in bytes that the process may use, by its
-// cgroup or by GOMEMLIMIT, whichever is less; 0 when neither limits it.
+// memoryLimit returns the memory in bytes that the process may use: the lower one of
+// the cgroup's limit and GOMEMLIMIT, 0 if there is neither.
 func memoryLimit() int64 {
 	limit := debug.SetMemoryLimit(-1) // a negative value only reads it
 	if cgroup := cgroupMemoryLimit(os.DirFS("/")); cgroup > 0 {
@@ -45,10 +46,10 @@ func memoryLimit() int64 {
 	return limit
 }
 
-// cgroupMemoryLimit returns the least memory limit in bytes of the process's
-// cgroup and those above it, in version 2 or 1; 0 for none. root is the root of
-// the file system. In a container the folder of the own cgroup may be mounted as
-// if it were the topmost, so that only that one can be read.
+// cgroupMemoryLimit returns the lowest memory limit in bytes of the process's cgroup
+// and those above it, in version 2 or 1; 0 for none. root is the root of the file
+// system. A container may see the folder of its own cgroup as the topmost one, and then
+// can read only that.
 //
 // See the sections "Memory Interface Files" of cgroup-v2.rst and "User Interface"
 // of cgroup-v1/memory.rst in https://docs.kernel.org/admin-guide/.
@@ -82,8 +83,8 @@ func cgroupMemoryLimit(root fs.FS) int64 {
 	return least
 }
 
-// readLimit returns the number of bytes in a file, 0 when there is none: version
-// 2 writes "max" for no limit, version 1 a number near the largest.
+// readLimit returns the number of bytes in a file, 0 for no limit. Version 2 writes
+// "max" for no limit, version 1 a number near the largest.
 func readLimit(root fs.FS, file string) int64 {
 	raw, err := fs.ReadFile(root, file)
 	if err != nil {
@@ -96,12 +97,11 @@ func readLimit(root fs.FS, file string) int64 {
 	return limit
 }
 
-// atLeastTwoThreads lets two goroutines run at a time, also on one core, unless
-// GOMAXPROCS is set. It returns the cores that there are. With one thread every
-// request waits until the Go scheduler takes it from a password hash, up to 10
-// ms each time; between two threads the kernel decides, and prefers the one that
-// has waited. In a rush of logins on one core the 99th percentile of the verify
-// route fell from 60 to 20 ms (go run ./bench/crowds).
+// atLeastTwoThreads sets GOMAXPROCS to 2 on a machine with one core, unless it is set.
+// It returns the number of cores. With one thread, each request waits until the Go
+// scheduler preempts a password hash, up to 10 ms each time. With two, the kernel
+// switches, and prefers the thread that has waited. In a rush of logins on one core,
+// the 99th percentile of the verify route fell from 60 to 20 ms (go run ./bench/crowds).
 func atLeastTwoThreads() (cores int) {
 	cores = runtime.GOMAXPROCS(0)
 	if cores == 1 && os.Getenv("GOMAXPROCS") == "" {

@@ -23,7 +23,7 @@ import (
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
-// APIPath is where GraphQL and its playground live.
+// APIPath is the route of GraphQL and its playground.
 const APIPath = "/api"
 
 // Write timeouts of routes, from the end of the request's headers to the end of
@@ -34,7 +34,8 @@ const (
 	assetTimeout = 90 * time.Second            // the largest script has 1 MB without gzip
 )
 
-// routes is everything that answers, one line each.
+// routes returns the handler of the API: the middleware in its order, and one line
+// for each route.
 func (s *setup) routes() (http.Handler, error) {
 	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.HTTP.Playground, s.log)
 	if err != nil {
@@ -71,14 +72,14 @@ func (s *setup) routes() (http.Handler, error) {
 		transport.Bearer,
 		apierror.CountRefusals(middleware.Refused),
 	)
-	r.NotFound(apierror.Handler(apierror.NotFound, "There is nothing here; the API is at "+APIPath, s.log))
+	r.NotFound(apierror.Handler(apierror.NotFound, "No such route; the API is at "+APIPath, s.log))
 	r.MethodNotAllowed(methodNotAllowed(r, s.log))
 
 	r.Get("/", resolvers.Home)
 	r.Get("/healthz", s.health.Alive)
 	r.Get("/readyz", s.health.Ready)
 	work := r.With(middleware.WriteTimeout(s.workTimeout()))
-	// A POST of GraphQL counts as a login here: telling takes reading its document.
+	// Each POST of GraphQL counts as a login here: only its document tells more.
 	logins := work.With(unnamedProxies)
 	logins.Post(APIPath, gql.ServeHTTP)
 	work.Get(VerifyPath, verify)
@@ -102,8 +103,8 @@ func (s *setup) workTimeout() time.Duration {
 	return readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
 }
 
-// restRoutes are the REST twins of the operations; those that log users in go to
-// logins.
+// restRoutes mounts the REST twins of the operations on r, and on logins those that
+// log users in.
 func (s *setup) restRoutes(r, logins chi.Router) {
 	rest := resolvers.NewREST(s.auth)
 	r.Post("/auth/register", rest.Register)
@@ -117,8 +118,8 @@ func (s *setup) restRoutes(r, logins chi.Router) {
 	r.Delete("/auth/sessions/{id}", rest.RevokeSession)
 }
 
-// exemptFromDrain are those who must get in while the service stops: ConnectyCube,
-// which a login that is going on waits for, and who looks after the process.
+// exemptFromDrain reports whether a route is served during shutdown: ConnectyCube's
+// callback, which a running login waits for, and the health probes.
 func exemptFromDrain(r *http.Request) bool {
 	return slices.Contains([]string{VerifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)
 }
@@ -141,10 +142,10 @@ func allowedOrigins(cfg config.Config) []string {
 	return cfg.HTTP.CORSOrigins
 }
 
-// forBrowsers shows a page to who asks for one, and tells other clients what
-// to do.
+// forBrowsers returns a handler that serves the page to a browser, and tells other
+// clients to send GraphQL with POST.
 func forBrowsers(page http.Handler, log *slog.Logger) http.HandlerFunc {
-	refuse := apierror.Handler(apierror.MethodNotAllowed, "POST GraphQL here, as application/json; browsers get a playground", log)
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "Method not allowed; send GraphQL with POST, as application/json. Browsers get the playground", log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if transport.AcceptsHTML(r) {
@@ -156,9 +157,10 @@ func forBrowsers(page http.Handler, log *slog.Logger) http.HandlerFunc {
 	}
 }
 
-// methodNotAllowed says what is allowed, which chi tells only its own handler.
+// methodNotAllowed returns a handler that lists the allowed methods. It asks routes,
+// because chi passes the list to its own handler only.
 func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
-	refuse := apierror.Handler(apierror.MethodNotAllowed, "Not by this method; see the header Allow", log)
+	refuse := apierror.Handler(apierror.MethodNotAllowed, "Method not allowed; the Allow header lists the allowed methods", log)
 	return func(w http.ResponseWriter, r *http.Request) {
 		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string

@@ -1,9 +1,9 @@
-// Package server is the process: it opens what the program consists of, wires
-// it, serves, and stops. It decides nothing about a request.
+// Package server is the process: it opens the parts of the program, wires them,
+// serves, and shuts down. It decides nothing about a request.
 //
 // Start reading at Main in commands.go. server.go has the order of start and
-// stop, wiring.go the implementation of each interface, routes.go the routes
-// that are mounted. The settings are package config.
+// stop, wiring.go the implementation of each interface, routes.go the mounted
+// routes. Package config loads the settings.
 package server
 
 import (
@@ -58,16 +58,16 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, er
 
 // Run serves until ctx ends or a listener fails. Then it shuts down.
 func (s *Server) Run(ctx context.Context) error {
-	if s.cfg.HasEmbeddedDatabase() { // only one process uses it, so that each lease is of one that has ended
+	if s.cfg.HasEmbeddedDatabase() { // no other process uses it, so each lease is left over from an earlier run
 		if err := s.store.AccountWork().ReleaseAll(ctx); err != nil {
-			s.log.WarnContext(ctx, "accounts not released", slog.Any("err", err))
+			s.log.WarnContext(ctx, "releasing leases of an earlier run failed", slog.Any("err", err))
 		}
 	}
 	s.log.InfoContext(ctx, "started", slog.String("addr", s.api.address().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
 		slog.Int("max_connections", s.api.maxConnections))
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
-		s.log.InfoContext(ctx, "the verify route takes no passwords, only tokens", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
+		s.log.InfoContext(ctx, "the verify route takes tokens only, no passwords", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
 	}
 	err := s.serve(ctx)
 	s.log.InfoContext(ctx, "stopped")
@@ -82,7 +82,7 @@ func (s *Server) serve(ctx context.Context) error {
 	return errors.Join(err, s.shutdown(ctx))
 }
 
-// banner tells a person what runs here and what stands in for what.
+// banner prints the addresses of the server, and those of its stand-ins.
 func (s *Server) banner(w io.Writer) {
 	at := s.api.localURL()
 	if s.cfg.HTTP.Host == "" {
@@ -101,7 +101,7 @@ func (s *Server) banner(w io.Writer) {
 	fmt.Fprintln(w, "\nStop with Ctrl-C.")
 }
 
-// Parts are what a harness touches of a running server; see package servertest.
+// Parts are the parts of a running server that tests use; see package servertest.
 // Nothing else uses them.
 type Parts struct {
 	Handler         http.Handler // the mounted routes

@@ -18,7 +18,7 @@ type background struct {
 	ended  chan struct{}           // closed when all of it has stopped
 }
 
-// add adds work to be started.
+// add adds work that start will run.
 func (b *background) add(run func(context.Context)) { b.work = append(b.work, run) }
 
 // start starts the work, which runs until cancel is called or ctx ends.
@@ -35,8 +35,8 @@ func (b *background) start(ctx context.Context) {
 	}()
 }
 
-// wait waits for the end of the work. The error is that of ctx; the leases of
-// work that has not ended by then expire.
+// wait waits until all work has stopped. If ctx ends first, wait returns its error and
+// abandons the work, whose leases expire.
 func (b *background) wait(ctx context.Context) error {
 	select {
 	case <-b.ended:
@@ -46,23 +46,22 @@ func (b *background) wait(ctx context.Context) error {
 	}
 }
 
-// shutdown stops the program in order and takes at most ShutdownTimeout: all
-// phases share one deadline. A phase that gets no time any more closes by force.
+// shutdown stops the server in order and takes at most ShutdownTimeout: all phases
+// share one deadline. A phase that begins after it closes at once.
 func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
 	s.health.Stop()
-	s.background.cancel() // first, so that the work ends while the requests do
-	// The listener closes last: a running login waits for ConnectyCube's
-	// callback. The sandbox closes after it, because requests and background
-	// work may still call it.
+	s.background.cancel() // first, so that it ends while the requests do
+	// The listener closes last: a running login waits for ConnectyCube's callback.
+	// The sandbox closes after it, because requests and background work call it.
 	err := s.requests.Close(ctx)
 	if late := s.background.wait(ctx); late != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "background work cut off at the shutdown deadline")
+		s.log.LogAttrs(ctx, slog.LevelWarn, "shutdown deadline reached; abandoning background work")
 	}
 	err = errors.Join(err, s.api.server.Shutdown(ctx))
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "requests cut off at the shutdown deadline")
+		s.log.LogAttrs(ctx, slog.LevelWarn, "shutdown deadline reached; closing open requests")
 		err = s.api.server.Close()
 	}
 	if s.sandbox != nil {
@@ -71,19 +70,18 @@ func (s *Server) shutdown(ctx context.Context) error {
 	return errors.Join(err, s.closeWithin(ctx))
 }
 
-// onClose notes how to close the resource that was just opened.
+// onClose registers the function that closes the resource just opened.
 func (s *Server) onClose(shut func(context.Context) error) { s.closers = append(s.closers, shut) }
 
-// Close closes what open has opened.
+// Close closes the resources that Open has opened. A server that ran has no more.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	return s.closeWithin(ctx)
 }
 
-// closeWithin closes in the reverse order of opening. When ctx ends, the
-// database's connections in use are closed as well; that is no error, because
-// the deadline is what ended them.
+// closeWithin closes the resources in the reverse order of opening. Its errors do not
+// include that of ctx: closing at the deadline is no failure.
 func (s *Server) closeWithin(ctx context.Context) error {
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {

@@ -7,8 +7,8 @@ import (
 
 // versionText describes a build by the module's version, the revision of the
 // source, and the version of Go. ok is false for a binary without build
-// information. The revision is known if the build ran in a clone of the
-// repository; the image's build does not.
+// information. The revision is known if the build ran in a clone of the repository,
+// which the image's build does not.
 func versionText(info *debug.BuildInfo, ok bool) string {
 	if !ok {
 		return "unknown"

@@ -15,26 +15,26 @@ import (
 	"cubegate/tokens"
 )
 
-// keyReloadInterval is how often the folder of signing keys is looked at.
+// keyReloadInterval is the time between two reads of the folder of signing keys.
 const keyReloadInterval = 5 * time.Second
 
-// setup opens and wires the parts of a Server. It holds what only the wiring
-// needs, and is gone once the server runs.
+// setup opens and wires the parts of a Server. It holds the parts that only the
+// wiring needs, and is gone once the server runs.
 type setup struct {
 	*Server
 	cube           *connectycube.Client
 	keys           *tokens.SigningKeys // nil: tokens are signed with the secret
 	chat           resolvers.ChatAddress
-	callbackSecret tokens.Secret // that ConnectyCube shows; empty: the verify route takes no passwords
+	callbackSecret tokens.Secret // ConnectyCube sends it; empty: the verify route takes no passwords
 }
 
 func newSetup(cfg config.Config, log *slog.Logger) *setup {
 	return &setup{Server: &Server{cfg: cfg, log: log, health: &resolvers.Health{Log: log}}}
 }
 
-// open starts everything in order. What it has started, Close closes.
+// open starts all parts in order. If one fails, the caller must call Close.
 func (s *setup) open(ctx context.Context) error {
-	if err := s.openStore(ctx); err != nil { // first: its lock says whether another process is here
+	if err := s.openStore(ctx); err != nil { // first: its lock keeps a second process out
 		return err
 	}
 	if err := s.openSecret(ctx); err != nil {
@@ -53,7 +53,7 @@ func (s *setup) open(ctx context.Context) error {
 	return s.openAPI()
 }
 
-// openAPI gives the API's server its routes and what stands behind them.
+// openAPI wires the parts behind the routes and gives the API's server its handler.
 func (s *setup) openAPI() error {
 	if err := s.wireIdentity(); err != nil {
 		return err
@@ -67,8 +67,8 @@ func (s *setup) openAPI() error {
 	return nil
 }
 
-// wireIdentity makes what registers people, logs them in and keeps their accounts
-// at ConnectyCube, and what checks its tokens.
+// wireIdentity builds the parts that register users, log them in and check their
+// tokens.
 func (s *setup) wireIdentity() error {
 	hasher, err := newHasher(s.cfg, atLeastTwoThreads(), s.log)
 	if err != nil {
@@ -123,26 +123,26 @@ func (s *setup) wireIdentity() error {
 	return nil
 }
 
-// startAuditor starts the writer of refusals. A shutdown closes it within its
-// deadline; the closer here is for a start that fails.
+// startAuditor starts the writer of refusals. Its closer writes the last of them.
 func (s *setup) startAuditor() *resolvers.Auditor {
 	auditor := resolvers.StartAuditor(s.store.Audit(), s.log)
 	s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
 	return auditor
 }
 
-// withDecoys lets unknown emails cost what bcrypt costs as often as users do.
+// withDecoys makes the time of a login not tell whether the email exists: the
+// share of unknown emails that costs a bcrypt hash follows that of users.
 func (s *setup) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *tokens.Hasher {
 	s.background.add(func(ctx context.Context) { followDecoys(ctx, s.store.Users(), hasher, ring.DecoyKey(), s.log) })
 	return hasher
 }
 
-// derivesPasswords reports whether accounts at ConnectyCube have passwords of the
-// server's making.
+// derivesPasswords reports whether the server derives the passwords of accounts at
+// ConnectyCube. If not, an account has its user's password.
 func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == "derived" }
 
-// limits are what login sessions and passwords may be. ConnectyCube's bound of a
-// password counts only where it gets the user's own.
+// limits returns the bounds of login sessions and passwords. ConnectyCube's bound
+// of a password counts only if ConnectyCube gets the user's password.
 func (s *setup) limits() resolvers.Limits {
 	l := resolvers.Limits{
 		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, PerUser: s.cfg.Sessions.PerUser,
@@ -154,7 +154,7 @@ func (s *setup) limits() resolvers.Limits {
 	return l
 }
 
-// openTokens makes what signs tokens and what checks them.
+// openTokens builds the issuer, which signs tokens, and the verifier.
 func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Verifier, error) {
 	signing := tokens.Config{
 		Ring:       ring,
@@ -171,7 +171,7 @@ func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ver
 		signing.Keys, s.keys = keys, keys
 		s.background.add(func(ctx context.Context) {
 			keys.Run(ctx, keyReloadInterval, func(err error) {
-				s.log.WarnContext(ctx, "signing keys not read again", slog.Any("err", err))
+				s.log.WarnContext(ctx, "reloading signing keys failed", slog.Any("err", err))
 			})
 		})
 	}
@@ -186,7 +186,8 @@ func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ver
 	return issuer, verifier, nil
 }
 
-// publicKeys is the set of keys that verify our tokens, as JSON.
+// publicKeys returns the JWK set that verifies our tokens, empty if the secret signs
+// them (RFC 7517, section 5).
 func (s *setup) publicKeys() []byte {
 	if s.keys == nil {
 		return []byte(`{"keys":[]}`)
@@ -194,7 +195,7 @@ func (s *setup) publicKeys() []byte {
 	return s.keys.JWKS()
 }
 
-// wireProvisioning makes what keeps the accounts at ConnectyCube.
+// wireProvisioning builds the part that keeps each user's account at ConnectyCube.
 func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *accounts.Keeper {
 	k := &accounts.Keeper{
 		Directory:    s.cube,
@@ -221,10 +222,11 @@ func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer)
 	return k
 }
 
-// signUpBurst is how many accounts at most are made at once before the rate counts.
+// signUpBurst is the number of sign-ups that may run at once before the rate counts.
 const signUpBurst = 10
 
-// signUps bounds the accounts that are made, unless the settings want no limit.
+// signUps returns the budget of sign-ups at ConnectyCube, without a limit if the
+// settings set none.
 func (s *setup) signUps() *accounts.SignUpBudget {
 	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
 	if s.cfg.Limits.Mode == "observe" {
@@ -235,8 +237,9 @@ func (s *setup) signUps() *accounts.SignUpBudget {
 	})
 }
 
-// upstreamTimeout bounds what one request asks of ConnectyCube.
+// upstreamTimeout bounds the calls to ConnectyCube of one request, taken together.
 func (s *setup) upstreamTimeout() time.Duration { return 3 * s.cfg.ConnectyCube.Timeout }
 
-// clockSkew is for clocks that differ between processes.
+// clockSkew is the difference of clocks between processes that leases and service
+// tickets allow for.
 func (s *setup) clockSkew() time.Duration { return min(5*time.Second, s.upstreamTimeout()) }

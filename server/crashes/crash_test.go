@@ -186,7 +186,7 @@ func TestShutdownDoesNotWaitForEver(t *testing.T) {
 	unfinished := p.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
 	servertest.Eventually(t, "the registration is under way", func() bool { return len(u.Received("POST", "/users")) == 1 })
 	p.Signal(t, syscall.SIGTERM)
-	if code := p.ExitCode(t); code != 0 || !strings.Contains(p.Log.String(), "requests cut off") {
+	if code := p.ExitCode(t); code != 0 || !strings.Contains(p.Log.String(), "closing open requests") {
 		t.Errorf("exit %d: %s", code, p.Log)
 	}
 	if got := <-unfinished; got.Err == nil {

@@ -188,7 +188,7 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 // here find another way.
 func TestCallbacksWithoutASecretTakeNoPasswords(t *testing.T) {
 	t.Parallel()
-	const line = "the verify route takes no passwords"
+	const line = "the verify route takes tokens only"
 	for secret, lines := range map[string]int{"": 1, servertest.OwnCallbackSecret: 0} {
 		u := servertest.NewUpstream(t)
 		r := u.Start(t, true, map[string]string{"CONNECTYCUBE_CIDP_SECRET": secret})
