@@ -35,14 +35,18 @@ func (b *background) start(ctx context.Context) {
 	}()
 }
 
-// wait waits until all work has stopped. If ctx ends first, wait returns its error and
-// abandons the work, whose leases expire.
-func (b *background) wait(ctx context.Context) error {
+// wait waits until all work has stopped, or until ctx ends. It reports whether the work
+// has stopped; the leases of abandoned work expire.
+func (b *background) wait(ctx context.Context) (stopped bool) {
 	select {
 	case <-b.ended:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	select {
+	case <-b.ended:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -56,7 +60,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	// The listener closes last: a running login waits for ConnectyCube's callback.
 	// The sandbox closes after it, because requests and background work call it.
 	err := s.requests.Close(ctx)
-	if late := s.background.wait(ctx); late != nil {
+	if !s.background.wait(ctx) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "shutdown deadline reached; abandoning background work")
 	}
 	err = errors.Join(err, s.api.server.Shutdown(ctx))
