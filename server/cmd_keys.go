@@ -93,7 +93,7 @@ func retireKey(id string) func(path string, stdout io.Writer) error {
 		if err := tokens.RetireKey(path, id, time.Now()); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s is retired: what it signed is refused from now on.\n", id)
+		fmt.Fprintf(stdout, "%s is retired: the server refuses the tokens that it signed.\n", id)
 		return nil
 	}
 }
