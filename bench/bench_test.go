@@ -24,7 +24,7 @@ import (
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
-	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/provisioning"
 	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/store/embedded"
@@ -87,9 +87,9 @@ func newServer(b *testing.B) *server {
 	})
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
-	keeper := &accounts.Keeper{
+	keeper := &provisioning.Keeper{
 		Directory: cube, Cube: cube, Self: cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(), Sessions: s.Sessions(), Ended: s.Sessions(),
-		Work: accounts.Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
+		Work: provisioning.Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Keys: ring, Tickets: issuer, MakeLater: true, CIdPPassword: "fixed", Patience: time.Minute, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	auth := &resolvers.Auth{

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -65,7 +65,7 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 	}
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	return a.Changes.Change(ctx, user, accounts.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
+	return a.Changes.Change(ctx, user, provisioning.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
 		return a.People.ChangeName(ctx, user.ID, first, last, lease)
 	})
 }
@@ -96,7 +96,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 	defer a.Callbacks.proven.Prove(moved, password)()
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	changed, err := a.Changes.Change(ctx, user, accounts.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
+	changed, err := a.Changes.Change(ctx, user, provisioning.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
 		return a.People.ChangeEmail(ctx, user.ID, user.Email, address, lease)
 	})
 	if err != nil {
@@ -118,11 +118,11 @@ func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
 		return err
 	}
 	defer a.Callbacks.proven.Prove(user, password)()
-	return a.remove(ctx, user, "", accounts.Means{Password: password})
+	return a.remove(ctx, user, "", provisioning.Means{Password: password})
 }
 
 // remove deletes a user. Actor is who does it, if it is somebody else.
-func (a *Auth) remove(ctx context.Context, user store.User, actor string, m accounts.Means) error {
+func (a *Auth) remove(ctx context.Context, user store.User, actor string, m provisioning.Means) error {
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	err := a.Changes.Leave(ctx, user, m)

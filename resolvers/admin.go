@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode"
 
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -121,7 +121,7 @@ func (a *Auth) deleteUser(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return a.remove(ctx, user, admin.ID, accounts.Means{})
+	return a.remove(ctx, user, admin.ID, provisioning.Means{})
 }
 
 // noAdmin finds a user who is no administrator: those lose the role first, which

@@ -8,7 +8,7 @@
 // them, account.go and admin.go change users, verify.go answers ConnectyCube's
 // callback, and errors.go is the only exit for an error. Package transport reads
 // and limits GraphQL requests, package apierror is the form of errors, and package
-// accounts deals with ConnectyCube.
+// provisioning deals with ConnectyCube.
 package resolvers
 
 import (
@@ -18,8 +18,8 @@ import (
 	"log/slog"
 	"time"
 
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -46,20 +46,20 @@ type People interface {
 	ChangeName(ctx context.Context, id, first, last string, lease store.Lease) (store.User, error)
 }
 
-// Accounts makes and opens accounts at ConnectyCube; see [accounts.Keeper].
+// Accounts makes and opens accounts at ConnectyCube; see [provisioning.Keeper].
 type Accounts interface {
 	Lease() store.Lease
-	Make(ctx context.Context, user store.User, m accounts.Means) (store.User, error)
-	Open(ctx context.Context, user store.User, session store.Session, m accounts.Means) (accounts.Chat, error)
+	Make(ctx context.Context, user store.User, m provisioning.Means) (store.User, error)
+	Open(ctx context.Context, user store.User, session store.Session, m provisioning.Means) (provisioning.Chat, error)
 	Wake()
 }
 
 // AccountChanges brings what changes of a user to ConnectyCube; see
-// [accounts.Keeper].
+// [provisioning.Keeper].
 type AccountChanges interface {
-	Change(ctx context.Context, user store.User, m accounts.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error)
+	Change(ctx context.Context, user store.User, m provisioning.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error)
 	ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error
-	Leave(ctx context.Context, user store.User, m accounts.Means) error
+	Leave(ctx context.Context, user store.User, m provisioning.Means) error
 }
 
 // TokenIssuer signs what users prove themselves with.
@@ -150,7 +150,7 @@ type ChatAddress struct {
 
 // of is one user's chat (contract 11.1), with the ConnectyCube session as
 // password, which every account accepts (contract 11.2).
-func (c ChatAddress) of(session accounts.Chat) *chat {
+func (c ChatAddress) of(session provisioning.Chat) *chat {
 	if session.UserID == 0 {
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"cubegate/connectycube"
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -24,9 +24,9 @@ var public = []struct {
 	{store.TakenError{Field: "email"}, apierror.Conflict, "Email already exists"},
 	{store.ErrChanged, apierror.Conflict, "Another request changed the data at the same time; try again"},
 	{store.ErrNotFound, apierror.NotFound, "The user does not exist; check the user's ID"},
-	{accounts.ErrForeign, apierror.Conflict, "Email already exists at the chat service, with another password; use another email"},
-	{accounts.ErrCannotDelete, apierror.UpstreamUnavailable, "The chat service deletes this account only with the user's password or an administration key; ask the user to delete it, or set CONNECTYCUBE_ADMIN_KEY"},
-	{accounts.ErrNeedsPassword, apierror.UpstreamUnavailable, "The chat service needs the user's password; log in with the password, then try again"},
+	{provisioning.ErrForeign, apierror.Conflict, "Email already exists at the chat service, with another password; use another email"},
+	{provisioning.ErrCannotDelete, apierror.UpstreamUnavailable, "The chat service deletes this account only with the user's password or an administration key; ask the user to delete it, or set CONNECTYCUBE_ADMIN_KEY"},
+	{provisioning.ErrNeedsPassword, apierror.UpstreamUnavailable, "The chat service needs the user's password; log in with the password, then try again"},
 	{store.ErrUnavailable, apierror.ServiceUnavailable, "The service is unavailable; try again in a moment"},
 	{tokens.ErrBusy, apierror.ServiceUnavailable, "The service is busy; try again in a moment"},
 	{tokens.ErrLaneFull, apierror.RateLimited, "Too many simultaneous logins from this network; try again in a moment"},
@@ -41,7 +41,7 @@ var public = []struct {
 	{connectycube.ErrBadCredentials, apierror.UpstreamUnavailable, "The chat service refused the account; contact support"},
 	{connectycube.ErrNotFound, apierror.UpstreamUnavailable, "The chat service refused the account; contact support"},
 	{connectycube.ErrSessionExpired, apierror.UpstreamUnavailable, "The chat service is unavailable; try again in a moment"},
-	{accounts.ErrPending, apierror.ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
+	{provisioning.ErrPending, apierror.ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
 // outward is the only exit for an error. An error without a row in the table
@@ -72,7 +72,7 @@ func retryAfter(err error) time.Duration {
 	case errors.As(err, &full):
 		return full.After
 	}
-	if over, ok := errors.AsType[*accounts.OverBudgetError](err); ok {
+	if over, ok := errors.AsType[*provisioning.OverBudgetError](err); ok {
 		return over.RetryAfter
 	}
 	return 0

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"cubegate/connectycube"
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -49,8 +49,8 @@ func TestOutward(t *testing.T) {
 		{"canceled", context.Canceled, apierror.Canceled},
 		{"unknown", errSecret, apierror.InternalServerError},
 		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
-		{"an account that must wait", &accounts.OverBudgetError{RetryAfter: time.Second}, apierror.ServiceUnavailable},
-		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
+		{"an account that must wait", &provisioning.OverBudgetError{RetryAfter: time.Second}, apierror.ServiceUnavailable},
+		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
 		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), apierror.UpstreamUnavailable},
 	}
 	for _, tt := range tests {
@@ -64,7 +64,7 @@ func TestOutward(t *testing.T) {
 
 func TestOutwardPassesOnWhenConnectyCubeWantsUsBack(t *testing.T) {
 	busy := errors.Join(connectycube.ErrUnavailable, &connectycube.APIError{Status: 429, RetryAfter: 3 * time.Second})
-	over := fmt.Errorf("a: %w", &accounts.OverBudgetError{RetryAfter: 3 * time.Second})
+	over := fmt.Errorf("a: %w", &provisioning.OverBudgetError{RetryAfter: 3 * time.Second})
 	if e := outward(over); e.RetryAfter != 3*time.Second {
 		t.Errorf("over budget, retry after %v, want 3s", e.RetryAfter)
 	}

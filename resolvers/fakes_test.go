@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/provisioning"
 	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
@@ -163,15 +163,15 @@ func (f *fakeSessions) Update(ctx context.Context, id string, change func(*store
 // all goes well.
 type fakeAccounts struct {
 	make  func(store.User) error
-	open  func(store.User, accounts.Means) (accounts.Chat, error)
-	means []accounts.Means
+	open  func(store.User, provisioning.Means) (provisioning.Chat, error)
+	means []provisioning.Means
 	woken int
 }
 
 func (f *fakeAccounts) Lease() store.Lease { return store.Lease{ID: "lease"} }
 func (f *fakeAccounts) Wake()              { f.woken++ }
 
-func (f *fakeAccounts) Make(_ context.Context, u store.User, _ accounts.Means) (store.User, error) {
+func (f *fakeAccounts) Make(_ context.Context, u store.User, _ provisioning.Means) (store.User, error) {
 	if f.make != nil {
 		if err := f.make(u); err != nil {
 			return u, err
@@ -181,12 +181,12 @@ func (f *fakeAccounts) Make(_ context.Context, u store.User, _ accounts.Means) (
 	return u, nil
 }
 
-func (f *fakeAccounts) Open(_ context.Context, u store.User, _ store.Session, m accounts.Means) (accounts.Chat, error) {
+func (f *fakeAccounts) Open(_ context.Context, u store.User, _ store.Session, m provisioning.Means) (provisioning.Chat, error) {
 	f.means = append(f.means, m)
 	if f.open != nil {
 		return f.open(u, m)
 	}
-	return accounts.Chat{UserID: adaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
+	return provisioning.Chat{UserID: adaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
 }
 
 // fakeEvents keeps what was recorded.

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"cubegate/connectycube"
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -21,9 +21,9 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 		want chatStatus
 	}{
 		{nil, chatReady},
-		{fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrTaken), chatPending},
-		{accounts.ErrNeedsPassword, chatPassword},
-		{accounts.ErrForeign, chatRefused},
+		{fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrTaken), chatPending},
+		{provisioning.ErrNeedsPassword, chatPassword},
+		{provisioning.ErrForeign, chatRefused},
 		{connectycube.ErrBadCredentials, chatRefused},
 		{connectycube.ErrRefused, chatRefused},
 		{connectycube.ErrUnavailable, chatUnavailable},
@@ -37,7 +37,7 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 				f := newFlows(t)
 				f.there()
 				if tt.err != nil {
-					f.accounts.open = func(store.User, accounts.Means) (accounts.Chat, error) { return accounts.Chat{}, tt.err }
+					f.accounts.open = func(store.User, provisioning.Means) (provisioning.Chat, error) { return provisioning.Chat{}, tt.err }
 				}
 				got, err := f.login(t.Context(), login, byTicket)
 				if err != nil || got.status != tt.want || got.access != "access "+adaID || got.ticket != "ticket "+adaID || got.refresh == "" {
@@ -46,7 +46,7 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 				if (got.chat.Token != "") != (tt.want == chatReady) {
 					t.Errorf("session %q with %s", got.chat.Token, got.status)
 				}
-				if want := (accounts.Means{Password: ada.Password, ByTicket: byTicket}); f.accounts.means[0] != want {
+				if want := (provisioning.Means{Password: ada.Password, ByTicket: byTicket}); f.accounts.means[0] != want {
 					t.Error("the account is opened by other means than the login has")
 				}
 				if tt.err != nil && !strings.Contains(f.log.String(), tt.err.Error()) {

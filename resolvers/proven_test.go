@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -16,9 +16,9 @@ import (
 // it. The fields say what it asks; answer is what it is told.
 func (f flows) asking(ask func() int) *[]int {
 	var answers []int
-	f.accounts.open = func(store.User, accounts.Means) (accounts.Chat, error) {
+	f.accounts.open = func(store.User, provisioning.Means) (provisioning.Chat, error) {
 		answers = append(answers, ask())
-		return accounts.Chat{UserID: adaCubeID}, nil
+		return provisioning.Chat{UserID: adaCubeID}, nil
 	}
 	return &answers
 }
@@ -96,9 +96,11 @@ func TestAProofAnswersNothingElse(t *testing.T) {
 
 // A proof ends with its request, however that ends.
 func TestAProofEndsWithItsRequest(t *testing.T) {
-	for name, open := range map[string]func(store.User, accounts.Means) (accounts.Chat, error){
-		"failure": func(store.User, accounts.Means) (accounts.Chat, error) { return accounts.Chat{}, accounts.ErrForeign },
-		"panic":   func(store.User, accounts.Means) (accounts.Chat, error) { panic("odd") },
+	for name, open := range map[string]func(store.User, provisioning.Means) (provisioning.Chat, error){
+		"failure": func(store.User, provisioning.Means) (provisioning.Chat, error) {
+			return provisioning.Chat{}, provisioning.ErrForeign
+		},
+		"panic": func(store.User, provisioning.Means) (provisioning.Chat, error) { panic("odd") },
 	} {
 		for _, run := range []func(f flows){
 			func(f flows) { _, _ = f.register(t.Context(), ada) },
@@ -203,7 +205,7 @@ func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 // password before and after our half.
 type changing struct{ ask func(step string) }
 
-func (c changing) Change(ctx context.Context, user store.User, _ accounts.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
+func (c changing) Change(ctx context.Context, user store.User, _ provisioning.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
 	c.ask("before")
 	changed, err := write(ctx, store.Lease{})
 	c.ask("after")
@@ -217,7 +219,7 @@ func (c changing) ChangePassword(ctx context.Context, _ store.User, _, _ string,
 	return err
 }
 
-func (c changing) Leave(context.Context, store.User, accounts.Means) error {
+func (c changing) Leave(context.Context, store.User, provisioning.Means) error {
 	c.ask("before")
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 
 	"cubegate/connectycube"
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
@@ -48,8 +48,8 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 	defer a.Callbacks.proven.Prove(user, in.Password)()
 	upstream, cancel := a.upstream(ctx)
 	defer cancel()
-	made, err := a.Accounts.Make(upstream, user, accounts.Means{Password: in.Password})
-	if err != nil && (!errors.Is(err, accounts.ErrPending) || !a.RegisterWhileAway) {
+	made, err := a.Accounts.Make(upstream, user, provisioning.Means{Password: in.Password})
+	if err != nil && (!errors.Is(err, provisioning.ErrPending) || !a.RegisterWhileAway) {
 		a.refused(ctx, store.AuditRegister, store.User{}, err)
 		return signedIn{}, err
 	}
@@ -57,7 +57,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "registered; the ConnectyCube account follows", slog.String("user_id", user.ID), slog.Any("err", err))
 	}
 	a.done(ctx, store.AuditRegister, made, "")
-	return a.signIn(ctx, made, in.Device, accounts.Means{Password: in.Password}, err)
+	return a.signIn(ctx, made, in.Device, provisioning.Means{Password: in.Password}, err)
 }
 
 // isOurs reports whether an error is our failure, or ConnectyCube's, and not an
@@ -80,7 +80,7 @@ func (a *Auth) hashOfNewUser(ctx context.Context, list []charge, password string
 
 // signIn begins a login session for a user who has just shown a password, and
 // opens the chat unless it is known that it cannot be.
-func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput, m accounts.Means, trouble error) (signedIn, error) {
+func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput, m provisioning.Means, trouble error) (signedIn, error) {
 	session, refresh, err := a.begin(ctx, user, device)
 	if err != nil {
 		return signedIn{}, err
@@ -98,7 +98,7 @@ func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput,
 }
 
 // openChat opens the ConnectyCube session of a login session.
-func (a *Auth) openChat(ctx context.Context, out *signedIn, m accounts.Means) error {
+func (a *Auth) openChat(ctx context.Context, out *signedIn, m provisioning.Means) error {
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	chat, err := a.Accounts.Open(ctx, out.user, out.session, m)
@@ -122,9 +122,9 @@ func statusOf(err error) chatStatus {
 		is     error
 		status chatStatus
 	}{
-		{accounts.ErrPending, chatPending},
-		{accounts.ErrNeedsPassword, chatPassword},
-		{accounts.ErrForeign, chatRefused},
+		{provisioning.ErrPending, chatPending},
+		{provisioning.ErrNeedsPassword, chatPassword},
+		{provisioning.ErrForeign, chatRefused},
 		{connectycube.ErrBadCredentials, chatRefused},
 		{connectycube.ErrNotFound, chatRefused},
 		{connectycube.ErrTaken, chatRefused},

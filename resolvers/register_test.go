@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"cubegate/connectycube"
-	"cubegate/resolvers/accounts"
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
 func TestRegister(t *testing.T) {
-	away := fmt.Errorf("%w: %w", accounts.ErrPending, connectycube.ErrUnavailable)
+	away := fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrUnavailable)
 	tests := []struct {
 		name   string
 		err    error // of Make
@@ -25,7 +25,7 @@ func TestRegister(t *testing.T) {
 		{"made", nil, true, chatReady, ""},
 		{"away", away, true, chatPending, ""},
 		{"away, and nobody may wait", away, false, "", apierror.UpstreamUnavailable},
-		{"taken with another password", accounts.ErrForeign, true, "", apierror.Conflict},
+		{"taken with another password", provisioning.ErrForeign, true, "", apierror.Conflict},
 		{"taken by another user", connectycube.ErrTaken, true, "", apierror.Conflict},
 		{"refused", connectycube.ErrRefused, true, "", apierror.UpstreamUnavailable},
 		{"something nobody knows", errors.New("odd"), true, "", apierror.InternalServerError},

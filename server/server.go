@@ -19,7 +19,7 @@ import (
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
-	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/provisioning"
 	"cubegate/server/config"
 	"cubegate/store"
 )
@@ -33,7 +33,7 @@ type Server struct {
 	log *slog.Logger
 
 	store    *store.Store
-	accounts *accounts.Keeper
+	accounts *provisioning.Keeper
 	auth     *resolvers.Auth
 
 	health     *resolvers.Health

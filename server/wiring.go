@@ -10,7 +10,7 @@ import (
 	"cubegate/connectycube"
 	"cubegate/middleware"
 	"cubegate/resolvers"
-	"cubegate/resolvers/accounts"
+	"cubegate/resolvers/provisioning"
 	"cubegate/server/config"
 	"cubegate/tokens"
 )
@@ -196,14 +196,14 @@ func (s *setup) publicKeys() []byte {
 }
 
 // wireProvisioning builds the part that keeps each user's account at ConnectyCube.
-func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *accounts.Keeper {
-	k := &accounts.Keeper{
+func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *provisioning.Keeper {
+	k := &provisioning.Keeper{
 		Directory:    s.cube,
 		Cube:         s.cube,
 		Self:         s.cube,
 		Accounts:     s.store.Accounts(),
 		Users:        s.store.Users(),
-		Work:         accounts.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
+		Work:         provisioning.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
 		Line:         s.store.Accounts(),
 		Sessions:     s.store.Sessions(),
 		Ended:        s.store.Sessions(),
@@ -227,12 +227,12 @@ const signUpBurst = 10
 
 // signUps returns the budget of sign-ups at ConnectyCube, without a limit if the
 // settings set none.
-func (s *setup) signUps() *accounts.SignUpBudget {
+func (s *setup) signUps() *provisioning.SignUpBudget {
 	perMinute := s.cfg.ConnectyCube.SignUpsPerMinute
 	if s.cfg.Limits.Mode == "observe" {
 		perMinute = 0
 	}
-	return accounts.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {
+	return provisioning.NewSignUpBudget(perMinute, min(perMinute, signUpBurst), func(ctx context.Context) []string {
 		return middleware.Networks(middleware.ClientIPFrom(ctx))
 	})
 }

@@ -30,15 +30,15 @@ var arrows = map[string]string{
 	"connectycube/sandbox/rest":         "connectycube/sandbox/core",
 	"connectycube/xmpp":                 "", // a client comes to use it, too
 	"middleware":                        "",
-	"resolvers":                         "connectycube resolvers/accounts resolvers/apierror resolvers/transport store tokens",
-	"resolvers/accounts":                "connectycube store tokens",
+	"resolvers":                         "connectycube resolvers/provisioning resolvers/apierror resolvers/transport store tokens",
+	"resolvers/provisioning":            "connectycube store tokens",
 	"resolvers/apierror":                "", // everything that answers a client uses it
 	"resolvers/openapi":                 "",
 	"resolvers/playground":              "",
 	"resolvers/transport":               "resolvers/apierror", // GraphQL over HTTP knows no users
 	"resolvers/transport/transporttest": "",
 	// server mounts transport.Bearer, and answers with an apierror where no resolver runs.
-	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/accounts resolvers/apierror resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
+	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/provisioning resolvers/apierror resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
 	"server/config":      "middleware tokens", // they check an origin and a secret
 	"server/apicontract": "",
 	"server/crashes":     "",

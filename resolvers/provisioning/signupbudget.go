@@ -1,4 +1,4 @@
-package accounts
+package provisioning
 
 import (
 	"context"

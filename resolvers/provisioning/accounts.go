@@ -1,4 +1,4 @@
-// Package accounts keeps the account that each user has at ConnectyCube in
+// Package provisioning keeps the account that each user has at ConnectyCube in
 // step with the user: made, named, with a password that somebody knows, and
 // gone when the user is. It opens the ConnectyCube sessions of login sessions,
 // and ends them.
@@ -13,7 +13,7 @@
 // Start reading at [Keeper], then visit.go, the machine itself; open.go is how
 // a session comes about, worker.go what runs in the background. signupbudget.go
 // bounds how many accounts are made, and line.go is how the rest wait.
-package accounts
+package provisioning
 
 import (
 	"context"
