@@ -66,7 +66,7 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	return a.Changes.Change(ctx, user, provisioning.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
-		return a.People.ChangeName(ctx, user.ID, first, last, lease)
+		return a.People.ChangeName(ctx, store.NameChange{UserID: user.ID, FirstName: first, LastName: last}, lease)
 	})
 }
 
@@ -97,7 +97,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
 	changed, err := a.Changes.Change(ctx, user, provisioning.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
-		return a.People.ChangeEmail(ctx, user.ID, user.Email, address, lease)
+		return a.People.ChangeEmail(ctx, store.EmailChange{UserID: user.ID, Old: user.Email, New: address}, lease)
 	})
 	if err != nil {
 		a.refused(ctx, store.AuditEmail, user, err)

@@ -29,7 +29,7 @@ import (
 type UserStore interface {
 	ByEmail(ctx context.Context, address string) (store.User, error)
 	ByID(ctx context.Context, id string) (store.User, error)
-	UpgradeHash(ctx context.Context, id, old, hash string) error
+	UpgradeHash(ctx context.Context, c store.HashUpgrade) error
 }
 
 // Registry makes users, whose account at ConnectyCube is left to a lease. The
@@ -42,8 +42,8 @@ type Registry interface {
 // faster.
 type People interface {
 	ReplacePassword(ctx context.Context, c store.PasswordChange) (store.User, error)
-	ChangeEmail(ctx context.Context, id, old, address string, lease store.Lease) (store.User, error)
-	ChangeName(ctx context.Context, id, first, last string, lease store.Lease) (store.User, error)
+	ChangeEmail(ctx context.Context, c store.EmailChange, lease store.Lease) (store.User, error)
+	ChangeName(ctx context.Context, c store.NameChange, lease store.Lease) (store.User, error)
 }
 
 // Accounts makes and opens accounts at ConnectyCube; see [provisioning.Keeper].
@@ -240,7 +240,7 @@ func (a *Auth) confirm(ctx context.Context, operation string, user store.User, s
 func (a *Auth) rehash(ctx context.Context, user store.User, password string) (string, error) {
 	hash, err := a.Passwords.Hash(ctx, a.strangerTurn(ctx), password)
 	if err == nil {
-		err = a.Users.UpgradeHash(ctx, user.ID, user.PasswordHash, hash)
+		err = a.Users.UpgradeHash(ctx, store.HashUpgrade{UserID: user.ID, OldHash: user.PasswordHash, NewHash: hash})
 	}
 	if err != nil { // the old hash is as good for this login; the next one tries again
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "password hash not replaced", slog.String("user_id", user.ID), slog.Any("err", err))

@@ -60,28 +60,28 @@ func (f *fakeUsers) ByID(_ context.Context, id string) (store.User, error) {
 	return f.find(func(u store.User) bool { return u.ID == id })
 }
 
-func (f *fakeUsers) UpgradeHash(_ context.Context, _, old, hash string) error {
+func (f *fakeUsers) UpgradeHash(_ context.Context, c store.HashUpgrade) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.setErr != nil {
 		return f.setErr
 	}
-	if f.user.PasswordHash == old {
-		f.user.PasswordHash = hash
+	if f.user.PasswordHash == c.OldHash {
+		f.user.PasswordHash = c.NewHash
 	}
 	return nil
 }
 
-func (f *fakeUsers) AddSession(_ context.Context, _, hash, session string) (store.User, error) {
+func (f *fakeUsers) AddSession(_ context.Context, s store.SessionStart) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.user == nil {
 		return store.User{}, store.ErrNotFound
 	}
-	if f.user.PasswordHash != hash || f.user.Disabled {
+	if f.user.PasswordHash != s.PasswordHash || f.user.Disabled {
 		return store.User{}, store.ErrChanged
 	}
-	f.user.Sessions = append(slices.Clone(f.user.Sessions), session)
+	f.user.Sessions = append(slices.Clone(f.user.Sessions), s.SessionID)
 	return *f.user, nil
 }
 

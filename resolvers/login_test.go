@@ -115,7 +115,7 @@ type changingUsers struct {
 	next string
 }
 
-func (c changingUsers) UpgradeHash(context.Context, string, string, string) error {
+func (c changingUsers) UpgradeHash(context.Context, store.HashUpgrade) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.user.PasswordHash = c.next

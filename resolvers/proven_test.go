@@ -229,12 +229,12 @@ func (f *fakeUsers) ReplacePassword(_ context.Context, c store.PasswordChange) (
 	return *f.user, nil
 }
 
-func (f *fakeUsers) ChangeEmail(_ context.Context, _, _, email string, _ store.Lease) (store.User, error) {
-	f.user.Email = email
+func (f *fakeUsers) ChangeEmail(_ context.Context, c store.EmailChange, _ store.Lease) (store.User, error) {
+	f.user.Email = c.New
 	return *f.user, nil
 }
 
-func (f *fakeUsers) ChangeName(context.Context, string, string, string, store.Lease) (store.User, error) {
+func (f *fakeUsers) ChangeName(context.Context, store.NameChange, store.Lease) (store.User, error) {
 	return *f.user, nil
 }
 

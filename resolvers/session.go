@@ -23,7 +23,7 @@ import (
 // the hash is another by now, or the user may not log in. RemoveSession is true
 // for the one caller that ended the session.
 type Members interface {
-	AddSession(ctx context.Context, id, hash, session string) (store.User, error)
+	AddSession(ctx context.Context, s store.SessionStart) (store.User, error)
 	RemoveSession(ctx context.Context, id, session string) (bool, error)
 	RevokeSession(ctx context.Context, id, session string) (bool, error)
 	RemoveAllSessions(ctx context.Context, id string) (store.User, error)
@@ -54,7 +54,7 @@ func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) 
 	}
 	id := strings.ToLower(rand.Text()) // paths are routed in lower case
 	refresh, hash := a.Refresh.NewRefreshToken(id)
-	_, err := a.Members.AddSession(ctx, user.ID, user.PasswordHash, id)
+	_, err := a.Members.AddSession(ctx, store.SessionStart{UserID: user.ID, PasswordHash: user.PasswordHash, SessionID: id})
 	if errors.Is(err, store.ErrChanged) { // changed since the password was compared
 		if user, err := a.Users.ByID(ctx, user.ID); err == nil && user.Disabled {
 			return store.Session{}, "", errDisabled

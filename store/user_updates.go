@@ -47,31 +47,50 @@ func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, er
 	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, bson.E{Key: "password", Value: c.NewHash})}, forgetDevices})
 }
 
+// EmailChange replaces one email with another.
+type EmailChange struct {
+	UserID   string
+	Old, New string
+}
+
 // ChangeEmail replaces the email under the lease l. The error is a [TakenError]
-// for "email" if another user has it in any letter case, and [ErrChanged] if old
-// is no longer the user's email.
-func (u *Users) ChangeEmail(ctx context.Context, id, old, email string, l Lease) (User, error) {
-	return u.change(ctx, id,
-		bson.D{{Key: "email", Value: old}, notDeleting},
-		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: email}, bson.E{Key: "emailKey", Value: EmailKey(email)}), accountWork.leaseSet(l)...)}, bumpVersion})
+// for "email" if another user has the new email in any letter case, and
+// [ErrChanged] if Old is no longer the user's email.
+func (u *Users) ChangeEmail(ctx context.Context, c EmailChange, l Lease) (User, error) {
+	return u.change(ctx, c.UserID,
+		bson.D{{Key: "email", Value: c.Old}, notDeleting},
+		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: c.New}, bson.E{Key: "emailKey", Value: EmailKey(c.New)}), accountWork.leaseSet(l)...)}, bumpVersion})
+}
+
+// NameChange replaces both names of a user.
+type NameChange struct {
+	UserID              string
+	FirstName, LastName string
 }
 
 // ChangeName replaces both names under the lease l.
-func (u *Users) ChangeName(ctx context.Context, id, first, last string, l Lease) (User, error) {
-	return u.change(ctx, id, bson.D{notDeleting},
-		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "firstName", Value: first}, bson.E{Key: "lastName", Value: last}), accountWork.leaseSet(l)...)}, bumpVersion})
+func (u *Users) ChangeName(ctx context.Context, c NameChange, l Lease) (User, error) {
+	return u.change(ctx, c.UserID, bson.D{notDeleting},
+		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "firstName", Value: c.FirstName}, bson.E{Key: "lastName", Value: c.LastName}), accountWork.leaseSet(l)...)}, bumpVersion})
 }
 
 // notDeleting matches users who are not being deleted.
 var notDeleting = bson.E{Key: "leaving", Value: bson.D{{Key: "$ne", Value: true}}}
 
+// SessionStart adds a login session to a user.
+type SessionStart struct {
+	UserID       string
+	PasswordHash string // that the login has checked
+	SessionID    string
+}
+
 // AddSession adds a login session to the user's list. The error is [ErrChanged]
-// if hash is no longer the user's, or the user is disabled or being deleted.
-func (u *Users) AddSession(ctx context.Context, id, hash, session string) (User, error) {
-	return u.change(ctx, id,
-		bson.D{{Key: "password", Value: hash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, notDeleting},
+// if the user has another password hash by now, is disabled or is being deleted.
+func (u *Users) AddSession(ctx context.Context, s SessionStart) (User, error) {
+	return u.change(ctx, s.UserID,
+		bson.D{{Key: "password", Value: s.PasswordHash}, {Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}}, notDeleting},
 		bson.D{{Key: "$push", Value: bson.D{{Key: "sessions", Value: bson.D{
-			{Key: "$each", Value: bson.A{session}}, {Key: "$slice", Value: -maxSessions},
+			{Key: "$each", Value: bson.A{s.SessionID}}, {Key: "$slice", Value: -maxSessions},
 		}}}}})
 }
 

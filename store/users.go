@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 
 // User is a person who can log in.
 type User struct {
-	ID           string // 24 hexadecimal digits; set by Create
+	ID           string // 24 hexadecimal digits, as of [NewUserID]; set by Create if empty
 	FirstName    string
 	LastName     string
 	Email        string // as typed
@@ -114,13 +116,20 @@ type Users struct {
 	records[User]
 }
 
+// NewUserID returns the ID of a user to create.
+func NewUserID() string { return bson.NewObjectID().Hex() }
+
 // Create stores a new user under the lease l, whose holder signs the account up,
 // and returns the user with its ID. The error is a [TakenError] for "email" if
 // another user has the email in any letter case.
 func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
+	id, err := bson.ObjectIDFromHex(cmp.Or(user.ID, NewUserID()))
+	if err != nil {
+		return User{}, fmt.Errorf("inserting a user: ID %q: %w", user.ID, err)
+	}
 	now := time.Now().UTC().Truncate(time.Millisecond) // BSON has milliseconds
 	d := userDocument{
-		ID: bson.NewObjectIDFromTimestamp(now),
+		ID: id,
 		Original: originalUser{
 			FirstName: user.FirstName, LastName: user.LastName, Email: user.Email, Password: user.PasswordHash,
 			CreatedAt: now, UpdatedAt: now,
@@ -165,10 +174,16 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 	return u.find(ctx, bson.D{{Key: "_id", Value: oid}})
 }
 
-// UpgradeHash replaces a password hash with a better one of the same password. If
-// old is no longer the hash, UpgradeHash changes nothing and returns nil.
-func (u *Users) UpgradeHash(ctx context.Context, id, old, hash string) error {
-	_, err := u.change(ctx, id, bson.D{{Key: "password", Value: old}}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "password", Value: hash})}})
+// HashUpgrade replaces a password hash with a better one of the same password.
+type HashUpgrade struct {
+	UserID           string
+	OldHash, NewHash string
+}
+
+// UpgradeHash replaces the hash. If OldHash is no longer the user's hash,
+// UpgradeHash changes nothing and returns nil.
+func (u *Users) UpgradeHash(ctx context.Context, c HashUpgrade) error {
+	_, err := u.change(ctx, c.UserID, bson.D{{Key: "password", Value: c.OldHash}}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "password", Value: c.NewHash})}})
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrChanged) {
 		return nil
 	}

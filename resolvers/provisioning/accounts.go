@@ -83,7 +83,7 @@ type AccountStore interface {
 // UserChanges is the part of a user's document that its login sessions and its
 // email are in. RemoveSession takes a login session from the list.
 type UserChanges interface {
-	ChangeEmail(ctx context.Context, id, old, address string, l store.Lease) (store.User, error)
+	ChangeEmail(ctx context.Context, c store.EmailChange, l store.Lease) (store.User, error)
 	RemoveSession(ctx context.Context, id, session string) (bool, error)
 }
 

@@ -147,7 +147,7 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 		"another user's, by the same password": {func(t *testing.T, w *world) {
 			// Bob has moved away from the address here, and not yet there.
 			bob := w.made(t, "ada@x.org")
-			if _, err := w.store.Users().ChangeEmail(t.Context(), bob.ID, "ada@x.org", "bob@x.org", w.Lease()); err != nil {
+			if _, err := w.store.Users().ChangeEmail(t.Context(), store.EmailChange{UserID: bob.ID, Old: "ada@x.org", New: "bob@x.org"}, w.Lease()); err != nil {
 				t.Fatal(err)
 			}
 		}, connectycube.ErrTaken},
@@ -212,7 +212,7 @@ func TestAccountIsMadeLaterAndAdopted(t *testing.T) {
 // login is a login session that has just begun.
 func (w *world) login(t *testing.T, user store.User, id string) store.Session {
 	t.Helper()
-	if _, err := w.store.Users().AddSession(t.Context(), user.ID, user.PasswordHash, id); err != nil {
+	if _, err := w.store.Users().AddSession(t.Context(), store.SessionStart{UserID: user.ID, PasswordHash: user.PasswordHash, SessionID: id}); err != nil {
 		t.Fatal(err)
 	}
 	login := store.Session{ID: id, UserID: user.ID, Expires: time.Now().Add(time.Hour)}
@@ -277,7 +277,7 @@ func TestTakenAddressIsGivenBack(t *testing.T) {
 	user := w.made(t, "ada@x.org")
 	w.signUp(t, "new@x.org", "another horse", "")
 	_, err := w.Change(t.Context(), user, Means{Password: password}, func(ctx context.Context, l store.Lease) (store.User, error) {
-		return w.store.Users().ChangeEmail(ctx, user.ID, "ada@x.org", "new@x.org", l)
+		return w.store.Users().ChangeEmail(ctx, store.EmailChange{UserID: user.ID, Old: "ada@x.org", New: "new@x.org"}, l)
 	})
 	if !errors.Is(err, ErrForeign) {
 		t.Errorf("%v, want %v", err, ErrForeign)
@@ -317,7 +317,7 @@ func TestVisitsCloseTheirSessions(t *testing.T) {
 	for i := range 5 {
 		var err error
 		user, err = w.Change(t.Context(), w.read(t, user.ID), Means{Password: password}, func(ctx context.Context, l store.Lease) (store.User, error) {
-			return w.store.Users().ChangeName(ctx, user.ID, fmt.Sprint("Ada", i), "Byron", l)
+			return w.store.Users().ChangeName(ctx, store.NameChange{UserID: user.ID, FirstName: fmt.Sprint("Ada", i), LastName: "Byron"}, l)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -168,7 +168,7 @@ func (v *visit) revert(ctx context.Context, cause error) error {
 		return cause
 	}
 	lease := v.k.Lease()
-	user, err := v.k.Users.ChangeEmail(ctx, v.user.ID, v.user.Email, old, lease)
+	user, err := v.k.Users.ChangeEmail(ctx, store.EmailChange{UserID: v.user.ID, Old: v.user.Email, New: old}, lease)
 	if err != nil {
 		return errors.Join(cause, err)
 	}

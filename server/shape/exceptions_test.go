@@ -13,15 +13,6 @@ var deepFunctions = exceptions{ // levels
 }
 
 var sameParameters = exceptions{ // adjacent parameters of one type
-	"resolvers Members.AddSession":                   3,
-	"resolvers People.ChangeEmail":                   3,
-	"resolvers People.ChangeName":                    3,
-	"resolvers UserStore.UpgradeHash":                3,
-	"resolvers/provisioning UserChanges.ChangeEmail": 3,
-	"store Users.AddSession":                         3,
-	"store Users.ChangeEmail":                        3,
-	"store Users.ChangeName":                         3,
-	"store Users.UpgradeHash":                        3,
 }
 
 var largeInterfaces = exceptions{ // methods

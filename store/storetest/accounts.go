@@ -132,7 +132,7 @@ func completeEndsWork(t *testing.T, s *store.Store) {
 
 func completeOfOldVersion(t *testing.T, s *store.Store) {
 	made := create(t, s.Users(), "a@x.org")
-	if _, err := s.Users().ChangeName(t.Context(), made.ID, "New", "Name", lease("created")); err != nil {
+	if _, err := s.Users().ChangeName(t.Context(), store.NameChange{UserID: made.ID, FirstName: "New", LastName: "Name"}, lease("created")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.AccountWork().Complete(t.Context(), made.ID, store.Lease{ID: "created"}, made.Account.Version); err != nil {

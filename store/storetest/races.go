@@ -40,7 +40,7 @@ func races(t *testing.T, tg Target) {
 		hash := made.PasswordHash
 		for round := range rounds / 4 {
 			race(func(racer int) error {
-				return u.UpgradeHash(context.Background(), made.ID, hash, fmt.Sprintf("%d by %d", round, racer))
+				return u.UpgradeHash(context.Background(), store.HashUpgrade{UserID: made.ID, OldHash: hash, NewHash: fmt.Sprintf("%d by %d", round, racer)})
 			})
 			got, err := u.ByID(t.Context(), made.ID)
 			if err != nil || !strings.HasPrefix(got.PasswordHash, fmt.Sprintf("%d by ", round)) {

@@ -32,7 +32,7 @@ func addSessions(t *testing.T, u *store.Users, user store.User, ids ...string) s
 	t.Helper()
 	for _, id := range ids {
 		var err error
-		if user, err = u.AddSession(t.Context(), user.ID, user.PasswordHash, id); err != nil {
+		if user, err = u.AddSession(t.Context(), store.SessionStart{UserID: user.ID, PasswordHash: user.PasswordHash, SessionID: id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -42,7 +42,7 @@ func addSessions(t *testing.T, u *store.Users, user store.User, ids ...string) s
 func sessionNeedsHash(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := create(t, u, "a@x.org")
-	if _, err := u.AddSession(t.Context(), made.ID, "another", "s"); !errors.Is(err, store.ErrChanged) {
+	if _, err := u.AddSession(t.Context(), store.SessionStart{UserID: made.ID, PasswordHash: "another", SessionID: "s"}); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("with another hash: %v, want %v", err, store.ErrChanged)
 	}
 	if got := addSessions(t, u, made, "s1", "s2"); !slices.Equal(got.Sessions, []string{"s1", "s2"}) {
@@ -83,7 +83,7 @@ func oneEmailWins(t *testing.T, s *store.Store) {
 	u := s.Users()
 	made := create(t, u, "a@x.org")
 	errs := race(func(racer int) error {
-		_, err := u.ChangeEmail(context.Background(), made.ID, "a@x.org", fmt.Sprintf("a%d@x.org", racer), lease("x"))
+		_, err := u.ChangeEmail(context.Background(), store.EmailChange{UserID: made.ID, Old: "a@x.org", New: fmt.Sprintf("a%d@x.org", racer)}, lease("x"))
 		return err
 	})
 	oneWinner(t, 0, errs, store.ErrChanged)
@@ -92,7 +92,7 @@ func oneEmailWins(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.ChangeEmail(t.Context(), other.ID, "b@x.org", got.Email, lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
+	if _, err := u.ChangeEmail(t.Context(), store.EmailChange{UserID: other.ID, Old: "b@x.org", New: got.Email}, lease("x")); !errors.Is(err, store.TakenError{Field: "email"}) {
 		t.Errorf("to another user's email: %v, want %v", err, store.TakenError{Field: "email"})
 	}
 	if _, err := u.ByEmail(t.Context(), "a@x.org"); !errors.Is(err, store.ErrNotFound) {
@@ -123,7 +123,7 @@ func disabledUserHasNoSessions(t *testing.T, s *store.Store) {
 	if err != nil || !got.Disabled || len(got.Sessions) != 0 {
 		t.Errorf("disabled: %+v, %v", got, err)
 	}
-	if _, err := u.AddSession(t.Context(), made.ID, made.PasswordHash, "s2"); !errors.Is(err, store.ErrChanged) {
+	if _, err := u.AddSession(t.Context(), store.SessionStart{UserID: made.ID, PasswordHash: made.PasswordHash, SessionID: "s2"}); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("a session of a disabled user: %v, want %v", err, store.ErrChanged)
 	}
 	if got, err = u.SetDisabled(t.Context(), made.ID, false); err != nil || got.Disabled {
@@ -149,10 +149,10 @@ func tombstoneCannotBeChanged(t *testing.T, s *store.Store) {
 	create(t, u, "ada@x.org") // another user may have the email
 	for name, err := range map[string]error{
 		"MarkDeleting": second(s.Accounts().MarkDeleting(t.Context(), made.ID, "", lease("x"))),
-		"ChangeName":   second(u.ChangeName(t.Context(), made.ID, "a", "b", lease("x"))),
+		"ChangeName":   second(u.ChangeName(t.Context(), store.NameChange{UserID: made.ID, FirstName: "a", LastName: "b"}, lease("x"))),
 		"SetRoles":     second(u.SetRoles(t.Context(), made.ID, []string{"admin"})),
 		"SetDisabled":  second(u.SetDisabled(t.Context(), made.ID, false)),
-		"AddSession":   second(u.AddSession(t.Context(), made.ID, "", "s2")),
+		"AddSession":   second(u.AddSession(t.Context(), store.SessionStart{UserID: made.ID, SessionID: "s2"})),
 	} {
 		if !errors.Is(err, store.ErrChanged) {
 			t.Errorf("%s of a tombstone: %v, want %v", name, err, store.ErrChanged)
@@ -231,11 +231,11 @@ func forgetsDevices(t *testing.T, u *store.Users, id string) {
 		do      func() error
 	}{
 		{"a login", false, func() error {
-			_, err := u.AddSession(t.Context(), id, before.PasswordHash, "a")
+			_, err := u.AddSession(t.Context(), store.SessionStart{UserID: id, PasswordHash: before.PasswordHash, SessionID: "a"})
 			return err
 		}},
 		{"another login", false, func() error {
-			_, err := u.AddSession(t.Context(), id, before.PasswordHash, "b")
+			_, err := u.AddSession(t.Context(), store.SessionStart{UserID: id, PasswordHash: before.PasswordHash, SessionID: "b"})
 			return err
 		}},
 		{"a logout", false, func() error { _, err := u.RemoveSession(t.Context(), id, "a"); return err }},
@@ -264,7 +264,7 @@ func forgetsDevices(t *testing.T, u *store.Users, id string) {
 		}
 	}
 	for _, session := range sessions {
-		if _, err := u.AddSession(t.Context(), id, before.PasswordHash, session); err != nil {
+		if _, err := u.AddSession(t.Context(), store.SessionStart{UserID: id, PasswordHash: before.PasswordHash, SessionID: session}); err != nil {
 			t.Fatal(err)
 		}
 	}

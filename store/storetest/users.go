@@ -98,10 +98,10 @@ func unknownIsNotFound(t *testing.T, u *store.Users) {
 }
 
 func upgradeNeedsOldHash(t *testing.T, u *store.Users, made store.User) {
-	if err := u.UpgradeHash(t.Context(), made.ID, "$argon2id$one", "$argon2id$two"); err != nil {
+	if err := u.UpgradeHash(t.Context(), store.HashUpgrade{UserID: made.ID, OldHash: "$argon2id$one", NewHash: "$argon2id$two"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.UpgradeHash(t.Context(), made.ID, "$argon2id$one", "$argon2id$three"); err != nil {
+	if err := u.UpgradeHash(t.Context(), store.HashUpgrade{UserID: made.ID, OldHash: "$argon2id$one", NewHash: "$argon2id$three"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := u.ByID(t.Context(), made.ID); err != nil || got.PasswordHash != "$argon2id$two" {
