@@ -87,13 +87,13 @@ func newServer(b *testing.B) *server {
 	})
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
-	keeper := &provisioning.Keeper{
-		Directory: cube, Cube: cube, Self: cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(), Sessions: s.Sessions(), Ended: s.Sessions(),
+	keeper := &provisioning.Provisioner{
+		Directory: cube, Cube: cube, Self: cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(), Sessions: s.Sessions(), Ended: s.Sessions(), RemoveSession: s.Users().RemoveSession,
 		Work: provisioning.Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Keys: ring, Tickets: issuer, MakeLater: true, CIdPPassword: "fixed", Patience: time.Minute, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	auth := &resolvers.Auth{
-		Users: s.Users(), Registry: s.Users(), People: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
+		Users: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
 		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{},
 		Budgets: new(resolvers.Budgets), Devices: ring, Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
 		Address:  func(context.Context) string { return "" },

@@ -37,10 +37,7 @@ func (a *Auth) changePassword(ctx context.Context, current, next string) error {
 	defer a.Callbacks.proven.Prove(changed, next)()
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	err = a.Changes.ChangePassword(ctx, user, current, next, func(ctx context.Context) error {
-		_, err := a.People.ReplacePassword(ctx, store.PasswordChange{UserID: user.ID, OldHash: user.PasswordHash, NewHash: hash, KeepSession: claims.SessionID})
-		return err
-	})
+	err = a.Changes.ChangePassword(ctx, user, provisioning.PasswordChange{Old: current, New: next, NewHash: hash, KeepSession: claims.SessionID})
 	if err != nil {
 		a.refused(ctx, store.AuditPassword, user, err)
 		return err
@@ -65,9 +62,7 @@ func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.Use
 	}
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	return a.Changes.Change(ctx, user, provisioning.Means{}, func(ctx context.Context, lease store.Lease) (store.User, error) {
-		return a.People.ChangeName(ctx, store.NameChange{UserID: user.ID, FirstName: first, LastName: last}, lease)
-	})
+	return a.Changes.Rename(ctx, user, provisioning.Name{First: first, Last: last})
 }
 
 // changeEmail changes the caller's address, here and at ConnectyCube. When
@@ -96,9 +91,7 @@ func (a *Auth) changeEmail(ctx context.Context, password, address string) (store
 	defer a.Callbacks.proven.Prove(moved, password)()
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	changed, err := a.Changes.Change(ctx, user, provisioning.Means{Password: password}, func(ctx context.Context, lease store.Lease) (store.User, error) {
-		return a.People.ChangeEmail(ctx, store.EmailChange{UserID: user.ID, Old: user.Email, New: address}, lease)
-	})
+	changed, err := a.Changes.ChangeEmail(ctx, user, provisioning.EmailChange{Email: address, Password: password})
 	if err != nil {
 		a.refused(ctx, store.AuditEmail, user, err)
 		return store.User{}, err
@@ -118,14 +111,14 @@ func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
 		return err
 	}
 	defer a.Callbacks.proven.Prove(user, password)()
-	return a.remove(ctx, user, "", provisioning.Means{Password: password})
+	return a.remove(ctx, user, "", provisioning.LoginMethod{Password: password})
 }
 
 // remove deletes a user. Actor is who does it, if it is somebody else.
-func (a *Auth) remove(ctx context.Context, user store.User, actor string, m provisioning.Means) error {
+func (a *Auth) remove(ctx context.Context, user store.User, actor string, m provisioning.LoginMethod) error {
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	err := a.Changes.Leave(ctx, user, m)
+	err := a.Changes.Delete(ctx, user, m)
 	if errors.Is(err, store.ErrChanged) && actor != "" {
 		err = &apierror.Error{Code: apierror.Conflict, Message: "The user has just been changed; try again", Cause: err}
 	}

@@ -121,7 +121,7 @@ func (a *Auth) deleteUser(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return a.remove(ctx, user, admin.ID, provisioning.Means{})
+	return a.remove(ctx, user, admin.ID, provisioning.LoginMethod{})
 }
 
 // noAdmin finds a user who is no administrator: those lose the role first, which

@@ -32,34 +32,22 @@ type UserStore interface {
 	UpgradeHash(ctx context.Context, c store.HashUpgrade) error
 }
 
-// Registry makes users, whose account at ConnectyCube is left to a lease. The
-// error is a [store.TakenError] for "email" when another user has it.
-type Registry interface {
-	Create(ctx context.Context, user store.User, lease store.Lease) (store.User, error)
-}
-
-// People changes users. The error is [store.ErrChanged] when somebody else was
-// faster.
-type People interface {
-	ReplacePassword(ctx context.Context, c store.PasswordChange) (store.User, error)
-	ChangeEmail(ctx context.Context, c store.EmailChange, lease store.Lease) (store.User, error)
-	ChangeName(ctx context.Context, c store.NameChange, lease store.Lease) (store.User, error)
-}
-
-// Accounts makes and opens accounts at ConnectyCube; see [provisioning.Keeper].
+// Accounts creates users with their accounts at ConnectyCube, and opens sessions of
+// the accounts; see [provisioning.Provisioner].
 type Accounts interface {
-	Lease() store.Lease
-	Make(ctx context.Context, user store.User, m provisioning.Means) (store.User, error)
-	Open(ctx context.Context, user store.User, session store.Session, m provisioning.Means) (provisioning.Chat, error)
+	Register(ctx context.Context, user store.User, m provisioning.LoginMethod) (store.User, error)
+	OpenCubeSession(ctx context.Context, user store.User, session store.Session, m provisioning.LoginMethod) (provisioning.CubeSession, error)
 	Wake()
 }
 
-// AccountChanges brings what changes of a user to ConnectyCube; see
-// [provisioning.Keeper].
+// AccountChanges changes users here and at ConnectyCube; see
+// [provisioning.Provisioner]. The error is [store.ErrChanged] if another change
+// came first.
 type AccountChanges interface {
-	Change(ctx context.Context, user store.User, m provisioning.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error)
-	ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error
-	Leave(ctx context.Context, user store.User, m provisioning.Means) error
+	Rename(ctx context.Context, user store.User, name provisioning.Name) (store.User, error)
+	ChangeEmail(ctx context.Context, user store.User, c provisioning.EmailChange) (store.User, error)
+	ChangePassword(ctx context.Context, user store.User, c provisioning.PasswordChange) error
+	Delete(ctx context.Context, user store.User, m provisioning.LoginMethod) error
 }
 
 // TokenIssuer signs what users prove themselves with.
@@ -90,8 +78,6 @@ type PasswordHasher interface {
 // must be set before the first use; it is safe for concurrent use then.
 type Auth struct {
 	Users     UserStore
-	Registry  Registry
-	People    People
 	Directory Directory
 	Members   Members
 	Sessions  LoginSessions
@@ -150,7 +136,7 @@ type ChatAddress struct {
 
 // of is one user's chat (contract 11.1), with the ConnectyCube session as
 // password, which every account accepts (contract 11.2).
-func (c ChatAddress) of(session provisioning.Chat) *chat {
+func (c ChatAddress) of(session provisioning.CubeSession) *chat {
 	if session.UserID == 0 {
 		return nil
 	}

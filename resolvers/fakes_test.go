@@ -26,7 +26,7 @@ type fakeUsers struct {
 	setErr error
 }
 
-func (f *fakeUsers) Create(_ context.Context, u store.User, l store.Lease) (store.User, error) {
+func (f *fakeUsers) create(u store.User) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
@@ -35,7 +35,7 @@ func (f *fakeUsers) Create(_ context.Context, u store.User, l store.Lease) (stor
 	if f.user != nil {
 		return store.User{}, store.TakenError{Field: "email"}
 	}
-	u.ID, u.Account.Lease = adaID, l.ID
+	u.ID = adaID
 	f.user = &u
 	return u, nil
 }
@@ -162,16 +162,20 @@ func (f *fakeSessions) Update(ctx context.Context, id string, change func(*store
 // fakeAccounts answers for ConnectyCube what a test wants; nothing means that
 // all goes well.
 type fakeAccounts struct {
+	users *fakeUsers
 	make  func(store.User) error
-	open  func(store.User, provisioning.Means) (provisioning.Chat, error)
-	means []provisioning.Means
+	open  func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error)
+	means []provisioning.LoginMethod
 	woken int
 }
 
-func (f *fakeAccounts) Lease() store.Lease { return store.Lease{ID: "lease"} }
-func (f *fakeAccounts) Wake()              { f.woken++ }
+func (f *fakeAccounts) Wake() { f.woken++ }
 
-func (f *fakeAccounts) Make(_ context.Context, u store.User, _ provisioning.Means) (store.User, error) {
+func (f *fakeAccounts) Register(_ context.Context, u store.User, _ provisioning.LoginMethod) (store.User, error) {
+	u, err := f.users.create(u)
+	if err != nil {
+		return store.User{}, err
+	}
 	if f.make != nil {
 		if err := f.make(u); err != nil {
 			return u, err
@@ -181,12 +185,12 @@ func (f *fakeAccounts) Make(_ context.Context, u store.User, _ provisioning.Mean
 	return u, nil
 }
 
-func (f *fakeAccounts) Open(_ context.Context, u store.User, _ store.Session, m provisioning.Means) (provisioning.Chat, error) {
+func (f *fakeAccounts) OpenCubeSession(_ context.Context, u store.User, _ store.Session, m provisioning.LoginMethod) (provisioning.CubeSession, error) {
 	f.means = append(f.means, m)
 	if f.open != nil {
 		return f.open(u, m)
 	}
-	return provisioning.Chat{UserID: adaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
+	return provisioning.CubeSession{UserID: adaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
 }
 
 // fakeEvents keeps what was recorded.
@@ -359,11 +363,12 @@ func newFlows(t testing.TB) flows {
 		t.Fatal(err)
 	}
 	f := flows{
-		users: &fakeUsers{}, sessions: &fakeSessions{all: map[string]store.Session{}}, accounts: &fakeAccounts{},
+		users: &fakeUsers{}, sessions: &fakeSessions{all: map[string]store.Session{}},
 		events: &fakeEvents{}, passwords: &fakePasswords{}, log: &strings.Builder{},
 	}
+	f.accounts = &fakeAccounts{users: f.users}
 	f.Auth = &Auth{
-		Users: f.users, Registry: f.users, Members: f.users, Sessions: f.sessions, Events: f.events, Accounts: f.accounts,
+		Users: f.users, Members: f.users, Sessions: f.sessions, Events: f.events, Accounts: f.accounts,
 		Tokens: fakeTokens{}, Verifier: fakeVerifier{}, Refresh: ring, Passwords: f.passwords,
 		Callbacks: NewCallbacks(callbackSecret, ring.DerivedPasswords), Devices: ring,
 		Address:  func(context.Context) string { return "192.0.2.1" },

@@ -28,7 +28,7 @@ type signedIn struct {
 	refresh string
 	ticket  string
 	device  string // token by which the device is known from now on; may be empty
-	chat    provisioning.Chat
+	chat    provisioning.CubeSession
 	status  chatStatus
 }
 
@@ -49,7 +49,7 @@ func (a *Auth) login(ctx context.Context, in loginInput, byTicket bool) (signedI
 		return signedIn{}, err
 	}
 	defer a.Callbacks.proven.Prove(user, in.Password)()
-	out, err := a.signIn(ctx, user, in.Device, provisioning.Means{Password: in.Password, ByTicket: byTicket}, nil)
+	out, err := a.signIn(ctx, user, in.Device, provisioning.LoginMethod{Password: in.Password, ViaIdentityProvider: byTicket}, nil)
 	if err != nil {
 		a.refused(ctx, store.AuditLogin, user, err)
 		return signedIn{}, err

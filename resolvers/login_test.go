@@ -22,8 +22,8 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 	}{
 		{nil, chatReady},
 		{fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrTaken), chatPending},
-		{provisioning.ErrNeedsPassword, chatPassword},
-		{provisioning.ErrForeign, chatRefused},
+		{provisioning.ErrPasswordRequired, chatPassword},
+		{provisioning.ErrForeignAccount, chatRefused},
 		{connectycube.ErrBadCredentials, chatRefused},
 		{connectycube.ErrRefused, chatRefused},
 		{connectycube.ErrUnavailable, chatUnavailable},
@@ -37,7 +37,9 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 				f := newFlows(t)
 				f.there()
 				if tt.err != nil {
-					f.accounts.open = func(store.User, provisioning.Means) (provisioning.Chat, error) { return provisioning.Chat{}, tt.err }
+					f.accounts.open = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
+						return provisioning.CubeSession{}, tt.err
+					}
 				}
 				got, err := f.login(t.Context(), login, byTicket)
 				if err != nil || got.status != tt.want || got.access != "access "+adaID || got.ticket != "ticket "+adaID || got.refresh == "" {
@@ -46,7 +48,7 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 				if (got.chat.Token != "") != (tt.want == chatReady) {
 					t.Errorf("session %q with %s", got.chat.Token, got.status)
 				}
-				if want := (provisioning.Means{Password: ada.Password, ByTicket: byTicket}); f.accounts.means[0] != want {
+				if want := (provisioning.LoginMethod{Password: ada.Password, ViaIdentityProvider: byTicket}); f.accounts.means[0] != want {
 					t.Error("the account is opened by other means than the login has")
 				}
 				if tt.err != nil && !strings.Contains(f.log.String(), tt.err.Error()) {

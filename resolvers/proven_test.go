@@ -16,9 +16,9 @@ import (
 // it. The fields say what it asks; answer is what it is told.
 func (f flows) asking(ask func() int) *[]int {
 	var answers []int
-	f.accounts.open = func(store.User, provisioning.Means) (provisioning.Chat, error) {
+	f.accounts.open = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
 		answers = append(answers, ask())
-		return provisioning.Chat{UserID: adaCubeID}, nil
+		return provisioning.CubeSession{UserID: adaCubeID}, nil
 	}
 	return &answers
 }
@@ -96,11 +96,11 @@ func TestAProofAnswersNothingElse(t *testing.T) {
 
 // A proof ends with its request, however that ends.
 func TestAProofEndsWithItsRequest(t *testing.T) {
-	for name, open := range map[string]func(store.User, provisioning.Means) (provisioning.Chat, error){
-		"failure": func(store.User, provisioning.Means) (provisioning.Chat, error) {
-			return provisioning.Chat{}, provisioning.ErrForeign
+	for name, open := range map[string]func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error){
+		"failure": func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
+			return provisioning.CubeSession{}, provisioning.ErrForeignAccount
 		},
-		"panic": func(store.User, provisioning.Means) (provisioning.Chat, error) { panic("odd") },
+		"panic": func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) { panic("odd") },
 	} {
 		for _, run := range []func(f flows){
 			func(f flows) { _, _ = f.register(t.Context(), ada) },
@@ -203,39 +203,32 @@ func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 
 // changing are a caller's changes at ConnectyCube, in which it asks about the
 // password before and after our half.
-type changing struct{ ask func(step string) }
-
-func (c changing) Change(ctx context.Context, user store.User, _ provisioning.Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
-	c.ask("before")
-	changed, err := write(ctx, store.Lease{})
-	c.ask("after")
-	return changed, err
+type changing struct {
+	users *fakeUsers
+	ask   func(step string)
 }
 
-func (c changing) ChangePassword(ctx context.Context, _ store.User, _, _ string, write func(context.Context) error) error {
-	c.ask("before")
-	err := write(ctx)
-	c.ask("after")
-	return err
+func (c changing) Rename(context.Context, store.User, provisioning.Name) (store.User, error) {
+	return *c.users.user, nil
 }
 
-func (c changing) Leave(context.Context, store.User, provisioning.Means) error {
+func (c changing) ChangeEmail(_ context.Context, _ store.User, change provisioning.EmailChange) (store.User, error) {
 	c.ask("before")
+	c.users.user.Email = change.Email
+	c.ask("after")
+	return *c.users.user, nil
+}
+
+func (c changing) ChangePassword(_ context.Context, _ store.User, change provisioning.PasswordChange) error {
+	c.ask("before")
+	c.users.user.PasswordHash = change.NewHash
+	c.ask("after")
 	return nil
 }
 
-func (f *fakeUsers) ReplacePassword(_ context.Context, c store.PasswordChange) (store.User, error) {
-	f.user.PasswordHash = c.NewHash
-	return *f.user, nil
-}
-
-func (f *fakeUsers) ChangeEmail(_ context.Context, c store.EmailChange, _ store.Lease) (store.User, error) {
-	f.user.Email = c.New
-	return *f.user, nil
-}
-
-func (f *fakeUsers) ChangeName(context.Context, store.NameChange, store.Lease) (store.User, error) {
-	return *f.user, nil
+func (c changing) Delete(context.Context, store.User, provisioning.LoginMethod) error {
+	c.ask("before")
+	return nil
 }
 
 // The other operations that open a session at ConnectyCube with the password do
@@ -261,8 +254,7 @@ func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 	} {
 		f := newFlows(t)
 		f.there()
-		f.People = f.users
-		f.Changes = changing{func(step string) {
+		f.Changes = changing{f.users, func(step string) {
 			if w := f.verifyPassword(tt.asked[step][0], tt.asked[step][1]); w.Code != http.StatusOK {
 				t.Errorf("%s: %s our half the callback got %d", tt.name, step, w.Code)
 			}

@@ -36,19 +36,20 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 	// From here on the client's leaving changes nothing: finished is better
 	// than undone, for its answer may be all that is lost.
 	ctx = context.WithoutCancel(ctx)
-	user, err := a.Registry.Create(ctx, store.User{
+	user := store.User{
+		ID:           store.NewUserID(),
 		FirstName:    in.FirstName,
 		LastName:     in.LastName,
 		Email:        in.Email,
 		PasswordHash: hash,
-	}, a.Accounts.Lease())
-	if err != nil {
-		return signedIn{}, err
 	}
 	defer a.Callbacks.proven.Prove(user, in.Password)()
 	upstream, cancel := a.upstream(ctx)
 	defer cancel()
-	made, err := a.Accounts.Make(upstream, user, provisioning.Means{Password: in.Password})
+	made, err := a.Accounts.Register(upstream, user, provisioning.LoginMethod{Password: in.Password})
+	if made.ID == "" {
+		return signedIn{}, err
+	}
 	if err != nil && (!errors.Is(err, provisioning.ErrPending) || !a.RegisterWhileAway) {
 		a.refused(ctx, store.AuditRegister, store.User{}, err)
 		return signedIn{}, err
@@ -57,7 +58,7 @@ func (a *Auth) register(ctx context.Context, in registerInput) (out signedIn, er
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "registered; the ConnectyCube account follows", slog.String("user_id", user.ID), slog.Any("err", err))
 	}
 	a.done(ctx, store.AuditRegister, made, "")
-	return a.signIn(ctx, made, in.Device, provisioning.Means{Password: in.Password}, err)
+	return a.signIn(ctx, made, in.Device, provisioning.LoginMethod{Password: in.Password}, err)
 }
 
 // isOurs reports whether an error is our failure, or ConnectyCube's, and not an
@@ -80,7 +81,7 @@ func (a *Auth) hashOfNewUser(ctx context.Context, list []charge, password string
 
 // signIn begins a login session for a user who has just shown a password, and
 // opens the chat unless it is known that it cannot be.
-func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput, m provisioning.Means, trouble error) (signedIn, error) {
+func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput, m provisioning.LoginMethod, trouble error) (signedIn, error) {
 	session, refresh, err := a.begin(ctx, user, device)
 	if err != nil {
 		return signedIn{}, err
@@ -98,10 +99,10 @@ func (a *Auth) signIn(ctx context.Context, user store.User, device *deviceInput,
 }
 
 // openChat opens the ConnectyCube session of a login session.
-func (a *Auth) openChat(ctx context.Context, out *signedIn, m provisioning.Means) error {
+func (a *Auth) openChat(ctx context.Context, out *signedIn, m provisioning.LoginMethod) error {
 	ctx, cancel := a.upstream(ctx)
 	defer cancel()
-	chat, err := a.Accounts.Open(ctx, out.user, out.session, m)
+	chat, err := a.Accounts.OpenCubeSession(ctx, out.user, out.session, m)
 	if chat.UserID != 0 {
 		out.user.CubeID = chat.UserID
 	}
@@ -123,8 +124,8 @@ func statusOf(err error) chatStatus {
 		status chatStatus
 	}{
 		{provisioning.ErrPending, chatPending},
-		{provisioning.ErrNeedsPassword, chatPassword},
-		{provisioning.ErrForeign, chatRefused},
+		{provisioning.ErrPasswordRequired, chatPassword},
+		{provisioning.ErrForeignAccount, chatRefused},
 		{connectycube.ErrBadCredentials, chatRefused},
 		{connectycube.ErrNotFound, chatRefused},
 		{connectycube.ErrTaken, chatRefused},

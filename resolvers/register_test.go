@@ -25,7 +25,7 @@ func TestRegister(t *testing.T) {
 		{"made", nil, true, chatReady, ""},
 		{"away", away, true, chatPending, ""},
 		{"away, and nobody may wait", away, false, "", apierror.UpstreamUnavailable},
-		{"taken with another password", provisioning.ErrForeign, true, "", apierror.Conflict},
+		{"taken with another password", provisioning.ErrForeignAccount, true, "", apierror.Conflict},
 		{"taken by another user", connectycube.ErrTaken, true, "", apierror.Conflict},
 		{"refused", connectycube.ErrRefused, true, "", apierror.UpstreamUnavailable},
 		{"something nobody knows", errors.New("odd"), true, "", apierror.InternalServerError},

@@ -102,7 +102,7 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 
 // grant signs the tokens of a login session.
 func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
-	out := signedIn{user: user, session: session, chat: provisioning.Chat{UserID: user.CubeID}}
+	out := signedIn{user: user, session: session, chat: provisioning.CubeSession{UserID: user.CubeID}}
 	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.AbsoluteExpiry}
 	if most := time.Now().Add(a.Limits.Absolute); g.Until.After(most) { // the setting was longer once
 		g.Until = most
@@ -158,7 +158,7 @@ func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, erro
 		return signedIn{}, err
 	}
 	out.refresh, out.device = next, a.renewedDeviceToken(user, session)
-	out.status = statusOf(a.openChat(ctx, &out, provisioning.Means{}))
+	out.status = statusOf(a.openChat(ctx, &out, provisioning.LoginMethod{}))
 	return out, nil
 }
 

@@ -30,7 +30,7 @@ func TestRefreshRenewsEverything(t *testing.T) {
 		if got, want := out.session.Expires, time.Now().Add(time.Hour); !got.Equal(want) {
 			t.Errorf("expires at %v, want %v", got, want)
 		}
-		if m := f.accounts.means; m[len(m)-1] != (provisioning.Means{}) {
+		if m := f.accounts.means; m[len(m)-1] != (provisioning.LoginMethod{}) {
 			t.Error("a refresh has no password")
 		}
 		time.Sleep(50 * time.Minute)

@@ -88,10 +88,10 @@ func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *sl
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	go func() { _ = serveUntil(ctx, s.api, s.sandbox) }() // until Close
-	moved, err := s.accounts.MovePasswords(ctx, s.store.Users())
+	report, err := s.accounts.MigratePasswords(ctx, s.store.Users())
 	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
-		moved.InStep, moved.Moved, moved.Waiting, moved.Failed)
-	if err == nil && moved.Failed > 0 {
+		report.Unchanged, report.Migrated, report.Waiting, report.Failed)
+	if err == nil && report.Failed > 0 {
 		err = errors.New("some accounts failed: run the command again")
 	}
 	return err

@@ -33,7 +33,7 @@ type Server struct {
 	log *slog.Logger
 
 	store    *store.Store
-	accounts *provisioning.Keeper
+	accounts *provisioning.Provisioner
 	auth     *resolvers.Auth
 
 	health     *resolvers.Health

@@ -91,8 +91,6 @@ func (s *setup) wireIdentity() error {
 	users := s.store.Users()
 	s.auth = &resolvers.Auth{
 		Users:     users,
-		Registry:  users,
-		People:    users,
 		Directory: users,
 		Members:   users,
 		Sessions:  s.store.Sessions(),
@@ -196,27 +194,28 @@ func (s *setup) publicKeys() []byte {
 }
 
 // wireProvisioning builds the part that keeps each user's account at ConnectyCube.
-func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *provisioning.Keeper {
-	k := &provisioning.Keeper{
-		Directory:    s.cube,
-		Cube:         s.cube,
-		Self:         s.cube,
-		Accounts:     s.store.Accounts(),
-		Users:        s.store.Users(),
-		Work:         provisioning.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
-		Line:         s.store.Accounts(),
-		Sessions:     s.store.Sessions(),
-		Ended:        s.store.Sessions(),
-		Keys:         ring,
-		Tickets:      issuer,
-		Derived:      s.derivesPasswords(),
-		MakeLater:    s.cfg.ConnectyCube.RegisterWhileAway,
-		AdminKey:     s.cfg.HasSandbox() || !s.cfg.ConnectyCube.AdminKey.IsZero(),
-		SignUps:      s.signUps(),
-		CIdPPassword: s.cfg.ConnectyCube.CIDPPassword,
-		Patience:     s.upstreamTimeout(),
-		Margin:       s.clockSkew(),
-		Log:          s.log,
+func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *provisioning.Provisioner {
+	k := &provisioning.Provisioner{
+		Directory:     s.cube,
+		Cube:          s.cube,
+		Self:          s.cube,
+		Accounts:      s.store.Accounts(),
+		Users:         s.store.Users(),
+		Work:          provisioning.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
+		Line:          s.store.Accounts(),
+		Sessions:      s.store.Sessions(),
+		Ended:         s.store.Sessions(),
+		RemoveSession: s.store.Users().RemoveSession,
+		Keys:          ring,
+		Tickets:       issuer,
+		Derived:       s.derivesPasswords(),
+		MakeLater:     s.cfg.ConnectyCube.RegisterWhileAway,
+		AdminKey:      s.cfg.HasSandbox() || !s.cfg.ConnectyCube.AdminKey.IsZero(),
+		SignUps:       s.signUps(),
+		CIdPPassword:  s.cfg.ConnectyCube.CIDPPassword,
+		Patience:      s.upstreamTimeout(),
+		Margin:        s.clockSkew(),
+		Log:           s.log,
 	}
 	s.background.add(k.Run)
 	return k

@@ -10,7 +10,7 @@
 // makes the visit for its own user; a worker makes those that a crash, a
 // partition or a refusal left open.
 //
-// Start reading at [Keeper], then visit.go, the machine itself; open.go is how
+// Start reading at [Provisioner], then visit.go, the machine itself; open.go is how
 // a session comes about, worker.go what runs in the background. signupbudget.go
 // bounds how many accounts are made, and line.go is how the rest wait.
 package provisioning
@@ -33,17 +33,17 @@ var (
 	// be. It wraps the cause.
 	ErrPending = errors.New("the ConnectyCube account is not ready yet")
 
-	// ErrNeedsPassword means that ConnectyCube wants the user's own password
+	// ErrPasswordRequired means that ConnectyCube wants the user's own password
 	// for this, and we do not keep it.
-	ErrNeedsPassword = errors.New("only the user's own password opens the ConnectyCube account")
+	ErrPasswordRequired = errors.New("only the user's own password opens the ConnectyCube account")
 
-	// ErrForeign means that the user's address belongs to an account at
+	// ErrForeignAccount means that the user's address belongs to an account at
 	// ConnectyCube that the password does not open.
-	ErrForeign = errors.New("the address belongs to another ConnectyCube account")
+	ErrForeignAccount = errors.New("the address belongs to another ConnectyCube account")
 
-	// ErrEnded means that a login session ended while its ConnectyCube session
+	// ErrLoginSessionEnded means that a login session ended while its ConnectyCube session
 	// was being opened.
-	ErrEnded = errors.New("the login session has ended")
+	ErrLoginSessionEnded = errors.New("the login session has ended")
 )
 
 // Directory is ConnectyCube as an application sees it. Errors here and below
@@ -80,11 +80,14 @@ type AccountStore interface {
 	Remove(ctx context.Context, id string, l store.Lease) error
 }
 
-// UserChanges is the part of a user's document that its login sessions and its
-// email are in. RemoveSession takes a login session from the list.
-type UserChanges interface {
+// UserWriter creates and changes users. Create and ChangeEmail return a
+// [store.TakenError] for "email" when another user has it; the changes return
+// [store.ErrChanged] when the user is another one than the caller knows.
+type UserWriter interface {
+	Create(ctx context.Context, user store.User, l store.Lease) (store.User, error)
+	ChangeName(ctx context.Context, c store.NameChange, l store.Lease) (store.User, error)
 	ChangeEmail(ctx context.Context, c store.EmailChange, l store.Lease) (store.User, error)
-	RemoveSession(ctx context.Context, id, session string) (bool, error)
+	ReplacePassword(ctx context.Context, c store.PasswordChange) (store.User, error)
 }
 
 // WorkQueue is a [store.Queue].
@@ -137,32 +140,35 @@ type Tickets interface {
 	ServiceTicket(grant tokens.ServiceGrant) (string, error)
 }
 
-// Means are what a request has in hand to act as its user.
-type Means struct {
-	Password string // the user's own; empty when it is not known
-	ByTicket bool   // open the session through the identity provider
+// LoginMethod are what a request has in hand to act as its user.
+type LoginMethod struct {
+	Password            string // the user's own; empty when it is not known
+	ViaIdentityProvider bool   // open the session through the identity provider
 }
 
-// Chat is a ConnectyCube session as its user gets it.
-type Chat struct {
+// CubeSession is a ConnectyCube session as its user gets it.
+type CubeSession struct {
 	UserID  int64
 	Token   string // empty: there is none
 	Expires time.Time
 }
 
-// Keeper keeps accounts. All fields but the switches must be set
+// Provisioner keeps accounts. All fields but the switches must be set
 // before the first use; it is safe for concurrent use then.
-type Keeper struct {
+type Provisioner struct {
 	Directory Directory
 	Cube      Cube
 	Self      Self
 
 	Accounts AccountStore
-	Users    UserChanges
+	Users    UserWriter
 	Work     Work
 	Line     Line
 	Sessions LoginSessions
 	Ended    EndedSessions
+
+	// RemoveSession takes a login session from the list in the user's document.
+	RemoveSession func(ctx context.Context, userID, sessionID string) (bool, error)
 
 	Keys    Keys
 	Tickets Tickets
@@ -202,37 +208,67 @@ type Keeper struct {
 	wake waker
 }
 
-// Lease is a new lease on an account, for the visit that starts now.
-func (k *Keeper) Lease() store.Lease {
+// newLease returns a lease for a reconciliation that starts now.
+func (k *Provisioner) newLease() store.Lease {
 	return store.Lease{ID: leaseID(), Until: time.Now().Add(k.Patience + k.Margin)}
 }
 
-// Make makes the account of a user who has just been created under a lease of
-// ours. Trouble that will pass is [ErrPending], and the worker goes on.
-// [ErrForeign], [connectycube.ErrTaken] and [connectycube.ErrRefused] are for
-// good, and so is all trouble without MakeLater: then the user is gone again.
-func (k *Keeper) Make(ctx context.Context, user store.User, m Means) (store.User, error) {
+// Register creates a user and signs the account up. If the user was not created,
+// the returned user has no ID, and the error is that of [store.Users.Create].
+//
+// A failure that will pass is [ErrPending], and the worker continues.
+// [ErrForeignAccount], [connectycube.ErrTaken] and [connectycube.ErrRefused] are
+// final, and so is every failure without MakeLater: Register then removes the user.
+func (k *Provisioner) Register(ctx context.Context, user store.User, m LoginMethod) (store.User, error) {
+	user, err := k.Users.Create(ctx, user, k.newLease())
+	if err != nil {
+		return store.User{}, err
+	}
 	v := k.visit(user, m)
 	defer v.close(ctx)
 	v.fresh = true
-	err := v.settle(ctx)
+	err = v.settle(ctx)
 	if err != nil && v.user.CubeID == 0 && (forGood(err) || !k.MakeLater) {
 		return v.user, v.abandon(ctx, err)
 	}
 	if err := v.handBack(ctx, err); err != nil && v.user.CubeID == 0 {
 		return v.user, v.unmade(err)
 	}
-	return v.user, nil // what is left of it, if anything, follows
+	return v.user, nil // the worker does the rest, if any
 }
 
-// Change changes what the account should be, by write, and brings it to
-// ConnectyCube. The error is write's own; of ConnectyCube's only what undid the
-// change, such as [ErrForeign]: the rest follows by itself.
+// Name is the name of a user.
+type Name struct{ First, Last string }
+
+// Rename changes the user's name here and, at once or later, at ConnectyCube.
+func (k *Provisioner) Rename(ctx context.Context, user store.User, name Name) (store.User, error) {
+	return k.change(ctx, user, LoginMethod{}, func(l store.Lease) (store.User, error) {
+		return k.Users.ChangeName(ctx, store.NameChange{UserID: user.ID, FirstName: name.First, LastName: name.Last}, l)
+	})
+}
+
+// EmailChange is a change of a user's email.
+type EmailChange struct {
+	Email    string // the new one
+	Password string // the user's own
+}
+
+// ChangeEmail changes the user's email here and, at once or later, at
+// ConnectyCube. The error is [ErrForeignAccount] if the email belongs to another
+// account at ConnectyCube, and the change is undone.
 //
-// A change of the address, for which there is a password, waits until there is
-// an account: one whose sign-up got no answer is only found by the address that
-// it was made with.
-func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write func(context.Context, store.Lease) (store.User, error)) (store.User, error) {
+// The change waits until there is an account: an account whose sign-up got no
+// reply is only found by the email that it was signed up with.
+func (k *Provisioner) ChangeEmail(ctx context.Context, user store.User, c EmailChange) (store.User, error) {
+	return k.change(ctx, user, LoginMethod{Password: c.Password}, func(l store.Lease) (store.User, error) {
+		return k.Users.ChangeEmail(ctx, store.EmailChange{UserID: user.ID, Old: user.Email, New: c.Email}, l)
+	})
+}
+
+// change writes what the account should be from now on, under a lease, and
+// brings it to ConnectyCube. A failure there is an error only if it undid the
+// change; the worker repeats the others.
+func (k *Provisioner) change(ctx context.Context, user store.User, m LoginMethod, write func(store.Lease) (store.User, error)) (store.User, error) {
 	v, err := k.hold(ctx, user, m)
 	if err != nil {
 		return store.User{}, err
@@ -243,14 +279,14 @@ func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write fun
 			return store.User{}, v.handBack(ctx, err)
 		}
 	}
-	changed, err := write(ctx, store.Lease{ID: v.user.Account.Lease, Until: k.Lease().Until})
+	changed, err := write(store.Lease{ID: v.user.Account.Lease, Until: k.newLease().Until})
 	if err != nil {
 		v.release(ctx)
 		return store.User{}, err
 	}
 	v.user = changed
 	err = v.handBack(ctx, v.settle(ctx))
-	if errors.Is(err, ErrForeign) {
+	if errors.Is(err, ErrForeignAccount) {
 		return v.user, err
 	}
 	if err != nil {
@@ -260,9 +296,9 @@ func (k *Keeper) Change(ctx context.Context, user store.User, m Means, write fun
 	return v.user, nil
 }
 
-// Open gives a login session its ConnectyCube session: the one it has,
+// OpenCubeSession gives a login session its ConnectyCube session: the one it has,
 // prolonged, else a new one. What is open of the account is settled first.
-func (k *Keeper) Open(ctx context.Context, user store.User, session store.Session, m Means) (Chat, error) {
+func (k *Provisioner) OpenCubeSession(ctx context.Context, user store.User, session store.Session, m LoginMethod) (CubeSession, error) {
 	v := k.visit(user, m)
 	defer v.close(ctx)
 	prepared := v.prepare(ctx)
@@ -270,21 +306,21 @@ func (k *Keeper) Open(ctx context.Context, user store.User, session store.Sessio
 		return chat, err
 	}
 	if prepared != nil {
-		return Chat{UserID: v.user.CubeID}, prepared
+		return CubeSession{UserID: v.user.CubeID}, prepared
 	}
 	if !v.spare { // another login session's, which would end with it
 		v.session = connectycube.Session{}
 	}
 	if err := v.become(ctx); err != nil {
-		if errors.Is(err, connectycube.ErrNotFound) && !m.ByTicket {
+		if errors.Is(err, connectycube.ErrNotFound) && !m.ViaIdentityProvider {
 			err = v.remake(ctx)
 		}
 		if err != nil {
-			return Chat{UserID: v.user.CubeID}, err
+			return CubeSession{UserID: v.user.CubeID}, err
 		}
 	}
 	if err := v.stays(ctx, session.ID); err != nil {
-		return Chat{}, err
+		return CubeSession{}, err
 	}
 	v.meet(ctx)
 	v.spare = false
@@ -299,5 +335,5 @@ func forGood(err error) bool {
 	if errors.Is(err, ErrPending) || errors.Is(err, connectycube.ErrUnavailable) {
 		return false
 	}
-	return errors.Is(err, ErrForeign) || errors.Is(err, connectycube.ErrTaken) || errors.Is(err, connectycube.ErrRefused)
+	return errors.Is(err, ErrForeignAccount) || errors.Is(err, connectycube.ErrTaken) || errors.Is(err, connectycube.ErrRefused)
 }

@@ -21,7 +21,7 @@ import (
 
 // world is a keeper between the embedded database and a sandbox.
 type world struct {
-	*Keeper
+	*Provisioner
 	store *store.Store
 	box   *sandbox.Sandbox
 	cube  *connectycube.Client
@@ -34,7 +34,7 @@ type tickets struct{}
 
 func (tickets) ServiceTicket(tokens.ServiceGrant) (string, error) { return "ticket", nil }
 
-func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
+func newWorld(t *testing.T, edit ...func(*Provisioner)) *world {
 	t.Helper()
 	db, err := embedded.Start(embedded.Options{File: filepath.Join(t.TempDir(), "test.db"), NoSync: true})
 	if err != nil {
@@ -70,14 +70,14 @@ func newWorld(t *testing.T, edit ...func(*Keeper)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Keeper = &Keeper{
+	w.Provisioner = &Provisioner{
 		Directory: w.cube, Cube: w.cube, Self: w.cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(),
 		Work:     Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
-		Sessions: s.Sessions(), Ended: s.Sessions(), Keys: ring, Tickets: tickets{}, CIdPPassword: "x", MakeLater: true,
+		Sessions: s.Sessions(), Ended: s.Sessions(), RemoveSession: s.Users().RemoveSession, Keys: ring, Tickets: tickets{}, CIdPPassword: "x", MakeLater: true,
 		Patience: 5 * time.Second, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, e := range edit {
-		e(w.Keeper)
+		e(w.Provisioner)
 	}
 	return w
 }
@@ -87,17 +87,23 @@ const password = "correct horse"
 // create stores a user whose account is ours to make.
 func (w *world) create(t *testing.T, email string) store.User {
 	t.Helper()
-	user, err := w.store.Users().Create(t.Context(), store.User{FirstName: "Ada", LastName: "Lovelace", Email: email, PasswordHash: "hash"}, w.Lease())
+	user, err := w.store.Users().Create(t.Context(), store.User{FirstName: "Ada", LastName: "Lovelace", Email: email, PasswordHash: "hash"}, w.newLease())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return user
 }
 
+// register registers a user whose own password is the password.
+func (w *world) register(t *testing.T, email, password string) (store.User, error) {
+	t.Helper()
+	return w.Register(t.Context(), store.User{FirstName: "Ada", LastName: "Lovelace", Email: email, PasswordHash: "hash"}, LoginMethod{Password: password})
+}
+
 // made is a user with an account.
 func (w *world) made(t *testing.T, email string) store.User {
 	t.Helper()
-	user, err := w.Make(t.Context(), w.create(t, email), Means{Password: password})
+	user, err := w.register(t, email, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,17 +149,17 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 		"nothing there":                    {func(*testing.T, *world) {}, nil},
 		"an orphan with the same password": {func(t *testing.T, w *world) { w.signUp(t, "ada@x.org", password, "") }, nil},
 		"one of a user who is gone":        {func(t *testing.T, w *world) { w.signUp(t, "ada@x.org", password, "0123456789abcdef01234567") }, nil},
-		"an orphan with another password":  {func(t *testing.T, w *world) { w.signUp(t, "ada@x.org", "another horse", "") }, ErrForeign},
+		"an orphan with another password":  {func(t *testing.T, w *world) { w.signUp(t, "ada@x.org", "another horse", "") }, ErrForeignAccount},
 		"another user's, by the same password": {func(t *testing.T, w *world) {
 			// Bob has moved away from the address here, and not yet there.
 			bob := w.made(t, "ada@x.org")
-			if _, err := w.store.Users().ChangeEmail(t.Context(), store.EmailChange{UserID: bob.ID, Old: "ada@x.org", New: "bob@x.org"}, w.Lease()); err != nil {
+			if _, err := w.store.Users().ChangeEmail(t.Context(), store.EmailChange{UserID: bob.ID, Old: "ada@x.org", New: "bob@x.org"}, w.newLease()); err != nil {
 				t.Fatal(err)
 			}
 		}, connectycube.ErrTaken},
 		"that of a user who is just being deleted": {func(t *testing.T, w *world) {
 			user := w.made(t, "ada@x.org")
-			if _, err := w.store.Accounts().MarkDeleting(t.Context(), user.ID, "", w.Lease()); err != nil {
+			if _, err := w.store.Accounts().MarkDeleting(t.Context(), user.ID, "", w.newLease()); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrPending},
@@ -161,7 +167,7 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			tt.there(t, w)
-			user, err := w.Make(t.Context(), w.create(t, "ada@x.org"), Means{Password: password})
+			user, err := w.register(t, "ada@x.org", password)
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("%v, want %v", err, tt.want)
 			}
@@ -184,20 +190,20 @@ func TestMakeTakesOverOnlyWhatIsTheUsers(t *testing.T) {
 func TestAccountIsMadeLaterAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	come := w.leave()
-	user := w.create(t, "ada@x.org")
-	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+	user, err := w.register(t, "ada@x.org", password)
+	if !errors.Is(err, ErrPending) {
 		t.Fatalf("while ConnectyCube is away: %v, want %v", err, ErrPending)
 	}
 	come()
 	w.due(t, user.ID)
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	user = w.read(t, user.ID)
 	if user.CubeID == 0 || w.takes(t, "ada@x.org", password) {
 		t.Fatalf("made by the worker: account %d; it cannot know the user's password", user.CubeID)
 	}
-	chat, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password})
+	chat, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{Password: password})
 	if err != nil || chat.UserID != user.CubeID || chat.Token == "" {
 		t.Fatalf("login: %+v, %v", chat, err)
 	}
@@ -245,8 +251,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		rw.WriteHeader(http.StatusTooManyRequests)
 	})
 	w.away.Store(&busy)
-	user := w.create(t, "ada@x.org")
-	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+	user, err := w.register(t, "ada@x.org", password)
+	if !errors.Is(err, ErrPending) {
 		t.Fatal(err)
 	}
 	a := w.read(t, user.ID).Account
@@ -276,11 +282,9 @@ func TestTakenAddressIsGivenBack(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
 	w.signUp(t, "new@x.org", "another horse", "")
-	_, err := w.Change(t.Context(), user, Means{Password: password}, func(ctx context.Context, l store.Lease) (store.User, error) {
-		return w.store.Users().ChangeEmail(ctx, store.EmailChange{UserID: user.ID, Old: "ada@x.org", New: "new@x.org"}, l)
-	})
-	if !errors.Is(err, ErrForeign) {
-		t.Errorf("%v, want %v", err, ErrForeign)
+	_, err := w.ChangeEmail(t.Context(), user, EmailChange{Email: "new@x.org", Password: password})
+	if !errors.Is(err, ErrForeignAccount) {
+		t.Errorf("%v, want %v", err, ErrForeignAccount)
 	}
 	found, err := w.cube.UserByExternalID(t.Context(), user.ID)
 	if got := w.read(t, user.ID); err != nil || got.Email != "ada@x.org" || found.Email != "ada@x.org" {
@@ -291,18 +295,18 @@ func TestTakenAddressIsGivenBack(t *testing.T) {
 func TestNothingIsDeletedThatCannotBe(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
-	if err := w.Leave(t.Context(), user, Means{}); !errors.Is(err, ErrNeedsPassword) {
-		t.Errorf("without any means: %v, want %v", err, ErrNeedsPassword)
+	if err := w.Delete(t.Context(), user, LoginMethod{}); !errors.Is(err, ErrPasswordRequired) {
+		t.Errorf("without any means: %v, want %v", err, ErrPasswordRequired)
 	}
 	come := w.leave()
-	if err := w.Leave(t.Context(), user, Means{Password: password}); !errors.Is(err, connectycube.ErrUnavailable) {
+	if err := w.Delete(t.Context(), user, LoginMethod{Password: password}); !errors.Is(err, connectycube.ErrUnavailable) {
 		t.Errorf("while ConnectyCube is away: %v", err)
 	}
 	come()
 	if got := w.read(t, user.ID); got.Deleting || got.Email != "ada@x.org" || got.Account.Lease != "" {
 		t.Errorf("something has changed: %+v", got)
 	}
-	if err := w.Leave(t.Context(), user, Means{Password: password}); err != nil {
+	if err := w.Delete(t.Context(), user, LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Users().ByID(t.Context(), user.ID); !errors.Is(err, store.ErrNotFound) || len(w.box.State().Users) != 0 {
@@ -315,11 +319,8 @@ func TestVisitsCloseTheirSessions(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
 	for i := range 5 {
-		var err error
-		user, err = w.Change(t.Context(), w.read(t, user.ID), Means{Password: password}, func(ctx context.Context, l store.Lease) (store.User, error) {
-			return w.store.Users().ChangeName(ctx, store.NameChange{UserID: user.ID, FirstName: fmt.Sprint("Ada", i), LastName: "Byron"}, l)
-		})
-		if err != nil {
+		change := EmailChange{Email: fmt.Sprintf("ada%d@x.org", i), Password: password}
+		if _, err := w.ChangeEmail(t.Context(), w.read(t, user.ID), change); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ func (w *world) nobody(t *testing.T) {
 // person tries again, with whichever password.
 func TestRegistrationIsTakenBack(t *testing.T) {
 	for _, again := range []bool{false, true} {
-		w := newWorld(t, func(k *Keeper) { k.MakeLater = false })
+		w := newWorld(t, func(k *Provisioner) { k.MakeLater = false })
 		come := w.silence()
 		user := w.pending(t, "ada@x.org")
 		if n := len(w.box.State().Users); n != 1 {
@@ -40,14 +40,13 @@ func TestRegistrationIsTakenBack(t *testing.T) {
 		come()
 		if !again {
 			w.due(t, user.ID)
-			if err := w.NextAccount(t.Context()); err != nil {
+			if err := w.ReconcileNext(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w.nobody(t)
 			continue
 		}
-		second := w.create(t, "ada@x.org")
-		made, err := w.Make(t.Context(), second, Means{Password: "another horse"})
+		made, err := w.register(t, "ada@x.org", "another horse")
 		if err != nil || made.CubeID == 0 || len(w.box.State().Users) != 1 || !w.takes(t, "ada@x.org", "another horse") {
 			t.Errorf("again: %+v, %v; there %+v", made, err, w.box.State().Users)
 		}
@@ -58,7 +57,7 @@ func TestRegistrationIsTakenBack(t *testing.T) {
 // there; and when none comes, the tombstone that waits for it does not stay.
 func TestLateSignUpIsTakenBack(t *testing.T) {
 	for _, comes := range []bool{true, false} {
-		w := newWorld(t, func(k *Keeper) { k.Derived = true })
+		w := newWorld(t, func(k *Provisioner) { k.Derived = true })
 		var late *http.Request
 		slow := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPost || r.URL.Path != "/users.json" {
@@ -72,7 +71,7 @@ func TestLateSignUpIsTakenBack(t *testing.T) {
 		})
 		w.away.Store(&slow)
 		user := w.pending(t, "ada@x.org")
-		if err := w.Leave(t.Context(), user, Means{Password: password}); err != nil {
+		if err := w.Delete(t.Context(), user, LoginMethod{Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		if left := time.Until(w.read(t, user.ID).Account.Due); left < lateness-10*time.Second || left > lateness {
@@ -86,7 +85,7 @@ func TestLateSignUpIsTakenBack(t *testing.T) {
 			}
 		}
 		w.due(t, user.ID)
-		if err := w.NextAccount(t.Context()); err != nil {
+		if err := w.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		w.nobody(t)
@@ -123,23 +122,22 @@ func TestDerivedAccountsWaitForNobody(t *testing.T) {
 	} {
 		for _, leaves := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, leaves %t", name, leaves), func(t *testing.T) {
-				w := newWorld(t, func(k *Keeper) { k.Derived = true })
+				w := newWorld(t, func(k *Provisioner) { k.Derived = true })
 				user := begin(t, w)
 				come := w.leave()
-				written := false
-				err := w.ChangePassword(t.Context(), user, password, "another horse", func(context.Context) error { written = true; return nil })
-				if err != nil || !written {
-					t.Errorf("changing the password: %v, written: %t", err, written)
+				err := w.ChangePassword(t.Context(), user, PasswordChange{Old: password, New: "another horse", NewHash: "another hash"})
+				if now := w.read(t, user.ID); err != nil || now.PasswordHash != "another hash" {
+					t.Errorf("changing the password: %v, the hash is %q", err, now.PasswordHash)
 				}
 				if leaves {
-					if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
+					if err := w.Delete(t.Context(), w.read(t, user.ID), LoginMethod{Password: "another horse"}); err != nil {
 						t.Fatal(err)
 					}
 				}
 				come()
 				w.Work.Accounts = older{w.Work.Accounts}
 				w.due(t, user.ID)
-				if err := w.NextAccount(t.Context()); err != nil {
+				if err := w.ReconcileNext(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				if leaves {
@@ -150,7 +148,7 @@ func TestDerivedAccountsWaitForNobody(t *testing.T) {
 				if now.CubeID == 0 || !now.Account.Due.IsZero() || len(w.box.State().Users) != 1 {
 					t.Fatalf("%+v; there %+v", now, w.box.State().Users)
 				}
-				if _, err := w.Open(t.Context(), now, w.login(t, now, "s"), Means{}); err != nil {
+				if _, err := w.OpenCubeSession(t.Context(), now, w.login(t, now, "s"), LoginMethod{}); err != nil {
 					t.Errorf("opening a session without a password: %v", err)
 				}
 			})
@@ -161,8 +159,8 @@ func TestDerivedAccountsWaitForNobody(t *testing.T) {
 // pending is a user without an account.
 func (w *world) pending(t *testing.T, email string) store.User {
 	t.Helper()
-	user := w.create(t, email)
-	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+	user, err := w.register(t, email, password)
+	if !errors.Is(err, ErrPending) {
 		t.Fatalf("%v, want %v", err, ErrPending)
 	}
 	return w.read(t, user.ID)
@@ -189,7 +187,7 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
 	login := w.login(t, user, "s")
-	if _, err := w.Open(t.Context(), user, login, Means{Password: password}); err != nil {
+	if _, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	session, err := w.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
@@ -199,10 +197,11 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.ChangePassword(t.Context(), w.read(t, user.ID), password, "another horse", func(context.Context) error { return nil }); err != nil {
+	change := PasswordChange{Old: password, New: "another horse", NewHash: "another hash", KeepSession: login.ID}
+	if err := w.ChangePassword(t.Context(), w.read(t, user.ID), change); err != nil {
 		t.Errorf("changing the password: %v", err)
 	}
-	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: password}); err != nil {
+	if err := w.Delete(t.Context(), w.read(t, user.ID), LoginMethod{Password: password}); err != nil {
 		t.Fatalf("leaving: %v", err)
 	}
 	w.nobody(t)
@@ -213,7 +212,7 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 func TestExpiredLoginEndsThere(t *testing.T) {
 	w := newWorld(t)
 	user := w.made(t, "ada@x.org")
-	if _, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password}); err != nil {
+	if _, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Sessions().Update(t.Context(), "s", func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
@@ -221,7 +220,7 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 	}
 	come := w.leave()
 	for _, what := range []string{"expiring", "trying"} {
-		if err := w.NextEnded(t.Context()); err != nil {
+		if err := w.RevokeNext(t.Context()); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
@@ -229,7 +228,7 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 	if err := w.store.Revocations().ReleaseAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.NextEnded(t.Context()); err != nil {
+	if err := w.RevokeNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.read(t, user.ID).Sessions; len(got) != 0 {
@@ -238,7 +237,7 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 	if living := ofUsers(w.box.State()); living != 0 {
 		t.Errorf("%d sessions live at ConnectyCube", living)
 	}
-	if err := w.NextEnded(t.Context()); !errors.Is(err, store.ErrNotFound) {
+	if err := w.RevokeNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("more to do: %v", err)
 	}
 }
@@ -246,9 +245,9 @@ func TestExpiredLoginEndsThere(t *testing.T) {
 // When ConnectyCube has used up all our patience, there is still time to note when
 // it is asked again.
 func TestEndingOutlastsASlowConnectyCube(t *testing.T) {
-	w := newWorld(t, func(k *Keeper) { k.Patience = 100 * time.Millisecond })
+	w := newWorld(t, func(k *Provisioner) { k.Patience = 100 * time.Millisecond })
 	user := w.made(t, "ada@x.org")
-	if _, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password}); err != nil {
+	if _, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Sessions().End(t.Context(), "s", "logout"); err != nil {
@@ -256,7 +255,7 @@ func TestEndingOutlastsASlowConnectyCube(t *testing.T) {
 	}
 	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	w.away.Store(&slow)
-	if err := w.NextEnded(t.Context()); err != nil {
+	if err := w.RevokeNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -279,8 +278,8 @@ func TestLoginThatEndedMeanwhileGetsNoChat(t *testing.T) {
 	if _, err := w.store.Users().RemoveAllSessions(t.Context(), user.ID); err != nil {
 		t.Fatal(err)
 	}
-	if chat, err := w.Open(t.Context(), user, login, Means{Password: password}); !errors.Is(err, ErrEnded) || chat.Token != "" {
-		t.Errorf("%+v, %v; want %v", chat, err, ErrEnded)
+	if chat, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{Password: password}); !errors.Is(err, ErrLoginSessionEnded) || chat.Token != "" {
+		t.Errorf("%+v, %v; want %v", chat, err, ErrLoginSessionEnded)
 	}
 	if _, err := w.store.Sessions().ByID(t.Context(), "s"); !errors.Is(err, store.ErrNotFound) || ofUsers(w.box.State()) != 0 {
 		t.Errorf("its record: %v, and %d sessions live", err, ofUsers(w.box.State()))
@@ -297,21 +296,21 @@ func TestSessionOutlivesTheDatabase(t *testing.T) {
 		honest := w.Sessions
 		if written { // the first note is made, and its answer lost
 			w.Sessions = failing{honest, true}
-			if chat, err := w.Open(t.Context(), user, login, Means{Password: password}); err == nil {
+			if chat, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{Password: password}); err == nil {
 				t.Errorf("a chat that may not be on record is given: %+v", chat)
 			}
 		} else {
-			if _, err := w.Open(t.Context(), user, login, Means{Password: password}); err != nil {
+			if _, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{Password: password}); err != nil {
 				t.Fatal(err)
 			}
 			w.Sessions = failing{honest, false}
 			login = w.current(t, user)
-			if chat, err := w.Open(t.Context(), user, login, Means{}); err != nil || chat.Token == "" {
+			if chat, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{}); err != nil || chat.Token == "" {
 				t.Errorf("prolonging: %+v, %v", chat, err)
 			}
 		}
 		w.Sessions = honest
-		chat, err := w.Open(t.Context(), user, w.current(t, user), Means{})
+		chat, err := w.OpenCubeSession(t.Context(), user, w.current(t, user), LoginMethod{})
 		if err != nil || chat.UserID != user.CubeID {
 			t.Errorf("written %t: %+v, %v", written, chat, err)
 		}

@@ -32,15 +32,15 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 		rw.WriteHeader(http.StatusServiceUnavailable)
 	})
 	w.away.Store(&away)
-	user := w.create(t, "ada@x.org")
-	if _, err := w.Make(t.Context(), user, Means{Password: password}); !errors.Is(err, ErrPending) {
+	user, err := w.register(t, "ada@x.org", password)
+	if !errors.Is(err, ErrPending) {
 		t.Fatalf("registration: %v, want %v", err, ErrPending)
 	}
 	before := asked.Load()
 	for attempt := 1; attempt < 8; attempt++ {
 		begun := time.Now()
 		w.due(t, user.ID)
-		if err := w.NextAccount(t.Context()); err != nil {
+		if err := w.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		a := w.read(t, user.ID).Account
@@ -63,7 +63,7 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 			t.Fatal("the worker has not made the account")
 		}
 		w.due(t, user.ID)
-		if err := w.NextAccount(t.Context()); err != nil {
+		if err := w.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

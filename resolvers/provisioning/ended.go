@@ -12,11 +12,11 @@ import (
 	"cubegate/tokens"
 )
 
-// NextSweep ends the login sessions that one user's document no longer names.
+// PruneNext ends the login sessions that one user's document no longer names.
 // The documents are listed before the user is read, and a login session enters
 // the user's document before it gets one of its own: so what is listed and not
 // named was ended.
-func (k *Keeper) NextSweep(ctx context.Context) error {
+func (k *Provisioner) PruneNext(ctx context.Context) error {
 	until := time.Now().Add(k.Margin + 10*time.Second).UTC().Truncate(time.Millisecond)
 	user, err := k.Work.Sweeps.Claim(ctx, store.Lease{Until: until})
 	if err != nil {
@@ -46,9 +46,9 @@ func (k *Keeper) NextSweep(ctx context.Context) error {
 	return k.Work.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
 }
 
-// NextEnded takes what one ended login session still has at ConnectyCube: its
+// RevokeNext takes what one ended login session still has at ConnectyCube: its
 // push subscriptions and its session. Those whose time is over end first.
-func (k *Keeper) NextEnded(ctx context.Context) error {
+func (k *Provisioner) RevokeNext(ctx context.Context) error {
 	if err := k.Ended.Expire(ctx); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -62,7 +62,7 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	err = k.end(patient, login)
 	cancel()
 	if err == nil && login.EndReason == store.Expired { // else that is how it ended
-		_, err = k.Users.RemoveSession(ctx, login.UserID, login.ID)
+		_, err = k.RemoveSession(ctx, login.UserID, login.ID)
 	}
 	if err == nil {
 		return k.Ended.Remove(ctx, login.ID)
@@ -71,7 +71,7 @@ func (k *Keeper) NextEnded(ctx context.Context) error {
 	return k.Work.Revocations.Retry(ctx, login.ID, lease, time.Now().Add(pause(login.Attempts, err)), "")
 }
 
-func (k *Keeper) end(ctx context.Context, login store.Session) error {
+func (k *Provisioner) end(ctx context.Context, login store.Session) error {
 	token, err := k.Keys.Open(login.CubeToken, about(login.ID))
 	if login.CubeToken == "" || errors.Is(err, tokens.ErrSealed) {
 		token = ""
@@ -85,7 +85,7 @@ func (k *Keeper) end(ctx context.Context, login store.Session) error {
 	if err != nil {
 		return err
 	}
-	v := k.visit(user, Means{})
+	v := k.visit(user, LoginMethod{})
 	defer v.close(ctx)
 	v.session = connectycube.Session{Token: token, UserID: login.CubeID}
 	if err := v.unsubscribe(ctx, login); err != nil {
@@ -145,7 +145,7 @@ func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription,
 	}
 	// Under a lease, so that nobody deletes the account meanwhile: to log in
 	// would make it anew.
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription,
 		return nil, nil
 	}
 	err = v.act(ctx)
-	if errors.Is(err, ErrNeedsPassword) || refused(err) {
+	if errors.Is(err, ErrPasswordRequired) || refused(err) {
 		return nil, nil
 	}
 	if err != nil {

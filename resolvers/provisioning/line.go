@@ -96,14 +96,14 @@ func (v *visit) wait(ctx context.Context) error {
 // Where no account is expected, the look takes no token, which a request may want. Another
 // process may have left an account all the same. It takes its token like that of a request,
 // or goes back to its place and is expected then.
-func (k *Keeper) nextInLine(ctx context.Context) error {
+func (k *Provisioner) nextInLine(ctx context.Context) error {
 	expected, standing := k.SignUps.expects()
 	if expected {
 		if err := k.SignUps.takeForLine(); err != nil {
 			return err
 		}
 	}
-	user, err := k.Line.ClaimTurn(ctx, k.Lease())
+	user, err := k.Line.ClaimTurn(ctx, k.newLease())
 	if err != nil {
 		if expected {
 			k.SignUps.giveBack()

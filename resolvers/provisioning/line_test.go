@@ -26,7 +26,7 @@ func spent(t *testing.T) *SignUpBudget {
 func plenty() *SignUpBudget { return NewSignUpBudget(1, 100, networksOf) }
 
 // overBudget is a world whose budget is spent.
-func overBudget(t *testing.T, edit ...func(*Keeper)) *world {
+func overBudget(t *testing.T, edit ...func(*Provisioner)) *world {
 	t.Helper()
 	w := newWorld(t, edit...)
 	w.SignUps = spent(t)
@@ -61,22 +61,22 @@ func TestRegistrationOverBudgetIsMadeInItsTurn(t *testing.T) {
 		t.Fatal("an account was made")
 	}
 	w.stands(t, user.ID)
-	if err := w.NextAccount(t.Context()); !isOverBudget(err) {
+	if err := w.ReconcileNext(t.Context()); !isOverBudget(err) {
 		t.Errorf("the worker without a token: %v", err)
 	}
 	w.stands(t, user.ID)
 	w.SignUps = plenty()
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	user = w.ready(t, user.ID)
-	if err := w.NextAccount(t.Context()); !errors.Is(err, store.ErrNotFound) {
+	if err := w.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("there is more: %v", err)
 	}
-	if _, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{}); err != nil {
+	if _, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{}); err != nil {
 		t.Errorf("a refresh: %v", err)
 	}
-	if _, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, "s2"), Means{Password: password}); err != nil || !w.takes(t, "ada@x.org", password) {
+	if _, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s2"), LoginMethod{Password: password}); err != nil || !w.takes(t, "ada@x.org", password) {
 		t.Errorf("after a login, the account has the user's own password: %t, %v", w.takes(t, "ada@x.org", password), err)
 	}
 }
@@ -86,7 +86,7 @@ func TestLineIsServedWithoutABudget(t *testing.T) {
 	w := overBudget(t)
 	user := w.pending(t, "ada@x.org")
 	w.SignUps = nil
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.ready(t, user.ID)
@@ -95,8 +95,8 @@ func TestLineIsServedWithoutABudget(t *testing.T) {
 // Where no account may be made later, a registration over budget leaves nothing, not even
 // a tombstone.
 func TestRegistrationOverBudgetIsRefused(t *testing.T) {
-	w := overBudget(t, func(k *Keeper) { k.MakeLater = false })
-	_, err := w.Make(t.Context(), w.create(t, "ada@x.org"), Means{Password: password})
+	w := overBudget(t, func(k *Provisioner) { k.MakeLater = false })
+	_, err := w.register(t, "ada@x.org", password)
 	if over, ok := errors.AsType[*OverBudgetError](err); !ok || over.RetryAfter <= 0 || over.RetryAfter > time.Minute {
 		t.Errorf("%v, want an over-budget error", err)
 	}
@@ -110,7 +110,7 @@ func TestLoginInLine(t *testing.T) {
 	user := w.pending(t, "ada@x.org")
 	turn := user.Account.Turn
 	for i := range 3 {
-		if _, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, fmt.Sprint(i)), Means{Password: password}); !isOverBudget(err) {
+		if _, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, fmt.Sprint(i)), LoginMethod{Password: password}); !isOverBudget(err) {
 			t.Fatalf("a login without a token: %v", err)
 		}
 		if got := w.stands(t, user.ID).Account.Turn; !got.Equal(turn) {
@@ -118,7 +118,7 @@ func TestLoginInLine(t *testing.T) {
 		}
 	}
 	w.SignUps = plenty()
-	chat, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), Means{Password: password})
+	chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), LoginMethod{Password: password})
 	if err != nil || chat.Token == "" {
 		t.Fatalf("a login with a token: %+v, %v", chat, err)
 	}
@@ -131,15 +131,15 @@ func TestLoginInLine(t *testing.T) {
 // What exists needs no token: an account that a lost answer, or ConnectyCube by itself, has
 // left is found and opened.
 func TestFoundAccountsNeedNoToken(t *testing.T) {
-	for name, m := range map[string]Means{"by password": {Password: password}, "by ticket": {ByTicket: true}} {
+	for name, m := range map[string]LoginMethod{"by password": {Password: password}, "by ticket": {ViaIdentityProvider: true}} {
 		t.Run(name, func(t *testing.T) {
 			w := overBudget(t)
 			user := w.pending(t, "ada@x.org")
 			w.signUp(t, "ada@x.org", password, user.ID)
-			if m.ByTicket {
+			if m.ViaIdentityProvider {
 				w.provider(t)
 			}
-			chat, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), m)
+			chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), m)
 			if err != nil || chat.Token == "" {
 				t.Fatalf("%+v, %v", chat, err)
 			}
@@ -155,12 +155,12 @@ func TestLoginByTicketTakesATokenForANewAccount(t *testing.T) {
 	w.provider(t)
 	user := w.pending(t, "ada@x.org")
 	login := w.login(t, user, "s")
-	if _, err := w.Open(t.Context(), user, login, Means{ByTicket: true}); !isOverBudget(err) || len(w.box.State().Users) != 0 {
+	if _, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{ViaIdentityProvider: true}); !isOverBudget(err) || len(w.box.State().Users) != 0 {
 		t.Fatalf("without a token: %v, %d accounts", err, len(w.box.State().Users))
 	}
 	w.stands(t, user.ID)
 	w.SignUps = NewSignUpBudget(1, 1, networksOf)
-	if chat, err := w.Open(t.Context(), w.read(t, user.ID), login, Means{ByTicket: true}); err != nil || chat.Token == "" {
+	if chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), login, LoginMethod{ViaIdentityProvider: true}); err != nil || chat.Token == "" {
 		t.Fatalf("with a token: %+v, %v", chat, err)
 	}
 	w.ready(t, user.ID)
@@ -176,7 +176,7 @@ func TestUnusedTokenComesBack(t *testing.T) {
 	w.signUp(t, "ada@x.org", password, user.ID)
 	w.SignUps = NewSignUpBudget(1, 1, networksOf)
 	w.SignUps.stands() // so that the worker takes its token first
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if w.read(t, user.ID).CubeID == 0 {
@@ -191,22 +191,21 @@ func TestUnusedTokenComesBack(t *testing.T) {
 func TestUsersInLineAreUsers(t *testing.T) {
 	w := overBudget(t)
 	user := w.pending(t, "ada@x.org")
-	written := false
-	err := w.ChangePassword(t.Context(), user, password, "another horse", func(context.Context) error { written = true; return nil })
-	if err != nil || !written {
-		t.Errorf("changing the password: %v, written: %t", err, written)
+	err := w.ChangePassword(t.Context(), user, PasswordChange{Old: password, New: "another horse", NewHash: "another hash"})
+	if now := w.read(t, user.ID); err != nil || now.PasswordHash != "another hash" {
+		t.Errorf("changing the password: %v, the hash is %q", err, now.PasswordHash)
 	}
 	w.stands(t, user.ID)
-	if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: "another horse"}); err != nil {
+	if err := w.Delete(t.Context(), w.read(t, user.ID), LoginMethod{Password: "another horse"}); err != nil {
 		t.Fatal(err)
 	}
 	w.SignUps, w.Work.Accounts = plenty(), older{w.Work.Accounts}
 	w.due(t, user.ID)
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.nobody(t)
-	if err := w.NextAccount(t.Context()); !errors.Is(err, store.ErrNotFound) {
+	if err := w.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("something is left in line: %v", err)
 	}
 }
@@ -223,7 +222,7 @@ func TestRemadeAccountWaitsForItsTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.SignUps = spent(t)
-	v := w.visit(user, Means{Password: password})
+	v := w.visit(user, LoginMethod{Password: password})
 	if err := v.remake(t.Context()); !isOverBudget(err) {
 		t.Fatalf("without a token: %v", err)
 	}
@@ -231,7 +230,7 @@ func TestRemadeAccountWaitsForItsTurn(t *testing.T) {
 		t.Fatalf("%+v; want it in line", a)
 	}
 	w.SignUps = plenty()
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if now := w.ready(t, user.ID); now.CubeID == user.CubeID {
@@ -255,7 +254,7 @@ func TestFailingSignUpBacksOffInLine(t *testing.T) {
 	for attempt := 1; attempt < 6; attempt++ {
 		w.SignUps = plenty()
 		begun := time.Now()
-		if err := w.NextAccount(t.Context()); err != nil { // from the line, with a token
+		if err := w.ReconcileNext(t.Context()); err != nil { // from the line, with a token
 			t.Fatal(err)
 		}
 		a := w.read(t, user.ID).Account
@@ -264,7 +263,7 @@ func TestFailingSignUpBacksOffInLine(t *testing.T) {
 		}
 		w.SignUps = spent(t)
 		w.due(t, user.ID)
-		if err := w.NextAccount(t.Context()); err != nil { // back to the line, without one
+		if err := w.ReconcileNext(t.Context()); err != nil { // back to the line, without one
 			t.Fatal(err)
 		}
 		if a := w.read(t, user.ID).Account; a.Attempts != attempt || !a.Due.IsZero() {
@@ -273,7 +272,7 @@ func TestFailingSignUpBacksOffInLine(t *testing.T) {
 	}
 	w.away.Store(nil)
 	w.SignUps = plenty()
-	if err := w.NextAccount(t.Context()); err != nil {
+	if err := w.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.ready(t, user.ID)
@@ -345,10 +344,9 @@ func TestLineSurvivesDeath(t *testing.T) {
 				accounts, work, line, cube := w.Accounts, w.Work.Accounts, w.Line, w.Cube
 				d := &dying{AccountStore: accounts, WorkQueue: work, Line: line, Cube: cube, calls: calls, late: late}
 				w.Accounts, w.Work.Accounts, w.Line, w.Cube = d, d, d, d
-				user := w.create(t, "ada@x.org")
-				_, _ = w.Make(t.Context(), user, Means{Password: password})
+				user, _ := w.register(t, "ada@x.org", password)
 				w.SignUps = plenty()
-				_ = w.NextAccount(t.Context())
+				_ = w.ReconcileNext(t.Context())
 				if d.calls > 0 && calls <= 6 {
 					t.Fatalf("%d calls are left", d.calls)
 				}
@@ -357,10 +355,10 @@ func TestLineSurvivesDeath(t *testing.T) {
 				if err := w.store.AccountWork().ReleaseAll(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				_ = w.NextAccount(t.Context()) // what is due goes into the line, or is found
+				_ = w.ReconcileNext(t.Context()) // what is due goes into the line, or is found
 				w.SignUps = plenty()
 				for range 3 {
-					if err := w.NextAccount(t.Context()); errors.Is(err, store.ErrNotFound) {
+					if err := w.ReconcileNext(t.Context()); errors.Is(err, store.ErrNotFound) {
 						break
 					} else if err != nil {
 						t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // make sees to it that the user has an account: the one that an earlier visit
 // made, a new one, or one that was there before and that the password opens.
 func (v *visit) make(ctx context.Context) error {
-	if v.means.ByTicket {
+	if v.means.ViaIdentityProvider {
 		return v.makeByTicket(ctx)
 	}
 	if !v.fresh {
@@ -167,7 +167,7 @@ func (v *visit) claim(ctx context.Context) error {
 		return v.makeAfter(ctx, holder.ExternalID)
 	}
 	if v.means.Password == "" {
-		return fmt.Errorf("%w: nobody's password is at hand to claim it: %w", ErrForeign, connectycube.ErrTaken)
+		return fmt.Errorf("%w: nobody's password is at hand to claim it: %w", ErrForeignAccount, connectycube.ErrTaken)
 	}
 	err = v.become(ctx)
 	if errors.Is(err, connectycube.ErrUnavailable) {
@@ -177,7 +177,7 @@ func (v *visit) claim(ctx context.Context) error {
 		if _, gone := v.k.Directory.UserByEmail(ctx, v.user.Email); gone != nil { // it was just being deleted
 			return pending(err)
 		}
-		return fmt.Errorf("%w: claiming it: %w", ErrForeign, err)
+		return fmt.Errorf("%w: claiming it: %w", ErrForeignAccount, err)
 	}
 	if err := v.nobodys(ctx); err != nil {
 		v.session = connectycube.Session{}
@@ -250,7 +250,7 @@ func (v *visit) introduce(ctx context.Context) error {
 // remake makes the account again that ConnectyCube no longer has, and opens a
 // session.
 func (v *visit) remake(ctx context.Context) error {
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
 	if err != nil {
 		return pending(err)
 	}

@@ -7,28 +7,28 @@ import (
 	"cubegate/store"
 )
 
-// Pages lists users by id, after one of them.
-type Pages interface {
+// UserPager lists users by id, after one of them.
+type UserPager interface {
 	All(ctx context.Context, after string, limit int) ([]store.User, error)
 }
 
-// Moved counts accounts by what became of their passwords.
-type Moved struct {
-	InStep  int // nothing was to be done
-	Moved   int // they have the wanted password now
-	Waiting int // they get it at their user's next login: it takes the user's own
-	Failed  int // the log says why; the same command tries again
+// MigrationReport counts accounts by the outcome for their passwords.
+type MigrationReport struct {
+	Unchanged int // the account has the wanted password already
+	Migrated  int // the account has the wanted password now
+	Waiting   int // the account gets it at the user's next login, which brings the user's own
+	Failed    int // the log has the reason; the same command tries again
 }
 
 // pageSize is how many users are read at once.
 const pageSize = 100
 
-// MovePasswords brings the password of every account to what the settings want:
+// MigratePasswords brings the password of every account to what the settings want:
 // from an old key to the current one wherever the server can open the account,
 // and the rest at the users' next logins. It may be interrupted at any time and
 // repeated, and a server may run meanwhile.
-func (k *Keeper) MovePasswords(ctx context.Context, pages Pages) (Moved, error) {
-	var done Moved
+func (k *Provisioner) MigratePasswords(ctx context.Context, pages UserPager) (MigrationReport, error) {
+	var done MigrationReport
 	after := ""
 	for {
 		users, err := pages.All(ctx, after, pageSize)
@@ -45,17 +45,17 @@ func (k *Keeper) MovePasswords(ctx context.Context, pages Pages) (Moved, error) 
 	}
 }
 
-func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
+func (k *Provisioner) move(ctx context.Context, user store.User, done *MigrationReport) {
 	ctx, cancel := context.WithTimeout(ctx, k.Patience)
 	defer cancel()
-	v := k.visit(user, Means{})
+	v := k.visit(user, LoginMethod{})
 	if user.Deleting || user.CubeID == 0 || v.byTicket() { // made or gone by another way, or without passwords
-		done.InStep++
+		done.Unchanged++
 		return
 	}
 	if !v.adoptable() {
 		if has := user.Account.PasswordKind; k.Derived || has == store.PasswordShared || has == "" { // the original's are the users' own
-			done.InStep++
+			done.Unchanged++
 		} else {
 			done.Waiting++
 		}
@@ -65,7 +65,7 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 		done.Waiting++
 		return
 	}
-	touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.Lease())
+	touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.newLease())
 	if err == nil {
 		v.user = touched
 		defer v.close(ctx)
@@ -73,8 +73,8 @@ func (k *Keeper) move(ctx context.Context, user store.User, done *Moved) {
 	}
 	switch {
 	case err == nil && (k.Derived || v.byTicket()):
-		done.Moved++
-	case err == nil, errors.Is(err, ErrNeedsPassword):
+		done.Migrated++
+	case err == nil, errors.Is(err, ErrPasswordRequired):
 		done.Waiting++
 	default:
 		done.Failed++

@@ -154,7 +154,7 @@ func (v *visit) opens(ctx context.Context, c candidate) error {
 }
 
 // byTicket reports whether sessions are to be opened by ticket.
-func (v *visit) byTicket() bool { return v.means.ByTicket || v.k.cidp.Load() }
+func (v *visit) byTicket() bool { return v.means.ViaIdentityProvider || v.k.cidp.Load() }
 
 // become opens a session of the user, the way the application wants it: by
 // password, or by ticket where ConnectyCube asks us about passwords (contract
@@ -166,7 +166,7 @@ func (v *visit) become(ctx context.Context) error {
 	}
 	if v.byTicket() {
 		err := v.becomeByTicket(ctx)
-		if v.means.ByTicket || !refused(err) {
+		if v.means.ViaIdentityProvider || !refused(err) {
 			return err
 		}
 		v.k.cidp.Store(false) // the application knows no tickets any more
@@ -179,9 +179,9 @@ func (v *visit) become(ctx context.Context) error {
 		}
 	}
 	if v.means.Password == "" && v.user.Account.PasswordKind == store.PasswordShared && v.k.direct.Load() {
-		return ErrNeedsPassword
+		return ErrPasswordRequired
 	}
-	last := error(ErrNeedsPassword)
+	last := error(ErrPasswordRequired)
 	for _, c := range v.candidates() {
 		session, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: v.address(), Password: c.text})
 		switch {
@@ -248,7 +248,7 @@ func (v *visit) act(ctx context.Context) error {
 		return nil
 	}
 	if v.means.Password == "" {
-		if err := v.borrow(ctx); !errors.Is(err, ErrNeedsPassword) {
+		if err := v.borrow(ctx); !errors.Is(err, ErrPasswordRequired) {
 			return err
 		}
 	}
@@ -277,7 +277,7 @@ func (v *visit) borrow(ctx context.Context) error {
 		v.session = session
 		return nil
 	}
-	return ErrNeedsPassword
+	return ErrPasswordRequired
 }
 
 // close ends a session that was opened for the visit alone, and gives back a token that
@@ -292,7 +292,7 @@ func (v *visit) close(ctx context.Context) {
 }
 
 // discard ends a ConnectyCube session whose token nobody has got.
-func (k *Keeper) discard(ctx context.Context, userID, token string) {
+func (k *Provisioner) discard(ctx context.Context, userID, token string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := k.Cube.EndSession(ctx, token); err != nil {
@@ -314,35 +314,35 @@ func about(sessionID string) string { return "connectycube session of " + sessio
 // prolong asks ConnectyCube for the session that a login session has, which
 // prolongs it (contract 4.2). The error is [connectycube.ErrSessionExpired]
 // when there is none any more.
-func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error) {
+func (k *Provisioner) prolong(ctx context.Context, login store.Session) (CubeSession, error) {
 	if login.CubeToken == "" {
-		return Chat{}, connectycube.ErrSessionExpired
+		return CubeSession{}, connectycube.ErrSessionExpired
 	}
 	token, err := k.Keys.Open(login.CubeToken, about(login.ID))
 	if errors.Is(err, tokens.ErrSealed) { // by a secret that is no longer ours
-		return Chat{}, connectycube.ErrSessionExpired
+		return CubeSession{}, connectycube.ErrSessionExpired
 	}
 	if err != nil {
-		return Chat{}, err
+		return CubeSession{}, err
 	}
 	session, err := k.Cube.ExtendSession(ctx, token)
 	if errors.Is(err, connectycube.ErrUnavailable) && ctx.Err() == nil {
 		session, err = k.Cube.ExtendSession(ctx, token) // the question changes nothing but the time
 	}
 	if errors.Is(err, connectycube.ErrUnavailable) && login.CubeExpires.After(time.Now()) {
-		return Chat{UserID: login.CubeID, Token: token, Expires: login.CubeExpires}, nil // as good as it was
+		return CubeSession{UserID: login.CubeID, Token: token, Expires: login.CubeExpires}, nil // as good as it was
 	}
 	if err != nil {
-		return Chat{UserID: login.CubeID}, err
+		return CubeSession{UserID: login.CubeID}, err
 	}
 	if session.UserID != login.CubeID {
-		return Chat{}, connectycube.ErrSessionExpired
+		return CubeSession{}, connectycube.ErrSessionExpired
 	}
 	session.Token = token
 	chat, err := k.keep(ctx, login, session)
-	if err != nil && !errors.Is(err, ErrEnded) { // only its time is not on record
+	if err != nil && !errors.Is(err, ErrLoginSessionEnded) { // only its time is not on record
 		k.Log.LogAttrs(ctx, slog.LevelWarn, "prolonged ConnectyCube session not noted", slog.String("user_id", login.UserID), slog.Any("err", err))
-		return Chat{UserID: login.CubeID, Token: token, Expires: session.ExpiresAt}, nil
+		return CubeSession{UserID: login.CubeID, Token: token, Expires: session.ExpiresAt}, nil
 	}
 	return chat, err
 }
@@ -351,31 +351,31 @@ func (k *Keeper) prolong(ctx context.Context, login store.Session) (Chat, error)
 // got there meanwhile, that one counts and this one ends; so it does when the
 // login session is over. When nobody can say, it stays, for the record may have
 // it, and only the user could open another one where the password is shared.
-func (k *Keeper) keep(ctx context.Context, login store.Session, session connectycube.Session) (Chat, error) {
+func (k *Provisioner) keep(ctx context.Context, login store.Session, session connectycube.Session) (CubeSession, error) {
 	sealed, err := k.Keys.Seal(session.Token, about(login.ID))
 	if err != nil {
-		return Chat{}, err
+		return CubeSession{}, err
 	}
-	var kept Chat
+	var kept CubeSession
 	_, err = k.Sessions.Update(ctx, login.ID, func(s *store.Session) error {
 		if s.CubeToken != login.CubeToken {
 			if other, err := k.Keys.Open(s.CubeToken, about(s.ID)); err == nil && s.CubeExpires.After(time.Now()) {
-				kept = Chat{UserID: s.CubeID, Token: other, Expires: s.CubeExpires}
+				kept = CubeSession{UserID: s.CubeID, Token: other, Expires: s.CubeExpires}
 				return nil
 			}
 		}
 		s.CubeToken, s.CubeID, s.CubeExpires = sealed, session.UserID, session.ExpiresAt
-		kept = Chat{UserID: session.UserID, Token: session.Token, Expires: session.ExpiresAt}
+		kept = CubeSession{UserID: session.UserID, Token: session.Token, Expires: session.ExpiresAt}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		err = ErrEnded
+		err = ErrLoginSessionEnded
 	}
-	if errors.Is(err, ErrEnded) || err == nil && kept.Token != session.Token {
+	if errors.Is(err, ErrLoginSessionEnded) || err == nil && kept.Token != session.Token {
 		k.discard(ctx, login.UserID, session.Token)
 	}
 	if err != nil {
-		return Chat{}, err
+		return CubeSession{}, err
 	}
 	return kept, nil
 }

@@ -10,17 +10,24 @@ import (
 	"cubegate/store"
 )
 
-// ChangePassword changes the user's own password. Write is our half of it: the
-// compare-and-set of the hash. Where ConnectyCube has the same password, its
-// account gets a derived one first, so that at no moment of the change the
-// process can die and leave an account that nobody can open; the new password
-// follows after our half.
+// PasswordChange is a change of a user's own password.
+type PasswordChange struct {
+	Old, New    string
+	NewHash     string // of New
+	KeepSession string // ID of the login session that stays; all others end
+}
+
+// ChangePassword changes the user's own password. The error is [store.ErrChanged]
+// if the user's hash is another one by now. Where ConnectyCube has the same
+// password, its account gets a derived one first, so that a crash at any moment
+// leaves an account that the server or the user can open; the new password follows
+// after the new hash.
 //
-// ConnectyCube must therefore answer when it may have the user's own password.
-// The error wraps [connectycube.ErrUnavailable] when it does not, and nothing has
-// changed then.
-func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new string, write func(context.Context) error) error {
-	v, err := k.hold(ctx, user, Means{Password: old})
+// ConnectyCube must therefore reply if it may have the user's own password. The
+// error wraps [connectycube.ErrUnavailable] if it does not, and nothing has changed
+// then.
+func (k *Provisioner) ChangePassword(ctx context.Context, user store.User, c PasswordChange) error {
+	v, err := k.hold(ctx, user, LoginMethod{Password: c.Old})
 	if err != nil {
 		return err
 	}
@@ -28,11 +35,14 @@ func (k *Keeper) ChangePassword(ctx context.Context, user store.User, old, new s
 	if err := v.freeze(ctx); err != nil {
 		return v.handBack(ctx, err)
 	}
-	if err := write(ctx); err != nil {
+	_, err = k.Users.ReplacePassword(ctx, store.PasswordChange{
+		UserID: user.ID, OldHash: user.PasswordHash, NewHash: c.NewHash, KeepSession: c.KeepSession,
+	})
+	if err != nil {
 		v.release(ctx)
 		return err
 	}
-	v.means.Password = new
+	v.means.Password = c.New
 	if err := v.handBack(ctx, v.settle(ctx)); err != nil {
 		v.warn(ctx, "password changed; ConnectyCube does not know all yet", err)
 	}
@@ -79,9 +89,9 @@ var errInUse = fmt.Errorf("%w: another visit of the account is going on: %w", Er
 // hold starts a visit under a lease of its own, and waits a while for one that
 // is going on. The user must be as the caller knows it: the error is
 // [store.ErrChanged] when the password is another by now.
-func (k *Keeper) hold(ctx context.Context, user store.User, m Means) (*visit, error) {
+func (k *Provisioner) hold(ctx context.Context, user store.User, m LoginMethod) (*visit, error) {
 	for range holdTries {
-		touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.Lease())
+		touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.newLease())
 		v := k.visit(touched, m)
 		if err == nil && (touched.PasswordHash != user.PasswordHash || touched.Deleting) {
 			v.release(ctx)

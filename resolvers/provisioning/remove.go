@@ -14,7 +14,7 @@ import (
 // neither the user's password nor the administration's key is at hand.
 var ErrCannotDelete = errors.New("deleting the ConnectyCube account takes the user's password or the administration key")
 
-// Leave deletes a user on both sides. First comes what makes the deletion
+// Delete deletes a user on both sides. First comes what makes the deletion
 // certain, a session of the account where only the user can delete it; then the
 // user is gone here, but for a tombstone; then the account, then the tombstone.
 // A nil error means that the first two are done: what is missing the worker
@@ -22,7 +22,7 @@ var ErrCannotDelete = errors.New("deleting the ConnectyCube account takes the us
 //
 // The error is [connectycube.ErrUnavailable] when ConnectyCube must be asked
 // first and does not answer, and [ErrCannotDelete]; nothing has changed then.
-func (k *Keeper) Leave(ctx context.Context, user store.User, m Means) error {
+func (k *Provisioner) Delete(ctx context.Context, user store.User, m LoginMethod) error {
 	v, err := k.hold(ctx, user, m)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (k *Keeper) Leave(ctx context.Context, user store.User, m Means) error {
 		return err
 	}
 	lease := v.user.Account.Lease
-	user, err = k.Accounts.MarkDeleting(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.Lease().Until})
+	user, err = k.Accounts.MarkDeleting(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.newLease().Until})
 	if err != nil {
 		v.release(ctx)
 		return err
@@ -65,14 +65,14 @@ func (v *visit) certain(ctx context.Context) (string, error) {
 		}
 	}
 	err := v.become(ctx)
-	if errors.Is(err, ErrNeedsPassword) {
+	if errors.Is(err, ErrPasswordRequired) {
 		err = v.borrow(ctx)
 	}
 	if errors.Is(err, connectycube.ErrNotFound) { // there is nothing to delete
 		return "", nil
 	}
 	if errors.Is(err, connectycube.ErrBadCredentials) { // somebody has changed it there
-		if borrowed := v.borrow(ctx); !errors.Is(borrowed, ErrNeedsPassword) {
+		if borrowed := v.borrow(ctx); !errors.Is(borrowed, ErrPasswordRequired) {
 			err = borrowed
 		}
 	}
@@ -103,7 +103,7 @@ func (v *visit) abandon(ctx context.Context, cause error) error {
 		}
 		return cause
 	}
-	gone, err := v.k.Accounts.MarkDeleting(ctx, id, "", store.Lease{ID: lease, Until: v.k.Lease().Until})
+	gone, err := v.k.Accounts.MarkDeleting(ctx, id, "", store.Lease{ID: lease, Until: v.k.newLease().Until})
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -137,15 +137,15 @@ func (v *visit) remove(ctx context.Context) error {
 }
 
 // finish does what is left of a deletion, unless somebody else is at it.
-func (k *Keeper) finish(ctx context.Context, id string) error {
-	user, err := k.Work.Accounts.Acquire(ctx, id, k.Lease())
+func (k *Provisioner) finish(ctx context.Context, id string) error {
+	user, err := k.Work.Accounts.Acquire(ctx, id, k.newLease())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	v := k.visit(user, Means{})
+	v := k.visit(user, LoginMethod{})
 	defer v.close(ctx)
 	return v.handBack(ctx, v.settle(ctx))
 }
@@ -219,7 +219,7 @@ func (v *visit) reopen(ctx context.Context) error {
 		}
 	}
 	err := v.become(ctx)
-	if errors.Is(err, ErrNeedsPassword) {
+	if errors.Is(err, ErrPasswordRequired) {
 		return fmt.Errorf("%w: %w", ErrCannotDelete, err)
 	}
 	return err

@@ -115,7 +115,7 @@ func (v *visit) keptSession(ctx context.Context, externalID string) (own connect
 	}
 	err = v.borrow(ctx)
 	own, v.session = v.session, connectycube.Session{}
-	if errors.Is(err, ErrNeedsPassword) {
+	if errors.Is(err, ErrPasswordRequired) {
 		err = errUnlinked // a password opens no session where the provider is asked
 	}
 	return own, true, err

@@ -43,7 +43,7 @@ func (w *world) provider(t *testing.T) {
 
 // changeID changes the external id of an account as its user, by the session that
 // an app has.
-func (w *world) changeID(t *testing.T, chat Chat, externalID string) {
+func (w *world) changeID(t *testing.T, chat CubeSession, externalID string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"user":{"external_id":%q}}`, externalID)
 	if externalID == "" {
@@ -93,7 +93,7 @@ func TestKeptAccountWinsOverTheExternalID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			user := w.made(t, "ada@x.org")
-			first, err := w.Open(t.Context(), user, w.login(t, user, "first"), Means{Password: password})
+			first, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "first"), LoginMethod{Password: password})
 			if err != nil || first.UserID != user.CubeID {
 				t.Fatalf("before: %+v, %v", first, err)
 			}
@@ -109,7 +109,7 @@ func TestKeptAccountWinsOverTheExternalID(t *testing.T) {
 				w.box.Advance(3 * time.Hour)
 			}
 			for _, id := range []string{"second", "third"} { // what is restored stays
-				chat, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, id), Means{ByTicket: true})
+				chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, id), LoginMethod{ViaIdentityProvider: true})
 				if !errors.Is(err, tt.want) || chat.UserID != user.CubeID || (chat.Token == "") != (tt.want != nil) {
 					t.Fatalf("login %s: %+v, %v; want account %d, %v", id, chat, err, user.CubeID, tt.want)
 				}
@@ -137,13 +137,13 @@ func TestKeptAccountWinsOverTheExternalID(t *testing.T) {
 func TestLoginByPasswordRestoresTheExternalID(t *testing.T) {
 	w := newWorld(t)
 	user, bob := w.made(t, "ada@x.org"), w.made(t, "bob@x.org")
-	first, err := w.Open(t.Context(), user, w.login(t, user, "first"), Means{Password: password})
+	first, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "first"), LoginMethod{Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, to := range []string{"mine", "", bob.ID + "0"} {
 		w.changeID(t, first, to)
-		chat, err := w.Open(t.Context(), w.read(t, user.ID), w.login(t, user, "login "+to), Means{Password: password})
+		chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "login "+to), LoginMethod{Password: password})
 		if err != nil || chat.UserID != user.CubeID {
 			t.Fatalf("login: %+v, %v", chat, err)
 		}
@@ -171,7 +171,7 @@ func TestKeptAccountWinsOverTheEmail(t *testing.T) {
 			if err := w.cube.UpdateUser(t.Context(), s, change); err != nil {
 				t.Fatal(err)
 			}
-			chat, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{Password: password})
+			chat, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{Password: password})
 			if chat.UserID != user.CubeID || (err != nil) != other || w.read(t, user.ID).CubeID != user.CubeID {
 				t.Errorf("login: %+v, %v; we keep %d, want %d", chat, err, w.read(t, user.ID).CubeID, user.CubeID)
 			}
@@ -203,7 +203,7 @@ func TestAccountIsReplacedWhereItMayBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.provider(t)
-		chat, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{ByTicket: true})
+		chat, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{ViaIdentityProvider: true})
 		if err != nil || chat.UserID == user.CubeID || w.read(t, user.ID).CubeID != chat.UserID {
 			t.Errorf("%+v, %v; we keep %d", chat, err, w.read(t, user.ID).CubeID)
 		}
@@ -224,7 +224,7 @@ func TestAccountIsReplacedWhereItMayBe(t *testing.T) {
 		if user = w.read(t, user.ID); user.Account.Version != 0 {
 			t.Skipf("not as the original's: %+v", user.Account)
 		}
-		chat, err := w.Open(t.Context(), user, w.login(t, user, "s"), Means{ByTicket: true})
+		chat, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{ViaIdentityProvider: true})
 		if err != nil || chat.UserID != used.UserID {
 			t.Errorf("%+v, %v; want the account in use, %d", chat, err, used.UserID)
 		}
@@ -236,9 +236,9 @@ func TestAccountIsReplacedWhereItMayBe(t *testing.T) {
 func TestForeignAccountWithTheUsersIDIsNotTaken(t *testing.T) {
 	w := newWorld(t)
 	w.provider(t)
-	user := w.create(t, "ada@x.org")
+	user := store.User{ID: store.NewUserID(), FirstName: "Ada", LastName: "Lovelace", Email: "ada@x.org", PasswordHash: "hash"}
 	foreign := w.signUp(t, "mallory@x.org", "another horse", user.ID)
-	got, err := w.Make(t.Context(), user, Means{ByTicket: true})
+	got, err := w.Register(t.Context(), user, LoginMethod{ViaIdentityProvider: true})
 	if !errors.Is(err, connectycube.ErrTaken) || got.CubeID == foreign {
 		t.Errorf("made: account %d, %v; Mallory's is %d", got.CubeID, err, foreign)
 	}
@@ -250,7 +250,7 @@ func TestAccountWithAnotherExternalIDIsDeleted(t *testing.T) {
 	for _, byTicket := range []bool{false, true} {
 		w := newWorld(t)
 		user := w.made(t, "ada@x.org")
-		first, err := w.Open(t.Context(), user, w.login(t, user, "first"), Means{Password: password})
+		first, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "first"), LoginMethod{Password: password})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func TestAccountWithAnotherExternalIDIsDeleted(t *testing.T) {
 		if byTicket {
 			w.provider(t)
 		}
-		if err := w.Leave(t.Context(), w.read(t, user.ID), Means{Password: password, ByTicket: byTicket}); err != nil {
+		if err := w.Delete(t.Context(), w.read(t, user.ID), LoginMethod{Password: password, ViaIdentityProvider: byTicket}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.store.Users().ByID(t.Context(), user.ID); !errors.Is(err, store.ErrNotFound) || len(w.accounts()) != 0 {

@@ -37,7 +37,7 @@ type memory struct {
 	Cube
 	Self
 	AccountStore
-	UserChanges
+	UserWriter
 	WorkQueue[store.User]
 	LoginSessions
 
@@ -55,6 +55,14 @@ type signedUp struct {
 
 func (m *memory) UserByExternalID(context.Context, string) (connectycube.User, error) {
 	return connectycube.User{}, connectycube.ErrNotFound
+}
+
+func (m *memory) Create(_ context.Context, user store.User, l store.Lease) (store.User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	user.Account.Lease, user.Account.Due = l.ID, l.Until
+	m.users[user.ID] = &user
+	return user, nil
 }
 
 func (m *memory) SignUp(_ context.Context, u connectycube.NewUser) (connectycube.User, error) {
@@ -139,14 +147,14 @@ func (nothingDue[T]) Claim(context.Context, store.Lease) (none T, err error) {
 }
 
 // inMemory runs a keeper in memory until the test ends.
-func inMemory(t *testing.T, perMinute, burst int) (*Keeper, *memory) {
+func inMemory(t *testing.T, perMinute, burst int) (*Provisioner, *memory) {
 	t.Helper()
 	ring, err := tokens.NewSecretRing("a secret that is long enough: 5k2jf8Zq")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &memory{users: map[string]*store.User{}, delay: 50 * time.Millisecond}
-	k := &Keeper{
+	k := &Provisioner{
 		Directory: m, Cube: m, Self: m, Accounts: m, Users: m, Line: m,
 		Work:     Work{Accounts: m, Sweeps: nothingDue[store.User]{}, Revocations: nothingDue[store.Session]{}},
 		Sessions: m, Ended: nothingEnded{}, Keys: ring, Tickets: tickets{},
@@ -161,14 +169,9 @@ func inMemory(t *testing.T, perMinute, burst int) (*Keeper, *memory) {
 
 // register makes a user as a registration from a network does, and reports whether the
 // account was made at once.
-func (m *memory) register(t *testing.T, k *Keeper, email string, networks ...string) bool {
+func (m *memory) register(t *testing.T, k *Provisioner, email string, networks ...string) bool {
 	t.Helper()
-	lease := k.Lease()
-	user := store.User{ID: email, Email: email, Account: store.Account{Lease: lease.ID, Due: lease.Until}}
-	m.mu.Lock()
-	m.users[email] = &user
-	m.mu.Unlock()
-	_, err := k.Make(from(t.Context(), networks...), user, Means{Password: password})
+	_, err := k.Register(from(t.Context(), networks...), store.User{ID: email, Email: email}, LoginMethod{Password: password})
 	if err != nil && !isOverBudget(err) {
 		t.Fatal(err)
 	}

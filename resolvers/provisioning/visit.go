@@ -15,9 +15,9 @@ import (
 
 // visit is one look after one account.
 type visit struct {
-	k     *Keeper
+	k     *Provisioner
 	user  store.User // the document as it was read, and the facts learned since
-	means Means
+	means LoginMethod
 
 	fresh  bool // nobody has been here before, so nothing needs to be asked first
 	asked  bool // ConnectyCube has told what the account is called
@@ -36,7 +36,7 @@ type visit struct {
 
 func leaseID() string { return rand.Text() }
 
-func (k *Keeper) visit(user store.User, m Means) *visit {
+func (k *Provisioner) visit(user store.User, m LoginMethod) *visit {
 	return &visit{k: k, user: user, means: m}
 }
 
@@ -46,7 +46,7 @@ func (v *visit) prepare(ctx context.Context) error {
 	if !v.open() {
 		return nil
 	}
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
 	switch {
 	case err == nil:
 		v.user = touched
@@ -60,7 +60,7 @@ func (v *visit) prepare(ctx context.Context) error {
 	}
 	if v.user.Deleting { // deleted since the caller looked
 		v.release(ctx)
-		return ErrEnded
+		return ErrLoginSessionEnded
 	}
 	err = v.handBack(ctx, v.settle(ctx))
 	if err != nil && v.user.CubeID != 0 && !v.moving() {
@@ -167,14 +167,14 @@ func (v *visit) revert(ctx context.Context, cause error) error {
 	if old == "" {
 		return cause
 	}
-	lease := v.k.Lease()
+	lease := v.k.newLease()
 	user, err := v.k.Users.ChangeEmail(ctx, store.EmailChange{UserID: v.user.ID, Old: v.user.Email, New: old}, lease)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
 	user.Account.Email = old
 	v.user = user
-	return fmt.Errorf("%w: %w", ErrForeign, cause)
+	return fmt.Errorf("%w: %w", ErrForeignAccount, cause)
 }
 
 // leaving reports whether an account carries the id of a user of ours who is
@@ -228,7 +228,7 @@ func (v *visit) stays(ctx context.Context, login string) error {
 		if _, err := v.k.Sessions.End(ctx, login, "ended with others"); err != nil {
 			return err
 		}
-		return ErrEnded
+		return ErrLoginSessionEnded
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -239,12 +239,12 @@ func (v *visit) stays(ctx context.Context, login string) error {
 			v.warn(ctx, "ConnectyCube account of a user who is gone not deleted", err)
 		}
 	}
-	return ErrEnded
+	return ErrLoginSessionEnded
 }
 
 // replace records another account as the user's.
 func (v *visit) replace(ctx context.Context, cubeID int64) error {
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.Lease())
+	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
 	if err != nil {
 		return err
 	}

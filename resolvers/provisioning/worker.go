@@ -33,7 +33,7 @@ func (w *waker) init() {
 }
 
 // Wake makes the worker look now.
-func (k *Keeper) Wake() {
+func (k *Provisioner) Wake() {
 	k.wake.init()
 	for _, loop := range k.wake.loops {
 		select {
@@ -45,16 +45,16 @@ func (k *Keeper) Wake() {
 
 // Run does what is due until ctx ends: accounts, login sessions that have
 // ended, and users whose login sessions were all ended at once.
-func (k *Keeper) Run(ctx context.Context) {
+func (k *Provisioner) Run(ctx context.Context) {
 	k.wake.init()
 	var all sync.WaitGroup
 	for i, wake := range k.wake.loops {
-		work := k.NextAccount
+		work := k.ReconcileNext
 		switch i {
 		case 0:
-			work = k.NextSweep
+			work = k.PruneNext
 		case 1:
-			work = k.NextEnded
+			work = k.RevokeNext
 		}
 		all.Go(func() { k.loop(ctx, wake, work, i < 3) }) // one of a kind looks by the clock, and wakes the rest
 	}
@@ -63,7 +63,7 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // loop repeats work while there is any, then waits to be woken or, if it looks
 // by the clock, for the next tick.
-func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error, looks bool) {
+func (k *Provisioner) loop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error, looks bool) {
 	for ctx.Err() == nil {
 		err := work(ctx)
 		if err == nil {
@@ -90,12 +90,12 @@ func (k *Keeper) loop(ctx context.Context, wake <-chan struct{}, work func(conte
 	}
 }
 
-// NextAccount visits the account that is due first, or makes the one that waits in
+// ReconcileNext visits the account that is due first, or makes the one that waits in
 // line when none is due. [store.ErrNotFound] means that there is neither, and an
 // [OverBudgetError] that the line, if there is one, waits for a token; trouble with
 // the account itself is not an error.
-func (k *Keeper) NextAccount(ctx context.Context) error {
-	user, err := k.Work.Accounts.Claim(ctx, k.Lease())
+func (k *Provisioner) ReconcileNext(ctx context.Context) error {
+	user, err := k.Work.Accounts.Claim(ctx, k.newLease())
 	if errors.Is(err, store.ErrNotFound) {
 		return k.nextInLine(ctx)
 	}
@@ -107,10 +107,10 @@ func (k *Keeper) NextAccount(ctx context.Context) error {
 }
 
 // lookAfter makes the worker's visit of an account that it has claimed.
-func (k *Keeper) lookAfter(ctx context.Context, user store.User, admitted bool) {
+func (k *Provisioner) lookAfter(ctx context.Context, user store.User, admitted bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Patience)
 	defer cancel()
-	v := k.visit(user, Means{})
+	v := k.visit(user, LoginMethod{})
 	v.claimed, v.admitted = true, admitted
 	defer v.close(ctx)
 	if err := v.handBack(ctx, v.settle(ctx)); err != nil && !isOverBudget(err) {
@@ -133,7 +133,7 @@ func (v *visit) handBack(ctx context.Context, err error) error {
 		v.user.Account.Turn = time.Time{}
 	case !v.user.Deleting && isOverBudget(err):
 		back = v.wait(ctx)
-	case !v.user.Deleting && (forGood(err) || errors.Is(err, ErrNeedsPassword)):
+	case !v.user.Deleting && (forGood(err) || errors.Is(err, ErrPasswordRequired)):
 		back = v.k.Work.Accounts.Retry(ctx, v.user.ID, a.Held(), time.Time{}, problem(err))
 	default:
 		due := time.Now().Add(pause(a.Attempts, err))
@@ -178,8 +178,8 @@ func problem(err error) string {
 		name string
 	}{
 		{ErrCannotDelete, "needs the administration key"},
-		{ErrNeedsPassword, "waits for the user's next login"},
-		{ErrForeign, "the address belongs to another ConnectyCube account"},
+		{ErrPasswordRequired, "waits for the user's next login"},
+		{ErrForeignAccount, "the address belongs to another ConnectyCube account"},
 		{connectycube.ErrTaken, "the address belongs to another ConnectyCube account"},
 		{connectycube.ErrMisconfigured, "ConnectyCube does not accept this server"},
 		{connectycube.ErrIdentityProvider, "ConnectyCube did not get an answer from this server"},
