@@ -87,14 +87,23 @@ func newServer(b *testing.B) *server {
 	})
 	cube, err := connectycube.New(connectycube.Options{BaseURL: "http://sandbox.example", AppID: 1001, AuthKey: "bench", HTTP: box.Client()})
 	must(b, err)
-	keeper := &provisioning.Provisioner{
-		Directory: cube, Cube: cube, Self: cube, Accounts: s.Accounts(), Users: s.Users(), Line: s.Accounts(), Sessions: s.Sessions(), Ended: s.Sessions(), RemoveSession: s.Users().RemoveSession,
-		Work: provisioning.Work{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
-		Keys: ring, Tickets: issuer, MakeLater: true, CIdPPassword: "fixed", Patience: time.Minute, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
-	}
+	provisioner, err := provisioning.New(provisioning.Options{
+		Cube: cube, CubeUsers: cube, UserAPI: cube,
+		Database: provisioning.Database{
+			Accounts: s.Accounts(), Users: s.Users(), Sessions: s.Sessions(), Line: s.Accounts(),
+			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire,
+		},
+		Queues: provisioning.Queues{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
+		Sealer: ring, Tickets: issuer, DerivePasswords: ring.DerivedPasswords,
+		Settings: provisioning.Settings{
+			PasswordMode: provisioning.SharedPasswords, RegisterWhileAway: true, CIdPPassword: "fixed", UpstreamTimeout: time.Minute, ClockSkew: time.Second,
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	must(b, err)
 	auth := &resolvers.Auth{
 		Users: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
-		Accounts: keeper, Changes: keeper, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{},
+		Accounts: provisioner, Changes: provisioner, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{},
 		Budgets: new(resolvers.Budgets), Devices: ring, Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
 		Address:  func(context.Context) string { return "" },
 		Networks: func(context.Context) []string { return []string{""} }, Network: func(ip string) string { return ip },

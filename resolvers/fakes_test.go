@@ -35,7 +35,6 @@ func (f *fakeUsers) create(u store.User) (store.User, error) {
 	if f.user != nil {
 		return store.User{}, store.TakenError{Field: "email"}
 	}
-	u.ID = adaID
 	f.user = &u
 	return u, nil
 }

@@ -66,7 +66,7 @@ func (a *Auth) identify(r *http.Request) (store.User, error) {
 	if errors.Is(err, errSessionOver) { // a genuine token that outlives its login session may be stolen
 		a.refused(r.Context(), store.AuditVerify, store.User{ID: claims.Subject}, err)
 	}
-	if err == nil && claims.External != "" { // the account goes by another id; see provisioning.reunite
+	if err == nil && claims.External != "" { // the account goes by another id; see provisioning, relink.go
 		user.ID = claims.External
 	}
 	return user, err

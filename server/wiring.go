@@ -86,7 +86,9 @@ func (s *setup) wireIdentity() error {
 	if err != nil {
 		return fmt.Errorf("LOGIN_*: %w", err)
 	}
-	s.accounts = s.wireProvisioning(ring, issuer)
+	if s.accounts, err = s.wireProvisioning(ring, issuer); err != nil {
+		return err
+	}
 	s.background.add(func(ctx context.Context) { s.store.Audit().Run(ctx, s.log) })
 	users := s.store.Users()
 	s.auth = &resolvers.Auth{
@@ -193,32 +195,35 @@ func (s *setup) publicKeys() []byte {
 	return s.keys.JWKS()
 }
 
-// wireProvisioning builds the part that keeps each user's account at ConnectyCube.
-func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) *provisioning.Provisioner {
-	k := &provisioning.Provisioner{
-		Directory:     s.cube,
-		Cube:          s.cube,
-		Self:          s.cube,
-		Accounts:      s.store.Accounts(),
-		Users:         s.store.Users(),
-		Work:          provisioning.Work{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
-		Line:          s.store.Accounts(),
-		Sessions:      s.store.Sessions(),
-		Ended:         s.store.Sessions(),
-		RemoveSession: s.store.Users().RemoveSession,
-		Keys:          ring,
-		Tickets:       issuer,
-		Derived:       s.derivesPasswords(),
-		MakeLater:     s.cfg.ConnectyCube.RegisterWhileAway,
-		AdminKey:      s.cfg.HasSandbox() || !s.cfg.ConnectyCube.AdminKey.IsZero(),
-		SignUps:       s.signUps(),
-		CIdPPassword:  s.cfg.ConnectyCube.CIDPPassword,
-		Patience:      s.upstreamTimeout(),
-		Margin:        s.clockSkew(),
-		Log:           s.log,
+// wireProvisioning builds the part that keeps each user's account at ConnectyCube. Its
+// worker runs in the background.
+func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer) (*provisioning.Provisioner, error) {
+	p, err := provisioning.New(provisioning.Options{
+		Cube:      s.cube,
+		CubeUsers: s.cube,
+		UserAPI:   s.cube,
+		Database: provisioning.Database{
+			Accounts: s.store.Accounts(), Users: s.store.Users(), Sessions: s.store.Sessions(), Line: s.store.Accounts(),
+			RemoveSession: s.store.Users().RemoveSession, ExpireSession: s.store.Sessions().Expire,
+		},
+		Queues: provisioning.Queues{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
+		Sealer: ring, Tickets: issuer, DerivePasswords: ring.DerivedPasswords,
+		SignUps: s.signUps(),
+		Settings: provisioning.Settings{
+			PasswordMode:      provisioning.PasswordMode(s.cfg.ConnectyCube.Password),
+			RegisterWhileAway: s.cfg.ConnectyCube.RegisterWhileAway,
+			HasAdminKey:       s.cfg.HasSandbox() || !s.cfg.ConnectyCube.AdminKey.IsZero(),
+			CIdPPassword:      s.cfg.ConnectyCube.CIDPPassword,
+			UpstreamTimeout:   s.upstreamTimeout(),
+			ClockSkew:         s.clockSkew(),
+		},
+		Log: s.log,
+	})
+	if err != nil {
+		return nil, err
 	}
-	s.background.add(k.Run)
-	return k
+	s.background.add(p.Run)
+	return p, nil
 }
 
 // signUpBurst is the number of sign-ups that may run at once before the rate counts.

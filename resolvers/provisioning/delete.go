@@ -10,215 +10,208 @@ import (
 	"cubegate/store"
 )
 
-// ErrCannotDelete means that nobody could delete the account at ConnectyCube:
-// neither the user's password nor the administration's key is at hand.
+// ErrCannotDelete means that the account at ConnectyCube cannot be deleted: it takes the
+// user's password or the administration key.
 var ErrCannotDelete = errors.New("deleting the ConnectyCube account takes the user's password or the administration key")
 
-// Delete deletes a user on both sides. First comes what makes the deletion
-// certain, a session of the account where only the user can delete it; then the
-// user is gone here, but for a tombstone; then the account, then the tombstone.
-// A nil error means that the first two are done: what is missing the worker
-// does.
+// lateSignUpWindow is how long a sign-up that got no reply may still be on its way to
+// ConnectyCube. It is a guess, far longer than any timeout of a call.
+const lateSignUpWindow = time.Minute
+
+// Delete deletes a user on both sides. First it makes sure that the deletion can
+// finish: where only the user can delete the account, it saves a session of the
+// account. Then it replaces the user by a tombstone, deletes the account, and removes
+// the tombstone. A nil error means that there is at least a tombstone; the worker does
+// the rest.
 //
-// The error is [connectycube.ErrUnavailable] when ConnectyCube must be asked
-// first and does not answer, and [ErrCannotDelete]; nothing has changed then.
-func (k *Provisioner) Delete(ctx context.Context, user store.User, m LoginMethod) error {
-	v, err := k.hold(ctx, user, m)
+// The error is [connectycube.ErrUnavailable] if ConnectyCube does not reply to what
+// must come first, and [ErrCannotDelete]; nothing has changed then.
+func (p *Provisioner) Delete(ctx context.Context, user store.User, login LoginMethod) error {
+	r, err := p.acquire(ctx, user, login)
 	if err != nil {
 		return err
 	}
-	sealed, err := v.certain(ctx)
+	sealed, err := deletionStep{r}.prepare(ctx)
 	if err != nil {
-		v.release(ctx)
+		r.abort(ctx)
 		return err
 	}
-	lease := v.user.Account.Lease
-	user, err = k.Accounts.MarkDeleting(ctx, v.user.ID, sealed, store.Lease{ID: lease, Until: k.newLease().Until})
+	user, err = p.db.Accounts.MarkDeleting(ctx, r.user.ID, sealed, r.renewed())
 	if err != nil {
-		v.release(ctx)
+		r.abort(ctx)
 		return err
 	}
-	v.user = user
-	if err := v.handBack(ctx, v.remove(ctx)); err != nil {
-		v.warn(ctx, "user deleted; the ConnectyCube account follows", err)
-		k.Wake()
+	r.user = user
+	if err := r.returnLease(ctx, r.reconcile(ctx)); err != nil {
+		r.logWarning(ctx, "user deleted; the ConnectyCube account follows", err)
+		p.Wake()
 	}
 	return nil
 }
 
-// certain returns the sealed token of a session that can delete the account,
-// empty when none is needed.
-func (v *visit) certain(ctx context.Context) (string, error) {
-	if v.k.AdminKey {
-		return "", nil
-	}
-	if v.user.CubeID == 0 {
-		// It may have been made all the same, by a call whose answer was lost.
-		switch account, err := v.own(ctx); {
-		case errors.Is(err, connectycube.ErrNotFound), errors.Is(err, connectycube.ErrTaken),
-			errors.Is(err, connectycube.ErrUnavailable) && v.generated(): // the worker finds it and can open it
-			return "", nil
-		case err != nil:
-			return "", err
-		default:
-			v.user.CubeID, v.user.Account.Email = account.ID, account.Email
-		}
-	}
-	err := v.become(ctx)
-	if errors.Is(err, ErrPasswordRequired) {
-		err = v.borrow(ctx)
-	}
-	if errors.Is(err, connectycube.ErrNotFound) { // there is nothing to delete
-		return "", nil
-	}
-	if errors.Is(err, connectycube.ErrBadCredentials) { // somebody has changed it there
-		if borrowed := v.borrow(ctx); !errors.Is(borrowed, ErrPasswordRequired) {
-			err = borrowed
-		}
-	}
-	if errors.Is(err, connectycube.ErrUnavailable) && (v.generated() || v.byTicket()) {
-		return "", nil // the worker can open one whenever ConnectyCube answers
-	}
-	if err != nil {
-		return "", err
-	}
-	if v.session.UserID != v.user.CubeID {
-		// The account is gone at ConnectyCube, which has just made another one,
-		// as most applications do for an address that they do not know.
-		return "", v.k.Self.DeleteUser(ctx, v.session)
-	}
-	return v.k.Keys.Seal(v.session.Token, about(v.user.ID))
-}
-
-// abandon takes back a user whose account was not made, for this reason, and
-// returns it. What a sign-up without an answer may have made goes with a
-// tombstone; over budget, none was sent.
-func (v *visit) abandon(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	id, lease := v.user.ID, v.user.Account.Lease
-	if forGood(cause) || isOverBudget(cause) {
-		if err := v.k.Accounts.Remove(ctx, id, v.user.Account.Held()); err != nil && !errors.Is(err, store.ErrChanged) { // the lease is lost: the worker goes on
-			return errors.Join(cause, err)
-		}
-		return cause
-	}
-	gone, err := v.k.Accounts.MarkDeleting(ctx, id, "", store.Lease{ID: lease, Until: v.k.newLease().Until})
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	v.user = gone
-	_ = v.handBack(ctx, cause) // which it returns
-	v.k.Wake()
-	return cause
-}
-
-// remove deletes the account of a user who is gone, what is known of the user's
-// devices, and the tombstone.
-func (v *visit) remove(ctx context.Context) error {
-	if err := v.erase(ctx); err != nil {
-		return err
-	}
-	for {
-		logins, err := v.k.Sessions.OfUser(ctx, v.user.ID)
-		if err != nil {
-			return err
-		}
-		if len(logins) == 0 {
-			break
-		}
-		for _, login := range logins {
-			if err := v.k.Ended.Remove(ctx, login.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return v.k.Accounts.Remove(ctx, v.user.ID, v.user.Account.Held())
-}
-
-// finish does what is left of a deletion, unless somebody else is at it.
-func (k *Provisioner) finish(ctx context.Context, id string) error {
-	user, err := k.Work.Accounts.Acquire(ctx, id, k.newLease())
+// finishDeletion continues a deletion, unless another reconciliation does.
+func (p *Provisioner) finishDeletion(ctx context.Context, userID string) error {
+	user, err := p.queues.Accounts.Acquire(ctx, userID, p.newLease())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	v := k.visit(user, LoginMethod{})
-	defer v.close(ctx)
-	return v.handBack(ctx, v.settle(ctx))
+	r := p.begin(user, LoginMethod{})
+	defer r.cleanUp(ctx)
+	return r.returnLease(ctx, r.reconcile(ctx))
 }
 
-// lateness is for how long a sign-up that got no answer may still be on its way
-// to ConnectyCube, through whatever is in between. It is a guess, and far longer
-// than the calls that we wait for.
-const lateness = time.Minute
+// deletionStep deletes the account of a user, the records of the user's login sessions,
+// and the tombstone.
+type deletionStep struct{ r *reconciliation }
 
-// erase deletes the account. It asks first what is there: a session opened for
-// an account that is gone would, in most applications, make it anew.
-func (v *visit) erase(ctx context.Context) error {
-	account, err := v.account(ctx)
-	switch {
-	case errors.Is(err, connectycube.ErrNotFound) && v.user.CubeID == 0:
-		return v.awaitLate()
-	case errors.Is(err, connectycube.ErrNotFound) && v.user.Account.Email != "" && !v.k.AdminKey:
-		return nil
-	case err == nil && v.user.CubeID == 0:
-		if mine, err := v.mine(ctx, account); err != nil || !mine {
-			return err // somebody else's, with an id of ours
+func (s deletionStep) run(ctx context.Context) error {
+	r := s.r
+	if err := s.deleteAccount(ctx); err != nil {
+		return err
+	}
+	for {
+		loginSessions, err := r.p.db.Sessions.OfUser(ctx, r.user.ID)
+		if err != nil {
+			return err
 		}
-		v.user.CubeID = account.ID
+		if len(loginSessions) == 0 {
+			break
+		}
+		for _, loginSession := range loginSessions {
+			if err := r.p.db.Sessions.Remove(ctx, loginSession.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.p.db.Accounts.Remove(ctx, r.user.ID, r.user.Account.Held()); err != nil {
+		return err
+	}
+	r.removed = true
+	return nil
+}
+
+// prepare returns the sealed token of a session that can delete the account. It is
+// empty if none is needed.
+func (s deletionStep) prepare(ctx context.Context) (string, error) {
+	r := s.r
+	if r.p.settings.HasAdminKey {
+		return "", nil
+	}
+	passwords := r.passwords()
+	if r.user.CubeID == 0 {
+		// A sign-up that got no reply may have created an account.
+		switch account, err := r.findOwn(ctx); {
+		case errors.Is(err, connectycube.ErrNotFound), errors.Is(err, connectycube.ErrTaken),
+			errors.Is(err, connectycube.ErrUnavailable) && passwords.kind.IsDerived(): // the worker finds and opens it
+			return "", nil
+		case err != nil:
+			return "", err
+		default:
+			r.user.CubeID, r.user.Account.Email = account.ID, account.Email
+		}
+	}
+	opener := sessionOpener{r}
+	err := opener.open(ctx)
+	if errors.Is(err, ErrPasswordRequired) {
+		err = opener.reuse(ctx)
+	}
+	if errors.Is(err, connectycube.ErrNotFound) { // no account is left to delete
+		return "", nil
+	}
+	if errors.Is(err, connectycube.ErrBadCredentials) { // the password was changed at ConnectyCube
+		if reuseErr := opener.reuse(ctx); !errors.Is(reuseErr, ErrPasswordRequired) {
+			err = reuseErr
+		}
+	}
+	if errors.Is(err, connectycube.ErrUnavailable) && (passwords.kind.IsDerived() || r.usesTickets()) {
+		return "", nil // the worker can open one whenever ConnectyCube replies
+	}
+	if err != nil {
+		return "", err
+	}
+	if r.session.UserID != r.user.CubeID {
+		// The account was gone, and ConnectyCube has just created another one, as most
+		// applications do for an unknown email.
+		return "", r.p.userAPI.DeleteUser(ctx, r.session)
+	}
+	return r.p.sealer.Seal(r.session.Token, additionalData(r.user.ID))
+}
+
+// deleteAccount deletes the account. It asks first whether the account exists: a login
+// to a missing account would create it in most applications.
+func (s deletionStep) deleteAccount(ctx context.Context) error {
+	r := s.r
+	account, err := s.findAccount(ctx)
+	switch {
+	case errors.Is(err, connectycube.ErrNotFound) && r.user.CubeID == 0:
+		return s.waitForLateSignUp()
+	case errors.Is(err, connectycube.ErrNotFound) && r.user.Account.Email != "" && !r.p.settings.HasAdminKey:
+		return nil
+	case err == nil && r.user.CubeID == 0:
+		if own, err := r.belongsToUser(ctx, account); err != nil || !own {
+			return err // another person's account, with the user's ID
+		}
+		r.user.CubeID = account.ID
 	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
 		return err
 	case err == nil:
-		v.user.Account.Email, v.asked = account.Email, true
+		r.user.Account.Email, r.accountConfirmed = account.Email, true
 	}
-	if v.k.AdminKey {
-		err := v.k.Directory.AdminDeleteUser(ctx, v.user.CubeID)
-		if errors.Is(err, connectycube.ErrNotFound) {
-			return nil
-		}
+	if r.p.settings.HasAdminKey {
+		return unlessNotFound(r.p.cubeUsers.AdminDeleteUser(ctx, r.user.CubeID))
+	}
+	if err := s.openSession(ctx); err != nil {
 		return err
 	}
-	if err := v.reopen(ctx); err != nil {
+	if err := r.p.userAPI.DeleteUser(ctx, r.session); err != nil || r.session.UserID == r.user.CubeID {
 		return err
 	}
-	if err := v.k.Self.DeleteUser(ctx, v.session); err != nil || v.session.UserID == v.user.CubeID {
-		return err
-	}
-	v.session = connectycube.Session{}
-	return pending(errors.New("ConnectyCube had made another account with the address; that one is gone, the user's is next"))
+	r.session = connectycube.Session{}
+	return pending(errors.New("ConnectyCube had created another account with the email; it is deleted, the user's is next"))
 }
 
-// awaitLate lets the tombstone of a user stay for whom no account was ever found,
-// until none can come any more: it would be nobody's, and keep its address.
-func (v *visit) awaitLate() error {
-	v.notBefore = v.user.Updated.Add(lateness)
-	if time.Now().Before(v.notBefore) {
+// findAccount finds the account by its ID, or else by the external ID, which users can
+// change.
+func (s deletionStep) findAccount(ctx context.Context) (connectycube.User, error) {
+	if s.r.user.CubeID != 0 {
+		return s.r.p.cubeUsers.UserByID(ctx, s.r.user.CubeID)
+	}
+	return s.r.p.cubeUsers.UserByExternalID(ctx, s.r.user.ID)
+}
+
+// waitForLateSignUp keeps the tombstone of a user without an account until a delayed
+// sign-up can no longer arrive. Such an account would have no owner and would block its
+// email.
+func (s deletionStep) waitForLateSignUp() error {
+	s.r.notBefore = s.r.user.Updated.Add(lateSignUpWindow)
+	if time.Now().Before(s.r.notBefore) {
 		return pending(errors.New("no account was found; a sign-up may still be on its way"))
 	}
 	return nil
 }
 
-// reopen finds a session of the account to be deleted: the one at hand, the one
-// kept for this, or one that the server can open by itself.
-func (v *visit) reopen(ctx context.Context) error {
-	if v.session.Token != "" {
+// openSession opens a session of the account to delete: the one at hand, the one saved
+// for this, or one that the server can open by itself.
+func (s deletionStep) openSession(ctx context.Context) error {
+	r := s.r
+	if r.session.Token != "" {
 		return nil
 	}
-	if token, err := v.k.Keys.Open(v.user.Account.Token, about(v.user.ID)); err == nil {
-		session, err := v.k.Cube.ExtendSession(ctx, token)
+	if token, err := r.p.sealer.Open(r.user.Account.Token, additionalData(r.user.ID)); err == nil {
+		session, err := r.p.cube.ExtendSession(ctx, token)
 		if err == nil {
 			session.Token = token
-			v.session = session
+			r.session = session
 			return nil
 		}
 		if !errors.Is(err, connectycube.ErrSessionExpired) {
 			return err
 		}
 	}
-	err := v.become(ctx)
+	err := sessionOpener{r}.open(ctx)
 	if errors.Is(err, ErrPasswordRequired) {
 		return fmt.Errorf("%w: %w", ErrCannotDelete, err)
 	}

@@ -9,111 +9,101 @@ import (
 	"cubegate/store"
 )
 
-// admit takes a token of the budget for sign-ups, unless the visit has one. One is enough
-// for a visit: a second sign-up follows only when ConnectyCube has refused the first.
-func (v *visit) admit(ctx context.Context) error {
-	if v.admitted {
+// signUpToken is a reconciliation's token of the budget of sign-ups. One is enough: a
+// second sign-up follows only if ConnectyCube has refused the first.
+type signUpToken struct {
+	budget *SignUpBudget
+	taken  bool
+	spent  bool // a sign-up has used it
+}
+
+// take takes a token, unless the reconciliation has one.
+func (t *signUpToken) take(ctx context.Context) error {
+	if t.taken {
 		return nil
 	}
-	if err := v.k.SignUps.take(ctx); err != nil {
+	if err := t.budget.take(ctx); err != nil {
 		return err
 	}
-	v.admitted = true
+	t.taken = true
 	return nil
 }
 
-// refund gives back the token of a visit that made no account.
-func (v *visit) refund() {
-	if v.admitted && !v.spent {
-		v.k.SignUps.giveBack()
+// returnUnused returns a token that no sign-up has used.
+func (t *signUpToken) returnUnused() {
+	if t.taken && !t.spent {
+		t.budget.giveBack()
 	}
-	v.admitted = false
+	t.taken = false
 }
 
-// admitTicket is admit for a login by ticket, at which ConnectyCube makes the account by
-// itself. Without a token it is only admitted when there is an account.
-func (v *visit) admitTicket(ctx context.Context) error {
-	over := v.admit(ctx)
+// admitTicket takes a token for a login by ticket, at which ConnectyCube creates the
+// account. Without a token, the login is only admitted if the account exists.
+func (s signUpStep) admitTicket(ctx context.Context) error {
+	over := s.r.token.take(ctx)
 	if over == nil {
 		return nil
 	}
-	_, err := v.k.Directory.UserByExternalID(ctx, v.user.ID)
+	_, err := s.r.p.cubeUsers.UserByExternalID(ctx, s.r.user.ID)
 	if errors.Is(err, connectycube.ErrNotFound) {
 		return over
 	}
 	return err
 }
 
-// forget finds out whether the account is still gone that a login has found gone, when its
-// turn comes to be made again.
-func (v *visit) forget(ctx context.Context) error {
-	if v.user.CubeID == 0 || v.user.Account.Turn.IsZero() {
-		return nil
-	}
-	_, err := v.k.Directory.UserByID(ctx, v.user.CubeID)
-	if errors.Is(err, connectycube.ErrNotFound) {
-		v.user.CubeID = 0
-		return nil
-	}
-	if err != nil {
-		return pending(err)
-	}
-	return nil
-}
-
-// wait puts the account in line, at the place that it had before if it had one. It is no
-// failed attempt, so it does not count as one.
-func (v *visit) wait(ctx context.Context) error {
-	a := &v.user.Account
-	if v.fresh && a.PasswordKind == "" {
-		// No sign-up was sent, and the worker's will have this password. Noted now, it
-		// lets the user change the own one meanwhile.
-		a.PasswordKind = v.current().kind
-		if err := v.record(ctx); err != nil {
+// waitInLine puts the account in line, at its former place if it had one. Waiting is no
+// failed attempt and does not count as one.
+func (r *reconciliation) waitInLine(ctx context.Context) error {
+	a := &r.user.Account
+	if r.firstAttempt && a.PasswordKind == "" {
+		// No sign-up was sent, and the worker's will have this password. Saved now, it
+		// lets the user change the own password meanwhile.
+		a.PasswordKind = r.passwords().currentDerived().kind
+		if err := r.save(ctx); err != nil {
 			return err
 		}
 	}
 	if a.Turn.IsZero() {
-		a.Turn = v.k.SignUps.turn(ctx)
+		a.Turn = r.p.signUps.turn(ctx)
 	}
-	if v.claimed {
+	if r.claimed {
 		a.Attempts--
-		v.claimed = false
+		r.claimed = false
 	}
-	if err := v.k.Line.Wait(ctx, v.user.ID, a.Held(), a.Turn, a.Attempts); err != nil {
+	if err := r.p.db.Line.Wait(ctx, r.user.ID, a.Held(), a.Turn, a.Attempts); err != nil {
 		return err
 	}
 	a.Due, a.Lease = time.Time{}, ""
-	if v.k.SignUps.stands() {
-		v.k.Wake()
+	if r.p.signUps.stands() {
+		r.p.Wake()
 	}
 	return nil
 }
 
-// nextInLine makes the first account that waits in line. [store.ErrNotFound] means that
-// none does, and an [OverBudgetError] that there is no token yet.
+// nextInLine reconciles the first account that waits in line. The error is
+// [store.ErrNotFound] if none does, and an [OverBudgetError] if there is no token yet.
 //
-// Where no account is expected, the look takes no token, which a request may want. Another
-// process may have left an account all the same. It takes its token like that of a request,
-// or goes back to its place and is expected then.
-func (k *Provisioner) nextInLine(ctx context.Context) error {
-	expected, standing := k.SignUps.expects()
+// If no account is expected, nextInLine looks without a token, which a request may
+// want. Another process may have left an account all the same. That account takes its
+// token like that of a request, or returns to its place and is expected then.
+func (p *Provisioner) nextInLine(ctx context.Context) error {
+	expected, standing := p.signUps.expects()
 	if expected {
-		if err := k.SignUps.takeForLine(); err != nil {
+		if err := p.signUps.takeForLine(); err != nil {
 			return err
 		}
 	}
-	user, err := k.Line.ClaimTurn(ctx, k.newLease())
+	user, err := p.db.Line.ClaimTurn(ctx, p.newLease())
 	if err != nil {
 		if expected {
-			k.SignUps.giveBack()
+			p.signUps.giveBack()
 		}
 		if errors.Is(err, store.ErrNotFound) {
-			k.SignUps.empties(standing)
+			p.signUps.empties(standing)
 		}
 		return err
 	}
-	k.SignUps.serves(user.Account.Turn)
-	k.lookAfter(ctx, user, expected)
+	p.signUps.serves(user.Account.Turn)
+	p.reconcileClaimed(ctx, user, expected)
 	return nil
 }

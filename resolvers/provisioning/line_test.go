@@ -25,18 +25,18 @@ func spent(t *testing.T) *SignUpBudget {
 // plenty is a budget with tokens.
 func plenty() *SignUpBudget { return NewSignUpBudget(1, 100, networksOf) }
 
-// overBudget is a world whose budget is spent.
-func overBudget(t *testing.T, edit ...func(*Provisioner)) *world {
+// overBudget is a fixture whose budget is spent.
+func overBudget(t *testing.T, edit ...func(*Options)) *fixture {
 	t.Helper()
-	w := newWorld(t, edit...)
-	w.SignUps = spent(t)
-	return w
+	f := newFixture(t, edit...)
+	f.signUps = spent(t)
+	return f
 }
 
 // stands checks that an account stands in line as if nothing had failed.
-func (w *world) stands(t *testing.T, id string) store.User {
+func (f *fixture) stands(t *testing.T, id string) store.User {
 	t.Helper()
-	user := w.read(t, id)
+	user := f.read(t, id)
 	if a := user.Account; user.CubeID != 0 || a.Turn.IsZero() || !a.Due.IsZero() || a.Lease != "" || a.Attempts != 0 || a.LastError != "" {
 		t.Fatalf("account %d, %+v; want it in line", user.CubeID, a)
 	}
@@ -44,250 +44,250 @@ func (w *world) stands(t *testing.T, id string) store.User {
 }
 
 // ready checks that one account was made, and that nothing is left to do.
-func (w *world) ready(t *testing.T, id string) store.User {
+func (f *fixture) ready(t *testing.T, id string) store.User {
 	t.Helper()
-	user := w.read(t, id)
+	user := f.read(t, id)
 	a := user.Account
-	if user.CubeID == 0 || !a.Turn.IsZero() || !a.Due.IsZero() || a.Lease != "" || a.Attempts != 0 || len(w.box.State().Users) != 1 {
-		t.Fatalf("account %d, %+v, and %d at ConnectyCube; want one, and nothing to do", user.CubeID, a, len(w.box.State().Users))
+	if user.CubeID == 0 || !a.Turn.IsZero() || !a.Due.IsZero() || a.Lease != "" || a.Attempts != 0 || len(f.sandbox.State().Users) != 1 {
+		t.Fatalf("account %d, %+v, and %d at ConnectyCube; want one, and nothing to do", user.CubeID, a, len(f.sandbox.State().Users))
 	}
 	return user
 }
 
-func TestRegistrationOverBudgetIsMadeInItsTurn(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
-	if len(w.box.State().Users) != 0 {
+func TestRegistrationOverBudgetWaitsForItsTurn(t *testing.T) {
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
+	if len(f.sandbox.State().Users) != 0 {
 		t.Fatal("an account was made")
 	}
-	w.stands(t, user.ID)
-	if err := w.ReconcileNext(t.Context()); !isOverBudget(err) {
+	f.stands(t, user.ID)
+	if err := f.ReconcileNext(t.Context()); !isOverBudget(err) {
 		t.Errorf("the worker without a token: %v", err)
 	}
-	w.stands(t, user.ID)
-	w.SignUps = plenty()
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f.stands(t, user.ID)
+	f.signUps = plenty()
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	user = w.ready(t, user.ID)
-	if err := w.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
+	user = f.ready(t, user.ID)
+	if err := f.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("there is more: %v", err)
 	}
-	if _, err := w.OpenCubeSession(t.Context(), user, w.login(t, user, "s"), LoginMethod{}); err != nil {
+	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{}); err != nil {
 		t.Errorf("a refresh: %v", err)
 	}
-	if _, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s2"), LoginMethod{Password: password}); err != nil || !w.takes(t, "ada@x.org", password) {
-		t.Errorf("after a login, the account has the user's own password: %t, %v", w.takes(t, "ada@x.org", password), err)
+	if _, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s2"), LoginMethod{Password: password}); err != nil || !f.takes(t, "ada@x.org", password) {
+		t.Errorf("after a login, the account has the user's own password: %t, %v", f.takes(t, "ada@x.org", password), err)
 	}
 }
 
-// A line that a former process has left is served even when the settings know no limit any more.
+// A line from a former process is served even if the settings no longer have a limit.
 func TestLineIsServedWithoutABudget(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
-	w.SignUps = nil
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
+	f.signUps = nil
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.ready(t, user.ID)
+	f.ready(t, user.ID)
 }
 
-// Where no account may be made later, a registration over budget leaves nothing, not even
-// a tombstone.
+// Without RegisterWhileAway, a registration over budget leaves nothing, not even a
+// tombstone.
 func TestRegistrationOverBudgetIsRefused(t *testing.T) {
-	w := overBudget(t, func(k *Provisioner) { k.MakeLater = false })
-	_, err := w.register(t, "ada@x.org", password)
+	f := overBudget(t, func(o *Options) { o.Settings.RegisterWhileAway = false })
+	_, err := f.register(t, "ada@x.org", password)
 	if over, ok := errors.AsType[*OverBudgetError](err); !ok || over.RetryAfter <= 0 || over.RetryAfter > time.Minute {
 		t.Errorf("%v, want an over-budget error", err)
 	}
-	w.nobody(t)
+	f.noUsers(t)
 }
 
-// A login of a user in line takes a token when one is to be had, and otherwise leaves the
-// user's place as it is.
+// A login of a user in line takes a token if there is one, and otherwise keeps the
+// user's place.
 func TestLoginInLine(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
 	turn := user.Account.Turn
 	for i := range 3 {
-		if _, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, fmt.Sprint(i)), LoginMethod{Password: password}); !isOverBudget(err) {
+		if _, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, fmt.Sprint(i)), LoginMethod{Password: password}); !isOverBudget(err) {
 			t.Fatalf("a login without a token: %v", err)
 		}
-		if got := w.stands(t, user.ID).Account.Turn; !got.Equal(turn) {
+		if got := f.stands(t, user.ID).Account.Turn; !got.Equal(turn) {
 			t.Errorf("login %d has moved the user from %v to %v", i, turn, got)
 		}
 	}
-	w.SignUps = plenty()
-	chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), LoginMethod{Password: password})
+	f.signUps = plenty()
+	chat, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s"), LoginMethod{Password: password})
 	if err != nil || chat.Token == "" {
 		t.Fatalf("a login with a token: %+v, %v", chat, err)
 	}
-	w.ready(t, user.ID)
-	if !w.takes(t, "ada@x.org", password) {
+	f.ready(t, user.ID)
+	if !f.takes(t, "ada@x.org", password) {
 		t.Error("the account has not got the user's own password")
 	}
 }
 
-// What exists needs no token: an account that a lost answer, or ConnectyCube by itself, has
-// left is found and opened.
+// An account that exists needs no token. It may exist because a reply was lost, or because
+// ConnectyCube created it by itself.
 func TestFoundAccountsNeedNoToken(t *testing.T) {
 	for name, m := range map[string]LoginMethod{"by password": {Password: password}, "by ticket": {ViaIdentityProvider: true}} {
 		t.Run(name, func(t *testing.T) {
-			w := overBudget(t)
-			user := w.pending(t, "ada@x.org")
-			w.signUp(t, "ada@x.org", password, user.ID)
+			f := overBudget(t)
+			user := f.pending(t, "ada@x.org")
+			f.signUp(t, "ada@x.org", password, user.ID)
 			if m.ViaIdentityProvider {
-				w.provider(t)
+				f.provider(t)
 			}
-			chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), w.login(t, user, "s"), m)
+			chat, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s"), m)
 			if err != nil || chat.Token == "" {
 				t.Fatalf("%+v, %v", chat, err)
 			}
-			w.ready(t, user.ID)
+			f.ready(t, user.ID)
 		})
 	}
 }
 
-// A login by ticket at which ConnectyCube would make the account takes a token; one at
-// which it finds it does not.
+// A login by ticket takes a token if ConnectyCube would create the account, and none if
+// the account exists.
 func TestLoginByTicketTakesATokenForANewAccount(t *testing.T) {
-	w := overBudget(t)
-	w.provider(t)
-	user := w.pending(t, "ada@x.org")
-	login := w.login(t, user, "s")
-	if _, err := w.OpenCubeSession(t.Context(), user, login, LoginMethod{ViaIdentityProvider: true}); !isOverBudget(err) || len(w.box.State().Users) != 0 {
-		t.Fatalf("without a token: %v, %d accounts", err, len(w.box.State().Users))
+	f := overBudget(t)
+	f.provider(t)
+	user := f.pending(t, "ada@x.org")
+	login := f.login(t, user, "s")
+	if _, err := f.OpenCubeSession(t.Context(), user, login, LoginMethod{ViaIdentityProvider: true}); !isOverBudget(err) || len(f.sandbox.State().Users) != 0 {
+		t.Fatalf("without a token: %v, %d accounts", err, len(f.sandbox.State().Users))
 	}
-	w.stands(t, user.ID)
-	w.SignUps = NewSignUpBudget(1, 1, networksOf)
-	if chat, err := w.OpenCubeSession(t.Context(), w.read(t, user.ID), login, LoginMethod{ViaIdentityProvider: true}); err != nil || chat.Token == "" {
+	f.stands(t, user.ID)
+	f.signUps = NewSignUpBudget(1, 1, networksOf)
+	if chat, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), login, LoginMethod{ViaIdentityProvider: true}); err != nil || chat.Token == "" {
 		t.Fatalf("with a token: %+v, %v", chat, err)
 	}
-	w.ready(t, user.ID)
-	if err := w.SignUps.take(t.Context()); err == nil {
+	f.ready(t, user.ID)
+	if err := f.signUps.take(t.Context()); err == nil {
 		t.Error("the token was not used")
 	}
 }
 
-// A worker that finds the account which it was to make gives its token back.
+// A worker that finds the account instead of signing it up returns its token.
 func TestUnusedTokenComesBack(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
-	w.signUp(t, "ada@x.org", password, user.ID)
-	w.SignUps = NewSignUpBudget(1, 1, networksOf)
-	w.SignUps.stands() // so that the worker takes its token first
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
+	f.signUp(t, "ada@x.org", password, user.ID)
+	f.signUps = NewSignUpBudget(1, 1, networksOf)
+	f.signUps.stands() // the worker takes its token first now
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if w.read(t, user.ID).CubeID == 0 {
+	if f.read(t, user.ID).CubeID == 0 {
 		t.Error("the account was not found")
 	}
-	if err := w.SignUps.takeForLine(); err != nil {
+	if err := f.signUps.takeForLine(); err != nil {
 		t.Error(err)
 	}
 }
 
-// Users in line are users: they may change their password, and leave.
-func TestUsersInLineAreUsers(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
-	err := w.ChangePassword(t.Context(), user, PasswordChange{Old: password, New: "another horse", NewHash: "another hash"})
-	if now := w.read(t, user.ID); err != nil || now.PasswordHash != "another hash" {
+// Users in line can change their password, and can be deleted.
+func TestUsersInLineCanChange(t *testing.T) {
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
+	err := f.ChangePassword(t.Context(), user, PasswordChange{Old: password, New: "another horse", NewHash: "another hash"})
+	if now := f.read(t, user.ID); err != nil || now.PasswordHash != "another hash" {
 		t.Errorf("changing the password: %v, the hash is %q", err, now.PasswordHash)
 	}
-	w.stands(t, user.ID)
-	if err := w.Delete(t.Context(), w.read(t, user.ID), LoginMethod{Password: "another horse"}); err != nil {
+	f.stands(t, user.ID)
+	if err := f.Delete(t.Context(), f.read(t, user.ID), LoginMethod{Password: "another horse"}); err != nil {
 		t.Fatal(err)
 	}
-	w.SignUps, w.Work.Accounts = plenty(), older{w.Work.Accounts}
-	w.due(t, user.ID)
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f.signUps, f.queues.Accounts = plenty(), older{f.queues.Accounts}
+	f.due(t, user.ID)
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.nobody(t)
-	if err := w.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
+	f.noUsers(t)
+	if err := f.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("something is left in line: %v", err)
 	}
 }
 
-// An account that is gone at ConnectyCube is made again in its turn, too.
+// An account that is gone at ConnectyCube waits for its turn to be signed up again, too.
 func TestRemadeAccountWaitsForItsTurn(t *testing.T) {
-	w := newWorld(t)
-	user := w.made(t, "ada@x.org")
-	session, err := w.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
+	f := newFixture(t)
+	user := f.made(t, "ada@x.org")
+	session, err := f.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
 	if err == nil {
-		err = w.cube.DeleteUser(t.Context(), session)
+		err = f.cube.DeleteUser(t.Context(), session)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.SignUps = spent(t)
-	v := w.visit(user, LoginMethod{Password: password})
-	if err := v.remake(t.Context()); !isOverBudget(err) {
+	f.signUps = spent(t)
+	s := sessionStep{r: f.begin(user, LoginMethod{Password: password})}
+	if err := s.recreate(t.Context()); !isOverBudget(err) {
 		t.Fatalf("without a token: %v", err)
 	}
-	if a := w.read(t, user.ID).Account; a.Turn.IsZero() || !a.Due.IsZero() {
+	if a := f.read(t, user.ID).Account; a.Turn.IsZero() || !a.Due.IsZero() {
 		t.Fatalf("%+v; want it in line", a)
 	}
-	w.SignUps = plenty()
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f.signUps = plenty()
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if now := w.ready(t, user.ID); now.CubeID == user.CubeID {
+	if now := f.ready(t, user.ID); now.CubeID == user.CubeID {
 		t.Error("the account was not made again")
 	}
 }
 
 // An account whose sign-up fails backs off longer and longer, although it stands in line
-// between its attempts: it must not take one token after the other.
+// between its attempts. It must not take one token after the other.
 func TestFailingSignUpBacksOffInLine(t *testing.T) {
-	w := overBudget(t)
-	user := w.pending(t, "ada@x.org")
+	f := overBudget(t)
+	user := f.pending(t, "ada@x.org")
 	fails := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/users.json" {
 			rw.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		w.box.ServeHTTP(rw, r)
+		f.sandbox.ServeHTTP(rw, r)
 	})
-	w.away.Store(&fails)
+	f.away.Store(&fails)
 	for attempt := 1; attempt < 6; attempt++ {
-		w.SignUps = plenty()
+		f.signUps = plenty()
 		begun := time.Now()
-		if err := w.ReconcileNext(t.Context()); err != nil { // from the line, with a token
+		if err := f.ReconcileNext(t.Context()); err != nil { // from the line, with a token
 			t.Fatal(err)
 		}
-		a := w.read(t, user.ID).Account
+		a := f.read(t, user.ID).Account
 		if least := (store.FirstBackOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Turn.IsZero() {
 			t.Fatalf("after attempt %d: %+v, due in %v; want %v at least", attempt, a, a.Due.Sub(begun), least)
 		}
-		w.SignUps = spent(t)
-		w.due(t, user.ID)
-		if err := w.ReconcileNext(t.Context()); err != nil { // back to the line, without one
+		f.signUps = spent(t)
+		f.due(t, user.ID)
+		if err := f.ReconcileNext(t.Context()); err != nil { // back to the line, without one
 			t.Fatal(err)
 		}
-		if a := w.read(t, user.ID).Account; a.Attempts != attempt || !a.Due.IsZero() {
+		if a := f.read(t, user.ID).Account; a.Attempts != attempt || !a.Due.IsZero() {
 			t.Fatalf("back in line after attempt %d: %+v", attempt, a)
 		}
 	}
-	w.away.Store(nil)
-	w.SignUps = plenty()
-	if err := w.ReconcileNext(t.Context()); err != nil {
+	f.away.Store(nil)
+	f.signUps = plenty()
+	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.ready(t, user.ID)
+	f.ready(t, user.ID)
 }
 
-// errDied is how a dead process looks to the code that runs after its death.
-var errDied = fmt.Errorf("the process died: %w", errors.Join(store.ErrUnavailable, connectycube.ErrUnavailable))
+// errDied is what the code of a dead process gets from each call.
+var errDied = fmt.Errorf("the process died: %f", errors.Join(store.ErrUnavailable, connectycube.ErrUnavailable))
 
-// dying is what a keeper talks to, until the process dies at one of the calls: before it
-// or, when late, after it.
+// dying is the environment of a process that dies at one of its calls: before it or, if
+// late, after it.
 type dying struct {
 	AccountStore
 	WorkQueue[store.User]
-	Line
-	Cube
+	SignUpLine
+	CubeClient
 	calls int
 	late  bool
 }
@@ -321,50 +321,51 @@ func (d *dying) Retry(ctx context.Context, id string, l store.Lease, due time.Ti
 }
 
 func (d *dying) Wait(ctx context.Context, id string, l store.Lease, turn time.Time, attempts int) error {
-	return d.call(func() error { return d.Line.Wait(ctx, id, l, turn, attempts) })
+	return d.call(func() error { return d.SignUpLine.Wait(ctx, id, l, turn, attempts) })
 }
 
 func (d *dying) ClaimTurn(ctx context.Context, l store.Lease) (u store.User, err error) {
-	err = d.call(func() (err error) { u, err = d.Line.ClaimTurn(ctx, l); return err })
+	err = d.call(func() (err error) { u, err = d.SignUpLine.ClaimTurn(ctx, l); return err })
 	return u, err
 }
 
 func (d *dying) SignUp(ctx context.Context, n connectycube.NewUser) (u connectycube.User, err error) {
-	err = d.call(func() (err error) { u, err = d.Cube.SignUp(ctx, n); return err })
+	err = d.call(func() (err error) { u, err = d.CubeClient.SignUp(ctx, n); return err })
 	return u, err
 }
 
-// A process dies at each call, before it and after it, while an account gets into the line
-// and out of it. The next process makes one account and leaves nothing to do.
+// A process dies at each call, before it and after it, while an account enters the line and
+// leaves it. The next process signs up one account and leaves nothing to do.
 func TestLineSurvivesDeath(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		for calls := 1; calls <= 8; calls++ {
 			t.Run(fmt.Sprintf("at call %d, late %t", calls, late), func(t *testing.T) {
-				w := overBudget(t)
-				accounts, work, line, cube := w.Accounts, w.Work.Accounts, w.Line, w.Cube
-				d := &dying{AccountStore: accounts, WorkQueue: work, Line: line, Cube: cube, calls: calls, late: late}
-				w.Accounts, w.Work.Accounts, w.Line, w.Cube = d, d, d, d
-				user, _ := w.register(t, "ada@x.org", password)
-				w.SignUps = plenty()
-				_ = w.ReconcileNext(t.Context())
+				f := overBudget(t)
+				p := f.Provisioner
+				accounts, work, line, cube := p.db.Accounts, p.queues.Accounts, p.db.Line, p.cube
+				d := &dying{AccountStore: accounts, WorkQueue: work, SignUpLine: line, CubeClient: cube, calls: calls, late: late}
+				p.db.Accounts, p.queues.Accounts, p.db.Line, p.cube = d, d, d, d
+				user, _ := f.register(t, "ada@x.org", password)
+				f.signUps = plenty()
+				_ = f.ReconcileNext(t.Context())
 				if d.calls > 0 && calls <= 6 {
 					t.Fatalf("%d calls are left", d.calls)
 				}
-				w.Accounts, w.Work.Accounts, w.Line, w.Cube = accounts, work, line, cube
-				w.SignUps = spent(t)
-				if err := w.store.AccountWork().ReleaseAll(t.Context()); err != nil {
+				p.db.Accounts, p.queues.Accounts, p.db.Line, p.cube = accounts, work, line, cube
+				f.signUps = spent(t)
+				if err := f.store.AccountWork().ReleaseAll(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				_ = w.ReconcileNext(t.Context()) // what is due goes into the line, or is found
-				w.SignUps = plenty()
+				_ = f.ReconcileNext(t.Context()) // what is due goes into the line, or is found
+				f.signUps = plenty()
 				for range 3 {
-					if err := w.ReconcileNext(t.Context()); errors.Is(err, store.ErrNotFound) {
+					if err := f.ReconcileNext(t.Context()); errors.Is(err, store.ErrNotFound) {
 						break
 					} else if err != nil {
 						t.Fatal(err)
 					}
 				}
-				w.ready(t, user.ID)
+				f.ready(t, user.ID)
 			})
 		}
 	}

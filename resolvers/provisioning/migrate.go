@@ -7,77 +7,70 @@ import (
 	"cubegate/store"
 )
 
-// UserPager lists users by id, after one of them.
+// UserPager lists users by ID, starting after one of them.
 type UserPager interface {
 	All(ctx context.Context, after string, limit int) ([]store.User, error)
 }
 
 // MigrationReport counts accounts by the outcome for their passwords.
 type MigrationReport struct {
-	Unchanged int // the account has the wanted password already
+	Unchanged int // the account needs no other password
 	Migrated  int // the account has the wanted password now
-	Waiting   int // the account gets it at the user's next login, which brings the user's own
+	Waiting   int // the account gets the user's own password at the next login
 	Failed    int // the log has the reason; the same command tries again
 }
 
-// pageSize is how many users are read at once.
-const pageSize = 100
+// migrationPage is how many users are read at once.
+const migrationPage = 100
 
-// MigratePasswords brings the password of every account to what the settings want:
-// from an old key to the current one wherever the server can open the account,
-// and the rest at the users' next logins. It may be interrupted at any time and
-// repeated, and a server may run meanwhile.
-func (k *Provisioner) MigratePasswords(ctx context.Context, pages UserPager) (MigrationReport, error) {
-	var done MigrationReport
+// MigratePasswords gives the accounts the passwords of the configured mode: where the
+// server can open the account, at once, and otherwise at the user's next login. It is
+// safe to interrupt and to repeat, and a server may run meanwhile.
+func (p *Provisioner) MigratePasswords(ctx context.Context, pager UserPager) (MigrationReport, error) {
+	var report MigrationReport
 	after := ""
 	for {
-		users, err := pages.All(ctx, after, pageSize)
+		users, err := pager.All(ctx, after, migrationPage)
 		if err != nil || len(users) == 0 {
-			return done, err
+			return report, err
 		}
 		for _, user := range users {
 			if err := ctx.Err(); err != nil {
-				return done, err
+				return report, err
 			}
-			k.move(ctx, user, &done)
+			*p.migrate(ctx, user, &report)++
 		}
 		after = users[len(users)-1].ID
 	}
 }
 
-func (k *Provisioner) move(ctx context.Context, user store.User, done *MigrationReport) {
-	ctx, cancel := context.WithTimeout(ctx, k.Patience)
+// migrate gives one account the wanted password, and returns the counter of the
+// outcome.
+func (p *Provisioner) migrate(ctx context.Context, user store.User, report *MigrationReport) *int {
+	ctx, cancel := context.WithTimeout(ctx, p.settings.UpstreamTimeout)
 	defer cancel()
-	v := k.visit(user, LoginMethod{})
-	if user.Deleting || user.CubeID == 0 || v.byTicket() { // made or gone by another way, or without passwords
-		done.Unchanged++
-		return
+	r := p.begin(user, LoginMethod{})
+	kind, derives := user.Account.PasswordKind, p.settings.PasswordMode == DerivedPasswords
+	switch {
+	case user.Deleting || user.CubeID == 0 || r.usesTickets(): // no password, or not yet
+		return &report.Unchanged
+	case !r.needsRotation() && (derives || kind == store.PasswordShared || kind == ""): // accounts of the original have the users' own
+		return &report.Unchanged
+	case !r.needsRotation() || !kind.IsDerived():
+		return &report.Waiting
 	}
-	if !v.adoptable() {
-		if has := user.Account.PasswordKind; k.Derived || has == store.PasswordShared || has == "" { // the original's are the users' own
-			done.Unchanged++
-		} else {
-			done.Waiting++
-		}
-		return
-	}
-	if !v.generated() {
-		done.Waiting++
-		return
-	}
-	touched, err := k.Work.Accounts.Acquire(ctx, user.ID, k.newLease())
+	leased, err := p.queues.Accounts.Acquire(ctx, user.ID, p.newLease())
 	if err == nil {
-		v.user = touched
-		defer v.close(ctx)
-		err = v.handBack(ctx, v.settle(ctx))
+		r.user = leased
+		defer r.cleanUp(ctx)
+		err = r.returnLease(ctx, r.reconcile(ctx))
 	}
 	switch {
-	case err == nil && (k.Derived || v.byTicket()):
-		done.Migrated++
+	case err == nil && (derives || r.usesTickets()):
+		return &report.Migrated
 	case err == nil, errors.Is(err, ErrPasswordRequired):
-		done.Waiting++
-	default:
-		done.Failed++
-		v.warn(ctx, "password at ConnectyCube not replaced", err)
+		return &report.Waiting
 	}
+	r.logWarning(ctx, "password at ConnectyCube not replaced", err)
+	return &report.Failed
 }

@@ -6,261 +6,267 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"cubegate/connectycube"
 	"cubegate/store"
 )
 
-// visit is one look after one account.
-type visit struct {
-	k     *Provisioner
+// reconciliation brings the account of one user closer to what it should be, under a
+// lease. The types of the steps share it.
+type reconciliation struct {
+	p     *Provisioner
 	user  store.User // the document as it was read, and the facts learned since
-	means LoginMethod
+	login LoginMethod
 
-	fresh  bool // nobody has been here before, so nothing needs to be asked first
-	asked  bool // ConnectyCube has told what the account is called
-	waited bool // for the deletion of another account with the same address
+	firstAttempt      bool // no earlier attempt exists, so ConnectyCube need not be asked first
+	searched          bool // ConnectyCube was asked for the result of earlier attempts
+	accountConfirmed  bool // ConnectyCube has told the account's email and name
+	waitedForDeletion bool // of another account with the user's email
+	rotated           bool // stepRotate has run
+	removed           bool // stepDelete has removed the document
 
-	claimed  bool // by the worker, which counted an attempt for it
-	admitted bool // the visit has a token of the budget for sign-ups
-	spent    bool // and has used it
+	claimed   bool        // by the worker, which counted an attempt
+	token     signUpToken // of the budget of sign-ups
+	notBefore time.Time   // earliest time of the next attempt; zero = any
 
-	notBefore time.Time // nothing is to be done again earlier; zero: whenever
-
-	session connectycube.Session // of the user; zero until become
-	opener  candidate            // what opened it; zero for a ticket or a kept token
-	spare   bool                 // it was opened here and nobody has got it
+	session       connectycube.Session // of the user; zero until a step opens one
+	openedWith    passwordCandidate    // password that opened the session; zero for a ticket or a saved token
+	sessionUnused bool                 // the session was opened here, and no client has it
 }
 
-func leaseID() string { return rand.Text() }
-
-func (k *Provisioner) visit(user store.User, m LoginMethod) *visit {
-	return &visit{k: k, user: user, means: m}
+// begin begins a reconciliation. The caller must call cleanUp at its end.
+func (p *Provisioner) begin(user store.User, login LoginMethod) *reconciliation {
+	return &reconciliation{p: p, user: user, login: login, token: signUpToken{budget: p.signUps}}
 }
 
-// prepare settles what is open of the account before a session is opened. The
-// lease in the document may be anybody's, so one is taken first.
-func (v *visit) prepare(ctx context.Context) error {
-	if !v.open() {
+// newLease returns a lease for a reconciliation that starts now.
+func (p *Provisioner) newLease() store.Lease {
+	return store.Lease{ID: rand.Text(), Until: time.Now().Add(p.settings.UpstreamTimeout + p.settings.ClockSkew)}
+}
+
+// renewed is the lease that the reconciliation holds, from now on.
+func (r *reconciliation) renewed() store.Lease {
+	return store.Lease{ID: r.user.Account.Lease, Until: r.p.newLease().Until}
+}
+
+// maxSteps is more steps than any reconciliation needs.
+const maxSteps = 12
+
+// reconcile performs steps until nothing differs.
+func (r *reconciliation) reconcile(ctx context.Context) error {
+	return r.reconcileUntil(ctx, stepDelete)
+}
+
+// ensureAccount performs the steps without which there is no account, and no others.
+func (r *reconciliation) ensureAccount(ctx context.Context) error {
+	if r.user.CubeID != 0 {
 		return nil
 	}
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
-	switch {
-	case err == nil:
-		v.user = touched
-	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound): // somebody else is here
-		if v.user.CubeID == 0 || v.moving() {
-			return pending(err)
+	return r.reconcileUntil(ctx, stepSignUp)
+}
+
+// reconcileUntil performs steps until nothing differs or the next step comes after last.
+func (r *reconciliation) reconcileUntil(ctx context.Context, last step) error {
+	for range maxSteps {
+		s := next(r.known(), r.wanted())
+		if s == stepNone || s > last {
+			return nil
 		}
-		return nil
+		if err := r.perform(ctx, s); err != nil {
+			return err
+		}
+	}
+	return pending(fmt.Errorf("the account still differs after %d steps", maxSteps))
+}
+
+func (r *reconciliation) perform(ctx context.Context, s step) error {
+	switch s {
+	case stepFind:
+		return r.findLostResult(ctx)
+	case stepSignUp:
+		return signUpStep{r}.run(ctx)
+	case stepUpdate:
+		return updateStep{r}.run(ctx)
+	case stepRotate:
+		r.rotated = true
+		return passwordStep{r}.run(ctx)
 	default:
-		return err
+		return deletionStep{r}.run(ctx)
 	}
-	if v.user.Deleting { // deleted since the caller looked
-		v.release(ctx)
-		return ErrLoginSessionEnded
-	}
-	err = v.handBack(ctx, v.settle(ctx))
-	if err != nil && v.user.CubeID != 0 && !v.moving() {
-		v.warn(ctx, "account not settled", err)
-		return nil // what is left can wait; a chat is possible all the same
-	}
-	return err
 }
 
-// open reports whether anything about the account is left to do that these
-// means allow.
-func (v *visit) open() bool {
-	return v.user.CubeID == 0 || !v.user.Account.Due.IsZero() || v.moving() || v.renamed() || v.means.Password != "" && v.adoptable()
+func (r *reconciliation) known() known {
+	a := r.user.Account
+	uncertain := a.Attempts > 0 || !a.Turn.IsZero()
+	if r.user.CubeID == 0 { // a login by ticket finds the account or creates it
+		uncertain = !r.firstAttempt && !r.login.ViaIdentityProvider
+	}
+	return known{
+		removed: r.removed, uncertain: uncertain && !r.searched, cubeID: r.user.CubeID,
+		hasBaseline: a.Email != "" || a.Version > 0, email: a.Email, name: a.Name, password: a.PasswordKind, rotated: r.rotated,
+	}
 }
 
-// moving reports whether ConnectyCube has another address of the user.
-func (v *visit) moving() bool {
-	return v.known() && store.EmailKey(v.user.Account.Email) != store.EmailKey(v.user.Email)
+func (r *reconciliation) wanted() wanted {
+	w := wanted{deleted: r.user.Deleting, email: r.user.Email, name: r.user.FullName()}
+	if r.needsRotation() && (r.login.Password != "" || r.user.Account.PasswordKind.IsDerived()) { // else the next login brings the password
+		w.password = r.passwords().desired().kind
+	}
+	return w
 }
 
-// renamed reports whether ConnectyCube has another name of the user.
-func (v *visit) renamed() bool { return v.known() && v.user.Account.Name != v.user.FullName() }
+// emailDiffers reports whether ConnectyCube is known to have another email.
+func (r *reconciliation) emailDiffers() bool { return r.known().emailDiffers(r.user.Email) }
 
-// known reports whether we know what ConnectyCube has of the user. Of an
-// account of the original we do not, until something changes.
-func (v *visit) known() bool { return v.user.Account.Email != "" || v.user.Account.Version > 0 }
+// differs reports whether ConnectyCube is known to have another email or name.
+func (r *reconciliation) differs() bool {
+	return r.emailDiffers() || r.known().nameDiffers(r.user.FullName())
+}
 
-// settle is the machine: it compares what should be with what is known to be,
-// and does the first thing that differs, then the next.
-func (v *visit) settle(ctx context.Context) error {
-	if v.user.Deleting {
-		return v.remove(ctx)
-	}
-	if err := v.forget(ctx); err != nil {
-		return err
-	}
-	if v.user.CubeID == 0 {
-		if err := v.make(ctx); err != nil {
-			return err
+// usesTickets reports whether sessions are opened by ticket.
+func (r *reconciliation) usesTickets() bool {
+	return r.login.ViaIdentityProvider || r.p.seenProviderOn.Load()
+}
+
+// findLostResult learns what an earlier attempt did whose reply was lost. An account
+// that waits in line to be signed up again may have come back meanwhile.
+func (r *reconciliation) findLostResult(ctx context.Context) error {
+	if r.user.CubeID != 0 {
+		err := r.confirmAccount(ctx)
+		if errors.Is(err, connectycube.ErrNotFound) && !r.user.Account.Turn.IsZero() {
+			r.user.CubeID = 0
+			return nil // next searches for an account that carries the user's ID
 		}
-	} else if v.user.Account.Attempts > 0 {
-		if err := v.ask(ctx); err != nil {
-			return err
-		}
+		r.searched = true
+		return unlessNotFound(err)
 	}
-	if err := v.update(ctx); err != nil {
-		return err
-	}
-	return v.adopt(ctx)
-}
-
-// ask learns what an earlier visit got done whose answer was lost.
-func (v *visit) ask(ctx context.Context) error {
-	if v.asked || v.user.CubeID == 0 {
-		return nil
-	}
-	account, err := v.k.Directory.UserByID(ctx, v.user.CubeID) // its external id is the user's to change
+	account, err := r.findOwn(ctx)
 	if errors.Is(err, connectycube.ErrNotFound) {
+		r.searched = true
 		return nil
+	}
+	if err != nil {
+		return pendingUnlessPermanent(err)
+	}
+	kind := r.user.Account.PasswordKind
+	if kind == "" {
+		kind = store.PasswordUnknown
+	}
+	return r.setAccount(ctx, account, kind)
+}
+
+// confirmAccount learns the email and name of the account, once. It asks for the ID of
+// the account, because users can change its external ID. The error is
+// [connectycube.ErrNotFound] if the account is gone.
+func (r *reconciliation) confirmAccount(ctx context.Context) error {
+	if r.accountConfirmed || r.user.CubeID == 0 {
+		return nil
+	}
+	account, err := r.p.cubeUsers.UserByID(ctx, r.user.CubeID)
+	if errors.Is(err, connectycube.ErrNotFound) {
+		return err
 	}
 	if err != nil {
 		return pending(err)
 	}
-	v.user.Account.Email, v.user.Account.Name, v.asked = account.Email, account.FullName, true
+	r.user.Account.Email, r.user.Account.Name, r.accountConfirmed = account.Email, account.FullName, true
 	return nil
 }
 
-// update brings address and name to ConnectyCube.
-func (v *visit) update(ctx context.Context) error {
-	var change connectycube.UserUpdate
-	if v.moving() {
-		change.Email = v.user.Email
-	}
-	if v.renamed() {
-		change.FullName = v.user.FullName()
-	}
-	if change == (connectycube.UserUpdate{}) {
+func unlessNotFound(err error) error {
+	if errors.Is(err, connectycube.ErrNotFound) {
 		return nil
 	}
-	if err := v.act(ctx); err != nil {
-		return err
-	}
-	err := v.k.Self.UpdateUser(ctx, v.session, change)
-	if errors.Is(err, connectycube.ErrTaken) && change.Email != "" {
-		return v.revert(ctx, err)
-	}
-	if err != nil {
-		return err
-	}
-	v.user.Account.Email, v.user.Account.Name = v.user.Email, v.user.FullName()
-	return v.record(ctx)
-}
-
-// revert gives the user the old address back, since the new one belongs to
-// somebody at ConnectyCube. When that is a user of ours who is about to be
-// gone, it will be free soon.
-func (v *visit) revert(ctx context.Context, cause error) error {
-	if holder, err := v.k.Directory.UserByEmail(ctx, v.user.Email); err == nil {
-		if gone, err := v.leaving(ctx, holder.ExternalID); err != nil || gone {
-			return pending(errors.Join(cause, err))
-		}
-	}
-	old := v.user.Account.Email
-	if old == "" {
-		return cause
-	}
-	lease := v.k.newLease()
-	user, err := v.k.Users.ChangeEmail(ctx, store.EmailChange{UserID: v.user.ID, Old: v.user.Email, New: old}, lease)
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	user.Account.Email = old
-	v.user = user
-	return fmt.Errorf("%w: %w", ErrForeignAccount, cause)
-}
-
-// leaving reports whether an account carries the id of a user of ours who is
-// being deleted.
-func (v *visit) leaving(ctx context.Context, externalID string) (bool, error) {
-	if externalID == "" {
-		return false, nil
-	}
-	other, err := v.k.Accounts.ByID(ctx, externalID)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return other.Deleting, err
-}
-
-// meet makes both sides know each other after a session was opened: the
-// account's id here, ours there. Neither is worth a session, so trouble is
-// only logged; the next one tries again.
-func (v *visit) meet(ctx context.Context) {
-	kept := v.session.UserID == v.user.CubeID
-	if !kept {
-		if v.user.CubeID != 0 {
-			v.k.Log.LogAttrs(ctx, slog.LevelWarn, "ConnectyCube account changed", slog.String("user_id", v.user.ID),
-				slog.Int64("from", v.user.CubeID), slog.Int64("to", v.session.UserID))
-		}
-		if err := v.replace(ctx, v.session.UserID); err != nil {
-			v.warn(ctx, "account not settled", err)
-		}
-	}
-	// The account whose id we keep gets its external id back when the user has
-	// changed it. On any other account, an id of another user stays: whose account
-	// it is, a person must say.
-	if v.session.User.ID != 0 && (kept || v.session.User.ExternalID == "" || v.session.User.ExternalID == v.user.ID) {
-		if err := v.introduce(ctx); err != nil {
-			v.warn(ctx, "account not settled", err)
-		}
-	}
-}
-
-// stays checks that neither the login session ended nor the user was deleted
-// while a session was opened. A deleted user's account ConnectyCube may just have
-// made anew, as most applications do at a login of somebody whom they do not
-// know, and it goes again.
-func (v *visit) stays(ctx context.Context, login string) error {
-	user, err := v.k.Accounts.ByID(ctx, v.user.ID)
-	if err == nil && !user.Deleting {
-		if slices.Contains(user.Sessions, login) {
-			return nil
-		}
-		// Its record may be younger than the sweep that was to find it.
-		if _, err := v.k.Sessions.End(ctx, login, "ended with others"); err != nil {
-			return err
-		}
-		return ErrLoginSessionEnded
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if v.spare {
-		v.spare = false
-		if err := v.k.Self.DeleteUser(ctx, v.session); err != nil {
-			v.warn(ctx, "ConnectyCube account of a user who is gone not deleted", err)
-		}
-	}
-	return ErrLoginSessionEnded
-}
-
-// replace records another account as the user's.
-func (v *visit) replace(ctx context.Context, cubeID int64) error {
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
-	if err != nil {
-		return err
-	}
-	v.user = touched
-	v.user.CubeID = cubeID
-	v.user.Account.Email, v.user.Account.Name, v.user.Account.PasswordKind = v.session.User.Email, v.session.User.FullName, v.opener.kind
-	err = v.record(ctx)
-	v.release(ctx)
 	return err
 }
 
-// record writes down what was learned, while the lease is ours.
-func (v *visit) record(ctx context.Context) error {
-	return v.k.Accounts.Save(ctx, v.user.Account.Held(), v.user)
+// findOwn finds the account that carries the user's ID and belongs to the user.
+func (r *reconciliation) findOwn(ctx context.Context) (connectycube.User, error) {
+	account, err := r.p.cubeUsers.UserByExternalID(ctx, r.user.ID)
+	if err != nil {
+		return connectycube.User{}, err
+	}
+	own, err := r.belongsToUser(ctx, account)
+	if err == nil && !own {
+		err = otherEmailError(account.ID, r.user.ID)
+	}
+	if err != nil {
+		return connectycube.User{}, err
+	}
+	return account, nil
 }
 
-func (v *visit) warn(ctx context.Context, message string, err error) {
-	v.k.Log.LogAttrs(ctx, slog.LevelWarn, message, slog.String("user_id", v.user.ID), slog.Any("err", err))
+func otherEmailError(account int64, userID string) error {
+	return fmt.Errorf("account %d has the ID of user %s and another email: %w", account, userID, connectycube.ErrTaken)
+}
+
+// belongsToUser reports whether an account that carries the user's ID belongs to the
+// user. Each copy of an app contains the application's key, so anyone can sign up with
+// any external ID; the email must agree, too. An account that ConnectyCube created for
+// a login by ticket has no email; a ticket shows whose it is.
+func (r *reconciliation) belongsToUser(ctx context.Context, account connectycube.User) (bool, error) {
+	if account.Email != "" {
+		return r.hasEmail(account.Email), nil
+	}
+	switch err := (sessionOpener{r}).openByTicket(ctx); {
+	case isRejection(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if r.session.UserID != account.ID {
+		return false, nil
+	}
+	r.p.seenProviderOn.Store(true)
+	return true, nil
+}
+
+// hasEmail reports whether an account's email is the user's, or the one that
+// ConnectyCube was last known to have. An account that ConnectyCube created for a login
+// by ticket has none.
+func (r *reconciliation) hasEmail(email string) bool {
+	key := store.EmailKey(email)
+	return email == "" || key == store.EmailKey(r.user.Email) || r.user.Account.Email != "" && key == store.EmailKey(r.user.Account.Email)
+}
+
+// setAccount saves the user's account. An empty kind means that nothing is known about
+// its password.
+func (r *reconciliation) setAccount(ctx context.Context, account connectycube.User, kind store.PasswordKind) error {
+	r.user.CubeID, r.searched = account.ID, true
+	r.user.Account.Email, r.user.Account.Name, r.user.Account.PasswordKind = account.Email, account.FullName, kind
+	return r.save(ctx)
+}
+
+// save saves what was learned, as long as the lease is held.
+func (r *reconciliation) save(ctx context.Context) error {
+	return r.p.db.Accounts.Save(ctx, r.user.Account.Held(), r.user)
+}
+
+func (r *reconciliation) logWarning(ctx context.Context, message string, err error) {
+	r.p.log.LogAttrs(ctx, slog.LevelWarn, message, slog.String("user_id", r.user.ID), slog.Any("err", err))
+}
+
+// cleanUp ends a session that no client has, and returns a token of the budget that no
+// sign-up used.
+func (r *reconciliation) cleanUp(ctx context.Context) {
+	r.token.returnUnused()
+	if !r.sessionUnused || r.user.Deleting { // the sessions end with the account
+		return
+	}
+	r.sessionUnused = false
+	r.p.endSession(ctx, r.user.ID, r.session.Token)
+}
+
+// isBeingDeleted reports whether an account carries the ID of a user who is being
+// deleted.
+func (p *Provisioner) isBeingDeleted(ctx context.Context, externalID string) (bool, error) {
+	if externalID == "" {
+		return false, nil
+	}
+	user, err := p.db.Accounts.ByID(ctx, externalID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return user.Deleting, err
 }

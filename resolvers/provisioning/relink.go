@@ -10,143 +10,150 @@ import (
 	"cubegate/store"
 )
 
-// errUnlinked means that the user's account no longer carries the user's id, and
-// that no session is at hand to give it back.
+// The linked account is the one whose ID is in the user's document. Users can change
+// the external ID and the email of their account at ConnectyCube, by which a ticket and
+// a password find it, and ConnectyCube creates an account when it finds none
+// (docs/connectycube.md, Sessions and Identity provider). The linked account wins over
+// the other one, because the user's chats belong to it.
+
+// errUnlinked means that the linked account no longer carries the user's ID, and that no
+// session is at hand to restore it.
 var errUnlinked = errors.New("the ConnectyCube account no longer carries the user's id")
 
-// account finds the user's account at ConnectyCube: the one whose id we keep, and
-// without one the account that carries the user's id. Its external id is the
-// user's to change at ConnectyCube, so it only counts for the latter.
-func (v *visit) account(ctx context.Context) (connectycube.User, error) {
-	if v.user.CubeID != 0 {
-		return v.k.Directory.UserByID(ctx, v.user.CubeID)
+// displaced returns the linked account if a login has opened a session of another
+// account, and nil if it has not or the linked account is gone. After an error, other
+// has ended.
+func (o sessionOpener) displaced(ctx context.Context, other connectycube.Session) (*connectycube.User, error) {
+	r := o.r
+	if r.user.CubeID == 0 || other.UserID == r.user.CubeID {
+		return nil, nil
 	}
-	return v.k.Directory.UserByExternalID(ctx, v.user.ID)
+	linked, err := r.p.cubeUsers.UserByID(ctx, r.user.CubeID)
+	if errors.Is(err, connectycube.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		r.p.endSession(ctx, r.user.ID, other.Token)
+		return nil, err
+	}
+	return &linked, nil
 }
 
-// reunite returns a session of the account whose id we keep, after a login by
-// ticket opened another one. ConnectyCube finds the account of a ticket by its
-// external id, which users may change themselves, and makes a new account when it
-// finds none (contract 8.3). The kept account wins, because the user's chats
-// belong to it: it gets the external id back, and an account that was made for
-// this login is deleted. An older one loses the external id only, since there may
-// be chats in it.
+// relinkByTicket returns a session of the linked account after a login by ticket. The
+// linked account gets the external ID back. Another account that was created for this
+// login is deleted; an older one loses the external ID only, since it may have chats.
 //
-// The other session is returned as it is when the kept account is gone, or when
-// it is one of the NestJS original, which used another account for tickets from
-// the start (contract 12, row 7).
-func (v *visit) reunite(ctx context.Context, other connectycube.Session) (connectycube.Session, error) {
-	kept, err := v.k.Directory.UserByID(ctx, v.user.CubeID)
+// It returns other as it is if the linked account is gone, or comes from the NestJS
+// original, which has always used a second account for tickets.
+func (o sessionOpener) relinkByTicket(ctx context.Context, other connectycube.Session) (connectycube.Session, error) {
+	r := o.r
+	linked, err := o.displaced(ctx, other)
 	switch {
-	case errors.Is(err, connectycube.ErrNotFound):
-		return other, nil
 	case err != nil:
-		v.k.discard(ctx, v.user.ID, other.Token)
 		return connectycube.Session{}, err
-	case kept.ExternalID == v.user.ID: // the identity provider's mapping reports another id than ours
-		return other, nil
-	case kept.ExternalID == "" && !v.known() && !other.NewUser:
+	case linked == nil,
+		linked.ExternalID == r.user.ID, // the identity provider's mapping reports another ID than ours
+		linked.ExternalID == "" && !r.known().hasBaseline && !other.NewUser:
 		return other, nil
 	}
-	own, borrowed, err := v.keptSession(ctx, kept.ExternalID)
+	own, reused, err := o.linkedSession(ctx, linked.ExternalID)
 	if err != nil {
-		v.putAside(ctx, other)
-		return connectycube.Session{}, fmt.Errorf("account %d must get the external id %s back: %w", v.user.CubeID, v.user.ID, err)
+		o.discardOther(ctx, other)
+		return connectycube.Session{}, fmt.Errorf("account %d must get the external ID %s back: %w", r.user.CubeID, r.user.ID, err)
 	}
-	if err = v.restoreID(ctx, own, other); err == nil && borrowed {
-		own, err = v.ticketSession(ctx, "")
-		borrowed = false
+	if err = o.restoreExternalID(ctx, own, other); err == nil && reused {
+		own, err = o.ticketSession(ctx, "")
+		reused = false
 	}
-	if err == nil && own.UserID != v.user.CubeID {
+	if err == nil && own.UserID != r.user.CubeID {
 		err = errUnlinked
 	}
 	if err != nil {
-		if !borrowed && own.Token != "" {
-			v.k.discard(ctx, v.user.ID, own.Token)
+		if !reused && own.Token != "" {
+			r.p.endSession(ctx, r.user.ID, own.Token)
 		}
 		return connectycube.Session{}, err
 	}
-	own.User.ExternalID = v.user.ID
-	v.k.Log.LogAttrs(ctx, slog.LevelWarn, "external id of the ConnectyCube account restored",
-		slog.String("user_id", v.user.ID), slog.Int64("account", own.UserID), slog.Int64("other_account", other.UserID))
+	own.User.ExternalID = r.user.ID
+	r.p.log.LogAttrs(ctx, slog.LevelWarn, "external ID of the ConnectyCube account restored",
+		slog.String("user_id", r.user.ID), slog.Int64("account", own.UserID), slog.Int64("other_account", other.UserID))
 	return own, nil
 }
 
-// reuniteByPassword is reunite for a login by password. Users may change their
-// email at ConnectyCube as well, and most applications make an account for an
-// email that they do not know (contract 5.2, row 13). The kept account gets the
-// email back that the user has here.
-func (v *visit) reuniteByPassword(ctx context.Context, other connectycube.Session, c candidate) (connectycube.Session, error) {
-	kept, err := v.k.Directory.UserByID(ctx, v.user.CubeID)
+// relinkByPassword returns a session of the linked account after a login by password.
+// The linked account gets the email back that the user has here.
+func (o sessionOpener) relinkByPassword(ctx context.Context, other connectycube.Session, c passwordCandidate) (connectycube.Session, error) {
+	r := o.r
+	linked, err := o.displaced(ctx, other)
 	switch {
-	case errors.Is(err, connectycube.ErrNotFound):
-		return other, nil
 	case err != nil:
-		v.k.discard(ctx, v.user.ID, other.Token)
 		return connectycube.Session{}, err
-	case kept.Email == "" || store.EmailKey(kept.Email) == store.EmailKey(v.address()):
-		return other, nil // no email of it would help
+	case linked == nil,
+		linked.Email == "" || store.EmailKey(linked.Email) == store.EmailKey(o.accountEmail()): // its email was not changed
+		return other, nil
 	}
-	own, err := v.k.Cube.CreateSession(ctx, connectycube.Credentials{Email: kept.Email, Password: c.text})
-	if err == nil && own.UserID != v.user.CubeID {
-		v.k.discard(ctx, v.user.ID, own.Token)
+	own, err := r.p.cube.CreateSession(ctx, connectycube.Credentials{Email: linked.Email, Password: c.text})
+	if err == nil && own.UserID != r.user.CubeID {
+		r.p.endSession(ctx, r.user.ID, own.Token)
 		err = errUnlinked
 	}
-	v.putAside(ctx, other)
+	o.discardOther(ctx, other)
 	if err != nil {
-		return connectycube.Session{}, fmt.Errorf("account %d has another email: %w", v.user.CubeID, err)
+		return connectycube.Session{}, fmt.Errorf("account %d has another email: %w", r.user.CubeID, err)
 	}
-	if err := v.k.Self.UpdateUser(ctx, own, connectycube.UserUpdate{Email: v.user.Email}); err != nil {
-		v.warn(ctx, "email of the ConnectyCube account not restored", err) // the next login tries again
+	if err := r.p.userAPI.UpdateUser(ctx, own, connectycube.UserUpdate{Email: r.user.Email}); err != nil {
+		r.logWarning(ctx, "email of the ConnectyCube account not restored", err) // the next login tries again
 	}
 	return own, nil
 }
 
-// keptSession opens a session of the kept account: by a ticket that reports the
-// external id that the account has now, otherwise with the session of a login
+// linkedSession opens a session of the linked account: by a ticket that reports the
+// external ID that the account has now, otherwise it reuses the session of a login
 // session.
-func (v *visit) keptSession(ctx context.Context, externalID string) (own connectycube.Session, borrowed bool, err error) {
+func (o sessionOpener) linkedSession(ctx context.Context, externalID string) (own connectycube.Session, reused bool, err error) {
+	r := o.r
 	if externalID != "" {
-		own, err = v.ticketSession(ctx, externalID)
-		if err != nil || own.UserID == v.user.CubeID {
+		own, err = o.ticketSession(ctx, externalID)
+		if err != nil || own.UserID == r.user.CubeID {
 			return own, false, err
 		}
-		v.putAside(ctx, own)
+		o.discardOther(ctx, own)
 	}
-	err = v.borrow(ctx)
-	own, v.session = v.session, connectycube.Session{}
+	err = o.reuse(ctx)
+	own, r.session = r.session, connectycube.Session{}
 	if errors.Is(err, ErrPasswordRequired) {
-		err = errUnlinked // a password opens no session where the provider is asked
+		err = errUnlinked // where ConnectyCube asks the provider, a password opens no session
 	}
 	return own, true, err
 }
 
-// restoreID takes the user's id from the other account and gives it to the kept
-// one. A process that dies in between leaves an account without the id, and the
-// next login does this again.
-func (v *visit) restoreID(ctx context.Context, own, other connectycube.Session) error {
+// restoreExternalID takes the user's ID from the other account and gives it to the
+// linked one. If the process dies in between, no account has the ID, and the next login
+// repeats this.
+func (o sessionOpener) restoreExternalID(ctx context.Context, own, other connectycube.Session) error {
+	r := o.r
 	if other.NewUser {
-		if err := v.k.Self.DeleteUser(ctx, other); err != nil {
+		if err := r.p.userAPI.DeleteUser(ctx, other); err != nil {
 			return fmt.Errorf("deleting the other account %d: %w", other.UserID, err)
 		}
 	} else {
-		former := fmt.Sprintf("%s.%d", v.user.ID, other.UserID)
-		if err := v.k.Self.UpdateUser(ctx, other, connectycube.UserUpdate{ExternalID: former}); err != nil {
-			return fmt.Errorf("taking the external id from account %d: %w", other.UserID, err)
+		former := fmt.Sprintf("%s.%d", r.user.ID, other.UserID)
+		if err := r.p.userAPI.UpdateUser(ctx, other, connectycube.UserUpdate{ExternalID: former}); err != nil {
+			return fmt.Errorf("taking the external ID from account %d: %w", other.UserID, err)
 		}
-		v.k.discard(ctx, v.user.ID, other.Token)
+		r.p.endSession(ctx, r.user.ID, other.Token)
 	}
-	return v.k.Self.UpdateUser(ctx, own, connectycube.UserUpdate{ExternalID: v.user.ID})
+	return r.p.userAPI.UpdateUser(ctx, own, connectycube.UserUpdate{ExternalID: r.user.ID})
 }
 
-// putAside deletes an account that was made for this login, and ends the session
+// discardOther deletes an account that was created for this login, and ends the session
 // of any other.
-func (v *visit) putAside(ctx context.Context, other connectycube.Session) {
+func (o sessionOpener) discardOther(ctx context.Context, other connectycube.Session) {
 	if !other.NewUser {
-		v.k.discard(ctx, v.user.ID, other.Token)
+		o.r.p.endSession(ctx, o.r.user.ID, other.Token)
 		return
 	}
-	if err := v.k.Self.DeleteUser(ctx, other); err != nil {
-		v.warn(ctx, "ConnectyCube account made by a login not deleted", err)
+	if err := o.r.p.userAPI.DeleteUser(ctx, other); err != nil {
+		o.r.logWarning(ctx, "ConnectyCube account created by a login not deleted", err)
 	}
 }

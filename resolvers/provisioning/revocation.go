@@ -12,154 +12,167 @@ import (
 	"cubegate/tokens"
 )
 
-// PruneNext ends the login sessions that one user's document no longer names.
-// The documents are listed before the user is read, and a login session enters
-// the user's document before it gets one of its own: so what is listed and not
-// named was ended.
-func (k *Provisioner) PruneNext(ctx context.Context) error {
-	until := time.Now().Add(k.Margin + 10*time.Second).UTC().Truncate(time.Millisecond)
-	user, err := k.Work.Sweeps.Claim(ctx, store.Lease{Until: until})
+// endedWithOthers is the EndReason of a login session that ended because the user's
+// document no longer lists it.
+const endedWithOthers = "ended with others"
+
+// PruneNext ends the login sessions that one user's document no longer lists. It reads
+// the records before the user. A login session enters the user's document before it
+// gets a record, so one with a record that is not listed has ended.
+func (p *Provisioner) PruneNext(ctx context.Context) error {
+	until := time.Now().Add(p.settings.ClockSkew + 10*time.Second).UTC().Truncate(time.Millisecond)
+	user, err := p.queues.Sweeps.Claim(ctx, store.Lease{Until: until})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	logins, err := k.Sessions.OfUser(ctx, user.ID)
+	loginSessions, err := p.db.Sessions.OfUser(ctx, user.ID)
 	if err != nil {
 		return err
 	}
-	user, err = k.Accounts.ByID(ctx, user.ID)
+	user, err = p.db.Accounts.ByID(ctx, user.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	for _, login := range logins {
-		if !slices.Contains(user.Sessions, login.ID) {
-			if _, err := k.Sessions.End(ctx, login.ID, "ended with others"); err != nil {
+	for _, loginSession := range loginSessions {
+		if !slices.Contains(user.Sessions, loginSession.ID) {
+			if _, err := p.db.Sessions.End(ctx, loginSession.ID, endedWithOthers); err != nil {
 				return err
 			}
 		}
 	}
-	k.Wake()
+	p.Wake()
 	if user.ID == "" {
 		return nil
 	}
-	return k.Work.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
+	return p.queues.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
 }
 
-// RevokeNext takes what one ended login session still has at ConnectyCube: its
-// push subscriptions and its session. Those whose time is over end first.
-func (k *Provisioner) RevokeNext(ctx context.Context) error {
-	if err := k.Ended.Expire(ctx); !errors.Is(err, store.ErrNotFound) {
+// RevokeNext revokes one ended login session at ConnectyCube. First it ends one that has
+// expired.
+func (p *Provisioner) RevokeNext(ctx context.Context) error {
+	if err := p.db.ExpireSession(ctx); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	lease := store.Lease{Until: time.Now().Add(k.Patience + k.Margin)}
-	login, err := k.Work.Revocations.Claim(ctx, lease)
+	lease := store.Lease{Until: p.newLease().Until}
+	ended, err := p.queues.Revocations.Claim(ctx, lease)
 	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	patient, cancel := context.WithTimeout(ctx, k.Patience) // which ConnectyCube may use up
-	err = k.end(patient, login)
+	upstream, cancel := context.WithTimeout(ctx, p.settings.UpstreamTimeout) // ConnectyCube may use it up
+	err = p.revoke(upstream, ended)
 	cancel()
-	if err == nil && login.EndReason == store.Expired { // else that is how it ended
-		_, err = k.RemoveSession(ctx, login.UserID, login.ID)
+	if err == nil && ended.EndReason == store.Expired { // otherwise it ended by leaving the list
+		_, err = p.db.RemoveSession(ctx, ended.UserID, ended.ID)
 	}
 	if err == nil {
-		return k.Ended.Remove(ctx, login.ID)
+		return p.db.Sessions.Remove(ctx, ended.ID)
 	}
-	k.Log.LogAttrs(ctx, slog.LevelWarn, "ended login session still has a ConnectyCube session", slog.String("user_id", login.UserID), slog.Any("err", err))
-	return k.Work.Revocations.Retry(ctx, login.ID, lease, time.Now().Add(pause(login.Attempts, err)), "")
+	p.log.LogAttrs(ctx, slog.LevelWarn, "ended login session not yet revoked at ConnectyCube", slog.String("user_id", ended.UserID), slog.Any("err", err))
+	return p.queues.Revocations.Retry(ctx, ended.ID, lease, time.Now().Add(backOff(ended.Attempts, err)), "")
 }
 
-func (k *Provisioner) end(ctx context.Context, login store.Session) error {
-	token, err := k.Keys.Open(login.CubeToken, about(login.ID))
-	if login.CubeToken == "" || errors.Is(err, tokens.ErrSealed) {
+// revoke ends what a login session has at ConnectyCube: its push subscriptions and its
+// session.
+func (p *Provisioner) revoke(ctx context.Context, ended store.Session) error {
+	token, err := p.sealer.Open(ended.CubeToken, additionalData(ended.ID))
+	if ended.CubeToken == "" || errors.Is(err, tokens.ErrSealed) {
 		token = ""
 	} else if err != nil {
 		return err
 	}
-	user, err := k.Accounts.ByID(ctx, login.UserID)
+	user, err := p.db.Accounts.ByID(ctx, ended.UserID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && user.Deleting {
-		return nil // all goes with the account, which this session may be needed for
+		return nil // all ends with the account, whose deletion may need this session
 	}
 	if err != nil {
 		return err
 	}
-	v := k.visit(user, LoginMethod{})
-	defer v.close(ctx)
-	v.session = connectycube.Session{Token: token, UserID: login.CubeID}
-	if err := v.unsubscribe(ctx, login); err != nil {
+	r := p.begin(user, LoginMethod{})
+	defer r.cleanUp(ctx)
+	r.session = connectycube.Session{Token: token, UserID: ended.CubeID}
+	if err := (revocation{r, ended}).deleteSubscriptions(ctx); err != nil {
 		return err
 	}
 	if token == "" {
 		return nil
 	}
-	return k.Cube.EndSession(ctx, token)
+	return p.cube.EndSession(ctx, token)
 }
 
-// unsubscribe stops the pushes to the device of a login session, unless somebody
-// has logged in there again. Which device that is we know only from apps that
-// say so; of one that does not, everything goes that no living login session is
-// known to own, for a phone that has logged out must not go on showing messages.
-func (v *visit) unsubscribe(ctx context.Context, login store.Session) error {
-	list, err := v.subscriptions(ctx)
-	if err != nil || len(list) == 0 {
+// revocation stops the pushes to the device of a login session that has ended.
+type revocation struct {
+	r     *reconciliation
+	ended store.Session
+}
+
+// deleteSubscriptions deletes the subscriptions of the device, unless the user has
+// logged in there again. Only some apps tell which device it is. If this one did not,
+// it deletes every subscription that no active login session is known to own: after a
+// logout, a phone must not show messages.
+func (v revocation) deleteSubscriptions(ctx context.Context) error {
+	r := v.r
+	subscriptions, err := v.subscriptions(ctx)
+	if err != nil || len(subscriptions) == 0 {
 		return err
 	}
-	others, err := v.k.Sessions.OfUser(ctx, login.UserID)
+	others, err := r.p.db.Sessions.OfUser(ctx, v.ended.UserID)
 	if err != nil {
 		return err
 	}
-	for _, s := range list {
-		mine := login.DeviceID == "" || s.DeviceID == login.DeviceID
-		if !mine || slices.ContainsFunc(others, func(o store.Session) bool { return v.succeeds(o, login, s.DeviceID) }) {
+	for _, s := range subscriptions {
+		concerned := v.ended.DeviceID == "" || s.DeviceID == v.ended.DeviceID
+		if !concerned || slices.ContainsFunc(others, func(other store.Session) bool { return v.takesOverDevice(other, s.DeviceID) }) {
 			continue
 		}
-		if err := v.k.Self.DeleteSubscription(ctx, v.session, s.ID); err != nil {
+		if err := r.p.userAPI.DeleteSubscription(ctx, r.session, s.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// succeeds reports whether another login session keeps the pushes to a device
-// when login ends there: it lives, and it is the younger one, for an older one of
-// the same device is as good as over.
-func (v *visit) succeeds(other, login store.Session, device string) bool {
-	return device != "" && other.DeviceID == device && slices.Contains(v.user.Sessions, other.ID) &&
-		(login.DeviceID == "" || other.Created.After(login.Created))
+// takesOverDevice reports whether another login session keeps the pushes to a device:
+// it is active, and younger than the ended one. An older login session of the same
+// device is no longer used.
+func (v revocation) takesOverDevice(other store.Session, device string) bool {
+	return device != "" && other.DeviceID == device && slices.Contains(v.r.user.Sessions, other.ID) &&
+		(v.ended.DeviceID == "" || other.Created.After(v.ended.Created))
 }
 
-// subscriptions lists the user's, by the session at hand or by one that the
-// server can open by itself. When there is neither, they cannot be reached.
-func (v *visit) subscriptions(ctx context.Context) ([]connectycube.Subscription, error) {
-	if v.session.Token != "" {
-		list, err := v.k.Self.Subscriptions(ctx, v.session)
+// subscriptions lists the user's subscriptions, by the session at hand or by one that
+// the server can open by itself. Without either it lists none.
+func (v revocation) subscriptions(ctx context.Context) ([]connectycube.Subscription, error) {
+	r := v.r
+	if r.session.Token != "" {
+		list, err := r.p.userAPI.Subscriptions(ctx, r.session)
 		if !errors.Is(err, connectycube.ErrSessionExpired) {
 			return list, err
 		}
-		v.session = connectycube.Session{}
+		r.session = connectycube.Session{}
 	}
-	if v.user.CubeID == 0 || v.moving() {
+	if r.user.CubeID == 0 || r.emailDiffers() {
 		return nil, nil
 	}
-	// Under a lease, so that nobody deletes the account meanwhile: to log in
-	// would make it anew.
-	touched, err := v.k.Work.Accounts.Acquire(ctx, v.user.ID, v.k.newLease())
+	// Under a lease, so that nothing deletes the account meanwhile: the login would
+	// create it again.
+	leased, err := r.p.queues.Accounts.Acquire(ctx, r.user.ID, r.p.newLease())
 	if err != nil {
 		return nil, err
 	}
-	v.user = touched
-	defer v.release(ctx)
-	if v.user.Deleting {
+	r.user = leased
+	defer r.abort(ctx)
+	if r.user.Deleting {
 		return nil, nil
 	}
-	err = v.act(ctx)
-	if errors.Is(err, ErrPasswordRequired) || refused(err) {
+	err = sessionOpener{r}.anySession(ctx)
+	if errors.Is(err, ErrPasswordRequired) || isRejection(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return v.k.Self.Subscriptions(ctx, v.session)
+	return r.p.userAPI.Subscriptions(ctx, r.session)
 }

@@ -19,7 +19,7 @@ import (
 
 type networkKey struct{}
 
-// from is a request from these networks, the outermost first.
+// from is the context of a request from these networks, the outermost first.
 func from(ctx context.Context, networks ...string) context.Context {
 	return context.WithValue(ctx, networkKey{}, networks)
 }
@@ -33,13 +33,12 @@ func networksOf(ctx context.Context) []string {
 
 // memory is a store and a ConnectyCube in memory, for tests with a clock of their own.
 type memory struct {
-	Directory
-	Cube
-	Self
+	CubeClient
+	CubeUsers
+	UserAPI
 	AccountStore
 	UserWriter
 	WorkQueue[store.User]
-	LoginSessions
 
 	mu    sync.Mutex
 	users map[string]*store.User
@@ -47,7 +46,7 @@ type memory struct {
 	delay time.Duration // of a sign-up
 }
 
-// signedUp is a sign-up that ConnectyCube has got.
+// signedUp is a sign-up that ConnectyCube has received.
 type signedUp struct {
 	email string
 	at    time.Time
@@ -134,11 +133,6 @@ func (m *memory) Wait(_ context.Context, id string, l store.Lease, turn time.Tim
 	})
 }
 
-// nothingEnded has no login sessions to end.
-type nothingEnded struct{ EndedSessions }
-
-func (nothingEnded) Expire(context.Context) error { return store.ErrNotFound }
-
 // nothingDue is an empty queue.
 type nothingDue[T any] struct{ WorkQueue[T] }
 
@@ -146,7 +140,7 @@ func (nothingDue[T]) Claim(context.Context, store.Lease) (none T, err error) {
 	return none, store.ErrNotFound
 }
 
-// inMemory runs a keeper in memory until the test ends.
+// inMemory runs a Provisioner in memory until the test ends.
 func inMemory(t *testing.T, perMinute, burst int) (*Provisioner, *memory) {
 	t.Helper()
 	ring, err := tokens.NewSecretRing("a secret that is long enough: 5k2jf8Zq")
@@ -154,31 +148,39 @@ func inMemory(t *testing.T, perMinute, burst int) (*Provisioner, *memory) {
 		t.Fatal(err)
 	}
 	m := &memory{users: map[string]*store.User{}, delay: 50 * time.Millisecond}
-	k := &Provisioner{
-		Directory: m, Cube: m, Self: m, Accounts: m, Users: m, Line: m,
-		Work:     Work{Accounts: m, Sweeps: nothingDue[store.User]{}, Revocations: nothingDue[store.Session]{}},
-		Sessions: m, Ended: nothingEnded{}, Keys: ring, Tickets: tickets{},
-		MakeLater: true, SignUps: NewSignUpBudget(perMinute, burst, networksOf), Patience: 5 * time.Second, Margin: time.Second, Log: slog.New(slog.DiscardHandler),
+	p, err := New(Options{
+		Cube: m, CubeUsers: m, UserAPI: m,
+		Database: Database{
+			Accounts: m, Users: m, Sessions: struct{ SessionRecords }{}, Line: m,
+			RemoveSession: func(context.Context, string, string) (bool, error) { return false, nil },
+			ExpireSession: func(context.Context) error { return store.ErrNotFound },
+		},
+		Queues: Queues{Accounts: m, Sweeps: nothingDue[store.User]{}, Revocations: nothingDue[store.Session]{}},
+		Sealer: ring, Tickets: noTickets{}, DerivePasswords: ring.DerivedPasswords,
+		SignUps: NewSignUpBudget(perMinute, burst, networksOf), Settings: testSettings, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var worker sync.WaitGroup
-	worker.Go(func() { k.Run(ctx) })
+	worker.Go(func() { p.Run(ctx) })
 	t.Cleanup(func() { cancel(); worker.Wait() })
-	return k, m
+	return p, m
 }
 
-// register makes a user as a registration from a network does, and reports whether the
-// account was made at once.
-func (m *memory) register(t *testing.T, k *Provisioner, email string, networks ...string) bool {
+// register registers a user from a network, and reports whether the account was signed up
+// at once.
+func (m *memory) register(t *testing.T, p *Provisioner, email string, networks ...string) bool {
 	t.Helper()
-	_, err := k.Register(from(t.Context(), networks...), store.User{ID: email, Email: email}, LoginMethod{Password: password})
+	_, err := p.Register(from(t.Context(), networks...), store.User{ID: email, Email: email}, LoginMethod{Password: password})
 	if err != nil && !isOverBudget(err) {
 		t.Fatal(err)
 	}
 	return err == nil
 }
 
-// when is how long after begin each account was made, in this order.
+// when is how long after begin each account was signed up, in this order.
 func (m *memory) when(begin time.Time) (emails []string, after []time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,16 +190,16 @@ func (m *memory) when(begin time.Time) (emails []string, after []time.Duration) 
 	return emails, after
 }
 
-// A thousand registrations from one network are made at the rate of the budget, and delay
-// the one from another network by one turn, whichever of the thousand are still to come.
+// A thousand registrations from one network are signed up at the rate of the budget. They
+// delay the one from another network by one turn, however many are still waiting.
 func TestFloodOfOneNetworkDelaysAnotherByOneTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, m := inMemory(t, 60, 10)
+		p, m := inMemory(t, 60, 10)
 		synctest.Wait()
 		begin := time.Now()
 		ready := 0
 		for i := range 1000 {
-			if m.register(t, k, fmt.Sprint("flood", i), "a") {
+			if m.register(t, p, fmt.Sprint("flood", i), "a") {
 				ready++
 			}
 		}
@@ -206,11 +208,11 @@ func TestFloodOfOneNetworkDelaysAnotherByOneTurn(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		asked := time.Now()
-		if m.register(t, k, "honest", "b") {
+		if m.register(t, p, "honest", "b") {
 			t.Error("a registration overtakes the line")
 		}
 		for i := range 100 {
-			m.register(t, k, fmt.Sprint("more", i), "a")
+			m.register(t, p, fmt.Sprint("more", i), "a")
 		}
 		time.Sleep(20 * time.Minute)
 		emails, after := m.when(begin)
@@ -240,12 +242,12 @@ func TestFloodOfOneNetworkDelaysAnotherByOneTurn(t *testing.T) {
 // A network that registers without a pause takes no token from the line.
 func TestLastingFloodDoesNotStarveTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, m := inMemory(t, 60, 2)
+		p, m := inMemory(t, 60, 2)
 		var flood sync.WaitGroup
 		for i := range 6000 {
-			flood.Go(func() { m.register(t, k, fmt.Sprint("flood", i), "a") })
+			flood.Go(func() { m.register(t, p, fmt.Sprint("flood", i), "a") })
 			if i == 3000 {
-				flood.Go(func() { m.register(t, k, "honest", "b") })
+				flood.Go(func() { m.register(t, p, "honest", "b") })
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -257,19 +259,19 @@ func TestLastingFloodDoesNotStarveTheLine(t *testing.T) {
 	})
 }
 
-// Networks that flood together share the rate equally, and one that comes later is neither
-// put behind their whole line nor lets them wait.
+// Networks that flood together share the rate equally. One that comes later neither waits
+// behind their whole line nor makes them wait.
 func TestNetworksTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, m := inMemory(t, 60, 2)
+		p, m := inMemory(t, 60, 2)
 		for i := range 300 {
 			for _, network := range []string{"a", "b", "c"} {
-				m.register(t, k, fmt.Sprint(network, i), network)
+				m.register(t, p, fmt.Sprint(network, i), network)
 			}
 		}
 		time.Sleep(10 * time.Minute) // 600 of 900: a turn is far behind the clock now
 		for i := range 30 {
-			m.register(t, k, fmt.Sprint("d", i), "d")
+			m.register(t, p, fmt.Sprint("d", i), "d")
 		}
 		before, _ := m.when(time.Now())
 		time.Sleep(time.Minute)
@@ -286,8 +288,8 @@ func TestNetworksTakeTurns(t *testing.T) {
 	})
 }
 
-// All the /64 networks of one /48 have a few turns together, and one of them cannot hold
-// the others up.
+// All the /64 networks of one /48 share a few turns, and one of them cannot delay the
+// others for long.
 func TestOuterNetworkHasFewTurns(t *testing.T) {
 	b := NewSignUpBudget(60, 1, networksOf)
 	b.stands()
@@ -310,8 +312,8 @@ func TestOuterNetworkHasFewTurns(t *testing.T) {
 	}
 }
 
-// Requests and the worker together never get more than the bucket has, with tokens that
-// come back and in any order.
+// Requests and the worker together never get more than the bucket has, in any order and
+// with returned tokens.
 func TestBudgetIsNeverExceeded(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
@@ -354,8 +356,8 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 	}
 }
 
-// While accounts wait, a request gets no token, however often it asks, unless the worker
-// lets the bucket fill up.
+// While accounts wait, a request gets no token, however often it asks, unless the bucket
+// is full.
 func TestRequestsDoNotOvertakeTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewSignUpBudget(60, 2, networksOf)

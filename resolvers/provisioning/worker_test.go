@@ -11,19 +11,19 @@ import (
 	"cubegate/store"
 )
 
-// While the client's breaker is open, the worker backs off as it does from
-// failures that it was told of, and finishes the account when the breaker closes.
+// While the client's breaker is open, the worker backs off as it does from ConnectyCube's
+// own failures. It signs the account up when the breaker closes.
 func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	cube, err := connectycube.New(connectycube.Options{
-		BaseURL: w.url, AppID: 1, AuthKey: "key", Timeout: time.Second,
+		BaseURL: f.url, AppID: 1, AuthKey: "key", Timeout: time.Second,
 		Breaker: connectycube.BreakerOptions{Failures: 2, OpenFor: 300 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cube.Close)
-	w.Directory, w.Cube, w.Self = cube, cube, cube
+	f.Provisioner.cube, f.cubeUsers, f.userAPI = cube, cube, cube
 	var asked, signUps atomic.Int32
 	away := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if asked.Add(1); r.URL.Path == "/users.json" {
@@ -31,19 +31,19 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 		}
 		rw.WriteHeader(http.StatusServiceUnavailable)
 	})
-	w.away.Store(&away)
-	user, err := w.register(t, "ada@x.org", password)
+	f.away.Store(&away)
+	user, err := f.register(t, "ada@x.org", password)
 	if !errors.Is(err, ErrPending) {
 		t.Fatalf("registration: %v, want %v", err, ErrPending)
 	}
 	before := asked.Load()
 	for attempt := 1; attempt < 8; attempt++ {
 		begun := time.Now()
-		w.due(t, user.ID)
-		if err := w.ReconcileNext(t.Context()); err != nil {
+		f.due(t, user.ID)
+		if err := f.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		a := w.read(t, user.ID).Account
+		a := f.read(t, user.ID).Account
 		if least := (store.FirstBackOff << attempt) / 2; a.Attempts != attempt || a.Due.Before(begun.Add(least-time.Second)) || a.Lease != "" {
 			t.Errorf("after attempt %d: %d attempts, due in %v, lease %q; want %v at least", attempt, a.Attempts, a.Due.Sub(begun), a.Lease, least)
 		}
@@ -57,17 +57,17 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 	if more := asked.Load() - before; more > 7 { // a probe now and then
 		t.Errorf("%d requests were sent for 7 attempts", more)
 	}
-	w.away.Store(nil)
-	for deadline := time.Now().Add(30 * time.Second); w.read(t, user.ID).CubeID == 0; time.Sleep(10 * time.Millisecond) {
+	f.away.Store(nil)
+	for deadline := time.Now().Add(30 * time.Second); f.read(t, user.ID).CubeID == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the worker has not made the account")
 		}
-		w.due(t, user.ID)
-		if err := w.ReconcileNext(t.Context()); err != nil {
+		f.due(t, user.ID)
+		if err := f.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(w.box.State().Users); n != 1 {
+	if n := len(f.sandbox.State().Users); n != 1 {
 		t.Errorf("ConnectyCube has %d accounts", n)
 	}
 }

@@ -1,0 +1,63 @@
+package provisioning
+
+import "cubegate/store"
+
+// step is an action that brings an account closer to what it should be. The order is
+// that in which next returns the steps.
+type step int
+
+const (
+	stepNone   step = iota
+	stepFind        // ask ConnectyCube for the result of earlier attempts
+	stepSignUp      // sign up the account, or adopt one
+	stepUpdate      // email and name
+	stepRotate      // the password
+	stepDelete      // the account, then the user's document
+)
+
+// known is what is known of a user's account.
+type known struct {
+	removed     bool   // the user's document is gone
+	uncertain   bool   // an earlier attempt may have done more than was saved, and was not looked for
+	cubeID      int64  // ID of the account; 0 = none
+	hasBaseline bool   // email and name are known; not so for an account of the original until it changes
+	email, name string // as ConnectyCube has them
+	password    store.PasswordKind
+	rotated     bool // stepRotate has run; it may keep the old password
+}
+
+// wanted is what the user's document wants the account to be.
+type wanted struct {
+	deleted     bool
+	email, name string
+	password    store.PasswordKind // empty = the one that the account has
+}
+
+// next returns the step that brings known closer to wanted. It is pure: the caller
+// performs the step, saves what it learned, and asks again until stepNone.
+func next(k known, w wanted) step {
+	switch {
+	case k.removed:
+		return stepNone
+	case w.deleted:
+		return stepDelete // looks for the account by itself
+	case k.uncertain:
+		return stepFind // a second sign-up could create a second account
+	case k.cubeID == 0:
+		return stepSignUp
+	case k.emailDiffers(w.email) || k.nameDiffers(w.name):
+		return stepUpdate
+	case w.password != "" && w.password != k.password && !k.rotated:
+		return stepRotate
+	}
+	return stepNone
+}
+
+// emailDiffers reports whether ConnectyCube is known to have another email.
+func (k known) emailDiffers(email string) bool {
+	return k.hasBaseline && store.EmailKey(k.email) != store.EmailKey(email)
+}
+
+// nameDiffers reports whether ConnectyCube is known to have another name. A user of the
+// original may have no name, which ConnectyCube would not take.
+func (k known) nameDiffers(name string) bool { return k.hasBaseline && name != "" && k.name != name }
