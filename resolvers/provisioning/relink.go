@@ -18,7 +18,7 @@ import (
 
 // errUnlinked means that the linked account no longer carries the user's ID, and that no
 // session is at hand to restore it.
-var errUnlinked = errors.New("the ConnectyCube account no longer carries the user's id")
+var errUnlinked = errors.New("the ConnectyCube account no longer carries the user's ID")
 
 // displaced returns the linked account if a login has opened a session of another
 // account, and nil if it has not or the linked account is gone. After an error, other

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// maxNetworks is for how many networks the budget remembers the place in line.
-	// One that is forgotten starts again like a new one. An entry takes about 200 bytes.
+	// maxNetworks is for how many networks the budget remembers the place in line. A
+	// network that it has forgotten starts again like a new one. An entry takes about
+	// 200 bytes.
 	maxNetworks = 10_000
 
 	// outerShares is how many turns an outer network, the /48 of an IPv6 address, gets
@@ -25,18 +26,18 @@ const (
 	shortestWait = time.Millisecond
 )
 
-// SignUpBudget bounds how many accounts one process makes at ConnectyCube. Each account
-// takes a token from a bucket. When there is none, the account waits in a line in the
-// database, and the worker makes it with a later token.
+// SignUpBudget bounds how many accounts one process signs up at ConnectyCube. Each
+// account takes a token from a bucket. If there is none, the account waits in a line in
+// the database, and the worker signs it up with a later token.
 //
 // The line is ordered by start-time fair queueing (Goyal, Vin, Cheng, "Start-time Fair
 // Queueing", SIGCOMM 1996): the networks that accounts come from take turns, so the flood
-// of one delays the account of another by one turn. A turn is a virtual time. It runs with
-// the clock while the line is empty, and otherwise stands at the turn of the account that
-// was served last.
+// of one delays the account of another by one turn. A turn is a virtual time. While the
+// line is empty, virtual time follows the clock; otherwise it is the turn of the account
+// that was served last.
 //
-// While accounts wait, tokens are the worker's. A request takes one only when the bucket is
-// full, because the worker then cannot keep up and the token would be lost.
+// While accounts wait, the tokens belong to the worker. A request takes one only if the
+// bucket is full, because the worker is too slow then and the token would be lost.
 //
 // A nil SignUpBudget has no limit. A SignUpBudget is safe for concurrent use.
 type SignUpBudget struct {
@@ -45,7 +46,7 @@ type SignUpBudget struct {
 
 	mu      sync.Mutex
 	bucket  *rate.Limiter
-	unused  int       // tokens that were taken from the bucket and came back
+	unused  int       // tokens that were taken from the bucket and returned
 	waiting bool      // accounts wait in line, as far as this process knows
 	waited  int       // accounts that were put in line by this process
 	virtual time.Time // turn of the account that was served last, or the time if the line is empty
@@ -53,7 +54,8 @@ type SignUpBudget struct {
 }
 
 // NewSignUpBudget returns a budget of perMinute accounts, of which burst, at least 1, may
-// be made at once. When perMinute is not positive, there is no limit and the budget is nil.
+// be signed up at once. If perMinute is not positive, there is no limit and the budget is
+// nil.
 // networks returns the networks of the client that a request comes from, the outermost
 // first; it returns the same for all work without a client.
 func NewSignUpBudget(perMinute, burst int, networks func(context.Context) []string) *SignUpBudget {
@@ -71,8 +73,8 @@ func NewSignUpBudget(perMinute, burst int, networks func(context.Context) []stri
 	}
 }
 
-// OverBudgetError means that the account must wait, because as many were made at
-// ConnectyCube as the budget allows. It is a case of [ErrPending].
+// OverBudgetError means that the account must wait, because the budget is spent. It is a
+// case of [ErrPending].
 type OverBudgetError struct {
 	RetryAfter time.Duration // until there is another token
 }
@@ -87,8 +89,8 @@ func isOverBudget(err error) bool {
 	return is
 }
 
-// take takes a token for an account that a request makes. The error is an
-// [OverBudgetError] when the account must wait in line.
+// take takes a token for an account that a request signs up. The error is an
+// [OverBudgetError] if the account must wait in line.
 func (b *SignUpBudget) take(ctx context.Context) error {
 	if b == nil {
 		return nil
@@ -181,8 +183,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// stands notes that an account stands in line now, and reports whether the worker may not
-// expect one.
+// stands records that an account has joined the line, and reports whether the worker does
+// not expect one.
 func (b *SignUpBudget) stands() (unexpected bool) {
 	if b == nil {
 		return true
@@ -205,7 +207,7 @@ func (b *SignUpBudget) expects() (yes bool, standing int) {
 	return b.waiting, b.waited
 }
 
-// serves notes that the account with this turn has left the line. If none was expected,
+// serves records that the account with this turn has left the line. If none was expected,
 // another process has put it there, maybe long ago, and the accounts behind it have turns
 // close to its own.
 func (b *SignUpBudget) serves(turn time.Time) {
@@ -220,7 +222,7 @@ func (b *SignUpBudget) serves(turn time.Time) {
 	b.waiting, b.virtual = true, turn
 }
 
-// empties notes that the line was found empty after expects returned this number.
+// empties records that the line was found empty after expects returned this number.
 func (b *SignUpBudget) empties(standing int) {
 	if b == nil {
 		return
