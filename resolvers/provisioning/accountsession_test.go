@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"cubegate/connectycube"
+	"cubegate/store"
 )
 
 // The Provisioner remembers which way to open a session has worked.
@@ -44,12 +45,38 @@ func TestOpenRemembersTheWay(t *testing.T) {
 	}
 }
 
-// Where ConnectyCube checks passwords by itself, a refresh without the password does not
-// try wrong ones.
-func TestOpenDoesNotGuess(t *testing.T) {
-	u := newUnit(t) // a session would panic
-	u.seenProviderOff.Store(true)
-	if err := (sessionOpener{u.begin(ada(), LoginMethod{})}).open(t.Context()); !errors.Is(err, ErrPasswordRequired) {
-		t.Errorf("%v, want %v", err, ErrPasswordRequired)
+// Where ConnectyCube checks passwords by itself, a refresh without the password tries the
+// derived ones only once.
+func TestOpenDoesNotGuessTwice(t *testing.T) {
+	u := newUnit(t)
+	calls := 0
+	u.cube.create = func(connectycube.Credentials) (connectycube.Session, error) {
+		calls++
+		return connectycube.Session{}, connectycube.ErrBadCredentials
+	}
+	for _, want := range []int{2, 0} { // one for each key
+		calls = 0
+		if err := (sessionOpener{u.begin(ada(), LoginMethod{})}).open(t.Context()); !errors.Is(err, ErrPasswordRequired) || calls != want {
+			t.Errorf("%v after %d calls, want %v and %d", err, calls, ErrPasswordRequired, want)
+		}
+	}
+}
+
+// Only an open session of the linked account is reused.
+func TestReuseChecksTheAccount(t *testing.T) {
+	u := newUnit(t)
+	for _, token := range []string{"", "expired", "another's", "good"} {
+		s := store.Session{ID: "session " + token}
+		s.CubeToken = token
+		u.records.list = append(u.records.list, s)
+	}
+	u.cube.owners = map[string]int64{"another's": 8, "good": 7}
+	r := u.begin(ada(), LoginMethod{})
+	if err := (sessionOpener{r}).reuse(t.Context()); err != nil || r.session.Token != "good" || r.sessionUnused {
+		t.Errorf("%+v, %v", r.session, err)
+	}
+	u.records.list = u.records.list[:3]
+	if err := (sessionOpener{u.begin(ada(), LoginMethod{})}).reuse(t.Context()); !errors.Is(err, ErrPasswordRequired) {
+		t.Errorf("without a good one: %v, want %v", err, ErrPasswordRequired)
 	}
 }

@@ -98,3 +98,24 @@ func TestDeletedUserGetsNoCubeSession(t *testing.T) {
 		t.Errorf("%+v, %v, deleted %v; want %v and account 7 deleted", session, err, u.userAPI.deleted, ErrLoginSessionEnded)
 	}
 }
+
+// A reconciliation may reuse the session of another login session. The login that caused
+// it gets a session of its own all the same.
+func TestLoginSessionsDoNotShareCubeSessions(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = DerivedPasswords })
+	user := f.made(t, "ada@x.org")
+	first, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s1"), LoginMethod{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.Users().ChangeName(t.Context(), store.NameChange{UserID: user.ID, FirstName: "Ada", LastName: "Byron"}, f.newLease()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.store.AccountWork().ReleaseAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s2"), LoginMethod{})
+	if err != nil || second.Token == "" || second.Token == first.Token {
+		t.Errorf("%+v, %v; the other login session has %+v", second, err, first)
+	}
+}

@@ -162,6 +162,17 @@ func TestDeletionNeedsASession(t *testing.T) {
 	}
 }
 
+// The deletion of a user without an account leaves an account alone that has the user's
+// ID and another email.
+func TestDeletionLeavesAForeignAccount(t *testing.T) {
+	u := newUnit(t, func(o *Options) { o.Settings.HasAdminKey = true })
+	u.cubeUsers.user = connectycube.User{ID: 8, Email: "mallory@example.org"}
+	user := ada(func(u *store.User) { u.CubeID, u.Deleting, u.Email = 0, true, "deleted" })
+	if err := u.begin(user, LoginMethod{}).reconcile(t.Context()); err != nil || len(u.cubeUsers.deleted) != 0 || len(u.accounts.removed) != 1 {
+		t.Errorf("%v, deleted accounts %v, removed users %v; want none and one", err, u.cubeUsers.deleted, u.accounts.removed)
+	}
+}
+
 // sealedByAnother opens nothing.
 type sealedByAnother struct{ Sealer }
 

@@ -17,7 +17,8 @@ type fakeCube struct {
 	CubeClient
 	signUp func(connectycube.NewUser) (connectycube.User, error)
 	create func(connectycube.Credentials) (connectycube.Session, error)
-	ended  []string // tokens
+	owners map[string]int64 // user of each open session, by token
+	ended  []string         // tokens
 }
 
 func (f *fakeCube) SignUp(_ context.Context, u connectycube.NewUser) (connectycube.User, error) {
@@ -26,6 +27,13 @@ func (f *fakeCube) SignUp(_ context.Context, u connectycube.NewUser) (connectycu
 
 func (f *fakeCube) CreateSession(_ context.Context, c connectycube.Credentials) (connectycube.Session, error) {
 	return f.create(c)
+}
+
+func (f *fakeCube) ExtendSession(_ context.Context, token string) (connectycube.Session, error) {
+	if f.owners[token] == 0 {
+		return connectycube.Session{}, connectycube.ErrSessionExpired
+	}
+	return connectycube.Session{Token: token, UserID: f.owners[token]}, nil
 }
 
 func (f *fakeCube) EndSession(_ context.Context, token string) error {
@@ -37,10 +45,14 @@ func (f *fakeCube) EndSession(_ context.Context, token string) error {
 type fakeCubeUsers struct {
 	CubeUsers
 	user    connectycube.User
+	byID    int // look-ups
 	deleted []int64
 }
 
-func (f *fakeCubeUsers) UserByID(context.Context, int64) (connectycube.User, error) { return f.find() }
+func (f *fakeCubeUsers) UserByID(context.Context, int64) (connectycube.User, error) {
+	f.byID++
+	return f.find()
+}
 
 func (f *fakeCubeUsers) UserByExternalID(context.Context, string) (connectycube.User, error) {
 	return f.find()
@@ -138,7 +150,8 @@ type fakeQueue struct {
 	user      store.User
 	held      int // attempts to acquire the lease for which another reconciliation holds it
 	completed int
-	retried   []string // classes of errors
+	retried   []string    // classes of errors
+	due       []time.Time // of the next attempts
 }
 
 func (f *fakeQueue) Acquire(_ context.Context, _ string, l store.Lease) (store.User, error) {
@@ -159,10 +172,16 @@ func (f *fakeQueue) Complete(context.Context, string, store.Lease, int64) error 
 	return nil
 }
 
-func (f *fakeQueue) Retry(_ context.Context, _ string, _ store.Lease, _ time.Time, lastError string) error {
-	f.retried = append(f.retried, lastError)
+func (f *fakeQueue) Retry(_ context.Context, _ string, _ store.Lease, due time.Time, lastError string) error {
+	f.retried, f.due = append(f.retried, lastError), append(f.due, due)
 	return nil
 }
+
+// openSealer seals nothing.
+type openSealer struct{}
+
+func (openSealer) Seal(plain, _ string) (string, error)  { return plain, nil }
+func (openSealer) Open(sealed, _ string) (string, error) { return sealed, nil }
 
 // unit is a Provisioner between fakes.
 type unit struct {
@@ -189,7 +208,7 @@ func newUnit(t *testing.T, edit ...func(*Options)) *unit {
 			ExpireSession: func(context.Context) error { panic("unexpected") },
 		},
 		Queues: Queues{Accounts: u.queue, Sweeps: u.queue, Revocations: struct{ WorkQueue[store.Session] }{}},
-		Sealer: struct{ Sealer }{}, Tickets: noTickets{}, Settings: testSettings, Log: slog.New(slog.DiscardHandler),
+		Sealer: openSealer{}, Tickets: noTickets{}, Settings: testSettings, Log: slog.New(slog.DiscardHandler),
 		DerivePasswords: func(string) []tokens.DerivedPassword {
 			return []tokens.DerivedPassword{{Key: "new", Password: "password of the new key"}, {Key: "old", Password: "password of the old key"}}
 		},

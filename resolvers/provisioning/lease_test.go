@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cubegate/connectycube"
 	"cubegate/store"
 )
 
@@ -72,6 +73,28 @@ func TestAcquireRefusesAChangedUser(t *testing.T) {
 		_, err := u.acquire(t.Context(), ada(), LoginMethod{})
 		if !errors.Is(err, store.ErrChanged) || u.queue.completed+len(u.queue.retried) != 1 {
 			t.Errorf("%s: %v, returned %d times; want %v and once", name, err, u.queue.completed+len(u.queue.retried), store.ErrChanged)
+		}
+	}
+}
+
+func TestReturnLease(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err       error
+		completed int
+		retries   bool // by itself, else at the user's next login
+	}{
+		"done":                      {nil, 1, false},
+		"ConnectyCube is away":      {connectycube.ErrUnavailable, 0, true},
+		"waits for another account": {pending(connectycube.ErrTaken), 0, true},
+		"taken":                     {connectycube.ErrTaken, 0, false},
+		"needs the password":        {ErrPasswordRequired, 0, false},
+	} {
+		u := newUnit(t)
+		if err := u.begin(ada(), LoginMethod{}).returnLease(t.Context(), tt.err); !errors.Is(err, tt.err) || u.queue.completed != tt.completed {
+			t.Errorf("%s: %v, completed %d times", name, err, u.queue.completed)
+		}
+		if retries := len(u.queue.due) == 1 && !u.queue.due[0].IsZero(); retries != tt.retries || len(u.queue.due) != 1-tt.completed {
+			t.Errorf("%s: the next attempts are due %v", name, u.queue.due)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -109,5 +110,35 @@ func TestRefusedPasswordIsKept(t *testing.T) {
 	}
 	if got := r.user.Account.PasswordKind; got != store.PasswordDerived("old") {
 		t.Errorf("password %q, want the old one", got)
+	}
+}
+
+// A rotation may run twice: if ConnectyCube does not know the old password, the new one
+// may already be the account's.
+func TestRotatePasswordAcceptsAnEarlierRotation(t *testing.T) {
+	for name, tt := range map[string]struct {
+		newWorks error
+		want     store.PasswordKind
+	}{
+		"rotated before":               {nil, store.PasswordShared},
+		"changed to another one":       {connectycube.ErrBadCredentials, store.PasswordUnknown},
+		"ConnectyCube asks a provider": {connectycube.ErrIdentityProvider, store.PasswordUnknown},
+	} {
+		u := newUnit(t)
+		u.userAPI.err = connectycube.ErrBadCredentials
+		u.cube.create = func(c connectycube.Credentials) (connectycube.Session, error) {
+			if c.Password == password {
+				return connectycube.Session{Token: "token"}, tt.newWorks
+			}
+			return connectycube.Session{Token: "token", UserID: 7}, nil
+		}
+		r := u.begin(ada(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
+		err := r.reconcile(t.Context())
+		if got := r.user.Account.PasswordKind; got != tt.want || errors.Is(err, connectycube.ErrBadCredentials) != errors.Is(tt.newWorks, connectycube.ErrBadCredentials) {
+			t.Errorf("%s: password %q, %v; want %q", name, got, err, tt.want)
+		}
+		if got := u.seenProviderOn.Load(); got != errors.Is(tt.newWorks, connectycube.ErrIdentityProvider) {
+			t.Errorf("%s: the provider was seen: %t", name, got)
+		}
 	}
 }

@@ -263,3 +263,15 @@ func TestAccountWithAnotherExternalIDIsDeleted(t *testing.T) {
 		}
 	}
 }
+
+// An identity provider whose mapping reports another ID than ours has an account of its
+// own for each user. It is used as it is.
+func TestMappedAccountIsUsedAsItIs(t *testing.T) {
+	u := newUnit(t)
+	u.cubeUsers.user = connectycube.User{ID: 7, ExternalID: ada().ID}
+	other := connectycube.Session{Token: "token", UserID: 8}
+	got, err := sessionOpener{u.begin(ada(), LoginMethod{})}.relinkByTicket(t.Context(), other)
+	if err != nil || got.UserID != 8 || len(u.userAPI.updates) != 0 {
+		t.Errorf("%+v, %v after updates %+v; want the other session", got, err, u.userAPI.updates)
+	}
+}

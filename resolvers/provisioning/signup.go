@@ -177,7 +177,7 @@ func (s signUpStep) awaitDeletion(ctx context.Context, userID string) error {
 	if s.r.waitedForDeletion {
 		return errAwaitingDeletion
 	}
-	s.r.waitedForDeletion, s.r.searched = true, false
+	s.r.waitedForDeletion = true
 	if err := s.r.p.finishDeletion(ctx, userID); err != nil {
 		return fmt.Errorf("%w: %v", errAwaitingDeletion, err) // the reason must not decide about this user
 	}

@@ -135,6 +135,9 @@ func TestFindComesBeforeSignUp(t *testing.T) {
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 || r.user.Account.PasswordKind != store.PasswordUnknown {
 		t.Errorf("account %d with password %q, %v", r.user.CubeID, r.user.Account.PasswordKind, err)
 	}
+	if u.cubeUsers.byID != 0 {
+		t.Error("what was just found is looked up again")
+	}
 }
 
 // After a lost reply, the sign-up asks whether the account exists all the same.
