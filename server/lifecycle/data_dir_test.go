@@ -44,7 +44,7 @@ func TestHalfOfTheDataIsRefused(t *testing.T) {
 	}{
 		{"empty database", func(database, _ string) error { return os.Truncate(database, 0) }, []string{"cubegate.db is empty", "restore", "delete"}},
 		{"no database", func(database, _ string) error { return os.Remove(database) }, []string{"cubegate.db is missing", "restore", "delete"}},
-		{"database cut short", func(database, _ string) error { return os.Truncate(database, 16<<10) }, []string{"cubegate.db", "cut short", "restore"}},
+		{"database cut short", func(database, _ string) error { return os.Truncate(database, 16<<10) }, []string{"cubegate.db", "truncated", "restore"}},
 		{"a folder as database", func(database, _ string) error {
 			return errors.Join(os.Remove(database), os.Mkdir(database, 0o700))
 		}, []string{"cubegate.db", "not a regular file"}},
