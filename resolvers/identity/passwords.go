@@ -9,7 +9,7 @@
 // callback, and errors.go is the only exit for an error. Package transport reads
 // and limits GraphQL requests, package apierror is the form of errors, and package
 // provisioning deals with ConnectyCube.
-package resolvers
+package identity
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package resolvers
+package identitytest
 
 import (
 	"context"
