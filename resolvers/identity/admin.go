@@ -12,122 +12,133 @@ import (
 	"cubegate/store"
 )
 
-// Directory is what administrators see and change of users. Finders return
-// [store.ErrNotFound] for nobody.
-type Directory interface {
+// AdminUserStore is what administrators see and change of users. Page returns
+// [store.ErrBadCursor] for an after that is not an ID; the others return
+// [store.ErrNotFound] for an unknown user, and [store.ErrChanged] for one who is being
+// deleted.
+type AdminUserStore interface {
 	Page(ctx context.Context, f store.UserFilter, after string, limit int) ([]store.User, error)
 	SetRoles(ctx context.Context, id string, roles []string) (store.User, error)
 	SetDisabled(ctx context.Context, id string, on bool) (store.User, error)
 }
 
-// maxPage is how many entries one page of a list has at most.
-const maxPage = 100
+// Admin serves administrators.
+type Admin struct {
+	users     UserStore
+	directory AdminUserStore
+	accounts  AccountOpener
+	profiles  *Profiles
+	auditor   *Auditor
+}
 
-// listUsers is one page of users.
-func (a *Auth) listUsers(ctx context.Context, f store.UserFilter, after string, limit int) ([]store.User, error) {
-	if _, _, err := a.require(ctx, roleAdmin); err != nil {
-		return nil, err
-	}
+// Page selects a page of a list: at most Limit entries after the one with the ID After.
+type Page struct {
+	After string
+	Limit int
+}
+
+// Users returns a page of users, ordered by ID.
+func (a *Admin) Users(ctx context.Context, f store.UserFilter, p Page) ([]store.User, error) {
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
 		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: "filter.text has control characters", Fields: apierror.FieldErrors{"filter.text": "has control characters"}}
 	}
-	list, err := a.Directory.Page(ctx, f, after, limit)
-	if errors.Is(err, store.ErrBadCursor) {
-		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
-	}
-	return list, err
+	list, err := a.directory.Page(ctx, f, p.After, p.Limit)
+	return list, checkCursor(err)
 }
 
-// listEvents is one page of the audit.
-func (a *Auth) listEvents(ctx context.Context, f store.EventFilter, before string, limit int) ([]store.Event, error) {
-	if _, _, err := a.require(ctx, roleAdmin); err != nil {
-		return nil, err
-	}
-	if err := a.Auditor.Flush(ctx); err != nil { // else the newest refusals would be missing
-		return nil, err
-	}
-	list, err := a.Events.Page(ctx, f, before, limit)
-	if errors.Is(err, store.ErrBadCursor) {
-		err = &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
-	}
-	return list, err
+// Events returns a page of the audit, the newest events first.
+func (a *Admin) Events(ctx context.Context, f store.EventFilter, p Page) ([]store.Event, error) {
+	list, err := a.auditor.page(ctx, f, p)
+	return list, checkCursor(err)
 }
 
-// setRoles replaces the roles of a user.
-func (a *Auth) setRoles(ctx context.Context, id string, roles []string) (store.User, error) {
-	admin, err := a.overOthers(ctx, id, func() bool { return slices.Contains(roles, roleAdmin) })
+// checkCursor explains [store.ErrBadCursor] to the client.
+func checkCursor(err error) error {
+	if errors.Is(err, store.ErrBadCursor) {
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
+	}
+	return err
+}
+
+// SetRoles replaces the roles of a user.
+func (a *Admin) SetRoles(ctx context.Context, c Caller, id string, roles []string) (store.User, error) {
+	keepsAdmin := slices.Contains(roles, roleAdmin)
+	if err := requireOtherAdmin(c, id); err != nil && !keepsAdmin {
+		return store.User{}, err
+	}
+	roles, err := cleanRoles(roles)
 	if err != nil {
 		return store.User{}, err
 	}
-	if roles, err = cleanRoles(roles); err != nil {
-		return store.User{}, err
+	var user store.User
+	if keepsAdmin {
+		user, err = a.directory.SetRoles(ctx, id, roles)
+	} else {
+		user, err = a.demote(ctx, c, id, roles)
 	}
-	change := a.Directory.SetRoles
-	if !slices.Contains(roles, roleAdmin) {
-		change = func(ctx context.Context, id string, roles []string) (store.User, error) {
-			return a.dismiss(ctx, admin, id, roles)
-		}
-	}
-	return a.administer(ctx, store.AuditRoles, rolesDetail(roles), admin, id, func() (store.User, error) { return change(ctx, id, roles) })
+	return a.recordChange(ctx, c, store.Event{UserID: id, Detail: rolesDetail(roles)}, user, err)
 }
 
-// dismiss gives a user roles without the administrator's. Administrators who
-// dismiss each other at the same moment would leave none: so whoever has
-// dismissed one looks whether the own office is still there, and takes it back
-// if not. The last one to write sees that.
-func (a *Auth) dismiss(ctx context.Context, admin store.User, id string, roles []string) (store.User, error) {
-	before, err := a.Users.ByID(ctx, id)
+// demote gives a user roles without admin. Two administrators who demote each other at
+// the same moment would leave none. After demoting an admin, demote therefore checks
+// that the caller is still an admin, and otherwise undoes the change. Of several
+// concurrent calls, at least the last to write sees the changes of the others.
+func (a *Admin) demote(ctx context.Context, c Caller, id string, roles []string) (store.User, error) {
+	before, err := a.users.ByID(ctx, id)
 	if err != nil {
 		return store.User{}, err
 	}
-	user, err := a.Directory.SetRoles(ctx, id, roles)
+	user, err := a.directory.SetRoles(ctx, id, roles)
 	if err != nil || !slices.Contains(before.Roles, roleAdmin) {
 		return user, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if now, err := a.Users.ByID(ctx, admin.ID); err == nil && slices.Contains(now.Roles, roleAdmin) {
+	if now, err := a.users.ByID(ctx, c.User.ID); err == nil && slices.Contains(now.Roles, roleAdmin) {
 		return user, nil
 	}
-	_, err = a.Directory.SetRoles(ctx, id, before.Roles)
-	a.audit(ctx, store.Event{Kind: store.AuditRoles, Outcome: store.OutcomeRefused, UserID: id, Actor: admin.ID, Detail: rolesDetail(roles) + "; undone"})
+	_, err = a.directory.SetRoles(ctx, id, before.Roles)
+	a.auditor.record(ctx, c, store.Event{Outcome: store.OutcomeRefused, UserID: id, Actor: c.User.ID, Detail: rolesDetail(roles) + "; undone"})
 	return store.User{}, errors.Join(&apierror.Error{Code: apierror.Conflict, Message: "Your own role may just have been taken away; try again"}, err)
 }
 
 func rolesDetail(roles []string) string { return "roles: " + strings.Join(roles, ", ") }
 
-// setDisabled shuts a user out, or lets the user in again.
-func (a *Auth) setDisabled(ctx context.Context, id string, on bool) (store.User, error) {
-	admin, err := a.overOthers(ctx, id, func() bool { return !on })
-	if err != nil {
+// Disable disables a user, which ends all login sessions of the user.
+func (a *Admin) Disable(ctx context.Context, c Caller, id string) (store.User, error) {
+	if err := requireOtherAdmin(c, id); err != nil {
 		return store.User{}, err
 	}
-	kind := store.AuditEnable
-	if on {
-		if _, err := a.noAdmin(ctx, id); err != nil {
-			return store.User{}, err
-		}
-		kind = store.AuditDisable
+	if _, err := a.findNonAdmin(ctx, id); err != nil {
+		return store.User{}, err
 	}
-	return a.administer(ctx, kind, "", admin, id, func() (store.User, error) { return a.Directory.SetDisabled(ctx, id, on) })
+	user, err := a.directory.SetDisabled(ctx, id, true)
+	return a.recordChange(ctx, c, store.Event{UserID: id}, user, err)
 }
 
-// deleteUser deletes a user, here and at ConnectyCube.
-func (a *Auth) deleteUser(ctx context.Context, id string) error {
-	admin, err := a.overOthers(ctx, id, func() bool { return false })
+// Enable enables a disabled user.
+func (a *Admin) Enable(ctx context.Context, c Caller, id string) (store.User, error) {
+	user, err := a.directory.SetDisabled(ctx, id, false)
+	return a.recordChange(ctx, c, store.Event{UserID: id}, user, err)
+}
+
+// Delete deletes a user, here and at ConnectyCube.
+func (a *Admin) Delete(ctx context.Context, c Caller, id string) error {
+	if err := requireOtherAdmin(c, id); err != nil {
+		return err
+	}
+	user, err := a.findNonAdmin(ctx, id)
 	if err != nil {
 		return err
 	}
-	user, err := a.noAdmin(ctx, id)
-	if err != nil {
-		return err
-	}
-	return a.remove(ctx, user, admin.ID, provisioning.LoginMethod{})
+	target, admin := c, c.User.ID
+	target.User = user
+	return a.profiles.deleteAndAudit(ctx, target, admin, provisioning.LoginMethod{})
 }
 
-// noAdmin finds a user who is no administrator: those lose the role first, which
-// is where it is seen to that one remains.
-func (a *Auth) noAdmin(ctx context.Context, id string) (store.User, error) {
-	user, err := a.Users.ByID(ctx, id)
+// findNonAdmin returns a user who is not an administrator. An administrator loses that
+// role first, because SetRoles ensures that one administrator remains.
+func (a *Admin) findNonAdmin(ctx context.Context, id string) (store.User, error) {
+	user, err := a.users.ByID(ctx, id)
 	if err == nil && user.Deleting {
 		err = store.ErrNotFound
 	}
@@ -137,29 +148,26 @@ func (a *Auth) noAdmin(ctx context.Context, id string) (store.User, error) {
 	return user, err
 }
 
-// overOthers finds the administrator who calls. Administrators do not shut
-// themselves out: about the own user only harmless may be.
-func (a *Auth) overOthers(ctx context.Context, id string, harmless func() bool) (store.User, error) {
-	admin, _, err := a.require(ctx, roleAdmin)
-	if err != nil {
-		return store.User{}, err
+// requireOtherAdmin refuses changes that would lock administrators out by their own
+// hand.
+func requireOtherAdmin(c Caller, id string) error {
+	if c.User.ID == id {
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "Administrators cannot do this to themselves; another one can"}
 	}
-	if admin.ID == id && !harmless() {
-		return store.User{}, &apierror.Error{Code: apierror.BadUserInput, Message: "Administrators cannot do this to themselves; another one can"}
-	}
-	return admin, nil
+	return nil
 }
 
-// administer makes one change of a user and records it.
-func (a *Auth) administer(ctx context.Context, kind store.AuditKind, detail string, admin store.User, id string, change func() (store.User, error)) (store.User, error) {
-	user, err := change()
-	if errors.Is(err, store.ErrChanged) { // a user who is being deleted
+// recordChange records a successful change of a user. A user who is being deleted does
+// not exist for administrators.
+func (a *Admin) recordChange(ctx context.Context, c Caller, e store.Event, user store.User, err error) (store.User, error) {
+	if errors.Is(err, store.ErrChanged) {
 		err = store.ErrNotFound
 	}
 	if err != nil {
 		return store.User{}, err
 	}
-	a.Accounts.Wake()
-	a.audit(ctx, store.Event{Kind: kind, Outcome: store.OutcomeOK, UserID: id, Actor: admin.ID, Detail: detail})
+	a.accounts.Wake()
+	e.Outcome, e.Actor = store.OutcomeOK, c.User.ID
+	a.auditor.record(ctx, c, e)
 	return user, nil
 }

@@ -11,45 +11,97 @@ import (
 	"cubegate/tokens"
 )
 
-// Events is the record of what happened to users' security.
-type Events interface {
+// AuditLog stores the events of the audit.
+type AuditLog interface {
 	Record(ctx context.Context, e store.Event) error
-	RecordRefusals(ctx context.Context, refusals []store.Event) error // may be repeated with the same
+	RecordRefusals(ctx context.Context, refusals []store.Event) error // may be repeated with the same refusals
 	Page(ctx context.Context, f store.EventFilter, before string, limit int) ([]store.Event, error)
 }
 
-// done records what a user has done.
-func (a *Auth) done(ctx context.Context, kind store.AuditKind, user store.User, session string) {
-	a.audit(ctx, store.Event{Kind: kind, Outcome: store.OutcomeOK, UserID: user.ID, Session: session})
+// recordTimeout bounds the write of one event.
+const recordTimeout = 5 * time.Second
+
+// Auditor records events: successes before the response, refusals after it. An
+// acknowledged change is therefore on record. It is safe for concurrent use.
+type Auditor struct {
+	events   AuditLog
+	outward  func(error) *apierror.Error
+	refusals *refusalQueue
+	log      *slog.Logger
 }
 
-// refused records a refusal, after its answer (see [Auditor]). An email without
-// an account is not recorded: it may be a password typed into the wrong field.
-func (a *Auth) refused(ctx context.Context, kind store.AuditKind, user store.User, err error) {
-	e := outward(err)
+// AuditorOptions configure an Auditor. All fields are required.
+type AuditorOptions struct {
+	Events  AuditLog
+	Outward func(error) *apierror.Error // returns what the client sees of an error
+	Log     *slog.Logger
+}
+
+// StartAuditor starts an Auditor, which must be closed.
+func StartAuditor(o AuditorOptions) (*Auditor, error) {
+	if o.Events == nil || o.Outward == nil || o.Log == nil {
+		return nil, errors.New("identity.AuditorOptions lack Events, Outward or Log")
+	}
+	return &Auditor{o.Events, o.Outward, startRefusals(o.Events, o.Log), o.Log}, nil
+}
+
+// Close writes the refusals that wait, and stops the Auditor. A write that fails is
+// retried twice. Refusals that are not written then, or when ctx ends, are lost, and
+// their number is logged. A second call does nothing.
+func (a *Auditor) Close(ctx context.Context) { a.refusals.stop(ctx) }
+
+// Flush writes the refusals that wait at this moment. Those that it cannot write keep
+// waiting.
+func (a *Auditor) Flush(ctx context.Context) error { return a.refusals.flush(ctx) }
+
+// recordSuccess records that c.User has done what c.Audit says.
+func (a *Auditor) recordSuccess(ctx context.Context, c Caller, sessionID string) {
+	a.record(ctx, c, store.Event{Outcome: store.OutcomeOK, UserID: c.User.ID, Session: sessionID})
+}
+
+// recordFailure records that c.User was refused what c.Audit says. It writes after the response: a write
+// before it would take time that unknown emails do not take. The caller must not record
+// an attempt at an unknown email, which may be a password in the wrong field.
+func (a *Auditor) recordFailure(ctx context.Context, c Caller, err error) {
+	e := a.outward(err)
 	outcome := store.OutcomeRefused
-	switch e.Code {
-	case apierror.InternalServerError, apierror.UpstreamUnavailable, apierror.ServiceUnavailable:
+	switch {
+	case isFailure(e.Code):
 		outcome = store.OutcomeFailed
-	case apierror.Canceled, apierror.RateLimited: // nothing was tried
+	case e.Code == apierror.Canceled, e.Code == apierror.RateLimited: // nothing was tried
 		return
 	}
-	if full := new(tokens.QueueError); errors.As(err, &full) {
-		return // nothing was tried here either
+	if _, full := errors.AsType[*tokens.QueueError](err); full { // nothing was tried
+		return
 	}
-	a.Auditor.Refuse(asker{networks: a.Networks(ctx)}.network(), store.Event{
-		Kind: kind, Outcome: outcome, UserID: user.ID, ClientIP: a.Address(ctx), Detail: string(e.Code),
-	})
+	a.refusals.add(c.Client.network(), store.Event{Kind: c.Audit, Outcome: outcome, UserID: c.User.ID, ClientIP: c.Client.IP, Detail: string(e.Code)})
 }
 
-// audit records an event before its answer. No request fails because it cannot
-// be recorded.
-func (a *Auth) audit(ctx context.Context, e store.Event) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+// isFailure reports whether a code means that we failed, or ConnectyCube, in contrast
+// to an answer.
+func isFailure(code apierror.Code) bool {
+	return code == apierror.InternalServerError || code == apierror.UpstreamUnavailable || code == apierror.ServiceUnavailable
+}
+
+// failed reports whether an error is our failure, or ConnectyCube's.
+func (a *Auditor) failed(err error) bool { return isFailure(a.outward(err).Code) }
+
+// record writes an event of the operation that c calls. No request fails because its
+// event cannot be written.
+func (a *Auditor) record(ctx context.Context, c Caller, e store.Event) {
+	ctx, cancel := detached(ctx, recordTimeout)
 	defer cancel()
-	e.ClientIP = a.Address(ctx)
-	if err := a.Events.Record(ctx, e); err != nil {
-		a.Log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
+	e.Kind, e.ClientIP = c.Audit, c.Client.IP
+	if err := a.events.Record(ctx, e); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
 			slog.String("user_id", e.UserID), slog.Any("err", err))
 	}
+}
+
+// page returns a page of events, the newest first, with the refusals of this moment.
+func (a *Auditor) page(ctx context.Context, f store.EventFilter, p Page) ([]store.Event, error) {
+	if err := a.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return a.events.Page(ctx, f, p.After, p.Limit)
 }

@@ -2,59 +2,238 @@ package identity
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
-	"sync"
+	"fmt"
+	"log/slog"
+	"slices"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
 
-type sharedCallerKey struct{}
-
-// sharedCaller is the caller of all fields of one query.
-type sharedCaller struct {
-	once   sync.Once
-	user   store.User
-	claims tokens.Claims
-	err    error
+// UserStore finds users. Both methods return [store.ErrNotFound] for an unknown user.
+type UserStore interface {
+	ByEmail(ctx context.Context, email string) (store.User, error) // in any letter case
+	ByID(ctx context.Context, id string) (store.User, error)
 }
 
-// withSharedCaller lets the fields of one query share one look-up of the caller, so
-// that aliases do not multiply it. Mutations must not share it: an earlier one may
-// have ended the login session.
-func withSharedCaller(ctx context.Context) context.Context {
-	return context.WithValue(ctx, sharedCallerKey{}, new(sharedCaller))
+// TokenVerifier checks signature, times and kind of the tokens that we issue. The
+// error wraps [tokens.ErrExpired] or [tokens.ErrInvalid]. It does not know which
+// login sessions are active.
+type TokenVerifier interface {
+	VerifyAccess(raw string) (tokens.Claims, error)        // access tokens
+	VerifyCallbackToken(raw string) (tokens.Claims, error) // also tickets
 }
 
-// caller returns the user of a request's token, and the token's claims. One read
-// of the user's document shows that the login session is active, which roles the
-// user has, and that the user is not disabled.
-func (a *Auth) caller(ctx context.Context) (store.User, tokens.Claims, error) {
-	shared, ok := ctx.Value(sharedCallerKey{}).(*sharedCaller)
-	if !ok {
-		return a.findCaller(ctx)
+// Caller is the client of a request, and the user that it acts for.
+type Caller struct {
+	User      store.User // as the database has the user; zero if the operation needs none
+	SessionID string     // the login session
+	Client    ClientInfo
+	Costs     []Cost          // of the operation; the flows charge them
+	Audit     store.AuditKind // of the operation; the flows record it
+}
+
+// ClientInfo is what the server knows of a client without a token.
+type ClientInfo struct {
+	IP        string
+	Networks  []string // that contain IP and count its attempts, outermost first
+	UserAgent string
+}
+
+// network returns the innermost network.
+func (c ClientInfo) network() string {
+	if len(c.Networks) == 0 {
+		return ""
 	}
-	shared.once.Do(func() { shared.user, shared.claims, shared.err = a.findCaller(ctx) })
-	return shared.user, shared.claims, shared.err
+	return c.Networks[len(c.Networks)-1]
 }
 
-func (a *Auth) findCaller(ctx context.Context) (store.User, tokens.Claims, error) {
-	token, err := transport.BearerToken(ctx)
-	switch {
-	case err != nil:
-		return store.User{}, tokens.Claims{}, err
-	case token == "":
-		return store.User{}, tokens.Claims{}, &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
+// Authenticator finds the caller of a request, and answers ConnectyCube's callback.
+type Authenticator struct {
+	users     UserStore
+	records   SessionStore
+	verifier  TokenVerifier
+	passwords *Passwords
+	proven    *provenPasswords
+	derived   func(userID string) []tokens.DerivedPassword
+	auditor   *Auditor
+	log       *slog.Logger
+}
+
+var errNoToken = &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
+
+// Caller returns the user and the login session of an access token. One read of the
+// user's document shows that the login session is active, which roles the user has,
+// and that the user is not disabled.
+func (a *Authenticator) Caller(ctx context.Context, client ClientInfo, token string) (Caller, error) {
+	if token == "" {
+		return Caller{}, errNoToken
 	}
-	claims, err := a.Verifier.VerifyAccess(token)
+	claims, err := a.verifier.VerifyAccess(token)
 	if err != nil {
-		return store.User{}, tokens.Claims{}, err
+		return Caller{}, err
 	}
-	user, err := a.member(ctx, claims.Subject, claims.SessionID)
+	user, err := userOfSession(ctx, a.users, claims)
 	if errors.Is(err, errSessionOver) {
-		a.Log.DebugContext(ctx, "token of a login session that has ended")
+		a.log.DebugContext(ctx, "access token of an ended login session")
 	}
-	return user, claims, err
+	if err != nil {
+		return Caller{}, err
+	}
+	return Caller{User: user, SessionID: claims.SessionID, Client: client}, nil
+}
+
+// Authorize returns FORBIDDEN, and records it, unless the caller has a role. The
+// user's document decides, not the roles in the token.
+func (a *Authenticator) Authorize(ctx context.Context, c Caller, role Role) error {
+	if role.permits(c) {
+		return nil
+	}
+	c.Audit = store.AuditForbidden
+	a.auditor.recordFailure(ctx, c, errForbidden)
+	return errForbidden
+}
+
+var errSessionOver = &apierror.Error{Code: apierror.Unauthenticated, Message: "The login session is over; log in again"}
+
+// userOfSession returns the user of a login session that is active, else
+// errSessionOver.
+func userOfSession(ctx context.Context, users UserStore, claims tokens.Claims) (store.User, error) {
+	user, err := users.ByID(ctx, claims.Subject)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, errSessionOver
+	}
+	if err != nil {
+		return store.User{}, err
+	}
+	if user.Deleting || user.Disabled || !slices.Contains(user.Sessions, claims.SessionID) {
+		return store.User{}, errSessionOver
+	}
+	return user, nil
+}
+
+// CallbackRequest is what ConnectyCube presents to the verify route: a token, or an
+// email and a password.
+type CallbackRequest struct {
+	Token    string `json:"token"`
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// VerifyCallback returns the user whose token or password ConnectyCube presents. The
+// ID is the one that the account has there as external ID. A password counts only
+// without a token; the caller of VerifyCallback must know that ConnectyCube asks.
+func (a *Authenticator) VerifyCallback(ctx context.Context, c Caller, in CallbackRequest) (store.User, error) {
+	if in.Token != "" {
+		return a.verifyToken(ctx, c, in.Token)
+	}
+	login, err := LoginInput{Email: in.Email, Password: in.Password}.validate()
+	if err != nil {
+		return store.User{}, err
+	}
+	return a.verifyPassword(ctx, c, login)
+}
+
+func (a *Authenticator) verifyToken(ctx context.Context, c Caller, token string) (store.User, error) {
+	claims, err := a.verifier.VerifyCallbackToken(token)
+	if errors.Is(err, tokens.ErrInvalid) { // a valid token passes even when the network's budget is spent
+		return store.User{}, a.passwords.budgets.chargeInvalidToken(ctx, c, err)
+	}
+	if err != nil {
+		return store.User{}, err
+	}
+	user, err := a.userOfToken(ctx, claims)
+	if errors.Is(err, errSessionOver) { // a valid token of an ended login session may be stolen
+		c.User = store.User{ID: claims.Subject}
+		a.auditor.recordFailure(ctx, c, err)
+	}
+	if err == nil && claims.External != "" { // the account has another external ID; see provisioning/reunite.go
+		user.ID = claims.External
+	}
+	return user, err
+}
+
+// userOfToken returns the user of a token that ConnectyCube presents. A service
+// ticket needs only the user, even one who is being deleted: the deletion may need
+// the ticket. Every other token ends with its login session. A chat ticket, which
+// lives longer than an access token, also ends with the session's record.
+func (a *Authenticator) userOfToken(ctx context.Context, claims tokens.Claims) (store.User, error) {
+	if claims.Service {
+		user, err := a.users.ByID(ctx, claims.Subject)
+		if errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("%w: its user is gone", tokens.ErrInvalid)
+		}
+		return user, err
+	}
+	user, err := userOfSession(ctx, a.users, claims)
+	if err != nil || !claims.Ticket {
+		return user, err
+	}
+	_, err = a.records.ByID(ctx, claims.SessionID)
+	if errors.Is(err, store.ErrNotFound) {
+		err = errSessionOver
+	}
+	return user, err
+}
+
+// verifyPassword returns the user with an email and a password, and records the
+// result. Valid tokens are not recorded: apps present them at
+// each start, and each belongs to a recorded login. It changes nothing: the
+// registration that causes the callback may still fail, and must be undone then.
+func (a *Authenticator) verifyPassword(ctx context.Context, c Caller, in LoginInput) (store.User, error) {
+	if a.mayBeOwn(in) {
+		user, own, err := a.verifyOwn(ctx, in)
+		if own || err != nil {
+			return user, err
+		}
+	}
+	user, _, err := a.passwords.verify(ctx, c, in)
+	c.User = user
+	switch {
+	case err == nil:
+		a.auditor.recordSuccess(ctx, c, "")
+	case user.ID != "": // guesses at an unknown email are not recorded, as for logins
+		a.auditor.recordFailure(ctx, c, err)
+	}
+	return user, err
+}
+
+// derivedLength is the length of every derived password, in bytes.
+const derivedLength = 40
+
+// mayBeOwn reports whether a request of this server may have caused the callback.
+func (a *Authenticator) mayBeOwn(in LoginInput) bool {
+	return len(in.Password) == derivedLength || a.proven.Expects(in.Email)
+}
+
+// verifyOwn answers a callback that a request of this server has caused, without a
+// hash, a charge and a record, because that request has all three. It reports
+// whether the callback is one.
+func (a *Authenticator) verifyOwn(ctx context.Context, in LoginInput) (user store.User, own bool, err error) {
+	user, err = a.users.ByEmail(ctx, in.Email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.User{}, false, err
+	}
+	if a.isDerived(user, in.Password) && user.ID != "" { // in this order an unknown email costs the same
+		return store.User{}, true, fmt.Errorf("%w: it is the server's own", tokens.ErrWrongPassword)
+	}
+	if err != nil || !a.proven.Check(user, in.Password) {
+		return store.User{}, false, nil
+	}
+	if user.Disabled {
+		return store.User{}, true, errDisabled
+	}
+	return user, true, nil
+}
+
+// isDerived reports whether a password is the server's own for the account of a user.
+// Reconciliation tries it before the server knows that ConnectyCube asks an identity
+// provider. It is never the user's.
+func (a *Authenticator) isDerived(user store.User, password string) bool {
+	return slices.ContainsFunc(a.derived(user.ID), func(d tokens.DerivedPassword) bool {
+		return subtle.ConstantTimeCompare([]byte(d.Password), []byte(password)) == 1
+	})
 }

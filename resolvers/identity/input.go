@@ -13,119 +13,124 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Bounds of what people type, in characters unless said otherwise. Those of
-// names and passwords are ConnectyCube's (contract 6.2): it gets the same
-// password, and the full name, at most 200 there, is both names and a space.
+// Bounds of inputs, in characters unless said otherwise. ConnectyCube's full name, at
+// most 200 characters, is both names and a space.
 const (
-	maxName       = 99
-	minPassword   = 6
-	maxEmailBytes = 254  // RFC 5321, 4.5.3.1.3 less the angle brackets
-	maxLocalBytes = 64   // RFC 5321, 4.5.3.1.1
-	maxAnyInput   = 1024 // bytes; what a login may send: the original had no bounds, so old passwords may be longer than ours
+	maxNameChars     = 99
+	minPasswordChars = 6
+	maxEmailBytes    = 254  // RFC 5321, 4.5.3.1.3 less the angle brackets
+	maxLocalBytes    = 64   // RFC 5321, 4.5.3.1.1
+	maxLoginBytes    = 1024 // of what a login may send: passwords that the NestJS original accepted may be longer than ours
 )
 
-// registerInput is UserRegisterInput of the schema.
-type registerInput struct {
+// The maximum lengths of a new password, in characters.
+const (
+	SharedPasswordChars  = 40  // the account at ConnectyCube has the same password, and ConnectyCube accepts no longer one
+	DerivedPasswordChars = 256 // the server makes the account's password
+)
+
+// RegisterInput is UserRegisterInput of the schema.
+type RegisterInput struct {
 	Email     string       `json:"email"`
 	FirstName string       `json:"firstName"`
 	LastName  string       `json:"lastName"`
 	Password  string       `json:"password"`
-	Device    *deviceInput `json:"device"`
+	Device    *DeviceInput `json:"device"`
 }
 
-// loginInput is LoginUserDto of the schema.
-type loginInput struct {
+// LoginInput is LoginUserDto of the schema.
+type LoginInput struct {
 	Email    string       `json:"email"`
 	Password string       `json:"password"`
-	Device   *deviceInput `json:"device"`
+	Device   *DeviceInput `json:"device"`
 }
 
-// clean trims what people add by accident and reports all that is wrong.
-// Passwords stay as typed: a space may be meant.
-func (in registerInput) clean(maxPassword int) (registerInput, error) {
+// validate removes surrounding spaces, and reports all invalid fields. A password stays
+// as typed: a space may be part of it.
+func (in RegisterInput) validate(maxPasswordChars int) (RegisterInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
 	in.FirstName = strings.TrimSpace(in.FirstName)
 	in.LastName = strings.TrimSpace(in.LastName)
-	p := apierror.FieldErrors{}
-	p.Add("email", emailProblem(in.Email))
-	p.Add("firstName", nameProblem(in.FirstName))
-	p.Add("lastName", nameProblem(in.LastName))
-	p.Add("password", passwordProblem(in.Password, maxPassword))
-	in.Device.check(p)
-	return in, p.Err()
+	wrong := apierror.FieldErrors{}
+	wrong.Add("email", validateEmail(in.Email))
+	wrong.Add("firstName", validateName(in.FirstName))
+	wrong.Add("lastName", validateName(in.LastName))
+	wrong.Add("password", validatePassword(in.Password, maxPasswordChars))
+	in.Device.validate(wrong)
+	return in, wrong.Err()
 }
 
-// clean is more lenient than for a registration: whoever is in the database
-// may log in, by whatever rules the address and the password were accepted.
-func (in loginInput) clean() (loginInput, error) {
+// validate is more lenient than for a registration: a user who is in the database may
+// log in, whatever rules once accepted the email and the password.
+func (in LoginInput) validate() (LoginInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
-	p := apierror.FieldErrors{}
+	wrong := apierror.FieldErrors{}
 	at := strings.LastIndexByte(in.Email, '@')
 	switch {
 	case in.Email == "":
-		p.Add("email", "is required")
-	case at < 1, at == len(in.Email)-1, len(in.Email) > maxAnyInput:
-		p.Add("email", "is not an e-mail address")
+		wrong.Add("email", "is required")
+	case at < 1, at == len(in.Email)-1, len(in.Email) > maxLoginBytes:
+		wrong.Add("email", "is not an e-mail address")
 	}
 	switch {
 	case in.Password == "":
-		p.Add("password", "is required")
-	case len(in.Password) > maxAnyInput:
-		p.Add("password", fmt.Sprintf("has more than %d bytes", maxAnyInput))
+		wrong.Add("password", "is required")
+	case len(in.Password) > maxLoginBytes:
+		wrong.Add("password", fmt.Sprintf("has more than %d bytes", maxLoginBytes))
 	}
-	in.Device.check(p)
-	return in, p.Err()
+	in.Device.validate(wrong)
+	return in, wrong.Err()
 }
 
-// The longest new passwords, in characters: where ConnectyCube gets the same,
-// and where it does not.
-const (
-	SharedPassword  = 40
-	DerivedPassword = 256
-)
-
-// passwordBounds says how long a new password may be.
-func passwordBounds(most int) string {
-	if most == SharedPassword {
+// validatePassword returns what is wrong with a new password, or "".
+func validatePassword(password string, maxChars int) string {
+	switch n := utf8.RuneCountInString(password); {
+	case n == 0:
+		return "is required"
+	case n >= minPasswordChars && n <= maxChars:
+		return ""
+	case maxChars == SharedPasswordChars:
 		return "must have 6 to 40 characters: ConnectyCube gets the same password and takes none that is shorter or longer"
 	}
-	return fmt.Sprintf("must have %d to %d characters", minPassword, most)
+	return fmt.Sprintf("must have %d to %d characters", minPasswordChars, maxChars)
 }
 
-func nameProblem(name string) string {
+// validateName returns what is wrong with a first or last name, or "".
+func validateName(name string) string {
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
 		return "is required"
-	case n > maxName:
-		return fmt.Sprintf("must have at most %d characters: ConnectyCube's full name ends at 200", maxName)
+	case n > maxNameChars:
+		return fmt.Sprintf("must have at most %d characters: ConnectyCube's full name ends at 200", maxNameChars)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "must not have control characters"
 	}
 	return ""
 }
 
-// emailProblem accepts what can be an address on the Internet: a dotted domain
-// with a name at its end, and a local part without quotes, in any script.
-func emailProblem(address string) string {
+// validateEmail returns what is wrong with a new email, or "". It accepts an address on
+// the Internet: a dotted domain with a name at its end, and a local part without
+// quotes, in any script.
+func validateEmail(email string) string {
 	const wrong = "is not an e-mail address"
-	if address == "" {
+	if email == "" {
 		return "is required"
 	}
-	if len(address) > maxEmailBytes {
+	if len(email) > maxEmailBytes {
 		return fmt.Sprintf("has more than %d bytes", maxEmailBytes)
 	}
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address { // a display name, quotes or a comment
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email { // a display name, quotes or a comment
 		return wrong
 	}
-	at := strings.LastIndexByte(address, '@')
-	if at > maxLocalBytes || strings.ContainsFunc(address, isInvisible) || !isDomain(address[at+1:]) {
+	at := strings.LastIndexByte(email, '@')
+	if at > maxLocalBytes || strings.ContainsFunc(email, isInvisible) || !isDomain(email[at+1:]) {
 		return wrong
 	}
 	return ""
 }
 
-// isInvisible tells characters that make two addresses look alike.
+// isInvisible reports characters that make two emails look alike.
 func isInvisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.C, r)
 }

@@ -27,12 +27,12 @@ func TestEmailProblem(t *testing.T) {
 		"ada@" + strings.Repeat("d.", 130) + "org",
 	}
 	for _, address := range good {
-		if p := emailProblem(address); p != "" {
+		if p := validateEmail(address); p != "" {
 			t.Errorf("%q %s, want it accepted", address, p)
 		}
 	}
 	for _, address := range bad {
-		if emailProblem(address) == "" {
+		if validateEmail(address) == "" {
 			t.Errorf("%q accepted", address)
 		}
 	}
@@ -41,29 +41,29 @@ func TestEmailProblem(t *testing.T) {
 func TestRegisterInputBounds(t *testing.T) {
 	tests := []struct {
 		name  string
-		edit  func(*registerInput)
+		edit  func(*RegisterInput)
 		field string // that is wrong; "" = none
 	}{
-		{"as it is", func(*registerInput) {}, ""},
-		{"space round the address", func(in *registerInput) { in.Email = "\t ada@example.org\n" }, ""},
-		{"name of 99 characters", func(in *registerInput) { in.FirstName = strings.Repeat("🦀", 99) }, ""},
-		{"name of 100", func(in *registerInput) { in.FirstName = strings.Repeat("a", 100) }, "firstName"},
-		{"name of spaces", func(in *registerInput) { in.LastName = "   " }, "lastName"},
-		{"name with a line break", func(in *registerInput) { in.LastName = "a\nb" }, "lastName"},
-		{"name with marks from right to left", func(in *registerInput) { in.LastName = "\u200fאדה" }, ""},
-		{"password of 5 crabs", func(in *registerInput) { in.Password = strings.Repeat("🦀", 5) }, "password"},
-		{"password of 6 crabs", func(in *registerInput) { in.Password = strings.Repeat("🦀", 6) }, ""},
-		{"password of 40", func(in *registerInput) { in.Password = strings.Repeat("p", 40) }, ""},
-		{"password of 41", func(in *registerInput) { in.Password = strings.Repeat("p", 41) }, "password"},
-		{"password of 10 000", func(in *registerInput) { in.Password = strings.Repeat("p", 10000) }, "password"},
-		{"password of spaces", func(in *registerInput) { in.Password = "        " }, ""},
-		{"no password", func(in *registerInput) { in.Password = "" }, "password"},
+		{"as it is", func(*RegisterInput) {}, ""},
+		{"space round the address", func(in *RegisterInput) { in.Email = "\t ada@example.org\n" }, ""},
+		{"name of 99 characters", func(in *RegisterInput) { in.FirstName = strings.Repeat("🦀", 99) }, ""},
+		{"name of 100", func(in *RegisterInput) { in.FirstName = strings.Repeat("a", 100) }, "firstName"},
+		{"name of spaces", func(in *RegisterInput) { in.LastName = "   " }, "lastName"},
+		{"name with a line break", func(in *RegisterInput) { in.LastName = "a\nb" }, "lastName"},
+		{"name with marks from right to left", func(in *RegisterInput) { in.LastName = "\u200fאדה" }, ""},
+		{"password of 5 crabs", func(in *RegisterInput) { in.Password = strings.Repeat("🦀", 5) }, "password"},
+		{"password of 6 crabs", func(in *RegisterInput) { in.Password = strings.Repeat("🦀", 6) }, ""},
+		{"password of 40", func(in *RegisterInput) { in.Password = strings.Repeat("p", 40) }, ""},
+		{"password of 41", func(in *RegisterInput) { in.Password = strings.Repeat("p", 41) }, "password"},
+		{"password of 10 000", func(in *RegisterInput) { in.Password = strings.Repeat("p", 10000) }, "password"},
+		{"password of spaces", func(in *RegisterInput) { in.Password = "        " }, ""},
+		{"no password", func(in *RegisterInput) { in.Password = "" }, "password"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := ada
 			tt.edit(&in)
-			got, err := in.clean(SharedPassword)
+			got, err := in.validate(SharedPasswordChars)
 			if tt.field == "" {
 				if err != nil || got.Password != in.Password || got.Email != strings.TrimSpace(in.Email) {
 					t.Errorf("%+v, %v", got, err)
@@ -78,20 +78,20 @@ func TestRegisterInputBounds(t *testing.T) {
 }
 
 func TestLoginInputIsLenient(t *testing.T) {
-	for _, in := range []loginInput{
+	for _, in := range []LoginInput{
 		{Email: " ada@example.org ", Password: "x"},
 		{Email: `"a b"@example.com`, Password: "short"},
 		{Email: "a\u200bda@example.com", Password: strings.Repeat("p", 1000)},
 	} {
-		if _, err := in.clean(); err != nil {
+		if _, err := in.validate(); err != nil {
 			t.Errorf("%+v: %v", in, err)
 		}
 	}
-	for _, in := range []loginInput{
+	for _, in := range []LoginInput{
 		{Email: "", Password: "x"}, {Email: "no address", Password: "x"}, {Email: "@x", Password: "x"}, {Email: "x@", Password: "x"},
 		{Email: "ada@example.org", Password: ""}, {Email: "ada@example.org", Password: strings.Repeat("p", 1025)}, {Email: strings.Repeat("a", 1024) + "@x", Password: "x"},
 	} {
-		if _, err := in.clean(); outward(err).Code != apierror.BadUserInput {
+		if _, err := in.validate(); outward(err).Code != apierror.BadUserInput {
 			t.Errorf("%.40q accepted: %v", in.Email, err)
 		}
 	}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,8 +12,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Budget bounds what each key may spend. Check is a look; Take takes a token,
-// and Return gives it back. Both return 0, or after how long there is a token.
+// Budget limits the tokens that each key may spend. Check looks, Take takes a token,
+// and Return gives it back. Check and Take return 0, or the time until the next token
+// if none is left.
 type Budget interface {
 	Check(key string) time.Duration
 	Take(key string) time.Duration
@@ -23,145 +25,115 @@ type Budget interface {
 type budgetName string
 
 const (
-	// budgetPair is for wrong passwords of one account from one network.
+	// budgetPair counts wrong passwords of one account from one network.
 	budgetPair budgetName = "account and network"
-	// budgetAccount is for wrong passwords of one account from everywhere
-	// (OWASP ASVS 2.2.1: at most 100 an hour). It counts an email, whether an
-	// account has it or not: the answer must not tell.
+	// budgetAccount counts wrong passwords of one account from all networks (OWASP
+	// ASVS 2.2.1: at most 100 an hour). It counts an email whether or not an account
+	// has it, because the response must not tell.
 	budgetAccount budgetName = "account"
-	// budgetNetwork is for wrong passwords from one network, for all accounts,
-	// and for emails that no account has: a budget apart for those would tell
-	// them from the others.
+	// budgetNetwork counts wrong passwords from one network for all accounts, and
+	// for unknown emails. A budget of their own would distinguish unknown emails.
 	budgetNetwork budgetName = "network"
-	// budgetSite is for wrong passwords from the IPv6 /48 around a network.
+	// budgetSite counts wrong passwords from the IPv6 /48 around a network.
 	budgetSite budgetName = "site"
-	// budgetDevice is for wrong passwords of a known device. It is spent
-	// instead of those above.
+	// budgetDevice counts wrong passwords of a known device, instead of those above.
 	budgetDevice budgetName = "known device"
-	// budgetKnownTurns is for passwords of one account, right ones too, that
-	// were hashed ahead of strangers'. It is never refunded.
+	// budgetKnownTurns counts passwords of one account, correct ones too, that were
+	// hashed ahead of strangers'. It is never refunded.
 	budgetKnownTurns budgetName = "known turns"
-	// budgetCallback is for wrong passwords of one account that ConnectyCube asks
-	// about. All of those come from ConnectyCube's network.
+	// budgetCallback counts wrong passwords of one account that ConnectyCube
+	// presents. They all come from ConnectyCube's network.
 	budgetCallback budgetName = "callback"
-	// budgetRegister is for registrations from one network.
+	// budgetRegister counts registrations from one network.
 	budgetRegister budgetName = "registrations"
-	// budgetRegisterSite is for registrations from the IPv6 /48 around a network.
+	// budgetRegisterSite counts registrations from the IPv6 /48 around a network.
 	budgetRegisterSite budgetName = "site's registrations"
-	// budgetRubbish is for tokens from one network that we have not issued.
-	budgetRubbish budgetName = "rubbish"
+	// budgetInvalidToken counts tokens from one network that we have not issued.
+	budgetInvalidToken budgetName = "invalid tokens"
 )
 
-// BudgetBound is what one budget allows: Burst at once, and one more each Every.
+// BudgetBound is the size of one budget: Burst tokens at once, and one more each Every.
 type BudgetBound struct {
 	Burst int
 	Every time.Duration
 }
 
-// costKind is what an operation asks for that is bounded.
-type costKind int
+// Cost is something bounded that an operation takes. The zero value is none.
+type Cost int
 
+// The costs. Package resolvers lists those of each operation. An operation without a
+// cost needs an access token, whose look-up is one read, or nothing at all.
 const (
-	costGuess        costKind = iota // a password is compared
-	costRegistration                 // an account is made
-	costCallback                     // a password is compared that ConnectyCube asks about
-	costToken                        // a token is looked at that may be rubbish
+	CostGuess        Cost = iota + 1 // it compares a password
+	CostRegistration                 // it creates an account
+	CostCallback                     // it compares a password that ConnectyCube presents
+	CostToken                        // it reads a token that may be invalid
 )
 
-// costs has one line for each operation of the schema, and one for the route
-// that ConnectyCube calls back. An operation without a cost needs an access
-// token, whose look-up is one read, or nothing at all. A test compares it with
-// the schema.
-var costs = map[string][]costKind{
-	"hello":            {},
-	"me":               {},
-	"sessions":         {},
-	"users":            {},
-	"audit":            {},
-	"register":         {costRegistration},
-	"login":            {costGuess},
-	"login_By_token":   {costGuess},
-	"refresh":          {costToken},
-	"logout":           {},
-	"logoutEverywhere": {},
-	"revokeSession":    {},
-	"updateProfile":    {},
-	"changePassword":   {costGuess},
-	"changeEmail":      {costGuess},
-	"deleteMyAccount":  {costGuess},
-	"setRoles":         {},
-	"disableUser":      {},
-	"enableUser":       {},
-	"deleteUser":       {},
-	"verify":           {costCallback, costToken},
-}
-
-// Budgets are all budgets by name. One that is missing has no bound. Build it
-// with [NewBudgets].
+// Budgets holds all budgets by name. A missing budget has no bound. Build it with
+// [NewBudgets].
 type Budgets struct {
 	byName  map[budgetName]Budget
-	observe bool // count and log, and refuse nobody
+	observe bool // count and log, and refuse no request
 	log     *slog.Logger
 
 	observed atomic.Int64 // since the last line of the log
 	lines    rate.Sometimes
 }
 
-// BudgetOptions say what may be spent. A burst of 0 is no bound.
+// BudgetOptions are the sizes of the budgets. A burst of 0 means no bound.
 type BudgetOptions struct {
 	LoginFailures BudgetBound // of one account from one network, and of one known device
-	PerAccount    BudgetBound // wrong passwords from everywhere but known devices
-	Callbacks     BudgetBound // wrong passwords of one account that ConnectyCube asks about
+	PerAccount    BudgetBound // wrong passwords from everywhere except known devices
+	Callbacks     BudgetBound // wrong passwords of one account that ConnectyCube presents
 	PerNetwork    BudgetBound // wrong passwords for all accounts
 	Registrations BudgetBound // from one network
 	KnownTurns    BudgetBound // of one account
-	Rubbish       BudgetBound // from one network
+	InvalidTokens BudgetBound // from one network
 
-	Observe bool // count and log, and refuse nobody
+	Observe bool // count and log, and refuse no request
 	Log     *slog.Logger
 
-	// New makes one budget.
+	// New builds one budget.
 	New func(BudgetBound) (Budget, error)
 }
 
-// siteFactor is how much more a /48 may spend than each /64 in it: a site has
-// many people, and also 65,536 networks to guess from.
+// siteFactor is how much more a /48 may spend than each /64 in it: a site has many
+// users, and also 65,536 networks to guess from.
 const siteFactor = 10
 
-// NewBudgets makes the budgets.
+// NewBudgets builds the budgets.
 func NewBudgets(o BudgetOptions) (*Budgets, error) {
+	if o.Log == nil || o.New == nil {
+		return nil, errors.New("identity.BudgetOptions lack Log or New")
+	}
 	b := &Budgets{byName: map[budgetName]Budget{}, observe: o.Observe, log: o.Log, lines: rate.Sometimes{Interval: time.Second}}
 	site := func(b BudgetBound) BudgetBound { return BudgetBound{siteFactor * b.Burst, b.Every / siteFactor} }
 	for name, bound := range map[budgetName]BudgetBound{
 		budgetPair: o.LoginFailures, budgetDevice: o.LoginFailures, budgetAccount: o.PerAccount,
 		budgetCallback: o.Callbacks, budgetNetwork: o.PerNetwork, budgetSite: site(o.PerNetwork), budgetKnownTurns: o.KnownTurns,
-		budgetRegister: o.Registrations, budgetRegisterSite: site(o.Registrations), budgetRubbish: o.Rubbish,
+		budgetRegister: o.Registrations, budgetRegisterSite: site(o.Registrations), budgetInvalidToken: o.InvalidTokens,
 	} {
 		if bound.Burst == 0 {
 			continue
 		}
-		made, err := o.New(bound)
+		budget, err := o.New(bound)
 		if err != nil {
 			return nil, err
 		}
-		b.byName[name] = made
+		b.byName[name] = budget
 	}
 	return b, nil
 }
 
-// asker is a client in the words of the budgets.
-type asker struct {
-	email    string   // of the account that it asks for; a key, in one case
-	device   string   // of the account that it is known to belong to; empty = a stranger
+// budgetKeys are the keys under which the budgets count a client.
+type budgetKeys struct {
+	email    string   // key of the email of the account concerned; empty = none
+	device   string   // that is known to belong to the account; empty = a stranger
 	networks []string // outermost first
 }
 
-func (q asker) network() string {
-	if len(q.networks) == 0 {
-		return ""
-	}
-	return q.networks[len(q.networks)-1]
-}
+func (k budgetKeys) network() string { return ClientInfo{Networks: k.networks}.network() }
 
 // charge is one token of one budget.
 type charge struct {
@@ -169,34 +141,34 @@ type charge struct {
 	key    string
 }
 
-// charges are what an operation takes from an asker's budgets.
-func charges(operation string, q asker) []charge {
+// charges returns what an operation with these costs takes from the budgets.
+func charges(costs []Cost, k budgetKeys) []charge {
 	var list []charge
-	for _, kind := range costs[operation] {
+	for _, cost := range costs {
 		switch {
-		case kind == costGuess && q.device != "":
-			list = append(list, charge{budgetDevice, q.email + " " + q.device})
-		case kind == costGuess && q.email != "":
-			list = append(list, charge{budgetPair, q.email + " " + q.network()}, charge{budgetAccount, q.email}, charge{budgetNetwork, q.network()})
-			if len(q.networks) > 1 {
-				list = append(list, charge{budgetSite, q.networks[0]})
+		case cost == CostGuess && k.device != "":
+			list = append(list, charge{budgetDevice, k.email + " " + k.device})
+		case cost == CostGuess && k.email != "":
+			list = append(list, charge{budgetPair, k.email + " " + k.network()}, charge{budgetAccount, k.email}, charge{budgetNetwork, k.network()})
+			if len(k.networks) > 1 {
+				list = append(list, charge{budgetSite, k.networks[0]})
 			}
-		case kind == costCallback && q.email != "":
-			list = append(list, charge{budgetCallback, q.email})
-		case kind == costRegistration:
-			list = append(list, charge{budgetRegister, q.network()})
-			if len(q.networks) > 1 {
-				list = append(list, charge{budgetRegisterSite, q.networks[0]})
+		case cost == CostCallback && k.email != "":
+			list = append(list, charge{budgetCallback, k.email})
+		case cost == CostRegistration:
+			list = append(list, charge{budgetRegister, k.network()})
+			if len(k.networks) > 1 {
+				list = append(list, charge{budgetRegisterSite, k.networks[0]})
 			}
-		case kind == costToken && q.email == "":
-			list = append(list, charge{budgetRubbish, q.network()})
+		case cost == CostToken && k.email == "":
+			list = append(list, charge{budgetInvalidToken, k.network()})
 		}
 	}
 	return list
 }
 
-// check returns RATE_LIMITED if one of the charges cannot be paid now. It takes
-// nothing.
+// check returns RATE_LIMITED if one of the budgets has too little for a charge. It
+// takes nothing.
 func (b *Budgets) check(ctx context.Context, list []charge) error {
 	var longest time.Duration
 	var spent budgetName
@@ -207,10 +179,11 @@ func (b *Budgets) check(ctx context.Context, list []charge) error {
 			}
 		}
 	}
-	return b.refuse(ctx, spent, longest)
+	return b.limit(ctx, spent, longest)
 }
 
-// take takes all of the charges, or none and returns RATE_LIMITED.
+// take takes all of the charges. If one budget has too little, it takes none and
+// returns RATE_LIMITED.
 func (b *Budgets) take(ctx context.Context, list []charge) error {
 	for i, c := range list {
 		budget := b.byName[c.budget]
@@ -218,7 +191,7 @@ func (b *Budgets) take(ctx context.Context, list []charge) error {
 			continue
 		}
 		if wait := budget.Take(c.key); wait > 0 {
-			if err := b.refuse(ctx, c.budget, wait); err != nil {
+			if err := b.limit(ctx, c.budget, wait); err != nil {
 				b.refund(list[:i])
 				return err
 			}
@@ -227,8 +200,8 @@ func (b *Budgets) take(ctx context.Context, list []charge) error {
 	return nil
 }
 
-// allows takes one token, and reports whether there was one. It refuses no
-// request, so that it does not matter whether limits are only observed.
+// allows takes one token and reports whether there was one. It refuses no request, so
+// it is the same when limits are only observed.
 func (b *Budgets) allows(name budgetName, key string) bool {
 	budget := b.byName[name]
 	return budget == nil || budget.Take(key) == 0
@@ -243,8 +216,18 @@ func (b *Budgets) refund(list []charge) {
 	}
 }
 
-// refuse is the error of a budget that is spent for a time.
-func (b *Budgets) refuse(ctx context.Context, spent budgetName, wait time.Duration) error {
+// chargeInvalidToken charges a token that we have not issued. It returns err, or
+// RATE_LIMITED if the network has sent too many.
+func (b *Budgets) chargeInvalidToken(ctx context.Context, c Caller, err error) error {
+	if spent := b.take(ctx, charges(c.Costs, budgetKeys{networks: c.Client.Networks})); spent != nil {
+		return spent
+	}
+	return err
+}
+
+// limit returns RATE_LIMITED for a budget that is spent for a time, unless limits are
+// only observed.
+func (b *Budgets) limit(ctx context.Context, spent budgetName, wait time.Duration) error {
 	if wait == 0 {
 		return nil
 	}
@@ -256,17 +239,16 @@ func (b *Budgets) refuse(ctx context.Context, spent budgetName, wait time.Durati
 		})
 		return nil
 	}
-	return &apierror.Error{Code: apierror.RateLimited, Message: messages[spent], RetryAfter: wait}
+	return &apierror.Error{Code: apierror.RateLimited, Message: limitMessage(spent), RetryAfter: wait}
 }
 
-// messages say what a client has done too often.
-var messages = map[budgetName]string{
-	budgetPair:     "Too many wrong passwords; try again later",
-	budgetAccount:  "Too many wrong passwords; try again later",
-	budgetNetwork:  "Too many wrong passwords; try again later",
-	budgetSite:     "Too many wrong passwords; try again later",
-	budgetDevice:   "Too many wrong passwords; try again later",
-	budgetCallback: "Too many wrong passwords; try again later",
-	budgetRegister: "Too many registrations from this network; try again later", budgetRegisterSite: "Too many registrations from this network; try again later",
-	budgetRubbish: "Too many invalid tokens from this network; try again later",
+// limitMessage says what a client has done too often.
+func limitMessage(spent budgetName) string {
+	switch spent {
+	case budgetRegister, budgetRegisterSite:
+		return "Too many registrations from this network; try again later"
+	case budgetInvalidToken:
+		return "Too many invalid tokens from this network; try again later"
+	}
+	return "Too many wrong passwords; try again later"
 }

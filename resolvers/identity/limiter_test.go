@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -14,61 +13,34 @@ import (
 	"time"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/transport/transporttest"
+	"cubegate/resolvers/identity/identitytest"
 	"cubegate/store"
 	"cubegate/tokens"
 )
 
-// Every operation has its line, and no line is left over.
-func TestEveryOperationHasItsCosts(t *testing.T) {
-	_, h := newAPI(t)
-	got := transporttest.Ask(t, h, `{__schema{queryType{fields(includeDeprecated:true){name}} mutationType{fields(includeDeprecated:true){name}}}}`, nil)
-	schema := got.Data["__schema"].(map[string]any)
-	want := []string{"verify"}
-	for _, root := range []string{"queryType", "mutationType"} {
-		for _, f := range schema[root].(map[string]any)["fields"].([]any) {
-			want = append(want, f.(map[string]any)["name"].(string))
-		}
-	}
-	for _, name := range want {
-		if _, ok := costs[name]; !ok {
-			t.Errorf("%s has no line in costs", name)
-		}
-	}
-	if len(costs) != len(want) {
-		t.Errorf("costs has %d lines for %d operations", len(costs), len(want))
-	}
-}
-
-// from makes the flows see a client in a network.
-func (f flows) from(network string) {
-	f.Networks = func(context.Context) []string { return []string{network} }
-	f.Address = func(context.Context) string { return network }
-}
-
 // guesses tries a wrong password a number of times and returns the last error.
-func (f flows) guesses(t *testing.T, n int, email string, device *deviceInput) (e *apierror.Error) {
+func (f flows) guesses(t *testing.T, n int, email string, device *DeviceInput) (e *apierror.Error) {
 	t.Helper()
 	for range n {
-		_, err := f.login(t.Context(), loginInput{Email: email, Password: "guess", Device: device}, false)
+		_, err := f.login(t.Context(), LoginInput{Email: email, Password: "guess", Device: device})
 		e = outward(err)
 	}
 	return e
 }
 
 // knownDeviceInput is what a device sends that has logged in an hour ago.
-func (f flows) knownDeviceInput(edit ...func(*tokens.KnownDevice)) *deviceInput {
-	d := tokens.KnownDevice{UserID: adaID, EmailKey: store.EmailKey(ada.Email), Device: "phone", Issued: time.Now().Add(-time.Hour), Generation: f.users.user.DeviceGeneration}
+func (f flows) knownDeviceInput(edit ...func(*tokens.KnownDevice)) *DeviceInput {
+	d := tokens.KnownDevice{UserID: adaID, EmailKey: store.EmailKey(ada.Email), Device: "phone", Issued: time.Now().Add(-time.Hour), Generation: f.users.User.DeviceGeneration}
 	for _, e := range edit {
 		e(&d)
 	}
-	token := f.Devices.NewDeviceToken(d)
-	return &deviceInput{Token: &token}
+	token := f.devices.NewDeviceToken(d)
+	return &DeviceInput{Token: &token}
 }
 
-func (f flows) loginFrom(t *testing.T, device *deviceInput) error {
+func (f flows) loginFrom(t *testing.T, device *DeviceInput) error {
 	t.Helper()
-	_, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: ada.Password, Device: device}, false)
+	_, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: ada.Password, Device: device})
 	return err
 }
 
@@ -103,8 +75,8 @@ func TestGuessesAtOneAccountHaveACeiling(t *testing.T) {
 			if tried != 5 {
 				t.Errorf("%d guesses were tried, want 5", tried)
 			}
-			if len(f.passwords.compared) != 5 {
-				t.Errorf("%d hashes", len(f.passwords.compared))
+			if len(f.passwords.Compared) != 5 {
+				t.Errorf("%d hashes", len(f.passwords.Compared))
 			}
 		})
 	}
@@ -119,7 +91,7 @@ func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 			t.Fatalf("guess %d: %s", i, e.Code)
 		}
 	}
-	f.users.err = errors.New("the database was asked") // a refusal comes before
+	f.users.Err = errors.New("the database was asked") // a refusal comes before
 	if e := f.guesses(t, 1, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the ninth account: %s: %v", e.Code, e.Cause)
 	}
@@ -151,7 +123,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 	if err := f.loginFrom(t, phone); err != nil {
 		t.Errorf("the phone: %v", err)
 	}
-	last := f.passwords.turns[len(f.passwords.turns)-1]
+	last := f.passwords.Turns[len(f.passwords.Turns)-1]
 	if !last.Known || !slices.Equal(last.Lanes, []string{adaID, "phone"}) {
 		t.Errorf("the phone's turn is %+v", last)
 	}
@@ -161,7 +133,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 	if e := f.guesses(t, 1, ada.Email, phone); e.Code != apierror.RateLimited {
 		t.Errorf("the phone is no stranger after three guesses: %s", e.Code)
 	}
-	for name, device := range map[string]*deviceInput{
+	for name, device := range map[string]*DeviceInput{
 		"another account's":      f.knownDeviceInput(func(d *tokens.KnownDevice) { d.UserID = "another" }),
 		"of an older generation": f.knownDeviceInput(func(d *tokens.KnownDevice) { d.Generation-- }),
 		"too young":              f.knownDeviceInput(func(d *tokens.KnownDevice) { d.Issued = time.Now() }),
@@ -177,20 +149,20 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 func TestANetworkWithASessionBuysATurnAndNoBudget(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	s := f.sessions.all["s1"]
+	s := f.sessions.All["s1"]
 	s.LastIP = "203.0.113.5"
-	f.sessions.all["s1"] = s
+	f.sessions.All["s1"] = s
 	f.from("203.0.113.5")
 	if e := f.guesses(t, 4, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the fourth guess: %s", e.Code)
 	}
-	if turn := f.passwords.turns[0]; !turn.Known || !slices.Equal(turn.Lanes, []string{"network of " + adaID}) {
+	if turn := f.passwords.Turns[0]; !turn.Known || !slices.Equal(turn.Lanes, []string{"network of " + adaID}) {
 		t.Errorf("turn %+v", turn)
 	}
 	f.from("192.0.2.1")
 	f.guesses(t, 1, ada.Email, nil)
 	f.guesses(t, 1, "nobody@example.org", nil)
-	for _, turn := range f.passwords.turns[len(f.passwords.turns)-2:] {
+	for _, turn := range f.passwords.Turns[len(f.passwords.Turns)-2:] {
 		if turn.Known || !slices.Equal(turn.Lanes, []string{"192.0.2.1"}) {
 			t.Errorf("a stranger's turn is %+v", turn)
 		}
@@ -206,7 +178,7 @@ func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if turns := f.passwords.turns; !turns[29].Known || turns[30].Known {
+	if turns := f.passwords.Turns; !turns[29].Known || turns[30].Known {
 		t.Errorf("the 30th turn is known %v, the 31st %v", turns[29].Known, turns[30].Known)
 	}
 }
@@ -214,43 +186,43 @@ func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 func TestLoginGivesADeviceToken(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	read := func(out signedIn) tokens.KnownDevice {
+	read := func(out LoginResult) tokens.KnownDevice {
 		t.Helper()
-		if out.device == "" {
+		if out.DeviceToken == "" {
 			t.Fatal("no device token")
 		}
-		d, err := f.Devices.ParseDeviceToken(out.device, store.EmailKey(ada.Email))
+		d, err := f.devices.ParseDeviceToken(out.DeviceToken, store.EmailKey(ada.Email))
 		if err != nil && !errors.Is(err, tokens.ErrExpired) {
 			t.Fatal(err)
 		}
 		return d
 	}
-	first, err := f.login(t.Context(), login, false)
+	first, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := read(first); d != (tokens.KnownDevice{}) {
 		t.Errorf("the token counts at once: %+v", d)
 	}
-	again, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: ada.Password, Device: f.knownDeviceInput()}, false)
+	again, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: ada.Password, Device: f.knownDeviceInput()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := read(again); d.Device != again.session.ID || d.UserID != adaID {
+	if d := read(again); d.Device != again.Session.ID || d.UserID != adaID {
 		t.Errorf("a known device becomes %+v", d)
 	}
-	refreshed, err := f.refreshSession(t.Context(), first.refresh)
-	if err != nil || refreshed.device != "" {
-		t.Errorf("a refresh at once gives %q, %v", refreshed.device, err)
+	refreshed, err := f.refresh(t.Context(), first.RefreshToken)
+	if err != nil || refreshed.DeviceToken != "" {
+		t.Errorf("a refresh at once gives %q, %v", refreshed.DeviceToken, err)
 	}
-	s := f.sessions.all[first.session.ID]
+	s := f.sessions.All[first.Session.ID]
 	s.Created = time.Now().Add(-time.Hour)
-	f.sessions.all[first.session.ID] = s
-	refreshed, err = f.refreshSession(t.Context(), refreshed.refresh)
+	f.sessions.All[first.Session.ID] = s
+	refreshed, err = f.refresh(t.Context(), refreshed.RefreshToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := read(refreshed); d.Device != first.session.ID {
+	if d := read(refreshed); d.Device != first.Session.ID {
 		t.Errorf("a later refresh gives %+v", d)
 	}
 }
@@ -259,18 +231,18 @@ func TestARevokedSessionEndsAllDeviceTokens(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	phone := f.knownDeviceInput()
-	if _, err := f.endSession(t.Context(), *f.users.user, "s1", "logout"); err != nil {
+	if _, err := f.Sessions.end(t.Context(), f.ada(store.AuditLogout), "s1", f.users.RemoveSession); err != nil {
 		t.Fatal(err)
 	}
 	_ = f.loginFrom(t, phone)
-	if !slices.Equal(f.passwords.turns[0].Lanes, []string{adaID, "phone"}) {
+	if !slices.Equal(f.passwords.Turns[0].Lanes, []string{adaID, "phone"}) {
 		t.Error("a logout ends the device token")
 	}
-	if _, err := f.endSession(t.Context(), *f.users.user, "s3", store.AuditRevoke); err != nil {
+	if err := f.Sessions.Revoke(t.Context(), f.ada(store.AuditRevoke), "s3"); err != nil {
 		t.Fatal(err)
 	}
 	_ = f.loginFrom(t, phone)
-	if slices.Contains(f.passwords.turns[1].Lanes, "phone") {
+	if slices.Contains(f.passwords.Turns[1].Lanes, "phone") {
 		t.Error("the device is still known after a revocation")
 	}
 }
@@ -278,7 +250,7 @@ func TestARevokedSessionEndsAllDeviceTokens(t *testing.T) {
 func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 	f := newFlows(t)
 	for i := range 5 {
-		f.users.user = nil
+		f.users.User = nil
 		in := ada
 		in.Email = fmt.Sprintf("ada%d@example.org", i)
 		if i == 2 { // an email that is taken is an answer worth something
@@ -290,11 +262,11 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 			t.Errorf("registration %d: %v", i+1, err)
 		}
 	}
-	if f.passwords.hashed != 4 {
-		t.Errorf("%d hashes for 4 registrations", f.passwords.hashed)
+	if f.passwords.Hashed != 4 {
+		t.Errorf("%d hashes for 4 registrations", f.passwords.Hashed)
 	}
 	f.from("198.51.100.1")
-	f.users.user = nil
+	f.users.User = nil
 	if _, err := f.register(t.Context(), ada); err != nil {
 		t.Errorf("from another network: %v", err)
 	}
@@ -303,11 +275,7 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 func TestRubbishIsCountedAndGoodTokensPass(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	ask := func(token string) int {
-		w := httptest.NewRecorder()
-		f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token="+token, nil))
-		return w.Code
-	}
+	ask := func(token string) int { return f.verify(CallbackRequest{Token: token}) }
 	var last int
 	for range 7 {
 		last = ask("rubbish")
@@ -315,10 +283,10 @@ func TestRubbishIsCountedAndGoodTokensPass(t *testing.T) {
 	if last != http.StatusTooManyRequests {
 		t.Errorf("the seventh token got %d", last)
 	}
-	if code := ask("good+" + adaID); code != http.StatusOK {
+	if code := ask("good " + adaID); code != http.StatusOK {
 		t.Errorf("a good token got %d", code)
 	}
-	if _, err := f.refreshSession(t.Context(), "rubbish"); outward(err).Code != apierror.RateLimited {
+	if _, err := f.refresh(t.Context(), "rubbish"); outward(err).Code != apierror.RateLimited {
 		t.Errorf("refresh: %v", err)
 	}
 }
@@ -326,7 +294,7 @@ func TestRubbishIsCountedAndGoodTokensPass(t *testing.T) {
 func TestLimitsCanBeObserved(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	f.Budgets.observe = true
+	f.budgets.observe = true
 	if e := f.guesses(t, 50, ada.Email, nil); e.Code != apierror.Unauthenticated {
 		t.Errorf("the 50th guess: %s", e.Code)
 	}
@@ -338,14 +306,13 @@ func TestLimitsCanBeObserved(t *testing.T) {
 func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	user := *f.users.user
 	for i := range 4 {
-		err := f.confirm(t.Context(), "changeEmail", user, "s1", "guess")
+		err := f.confirm(t.Context(), "s1", "guess")
 		if want := []apierror.Code{apierror.Forbidden, apierror.Forbidden, apierror.Forbidden, apierror.RateLimited}[i]; outward(err).Code != want {
 			t.Errorf("guess %d: %v, want %s", i+1, err, want)
 		}
 	}
-	if err := f.confirm(t.Context(), "changeEmail", user, "s3", ada.Password); err != nil {
+	if err := f.confirm(t.Context(), "s3", ada.Password); err != nil {
 		t.Errorf("in another session: %v", err)
 	}
 }
@@ -359,12 +326,12 @@ func TestParallelGuessesHaveTheSameCeiling(t *testing.T) {
 		t.Fatal(err)
 	}
 	counting := &countingHasher{PasswordHasher: hasher}
-	f.Passwords = counting
+	f.Passwords.Hasher = counting
 	f.there()
 	var all sync.WaitGroup
 	for range 190 {
 		all.Go(func() {
-			_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, false)
+			_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
 		})
 	}
 	all.Wait()
@@ -396,10 +363,10 @@ func TestAnUnknownEmailCostsTheSameLookUps(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for _, email := range []string{ada.Email, "nobody@example.org"} {
-		f.sessions.listed = 0
+		f.sessions.LookUps = 0
 		f.guesses(t, 1, email, nil)
-		if f.sessions.listed != 1 {
-			t.Errorf("%s: %d look-ups of sessions, want 1", email, f.sessions.listed)
+		if f.sessions.LookUps != 1 {
+			t.Errorf("%s: %d look-ups of sessions, want 1", email, f.sessions.LookUps)
 		}
 	}
 }
@@ -410,7 +377,7 @@ func TestASiteHasABudgetOfItsOwn(t *testing.T) {
 	tried, registered := 0, 0
 	for i := range 200 { // as many /64s of one /48
 		networks := []string{"2001:db8::/48", fmt.Sprintf("2001:db8:0:%x::/64", i)}
-		f.Networks = func(context.Context) []string { return networks }
+		*f.client = ClientInfo{Networks: networks}
 		if f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil).Code == apierror.Unauthenticated {
 			tried++
 		}
@@ -426,13 +393,13 @@ func TestASiteHasABudgetOfItsOwn(t *testing.T) {
 // An outage costs a network none of its registrations.
 func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
 	f := newFlows(t)
-	f.users.err = store.ErrUnavailable
+	f.users.Err = store.ErrUnavailable
 	for range 20 {
 		if _, err := f.register(t.Context(), ada); outward(err).Code != apierror.ServiceUnavailable {
 			t.Fatal(err)
 		}
 	}
-	f.users.err = nil
+	f.users.Err = nil
 	if _, err := f.register(t.Context(), ada); err != nil {
 		t.Error(err)
 	}
@@ -441,15 +408,26 @@ func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
 func TestRefusedConfirmationsTakeNoTurns(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	user := *f.users.user
 	for range 40 {
-		_ = f.confirm(t.Context(), "changeEmail", user, "s1", "guess")
+		_ = f.confirm(t.Context(), "s1", "guess")
 	}
-	if turn := f.passwords.turns[0]; !turn.Known || turn.Lanes[0] != adaID {
+	if turn := f.passwords.Turns[0]; !turn.Known || turn.Lanes[0] != adaID {
 		t.Errorf("a confirmation's turn is %+v", turn)
 	}
 	_ = f.loginFrom(t, f.knownDeviceInput())
-	if turn := f.passwords.turns[len(f.passwords.turns)-1]; !turn.Known {
+	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; !turn.Known {
 		t.Error("confirmations that were refused spent the account's turns")
+	}
+}
+
+// A refusal by the limit of wrong passwords asks neither the database nor the
+// hash.
+func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
+	f := newFlows(t)
+	f.budgets.byName = map[budgetName]Budget{budgetPair: identitytest.NewBudget(0), budgetDevice: identitytest.NewBudget(0)}
+	f.users.Err = store.ErrUnavailable
+	_, err := f.login(t.Context(), adaLogin)
+	if code := outward(err).Code; code != apierror.RateLimited || len(f.passwords.Compared) != 0 {
+		t.Errorf("%s after %d hashes", code, len(f.passwords.Compared))
 	}
 }

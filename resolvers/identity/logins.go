@@ -2,58 +2,98 @@ package identity
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
-// chatStatus is ChatStatus of the schema.
-type chatStatus string
-
-const (
-	chatReady       chatStatus = "READY"
-	chatPending     chatStatus = "PENDING"
-	chatPassword    chatStatus = "PASSWORD_NEEDED"
-	chatRefused     chatStatus = "REFUSED"
-	chatUnavailable chatStatus = "UNAVAILABLE"
-)
-
-// signedIn is what a registration, a login and a refresh give.
-type signedIn struct {
-	user    store.User
-	session store.Session
-	access  string
-	expires time.Time // of access
-	refresh string
-	ticket  string
-	device  string // token by which the device is known from now on; may be empty
-	chat    provisioning.CubeSession
-	status  chatStatus
+// Logins registers users and logs them in.
+type Logins struct {
+	passwords         *Passwords
+	sessions          *Sessions
+	accounts          AccountOpener
+	proven            *provenPasswords
+	budgets           *Budgets
+	auditor           *Auditor
+	maxPasswordChars  int
+	registerWhileAway bool
+	upstreamTimeout   time.Duration
+	log               *slog.Logger
 }
 
-// login checks the password, begins a login session, and opens the one at
-// ConnectyCube. What goes wrong with ConnectyCube is told in the status; the
-// login stays good.
-func (a *Auth) login(ctx context.Context, in loginInput, byTicket bool) (signedIn, error) {
-	in, err := in.clean()
+// LoginResult is what a registration, a login or a refresh gives to the client.
+type LoginResult struct {
+	User         store.User
+	Session      store.Session
+	AccessToken  string
+	Expires      time.Time // of AccessToken
+	RefreshToken string
+	ChatTicket   string
+	DeviceToken  string                   // empty = the client keeps its own
+	Cube         provisioning.CubeSession // the session at ConnectyCube
+	ChatStatus   provisioning.ChatStatus
+}
+
+// Login checks email and password, starts a login session, and opens a session at
+// ConnectyCube with the same password. If ConnectyCube fails, the login still
+// succeeds; the status gives the reason.
+func (l *Logins) Login(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
+	return l.login(ctx, c, in, provisioning.LoginMethod{Password: in.Password})
+}
+
+// LoginByToken is Login, except that the session at ConnectyCube is opened with a
+// ticket, which ConnectyCube verifies with this server.
+func (l *Logins) LoginByToken(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
+	return l.login(ctx, c, in, provisioning.LoginMethod{Password: in.Password, ViaIdentityProvider: true})
+}
+
+func (l *Logins) login(ctx context.Context, c Caller, in LoginInput, m provisioning.LoginMethod) (LoginResult, error) {
+	in, err := in.validate()
 	if err != nil {
-		return signedIn{}, err
+		return LoginResult{}, err
 	}
-	operation := "login"
-	if byTicket {
-		operation = "login_By_token"
+	if c.User, err = l.authenticate(ctx, c, in); err != nil {
+		return LoginResult{}, err
 	}
-	user, err := a.authenticate(ctx, operation, in)
+	defer l.proven.Prove(c.User, in.Password)()
+	out, err := l.completeLogin(ctx, c, in.Device, m, nil)
 	if err != nil {
-		return signedIn{}, err
+		l.auditor.recordFailure(ctx, c, err)
+		return LoginResult{}, err
 	}
-	defer a.Callbacks.proven.Prove(user, in.Password)()
-	out, err := a.signIn(ctx, user, in.Device, provisioning.LoginMethod{Password: in.Password, ViaIdentityProvider: byTicket}, nil)
+	l.auditor.recordSuccess(ctx, c, out.Session.ID)
+	return out, nil
+}
+
+// authenticate returns the user with this email and this password, who may log in. It
+// replaces a stale hash.
+func (l *Logins) authenticate(ctx context.Context, c Caller, in LoginInput) (store.User, error) {
+	user, stale, err := l.passwords.verify(ctx, c, in)
+	c.User = user
+	if err == nil && stale {
+		user.PasswordHash, err = l.passwords.upgradeHash(ctx, c, in.Password)
+	}
+	if err != nil && user.ID != "" { // an attempt at an unknown email is only logged
+		l.auditor.recordFailure(ctx, c, err)
+	}
 	if err != nil {
-		a.refused(ctx, store.AuditLogin, user, err)
-		return signedIn{}, err
+		return store.User{}, err
 	}
-	a.done(ctx, store.AuditLogin, user, out.session.ID)
+	return user, nil
+}
+
+// completeLogin starts a login session for a user who has just proven a password, and
+// opens the ConnectyCube session, unless chatErr says that it cannot be opened.
+func (l *Logins) completeLogin(ctx context.Context, c Caller, device *DeviceInput, m provisioning.LoginMethod, chatErr error) (LoginResult, error) {
+	out, err := l.sessions.startLoginSession(ctx, c, device)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	if chatErr == nil {
+		chatErr = l.sessions.openCubeSession(ctx, &out, m)
+	}
+	out.ChatStatus = provisioning.ChatStatusOf(chatErr)
 	return out, nil
 }

@@ -11,25 +11,26 @@ import (
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/provisioning"
 	"cubegate/store"
+	"cubegate/tokens"
 )
 
-var login = loginInput{Email: " ada@example.org ", Password: ada.Password}
+var adaLogin = LoginInput{Email: " ada@example.org ", Password: ada.Password}
 
 func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 	tests := []struct {
 		err  error
-		want chatStatus
+		want provisioning.ChatStatus
 	}{
-		{nil, chatReady},
-		{fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrTaken), chatPending},
-		{provisioning.ErrPasswordRequired, chatPassword},
-		{provisioning.ErrForeignAccount, chatRefused},
-		{connectycube.ErrBadCredentials, chatRefused},
-		{connectycube.ErrRefused, chatRefused},
-		{connectycube.ErrUnavailable, chatUnavailable},
-		{connectycube.ErrIdentityProvider, chatUnavailable},
-		{connectycube.ErrMisconfigured, chatUnavailable},
-		{errors.New("odd"), chatUnavailable},
+		{nil, provisioning.ChatReady},
+		{fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrTaken), provisioning.ChatPending},
+		{provisioning.ErrPasswordRequired, provisioning.ChatPasswordNeeded},
+		{provisioning.ErrForeignAccount, provisioning.ChatRefused},
+		{connectycube.ErrBadCredentials, provisioning.ChatRefused},
+		{connectycube.ErrRefused, provisioning.ChatRefused},
+		{connectycube.ErrUnavailable, provisioning.ChatUnavailable},
+		{connectycube.ErrIdentityProvider, provisioning.ChatUnavailable},
+		{connectycube.ErrMisconfigured, provisioning.ChatUnavailable},
+		{errors.New("odd"), provisioning.ChatUnavailable},
 	}
 	for _, byTicket := range []bool{false, true} {
 		for _, tt := range tests {
@@ -37,18 +38,22 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 				f := newFlows(t)
 				f.there()
 				if tt.err != nil {
-					f.accounts.open = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
+					f.accounts.OnOpen = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
 						return provisioning.CubeSession{}, tt.err
 					}
 				}
-				got, err := f.login(t.Context(), login, byTicket)
-				if err != nil || got.status != tt.want || got.access != "access "+adaID || got.ticket != "ticket "+adaID || got.refresh == "" {
+				login := f.Logins.Login
+				if byTicket {
+					login = f.Logins.LoginByToken
+				}
+				got, err := login(t.Context(), f.stranger(store.AuditLogin, CostGuess), adaLogin)
+				if err != nil || got.ChatStatus != tt.want || got.AccessToken != "access "+adaID || got.ChatTicket != "ticket "+adaID || got.RefreshToken == "" {
 					t.Fatalf("%+v, %v; want %s and our own tokens", got, err, tt.want)
 				}
-				if (got.chat.Token != "") != (tt.want == chatReady) {
-					t.Errorf("session %q with %s", got.chat.Token, got.status)
+				if (got.Cube.Token != "") != (tt.want == provisioning.ChatReady) {
+					t.Errorf("session %q with %s", got.Cube.Token, got.ChatStatus)
 				}
-				if want := (provisioning.LoginMethod{Password: ada.Password, ViaIdentityProvider: byTicket}); f.accounts.means[0] != want {
+				if want := (provisioning.LoginMethod{Password: ada.Password, ViaIdentityProvider: byTicket}); f.accounts.Methods[0] != want {
 					t.Error("the account is opened by other means than the login has")
 				}
 				if tt.err != nil && !strings.Contains(f.log.String(), tt.err.Error()) {
@@ -62,17 +67,17 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	for _, in := range []loginInput{
+	for _, in := range []LoginInput{
 		{Email: "ada@example.org", Password: "wrong"},
 		{Email: "nobody@example.org", Password: ada.Password},
 	} {
-		_, err := f.login(t.Context(), in, false)
-		if e := outward(err); e.Code != apierror.Unauthenticated || e.Message != "Invalid email or password" {
-			t.Errorf("%+v: %s %q", in, e.Code, e.Message)
+		_, err := f.login(t.Context(), in)
+		if !errors.Is(err, tokens.ErrWrongPassword) {
+			t.Errorf("%+v: %v", in, err)
 		}
 	}
 	// One comparison each, the second against nobody's hash.
-	if got := f.passwords.compared; len(got) != 2 || got[1] != "" {
+	if got := f.passwords.Compared; len(got) != 2 || got[1] != "" {
 		t.Errorf("compared with %q", got)
 	}
 	// The audit knows whose password was wrong; guesses at nobody's would only
@@ -86,14 +91,14 @@ func TestLoginStopsGuessing(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for range 3 {
-		_, _ = f.login(t.Context(), loginInput{Email: ada.Email, Password: "guess"}, false)
+		_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
 	}
-	_, err := f.login(t.Context(), login, false)
+	_, err := f.login(t.Context(), adaLogin)
 	if e := outward(err); e.Code != apierror.RateLimited || e.RetryAfter == 0 {
 		t.Errorf("after three wrong passwords: %s, retry after %v", e.Code, e.RetryAfter)
 	}
-	if len(f.passwords.compared) != 3 {
-		t.Errorf("%d comparisons: the refused try cost one", len(f.passwords.compared))
+	if len(f.passwords.Compared) != 3 {
+		t.Errorf("%d comparisons: the refused try cost one", len(f.passwords.Compared))
 	}
 }
 
@@ -101,27 +106,14 @@ func TestLoginReplacesAnOldHash(t *testing.T) {
 	for _, setErr := range []error{nil, errors.New("odd")} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
-		f.users.setErr = setErr
-		if _, err := f.login(t.Context(), login, false); err != nil {
+		f.users.UpgradeErr = setErr
+		if _, err := f.login(t.Context(), adaLogin); err != nil {
 			t.Errorf("with %v: %v; the login is good all the same", setErr, err)
 		}
-		if replaced := f.users.user.PasswordHash == "hash of "+ada.Password; replaced != (setErr == nil) {
-			t.Errorf("with %v the hash is %q", setErr, f.users.user.PasswordHash)
+		if replaced := f.users.User.PasswordHash == "hash of "+ada.Password; replaced != (setErr == nil) {
+			t.Errorf("with %v the hash is %q", setErr, f.users.User.PasswordHash)
 		}
 	}
-}
-
-// changingUsers have another hash as soon as one is replaced.
-type changingUsers struct {
-	*fakeUsers
-	next string
-}
-
-func (c changingUsers) UpgradeHash(context.Context, store.HashUpgrade) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.user.PasswordHash = c.next
-	return nil
 }
 
 // A login with an old hash is overtaken while it replaces that hash: by another
@@ -131,8 +123,11 @@ func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
 	for next, want := range map[string]apierror.Code{"hash of another": apierror.Unauthenticated, "old hash of " + ada.Password: ""} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
-		f.Users = changingUsers{f.users, next}
-		_, err := f.login(t.Context(), login, false)
+		f.Passwords.replaceHash = func(context.Context, store.HashUpgrade) error {
+			f.users.User.PasswordHash = next
+			return nil
+		}
+		_, err := f.login(t.Context(), adaLogin)
 		if (err == nil) != (want == "") || err != nil && outward(err).Code != want {
 			t.Errorf("%s: %v, want %q", next, err, want)
 		}
@@ -142,10 +137,10 @@ func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
 func TestLoginOfWhoIsDisabled(t *testing.T) {
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Disabled = true })
-	if _, err := f.login(t.Context(), login, false); outward(err).Code != apierror.Forbidden {
+	if _, err := f.login(t.Context(), adaLogin); outward(err).Code != apierror.Forbidden {
 		t.Errorf("with the right password: %v, want %s", err, apierror.Forbidden)
 	}
-	if _, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false); outward(err).Code != apierror.Unauthenticated {
+	if _, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: "wrong"}); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("with a wrong one: %v, want %s", err, apierror.Unauthenticated)
 	}
 }
@@ -155,9 +150,9 @@ func TestLoginOfWhoIsDisabled(t *testing.T) {
 func TestLoginIsOvertakenByANewPassword(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	user := *f.users.user
-	f.users.user.PasswordHash = "hash of another"
-	if _, _, err := f.begin(t.Context(), user, nil); outward(err).Code != apierror.Unauthenticated {
+	c := f.ada(store.AuditLogin)
+	f.users.User.PasswordHash = "hash of another"
+	if _, err := f.Sessions.startLoginSession(t.Context(), c, nil); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("%v, want %s", err, apierror.Unauthenticated)
 	}
 }
@@ -165,20 +160,20 @@ func TestLoginIsOvertakenByANewPassword(t *testing.T) {
 func TestOneSessionTooManyEndsTheLeastUsed(t *testing.T) {
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Sessions = nil })
-	clear(f.sessions.all)
+	clear(f.sessions.All)
 	var ids []string
 	for range 5 {
-		got, err := f.login(t.Context(), login, false)
+		got, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, got.session.ID)
-		if len(f.users.user.Sessions) > 3 {
-			t.Fatalf("%d sessions, want at most 3", len(f.users.user.Sessions))
+		ids = append(ids, got.Session.ID)
+		if len(f.users.User.Sessions) > 3 {
+			t.Fatalf("%d sessions, want at most 3", len(f.users.User.Sessions))
 		}
 	}
-	if got := f.users.user.Sessions; got[len(got)-1] != ids[4] || f.accounts.woken == 0 {
-		t.Errorf("left %v of %v; woken %d times", got, ids, f.accounts.woken)
+	if got := f.users.User.Sessions; got[len(got)-1] != ids[4] || f.accounts.Woken == 0 {
+		t.Errorf("left %v of %v; woken %d times", got, ids, f.accounts.Woken)
 	}
 }
 
@@ -186,15 +181,15 @@ func TestDeviceHasAName(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	name := "Ada's\n phone\x00"
-	in := login
-	in.Device = &deviceInput{Name: &name, ID: &adaDevice}
-	got, err := f.login(t.Context(), in, false)
-	if err != nil || got.session.Device != "Ada's phone" || got.session.DeviceID != adaDevice {
-		t.Errorf("%+v, %v", got.session, err)
+	in := adaLogin
+	in.Device = &DeviceInput{Name: &name, ID: &adaDevice}
+	got, err := f.login(t.Context(), in)
+	if err != nil || got.Session.Device != "Ada's phone" || got.Session.DeviceID != adaDevice {
+		t.Errorf("%+v, %v", got.Session, err)
 	}
-	long := strings.Repeat("é", maxDevice+1)
-	in.Device = &deviceInput{Name: &long}
-	if _, err := f.login(t.Context(), in, false); outward(err).Fields["device.name"] == "" {
+	long := strings.Repeat("é", maxDeviceChars+1)
+	in.Device = &DeviceInput{Name: &long}
+	if _, err := f.login(t.Context(), in); outward(err).Fields["device.name"] == "" {
 		t.Errorf("a name too long: %v", err)
 	}
 }

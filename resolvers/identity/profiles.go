@@ -4,140 +4,150 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
 
-// changePassword replaces the caller's password. All other login sessions end
-// in the same write.
-func (a *Auth) changePassword(ctx context.Context, current, next string) error {
-	user, claims, err := a.caller(ctx)
+// AccountEditor changes users, here and at ConnectyCube; see
+// [provisioning.Provisioner]. The error is [store.ErrChanged] if the user was changed
+// concurrently.
+type AccountEditor interface {
+	Rename(ctx context.Context, user store.User, name provisioning.Name) (store.User, error)
+	ChangeEmail(ctx context.Context, user store.User, c provisioning.EmailChange) (store.User, error)
+	ChangePassword(ctx context.Context, user store.User, c provisioning.PasswordChange) error
+	Delete(ctx context.Context, user store.User, m provisioning.LoginMethod) error
+}
+
+// Profiles serves users who change or delete themselves.
+type Profiles struct {
+	passwords        *Passwords
+	accounts         AccountOpener
+	editor           AccountEditor
+	proven           *provenPasswords
+	auditor          *Auditor
+	maxPasswordChars int
+	upstreamTimeout  time.Duration
+}
+
+// PasswordInput is the input of changePassword.
+type PasswordInput struct{ Current, New string }
+
+// ChangePassword replaces the caller's password. All other login sessions end in the
+// same write.
+func (p *Profiles) ChangePassword(ctx context.Context, c Caller, in PasswordInput) error {
+	wrong := apierror.FieldErrors{}
+	wrong.Add("new", validatePassword(in.New, p.maxPasswordChars))
+	if err := wrong.Err(); err != nil {
+		return err
+	}
+	if err := p.confirm(ctx, c, in.Current); err != nil {
+		return err
+	}
+	hash, err := p.passwords.hashNew(ctx, c, in.New)
 	if err != nil {
 		return err
 	}
-	p := apierror.FieldErrors{}
-	p.Add("new", passwordProblem(next, a.Limits.Password))
-	if err := p.Err(); err != nil {
-		return err
-	}
-	if err := a.confirm(ctx, "changePassword", user, claims.SessionID, current); err != nil {
-		a.refused(ctx, store.AuditPassword, user, err)
-		return err
-	}
-	hash, err := a.Passwords.Hash(ctx, a.knownTurn(a.strangerTurn(ctx), user.ID, claims.SessionID), next)
-	if err != nil {
-		return err
-	}
-	changed := user
+	changed := c.User
 	changed.PasswordHash = hash
-	defer a.Callbacks.proven.Prove(user, current)()
-	defer a.Callbacks.proven.Prove(changed, next)()
-	ctx, cancel := a.upstream(ctx)
+	defer p.proven.Prove(c.User, in.Current)()
+	defer p.proven.Prove(changed, in.New)()
+	upstream, cancel := detached(ctx, p.upstreamTimeout)
 	defer cancel()
-	err = a.Changes.ChangePassword(ctx, user, provisioning.PasswordChange{Old: current, New: next, NewHash: hash, KeepSession: claims.SessionID})
+	err = p.editor.ChangePassword(upstream, c.User, provisioning.PasswordChange{Old: in.Current, New: in.New, NewHash: hash, KeepSession: c.SessionID})
 	if err != nil {
-		a.refused(ctx, store.AuditPassword, user, err)
+		p.auditor.recordFailure(ctx, c, err)
 		return err
 	}
-	a.Accounts.Wake()
-	a.done(ctx, store.AuditPassword, user, claims.SessionID)
+	p.accounts.Wake()
+	p.auditor.recordSuccess(ctx, c, c.SessionID)
 	return nil
 }
 
-// updateProfile changes the caller's names.
-func (a *Auth) updateProfile(ctx context.Context, first, last string) (store.User, error) {
-	user, _, err := a.caller(ctx)
+// confirm checks the caller's password, and records a failure.
+func (p *Profiles) confirm(ctx context.Context, c Caller, password string) error {
+	err := p.passwords.confirm(ctx, c, password)
 	if err != nil {
-		return store.User{}, err
+		p.auditor.recordFailure(ctx, c, err)
 	}
-	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
-	p := apierror.FieldErrors{}
-	p.Add("firstName", nameProblem(first))
-	p.Add("lastName", nameProblem(last))
-	if err := p.Err(); err != nil {
-		return store.User{}, err
-	}
-	ctx, cancel := a.upstream(ctx)
-	defer cancel()
-	return a.Changes.Rename(ctx, user, provisioning.Name{First: first, Last: last})
+	return err
 }
 
-// changeEmail changes the caller's address, here and at ConnectyCube. When
-// somebody else has it there, it stays as it was.
-func (a *Auth) changeEmail(ctx context.Context, password, address string) (store.User, error) {
-	user, claims, err := a.caller(ctx)
-	if err != nil {
+// NameInput is the input of updateProfile.
+type NameInput struct{ FirstName, LastName string }
+
+// Rename changes the caller's names.
+func (p *Profiles) Rename(ctx context.Context, c Caller, in NameInput) (store.User, error) {
+	first, last := strings.TrimSpace(in.FirstName), strings.TrimSpace(in.LastName)
+	wrong := apierror.FieldErrors{}
+	wrong.Add("firstName", validateName(first))
+	wrong.Add("lastName", validateName(last))
+	if err := wrong.Err(); err != nil {
 		return store.User{}, err
 	}
-	address = strings.TrimSpace(address)
-	p := apierror.FieldErrors{}
-	p.Add("email", emailProblem(address))
-	if err := p.Err(); err != nil {
-		return store.User{}, err
-	}
-	if err := a.confirm(ctx, "changeEmail", user, claims.SessionID, password); err != nil {
-		a.refused(ctx, store.AuditEmail, user, err)
-		return store.User{}, err
-	}
-	if address == user.Email {
-		return user, nil
-	}
-	moved := user
-	moved.Email = address
-	defer a.Callbacks.proven.Prove(user, password)()
-	defer a.Callbacks.proven.Prove(moved, password)()
-	ctx, cancel := a.upstream(ctx)
+	ctx, cancel := detached(ctx, p.upstreamTimeout)
 	defer cancel()
-	changed, err := a.Changes.ChangeEmail(ctx, user, provisioning.EmailChange{Email: address, Password: password})
-	if err != nil {
-		a.refused(ctx, store.AuditEmail, user, err)
-		return store.User{}, err
-	}
-	a.done(ctx, store.AuditEmail, user, "")
-	return changed, nil
+	return p.editor.Rename(ctx, c.User, provisioning.Name{First: first, Last: last})
 }
 
-// deleteMyAccount deletes the caller, here and at ConnectyCube.
-func (a *Auth) deleteMyAccount(ctx context.Context, password string) error {
-	user, claims, err := a.caller(ctx)
+// EmailInput is the input of changeEmail.
+type EmailInput struct{ Email, Password string }
+
+// ChangeEmail changes the caller's email, here and at ConnectyCube. If another account
+// there has it, the email stays as it was.
+func (p *Profiles) ChangeEmail(ctx context.Context, c Caller, in EmailInput) (store.User, error) {
+	email := strings.TrimSpace(in.Email)
+	wrong := apierror.FieldErrors{}
+	wrong.Add("email", validateEmail(email))
+	if err := wrong.Err(); err != nil {
+		return store.User{}, err
+	}
+	if err := p.confirm(ctx, c, in.Password); err != nil {
+		return store.User{}, err
+	}
+	if email == c.User.Email {
+		return c.User, nil
+	}
+	changed := c.User
+	changed.Email = email
+	defer p.proven.Prove(c.User, in.Password)()
+	defer p.proven.Prove(changed, in.Password)()
+	upstream, cancel := detached(ctx, p.upstreamTimeout)
+	defer cancel()
+	user, err := p.editor.ChangeEmail(upstream, c.User, provisioning.EmailChange{Email: email, Password: in.Password})
 	if err != nil {
+		p.auditor.recordFailure(ctx, c, err)
+		return store.User{}, err
+	}
+	p.auditor.recordSuccess(ctx, c, "")
+	return user, nil
+}
+
+// Delete deletes the caller, here and at ConnectyCube.
+func (p *Profiles) Delete(ctx context.Context, c Caller, password string) error {
+	if err := p.confirm(ctx, c, password); err != nil {
 		return err
 	}
-	if err := a.confirm(ctx, "deleteMyAccount", user, claims.SessionID, password); err != nil {
-		a.refused(ctx, store.AuditDelete, user, err)
-		return err
-	}
-	defer a.Callbacks.proven.Prove(user, password)()
-	return a.remove(ctx, user, "", provisioning.LoginMethod{Password: password})
+	defer p.proven.Prove(c.User, password)()
+	return p.deleteAndAudit(ctx, c, "", provisioning.LoginMethod{Password: password})
 }
 
-// remove deletes a user. Actor is who does it, if it is somebody else.
-func (a *Auth) remove(ctx context.Context, user store.User, actor string, m provisioning.LoginMethod) error {
-	ctx, cancel := a.upstream(ctx)
+// deleteAndAudit deletes c.User and records it. Actor is the ID of the administrator
+// who does it, if any.
+func (p *Profiles) deleteAndAudit(ctx context.Context, c Caller, actor string, m provisioning.LoginMethod) error {
+	ctx, cancel := detached(ctx, p.upstreamTimeout)
 	defer cancel()
-	err := a.Changes.Delete(ctx, user, m)
+	err := p.editor.Delete(ctx, c.User, m)
 	if errors.Is(err, store.ErrChanged) && actor != "" {
 		err = &apierror.Error{Code: apierror.Conflict, Message: "The user has just been changed; try again", Cause: err}
 	}
 	if err != nil {
-		a.refused(ctx, store.AuditDelete, user, err)
+		p.auditor.recordFailure(ctx, c, err)
 		return err
 	}
-	a.Accounts.Wake()
-	a.audit(ctx, store.Event{Kind: store.AuditDelete, Outcome: store.OutcomeOK, UserID: user.ID, Actor: actor})
+	p.accounts.Wake()
+	p.auditor.record(ctx, c, store.Event{Outcome: store.OutcomeOK, UserID: c.User.ID, Actor: actor})
 	return nil
-}
-
-// passwordProblem says what is wrong with a new password.
-func passwordProblem(password string, most int) string {
-	switch n := utf8.RuneCountInString(password); {
-	case n == 0:
-		return "is required"
-	case n < minPassword || n > most:
-		return passwordBounds(most)
-	}
-	return ""
 }

@@ -10,21 +10,21 @@ import (
 	"cubegate/store"
 )
 
-// Bounds of provenPasswords: of one email, and in all. A request above them
-// costs its callback a hash, as without provenPasswords.
+// Bounds of provenPasswords: of one email, and in total. The callback of a request
+// above them costs a hash.
 const (
 	maxProvenPerEmail = 64
 	maxProven         = 10_000
 )
 
-// provenPasswords remembers passwords that requests of ours have just checked
-// or hashed, for as long as those requests run. Such a request opens a session
-// at ConnectyCube, which asks the verify route about the same password while
-// the request waits. The answer is known then; a second hash doubled the cost
-// of a login and put its callback into the queue of all other hashes.
+// provenPasswords remembers the passwords that running requests of this server have
+// just checked or hashed. Such a request opens a session at ConnectyCube, which
+// presents the same password to the verify route while the request waits. A second
+// hash would double the cost of a login, and its callback would wait in the queue of
+// all other hashes.
 //
-// A proof is an HMAC of user, password hash and password under a key of this
-// process. It fits only as long as the user's document has that hash.
+// A proof is an HMAC of user ID, password hash and password with a key of this
+// process. It is valid only as long as the user's document has that hash.
 type provenPasswords struct {
 	key [sha256.Size]byte
 
@@ -41,8 +41,8 @@ func newProvenPasswords() *provenPasswords {
 	return p
 }
 
-// Prove remembers that the password belongs to the hash that user has. The
-// caller must call release when its request ends, also in a panic.
+// Prove remembers that a password belongs to the hash of a user. The caller must call
+// release when its request ends, also in a panic.
 func (p *provenPasswords) Prove(user store.User, password string) (release func()) {
 	email, mac := store.EmailKey(user.Email), p.mac(user, password)
 	p.mu.Lock()
@@ -66,16 +66,16 @@ func (p *provenPasswords) forget(email string, mac provenMAC) {
 	}
 }
 
-// Expects reports whether a request for this email runs. Without one the
-// verify route need not look for the user before it asks the limiter.
+// Expects reports whether a request for this email runs. Without one, the verify route
+// does not look for the user before it checks the budgets.
 func (p *provenPasswords) Expects(email string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.proofs[store.EmailKey(email)]) > 0
 }
 
-// Check reports whether a request that runs has proven this password for the
-// user, who must be as the database has the user now.
+// Check reports whether a running request has proven this password for a user, whose
+// document must have just been read.
 func (p *provenPasswords) Check(user store.User, password string) bool {
 	mac := p.mac(user, password)
 	p.mu.Lock()
@@ -85,7 +85,7 @@ func (p *provenPasswords) Check(user store.User, password string) bool {
 	})
 }
 
-// mac binds the three texts. Ids and hashes hold no NUL.
+// mac binds the three texts. IDs and hashes contain no NUL.
 func (p *provenPasswords) mac(user store.User, password string) (sum provenMAC) {
 	h := hmac.New(sha256.New, p.key[:])
 	h.Write([]byte(user.ID + "\x00" + user.PasswordHash + "\x00" + password))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"cubegate/resolvers/identity/identitytest"
 	"cubegate/resolvers/provisioning"
 	"cubegate/store"
 )
@@ -16,7 +17,7 @@ import (
 // it. The fields say what it asks; answer is what it is told.
 func (f flows) asking(ask func() int) *[]int {
 	var answers []int
-	f.accounts.open = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
+	f.accounts.OnOpen = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
 		answers = append(answers, ask())
 		return provisioning.CubeSession{UserID: adaCubeID}, nil
 	}
@@ -25,7 +26,7 @@ func (f flows) asking(ask func() int) *[]int {
 
 func (f flows) nothingProven(t *testing.T) {
 	t.Helper()
-	if p := f.Callbacks.proven; p.count != 0 || len(p.proofs) != 0 {
+	if p := f.Logins.proven; p.count != 0 || len(p.proofs) != 0 {
 		t.Errorf("%d proofs and %d emails outlive their requests", p.count, len(p.proofs))
 	}
 }
@@ -35,22 +36,22 @@ func (f flows) nothingProven(t *testing.T) {
 func TestLoginAndItsCallbackHashOnce(t *testing.T) {
 	for name, run := range map[string]func(f flows) error{
 		"register": func(f flows) error { _, err := f.register(t.Context(), ada); return err },
-		"login":    func(f flows) error { f.there(); _, err := f.login(t.Context(), login, false); return err },
+		"login":    func(f flows) error { f.there(); _, err := f.login(t.Context(), adaLogin); return err },
 	} {
 		f := newFlows(t)
-		answers := f.asking(func() int { return f.verifyPassword("ADA@example.org", ada.Password).Code })
+		answers := f.asking(func() int { return f.verifyPassword("ADA@example.org", ada.Password) })
 		if err := run(f); err != nil || !slices.Equal(*answers, []int{http.StatusOK}) {
 			t.Errorf("%s: %v, the callback got %v", name, err, *answers)
 		}
-		if n := f.passwords.hashes(); n != 1 {
+		if n := f.passwords.Hashes(); n != 1 {
 			t.Errorf("%s: %d hashes, want 1", name, n)
 		}
-		if kinds := f.events.all; len(kinds) != 1 || string(kinds[0].Kind) != name {
+		if kinds := f.events.All; len(kinds) != 1 || string(kinds[0].Kind) != name {
 			t.Errorf("%s: recorded %+v", name, kinds)
 		}
 		f.nothingProven(t)
 		f.verifyPassword("ada@example.org", ada.Password)
-		if n := f.passwords.hashes(); n != 2 {
+		if n := f.passwords.Hashes(); n != 2 {
 			t.Errorf("%s: %d hashes after a question of its own, want 2", name, n)
 		}
 	}
@@ -79,16 +80,16 @@ func TestAProofAnswersNothingElse(t *testing.T) {
 		f.there()
 		before := 0
 		answers := f.asking(func() int {
-			before = f.passwords.hashes()
+			before = f.passwords.Hashes()
 			if tt.change != nil {
-				tt.change(f.users.user)
+				tt.change(f.users.User)
 			}
-			return f.verifyPassword(tt.email, tt.password).Code
+			return f.verifyPassword(tt.email, tt.password)
 		})
-		if _, err := f.login(t.Context(), login, false); err != nil {
+		if _, err := f.login(t.Context(), adaLogin); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.passwords.hashes() - before; !slices.Equal(*answers, []int{tt.status}) || got != tt.hashes {
+		if got := f.passwords.Hashes() - before; !slices.Equal(*answers, []int{tt.status}) || got != tt.hashes {
 			t.Errorf("%s: %v and %d hashes, want %d and %d", tt.name, *answers, got, tt.status, tt.hashes)
 		}
 	}
@@ -104,10 +105,10 @@ func TestAProofEndsWithItsRequest(t *testing.T) {
 	} {
 		for _, run := range []func(f flows){
 			func(f flows) { _, _ = f.register(t.Context(), ada) },
-			func(f flows) { f.there(); _, _ = f.login(t.Context(), login, false) },
+			func(f flows) { f.there(); _, _ = f.login(t.Context(), adaLogin) },
 		} {
 			f := newFlows(t)
-			f.accounts.open = open
+			f.accounts.OnOpen = open
 			func() {
 				defer func() {
 					if (recover() != nil) != (name == "panic") {
@@ -117,9 +118,9 @@ func TestAProofEndsWithItsRequest(t *testing.T) {
 				run(f)
 			}()
 			f.nothingProven(t)
-			before := f.passwords.hashes()
-			if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusOK || f.passwords.hashes() != before+1 {
-				t.Errorf("%s: %d, %d hashes", name, w.Code, f.passwords.hashes()-before)
+			before := f.passwords.Hashes()
+			if code := f.verifyPassword("ada@example.org", ada.Password); code != http.StatusOK || f.passwords.Hashes() != before+1 {
+				t.Errorf("%s: %d, %d hashes", name, code, f.passwords.Hashes()-before)
 			}
 		}
 	}
@@ -180,23 +181,23 @@ func TestProofsAreBounded(t *testing.T) {
 func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	own := f.Callbacks.derived(adaID)[0].Password
-	other := f.Callbacks.derived("0123456789abcdef0123456f")[0].Password
+	own := f.Authenticator.derived(adaID)[0].Password
+	other := f.Authenticator.derived("0123456789abcdef0123456f")[0].Password
 	if len(own) != derivedLength {
 		t.Fatalf("a derived password has %d bytes, want %d", len(own), derivedLength)
 	}
 	for range 5 { // more than the limiter allows
-		if w := f.verifyPassword("ada@example.org", own); w.Code != http.StatusUnauthorized {
-			t.Errorf("%d, want 401", w.Code)
+		if code := f.verifyPassword("ada@example.org", own); code != http.StatusUnauthorized {
+			t.Errorf("%d, want 401", code)
 		}
 	}
-	if n := f.passwords.hashes() + len(f.events.all); n != 0 {
+	if n := f.passwords.Hashes() + len(f.events.All); n != 0 {
 		t.Errorf("%d hashes and records", n)
 	}
 	for email, password := range map[string]string{"ada@example.org": other, "eve@example.org": own} {
-		before := f.passwords.hashes()
-		if w := f.verifyPassword(email, password); w.Code != http.StatusUnauthorized || f.passwords.hashes() != before+1 {
-			t.Errorf("%s: %d, %d hashes, want 401 and 1", email, w.Code, f.passwords.hashes()-before)
+		before := f.passwords.Hashes()
+		if code := f.verifyPassword(email, password); code != http.StatusUnauthorized || f.passwords.Hashes() != before+1 {
+			t.Errorf("%s: %d, %d hashes, want 401 and 1", email, code, f.passwords.Hashes()-before)
 		}
 	}
 }
@@ -204,24 +205,21 @@ func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 // changing are a caller's changes at ConnectyCube, in which it asks about the
 // password before and after our half.
 type changing struct {
-	users *fakeUsers
-	ask   func(step string)
-}
-
-func (c changing) Rename(context.Context, store.User, provisioning.Name) (store.User, error) {
-	return *c.users.user, nil
+	AccountEditor // any other call panics
+	users         *identitytest.Users
+	ask           func(step string)
 }
 
 func (c changing) ChangeEmail(_ context.Context, _ store.User, change provisioning.EmailChange) (store.User, error) {
 	c.ask("before")
-	c.users.user.Email = change.Email
+	c.users.User.Email = change.Email
 	c.ask("after")
-	return *c.users.user, nil
+	return *c.users.User, nil
 }
 
 func (c changing) ChangePassword(_ context.Context, _ store.User, change provisioning.PasswordChange) error {
 	c.ask("before")
-	c.users.user.PasswordHash = change.NewHash
+	c.users.User.PasswordHash = change.NewHash
 	c.ask("after")
 	return nil
 }
@@ -242,26 +240,29 @@ func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 		asked  map[string][2]string // email and password, by step
 		hashes int
 	}{
-		{"password", func(ctx context.Context, f flows) error { return f.changePassword(ctx, ada.Password, next) },
+		{"password", func(ctx context.Context, f flows) error {
+			return f.Profiles.ChangePassword(ctx, f.ada(store.AuditPassword, CostGuess), PasswordInput{ada.Password, next})
+		},
 			map[string][2]string{"before": {ada.Email, ada.Password}, "after": {ada.Email, next}}, 2},
 		{"email", func(ctx context.Context, f flows) error {
-			_, err := f.changeEmail(ctx, ada.Password, moved)
+			_, err := f.Profiles.ChangeEmail(ctx, f.ada(store.AuditEmail, CostGuess), EmailInput{moved, ada.Password})
 			return err
 		},
 			map[string][2]string{"before": {ada.Email, ada.Password}, "after": {moved, ada.Password}}, 1},
-		{"delete", func(ctx context.Context, f flows) error { return f.deleteMyAccount(ctx, ada.Password) },
+		{"delete", func(ctx context.Context, f flows) error {
+			return f.Profiles.Delete(ctx, f.ada(store.AuditDelete, CostGuess), ada.Password)
+		},
 			map[string][2]string{"before": {ada.Email, ada.Password}}, 1},
 	} {
 		f := newFlows(t)
 		f.there()
-		f.Changes = changing{f.users, func(step string) {
-			if w := f.verifyPassword(tt.asked[step][0], tt.asked[step][1]); w.Code != http.StatusOK {
-				t.Errorf("%s: %s our half the callback got %d", tt.name, step, w.Code)
+		f.editor.AccountEditor = changing{users: f.users, ask: func(step string) {
+			if code := f.verifyPassword(tt.asked[step][0], tt.asked[step][1]); code != http.StatusOK {
+				t.Errorf("%s: %s our half the callback got %d", tt.name, step, code)
 			}
 		}}
-		ctx := withBearer(t.Context(), "good "+adaID)
-		if err := tt.run(ctx, f); err != nil || f.passwords.hashes() != tt.hashes {
-			t.Errorf("%s: %v, %d hashes, want %d", tt.name, err, f.passwords.hashes(), tt.hashes)
+		if err := tt.run(t.Context(), f); err != nil || f.passwords.Hashes() != tt.hashes {
+			t.Errorf("%s: %v, %d hashes, want %d", tt.name, err, f.passwords.Hashes(), tt.hashes)
 		}
 		f.nothingProven(t)
 	}

@@ -19,7 +19,7 @@ import (
 // refusalLog is an audit that keeps the counts by user, and fails or hangs on
 // request.
 type refusalLog struct {
-	Events // any other call panics
+	AuditLog // any other call panics
 
 	mu     sync.Mutex
 	err    error
@@ -65,17 +65,17 @@ func (l *refusalLog) expect(t *testing.T, when string, records int, counts map[s
 	}
 }
 
-// auditing starts an Auditor in a bubble of synctest. Its log is returned.
-func auditing(t *testing.T) (*Auditor, *refusalLog, *strings.Builder) {
+// auditing starts a refusalQueue in a bubble of synctest. Its log is returned.
+func auditing(t *testing.T) (*refusalQueue, *refusalLog, *strings.Builder) {
 	l := &refusalLog{ids: map[string]bool{}, counts: map[string]int{}, last: map[string]int{}}
 	text := &strings.Builder{}
-	a := StartAuditor(l, slog.New(slog.NewTextHandler(text, nil)))
+	q := startRefusals(l, slog.New(slog.NewTextHandler(text, nil)))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		a.Close(ctx)
+		q.stop(ctx)
 	})
-	return a, l, text
+	return q, l, text
 }
 
 func wrongPassword(user string) store.Event {
@@ -89,16 +89,16 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 		f := newFlows(t)
 		f.there()
 		started := time.Now()
-		_, err := f.login(t.Context(), loginInput{Email: ada.Email, Password: "wrong"}, false)
+		_, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: "wrong"})
 		if outward(err).Code != apierror.Unauthenticated {
 			t.Fatal(err)
 		}
-		if took := time.Since(started); took != 0 || len(f.events.list()) != 0 {
-			t.Errorf("the answer took %v, with %d records before it", took, len(f.events.list()))
+		if took := time.Since(started); took != 0 || len(f.events.List()) != 0 {
+			t.Errorf("the answer took %v, with %d records before it", took, len(f.events.List()))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := f.events.list(); len(got) != 1 || got[0].UserID != adaID || got[0].Kind != "login" || got[0].Count != 1 || got[0].ClientIP != "192.0.2.1" {
+		if got := f.events.List(); len(got) != 1 || got[0].UserID != adaID || got[0].Kind != "login" || got[0].Count != 1 || got[0].ClientIP != "192.0.2.1" {
 			t.Errorf("recorded %+v", got)
 		}
 	})
@@ -108,10 +108,10 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 func TestChangeIsRecordedBeforeTheAnswer(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	if _, err := f.login(t.Context(), login, false); err != nil {
+	if _, err := f.login(t.Context(), adaLogin); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.events.list(); len(got) != 1 || got[0].Outcome != store.OutcomeOK || got[0].Count != 0 {
+	if got := f.events.List(); len(got) != 1 || got[0].Outcome != store.OutcomeOK || got[0].Count != 0 {
 		t.Errorf("recorded %+v", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestFullQueueIsNotRecorded(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for _, reason := range []error{tokens.ErrBusy, tokens.ErrLaneFull} {
-		f.refused(t.Context(), "login", *f.users.user, &tokens.QueueError{Reason: reason})
+		f.auditor.recordFailure(t.Context(), f.ada(store.AuditLogin), &tokens.QueueError{Reason: reason})
 	}
 	if got := f.recorded(t); len(got) != 0 {
 		t.Errorf("recorded %+v", got)
@@ -130,20 +130,20 @@ func TestFullQueueIsNotRecorded(t *testing.T) {
 
 func TestEqualRefusalsAreOneRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, _ := auditing(t)
+		q, l, _ := auditing(t)
 		for range 50 { // half a minute
-			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			q.add("192.0.2.0", wrongPassword("ada"))
 			time.Sleep(600 * time.Millisecond)
 		}
-		a.Refuse("198.51.100.0", wrongPassword("ada"))
-		a.Refuse("192.0.2.0", wrongPassword("bob"))
+		q.add("198.51.100.0", wrongPassword("ada"))
+		q.add("192.0.2.0", wrongPassword("bob"))
 		other := wrongPassword("ada")
 		other.Kind = "password"
-		a.Refuse("192.0.2.0", other)
+		q.add("192.0.2.0", other)
 		time.Sleep(time.Second)
 		l.expect(t, "within a minute", 4, map[string]int{"ada": 52, "bob": 1})
 		time.Sleep(time.Minute)
-		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		q.add("192.0.2.0", wrongPassword("ada"))
 		time.Sleep(time.Second)
 		l.expect(t, "a minute later", 5, map[string]int{"ada": 53, "bob": 1})
 	})
@@ -153,16 +153,16 @@ func TestEqualRefusalsAreOneRecord(t *testing.T) {
 // many. A record that is there goes on counting.
 func TestFloodOfRefusalsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, text := auditing(t)
+		q, l, text := auditing(t)
 		for second := range 62 {
 			for n := range maxWaitingRefusal + 10 {
-				a.Refuse("192.0.2.0", wrongPassword(fmt.Sprintf("%d-%d", second, n)))
+				q.add("192.0.2.0", wrongPassword(fmt.Sprintf("%d-%d", second, n)))
 			}
-			a.mu.Lock()
-			if len(a.waiting) > maxWaitingRefusal || len(a.windows) > maxRefusalWindows {
-				t.Errorf("%d wait and %d are remembered", len(a.waiting), len(a.windows))
+			q.mu.Lock()
+			if len(q.waiting) > maxWaitingRefusal || len(q.windows) > maxRefusalWindows {
+				t.Errorf("%d wait and %d are remembered", len(q.waiting), len(q.windows))
 			}
-			a.mu.Unlock()
+			q.mu.Unlock()
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
@@ -177,24 +177,24 @@ func TestFloodOfRefusalsIsBounded(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		for range 2 { // the first finds no place, and has the ended records removed
-			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			q.add("192.0.2.0", wrongPassword("ada"))
 			time.Sleep(time.Second)
 		}
-		a.mu.Lock()
-		if len(a.windows) != 1 {
-			t.Errorf("%d records are remembered after their time", len(a.windows))
+		q.mu.Lock()
+		if len(q.windows) != 1 {
+			t.Errorf("%d records are remembered after their time", len(q.windows))
 		}
-		a.mu.Unlock()
+		q.mu.Unlock()
 	})
 }
 
 // A database that is away costs no refusal that there is room for.
 func TestRefusalsWaitForTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, text := auditing(t)
+		q, l, text := auditing(t)
 		l.fail(errors.New("away"))
 		for range 20 {
-			a.Refuse("192.0.2.0", wrongPassword("ada"))
+			q.add("192.0.2.0", wrongPassword("ada"))
 			time.Sleep(time.Second)
 		}
 		l.expect(t, "away", 0, map[string]int{})
@@ -209,9 +209,9 @@ func TestRefusalsWaitForTheDatabase(t *testing.T) {
 
 func TestCloseWritesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, _ := auditing(t)
-		a.Refuse("192.0.2.0", wrongPassword("ada"))
-		a.Close(t.Context())
+		q, l, _ := auditing(t)
+		q.add("192.0.2.0", wrongPassword("ada"))
+		q.stop(t.Context())
 		l.expect(t, "closed", 1, map[string]int{"ada": 1})
 	})
 }
@@ -220,19 +220,19 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 // away ends the tries.
 func TestCloseTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, text := auditing(t)
-		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		q, l, text := auditing(t)
+		q.add("192.0.2.0", wrongPassword("ada"))
 		l.fail(errors.New("connection reset"))
 		time.AfterFunc(refusalDelay/2, func() { l.fail(nil) })
-		a.Close(t.Context())
+		q.stop(t.Context())
 		l.expect(t, "closed", 1, map[string]int{"ada": 1})
 		if text.Len() > 0 {
 			t.Errorf("log: %s", text)
 		}
 		b, l, text := auditing(t)
-		b.Refuse("192.0.2.0", wrongPassword("ada"))
+		b.add("192.0.2.0", wrongPassword("ada"))
 		l.fail(errors.New("away"))
-		b.Close(t.Context())
+		b.stop(t.Context())
 		l.expect(t, "closed without a database", 0, map[string]int{})
 		if !strings.Contains(text.String(), "dropped=1") || strings.Count(text.String(), "\n") != 1 {
 			t.Errorf("log: %s", text)
@@ -243,19 +243,19 @@ func TestCloseTriesAgain(t *testing.T) {
 // A database that hangs holds a shutdown no longer than its deadline.
 func TestCloseKeepsItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, l, text := auditing(t)
+		q, l, text := auditing(t)
 		l.hangs = true
-		a.Refuse("192.0.2.0", wrongPassword("ada"))
+		q.add("192.0.2.0", wrongPassword("ada"))
 		time.Sleep(time.Second) // a write hangs by now
-		a.Refuse("192.0.2.0", wrongPassword("bob"))
+		q.add("192.0.2.0", wrongPassword("bob"))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		started := time.Now()
-		a.Close(ctx)
+		q.stop(ctx)
 		if took := time.Since(started); took != 2*time.Second {
 			t.Errorf("Close took %v", took)
 		}
-		<-a.ended // the write has its own bound
+		<-q.ended // the write has its own bound
 		if !strings.Contains(text.String(), "dropped=") {
 			t.Errorf("the log does not tell: %s", text)
 		}

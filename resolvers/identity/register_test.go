@@ -19,11 +19,11 @@ func TestRegister(t *testing.T) {
 		name   string
 		err    error // of Make
 		wait   bool  // people may register while ConnectyCube is away
-		status chatStatus
+		status provisioning.ChatStatus
 		code   apierror.Code
 	}{
-		{"made", nil, true, chatReady, ""},
-		{"away", away, true, chatPending, ""},
+		{"made", nil, true, provisioning.ChatReady, ""},
+		{"away", away, true, provisioning.ChatPending, ""},
 		{"away, and nobody may wait", away, false, "", apierror.UpstreamUnavailable},
 		{"taken with another password", provisioning.ErrForeignAccount, true, "", apierror.Conflict},
 		{"taken by another user", connectycube.ErrTaken, true, "", apierror.Conflict},
@@ -32,20 +32,19 @@ func TestRegister(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFlows(t)
-			f.RegisterWhileAway = tt.wait
-			f.accounts.make = func(store.User) error { return tt.err }
+			f := newFlows(t, func(o *Options) { o.RegisterWhileAway = tt.wait })
+			f.accounts.OnRegister = func(store.User) error { return tt.err }
 			got, err := f.register(t.Context(), ada)
 			if tt.code != "" {
-				if code := outward(err).Code; code != tt.code || len(f.sessions.all) != 0 {
-					t.Errorf("code %s (%v), sessions %+v; want %s and none", code, err, f.sessions.all, tt.code)
+				if code := outward(err).Code; code != tt.code || len(f.sessions.All) != 0 {
+					t.Errorf("code %s (%v), sessions %+v; want %s and none", code, err, f.sessions.All, tt.code)
 				}
 				return
 			}
-			if err != nil || got.status != tt.status || got.refresh == "" || len(f.users.user.Sessions) != 1 {
+			if err != nil || got.ChatStatus != tt.status || got.RefreshToken == "" || len(f.users.User.Sessions) != 1 {
 				t.Errorf("%+v, %v; want %s and a login session", got, err, tt.status)
 			}
-			if asked := len(f.accounts.means) > 0; asked != (tt.err == nil) {
+			if asked := len(f.accounts.Methods) > 0; asked != (tt.err == nil) {
 				t.Errorf("asked for a chat: %t", asked)
 			}
 		})
@@ -55,15 +54,15 @@ func TestRegister(t *testing.T) {
 func TestRegisterGoesOnWhenTheClientIsGone(t *testing.T) {
 	f := newFlows(t)
 	ctx, leave := context.WithCancel(t.Context())
-	f.accounts.make = func(store.User) error { leave(); return nil }
-	if _, err := f.register(ctx, ada); err != nil || f.users.user == nil {
-		t.Errorf("after the client left: %v, %+v; want the user whole", err, f.users.user)
+	f.accounts.OnRegister = func(store.User) error { leave(); return nil }
+	if _, err := f.register(ctx, ada); err != nil || f.users.User == nil {
+		t.Errorf("after the client left: %v, %+v; want the user whole", err, f.users.User)
 	}
 }
 
 func TestRegisterNamesEveryBadField(t *testing.T) {
 	f := newFlows(t)
-	_, err := f.register(t.Context(), registerInput{Email: "no", LastName: "\x00", Password: "12345"})
+	_, err := f.register(t.Context(), RegisterInput{Email: "no", LastName: "\x00", Password: "12345"})
 	e := outward(err)
 	for _, field := range []string{"email", "firstName", "lastName", "password"} {
 		if e.Fields[field] == "" {
@@ -78,9 +77,8 @@ func TestRegisterNamesEveryBadField(t *testing.T) {
 // ConnectyCube's bound counts only where it gets the user's own password.
 func TestLongPasswordsGoWhereNobodyElseGetsThem(t *testing.T) {
 	for length, want := range map[int][2]bool{40: {true, true}, 41: {false, true}, 256: {false, true}, 257: {false, false}} {
-		for i, most := range []int{SharedPassword, DerivedPassword} {
-			f := newFlows(t)
-			f.Limits.Password = most
+		for i, most := range []int{SharedPasswordChars, DerivedPasswordChars} {
+			f := newFlows(t, func(o *Options) { o.Limits.MaxPasswordChars = most })
 			in := ada
 			in.Password = strings.Repeat("é", length)
 			if _, err := f.register(t.Context(), in); (err == nil) != want[i] {

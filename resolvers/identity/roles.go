@@ -1,51 +1,57 @@
 package identity
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 
 	"cubegate/resolvers/apierror"
-	"cubegate/store"
-	"cubegate/tokens"
 )
 
-// roleAdmin may do everything. Other roles are an app's own; they are in the
-// claims for it to read.
+// Role is what an operation asks of its caller. The zero value refuses every caller.
+type Role int
+
+// The roles that an operation may ask for.
+const (
+	RoleAnyone Role = iota + 1 // no user; the access token is not looked at
+	RoleUser                   // a user with an active login session
+	RoleAdmin                  // a user with the role admin
+)
+
+// permits reports whether a caller has the role.
+func (r Role) permits(c Caller) bool {
+	switch r {
+	case RoleAnyone:
+		return true
+	case RoleUser:
+		return c.User.ID != ""
+	case RoleAdmin:
+		return slices.Contains(c.User.Roles, roleAdmin)
+	}
+	return false
+}
+
+var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "This takes another role"}
+
+// roleAdmin is the role of administrators, who may use every operation. Other roles
+// are an app's own, which reads them in the claims of a token.
 const roleAdmin = "admin"
 
 // maxRoles bounds the roles of one user.
 const maxRoles = 16
 
-var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
-// CheckRole says what is wrong with the name of a role.
+// CheckRole reports an error in the name of a role.
 func CheckRole(role string) error {
-	if !roleForm.MatchString(role) {
+	if !rolePattern.MatchString(role) {
 		return errors.New("a role is a word of 1 to 32 small letters, digits, - and _, which begins with a letter")
 	}
 	return nil
 }
 
-// require finds the caller and wants a role of him, as the database has it at
-// this moment, whatever the token says.
-func (a *Auth) require(ctx context.Context, role string) (store.User, tokens.Claims, error) {
-	user, claims, err := a.caller(ctx)
-	if err != nil {
-		return store.User{}, tokens.Claims{}, err
-	}
-	if !slices.Contains(user.Roles, role) {
-		a.refused(ctx, store.AuditForbidden, user, errForbidden)
-		return store.User{}, tokens.Claims{}, errForbidden
-	}
-	return user, claims, nil
-}
-
-var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "This takes another role"}
-
-// cleanRoles sorts roles and drops doubles.
+// cleanRoles sorts roles, removes duplicates and checks the names.
 func cleanRoles(roles []string) ([]string, error) {
 	roles = slices.Clone(roles)
 	slices.Sort(roles)

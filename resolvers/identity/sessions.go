@@ -9,90 +9,104 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/provisioning"
-	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/tokens"
 )
 
-// Members is the list of login sessions in a user's document, which is the
-// truth about which of them live. AddSession returns [store.ErrChanged] when
-// the hash is another by now, or the user may not log in. RemoveSession is true
-// for the one caller that ended the session.
-type Members interface {
+// ActiveSessions is the list of login sessions in a user's document. It decides which
+// login sessions are active. AddSession returns [store.ErrChanged] if the user has
+// another password hash by now, or may not log in. RemoveSession and RevokeSession
+// return true for the one call that ends the session; RevokeSession also ends all
+// device tokens of the user.
+type ActiveSessions interface {
 	AddSession(ctx context.Context, s store.SessionStart) (store.User, error)
 	RemoveSession(ctx context.Context, id, session string) (bool, error)
 	RevokeSession(ctx context.Context, id, session string) (bool, error)
 	RemoveAllSessions(ctx context.Context, id string) (store.User, error)
 }
 
-// LoginSessions keeps all else about login sessions. Update may run change
-// several times; see [store.Sessions.Update].
-type LoginSessions interface {
+// SessionStore keeps the records of login sessions. Update may run change several
+// times; see [store.Sessions.Update].
+type SessionStore interface {
 	Create(ctx context.Context, session store.Session) error
 	ByID(ctx context.Context, id string) (store.Session, error)
-	Listed(ctx context.Context, ids []string) ([]store.Session, error)
+	Listed(ctx context.Context, ids []string) ([]store.Session, error) // the last used first
 	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
 }
 
-// RefreshTokens makes and reads refresh tokens. The error of Read is
-// [tokens.ErrInvalid] for what we have never issued.
-type RefreshTokens interface {
-	NewRefreshToken(sessionID string) (token, hash string)
-	ParseRefreshToken(token string) (sessionID, hash string, err error)
+// Sessions starts, continues, lists and ends login sessions.
+type Sessions struct {
+	users           UserStore
+	active          ActiveSessions
+	records         SessionStore
+	accounts        AccountOpener
+	credentials     credentials
+	limits          Limits
+	budgets         *Budgets
+	auditor         *Auditor
+	upstreamTimeout time.Duration
+	log             *slog.Logger
 }
 
-// begin begins a login session and returns it with its refresh token. The
-// user's document learns of it first: a session that is not in there has ended,
-// and may be cleared away at any moment.
-func (a *Auth) begin(ctx context.Context, user store.User, device *deviceInput) (store.Session, string, error) {
-	if err := a.makeRoom(ctx, user); err != nil {
-		return store.Session{}, "", err
+// startLoginSession starts a login session of c.User and returns its tokens. The user's
+// document lists it first: a session that is not listed there has ended, and its record
+// may be deleted at any moment.
+func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *DeviceInput) (LoginResult, error) {
+	if err := s.evictOldest(ctx, c); err != nil {
+		return LoginResult{}, err
 	}
 	id := strings.ToLower(rand.Text()) // paths are routed in lower case
-	refresh, hash := a.Refresh.NewRefreshToken(id)
-	_, err := a.Members.AddSession(ctx, store.SessionStart{UserID: user.ID, PasswordHash: user.PasswordHash, SessionID: id})
+	refresh, hash := s.credentials.refresh.NewRefreshToken(id)
+	_, err := s.active.AddSession(ctx, store.SessionStart{UserID: c.User.ID, PasswordHash: c.User.PasswordHash, SessionID: id})
 	if errors.Is(err, store.ErrChanged) { // changed since the password was compared
-		if user, err := a.Users.ByID(ctx, user.ID); err == nil && user.Disabled {
-			return store.Session{}, "", errDisabled
+		if user, err := s.users.ByID(ctx, c.User.ID); err == nil && user.Disabled {
+			return LoginResult{}, errDisabled
 		}
-		return store.Session{}, "", fmt.Errorf("%w: it has just been changed", tokens.ErrWrongPassword)
+		return LoginResult{}, fmt.Errorf("%w: it has just been changed", tokens.ErrWrongPassword)
 	}
 	if err != nil {
-		return store.Session{}, "", err
+		return LoginResult{}, err
 	}
 	now := time.Now()
 	session := store.Session{
-		ID: id, UserID: user.ID, Device: device.name(ctx), DeviceID: device.id(), LastIP: a.Address(ctx),
-		Created: now, LastUsed: now, AbsoluteExpiry: now.Add(a.Limits.Absolute), Expires: now.Add(min(a.Limits.Idle, a.Limits.Absolute)),
+		ID: id, UserID: c.User.ID, Device: device.name(c.Client), DeviceID: device.id(), LastIP: c.Client.IP,
+		Created: now, LastUsed: now, AbsoluteExpiry: now.Add(s.limits.Absolute), Expires: now.Add(min(s.limits.Idle, s.limits.Absolute)),
 		Parent: tokens.NewRefreshFamily(hash).Parent,
 	}
-	if err := a.Sessions.Create(ctx, session); err != nil {
-		return store.Session{}, "", err
+	if err := s.records.Create(ctx, session); err != nil {
+		return LoginResult{}, err
 	}
-	return session, refresh, nil
+	out, err := s.credentials.issueTokens(c.User, session)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	known := s.credentials.devices.known(device, c.User.Email)
+	out.RefreshToken, out.DeviceToken = refresh, s.credentials.devices.token(c.User, session, known)
+	return out, nil
 }
 
-// makeRoom ends the login sessions that are one too many: first those whose
-// record has expired, then those unused for longest.
-func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
-	if len(user.Sessions) < a.Limits.PerUser {
+// evictOldest ends the login sessions that exceed the limit: first those without a
+// record, then those unused for the longest time.
+func (s *Sessions) evictOldest(ctx context.Context, c Caller) error {
+	if len(c.User.Sessions) < s.limits.PerUser {
 		return nil
 	}
-	live, err := a.Sessions.Listed(ctx, user.Sessions) // the last used first
+	live, err := s.records.Listed(ctx, c.User.Sessions)
 	if err != nil {
 		return err
 	}
-	keep := make([]string, 0, a.Limits.PerUser)
-	for _, s := range live[:min(len(live), a.Limits.PerUser-1)] {
-		keep = append(keep, s.ID)
+	evicting := c
+	evicting.Audit = store.AuditEvict
+	keep := make([]string, 0, s.limits.PerUser)
+	for _, session := range live[:min(len(live), s.limits.PerUser-1)] {
+		keep = append(keep, session.ID)
 	}
-	for _, id := range user.Sessions {
+	for _, id := range c.User.Sessions {
 		if !slices.Contains(keep, id) {
-			if _, err := a.endSession(ctx, user, id, store.AuditEvict); err != nil {
+			if _, err := s.end(ctx, evicting, id, s.active.RemoveSession); err != nil {
 				return err
 			}
 		}
@@ -100,223 +114,122 @@ func (a *Auth) makeRoom(ctx context.Context, user store.User) error {
 	return nil
 }
 
-// grant signs the tokens of a login session.
-func (a *Auth) grant(user store.User, session store.Session) (signedIn, error) {
-	out := signedIn{user: user, session: session, chat: provisioning.CubeSession{UserID: user.CubeID}}
-	g := tokens.Grant{Subject: user.ID, Email: user.Email, SessionID: session.ID, Roles: user.Roles, Until: session.AbsoluteExpiry}
-	if most := time.Now().Add(a.Limits.Absolute); g.Until.After(most) { // the setting was longer once
-		g.Until = most
+// openCubeSession opens the ConnectyCube session of a login session.
+func (s *Sessions) openCubeSession(ctx context.Context, out *LoginResult, m provisioning.LoginMethod) error {
+	ctx, cancel := detached(ctx, s.upstreamTimeout)
+	defer cancel()
+	session, err := s.accounts.OpenCubeSession(ctx, out.User, out.Session, m)
+	if session.UserID != 0 {
+		out.User.CubeID = session.UserID
 	}
-	var err error
-	if out.ticket, err = a.Tokens.ChatTicket(g); err != nil {
-		return signedIn{}, err
+	out.Cube = session
+	if err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "login without chat",
+			slog.String("user_id", out.User.ID), slog.String("chat_status", string(provisioning.ChatStatusOf(err))), slog.Any("err", err))
 	}
-	g.Until = session.Expires
-	out.access, out.expires, err = a.Tokens.AccessToken(g)
-	return out, err
+	return err
 }
 
-var errSessionOver = &apierror.Error{Code: apierror.Unauthenticated, Message: "The login session is over; log in again"}
-
-// refreshSession exchanges a refresh token for all that a login gives. A token
-// that was retired ends the login session: somebody else has used it.
-func (a *Auth) refreshSession(ctx context.Context, token string) (signedIn, error) {
-	id, hash, err := a.Refresh.ParseRefreshToken(token)
+// Refresh exchanges a refresh token for all that a login gives. Reusing an older token
+// ends the login session, because the token was probably stolen.
+func (s *Sessions) Refresh(ctx context.Context, c Caller, token string) (LoginResult, error) {
+	id, hash, err := s.credentials.refresh.ParseRefreshToken(token)
 	if err != nil {
-		return signedIn{}, a.rubbish(ctx, "refresh", &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid", Cause: err})
+		return LoginResult{}, s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid", Cause: err})
 	}
 	var next, userID string
-	session, err := a.Sessions.Update(ctx, id, func(s *store.Session) error {
-		userID = s.UserID
-		token, child := a.Refresh.NewRefreshToken(id)
-		family, err := tokens.RefreshFamily{Parent: s.Parent, Children: s.Children}.Use(hash, child)
+	session, err := s.records.Update(ctx, id, func(session *store.Session) error {
+		userID = session.UserID
+		token, child := s.credentials.refresh.NewRefreshToken(id)
+		family, err := tokens.RefreshFamily{Parent: session.Parent, Children: session.Children}.Use(hash, child)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
-		next, s.Parent, s.Children = token, family.Parent, family.Children
-		s.LastUsed, s.LastIP = now, a.Address(ctx)
-		if s.Expires = now.Add(a.Limits.Idle); s.Expires.After(s.AbsoluteExpiry) {
-			s.Expires = s.AbsoluteExpiry
+		next, session.Parent, session.Children = token, family.Parent, family.Children
+		session.LastUsed, session.LastIP = now, c.Client.IP
+		if session.Expires = now.Add(s.limits.Idle); session.Expires.After(session.AbsoluteExpiry) {
+			session.Expires = session.AbsoluteExpiry
 		}
 		return nil
 	})
+	claims := tokens.Claims{Subject: userID, SessionID: id}
 	switch {
 	case errors.Is(err, tokens.ErrReplayed):
-		return signedIn{}, a.replayed(ctx, userID, id, err)
+		return LoginResult{}, s.endReplayedSession(ctx, c, claims, err)
 	case errors.Is(err, store.ErrNotFound):
-		return signedIn{}, errSessionOver
+		return LoginResult{}, errSessionOver
 	case err != nil:
-		return signedIn{}, err
+		return LoginResult{}, err
 	}
-	user, err := a.member(ctx, userID, id)
+	user, err := userOfSession(ctx, s.users, claims)
 	if err != nil {
-		return signedIn{}, err
+		return LoginResult{}, err
 	}
-	out, err := a.grant(user, session)
+	out, err := s.credentials.issueTokens(user, session)
 	if err != nil {
-		return signedIn{}, err
+		return LoginResult{}, err
 	}
-	out.refresh, out.device = next, a.renewedDeviceToken(user, session)
-	out.status = statusOf(a.openChat(ctx, &out, provisioning.LoginMethod{}))
+	out.RefreshToken, out.DeviceToken = next, s.credentials.devices.renewedToken(user, session)
+	out.ChatStatus = provisioning.ChatStatusOf(s.openCubeSession(ctx, &out, provisioning.LoginMethod{}))
 	return out, nil
 }
 
-// replayed ends a login session one of whose retired tokens was used.
-func (a *Auth) replayed(ctx context.Context, userID, sessionID string, cause error) error {
-	ended, err := a.Members.RevokeSession(ctx, userID, sessionID)
+// endReplayedSession ends the login session of a refresh token that was reused too
+// late, and returns the error for the client.
+func (s *Sessions) endReplayedSession(ctx context.Context, c Caller, claims tokens.Claims, cause error) error {
+	ended, err := s.active.RevokeSession(ctx, claims.Subject, claims.SessionID)
 	if err != nil {
 		return err
 	}
 	if ended {
-		a.Accounts.Wake()
-		a.Log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", userID))
-		a.audit(ctx, store.Event{Kind: store.AuditRefresh, Outcome: store.OutcomeRefused, UserID: userID, Session: sessionID, Detail: "a retired token was used: the session has ended"})
+		s.accounts.Wake()
+		s.log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", claims.Subject))
+		s.auditor.record(ctx, c, store.Event{
+			Outcome: store.OutcomeRefused, UserID: claims.Subject, Session: claims.SessionID,
+			Detail: "a retired token was used: the session has ended",
+		})
 	}
 	return &apierror.Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
 }
 
-// member finds the user of a login session that lives.
-func (a *Auth) member(ctx context.Context, userID, sessionID string) (store.User, error) {
-	user, err := a.Users.ByID(ctx, userID)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, errSessionOver
-	}
-	if err != nil {
-		return store.User{}, err
-	}
-	if user.Deleting || user.Disabled || !slices.Contains(user.Sessions, sessionID) {
-		return store.User{}, errSessionOver
-	}
-	return user, nil
-}
-
-// logout ends the caller's login session. What it has at ConnectyCube ends
-// within moments.
-func (a *Auth) logout(ctx context.Context) error {
-	user, claims, err := a.caller(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = a.endSession(ctx, user, claims.SessionID, store.AuditLogout)
+// Logout ends the caller's login session. The worker ends its session at ConnectyCube.
+func (s *Sessions) Logout(ctx context.Context, c Caller) error {
+	_, err := s.end(ctx, c, c.SessionID, s.active.RemoveSession)
 	return err
 }
 
-// revokeSession ends one of the caller's login sessions.
-func (a *Auth) revokeSession(ctx context.Context, id string) error {
-	user, _, err := a.caller(ctx)
-	if err != nil {
+// LogoutEverywhere ends all login sessions of the caller.
+func (s *Sessions) LogoutEverywhere(ctx context.Context, c Caller) error {
+	if _, err := s.active.RemoveAllSessions(ctx, c.User.ID); err != nil {
 		return err
 	}
-	ended, err := a.endSession(ctx, user, id, store.AuditRevoke)
+	s.accounts.Wake()
+	s.auditor.recordSuccess(ctx, c, "")
+	return nil
+}
+
+// Revoke ends one of the caller's login sessions, and all device tokens of the caller,
+// because the device of the session may have one.
+func (s *Sessions) Revoke(ctx context.Context, c Caller, id string) error {
+	ended, err := s.end(ctx, c, id, s.active.RevokeSession)
 	if err == nil && !ended {
 		err = &apierror.Error{Code: apierror.NotFound, Message: "There is no such session"}
 	}
 	return err
 }
 
-// endSession ends one login session of a user and reports whether this call
-// did.
-func (a *Auth) endSession(ctx context.Context, user store.User, id string, kind store.AuditKind) (bool, error) {
-	drop := a.Members.RemoveSession
-	if kind == store.AuditRevoke { // the holder of the session may know a device token, too
-		drop = a.Members.RevokeSession
+// end ends a login session of c.User with remove, and reports whether this call did.
+func (s *Sessions) end(ctx context.Context, c Caller, id string, remove func(ctx context.Context, userID, sessionID string) (bool, error)) (bool, error) {
+	ended, err := remove(ctx, c.User.ID, id)
+	if err == nil && ended {
+		s.accounts.Wake()
+		s.auditor.recordSuccess(ctx, c, id)
 	}
-	ended, err := drop(ctx, user.ID, id)
-	if err != nil {
-		return false, err
-	}
-	if ended {
-		a.Accounts.Wake()
-		a.done(ctx, kind, user, id)
-	}
-	return ended, nil
+	return ended, err
 }
 
-// logoutEverywhere ends all login sessions of the caller.
-func (a *Auth) logoutEverywhere(ctx context.Context) error {
-	user, _, err := a.caller(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := a.Members.RemoveAllSessions(ctx, user.ID); err != nil {
-		return err
-	}
-	a.Accounts.Wake()
-	a.done(ctx, store.AuditLogoutAll, user, "")
-	return nil
-}
-
-// mySessions lists the login sessions of the caller, the last used first.
-func (a *Auth) mySessions(ctx context.Context) ([]*loginSession, error) {
-	user, claims, err := a.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list, err := a.Sessions.Listed(ctx, user.Sessions)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*loginSession, len(list))
-	for i, s := range list {
-		out[i] = newLoginSession(s, claims.SessionID)
-	}
-	return out, nil
-}
-
-// maxDevice bounds what an app says of its device, in characters.
-const maxDevice = 100
-
-// maxDeviceToken bounds a device token, in characters; ours have about 140.
-const maxDeviceToken = 256
-
-// deviceInput is DeviceInput of the schema.
-type deviceInput struct {
-	ID    *string `json:"id"`
-	Name  *string `json:"name"`
-	Token *string `json:"token"`
-}
-
-// name is what a person calls the device, or the program that runs on it.
-func (d *deviceInput) name(ctx context.Context) string {
-	if d != nil && d.Name != nil && strings.TrimSpace(*d.Name) != "" {
-		return printable(*d.Name)
-	}
-	if agent := printable(transport.UserAgent(ctx)); agent != "" {
-		return agent
-	}
-	return "unknown device"
-}
-
-// id is the device's udid at ConnectyCube, if the app has told.
-func (d *deviceInput) id() string {
-	if d == nil || d.ID == nil {
-		return ""
-	}
-	return *d.ID
-}
-
-func (d *deviceInput) check(p apierror.FieldErrors) {
-	if d == nil {
-		return
-	}
-	for field, value := range map[string]*string{"device.id": d.ID, "device.name": d.Name} {
-		if value != nil && len([]rune(*value)) > maxDevice {
-			p.Add(field, fmt.Sprintf("must have at most %d characters", maxDevice))
-		}
-	}
-	if d.Token != nil && len(*d.Token) > maxDeviceToken {
-		p.Add("device.token", fmt.Sprintf("must have at most %d characters", maxDeviceToken))
-	}
-}
-
-// printable is a text of one line, not too long, without what nobody can see.
-func printable(s string) string {
-	runes := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, s))
-	return strings.TrimSpace(string(runes[:min(len(runes), maxDevice)]))
+// List returns the login sessions of the caller, the last used first.
+func (s *Sessions) List(ctx context.Context, c Caller) ([]store.Session, error) {
+	return s.records.Listed(ctx, c.User.Sessions)
 }

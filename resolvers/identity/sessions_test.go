@@ -1,16 +1,13 @@
 package identity
 
 import (
-	"context"
-	"net/http"
-	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/provisioning"
-	"cubegate/resolvers/transport"
 	"cubegate/store"
 )
 
@@ -18,27 +15,27 @@ func TestRefreshRenewsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.there()
-		in, err := f.login(t.Context(), login, false)
+		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Minute)
-		out, err := f.refreshSession(t.Context(), in.refresh)
-		if err != nil || out.refresh == in.refresh || out.access == "" || out.ticket == "" || out.status != chatReady || out.session.ID != in.session.ID {
+		out, err := f.refresh(t.Context(), in.RefreshToken)
+		if err != nil || out.RefreshToken == in.RefreshToken || out.AccessToken == "" || out.ChatTicket == "" || out.ChatStatus != provisioning.ChatReady || out.Session.ID != in.Session.ID {
 			t.Fatalf("%+v, %v", out, err)
 		}
-		if got, want := out.session.Expires, time.Now().Add(time.Hour); !got.Equal(want) {
+		if got, want := out.Session.Expires, time.Now().Add(time.Hour); !got.Equal(want) {
 			t.Errorf("expires at %v, want %v", got, want)
 		}
-		if m := f.accounts.means; m[len(m)-1] != (provisioning.LoginMethod{}) {
+		if m := f.accounts.Methods; m[len(m)-1] != (provisioning.LoginMethod{}) {
 			t.Error("a refresh has no password")
 		}
 		time.Sleep(50 * time.Minute)
-		if out, err = f.refreshSession(t.Context(), out.refresh); err != nil || !out.session.Expires.Equal(in.session.AbsoluteExpiry) {
-			t.Errorf("expires at %v, %v; want the session's own end, %v", out.session.Expires, err, in.session.AbsoluteExpiry)
+		if out, err = f.refresh(t.Context(), out.RefreshToken); err != nil || !out.Session.Expires.Equal(in.Session.AbsoluteExpiry) {
+			t.Errorf("expires at %v, %v; want the session's own end, %v", out.Session.Expires, err, in.Session.AbsoluteExpiry)
 		}
 		time.Sleep(20 * time.Minute)
-		if _, err := f.refreshSession(t.Context(), out.refresh); outward(err).Code != apierror.Unauthenticated {
+		if _, err := f.refresh(t.Context(), out.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("after the absolute end: %v", err)
 		}
 	})
@@ -48,12 +45,12 @@ func TestIdleSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.there()
-		in, err := f.login(t.Context(), login, false)
+		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != apierror.Unauthenticated {
+		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("after an hour of nothing: %v", err)
 		}
 	})
@@ -62,116 +59,97 @@ func TestIdleSessionEnds(t *testing.T) {
 func TestReplayEndsTheSession(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	in, err := f.login(t.Context(), login, false)
+	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost, err := f.refreshSession(t.Context(), in.refresh)
+	lost, err := f.refresh(t.Context(), in.RefreshToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := f.refreshSession(t.Context(), in.refresh) // the answer was lost
+	again, err := f.refresh(t.Context(), in.RefreshToken) // the answer was lost
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err = f.refreshSession(t.Context(), again.refresh); err != nil {
+	if again, err = f.refresh(t.Context(), again.RefreshToken); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.refreshSession(t.Context(), lost.refresh); outward(err).Code != apierror.Unauthenticated {
+	if _, err := f.refresh(t.Context(), lost.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("a sibling of the child that was used: %v", err)
 	}
-	if _, err := f.refreshSession(t.Context(), again.refresh); outward(err).Code != apierror.Unauthenticated {
+	if _, err := f.refresh(t.Context(), again.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("the honest one, after that: %v; want the session over", err)
 	}
-	if _, err := f.refreshSession(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
+	if _, err := f.refresh(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("what was never issued: %v", err)
 	}
-	if e := f.events.all[len(f.events.all)-1]; e.Kind != "refresh" || e.Outcome != store.OutcomeRefused || e.Session != in.session.ID {
+	if e := f.events.All[len(f.events.All)-1]; e.Kind != "refresh" || e.Outcome != store.OutcomeRefused || e.Session != in.Session.ID {
 		t.Errorf("recorded %+v", e)
 	}
 }
 
 func TestRefreshOfWhoIsOut(t *testing.T) {
 	for name, out := range map[string]func(flows){
-		"logged out": func(f flows) { f.users.user.Sessions = nil },
-		"disabled":   func(f flows) { f.users.user.Disabled = true },
-		"leaving":    func(f flows) { f.users.user.Deleting = true },
-		"gone":       func(f flows) { f.users.user = nil },
+		"logged out": func(f flows) { f.users.User.Sessions = nil },
+		"disabled":   func(f flows) { f.users.User.Disabled = true },
+		"leaving":    func(f flows) { f.users.User.Deleting = true },
+		"gone":       func(f flows) { f.users.User = nil },
 	} {
 		f := newFlows(t)
 		f.there()
-		in, err := f.login(t.Context(), login, false)
+		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
 		}
 		out(f)
-		if _, err := f.refreshSession(t.Context(), in.refresh); outward(err).Code != apierror.Unauthenticated {
+		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("%s: %v, want %s", name, err, apierror.Unauthenticated)
 		}
 	}
 }
 
-// asked is a context as the middleware makes it of these headers.
-func asked(t *testing.T, headers ...string) context.Context {
-	t.Helper()
-	r := httptest.NewRequest("POST", "/", nil)
-	for _, h := range headers {
-		r.Header.Add("Authorization", h)
-	}
-	var ctx context.Context
-	transport.Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(httptest.NewRecorder(), r)
-	return ctx
-}
-
-func TestCaller(t *testing.T) {
-	for name, tt := range map[string]struct {
-		headers []string
-		out     func(*store.User)
-		code    apierror.Code
-	}{
-		"good":               {[]string{"Bearer good " + adaID}, nil, ""},
-		"any case":           {[]string{"bearer good " + adaID}, nil, ""},
-		"none":               {nil, nil, apierror.Unauthenticated},
-		"empty":              {[]string{"Bearer "}, nil, apierror.Unauthenticated},
-		"another scheme":     {[]string{"Basic good " + adaID}, nil, apierror.Unauthenticated},
-		"the token alone":    {[]string{"good"}, nil, apierror.Unauthenticated},
-		"two":                {[]string{"Bearer good " + adaID, "Bearer good " + adaID}, nil, apierror.Unauthenticated},
-		"expired":            {[]string{"Bearer old"}, nil, apierror.Unauthenticated},
-		"forged":             {[]string{"Bearer bad"}, nil, apierror.Unauthenticated},
-		"a ticket":           {[]string{"Bearer ticket " + adaID}, nil, apierror.Unauthenticated},
-		"the server's own":   {[]string{"Bearer service " + adaID}, nil, apierror.Unauthenticated},
-		"an ended session's": {[]string{"Bearer ended " + adaID}, nil, apierror.Unauthenticated},
-		"disabled":           {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, apierror.Unauthenticated},
-		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Deleting = true }, apierror.Unauthenticated},
-	} {
-		f := newFlows(t)
-		f.there()
-		if tt.out != nil {
-			tt.out(f.users.user)
-		}
-		user, claims, err := f.caller(asked(t, tt.headers...))
-		if tt.code == "" && (err != nil || user.ID != adaID || claims.SessionID != "s1") {
-			t.Errorf("%s: %+v, %v", name, user, err)
-		}
-		if tt.code != "" && outward(err).Code != tt.code {
-			t.Errorf("%s: %v, want %s", name, err, tt.code)
-		}
-	}
-}
-
-// The database decides, whatever a token says that was signed before.
-func TestRequireAsksTheDatabase(t *testing.T) {
+func TestLogoutEndsTheCallersSession(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	ctx := asked(t, "Bearer good "+adaID)
-	if _, _, err := f.require(ctx, roleAdmin); outward(err).Code != apierror.Forbidden {
-		t.Errorf("without the role: %v, want %s", err, apierror.Forbidden)
+	if err := f.Sessions.Logout(t.Context(), f.ada(store.AuditLogout)); err != nil || !slices.Equal(f.users.User.Sessions, []string{"s3"}) || f.accounts.Woken != 1 {
+		t.Errorf("%v, left %q", err, f.users.User.Sessions)
 	}
-	f.users.user.Roles = []string{"editor", roleAdmin}
-	if _, _, err := f.require(ctx, roleAdmin); err != nil {
-		t.Errorf("with the role: %v", err)
+	f.expectEvent(t, store.Event{Kind: store.AuditLogout, Outcome: store.OutcomeOK, UserID: adaID, Session: "s1"})
+}
+
+// A second logout with the same token finds nothing to end, and records nothing.
+func TestLogoutOfAnEndedSession(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	c := f.ada(store.AuditLogout)
+	f.users.User.Sessions = nil
+	if err := f.Sessions.Logout(t.Context(), c); err != nil || f.accounts.Woken != 0 || len(f.recorded(t)) != 0 {
+		t.Errorf("%v, woken %d times", err, f.accounts.Woken)
 	}
-	if _, _, err := f.require(context.Background(), roleAdmin); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("nobody: %v, want %s", err, apierror.Unauthenticated)
+}
+
+func TestLogoutEverywhereEndsAllSessions(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	if err := f.Sessions.LogoutEverywhere(t.Context(), f.ada(store.AuditLogoutAll)); err != nil || len(f.users.User.Sessions) != 0 || f.accounts.Woken != 1 {
+		t.Errorf("%v, left %q", err, f.users.User.Sessions)
+	}
+	f.expectEvent(t, store.Event{Kind: store.AuditLogoutAll, Outcome: store.OutcomeOK, UserID: adaID})
+}
+
+func TestRevokeOfAnUnknownSession(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	if err := f.Sessions.Revoke(t.Context(), f.ada(store.AuditRevoke), "nobody's"); outward(err).Code != apierror.NotFound || len(f.users.User.Sessions) != 2 {
+		t.Errorf("%v, left %q", err, f.users.User.Sessions)
+	}
+}
+
+func TestListReturnsTheRecordsOfTheCallersSessions(t *testing.T) {
+	f := newFlows(t)
+	f.there()
+	list, err := f.Sessions.List(t.Context(), f.ada(""))
+	if err != nil || len(list) != 1 || list[0].ID != "s1" {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
