@@ -24,11 +24,14 @@ import (
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 	"cubegate/resolvers/provisioning"
 	"cubegate/resolvers/transport"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // plain is a hasher that does not hash.
@@ -55,10 +58,14 @@ type server struct {
 	issuer   *tokens.Issuer
 	users    *store.Users
 	bearer   string // access token of who asks
-	auth     *resolvers.Auth
 }
 
 func newServer(b *testing.B) *server {
+	b.Helper()
+	return newLimitedServer(b, new(identity.Budgets))
+}
+
+func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 	b.Helper()
 	db, err := embedded.Start(embedded.Options{File: filepath.Join(b.TempDir(), "bench.db"), NoSync: true})
 	must(b, err)
@@ -79,7 +86,7 @@ func newServer(b *testing.B) *server {
 	box := sandbox.New(sandbox.Options{
 		AppID: 1001, AuthKey: "bench", HTTP: &http.Client{Transport: inProcess{srv}},
 		CIdP: sandbox.CIdP{
-			Enabled: true, Method: http.MethodPost, URL: "http://bench.example/verify",
+			Enabled: true, Method: http.MethodPost, URL: "http://bench.example" + resolvers.VerifyPath,
 			Headers:        map[string]string{resolvers.CallbackSecretHeader: callbackSecret},
 			RequestParams:  map[string]string{"token": "#{login}", "email": "#{email}", "password": "#{password}"},
 			ResponseParams: map[string]string{"uid": "#{user.id}"},
@@ -101,21 +108,28 @@ func newServer(b *testing.B) *server {
 		Log: slog.New(slog.DiscardHandler),
 	})
 	must(b, err)
-	auth := &resolvers.Auth{
-		Users: s.Users(), Directory: s.Users(), Members: s.Users(), Sessions: s.Sessions(), Events: s.Audit(),
-		Accounts: provisioner, Changes: provisioner, Tokens: issuer, Verifier: verifier, Refresh: ring, Passwords: plain{},
-		Budgets: new(resolvers.Budgets), Devices: ring, Callbacks: resolvers.NewCallbacks(callbackSecret, ring.DerivedPasswords),
-		Address:  func(context.Context) string { return "" },
-		Networks: func(context.Context) []string { return []string{""} }, Network: func(ip string) string { return ip },
-
-		Limits:   resolvers.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, Password: resolvers.SharedPassword},
-		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
-	}
-	auth.Auditor = resolvers.StartAuditor(auth.Events, auth.Log)
-	b.Cleanup(func() { auth.Auditor.Close(context.Background()) })
-	srv.auth = auth
-	srv.verify = auth.VerifyConnectyCube()
-	gql, err := resolvers.NewGraphQL(auth, false, auth.Log)
+	log := slog.New(slog.DiscardHandler)
+	auditor, err := identity.StartAuditor(identity.AuditorOptions{Events: s.Audit(), Outward: resolvers.Outward, Log: log})
+	must(b, err)
+	b.Cleanup(func() { auditor.Close(context.Background()) })
+	flows, err := identity.New(identity.Options{
+		Stores:   identity.Stores{Users: s.Users(), Admin: s.Users(), Active: s.Users(), Sessions: s.Sessions(), UpgradeHash: s.Users().UpgradeHash},
+		Accounts: identity.Accounts{Opener: provisioner, Editor: provisioner, DerivedPasswords: ring.DerivedPasswords},
+		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
+		Hasher:   plain{}, Budgets: budgets, Auditor: auditor, Log: log,
+		Limits:    identity.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, MaxPasswordChars: identity.SharedPasswordChars},
+		NetworkOf: func(ip string) string { return ip }, UpstreamTimeout: time.Minute,
+	})
+	must(b, err)
+	api, err := resolvers.NewAPI(resolvers.Options{
+		Flows: flows, Chat: resolvers.ChatEndpoints{AppID: 1001}, Log: log, CallbackSecret: callbackSecret,
+		Client: func(context.Context) identity.ClientInfo { return identity.ClientInfo{Networks: []string{""}} },
+	})
+	must(b, err)
+	routes := chi.NewRouter()
+	api.Mount(routes, routes)
+	srv.verify = routes
+	gql, err := api.GraphQL(false)
 	must(b, err)
 	srv.api = transport.Bearer(gql)
 	return srv
@@ -251,13 +265,13 @@ func (spent) Return(string)              {}
 
 // BenchmarkRefusal is a login that the limit of wrong passwords refuses.
 func BenchmarkRefusal(b *testing.B) {
-	s := newServer(b)
-	budgets, err := resolvers.NewBudgets(resolvers.BudgetOptions{
-		LoginFailures: resolvers.BudgetBound{Burst: 1, Every: time.Second},
-		New:           func(resolvers.BudgetBound) (resolvers.Budget, error) { return spent{}, nil },
+	budgets, err := identity.NewBudgets(identity.BudgetOptions{
+		LoginFailures: identity.BudgetBound{Burst: 1, Every: time.Second},
+		New:           func(identity.BudgetBound) (identity.Budget, error) { return spent{}, nil },
+		Log:           slog.New(slog.DiscardHandler),
 	})
 	must(b, err)
-	s.auth.Budgets = budgets
+	s := newLimitedServer(b, budgets)
 	raw, err := json.Marshal(map[string]any{"query": login, "variables": map[string]any{"body": credentials()}})
 	must(b, err)
 	b.ReportAllocs()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/identity/identitytest"
 	"cubegate/resolvers/transport"
 	"cubegate/resolvers/transport/transporttest"
 	"cubegate/tokens"
@@ -14,19 +15,18 @@ import (
 // countingVerifier counts the tokens that are looked at: one for each look-up
 // of a caller.
 type countingVerifier struct {
-	fakeVerifier
+	identitytest.Verifier
 	verified atomic.Int32
 }
 
 func (v *countingVerifier) VerifyAccess(raw string) (tokens.Claims, error) {
 	v.verified.Add(1)
-	return v.fakeVerifier.VerifyAccess(raw)
+	return v.Verifier.VerifyAccess(raw)
 }
 
 func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
-	f, h := newAPI(t)
 	counting := &countingVerifier{}
-	f.Verifier = counting
+	f, h := newAPI(t, func(p *parts) { p.flows.Tokens.Verifier = counting })
 	bearer := func(body string) transporttest.Result {
 		return transporttest.Send(t, transport.Bearer(h), body, transporttest.Header("Authorization", "Bearer good "+adaID))
 	}
@@ -43,7 +43,7 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 	if len(got.Errors) != 1 || got.Code() != string(apierror.Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
 		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.Text)
 	}
-	if !strings.EqualFold(f.users.user.Email, ada.Email) {
-		t.Errorf("the email is %q", f.users.user.Email)
+	if !strings.EqualFold(f.users.User.Email, credentials.Email) {
+		t.Errorf("the email is %q", f.users.User.Email)
 	}
 }

@@ -2,9 +2,7 @@ package resolvers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"time"
 
 	"cubegate/connectycube"
@@ -44,9 +42,9 @@ var public = []struct {
 	{provisioning.ErrPending, apierror.ServiceUnavailable, "The account at the chat service is not ready yet; try again in a moment"},
 }
 
-// outward is the only exit for an error. An error without a row in the table
+// Outward is the only exit for an error. An error without a row in the table
 // becomes InternalServerError and reveals nothing.
-func outward(err error) *apierror.Error {
+func Outward(err error) *apierror.Error {
 	var ours *apierror.Error
 	if errors.As(err, &ours) {
 		return ours
@@ -76,12 +74,4 @@ func retryAfter(err error) time.Duration {
 		return over.RetryAfter
 	}
 	return 0
-}
-
-// writeJSON answers with a body that no cache may keep: most have tokens.
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

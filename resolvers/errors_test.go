@@ -55,7 +55,7 @@ func TestOutward(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if e := outward(tt.err); e.Code != tt.want || strings.Contains(e.Message, "mongodb") {
+			if e := Outward(tt.err); e.Code != tt.want || strings.Contains(e.Message, "mongodb") {
 				t.Errorf("%s %q, want %s", e.Code, e.Message, tt.want)
 			}
 		})
@@ -65,10 +65,10 @@ func TestOutward(t *testing.T) {
 func TestOutwardPassesOnWhenConnectyCubeWantsUsBack(t *testing.T) {
 	busy := errors.Join(connectycube.ErrUnavailable, &connectycube.APIError{Status: 429, RetryAfter: 3 * time.Second})
 	over := fmt.Errorf("a: %w", &provisioning.OverBudgetError{RetryAfter: 3 * time.Second})
-	if e := outward(over); e.RetryAfter != 3*time.Second {
+	if e := Outward(over); e.RetryAfter != 3*time.Second {
 		t.Errorf("over budget, retry after %v, want 3s", e.RetryAfter)
 	}
-	if e := outward(busy); e.RetryAfter != 3*time.Second {
+	if e := Outward(busy); e.RetryAfter != 3*time.Second {
 		t.Errorf("retry after %v, want 3s", e.RetryAfter)
 	}
 }

@@ -1,7 +1,6 @@
 package resolvers
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,21 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newAPI is the handler over flows with Ada in the store.
-func newAPI(t *testing.T) (flows, *transport.Handler) {
-	t.Helper()
-	f := newFlows(t)
-	f.there()
-	h, err := NewGraphQL(f.Auth, true, f.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, h
-}
-
 func TestLoginAnswersTheWholeSchema(t *testing.T) {
 	_, h := newAPI(t)
-	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": credentials.Email, "password": credentials.Password}})
 	want := map[string]any{
 		"message": "Login successful", "token": "access " + adaID, "connectySession": "session", "ccUserId": float64(adaCubeID),
 		"chat": map[string]any{
@@ -40,7 +27,7 @@ func TestLoginAnswersTheWholeSchema(t *testing.T) {
 			"endpoint": "https://api.example.test", "wsEndpoint": "wss://chat.example.test:5291",
 		},
 		"chatStatus": "READY", "chatTicket": "ticket " + adaID,
-		"user": map[string]any{"id": adaID, "email": ada.Email, "firstName": "Ada", "lastName": "Lovelace"},
+		"user": map[string]any{"id": adaID, "email": credentials.Email, "firstName": "Ada", "lastName": "Lovelace"},
 	}
 	wantText, _ := json.Marshal(want)
 	gotText, _ := json.Marshal(got.Data["login"])
@@ -51,12 +38,12 @@ func TestLoginAnswersTheWholeSchema(t *testing.T) {
 
 func TestErrorsAreShapedByTheSpecification(t *testing.T) {
 	f, h := newAPI(t)
-	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": "wrong"}})
-	if len(got.Errors) != 1 || got.Code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.Text, `"data":null`) {
+	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": credentials.Email, "password": "wrong"}})
+	if len(got.Errors) != 1 || got.Code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.Text, `"data":null`) || !strings.Contains(got.Text, "Invalid email or password") {
 		t.Errorf("refused login: %s", got.Text)
 	}
-	f.users.err = errSecret
-	got = transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": ada.Email, "password": ada.Password}})
+	f.users.Err = errSecret
+	got = transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": credentials.Email, "password": credentials.Password}})
 	if got.Code() != "INTERNAL_SERVER_ERROR" || strings.Contains(got.Text, "mongodb") {
 		t.Errorf("unknown failure: %s", got.Text)
 	}
@@ -208,40 +195,18 @@ func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
 	}
 }
 
-// crowdedAPI is the API over a store with the longest pages, asked by an
-// administrator.
+// crowdedAPI is the API over a store with the longest pages. Ada is an administrator.
 func crowdedAPI(t *testing.T) *transport.Handler {
 	t.Helper()
-	f := newFlows(t)
-	f.there()
-	f.users.user.Roles = []string{roleAdmin}
-	page := make(fakeDirectory, maxPage)
-	for i := range page {
-		page[i] = *f.users.user
-		page[i].Email = strings.Repeat("e", 240) + "@example.org"
-		f.events.all = append(f.events.all, store.Event{Detail: strings.Repeat("d", 200)})
-	}
-	f.Directory = page
-	h, err := NewGraphQL(f.Auth, true, f.Log)
-	if err != nil {
-		t.Fatal(err)
+	list := make(onePage, maxPage)
+	f, h := newAPI(t, func(p *parts) { p.flows.Stores.Admin = list })
+	f.users.User.Roles = []string{"admin"}
+	for i := range list {
+		list[i] = *f.users.User
+		list[i].Email = strings.Repeat("e", 240) + "@example.org"
+		f.events.All = append(f.events.All, store.Event{Detail: strings.Repeat("d", 200)})
 	}
 	return h
-}
-
-// fakeDirectory is a page of users.
-type fakeDirectory []store.User
-
-func (f fakeDirectory) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
-	return f, nil
-}
-
-func (fakeDirectory) SetRoles(context.Context, string, []string) (store.User, error) {
-	panic("not asked for")
-}
-
-func (fakeDirectory) SetDisabled(context.Context, string, bool) (store.User, error) {
-	panic("not asked for")
 }
 
 // Pages cost little with the server's own resolvers, too; the bounds are those of

@@ -2,224 +2,165 @@ package resolvers
 
 import (
 	"context"
-	"math"
 
+	"cubegate/resolvers/identity"
 	"cubegate/store"
 )
 
-// query and mutation have one method for each operation of the schema; the
-// flows do the work.
-type (
-	query    struct{ auth *Auth }
-	mutation struct{ auth *Auth }
+// Operation is one row of the table of operations.
+type Operation struct {
+	Name    string          // in the schema
+	Role    identity.Role   // of the caller; the zero role refuses every caller
+	Costs   []identity.Cost // that the operation takes
+	Audit   store.AuditKind // of its events; "" = it records none
+	REST    string          // methods and path of the twin, such as "GET /auth/me"; "" = it has none
+	Message string          // of a response without data
+}
+
+var (
+	opHello = Operation{Name: "hello", Role: identity.RoleAnyone}
+
+	opMe = Operation{Name: "me", Role: identity.RoleUser, REST: "GET /auth/me"}
+
+	opSessions = Operation{Name: "sessions", Role: identity.RoleUser, REST: "GET /auth/sessions"}
+
+	opUsers = Operation{Name: "users", Role: identity.RoleAdmin}
+
+	opAudit = Operation{Name: "audit", Role: identity.RoleAdmin}
+
+	opRegister = Operation{
+		Name:    "register",
+		Role:    identity.RoleAnyone,
+		Costs:   []identity.Cost{identity.CostRegistration},
+		Audit:   store.AuditRegister,
+		REST:    "POST /auth/register",
+		Message: "user register successfully", // clients of the NestJS original compare it
+	}
+
+	opLogin = Operation{
+		Name:    "login",
+		Role:    identity.RoleAnyone,
+		Costs:   []identity.Cost{identity.CostGuess},
+		Audit:   store.AuditLogin,
+		REST:    "POST /auth/login",
+		Message: "Login successful", // clients of the NestJS original compare it
+	}
+
+	opLoginByToken = Operation{
+		Name:    "login_By_token",
+		Role:    identity.RoleAnyone,
+		Costs:   []identity.Cost{identity.CostGuess},
+		Audit:   store.AuditLogin,
+		REST:    "POST /auth/login-by-token",
+		Message: "Login successful",
+	}
+
+	opRefresh = Operation{
+		Name:    "refresh",
+		Role:    identity.RoleAnyone,
+		Costs:   []identity.Cost{identity.CostToken},
+		Audit:   store.AuditRefresh,
+		REST:    "POST /auth/refresh",
+		Message: "Refreshed",
+	}
+
+	opLogout = Operation{
+		Name:    "logout",
+		Role:    identity.RoleUser,
+		Audit:   store.AuditLogout,
+		REST:    "POST /auth/logout",
+		Message: "Logged out",
+	}
+
+	opLogoutEverywhere = Operation{
+		Name:    "logoutEverywhere",
+		Role:    identity.RoleUser,
+		Audit:   store.AuditLogoutAll,
+		REST:    "DELETE /auth/sessions",
+		Message: "Logged out everywhere",
+	}
+
+	opRevokeSession = Operation{
+		Name:    "revokeSession",
+		Role:    identity.RoleUser,
+		Audit:   store.AuditRevoke,
+		REST:    "DELETE /auth/sessions/{id}",
+		Message: "Session ended",
+	}
+
+	opUpdateProfile = Operation{Name: "updateProfile", Role: identity.RoleUser}
+
+	opChangePassword = Operation{
+		Name:    "changePassword",
+		Role:    identity.RoleUser,
+		Costs:   []identity.Cost{identity.CostGuess},
+		Audit:   store.AuditPassword,
+		Message: "Password changed; all other sessions have ended",
+	}
+
+	opChangeEmail = Operation{
+		Name:  "changeEmail",
+		Role:  identity.RoleUser,
+		Costs: []identity.Cost{identity.CostGuess},
+		Audit: store.AuditEmail,
+	}
+
+	opDeleteMyAccount = Operation{
+		Name:    "deleteMyAccount",
+		Role:    identity.RoleUser,
+		Costs:   []identity.Cost{identity.CostGuess},
+		Audit:   store.AuditDelete,
+		Message: "Account deleted",
+	}
+
+	opSetRoles = Operation{Name: "setRoles", Role: identity.RoleAdmin, Audit: store.AuditRoles}
+
+	opDisableUser = Operation{Name: "disableUser", Role: identity.RoleAdmin, Audit: store.AuditDisable}
+
+	opEnableUser = Operation{Name: "enableUser", Role: identity.RoleAdmin, Audit: store.AuditEnable}
+
+	opDeleteUser = Operation{
+		Name:    "deleteUser",
+		Role:    identity.RoleAdmin,
+		Audit:   store.AuditDelete,
+		Message: "User deleted",
+	}
+
+	// opVerify is the only operation that is not in the schema: ConnectyCube's
+	// callback. A token proves itself, and a password is read only with the callback
+	// secret; see verify.go.
+	opVerify = Operation{
+		Name:  "verify",
+		Role:  identity.RoleAnyone,
+		Costs: []identity.Cost{identity.CostCallback, identity.CostToken},
+		Audit: store.AuditVerify,
+		REST:  "GET,POST " + VerifyPath,
+	}
 )
 
-func (*query) Hello() string { return "Hello from API!" }
+// Operations returns all rows. Tests compare them with all that depends on them.
+func Operations() []Operation {
+	return []Operation{
+		opHello, opMe, opSessions, opUsers, opAudit,
+		opRegister, opLogin, opLoginByToken, opRefresh,
+		opLogout, opLogoutEverywhere, opRevokeSession,
+		opUpdateProfile, opChangePassword, opChangeEmail, opDeleteMyAccount,
+		opSetRoles, opDisableUser, opEnableUser, opDeleteUser,
+		opVerify,
+	}
+}
 
-func (q *query) Me(ctx context.Context) (*profile, error) {
-	user, _, err := q.auth.caller(ctx)
+// none is the input of an operation without arguments.
+type none struct{}
+
+// run finds the caller, checks the role, and calls an operation. Every operation passes
+// through it. The caller carries the costs and the audit kind of the row to the flow,
+// which charges a guess when its hash starts and refunds a correct password. A flow that
+// hashes a password without a cost fails.
+func run[In, Out any](ctx context.Context, a *API, op Operation, in In, do func(context.Context, identity.Caller, In) (Out, error)) (out Out, err error) {
+	c, err := a.caller(ctx, op)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	return newProfile(user), nil
-}
-
-func (q *query) Sessions(ctx context.Context) ([]*loginSession, error) { return q.auth.mySessions(ctx) }
-
-// pageInput is PageInput of the schema.
-type pageInput struct {
-	After *string
-	Limit *int32
-}
-
-// bounds are the page's, or those of the first one.
-func (p *pageInput) bounds() (after string, limit int) {
-	limit = maxPage
-	if p != nil && p.After != nil {
-		after = *p.After
-	}
-	if p != nil && p.Limit != nil {
-		limit = max(1, min(int(*p.Limit), maxPage))
-	}
-	return after, limit
-}
-
-type usersArgs struct {
-	Filter *struct {
-		Disabled *bool
-		Role     *string
-		Text     *string
-	}
-	Page *pageInput
-}
-
-func (q *query) Users(ctx context.Context, args usersArgs) (*userPage, error) {
-	var f store.UserFilter
-	if args.Filter != nil {
-		f = store.UserFilter{Text: text(args.Filter.Text), Role: text(args.Filter.Role), Disabled: args.Filter.Disabled}
-	}
-	after, limit := args.Page.bounds()
-	list, err := q.auth.listUsers(ctx, f, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &userPage{Items: make([]*profile, len(list))}
-	for i, u := range list {
-		out.Items[i] = newProfile(u)
-	}
-	if len(list) == limit {
-		out.Next = &list[limit-1].ID
-	}
-	return out, nil
-}
-
-// userPage is UserPage of the schema.
-type userPage struct {
-	Items []*profile
-	Next  *string
-}
-
-type auditArgs struct {
-	Filter *struct {
-		Kind   *string
-		UserID *string
-	}
-	Page *pageInput
-}
-
-func (q *query) Audit(ctx context.Context, args auditArgs) (*eventPage, error) {
-	var f store.EventFilter
-	if args.Filter != nil {
-		f = store.EventFilter{UserID: text(args.Filter.UserID), Kind: store.AuditKind(text(args.Filter.Kind))}
-	}
-	before, limit := args.Page.bounds()
-	list, err := q.auth.listEvents(ctx, f, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &eventPage{Items: make([]*event, len(list))}
-	for i, e := range list {
-		out.Items[i] = &event{
-			Actor: e.Actor, Address: e.ClientIP, At: *instant(e.At), Detail: e.Detail, ID: e.ID,
-			Kind: string(e.Kind), Outcome: string(e.Outcome), SessionID: e.Session, UserID: e.UserID,
-		}
-		if e.Count > 0 {
-			count := int32(min(e.Count, math.MaxInt32))
-			out.Items[i].Count = &count
-		}
-	}
-	if len(list) == limit {
-		out.Next = &list[limit-1].ID
-	}
-	return out, nil
-}
-
-// eventPage is EventPage of the schema.
-type eventPage struct {
-	Items []*event
-	Next  *string
-}
-
-// event is Event of the schema.
-type event struct {
-	Actor, Address, At, Detail, ID, Kind, Outcome, SessionID, UserID string
-
-	Count *int32
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-func (m *mutation) Register(ctx context.Context, args struct{ Body registerInput }) (*loginResponse, error) {
-	return answered(m.auth, "user register successfully")(m.auth.register(ctx, args.Body))
-}
-
-func (m *mutation) Login(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return answered(m.auth, "Login successful")(m.auth.login(ctx, args.Body, false))
-}
-
-func (m *mutation) LoginByToken(ctx context.Context, args struct{ Body loginInput }) (*loginResponse, error) {
-	return answered(m.auth, "Login successful")(m.auth.login(ctx, args.Body, true))
-}
-
-func (m *mutation) Refresh(ctx context.Context, args struct{ RefreshToken string }) (*loginResponse, error) {
-	return answered(m.auth, "Refreshed")(m.auth.refreshSession(ctx, args.RefreshToken))
-}
-
-// answered makes an answer of what a flow gave.
-func answered(a *Auth, message string) func(signedIn, error) (*loginResponse, error) {
-	return func(in signedIn, err error) (*loginResponse, error) {
-		if err != nil {
-			return nil, err
-		}
-		return a.answer(in, message), nil
-	}
-}
-
-func (m *mutation) Logout(ctx context.Context) (*done, error) {
-	return finished("Logged out")(m.auth.logout(ctx))
-}
-
-func (m *mutation) LogoutEverywhere(ctx context.Context) (*done, error) {
-	return finished("Logged out everywhere")(m.auth.logoutEverywhere(ctx))
-}
-
-func (m *mutation) RevokeSession(ctx context.Context, args struct{ ID string }) (*done, error) {
-	return finished("Session ended")(m.auth.revokeSession(ctx, args.ID))
-}
-
-func (m *mutation) ChangePassword(ctx context.Context, args struct{ Current, New string }) (*done, error) {
-	return finished("Password changed; all other sessions have ended")(m.auth.changePassword(ctx, args.Current, args.New))
-}
-
-func (m *mutation) DeleteMyAccount(ctx context.Context, args struct{ Password string }) (*done, error) {
-	return finished("Account deleted")(m.auth.deleteMyAccount(ctx, args.Password))
-}
-
-func (m *mutation) DeleteUser(ctx context.Context, args struct{ ID string }) (*done, error) {
-	return finished("User deleted")(m.auth.deleteUser(ctx, args.ID))
-}
-
-// finished makes an answer of a flow that tells nothing.
-func finished(message string) func(error) (*done, error) {
-	return func(err error) (*done, error) {
-		if err != nil {
-			return nil, err
-		}
-		return &done{message}, nil
-	}
-}
-
-func (m *mutation) UpdateProfile(ctx context.Context, args struct{ FirstName, LastName string }) (*profile, error) {
-	return profiled(m.auth.updateProfile(ctx, args.FirstName, args.LastName))
-}
-
-func (m *mutation) ChangeEmail(ctx context.Context, args struct{ Email, Password string }) (*profile, error) {
-	return profiled(m.auth.changeEmail(ctx, args.Password, args.Email))
-}
-
-func (m *mutation) SetRoles(ctx context.Context, args struct {
-	ID    string
-	Roles []string
-}) (*profile, error) {
-	return profiled(m.auth.setRoles(ctx, args.ID, args.Roles))
-}
-
-func (m *mutation) DisableUser(ctx context.Context, args struct{ ID string }) (*profile, error) {
-	return profiled(m.auth.setDisabled(ctx, args.ID, true))
-}
-
-func (m *mutation) EnableUser(ctx context.Context, args struct{ ID string }) (*profile, error) {
-	return profiled(m.auth.setDisabled(ctx, args.ID, false))
-}
-
-func profiled(u store.User, err error) (*profile, error) {
-	if err != nil {
-		return nil, err
-	}
-	return newProfile(u), nil
+	return do(ctx, c, in)
 }

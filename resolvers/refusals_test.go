@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/identity"
+	"cubegate/resolvers/identity/identitytest"
 	"cubegate/resolvers/transport/transporttest"
 	"cubegate/store"
 	"cubegate/tokens"
@@ -17,27 +19,25 @@ const limitedLogin = `{ login(body: {email: "Ada@Example.org", password: "guess"
 
 // A request that a limit refuses whole is counted; any other has its lines.
 func TestRefusedRequestsAreCounted(t *testing.T) {
-	full := func(reason error) func(*flows) {
-		return func(f *flows) { f.Passwords = queueFull{f.passwords, reason} }
+	full := func(reason error) func(*parts) {
+		return func(p *parts) { p.flows.Hasher = queueFull{p.flows.Hasher, reason} }
 	}
-	spent := func(f *flows) { f.Budgets = spentBudgets() }
 	two := `mutation { a: login(body: {email: "ada@example.org", password: "guess"}) { message } b: refresh(refreshToken: "x") { message } }`
 	for _, tt := range []struct {
 		name, document string
-		edit           func(*flows)
+		edit           func(*parts)
 		counted        string // level and code; empty for none
 		code           string
 	}{
-		{"too many wrong passwords", "mutation " + limitedLogin, spent, "INFO RATE_LIMITED", "RATE_LIMITED"},
+		{"too many wrong passwords", "mutation " + limitedLogin, spentBudgets, "INFO RATE_LIMITED", "RATE_LIMITED"},
 		{"a full queue", "mutation " + limitedLogin, full(tokens.ErrBusy), "WARN SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"},
 		{"a full lane", "mutation " + limitedLogin, full(tokens.ErrLaneFull), "INFO RATE_LIMITED", "RATE_LIMITED"},
-		{"a wrong password", "mutation " + limitedLogin, func(*flows) {}, "", "UNAUTHENTICATED"},
-		{"the database", "mutation " + limitedLogin, func(f *flows) { f.users.err = store.ErrUnavailable }, "", "SERVICE_UNAVAILABLE"},
-		{"one of two", two, spent, "", "RATE_LIMITED"},
+		{"a wrong password", "mutation " + limitedLogin, func(*parts) {}, "", "UNAUTHENTICATED"},
+		{"the database", "mutation " + limitedLogin, func(p *parts) { p.flows.Stores.Users.(*identitytest.Users).Err = store.ErrUnavailable }, "", "SERVICE_UNAVAILABLE"},
+		{"one of two", two, spentBudgets, "", "RATE_LIMITED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f, h := newAPI(t)
-			tt.edit(&f)
+			f, h := newAPI(t, tt.edit)
 			counted := ""
 			counting := apierror.CountRefusals(func(_ context.Context, level slog.Level, code string) bool {
 				counted += level.String() + " " + code
@@ -54,34 +54,29 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 
 // What counts nothing gets its lines.
 func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
-	f, h := newAPI(t)
-	f.Budgets = spentBudgets()
+	f, h := newAPI(t, spentBudgets)
 	transporttest.Ask(t, h, "mutation "+limitedLogin, nil)
-	not := apierror.CountRefusals(func(context.Context, slog.Level, string) bool { return false })(http.HandlerFunc(NewREST(f.Auth).Login))
-	transporttest.Send(t, not, `{"email": "ada@example.org", "password": "guess"}`)
+	not := apierror.CountRefusals(func(context.Context, slog.Level, string) bool { return false })(f.rest())
+	transporttest.Send(t, at(not, "/auth/login"), `{"email": "ada@example.org", "password": "guess"}`)
 	if n := strings.Count(f.log.String(), "request failed"); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, f.log)
 	}
 }
 
-// A refusal by the limit of wrong passwords asks neither the database nor the
-// hash.
-func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
-	f := newFlows(t)
-	f.Budgets = spentBudgets()
-	f.users.err = store.ErrUnavailable
-	_, err := f.login(t.Context(), login, false)
-	if code := outward(err).Code; code != apierror.RateLimited || len(f.passwords.compared) != 0 {
-		t.Errorf("%s after %d hashes", code, len(f.passwords.compared))
-	}
-}
-
 // queueFull is a hasher without a place in its queue.
 type queueFull struct {
-	PasswordHasher
+	identity.PasswordHasher
 	reason error
 }
 
 func (q queueFull) Compare(context.Context, tokens.Turn, string, string) (bool, error) {
 	return false, &tokens.QueueError{Reason: q.reason}
+}
+
+// at sends each request to a path.
+func at(next http.Handler, path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = path
+		next.ServeHTTP(w, r)
+	})
 }

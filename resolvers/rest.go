@@ -4,120 +4,93 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/identity"
 	"cubegate/resolvers/transport"
+
+	"github.com/go-chi/chi/v5"
 )
 
-// REST is the second door to the flows that GraphQL opens: the same code, the
-// same codes, and HTTP's own statuses. What it says is described in
-// openapi/openapi.json.
-type REST struct {
-	auth *Auth
+// Mount binds the REST twins of the operations, which openapi/openapi.json describes.
+// The operations that log users in with a password go to logins.
+func (a *API) Mount(r, logins chi.Router) {
+	bind(r, a, opRegister, readBody[identity.RegisterInput], a.users.register, writeCreated)
+	bind(logins, a, opLogin, readBody[identity.LoginInput], a.sessions.login, writeOK)
+	bind(logins, a, opLoginByToken, readBody[identity.LoginInput], a.sessions.loginByToken, writeOK)
+	bind(r, a, opRefresh, readRefresh, a.sessions.refresh, writeOK)
+	bind(r, a, opLogout, readNothing, a.sessions.logout, writeNoContent)
+	bind(r, a, opLogoutEverywhere, readNothing, a.sessions.logoutEverywhere, writeNoContent)
+	bind(r, a, opRevokeSession, readID, a.sessions.revokeSession, writeNoContent)
+	bind(r, a, opMe, readNothing, a.users.me, writeOK)
+	bind(r, a, opSessions, readNothing, a.sessions.list, writeSessions)
+	bind(r, a, opVerify, a.callbacks.read, a.callbacks.verify, writeOK)
 }
 
-// NewREST returns the handlers over the flows.
-func NewREST(auth *Auth) *REST { return &REST{auth} }
-
-// Register answers POST /auth/register.
-func (r *REST) Register(w http.ResponseWriter, q *http.Request) {
-	serve(r.auth, w, q, http.StatusCreated, func(ctx context.Context, in registerInput) (*loginResponse, error) {
-		return answered(r.auth, "user register successfully")(r.auth.register(ctx, in))
-	})
-}
-
-// Login answers POST /auth/login.
-func (r *REST) Login(w http.ResponseWriter, q *http.Request) { r.login(w, q, false) }
-
-// LoginByToken answers POST /auth/login-by-token.
-func (r *REST) LoginByToken(w http.ResponseWriter, q *http.Request) { r.login(w, q, true) }
-
-func (r *REST) login(w http.ResponseWriter, q *http.Request, byTicket bool) {
-	serve(r.auth, w, q, http.StatusOK, func(ctx context.Context, in loginInput) (*loginResponse, error) {
-		return answered(r.auth, "Login successful")(r.auth.login(ctx, in, byTicket))
-	})
-}
-
-// Refresh answers POST /auth/refresh.
-func (r *REST) Refresh(w http.ResponseWriter, q *http.Request) {
-	type input struct {
-		RefreshToken string `json:"refreshToken"`
+// bind mounts the REST twin of an operation at the methods and the path of its row.
+// Read makes the input of a request, and write the response.
+func bind[In, Out any](r chi.Router, a *API, op Operation, read func(*http.Request) (In, error), do func(context.Context, identity.Caller, In) (Out, error), write func(http.ResponseWriter, any)) {
+	methods, path, _ := strings.Cut(op.REST, " ")
+	for method := range strings.SplitSeq(methods, ",") {
+		r.MethodFunc(method, path, func(w http.ResponseWriter, q *http.Request) {
+			in, err := read(q)
+			var out Out
+			if err == nil {
+				out, err = run(q.Context(), a, op, in, do)
+			}
+			if err != nil {
+				apierror.Write(w, q, a.log, Outward(err))
+				return
+			}
+			write(w, out)
+		})
 	}
-	serve(r.auth, w, q, http.StatusOK, func(ctx context.Context, in input) (*loginResponse, error) {
-		if in.RefreshToken == "" {
-			p := apierror.FieldErrors{"refreshToken": "is required"}
-			return nil, p.Err()
-		}
-		return answered(r.auth, "Refreshed")(r.auth.refreshSession(ctx, in.RefreshToken))
-	})
 }
 
-// Logout answers POST /auth/logout.
-func (r *REST) Logout(w http.ResponseWriter, q *http.Request) {
-	r.end(w, q, r.auth.logout(q.Context()))
+func readNothing(*http.Request) (none, error) { return none{}, nil }
+
+func readBody[In any](r *http.Request) (in In, err error) {
+	err = transport.ReadJSON(r, &in)
+	return in, err
 }
 
-// LogoutEverywhere answers DELETE /auth/sessions.
-func (r *REST) LogoutEverywhere(w http.ResponseWriter, q *http.Request) {
-	r.end(w, q, r.auth.logoutEverywhere(q.Context()))
-}
+func readID(r *http.Request) (idInput, error) { return idInput{r.PathValue("id")}, nil }
 
-// RevokeSession answers DELETE /auth/sessions/{id}.
-func (r *REST) RevokeSession(w http.ResponseWriter, q *http.Request) {
-	r.end(w, q, r.auth.revokeSession(q.Context(), q.PathValue("id")))
-}
-
-// Me answers GET /auth/me.
-func (r *REST) Me(w http.ResponseWriter, q *http.Request) {
-	user, _, err := r.auth.caller(q.Context())
-	r.tell(w, q, err, func() any { return newProfile(user) })
-}
-
-// Sessions answers GET /auth/sessions.
-func (r *REST) Sessions(w http.ResponseWriter, q *http.Request) {
-	list, err := r.auth.mySessions(q.Context())
-	r.tell(w, q, err, func() any { return map[string]any{"sessions": list} })
-}
-
-func (r *REST) tell(w http.ResponseWriter, q *http.Request, err error, body func() any) {
-	if err != nil {
-		apierror.Write(w, q, r.auth.Log, outward(err))
-		return
+func readRefresh(r *http.Request) (refreshInput, error) {
+	in, err := readBody[refreshInput](r)
+	if err == nil && in.RefreshToken == "" {
+		err = apierror.FieldErrors{"refreshToken": "is required"}.Err()
 	}
-	writeJSON(w, http.StatusOK, body())
+	return in, err
 }
 
-// end answers what has nothing to tell.
-func (r *REST) end(w http.ResponseWriter, q *http.Request, err error) {
-	if err != nil {
-		apierror.Write(w, q, r.auth.Log, outward(err))
-		return
-	}
+func writeOK(w http.ResponseWriter, body any)      { writeJSON(w, http.StatusOK, body) }
+func writeCreated(w http.ResponseWriter, body any) { writeJSON(w, http.StatusCreated, body) }
+
+func writeNoContent(w http.ResponseWriter, _ any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// serve reads a JSON body, runs a flow and answers.
-func serve[In any](a *Auth, w http.ResponseWriter, q *http.Request, status int, flow func(context.Context, In) (*loginResponse, error)) {
-	var in In
-	err := transport.ReadJSON(q, &in)
-	var out *loginResponse
-	if err == nil {
-		out, err = flow(q.Context(), in)
-	}
-	if err != nil {
-		apierror.Write(w, q, a.Log, outward(err))
-		return
-	}
-	writeJSON(w, status, out)
+func writeSessions(w http.ResponseWriter, list any) {
+	writeJSON(w, http.StatusOK, map[string]any{"sessions": list})
 }
 
-// JWKS answers with the public keys of our tokens, an empty set where they are
-// signed with the secret. Set is called for each request.
+// writeJSON writes a response that no cache may store: most contain tokens.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
+
+// JWKS serves the public keys of our tokens, an empty set if they are signed with the
+// secret. It calls set for each request.
 func JWKS(set func() []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/jwk-set+json")
-		w.Header().Set("Cache-Control", "public, max-age=60") // a new key is known for longer than that before it signs
-		_ = json.NewEncoder(w).Encode(json.RawMessage(set())) // the client may be gone; there is nobody to tell
+		w.Header().Set("Cache-Control", "public, max-age=60") // a new key is published for longer than that before it signs
+		_ = json.NewEncoder(w).Encode(json.RawMessage(set())) // the client may be gone
 	}
 }

@@ -3,215 +3,166 @@ package resolvers
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
+	"crypto/sha256"
+	"crypto/subtle"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/resolvers/identity"
 	"cubegate/resolvers/transport"
-	"cubegate/store"
 	"cubegate/tokens"
 )
 
-// VerifyConnectyCube answers ConnectyCube, which as Custom Identity Provider
-// client asks who a login belongs to (contract 8.2):
-// GET with ?token=, or POST with token, or with email and password, as JSON or
-// as a form. A token may also come as bearer token in the header Authorization.
-// A refusal is 401, 403 for a caller that may not ask, and 400 when nothing was
-// asked.
-//
-// Any caller may ask about a token: the token itself is the proof. Only a
-// caller with the callback secret may ask about a password, because a password
-// can be guessed.
-func (a *Auth) VerifyConnectyCube() http.HandlerFunc {
-	type user struct {
+// VerifyPath is the route that ConnectyCube calls back.
+const VerifyPath = "/auth/verify-connectycube"
+
+// CallbackSecretHeader is the request header with the callback secret. ConnectyCube's
+// dashboard sends any header that it is configured to send; see docs/connectycube.md,
+// Identity provider. The header Authorization is for tokens.
+const CallbackSecretHeader = "X-CIdP-Secret"
+
+// verifyAPI answers ConnectyCube's callbacks.
+type verifyAPI struct {
+	auth   *identity.Authenticator
+	secret callbackSecret
+}
+
+// callbackSecret shows which callbacks ConnectyCube sends. The zero value permits none.
+type callbackSecret struct {
+	digest [sha256.Size]byte // a comparison of digests does not show the length
+	isSet  bool
+}
+
+func newCallbackSecret(secret tokens.Secret) callbackSecret {
+	return callbackSecret{sha256.Sum256([]byte(secret.Reveal())), !secret.IsZero()}
+}
+
+var (
+	errNoCallbackSecret = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are not verified here: the setting CONNECTYCUBE_CIDP_SECRET is empty"}
+	errCallbackSecret   = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are verified for ConnectyCube alone: the header " + CallbackSecretHeader + " is missing or wrong"}
+)
+
+// check returns an error unless a request has the secret, which permits it to ask about
+// a password.
+func (s callbackSecret) check(header http.Header) error {
+	if !s.isSet {
+		return errNoCallbackSecret
+	}
+	sent := header.Values(CallbackSecretHeader)
+	if len(sent) != 1 {
+		return errCallbackSecret
+	}
+	digest := sha256.Sum256([]byte(sent[0]))
+	if subtle.ConstantTimeCompare(digest[:], s.digest[:]) != 1 {
+		return errCallbackSecret
+	}
+	return nil
+}
+
+// verifyResponse names the user by the names that ConnectyCube's dashboard reads.
+type verifyResponse struct {
+	User struct {
 		ID    string `json:"id"`
 		Email string `json:"email"`
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		found, err := a.identify(r)
-		if err != nil {
-			apierror.Write(w, r, a.Log, outward(err))
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]user{"user": {found.ID, found.Email}})
-	}
+	} `json:"user"`
 }
 
-func (a *Auth) identify(r *http.Request) (store.User, error) {
-	asked, err := readProof(r)
+// verify answers ConnectyCube, which as a client of this Custom Identity Provider asks
+// to which user a login belongs; see docs/connectycube.md, Identity provider.
+func (a *verifyAPI) verify(ctx context.Context, c identity.Caller, in identity.CallbackRequest) (*verifyResponse, error) {
+	user, err := a.auth.VerifyCallback(ctx, c, in)
 	if err != nil {
-		return store.User{}, err
+		return nil, err
 	}
-	if asked.Token == "" {
-		if err := a.Callbacks.authorize(r.Header); err != nil {
-			return store.User{}, err
-		}
-		in, err := loginInput{Email: asked.Email, Password: asked.Password}.clean()
+	out := &verifyResponse{}
+	out.User.ID, out.User.Email = user.ID, user.Email
+	return out, nil
+}
+
+// read reads ConnectyCube's question: a GET with ?token=, or a POST with a token,
+// or with email and password, as JSON or as a form. A token may also be the bearer token
+// of the header Authorization.
+//
+// Every client may ask about a token, because the token itself is the proof. Only a
+// client with the callback secret may ask about a password, because a password can be
+// guessed.
+func (a *verifyAPI) read(r *http.Request) (identity.CallbackRequest, error) {
+	p, err := readCallbackRequest(r)
+	if err == nil && p.Token == "" {
+		err = a.secret.check(r.Header)
+	}
+	return p, err
+}
+
+// readCallbackRequest reads the token, or the email and the password. A bearer token is used if
+// there is no other token; ConnectyCube can be configured to send either.
+func readCallbackRequest(r *http.Request) (identity.CallbackRequest, error) {
+	bearer, _ := transport.BearerToken(r.Context()) // with a malformed header, the token may be elsewhere
+	if r.Method != http.MethodPost {                // a URL must not contain a password
+		p, err := callbackFromForm(url.Values{"token": r.URL.Query()["token"]})
 		if err != nil {
-			return store.User{}, err
+			return identity.CallbackRequest{}, err
 		}
-		return a.verifyPassword(r.Context(), in)
+		return completeCallback(p, bearer, "token")
 	}
-	claims, err := a.Verifier.VerifyCallbackToken(asked.Token)
-	if errors.Is(err, tokens.ErrInvalid) { // good ones pass whatever the network has spent
-		return store.User{}, a.rubbish(r.Context(), "verify", err)
-	}
+	p, err := readCallbackBody(r, bearer != "")
 	if err != nil {
-		return store.User{}, err
+		return identity.CallbackRequest{}, err
 	}
-	user, err := a.shown(r.Context(), claims)
-	if errors.Is(err, errSessionOver) { // a genuine token that outlives its login session may be stolen
-		a.refused(r.Context(), store.AuditVerify, store.User{ID: claims.Subject}, err)
-	}
-	if err == nil && claims.External != "" { // the account goes by another id; see provisioning, relink.go
-		user.ID = claims.External
-	}
-	return user, err
+	return completeCallback(p, bearer, "token, or email and password,")
 }
 
-// verifyPassword finds the user who has this email and this password. It records
-// the answer as [store.AuditVerify]. Tokens that are good are not recorded: apps
-// show them at each start, and each belongs to a login that was recorded. It is
-// only a look: the registration that ConnectyCube asks about on our own behalf may
-// still fail, and must be undone then.
-func (a *Auth) verifyPassword(ctx context.Context, in loginInput) (store.User, error) {
-	if a.Callbacks.mayBeOurs(in) {
-		user, ours, err := a.ownCallback(ctx, in)
-		if ours || err != nil {
-			return user, err
-		}
-	}
-	user, _, err := a.check(ctx, "verify", in)
-	switch {
-	case err == nil:
-		a.done(ctx, store.AuditVerify, user, "")
-	case user.ID != "": // as for logins: guesses at an unknown email are for the log alone
-		a.refused(ctx, store.AuditVerify, user, err)
-	}
-	return user, err
-}
-
-// ownCallback answers a question that a request of ours has caused, without a
-// hash, without a limit and without a record, for that request has them. It
-// reports whether the question was one.
-func (a *Auth) ownCallback(ctx context.Context, in loginInput) (user store.User, ours bool, err error) {
-	user, err = a.Users.ByEmail(ctx, in.Email)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.User{}, false, err
-	}
-	if a.Callbacks.isDerived(user, in.Password) && user.ID != "" {
-		return store.User{}, true, fmt.Errorf("%w: it is the server's own", tokens.ErrWrongPassword)
-	}
-	if err != nil || !a.Callbacks.proven.Check(user, in.Password) {
-		return store.User{}, false, nil
-	}
-	if user.Disabled {
-		return store.User{}, true, errDisabled
-	}
-	return user, true, nil
-}
-
-// shown finds the user of a token that ConnectyCube was shown. A ticket of the
-// server's own needs the user alone, even one who is being deleted: that is what
-// it may be for. Everything else dies with its login session, and a ticket, which
-// lives longer than an access token, with the session's record, too.
-func (a *Auth) shown(ctx context.Context, claims tokens.Claims) (store.User, error) {
-	if claims.Service {
-		found, err := a.Users.ByID(ctx, claims.Subject)
-		if errors.Is(err, store.ErrNotFound) {
-			err = fmt.Errorf("%w: its user is gone", tokens.ErrInvalid)
-		}
-		return found, err
-	}
-	found, err := a.member(ctx, claims.Subject, claims.SessionID)
-	if err != nil || !claims.Ticket {
-		return found, err
-	}
-	_, err = a.Sessions.ByID(ctx, claims.SessionID)
-	if errors.Is(err, store.ErrNotFound) {
-		err = errSessionOver
-	}
-	return found, err
-}
-
-// proof is what ConnectyCube sends, by the names that its dashboard's request
-// params give to the parts of a login.
-type proof struct {
-	Token    string `json:"token"`
-	Email    string `json:"email"`
-	Password string `json:"password"`
-}
-
-// readProof reads what is asked. A bearer token counts where there is no other
-// token; ConnectyCube may be told to send either.
-func readProof(r *http.Request) (proof, error) {
-	bearer, _ := transport.BearerToken(r.Context()) // beside a malformed header, the token may stand elsewhere
-	if r.Method != http.MethodPost {                // no password belongs into a URL
-		p, err := proofFrom(url.Values{"token": r.URL.Query()["token"]})
-		if err != nil {
-			return proof{}, err
-		}
-		return p.complete(bearer, "token")
-	}
-	p, err := readProofBody(r, bearer != "")
-	if err != nil {
-		return proof{}, err
-	}
-	return p.complete(bearer, "token, or email and password,")
-}
-
-// readProofBody reads the body of a POST, which may be empty beside a bearer
+// readCallbackBody reads the body of a POST, which may be empty beside a bearer
 // token.
-func readProofBody(r *http.Request, mayBeEmpty bool) (proof, error) {
+func readCallbackBody(r *http.Request, mayBeEmpty bool) (identity.CallbackRequest, error) {
 	media, err := transport.MediaType(r)
 	if err != nil {
-		return proof{}, err
+		return identity.CallbackRequest{}, err
 	}
 	raw, err := transport.ReadBody(r)
 	if err != nil {
-		return proof{}, err
+		return identity.CallbackRequest{}, err
 	}
 	switch {
 	case len(raw) == 0 && mayBeEmpty:
-		return proof{}, nil
+		return identity.CallbackRequest{}, nil
 	case media == transport.MediaJSON:
-		var p proof
+		var p identity.CallbackRequest
 		err := transport.DecodeObject(raw, &p)
 		return p, err
 	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
 		if err != nil {
-			return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not a form"}
+			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not a form"}
 		}
-		return proofFrom(form)
+		return callbackFromForm(form)
 	}
-	return proof{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + transport.MediaJSON + " or a form"}
+	return identity.CallbackRequest{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + transport.MediaJSON + " or a form"}
 }
 
-func proofFrom(values url.Values) (proof, error) {
+func callbackFromForm(values url.Values) (identity.CallbackRequest, error) {
 	for _, name := range []string{"token", "email", "password"} {
 		if len(values[name]) > 1 {
-			return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " is there more than once"}
+			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " is there more than once"}
 		}
 	}
-	return proof{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil
+	return identity.CallbackRequest{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil
 }
 
-// complete drops placeholders that were left as they are (what ConnectyCube
-// sends for a part that a login lacks is not documented: contract 8.1, inf),
-// adds the bearer token, and wants something to be left.
-func (p proof) complete(bearer, wanted string) (proof, error) {
+// completeCallback drops placeholders that were not replaced, adds the bearer token, and
+// returns an error if nothing is left. It is not documented what ConnectyCube sends for
+// a part that a login does not have; see docs/connectycube.md, Identity provider.
+func completeCallback(p identity.CallbackRequest, bearer, wanted string) (identity.CallbackRequest, error) {
 	for _, part := range []*string{&p.Token, &p.Email, &p.Password, &bearer} {
 		if strings.HasPrefix(*part, "#{") && strings.HasSuffix(*part, "}") {
 			*part = ""
 		}
 	}
 	p.Token = cmp.Or(p.Token, bearer)
-	if p == (proof{}) {
-		return proof{}, &apierror.Error{Code: apierror.BadUserInput, Message: wanted + " is required"}
+	if p == (identity.CallbackRequest{}) {
+		return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: wanted + " is required"}
 	}
 	return p, nil
 }

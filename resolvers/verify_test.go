@@ -13,56 +13,23 @@ import (
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/transport"
 	"cubegate/store"
-	"cubegate/tokens"
 )
 
-// fakeVerifier takes a kind of token and its subject. Of the login sessions s1
-// lives, s2 has ended, and the record of s3 has expired.
-type fakeVerifier struct{}
-
-func (v fakeVerifier) VerifyAccess(raw string) (tokens.Claims, error) {
-	claims, err := v.VerifyCallbackToken(raw)
-	if claims.Ticket {
-		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
-	}
-	return claims, err
-}
-
-func (fakeVerifier) VerifyCallbackToken(raw string) (tokens.Claims, error) {
-	for prefix, claims := range map[string]tokens.Claims{
-		"good ":    {SessionID: "s1"},
-		"ended ":   {SessionID: "s2"},
-		"ticket ":  {SessionID: "s1", Ticket: true},
-		"late ":    {SessionID: "s3", Ticket: true},
-		"service ": {Service: true, Ticket: true},
-		"relink ":  {Service: true, Ticket: true, External: "another id"},
-	} {
-		if subject, ok := strings.CutPrefix(raw, prefix); ok {
-			claims.Subject, claims.Email = subject, "as it was signed"
-			return claims, nil
-		}
-	}
-	if raw == "old" {
-		return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrExpired)
-	}
-	return tokens.Claims{}, fmt.Errorf("verifying: %w", tokens.ErrInvalid)
-}
-
 // verify asks the verify route. The header holds names and values in turn.
-func (f flows) verify(method, query, body string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "/auth/verify-connectycube"+query, strings.NewReader(body))
+func (f fakes) verify(method, query, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, VerifyPath+query, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	transport.Bearer(f.VerifyConnectyCube()).ServeHTTP(w, r)
+	f.rest().ServeHTTP(w, r)
 	return w
 }
 
 // verifyPassword asks about a password as ConnectyCube does.
-func (f flows) verifyPassword(email, password string) *httptest.ResponseRecorder {
+func (f fakes) verifyPassword(email, password string) *httptest.ResponseRecorder {
 	body, _ := json.Marshal(map[string]string{"email": email, "password": password}) // texts are no error
-	return f.verify("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, callbackSecret)
+	return f.verify("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, testCallbackSecret)
 }
 
 func TestVerify(t *testing.T) {
@@ -70,7 +37,7 @@ func TestVerify(t *testing.T) {
 		asJSON = "application/json"
 		asForm = "application/x-www-form-urlencoded"
 	)
-	password := strings.ReplaceAll(ada.Password, " ", "+")
+	password := strings.ReplaceAll(credentials.Password, " ", "+")
 	tests := []struct {
 		name   string
 		method string
@@ -99,10 +66,10 @@ func TestVerify(t *testing.T) {
 		{"password in the address", "GET", "?email=ada@example.org&password=" + password, "", "", 400, apierror.BadUserInput},
 		{"JSON token", "POST", "", asJSON, `{"token":"good ` + adaID + `","email":"","password":"fixed"}`, 200, ""},
 		{"form token", "POST", "", asForm, "token=good+" + adaID, 200, ""},
-		{"JSON password", "POST", "", asJSON, `{"token":"","email":"ADA@example.org","password":"` + ada.Password + `"}`, 200, ""},
+		{"JSON password", "POST", "", asJSON, `{"token":"","email":"ADA@example.org","password":"` + credentials.Password + `"}`, 200, ""},
 		{"form password", "POST", "", asForm, "email=ada@example.org&password=" + password, 200, ""},
-		{"placeholder left", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + ada.Password + `"}`, 200, ""},
-		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + ada.Password + `"}`, 401, apierror.Unauthenticated},
+		{"placeholder left", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + credentials.Password + `"}`, 200, ""},
+		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + credentials.Password + `"}`, 401, apierror.Unauthenticated},
 		{"wrong password", "POST", "", asJSON, `{"email":"ada@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
 		{"unknown address", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
 		{"address alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, apierror.BadUserInput},
@@ -118,9 +85,8 @@ func TestVerify(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFlows(t)
-			f.there()
-			header := []string{CallbackSecretHeader, callbackSecret}
+			f := newFakes(t)
+			header := []string{CallbackSecretHeader, testCallbackSecret}
 			if tt.media != "" {
 				header = append(header, "Content-Type", tt.media)
 			}
@@ -135,7 +101,7 @@ func TestVerify(t *testing.T) {
 			if w.Code != tt.status || got.Code != tt.code || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %s, want %d %s (%v)", w.Code, w.Body, tt.status, tt.code, w.Header())
 			}
-			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != ada.Email || len(*got.User) != 2) {
+			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != credentials.Email || len(*got.User) != 2) {
 				t.Errorf("user %v", *got.User)
 			}
 		})
@@ -145,23 +111,21 @@ func TestVerify(t *testing.T) {
 // A service ticket may name the id that the account goes by at ConnectyCube. No
 // other token may: anybody can be shown one.
 func TestVerifyReportsTheExternalIDOfAServiceTicket(t *testing.T) {
-	f := newFlows(t)
-	f.there()
+	f := newFakes(t)
 	w := httptest.NewRecorder()
-	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=relink+"+adaID, nil))
-	if want := `{"user":{"id":"another id","email":"` + ada.Email + `"}}`; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
+	f.rest().ServeHTTP(w, httptest.NewRequest("GET", VerifyPath+"?token=relink+"+adaID, nil))
+	if want := `{"user":{"id":"another id","email":"` + credentials.Email + `"}}`; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
 	}
 	w = httptest.NewRecorder()
-	f.VerifyConnectyCube()(w, httptest.NewRequest("GET", "/?token=relink+0123456789abcdef0123456f", nil))
+	f.rest().ServeHTTP(w, httptest.NewRequest("GET", VerifyPath+"?token=relink+0123456789abcdef0123456f", nil))
 	if w.Code != http.StatusUnauthorized {
 		t.Errorf("of nobody: %d %s", w.Code, w.Body)
 	}
 }
 
 func TestVerifyCountsWrongPasswords(t *testing.T) {
-	f := newFlows(t)
-	f.there()
+	f := newFakes(t)
 	var last int
 	for range 4 {
 		last = f.verifyPassword("ada@example.org", "guess").Code
@@ -178,35 +142,34 @@ func TestVerifyKnowsWhoIsOut(t *testing.T) {
 		"disabled": func(u *store.User) { u.Disabled = true },
 		"leaving":  func(u *store.User) { u.Deleting = true },
 	} {
-		f := newFlows(t)
-		f.there(out)
+		f := newFakes(t)
+		out(f.users.User)
 		for token, want := range map[string]int{"good": 401, "ticket": 401, "service": 200} {
 			if w := f.verify("GET", "?token="+token+"+"+adaID, ""); w.Code != want {
 				t.Errorf("%s, %s: %d, want %d", name, token, w.Code, want)
 			}
 		}
 	}
-	f := newFlows(t)
-	f.there(func(u *store.User) { u.Disabled = true })
-	if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusForbidden {
+	f := newFakes(t)
+	f.users.User.Disabled = true
+	if w := f.verifyPassword("ada@example.org", credentials.Password); w.Code != http.StatusForbidden {
 		t.Errorf("the password of who is disabled: %d, want 403", w.Code)
 	}
 }
 
 func TestVerifyCannotLockALogin(t *testing.T) {
-	f := newFlows(t)
-	f.there()
+	f := newFakes(t)
 	for range 5 {
 		f.verifyPassword("ada@example.org", "guess")
 	}
-	if _, err := f.login(t.Context(), login, false); err != nil {
+	if _, err := run(t.Context(), f.API, opLogin, credentials, f.API.sessions.login); err != nil {
 		t.Errorf("after guesses at verify: %v", err)
 	}
 }
 
 func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
-	f := newFlows(t)
-	f.users.err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
+	f := newFakes(t)
+	f.users.Err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
 	if w := f.verify("GET", "?token=good+"+adaID, ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("with the database away: %d, want 503", w.Code)
 	}
@@ -216,18 +179,17 @@ func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
 // uses up no limit: 100 wrong passwords from anywhere once shut the login of an
 // SDK.
 func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
-	right := `{"email":"ada@example.org","password":"` + ada.Password + `"}`
+	right := `{"email":"ada@example.org","password":"` + credentials.Password + `"}`
 	for name, secrets := range map[string][]string{
 		"none":           nil,
 		"empty":          {""},
-		"another":        {"x" + callbackSecret[1:]},
-		"its beginning":  {callbackSecret[:20]},
-		"more":           {callbackSecret + "x"},
-		"in other cases": {strings.ToUpper(callbackSecret)},
-		"two":            {callbackSecret, callbackSecret},
+		"another":        {"x" + testCallbackSecret[1:]},
+		"its beginning":  {testCallbackSecret[:20]},
+		"more":           {testCallbackSecret + "x"},
+		"in other cases": {strings.ToUpper(testCallbackSecret)},
+		"two":            {testCallbackSecret, testCallbackSecret},
 	} {
-		f := newFlows(t)
-		f.there()
+		f := newFakes(t)
 		header := []string{"Content-Type", "application/json"}
 		for _, secret := range secrets {
 			header = append(header, CallbackSecretHeader, secret)
@@ -240,10 +202,10 @@ func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
 		if last.Code != http.StatusForbidden || !strings.Contains(last.Body.String(), `"FORBIDDEN"`) || !strings.Contains(last.Body.String(), CallbackSecretHeader) {
 			t.Errorf("%s: %d %s", name, last.Code, last.Body)
 		}
-		if n := len(f.passwords.compared) + len(f.events.all); n != 0 {
+		if n := len(f.passwords.Compared) + len(f.events.All); n != 0 {
 			t.Errorf("%s: %d hashes and records", name, n)
 		}
-		if w := f.verifyPassword("ada@example.org", ada.Password); w.Code != http.StatusOK {
+		if w := f.verifyPassword("ada@example.org", credentials.Password); w.Code != http.StatusOK {
 			t.Errorf("%s: ConnectyCube is told %d afterwards", name, w.Code)
 		}
 		if w := f.verify("POST", "", `{"token":"good `+adaID+`"}`, header...); w.Code != http.StatusOK {
@@ -253,12 +215,10 @@ func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
 }
 
 func TestVerifyWithoutASecretAnswersAboutNoPassword(t *testing.T) {
-	f := newFlows(t)
-	f.there()
-	f.Callbacks = NewCallbacks("", func(string) []tokens.DerivedPassword { return nil })
-	for _, secret := range []string{"", callbackSecret} {
-		w := f.verify("POST", "", `{"email":"ada@example.org","password":"`+ada.Password+`"}`, "Content-Type", "application/json", CallbackSecretHeader, secret)
-		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "CONNECTYCUBE_CIDP_SECRET") || len(f.passwords.compared) != 0 {
+	f := newFakes(t, func(p *parts) { p.api.CallbackSecret = "" })
+	for _, secret := range []string{"", testCallbackSecret} {
+		w := f.verify("POST", "", `{"email":"ada@example.org","password":"`+credentials.Password+`"}`, "Content-Type", "application/json", CallbackSecretHeader, secret)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "CONNECTYCUBE_CIDP_SECRET") || len(f.passwords.Compared) != 0 {
 			t.Errorf("%q: %d %s", secret, w.Code, w.Body)
 		}
 	}
@@ -287,15 +247,14 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 		{"POST, no body", "POST", "", "", "", good, 200},
 		{"POST, empty object", "POST", "", asJSON, "{}", good, 200},
 		{"POST, parts of a password", "POST", "", asJSON, `{"token":"","email":"","password":"anything"}`, good, 200},
-		{"POST, a bad one is not saved by a password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + ada.Password + `"}`, "Bearer bad", 401},
-		{"POST, an empty one leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + ada.Password + `"}`, "Bearer ", 200},
+		{"POST, a bad one is not saved by a password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer bad", 401},
+		{"POST, an empty one leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer ", 200},
 		{"POST, the body counts", "POST", "", asJSON, `{"token":"bad"}`, good, 401},
 		{"POST, not JSON", "POST", "", asJSON, `{`, good, 400},
 		{"POST, no body, nothing", "POST", "", "", "", "Bearer ", 415},
 	} {
-		f := newFlows(t)
-		f.there()
-		header := []string{"Authorization", tt.authorization, CallbackSecretHeader, callbackSecret}
+		f := newFakes(t)
+		header := []string{"Authorization", tt.authorization, CallbackSecretHeader, testCallbackSecret}
 		if tt.media != "" {
 			header = append(header, "Content-Type", tt.media)
 		}
@@ -309,24 +268,23 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 func TestVerifyIsAudited(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		ask  func(f flows)
+		ask  func(f fakes)
 		want []store.Event
 	}{
-		{"right password", func(f flows) { f.verifyPassword("ada@example.org", ada.Password) }, []store.Event{{Outcome: store.OutcomeOK}}},
-		{"wrong password", func(f flows) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"disabled", func(f flows) {
-			f.users.user.Disabled = true
-			f.verifyPassword("ada@example.org", ada.Password)
+		{"right password", func(f fakes) { f.verifyPassword("ada@example.org", credentials.Password) }, []store.Event{{Outcome: store.OutcomeOK}}},
+		{"wrong password", func(f fakes) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"disabled", func(f fakes) {
+			f.users.User.Disabled = true
+			f.verifyPassword("ada@example.org", credentials.Password)
 		}, []store.Event{{Outcome: store.OutcomeRefused, Detail: "FORBIDDEN"}}},
-		{"unknown email", func(f flows) { f.verifyPassword("eve@example.org", "guess") }, nil},
-		{"token", func(f flows) { f.verify("GET", "?token=good+"+adaID, "") }, nil},
-		{"token of a session that has ended", func(f flows) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"ticket of an expired session", func(f flows) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"expired token", func(f flows) { f.verify("GET", "?token=old", "") }, nil},
-		{"forged token", func(f flows) { f.verify("GET", "?token=bad", "") }, nil},
+		{"unknown email", func(f fakes) { f.verifyPassword("eve@example.org", "guess") }, nil},
+		{"token", func(f fakes) { f.verify("GET", "?token=good+"+adaID, "") }, nil},
+		{"token of a session that has ended", func(f fakes) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"ticket of an expired session", func(f fakes) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"expired token", func(f fakes) { f.verify("GET", "?token=old", "") }, nil},
+		{"forged token", func(f fakes) { f.verify("GET", "?token=bad", "") }, nil},
 	} {
-		f := newFlows(t)
-		f.there()
+		f := newFakes(t)
 		tt.ask(f)
 		for i := range tt.want {
 			tt.want[i].Kind, tt.want[i].UserID, tt.want[i].ClientIP = "verify", adaID, "192.0.2.1"

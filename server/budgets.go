@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"cubegate/middleware"
-	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 )
 
 // callbackFailureFactor multiplies LOGIN_FAILURES for the callback, whose attempts for
@@ -16,27 +16,27 @@ const budgetKeys = 100_000
 
 // newBudgets returns the budgets of the settings. LOGIN_FAILURES=0 turns off all
 // budgets that count wrong passwords.
-func (s *setup) newBudgets() (*resolvers.Budgets, error) {
-	login := resolvers.BudgetBound{Burst: s.cfg.Limits.LoginFailures, Every: s.cfg.Limits.LoginRetryEvery}
-	o := resolvers.BudgetOptions{
+func (s *setup) newBudgets() (*identity.Budgets, error) {
+	login := identity.BudgetBound{Burst: s.cfg.Limits.LoginFailures, Every: s.cfg.Limits.LoginRetryEvery}
+	o := identity.BudgetOptions{
 		LoginFailures: login,
 		// At most 100 in the first hour (OWASP ASVS 2.2.1), and 80 in each later one.
-		PerAccount:    resolvers.BudgetBound{Burst: 20, Every: 45 * time.Second},
-		PerNetwork:    resolvers.BudgetBound{Burst: 30, Every: 10 * time.Second},
-		Callbacks:     resolvers.BudgetBound{Burst: callbackFailureFactor * login.Burst, Every: login.Every},
-		KnownTurns:    resolvers.BudgetBound{Burst: 30, Every: 2 * time.Second},
-		Registrations: resolvers.BudgetBound{Burst: s.cfg.Limits.RegistrationsPerNetwork, Every: perHour(s.cfg.Limits.RegistrationsPerNetwork)},
-		Rubbish:       resolvers.BudgetBound{Burst: 60, Every: time.Second},
+		PerAccount:    identity.BudgetBound{Burst: 20, Every: 45 * time.Second},
+		PerNetwork:    identity.BudgetBound{Burst: 30, Every: 10 * time.Second},
+		Callbacks:     identity.BudgetBound{Burst: callbackFailureFactor * login.Burst, Every: login.Every},
+		KnownTurns:    identity.BudgetBound{Burst: 30, Every: 2 * time.Second},
+		Registrations: identity.BudgetBound{Burst: s.cfg.Limits.RegistrationsPerNetwork, Every: perHour(s.cfg.Limits.RegistrationsPerNetwork)},
+		InvalidTokens: identity.BudgetBound{Burst: 60, Every: time.Second},
 		Observe:       s.cfg.Limits.Mode == "observe",
 		Log:           s.log,
-		New: func(b resolvers.BudgetBound) (resolvers.Budget, error) {
+		New: func(b identity.BudgetBound) (identity.Budget, error) {
 			return middleware.NewBudget(b.Every, b.Burst, budgetKeys)
 		},
 	}
 	if login.Burst == 0 {
-		o.PerAccount, o.PerNetwork = resolvers.BudgetBound{}, resolvers.BudgetBound{}
+		o.PerAccount, o.PerNetwork = identity.BudgetBound{}, identity.BudgetBound{}
 	}
-	return resolvers.NewBudgets(o)
+	return identity.NewBudgets(o)
 }
 
 // perHour returns the time between two events of a rate of n an hour.

@@ -9,7 +9,7 @@ import (
 	"os"
 	"slices"
 
-	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 	"cubegate/server/config"
 	"cubegate/store"
 
@@ -49,7 +49,7 @@ func grant(email, role string) commandFunc {
 		if err != nil {
 			return err
 		}
-		if err := resolvers.CheckRole(role); err != nil {
+		if err := identity.CheckRole(role); err != nil {
 			return err
 		}
 		if !slices.Contains(user.Roles, role) {

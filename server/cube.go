@@ -45,7 +45,7 @@ func (s *setup) openCube() error {
 		}
 		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, sandboxAdminKey
 	}
-	s.chat = resolvers.ChatAddress{
+	s.chat = resolvers.ChatEndpoints{
 		AppID:  o.AppID,
 		APIURL: o.BaseURL,
 		Domain: s.cfg.ConnectyCube.ChatDomain,

@@ -37,7 +37,11 @@ const (
 // routes returns the handler of the API: the middleware in its order, and one line
 // for each route.
 func (s *setup) routes() (http.Handler, error) {
-	gql, err := resolvers.NewGraphQL(s.auth, s.cfg.HTTP.Playground, s.log)
+	api, err := resolvers.NewAPI(resolvers.Options{Flows: s.flows, Client: clientOf, Chat: s.chat, Log: s.log, CallbackSecret: s.callbackSecret})
+	if err != nil {
+		return nil, err
+	}
+	gql, err := api.GraphQL(s.cfg.HTTP.Playground)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +57,6 @@ func (s *setup) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
-	verify := s.auth.VerifyConnectyCube()
 	requests := middleware.NewRequestLog(s.log)
 	s.onClose(func(context.Context) error { requests.Close(); return nil })
 
@@ -82,9 +85,7 @@ func (s *setup) routes() (http.Handler, error) {
 	// Each POST of GraphQL counts as a login here: only its document tells more.
 	logins := work.With(unnamedProxies)
 	logins.Post(APIPath, gql.ServeHTTP)
-	work.Get(VerifyPath, verify)
-	work.Post(VerifyPath, verify)
-	s.restRoutes(work, logins)
+	api.Mount(work, logins)
 	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
@@ -101,21 +102,6 @@ func (s *setup) routes() (http.Handler, error) {
 // that the answer is not lost.
 func (s *setup) workTimeout() time.Duration {
 	return readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
-}
-
-// restRoutes mounts the REST twins of the operations on r, and on logins those that
-// log users in.
-func (s *setup) restRoutes(r, logins chi.Router) {
-	rest := resolvers.NewREST(s.auth)
-	r.Post("/auth/register", rest.Register)
-	logins.Post("/auth/login", rest.Login)
-	logins.Post("/auth/login-by-token", rest.LoginByToken)
-	r.Post("/auth/refresh", rest.Refresh)
-	r.Post("/auth/logout", rest.Logout)
-	r.Get("/auth/me", rest.Me)
-	r.Get("/auth/sessions", rest.Sessions)
-	r.Delete("/auth/sessions", rest.LogoutEverywhere)
-	r.Delete("/auth/sessions/{id}", rest.RevokeSession)
 }
 
 // exemptFromDrain reports whether a route is served during shutdown: ConnectyCube's

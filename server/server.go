@@ -19,13 +19,14 @@ import (
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 	"cubegate/resolvers/provisioning"
 	"cubegate/server/config"
 	"cubegate/store"
 )
 
 // VerifyPath is the route that ConnectyCube calls back.
-const VerifyPath = "/auth/verify-connectycube"
+const VerifyPath = resolvers.VerifyPath
 
 // Server is the running process. Open builds it.
 type Server struct {
@@ -34,7 +35,7 @@ type Server struct {
 
 	store    *store.Store
 	accounts *provisioning.Provisioner
-	auth     *resolvers.Auth
+	flows    *identity.Flows
 
 	health     *resolvers.Health
 	requests   middleware.Drain
@@ -106,14 +107,14 @@ func (s *Server) banner(w io.Writer) {
 type Parts struct {
 	Handler         http.Handler // the mounted routes
 	Store           *store.Store
-	Auth            *resolvers.Auth
-	Listener        net.Listener // of the API
-	SandboxListener net.Listener // nil without a sandbox
+	Flows           *identity.Flows // package identity
+	Listener        net.Listener    // of the API
+	SandboxListener net.Listener    // nil without a sandbox
 }
 
 // Parts returns the parts of a server that Open has opened.
 func (s *Server) Parts() Parts {
-	p := Parts{Handler: s.api.server.Handler, Store: s.store, Auth: s.auth, Listener: s.api.listener}
+	p := Parts{Handler: s.api.server.Handler, Store: s.store, Flows: s.flows, Listener: s.api.listener}
 	if s.sandbox != nil {
 		p.SandboxListener = s.sandbox.listener
 	}

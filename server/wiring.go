@@ -10,7 +10,9 @@ import (
 	"cubegate/connectycube"
 	"cubegate/middleware"
 	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 	"cubegate/resolvers/provisioning"
+	"cubegate/resolvers/transport"
 	"cubegate/server/config"
 	"cubegate/tokens"
 )
@@ -24,7 +26,7 @@ type setup struct {
 	*Server
 	cube           *connectycube.Client
 	keys           *tokens.SigningKeys // nil: tokens are signed with the secret
-	chat           resolvers.ChatAddress
+	chat           resolvers.ChatEndpoints
 	callbackSecret tokens.Secret // ConnectyCube sends it; empty: the verify route takes no passwords
 }
 
@@ -90,44 +92,41 @@ func (s *setup) wireIdentity() error {
 		return err
 	}
 	s.background.add(func(ctx context.Context) { s.store.Audit().Run(ctx, s.log) })
-	users := s.store.Users()
-	s.auth = &resolvers.Auth{
-		Users:     users,
-		Directory: users,
-		Members:   users,
-		Sessions:  s.store.Sessions(),
-		Events:    s.store.Audit(),
-		Auditor:   s.startAuditor(),
-
-		Accounts: s.accounts,
-		Changes:  s.accounts,
-
-		Tokens:    issuer,
-		Verifier:  verifier,
-		Refresh:   ring,
-		Passwords: s.withDecoys(hasher, ring),
-
-		Budgets:   budgets,
-		Callbacks: resolvers.NewCallbacks(s.callbackSecret, ring.DerivedPasswords),
-		Devices:   ring,
-		Address:   middleware.ClientIPFrom,
-		Networks:  func(ctx context.Context) []string { return middleware.Networks(middleware.ClientIPFrom(ctx)) },
-		Network:   middleware.Network,
-
-		Limits:            s.limits(),
-		RegisterWhileAway: s.cfg.ConnectyCube.RegisterWhileAway,
-		Chat:              s.chat,
-		Patience:          s.upstreamTimeout(),
-		Log:               s.log,
+	auditor, err := s.startAuditor()
+	if err != nil {
+		return err
 	}
-	return nil
+	users := s.store.Users()
+	s.flows, err = identity.New(identity.Options{
+		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), UpgradeHash: users.UpgradeHash},
+		Accounts: identity.Accounts{Opener: s.accounts, Editor: s.accounts, DerivedPasswords: ring.DerivedPasswords},
+		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
+		Hasher:   s.withDecoys(hasher, ring),
+		Budgets:  budgets,
+		Auditor:  auditor,
+		Limits:   s.limits(),
+		Log:      s.log,
+
+		NetworkOf:         middleware.Network,
+		RegisterWhileAway: s.cfg.ConnectyCube.RegisterWhileAway,
+		UpstreamTimeout:   s.upstreamTimeout(),
+	})
+	return err
+}
+
+// clientOf returns what the request that ctx belongs to tells of its client.
+func clientOf(ctx context.Context) identity.ClientInfo {
+	ip := middleware.ClientIPFrom(ctx)
+	return identity.ClientInfo{IP: ip, Networks: middleware.Networks(ip), UserAgent: transport.UserAgent(ctx)}
 }
 
 // startAuditor starts the writer of refusals. Its closer writes the last of them.
-func (s *setup) startAuditor() *resolvers.Auditor {
-	auditor := resolvers.StartAuditor(s.store.Audit(), s.log)
-	s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
-	return auditor
+func (s *setup) startAuditor() (*identity.Auditor, error) {
+	auditor, err := identity.StartAuditor(identity.AuditorOptions{Events: s.store.Audit(), Outward: resolvers.Outward, Log: s.log})
+	if err == nil {
+		s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
+	}
+	return auditor, err
 }
 
 // withDecoys makes the time of a login not tell whether the email exists: the
@@ -143,13 +142,13 @@ func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == 
 
 // limits returns the bounds of login sessions and passwords. ConnectyCube's bound
 // of a password counts only if ConnectyCube gets the user's password.
-func (s *setup) limits() resolvers.Limits {
-	l := resolvers.Limits{
+func (s *setup) limits() identity.Limits {
+	l := identity.Limits{
 		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, PerUser: s.cfg.Sessions.PerUser,
-		Password: resolvers.SharedPassword,
+		MaxPasswordChars: identity.SharedPasswordChars,
 	}
 	if s.derivesPasswords() {
-		l.Password = resolvers.DerivedPassword
+		l.MaxPasswordChars = identity.DerivedPasswordChars
 	}
 	return l
 }

@@ -150,7 +150,7 @@ func (a *Authenticator) verifyToken(ctx context.Context, c Caller, token string)
 		c.User = store.User{ID: claims.Subject}
 		a.auditor.recordFailure(ctx, c, err)
 	}
-	if err == nil && claims.External != "" { // the account has another external ID; see provisioning/reunite.go
+	if err == nil && claims.External != "" { // the account has another external ID; see provisioning/relink.go
 		user.ID = claims.External
 	}
 	return user, err

@@ -73,7 +73,7 @@ func TestUnknownEmailsCostWhatUsersCost(t *testing.T) {
 	}
 	r := servertest.Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": servertest.OtherJWTSecret})
 	servertest.Eventually(t, "an unknown email gets a bcrypt hash to compare with", func() bool {
-		return strings.HasPrefix(r.Auth.Passwords.Decoy("nobody@example.org"), "$2a$10$")
+		return strings.HasPrefix(r.Flows.Passwords.Hasher.Decoy("nobody@example.org"), "$2a$10$")
 	})
 	refusedLogins(t, r, "nobody@example.org", 1)
 }

@@ -11,6 +11,7 @@ import (
 
 	"cubegate/connectycube/sandbox"
 	"cubegate/resolvers"
+	"cubegate/resolvers/identity"
 	"cubegate/server"
 	"cubegate/server/servertest"
 	"cubegate/store"
@@ -19,7 +20,7 @@ import (
 
 // countedPasswords count the hashes that a program computes.
 type countedPasswords struct {
-	resolvers.PasswordHasher
+	identity.PasswordHasher
 	begun, running atomic.Int64
 }
 
@@ -39,8 +40,8 @@ func (c *countedPasswords) Compare(ctx context.Context, t tokens.Turn, password,
 
 // countHashes begins to count. No request may run.
 func countHashes(r *servertest.Server) *countedPasswords {
-	c := &countedPasswords{PasswordHasher: r.Auth.Passwords}
-	r.Auth.Passwords = c
+	c := &countedPasswords{PasswordHasher: r.Flows.Passwords.Hasher}
+	r.Flows.Passwords.Hasher = c
 	return c
 }
 

@@ -30,15 +30,17 @@ var arrows = map[string]string{
 	"connectycube/sandbox/rest":         "connectycube/sandbox/core",
 	"connectycube/xmpp":                 "", // a client comes to use it, too
 	"middleware":                        "",
-	"resolvers":                         "connectycube resolvers/provisioning resolvers/apierror resolvers/transport store tokens",
-	"resolvers/provisioning":            "connectycube store tokens",
+	"resolvers":                         "connectycube resolvers/apierror resolvers/identity resolvers/provisioning resolvers/transport store tokens",
 	"resolvers/apierror":                "", // everything that answers a client uses it
+	"resolvers/identity":                "resolvers/apierror resolvers/provisioning store tokens",
+	"resolvers/identity/identitytest":   "resolvers/provisioning store tokens",
 	"resolvers/openapi":                 "",
 	"resolvers/playground":              "",
+	"resolvers/provisioning":            "connectycube store tokens",
 	"resolvers/transport":               "resolvers/apierror", // GraphQL over HTTP knows no users
 	"resolvers/transport/transporttest": "",
 	// server mounts transport.Bearer, and answers with an apierror where no resolver runs.
-	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/provisioning resolvers/apierror resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
+	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/apierror resolvers/identity resolvers/provisioning resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
 	"server/config":      "middleware tokens", // they check an origin and a secret
 	"server/apicontract": "",
 	"server/crashes":     "",
@@ -54,7 +56,7 @@ var arrows = map[string]string{
 }
 
 // forTests lists the packages that only tests may import.
-var forTests = []string{"connectycube/cubetest", "resolvers/transport/transporttest", "server/servertest", "store/storetest"}
+var forTests = []string{"connectycube/cubetest", "resolvers/identity/identitytest", "resolvers/transport/transporttest", "server/servertest", "store/storetest"}
 
 // homes lists the packages that may import a library. The types of a library
 // with one home do not spread, so that replacing it changes one package.
