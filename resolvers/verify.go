@@ -40,8 +40,8 @@ func newCallbackSecret(secret tokens.Secret) callbackSecret {
 }
 
 var (
-	errNoCallbackSecret = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are not verified here: the setting CONNECTYCUBE_CIDP_SECRET is empty"}
-	errCallbackSecret   = &apierror.Error{Code: apierror.Forbidden, Message: "Passwords are verified for ConnectyCube alone: the header " + CallbackSecretHeader + " is missing or wrong"}
+	errNoCallbackSecret = &apierror.Error{Code: apierror.Forbidden, Message: "The server verifies no passwords; set CONNECTYCUBE_CIDP_SECRET"}
+	errCallbackSecret   = &apierror.Error{Code: apierror.Forbidden, Message: "The server verifies passwords only for ConnectyCube; send the callback secret in the header " + CallbackSecretHeader}
 )
 
 // check returns an error unless a request has the secret, which permits it to ask about
@@ -135,7 +135,7 @@ func readCallbackBody(r *http.Request, mayBeEmpty bool) (identity.CallbackReques
 	case media == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(raw))
 		if err != nil {
-			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body is not a form"}
+			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body must be a form"}
 		}
 		return callbackFromForm(form)
 	}
@@ -145,7 +145,7 @@ func readCallbackBody(r *http.Request, mayBeEmpty bool) (identity.CallbackReques
 func callbackFromForm(values url.Values) (identity.CallbackRequest, error) {
 	for _, name := range []string{"token", "email", "password"} {
 		if len(values[name]) > 1 {
-			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " is there more than once"}
+			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " occurs more than once"}
 		}
 	}
 	return identity.CallbackRequest{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil

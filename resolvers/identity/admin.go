@@ -40,7 +40,7 @@ type Page struct {
 // Users returns a page of users, ordered by ID.
 func (a *Admin) Users(ctx context.Context, f store.UserFilter, p Page) ([]store.User, error) {
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
-		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: "filter.text has control characters", Fields: apierror.FieldErrors{"filter.text": "has control characters"}}
+		return nil, apierror.FieldErrors{"filter.text": "must not have control characters"}.Err()
 	}
 	list, err := a.directory.Page(ctx, f, p.After, p.Limit)
 	return list, checkCursor(err)
@@ -55,7 +55,7 @@ func (a *Admin) Events(ctx context.Context, f store.EventFilter, p Page) ([]stor
 // checkCursor explains [store.ErrBadCursor] to the client.
 func checkCursor(err error) error {
 	if errors.Is(err, store.ErrBadCursor) {
-		return &apierror.Error{Code: apierror.BadUserInput, Message: "page.after is not an id", Fields: apierror.FieldErrors{"page.after": "is not an id"}, Cause: err}
+		return apierror.FieldErrors{"page.after": "must be the value of next in a previous page"}.Err()
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (a *Admin) demote(ctx context.Context, c Caller, id string, roles []string)
 	}
 	_, err = a.directory.SetRoles(ctx, id, before.Roles)
 	a.auditor.record(ctx, c, store.Event{Outcome: store.OutcomeRefused, UserID: id, Actor: c.User.ID, Detail: rolesDetail(roles) + "; undone"})
-	return store.User{}, errors.Join(&apierror.Error{Code: apierror.Conflict, Message: "Your own role may just have been taken away; try again"}, err)
+	return store.User{}, errors.Join(&apierror.Error{Code: apierror.Conflict, Message: "Another administrator may just have removed your role admin; try again"}, err)
 }
 
 func rolesDetail(roles []string) string { return "roles: " + strings.Join(roles, ", ") }
@@ -143,7 +143,7 @@ func (a *Admin) findNonAdmin(ctx context.Context, id string) (store.User, error)
 		err = store.ErrNotFound
 	}
 	if err == nil && slices.Contains(user.Roles, roleAdmin) {
-		err = &apierror.Error{Code: apierror.BadUserInput, Message: "This is an administrator; take the role away first"}
+		err = &apierror.Error{Code: apierror.BadUserInput, Message: "The user is an administrator; remove the role admin first"}
 	}
 	return user, err
 }
@@ -152,7 +152,7 @@ func (a *Admin) findNonAdmin(ctx context.Context, id string) (store.User, error)
 // hand.
 func requireOtherAdmin(c Caller, id string) error {
 	if c.User.ID == id {
-		return &apierror.Error{Code: apierror.BadUserInput, Message: "Administrators cannot do this to themselves; another one can"}
+		return &apierror.Error{Code: apierror.BadUserInput, Message: "Administrators cannot do this to themselves; ask another administrator"}
 	}
 	return nil
 }

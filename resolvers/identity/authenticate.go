@@ -63,7 +63,7 @@ type Authenticator struct {
 	log       *slog.Logger
 }
 
-var errNoToken = &apierror.Error{Code: apierror.Unauthenticated, Message: "Log in first, and send the access token in the header Authorization"}
+var errNoToken = &apierror.Error{Code: apierror.Unauthenticated, Message: `Log in, then send "Authorization: Bearer <access token>"`}
 
 // Caller returns the user and the login session of an access token. One read of the
 // user's document shows that the login session is active, which roles the user has,
@@ -77,7 +77,7 @@ func (a *Authenticator) Caller(ctx context.Context, client ClientInfo, token str
 		return Caller{}, err
 	}
 	user, err := userOfSession(ctx, a.users, claims)
-	if errors.Is(err, errSessionOver) {
+	if errors.Is(err, errSessionEnded) {
 		a.log.DebugContext(ctx, "access token of an ended login session")
 	}
 	if err != nil {
@@ -97,20 +97,20 @@ func (a *Authenticator) Authorize(ctx context.Context, c Caller, role Role) erro
 	return errForbidden
 }
 
-var errSessionOver = &apierror.Error{Code: apierror.Unauthenticated, Message: "The login session is over; log in again"}
+var errSessionEnded = &apierror.Error{Code: apierror.Unauthenticated, Message: "The login session has ended; log in again"}
 
 // userOfSession returns the user of a login session that is active, else
-// errSessionOver.
+// errSessionEnded.
 func userOfSession(ctx context.Context, users UserStore, claims tokens.Claims) (store.User, error) {
 	user, err := users.ByID(ctx, claims.Subject)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, errSessionOver
+		return store.User{}, errSessionEnded
 	}
 	if err != nil {
 		return store.User{}, err
 	}
 	if user.Deleting || user.Disabled || !slices.Contains(user.Sessions, claims.SessionID) {
-		return store.User{}, errSessionOver
+		return store.User{}, errSessionEnded
 	}
 	return user, nil
 }
@@ -146,7 +146,7 @@ func (a *Authenticator) verifyToken(ctx context.Context, c Caller, token string)
 		return store.User{}, err
 	}
 	user, err := a.userOfToken(ctx, claims)
-	if errors.Is(err, errSessionOver) { // a valid token of an ended login session may be stolen
+	if errors.Is(err, errSessionEnded) { // a valid token of an ended login session may be stolen
 		c.User = store.User{ID: claims.Subject}
 		a.auditor.recordFailure(ctx, c, err)
 	}
@@ -164,7 +164,7 @@ func (a *Authenticator) userOfToken(ctx context.Context, claims tokens.Claims) (
 	if claims.Service {
 		user, err := a.users.ByID(ctx, claims.Subject)
 		if errors.Is(err, store.ErrNotFound) {
-			err = fmt.Errorf("%w: its user is gone", tokens.ErrInvalid)
+			err = fmt.Errorf("%w: its user does not exist", tokens.ErrInvalid)
 		}
 		return user, err
 	}
@@ -174,7 +174,7 @@ func (a *Authenticator) userOfToken(ctx context.Context, claims tokens.Claims) (
 	}
 	_, err = a.records.ByID(ctx, claims.SessionID)
 	if errors.Is(err, store.ErrNotFound) {
-		err = errSessionOver
+		err = errSessionEnded
 	}
 	return user, err
 }
@@ -218,7 +218,7 @@ func (a *Authenticator) verifyOwn(ctx context.Context, in LoginInput) (user stor
 		return store.User{}, false, err
 	}
 	if a.isDerived(user, in.Password) && user.ID != "" { // in this order an unknown email costs the same
-		return store.User{}, true, fmt.Errorf("%w: it is the server's own", tokens.ErrWrongPassword)
+		return store.User{}, true, fmt.Errorf("%w: it is the server's own password", tokens.ErrWrongPassword)
 	}
 	if err != nil || !a.proven.Check(user, in.Password) {
 		return store.User{}, false, nil

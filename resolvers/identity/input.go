@@ -70,13 +70,13 @@ func (in LoginInput) validate() (LoginInput, error) {
 	case in.Email == "":
 		wrong.Add("email", "is required")
 	case at < 1, at == len(in.Email)-1, len(in.Email) > maxLoginBytes:
-		wrong.Add("email", "is not an e-mail address")
+		wrong.Add("email", notAnEmail)
 	}
 	switch {
 	case in.Password == "":
 		wrong.Add("password", "is required")
 	case len(in.Password) > maxLoginBytes:
-		wrong.Add("password", fmt.Sprintf("has more than %d bytes", maxLoginBytes))
+		wrong.Add("password", fmt.Sprintf("must have at most %d bytes", maxLoginBytes))
 	}
 	in.Device.validate(wrong)
 	return in, wrong.Err()
@@ -90,7 +90,7 @@ func validatePassword(password string, maxChars int) string {
 	case n >= minPasswordChars && n <= maxChars:
 		return ""
 	case maxChars == SharedPasswordChars:
-		return "must have 6 to 40 characters: ConnectyCube gets the same password and takes none that is shorter or longer"
+		return "must have 6 to 40 characters: the account at ConnectyCube has the same password, and ConnectyCube accepts no other length"
 	}
 	return fmt.Sprintf("must have %d to %d characters", minPasswordChars, maxChars)
 }
@@ -101,31 +101,32 @@ func validateName(name string) string {
 	case n == 0:
 		return "is required"
 	case n > maxNameChars:
-		return fmt.Sprintf("must have at most %d characters: ConnectyCube's full name ends at 200", maxNameChars)
+		return fmt.Sprintf("must have at most %d characters: ConnectyCube limits the full name to 200", maxNameChars)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "must not have control characters"
 	}
 	return ""
 }
 
+const notAnEmail = "must be an email, such as ada@example.org"
+
 // validateEmail returns what is wrong with a new email, or "". It accepts an address on
 // the Internet: a dotted domain with a name at its end, and a local part without
 // quotes, in any script.
 func validateEmail(email string) string {
-	const wrong = "is not an e-mail address"
 	if email == "" {
 		return "is required"
 	}
 	if len(email) > maxEmailBytes {
-		return fmt.Sprintf("has more than %d bytes", maxEmailBytes)
+		return fmt.Sprintf("must have at most %d bytes", maxEmailBytes)
 	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email { // a display name, quotes or a comment
-		return wrong
+		return notAnEmail
 	}
 	at := strings.LastIndexByte(email, '@')
 	if at > maxLocalBytes || strings.ContainsFunc(email, isInvisible) || !isDomain(email[at+1:]) {
-		return wrong
+		return notAnEmail
 	}
 	return ""
 }

@@ -72,7 +72,7 @@ func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user s
 // confirm checks the password of a caller who is logged in.
 func (p *Passwords) confirm(ctx context.Context, c Caller, password string) error {
 	if password == "" || len(password) > maxLoginBytes {
-		return &apierror.Error{Code: apierror.BadUserInput, Message: "password is required", Fields: apierror.FieldErrors{"password": "is required"}}
+		return apierror.FieldErrors{"password": "is required"}.Err()
 	}
 	g := p.strangersGuess(c, c.User.Email)
 	g.keys.device = "session " + c.SessionID

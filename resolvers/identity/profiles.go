@@ -141,7 +141,7 @@ func (p *Profiles) deleteAndAudit(ctx context.Context, c Caller, actor string, m
 	defer cancel()
 	err := p.editor.Delete(ctx, c.User, m)
 	if errors.Is(err, store.ErrChanged) && actor != "" {
-		err = &apierror.Error{Code: apierror.Conflict, Message: "The user has just been changed; try again", Cause: err}
+		err = &apierror.Error{Code: apierror.Conflict, Message: "Another request changed the user at the same time; try again", Cause: err}
 	}
 	if err != nil {
 		p.auditor.recordFailure(ctx, c, err)

@@ -53,7 +53,7 @@ func (l *Logins) Register(ctx context.Context, c Caller, in RegisterInput) (out 
 		return LoginResult{}, chatErr
 	case chatErr == nil:
 	case errors.Is(chatErr, provisioning.ErrPending) && l.registerWhileAway:
-		l.log.LogAttrs(ctx, slog.LevelWarn, "registered; the ConnectyCube account follows", slog.String("user_id", user.ID), slog.Any("err", chatErr))
+		l.log.LogAttrs(ctx, slog.LevelWarn, "registered without an account at ConnectyCube", slog.String("user_id", user.ID), slog.Any("err", chatErr))
 	default:
 		l.auditor.recordFailure(ctx, c, chatErr)
 		return LoginResult{}, chatErr

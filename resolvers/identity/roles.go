@@ -32,7 +32,7 @@ func (r Role) permits(c Caller) bool {
 	return false
 }
 
-var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "This takes another role"}
+var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "The operation needs another role; ask an administrator"}
 
 // roleAdmin is the role of administrators, who may use every operation. Other roles
 // are an app's own, which reads them in the claims of a token.
@@ -46,7 +46,7 @@ var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 // CheckRole reports an error in the name of a role.
 func CheckRole(role string) error {
 	if !rolePattern.MatchString(role) {
-		return errors.New("a role is a word of 1 to 32 small letters, digits, - and _, which begins with a letter")
+		return errors.New("a role must have 1 to 32 lower-case letters, digits, - or _, and begin with a letter")
 	}
 	return nil
 }
@@ -57,11 +57,11 @@ func cleanRoles(roles []string) ([]string, error) {
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
 	if len(roles) > maxRoles {
-		return nil, &apierror.Error{Code: apierror.BadUserInput, Message: fmt.Sprintf("roles has more than %d", maxRoles), Fields: apierror.FieldErrors{"roles": "are too many"}}
+		return nil, apierror.FieldErrors{"roles": fmt.Sprintf("must have at most %d entries", maxRoles)}.Err()
 	}
 	for _, role := range roles {
 		if err := CheckRole(role); err != nil {
-			return nil, &apierror.Error{Code: apierror.BadUserInput, Message: err.Error(), Fields: apierror.FieldErrors{"roles": err.Error()}}
+			return nil, apierror.FieldErrors{"roles": "are invalid: " + err.Error()}.Err()
 		}
 	}
 	return roles, nil

@@ -65,7 +65,7 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 		if user, err := s.users.ByID(ctx, c.User.ID); err == nil && user.Disabled {
 			return LoginResult{}, errDisabled
 		}
-		return LoginResult{}, fmt.Errorf("%w: it has just been changed", tokens.ErrWrongPassword)
+		return LoginResult{}, fmt.Errorf("%w: the password was changed concurrently", tokens.ErrWrongPassword)
 	}
 	if err != nil {
 		return LoginResult{}, err
@@ -135,7 +135,7 @@ func (s *Sessions) openCubeSession(ctx context.Context, out *LoginResult, m prov
 func (s *Sessions) Refresh(ctx context.Context, c Caller, token string) (LoginResult, error) {
 	id, hash, err := s.credentials.refresh.ParseRefreshToken(token)
 	if err != nil {
-		return LoginResult{}, s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid", Cause: err})
+		return LoginResult{}, s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid; log in again", Cause: err})
 	}
 	var next, userID string
 	session, err := s.records.Update(ctx, id, func(session *store.Session) error {
@@ -158,7 +158,7 @@ func (s *Sessions) Refresh(ctx context.Context, c Caller, token string) (LoginRe
 	case errors.Is(err, tokens.ErrReplayed):
 		return LoginResult{}, s.endReplayedSession(ctx, c, claims, err)
 	case errors.Is(err, store.ErrNotFound):
-		return LoginResult{}, errSessionOver
+		return LoginResult{}, errSessionEnded
 	case err != nil:
 		return LoginResult{}, err
 	}
@@ -184,13 +184,13 @@ func (s *Sessions) endReplayedSession(ctx context.Context, c Caller, claims toke
 	}
 	if ended {
 		s.accounts.Wake()
-		s.log.LogAttrs(ctx, slog.LevelWarn, "retired refresh token used; its login session has ended", slog.String("user_id", claims.Subject))
+		s.log.LogAttrs(ctx, slog.LevelWarn, "older refresh token reused; login session ended", slog.String("user_id", claims.Subject))
 		s.auditor.record(ctx, c, store.Event{
 			Outcome: store.OutcomeRefused, UserID: claims.Subject, Session: claims.SessionID,
-			Detail: "a retired token was used: the session has ended",
+			Detail: "an older refresh token was reused: the login session has ended",
 		})
 	}
-	return &apierror.Error{Code: errSessionOver.Code, Message: errSessionOver.Message, Cause: cause}
+	return &apierror.Error{Code: errSessionEnded.Code, Message: errSessionEnded.Message, Cause: cause}
 }
 
 // Logout ends the caller's login session. The worker ends its session at ConnectyCube.
@@ -214,7 +214,7 @@ func (s *Sessions) LogoutEverywhere(ctx context.Context, c Caller) error {
 func (s *Sessions) Revoke(ctx context.Context, c Caller, id string) error {
 	ended, err := s.end(ctx, c, id, s.active.RevokeSession)
 	if err == nil && !ended {
-		err = &apierror.Error{Code: apierror.NotFound, Message: "There is no such session"}
+		err = &apierror.Error{Code: apierror.NotFound, Message: "The login session does not exist or has ended"}
 	}
 	return err
 }
