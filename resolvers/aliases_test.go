@@ -12,8 +12,7 @@ import (
 	"cubegate/tokens"
 )
 
-// countingVerifier counts the tokens that are looked at: one for each look-up
-// of a caller.
+// countingVerifier counts the verified tokens: one for each look-up of a caller.
 type countingVerifier struct {
 	identitytest.Verifier
 	verified atomic.Int32
@@ -38,7 +37,7 @@ func TestQueriesOfOneRequestShareTheirCaller(t *testing.T) {
 	if got := bearer(`{"query":"{` + transporttest.Aliases(21, "me{id}") + `}"}`); got.Code() != string(apierror.GraphQLValidationFailed) || counting.verified.Load() != 0 {
 		t.Errorf("21 queries: %.300s", got.Text)
 	}
-	// What a mutation has ended is over for the next one of the same document.
+	// A mutation sees that an earlier one of the same document has ended the login session.
 	got = bearer(`{"query":"mutation{a:logout{message} b:changeEmail(email:\"eve@example.org\",password:\"correct horse\"){id}}"}`)
 	if len(got.Errors) != 1 || got.Code() != string(apierror.Unauthenticated) || got.Errors[0].Path[0] != "b" || counting.verified.Load() != 2 {
 		t.Errorf("after a logout: %d look-ups, %.300s", counting.verified.Load(), got.Text)

@@ -9,8 +9,8 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// Each route that reads JSON reads it with DecodeObject.
-func TestConfusableMembersAreRefusedEverywhere(t *testing.T) {
+// Each route that reads JSON must use transport.DecodeObject.
+func TestEveryRouteRefusesConfusableMembers(t *testing.T) {
 	f, gql := newAPI(t)
 	paths := map[string]string{
 		"graphql":        "",

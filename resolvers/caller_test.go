@@ -11,7 +11,7 @@ import (
 	"cubegate/store"
 )
 
-// asked is a context as the middleware makes it of these headers.
+// asked returns the context of a request with these Authorization headers.
 func asked(t *testing.T, headers ...string) context.Context {
 	t.Helper()
 	r := httptest.NewRequest("POST", "/", nil)
@@ -29,20 +29,20 @@ func TestCaller(t *testing.T) {
 		out     func(*store.User)
 		code    apierror.Code
 	}{
-		"good":               {[]string{"Bearer good " + adaID}, nil, ""},
-		"any case":           {[]string{"bearer good " + adaID}, nil, ""},
-		"none":               {nil, nil, apierror.Unauthenticated},
-		"empty":              {[]string{"Bearer "}, nil, apierror.Unauthenticated},
-		"another scheme":     {[]string{"Basic good " + adaID}, nil, apierror.Unauthenticated},
-		"the token alone":    {[]string{"good"}, nil, apierror.Unauthenticated},
-		"two":                {[]string{"Bearer good " + adaID, "Bearer good " + adaID}, nil, apierror.Unauthenticated},
-		"expired":            {[]string{"Bearer old"}, nil, apierror.Unauthenticated},
-		"forged":             {[]string{"Bearer bad"}, nil, apierror.Unauthenticated},
-		"a ticket":           {[]string{"Bearer ticket " + adaID}, nil, apierror.Unauthenticated},
-		"the server's own":   {[]string{"Bearer service " + adaID}, nil, apierror.Unauthenticated},
-		"an ended session's": {[]string{"Bearer ended " + adaID}, nil, apierror.Unauthenticated},
-		"disabled":           {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, apierror.Unauthenticated},
-		"leaving":            {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Deleting = true }, apierror.Unauthenticated},
+		"good":             {[]string{"Bearer good " + adaID}, nil, ""},
+		"any case":         {[]string{"bearer good " + adaID}, nil, ""},
+		"none":             {nil, nil, apierror.Unauthenticated},
+		"empty":            {[]string{"Bearer "}, nil, apierror.Unauthenticated},
+		"another scheme":   {[]string{"Basic good " + adaID}, nil, apierror.Unauthenticated},
+		"the token alone":  {[]string{"good"}, nil, apierror.Unauthenticated},
+		"two":              {[]string{"Bearer good " + adaID, "Bearer good " + adaID}, nil, apierror.Unauthenticated},
+		"expired":          {[]string{"Bearer old"}, nil, apierror.Unauthenticated},
+		"forged":           {[]string{"Bearer bad"}, nil, apierror.Unauthenticated},
+		"a chat ticket":    {[]string{"Bearer ticket " + adaID}, nil, apierror.Unauthenticated},
+		"a service ticket": {[]string{"Bearer service " + adaID}, nil, apierror.Unauthenticated},
+		"an ended session": {[]string{"Bearer ended " + adaID}, nil, apierror.Unauthenticated},
+		"disabled":         {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Disabled = true }, apierror.Unauthenticated},
+		"deleting":         {[]string{"Bearer good " + adaID}, func(u *store.User) { u.Deleting = true }, apierror.Unauthenticated},
 	} {
 		f := newFakes(t)
 		if tt.out != nil {
@@ -58,8 +58,8 @@ func TestCaller(t *testing.T) {
 	}
 }
 
-// The database decides, whatever a token says that was signed before.
-func TestTheRolesInTheDatabaseCount(t *testing.T) {
+// The roles in a token may be old.
+func TestRolesInTheDatabaseDecide(t *testing.T) {
 	f := newFakes(t)
 	ctx := asked(t, "Bearer good "+adaID)
 	if _, err := f.caller(ctx, opUsers); Outward(err).Code != apierror.Forbidden {
@@ -70,6 +70,6 @@ func TestTheRolesInTheDatabaseCount(t *testing.T) {
 		t.Errorf("with the role: %v", err)
 	}
 	if _, err := f.caller(context.Background(), opUsers); Outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("nobody: %v, want %s", err, apierror.Unauthenticated)
+		t.Errorf("without a token: %v, want %s", err, apierror.Unauthenticated)
 	}
 }

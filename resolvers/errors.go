@@ -57,10 +57,11 @@ func Outward(err error) *apierror.Error {
 	return &apierror.Error{Code: apierror.InternalServerError, Message: "Something went wrong on our side", Limited: isLimit(err), Cause: err}
 }
 
-// isLimit reports whether too many requests wait for a password hash, so that
-// this one did not begin.
+// isLimit reports whether a request did not start because too many requests wait for a
+// password hash.
 func isLimit(err error) bool { return errors.As(err, new(*tokens.QueueError)) }
 
+// retryAfter returns the time after which a retry makes sense, or 0 if it is unknown.
 func retryAfter(err error) time.Duration {
 	var api *connectycube.APIError
 	var full *tokens.QueueError

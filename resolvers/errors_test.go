@@ -15,7 +15,7 @@ import (
 	"cubegate/store"
 )
 
-// errSecret is an inner error as a driver may word it.
+// errSecret is an inner error as a driver may return it.
 var errSecret = errors.New("dialing mongodb://root:pw@db.internal: no route")
 
 func TestEveryErrorHasACodeAndAMessage(t *testing.T) {
@@ -26,8 +26,8 @@ func TestEveryErrorHasACodeAndAMessage(t *testing.T) {
 	}
 }
 
-// Clients compare the exempt messages, or no client is left to read them.
-func TestEveryMessageSaysWhatToDoNext(t *testing.T) {
+// Clients compare two of the exempt messages. No client is left to read the third.
+func TestEveryMessageHasANextStep(t *testing.T) {
 	exempt := []string{"Email already exists", "Invalid email or password", "The request was canceled"}
 	for _, p := range public {
 		if _, step, _ := strings.Cut(p.message, "; "); step == "" && !slices.Contains(exempt, p.message) {
@@ -50,8 +50,8 @@ func TestOutward(t *testing.T) {
 		{"unknown", errSecret, apierror.InternalServerError},
 		{"upstream", fmt.Errorf("a: %w", connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
 		{"an account that must wait", &provisioning.OverBudgetError{RetryAfter: time.Second}, apierror.ServiceUnavailable},
-		{"an account that ConnectyCube cannot make now", fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
-		{"upstream's refusal of our own doing", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), apierror.UpstreamUnavailable},
+		{"an account that ConnectyCube cannot create now", fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrUnavailable), apierror.UpstreamUnavailable},
+		{"a session at ConnectyCube that expired", fmt.Errorf("a: %w", connectycube.ErrSessionExpired), apierror.UpstreamUnavailable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestOutward(t *testing.T) {
 	}
 }
 
-func TestOutwardPassesOnWhenConnectyCubeWantsUsBack(t *testing.T) {
+func TestOutwardKeepsTheTimeToRetry(t *testing.T) {
 	busy := errors.Join(connectycube.ErrUnavailable, &connectycube.APIError{Status: 429, RetryAfter: 3 * time.Second})
 	over := fmt.Errorf("a: %w", &provisioning.OverBudgetError{RetryAfter: 3 * time.Second})
 	if e := Outward(over); e.RetryAfter != 3*time.Second {

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLoginAnswersTheWholeSchema(t *testing.T) {
+func TestLoginResolvesEveryField(t *testing.T) {
 	_, h := newAPI(t)
 	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": credentials.Email, "password": credentials.Password}})
 	want := map[string]any{
@@ -36,7 +36,7 @@ func TestLoginAnswersTheWholeSchema(t *testing.T) {
 	}
 }
 
-func TestErrorsAreShapedByTheSpecification(t *testing.T) {
+func TestErrorsHaveTheFormOfTheSpecification(t *testing.T) {
 	f, h := newAPI(t)
 	got := transporttest.Ask(t, h, transporttest.LoginDocument, map[string]any{"body": map[string]string{"email": credentials.Email, "password": "wrong"}})
 	if len(got.Errors) != 1 || got.Code() != "UNAUTHENTICATED" || got.Errors[0].Path[0] != "login" || !strings.Contains(got.Text, `"data":null`) || !strings.Contains(got.Text, "Invalid email or password") {
@@ -52,7 +52,7 @@ func TestErrorsAreShapedByTheSpecification(t *testing.T) {
 	}
 }
 
-// Values never come back, wherever they stand and however wrong they are.
+// An error never contains a value of the request.
 func TestPasswordsAreNeverEchoed(t *testing.T) {
 	const secret = "hunter2-topsecret"
 	f, h := newAPI(t)
@@ -94,9 +94,9 @@ func TestPasswordsAreNeverEchoed(t *testing.T) {
 	}
 }
 
-// The original's schema is a contract with apps that exist: what it had must
-// stay, field for field; nullable fields may come.
-func TestTheOriginalsSchemaIsKept(t *testing.T) {
+// Apps of the NestJS original use its schema: each of its fields must stay. Nullable
+// fields may be added.
+func TestSchemaKeepsTheFieldsOfTheOriginal(t *testing.T) {
 	_, h := newAPI(t)
 	document := `{__schema{types{kind name fields{name args{name type{...t}} type{...t}} inputFields{name type{...t}}}}}
 		fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name}}}}`
@@ -118,7 +118,7 @@ func TestTheOriginalsSchemaIsKept(t *testing.T) {
 	}
 }
 
-// keep returns those of have that are in want, in want's order.
+// keep returns the elements of have that are in want, in the order of want.
 func keep(have, want []string) []string {
 	in := map[string]bool{}
 	for _, h := range have {
@@ -167,7 +167,7 @@ func typeName(t any) string {
 	return typ["name"].(string)
 }
 
-func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
+func TestSchemaDescribesEveryField(t *testing.T) {
 	_, h := newAPI(t)
 	got := transporttest.Ask(t, h, `{__schema{types{name description fields{name description args{name description}} inputFields{name description} enumValues{name description}}}}`, nil)
 	var missing func(path string, v any)
@@ -209,9 +209,9 @@ func crowdedAPI(t *testing.T) *transport.Handler {
 	return h
 }
 
-// Pages cost little with the server's own resolvers, too; the bounds are those of
-// the handler's test with all expensive documents.
-func TestLongPagesCostLittle(t *testing.T) {
+// Long pages stay within the bounds that the tests of package transport set for expensive
+// documents.
+func TestLongPagesStayWithinTheBounds(t *testing.T) {
 	h := transport.Bearer(crowdedAPI(t))
 	for _, document := range []string{
 		"{users{items{" + transporttest.Aliases(38, "email") + "}}}",

@@ -197,7 +197,7 @@ func TestEveryAuditKindHasARow(t *testing.T) {
 	}
 }
 
-// run lets no caller pass whom the row does not permit, and the flow does not run.
+// If run refuses a caller, the operation does not run.
 func TestRunRefusesByTheRole(t *testing.T) {
 	f := newFakes(t)
 	ran := 0
@@ -205,10 +205,10 @@ func TestRunRefusesByTheRole(t *testing.T) {
 		ran++
 		return none{}, nil
 	}
-	nobody, ada := asked(t), asked(t, "Bearer good "+adaID)
+	stranger, ada := asked(t), asked(t, "Bearer good "+adaID)
 	for _, tt := range []struct {
-		role        identity.Role
-		nobody, ada apierror.Code
+		role          identity.Role
+		stranger, ada apierror.Code
 	}{
 		{0, apierror.Unauthenticated, apierror.Forbidden},
 		{identity.RoleAnyone, "", ""},
@@ -218,7 +218,7 @@ func TestRunRefusesByTheRole(t *testing.T) {
 		for name, check := range map[string]struct {
 			ctx  context.Context
 			want apierror.Code
-		}{"nobody": {nobody, tt.nobody}, "ada": {ada, tt.ada}} {
+		}{"stranger": {stranger, tt.stranger}, "ada": {ada, tt.ada}} {
 			ran = 0
 			_, err := run(check.ctx, f.API, Operation{Name: "test", Role: tt.role}, none{}, do)
 			if (err == nil) != (check.want == "") || err != nil && Outward(err).Code != check.want || (ran == 1) != (err == nil) {

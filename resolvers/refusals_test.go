@@ -17,7 +17,8 @@ import (
 
 const limitedLogin = `{ login(body: {email: "Ada@Example.org", password: "guess"}) { message } }`
 
-// A request that a limit refuses whole is counted; any other has its lines.
+// A request whose every operation is refused by a limit is counted. Every other request
+// has log lines.
 func TestRefusedRequestsAreCounted(t *testing.T) {
 	full := func(reason error) func(*parts) {
 		return func(p *parts) { p.flows.Hasher = queueFull{p.flows.Hasher, reason} }
@@ -52,7 +53,7 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	}
 }
 
-// What counts nothing gets its lines.
+// If the counter does not count a request, it is logged.
 func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	f, h := newAPI(t, spentBudgets)
 	transporttest.Ask(t, h, "mutation "+limitedLogin, nil)
@@ -63,7 +64,7 @@ func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	}
 }
 
-// queueFull is a hasher without a place in its queue.
+// queueFull is a hasher with a full queue.
 type queueFull struct {
 	identity.PasswordHasher
 	reason error

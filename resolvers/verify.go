@@ -96,8 +96,8 @@ func (a *verifyAPI) read(r *http.Request) (identity.CallbackRequest, error) {
 	return p, err
 }
 
-// readCallbackRequest reads the token, or the email and the password. A bearer token is used if
-// there is no other token; ConnectyCube can be configured to send either.
+// readCallbackRequest reads the token, or the email and the password. It uses the bearer
+// token if there is no other token; ConnectyCube can be configured to send either.
 func readCallbackRequest(r *http.Request) (identity.CallbackRequest, error) {
 	bearer, _ := transport.BearerToken(r.Context()) // with a malformed header, the token may be elsewhere
 	if r.Method != http.MethodPost {                // a URL must not contain a password
@@ -114,7 +114,7 @@ func readCallbackRequest(r *http.Request) (identity.CallbackRequest, error) {
 	return completeCallback(p, bearer, "token, or email and password,")
 }
 
-// readCallbackBody reads the body of a POST, which may be empty beside a bearer
+// readCallbackBody reads the body of a POST, which may be empty if there is a bearer
 // token.
 func readCallbackBody(r *http.Request, mayBeEmpty bool) (identity.CallbackRequest, error) {
 	media, err := transport.MediaType(r)

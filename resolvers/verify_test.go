@@ -15,8 +15,8 @@ import (
 	"cubegate/store"
 )
 
-// verify asks the verify route. The header holds names and values in turn.
-func (f fakes) verify(method, query, body string, header ...string) *httptest.ResponseRecorder {
+// callBack sends a request to the verify route. The header has names and values in turn.
+func (f fakes) callBack(method, query, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, VerifyPath+query, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
@@ -26,10 +26,10 @@ func (f fakes) verify(method, query, body string, header ...string) *httptest.Re
 	return w
 }
 
-// verifyPassword asks about a password as ConnectyCube does.
+// verifyPassword presents a password as ConnectyCube does.
 func (f fakes) verifyPassword(email, password string) *httptest.ResponseRecorder {
-	body, _ := json.Marshal(map[string]string{"email": email, "password": password}) // texts are no error
-	return f.verify("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, testCallbackSecret)
+	body, _ := json.Marshal(map[string]string{"email": email, "password": password}) // strings always encode
+	return f.callBack("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, testCallbackSecret)
 }
 
 func TestVerify(t *testing.T) {
@@ -51,28 +51,28 @@ func TestVerify(t *testing.T) {
 		{"of a session that has ended", "GET", "?token=ended+" + adaID, "", "", 401, apierror.Unauthenticated},
 		{"ticket", "GET", "?token=ticket+" + adaID, "", "", 200, ""},
 		{"ticket of an expired session", "GET", "?token=late+" + adaID, "", "", 401, apierror.Unauthenticated},
-		{"the server's own", "GET", "?token=service+" + adaID, "", "", 200, ""},
-		{"the server's own, of nobody", "GET", "?token=service+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
+		{"service ticket", "GET", "?token=service+" + adaID, "", "", 200, ""},
+		{"service ticket of an unknown user", "GET", "?token=service+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
 		{"token, HEAD", "HEAD", "?token=good+" + adaID, "", "", 200, ""},
 		{"more in the query", "GET", "?x=1&token=good+" + adaID + "&y", "", "", 200, ""},
 		{"expired", "GET", "?token=old", "", "", 401, apierror.Unauthenticated},
 		{"forged", "GET", "?token=bad", "", "", 401, apierror.Unauthenticated},
-		{"user is gone", "GET", "?token=good+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
-		{"subject is no id", "GET", "?token=good+x", "", "", 401, apierror.Unauthenticated},
+		{"unknown user", "GET", "?token=good+0123456789abcdef0123456f", "", "", 401, apierror.Unauthenticated},
+		{"subject is not an ID", "GET", "?token=good+x", "", "", 401, apierror.Unauthenticated},
 		{"nothing", "GET", "", "", "", 400, apierror.BadUserInput},
 		{"empty", "GET", "?token=", "", "", 400, apierror.BadUserInput},
 		{"two", "GET", "?token=old&token=good+" + adaID, "", "", 400, apierror.BadUserInput},
 		{"as a list", "GET", "?token[]=good+" + adaID, "", "", 400, apierror.BadUserInput},
-		{"password in the address", "GET", "?email=ada@example.org&password=" + password, "", "", 400, apierror.BadUserInput},
+		{"password in the URL", "GET", "?email=ada@example.org&password=" + password, "", "", 400, apierror.BadUserInput},
 		{"JSON token", "POST", "", asJSON, `{"token":"good ` + adaID + `","email":"","password":"fixed"}`, 200, ""},
 		{"form token", "POST", "", asForm, "token=good+" + adaID, 200, ""},
 		{"JSON password", "POST", "", asJSON, `{"token":"","email":"ADA@example.org","password":"` + credentials.Password + `"}`, 200, ""},
 		{"form password", "POST", "", asForm, "email=ada@example.org&password=" + password, 200, ""},
-		{"placeholder left", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + credentials.Password + `"}`, 200, ""},
-		{"a bad token is not saved by a password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + credentials.Password + `"}`, 401, apierror.Unauthenticated},
+		{"placeholder not replaced", "POST", "", asJSON, `{"token":"#{login}","email":"ada@example.org","password":"` + credentials.Password + `"}`, 200, ""},
+		{"a bad token beside a valid password", "POST", "", asJSON, `{"token":"bad","email":"ada@example.org","password":"` + credentials.Password + `"}`, 401, apierror.Unauthenticated},
 		{"wrong password", "POST", "", asJSON, `{"email":"ada@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
-		{"unknown address", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
-		{"address alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, apierror.BadUserInput},
+		{"unknown email", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
+		{"email alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, apierror.BadUserInput},
 		{"empty object", "POST", "", asJSON, `{}`, 400, apierror.BadUserInput},
 		{"query is not read", "POST", "?token=good+" + adaID, asJSON, `{}`, 400, apierror.BadUserInput},
 		{"numbers", "POST", "", asJSON, `{"token":12}`, 400, apierror.BadUserInput},
@@ -90,7 +90,7 @@ func TestVerify(t *testing.T) {
 			if tt.media != "" {
 				header = append(header, "Content-Type", tt.media)
 			}
-			w := f.verify(tt.method, tt.query, tt.body, header...)
+			w := f.callBack(tt.method, tt.query, tt.body, header...)
 			var got struct {
 				User *map[string]string
 				Code apierror.Code
@@ -108,8 +108,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// A service ticket may name the id that the account goes by at ConnectyCube. No
-// other token may: anybody can be shown one.
+// A service ticket may name the external ID that the account has at ConnectyCube. No
+// other token may, because every user gets such tokens.
 func TestVerifyReportsTheExternalIDOfAServiceTicket(t *testing.T) {
 	f := newFakes(t)
 	w := httptest.NewRecorder()
@@ -120,7 +120,7 @@ func TestVerifyReportsTheExternalIDOfAServiceTicket(t *testing.T) {
 	w = httptest.NewRecorder()
 	f.rest().ServeHTTP(w, httptest.NewRequest("GET", VerifyPath+"?token=relink+0123456789abcdef0123456f", nil))
 	if w.Code != http.StatusUnauthorized {
-		t.Errorf("of nobody: %d %s", w.Code, w.Body)
+		t.Errorf("of an unknown user: %d %s", w.Code, w.Body)
 	}
 }
 
@@ -135,17 +135,17 @@ func TestVerifyCountsWrongPasswords(t *testing.T) {
 	}
 }
 
-// Who is shut out or deleted is nobody at ConnectyCube either, but for the
-// server itself, which may be about to delete the account.
-func TestVerifyKnowsWhoIsOut(t *testing.T) {
+// A disabled or deleted user cannot log in at ConnectyCube either. Only a service ticket
+// still works: the server may need it to delete the account.
+func TestVerifyRefusesDisabledAndDeletedUsers(t *testing.T) {
 	for name, out := range map[string]func(*store.User){
 		"disabled": func(u *store.User) { u.Disabled = true },
-		"leaving":  func(u *store.User) { u.Deleting = true },
+		"deleting": func(u *store.User) { u.Deleting = true },
 	} {
 		f := newFakes(t)
 		out(f.users.User)
 		for token, want := range map[string]int{"good": 401, "ticket": 401, "service": 200} {
-			if w := f.verify("GET", "?token="+token+"+"+adaID, ""); w.Code != want {
+			if w := f.callBack("GET", "?token="+token+"+"+adaID, ""); w.Code != want {
 				t.Errorf("%s, %s: %d, want %d", name, token, w.Code, want)
 			}
 		}
@@ -153,11 +153,11 @@ func TestVerifyKnowsWhoIsOut(t *testing.T) {
 	f := newFakes(t)
 	f.users.User.Disabled = true
 	if w := f.verifyPassword("ada@example.org", credentials.Password); w.Code != http.StatusForbidden {
-		t.Errorf("the password of who is disabled: %d, want 403", w.Code)
+		t.Errorf("the password of a disabled user: %d, want 403", w.Code)
 	}
 }
 
-func TestVerifyCannotLockALogin(t *testing.T) {
+func TestVerifyDoesNotLockLogins(t *testing.T) {
 	f := newFakes(t)
 	for range 5 {
 		f.verifyPassword("ada@example.org", "guess")
@@ -167,27 +167,26 @@ func TestVerifyCannotLockALogin(t *testing.T) {
 	}
 }
 
-func TestVerifyTellsTroubleOfOursApart(t *testing.T) {
+func TestVerifyReportsThatTheDatabaseIsAway(t *testing.T) {
 	f := newFakes(t)
 	f.users.Err = fmt.Errorf("finding a user: %w", store.ErrUnavailable)
-	if w := f.verify("GET", "?token=good+"+adaID, ""); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("with the database away: %d, want 503", w.Code)
+	if w := f.callBack("GET", "?token=good+"+adaID, ""); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d, want 503", w.Code)
 	}
 }
 
-// A caller without the secret learns nothing about passwords, costs no hash and
-// uses up no limit: 100 wrong passwords from anywhere once shut the login of an
-// SDK.
-func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
+// A client without the secret learns nothing about passwords, costs no hash and uses up
+// no budget. 100 wrong passwords from any network once locked the logins of SDKs.
+func TestVerifyAnswersAboutPasswordsOnlyToConnectyCube(t *testing.T) {
 	right := `{"email":"ada@example.org","password":"` + credentials.Password + `"}`
 	for name, secrets := range map[string][]string{
-		"none":           nil,
-		"empty":          {""},
-		"another":        {"x" + testCallbackSecret[1:]},
-		"its beginning":  {testCallbackSecret[:20]},
-		"more":           {testCallbackSecret + "x"},
-		"in other cases": {strings.ToUpper(testCallbackSecret)},
-		"two":            {testCallbackSecret, testCallbackSecret},
+		"none":          nil,
+		"empty":         {""},
+		"another":       {"x" + testCallbackSecret[1:]},
+		"its prefix":    {testCallbackSecret[:20]},
+		"more":          {testCallbackSecret + "x"},
+		"in upper case": {strings.ToUpper(testCallbackSecret)},
+		"two":           {testCallbackSecret, testCallbackSecret},
 	} {
 		f := newFakes(t)
 		header := []string{"Content-Type", "application/json"}
@@ -196,8 +195,8 @@ func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
 		}
 		var last *httptest.ResponseRecorder
 		for range 100 {
-			f.verify("POST", "", `{"email":"ada@example.org","password":"guess"}`, header...)
-			last = f.verify("POST", "", right, header...)
+			f.callBack("POST", "", `{"email":"ada@example.org","password":"guess"}`, header...)
+			last = f.callBack("POST", "", right, header...)
 		}
 		if last.Code != http.StatusForbidden || !strings.Contains(last.Body.String(), `"FORBIDDEN"`) || !strings.Contains(last.Body.String(), CallbackSecretHeader) {
 			t.Errorf("%s: %d %s", name, last.Code, last.Body)
@@ -206,10 +205,10 @@ func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
 			t.Errorf("%s: %d hashes and records", name, n)
 		}
 		if w := f.verifyPassword("ada@example.org", credentials.Password); w.Code != http.StatusOK {
-			t.Errorf("%s: ConnectyCube is told %d afterwards", name, w.Code)
+			t.Errorf("%s: ConnectyCube gets %d afterwards", name, w.Code)
 		}
-		if w := f.verify("POST", "", `{"token":"good `+adaID+`"}`, header...); w.Code != http.StatusOK {
-			t.Errorf("%s: a token gets %d", name, w.Code)
+		if w := f.callBack("POST", "", `{"token":"good `+adaID+`"}`, header...); w.Code != http.StatusOK {
+			t.Errorf("%s: a token got %d", name, w.Code)
 		}
 	}
 }
@@ -217,14 +216,14 @@ func TestVerifyAnswersAboutPasswordsToConnectyCubeAlone(t *testing.T) {
 func TestVerifyWithoutASecretAnswersAboutNoPassword(t *testing.T) {
 	f := newFakes(t, func(p *parts) { p.api.CallbackSecret = "" })
 	for _, secret := range []string{"", testCallbackSecret} {
-		w := f.verify("POST", "", `{"email":"ada@example.org","password":"`+credentials.Password+`"}`, "Content-Type", "application/json", CallbackSecretHeader, secret)
+		w := f.callBack("POST", "", `{"email":"ada@example.org","password":"`+credentials.Password+`"}`, "Content-Type", "application/json", CallbackSecretHeader, secret)
 		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "CONNECTYCUBE_CIDP_SECRET") || len(f.passwords.Compared) != 0 {
 			t.Errorf("%q: %d %s", secret, w.Code, w.Body)
 		}
 	}
 }
 
-// A token may be a bearer token, where no other token is sent.
+// A token may be a bearer token, unless the request has another token.
 func TestVerifyReadsBearerTokens(t *testing.T) {
 	const asJSON = "application/json"
 	good := "Bearer good " + adaID
@@ -237,9 +236,9 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 		{"GET", "GET", "", "", "", good, 200},
 		{"HEAD", "HEAD", "", "", "", good, 200},
 		{"GET, parameter empty", "GET", "?token=", "", "", good, 200},
-		{"GET, placeholder left", "GET", "?token=%23%7Blogin%7D", "", "", good, 200},
-		{"GET, the parameter counts", "GET", "?token=bad", "", "", good, 401},
-		{"GET, the parameter counts, both ways", "GET", "?token=good+" + adaID, "", "", "Bearer bad", 200},
+		{"GET, placeholder not replaced", "GET", "?token=%23%7Blogin%7D", "", "", good, 200},
+		{"GET, the parameter decides", "GET", "?token=bad", "", "", good, 401},
+		{"GET, the parameter decides, valid", "GET", "?token=good+" + adaID, "", "", "Bearer bad", 200},
 		{"GET, bad", "GET", "", "", "", "Bearer bad", 401},
 		{"GET, placeholder in the header", "GET", "", "", "", "Bearer #{login}", 400},
 		{"GET, another scheme", "GET", "", "", "", "Basic good", 400},
@@ -247,9 +246,9 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 		{"POST, no body", "POST", "", "", "", good, 200},
 		{"POST, empty object", "POST", "", asJSON, "{}", good, 200},
 		{"POST, parts of a password", "POST", "", asJSON, `{"token":"","email":"","password":"anything"}`, good, 200},
-		{"POST, a bad one is not saved by a password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer bad", 401},
-		{"POST, an empty one leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer ", 200},
-		{"POST, the body counts", "POST", "", asJSON, `{"token":"bad"}`, good, 401},
+		{"POST, a bad token beside a valid password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer bad", 401},
+		{"POST, an empty token leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer ", 200},
+		{"POST, the body decides", "POST", "", asJSON, `{"token":"bad"}`, good, 401},
 		{"POST, not JSON", "POST", "", asJSON, `{`, good, 400},
 		{"POST, no body, nothing", "POST", "", "", "", "Bearer ", 415},
 	} {
@@ -258,31 +257,31 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 		if tt.media != "" {
 			header = append(header, "Content-Type", tt.media)
 		}
-		if w := f.verify(tt.method, tt.query, tt.body, header...); w.Code != tt.status {
+		if w := f.callBack(tt.method, tt.query, tt.body, header...); w.Code != tt.status {
 			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
 		}
 	}
 }
 
-// What ConnectyCube asks is recorded like a login: the SDKs' logins come this way.
+// Callbacks about passwords are recorded like logins, because they are the logins of SDKs.
 func TestVerifyIsAudited(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		ask  func(f fakes)
 		want []store.Event
 	}{
-		{"right password", func(f fakes) { f.verifyPassword("ada@example.org", credentials.Password) }, []store.Event{{Outcome: store.OutcomeOK}}},
+		{"correct password", func(f fakes) { f.verifyPassword("ada@example.org", credentials.Password) }, []store.Event{{Outcome: store.OutcomeOK}}},
 		{"wrong password", func(f fakes) { f.verifyPassword("ada@example.org", "guess") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
 		{"disabled", func(f fakes) {
 			f.users.User.Disabled = true
 			f.verifyPassword("ada@example.org", credentials.Password)
 		}, []store.Event{{Outcome: store.OutcomeRefused, Detail: "FORBIDDEN"}}},
 		{"unknown email", func(f fakes) { f.verifyPassword("eve@example.org", "guess") }, nil},
-		{"token", func(f fakes) { f.verify("GET", "?token=good+"+adaID, "") }, nil},
-		{"token of a session that has ended", func(f fakes) { f.verify("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"ticket of an expired session", func(f fakes) { f.verify("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
-		{"expired token", func(f fakes) { f.verify("GET", "?token=old", "") }, nil},
-		{"forged token", func(f fakes) { f.verify("GET", "?token=bad", "") }, nil},
+		{"token", func(f fakes) { f.callBack("GET", "?token=good+"+adaID, "") }, nil},
+		{"token of a session that has ended", func(f fakes) { f.callBack("GET", "?token=ended+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"ticket of an expired session", func(f fakes) { f.callBack("GET", "?token=late+"+adaID, "") }, []store.Event{{Outcome: store.OutcomeRefused, Detail: "UNAUTHENTICATED"}}},
+		{"expired token", func(f fakes) { f.callBack("GET", "?token=old", "") }, nil},
+		{"forged token", func(f fakes) { f.callBack("GET", "?token=bad", "") }, nil},
 	} {
 		f := newFakes(t)
 		tt.ask(f)

@@ -18,7 +18,7 @@ import (
 	"cubegate/tokens"
 )
 
-// guesses tries a wrong password a number of times and returns the last error.
+// guesses sends n wrong passwords and returns the last error.
 func (f flows) guesses(t *testing.T, n int, email string, device *DeviceInput) (e *apierror.Error) {
 	t.Helper()
 	for range n {
@@ -28,7 +28,7 @@ func (f flows) guesses(t *testing.T, n int, email string, device *DeviceInput) (
 	return e
 }
 
-// knownDeviceInput is what a device sends that has logged in an hour ago.
+// knownDeviceInput is the input of a device that logged in an hour ago.
 func (f flows) knownDeviceInput(edit ...func(*tokens.KnownDevice)) *DeviceInput {
 	d := tokens.KnownDevice{UserID: adaID, EmailKey: store.EmailKey(ada.Email), Device: "phone", Issued: time.Now().Add(-time.Hour), Generation: f.users.User.DeviceGeneration}
 	for _, e := range edit {
@@ -61,12 +61,12 @@ func TestGuessesOfOneNetworkAreNotChargedToAnother(t *testing.T) {
 }
 
 func TestGuessesAtOneAccountHaveACeiling(t *testing.T) {
-	for name, email := range map[string]string{"an account": ada.Email, "an unknown email": "nobody@example.org"} {
+	for name, email := range map[string]string{"an account": ada.Email, "an unknown email": "unknown@example.org"} {
 		t.Run(name, func(t *testing.T) {
 			f := newFlows(t)
 			f.there()
 			tried := 0
-			for i := range 200 { // from as many networks
+			for i := range 200 { // each from a network of its own
 				f.from(fmt.Sprint("2001:db8::", i))
 				if f.guesses(t, 1, email, nil).Code == apierror.Unauthenticated {
 					tried++
@@ -87,17 +87,17 @@ func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 	f.there()
 	f.from("192.0.2.1")
 	for i := range 8 {
-		if e := f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil); e.Code != apierror.Unauthenticated {
+		if e := f.guesses(t, 1, fmt.Sprintf("unknown%d@example.org", i), nil); e.Code != apierror.Unauthenticated {
 			t.Fatalf("guess %d: %s", i, e.Code)
 		}
 	}
-	f.users.Err = errors.New("the database was asked") // a refusal comes before
+	f.users.Err = errors.New("the store was called") // the refusal comes first
 	if e := f.guesses(t, 1, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the ninth account: %s: %v", e.Code, e.Cause)
 	}
 }
 
-func TestRightPasswordsCostNothing(t *testing.T) {
+func TestCorrectPasswordsAreNotCharged(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for range 50 {
@@ -107,9 +107,9 @@ func TestRightPasswordsCostNothing(t *testing.T) {
 	}
 }
 
-// Whatever others have tried on the account, or from the same network, a device
-// that is known gets in.
-func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
+// Wrong passwords of other clients, for the account or from the same network, do not
+// keep a known device out.
+func TestKnownDeviceHasItsOwnBudget(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for i := range 20 {
@@ -146,7 +146,7 @@ func TestAKnownDeviceHasABudgetOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestANetworkWithASessionBuysATurnAndNoBudget(t *testing.T) {
+func TestNetworkWithASessionGivesATurnAndNoBudget(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	s := f.sessions.All["s1"]
@@ -161,7 +161,7 @@ func TestANetworkWithASessionBuysATurnAndNoBudget(t *testing.T) {
 	}
 	f.from("192.0.2.1")
 	f.guesses(t, 1, ada.Email, nil)
-	f.guesses(t, 1, "nobody@example.org", nil)
+	f.guesses(t, 1, "unknown@example.org", nil)
 	for _, turn := range f.passwords.Turns[len(f.passwords.Turns)-2:] {
 		if turn.Known || !slices.Equal(turn.Lanes, []string{"192.0.2.1"}) {
 			t.Errorf("a stranger's turn is %+v", turn)
@@ -183,7 +183,7 @@ func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 	}
 }
 
-func TestLoginGivesADeviceToken(t *testing.T) {
+func TestLoginReturnsADeviceToken(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	read := func(out LoginResult) tokens.KnownDevice {
@@ -227,7 +227,7 @@ func TestLoginGivesADeviceToken(t *testing.T) {
 	}
 }
 
-func TestARevokedSessionEndsAllDeviceTokens(t *testing.T) {
+func TestRevokedSessionEndsAllDeviceTokens(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	phone := f.knownDeviceInput()
@@ -253,7 +253,7 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 		f.users.User = nil
 		in := ada
 		in.Email = fmt.Sprintf("ada%d@example.org", i)
-		if i == 2 { // an email that is taken is an answer worth something
+		if i == 2 { // an attacker can use the answer that an email is in use
 			f.there()
 			in.Email = ada.Email
 		}
@@ -272,21 +272,21 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 	}
 }
 
-func TestRubbishIsCountedAndGoodTokensPass(t *testing.T) {
+func TestInvalidTokensAreCountedAndValidTokensPass(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	ask := func(token string) int { return f.verify(CallbackRequest{Token: token}) }
+	verify := func(token string) int { return f.verify(CallbackRequest{Token: token}) }
 	var last int
 	for range 7 {
-		last = ask("rubbish")
+		last = verify("forged")
 	}
 	if last != http.StatusTooManyRequests {
 		t.Errorf("the seventh token got %d", last)
 	}
-	if code := ask("good " + adaID); code != http.StatusOK {
-		t.Errorf("a good token got %d", code)
+	if code := verify("good " + adaID); code != http.StatusOK {
+		t.Errorf("a valid token got %d", code)
 	}
-	if _, err := f.refresh(t.Context(), "rubbish"); outward(err).Code != apierror.RateLimited {
+	if _, err := f.refresh(t.Context(), "forged"); outward(err).Code != apierror.RateLimited {
 		t.Errorf("refresh: %v", err)
 	}
 }
@@ -317,8 +317,7 @@ func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	}
 }
 
-// Parallel tries cannot spend more than there is: each takes its token before
-// its hash.
+// Parallel attempts cannot exceed a budget: each takes its token before its hash.
 func TestParallelGuessesHaveTheSameCeiling(t *testing.T) {
 	f := newFlows(t)
 	hasher, err := tokens.NewHasher(tokens.Params{Memory: 64, Iterations: 1, Concurrent: 8, MaxWait: time.Minute})
@@ -340,7 +339,7 @@ func TestParallelGuessesHaveTheSameCeiling(t *testing.T) {
 	}
 }
 
-// countingHasher counts the comparisons that begin.
+// countingHasher counts the comparisons that start.
 type countingHasher struct {
 	PasswordHasher
 	begun atomic.Int64
@@ -358,11 +357,11 @@ func (c *countingHasher) Compare(ctx context.Context, t tokens.Turn, password, h
 	return c.PasswordHasher.Compare(ctx, t, password, hash)
 }
 
-// An unknown email costs the look-ups of a known one.
-func TestAnUnknownEmailCostsTheSameLookUps(t *testing.T) {
+// Otherwise the time of a login would tell whether the email exists.
+func TestUnknownEmailCostsTheSameLookUps(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	for _, email := range []string{ada.Email, "nobody@example.org"} {
+	for _, email := range []string{ada.Email, "unknown@example.org"} {
 		f.sessions.LookUps = 0
 		f.guesses(t, 1, email, nil)
 		if f.sessions.LookUps != 1 {
@@ -371,14 +370,14 @@ func TestAnUnknownEmailCostsTheSameLookUps(t *testing.T) {
 	}
 }
 
-func TestASiteHasABudgetOfItsOwn(t *testing.T) {
+func TestSiteHasItsOwnBudget(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	tried, registered := 0, 0
-	for i := range 200 { // as many /64s of one /48
+	for i := range 200 { // each from a /64 of its own in one /48
 		networks := []string{"2001:db8::/48", fmt.Sprintf("2001:db8:0:%x::/64", i)}
 		*f.client = ClientInfo{Networks: networks}
-		if f.guesses(t, 1, fmt.Sprintf("nobody%d@example.org", i), nil).Code == apierror.Unauthenticated {
+		if f.guesses(t, 1, fmt.Sprintf("unknown%d@example.org", i), nil).Code == apierror.Unauthenticated {
 			tried++
 		}
 		if _, err := f.register(t.Context(), ada); outward(err).Code == apierror.Conflict {
@@ -390,8 +389,8 @@ func TestASiteHasABudgetOfItsOwn(t *testing.T) {
 	}
 }
 
-// An outage costs a network none of its registrations.
-func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
+// An outage does not use up the registrations of a network.
+func TestRegistrationThatFailsIsNotCharged(t *testing.T) {
 	f := newFlows(t)
 	f.users.Err = store.ErrUnavailable
 	for range 20 {
@@ -405,7 +404,7 @@ func TestARegistrationThatWeFailCostsNothing(t *testing.T) {
 	}
 }
 
-func TestRefusedConfirmationsTakeNoTurns(t *testing.T) {
+func TestRefusedConfirmationsUseUpNoTurns(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for range 40 {
@@ -420,8 +419,7 @@ func TestRefusedConfirmationsTakeNoTurns(t *testing.T) {
 	}
 }
 
-// A refusal by the limit of wrong passwords asks neither the database nor the
-// hash.
+// A login over the limit of wrong passwords costs neither a look-up nor a hash.
 func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
 	f := newFlows(t)
 	f.budgets.byName = map[budgetName]Budget{budgetPair: identitytest.NewBudget(0), budgetDevice: identitytest.NewBudget(0)}

@@ -16,7 +16,7 @@ import (
 
 var adaLogin = LoginInput{Email: " ada@example.org ", Password: ada.Password}
 
-func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
+func TestLoginReportsWhatConnectyCubeDoes(t *testing.T) {
 	tests := []struct {
 		err  error
 		want provisioning.ChatStatus
@@ -54,34 +54,34 @@ func TestLoginAnswersWhatConnectyCubeDoes(t *testing.T) {
 					t.Errorf("session %q with %s", got.Cube.Token, got.ChatStatus)
 				}
 				if want := (provisioning.LoginMethod{Password: ada.Password, ViaIdentityProvider: byTicket}); f.accounts.Methods[0] != want {
-					t.Error("the account is opened by other means than the login has")
+					t.Error("the session is opened by another method than the login has")
 				}
 				if tt.err != nil && !strings.Contains(f.log.String(), tt.err.Error()) {
-					t.Errorf("the log does not say why: %s", f.log)
+					t.Errorf("the log does not have the cause: %s", f.log)
 				}
 			})
 		}
 	}
 }
 
-func TestLoginRefusesTheSameWayForAllReasons(t *testing.T) {
+func TestLoginHidesWhetherTheEmailExists(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	for _, in := range []LoginInput{
 		{Email: "ada@example.org", Password: "wrong"},
-		{Email: "nobody@example.org", Password: ada.Password},
+		{Email: "unknown@example.org", Password: ada.Password},
 	} {
 		_, err := f.login(t.Context(), in)
 		if !errors.Is(err, tokens.ErrWrongPassword) {
 			t.Errorf("%+v: %v", in, err)
 		}
 	}
-	// One comparison each, the second against nobody's hash.
+	// One comparison each, the second with the decoy.
 	if got := f.passwords.Compared; len(got) != 2 || got[1] != "" {
 		t.Errorf("compared with %q", got)
 	}
-	// The audit knows whose password was wrong; guesses at nobody's would only
-	// drive out what is in it.
+	// The audit records wrong passwords of users. Guesses at unknown emails would only
+	// push other events out.
 	if e := f.recorded(t); len(e) != 1 || e[0].UserID != adaID {
 		t.Errorf("recorded %+v", e)
 	}
@@ -98,17 +98,17 @@ func TestLoginStopsGuessing(t *testing.T) {
 		t.Errorf("after three wrong passwords: %s, retry after %v", e.Code, e.RetryAfter)
 	}
 	if len(f.passwords.Compared) != 3 {
-		t.Errorf("%d comparisons: the refused try cost one", len(f.passwords.Compared))
+		t.Errorf("%d comparisons: the refused attempt cost one", len(f.passwords.Compared))
 	}
 }
 
-func TestLoginReplacesAnOldHash(t *testing.T) {
+func TestLoginReplacesAStaleHash(t *testing.T) {
 	for _, setErr := range []error{nil, errors.New("odd")} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
 		f.users.UpgradeErr = setErr
 		if _, err := f.login(t.Context(), adaLogin); err != nil {
-			t.Errorf("with %v: %v; the login is good all the same", setErr, err)
+			t.Errorf("with %v: %v; want the login to succeed", setErr, err)
 		}
 		if replaced := f.users.User.PasswordHash == "hash of "+ada.Password; replaced != (setErr == nil) {
 			t.Errorf("with %v the hash is %q", setErr, f.users.User.PasswordHash)
@@ -116,10 +116,9 @@ func TestLoginReplacesAnOldHash(t *testing.T) {
 	}
 }
 
-// A login with an old hash is overtaken while it replaces that hash: by another
-// login with the same password, or by a new password. The former password must
-// not get in with the hash of the new one.
-func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
+// While a login replaces a stale hash, another login with the same password or a new
+// password replaces it first. The former password must not log in with the new hash.
+func TestLoginWhoseStaleHashChangesConcurrently(t *testing.T) {
 	for next, want := range map[string]apierror.Code{"hash of another": apierror.Unauthenticated, "old hash of " + ada.Password: ""} {
 		f := newFlows(t)
 		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
@@ -134,20 +133,19 @@ func TestLoginIsOvertakenWhileItReplacesAnOldHash(t *testing.T) {
 	}
 }
 
-func TestLoginOfWhoIsDisabled(t *testing.T) {
+func TestLoginOfADisabledUser(t *testing.T) {
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Disabled = true })
 	if _, err := f.login(t.Context(), adaLogin); outward(err).Code != apierror.Forbidden {
-		t.Errorf("with the right password: %v, want %s", err, apierror.Forbidden)
+		t.Errorf("with the correct password: %v, want %s", err, apierror.Forbidden)
 	}
 	if _, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: "wrong"}); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("with a wrong one: %v, want %s", err, apierror.Unauthenticated)
 	}
 }
 
-// Somebody has changed the password between our look at the hash and the
-// session's beginning.
-func TestLoginIsOvertakenByANewPassword(t *testing.T) {
+// The password changes between the comparison and the start of the login session.
+func TestLoginWhosePasswordChangesConcurrently(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	c := f.ada(store.AuditLogin)
@@ -157,7 +155,7 @@ func TestLoginIsOvertakenByANewPassword(t *testing.T) {
 	}
 }
 
-func TestOneSessionTooManyEndsTheLeastUsed(t *testing.T) {
+func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
 	f := newFlows(t)
 	f.there(func(u *store.User) { u.Sessions = nil })
 	clear(f.sessions.All)

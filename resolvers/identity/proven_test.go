@@ -13,12 +13,12 @@ import (
 	"cubegate/store"
 )
 
-// asking is a ConnectyCube that asks the verify route while a request of ours waits for
-// it. The fields say what it asks; answer is what it is told.
-func (f flows) asking(ask func() int) *[]int {
+// callBack lets ConnectyCube call the verify route while a request waits for its
+// session. It returns the statuses of the responses.
+func (f flows) callBack(verify func() int) *[]int {
 	var answers []int
 	f.accounts.OnOpen = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
-		answers = append(answers, ask())
+		answers = append(answers, verify())
 		return provisioning.CubeSession{UserID: adaCubeID}, nil
 	}
 	return &answers
@@ -31,15 +31,15 @@ func (f flows) nothingProven(t *testing.T) {
 	}
 }
 
-// A login or a registration costs one hash, although ConnectyCube asks about the
-// password while it runs.
+// A login or a registration costs one hash, although ConnectyCube presents the password
+// to the verify route meanwhile.
 func TestLoginAndItsCallbackHashOnce(t *testing.T) {
 	for name, run := range map[string]func(f flows) error{
 		"register": func(f flows) error { _, err := f.register(t.Context(), ada); return err },
 		"login":    func(f flows) error { f.there(); _, err := f.login(t.Context(), adaLogin); return err },
 	} {
 		f := newFlows(t)
-		answers := f.asking(func() int { return f.verifyPassword("ADA@example.org", ada.Password) })
+		answers := f.callBack(func() int { return f.verifyPassword("ADA@example.org", ada.Password) })
 		if err := run(f); err != nil || !slices.Equal(*answers, []int{http.StatusOK}) {
 			t.Errorf("%s: %v, the callback got %v", name, err, *answers)
 		}
@@ -57,12 +57,12 @@ func TestLoginAndItsCallbackHashOnce(t *testing.T) {
 	}
 }
 
-// A proof answers the callback of its own request alone. Each question below comes
+// A proof answers only the callback of its own request. Each callback below arrives
 // while Ada's login runs.
-func TestAProofAnswersNothingElse(t *testing.T) {
+func TestProofAnswersNoOtherCallback(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
-		change          func(u *store.User) // of the document, before the question
+		change          func(u *store.User) // of the document, before the callback
 		email, password string
 		status, hashes  int
 	}{
@@ -71,15 +71,15 @@ func TestAProofAnswersNothingElse(t *testing.T) {
 		{"the hash", nil, "ada@example.org", "hash of " + ada.Password, 401, 1},
 		{"another email", nil, "eve@example.org", ada.Password, 401, 1},
 		{"another user with the email", func(u *store.User) { u.ID = "0123456789abcdef0123456f" }, "ada@example.org", ada.Password, 200, 1},
-		{"the email has moved", func(u *store.User) { u.Email = "eve@example.org" }, "eve@example.org", ada.Password, 200, 1},
-		{"the password is another by now", func(u *store.User) { u.PasswordHash = "hash of another" }, "ada@example.org", ada.Password, 401, 1},
-		{"disabled by now", func(u *store.User) { u.Disabled = true }, "ada@example.org", ada.Password, 403, 0},
-		{"gone by now", func(u *store.User) { u.Email = "" }, "ada@example.org", ada.Password, 401, 1},
+		{"the email has changed", func(u *store.User) { u.Email = "eve@example.org" }, "eve@example.org", ada.Password, 200, 1},
+		{"the password has changed", func(u *store.User) { u.PasswordHash = "hash of another" }, "ada@example.org", ada.Password, 401, 1},
+		{"disabled meanwhile", func(u *store.User) { u.Disabled = true }, "ada@example.org", ada.Password, 403, 0},
+		{"deleted meanwhile", func(u *store.User) { u.Email = "" }, "ada@example.org", ada.Password, 401, 1},
 	} {
 		f := newFlows(t)
 		f.there()
 		before := 0
-		answers := f.asking(func() int {
+		answers := f.callBack(func() int {
 			before = f.passwords.Hashes()
 			if tt.change != nil {
 				tt.change(f.users.User)
@@ -95,8 +95,8 @@ func TestAProofAnswersNothingElse(t *testing.T) {
 	}
 }
 
-// A proof ends with its request, however that ends.
-func TestAProofEndsWithItsRequest(t *testing.T) {
+// A proof ends with its request, also after a failure or a panic.
+func TestProofEndsWithItsRequest(t *testing.T) {
 	for name, open := range map[string]func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error){
 		"failure": func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
 			return provisioning.CubeSession{}, provisioning.ErrForeignAccount
@@ -112,7 +112,7 @@ func TestAProofEndsWithItsRequest(t *testing.T) {
 			func() {
 				defer func() {
 					if (recover() != nil) != (name == "panic") {
-						t.Error("a panic is expected, and none other")
+						t.Error("want a panic only in the case of a panic")
 					}
 				}()
 				run(f)
@@ -126,13 +126,13 @@ func TestAProofEndsWithItsRequest(t *testing.T) {
 	}
 }
 
-// Two logins of one user at once: the end of one leaves the other its proof.
+// Of two concurrent logins of one user, the end of one leaves the proof of the other.
 func TestProofsAreCounted(t *testing.T) {
 	p := newProvenPasswords()
 	user := store.User{ID: adaID, Email: ada.Email, PasswordHash: "h"}
 	first, second := p.Prove(user, "x"), p.Prove(user, "x")
 	first()
-	first() // a second time changes nothing
+	first() // a second call changes nothing
 	if !p.Check(user, "x") || !p.Expects("ada@EXAMPLE.org") {
 		t.Error("the second login has lost its proof")
 	}
@@ -142,8 +142,8 @@ func TestProofsAreCounted(t *testing.T) {
 	}
 }
 
-// A crowd of logins cannot make the table grow without a bound; those above it
-// are only slower.
+// Many concurrent logins cannot make the table grow without a bound. The callbacks of
+// logins above the bound are only slower.
 func TestProofsAreBounded(t *testing.T) {
 	p := newProvenPasswords()
 	var all sync.WaitGroup
@@ -176,9 +176,9 @@ func TestProofsAreBounded(t *testing.T) {
 	}
 }
 
-// Reconciliation tries the password that the server has derived for the account.
-// ConnectyCube's question about that is no guess.
-func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
+// Reconciliation tries the password that the server derives for the account. The callback
+// about that password is not a guess.
+func TestDerivedPasswordsAreNotGuesses(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	own := f.Authenticator.derived(adaID)[0].Password
@@ -186,7 +186,7 @@ func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 	if len(own) != derivedLength {
 		t.Fatalf("a derived password has %d bytes, want %d", len(own), derivedLength)
 	}
-	for range 5 { // more than the limiter allows
+	for range 5 { // more than the budget allows
 		if code := f.verifyPassword("ada@example.org", own); code != http.StatusUnauthorized {
 			t.Errorf("%d, want 401", code)
 		}
@@ -202,42 +202,41 @@ func TestDerivedPasswordsAreNoGuesses(t *testing.T) {
 	}
 }
 
-// changing are a caller's changes at ConnectyCube, in which it asks about the
-// password before and after our half.
+// changing is an editor of accounts during whose changes ConnectyCube calls back, before
+// and after the change of the user.
 type changing struct {
 	AccountEditor // any other call panics
 	users         *identitytest.Users
-	ask           func(step string)
+	callBack      func(step string)
 }
 
 func (c changing) ChangeEmail(_ context.Context, _ store.User, change provisioning.EmailChange) (store.User, error) {
-	c.ask("before")
+	c.callBack("before")
 	c.users.User.Email = change.Email
-	c.ask("after")
+	c.callBack("after")
 	return *c.users.User, nil
 }
 
 func (c changing) ChangePassword(_ context.Context, _ store.User, change provisioning.PasswordChange) error {
-	c.ask("before")
+	c.callBack("before")
 	c.users.User.PasswordHash = change.NewHash
-	c.ask("after")
+	c.callBack("after")
 	return nil
 }
 
 func (c changing) Delete(context.Context, store.User, provisioning.LoginMethod) error {
-	c.ask("before")
+	c.callBack("before")
 	return nil
 }
 
-// The other operations that open a session at ConnectyCube with the password do
-// not hash it twice either. A change of the password needs two: one to check the
-// former, one for the new.
+// The other operations that open a session at ConnectyCube with the password do not
+// hash it twice either. A change of the password needs two hashes, one for each password.
 func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 	const next, moved = "another horse", "lovelace@example.org"
 	for _, tt := range []struct {
 		name   string
 		run    func(ctx context.Context, f flows) error
-		asked  map[string][2]string // email and password, by step
+		sent   map[string][2]string // email and password, by step
 		hashes int
 	}{
 		{"password", func(ctx context.Context, f flows) error {
@@ -256,9 +255,9 @@ func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 	} {
 		f := newFlows(t)
 		f.there()
-		f.editor.AccountEditor = changing{users: f.users, ask: func(step string) {
-			if code := f.verifyPassword(tt.asked[step][0], tt.asked[step][1]); code != http.StatusOK {
-				t.Errorf("%s: %s our half the callback got %d", tt.name, step, code)
+		f.editor.AccountEditor = changing{users: f.users, callBack: func(step string) {
+			if code := f.verifyPassword(tt.sent[step][0], tt.sent[step][1]); code != http.StatusOK {
+				t.Errorf("%s: %s the change the callback got %d", tt.name, step, code)
 			}
 		}}
 		if err := tt.run(t.Context(), f); err != nil || f.passwords.Hashes() != tt.hashes {

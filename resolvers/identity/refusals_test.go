@@ -16,8 +16,8 @@ import (
 	"cubegate/tokens"
 )
 
-// refusalLog is an audit that keeps the counts by user, and fails or hangs on
-// request.
+// refusalLog is an audit log that keeps the counts by user. It fails or hangs if a test
+// wants it.
 type refusalLog struct {
 	AuditLog // any other call panics
 
@@ -55,7 +55,7 @@ func (l *refusalLog) RecordRefusals(ctx context.Context, refusals []store.Event)
 
 func (l *refusalLog) fail(err error) { l.mu.Lock(); l.err = err; l.mu.Unlock() }
 
-// expect checks what is written by now.
+// expect checks what has been written.
 func (l *refusalLog) expect(t *testing.T, when string, records int, counts map[string]int) {
 	t.Helper()
 	l.mu.Lock()
@@ -82,9 +82,9 @@ func wrongPassword(user string) store.Event {
 	return store.Event{Kind: "login", Outcome: store.OutcomeRefused, UserID: user, Detail: string(apierror.Unauthenticated)}
 }
 
-// A refused login does not wait for its record, and a record does not wait for
-// another login: it is there a second later.
-func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
+// A refused login does not wait for its record, and the record does not wait for another
+// login: it is written a second later.
+func TestRefusalIsRecordedAfterTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.there()
@@ -94,7 +94,7 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took := time.Since(started); took != 0 || len(f.events.List()) != 0 {
-			t.Errorf("the answer took %v, with %d records before it", took, len(f.events.List()))
+			t.Errorf("the response took %v, with %d records before it", took, len(f.events.List()))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -104,8 +104,7 @@ func TestRefusalIsRecordedAfterTheAnswer(t *testing.T) {
 	})
 }
 
-// What was changed is on record before its answer.
-func TestChangeIsRecordedBeforeTheAnswer(t *testing.T) {
+func TestSuccessIsRecordedBeforeTheResponse(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	if _, err := f.login(t.Context(), adaLogin); err != nil {
@@ -116,7 +115,7 @@ func TestChangeIsRecordedBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// An overloaded server tries no password, so there is no refusal to record.
+// An overloaded server compares no password, so there is no refusal to record.
 func TestFullQueueIsNotRecorded(t *testing.T) {
 	f := newFlows(t)
 	f.there()
@@ -149,8 +148,8 @@ func TestEqualRefusalsAreOneRecord(t *testing.T) {
 	})
 }
 
-// A flood fills the queue: its rest is dropped, and one line a minute says how
-// many. A record that is there goes on counting.
+// When a flood has filled the queue, further refusals are dropped, and one line a minute
+// has their number. A record that waits continues to count.
 func TestFloodOfRefusalsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, l, text := auditing(t)
@@ -176,19 +175,19 @@ func TestFloodOfRefusalsIsBounded(t *testing.T) {
 			t.Errorf("%d lines about the dropped, want one a minute: %s", lines, text)
 		}
 		time.Sleep(2 * time.Minute)
-		for range 2 { // the first finds no place, and has the ended records removed
+		for range 2 { // the first finds no room, and causes the sweep of ended records
 			q.add("192.0.2.0", wrongPassword("ada"))
 			time.Sleep(time.Second)
 		}
 		q.mu.Lock()
 		if len(q.windows) != 1 {
-			t.Errorf("%d records are remembered after their time", len(q.windows))
+			t.Errorf("%d ended records are left", len(q.windows))
 		}
 		q.mu.Unlock()
 	})
 }
 
-// A database that is away costs no refusal that there is room for.
+// While the database does not respond, no refusal is lost as long as there is room.
 func TestRefusalsWaitForTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, l, text := auditing(t)
@@ -216,9 +215,9 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 	})
 }
 
-// A connection that breaks at the shutdown loses nothing. A database that is
-// away ends the tries.
-func TestCloseTriesAgain(t *testing.T) {
+// A connection that breaks during shutdown loses no refusal. If the database does not
+// respond, the retries end.
+func TestCloseRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, l, text := auditing(t)
 		q.add("192.0.2.0", wrongPassword("ada"))
@@ -246,7 +245,7 @@ func TestCloseKeepsItsDeadline(t *testing.T) {
 		q, l, text := auditing(t)
 		l.hangs = true
 		q.add("192.0.2.0", wrongPassword("ada"))
-		time.Sleep(time.Second) // a write hangs by now
+		time.Sleep(time.Second) // a write hangs now
 		q.add("192.0.2.0", wrongPassword("bob"))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -257,7 +256,7 @@ func TestCloseKeepsItsDeadline(t *testing.T) {
 		}
 		<-q.ended // the write has its own bound
 		if !strings.Contains(text.String(), "dropped=") {
-			t.Errorf("the log does not tell: %s", text)
+			t.Errorf("the log has no number: %s", text)
 		}
 	})
 }

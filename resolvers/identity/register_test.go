@@ -17,18 +17,18 @@ func TestRegister(t *testing.T) {
 	away := fmt.Errorf("%w: %w", provisioning.ErrPending, connectycube.ErrUnavailable)
 	tests := []struct {
 		name   string
-		err    error // of Make
-		wait   bool  // people may register while ConnectyCube is away
+		err    error // of AccountOpener.Register
+		wait   bool  // RegisterWhileAway
 		status provisioning.ChatStatus
 		code   apierror.Code
 	}{
 		{"made", nil, true, provisioning.ChatReady, ""},
 		{"away", away, true, provisioning.ChatPending, ""},
-		{"away, and nobody may wait", away, false, "", apierror.UpstreamUnavailable},
+		{"away, and users may not wait", away, false, "", apierror.UpstreamUnavailable},
 		{"taken with another password", provisioning.ErrForeignAccount, true, "", apierror.Conflict},
 		{"taken by another user", connectycube.ErrTaken, true, "", apierror.Conflict},
 		{"refused", connectycube.ErrRefused, true, "", apierror.UpstreamUnavailable},
-		{"something nobody knows", errors.New("odd"), true, "", apierror.InternalServerError},
+		{"an unknown error", errors.New("odd"), true, "", apierror.InternalServerError},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -51,12 +51,12 @@ func TestRegister(t *testing.T) {
 	}
 }
 
-func TestRegisterGoesOnWhenTheClientIsGone(t *testing.T) {
+func TestRegisterFinishesWhenClientIsGone(t *testing.T) {
 	f := newFlows(t)
 	ctx, leave := context.WithCancel(t.Context())
 	f.accounts.OnRegister = func(store.User) error { leave(); return nil }
 	if _, err := f.register(ctx, ada); err != nil || f.users.User == nil {
-		t.Errorf("after the client left: %v, %+v; want the user whole", err, f.users.User)
+		t.Errorf("after the client left: %v, %+v; want a user", err, f.users.User)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestRegisterNamesEveryBadField(t *testing.T) {
 	e := outward(err)
 	for _, field := range []string{"email", "firstName", "lastName", "password"} {
 		if e.Fields[field] == "" {
-			t.Errorf("no word about %s: %v", field, e.Fields)
+			t.Errorf("no error for %s: %v", field, e.Fields)
 		}
 	}
 	if e.Code != apierror.BadUserInput || len(e.Fields) != 4 {
@@ -74,8 +74,8 @@ func TestRegisterNamesEveryBadField(t *testing.T) {
 	}
 }
 
-// ConnectyCube's bound counts only where it gets the user's own password.
-func TestLongPasswordsGoWhereNobodyElseGetsThem(t *testing.T) {
+// ConnectyCube's bound counts only if the account there has the user's own password.
+func TestRegisterLimitsThePassword(t *testing.T) {
 	for length, want := range map[int][2]bool{40: {true, true}, 41: {false, true}, 256: {false, true}, 257: {false, false}} {
 		for i, most := range []int{SharedPasswordChars, DerivedPasswordChars} {
 			f := newFlows(t, func(o *Options) { o.Limits.MaxPasswordChars = most })

@@ -28,7 +28,7 @@ func TestRefreshRenewsEverything(t *testing.T) {
 			t.Errorf("expires at %v, want %v", got, want)
 		}
 		if m := f.accounts.Methods; m[len(m)-1] != (provisioning.LoginMethod{}) {
-			t.Error("a refresh has no password")
+			t.Error("a refresh has another method than none")
 		}
 		time.Sleep(50 * time.Minute)
 		if out, err = f.refresh(t.Context(), out.RefreshToken); err != nil || !out.Session.Expires.Equal(in.Session.AbsoluteExpiry) {
@@ -51,7 +51,7 @@ func TestIdleSessionEnds(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
-			t.Errorf("after an hour of nothing: %v", err)
+			t.Errorf("after an idle hour: %v", err)
 		}
 	})
 }
@@ -67,7 +67,7 @@ func TestReplayEndsTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := f.refresh(t.Context(), in.RefreshToken) // the answer was lost
+	again, err := f.refresh(t.Context(), in.RefreshToken) // the response was lost
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,22 +78,22 @@ func TestReplayEndsTheSession(t *testing.T) {
 		t.Errorf("a sibling of the child that was used: %v", err)
 	}
 	if _, err := f.refresh(t.Context(), again.RefreshToken); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("the honest one, after that: %v; want the session over", err)
+		t.Errorf("the owner, after that: %v; want the session over", err)
 	}
 	if _, err := f.refresh(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("what was never issued: %v", err)
+		t.Errorf("a forged token: %v", err)
 	}
 	if e := f.events.All[len(f.events.All)-1]; e.Kind != "refresh" || e.Outcome != store.OutcomeRefused || e.Session != in.Session.ID {
 		t.Errorf("recorded %+v", e)
 	}
 }
 
-func TestRefreshOfWhoIsOut(t *testing.T) {
+func TestRefreshOfAnEndedSession(t *testing.T) {
 	for name, out := range map[string]func(flows){
 		"logged out": func(f flows) { f.users.User.Sessions = nil },
 		"disabled":   func(f flows) { f.users.User.Disabled = true },
-		"leaving":    func(f flows) { f.users.User.Deleting = true },
-		"gone":       func(f flows) { f.users.User = nil },
+		"deleting":   func(f flows) { f.users.User.Deleting = true },
+		"deleted":    func(f flows) { f.users.User = nil },
 	} {
 		f := newFlows(t)
 		f.there()
@@ -140,7 +140,7 @@ func TestLogoutEverywhereEndsAllSessions(t *testing.T) {
 func TestRevokeOfAnUnknownSession(t *testing.T) {
 	f := newFlows(t)
 	f.there()
-	if err := f.Sessions.Revoke(t.Context(), f.ada(store.AuditRevoke), "nobody's"); outward(err).Code != apierror.NotFound || len(f.users.User.Sessions) != 2 {
+	if err := f.Sessions.Revoke(t.Context(), f.ada(store.AuditRevoke), "unknown"); outward(err).Code != apierror.NotFound || len(f.users.User.Sessions) != 2 {
 		t.Errorf("%v, left %q", err, f.users.User.Sessions)
 	}
 }
