@@ -69,13 +69,13 @@ func (q *query) Users(ctx context.Context, args usersInput) (*page[profile], err
 	return run(ctx, q.api, opUsers, args, q.api.admin.users)
 }
 
-func (a *adminAPI) users(ctx context.Context, _ identity.Caller, in usersInput) (*page[profile], error) {
+func (a *adminAPI) users(ctx context.Context, c identity.Caller, in usersInput) (*page[profile], error) {
 	var f store.UserFilter
 	if in.Filter != nil {
 		f = store.UserFilter{Text: deref(in.Filter.Text), Role: deref(in.Filter.Role), Disabled: in.Filter.Disabled}
 	}
 	p := in.Page.page()
-	list, err := a.flows.Users(ctx, f, p)
+	list, err := a.flows.Users(ctx, c, f, p)
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +98,13 @@ func (q *query) Audit(ctx context.Context, args auditInput) (*page[event], error
 	return run(ctx, q.api, opAudit, args, q.api.admin.audit)
 }
 
-func (a *adminAPI) audit(ctx context.Context, _ identity.Caller, in auditInput) (*page[event], error) {
+func (a *adminAPI) audit(ctx context.Context, c identity.Caller, in auditInput) (*page[event], error) {
 	var f store.EventFilter
 	if in.Filter != nil {
 		f = store.EventFilter{UserID: deref(in.Filter.UserID), Kind: store.AuditKind(deref(in.Filter.Kind))}
 	}
 	p := in.Page.page()
-	list, err := a.flows.Events(ctx, f, p)
+	list, err := a.flows.Events(ctx, c, f, p)
 	if err != nil {
 		return nil, err
 	}

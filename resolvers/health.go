@@ -9,27 +9,25 @@ import (
 	"time"
 )
 
-// Health answers those who watch over the process. Its fields must be set
-// before the first use.
+// Health serves the health probes. Its fields must be set before the first use.
 type Health struct {
-	Database     func(context.Context) error // asks the database whether it is there
-	ConnectyCube func() string               // a word for its state, which is told and not required
+	Database     func(context.Context) error // returns an error if the database does not respond
+	ConnectyCube func() string               // returns a word for its state, which does not decide readiness
 	Log          *slog.Logger
 
 	stopping atomic.Bool
 }
 
-// Stop makes the process unready, for as long as it still answers: until what
-// is running has finished.
+// Stop makes the process unready while running requests finish.
 func (h *Health) Stop() { h.stopping.Store(true) }
 
-// Alive answers as long as the process does. It asks nobody, so that a
-// database's trouble does not get the process restarted.
+// Alive answers 200. It checks nothing else, so that a failure of the database does not
+// restart the process.
 func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// Ready answers 200 while requests can be served, else 503.
+// Ready answers 200 while the server can serve requests, else 503.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
@@ -45,7 +43,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, state)
 }
 
-// Home greets a person who has opened the server's address.
+// Home serves a page that links to the playground.
 func Home(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, `Hello World!

@@ -38,7 +38,7 @@ type Page struct {
 }
 
 // Users returns a page of users, ordered by ID.
-func (a *Admin) Users(ctx context.Context, f store.UserFilter, p Page) ([]store.User, error) {
+func (a *Admin) Users(ctx context.Context, _ Caller, f store.UserFilter, p Page) ([]store.User, error) {
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
 		return nil, apierror.FieldErrors{"filter.text": "must not have control characters"}.Err()
 	}
@@ -47,7 +47,7 @@ func (a *Admin) Users(ctx context.Context, f store.UserFilter, p Page) ([]store.
 }
 
 // Events returns a page of the audit, the newest events first.
-func (a *Admin) Events(ctx context.Context, f store.EventFilter, p Page) ([]store.Event, error) {
+func (a *Admin) Events(ctx context.Context, _ Caller, f store.EventFilter, p Page) ([]store.Event, error) {
 	list, err := a.auditor.page(ctx, f, p)
 	return list, checkCursor(err)
 }

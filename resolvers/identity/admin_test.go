@@ -53,7 +53,7 @@ func (s *staff) SetDisabled(_ context.Context, id string, on bool) (store.User, 
 }
 
 // administration returns flows with two administrators, root and deputy, and the users
-// ada and leaving, the second of whom is being deleted. Root is the caller.
+// ada and leaving, of which the second is being deleted. Root is the caller.
 func administration(t *testing.T) (flows, *staff, func(store.AuditKind) Caller) {
 	t.Helper()
 	s := &staff{users: map[string]store.User{
@@ -196,11 +196,11 @@ func (oddCursor) Page(context.Context, store.UserFilter, string, int) ([]store.U
 
 func TestUsersExplainsBadInput(t *testing.T) {
 	f := newFlows(t, func(o *Options) { o.Stores.Admin = oddCursor{} })
-	_, err := f.Admin.Users(t.Context(), store.UserFilter{Text: "a\x00"}, Page{Limit: 10})
+	_, err := f.Admin.Users(t.Context(), Caller{}, store.UserFilter{Text: "a\x00"}, Page{Limit: 10})
 	if e := outward(err); e.Code != apierror.BadUserInput || e.Fields["filter.text"] == "" {
 		t.Errorf("a control character: %v", err)
 	}
-	_, err = f.Admin.Users(t.Context(), store.UserFilter{}, Page{After: "x", Limit: 10})
+	_, err = f.Admin.Users(t.Context(), Caller{}, store.UserFilter{}, Page{After: "x", Limit: 10})
 	if e := outward(err); e.Code != apierror.BadUserInput || e.Fields["page.after"] == "" {
 		t.Errorf("a bad cursor: %v", err)
 	}
@@ -210,7 +210,7 @@ func TestEventsIncludeTheRefusalsOfThisMoment(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
-	list, err := f.Admin.Events(t.Context(), store.EventFilter{}, Page{Limit: 10})
+	list, err := f.Admin.Events(t.Context(), Caller{}, store.EventFilter{}, Page{Limit: 10})
 	if err != nil || len(list) != 1 || list[0].Kind != store.AuditLogin {
 		t.Errorf("%+v, %v", list, err)
 	}

@@ -59,9 +59,9 @@ func (a *Auditor) recordSuccess(ctx context.Context, c Caller, sessionID string)
 	a.record(ctx, c, store.Event{Outcome: store.OutcomeOK, UserID: c.User.ID, Session: sessionID})
 }
 
-// recordFailure records that c.User was refused what c.Audit says. It writes after the response: a write
-// before it would take time that unknown emails do not take. The caller must not record
-// an attempt at an unknown email, which may be a password in the wrong field.
+// recordFailure records that c.User was refused what c.Audit says. It writes after the
+// response: a write before it would take time that unknown emails do not take. Do not
+// record an attempt at an unknown email, which may be a password in the wrong field.
 func (a *Auditor) recordFailure(ctx context.Context, c Caller, err error) {
 	e := a.outward(err)
 	outcome := store.OutcomeRefused

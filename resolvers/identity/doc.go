@@ -1,7 +1,7 @@
-// Package identity decides who calls and what the caller may do. It owns
-// credentials, login sessions, roles and the audit: it checks passwords and tokens,
-// starts, continues and ends login sessions, and changes users. It knows neither
-// HTTP nor ConnectyCube; package provisioning keeps each user's account there.
+// Package identity finds the caller of a request and decides what the caller may do. It
+// owns credentials, login sessions, roles and the audit: it checks passwords and tokens,
+// starts, continues and ends login sessions, and changes users. It knows neither HTTP nor
+// ConnectyCube; package provisioning keeps each user's account there.
 //
 // Each struct has a file of its own. [Authenticator] finds the [Caller] of a request
 // and answers ConnectyCube's callback. [Logins] registers users and logs them in,

@@ -219,11 +219,19 @@ func (b *Budgets) refund(list []charge) {
 // chargeInvalidToken charges a token that we have not issued. It returns err, or
 // RATE_LIMITED if the network has sent too many.
 func (b *Budgets) chargeInvalidToken(ctx context.Context, c Caller, err error) error {
-	if spent := b.take(ctx, charges(c.Costs, budgetKeys{networks: c.Client.Networks})); spent != nil {
+	list := charges(c.Costs, budgetKeys{networks: c.Client.Networks})
+	if len(list) == 0 {
+		return errUnpriced
+	}
+	if spent := b.take(ctx, list); spent != nil {
 		return spent
 	}
 	return err
 }
+
+// errUnpriced is a mistake in the table of operations, not of a client. A row without a
+// cost must not open a way to guess without a limit.
+var errUnpriced = errors.New("the operation has no cost for a guess or a registration")
 
 // limit returns RATE_LIMITED for a budget that is spent for a time, unless limits are
 // only observed.

@@ -151,6 +151,3 @@ func (p *Passwords) compare(ctx context.Context, g guess, password string, user 
 	}
 	return stale, err
 }
-
-// errUnpriced is a mistake in the table of operations, not of a client.
-var errUnpriced = errors.New("the operation has no cost for its password hash")

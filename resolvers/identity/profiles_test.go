@@ -173,15 +173,16 @@ func TestDeleteNeedsThePassword(t *testing.T) {
 	}
 }
 
-// A row of an operation that lacks its cost is a mistake, and must not open a way to
-// guess passwords without a limit.
-func TestPasswordsWithoutACostAreNotHashed(t *testing.T) {
+// A row without a cost must not open a way to guess without a limit.
+func TestOperationsWithoutACostFail(t *testing.T) {
 	f, _ := editing(t, nil)
 	free := f.stranger(store.AuditLogin)
 	_, login := f.Logins.Login(t.Context(), free, adaLogin)
 	_, register := f.Logins.Register(t.Context(), free, ada)
 	change := f.Profiles.Delete(t.Context(), f.ada(store.AuditDelete), ada.Password)
-	for name, err := range map[string]error{"login": login, "register": register, "delete": change} {
+	_, refresh := f.Sessions.Refresh(t.Context(), free, "forged")
+	_, verify := f.Authenticator.VerifyCallback(t.Context(), free, CallbackRequest{Token: "bad"})
+	for name, err := range map[string]error{"login": login, "register": register, "delete": change, "refresh": refresh, "verify": verify} {
 		if !errors.Is(err, errUnpriced) {
 			t.Errorf("%s: %v, want errUnpriced", name, err)
 		}
