@@ -74,6 +74,7 @@ var homes = map[string][]string{
 // themselves.
 var without = map[string]string{
 	"connectycube/sandbox/core": "net/http", // REST and the control area translate
+	"resolvers/identity":        "net/http", // resolvers and transport read requests
 }
 
 func TestImports(t *testing.T) {
