@@ -11,9 +11,6 @@ import (
 // adminAPI serves administrators.
 type adminAPI struct{ flows *identity.Admin }
 
-// maxPage is the maximum number of items on one page.
-const maxPage = 100
-
 // pageInput is PageInput of the schema.
 type pageInput struct {
 	After *string
@@ -23,11 +20,11 @@ type pageInput struct {
 // page returns the page that the input selects, or the first page.
 func (p *pageInput) page() identity.Page {
 	if p == nil {
-		return identity.Page{Limit: maxPage}
+		return identity.Page{Limit: store.MaxPage}
 	}
-	limit := maxPage
+	limit := store.MaxPage
 	if p.Limit != nil {
-		limit = max(1, min(int(*p.Limit), maxPage))
+		limit = max(1, min(int(*p.Limit), store.MaxPage))
 	}
 	return identity.Page{After: deref(p.After), Limit: limit}
 }

@@ -6,6 +6,7 @@ import (
 	"cubegate/resolvers/identity"
 	"cubegate/resolvers/transport"
 	"cubegate/resolvers/transport/transporttest"
+	"cubegate/store"
 )
 
 func TestPageInputHasBounds(t *testing.T) {
@@ -15,12 +16,12 @@ func TestPageInputHasBounds(t *testing.T) {
 		in   *pageInput
 		want identity.Page
 	}{
-		"no page":  {nil, identity.Page{Limit: maxPage}},
-		"no limit": {&pageInput{After: &after}, identity.Page{After: "x", Limit: maxPage}},
+		"no page":  {nil, identity.Page{Limit: store.MaxPage}},
+		"no limit": {&pageInput{After: &after}, identity.Page{After: "x", Limit: store.MaxPage}},
 		"some":     {limit(7), identity.Page{Limit: 7}},
 		"zero":     {limit(0), identity.Page{Limit: 1}},
 		"negative": {limit(-1), identity.Page{Limit: 1}},
-		"too many": {limit(maxPage + 1), identity.Page{Limit: maxPage}},
+		"too many": {limit(store.MaxPage + 1), identity.Page{Limit: store.MaxPage}},
 	} {
 		if got := tt.in.page(); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)

@@ -198,7 +198,7 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 // crowdedAPI is the API over a store with the longest pages. Ada is an administrator.
 func crowdedAPI(t *testing.T) *transport.Handler {
 	t.Helper()
-	list := make(onePage, maxPage)
+	list := make(onePage, store.MaxPage)
 	f, h := newAPI(t, func(p *parts) { p.flows.Stores.Admin = list })
 	f.users.User.Roles = []string{"admin"}
 	for i := range list {

@@ -84,13 +84,3 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
-
-// JWKS serves the public keys of our tokens, an empty set if they are signed with the
-// secret. It calls set for each request.
-func JWKS(set func() []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/jwk-set+json")
-		w.Header().Set("Cache-Control", "public, max-age=60") // a new key is published for longer than that before it signs
-		_ = json.NewEncoder(w).Encode(json.RawMessage(set())) // the client may be gone
-	}
-}

@@ -3,7 +3,9 @@ package server
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -78,15 +80,15 @@ func (s *setup) routes() (http.Handler, error) {
 	r.NotFound(apierror.Handler(apierror.NotFound, "No such route; the API is at "+APIPath, s.log))
 	r.MethodNotAllowed(methodNotAllowed(r, s.log))
 
-	r.Get("/", resolvers.Home)
-	r.Get("/healthz", s.health.Alive)
-	r.Get("/readyz", s.health.Ready)
+	r.Get("/", startPage)
+	r.Get("/healthz", s.health.alive)
+	r.Get("/readyz", s.health.ready)
 	work := r.With(middleware.WriteTimeout(s.workTimeout()))
 	// Each POST of GraphQL counts as a login here: only its document tells more.
 	logins := work.With(unnamedProxies)
 	logins.Post(APIPath, gql.ServeHTTP)
 	api.Mount(work, logins)
-	r.Get("/.well-known/jwks.json", resolvers.JWKS(s.publicKeys))
+	r.Get("/.well-known/jwks.json", s.serveKeys)
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
 	if s.cfg.HTTP.Playground {
@@ -95,6 +97,26 @@ func (s *setup) routes() (http.Handler, error) {
 		r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
 	}
 	return r, nil
+}
+
+// startPage serves a page that links to the playground.
+func startPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, `Hello World!
+<p>This is cubegate. The GraphQL playground is at <a href="/api">/api</a>; apps POST there.</p>
+`)
+}
+
+// serveKeys serves the JWK set that verifies our tokens, empty if the secret signs them
+// (RFC 7517, section 5).
+func (s *setup) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	set := []byte(`{"keys":[]}`)
+	if s.keys != nil {
+		set = s.keys.JWKS()
+	}
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", "public, max-age=60") // a new key is published for longer than that before it signs
+	_ = json.NewEncoder(w).Encode(json.RawMessage(set))   // the client may be gone
 }
 
 // workTimeout returns the write timeout of a route that may hash a password, ask

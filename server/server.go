@@ -37,7 +37,7 @@ type Server struct {
 	accounts *provisioning.Provisioner
 	flows    *identity.Flows
 
-	health     *resolvers.Health
+	health     *probes
 	requests   middleware.Drain
 	api        *endpoint // the sandbox's, if that runs alone
 	sandbox    *endpoint // beside the API; nil without one

@@ -55,7 +55,7 @@ func (b *background) wait(ctx context.Context) (stopped bool) {
 func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
-	s.health.Stop()
+	s.health.stop()
 	s.background.cancel() // first, so that it ends while the requests do
 	// The listener closes last: a running login waits for ConnectyCube's callback.
 	// The sandbox closes after it, because requests and background work call it.

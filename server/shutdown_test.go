@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"cubegate/resolvers"
 )
 
 // A request, the background work and a resource all hang. They share one
@@ -29,7 +27,7 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const timeout = 3 * time.Second
-				s := &Server{log: slog.New(slog.DiscardHandler), health: &resolvers.Health{}, api: &endpoint{server: &http.Server{}}}
+				s := &Server{log: slog.New(slog.DiscardHandler), health: &probes{}, api: &endpoint{server: &http.Server{}}}
 				s.cfg.ShutdownTimeout = timeout
 				free := make(chan struct{})
 				defer synctest.Wait()

@@ -31,7 +31,7 @@ type setup struct {
 }
 
 func newSetup(cfg config.Config, log *slog.Logger) *setup {
-	return &setup{Server: &Server{cfg: cfg, log: log, health: &resolvers.Health{Log: log}}}
+	return &setup{Server: &Server{cfg: cfg, log: log, health: &probes{log: log}}}
 }
 
 // open starts all parts in order. If one fails, the caller must call Close.
@@ -60,7 +60,7 @@ func (s *setup) openAPI() error {
 	if err := s.wireIdentity(); err != nil {
 		return err
 	}
-	s.health.Database, s.health.ConnectyCube = s.store.Ping, func() string { return s.cube.Health().State }
+	s.health.database, s.health.connectyCube = s.store.Ping, func() string { return s.cube.Health().State }
 	handler, err := s.routes()
 	if err != nil {
 		return err
@@ -183,15 +183,6 @@ func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ver
 		return nil, nil, fmt.Errorf("JWT_*: %w", err)
 	}
 	return issuer, verifier, nil
-}
-
-// publicKeys returns the JWK set that verifies our tokens, empty if the secret signs
-// them (RFC 7517, section 5).
-func (s *setup) publicKeys() []byte {
-	if s.keys == nil {
-		return []byte(`{"keys":[]}`)
-	}
-	return s.keys.JWKS()
 }
 
 // wireProvisioning builds the part that keeps each user's account at ConnectyCube. Its
