@@ -114,7 +114,7 @@ func (s *setup) wireIdentity() error {
 	return err
 }
 
-// clientOf returns what the request that ctx belongs to tells of its client.
+// clientOf returns what is known of the client of the request that ctx belongs to.
 func clientOf(ctx context.Context) identity.ClientInfo {
 	ip := middleware.ClientIPFrom(ctx)
 	return identity.ClientInfo{IP: ip, Networks: middleware.Networks(ip), UserAgent: transport.UserAgent(ctx)}
