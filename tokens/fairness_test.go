@@ -368,4 +368,7 @@ func TestConcurrencyFollowsCoresAndMemory(t *testing.T) {
 			t.Errorf("%d cores, %d MiB: %d at once, want %d", tt.cores, tt.limit>>20, got, tt.want)
 		}
 	}
+	if got := (Params{Cores: 16, MemoryLimit: 256 << 20, Command: []string{"cubegate"}}).withDefaults().Concurrent; got != 5 {
+		t.Errorf("%d processes at once, want 5: each needs 16 MiB beside its hash", got)
+	}
 }

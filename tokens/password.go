@@ -14,6 +14,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
+// argon2idPrefix begins our own hashes.
+const argon2idPrefix = "$argon2id$"
+
 var (
 	// ErrWrongPassword means that a password does not match its hash, or that there is
 	// no hash.
@@ -50,6 +53,15 @@ type Params struct {
 	Cores       int           // that the process may use; default GOMAXPROCS
 	MemoryLimit int64         // bytes that the process may use; default no limit
 	MaxWait     time.Duration // for a turn; default 5s
+
+	// Command is the command line of a process that calls [ServeHashes] with its
+	// standard input and output. The Hasher starts as many as hashes run at once, and
+	// ends those that are idle for 10 s. By default this process computes the hashes.
+	Command []string
+
+	// Warn gets the reason, without secrets, if a process fails or cannot be started. It
+	// must not call the Hasher.
+	Warn func(error)
 }
 
 func (p Params) withDefaults() Params {
@@ -71,6 +83,9 @@ func (p Params) withDefaults() Params {
 	if p.MaxWait == 0 {
 		p.MaxWait = 5 * time.Second
 	}
+	if p.Warn == nil {
+		p.Warn = func(error) {}
+	}
 	return p
 }
 
@@ -87,9 +102,18 @@ func (p Params) concurrent() int {
 	}
 	most /= int(p.Parallelism)
 	if p.MemoryLimit > 0 {
-		most = min(most, int((p.MemoryLimit-memoryOfRest)/(int64(p.Memory)<<10)))
+		most = min(most, int((p.MemoryLimit-memoryOfRest)/p.memoryOfHash()))
 	}
 	return max(1, most)
+}
+
+// memoryOfHash returns the memory that a running hash needs, in bytes.
+func (p Params) memoryOfHash() int64 {
+	memory := int64(p.Memory) << 10
+	if len(p.Command) > 0 {
+		memory += processMemory
+	}
+	return memory
 }
 
 func (p Params) check() error {
@@ -133,6 +157,9 @@ type Hasher struct {
 	dummyHash string // hash of a random password, for comparisons without a stored hash
 	queue     *hashQueue
 	decoys    atomic.Pointer[decoys] // nil: no decoy is bcrypt
+	computer  hashComputer
+
+	processMemory int64 // bytes
 }
 
 // Capacity returns how many hashes run at once, and how many a second.
@@ -142,23 +169,38 @@ func (h *Hasher) Capacity() (concurrent int, perSecond float64) {
 	return h.queue.slots, float64(h.queue.slots) * float64(time.Second) / float64(h.queue.mean)
 }
 
-// NewHasher returns a Hasher, or all errors in p. It computes one hash.
+// ProcessMemory returns how many bytes the processes of Params.Command need at most.
+func (h *Hasher) ProcessMemory() int64 { return h.processMemory }
+
+// NewHasher returns a Hasher, or all errors in p. It computes two hashes. The caller
+// must close a Hasher with Params.Command.
 func NewHasher(p Params) (*Hasher, error) {
 	p = p.withDefaults()
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	started := time.Now()
-	dummyHash, err := argon2id.CreateHash(rand.Text(), p.argon2id())
-	if err != nil {
-		return nil, fmt.Errorf("hashing password: %w", err)
+	h := &Hasher{params: p.argon2id(), computer: thisProcess{}}
+	if len(p.Command) > 0 {
+		h.computer = newHashProcesses(p)
+		h.processMemory = int64(p.Concurrent) * p.memoryOfHash()
 	}
-	return &Hasher{
-		params:    p.argon2id(),
-		dummyHash: dummyHash,
-		queue:     newHashQueue(p.Concurrent, p.MaxWait, time.Since(started)),
-	}, nil
+	var err error
+	h.dummyHash, err = h.create(rand.Text())
+	started := time.Now() // the first hash may have started a process
+	if err == nil {
+		err = h.match("", h.dummyHash)
+	}
+	if !errors.Is(err, ErrWrongPassword) {
+		h.Close(context.Background())
+		return nil, err
+	}
+	h.queue = newHashQueue(p.Concurrent, p.MaxWait, time.Since(started))
+	return h, nil
 }
+
+// Close ends the processes of Params.Command. It waits for running hashes until ctx
+// ends, and then makes them fail. Later hashes fail, too.
+func (h *Hasher) Close(ctx context.Context) { h.computer.close(ctx) }
 
 // Hash returns the argon2id hash of password in the usual text form, about 100
 // characters. It waits in the lane of t. It returns a [QueueError] if its turn does not
@@ -166,13 +208,18 @@ func NewHasher(p Params) (*Hasher, error) {
 func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, error) {
 	var hash string
 	var err error
-	if busy := h.queue.do(ctx, t, func() { hash, err = argon2id.CreateHash(password, h.params) }); busy != nil {
+	if busy := h.queue.do(ctx, t, func() { hash, err = h.create(password) }); busy != nil {
 		return "", busy
 	}
+	return hash, err
+}
+
+func (h *Hasher) create(password string) (string, error) {
+	r, err := h.computer.compute(hashTask{Password: []byte(password), Params: *h.params})
 	if err != nil {
 		return "", fmt.Errorf("hashing password: %w", err)
 	}
-	return hash, nil
+	return r.Made, nil
 }
 
 // Compare checks password against a stored hash, argon2id or the original's bcrypt. It
@@ -197,16 +244,16 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 		err = ErrWrongPassword
 	case len(hash) > maxHash:
 		err = badHash("too long")
-	case strings.HasPrefix(hash, "$argon2id$"):
+	case strings.HasPrefix(hash, argon2idPrefix):
 		stale, err = h.compareArgon2id(password, hash)
 	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2y$"):
-		stale, err = compareBcrypt(password, hash)
+		stale, err = h.compareBcrypt(password, hash)
 	default:
 		err = badHash("neither argon2id nor bcrypt")
 	}
 	if hash == "" || errors.Is(err, ErrBadHash) { // nothing was computed yet: spend the time of a real comparison
-		if _, dummy := argon2id.ComparePasswordAndHash(password, h.dummyHash); dummy != nil {
-			return false, fmt.Errorf("comparing with the dummy hash: %w", dummy)
+		if err := h.match(password, h.dummyHash); !errors.Is(err, ErrWrongPassword) {
+			return false, fmt.Errorf("comparing with the dummy hash: %w", err)
 		}
 	}
 	return stale, err
@@ -220,20 +267,14 @@ func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) 
 	if !affordable(p) {
 		return false, badHash("parameters are out of bounds")
 	}
-	match, err := argon2id.ComparePasswordAndHash(password, hash)
-	switch {
-	case err != nil:
-		return false, badHash("not in the form of argon2id")
-	case !match:
-		return false, ErrWrongPassword
-	}
-	return *p != *h.params, nil
+	err = h.match(password, hash)
+	return err == nil && *p != *h.params, err
 }
 
 // compareBcrypt reports a match as stale unless password is longer than bcrypt's limit:
 // the first 72 bytes admit anyone who knows them, and a new hash would make the rest
 // that was typed today the right one.
-func compareBcrypt(password, hash string) (stale bool, err error) {
+func (h *Hasher) compareBcrypt(password, hash string) (stale bool, err error) {
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || len(hash) != 60 {
 		return false, badHash("not in the form of bcrypt")
@@ -241,13 +282,23 @@ func compareBcrypt(password, hash string) (stale bool, err error) {
 	if cost > maxBcryptCost {
 		return false, badHash("cost is out of bounds")
 	}
-	switch err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); {
-	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
-		return false, ErrWrongPassword
+	err = h.match(password, hash)
+	return err == nil && len(password) <= bcryptLimit, err
+}
+
+// match returns nil if hash is that of password. The error wraps ErrWrongPassword and
+// ErrBadHash as that of Compare does.
+func (h *Hasher) match(password, hash string) error {
+	r, err := h.computer.compute(hashTask{Password: []byte(password), Stored: hash})
+	switch {
 	case err != nil:
-		return false, badHash("not in the form of bcrypt")
+		return fmt.Errorf("comparing password: %w", err)
+	case r.Unusable:
+		return badHash("not in the form that its prefix names")
+	case !r.Match:
+		return ErrWrongPassword
 	}
-	return len(password) <= bcryptLimit, nil
+	return nil
 }
 
 // badHash returns an error that quotes neither the hash nor the libraries' errors,
