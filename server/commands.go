@@ -69,6 +69,7 @@ func newRootCommand(p process) *cobra.Command {
 		p.newCommand("passwords", "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", passwords),
 		p.keysCommand(),
 		p.licensesCommand(),
+		p.hashCommand(),
 	)
 	addStandardCommands(root)
 	checkArguments(root)
@@ -190,7 +191,7 @@ func printSettings(w io.Writer, configYAML []byte) {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error {
 	limitGoMemory(ctx, os.DirFS("/"), log)
-	s, err := Open(ctx, cfg, log)
+	s, err := Open(ctx, cfg, log, hashCommandLine()...)
 	if err != nil && ctx.Err() != nil {
 		return nil // a signal while the server waits for the database is no failure
 	}

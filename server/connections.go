@@ -26,7 +26,7 @@ const (
 	bytesPerConnection = 192 << 10
 
 	// connectionShare is the divisor of the memory that gives the connections' part.
-	// The rest is for the process itself, password hashes (19 MiB each), answers, and
+	// The rest is for the process itself, password hashes (35 MiB each), answers, and
 	// the embedded database.
 	connectionShare = 3
 

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"cubegate/server/config"
 	"cubegate/store"
 	"cubegate/tokens"
 )
@@ -13,22 +12,29 @@ import (
 // bcryptPrefix begins the password hashes that the NestJS original made.
 const bcryptPrefix = "$2"
 
-// newHasher returns the hasher and logs how many logins the machine can serve.
-func newHasher(cfg config.Config, cores int, log *slog.Logger) (*tokens.Hasher, error) {
+// openHasher returns the hasher and logs how many logins the machine can serve.
+func (s *setup) openHasher() (*tokens.Hasher, error) {
+	ctx := context.Background()
 	hasher, err := tokens.NewHasher(tokens.Params{
-		Memory:      uint32(cfg.Password.Memory),
-		Iterations:  uint32(cfg.Password.Iterations),
-		Parallelism: uint8(cfg.Password.Parallelism),
-		Concurrent:  cfg.Password.Concurrent,
-		Cores:       cores,
+		Memory:      uint32(s.cfg.Password.Memory),
+		Iterations:  uint32(s.cfg.Password.Iterations),
+		Parallelism: uint8(s.cfg.Password.Parallelism),
+		Concurrent:  s.cfg.Password.Concurrent,
+		Cores:       atLeastTwoThreads(),
 		MemoryLimit: memoryLimit(),
-		MaxWait:     cfg.Password.MaxWait,
+		MaxWait:     s.cfg.Password.MaxWait,
+		Command:     s.hashCommand,
+		Warn: func(err error) {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "hashing in another process failed", slog.Any("err", err))
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.onClose(func(ctx context.Context) error { hasher.Close(ctx); return nil })
+	leaveMemory(hasher.ProcessMemory())
 	concurrent, perSecond := hasher.Capacity()
-	log.LogAttrs(context.Background(), slog.LevelInfo, "password hashing configured",
+	s.log.LogAttrs(ctx, slog.LevelInfo, "password hashing configured",
 		slog.Int("at_once", concurrent), slog.Int("logins_per_second", int(perSecond)))
 	return hasher, nil
 }

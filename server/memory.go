@@ -33,6 +33,14 @@ func limitGoMemory(ctx context.Context, root fs.FS, log *slog.Logger) {
 		slog.Int64("cgroup_bytes", limit), slog.Int64("go_bytes", soft))
 }
 
+// leaveMemory lowers the memory limit of the Go runtime, if it has one, by the bytes
+// that child processes need. It takes at most half of the limit.
+func leaveMemory(bytes int64) {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		debug.SetMemoryLimit(max(limit-bytes, limit/2))
+	}
+}
+
 // memoryLimit returns the memory in bytes that the process may use: the lower one of
 // the cgroup's limit and GOMEMLIMIT, 0 if there is neither.
 func memoryLimit() int64 {
@@ -98,10 +106,12 @@ func readLimit(root fs.FS, file string) int64 {
 }
 
 // atLeastTwoThreads sets GOMAXPROCS to 2 on a machine with one core, unless it is set.
-// It returns the number of cores. With one thread, each request waits until the Go
-// scheduler preempts a password hash, up to 10 ms each time. With two, the kernel
-// switches, and prefers the thread that has waited. In a rush of logins on one core,
-// the 99th percentile of the verify route fell from 60 to 20 ms (go run ./bench/crowds).
+// It returns the number of cores. With one thread, a request waits until the Go
+// scheduler preempts a long computation, up to 10 ms each time; with two, the kernel
+// switches, and prefers the thread that has waited. The longest computations, password
+// hashes, run in other processes. If those cannot be started, the 99th percentile of
+// the verify route in a rush of logins on one core is 60 ms with one thread and 20 ms
+// with two. With the processes it is about 5 ms with either number (go run ./bench/crowds).
 func atLeastTwoThreads() (cores int) {
 	cores = runtime.GOMAXPROCS(0)
 	if cores == 1 && os.Getenv("GOMAXPROCS") == "" {

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -82,6 +83,24 @@ func TestGoMemoryIsLimitedInACgroup(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"go_bytes":90000000000`) {
 		t.Errorf("the log is %q, want the limit", out.String())
+	}
+}
+
+// Not parallel: the limit is the process's.
+func TestGoMemoryLeavesRoomForProcesses(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	for _, tt := range []struct{ limit, bytes, want int64 }{
+		{math.MaxInt64, 1 << 30, math.MaxInt64},
+		{100 << 30, 0, 100 << 30},
+		{100 << 30, 10 << 30, 90 << 30},
+		{100 << 30, 99 << 30, 50 << 30},
+	} {
+		debug.SetMemoryLimit(tt.limit)
+		leaveMemory(tt.bytes)
+		if got := debug.SetMemoryLimit(-1); got != tt.want {
+			t.Errorf("with a limit of %d and %d for processes, the limit became %d, want %d", tt.limit, tt.bytes, got, tt.want)
+		}
 	}
 }
 

@@ -49,8 +49,12 @@ type Server struct {
 
 // Open starts the parts of a Server, except that it does not serve yet. If a
 // part fails, Open closes those before it.
-func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
+//
+// hashCommand is the command line of a process that hashes passwords, see
+// [tokens.Params]. Without one, this process hashes them.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger, hashCommand ...string) (*Server, error) {
 	s := newSetup(cfg, log)
+	s.hashCommand = hashCommand
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -27,6 +27,7 @@ type setup struct {
 	cube           *connectycube.Client
 	keys           *tokens.SigningKeys // nil: tokens are signed with the secret
 	chat           resolvers.ChatEndpoints
+	hashCommand    []string      // empty: this process hashes passwords
 	callbackSecret tokens.Secret // ConnectyCube sends it; empty: the verify route takes no passwords
 }
 
@@ -72,7 +73,7 @@ func (s *setup) openAPI() error {
 // wireIdentity builds the parts that register users, log them in and check their
 // tokens.
 func (s *setup) wireIdentity() error {
-	hasher, err := newHasher(s.cfg, atLeastTwoThreads(), s.log)
+	hasher, err := s.openHasher()
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}

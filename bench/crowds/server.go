@@ -137,7 +137,7 @@ func (s *server) peak() string {
 	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	for line := range strings.Lines(string(raw)) {
 		if strings.HasPrefix(line, "VmHWM") {
-			return strings.Join(strings.Fields(line)[1:], " ") + " resident"
+			return strings.Join(strings.Fields(line)[1:], " ") + " resident, child processes not included"
 		}
 	}
 	return "unknown"

@@ -133,6 +133,8 @@ func TestUsageErrors(t *testing.T) {
 		{"help kyes", `unknown command "kyes"; did you mean keys?`, "cubegate help [command]"},
 		{"help keys lst", `unknown command "lst"; did you mean list?`, "cubegate help [command]"},
 		{"licenses x", `unexpected argument "x"`, "cubegate licenses"},
+		{"hash-passwords", "the server itself starts this command", "cubegate hash-passwords"},
+		{"hash-password", `unknown command "hash-password"`, "cubegate [command]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {

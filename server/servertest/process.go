@@ -166,7 +166,8 @@ func ReadReply(a *http.Response, err error) (Reply, error) {
 // Main runs the tests of a package, or the program in a process that spawn
 // has started.
 func Main(m *testing.M) {
-	if os.Getenv(asProgram) != "" { // as main does
+	hashes := len(os.Args) == 2 && os.Args[1] == server.HashCommand
+	if hashes || os.Getenv(asProgram) != "" { // as main does; a process that hashes has no variables
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 		code := server.Main(ctx, ConfigYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 		stop()
