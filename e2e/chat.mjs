@@ -26,7 +26,7 @@ async function cubegate(query, body) {
   return data
 }
 
-// Register; whoever has done that before just logs in.
+// Register, or log in if the user exists.
 await cubegate('mutation($body: UserRegisterInput!) { register(body: $body) { message } }', {
   email: me, password, firstName: me.split('@')[0], lastName: 'Example',
 }).catch((e) => {

@@ -16,7 +16,7 @@ export const config = {
   timeout: 20_000,
 }
 
-/** A person nobody has met yet. */
+/** Returns the data of a new user. */
 export function somebody() {
   return { email: `ada-${randomUUID()}@example.org`, firstName: 'Ada', lastName: 'Lovelace', password }
 }
@@ -63,7 +63,7 @@ export async function control(method, path, body) {
   return text ? JSON.parse(text) : undefined
 }
 
-/** Cuts the chat's sockets of a user, or of everybody. */
+/** Cuts the chat's sockets of one user or of all users. */
 export const drop = (user = 0) => control('POST', 'drop', { user })
 
 /** Makes the chat's sockets of a user fall silent without closing. */

@@ -1,11 +1,10 @@
-// Chat that does not die: official SDKs, each with the recipe of the README under
-// it, live through one expiry of their ConnectyCube sessions after the other, while
-// one answer in five gets lost, to the app and to cubegate, and one app in five is
-// killed and started again from what it had saved. Nobody may notice.
+// Official SDKs that use the recipe of the README keep their chat while their
+// ConnectyCube sessions expire again and again, one reply in five gets lost, to the app
+// and to cubegate, and one app in five is killed and restarts from its saved state.
 //
 //	EXPIRIES_CLIENTS=200 EXPIRIES=20 node e2e/run.mjs --limit 1200 expiries
 //
-// The sandbox's clock makes two hours a moment.
+// The test advances the sandbox's clock by two hours.
 
 import { after, test } from 'node:test'
 import assert from 'node:assert/strict'

@@ -1,17 +1,16 @@
-// Many devices that write to each other while everything goes wrong: sockets
-// drop and fall silent, stanzas are late or refused, REST fails. Nothing may be
-// lost, nothing may come twice without saying that it comes late.
+// Many devices write to each other while sockets drop and fall silent, stanzas are
+// delayed or refused, and REST fails. No message may be lost, and a message that arrives
+// twice must be marked as delayed.
 //
 //	node e2e/soak.mjs [--clients 200] [--seconds 60] [--seed N] [--binary FILE]
 //
-// It starts a sandbox of its own, built or FILE: with one that was built with
-// -race, races fail it as well. The last line says what was found, and so does
-// the exit code.
+// It builds and starts a sandbox, or starts FILE. If FILE was built with -race, a data
+// race is a failure. The last line and the exit code report the result.
 //
-// The devices are official SDKs, and do what an app has to do: they ask by a ping
-// whether a message was handled, ask the history after an outcome that is not
-// known, write again what was refused, and connect anew when a ping is not
-// answered. So a message is written until it is known to be there once.
+// The devices are official SDKs and do what an app must do: they send a ping to learn
+// whether the server has handled a message, read the history after an unknown outcome,
+// send a refused message again, and reconnect when a ping gets no reply. So a device sends
+// a message until the history has it once.
 
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -32,7 +31,7 @@ const { values: flags } = parseArgs({
 const [clients, seconds, seed] = [flags.clients, flags.seconds, flags.seed].map(Number)
 const circle = 10 // devices that share a group
 
-// A mulberry32, so that a seed chooses the same victims and pauses again.
+// The generator mulberry32: a seed chooses the same victims and pauses again.
 let state = seed
 function random() {
   state = (state + 0x6d2b79f5) | 0
@@ -41,9 +40,9 @@ function random() {
   return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
 }
 
-// Two faults of SDK 6.1.2 that would end the process: it sends receipts into
-// sockets that are closing and drops the promise, and it cannot take what still
-// arrives after a disconnect() that waited in vain.
+// Two bugs of SDK 6.1.2 would end the process: it sends receipts on closing sockets and
+// drops the promise, and it fails on stanzas that arrive after a disconnect() that has
+// timed out.
 let broken = 0
 process.on('unhandledRejection', (e) => {
   if (!/not connected|not open|closing|socket/i.test(e?.message)) throw e

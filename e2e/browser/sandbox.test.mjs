@@ -18,7 +18,7 @@ const patience = 20_000 // ms
 const desktop = { width: 1280, height: 800 }
 const phone = { width: 390, height: 844 }
 
-// What a stranger might call himself.
+// Names that an attacker could choose.
 const hostile = '<img src=x onerror="window.owned=1"><script>window.owned=1</script>'
 
 let browser, page, seen

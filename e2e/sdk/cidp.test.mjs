@@ -146,7 +146,7 @@ describe('an identity provider', () => {
     assert.equal(asked.length, 1)
   })
 
-  // Live since 2020: with a provider there is no other way in (docs/connectycube.md, Identity provider).
+  // With an identity provider, ConnectyCube accepts no login without it (docs/connectycube.md, Identity provider).
   test('passwords go to the provider, which does not know them', async () => {
     const ada = await person('ada')
     await configure({})

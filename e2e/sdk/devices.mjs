@@ -1,7 +1,7 @@
 // People, and the devices they chat with: each device is an unmodified SDK.
 //
-// The SDK's settings belong to the process (docs/connectycube.md, Sessions), so all of them
-// talk to one sandbox, and what settings() changes holds for all.
+// The SDK keeps its settings in global variables (docs/connectycube.md, Sessions), so all devices use one
+// sandbox, and settings() changes the settings of all.
 
 import { after, before } from 'node:test'
 import assert from 'node:assert/strict'
@@ -49,7 +49,7 @@ export function sdk(options, token) {
 
 export const unique = () => randomBytes(6).toString('hex')
 
-/** Signs up somebody nobody has met yet. */
+/** Signs a new user up. */
 export async function person(name, profile = {}) {
   const mine = unique()
   const account = {
@@ -62,7 +62,7 @@ export async function person(name, profile = {}) {
   return { ...account, id: user.id, user }
 }
 
-/** An SDK with somebody's session, and without chat. A guest has no password, but a token. */
+/** An SDK with the session of a user, without chat. A guest has a token in place of a password. */
 export async function client(owner, options) {
   const it = sdk(options, owner.token)
   if (owner.token) return it
@@ -159,14 +159,14 @@ class NodeDevice extends Device {
 
 const open = new Set()
 
-/** A device of somebody, logged in, not yet in chat. */
+/** A device of a user, logged in, without chat. */
 export async function offline(owner, options) {
   const device = new NodeDevice(owner, await client(owner, options))
   open.add(device)
   return device
 }
 
-/** A device of somebody, in chat. */
+/** A device of a user, in chat. */
 export async function online(owner, options) {
   const device = await offline(owner, options)
   await device.connect()

@@ -1,5 +1,5 @@
-// What an app sees when the service misbehaves: the SDK neither tries again nor
-// hides anything (docs/connectycube.md, Errors).
+// An app sees all failures of the service: the SDK neither retries nor hides them
+// (docs/connectycube.md, Errors).
 
 import { afterEach, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'

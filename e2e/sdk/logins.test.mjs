@@ -1,4 +1,4 @@
-// Sessions that the SDK opens itself, of an application that asks nobody.
+// Sessions that the SDK opens itself, of an application without an identity provider.
 
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'

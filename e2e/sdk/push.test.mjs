@@ -1,5 +1,5 @@
-// Push subscriptions, events and the address book. Nothing leaves the sandbox:
-// what would have been pushed is in its outbox.
+// Push subscriptions, events and the address book. The sandbox sends no push: its outbox
+// has the messages.
 
 import { after, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -82,7 +82,8 @@ describe('push', () => {
     await assert.rejects(pushnotifications.events.create(event), { code: 422 })
   })
 
-  // As the service does by itself, unless the message says silent (docs/connectycube.md, Push).
+  // ConnectyCube pushes chat messages to offline users, except silent ones
+  // (docs/connectycube.md, Push).
   test('a chat message would be pushed to who is away, and to no one else', async () => {
     const [ada, bob] = [await person('ada'), await person('bob')]
     const phone = await online(ada)

@@ -1,5 +1,5 @@
-// The official SDK, unmodified, with the sessions that cubegate opened and with
-// those that it opens itself: the client that nobody here wrote.
+// The official SDK, unmodified, with sessions that cubegate has opened and with sessions
+// that the SDK opens.
 
 import { after, before, beforeEach, test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -8,8 +8,8 @@ import { cidp, control, logIn, register, sandbox, somebody } from '../cubegate.m
 
 const { ConnectyCube } = SDK.default ?? SDK
 
-// The SDK's settings belong to the process (docs/connectycube.md, Sessions), so one object
-// at a time is made here, and each test makes its own.
+// The SDK keeps its settings in global variables (docs/connectycube.md, Sessions), so each
+// test creates an SDK of its own, and only one at a time.
 const config = { endpoints: { api_url: sandbox }, debug: { mode: 0 }, timeout: 10000 }
 
 /** An SDK that holds a session made elsewhere, as a phone gets it from us. */

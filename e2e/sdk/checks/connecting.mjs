@@ -32,7 +32,7 @@ export function connecting({ where, online, offline, hangUp }) {
       assert.equal(await device.sdk.chat.connect({ userId: session.user_id, password: session.token }), true)
     })
 
-    // The SDK drops what comes from an address that contains its own resource.
+    // The SDK drops stanzas from a JID that contains its own resource.
     test('each device gets a resource of its own, and a long one', async () => {
       const laptop = await online(ada)
       const [first, second] = [await phone.status(), await laptop.status()].map(({ jid }) => jid.split('/')[1])
@@ -67,7 +67,7 @@ export function connecting({ where, online, offline, hangUp }) {
       assert.equal(await device.sdk.chat.connect({ userId: ada.id, password: ada.password }), true)
     })
 
-    // The SDK itself tries a wrong password again and again (docs/connectycube.md, Chat).
+    // The SDK itself repeats a login with a wrong password again and again (docs/connectycube.md, Chat).
     test('who fails too often is told to wait, and the right password lets in all the same', async () => {
       const eve = await person('eve')
       const device = await offline(eve)

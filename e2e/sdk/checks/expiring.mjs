@@ -1,5 +1,5 @@
-// Sessions that end while their users chat. The clock is the sandbox's, and is
-// everybody's: nobody's session outlives these tests.
+// Sessions end while their users chat. The tests advance the sandbox's clock, so the
+// sessions of all users end.
 
 import { after, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -32,7 +32,7 @@ export function expiring({ where, online, offline, hangUp }) {
       await phone.heard('message', { id: await send(tablet, ada.id, 'still listening') })
     })
 
-    // The finding of chat.md section 2: the SDK says so once and stays silent.
+    // The SDK reports the refusal once and does not reconnect.
     test('after a drop an expired token is refused; a fresh one brings the device back', async () => {
       const [ada, bob] = [await person('ada'), await person('bob')]
       const [phone, tablet] = [await onlineByToken(ada), await online(bob)]

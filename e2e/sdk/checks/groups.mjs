@@ -143,7 +143,7 @@ export function groups({ where, online, hangUp }) {
       assert.deepEqual(there.toSorted(), [ada.id, bob.id].toSorted())
     })
 
-    // join() and leave() never settle in SDK 6.1.2, on any server (docs/connectycube.md, Chat).
+    // The promises of join() and leave() never settle in SDK 6.1.2, on any server (docs/connectycube.md, Chat).
     test('coming into a room and leaving it is seen by who is in it', async () => {
       const dialog = await makeGroup()
       void phone.sdk.chat.muc.join(dialog)

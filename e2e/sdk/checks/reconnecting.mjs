@@ -78,8 +78,8 @@ export function reconnecting({ where, online, hangUp }) {
       for (const device of [phone, others[0]]) await device.heard('message', { id })
     })
 
-    // Nobody is told of a half-open socket: the app finds out by a ping. terminate()
-    // does not help it: the WebSocket waits half a minute for the other side's close.
+    // No event reports a half-open socket: the app notices it with a ping. terminate()
+    // does not help, because the WebSocket waits half a minute for the server's close.
     test('a half-open socket: ping fails, connecting anew helps, and the history has what was missed', async () => {
       const eve = await person('eve')
       const device = await online(eve)
