@@ -1,9 +1,8 @@
-# For scripts to source: ends a process that this shell has started.
+# Scripts source this file to end a process that they have started.
 
-# stop PID sends SIGTERM, waits for the process, and returns its exit status. A
-# process that has not ended after 20 seconds, which is longer than
-# SHUTDOWN_TIMEOUT, gets SIGKILL. Until it has ended it may still write to its
-# folder. Without a PID, stop does nothing.
+# stop PID sends SIGTERM, waits until the process has ended, and returns its exit status. A
+# process that runs for 20 more seconds gets SIGKILL; SHUTDOWN_TIMEOUT is shorter. A process
+# that stops still writes to its folder. Without a PID, stop does nothing.
 stop() {
   [ -n "${1:-}" ] || return 0
   kill -TERM "$1" 2>/dev/null || true
