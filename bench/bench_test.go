@@ -1,10 +1,10 @@
-// Package bench measures what a request costs, less the password hash, which is
-// the same everywhere and costs a thousand times the rest.
+// Package bench measures the cost of requests without the password hash, which would cost
+// a thousand times the rest.
 //
 //	go test -run='^$' -bench=. -benchmem ./bench
 //
-// Compare figures of one run only: the machine's own speed moves more than most
-// changes do. bench/load measures a running server from outside.
+// Compare only figures of the same run: the speed of the machine varies more than most
+// changes do. Command bench/load measures a running server from outside.
 package bench
 
 import (
@@ -49,15 +49,15 @@ func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (b
 
 func (plain) Decoy(string) string { return "no password" }
 
-// server is what answers, in this process: the real store on the embedded
-// database, the real client on the sandbox, without a socket anywhere.
+// server is the server within this process, without sockets: the store on the embedded
+// database, and the ConnectyCube client on the sandbox.
 type server struct {
 	api      http.Handler
 	verify   http.Handler
 	verifier *tokens.Verifier
 	issuer   *tokens.Issuer
 	users    *store.Users
-	bearer   string // access token of who asks
+	bearer   string // access token of the requests
 }
 
 func newServer(b *testing.B) *server {
@@ -135,7 +135,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 	return srv
 }
 
-// inProcess takes the sandbox's call-back to the verify handler.
+// inProcess passes the sandbox's callback to the verify handler.
 type inProcess struct{ *server }
 
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -151,7 +151,7 @@ func must(b *testing.B, err error) {
 	}
 }
 
-// answer sends one document and returns what it answers as answer.
+// answer sends one document and returns its field answer.
 func (s *server) answer(b *testing.B, document string, body any) (in struct{ Token, RefreshToken string }) {
 	b.Helper()
 	var got struct {
@@ -163,7 +163,7 @@ func (s *server) answer(b *testing.B, document string, body any) (in struct{ Tok
 	return *got.Data.Answer
 }
 
-// post sends one document, wants no error, and returns the answer.
+// post sends one document, ends the benchmark on an error, and returns the response.
 func (s *server) post(b *testing.B, document string, body any) []byte {
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
 	must(b, err)
@@ -233,7 +233,7 @@ func BenchmarkLogin(b *testing.B) { benchmarkLogin(b, login) }
 
 func BenchmarkLoginByToken(b *testing.B) { benchmarkLogin(b, byToken) }
 
-// BenchmarkRefresh renews everything, with a ConnectyCube session that lives.
+// BenchmarkRefresh refreshes a login session whose ConnectyCube session is valid.
 func BenchmarkRefresh(b *testing.B) {
 	s := newServer(b)
 	s.post(b, register, person(0))
@@ -244,8 +244,7 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 }
 
-// BenchmarkMe asks something that takes an access token: one read of one
-// document.
+// BenchmarkMe is a request with an access token, which costs one read of one document.
 func BenchmarkMe(b *testing.B) {
 	s := newServer(b)
 	s.post(b, register, person(0))
@@ -256,7 +255,7 @@ func BenchmarkMe(b *testing.B) {
 	}
 }
 
-// spent is a budget with nothing left.
+// spent is a budget that refuses all requests.
 type spent struct{}
 
 func (spent) Check(string) time.Duration { return time.Minute }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// tally counts answers by status and keeps their times.
+// tally counts responses by status and keeps their times.
 type tally struct {
 	mu     sync.Mutex
 	status map[int]int
@@ -38,8 +38,8 @@ func (t *tally) total() int {
 	return len(t.took)
 }
 
-// at is a percentile of the times.
-func (t *tally) at(percent int) time.Duration {
+// percentile returns a percentile of the times.
+func (t *tally) percentile(percent int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.took) == 0 {
@@ -51,16 +51,16 @@ func (t *tally) at(percent int) time.Duration {
 
 func attackerNetwork(i int) string { return fmt.Sprintf("192.0.2.%d", 1+i%250) }
 
-// guess lets a crowd send wrong passwords until ctx ends, each attacker without
-// a pause but for a moment after a refusal.
-func guess(ctx context.Context, s *server, attackers int, sc scenario, people []person) *tally {
+// guess starts a crowd that sends wrong passwords until ctx ends. An attacker pauses only
+// after a response that is no 401.
+func guess(ctx context.Context, s *server, attackers int, sc scenario, users []user) *tally {
 	t := &tally{}
 	for i := range attackers {
 		go func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				email := fmt.Sprintf("nobody%d-%d@example.org", i, n)
+				email := fmt.Sprintf("unknown%d-%d@example.org", i, n)
 				if sc.known {
-					email = people[4+(i+n)%(len(people)-4)].email
+					email = users[4+(i+n)%(len(users)-4)].email
 				}
 				began := time.Now()
 				status, _, err := s.post(ctx, "/auth/login", attackerNetwork(i%sc.networks), map[string]any{"email": email, "password": "wrong password"})
@@ -80,14 +80,14 @@ func guess(ctx context.Context, s *server, attackers int, sc scenario, people []
 // honestUser logs in with the right password.
 type honestUser struct {
 	name    string
-	network string // another one for each try if empty
-	person  person
-	known   bool // the device shows its token
+	network string // a new one for each login if empty
+	user    user
+	known   bool // the device sends its token
 	tally   tally
 }
 
-// watch lets honest users log in until ctx ends, one at a time each.
-func watch(ctx context.Context, s *server, honest []*honestUser) {
+// logInRepeatedly lets each honest user log in again and again until ctx ends.
+func logInRepeatedly(ctx context.Context, s *server, honest []*honestUser) {
 	var all sync.WaitGroup
 	for _, h := range honest {
 		all.Go(func() {
@@ -105,9 +105,9 @@ func (h *honestUser) login(ctx context.Context, s *server, n int) {
 	if network == "" {
 		network = fmt.Sprintf("198.51.%d.%d", 101+n/250, 1+n%250)
 	}
-	body := map[string]any{"email": h.person.email, "password": h.person.password}
+	body := map[string]any{"email": h.user.email, "password": h.user.password}
 	if h.known {
-		body["device"] = map[string]any{"token": h.person.device()}
+		body["device"] = map[string]any{"token": h.user.deviceToken()}
 	}
 	began := time.Now()
 	status, _, err := s.post(context.WithoutCancel(ctx), "/auth/login", network, body)
@@ -120,18 +120,18 @@ func (h *honestUser) login(ctx context.Context, s *server, n int) {
 func (h *honestUser) print(crowd string) {
 	total := h.tally.total()
 	fmt.Printf("%-34s %-34s %7d %6.0f%% %6.0f ms %6.0f ms\n", crowd, h.name, total,
-		100*float64(h.tally.byStatus()[http.StatusOK])/float64(max(1, total)), ms(h.tally.at(50)), ms(h.tally.at(90)))
+		100*float64(h.tally.byStatus()[http.StatusOK])/float64(max(1, total)), ms(h.tally.percentile(50)), ms(h.tally.percentile(90)))
 }
 
-// loginsAtOnce sends right logins, each from a network of its own.
-func loginsAtOnce(ctx context.Context, s *server, n int, people []person) *tally {
+// loginsAtOnce sends n logins with the right password at once, each from another network.
+func loginsAtOnce(ctx context.Context, s *server, n int, users []user) *tally {
 	t := &tally{}
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			p := people[i%len(people)]
+			u := users[i%len(users)]
 			began := time.Now()
-			status, _, err := s.post(ctx, "/auth/login", fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250), map[string]any{"email": p.email, "password": p.password})
+			status, _, err := s.post(ctx, "/auth/login", fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250), map[string]any{"email": u.email, "password": u.password})
 			if err != nil {
 				status = 0
 			}

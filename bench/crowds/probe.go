@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// probed is what a probe saw, in milliseconds.
+// probed is the result of a probe.
 type probed struct {
-	p50, p99      float64
-	asked, failed int
+	p50, p99     float64 // ms
+	sent, failed int
 }
 
-// verifyFor asks the verify route about a good token for a time, as
-// ConnectyCube does. A process of its own asks, ahead of others, so that the
-// times are the server's and not those of the load beside it.
-func verifyFor(ctx context.Context, s *server, p person, during time.Duration) (probed, error) {
-	line := []string{os.Args[0], "-probe", s.url + "/auth/verify-connectycube?token=" + p.token, "-for", during.String()}
+// verifyFor sends a valid token to the verify route for a time, as ConnectyCube does. It
+// uses a process with a higher priority, so that the times depend on the server and not on
+// the load beside it.
+func verifyFor(ctx context.Context, s *server, u user, during time.Duration) (probed, error) {
+	line := []string{os.Args[0], "-probe", s.URL + "/auth/verify-connectycube?token=" + u.token, "-for", during.String()}
 	if os.Geteuid() == 0 {
 		line = append([]string{"nice", "-n", "-10"}, line...)
 	}
@@ -29,11 +29,11 @@ func verifyFor(ctx context.Context, s *server, p person, during time.Duration) (
 		return probed{}, fmt.Errorf("probing: %w", err)
 	}
 	var r probed
-	_, err = fmt.Sscan(string(out), &r.p50, &r.p99, &r.asked, &r.failed)
+	_, err = fmt.Sscan(string(out), &r.p50, &r.p99, &r.sent, &r.failed)
 	return r, err
 }
 
-// probe asks a URL, one request after the other, and prints what it saw.
+// probe requests a URL, one request after the other, and prints a probed.
 func probe(url string, during time.Duration) {
 	var t tally
 	client := &http.Client{Timeout: 10 * time.Second}
@@ -47,5 +47,5 @@ func probe(url string, during time.Duration) {
 		}
 		t.add(status, time.Since(began))
 	}
-	fmt.Println(ms(t.at(50)), ms(t.at(99)), t.total(), t.total()-t.byStatus()[http.StatusOK])
+	fmt.Println(ms(t.percentile(50)), ms(t.percentile(99)), t.total(), t.total()-t.byStatus()[http.StatusOK])
 }

@@ -1,13 +1,12 @@
-// Command load asks a running cubegate as many requests as it answers, kind by
-// kind, and prints them side by side:
+// Command load sends as many requests as a running cubegate answers, one kind after the
+// other, and prints the rates and times side by side:
 //
 //	go run ./bench/load -url http://127.0.0.1:3000 -for 5s -connections 32
 //
-// Start the server with PASSWORD_MEMORY=8 PASSWORD_ITERATIONS=1 to see what a
-// login costs without its hash. It registers one user and sends to loopback
-// addresses only: it is no tool to use on others. The kinds "refused" are
-// logins that the limit of wrong passwords refuses; -kinds refused asks these
-// alone.
+// Start the server with PASSWORD_MEMORY=8 PASSWORD_ITERATIONS=1 to measure logins without
+// the hash. The command registers one user. It sends only to loopback addresses, so that
+// it cannot be used against others. The kinds "refused" are logins that the limit of wrong
+// passwords refuses; -kinds refused measures only these.
 package main
 
 import (
@@ -29,7 +28,7 @@ import (
 )
 
 func main() {
-	base := flag.String("url", "http://127.0.0.1:3000", "the server, on this machine")
+	base := flag.String("url", "http://127.0.0.1:3000", "URL of the server, on this machine")
 	during := flag.Duration("for", 5*time.Second, "time for each kind of request, at most 1m")
 	connections := flag.Int("connections", 32, "requests at once, at most 256")
 	only := flag.String("kinds", "", "measure only the kinds whose name contains this")
@@ -55,7 +54,7 @@ type kind struct {
 	method string
 	path   string
 	body   string
-	code   string // of the error that is wanted, or ""
+	code   string // of the wanted error, or ""
 }
 
 func (l *load) run() error {
@@ -64,7 +63,7 @@ func (l *load) run() error {
 		return err
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errors.New("the server must be on this machine")
+		return errors.New("-url must be a loopback address")
 	}
 	l.client = &http.Client{
 		Timeout:   30 * time.Second,
@@ -82,7 +81,7 @@ func (l *load) run() error {
 		}
 		took, failed := l.measure(k)
 		if len(took) == 0 {
-			return fmt.Errorf("%s: nothing was answered", k.name)
+			return fmt.Errorf("%s: no request succeeded", k.name)
 		}
 		rate := float64(len(took)) / l.during.Seconds()
 		if first == 0 {
@@ -94,16 +93,16 @@ func (l *load) run() error {
 	return nil
 }
 
-// kinds registers a user and returns what to ask with it.
+// kinds registers a user and returns the kinds of requests.
 func (l *load) kinds() ([]kind, error) {
 	email := strings.ToLower(rand.Text()) + "@example.org"
-	who := map[string]string{"email": email, "password": "correct horse"}
-	person := map[string]string{"email": email, "password": "correct horse", "firstName": "Ada", "lastName": "Lovelace"}
-	register := graphql("register", `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`, person)
+	credentials := map[string]string{"email": email, "password": "correct horse"}
+	user := map[string]string{"email": email, "password": "correct horse", "firstName": "Ada", "lastName": "Lovelace"}
+	register := graphql("register", `mutation($body: UserRegisterInput!) { register(body: $body) { message } }`, user)
 	if _, err := l.ask(context.Background(), register); err != nil {
 		return nil, err
 	}
-	login := graphql("login", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
+	login := graphql("login", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, credentials)
 	raw, err := l.ask(context.Background(), login)
 	if err != nil {
 		return nil, err
@@ -118,37 +117,37 @@ func (l *load) kinds() ([]kind, error) {
 		graphql("hello", `{hello}`, nil),
 		{name: "verify", method: http.MethodGet, path: "/auth/verify-connectycube?token=" + url.QueryEscape(answer.Data.Login.Token)},
 		login,
-		graphql("login_By_token", `mutation($body: LoginUserDto!) { login_By_token(body: $body) { token connectySession } }`, who),
+		graphql("login_By_token", `mutation($body: LoginUserDto!) { login_By_token(body: $body) { token connectySession } }`, credentials),
 	}
 	refused, err := l.refused()
 	return append(kinds, refused...), err
 }
 
-// refused spends the wrong passwords of an email that has no account, and
-// returns logins with it.
+// refused sends wrong passwords for an unknown email until the limit refuses them, and
+// returns logins with this email.
 func (l *load) refused() ([]kind, error) {
-	who := map[string]string{"email": strings.ToLower(rand.Text()) + "@example.org", "password": "wrong password"}
-	login := graphql("refused, GraphQL", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, who)
+	credentials := map[string]string{"email": strings.ToLower(rand.Text()) + "@example.org", "password": "wrong password"}
+	login := graphql("refused, GraphQL", `mutation($body: LoginUserDto!) { login(body: $body) { token connectySession } }`, credentials)
 	login.code = "RATE_LIMITED"
 	for range 1000 {
 		if _, err := l.ask(context.Background(), login); err == nil {
-			raw, err := json.Marshal(who)
+			raw, err := json.Marshal(credentials)
 			return []kind{login, {"refused, REST", http.MethodPost, "/auth/login", string(raw), login.code}}, err
 		}
 	}
-	return nil, errors.New("no wrong password was refused; the server must have a limit")
+	return nil, errors.New("the server does not limit wrong passwords: LOGIN_FAILURES must not be 0")
 }
 
 func graphql(name, document string, body any) kind {
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
 	if err != nil {
-		panic(err) // strings and maps of strings cannot fail
+		panic(err) // strings and maps of strings always encode
 	}
 	return kind{name: name, method: http.MethodPost, path: "/api", body: string(raw)}
 }
 
-// measure asks until the time is over and returns what each answer took,
-// shortest first, and how many were not what was wanted.
+// measure sends requests for the time of l.during. It returns the times of the wanted
+// responses, the shortest first, and the number of the others.
 func (l *load) measure(k kind) ([]time.Duration, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.during)
 	defer cancel()
@@ -182,6 +181,7 @@ func (l *load) measure(k kind) ([]time.Duration, int) {
 	return all, failed
 }
 
+// ask sends one request, and returns an error unless the response is the wanted one.
 func (l *load) ask(ctx context.Context, k kind) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, k.method, l.base+k.path, strings.NewReader(k.body))
 	if err != nil {

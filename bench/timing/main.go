@@ -1,17 +1,16 @@
-// Command timing shows whether the time of a refused login tells if the email
-// has an account:
+// Command timing shows whether the time of a refused login reveals if the email has an
+// account:
 //
 //	go build -o /tmp/cubegate . && go run ./bench/timing -server /tmp/cubegate -users 300 -bcrypt 0.2
 //
-// It starts the server in a folder of its own, with users whose password hashes
-// are argon2id and, for the given share, bcrypt. Then it sends wrong passwords
-// for known and unknown emails in turn, one at a time, and prints medians
-// and the z of the Mann-Whitney test. A |z| below 2 means that these samples
-// do not tell the two groups apart; the test says nothing of other loads.
+// It starts the server in a new folder, with users whose password hashes are argon2id
+// and, for the given share, bcrypt. Then it sends wrong passwords for known and unknown
+// emails in turn, one at a time, and prints medians and the z of the Mann-Whitney test.
+// With a |z| below 2, the samples do not distinguish the two groups. The result holds
+// only for this load.
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -23,13 +22,12 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"cubegate/bench/benchserver"
 	"cubegate/store"
 	"cubegate/store/embedded"
 	"cubegate/tokens"
@@ -39,8 +37,8 @@ import (
 
 func main() {
 	var b timing
-	flag.StringVar(&b.server, "server", "", "the program to measure, as a file")
-	flag.IntVar(&b.users, "users", 300, "known emails, and as many unknown ones")
+	flag.StringVar(&b.server, "server", "", "file of the server")
+	flag.IntVar(&b.users, "users", 300, "number of known emails, and of unknown ones")
 	flag.IntVar(&b.tries, "tries", 2, "wrong passwords for each email")
 	flag.Float64Var(&b.bcrypt, "bcrypt", 0, "share of the users whose hash is bcrypt of cost 10, 0 to 1")
 	flag.Parse()
@@ -70,15 +68,16 @@ func (b *timing) run() error {
 	if err := b.seed(filepath.Join(dir, "cubegate.db")); err != nil {
 		return fmt.Errorf("seeding users: %w", err)
 	}
-	stop, err := b.start(dir)
+	server, err := benchserver.Start(dir, []string{b.server}, "JWT_SECRET="+rand.Text()+rand.Text(), "LOGIN_FAILURES=0")
 	if err != nil {
 		return fmt.Errorf("starting the server: %w", err)
 	}
-	defer stop()
+	defer server.Stop()
+	b.url = server.URL
 	return b.measure()
 }
 
-// known is the email of a user. The first ones have bcrypt hashes.
+// known returns the email of a user. The first users have bcrypt hashes.
 func known(n int) string { return fmt.Sprintf("known-%06d@example.org", n) }
 
 func (b *timing) isBcrypt(n int) bool { return float64(n) < b.bcrypt*float64(b.users) }
@@ -100,18 +99,18 @@ func (b *timing) seed(file string) error {
 	if err != nil {
 		return err
 	}
-	ours, err := hasher.Hash(ctx, tokens.Turn{}, rand.Text())
+	argon2idHash, err := hasher.Hash(ctx, tokens.Turn{}, rand.Text())
 	if err != nil {
 		return err
 	}
-	originals, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), 10)
+	bcryptHash, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), 10)
 	if err != nil {
 		return err
 	}
 	for n := range b.users {
-		hash := ours
+		hash := argon2idHash
 		if b.isBcrypt(n) {
-			hash = string(originals)
+			hash = string(bcryptHash)
 		}
 		u := store.User{FirstName: "Ada", LastName: "Lovelace", Email: known(n), PasswordHash: hash}
 		if _, err := s.Users().Create(ctx, u, store.Lease{ID: "seed", Until: time.Now().Add(24 * time.Hour)}); err != nil {
@@ -121,38 +120,7 @@ func (b *timing) seed(file string) error {
 	return nil
 }
 
-// start runs the server and returns when it listens. The returned function
-// stops it.
-func (b *timing) start(dir string) (stop func(), err error) {
-	cmd := exec.Command(b.server)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT=0", "SANDBOX_PORT=0", "DATA_DIR="+dir, "JWT_SECRET="+rand.Text()+rand.Text(),
-		"LOG_FORMAT=json", "LOG_LEVEL=info", "LOGIN_FAILURES=0")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		var line struct{ Msg, Addr string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
-			b.url = "http://" + line.Addr
-			go func() { _, _ = io.Copy(io.Discard, stderr) }()
-			return stop, nil
-		}
-	}
-	stop()
-	return nil, errors.New("it ended before it listened")
-}
-
-// attempt is one email to try, and the groups that its time belongs to.
+// attempt is one email to try, and the groups of its time.
 type attempt struct {
 	email  string
 	groups []string
@@ -169,8 +137,8 @@ func (b *timing) measure() error {
 				ofUser[1] = "bcrypt"
 			}
 			pair := []attempt{{known(n), ofUser}, {fmt.Sprintf("%s-%06d@example.org", secret[:5], n), []string{"unknown"}}}
-			// In a fixed order, a garbage collection for every second hash would
-			// always meet the same one of the two.
+			// In a fixed order, a garbage collection after each second hash would always
+			// hit the same one of the two.
 			if mathrand.IntN(2) == 0 {
 				slices.Reverse(pair)
 			}
@@ -195,7 +163,7 @@ func (b *timing) measure() error {
 	return nil
 }
 
-// refusal sends one wrong password and returns the time to the answer in ms.
+// refusal sends one wrong password and returns the time to the response in ms.
 func (b *timing) refusal(email string) (float64, error) {
 	body, err := json.Marshal(map[string]string{"email": email, "password": "wrong password"})
 	if err != nil {
@@ -210,7 +178,7 @@ func (b *timing) refusal(email string) (float64, error) {
 	text, err := io.ReadAll(a.Body)
 	took := time.Since(started)
 	if err == nil && a.StatusCode != http.StatusUnauthorized {
-		err = fmt.Errorf("want a refusal of the password, got %d %s", a.StatusCode, text)
+		err = fmt.Errorf("status %d, want a refusal of the password: %s", a.StatusCode, text)
 	}
 	return float64(took.Microseconds()) / 1000, err
 }

@@ -11,9 +11,9 @@ func quantile(samples []float64, q float64) float64 {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// mannWhitney returns the z of the Mann-Whitney U test: positive when the
-// values of x tend to be the larger ones. The normal approximation holds from
-// about 20 samples on; equal values share their mean rank.
+// mannWhitney returns the z of the Mann-Whitney U test. It is positive if the values of
+// x tend to be larger. The normal approximation holds from about 20 samples on. Equal
+// values share their mean rank.
 func mannWhitney(x, y []float64) float64 {
 	type sample struct {
 		value float64

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The wanted values follow from the definition: U of x is the number of pairs
-// in which x is larger, an equal pair counting half.
+// The wanted values follow from the definition: U of x is the number of pairs in which x
+// is larger. An equal pair counts half.
 func TestMannWhitney(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -1,6 +1,6 @@
-// Package shape checks the source of the module: which package imports which,
-// and how large functions, files and types are. The README and the license
-// notices are checked here as well. It contains tests alone.
+// Package shape checks the source of the module: the imports between packages, the size
+// of functions, files and types, and the words in comments. It also compares the README
+// and the license notices with the program. It contains only tests.
 package shape
 
 import (
@@ -11,15 +11,16 @@ import (
 	"testing"
 )
 
-// arrows lists all imports between our packages. To add one, add it here with
-// the reason.
+// arrows lists all imports between the packages of the module. To add an import, add
+// it here with the reason.
 var arrows = map[string]string{
 	"":                                  "server",
-	"bench":                             "", // its tests build a server of their own
-	"bench/connections":                 "",
-	"bench/crowds":                      "tokens", // makes device tokens that count
+	"bench":                             "", // only its tests import packages
+	"bench/benchserver":                 "",
+	"bench/connections":                 "bench/benchserver",
+	"bench/crowds":                      "bench/benchserver tokens", // makes device tokens
 	"bench/load":                        "",
-	"bench/timing":                      "store store/embedded tokens", // it seeds users with hashes of both kinds
+	"bench/timing":                      "bench/benchserver store store/embedded tokens", // creates users with hashes of both kinds
 	"connectycube":                      "",
 	"connectycube/cubetest":             "connectycube",
 	"connectycube/sandbox":              "connectycube/sandbox/chat connectycube/sandbox/control connectycube/sandbox/core connectycube/sandbox/rest connectycube/xmpp",
@@ -28,10 +29,10 @@ var arrows = map[string]string{
 	"connectycube/sandbox/control":      "connectycube/sandbox/core",
 	"connectycube/sandbox/core":         "", // the state knows neither HTTP nor the chat
 	"connectycube/sandbox/rest":         "connectycube/sandbox/core",
-	"connectycube/xmpp":                 "", // a client comes to use it, too
+	"connectycube/xmpp":                 "", // for the sandbox, and later for a client
 	"middleware":                        "",
 	"resolvers":                         "connectycube resolvers/apierror resolvers/identity resolvers/provisioning resolvers/transport store tokens",
-	"resolvers/apierror":                "", // everything that answers a client uses it
+	"resolvers/apierror":                "", // for all packages that reply to clients
 	"resolvers/identity":                "resolvers/apierror resolvers/provisioning store tokens",
 	"resolvers/identity/identitytest":   "resolvers/provisioning store tokens",
 	"resolvers/openapi":                 "",
@@ -39,9 +40,9 @@ var arrows = map[string]string{
 	"resolvers/provisioning":            "connectycube store tokens",
 	"resolvers/transport":               "resolvers/apierror", // GraphQL over HTTP knows no users
 	"resolvers/transport/transporttest": "",
-	// server mounts transport.Bearer, and answers with an apierror where no resolver runs.
+	// server mounts transport.Bearer, and replies with an apierror where no resolver runs.
 	"server":             "connectycube connectycube/sandbox connectycube/sandbox/certs middleware resolvers resolvers/apierror resolvers/identity resolvers/provisioning resolvers/openapi resolvers/playground resolvers/transport server/config store store/embedded tokens",
-	"server/config":      "middleware tokens", // they check an origin and a secret
+	"server/config":      "middleware tokens", // these check an origin and a secret
 	"server/apicontract": "",
 	"server/crashes":     "",
 	"server/lifecycle":   "",
@@ -55,25 +56,24 @@ var arrows = map[string]string{
 	"tokens":             "",
 }
 
-// forTests lists the packages that only tests may import.
+// forTests lists the packages that only tests and other packages of this list import.
 var forTests = []string{"connectycube/cubetest", "resolvers/identity/identitytest", "resolvers/transport/transporttest", "server/servertest", "store/storetest"}
 
-// homes lists the packages that may import a library. The types of a library
-// with one home do not spread, so that replacing it changes one package.
+// homes lists the packages that may import a library. A library with one home can be
+// replaced by changing one package.
 var homes = map[string][]string{
-	"github.com/spf13/cobra":              {".", "server"}, // main sets a variable of cobra, which has no other place
+	"github.com/spf13/cobra":              {".", "server"}, // main sets a global variable of cobra
 	"github.com/lestrrat-go/jwx":          {"tokens"},
 	"go.mongodb.org/mongo-driver":         {"server/servertest", "store", "store/embedded", "store/storetest"},
 	"github.com/graph-gophers/graphql-go": {"resolvers/transport"},
 	"github.com/vektah/gqlparser":         {"resolvers/transport"},
-	// The sandbox imports nothing of ours; it keeps passwords of its own in sandbox.json.
+	// The sandbox hashes the passwords in sandbox.json, and imports no other package for it.
 	"github.com/alexedwards/argon2id": {"tokens", "connectycube/sandbox/core"},
 }
 
-// without lists packages that do not import a package of the standard library
-// themselves.
+// without lists packages that must not import a package of the standard library.
 var without = map[string]string{
-	"connectycube/sandbox/core": "net/http", // REST and the control area translate
+	"connectycube/sandbox/core": "net/http", // rest and control translate
 	"resolvers/identity":        "net/http", // resolvers and transport read requests
 }
 
@@ -104,7 +104,7 @@ func TestImports(t *testing.T) {
 				continue
 			}
 			if slices.Contains(forTests, ours) && !slices.Contains(forTests, pkg) {
-				t.Errorf("%s imports %s, which is for tests", words[0], imported)
+				t.Errorf("%s imports %s, which only tests may import", words[0], imported)
 			}
 			if !slices.Contains(strings.Fields(allowed), ours) {
 				t.Errorf("%s imports %s", words[0], imported)
@@ -112,7 +112,7 @@ func TestImports(t *testing.T) {
 		}
 	}
 	if seen != len(arrows) {
-		t.Errorf("%d packages found, %d in arrows", seen, len(arrows))
+		t.Errorf("the module has %d packages, arrows %d", seen, len(arrows))
 	}
 }
 
