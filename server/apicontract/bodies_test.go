@@ -13,10 +13,10 @@ import (
 	"cubegate/server/servertest"
 )
 
-// sendWhole does what a plain client does: it writes the whole request, and
-// only then reads. It returns the status of the answer.
-func sendWhole(address, head, body string) (int, error) {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+// sendWhole writes the whole request and reads only then, as a simple client does. It
+// returns the status of the response.
+func sendWhole(endpoint, head, body string) (int, error) {
+	c, err := net.DialTimeout("tcp", endpoint, 5*time.Second)
 	if err != nil {
 		return 0, err
 	}
@@ -36,9 +36,9 @@ func sendWhole(address, head, body string) (int, error) {
 	return answer.StatusCode, answer.Body.Close()
 }
 
-// A client that is still sending must see why its body is refused, not that
-// its connection was reset.
-func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
+// A client that is still sending must get the reason for the refusal of its body, and no
+// reset of the connection.
+func TestRefusedBodyGetsItsResponse(t *testing.T) {
 	r := servertest.Start(t, nil)
 	const size = 3 << 20
 	body := strings.Repeat("x", size)
@@ -61,7 +61,7 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 		{"the sandbox", r.SandboxURL, "POST /session", asJSON + length, body, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			address, err := url.Parse(tt.base)
+			endpoint, err := url.Parse(tt.base)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 			results := make(chan error, clients)
 			for range clients {
 				go func() {
-					status, err := sendWhole(address.Host, head(tt.route, tt.header), tt.body)
+					status, err := sendWhole(endpoint.Host, head(tt.route, tt.header), tt.body)
 					if err == nil && status != tt.status {
 						err = fmt.Errorf("status %d, want %d", status, tt.status)
 					}
@@ -85,11 +85,11 @@ func TestABodyThatIsNotWantedGetsItsAnswer(t *testing.T) {
 	}
 }
 
-// A client that asks first is told before it has sent anything.
-func TestABodyThatIsNotWantedIsNotAskedFor(t *testing.T) {
+// With "Expect: 100-continue", the server refuses a body before the client has sent it.
+func TestRefusedBodyIsNotRequested(t *testing.T) {
 	r := servertest.Start(t, nil)
-	address := r.Listener.Addr().String()
-	status, err := sendWhole(address, "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", "")
+	endpoint := r.Listener.Addr().String()
+	status, err := sendWhole(endpoint, "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", "")
 	if err != nil || status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d, %v", status, err)
 	}

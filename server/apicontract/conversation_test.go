@@ -10,19 +10,18 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// TestConversations replays testdata/*.txtar against the whole program, each
-// file against one of its own. A file is a conversation: a section named by
-// method, path and headers is what a client sends, the section after it, named
-// by a status, what it must get.
+// TestConversations replays testdata/*.txtar, each file against a server of its own. A
+// file consists of pairs of sections: the first is named by method, path and headers and
+// contains a request, the second is named by a status and contains the wanted response.
 //
 //	-- POST /api --
 //	{"query": "{hello}"}
 //	-- 200 --
 //	{"data": {"hello": "Hello from API!"}}
 //
-// In an answer {{name}} stands for anything but null; from there on it stands
-// for that very value, in requests too. {{_}} is anything each time, and
-// {{sandbox}} is the sandbox's address, {{secret}} the callback secret.
+// In a response, the first {{name}} matches each value except null. Later {{name}}s, also
+// in requests, are that value. {{_}} matches a new value each time, {{sandbox}} is the
+// URL of the sandbox, and {{secret}} is the callback secret.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -38,10 +37,10 @@ func TestConversations(t *testing.T) {
 			r := servertest.Start(t, servertest.CallbackSettings)
 			c := servertest.Conversation{Server: r, Known: map[string]string{"sandbox": r.SandboxURL, "secret": servertest.OwnCallbackSecret}}
 			for i := 0; i+1 < len(archive.Files); i += 2 {
-				c.Turn(t, archive.Files[i], archive.Files[i+1])
+				c.Replay(t, archive.Files[i], archive.Files[i+1])
 			}
 			if len(archive.Files)%2 != 0 {
-				t.Error("the last request has no answer")
+				t.Error("the last request has no response")
 			}
 		})
 	}

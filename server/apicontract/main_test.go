@@ -1,5 +1,5 @@
-// Package apicontract checks what clients may rely on: the operations by role,
-// openapi.json, and whole conversations.
+// Package apicontract checks the contract with clients: the operations by role,
+// openapi.json, and conversations of several requests.
 package apicontract
 
 import (

@@ -15,8 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// described is openapi.json as the program serves it.
-type described struct {
+// description is openapi.json, as the server serves it.
+type description struct {
 	raw   any
 	Paths map[string]map[string]struct {
 		RequestBody *struct {
@@ -27,10 +27,10 @@ type described struct {
 	}
 }
 
-func describeAPI(t *testing.T, r *servertest.Server) described {
+func readDescription(t *testing.T, r *servertest.Server) description {
 	t.Helper()
 	got := r.Request(t, http.MethodGet, "/openapi.json", "")
-	var d described
+	var d description
 	if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 {
 		t.Fatalf("%d: %v", got.Status, err)
 	}
@@ -41,13 +41,13 @@ func describeAPI(t *testing.T, r *servertest.Server) described {
 	return d
 }
 
-// fits checks an answer against what the description says of it.
-func (d described) fits(t *testing.T, method, path string, got servertest.Reply) {
+// check compares a response with the description.
+func (d description) check(t *testing.T, method, path string, got servertest.Reply) {
 	t.Helper()
 	status := fmt.Sprint(got.Status)
 	responses := d.Paths[path][strings.ToLower(method)].Responses
 	if _, listed := responses[status]; !listed {
-		t.Errorf("%s %s: the status %s is not described", method, path, status)
+		t.Errorf("%s %s: the description lacks the status %s", method, path, status)
 		return
 	}
 	if got.Status == http.StatusNoContent {
@@ -57,7 +57,7 @@ func (d described) fits(t *testing.T, method, path string, got servertest.Reply)
 		return
 	}
 	media, _, _ := strings.Cut(got.Header.Get("Content-Type"), ";")
-	place := "/paths/" + escaped(path) + "/" + strings.ToLower(method) + "/responses/" + status
+	place := "/paths/" + escapePointer(path) + "/" + strings.ToLower(method) + "/responses/" + status
 	if got.Status >= 400 {
 		place = "/components/responses/Problem"
 	}
@@ -67,7 +67,7 @@ func (d described) fits(t *testing.T, method, path string, got servertest.Reply)
 	if err := c.AddResource("openapi.json", d.raw); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := c.Compile("openapi.json#" + place + "/content/" + escaped(media) + "/schema")
+	schema, err := c.Compile("openapi.json#" + place + "/content/" + escapePointer(media) + "/schema")
 	if err != nil {
 		t.Fatalf("%s %s %s as %s: %v", method, path, status, media, err)
 	}
@@ -80,12 +80,12 @@ func (d described) fits(t *testing.T, method, path string, got servertest.Reply)
 	}
 }
 
-// escaped is a part of a JSON pointer in a fragment.
-func escaped(s string) string {
+// escapePointer escapes one part of a JSON pointer in a URL fragment (RFC 6901).
+func escapePointer(s string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D", "+", "%2B").Replace(s)
 }
 
-// undescribed are routes that are no part of the REST API.
+// undescribed lists the routes that do not belong to the REST API.
 var undescribed = []string{
 	"GET /", "GET /healthz", "GET /readyz", "POST /api", "GET /api", "GET /openapi.json", "GET /docs",
 }
@@ -93,7 +93,7 @@ var undescribed = []string{
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
-	d := describeAPI(t, r)
+	d := readDescription(t, r)
 	seen := map[string]bool{}
 	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		name := method + " " + route
@@ -102,7 +102,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 		}
 		seen[name] = true
 		if _, ok := d.Paths[route][strings.ToLower(method)]; !ok {
-			t.Errorf("%s is not described", name)
+			t.Errorf("the description lacks %s", name)
 		}
 		return nil
 	})
@@ -112,18 +112,17 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	for path, operations := range d.Paths {
 		for method := range operations {
 			if name := strings.ToUpper(method) + " " + path; !seen[name] {
-				t.Errorf("%s is described and not routed", name)
+				t.Errorf("the description has %s, which is no route", name)
 			}
 		}
 	}
 }
 
-// Every operation is asked with and without what it needs, and each answer is
-// held against the description.
-func TestOpenAPIFitsRealAnswers(t *testing.T) {
+// The responses of all operations, successes and errors, fit the description.
+func TestOpenAPIFitsResponses(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, servertest.Merge(servertest.CallbackSettings, map[string]string{"LOGIN_FAILURES": "0"}))
-	d := describeAPI(t, r)
+	d := readDescription(t, r)
 	body := func(m map[string]string) string {
 		raw, err := json.Marshal(m)
 		if err != nil {
@@ -145,7 +144,7 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", method, path, got.Status, status)
 		}
 		path, _, _ = strings.Cut(path, "?")
-		d.fits(t, method, path, got)
+		d.check(t, method, path, got)
 		return got
 	}
 	keep := func(got servertest.Reply) {
@@ -156,13 +155,13 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 		}
 		token, refresh, session = in.Token, in.RefreshToken, in.SessionID
 	}
-	const address = "ada@example.org"
+	const email = "ada@example.org"
 	ask(400, "POST", "/auth/register", `{}`)
 	ask(400, "POST", "/auth/register", `[`)
-	keep(ask(201, "POST", "/auth/register", body(servertest.NewUser(address))))
-	ask(409, "POST", "/auth/register", body(servertest.NewUser(address)))
-	ask(401, "POST", "/auth/login", body(map[string]string{"email": address, "password": "wrong"}))
-	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
+	keep(ask(201, "POST", "/auth/register", body(servertest.NewUser(email))))
+	ask(409, "POST", "/auth/register", body(servertest.NewUser(email)))
+	ask(401, "POST", "/auth/login", body(map[string]string{"email": email, "password": "wrong"}))
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(email))))
 	keep(ask(200, "POST", "/auth/login-by-token", `{"email":"ada@example.org","password":"correct horse","device":{"id":"u","name":"phone"}}`))
 	ask(401, "POST", "/auth/login-by-token", body(map[string]string{"email": "x@y.zz", "password": "wrong"}))
 	ask(400, "POST", "/auth/refresh", `{"refreshToken":7}`)
@@ -175,35 +174,35 @@ func TestOpenAPIFitsRealAnswers(t *testing.T) {
 	ask(200, "GET", server.VerifyPath+"?token="+token, "")
 	ask(401, "GET", server.VerifyPath+"?token=x", "")
 	ask(200, "POST", server.VerifyPath, `{"token":"`+token+`"}`)
-	ask(200, "GET", server.VerifyPath, "") // by the header
+	ask(200, "GET", server.VerifyPath, "") // with the token in the header
 	ask(200, "POST", server.VerifyPath, `{}`)
 	ask(200, "GET", "/.well-known/jwks.json", "")
 	ask(204, "DELETE", "/auth/sessions/{id}", "")
 	ask(401, "DELETE", "/auth/sessions/{id}", "")
 	ask(401, "GET", "/auth/me", "")
 	ask(401, "GET", "/auth/sessions", "")
-	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
-	session = "nobody"
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(email))))
+	session = "unknown"
 	ask(404, "DELETE", "/auth/sessions/{id}", "")
 	ask(204, "POST", "/auth/logout", "")
 	ask(401, "POST", "/auth/logout", "")
 	token = ""
 	ask(400, "POST", server.VerifyPath, `{}`)
 	ask(400, "GET", server.VerifyPath, "")
-	ask(200, "POST", server.VerifyPath, body(servertest.Credentials(address)))
-	ask(401, "POST", server.VerifyPath, body(map[string]string{"email": address, "password": "wrong"}))
-	if got := r.Request(t, "POST", server.VerifyPath, body(servertest.Credentials(address))); got.Status != 403 {
-		t.Errorf("a stranger: %d, want 403", got.Status)
+	ask(200, "POST", server.VerifyPath, body(servertest.Credentials(email)))
+	ask(401, "POST", server.VerifyPath, body(map[string]string{"email": email, "password": "wrong"}))
+	if got := r.Request(t, "POST", server.VerifyPath, body(servertest.Credentials(email))); got.Status != 403 {
+		t.Errorf("without the callback secret: %d, want 403", got.Status)
 	} else {
-		d.fits(t, "POST", server.VerifyPath, got)
+		d.check(t, "POST", server.VerifyPath, got)
 	}
-	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(address))))
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(email))))
 	ask(204, "DELETE", "/auth/sessions", "")
 	ask(401, "DELETE", "/auth/sessions", "")
-	if got := r.Request(t, "POST", "/auth/login", body(servertest.Credentials(address)), "Content-Type", "text/plain"); got.Status != 415 {
+	if got := r.Request(t, "POST", "/auth/login", body(servertest.Credentials(email)), "Content-Type", "text/plain"); got.Status != 415 {
 		t.Errorf("as text: %d, want 415", got.Status)
 	}
 	if got := r.Request(t, "GET", "/docs", ""); got.Status != 200 || !strings.Contains(got.Body, "/auth/login-by-token") {
-		t.Errorf("the page: %d", got.Status)
+		t.Errorf("GET /docs: %d", got.Status)
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"cubegate/store"
 )
 
-// operations has a row for every operation of the schema: the document, about
-// Ada or what is hers, and what nobody, Ada, Bob and an administrator are
-// answered. An empty code is success.
+// operations has a row for each operation of the schema: a document about Ada, and the
+// codes that an anonymous client, Ada, Bob and an administrator get. An empty code is
+// success.
 var operations = map[string]struct {
-	document                string
-	nobody, ada, bob, admin string
+	document                   string
+	anonymous, ada, bob, admin string
 }{
 	"Query.hello":    {`{ hello }`, "", "", "", ""},
 	"Query.me":       {`{ me { id email roles accountStatus } }`, "UNAUTHENTICATED", "", "", ""},
@@ -27,7 +27,7 @@ var operations = map[string]struct {
 	"Query.users":    {`{ users(filter: {text: "ada"}) { items { id } next } }`, "UNAUTHENTICATED", "FORBIDDEN", "FORBIDDEN", ""},
 	"Query.audit":    {`{ audit { items { kind } next } }`, "UNAUTHENTICATED", "FORBIDDEN", "FORBIDDEN", ""},
 
-	"Mutation.register":       {`mutation { register(body: {email: "$ADDRESS", firstName: "A", lastName: "B", password: "secret1"}) { message } }`, "", "", "", ""},
+	"Mutation.register":       {`mutation { register(body: {email: "$NEW_EMAIL", firstName: "A", lastName: "B", password: "secret1"}) { message } }`, "", "", "", ""},
 	"Mutation.login":          {`mutation { login(body: {email: "$EMAIL", password: "correct horse"}) { message } }`, "", "", "", ""},
 	"Mutation.login_By_token": {`mutation { login_By_token(body: {email: "$EMAIL", password: "correct horse"}) { message } }`, "", "", "", ""},
 	"Mutation.refresh":        {`mutation { refresh(refreshToken: "$REFRESH") { message } }`, "", "", "", ""},
@@ -37,7 +37,7 @@ var operations = map[string]struct {
 	"Mutation.revokeSession":    {`mutation { revokeSession(id: "$SESSION") { message } }`, "UNAUTHENTICATED", "", "NOT_FOUND", "NOT_FOUND"},
 	"Mutation.changePassword":   {`mutation { changePassword(current: "correct horse", new: "another horse") { message } }`, "UNAUTHENTICATED", "", "", ""},
 	"Mutation.updateProfile":    {`mutation { updateProfile(firstName: "X", lastName: "Y") { id } }`, "UNAUTHENTICATED", "", "", ""},
-	"Mutation.changeEmail":      {`mutation { changeEmail(email: "$ADDRESS", password: "correct horse") { id } }`, "UNAUTHENTICATED", "", "", ""},
+	"Mutation.changeEmail":      {`mutation { changeEmail(email: "$NEW_EMAIL", password: "correct horse") { id } }`, "UNAUTHENTICATED", "", "", ""},
 	"Mutation.deleteMyAccount":  {`mutation { deleteMyAccount(password: "correct horse") { message } }`, "UNAUTHENTICATED", "", "", ""},
 
 	"Mutation.setRoles":    {`mutation { setRoles(id: "$ID", roles: ["editor"]) { roles } }`, "UNAUTHENTICATED", "FORBIDDEN", "FORBIDDEN", ""},
@@ -46,7 +46,7 @@ var operations = map[string]struct {
 	"Mutation.deleteUser":  {`mutation { deleteUser(id: "$ID") { message } }`, "UNAUTHENTICATED", "FORBIDDEN", "FORBIDDEN", ""},
 }
 
-func TestEveryOperationForEverybody(t *testing.T) {
+func TestOperationsByRole(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, servertest.OnDatabase(t, map[string]string{"LOG_LEVEL": "error"}))
 	var schema struct {
@@ -54,7 +54,7 @@ func TestEveryOperationForEverybody(t *testing.T) {
 			Schema map[string]struct{ Fields []struct{ Name string } } `json:"__schema"`
 		}
 	}
-	got := r.As(t, "", `{ __schema { queryType { fields { name } } mutationType { fields { name } } } }`, nil)
+	got := r.SendAs(t, "", `{ __schema { queryType { fields { name } } mutationType { fields { name } } } }`, nil)
 	if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 		t.Fatal(err)
 	}
@@ -75,20 +75,21 @@ func TestEveryOperationForEverybody(t *testing.T) {
 			t.Errorf("%s has no row", name)
 			continue
 		}
-		for who, want := range map[string]string{"nobody": row.nobody, "ada": row.ada, "bob": row.bob, "admin": row.admin} {
+		for caller, want := range map[string]string{"anonymous": row.anonymous, "ada": row.ada, "bob": row.bob, "admin": row.admin} {
 			n++
 			c := servertest.NewActors(t, r, n)
-			token := map[string]string{"ada": c.Ada.Token, "bob": c.Bob.Token, "admin": c.Root.Token}[who]
-			document := strings.NewReplacer("$ADDRESS", fmt.Sprintf("new%d@example.org", n), "$EMAIL", c.Ada.User.Email,
+			token := map[string]string{"ada": c.Ada.Token, "bob": c.Bob.Token, "admin": c.Root.Token}[caller]
+			document := strings.NewReplacer("$NEW_EMAIL", fmt.Sprintf("new%d@example.org", n), "$EMAIL", c.Ada.User.Email,
 				"$REFRESH", c.Ada.RefreshToken, "$SESSION", c.Ada.SessionID, "$ID", c.Ada.User.ID).Replace(row.document)
-			if code := servertest.CodeOf(r.As(t, token, document, nil).Body); code != want {
-				t.Errorf("%s as %s: %q, want %q", name, who, code, want)
+			if code := servertest.CodeOf(r.SendAs(t, token, document, nil).Body); code != want {
+				t.Errorf("%s as %s: %q, want %q", name, caller, code, want)
 			}
 		}
 	}
 }
 
-// Administrators do not shut themselves out, and nobody is found twice.
+// Administrators cannot disable, delete or demote themselves, and a deleted user's email
+// can be registered again.
 func TestAdministration(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
@@ -106,11 +107,11 @@ func TestAdministration(t *testing.T) {
 		`{ users(page: {after: "x"}) { next } }`:                                  "BAD_USER_INPUT",
 		`{ audit(page: {after: "x"}) { next } }`:                                  "BAD_USER_INPUT",
 		`{ users(filter: {text: "a\u0000"}) { next } }`:                           "BAD_USER_INPUT",
-		`mutation { disableUser(id: "$OTHER") { id } }`:                           "BAD_USER_INPUT", // the role goes first
+		`mutation { disableUser(id: "$OTHER") { id } }`:                           "BAD_USER_INPUT", // the admin role must be removed first
 		`mutation { deleteUser(id: "$OTHER") { message } }`:                       "BAD_USER_INPUT",
 	} {
 		document = strings.NewReplacer("$ROOT", c.Root.User.ID, "$OTHER", other.Root.User.ID, "$ADA", c.Ada.User.ID).Replace(document)
-		if code := servertest.CodeOf(r.As(t, c.Root.Token, document, nil).Body); code != want {
+		if code := servertest.CodeOf(r.SendAs(t, c.Root.Token, document, nil).Body); code != want {
 			t.Errorf("%s: %q, want %q", document, code, want)
 		}
 	}
@@ -120,12 +121,12 @@ func TestAdministration(t *testing.T) {
 		_, err := r.Store.Users().ByID(t.Context(), c.Ada.User.ID)
 		return err != nil && len(r.CubeUsers(t, c.Ada.User.Email)) == 0
 	})
-	// Who registers with the same address is somebody else, on both sides.
+	// A new registration with the same email is another user, on both sides.
 	again := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(c.Ada.User.Email)).Data.Register
 	if again == nil || again.User.ID == c.Ada.User.ID || *again.CcUserID == *c.Ada.CcUserID {
 		t.Errorf("registered again: %+v", again)
 	}
-	events := r.As(t, c.Root.Token, `{ audit(filter: {userId: "`+c.Ada.User.ID+`"}) { items { kind outcome actor address detail } } }`, nil).Body
+	events := r.SendAs(t, c.Root.Token, `{ audit(filter: {userId: "`+c.Ada.User.ID+`"}) { items { kind outcome actor address detail } } }`, nil).Body
 	for _, want := range []string{
 		`"kind":"delete","outcome":"ok","actor":"` + c.Root.User.ID + `","address":"127.0.0.1"`,
 		`"kind":"roles","outcome":"ok","actor":"` + c.Root.User.ID + `","address":"127.0.0.1","detail":"roles: editor"`,
@@ -136,8 +137,8 @@ func TestAdministration(t *testing.T) {
 	}
 }
 
-// Administrators who dismiss each other at the same moment do not all succeed,
-// and what was undone is on record.
+// If administrators demote each other at the same time, one change is undone, and the
+// audit has it.
 func TestOneAdministratorRemains(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
@@ -147,7 +148,7 @@ func TestOneAdministratorRemains(t *testing.T) {
 		var all sync.WaitGroup
 		for i, admin := range admins {
 			all.Go(func() {
-				got := r.As(t, admin.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, admins[(i+1)%len(admins)].User.ID), nil)
+				got := r.SendAs(t, admin.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, admins[(i+1)%len(admins)].User.ID), nil)
 				if servertest.CodeOf(got.Body) == "CONFLICT" {
 					undone.Add(1)
 				}
@@ -169,47 +170,48 @@ func TestOneAdministratorRemains(t *testing.T) {
 			t.Fatalf("round %d leaves no administrator", round)
 		}
 	}
-	events := r.As(t, admins[0].Token, `{ audit(filter: {kind: "roles"}, page: {limit: 100}) { items { detail } } }`, nil).Body
+	events := r.SendAs(t, admins[0].Token, `{ audit(filter: {kind: "roles"}, page: {limit: 100}) { items { detail } } }`, nil).Body
 	if n := strings.Count(events, "; undone"); n != int(undone.Load()) || n == 0 {
-		t.Errorf("%d dismissals were undone, the audit has %d: %s", undone.Load(), n, events)
+		t.Errorf("%d changes were undone, the audit has %d: %s", undone.Load(), n, events)
 	}
 }
 
-// A role and a ban count from the next request on, whatever the token says.
-func TestRolesAndBansCountAtOnce(t *testing.T) {
+// A changed role and the disabling of a user count from the next request on, also for
+// old tokens.
+func TestRolesAndDisablingCountAtOnce(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	c := servertest.NewActors(t, r, 0)
 	users := `{ users { items { id } } }`
 	admin := func(document string) {
 		t.Helper()
-		if code := servertest.CodeOf(r.As(t, c.Root.Token, document, nil).Body); code != "" {
+		if code := servertest.CodeOf(r.SendAs(t, c.Root.Token, document, nil).Body); code != "" {
 			t.Fatalf("%s: %s", document, code)
 		}
 	}
 	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["admin"]) { id } }`, c.Ada.User.ID))
-	if code := servertest.CodeOf(r.As(t, c.Ada.Token, users, nil).Body); code != "" {
-		t.Errorf("with the role, by the old token: %s", code)
+	if code := servertest.CodeOf(r.SendAs(t, c.Ada.Token, users, nil).Body); code != "" {
+		t.Errorf("with the role and the old token: %s", code)
 	}
 	admin(fmt.Sprintf(`mutation { setRoles(id: %q, roles: []) { id } }`, c.Ada.User.ID))
-	if code := servertest.CodeOf(r.As(t, c.Ada.Token, users, nil).Body); code != "FORBIDDEN" {
-		t.Errorf("without it again: %q", code)
+	if code := servertest.CodeOf(r.SendAs(t, c.Ada.Token, users, nil).Body); code != "FORBIDDEN" {
+		t.Errorf("without the role again: %q", code)
 	}
 	admin(fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.Ada.User.ID))
-	if code := servertest.CodeOf(r.As(t, c.Ada.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
-		t.Errorf("banned: %q", code)
+	if code := servertest.CodeOf(r.SendAs(t, c.Ada.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
+		t.Errorf("the disabled user: %q", code)
 	}
 	if got := r.GraphQL(t, servertest.LoginDocument, servertest.Credentials(c.Ada.User.Email)); got.Code() != "FORBIDDEN" {
-		t.Errorf("a login of who is banned: %q", got.Code())
+		t.Errorf("a login of the disabled user: %q", got.Code())
 	}
 	admin(fmt.Sprintf(`mutation { enableUser(id: %q) { id } }`, c.Ada.User.ID))
 	r.Login(t, servertest.LoginDocument, c.Ada.User.Email)
 }
 
-// A hundred at once want one thing, and one of them gets it.
+// Of a hundred simultaneous requests for the same thing one succeeds.
 func TestHundredfoldRaces(t *testing.T) {
 	t.Parallel()
-	const racers = 100 // who wins counts here, not how long a busy machine takes
+	const racers = 100
 	r := servertest.Start(t, servertest.OnDatabase(t, map[string]string{"LOG_LEVEL": "error", "LOGIN_FAILURES": "0", "MONGO_TIMEOUT": "1m"}))
 	all := func(document func(i int) string, token string) []string {
 		codes := make([]string, racers)
@@ -223,7 +225,7 @@ func TestHundredfoldRaces(t *testing.T) {
 			go func() {
 				defer func() { done <- i }()
 				<-gate
-				q, err := http.NewRequest(http.MethodPost, r.At("/api"), strings.NewReader(string(raw)))
+				q, err := http.NewRequest(http.MethodPost, r.ResolveURL("/api"), strings.NewReader(string(raw)))
 				if err != nil {
 					codes[i] = err.Error()
 					return
@@ -256,8 +258,8 @@ func TestHundredfoldRaces(t *testing.T) {
 		codes := all(func(int) string {
 			return fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, in.RefreshToken)
 		}, "")
-		if n := winners(codes); n != racers { // nobody has used a child yet: a lost answer must not log anybody out
-			t.Errorf("%d of %d uses of the parent were answered: %v", n, racers, codes)
+		if n := winners(codes); n != racers { // the parent works until a child is used, because a reply may be lost
+			t.Errorf("%d of %d uses of the parent succeeded: %v", n, racers, codes)
 		}
 		session, err := r.Store.Sessions().ByID(t.Context(), in.SessionID)
 		if err != nil || len(session.Children) != racers {
@@ -274,10 +276,10 @@ func TestHundredfoldRaces(t *testing.T) {
 			return fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, children[i])
 		}, "")
 		if n := winners(codes); n > 1 {
-			t.Errorf("%d children were taken for the first", n)
+			t.Errorf("%d children succeeded, want at most 1", n)
 		}
-		if code := servertest.CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
-			t.Errorf("the session after that: %q; the replays end it", code)
+		if code := servertest.CodeOf(r.SendAs(t, in.Token, `{ me { id } }`, nil).Body); code != "UNAUTHENTICATED" {
+			t.Errorf("the session after the replays: %q, want it ended", code)
 		}
 	})
 	t.Run("one revoke", func(t *testing.T) {
@@ -288,7 +290,7 @@ func TestHundredfoldRaces(t *testing.T) {
 			t.Errorf("%d revokes succeeded: %v", n, codes)
 		}
 	})
-	t.Run("one e-mail change", func(t *testing.T) {
+	t.Run("one change of the email", func(t *testing.T) {
 		in := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("email@example.org")).Data.Register
 		codes := all(func(int) string {
 			return `mutation { changeEmail(email: "another@example.org", password: "correct horse") { id } }`
@@ -304,10 +306,10 @@ func TestHundredfoldRaces(t *testing.T) {
 				won++
 			}
 		}
-		if err != nil || won != 1 || winners(codes) == 0 { // who comes when all is done is told so, and changes nothing
-			t.Errorf("%d changes are recorded, %v: %v", won, err, codes)
+		if err != nil || won != 1 || winners(codes) == 0 { // a later request with the same email changes nothing and succeeds
+			t.Errorf("the audit has %d changes, %v: %v", won, err, codes)
 		}
-		servertest.Eventually(t, "both sides have one address", func() bool {
+		servertest.Eventually(t, "both sides have one email", func() bool {
 			user, err = r.Store.Users().ByID(t.Context(), in.User.ID)
 			found := r.CubeUsers(t, user.Email)
 			return err == nil && len(found) == 1 && found[0].ExternalID == in.User.ID

@@ -8,9 +8,9 @@ import (
 	"cubegate/resolvers/identity"
 )
 
-// The answers that TestEveryOperationForEverybody expects follow from the roles of the
-// rows. They are written out there, so that a wrong role in a row is found.
-func TestAnswersFollowFromTheRoles(t *testing.T) {
+// The codes that TestOperationsByRole wants follow from the roles of the rows. That test
+// has them written out, so that it finds a wrong role in a row.
+func TestCodesFollowFromTheRoles(t *testing.T) {
 	t.Parallel()
 	roles := map[string]identity.Role{}
 	for _, op := range resolvers.Operations() {
@@ -18,7 +18,7 @@ func TestAnswersFollowFromTheRoles(t *testing.T) {
 	}
 	for name, row := range operations {
 		_, field, _ := strings.Cut(name, ".")
-		anyone, admin := row.nobody != "UNAUTHENTICATED", row.ada == "FORBIDDEN" && row.bob == "FORBIDDEN"
+		anyone, admin := row.anonymous != "UNAUTHENTICATED", row.ada == "FORBIDDEN" && row.bob == "FORBIDDEN"
 		want := identity.RoleUser
 		switch {
 		case anyone:
@@ -27,7 +27,7 @@ func TestAnswersFollowFromTheRoles(t *testing.T) {
 			want = identity.RoleAdmin
 		}
 		if roles[field] != want {
-			t.Errorf("%s has the role %d, and the answers are those of %d", name, roles[field], want)
+			t.Errorf("%s has the role %d, and the codes of the role %d", name, roles[field], want)
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"cubegate/server/servertest"
 )
 
-// ConnectyCube is away, in each way that there is, and people register all the
-// same. When it is back, a refresh finds a chat: nobody has to type a password
-// again, and nobody has kept one.
-func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
+// Users register although ConnectyCube fails, in each way in which it can fail. Once
+// it works again, a refresh returns a ConnectyCube session: the user does not type
+// the password again, and the server has not stored it.
+func TestUsersRegisterWhileConnectyCubeIsAway(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]http.HandlerFunc{
 		"500":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
@@ -30,42 +30,42 @@ func TestPeopleRegisterWhileConnectyCubeIsAway(t *testing.T) {
 				u.OverrideAll(func(w http.ResponseWriter, q *http.Request, _ http.Handler) { away(w, q) })
 				got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org"))
 				if got.Code() != "" || got.Data.Register.ChatStatus != "PENDING" || got.Data.Register.Token == "" || got.Data.Register.CcUserID != nil {
-					t.Fatalf("while it is away: %s %+v", got.Code(), got.Data.Register)
+					t.Fatalf("while ConnectyCube is away: %s %+v", got.Code(), got.Data.Register)
 				}
 				in := *got.Data.Register
 				if again := r.Login(t, servertest.LoginDocument, "ada@example.org"); again.ChatStatus != "PENDING" && again.ChatStatus != "UNAVAILABLE" {
-					t.Errorf("a login meanwhile: %s", again.ChatStatus)
+					t.Errorf("a login while ConnectyCube is away: %s", again.ChatStatus)
 				}
 				u.Restore()
-				servertest.Eventually(t, "a refresh finds the chat", func() bool {
+				servertest.Eventually(t, "a refresh returns a ConnectyCube session", func() bool {
 					var a struct {
 						Data struct{ Refresh servertest.LoginReply }
 					}
-					body := r.As(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken chatStatus connectySession } }`, in.RefreshToken), nil).Body
+					body := r.SendAs(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken chatStatus connectySession } }`, in.RefreshToken), nil).Body
 					if err := json.Unmarshal([]byte(body), &a); err != nil || a.Data.Refresh.RefreshToken == "" {
 						t.Fatalf("refresh: %s", servertest.CodeOf(body))
 					}
 					in.RefreshToken = a.Data.Refresh.RefreshToken
 					return a.Data.Refresh.ChatStatus == "READY"
 				})
-				oneAccount(t, r, in.User)
+				requireOneAccount(t, r, in.User)
 				raw, err := r.Store.Users().ByID(t.Context(), in.User.ID)
 				if err != nil || strings.Contains(fmt.Sprintf("%+v", raw), "correct horse") {
-					t.Errorf("the document holds the password, or is not there: %v", err)
+					t.Errorf("the document is missing or contains the password: %v", err)
 				}
 				if got := r.Login(t, servertest.LoginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 					t.Errorf("a login afterwards: %s", got.ChatStatus)
 				}
-				if takes := u.AcceptsPassword(t, "ada@example.org", "correct horse"); takes != (password == "shared") {
-					t.Errorf("after that ConnectyCube takes the user's own password: %t", takes)
+				if accepted := u.AcceptsPassword(t, "ada@example.org", "correct horse"); accepted != (password == "shared") {
+					t.Errorf("afterwards, ConnectyCube accepts the user's own password: %t", accepted)
 				}
 			})
 		}
 	}
 }
 
-// oneAccount checks that ConnectyCube has one account, which is the user's.
-func oneAccount(t *testing.T, r *servertest.Server, user servertest.User) {
+// requireOneAccount checks that ConnectyCube has one account, the user's.
+func requireOneAccount(t *testing.T, r *servertest.Server, user servertest.User) {
 	t.Helper()
 	all := r.AllCubeUsers(t)
 	if len(all) != 1 || all[0].ExternalID != user.ID || !strings.EqualFold(all[0].Email, user.Email) {

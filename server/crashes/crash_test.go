@@ -1,6 +1,7 @@
 package crashes
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,47 +9,52 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"cubegate/server/servertest"
+	"cubegate/store/embedded"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// A registration has two halves, here and at ConnectyCube, and a process can
-// die between any two steps of it. Whichever they were, the same person must
-// get in afterwards, and each side must know one user who is the other's.
-// ConnectyCube outlives the program in these tests, as it does in life.
-func TestKilledRegistrationKeepsNobodyOut(t *testing.T) {
+// A registration changes the database and ConnectyCube, and the server can die
+// between any two steps. Afterwards the same user must get in, and both sides must
+// have one user, who is the same. ConnectyCube outlives the server in these tests.
+func TestKilledRegistrationLocksNoUserOut(t *testing.T) {
 	t.Parallel()
 	for _, cidp := range []bool{false, true} {
-		t.Run(fmt.Sprintf("before the account is made, cidp %t", cidp), func(t *testing.T) {
+		t.Run(fmt.Sprintf("before the sign-up, cidp %t", cidp), func(t *testing.T) {
 			u := servertest.NewUpstream(t)
 			u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
-			killedOnce(t, u, cidp, func() bool { return len(u.Received("POST", "/users")) == 1 })
+			killDuringRegistration(t, u, cidp, func() bool { return len(u.Requests("POST", "/users")) == 1 })
 		})
-		t.Run(fmt.Sprintf("when the account is made, cidp %t", cidp), func(t *testing.T) {
+		t.Run(fmt.Sprintf("after the sign-up, cidp %t", cidp), func(t *testing.T) {
 			u := servertest.NewUpstream(t)
-			u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, honest http.Handler) {
-				honest.ServeHTTP(httptest.NewRecorder(), r) // the answer stays here
+			u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(httptest.NewRecorder(), r) // the server gets no reply
 				<-r.Context().Done()
 			})
-			killedOnce(t, u, cidp, func() bool { return len(u.State().Users) == 1 })
+			killDuringRegistration(t, u, cidp, func() bool { return len(u.State().Users) == 1 })
 		})
-		t.Run(fmt.Sprintf("when the answer has come, cidp %t", cidp), func(t *testing.T) {
-			killedBeforeTheLastWrite(t, cidp)
+		t.Run(fmt.Sprintf("before the last write, cidp %t", cidp), func(t *testing.T) {
+			killBeforeLastWrite(t, cidp)
 		})
 	}
 }
 
-// killedOnce kills the program in the middle of a registration, at the moment
-// told, and starts it again on the same data.
-func killedOnce(t *testing.T, u *servertest.Upstream, cidp bool, now func() bool) {
+// killDuringRegistration kills the server during a registration, once the condition
+// due holds, and starts it again on the same data.
+func killDuringRegistration(t *testing.T, u *servertest.Upstream, cidp bool, due func() bool) {
 	t.Helper()
 	settings := servertest.Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir()})
 	p := spawnFor(t, u, cidp, settings)
-	unfinished := p.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
-	servertest.Eventually(t, "the moment has come", now)
+	unfinished := p.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
+	servertest.Eventually(t, "the registration is at the step of the kill", due)
 	p.Kill(t)
 	if got := <-unfinished; got.Err == nil {
-		t.Fatalf("the killed program answered %s", got.Body)
+		t.Fatalf("the killed server replied %s", got.Body)
 	}
 	u.Restore()
 
@@ -60,15 +66,17 @@ func killedOnce(t *testing.T, u *servertest.Upstream, cidp bool, now func() bool
 	if code := p.ExitCode(t); code != 0 {
 		t.Errorf("exit %d: %s", code, p.Log)
 	}
-	if all := u.State().Users; !cidp && len(all) != 1 { // with it on, an orphan cannot be claimed by password
+	// With an identity provider, the server cannot log in to the orphaned account
+	// with a password, and creates another account.
+	if all := u.State().Users; !cidp && len(all) != 1 {
 		t.Errorf("ConnectyCube has %+v", all)
 	}
-	if all := exported(t, settings); len(all) != 1 || !strings.Contains(all[0], user.ID) {
-		t.Errorf("the database has %v, want the user %s alone", all, user.ID)
+	if all := exportUsers(t, settings); len(all) != 1 || !strings.Contains(all[0], user.ID) {
+		t.Errorf("the database has %v, want only the user %s", all, user.ID)
 	}
 }
 
-// spawnFor starts the program against a ConnectyCube.
+// spawnFor starts a server that uses the given ConnectyCube.
 func spawnFor(t *testing.T, u *servertest.Upstream, cidp bool, settings map[string]string) *servertest.Process {
 	t.Helper()
 	p := servertest.Spawn(t, settings).WaitReady(t)
@@ -79,9 +87,8 @@ func spawnFor(t *testing.T, u *servertest.Upstream, cidp bool, settings map[stri
 	return p
 }
 
-// exported are the users in the embedded database, which no program may have
-// open.
-func exported(t *testing.T, settings map[string]string) []string {
+// exportUsers returns the users in the embedded database of a stopped server.
+func exportUsers(t *testing.T, settings map[string]string) []string {
 	t.Helper()
 	p := servertest.Spawn(t, settings, "export")
 	if code := p.ExitCode(t); code != 0 {
@@ -90,28 +97,28 @@ func exported(t *testing.T, settings map[string]string) []string {
 	return strings.Split(strings.TrimSpace(p.Stdout.String()), "\n")
 }
 
-// killedBeforeTheLastWrite kills the program when all that is missing is the
-// account's id in the database, which is one of its own here. What is half-made
-// may belong to another program there, so it is kept for a while: the person
-// can log in to it at once.
-func killedBeforeTheLastWrite(t *testing.T, cidp bool) {
+// killBeforeLastWrite kills the server when only the write of the account's ID is
+// missing. The database is a separate one, where the lease of the dead server could
+// belong to another process and stays until it expires.
+func killBeforeLastWrite(t *testing.T, cidp bool) {
 	t.Helper()
-	u := servertest.NewUpstream(t)
-	between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-	settings := servertest.Merge(u.Settings(), map[string]string{"MONGO_URI": between.URI()})
-	p := spawnFor(t, u, cidp, servertest.Merge(settings, map[string]string{"CONNECTYCUBE_TIMEOUT": "1s"})) // and so a short lease
-	u.Override("POST", "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
-		between.Set(servertest.Mute)
-		honest.ServeHTTP(w, r)
+	u, db := servertest.NewUpstream(t), servertest.StartDatabase(t)
+	relay := servertest.NewRelay(t, db.Addr())
+	settings := servertest.Merge(u.Settings(), map[string]string{"MONGO_URI": relay.URI()})
+	p := spawnFor(t, u, cidp, settings)
+	u.Override("POST", "/users", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		relay.Set(servertest.Mute)
+		next.ServeHTTP(w, r)
 	})
-	unfinished := p.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
-	servertest.Eventually(t, "the account's id is on its way to the database", func() bool { return between.HasSwallowed("connectyCubeId") })
+	unfinished := p.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
+	servertest.Eventually(t, "the server writes the account's ID", func() bool { return relay.HasSwallowed("connectyCubeId") })
 	p.Kill(t)
 	if got := <-unfinished; got.Err == nil {
-		t.Fatalf("the killed program answered %s", got.Body)
+		t.Fatalf("the killed server replied %s", got.Body)
 	}
 	u.Restore()
-	between.Set(servertest.Relaying)
+	relay.Set(servertest.Relaying)
+	expireLeases(t, db)
 
 	p = spawnFor(t, u, cidp, settings)
 	p.WaitRegistered(t, "ada@example.org")
@@ -125,28 +132,43 @@ func killedBeforeTheLastWrite(t *testing.T, cidp bool) {
 	}
 }
 
-// What was acknowledged before a kill -9 is there after it, and who was not
-// answered is not kept out by what may have been done.
+// expireLeases makes the lease of the dead server end now.
+func expireLeases(t *testing.T, db *embedded.Server) {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(db.URI()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	leased := bson.D{{Key: "account.lease", Value: bson.D{{Key: "$exists", Value: true}}}}
+	got, err := client.Database("test").Collection("users").UpdateMany(t.Context(), leased, bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: time.Now()}}}})
+	if err != nil || got.MatchedCount != 1 {
+		t.Fatalf("expiring the lease: %+v, %v", got, err)
+	}
+}
+
+// An acknowledged registration survives a SIGKILL, and a registration without a
+// reply does not lock its user out.
 func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 	t.Parallel()
-	const rounds, people = 6, 8
+	const rounds, clients = 6, 8
 	u := servertest.NewUpstream(t)
 	settings := servertest.Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir()})
 	for round := range rounds {
 		p := spawnFor(t, u, true, settings)
 		enough, idle := make(chan struct{}), make(chan struct{})
 		var mu sync.Mutex
-		tried, answered := map[string]bool{}, 0
+		acknowledged, replies := map[string]bool{}, 0
 		var busy sync.WaitGroup
-		for person := range people {
+		for client := range clients {
 			busy.Go(func() {
-				for good, n := true, 0; good; n++ {
-					address := fmt.Sprintf("ada%d.%d.%d@example.org", round, person, n)
-					got, err := servertest.Try(http.MethodPost, p.At("/api"), servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser(address)))
-					good = err == nil && strings.Contains(got.Body, "user register successfully")
+				for ok, n := true, 0; ok; n++ {
+					email := fmt.Sprintf("ada%d.%d.%d@example.org", round, client, n)
+					got, err := servertest.Try(http.MethodPost, p.ResolveURL("/api"), servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser(email)))
+					ok = err == nil && strings.Contains(got.Body, "user register successfully")
 					mu.Lock()
-					tried[address] = good
-					if answered++; answered == 20+7*round {
+					acknowledged[email] = ok
+					if replies++; replies == 20+7*round {
 						close(enough)
 					}
 					mu.Unlock()
@@ -163,34 +185,34 @@ func TestAcknowledgedRegistrationsSurviveKills(t *testing.T) {
 		<-idle
 
 		p = spawnFor(t, u, true, settings)
-		for address, good := range tried {
-			if !good {
-				if got := p.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address)); got.Code() != "" && got.Code() != "CONFLICT" {
-					t.Errorf("registering %s again: %s", address, got.Code())
+		for email, ok := range acknowledged {
+			if !ok {
+				if got := p.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)); got.Code() != "" && got.Code() != "CONFLICT" {
+					t.Errorf("registering %s again: %s", email, got.Code())
 				}
 			}
-			p.WaitRegistered(t, address)
+			p.WaitRegistered(t, email)
 		}
 		p.Kill(t)
 	}
 }
 
-// A registration that ConnectyCube keeps waiting ends with the shutdown's
-// bound. It was not acknowledged, and it is not in the way afterwards.
-func TestShutdownDoesNotWaitForEver(t *testing.T) {
+// A registration that waits for ConnectyCube ends with the shutdown's deadline. It is
+// not acknowledged, and the same user can register afterwards.
+func TestShutdownDoesNotWaitForever(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	settings := servertest.Merge(u.Settings(), map[string]string{"DATA_DIR": t.TempDir(), "SHUTDOWN_TIMEOUT": "300ms"})
 	p := spawnFor(t, u, true, settings)
 	u.Override("POST", "/users", func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
-	unfinished := p.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
-	servertest.Eventually(t, "the registration is under way", func() bool { return len(u.Received("POST", "/users")) == 1 })
+	unfinished := p.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
+	servertest.Eventually(t, "the registration is under way", func() bool { return len(u.Requests("POST", "/users")) == 1 })
 	p.Signal(t, syscall.SIGTERM)
 	if code := p.ExitCode(t); code != 0 || !strings.Contains(p.Log.String(), "closing open requests") {
 		t.Errorf("exit %d: %s", code, p.Log)
 	}
 	if got := <-unfinished; got.Err == nil {
-		t.Errorf("answered %s", got.Body)
+		t.Errorf("the server replied %s", got.Body)
 	}
 	u.Restore()
 	p = spawnFor(t, u, true, settings)

@@ -16,265 +16,269 @@ import (
 	"cubegate/server/servertest"
 )
 
-// killer decides when one life of the program ends. Everything that the program
-// waits for passes it: each request to ConnectyCube and each command to the
-// database. At one of them, counted from the start, the program dies, either
-// before the other side has heard of it or before the answer comes back.
+// killer decides when one run of the server ends. All that the server waits for
+// passes it: each request to ConnectyCube and each command to the database. The
+// killer counts these steps and kills the server at one of them, either before the
+// other side receives the message or before the reply comes back.
 type killer struct {
-	mu     sync.Mutex
-	born   bool // until then nothing happens to it
-	steps  int
-	at     int // step at which it dies; 0 = never
-	after  bool
-	doomed bool // the step has come, death is on its way
-	die    func()
-	over   chan struct{} // closed when it is dead
+	mu       sync.Mutex
+	armed    bool // until then, steps do not count
+	steps    int
+	last     int  // number of the step at which the server dies; 0 is never
+	lateKill bool // the other side receives the message of that step
+	doomed   bool // that step has begun, and the kill follows
+	end      func()
+	killed   chan struct{} // closed when the server is dead
 }
 
-func newKiller(at int, after bool) *killer {
-	return &killer{at: at, after: after, over: make(chan struct{})}
+func newKiller(last int, lateKill bool) *killer {
+	return &killer{last: last, lateKill: lateKill, killed: make(chan struct{})}
 }
 
-// What a step comes to.
-type verdict int
+// cut is where a step breaks off.
+type cut int
 
 const (
-	goOn verdict = iota
-	cutBefore
-	cutAfter
+	cutNowhere cut = iota
+	cutBefore      // before the other side receives the message
+	cutAfter       // before the reply comes back
 )
 
-func (f *killer) step() verdict {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	select {
-	case <-f.over:
+// step counts a step and returns where it breaks off. The caller kills the server
+// after a cut.
+func (k *killer) step() cut {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dead() {
 		return cutBefore
-	default:
 	}
-	if !f.born {
-		return goOn
+	if !k.armed {
+		return cutNowhere
 	}
-	f.steps++
-	if f.steps != f.at {
-		return goOn
+	k.steps++
+	if k.steps != k.last {
+		return cutNowhere
 	}
-	f.doomed = true
-	if f.after {
+	k.doomed = true
+	if k.lateKill {
 		return cutAfter
 	}
 	return cutBefore
 }
 
-// begin lets fate take its course.
-func (f *killer) begin() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.born = true
+// arm starts the count.
+func (k *killer) arm() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.armed = true
 }
 
-// spare lets whoever has come so far live on. Who has met the fatal step already
-// is dead when it returns.
-func (f *killer) spare() {
-	f.mu.Lock()
-	f.at = 0
-	doomed := f.doomed
-	f.mu.Unlock()
+// disarm lets the server live on. If the last step has begun already, disarm
+// returns when the server is dead.
+func (k *killer) disarm() {
+	k.mu.Lock()
+	k.last = 0
+	doomed := k.doomed
+	k.mu.Unlock()
 	if doomed {
-		<-f.over
+		<-k.killed
 	}
 }
 
-// kill kills the program; the first call counts.
-func (f *killer) kill() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	select {
-	case <-f.over:
+// kill kills the server. Only the first call has an effect.
+func (k *killer) kill() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dead() {
 		return
-	default:
 	}
-	close(f.over)
-	if f.die != nil {
-		f.die()
+	close(k.killed)
+	if k.end != nil {
+		k.end()
 	}
 }
 
-func (f *killer) dead() bool {
+func (k *killer) dead() bool {
 	select {
-	case <-f.over:
+	case <-k.killed:
 		return true
 	default:
 		return false
 	}
 }
 
-// atConnectyCube lets a request to ConnectyCube pass, or not.
-func (f *killer) atConnectyCube(w http.ResponseWriter, r *http.Request, honest http.Handler) {
-	fatal := f.step()
-	if fatal == goOn {
-		honest.ServeHTTP(w, r)
+// serve passes a request to ConnectyCube as one step.
+func (k *killer) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	at := k.step()
+	if at == cutNowhere {
+		next.ServeHTTP(w, r)
 		return
 	}
-	defer f.kill() // ConnectyCube's own faults panic too
-	if fatal == cutAfter {
-		honest.ServeHTTP(httptest.NewRecorder(), r)
+	defer k.kill() // also when a fault of the sandbox panics
+	if at == cutAfter {
+		next.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// connBreaker breaks connections to the database, while it rages, at commands that are
-// nobody's fatal step: before the database has heard of them, or before the answer
-// comes back.
+// connBreaker breaks connections to the database at random commands, while it is
+// enabled.
 type connBreaker struct {
-	mu     sync.Mutex
-	dice   *rand.Rand
-	raging bool
-	broken int // connections
+	mu      sync.Mutex
+	dice    *rand.Rand
+	enabled bool
+	broken  int // connections
 }
 
-func (s *connBreaker) rage(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.raging = on
+func (b *connBreaker) enable(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.enabled = on
 }
 
-func (s *connBreaker) gust() verdict {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.raging || s.dice.Float64() > 0.015 {
-		return goOn
+// next returns where the next command breaks off.
+func (b *connBreaker) next() cut {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.enabled || b.dice.Float64() > 0.015 {
+		return cutNowhere
 	}
-	s.broken++
-	return cutBefore + verdict(s.dice.IntN(2))
+	b.broken++
+	return cutBefore + cut(b.dice.IntN(2))
 }
 
-// mongoProxy carries the wire protocol between one life of the program and the
+// mongoProxy forwards MongoDB's wire protocol between one run of the server and the
 // database, message by message.
 type mongoProxy struct {
-	ln    net.Listener
-	to    string
-	fate  *killer
-	storm *connBreaker
-	mu    sync.Mutex
-	conns []net.Conn
+	ln       net.Listener
+	database string // endpoint
+	killer   *killer
+	breaker  *connBreaker
+	mu       sync.Mutex
+	conns    []net.Conn
 }
 
-func newMongoProxy(t *testing.T, to string, f *killer, s *connBreaker) *mongoProxy {
+func newMongoProxy(t *testing.T, database string, k *killer, b *connBreaker) *mongoProxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &mongoProxy{ln: ln, to: to, fate: f, storm: s}
+	p := &mongoProxy{ln: ln, database: database, killer: k, breaker: b}
 	go func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go y.carry(conn)
+			go p.forward(conn)
 		}
 	}()
-	return y
+	return p
 }
 
-func (y *mongoProxy) uri() string {
-	return "mongodb://" + y.ln.Addr().String() + "/?directConnection=true"
+func (p *mongoProxy) uri() string {
+	return "mongodb://" + p.ln.Addr().String() + "/?directConnection=true"
 }
 
-// sink ends all connections, and there are no new ones.
-func (y *mongoProxy) sink() {
-	_ = y.ln.Close()
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	for _, conn := range y.conns {
+// shutDown resets all connections and accepts no others.
+func (p *mongoProxy) shutDown() {
+	_ = p.ln.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
 		servertest.ResetConn(conn)
 	}
 }
 
-func (y *mongoProxy) carry(client net.Conn) {
-	server, err := net.Dial("tcp", y.to)
+// forward connects a client with the database until one side closes or a command
+// breaks off.
+func (p *mongoProxy) forward(client net.Conn) {
+	database, err := net.Dial("tcp", p.database)
 	if err != nil {
 		servertest.ResetConn(client)
 		return
 	}
-	y.mu.Lock()
-	y.conns = append(y.conns, client, server)
-	y.mu.Unlock()
-	defer server.Close()
+	p.mu.Lock()
+	p.conns = append(p.conns, client, database)
+	p.mu.Unlock()
+	defer database.Close()
 	defer client.Close()
-	if y.fate.dead() {
+	if p.killer.dead() {
 		return
 	}
-	var drop atomic.Bool // nobody gets the next answer
-	heard := make(chan struct{})
+	var dropNext atomic.Bool // the client does not get the next reply
+	dropped := make(chan struct{})
 	go func() {
 		defer client.Close()
-		for {
-			answer, err := message(server)
-			if err == nil && drop.Load() {
-				close(heard)
-				return
-			}
-			if err == nil {
-				_, err = client.Write(answer)
-			}
-			if err != nil {
-				return
-			}
-		}
+		forwardReplies(client, database, &dropNext)
+		close(dropped)
 	}()
 	for {
-		command, err := message(client)
+		command, err := readMessage(client)
 		if err != nil {
 			return
 		}
-		cut := goOn
-		if !greeting(command) {
-			if cut = y.fate.step(); cut != goOn {
-				defer y.fate.kill()
+		at := cutNowhere
+		if !isDriverInternal(command) {
+			if at = p.killer.step(); at != cutNowhere {
+				defer p.killer.kill()
 			} else {
-				cut = y.storm.gust()
+				at = p.breaker.next()
 			}
 		}
-		if cut == cutBefore {
+		if at == cutBefore {
 			return
 		}
-		drop.Store(cut == cutAfter)
-		if _, err := server.Write(command); err != nil {
+		dropNext.Store(at == cutAfter)
+		if _, err := database.Write(command); err != nil {
 			return
 		}
-		if cut == cutAfter {
+		if at == cutAfter {
 			select {
-			case <-heard:
-			case <-time.After(10 * time.Second):
+			case <-dropped:
+			case <-time.After(10 * time.Second): // a database that does not reply may have executed the command
 			}
 			return
 		}
 	}
 }
 
-// message reads one message of MongoDB's wire protocol.
-func message(r io.Reader) ([]byte, error) {
-	head := make([]byte, 16)
-	if _, err := io.ReadFull(r, head); err != nil {
+// forwardReplies forwards replies until one must be dropped or a side closes.
+func forwardReplies(client io.Writer, database io.Reader, dropNext *atomic.Bool) {
+	for {
+		reply, err := readMessage(database)
+		if err != nil || dropNext.Load() {
+			return
+		}
+		if _, err := client.Write(reply); err != nil {
+			return
+		}
+	}
+}
+
+// readMessage reads one message of MongoDB's wire protocol:
+// https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
+func readMessage(r io.Reader) ([]byte, error) {
+	header := make([]byte, 16)
+	if _, err := io.ReadFull(r, header); err != nil {
 		return nil, err
 	}
-	n := binary.LittleEndian.Uint32(head)
+	n := binary.LittleEndian.Uint32(header)
 	if n < 16 || n > 48<<20 {
 		return nil, io.ErrUnexpectedEOF
 	}
-	whole := append(head, make([]byte, n-16)...)
-	_, err := io.ReadFull(r, whole[16:])
-	return whole, err
+	message := append(header, make([]byte, n-16)...)
+	_, err := io.ReadFull(r, message[16:])
+	return message, err
 }
 
-// greeting tells the driver's own messages, which come by the clock.
-func greeting(m []byte) bool {
-	m = m[:min(len(m), 80)]
+// isDriverInternal reports whether a message is one of the driver's own, which it
+// sends at times that no scenario decides.
+func isDriverInternal(message []byte) bool {
+	message = message[:min(len(message), 80)]
 	for _, word := range []string{"hello\x00", "isMaster\x00", "ismaster\x00", "endSessions\x00"} {
-		if bytes.Contains(m, []byte(word)) {
+		if bytes.Contains(message, []byte(word)) {
 			return true
 		}
 	}

@@ -1,5 +1,5 @@
-// Package crashes ends the program at any moment, breaks its connections, and
-// checks that both sides agree afterwards: the database and ConnectyCube.
+// Package crashes kills the server at any moment, breaks its connections, and checks
+// that the database and ConnectyCube agree afterwards.
 package crashes
 
 import (

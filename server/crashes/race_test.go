@@ -7,10 +7,10 @@ import (
 	"cubegate/server/servertest"
 )
 
-// Two simultaneous registrations of one address give one user and one clear
-// answer, however often they meet: every round is another chance for the index,
-// the clean-up of abandoned registrations and ConnectyCube to disagree.
-func TestManyRacesForOneAddressHaveOneWinnerEach(t *testing.T) {
+// Of simultaneous registrations of one email one succeeds, and the others report a
+// conflict. In each round the index, the cleanup of unfinished registrations and
+// ConnectyCube could disagree.
+func TestRacingRegistrationsHaveOneWinner(t *testing.T) {
 	t.Parallel()
 	const rounds, callers = 200, 32
 	r := servertest.Start(t, map[string]string{"LOG_LEVEL": "error"})
@@ -22,7 +22,7 @@ func TestManyRacesForOneAddressHaveOneWinnerEach(t *testing.T) {
 		}
 	}
 	if users := r.CubeUsers(t, ""); len(users) != 0 {
-		t.Errorf("accounts without an address: %+v", users)
+		t.Errorf("accounts without an email: %+v", users)
 	}
 	for i := range rounds {
 		if found := r.CubeUsers(t, fmt.Sprintf("ada%d@example.org", i)); len(found) != 1 {

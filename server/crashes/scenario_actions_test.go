@@ -8,183 +8,178 @@ import (
 	"cubegate/server/servertest"
 )
 
-// What the person of a schedule does, and what is known afterwards.
-
-// outcome is an answer: its code, empty for success, or that there was none.
+// outcome is the result of one action.
 type outcome struct {
-	code string
-	none bool
+	code    string // of the error; empty for success
+	noReply bool
 	servertest.LoginReply
 }
 
-// ask sends an operation that answers with answer.
-func (l *scenario) ask(token, document string) outcome {
+// send sends a document whose field is called answer.
+func (s *scenario) send(token, document string) outcome {
 	raw, err := json.Marshal(map[string]string{"query": document})
 	if err != nil {
-		l.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	var header []string
 	if token != "" {
 		header = []string{"Authorization", "Bearer " + token}
 	}
-	got, err := servertest.Try("POST", l.At("/api"), string(raw), header...)
-	if err != nil || l.killer.dead() {
-		return outcome{none: true}
+	got, err := servertest.Try("POST", s.ResolveURL("/api"), string(raw), header...)
+	if err != nil || s.killer.dead() {
+		return outcome{noReply: true}
 	}
-	var a struct {
+	var reply struct {
 		Data struct{ Answer servertest.LoginReply }
 	}
-	if err := json.Unmarshal([]byte(got.Body), &a); err != nil {
-		l.t.Errorf("an answer that is none: %v", err)
+	if err := json.Unmarshal([]byte(got.Body), &reply); err != nil {
+		s.t.Errorf("the reply is not JSON: %v", err)
 	}
-	return outcome{code: servertest.CodeOf(got.Body), LoginReply: a.Data.Answer}
+	return outcome{code: servertest.CodeOf(got.Body), LoginReply: reply.Data.Answer}
 }
 
-// unsure tells answers that do not say whether the thing was done.
-func (s outcome) unsure() bool {
-	return s.none || s.code == "SERVICE_UNAVAILABLE" || s.code == "INTERNAL_SERVER_ERROR"
+// uncertain reports whether the outcome leaves open if the action took effect.
+func (o outcome) uncertain() bool {
+	return o.noReply || o.code == "SERVICE_UNAVAILABLE" || o.code == "INTERNAL_SERVER_ERROR"
 }
 
-// action does one thing, whichever the dice say.
-func (l *scenario) action() {
-	if l.registered != yes {
-		l.register()
+// action does one random thing that the user can do now.
+func (s *scenario) action() {
+	if s.registered != yes {
+		s.register()
 		return
 	}
-	if l.gone == yes {
-		l.again()
+	if s.deleted == yes {
+		s.registered, s.deleted = no, no
+		s.register()
 		return
 	}
-	if l.access == "" && !l.login() {
+	if s.access == "" && !s.login() {
 		return
 	}
-	acts := []func(){l.renew, l.changeEmail, l.changePassword, l.rename, l.logout, l.leave, func() { l.login() }}
-	acts[l.dice.IntN(len(acts))]()
+	actions := []func(){s.refreshTokens, s.changeEmail, s.changePassword, s.rename, s.logout, s.deleteAccount, func() { s.login() }}
+	actions[s.dice.IntN(len(actions))]()
 }
 
-func (l *scenario) note(what string, got outcome) {
-	text := what + ":" + got.code
-	if got.none {
-		text = what + ":†"
+// record notes an action for the output of a failure.
+func (s *scenario) record(name string, got outcome) {
+	text := name + ":" + got.code
+	if got.noReply {
+		text = name + ":†"
 	}
-	l.path = append(l.path, text)
+	s.log = append(s.log, text)
 	if got.code == "INTERNAL_SERVER_ERROR" {
-		l.t.Errorf("%s: %s", what, got.code)
+		s.t.Errorf("%s: %s", name, got.code)
 	}
 }
 
-func (l *scenario) register() {
-	if l.emails == nil {
-		l.emails, l.passwords = []string{"ada@example.org"}, []string{"correct horse"}
+func (s *scenario) register() {
+	if s.emails == nil {
+		s.emails, s.passwords = []string{"ada@example.org"}, []string{"correct horse"}
 	}
-	got := l.ask("", fmt.Sprintf(`mutation { answer: register(body: {email: %q, firstName: "Ada", lastName: "Lovelace", password: %q}) { token refreshToken chatStatus user { id } } }`, l.emails[0], l.passwords[0]))
-	l.note("register", got)
+	got := s.send("", fmt.Sprintf(`mutation { answer: register(body: {email: %q, firstName: "Ada", lastName: "Lovelace", password: %q}) { token refreshToken chatStatus user { id } } }`, s.emails[0], s.passwords[0]))
+	s.record("register", got)
 	switch {
-	case got.code == "CONFLICT" && l.registered == unknown:
-		l.registered, l.gone = yes, no
-	case got.unsure():
-		l.registered, l.gone = unknown, unknown
-	case got.code == "UPSTREAM_UNAVAILABLE" && l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] == "false":
-		l.registered, l.gone = no, no
+	case got.code == "CONFLICT" && s.registered == unknown:
+		s.registered, s.deleted = yes, no
+	case got.uncertain():
+		s.registered, s.deleted = unknown, unknown
+	case got.code == "UPSTREAM_UNAVAILABLE" && s.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] == "false":
+		s.registered, s.deleted = no, no
 	case got.code == "":
-		l.registered, l.gone = yes, no
-		l.access, l.refresh = got.Token, got.RefreshToken
-		l.ids = append(l.ids, got.User.ID)
+		s.registered, s.deleted = yes, no
+		s.access, s.refresh = got.Token, got.RefreshToken
+		s.ids = append(s.ids, got.User.ID)
 	default:
-		l.t.Errorf("register: %s", got.code)
+		s.t.Errorf("register: %s", got.code)
 	}
 }
 
-// again registers the address of somebody who is gone.
-func (l *scenario) again() {
-	l.registered, l.gone = no, no
-	l.register()
-}
-
-// login tries what may be right, and learns what is.
-func (l *scenario) login() bool {
-	for _, email := range l.emails {
-		for _, password := range l.passwords {
-			way := []string{"login", "login_By_token"}[l.dice.IntN(2)]
-			if way == "login_By_token" && !l.cidp {
-				way = "login"
+// login tries all candidates for email and password, and keeps those that work. It
+// reports whether the user is logged in.
+func (s *scenario) login() bool {
+	for _, email := range s.emails {
+		for _, password := range s.passwords {
+			operation := []string{"login", "login_By_token"}[s.dice.IntN(2)]
+			if operation == "login_By_token" && !s.cidp {
+				operation = "login"
 			}
-			got := l.ask("", fmt.Sprintf(`mutation { answer: %s(body: {email: %q, password: %q}) { token refreshToken chatStatus user { id } } }`, way, email, password))
-			l.note(way, got)
-			if got.unsure() {
+			got := s.send("", fmt.Sprintf(`mutation { answer: %s(body: {email: %q, password: %q}) { token refreshToken chatStatus user { id } } }`, operation, email, password))
+			s.record(operation, got)
+			if got.uncertain() {
 				return false
 			}
 			if got.code == "" {
-				l.emails, l.passwords, l.gone, l.registered = []string{email}, []string{password}, no, yes
-				l.access, l.refresh = got.Token, got.RefreshToken
-				if !slices.Contains(l.ids, got.User.ID) {
-					l.ids = append(l.ids, got.User.ID)
+				s.emails, s.passwords, s.deleted, s.registered = []string{email}, []string{password}, no, yes
+				s.access, s.refresh = got.Token, got.RefreshToken
+				if !slices.Contains(s.ids, got.User.ID) {
+					s.ids = append(s.ids, got.User.ID)
 				}
 				return true
 			}
 		}
 	}
-	if l.gone == unknown {
-		l.gone = yes
+	if s.deleted == unknown {
+		s.deleted = yes
 		return false
 	}
-	l.t.Errorf("nobody can log in as %v with %v", l.emails, l.passwords)
+	s.t.Errorf("no login works with the emails %v and the passwords %v", s.emails, s.passwords)
 	return false
 }
 
-func (l *scenario) renew() {
-	got := l.ask("", fmt.Sprintf(`mutation { answer: refresh(refreshToken: %q) { token refreshToken chatStatus } }`, l.refresh))
-	l.note("refresh", got)
-	if got.code == "" && !got.none {
-		l.access, l.refresh = got.Token, got.RefreshToken
-	} else if !got.unsure() {
-		l.t.Errorf("an honest refresh: %s", got.code)
+func (s *scenario) refreshTokens() {
+	got := s.send("", fmt.Sprintf(`mutation { answer: refresh(refreshToken: %q) { token refreshToken chatStatus } }`, s.refresh))
+	s.record("refresh", got)
+	if got.code == "" && !got.noReply {
+		s.access, s.refresh = got.Token, got.RefreshToken
+	} else if !got.uncertain() {
+		s.t.Errorf("refresh with the latest token: %s", got.code)
 	}
 }
 
-func (l *scenario) changeEmail() {
-	next := fmt.Sprintf("ada%d@example.org", l.dice.IntN(1_000_000))
-	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changeEmail(email: %q, password: %q) { id } }`, next, l.passwords[0]))
-	l.note("changeEmail", got)
+func (s *scenario) changeEmail() {
+	next := fmt.Sprintf("ada%d@example.org", s.dice.IntN(1_000_000))
+	got := s.send(s.access, fmt.Sprintf(`mutation { answer: changeEmail(email: %q, password: %q) { id } }`, next, s.passwords[0]))
+	s.record("changeEmail", got)
 	switch {
-	case got.unsure():
-		l.emails, l.access = append(l.emails, next), ""
+	case got.uncertain():
+		s.emails, s.access = append(s.emails, next), ""
 	case got.code == "":
-		l.emails = []string{next}
+		s.emails = []string{next}
 	}
 }
 
-func (l *scenario) changePassword() {
-	next := fmt.Sprintf("another horse %d", l.dice.IntN(1_000_000))
-	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: changePassword(current: %q, new: %q) { message } }`, l.passwords[0], next))
-	l.note("changePassword", got)
+func (s *scenario) changePassword() {
+	next := fmt.Sprintf("another horse %d", s.dice.IntN(1_000_000))
+	got := s.send(s.access, fmt.Sprintf(`mutation { answer: changePassword(current: %q, new: %q) { message } }`, s.passwords[0], next))
+	s.record("changePassword", got)
 	switch {
-	case got.unsure():
-		l.passwords, l.access = append(l.passwords, next), ""
+	case got.uncertain():
+		s.passwords, s.access = append(s.passwords, next), ""
 	case got.code == "":
-		l.passwords = []string{next}
+		s.passwords = []string{next}
 	}
 }
 
-func (l *scenario) rename() {
-	l.note("rename", l.ask(l.access, fmt.Sprintf(`mutation { answer: updateProfile(firstName: "Ada%d", lastName: "Byron") { id } }`, l.dice.IntN(1000))))
+func (s *scenario) rename() {
+	s.record("rename", s.send(s.access, fmt.Sprintf(`mutation { answer: updateProfile(firstName: "Ada%d", lastName: "Byron") { id } }`, s.dice.IntN(1000))))
 }
 
-func (l *scenario) logout() {
-	got := l.ask(l.access, `mutation { answer: logout { message } }`)
-	l.note("logout", got)
-	if got.code == "" || got.unsure() {
-		l.access = ""
+func (s *scenario) logout() {
+	got := s.send(s.access, `mutation { answer: logout { message } }`)
+	s.record("logout", got)
+	if got.code == "" || got.uncertain() {
+		s.access = ""
 	}
 }
 
-func (l *scenario) leave() {
-	got := l.ask(l.access, fmt.Sprintf(`mutation { answer: deleteMyAccount(password: %q) { message } }`, l.passwords[0]))
-	l.note("delete", got)
+func (s *scenario) deleteAccount() {
+	got := s.send(s.access, fmt.Sprintf(`mutation { answer: deleteMyAccount(password: %q) { message } }`, s.passwords[0]))
+	s.record("delete", got)
 	switch {
-	case got.unsure():
-		l.gone, l.access = unknown, ""
+	case got.uncertain():
+		s.deleted, s.access = unknown, ""
 	case got.code == "":
-		l.gone, l.access = yes, ""
+		s.deleted, s.access = yes, ""
 	}
 }

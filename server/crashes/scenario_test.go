@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,30 +23,33 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
-// A schedule is one person's life with the program: registrations, logins,
-// changes, while ConnectyCube misbehaves, connections to the database break, and
-// the program dies at one of the points where it waits for somebody. Afterwards each side must know one person,
-// or none, and the same one; and whoever was not deleted can log in.
+// A scenario is a random series of actions of one user, such as registrations,
+// logins and changes, while ConnectyCube has faults, connections to the database
+// break, and the server dies while it waits for one of the two. Afterwards both
+// sides must know the same user, or none, and a user who was not deleted can log in.
 //
-// CUBEGATE_SCHEDULES and CUBEGATE_KILLS say how many are run of each kind,
-// CUBEGATE_AT_ONCE how many at once, CUBEGATE_SEED with which seed they begin. Every failure names its seed: the
-// same seed alone replays it, as far as the clock lets it.
-func TestSchedulesWithARestart(t *testing.T) {
+// Environment variables set how many scenarios run: CUBEGATE_RESTARTS and
+// CUBEGATE_KILLS in all, CUBEGATE_AT_ONCE at the same time, and CUBEGATE_SEED is
+// the first seed. A failure names its seed, and the same seed repeats the scenario,
+// except for the order of concurrent events. The command bench/crashes runs
+// thousands.
+func TestScenariosWithARestart(t *testing.T) {
 	t.Parallel()
-	schedules(t, number(t, "CUBEGATE_SCHEDULES", 60), false)
+	runScenarios(t, number(t, "CUBEGATE_RESTARTS", 60), false)
 }
 
-// The program is a real process here, and dies by SIGKILL.
-func TestSchedulesWithAKill(t *testing.T) {
+// The server is a process here, and dies by SIGKILL.
+func TestScenariosWithAKill(t *testing.T) {
 	t.Parallel()
-	schedules(t, number(t, "CUBEGATE_KILLS", 6), true)
+	runScenarios(t, number(t, "CUBEGATE_KILLS", 6), true)
 }
 
-func number(t *testing.T, name string, usual int) int {
+// number reads a number from the environment.
+func number(t *testing.T, name string, byDefault int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
-		return usual
+		return byDefault
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -54,40 +58,39 @@ func number(t *testing.T, name string, usual int) int {
 	return n
 }
 
-// places are how many lives go on at once; a process of its own takes two. They
-// mostly wait, but when the machine is too busy to answer within their deadlines,
-// they all try again, and it never gets less. So there are few while other tests
-// run besides, under the race detector perhaps.
-var places = sync.OnceValue(func() chan struct{} {
+// slots bounds the scenarios that run at the same time. A scenario mostly waits, but
+// on a machine that is too busy to answer within the deadlines all servers would
+// retry for ever. Beside other tests there are ten for each core.
+var slots = sync.OnceValue(func() chan struct{} {
 	n, err := strconv.Atoi(os.Getenv("CUBEGATE_AT_ONCE"))
 	if err != nil {
-		n = 20
+		n = 10 * runtime.GOMAXPROCS(0)
 	}
-	return make(chan struct{}, n)
+	return make(chan struct{}, max(n, 2))
 })
 
-func schedules(t *testing.T, n int, real bool) {
+func runScenarios(t *testing.T, n int, spawn bool) {
 	first := number(t, "CUBEGATE_SEED", 1)
-	t.Logf("%d schedules from seed %d on", n, first)
+	t.Logf("%d scenarios, with the seeds from %d on", n, first)
 	taken := 1
-	if real {
-		taken = 2
+	if spawn {
+		taken = 2 // a process needs more of the machine
 	}
 	var mu sync.Mutex
 	deaths, broken := 0, 0
 	var all sync.WaitGroup
 	for seed := first; seed < first+n; seed++ {
 		for range taken {
-			places() <- struct{}{}
+			slots() <- struct{}{}
 		}
 		all.Go(func() {
 			defer func() {
 				for range taken {
-					<-places()
+					<-slots()
 				}
 			}()
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-				died, breaks := runSchedule(t, uint64(seed), real)
+				died, breaks := runScenario(t, uint64(seed), spawn)
 				mu.Lock()
 				defer mu.Unlock()
 				broken += breaks
@@ -98,102 +101,103 @@ func schedules(t *testing.T, n int, real bool) {
 		})
 	}
 	all.Wait()
-	t.Logf("%d of %d lives ended by death, and %d connections to the database broke", deaths, n, broken)
+	t.Logf("the server died in %d of %d scenarios, and %d connections to the database broke", deaths, n, broken)
 	if deaths < n/3 || broken == 0 {
-		t.Error("that is too few to tell anything")
+		t.Error("too few deaths or broken connections to prove anything")
 	}
 }
 
-// scenario is one schedule while it runs.
+// scenario is one scenario while it runs.
 type scenario struct {
 	*servertest.Server
 	t        *testing.T
 	dice     *rand.Rand
-	u        *servertest.Upstream
-	db, name string // address of the database server, and name of the database
+	upstream *servertest.Upstream
+	database string // endpoint of the database server
+	name     string // of the database
 	users    *mongo.Collection
 	sessions *mongo.Collection
 	store    *store.Store
 	settings map[string]string
 	cidp     bool
-	real     bool
+	spawn    bool // the server is a process of its own
 	killer   *killer
-	storm    connBreaker
-	stop     func() // ends the program that runs now, well
+	breaker  connBreaker
+	stop     func() // ends the present run of the server
 
-	emails, passwords []string // those that may be the person's now
-	registered, gone  maybe
-	access, refresh   string
-	ids               []string // that the person had
-	path              []string
+	emails, passwords   []string // the candidates for the user's present ones
+	registered, deleted answer
+	access, refresh     string
+	ids                 []string // all IDs that the user has had
+	log                 []string // actions and their outcomes
 }
 
-// maybe is what is known of something when answers get lost.
-type maybe int
+// answer is what the client knows although replies get lost.
+type answer int
 
 const (
-	no maybe = iota
+	no answer = iota
 	unknown
 	yes
 )
 
-func runSchedule(t *testing.T, seed uint64, real bool) (died bool, broken int) {
+func runScenario(t *testing.T, seed uint64, spawn bool) (died bool, broken int) {
 	dice := rand.New(rand.NewPCG(seed, 4711))
-	l := newScenario(t, dice, real)
+	s := newScenario(t, dice, spawn)
 	if seed%3 == 0 {
-		l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "1" // so that accounts wait in line
+		s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "1" // registrations wait in line
 	}
-	l.misbehave()
-	l.begin(newKiller(1+dice.IntN(80), dice.IntN(2) == 0))
-	l.storm.rage(true)
+	s.injectFaults()
+	s.start(newKiller(1+dice.IntN(80), dice.IntN(2) == 0))
+	s.breaker.enable(true)
 	for range 4 + dice.IntN(5) {
-		l.action()
-		if l.killer.dead() {
+		s.action()
+		if s.killer.dead() {
 			died = true
-			l.stop()
-			l.begin(newKiller(0, false))
-			l.storm.rage(true)
+			s.stop()
+			s.start(newKiller(0, false))
+			s.breaker.enable(true)
 		}
 	}
-	l.u.ClearFaults()
-	l.storm.rage(false)
-	l.killer.spare()
-	died = died || l.killer.dead()
-	if _, few := l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || l.killer.dead() {
-		l.stop()
+	s.upstream.ClearFaults()
+	s.breaker.enable(false)
+	s.killer.disarm()
+	died = died || s.killer.dead()
+	if _, few := s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || s.killer.dead() {
+		s.stop()
 		if few {
-			l.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
+			s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
 		}
-		l.begin(newKiller(0, false))
+		s.start(newKiller(0, false))
 	}
 	defer func() {
 		if t.Failed() {
-			admin, wait := l.settings["CONNECTYCUBE_ADMIN_KEY"] != "", l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] != "false"
-			t.Logf("seed %d: %s, cidp %t, admin %t, wait %t, %s\n%s", seed, l.settings["CONNECTYCUBE_PASSWORD"], l.cidp, admin, wait, strings.Join(l.path, " → "), l.sides())
-			t.Logf("the log ends with %s", tail(l.Log.String()))
+			admin, wait := s.settings["CONNECTYCUBE_ADMIN_KEY"] != "", s.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] != "false"
+			t.Logf("seed %d: %s, cidp %t, admin %t, wait %t, %s\n%s", seed, s.settings["CONNECTYCUBE_PASSWORD"], s.cidp, admin, wait, strings.Join(s.log, " → "), s.sides())
+			t.Logf("the log ends with %s", tail(s.Log.String()))
 		}
-		l.stop()
+		s.stop()
 	}()
-	l.settled()
-	l.check()
-	return died, l.storm.broken
+	s.waitIdle()
+	s.check()
+	return died, s.breaker.broken
 }
 
-func newScenario(t *testing.T, dice *rand.Rand, real bool) *scenario {
-	l := &scenario{t: t, dice: dice, real: real, u: servertest.NewUpstream(t), cidp: dice.IntN(3) == 0}
-	l.storm.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
-	l.settings = servertest.Merge(l.u.Settings(), map[string]string{
+func newScenario(t *testing.T, dice *rand.Rand, spawn bool) *scenario {
+	s := &scenario{t: t, dice: dice, spawn: spawn, upstream: servertest.NewUpstream(t), cidp: dice.IntN(3) == 0}
+	s.breaker.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
+	s.settings = servertest.Merge(s.upstream.Settings(), map[string]string{
 		"CONNECTYCUBE_TIMEOUT": "250ms", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
 		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
 	})
 	if dice.IntN(2) == 0 {
-		l.settings["CONNECTYCUBE_ADMIN_KEY"] = sandbox.DefaultAdminKey
+		s.settings["CONNECTYCUBE_ADMIN_KEY"] = sandbox.DefaultAdminKey
 	}
 	if dice.IntN(4) == 0 {
-		l.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] = "false"
+		s.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] = "false"
 	}
-	// A MongoDB of the tester's own is one that takes anybody: what carries the
-	// messages does not know how to log in.
+	// The MongoDB of TEST_MONGODB_URL must need no password: mongoProxy cannot
+	// authenticate.
 	uri := os.Getenv("TEST_MONGODB_URL")
 	if uri == "" {
 		uri = servertest.StartDatabase(t).URI()
@@ -202,106 +206,104 @@ func newScenario(t *testing.T, dice *rand.Rand, real bool) *scenario {
 	if err != nil {
 		t.Fatal("TEST_MONGODB_URL is not a connection string")
 	}
-	l.db, l.name = parsed.Hosts[0], "t"+crand.Text()
+	s.database, s.name = parsed.Hosts[0], "t"+crand.Text()
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
 		t.Fatal(err)
 	}
-	database := client.Database(l.name)
-	l.users, l.sessions = database.Collection("users"), database.Collection("sessions")
-	if l.store, err = store.Open(t.Context(), store.Options{URI: uri, Database: l.name}); err != nil {
+	database := client.Database(s.name)
+	s.users, s.sessions = database.Collection("users"), database.Collection("sessions")
+	if s.store, err = store.Open(t.Context(), store.Options{URI: uri, Database: s.name}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = database.Drop(context.Background())
 		_ = client.Disconnect(context.Background())
-		_ = l.store.Close(context.Background())
+		_ = s.store.Close(context.Background())
 	})
-	return l
+	return s
 }
 
-// misbehave gives ConnectyCube its faults.
-func (l *scenario) misbehave() {
+// injectFaults makes a few requests to ConnectyCube fail.
+func (s *scenario) injectFaults() {
 	for _, kind := range []string{sandbox.FaultLostAnswer, sandbox.FaultStatus, sandbox.FaultStatus, sandbox.FaultHang, sandbox.FaultDuplicate, sandbox.FaultReset, sandbox.FaultTruncated} {
-		f := sandbox.Fault{Kind: kind, Probability: 0.04, Seed: l.dice.Uint64()}
+		f := sandbox.Fault{Kind: kind, Probability: 0.04, Seed: s.dice.Uint64()}
 		if kind == sandbox.FaultStatus {
-			f.Status = []int{500, 503, 429}[l.dice.IntN(3)]
+			f.Status = []int{500, 503, 429}[s.dice.IntN(3)]
 		}
-		if err := l.u.AddFault(f); err != nil {
-			l.t.Fatal(err)
+		if err := s.upstream.AddFault(f); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 }
 
-// begin starts the program for a life that ends as told.
-func (l *scenario) begin(f *killer) {
-	l.killer = f
-	l.storm.rage(false) // it would not start
-	y := newMongoProxy(l.t, l.db, f, &l.storm)
-	settings := servertest.Merge(l.settings, map[string]string{"MONGO_URI": y.uri(), "MONGO_DATABASE": l.name})
-	l.u.OverrideAll(f.atConnectyCube)
-	if l.real {
-		p := servertest.Spawn(l.t, settings).WaitReady(l.t)
-		l.Server = &p.Server
-		f.die = func() { _ = p.Cmd.Process.Kill(); go y.sink() }
-		l.stop = func() { f.kill(); <-p.Exited }
+// start starts a run of the server, which the killer may end.
+func (s *scenario) start(k *killer) {
+	s.killer = k
+	s.breaker.enable(false) // the server could not start
+	proxy := newMongoProxy(s.t, s.database, k, &s.breaker)
+	settings := servertest.Merge(s.settings, map[string]string{"MONGO_URI": proxy.uri(), "MONGO_DATABASE": s.name})
+	s.upstream.OverrideAll(k.serve)
+	if s.spawn {
+		p := servertest.Spawn(s.t, settings).WaitReady(s.t)
+		s.Server = &p.Server
+		k.end = func() { _ = p.Cmd.Process.Kill(); go proxy.shutDown() }
+		s.stop = func() { k.kill(); <-p.Exited }
 	} else {
-		r, stop := servertest.StartUntil(l.t, servertest.Configure(l.t, settings))
-		l.Server = r
-		f.die = func() { go y.sink() }
-		l.stop = func() { f.kill(); stop() }
+		r, stop := servertest.StartUntil(s.t, servertest.Configure(s.t, settings))
+		s.Server = r
+		k.end = func() { go proxy.shutDown() }
+		s.stop = func() { k.kill(); stop() }
 	}
-	if l.cidp {
-		l.u.SetCallback(l.t, l.URL)
+	if s.cidp {
+		s.upstream.SetCallback(s.t, s.URL)
 	}
-	f.begin()
+	k.arm()
 }
 
-// settled waits until nothing is left to do on our side. Back-offs are cut
-// short, and so is the life of tombstones: that they are kept is for other tests.
-func (l *scenario) settled() {
-	l.t.Helper()
-	ctx := l.t.Context()
-	wait := 10 * time.Millisecond // longer and longer, for all who look keep the machine busy
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(wait) {
-		wait = min(2*wait, 300*time.Millisecond)
+// waitIdle waits until the server has no background work left. It makes all work due
+// at once, and ages the users that are being deleted: back-offs and the retention of
+// such a user have tests of their own.
+func (s *scenario) waitIdle() {
+	s.t.Helper()
+	servertest.Eventually(s.t, "no background work is left", func() bool {
 		now := time.Now()
-		_, err := l.users.UpdateMany(ctx, bson.D{{Key: "account.due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "account.lease", Value: bson.D{{Key: "$exists", Value: false}}}},
-			bson.D{{Key: "$set", Value: bson.D{{Key: "account.due", Value: now}}}})
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		if _, err = l.users.UpdateMany(ctx, bson.D{{Key: "leaving", Value: true}}, bson.D{{Key: "$set", Value: bson.D{{Key: "updatedAt", Value: now.Add(-time.Hour)}}}}); err != nil {
-			l.t.Fatal(err)
-		}
-		if _, err = l.sessions.UpdateMany(ctx, bson.D{{Key: "due", Value: bson.D{{Key: "$gt", Value: now}}}, {Key: "attempts", Value: bson.D{{Key: "$gt", Value: 0}}}},
-			bson.D{{Key: "$set", Value: bson.D{{Key: "due", Value: now}}}}); err != nil {
-			l.t.Fatal(err)
-		}
-		open := 0
-		for collection, fields := range map[*mongo.Collection][]string{l.users: {"account.due", "account.turn", "sessionsDue", "leaving"}, l.sessions: {"due"}} {
-			for _, field := range fields {
-				n, err := collection.CountDocuments(ctx, bson.D{{Key: field, Value: bson.D{{Key: "$exists", Value: true}}}})
-				if err != nil {
-					l.t.Fatal(err)
-				}
-				open += int(n)
+		isLater, exists, missing := bson.D{{Key: "$gt", Value: now}}, bson.D{{Key: "$exists", Value: true}}, bson.D{{Key: "$exists", Value: false}}
+		s.update(s.users, bson.D{{Key: "account.due", Value: isLater}, {Key: "account.lease", Value: missing}}, "account.due", now)
+		s.update(s.users, bson.D{{Key: "leaving", Value: true}}, "updatedAt", now.Add(-time.Hour))
+		s.update(s.sessions, bson.D{{Key: "due", Value: isLater}, {Key: "attempts", Value: bson.D{{Key: "$gt", Value: 0}}}}, "due", now)
+		for _, field := range []string{"account.due", "account.turn", "sessionsDue", "leaving"} {
+			if s.count(s.users, bson.D{{Key: field, Value: exists}}) > 0 {
+				return false
 			}
 		}
-		if open == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			l.t.Fatalf("%d things are still open:\n%s", open, l.sides())
-		}
+		return s.count(s.sessions, bson.D{{Key: "due", Value: exists}}) == 0
+	})
+}
+
+// update sets a field of all documents that match.
+func (s *scenario) update(c *mongo.Collection, filter bson.D, field string, value time.Time) {
+	s.t.Helper()
+	if _, err := c.UpdateMany(s.t.Context(), filter, bson.D{{Key: "$set", Value: bson.D{{Key: field, Value: value}}}}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
-// sides is what both sides have, for a person to read.
-func (l *scenario) sides() string {
+// count returns the number of documents that match.
+func (s *scenario) count(c *mongo.Collection, filter bson.D) int64 {
+	s.t.Helper()
+	n, err := c.CountDocuments(s.t.Context(), filter)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// sides describes the users of both sides, for the output of a failure.
+func (s *scenario) sides() string {
 	var out strings.Builder
-	for _, u := range l.everybody() {
-		fmt.Fprintf(&out, "here:  %s %s %q account %d leaving %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Deleting, len(u.Sessions), u.Account)
+	for _, u := range s.allUsers() {
+		fmt.Fprintf(&out, "server:       %s %s %q account %d deleting %t sessions %d %+v\n", u.ID, u.Email, u.FullName(), u.CubeID, u.Deleting, len(u.Sessions), u.Account)
 	}
 	text := func(s *string) string {
 		if s == nil {
@@ -309,83 +311,19 @@ func (l *scenario) sides() string {
 		}
 		return *s
 	}
-	for _, u := range l.u.State().Users {
-		fmt.Fprintf(&out, "there: %d %s %s %q external %s\n", u.ID, text(u.Email), text(u.Login), text(u.FullName), text(u.ExternalID))
+	for _, u := range s.upstream.State().Users {
+		fmt.Fprintf(&out, "ConnectyCube: %d %s %s %q external %s\n", u.ID, text(u.Email), text(u.Login), text(u.FullName), text(u.ExternalID))
 	}
 	return out.String()
 }
 
-func (l *scenario) everybody() []store.User {
-	l.t.Helper()
-	all, err := l.store.Users().All(l.t.Context(), "", 100)
+func (s *scenario) allUsers() []store.User {
+	s.t.Helper()
+	all, err := s.store.Users().All(s.t.Context(), "", 100)
 	if err != nil {
-		l.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return all
 }
 
 func tail(log string) string { return log[max(0, len(log)-3000):] }
-
-// check compares both sides.
-func (l *scenario) check() {
-	l.t.Helper()
-	if l.gone == unknown || len(l.emails) > 1 || len(l.passwords) > 1 || l.registered == unknown {
-		l.access = ""
-		if l.registered == unknown {
-			l.gone = unknown
-		}
-		l.login()
-	}
-	if l.registered != no && l.gone != yes {
-		if !l.login() { // once more, for what only a login can finish
-			l.t.Errorf("no login after healing")
-		}
-		l.settled()
-		var got outcome
-		wait := 20 * time.Millisecond
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(wait) { // a busy machine is slow to answer ConnectyCube
-			wait = min(2*wait, time.Second)
-			got = l.ask("", fmt.Sprintf(`mutation { answer: login(body: {email: %q, password: %q}) { chatStatus ccUserId user { id } } }`, l.emails[0], l.passwords[0]))
-			if got.ChatStatus == "READY" {
-				break
-			}
-		}
-		if got.code != "" || got.ChatStatus != "READY" {
-			l.t.Errorf("after healing: %s %s", got.code, got.ChatStatus)
-		}
-		l.settled()
-	} else {
-		for _, email := range l.emails {
-			for _, password := range l.passwords {
-				got := l.ask("", fmt.Sprintf(`mutation { answer: login(body: {email: %q, password: %q}) { chatStatus } }`, email, password))
-				if l.gone == yes && got.code != "UNAUTHENTICATED" {
-					l.t.Errorf("who is gone logs in: %q", got.code)
-				}
-			}
-		}
-	}
-	here, there := l.everybody(), l.u.State().Users
-	if want := 1; l.gone == yes || l.registered == no {
-		want = 0
-		if n, err := l.sessions.CountDocuments(l.t.Context(), bson.D{}); err != nil || n != 0 {
-			l.t.Errorf("%d login sessions of nobody are left, %v", n, err)
-		}
-		if len(here) != want || len(there) != want {
-			l.t.Errorf("%d users here, %d there, want none", len(here), len(there))
-		}
-		return
-	} else if len(here) != want || len(there) != want {
-		l.t.Errorf("%d users here, %d there, want one", len(here), len(there))
-		return
-	}
-	ours, theirs := here[0], there[0]
-	if theirs.ExternalID == nil || *theirs.ExternalID != ours.ID || theirs.ID != ours.CubeID {
-		l.t.Errorf("two identities: %s with %d, %+v", ours.ID, ours.CubeID, theirs)
-	}
-	if theirs.Email != nil && store.EmailKey(*theirs.Email) != store.EmailKey(ours.Email) || theirs.Email == nil && !l.cidp {
-		l.t.Errorf("the address here is %s, there %v", ours.Email, *theirs.Email)
-	}
-	if theirs.FullName == nil || *theirs.FullName != ours.FullName() {
-		l.t.Errorf("the name here is %q, there %v", ours.FullName(), *theirs.FullName)
-	}
-}

@@ -9,9 +9,9 @@ import (
 	"cubegate/server/servertest"
 )
 
-// While the service stops, a login that is going on waits for ConnectyCube,
-// which calls back: that must get in, or the login could only fail.
-func TestStoppingLetsTheCallBackIn(t *testing.T) {
+// During shutdown, a running login waits for ConnectyCube, which sends the callback.
+// The server must serve it, or the login fails.
+func TestShutdownServesTheCallback(t *testing.T) {
 	r, stop := servertest.StartUntil(t, servertest.Configure(t, nil))
 	t.Cleanup(stop)
 	r.Register(t, "ada@example.org")
@@ -20,50 +20,49 @@ func TestStoppingLetsTheCallBackIn(t *testing.T) {
 	go func() {
 		answered <- r.GraphQL(t, servertest.ByTokenDocument, servertest.Credentials("ada@example.org"))
 	}()
-	faultTaken(t, r)
+	waitFaultUsed(t, r)
 	stop()
 	if got := <-answered; got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
-		t.Errorf("the login that was going on: %s", got.Body)
+		t.Errorf("the running login: %s", got.Body)
 	}
 }
 
-// ConnectyCube's question about a password comes in the middle of a
-// registration that claims an account. Our yes to it once ended the
-// registration, so that its later failure left a user whom nobody could register
-// again.
-func TestARegistrationThatFailsAfterTheCallBackLeavesNothing(t *testing.T) {
+// During a registration that adopts an existing account, the callback asks about the
+// password. Confirming the password once completed the registration, so a later
+// failure left a user whose email could not be registered again.
+func TestRegistrationThatFailsAfterTheCallbackLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, servertest.AllOrNothing)
-	const address = "orphan@example.org"
-	orphan := `{"user":{"email":"` + address + `","password":"another horse"}}`
+	const email = "orphan@example.org"
+	orphan := `{"user":{"email":"` + email + `","password":"another horse"}}`
 	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/users", orphan, "CB-AuthKey", sandbox.DefaultAuthKey); got.Status != http.StatusCreated {
-		t.Fatalf("making the orphan: %d %s", got.Status, got.Body)
+		t.Fatalf("creating the orphan: %d %s", got.Status, got.Body)
 	}
-	// The look-ups before the claim open sessions of their own; only the one after
-	// the second is the claim's.
+	// The two look-ups open sessions of their own. The session after the second one
+	// adopts the account.
 	r.InjectFault(t, `{"method":"GET","path":"/users/v2","kind":"slow","delay_ms":1000,"times":1}`)
 	answered := make(chan servertest.GraphQLReply, 1)
-	go func() { answered <- r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address)) }()
-	faultTaken(t, r)
+	go func() { answered <- r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)) }()
+	waitFaultUsed(t, r)
 	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":2}`)
 	if got := <-answered; got.Code() != "UPSTREAM_UNAVAILABLE" {
-		t.Fatalf("with a lost answer: %s", got.Body)
+		t.Fatalf("with a lost reply: %s", got.Body)
 	}
 	r.ClearFaults(t)
-	if got := r.GraphQL(t, servertest.LoginDocument, servertest.Credentials(address)); got.Code() != "UNAUTHENTICATED" {
-		t.Errorf("the user is there: %s", got.Body)
+	if got := r.GraphQL(t, servertest.LoginDocument, servertest.Credentials(email)); got.Code() != "UNAUTHENTICATED" {
+		t.Errorf("a login after the failed registration: %s", got.Body)
 	}
-	second := servertest.NewUser(address)
+	second := servertest.NewUser(email)
 	second["password"] = "a third horse"
 	if got := r.GraphQL(t, servertest.RegisterDocument, second); got.Code() != "" {
-		t.Errorf("trying again: %s", got.Body)
+		t.Errorf("registering again: %s", got.Body)
 	}
 }
 
-// faultTaken waits until somebody has met the slow fault.
-func faultTaken(t *testing.T, r *servertest.Server) {
+// waitFaultUsed waits until a request has met the slow fault.
+func waitFaultUsed(t *testing.T, r *servertest.Server) {
 	t.Helper()
-	servertest.Eventually(t, "the slow fault is met", func() bool {
+	servertest.Eventually(t, "a request has met the slow fault", func() bool {
 		got := r.Request(t, http.MethodGet, r.SandboxURL+"/_sandbox/faults", "")
 		return !strings.Contains(got.Body, "slow")
 	})

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -9,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"cubegate/server"
 	"cubegate/server/servertest"
 )
 
-// Each form that the help and the README show does its work from the command
-// line, where the limit on the number of arguments holds as well.
+// Each form of the command that the help and the README show works from the command
+// line, which also limits the number of arguments.
 func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "keys")
@@ -27,30 +25,30 @@ func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 		{"new", "--in", "1m", "--alg", "EdDSA"},
 		{"new", "--alg=ES256", "--in=0s"},
 	} {
-		got := typed(t, env, append([]string{"keys"}, args...)...)
-		id, _, _ := strings.Cut(got.stdout, " ")
-		if got.code != 0 || !strings.Contains(got.stdout, " signs from ") {
+		got := servertest.Run(t.Context(), env, append([]string{"keys"}, args...)...)
+		id, _, _ := strings.Cut(got.Stdout, " ")
+		if got.Code != 0 || !strings.Contains(got.Stdout, " signs from ") {
 			t.Fatalf("keys %v: %+v", args, got)
 		}
 		ids = append(ids, id)
-		list := typed(t, env, "keys", "list")
-		if list.code != 0 || strings.Count(list.stdout, "\n") != len(ids)+1 || !strings.Contains(list.stdout, id) {
+		list := servertest.Run(t.Context(), env, "keys", "list")
+		if list.Code != 0 || strings.Count(list.Stdout, "\n") != len(ids)+1 || !strings.Contains(list.Stdout, id) {
 			t.Errorf("keys list after keys %v: %+v", args, list)
 		}
 	}
-	if got := typed(t, env, "keys", "retire", ids[0]); got.code != 0 || !strings.Contains(got.stdout, ids[0]) {
+	if got := servertest.Run(t.Context(), env, "keys", "retire", ids[0]); got.Code != 0 || !strings.Contains(got.Stdout, ids[0]) {
 		t.Errorf("keys retire: %+v", got)
 	}
 	for _, args := range [][]string{{"list", "x"}, {"new", "--alg", "ES256", "--in", "0s", "x"}, {"new", "--in", "-1s"}} {
-		if got := typed(t, env, append([]string{"keys"}, args...)...); got.code != 2 {
+		if got := servertest.Run(t.Context(), env, append([]string{"keys"}, args...)...); got.Code != 2 {
 			t.Errorf("keys %v: %+v", args, got)
 		}
 	}
 }
 
-// A folder without keys stops the server and the commands with one error, which
-// names the command that makes the first key.
-func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
+// Without keys, the server and the commands end with one error, which names the
+// command that makes the first key.
+func TestErrorWithoutKeysSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
 	other := t.TempDir()
@@ -67,29 +65,25 @@ func TestFolderWithoutKeysSaysWhatToDo(t *testing.T) {
 	} {
 		for _, args := range [][]string{{"serve"}, {"keys", "list"}, {"keys", "retire", "x"}} {
 			env := servertest.Merge(servertest.QuickSettings, map[string]string{"JWT_KEYS": path, "DATA_DIR": t.TempDir(), "LOG_LEVEL": "error"})
-			var stdout, stderr bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a server that starts would run on
-			code := server.Main(ctx, servertest.ConfigYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // ends a server that starts
+			got := servertest.Run(ctx, env, args...)
 			cancel()
-			text := stderr.String()
-			if code != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, path) || !strings.Contains(text, `"cubegate keys new --in 0s"`) {
-				t.Errorf("%s, %v: exit %d: %s", name, args, code, text)
+			if got.Code != 1 || strings.Count(got.Stderr, "\n") != 1 || !strings.Contains(got.Stderr, path) || !strings.Contains(got.Stderr, `"cubegate keys new --in 0s"`) {
+				t.Errorf("%s, %v: %+v", name, args, got)
 			}
 		}
-		env := map[string]string{"JWT_KEYS": path}
-		var stdout, stderr bytes.Buffer
-		if code := server.Main(t.Context(), servertest.ConfigYAML, []string{"keys", "new", "--in", "0s"}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stdout, &stderr); code != 0 {
-			t.Errorf("%s: the command that the error names: %s", name, stderr.String())
+		if got := servertest.Run(t.Context(), map[string]string{"JWT_KEYS": path}, "keys", "new", "--in", "0s"); got.Code != 0 {
+			t.Errorf("%s: the command that the error names: %+v", name, got)
 		}
 	}
 }
 
-// Tokens of the secret end when the operator removes it from
-// JWT_PREVIOUS_SECRETS, also when JWT_KEYS has taken its place.
-func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
+// Tokens that the secret signed end when the operator removes the secret from
+// JWT_PREVIOUS_SECRETS, also after a change to JWT_KEYS.
+func TestTokensOfTheSecretEndAfterChangeToKeys(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "keys")
-	if _, err := operated(t, "keys", map[string]string{"JWT_KEYS": folder}, "new", "--in", "0s"); err != nil {
+	if _, err := runCommand(t, "keys", map[string]string{"JWT_KEYS": folder}, "new", "--in", "0s"); err != nil {
 		t.Fatal(err)
 	}
 	settings := map[string]string{"DATA_DIR": t.TempDir(), "JWT_SECRET": servertest.JWTSecret}
@@ -100,7 +94,7 @@ func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		more  map[string]string
-		lives bool
+		valid bool
 	}{
 		{"keys, and the secret listed", map[string]string{"JWT_KEYS": folder, "JWT_PREVIOUS_SECRETS": servertest.JWTSecret}, true},
 		{"keys, and another secret listed", map[string]string{"JWT_KEYS": folder, "JWT_PREVIOUS_SECRETS": "X4m0q7-a-secret-of-another-time-8f2kq0Zx"}, false},
@@ -108,15 +102,15 @@ func TestTokensOfTheSecretEndAfterAChangeToKeys(t *testing.T) {
 		{"no keys", nil, true},
 	} {
 		r, stop := servertest.StartUntil(t, servertest.Configure(t, servertest.Merge(settings, tt.more)))
-		if code := servertest.CodeOf(r.As(t, in.Token, `{ me { id } }`, nil).Body); (code == "") != tt.lives {
+		if code := servertest.CodeOf(r.SendAs(t, in.Token, `{ me { id } }`, nil).Body); (code == "") != tt.valid {
 			t.Errorf("%s: the access token: %q", tt.name, code)
 		}
 		for _, got := range r.Verify(t, in.ChatTicket) {
-			if (got.Status == 200) != tt.lives {
+			if (got.Status == 200) != tt.valid {
 				t.Errorf("%s: the chat ticket: %d", tt.name, got.Status)
 			}
 		}
-		refresh = r.Refresh(t, refresh) // refresh tokens are made from the secret, with keys and without
+		refresh = r.Refresh(t, refresh) // the secret makes refresh tokens, also with JWT_KEYS
 		stop()
 	}
 }

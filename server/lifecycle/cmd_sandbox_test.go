@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,46 +21,41 @@ import (
 	"cubegate/server/servertest"
 )
 
-// sandboxRun runs `cubegate sandbox` until the test, or stop, ends it.
-func sandboxRun(t *testing.T, env map[string]string, args ...string) (banner string, stop func()) {
+// startSandbox runs `cubegate sandbox` until the test ends or stop is called, and
+// returns what it has printed once it is ready.
+func startSandbox(t *testing.T, env map[string]string, args ...string) (banner string, stop func()) {
 	t.Helper()
-	t.Chdir(t.TempDir()) // .env is read here
-	settings := map[string]string{"SANDBOX_PORT": "0", "DATA_DIR": t.TempDir()}
-	for name, value := range env {
-		settings[name] = value
-	}
+	t.Chdir(t.TempDir()) // the command reads .env here
+	settings := servertest.Merge(map[string]string{"SANDBOX_PORT": "0", "DATA_DIR": t.TempDir()}, env)
 	ctx, cancel := context.WithCancel(context.Background())
 	stdout, stderr := &servertest.LogBuffer{}, &servertest.LogBuffer{}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- server.Main(ctx, servertest.ConfigYAML, append([]string{"sandbox"}, args...), func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, stdout, stderr)
+		ended <- server.Main(ctx, servertest.ConfigYAML, append([]string{"sandbox"}, args...), servertest.Getenv(settings), stdout, stderr)
 	}()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case code := <-ended:
 			if code != 0 {
-				t.Errorf("it ended with %d: %s", code, stderr)
+				t.Errorf("the sandbox ended with %d: %s", code, stderr)
 			}
 		case <-time.After(30 * time.Second):
-			t.Error("it did not end")
+			t.Error("the sandbox did not end")
 		}
-	}
+	})
 	t.Cleanup(stop)
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(stdout.String(), "Stop with"); time.Sleep(10 * time.Millisecond) {
-		if len(ended) > 0 || time.Now().After(end) {
-			t.Fatalf("no banner: %s", stderr)
+	servertest.Eventually(t, "the sandbox prints its banner", func() bool {
+		if len(ended) > 0 {
+			t.Fatalf("the sandbox ended: %s", stderr)
 		}
-	}
+		return strings.Contains(stdout.String(), "Stop with")
+	})
 	return stdout.String(), stop
 }
 
-func printed(t *testing.T, banner, pattern string) string {
+// inBanner returns the first group of a pattern that the banner must match.
+func inBanner(t *testing.T, banner, pattern string) string {
 	t.Helper()
 	found := regexp.MustCompile(pattern).FindStringSubmatch(banner)
 	if found == nil {
@@ -70,10 +66,10 @@ func printed(t *testing.T, banner, pattern string) string {
 
 const newSession = `{"application_id":1001,"auth_key":"sandbox-auth-key","user":{"login":"ada","password":"correct horse"}}`
 
-func TestTheSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
+func TestSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
-	banner, stop := sandboxRun(t, nil, "--data", file)
-	url := printed(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
+	banner, stop := startSandbox(t, nil, "--data", file)
+	url := inBanner(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
 	for _, part := range []string{
 		"api_url: '" + url + "'", "chat: 'chat.connectycube.com'", "chat_url: '" + strings.Replace(url, "http", "ws", 1) + "/chat'",
 		"React Native", "setEndpoints('" + url, `Settings.apiEndpoint = "` + url, "ServiceZone.PRODUCTION", "untried", url + "/_sandbox/",
@@ -90,18 +86,18 @@ func TestTheSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 		t.Errorf("page: %d %v", page.Status, err)
 	}
 	stop()
-	banner, _ = sandboxRun(t, nil, "--data", file)
-	state, err := servertest.Try(http.MethodGet, printed(t, banner, `REST API +(http:\S+)`)+"/_sandbox/state", "")
+	banner, _ = startSandbox(t, nil, "--data", file)
+	state, err := servertest.Try(http.MethodGet, inBanner(t, banner, `REST API +(http:\S+)`)+"/_sandbox/state", "")
 	if err != nil || !strings.Contains(state.Body, `"login":"ada"`) || !strings.Contains(state.Body, `"sessions":1`) {
 		t.Errorf("state after a restart: %s %v", state.Body, err)
 	}
 }
 
-func TestTheSandboxAloneOverTLS(t *testing.T) {
+func TestSandboxAloneOverTLS(t *testing.T) {
 	data := t.TempDir()
-	banner, stop := sandboxRun(t, map[string]string{"DATA_DIR": data, "SANDBOX_HOST": "0.0.0.0", "SANDBOX_CONTROL_TOKEN": "a-token"}, "--tls")
-	url := printed(t, banner, `REST API +(https://localhost:\d+)`)
-	file := printed(t, banner, `NODE_EXTRA_CA_CERTS=(\S+)`)
+	banner, stop := startSandbox(t, map[string]string{"DATA_DIR": data, "SANDBOX_HOST": "0.0.0.0", "SANDBOX_CONTROL_TOKEN": "a-token"}, "--tls")
+	url := inBanner(t, banner, `REST API +(https://localhost:\d+)`)
+	file := inBanner(t, banner, `NODE_EXTRA_CA_CERTS=(\S+)`)
 	if !filepath.IsAbs(file) || !strings.Contains(banner, "chat_url: 'wss://localhost:") || !strings.Contains(banner, "made just now") || strings.Contains(banner, "a-token") {
 		t.Errorf("banner:\n%s", banner)
 	}
@@ -122,16 +118,16 @@ func TestTheSandboxAloneOverTLS(t *testing.T) {
 		t.Errorf("the certificate: %s, %d bytes", answer.Status, answer.ContentLength)
 	}
 	if _, err := http.Get(url); err == nil {
-		t.Error("a stranger trusts it")
+		t.Error("a client without the authority trusts the certificate")
 	}
 	stop()
-	banner, _ = sandboxRun(t, map[string]string{"DATA_DIR": data}, "--tls")
-	if again, err := os.ReadFile(printed(t, banner, `NODE_EXTRA_CA_CERTS=(\S+)`)); err != nil || string(again) != string(certificate) || strings.Contains(banner, "made just now") {
+	banner, _ = startSandbox(t, map[string]string{"DATA_DIR": data}, "--tls")
+	if again, err := os.ReadFile(inBanner(t, banner, `NODE_EXTRA_CA_CERTS=(\S+)`)); err != nil || string(again) != string(certificate) || strings.Contains(banner, "made just now") {
 		t.Errorf("another authority after a restart: %v", err)
 	}
 }
 
-func TestTheSandboxAloneAsksTheBackendItIsGiven(t *testing.T) {
+func TestSandboxAloneAsksTheConfiguredBackend(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var asked struct{ Token string }
 		_ = json.NewDecoder(r.Body).Decode(&asked)
@@ -141,29 +137,26 @@ func TestTheSandboxAloneAsksTheBackendItIsGiven(t *testing.T) {
 		fmt.Fprintf(w, `{"user":{"id":"id-of-%s"}}`, asked.Token)
 	}))
 	defer backend.Close()
-	banner, _ := sandboxRun(t, servertest.Merge(servertest.CallbackSettings, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"}))
-	session, err := servertest.Try(http.MethodPost, printed(t, banner, `REST API +(http:\S+)`)+"/session", newSession)
+	banner, _ := startSandbox(t, servertest.Merge(servertest.CallbackSettings, map[string]string{"SANDBOX_CIDP_URL": backend.URL + "/verify"}))
+	session, err := servertest.Try(http.MethodPost, inBanner(t, banner, `REST API +(http:\S+)`)+"/session", newSession)
 	if err != nil || !strings.Contains(session.Body, `"external_id":"id-of-ada"`) {
 		t.Errorf("session: %s %v", session.Body, err)
 	}
 }
 
-func TestCommandsRefuseWhatTheyDoNotKnow(t *testing.T) {
+func TestCommandsRefuseUnknownArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
-	none := func(string) (string, bool) { return "", false }
 	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tls"}, {"serve", "x"}, {"--tls"}, {"nonsense"}} {
-		stdout, stderr := &servertest.LogBuffer{}, &servertest.LogBuffer{}
-		if code := server.Main(t.Context(), servertest.ConfigYAML, args, none, stdout, stderr); code != 2 || !strings.Contains(stderr.String(), "usage:") || stdout.String() != "" {
-			t.Errorf("%v: %d\n%s%s", args, code, stdout, stderr)
+		if got := servertest.Run(t.Context(), nil, args...); got.Code != 2 || !strings.Contains(got.Stderr, "usage:") || got.Stdout != "" {
+			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	stdout := &servertest.LogBuffer{}
-	if code := server.Main(t.Context(), servertest.ConfigYAML, []string{"sandbox", "--help"}, none, stdout, stdout); code != 0 || !strings.Contains(stdout.String(), "sandbox [--tls] [--data FILE]") {
-		t.Errorf("help: %d\n%s", code, stdout)
+	if got := servertest.Run(t.Context(), nil, "sandbox", "--help"); got.Code != 0 || !strings.Contains(got.Stdout, "sandbox [--tls] [--data FILE]") {
+		t.Errorf("help: %+v", got)
 	}
 }
 
-func TestTheSandboxBesideTheServerOutlivesIt(t *testing.T) {
+func TestSandboxBesideTheServerOutlivesIt(t *testing.T) {
 	cfg := servertest.Configure(t, nil)
 	r, stop := servertest.StartUntil(t, cfg)
 	r.Register(t, "ada@example.org")
@@ -173,18 +166,18 @@ func TestTheSandboxBesideTheServerOutlivesIt(t *testing.T) {
 	defer stop()
 	after := r.Login(t, servertest.LoginDocument, "ada@example.org")
 	if before.CcUserID == nil || after.CcUserID == nil || *after.CcUserID != *before.CcUserID {
-		t.Errorf("the ConnectyCube id was %v and is %v", before.CcUserID, after.CcUserID)
+		t.Errorf("the ConnectyCube ID was %v and is %v", before.CcUserID, after.CcUserID)
 	}
 	if n := len(r.CubeUsers(t, "ada@example.org")); n != 1 {
 		t.Errorf("%d users at the sandbox, want 1", n)
 	}
 }
 
-// A page whose name was pointed at this machine reaches nothing of the sandbox,
-// the administration API least of all; the names of the settings work.
-func TestTheSandboxAnswersToItsOwnNamesOnly(t *testing.T) {
-	banner, _ := sandboxRun(t, map[string]string{"SANDBOX_NAMES": "sandbox.example", "CONNECTYCUBE_CHAT_URL": "wss://chat.example/chat"})
-	at := printed(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
+// A web page whose host name resolves to this machine (DNS rebinding) reaches nothing
+// of the sandbox, including the administration API. The names in the settings work.
+func TestSandboxAnswersOnlyToItsNames(t *testing.T) {
+	banner, _ := startSandbox(t, map[string]string{"SANDBOX_NAMES": "sandbox.example", "CONNECTYCUBE_CHAT_URL": "wss://chat.example/chat"})
+	at := inBanner(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
 	for host, want := range map[string]int{
 		"sandbox.example": 200, "chat.example": 200, "localhost": 200, strings.TrimPrefix(at, "http://"): 200, "evil.example": 403,
 	} {

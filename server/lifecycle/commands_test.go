@@ -7,29 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"cubegate/server"
 	"cubegate/server/servertest"
 )
 
-// outcome is the result of one command line.
-type outcome struct {
-	code           int
-	stdout, stderr string
-}
-
-// typed runs a command line with env as the whole environment.
-func typed(t *testing.T, env map[string]string, args ...string) outcome {
-	t.Helper()
-	var stdout, stderr servertest.LogBuffer
-	getenv := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	code := server.Main(t.Context(), servertest.ConfigYAML, args, getenv, &stdout, &stderr)
-	return outcome{code, stdout.String(), stderr.String()}
-}
-
-// wrongSettings stop each command that loads the settings.
+// wrongSettings make each command fail that loads the settings.
 var wrongSettings = map[string]string{"PORT": "nonsense"}
 
-// listedCommands returns the names in the list of commands that a help text has.
+// listedCommands returns the names of the commands in a help text.
 func listedCommands(t *testing.T, help string) []string {
 	t.Helper()
 	_, list, _ := strings.Cut(help, "Commands:\n")
@@ -45,8 +29,8 @@ func listedCommands(t *testing.T, help string) []string {
 	return names
 }
 
-// Each command explains itself in two ways that print the same, and needs no
-// settings for that. The table has each command that the program lists.
+// "--help" and "help" print the same text for each command, and need no settings.
+// The table contains each command that the program lists.
 func TestHelpOfEachCommand(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
@@ -71,7 +55,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 		"serve":                 {"cubegate serve\n"},
 	}
 	for _, group := range []string{"", "completion", "keys"} {
-		for _, name := range listedCommands(t, typed(t, nil, append(strings.Fields(group), "--help")...).stdout) {
+		for _, name := range listedCommands(t, servertest.Run(t.Context(), nil, append(strings.Fields(group), "--help")...).Stdout) {
 			if path := strings.TrimSpace(group + " " + name); tests[path] == nil {
 				t.Errorf("the table lacks %q", path)
 			}
@@ -80,27 +64,27 @@ func TestHelpOfEachCommand(t *testing.T) {
 	for path, want := range tests {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			got := typed(t, wrongSettings, append(strings.Fields(path), "--help")...)
-			if got.code != 0 || got.stderr != "" {
+			got := servertest.Run(t.Context(), wrongSettings, append(strings.Fields(path), "--help")...)
+			if got.Code != 0 || got.Stderr != "" {
 				t.Fatalf("--help: %+v", got)
 			}
 			for _, text := range want {
-				if !strings.Contains(got.stdout, text) {
-					t.Errorf("the help lacks %q:\n%s", text, got.stdout)
+				if !strings.Contains(got.Stdout, text) {
+					t.Errorf("the help lacks %q:\n%s", text, got.Stdout)
 				}
 			}
-			if path != "" && strings.Contains(got.stdout, "Settings come from") {
+			if path != "" && strings.Contains(got.Stdout, "Settings come from") {
 				t.Error("the help of one command lists all settings")
 			}
-			if other := typed(t, wrongSettings, append([]string{"help"}, strings.Fields(path)...)...); other != got {
-				t.Errorf("help %s does not print the same as --help: %+v", path, other)
+			if other := servertest.Run(t.Context(), wrongSettings, append([]string{"help"}, strings.Fields(path)...)...); other != got {
+				t.Errorf("help %s differs from --help: %+v", path, other)
 			}
 		})
 	}
 }
 
-// An error in the command line ends with status 2 and three short lines. The
-// settings are not looked at, and no command starts.
+// An error in the command line ends with status 2 and three short lines. The program
+// does not load the settings, and no command starts.
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -139,17 +123,17 @@ func TestUsageErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
 			t.Parallel()
-			got := typed(t, wrongSettings, strings.Fields(tt.line)...)
-			lines := strings.Split(got.stderr, "\n")
-			if got.code != 2 || got.stdout != "" || len(lines) != 4 {
+			got := servertest.Run(t.Context(), wrongSettings, strings.Fields(tt.line)...)
+			lines := strings.Split(got.Stderr, "\n")
+			if got.Code != 2 || got.Stdout != "" || len(lines) != 4 {
 				t.Fatalf("want status 2 and three lines: %+v", got)
 			}
 			if !strings.HasPrefix(lines[0], "cubegate: "+tt.problem) || !strings.HasPrefix(lines[1], "usage: "+tt.usage) || !strings.Contains(lines[2], ` --help"`) {
-				t.Errorf("stderr:\n%s", got.stderr)
+				t.Errorf("stderr:\n%s", got.Stderr)
 			}
 		})
 	}
-	if got := typed(t, nil, ""); got.code != 2 || strings.Contains(got.stderr, "did you mean") {
+	if got := servertest.Run(t.Context(), nil, ""); got.Code != 2 || strings.Contains(got.Stderr, "did you mean") {
 		t.Errorf("an empty command: %+v", got)
 	}
 }
@@ -163,30 +147,31 @@ func TestFailuresAreNoUsageErrors(t *testing.T) {
 		"keys list":       "1 problem with the configuration",
 		"grant a@b.org x": "1 problem with the configuration",
 	} {
-		if got := typed(t, wrongSettings, strings.Fields(line)...); got.code != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, "cubegate: "+problem) || strings.Contains(got.stderr, "usage:") {
+		if got := servertest.Run(t.Context(), wrongSettings, strings.Fields(line)...); got.Code != 1 || got.Stdout != "" || !strings.HasPrefix(got.Stderr, "cubegate: "+problem) || strings.Contains(got.Stderr, "usage:") {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
-	if got := typed(t, wrongSettings); got.code != 1 { // not the arguments of the test binary
+	if got := servertest.Run(t.Context(), wrongSettings); got.Code != 1 { // cobra does not read the arguments of the test binary
 		t.Errorf("no arguments: %+v", got)
 	}
-	if got := typed(t, nil, "keys", "list"); got.code != 1 || got.stderr != "cubegate: JWT_KEYS is not set: set it to a folder for the keys, here and for the server\n" {
+	if got := servertest.Run(t.Context(), nil, "keys", "list"); got.Code != 1 || got.Stderr != "cubegate: JWT_KEYS is not set: set it to a folder for the keys, here and for the server\n" {
 		t.Errorf("keys list without keys: %+v", got)
 	}
 }
 
-// The scripts for shells and the words that they ask the program for need no settings.
+// The completion scripts, and the words that they request from the program, need no
+// settings.
 func TestCompletionCommand(t *testing.T) {
 	t.Parallel()
 	for shell, text := range map[string]string{
 		"bash": "complete -o default -F __start_cubegate cubegate", "zsh": "#compdef cubegate",
 		"fish": "complete -c cubegate ", "powershell": "Register-ArgumentCompleter -CommandName 'cubegate'",
 	} {
-		if got := typed(t, wrongSettings, "completion", shell); got.code != 0 || got.stderr != "" || !strings.Contains(got.stdout, text) {
-			t.Errorf("completion %s: status %d, %d bytes without %q; %s", shell, got.code, len(got.stdout), text, got.stderr)
+		if got := servertest.Run(t.Context(), wrongSettings, "completion", shell); got.Code != 0 || got.Stderr != "" || !strings.Contains(got.Stdout, text) {
+			t.Errorf("completion %s: status %d, %d bytes without %q; %s", shell, got.Code, len(got.Stdout), text, got.Stderr)
 		}
 	}
-	const files, noFiles = ":0", ":4" // how the shell goes on, after the words
+	const files, noFiles = ":0", ":4" // cobra's directives to the shell, after the words
 	for _, tt := range []struct {
 		typed []string
 		want  []string
@@ -199,19 +184,19 @@ func TestCompletionCommand(t *testing.T) {
 		{[]string{"sandbox", ""}, []string{noFiles}},
 		{[]string{"grant", ""}, []string{noFiles}},
 	} {
-		got := typed(t, wrongSettings, append([]string{"__complete"}, tt.typed...)...)
+		got := servertest.Run(t.Context(), wrongSettings, append([]string{"__complete"}, tt.typed...)...)
 		var words []string
-		for line := range strings.Lines(got.stdout) {
+		for line := range strings.Lines(got.Stdout) {
 			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
 			words = append(words, word)
 		}
-		if got.code != 0 || !slices.Equal(words, tt.want) {
+		if got.Code != 0 || !slices.Equal(words, tt.want) {
 			t.Errorf("%q completes to %q, want %q", tt.typed, words, tt.want)
 		}
 	}
 }
 
-// A shell accepts the script that it gets.
+// Bash accepts the completion script.
 func TestCompletionCommandWritesBash(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")
@@ -219,19 +204,19 @@ func TestCompletionCommandWritesBash(t *testing.T) {
 		t.Skip("no bash")
 	}
 	cmd := exec.CommandContext(t.Context(), bash, "-c", `eval "$(cat)" && complete -p cubegate`)
-	cmd.Stdin = strings.NewReader(typed(t, nil, "completion", "bash").stdout)
+	cmd.Stdin = strings.NewReader(servertest.Run(t.Context(), nil, "completion", "bash").Stdout)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "__start_cubegate") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
 
-// The version needs no settings, and names the Go that built the program.
+// The version needs no settings, and names the version of Go.
 func TestVersionFlag(t *testing.T) {
 	t.Parallel()
 	for _, flag := range []string{"--version", "-v"} {
-		got := typed(t, wrongSettings, flag)
-		if got.code != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 1 ||
-			!strings.HasPrefix(got.stdout, "cubegate version ") || !strings.Contains(got.stdout, ", revision ") || !strings.HasSuffix(got.stdout, ", "+runtime.Version()+"\n") {
+		got := servertest.Run(t.Context(), wrongSettings, flag)
+		if got.Code != 0 || got.Stderr != "" || strings.Count(got.Stdout, "\n") != 1 ||
+			!strings.HasPrefix(got.Stdout, "cubegate version ") || !strings.Contains(got.Stdout, ", revision ") || !strings.HasSuffix(got.Stdout, ", "+runtime.Version()+"\n") {
 			t.Errorf("%s: %+v", flag, got)
 		}
 	}

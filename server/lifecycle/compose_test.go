@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Docker kills a container after its grace period, so the period must be longer
-// than the time that the server takes to stop.
+// Docker kills a container after the grace period, so the period must be longer than
+// the server needs to stop.
 func TestComposeGivesTheServerTimeToStop(t *testing.T) {
 	v := viper.New()
 	v.SetConfigFile(filepath.Join(servertest.ModuleRoot, "compose.yaml"))

@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"cubegate/server"
 	"cubegate/server/config"
 	"cubegate/server/servertest"
 )
 
-// usedFolder is the data of a program that ran, has a user, and was stopped.
-func usedFolder(t *testing.T) (folder string) {
+// newUsedFolder returns the data folder of a stopped server with one user.
+func newUsedFolder(t *testing.T) (folder string) {
 	t.Helper()
 	cfg := servertest.Configure(t, nil)
 	r, stop := servertest.StartUntil(t, cfg)
@@ -24,27 +23,24 @@ func usedFolder(t *testing.T) (folder string) {
 	return cfg.DataDir
 }
 
-// ranCommand runs a command with the data in a folder.
-func ranCommand(t *testing.T, folder string, args ...string) (code int, stdout, stderr string) {
+// runOn runs a command on a data folder.
+func runOn(t *testing.T, folder string, args ...string) servertest.Outcome {
 	t.Helper()
-	env := servertest.Merge(servertest.QuickSettings, map[string]string{"DATA_DIR": folder})
-	var out, log servertest.LogBuffer
-	code = server.Main(t.Context(), servertest.ConfigYAML, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &log)
-	return code, out.String(), log.String()
+	return servertest.Run(t.Context(), servertest.Merge(servertest.QuickSettings, map[string]string{"DATA_DIR": folder}), args...)
 }
 
-// Half of the data is no reason to make the other half anew: the program refuses to start,
-// says why and what to do, and leaves the files as they are.
-func TestHalfOfTheDataIsRefused(t *testing.T) {
+// If a part of the data is missing, the server does not create it anew: it refuses to
+// start, says why and what to do, and leaves the files unchanged.
+func TestIncompleteDataIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
 		harm func(database, secret string) error
 		want []string
 	}{
-		{"empty database", func(database, _ string) error { return os.Truncate(database, 0) }, []string{"cubegate.db is empty", "restore", "delete"}},
+		{"an empty database", func(database, _ string) error { return os.Truncate(database, 0) }, []string{"cubegate.db is empty", "restore", "delete"}},
 		{"no database", func(database, _ string) error { return os.Remove(database) }, []string{"cubegate.db is missing", "restore", "delete"}},
-		{"database cut short", func(database, _ string) error { return os.Truncate(database, 16<<10) }, []string{"cubegate.db", "truncated", "restore"}},
+		{"a truncated database", func(database, _ string) error { return os.Truncate(database, 16<<10) }, []string{"cubegate.db", "truncated", "restore"}},
 		{"a folder as database", func(database, _ string) error {
 			return errors.Join(os.Remove(database), os.Mkdir(database, 0o700))
 		}, []string{"cubegate.db", "not a regular file"}},
@@ -52,33 +48,33 @@ func TestHalfOfTheDataIsRefused(t *testing.T) {
 			return os.WriteFile(database, bytes.Repeat([]byte("no database "), 5000), 0o600)
 		}, []string{"cubegate.db", "first pages are invalid", "restore"}},
 		{"no secret", func(_, secret string) error { return os.Remove(secret) }, []string{"jwt_secret is missing", "restore", "JWT_SECRET"}},
-		{"empty secret", func(_, secret string) error { return os.Truncate(secret, 0) }, []string{"jwt_secret is damaged", "restore", "JWT_SECRET"}},
+		{"an empty secret", func(_, secret string) error { return os.Truncate(secret, 0) }, []string{"jwt_secret is damaged", "restore", "JWT_SECRET"}},
 		{"a folder as secret", func(_, secret string) error {
 			return errors.Join(os.Remove(secret), os.Mkdir(secret, 0o700))
 		}, []string{"jwt_secret is not a regular file"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			folder := usedFolder(t)
+			folder := newUsedFolder(t)
 			if err := tt.harm(filepath.Join(folder, "cubegate.db"), filepath.Join(folder, "jwt_secret")); err != nil {
 				t.Fatal(err)
 			}
-			before := sizes(t, folder)
-			code, _, said := ranCommand(t, folder)
+			before := listFiles(t, folder)
+			got := runOn(t, folder)
 			for _, want := range tt.want {
-				if code != 1 || !strings.Contains(said, want) {
-					t.Errorf("exit %d, %s; want %q", code, said, want)
+				if got.Code != 1 || !strings.Contains(got.Stderr, want) {
+					t.Errorf("exit %d, %s; want %q", got.Code, got.Stderr, want)
 				}
 			}
-			if after := sizes(t, folder); !slices.Equal(before, after) {
+			if after := listFiles(t, folder); !slices.Equal(before, after) {
 				t.Errorf("the folder has %v, want %v as before", after, before)
 			}
 		})
 	}
 }
 
-// sizes lists the files in a folder.
-func sizes(t *testing.T, folder string) []string {
+// listFiles describes the files in a data folder, except those of the sandbox.
+func listFiles(t *testing.T, folder string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -93,12 +89,14 @@ func sizes(t *testing.T, folder string) []string {
 	return list
 }
 
-// A first start that was cut off leaves a database without users, or an empty file, and no
-// secret. The next one goes on from there.
-func TestAFirstStartThatWasCutOffIsNoHalf(t *testing.T) {
+// An interrupted first start leaves an empty file or a database without users, and no
+// secret. The next start succeeds.
+func TestInterruptedFirstStartIsRepeated(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(cfg config.Config) error{
-		"an empty file": func(cfg config.Config) error { return write0(filepath.Join(cfg.DataDir, "cubegate.db")) },
+		"an empty file": func(cfg config.Config) error {
+			return os.WriteFile(filepath.Join(cfg.DataDir, "cubegate.db"), nil, 0o600)
+		},
 		"a database without users": func(cfg config.Config) error {
 			_, stop := servertest.StartUntil(t, cfg)
 			stop()
@@ -117,12 +115,10 @@ func TestAFirstStartThatWasCutOffIsNoHalf(t *testing.T) {
 	}
 }
 
-func write0(path string) error { return os.WriteFile(path, nil, 0o600) }
-
-// A secret of one's own replaces the one that is lost.
-func TestASecretThatIsSetReplacesALostOne(t *testing.T) {
+// A configured secret replaces a lost one.
+func TestConfiguredSecretReplacesLostOne(t *testing.T) {
 	t.Parallel()
-	folder := usedFolder(t)
+	folder := newUsedFolder(t)
 	if err := os.Remove(filepath.Join(folder, "jwt_secret")); err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +128,13 @@ func TestASecretThatIsSetReplacesALostOne(t *testing.T) {
 
 func TestCheckCommand(t *testing.T) {
 	t.Parallel()
-	folder := usedFolder(t)
-	if code, out, log := ranCommand(t, folder, "check"); code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "in order") || log != "" {
-		t.Errorf("a good file: exit %d, %q, %q", code, out, log)
+	folder := newUsedFolder(t)
+	if got := runOn(t, folder, "check"); got.Code != 0 || strings.Count(got.Stdout, "\n") != 1 || !strings.Contains(got.Stdout, "in order") || got.Stderr != "" {
+		t.Errorf("an intact file: %+v", got)
 	}
 	r, stop := servertest.StartUntil(t, servertest.Configure(t, map[string]string{"DATA_DIR": folder}))
-	if code, out, log := ranCommand(t, folder, "check"); code != 1 || out != "" || strings.Count(log, "\n") != 1 || !strings.Contains(log, "in use by another process") {
-		t.Errorf("beside a running server: exit %d, %q, %q", code, out, log)
+	if got := runOn(t, folder, "check"); got.Code != 1 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 || !strings.Contains(got.Stderr, "in use by another process") {
+		t.Errorf("beside a running server: %+v", got)
 	}
 	r.Login(t, servertest.LoginDocument, "ada@example.org")
 	stop()
@@ -150,18 +146,18 @@ func TestCheckCommand(t *testing.T) {
 	}
 	page := os.Getpagesize()
 	for at := 2 * page; at+page <= len(raw); at += page {
-		raw[at+8] ^= 0x40 // the type of every page
+		raw[at+8] ^= 0x40 // damages the type of each page
 	}
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, log := ranCommand(t, folder, "check"); code != 1 || !strings.HasPrefix(out, "page ") || !strings.Contains(log, "cubegate.db is damaged") {
-		t.Errorf("a damaged file: exit %d, %q, %q", code, out, log)
+	if got := runOn(t, folder, "check"); got.Code != 1 || !strings.HasPrefix(got.Stdout, "page ") || !strings.Contains(got.Stderr, "cubegate.db is damaged") {
+		t.Errorf("a damaged file: %+v", got)
 	}
-	if code, _, log := ranCommand(t, folder); code != 1 || !strings.Contains(log, "cubegate check") || strings.Contains(log, "goroutine ") {
-		t.Errorf("starting on a damaged file: exit %d, %q", code, log)
+	if got := runOn(t, folder); got.Code != 1 || !strings.Contains(got.Stderr, "cubegate check") || strings.Contains(got.Stderr, "goroutine ") {
+		t.Errorf("starting on a damaged file: %+v", got)
 	}
-	if code, out, log := ranCommand(t, t.TempDir(), "check"); code != 1 || out != "" || !strings.Contains(log, "no such file") {
-		t.Errorf("no file: exit %d, %q, %q", code, out, log)
+	if got := runOn(t, t.TempDir(), "check"); got.Code != 1 || got.Stdout != "" || !strings.Contains(got.Stderr, "no such file") {
+		t.Errorf("no file: %+v", got)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"cubegate/store/embedded"
 )
 
-// limitFiles makes every write of the process beyond that many bytes into a file fail, as
-// on a full disk, or lets it write again.
+// limitFiles bounds the size of the files that a process writes. Writes beyond the
+// bound fail, as on a full disk.
 func limitFiles(t *testing.T, p *servertest.Process, bytes uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -32,9 +32,9 @@ func limitFiles(t *testing.T, p *servertest.Process, bytes uint64) {
 
 const anyFileSize = ^uint64(0)
 
-// A full disk makes the service unavailable, and nothing worse: what it acknowledged
-// stays, what only reads is answered, and it comes back by itself.
-func TestFullDiskPassesWithoutALoss(t *testing.T) {
+// On a full disk, the service refuses writes and answers reads. It loses nothing that
+// it acknowledged, and recovers without a restart.
+func TestFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{"DATA_DIR": t.TempDir()}
 	p := servertest.Spawn(t, settings).WaitReady(t)
@@ -68,13 +68,13 @@ func TestFullDiskPassesWithoutALoss(t *testing.T) {
 	if got := p.Request(t, http.MethodPost, p.SandboxURL+"/_sandbox/seed", `{}`); got.Status/100 != 2 {
 		t.Errorf("seeding the sandbox: %d %s", got.Status, got.Body)
 	}
-	servertest.Eventually(t, "the sandbox says that it cannot save", func() bool { return strings.Contains(p.Log.String(), "state of the sandbox not written") })
+	servertest.Eventually(t, "the sandbox logs that it cannot save", func() bool { return strings.Contains(p.Log.String(), "state of the sandbox not written") })
 	if now, err := os.ReadFile(filepath.Join(settings["DATA_DIR"], "sandbox.json")); err != nil || !bytes.Equal(now, state) {
 		t.Errorf("the sandbox's file changed on a full disk: %d bytes, %v; want the %d from before", len(now), err, len(state))
 	}
 
 	limitFiles(t, p, anyFileSize)
-	servertest.Eventually(t, "the program is ready again", func() bool { return p.Request(t, http.MethodGet, "/readyz", "").Status == http.StatusOK })
+	servertest.Eventually(t, "the server is ready again", func() bool { return p.Request(t, http.MethodGet, "/readyz", "").Status == http.StatusOK })
 	p.Register(t, "bob@example.org")
 	servertest.Eventually(t, "the sandbox has saved", func() bool {
 		now, err := os.ReadFile(filepath.Join(settings["DATA_DIR"], "sandbox.json"))
@@ -82,10 +82,10 @@ func TestFullDiskPassesWithoutALoss(t *testing.T) {
 	})
 	p.Signal(t, syscall.SIGTERM)
 	if status := p.ExitCode(t); status != 0 {
-		t.Errorf("stopped with status %d", status)
+		t.Errorf("exit status %d", status)
 	}
-	if refused := refusalsOf(t, settings["DATA_DIR"], user.ID); refused == 0 {
-		t.Error("the wrong password on the full disk is not on record")
+	if refused := countRefusals(t, settings["DATA_DIR"], user.ID); refused == 0 {
+		t.Error("the audit lacks the wrong password on the full disk")
 	}
 
 	p = servertest.Spawn(t, settings).WaitReady(t)
@@ -95,9 +95,9 @@ func TestFullDiskPassesWithoutALoss(t *testing.T) {
 	p.Login(t, servertest.LoginDocument, "bob@example.org")
 }
 
-// refusalsOf counts the refused logins of a user in the database of a program
-// that has stopped.
-func refusalsOf(t *testing.T, dir, userID string) (n int) {
+// countRefusals counts the refused logins of a user in the database of a stopped
+// server.
+func countRefusals(t *testing.T, dir, userID string) (n int) {
 	t.Helper()
 	db, err := embedded.Start(embedded.Options{File: filepath.Join(dir, "cubegate.db"), NoSync: true})
 	if err != nil {

@@ -50,11 +50,11 @@ func TestSocketsHangUpWhileALoginFinishes(t *testing.T) {
 	r.Register(t, "ada@example.org")
 	conn := openSocket(t, r.SandboxURL)
 	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"slow","delay_ms":3000,"times":1}`)
-	answered := make(chan servertest.GraphQLReply, 1)
+	login := make(chan servertest.GraphQLReply, 1)
 	go func() {
-		answered <- r.GraphQL(t, servertest.ByTokenDocument, servertest.Credentials("ada@example.org"))
+		login <- r.GraphQL(t, servertest.ByTokenDocument, servertest.Credentials("ada@example.org"))
 	}()
-	faultTaken(t, r)
+	waitFaultUsed(t, r)
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
 	text, end := readAll(t, conn)
@@ -62,19 +62,19 @@ func TestSocketsHangUpWhileALoginFinishes(t *testing.T) {
 		t.Errorf("the socket got %q and ended with %v, want system-shutdown and a close frame", text, end)
 	}
 	select {
-	case got := <-answered:
+	case got := <-login:
 		t.Errorf("the login had ended when the socket hung up: %s", got.Body)
 	default:
 	}
 	<-stopped
-	if got := <-answered; got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
+	if got := <-login; got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
 		t.Errorf("the login: %s", got.Body)
 	}
 }
 
-func TestTheSandboxAloneTellsSocketsToHangUp(t *testing.T) {
-	banner, stop := sandboxRun(t, nil)
-	conn := openSocket(t, printed(t, banner, `REST API +(http:\S+)`))
+func TestSandboxAloneTellsSocketsToHangUp(t *testing.T) {
+	banner, stop := startSandbox(t, nil)
+	conn := openSocket(t, inBanner(t, banner, `REST API +(http:\S+)`))
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
 	if text, end := readAll(t, conn); !strings.Contains(text, "system-shutdown") || websocket.CloseStatus(end) != websocket.StatusNormalClosure {

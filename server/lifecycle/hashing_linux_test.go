@@ -140,7 +140,7 @@ func TestSignalsToAllProcessesLoseNoLogin(t *testing.T) {
 		p := servertest.Spawn(t, nil).WaitReady(t)
 		p.Register(t, "ada@example.org")
 		pid := stopHashing(t, p, "bob@example.org")
-		login := p.Later(http.MethodPost, "/auth/login", `{"email":"ada@example.org","password":"correct horse"}`)
+		login := p.StartRequest(http.MethodPost, "/auth/login", `{"email":"ada@example.org","password":"correct horse"}`)
 		servertest.Eventually(t, "the process has the password", func() bool { return unread(pid) > 0 })
 		for _, to := range []int{pid, p.Cmd.Process.Pid} {
 			if err := syscall.Kill(to, signal); err != nil {
@@ -191,7 +191,7 @@ func TestKilledHashProcessLosesNoLogin(t *testing.T) {
 	p.Register(t, "ada@example.org")
 	for password, want := range map[string]int{"correct horse": http.StatusOK, "wrong horse": http.StatusUnauthorized} {
 		pid := stopHashing(t, p, "bob"+strconv.Itoa(want)+"@example.org")
-		login := p.Later(http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":"ada@example.org","password":%q}`, password))
+		login := p.StartRequest(http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":"ada@example.org","password":%q}`, password))
 		servertest.Eventually(t, "the process has the password", func() bool { return unread(pid) > 0 })
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package lifecycle checks start, drain, stop, commands, the rotation of keys,
-// and replicas.
+// Package lifecycle checks start, drain, stop, commands, the rotation of keys, and
+// replicas.
 package lifecycle
 
 import (

@@ -19,15 +19,14 @@ import (
 	"cubegate/store"
 )
 
-// The faults_*_test.go are the faults of the NestJS original, numbered as in
-// the record of its behaviour. Each test tells what went wrong there, and shows
-// that it goes right here, with the whole program over real sockets.
+// The defects_*_test.go files have the 41 numbered defects of the NestJS original.
+// Each comment describes the defect, and the test shows that the server does not have
+// it, with the whole program over real sockets.
 
-// 1. An unknown route, a wrong method, a favicon, malformed JSON, a JSON
-// scalar: the original's global filter caught the exception and answered
-// nobody. 2000 such requests kept 2000 connections for as long as anyone
-// watched, and no time limit ended them.
-func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
+// 1. After an unknown route, a wrong method, malformed JSON or a JSON scalar, the
+// original's global filter caught the exception and sent no response. 2000 such
+// requests held 2000 connections without a time limit.
+func TestDefect01UnknownRoutesAreAnswered(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	for _, tt := range []struct {
@@ -65,7 +64,7 @@ func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 	t.Run("300 sockets at once", func(t *testing.T) {
 		var sockets []net.Conn
 		for range 300 {
-			sockets = append(sockets, dialed(t, r, "GET /favicon.ico HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+			sockets = append(sockets, dialAndSend(t, r, "GET /favicon.ico HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
 		for _, c := range sockets {
 			if raw, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(raw), "HTTP/1.1 404 ") {
@@ -74,16 +73,16 @@ func TestFault01UnknownRoutesAreAnswered(t *testing.T) {
 		}
 	})
 	t.Run("a request that never ends", func(t *testing.T) {
-		c := dialed(t, r, "GET /nope HTTP/1.1\r\nHost: x\r\n")
+		c := dialAndSend(t, r, "GET /nope HTTP/1.1\r\nHost: x\r\n")
 		if _, err := io.Copy(io.Discard, bufio.NewReader(c)); err != nil {
 			t.Errorf("the connection was not closed: %v", err)
 		}
 	})
 }
 
-// dialed is a socket on which so much has been sent; reading from it fails
+// dialAndSend opens a socket and sends a text on it. Reading from the socket fails
 // after a minute.
-func dialed(t *testing.T, r *servertest.Server, text string) net.Conn {
+func dialAndSend(t *testing.T, r *servertest.Server, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(r.URL, "http://"))
 	if err != nil {
@@ -97,9 +96,9 @@ func dialed(t *testing.T, r *servertest.Server, text string) net.Conn {
 	return c
 }
 
-// 2. A wrong password and bad input were «Internal server error», 500, exactly
-// as an outage was: a client could not tell a typo from a breakdown.
-func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
+// 2. A wrong password and bad input got "Internal server error", status 500, the same
+// as an outage. A client could not distinguish a typo from a breakdown.
+func TestDefect02MistakesAndOutagesHaveCodes(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, servertest.AllOrNothing)
 	r.Register(t, "ada@example.org")
@@ -111,10 +110,10 @@ func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 		fields         []string
 	}{
 		{"wrong password", servertest.LoginDocument, map[string]string{"email": "ada@example.org", "password": "wrong horse"}, "UNAUTHENTICATED", "Invalid email or password", nil},
-		{"unknown address", servertest.LoginDocument, servertest.Credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
-		{"login without an address", servertest.LoginDocument, servertest.Credentials("ada"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
+		{"unknown email", servertest.LoginDocument, servertest.Credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
+		{"login without an email", servertest.LoginDocument, servertest.Credentials("ada"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
 		{"login without a password", servertest.ByTokenDocument, map[string]string{"email": "ada@example.org", "password": ""}, "BAD_USER_INPUT", "password is required", []string{"password"}},
-		{"bad address", servertest.RegisterDocument, servertest.NewUser("ada@example"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
+		{"bad email", servertest.RegisterDocument, servertest.NewUser("ada@example"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
 		{"short password", servertest.RegisterDocument, servertest.Merge(servertest.NewUser("bob@example.org"), map[string]string{"password": "12345"}), "BAD_USER_INPUT", "6 to 40 characters", []string{"password"}},
 		{"all wrong at once", servertest.RegisterDocument, map[string]string{"email": "", "firstName": "", "lastName": "", "password": ""}, "BAD_USER_INPUT", "is required", []string{"email", "firstName", "lastName", "password"}},
 		{"outage", servertest.RegisterDocument, servertest.NewUser("bob@example.org"), "UPSTREAM_UNAVAILABLE", "chat service is unavailable", nil},
@@ -126,16 +125,16 @@ func TestFault02MistakesAndOutagesHaveCodes(t *testing.T) {
 			}
 			for _, field := range tt.fields {
 				if got.Errors[0].Extensions.Fields[field] == "" {
-					t.Errorf("%s is not among the failing fields: %s", field, got.Body)
+					t.Errorf("the field errors lack %s: %s", field, got.Body)
 				}
 			}
 		})
 	}
 }
 
-// 3. A bad token at the verify route, of whatever kind, was a 500 with a stack
-// trace in the log, which anybody could fill that way.
-func TestFault03BadTokensAre401(t *testing.T) {
+// 3. Each bad token at the verify route got status 500 and a stack trace in the log,
+// so any client could fill the log.
+func TestDefect03BadTokensAre401(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
 	user := r.ClaimsOf(t, r.Register(t, "ada@example.org").ID)
@@ -169,9 +168,9 @@ func TestFault03BadTokensAre401(t *testing.T) {
 	}
 }
 
-// 4. A token whose claims named nobody verified as {"user":{}} with 200, and so
-// did one whose payload was a string or a list.
-func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
+// 4. The verify route accepted a token whose claims named no user, or whose payload
+// was a string or a list: it replied {"user":{}} with status 200.
+func TestDefect04ClaimsWithoutUserAreRefused(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
 	id := r.Register(t, "ada@example.org").ID
@@ -191,9 +190,9 @@ func TestFault04ClaimsWithoutUserAreRefused(t *testing.T) {
 	}
 }
 
-// 5. The token of a deleted or unknown user went on verifying, so ConnectyCube
-// gave sessions to nobody's token for up to an hour.
-func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
+// 5. The verify route accepted the token of a deleted or unknown user, so
+// ConnectyCube opened sessions with it for up to an hour.
+func TestDefect05TokensOfDeletedUsersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
 	got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")).Data.Register
@@ -205,12 +204,12 @@ func TestFault05TokensOfGoneUsersAreRefused(t *testing.T) {
 	}
 	r.RequireRefused(t, access)
 	r.RequireRefused(t, ticket)
-	r.RequireRefused(t, servertest.SignToken(sha256.New, servertest.AccessHeader)) // of a user who never was
+	r.RequireRefused(t, servertest.SignToken(sha256.New, servertest.AccessHeader)) // of a user who never existed
 }
 
-// 6. HS384 and HS512 with the right secret passed, as did tokens that never
-// expire and tokens from the future.
-func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
+// 6. The original accepted tokens with HS384 and HS512, tokens that never expire, and
+// tokens from the future.
+func TestDefect06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"JWT_SECRET": servertest.JWTSecret})
 	id := r.Register(t, "ada@example.org").ID
@@ -228,9 +227,9 @@ func TestFault06OnlyOurOwnKindOfTokenPasses(t *testing.T) {
 	}
 }
 
-// 7. For an address that was there the answer hung on the selection: with user
-// in it, data null and a 500; without, «Email already exists» as a success.
-func TestFault07TakenAddressIsOneError(t *testing.T) {
+// 7. For a taken email, the reply depended on the selected fields: with user, data was
+// null and the status 500; without user, "Email already exists" was a success.
+func TestDefect07TakenEmailIsOneError(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	r.Register(t, "ada@example.org")
@@ -239,8 +238,8 @@ func TestFault07TakenAddressIsOneError(t *testing.T) {
 		`mutation($body: UserRegisterInput!) { register(body: $body) { message } }`,
 		`mutation($body: UserRegisterInput!) { register(body: $body) { user { id } } }`,
 	} {
-		for _, address := range []string{"ada@example.org", " ADA@Example.ORG"} {
-			got := r.GraphQL(t, document, servertest.NewUser(address))
+		for _, email := range []string{"ada@example.org", " ADA@Example.ORG"} {
+			got := r.GraphQL(t, document, servertest.NewUser(email))
 			if got.Code() != "CONFLICT" || got.Errors[0].Message != "Email already exists" || got.Data.Register != nil {
 				t.Errorf("%s: %s", document, got.Body)
 			}
@@ -248,9 +247,9 @@ func TestFault07TakenAddressIsOneError(t *testing.T) {
 	}
 }
 
-// 8. Whatever else went wrong in a registration came back as data, with
-// message «Failed to register user» and without an error.
-func TestFault08FailedRegistrationIsAnError(t *testing.T) {
+// 8. Other failures of a registration were data with the message "Failed to register
+// user", and no error.
+func TestDefect08FailedRegistrationIsAnError(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, servertest.AllOrNothing)
 	for i, fault := range []string{
@@ -259,25 +258,26 @@ func TestFault08FailedRegistrationIsAnError(t *testing.T) {
 		`"kind":"reset"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
 	} {
 		t.Run(fault, func(t *testing.T) {
-			address := fmt.Sprintf("ada%d@example.org", i)
+			email := fmt.Sprintf("ada%d@example.org", i)
 			r.InjectFault(t, `{"method":"POST","path":"/users",`+fault+`}`)
 			defer r.ClearFaults(t)
-			got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address))
+			got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email))
 			if got.Code() != "UPSTREAM_UNAVAILABLE" || got.Data.Register != nil {
 				t.Errorf("%s, want UPSTREAM_UNAVAILABLE", got.Body)
 			}
 			r.ClearFaults(t)
-			r.Register(t, address)
-			if found := r.CubeUsers(t, address); len(found) != 1 {
+			r.Register(t, email)
+			if found := r.CubeUsers(t, email); len(found) != 1 {
 				t.Errorf("after trying again ConnectyCube has %+v", found)
 			}
 		})
 	}
 }
 
-// 9. Of 20 registrations of one address at once, one succeeded and 19 got
-// «Failed to register user»: the unique index's error was not understood.
-func TestFault09ParallelRegistrationsHaveOneWinner(t *testing.T) {
+// 9. Of 20 simultaneous registrations of one email, one succeeded and 19 got "Failed
+// to register user", because the original did not recognize the error of the unique
+// index.
+func TestDefect09ParallelRegistrationsHaveOneWinner(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	servertest.RaceRegistrations(t, r, servertest.NewClient(t, 20), 20, "ada@example.org")
@@ -286,9 +286,9 @@ func TestFault09ParallelRegistrationsHaveOneWinner(t *testing.T) {
 	}
 }
 
-// 10. When ConnectyCube answered 200 with {} or null, login failed altogether,
-// though it tolerated every other failure.
-func TestFault10EmptyAnswersAreFailuresLikeOthers(t *testing.T) {
+// 10. If ConnectyCube replied {} or null with status 200, the login failed, although
+// it tolerated all other failures.
+func TestDefect10EmptyRepliesAreFailuresLikeOthers(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -300,9 +300,9 @@ func TestFault10EmptyAnswersAreFailuresLikeOthers(t *testing.T) {
 	}
 }
 
-// 11. A user_id of null became ccUserId 0, and one that is no number gave half
-// an answer with a 500.
-func TestFault11UnusableUserIDIsAFailure(t *testing.T) {
+// 11. A user_id of null became ccUserId 0, and a user_id that is no number caused a
+// partial reply with status 500.
+func TestDefect11UnusableUserIDIsAFailure(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -314,9 +314,9 @@ func TestFault11UnusableUserIDIsAFailure(t *testing.T) {
 	}
 }
 
-// 12. Users stored without names, from before names were asked for, logged in
-// to data with user null and a 500 beside a token that was good.
-func TestFault12UserWithoutNamesLogsIn(t *testing.T) {
+// 12. For users without names, from the time before names were required, a login
+// returned a valid token, but user was null and the status 500.
+func TestDefect12UserWithoutNamesLogsIn(t *testing.T) {
 	t.Parallel()
 	db := servertest.StartDatabase(t)
 	old := servertest.OriginalUser(t, "old@example.org", "correct horse")
@@ -326,17 +326,17 @@ func TestFault12UserWithoutNamesLogsIn(t *testing.T) {
 	null["firstName"], null["lastName"] = nil, nil
 	servertest.InsertUsers(t, db, old, null)
 	r := servertest.Start(t, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": servertest.JWTSecret})
-	for _, address := range []string{"old@example.org", "null@example.org"} {
-		got := r.Login(t, servertest.LoginDocument, address)
-		if got.Token == "" || got.User.Email != address || got.User.ID == "" || got.User.FirstName != "" || got.User.LastName != "" {
-			t.Errorf("%s: %+v", address, got)
+	for _, email := range []string{"old@example.org", "null@example.org"} {
+		got := r.Login(t, servertest.LoginDocument, email)
+		if got.Token == "" || got.User.Email != email || got.User.ID == "" || got.User.FirstName != "" || got.User.LastName != "" {
+			t.Errorf("%s: %+v", email, got)
 		}
 	}
 }
 
-// 13. Persisted queries were on, but the error that tells clients to send the
-// whole query was masked, so those clients never did.
-func TestFault13PersistedQueriesFallBack(t *testing.T) {
+// 13. Persisted queries were on, but the original masked the error that asks clients
+// for the whole query, so these clients never sent it.
+func TestDefect13PersistedQueriesFallBack(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	const extension = `"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
@@ -349,9 +349,9 @@ func TestFault13PersistedQueriesFallBack(t *testing.T) {
 	}
 }
 
-// 14. Errors had neither path nor locations nor extensions; code and error
-// stood where the specification has no place for them.
-func TestFault14ErrorsHaveTheSpecifiedShape(t *testing.T) {
+// 14. Errors had no path, locations and extensions. Their members code and error are
+// not in the specification: https://spec.graphql.org/October2021/#sec-Errors
+func TestDefect14ErrorsHaveTheSpecifiedShape(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	for _, tt := range []struct{ body, code, has string }{

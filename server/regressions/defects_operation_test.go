@@ -16,10 +16,9 @@ import (
 	"cubegate/server/servertest"
 )
 
-// 34. The README named MONGO_URI and the code read MONGODB_URL. With the
-// settings as documented the original tried an undefined address nine times and
-// gave up after 27 s.
-func TestFault34DocumentedSettingsWork(t *testing.T) {
+// 34. The README named MONGO_URI, but the code read MONGODB_URL. With the documented
+// settings, the original tried an undefined address nine times and gave up after 27 s.
+func TestDefect34DocumentedSettingsWork(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	for _, name := range []string{"MONGO_URI", "MONGODB_URL"} {
@@ -29,11 +28,11 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 		u.SetCallback(t, p.URL)
 		p.Register(t, strings.ToLower(name)+"@example.org")
 		p.RequireOneIdentity(t, strings.ToLower(name)+"@example.org")
-		if made := inFolder(t, p.Cmd.Dir); len(made) != 0 {
-			t.Errorf("%s: the data went to %v here, not to the database that it names", name, made)
+		if made := listFolder(t, p.Cmd.Dir); len(made) != 0 {
+			t.Errorf("%s: the server wrote %v beside the database of that setting", name, made)
 		}
 	}
-	known := map[string]bool{"DOMAIN": true} // compose.yaml's own
+	known := map[string]bool{"DOMAIN": true} // only compose.yaml reads it
 	for _, s := range config.Settings(servertest.ConfigYAML) {
 		known[s.Env] = true
 	}
@@ -43,7 +42,7 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 		if is && !strings.Contains(name, " ") {
 			documented++
 			if !known[name] {
-				t.Errorf(".env.example has %s, which nothing reads", name)
+				t.Errorf(".env.example has %s, which is no setting", name)
 			}
 		}
 	}
@@ -52,34 +51,34 @@ func TestFault34DocumentedSettingsWork(t *testing.T) {
 	}
 }
 
-// realDatabase are settings for a program whose database is at uri.
-func realDatabase(uri string) map[string]string {
+// databaseSettings returns settings for a database at uri.
+func databaseSettings(uri string) map[string]string {
 	return map[string]string{"MONGO_URI": uri, "MONGO_TIMEOUT": "1s", "JWT_SECRET": servertest.JWTSecret}
 }
 
-// 35. With the database down at its start the original did not listen, said
-// little, and gave up after 70 s. Here it waits for half a minute, says why, and
-// starts when the database comes; that it gives up is a test of package store.
-// A signal ends the wait.
-func TestFault35DatabaseMayComeLate(t *testing.T) {
+// 35. With the database down at the start, the original did not listen, logged little,
+// and gave up after 70 s. Our server waits for half a minute, logs the reason, and
+// starts once the database replies. A signal ends the wait. The end of the wait is
+// tested in package store.
+func TestDefect35DatabaseMayStartLate(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]int32{"refusing": servertest.Cut, "silent": servertest.Mute} {
 		t.Run(name, func(t *testing.T) {
-			between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-			between.Set(state)
-			p := servertest.Spawn(t, realDatabase(between.URI()))
-			servertest.Eventually(t, "it says what it waits for", func() bool {
+			relay := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+			relay.Set(state)
+			p := servertest.Spawn(t, databaseSettings(relay.URI()))
+			servertest.Eventually(t, "the server logs what it waits for", func() bool {
 				return strings.Contains(p.Log.String(), "database does not answer yet")
 			})
-			between.Set(servertest.Relaying)
+			relay.Set(servertest.Relaying)
 			p.WaitReady(t).Register(t, "ada@example.org")
 		})
 	}
 	t.Run("told to stop while waiting", func(t *testing.T) {
-		between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-		between.Set(servertest.Cut)
-		p := servertest.Spawn(t, realDatabase(between.URI()))
-		servertest.Eventually(t, "it waits", func() bool { return strings.Contains(p.Log.String(), "does not answer yet") })
+		relay := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+		relay.Set(servertest.Cut)
+		p := servertest.Spawn(t, databaseSettings(relay.URI()))
+		servertest.Eventually(t, "the server waits", func() bool { return strings.Contains(p.Log.String(), "does not answer yet") })
 		p.Signal(t, syscall.SIGTERM)
 		if code := p.ExitCode(t); code != 0 {
 			t.Errorf("exit %d: %s", code, p.Log)
@@ -87,9 +86,9 @@ func TestFault35DatabaseMayComeLate(t *testing.T) {
 	})
 }
 
-// without checks how the program answers while its database does not: at once
-// where none is needed, and with a code where one is.
-func without(t *testing.T, r *servertest.Server, token, newcomer string) {
+// requireOutage checks the replies while the database is down: requests that need no
+// database succeed, and the others get a code.
+func requireOutage(t *testing.T, r *servertest.Server, token, newcomer string) {
 	t.Helper()
 	if got := r.GraphQL(t, "{hello}", nil); got.Data.Hello == "" {
 		t.Errorf("hello: %s", got.Body)
@@ -111,8 +110,8 @@ func without(t *testing.T, r *servertest.Server, token, newcomer string) {
 	}
 }
 
-// recovers checks that the program comes back by itself.
-func recovers(t *testing.T, r *servertest.Server, newcomer string) {
+// requireRecovery checks that the server recovers without a restart.
+func requireRecovery(t *testing.T, r *servertest.Server, newcomer string) {
 	t.Helper()
 	servertest.Eventually(t, "a login succeeds", func() bool {
 		return r.GraphQL(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")).Code() == ""
@@ -120,54 +119,53 @@ func recovers(t *testing.T, r *servertest.Server, newcomer string) {
 	if got := r.Request(t, http.MethodGet, "/readyz", ""); got.Status != 200 {
 		t.Errorf("/readyz: %d %s", got.Status, got.Body)
 	}
-	servertest.Eventually(t, "who could not register can", func() bool {
+	servertest.Eventually(t, "the refused registration succeeds", func() bool {
 		return r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(newcomer)).Code() == ""
 	})
 }
 
-// 36. With the database gone a login failed after 5 s and a registration after
-// 10, as «Internal server error», and nothing told a balancer.
-func TestFault36DatabaseMayGoAndComeBack(t *testing.T) {
+// 36. With the database down, a login failed after 5 s and a registration after 10 s,
+// with "Internal server error", and no route told a load balancer.
+func TestDefect36DatabaseMayFailAndRecover(t *testing.T) {
 	t.Parallel()
-	between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-	r := servertest.Start(t, realDatabase(between.URI()))
+	relay := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+	r := servertest.Start(t, databaseSettings(relay.URI()))
 	r.Register(t, "ada@example.org")
 	token := r.Login(t, servertest.LoginDocument, "ada@example.org").Token
 	for _, newcomer := range []string{"bob@example.org", "eve@example.org"} {
-		between.Set(servertest.Cut)
-		without(t, r, token, newcomer)
-		between.Set(servertest.Relaying)
-		recovers(t, r, newcomer)
+		relay.Set(servertest.Cut)
+		requireOutage(t, r, token, newcomer)
+		relay.Set(servertest.Relaying)
+		requireRecovery(t, r, newcomer)
 	}
 }
 
-// 37. With the database stopped but its sockets open a login waited 45 s. The
-// bound here is a sign of life: many times what the settings allow, and less
-// than that.
-func TestFault37SilentDatabaseIsAnErrorInTime(t *testing.T) {
+// 37. With a database that hangs with open sockets, a login waited 45 s. The bound
+// of this test lies between that and the time that the settings allow.
+func TestDefect37SilentDatabaseIsAnErrorInTime(t *testing.T) {
 	t.Parallel()
-	between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-	r := servertest.Start(t, realDatabase(between.URI()))
+	relay := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+	r := servertest.Start(t, databaseSettings(relay.URI()))
 	r.Register(t, "ada@example.org")
 	token := r.Login(t, servertest.LoginDocument, "ada@example.org").Token
-	between.Set(servertest.Mute)
-	answered := r.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")))
+	relay.Set(servertest.Mute)
+	answered := r.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")))
 	select {
 	case got := <-answered:
 		if servertest.CodeOf(got.Body) != "SERVICE_UNAVAILABLE" {
 			t.Errorf("%s, %v", got.Body, got.Err)
 		}
 	case <-time.After(30 * time.Second):
-		t.Error("no answer in 30 s")
+		t.Error("no reply within 30 s")
 	}
-	without(t, r, token, "bob@example.org")
-	between.Set(servertest.Relaying)
-	recovers(t, r, "bob@example.org")
+	requireOutage(t, r, token, "bob@example.org")
+	relay.Set(servertest.Relaying)
+	requireRecovery(t, r, "bob@example.org")
 }
 
-// 38. On SIGTERM and SIGINT the original was dead within 25 ms and what was
-// running got a reset; and it had no route to ask for its health.
-func TestFault38SignalsLetRequestsFinish(t *testing.T) {
+// 38. On SIGTERM and SIGINT, the original ended within 25 ms and reset the running
+// requests. It had no route for its health.
+func TestDefect38SignalsLetRequestsFinish(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -178,7 +176,7 @@ func TestFault38SignalsLetRequestsFinish(t *testing.T) {
 				}
 			}
 			p.InjectFault(t, `{"method":"POST","path":"/users","kind":"slow","delay_ms":1500,"times":1}`)
-			running := p.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
+			running := p.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")))
 			servertest.Eventually(t, "the registration is under way", func() bool {
 				return !strings.Contains(p.Request(t, http.MethodGet, p.SandboxURL+"/_sandbox/faults", "").Body, `"slow"`)
 			})
@@ -189,16 +187,16 @@ func TestFault38SignalsLetRequestsFinish(t *testing.T) {
 			if code := p.ExitCode(t); code != 0 {
 				t.Errorf("exit %d: %s", code, p.Log)
 			}
-			if got, err := servertest.Try(http.MethodGet, p.At("/healthz"), ""); err == nil {
+			if got, err := servertest.Try(http.MethodGet, p.ResolveURL("/healthz"), ""); err == nil {
 				t.Errorf("after the end: %d", got.Status)
 			}
 		})
 	}
 }
 
-// 39. PORT=abc was «successfully started», on a UNIX socket of that name in the
-// working directory.
-func TestFault39PortMustBeAPort(t *testing.T) {
+// 39. With PORT=abc, the original "successfully started" on a UNIX socket of that name
+// in the working directory.
+func TestDefect39PortMustBeAPort(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -210,7 +208,7 @@ func TestFault39PortMustBeAPort(t *testing.T) {
 		if code := p.ExitCode(t); code != 1 || !strings.Contains(p.Log.String(), "PORT") || strings.Contains(p.Stdout.String(), "ready") {
 			t.Errorf("%s: exit %d: %s%s", port, code, p.Stdout, p.Log)
 		}
-		for _, left := range inFolder(t, p.Cmd.Dir) {
+		for _, left := range listFolder(t, p.Cmd.Dir) {
 			if left != "data" {
 				t.Errorf("%s: left %s in the working directory", port, left)
 			}
@@ -218,7 +216,8 @@ func TestFault39PortMustBeAPort(t *testing.T) {
 	}
 }
 
-func inFolder(t *testing.T, path string) []string {
+// listFolder returns the names of the files in a folder.
+func listFolder(t *testing.T, path string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -231,9 +230,9 @@ func inFolder(t *testing.T, path string) []string {
 	return names
 }
 
-// 40. At each start schema.api.gql was written into the working directory, and
-// where that could not be done, as in a container, there was no start.
-func TestFault40WorkingDirectoryIsLeftAlone(t *testing.T) {
+// 40. At each start, the original wrote schema.api.gql into the working directory, and
+// did not start if it could not, as in a container.
+func TestDefect40WorkingDirectoryIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	p := servertest.Spawn(t, map[string]string{"DATA_DIR": t.TempDir()})
 	if err := os.Chmod(p.Cmd.Dir, 0o500); err != nil {
@@ -244,26 +243,26 @@ func TestFault40WorkingDirectoryIsLeftAlone(t *testing.T) {
 	if code := p.ExitCode(t); code != 0 {
 		t.Errorf("exit %d: %s", code, p.Log)
 	}
-	if left := inFolder(t, p.Cmd.Dir); len(left) != 0 {
+	if left := listFolder(t, p.Cmd.Dir); len(left) != 0 {
 		t.Errorf("left in the working directory: %v", left)
 	}
 }
 
-// 41. Without APP_ID and AUTH_KEY the original started, and every registration
-// failed. Here a sandbox stands in and says so; half of the settings is a
-// refusal to start.
-func TestFault41MissingConnectyCubeSettingsAreNoTrap(t *testing.T) {
+// 41. Without APP_ID and AUTH_KEY, the original started, and all registrations failed.
+// Our server starts a sandbox and says so. With only one of the settings it does not
+// start.
+func TestDefect41MissingConnectyCubeSettingsSelectTheSandbox(t *testing.T) {
 	t.Parallel()
 	p := servertest.Spawn(t, nil).WaitReady(t)
 	if said := p.Stdout.String(); !strings.Contains(said, "sandbox at "+p.SandboxURL) || !strings.Contains(said, "set APP_ID and AUTH_KEY") {
-		t.Errorf("the banner does not tell of the sandbox: %s", said)
+		t.Errorf("the banner does not name the sandbox: %s", said)
 	}
 	p.Register(t, "ada@example.org")
 	p.RequireOneIdentity(t, "ada@example.org")
 	for _, half := range []map[string]string{{"APP_ID": "1001"}, {"AUTH_KEY": "Some-Key-5521"}, {"APP_ID": "one", "AUTH_KEY": "Some-Key-5521"}} {
-		code, said := ran(t, servertest.Merge(half, map[string]string{"JWT_SECRET": servertest.JWTSecret}))
-		if code != 1 || !strings.Contains(said, "APP_ID") || strings.Contains(said, "Some-Key") {
-			t.Errorf("%v: exit %d: %s", half, code, said)
+		got := runToEnd(t, servertest.Merge(half, map[string]string{"JWT_SECRET": servertest.JWTSecret}))
+		if got.Code != 1 || !strings.Contains(got.Stderr, "APP_ID") || strings.Contains(got.Stdout+got.Stderr, "Some-Key") {
+			t.Errorf("%v: %+v", half, got)
 		}
 	}
 }

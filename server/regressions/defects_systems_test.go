@@ -8,20 +8,19 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"cubegate/server/servertest"
 )
 
-// 15. The account at ConnectyCube was made before the original's commit, and
-// nothing undid it. With the answer lost, the client gone or the database away
-// in between, that account stayed, and the person could never register again:
-// ConnectyCube said «taken», the original «Failed to register user».
-func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
+// 15. The original created the account at ConnectyCube before its commit and did not
+// undo it. If the reply was lost, the client left or the database failed in between,
+// the account stayed and the user could never register: ConnectyCube reported "taken",
+// the original "Failed to register user".
+func TestDefect15OrphanLocksNoUserOut(t *testing.T) {
 	t.Parallel()
 	const lost = `{"method":"POST","path":"/users","kind":"lost-answer","times":1}`
 	for _, cidp := range []bool{false, true} {
-		t.Run(fmt.Sprintf("answer lost, cidp %t", cidp), func(t *testing.T) {
+		t.Run(fmt.Sprintf("reply lost, cidp %t", cidp), func(t *testing.T) {
 			r := servertest.NewUpstream(t).Start(t, cidp, nil)
 			r.InjectFault(t, lost)
 			r.Register(t, "ada@example.org")
@@ -29,20 +28,20 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 				t.Errorf("ConnectyCube has %+v", found)
 			}
 		})
-		t.Run(fmt.Sprintf("answer lost, and no way to ask, cidp %t", cidp), func(t *testing.T) {
+		t.Run(fmt.Sprintf("reply lost, and no session to look up the account, cidp %t", cidp), func(t *testing.T) {
 			u := servertest.NewUpstream(t)
 			r := u.Start(t, cidp, servertest.AllOrNothing)
 			r.InjectFault(t, lost)
 			r.InjectFault(t, `{"path":"/session","kind":"reset"}`)
 			if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")); got.Code() != "UPSTREAM_UNAVAILABLE" {
-				t.Fatalf("with the answer lost: %s", got.Body)
+				t.Fatalf("with the reply lost: %s", got.Body)
 			}
 			r.ClearFaults(t)
 			r.Register(t, "ada@example.org")
 			u.SetCallback(t, r.URL)
 			r.RequireOneIdentity(t, "ada@example.org")
-			// An account that ConnectyCube lets nobody in to by password cannot
-			// be claimed: its owner gets another one.
+			// With an identity provider, the server cannot log in to the orphaned
+			// account with a password, and creates another account.
 			if all := r.AllCubeUsers(t); !cidp && len(all) != 1 {
 				t.Errorf("ConnectyCube has %+v", all)
 			}
@@ -52,37 +51,41 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 		u := servertest.NewUpstream(t)
 		r := u.Start(t, true, nil)
 		ctx, leave := context.WithCancel(t.Context())
-		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
+		left := make(chan struct{})
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, next http.Handler) {
 			leave()
-			time.Sleep(100 * time.Millisecond) // lets the program notice; it may not care
-			honest.ServeHTTP(w, q)
+			<-left // the server continues although the client has closed the connection
+			next.ServeHTTP(w, q)
 		})
-		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.At("/api"), strings.NewReader(servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org"))))
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.ResolveURL("/api"), strings.NewReader(servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org"))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.Header.Set("Content-Type", "application/json")
-		if got, err := servertest.ReadReply(servertest.NewClient(t, 1).Do(q)); err == nil {
+		got, err := servertest.ReadReply(servertest.NewClient(t, 1).Do(q))
+		r.Request(t, http.MethodGet, "/healthz", "") // while it replies, the server notices the closed connection
+		close(left)
+		if err == nil {
 			t.Fatalf("the client did not leave: %+v", got)
 		}
-		servertest.Eventually(t, "the account is known here", func() bool {
+		servertest.Eventually(t, "the server knows the account", func() bool {
 			found, err := r.Store.Users().ByEmail(t.Context(), "ada@example.org")
 			return err == nil && found.CubeID != 0
 		})
 		r.RequireOneIdentity(t, "ada@example.org")
 	})
-	t.Run("database away in between", func(t *testing.T) {
+	t.Run("database down in between", func(t *testing.T) {
 		u := servertest.NewUpstream(t)
-		between := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
-		r := u.Start(t, true, map[string]string{"MONGO_URI": between.URI(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
-		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
-			between.Set(servertest.Cut)
-			honest.ServeHTTP(w, q)
+		relay := servertest.NewRelay(t, servertest.StartDatabase(t).Addr())
+		r := u.Start(t, true, map[string]string{"MONGO_URI": relay.URI(), "MONGO_TIMEOUT": "1s", "CONNECTYCUBE_TIMEOUT": "1s"})
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, next http.Handler) {
+			relay.Set(servertest.Cut)
+			next.ServeHTTP(w, q)
 		})
 		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser("ada@example.org")); got.Code() != "SERVICE_UNAVAILABLE" {
-			t.Fatalf("with the database away: %s", got.Body)
+			t.Fatalf("with the database down: %s", got.Body)
 		}
-		between.Set(servertest.Relaying)
+		relay.Set(servertest.Relaying)
 		u.Restore()
 		r.WaitRegistered(t, "ada@example.org")
 		r.RequireOneIdentity(t, "ada@example.org")
@@ -92,10 +95,10 @@ func TestFault15NoOrphanKeepsAPersonOut(t *testing.T) {
 	})
 }
 
-// 16. Sign-up sent no external_id, so the login through the identity provider
-// made a second account (51942 beside 51941), and the chats of the one were
-// not seen by the other. The database kept the first id for ever.
-func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
+// 16. The sign-up sent no external_id, so a login through the identity provider created
+// a second account (51942 beside 51941), which did not see the dialogs of the first.
+// The database kept the first ID forever.
+func TestDefect16BothLoginsOpenOneAccount(t *testing.T) {
 	t.Parallel()
 	t.Run("registered with the identity provider on", func(t *testing.T) {
 		r := servertest.NewUpstream(t).Start(t, true, nil)
@@ -124,7 +127,7 @@ func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
 		old["connectyCubeId"] = servertest.SignUpAtUpstream(t, u, `{"user":{"email":"ada@example.org","password":"correct horse"}}`)
 		servertest.InsertUsers(t, db, old)
 		r := u.Start(t, false, map[string]string{"MONGO_URI": db.URI()})
-		r.Login(t, servertest.LoginDocument, "ada@example.org") // tells ConnectyCube our id
+		r.Login(t, servertest.LoginDocument, "ada@example.org") // sends the user's ID to ConnectyCube
 		u.SetCallback(t, r.URL)
 		if got := r.RequireOneIdentity(t, "ada@example.org"); *got.CcUserID != float64(old["connectyCubeId"].(int64)) {
 			t.Errorf("ccUserId was %d and is %.0f", old["connectyCubeId"], *got.CcUserID)
@@ -132,47 +135,46 @@ func TestFault16BothLoginsMeetOneAccount(t *testing.T) {
 	})
 }
 
-// 17. An answer without an id counted as success, and the user was stored
-// without an account.
-func TestFault17SignUpWithoutIDIsAFailure(t *testing.T) {
+// 17. A reply without an ID counted as success, and the original stored a user without
+// an account.
+func TestDefect17SignUpWithoutIDIsAFailure(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, true, servertest.AllOrNothing)
 	for i, text := range []string{"{}", "null", "", "[]", `{"user":{}}`, `{"user":null}`, `{"user":{"id":null}}`, `{"user":{"id":"x"}}`, `{"user":{"id":0}}`, `{"user":{"id":1`} {
-		address := fmt.Sprintf("ada%d@example.org", i)
-		u.Respond("POST", "/users", 201, text) // nothing was made
-		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(address)); got.Code() != "UPSTREAM_UNAVAILABLE" {
+		email := fmt.Sprintf("ada%d@example.org", i)
+		u.Respond("POST", "/users", 201, text) // ConnectyCube creates no account
+		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)); got.Code() != "UPSTREAM_UNAVAILABLE" {
 			t.Errorf("%s: %s", text, got.Body)
 		}
 		u.Restore()
-		r.Register(t, address)
+		r.Register(t, email)
 
-		address = fmt.Sprintf("bob%d@example.org", i)
-		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, honest http.Handler) {
-			honest.ServeHTTP(httptest.NewRecorder(), q) // the account was made, the answer is no use
+		email = fmt.Sprintf("bob%d@example.org", i)
+		u.Override("POST", "/users", func(w http.ResponseWriter, q *http.Request, next http.Handler) {
+			next.ServeHTTP(httptest.NewRecorder(), q) // ConnectyCube creates the account
 			_, _ = io.WriteString(w, text)
 		})
-		r.Register(t, address)
+		r.Register(t, email)
 		u.Restore()
-		if found := r.CubeUsers(t, address); len(found) != 1 || found[0].ID != *r.RequireOneIdentity(t, address).CcUserID {
+		if found := r.CubeUsers(t, email); len(found) != 1 || found[0].ID != *r.RequireOneIdentity(t, email).CcUserID {
 			t.Errorf("%s: ConnectyCube has %+v", text, found)
 		}
 	}
 }
 
-// 18. Nothing bounded the wait for ConnectyCube. An answer that never came, or
-// broke off in its middle, hung register and both logins for ever, with a
-// database transaction open meanwhile.
-func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
+// 18. The original waited for ConnectyCube without a bound. If a reply never came or
+// broke off, register and both logins hung forever, with an open database transaction.
+func TestDefect18SilenceOfConnectyCubeEnds(t *testing.T) {
 	t.Parallel()
-	for name, silence := range map[string]func(w http.ResponseWriter, r *http.Request, honest http.Handler){
-		"no answer": func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() },
+	for name, silence := range map[string]func(w http.ResponseWriter, r *http.Request, next http.Handler){
+		"no reply": func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() },
 		"headers only": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			w.WriteHeader(http.StatusCreated)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		},
-		"half an answer": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		"half a reply": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"session":{"token":"`)
 			_ = http.NewResponseController(w).Flush()
@@ -187,8 +189,8 @@ func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
 			u.Override("POST", "/session", silence)
 			r.RequireNoChat(t, name, user, cubeID)
 			u.Override("POST", "/users", silence)
-			pending := r.Later(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("bob@example.org")))
-			r.Login(t, servertest.LoginDocument, user.Email) // nobody waits for somebody else's answer
+			pending := r.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.NewUser("bob@example.org")))
+			r.Login(t, servertest.LoginDocument, user.Email) // does not wait for the registration
 			if got := <-pending; servertest.CodeOf(got.Body) != "UPSTREAM_UNAVAILABLE" {
 				t.Errorf("register: %s, %v", got.Body, got.Err)
 			}
@@ -198,9 +200,9 @@ func TestFault18SilenceOfConnectyCubeEnds(t *testing.T) {
 	}
 }
 
-// 19. The SDK had one session for everybody: after a login its token went with
-// the next person's sign-up and login.
-func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
+// 19. The SDK had one session for all users: after a login, it sent the token of this
+// user with the next user's sign-up and login.
+func TestDefect19NoCallUsesAnotherUsersSession(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -210,24 +212,24 @@ func TestFault19NoCallUsesSomebodyElsesSession(t *testing.T) {
 		r.Login(t, servertest.ByTokenDocument, name+"@example.org")
 	}
 	for _, kind := range []string{"/users", "/session"} {
-		calls := u.Received("POST", kind)
+		calls := u.Requests("POST", kind)
 		if len(calls) < 3 {
 			t.Fatalf("%d calls of POST %s", len(calls), kind)
 		}
 		for _, call := range calls {
 			if call.Header.Get("CB-Token") != "" || call.Header.Get("Cookie") != "" {
-				t.Errorf("POST %s was sent with somebody's session", kind)
+				t.Errorf("the server sent POST %s with the session of a user", kind)
 			}
 			if key := call.Header.Get("CB-AuthKey"); kind == "/users" && key != servertest.OwnAuthKey {
-				t.Errorf("POST /users was sent with the key %q", key)
+				t.Errorf("the server sent POST /users with the key %q", key)
 			}
 		}
 	}
 }
 
-// 20. When the one session of fault 19 had run out, after two hours, nobody
-// could register until somebody logged in.
-func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
+// 20. When the shared session of defect 19 had expired, after two hours, no user could
+// register until another user logged in.
+func TestDefect20RegistrationNeedsNoSession(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -242,9 +244,9 @@ func TestFault20RegistrationNeedsNoLivingSession(t *testing.T) {
 	}
 }
 
-// 21. Login said «Login successful» with connectySession null when ConnectyCube
-// was down, refused, or had another password, and nothing told the client why.
-func TestFault21MissingSessionHasAReason(t *testing.T) {
+// 21. If ConnectyCube was down, refused the login or had another password, login
+// returned "Login successful" with connectySession null, and no reason.
+func TestDefect21MissingSessionHasAReason(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -255,7 +257,8 @@ func TestFault21MissingSessionHasAReason(t *testing.T) {
 		r.RequireNoChat(t, fault, user, *good.CcUserID)
 		r.ClearFaults(t)
 	}
-	// A bare 401 says that our own key is wrong, which the user cannot mend.
+	// A 401 without a body says that the server's own key is wrong, which no user can
+	// correct.
 	for status, want := range map[string]string{"401": "UNAVAILABLE", "403": "REFUSED", "422": "REFUSED"} {
 		r.InjectFault(t, `{"method":"POST","path":"/session","kind":"status","status":`+status+`}`)
 		if got := r.Login(t, servertest.LoginDocument, user.Email); got.ChatStatus != want || got.Token == "" || got.ConnectySession != "" {
@@ -269,13 +272,13 @@ func TestFault21MissingSessionHasAReason(t *testing.T) {
 		t.Fatalf("changing the password at ConnectyCube: %d %s", changed.Status, changed.Body)
 	}
 	if got := r.Login(t, servertest.LoginDocument, user.Email); got.ChatStatus != "REFUSED" || got.Token == "" || got.ConnectySession != "" {
-		t.Errorf("with another password there: %+v", got)
+		t.Errorf("with another password at ConnectyCube: %+v", got)
 	}
 }
 
-// 22. For a user whom ConnectyCube did not know, login made a new account there
-// on the fly, with another id than the stored one, which stayed stored.
-func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
+// 22. For a user without an account, login created one at ConnectyCube, and the
+// original did not replace the stored ID of the old account.
+func TestDefect22AccountCreatedAtLoginIsAdopted(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	r := u.Start(t, false, nil)
@@ -291,7 +294,7 @@ func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 	}
 	found, err := r.Store.Users().ByID(t.Context(), user.ID)
 	if err != nil || float64(found.CubeID) != *after.CcUserID {
-		t.Errorf("stored is %d, answered %.0f, %v", found.CubeID, *after.CcUserID, err)
+		t.Errorf("the stored ID is %d, the login returned %.0f, %v", found.CubeID, *after.CcUserID, err)
 	}
 	u.SetCallback(t, r.URL)
 	if again := r.RequireOneIdentity(t, user.Email); *again.CcUserID != *after.CcUserID {
@@ -299,9 +302,9 @@ func TestFault22AccountMadeOnTheFlyIsAdopted(t *testing.T) {
 	}
 }
 
-// 23. login_By_token gave no token at all when ConnectyCube failed, though the
-// password had been right.
-func TestFault23TokenLoginGivesItsTokenAnyway(t *testing.T) {
+// 23. If ConnectyCube failed, login_By_token returned no token, although the password
+// was right.
+func TestDefect23TokenLoginReturnsItsTokenAnyway(t *testing.T) {
 	t.Parallel()
 	r := servertest.NewUpstream(t).Start(t, true, nil)
 	user := r.Register(t, "ada@example.org")

@@ -13,28 +13,28 @@ import (
 	"cubegate/store"
 )
 
-// events are what must end a login, and which of its credentials survive here.
-// At ConnectyCube only the password may.
+// events lists the events that must end a login, with the credentials at the server
+// that may survive. At ConnectyCube only the password may survive.
 var events = map[string]struct {
 	do       func(t *testing.T, c servertest.Actors, other servertest.LoginReply)
 	survives []string
 }{
-	"nothing": {func(*testing.T, servertest.Actors, servertest.LoginReply) {}, []string{servertest.AccessHere, servertest.AccessThere, servertest.Ticket, servertest.RefreshToken, servertest.PasswordHere}},
+	"nothing": {func(*testing.T, servertest.Actors, servertest.LoginReply) {}, []string{servertest.AccessAtAPI, servertest.AccessAtVerify, servertest.ChatTicket, servertest.RefreshToken, servertest.PasswordAtAPI}},
 	"logout": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
 		c.MustDo(t, c.Ada.Token, `mutation { logout { message } }`)
-	}, []string{servertest.PasswordHere}},
+	}, []string{servertest.PasswordAtAPI}},
 	"logout everywhere, by another": {func(t *testing.T, c servertest.Actors, other servertest.LoginReply) {
 		c.MustDo(t, other.Token, `mutation { logoutEverywhere { message } }`)
-	}, []string{servertest.PasswordHere}},
+	}, []string{servertest.PasswordAtAPI}},
 	"revoked by another": {func(t *testing.T, c servertest.Actors, other servertest.LoginReply) {
 		c.MustDo(t, other.Token, fmt.Sprintf(`mutation { revokeSession(id: %q) { message } }`, c.Ada.SessionID))
-	}, []string{servertest.PasswordHere}},
+	}, []string{servertest.PasswordAtAPI}},
 	"pushed out by newer logins": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
 		for range sessionsPerUser {
 			c.Login(t, servertest.LoginDocument, c.Ada.User.Email)
 		}
-	}, []string{servertest.PasswordHere}},
-	"not used for too long": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) { expireSession(t, c.Server, c.Ada) }, []string{servertest.PasswordHere}},
+	}, []string{servertest.PasswordAtAPI}},
+	"not used for too long": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) { expireSession(t, c.Server, c.Ada) }, []string{servertest.PasswordAtAPI}},
 	"password changed by another": {func(t *testing.T, c servertest.Actors, other servertest.LoginReply) {
 		c.MustDo(t, other.Token, `mutation { changePassword(current: "correct horse", new: "another horse") { message } }`)
 	}, nil},
@@ -50,17 +50,18 @@ var events = map[string]struct {
 	"a retired refresh token used": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
 		renewed := c.Refresh(t, c.Ada.RefreshToken)
 		c.Refresh(t, renewed)
-		if got := c.As(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, c.Ada.RefreshToken), nil); servertest.CodeOf(got.Body) != "UNAUTHENTICATED" {
+		if got := c.SendAs(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, c.Ada.RefreshToken), nil); servertest.CodeOf(got.Body) != "UNAUTHENTICATED" {
 			t.Errorf("the replay: %q", servertest.CodeOf(got.Body))
 		}
-	}, []string{servertest.PasswordHere}},
+	}, []string{servertest.PasswordAtAPI}},
 }
 
-// sessionsPerUser is a setting of these tests.
+// sessionsPerUser is SESSIONS_PER_USER in these tests.
 const sessionsPerUser = 3
 
-// expireSession makes the time of a login session be over. Its access token's is,
-// too, when that happens by itself, so what is left of it here is waited for.
+// expireSession makes a login session expire and waits until the worker has removed
+// it from its user. A session's access tokens always expire before the session, so
+// without the wait a token of the expired session would still be valid.
 func expireSession(t *testing.T, r *servertest.Server, in servertest.LoginReply) {
 	t.Helper()
 	if _, err := r.Store.Sessions().Update(t.Context(), in.SessionID, func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
@@ -72,8 +73,8 @@ func expireSession(t *testing.T, r *servertest.Server, in servertest.LoginReply)
 	})
 }
 
-// Every kind of credential and every event that must kill it, with passwords
-// shared and derived, and with an identity provider and without.
+// Each credential ends after each event that must end it, with shared and derived
+// passwords, with and without an identity provider.
 func TestNoCredentialSurvives(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"shared", "derived"} {
@@ -90,32 +91,27 @@ func TestNoCredentialSurvives(t *testing.T) {
 					other := r.Login(t, servertest.LoginDocument, c.Ada.User.Email)
 					subscribe(t, r, c.Ada, "udid of ada")
 					event.do(t, c, other)
-					for credential, lives := range r.WorkingCredentials(t, c.Ada) {
-						if lives != slices.Contains(event.survives, credential) {
-							t.Errorf("after %s: %s lives: %t", name, credential, lives)
+					for credential, works := range r.WorkingCredentials(t, c.Ada) {
+						if works != slices.Contains(event.survives, credential) {
+							t.Errorf("after %s, the %s works: %t", name, credential, works)
 						}
 					}
 					want := map[string]bool{servertest.CubeSession: name == "nothing", servertest.Pushes: name == "nothing"}
-					// ConnectyCube has no derived password, and asks us where it can. Nothing
-					// reaches a shared one that it checks by itself when the user is shut out.
-					want[servertest.PasswordThere] = slices.Contains(event.survives, servertest.PasswordHere) && (cidp || password == "shared") ||
+					// ConnectyCube does not accept the user's own password in the mode derived,
+					// except through the identity provider. A shared password that it checks
+					// without the identity provider survives the disabling of the user.
+					want[servertest.PasswordAtCube] = slices.Contains(event.survives, servertest.PasswordAtAPI) && (cidp || password == "shared") ||
 						name == "disabled" && password == "shared" && !cidp
-					var got map[string]bool
-					for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-						if got = u.WorkingCredentials(t, c.Ada); maps.Equal(got, want) {
-							break
-						}
-					}
-					if !maps.Equal(got, want) {
-						t.Errorf("after %s lives at ConnectyCube: %v, want %v", name, got, want)
-					}
+					servertest.Eventually(t, fmt.Sprintf("after %s, these credentials work at ConnectyCube: %v", name, want), func() bool {
+						return maps.Equal(u.WorkingCredentials(t, c.Ada), want)
+					})
 				}
 			})
 		}
 	}
 }
 
-// subscribe makes a push subscription with the ConnectyCube session of a login.
+// subscribe creates a push subscription with the ConnectyCube session of a login.
 func subscribe(t *testing.T, r *servertest.Server, in servertest.LoginReply, udid string) {
 	t.Helper()
 	body := `{"notification_channel":"gcm","push_token":{"environment":"development","client_identification_sequence":"x"},"device":{"platform":"android","udid":"` + udid + `"}}`
@@ -124,7 +120,7 @@ func subscribe(t *testing.T, r *servertest.Server, in servertest.LoginReply, udi
 	}
 }
 
-// devices are where a user's pushes go to.
+// devices returns the devices that get the pushes of a user.
 func devices(t *testing.T, r *servertest.Server, in servertest.LoginReply) []string {
 	t.Helper()
 	got := r.Request(t, http.MethodGet, r.SandboxURL+"/subscriptions", "", "CB-Token", in.ConnectySession)
@@ -142,20 +138,20 @@ func devices(t *testing.T, r *servertest.Server, in servertest.LoginReply) []str
 	return udids
 }
 
-// A logout ends the pushes to its own device. What is not known to belong to a
-// living login goes as well when the app has not said which device it runs on.
+// A logout ends the pushes to its device. If the app has not named its device, the
+// logout ends the pushes to all devices that belong to no active login session.
 func TestLogoutEndsPushes(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)
 	r.Register(t, "ada@example.org")
-	on := func(device string) servertest.LoginReply {
+	logIn := func(device string) servertest.LoginReply {
 		t.Helper()
 		body := map[string]any{"email": "ada@example.org", "password": "correct horse"}
 		if device != "" {
 			body["device"] = map[string]string{"id": device, "name": device}
 		}
 		var got servertest.GraphQLReply
-		if err := json.Unmarshal([]byte(r.As(t, "", servertest.LoginDocument, map[string]any{"body": body}).Body), &got); err != nil || got.Data.Answer == nil {
+		if err := json.Unmarshal([]byte(r.SendAs(t, "", servertest.LoginDocument, map[string]any{"body": body}).Body), &got); err != nil || got.Data.Answer == nil {
 			t.Fatal("login failed")
 		}
 		if device == "" {
@@ -164,9 +160,9 @@ func TestLogoutEndsPushes(t *testing.T) {
 		subscribe(t, r, *got.Data.Answer, device)
 		return *got.Data.Answer
 	}
-	oldest := on("tablet") // a login that nobody ended does not keep its device's pushes
-	phone, tablet, unnamed := on("phone"), on("tablet"), on("")
-	again := on("phone") // which a reinstalled app does, and the old login ends
+	oldest := logIn("tablet") // never logs out, and does not keep the pushes of its device
+	phone, tablet, unnamed := logIn("phone"), logIn("tablet"), logIn("")
+	again := logIn("phone") // a reinstalled app logs in again, and the old login session ends
 	for _, step := range []struct {
 		out  servertest.LoginReply
 		left []string
@@ -180,5 +176,5 @@ func TestLogoutEndsPushes(t *testing.T) {
 		}
 	}
 	r.MustDo(t, tablet.Token, `mutation { logout { message } }`)
-	servertest.Eventually(t, "the tablet's pushes end, though an older login of it lives", func() bool { return len(devices(t, r, oldest)) == 0 })
+	servertest.Eventually(t, "the tablet's pushes end, although an older login on it is active", func() bool { return len(devices(t, r, oldest)) == 0 })
 }

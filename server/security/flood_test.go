@@ -13,8 +13,8 @@ import (
 	"cubegate/server/servertest"
 )
 
-// flood opens connections with one byte of a body each, and returns where the
-// status lines of those that are refused arrive.
+// flood opens connections and sends one byte of a body on each. The channel delivers
+// the status lines of the refused ones.
 func flood(t *testing.T, server net.Listener, n int) <-chan string {
 	t.Helper()
 	refused := make(chan string, n)
@@ -36,13 +36,13 @@ func flood(t *testing.T, server net.Listener, n int) <-chan string {
 	return refused
 }
 
-// first returns the first refusal of a flood.
-func first(t *testing.T, refused <-chan string) string {
+// firstRefusal returns the first refusal of a flood.
+func firstRefusal(t *testing.T, refused <-chan string) string {
 	t.Helper()
 	select {
 	case line := <-refused:
 		return line
-	case <-time.After(10 * time.Second): // before the requests time out
+	case <-time.After(10 * time.Second): // less than the timeout of the requests
 		t.Fatal("no connection was refused")
 		return ""
 	}
@@ -69,16 +69,15 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 		}
 		return res.StatusCode, string(text)
 	}
-	// until repeats a request: the place of the last one is free only a moment
-	// after its answer.
-	until := func(done func(status int) bool, method, path, body string) string {
-		for range 1000 {
-			if status, text := send(method, path, body); done(status) {
-				return text
-			}
-		}
-		t.Fatalf("%s was never answered as wanted", path)
-		return ""
+	// sendUntil repeats a request, because the server frees the place of a connection
+	// only a moment after the reply.
+	sendUntil := func(done func(status int) bool, method, path, body string) (text string) {
+		servertest.Eventually(t, path+" gets the wanted status", func() bool {
+			var status int
+			status, text = send(method, path, body)
+			return done(status)
+		})
+		return text
 	}
 	const email = `"email":"flood@example.org","password":"correct horse"`
 	if status, text := send(http.MethodPost, "/auth/register", `{`+email+`,"firstName":"A","lastName":"B"}`); status != http.StatusCreated {
@@ -87,14 +86,14 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 
 	// The login takes the last place, and ConnectyCube's callback needs one more.
 	flood(t, r.Listener, 2)
-	gotIn := func(status int) bool { return status != http.StatusServiceUnavailable }
-	if text := until(gotIn, http.MethodPost, "/auth/login-by-token", `{`+email+`}`); !strings.Contains(text, `"chatStatus":"READY"`) {
+	accepted := func(status int) bool { return status != http.StatusServiceUnavailable }
+	if text := sendUntil(accepted, http.MethodPost, "/auth/login-by-token", `{`+email+`}`); !strings.Contains(text, `"chatStatus":"READY"`) {
 		t.Errorf("the login during a flood got %s", text)
 	}
 
-	until(func(status int) bool {
+	sendUntil(func(status int) bool {
 		flood(t, r.Listener, 1)
-		return !gotIn(status)
+		return !accepted(status)
 	}, http.MethodGet, "/auth/me", "")
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, server.VerifyPath + "?token=x": 401} {
 		if status, _ := send(http.MethodGet, path, ""); status != want {
@@ -102,15 +101,15 @@ func TestFloodLocksOutNeitherCallbackNorProbes(t *testing.T) {
 		}
 	}
 	if !strings.Contains(r.Log.String(), "connections refused at the bound") {
-		t.Error("the log does not have the refusals")
+		t.Error("the log lacks the refusals")
 	}
 }
 
-func TestConnectionsPerAddress(t *testing.T) {
+func TestConnectionsPerNetwork(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2"})
-	if line := first(t, flood(t, r.Listener, 5)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
-		t.Errorf("a connection past the bound got %q", line)
+	if line := firstRefusal(t, flood(t, r.Listener, 5)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
+		t.Errorf("a connection beyond the bound got %q", line)
 	}
 	r = servertest.Start(t, map[string]string{"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.1"})
 	flood(t, r.Listener, 5)
@@ -122,7 +121,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 func TestSandboxConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"MAX_CONNECTIONS": "3"})
-	if line := first(t, flood(t, r.SandboxListener, 20)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
-		t.Errorf("a connection past the bound got %q", line)
+	if line := firstRefusal(t, flood(t, r.SandboxListener, 20)); line != "HTTP/1.1 503 Service Unavailable\r\n" {
+		t.Errorf("a connection beyond the bound got %q", line)
 	}
 }

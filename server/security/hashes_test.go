@@ -18,60 +18,60 @@ import (
 	"cubegate/tokens"
 )
 
-// countedPasswords count the hashes that a program computes.
-type countedPasswords struct {
+// hashCounter counts the hashes that a server computes.
+type hashCounter struct {
 	identity.PasswordHasher
 	begun, running atomic.Int64
 }
 
-func (c *countedPasswords) Hash(ctx context.Context, t tokens.Turn, password string) (string, error) {
+func (c *hashCounter) Hash(ctx context.Context, t tokens.Turn, password string) (string, error) {
 	c.begun.Add(1)
 	c.running.Add(1)
 	defer c.running.Add(-1)
 	return c.PasswordHasher.Hash(ctx, t, password)
 }
 
-func (c *countedPasswords) Compare(ctx context.Context, t tokens.Turn, password, hash string) (bool, error) {
+func (c *hashCounter) Compare(ctx context.Context, t tokens.Turn, password, hash string) (bool, error) {
 	c.begun.Add(1)
 	c.running.Add(1)
 	defer c.running.Add(-1)
 	return c.PasswordHasher.Compare(ctx, t, password, hash)
 }
 
-// countHashes begins to count. No request may run.
-func countHashes(r *servertest.Server) *countedPasswords {
-	c := &countedPasswords{PasswordHasher: r.Flows.Passwords.Hasher}
+// countHashes starts the count. It must not be called during a request.
+func countHashes(r *servertest.Server) *hashCounter {
+	c := &hashCounter{PasswordHasher: r.Flows.Passwords.Hasher}
 	r.Flows.Passwords.Hasher = c
 	return c
 }
 
-// since returns the hashes that run causes.
-func (c *countedPasswords) since(run func()) int64 {
+// during returns the number of hashes that begin while run runs.
+func (c *hashCounter) during(run func()) int64 {
 	before := c.begun.Load()
 	run()
 	return c.begun.Load() - before
 }
 
-// sdkLogin is the login of an SDK at the sandbox, which asks the server.
+// sdkLogin logs in at the sandbox as an SDK does. The sandbox sends the callback.
 func sdkLogin(t *testing.T, r *servertest.Server, email, password string) servertest.Reply {
 	t.Helper()
 	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, sandbox.DefaultAppID, sandbox.DefaultAuthKey, email, password)
 	return r.Request(t, http.MethodPost, r.SandboxURL+"/session", body)
 }
 
-// ConnectyCube asks about the password while the operation runs. That cost a
-// second hash.
+// The callback asks about the password while the operation runs. It once cost a second
+// hash.
 func TestCallbackOfALoginHashesNothing(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"shared", "derived"} {
 		r := servertest.Start(t, map[string]string{"CONNECTYCUBE_PASSWORD": mode})
 		hashes := countHashes(r)
-		for i := range 3 { // the server learns from the first that ConnectyCube asks it
+		for i := range 3 { // in the first round, the server learns that the identity provider is on
 			email := fmt.Sprintf("ada%d@example.org", i)
-			if n := hashes.since(func() { r.Register(t, email) }); n != 1 {
+			if n := hashes.during(func() { r.Register(t, email) }); n != 1 {
 				t.Errorf("%s: registration %d costs %d hashes, want 1", mode, i, n)
 			}
-			n := hashes.since(func() {
+			n := hashes.during(func() {
 				if got := r.Login(t, servertest.LoginDocument, email); got.ChatStatus != "READY" {
 					t.Errorf("%s: %s", mode, got.ChatStatus)
 				}
@@ -79,12 +79,12 @@ func TestCallbackOfALoginHashesNothing(t *testing.T) {
 			if n != 1 {
 				t.Errorf("%s: login %d costs %d hashes, want 1", mode, i, n)
 			}
-			if n := hashes.since(func() { r.Login(t, servertest.ByTokenDocument, email) }); n != 1 {
+			if n := hashes.during(func() { r.Login(t, servertest.ByTokenDocument, email) }); n != 1 {
 				t.Errorf("%s: login by token %d costs %d hashes, want 1", mode, i, n)
 			}
 		}
-		// Nothing is left for a login that is not ours.
-		n := hashes.since(func() {
+		// The server has forgotten the results when an SDK logs in.
+		n := hashes.during(func() {
 			if got := sdkLogin(t, r, "ada0@example.org", "correct horse"); got.Status != http.StatusCreated {
 				t.Errorf("%s: an SDK's login: %d %s", mode, got.Status, got.Body)
 			}
@@ -95,8 +95,8 @@ func TestCallbackOfALoginHashesNothing(t *testing.T) {
 	}
 }
 
-// The callback of a login waited in the same queue as all other hashes, behind
-// any flood that came after the login.
+// The callback of a login once waited in the queue of hashes behind a flood that began
+// after the login.
 func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 	t.Parallel()
 	const flood = 300
@@ -107,18 +107,18 @@ func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 	r.Register(t, "ada@example.org")
 	hashes := countHashes(r)
 	flooded := make(chan struct{})
-	u.Override(http.MethodPost, "/session", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+	u.Override(http.MethodPost, "/session", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		<-flooded
-		honest.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 	answered := make(chan servertest.GraphQLReply, 1)
 	go func() { answered <- r.GraphQL(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")) }()
-	servertest.Eventually(t, "the login waits for ConnectyCube", func() bool { return len(u.Received(http.MethodPost, "/session")) > 0 && hashes.running.Load() == 0 })
+	servertest.Eventually(t, "the login waits for ConnectyCube", func() bool { return len(u.Requests(http.MethodPost, "/session")) > 0 && hashes.running.Load() == 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range flood {
 		all.Go(func() {
-			body := fmt.Sprintf(`{"email":"nobody%d@example.org","password":"guess"}`, i)
+			body := fmt.Sprintf(`{"email":"unknown%d@example.org","password":"guess"}`, i)
 			q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/auth/login", strings.NewReader(body))
 			if err != nil {
 				t.Error(err)
@@ -137,21 +137,21 @@ func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 	cancel()
 	all.Wait()
 	if got.Code() != "" || got.Data.Answer.ChatStatus != "READY" || left == 0 {
-		t.Errorf("%d of the flood wait; the login: %s", left, got.Body)
+		t.Errorf("%d hashes of the flood wait; the login: %s", left, got.Body)
 	}
 	if n := hashes.begun.Load(); n != flood+1 {
 		t.Errorf("%d hashes, want %d", n, flood+1)
 	}
 }
 
-// 100 wrong passwords, sent to the verify route from anywhere, shut a user's own
-// SDK login, and the audit had nothing.
-func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
+// 100 wrong passwords at the verify route, sent by any client, once locked a user's SDK
+// login, and the audit had no record of them.
+func TestFalseCallbacksLockNoLogin(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"LOGIN_FAILURES": "3"}) // 30 at the verify route
 	ada := r.Register(t, "ada@example.org")
 	hashes := countHashes(r)
-	n := hashes.since(func() {
+	n := hashes.during(func() {
 		for i := range 100 {
 			var header []string
 			if i%2 == 1 {
@@ -159,20 +159,20 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 			}
 			got := r.Request(t, http.MethodPost, server.VerifyPath, `{"email":"ada@example.org","password":"wrong horse"}`, header...)
 			if got.Status != http.StatusForbidden || servertest.CodeOf(got.Body) != "FORBIDDEN" {
-				t.Fatalf("stranger %d: %d %s", i, got.Status, got.Body)
+				t.Fatalf("false callback %d: %d %s", i, got.Status, got.Body)
 			}
 		}
 	})
 	if n != 0 {
-		t.Errorf("strangers cost %d hashes", n)
+		t.Errorf("false callbacks cost %d hashes", n)
 	}
 	if got := sdkLogin(t, r, "ada@example.org", "correct horse"); got.Status != http.StatusCreated {
 		t.Errorf("the user's own SDK: %d %s", got.Status, got.Body)
 	}
 	if got := sdkLogin(t, r, "ada@example.org", "wrong horse"); got.Status != 422 {
-		t.Errorf("a guess by SDK: %d %s", got.Status, got.Body)
+		t.Errorf("a wrong password in the SDK: %d %s", got.Status, got.Body)
 	}
-	servertest.Eventually(t, "the audit has what ConnectyCube asked", func() bool {
+	servertest.Eventually(t, "the audit has the callbacks of ConnectyCube", func() bool {
 		list, err := r.Store.Audit().Page(t.Context(), store.EventFilter{Kind: "verify", UserID: ada.ID}, "", 10)
 		if err != nil {
 			t.Fatal(err)
@@ -185,8 +185,8 @@ func TestCallbacksOfStrangersLockNoLogin(t *testing.T) {
 	})
 }
 
-// With a real application and no secret nobody is told about passwords. Logins
-// here find another way.
+// With a real application and no callback secret, the verify route answers no questions
+// about passwords. Logins at the server work with a token.
 func TestCallbacksWithoutASecretTakeNoPasswords(t *testing.T) {
 	t.Parallel()
 	const line = "the verify route takes tokens only"
@@ -197,15 +197,15 @@ func TestCallbacksWithoutASecretTakeNoPasswords(t *testing.T) {
 		if got := r.Login(t, servertest.LoginDocument, "ada@example.org"); got.ChatStatus != "READY" {
 			t.Errorf("%d: a login: %s", lines, got.ChatStatus)
 		}
-		if takes := u.AcceptsPassword(t, "ada@example.org", "correct horse"); takes != (lines == 0) {
-			t.Errorf("%d: ConnectyCube takes the password: %t", lines, takes)
+		if accepted := u.AcceptsPassword(t, "ada@example.org", "correct horse"); accepted != (lines == 0) {
+			t.Errorf("%d: ConnectyCube accepts the password: %t", lines, accepted)
 		}
 		got := r.Request(t, http.MethodPost, server.VerifyPath, `{"email":"ada@example.org","password":"correct horse"}`, servertest.CallbackHeader...)
 		if lines == 1 && (got.Status != http.StatusForbidden || !strings.Contains(got.Body, "CONNECTYCUBE_CIDP_SECRET")) || lines == 0 && got.Status != http.StatusOK {
 			t.Errorf("%d: %d %s", lines, got.Status, got.Body)
 		}
 		if n := strings.Count(r.Log.String(), line); n != lines {
-			t.Errorf("the start says so %d times, want %d", n, lines)
+			t.Errorf("the log has the warning %d times, want %d", n, lines)
 		}
 	}
 }

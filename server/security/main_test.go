@@ -1,5 +1,5 @@
-// Package security checks credentials, their revocation, limits, and that no
-// secret leaves the program.
+// Package security checks credentials, their revocation, limits, and that the server
+// reveals no secret.
 package security
 
 import (

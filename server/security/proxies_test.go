@@ -8,16 +8,16 @@ import (
 	"cubegate/server/servertest"
 )
 
-// wrongLogin tries a wrong password over REST with the headers given, as names and
-// values in turn, and returns the code of the answer.
+// wrongLogin sends a wrong password over REST, with headers as names and values in
+// turn, and returns the code of the reply.
 func wrongLogin(t *testing.T, r *servertest.Server, header ...string) string {
 	t.Helper()
 	const body = `{"email":"ada@example.org","password":"wrong horse"}`
 	return servertest.CodeOf(r.Request(t, http.MethodPost, "/auth/login", body, header...).Body)
 }
 
-// Wrong passwords are counted by IPv4 address and by IPv6 /64, as the trusted
-// proxy writes them, and no other header makes a new client.
+// Wrong passwords count for the IPv4 address or the IPv6 /64 that the trusted proxy
+// writes. No other header names the client.
 func TestWrongPasswordsAreCountedByNetworkBehindAProxy(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, map[string]string{"LOGIN_FAILURES": "2", "TRUSTED_PROXIES": "127.0.0.1"})
@@ -54,8 +54,8 @@ func TestForwardedIsReadWhenItIsSet(t *testing.T) {
 	}
 }
 
-// Behind a proxy that is missing from TRUSTED_PROXIES, all users share one limit, so
-// the log says so; once, and only for what arrives at the routes of logins.
+// Behind a proxy that TRUSTED_PROXIES does not name, all users share one limit. The log
+// says so once, and only after requests to the routes of logins.
 func TestProxyThatIsNotNamedIsLogged(t *testing.T) {
 	t.Parallel()
 	const message = "proxy missing from TRUSTED_PROXIES"

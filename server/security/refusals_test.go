@@ -9,16 +9,16 @@ import (
 	"cubegate/server/servertest"
 )
 
-// Requests that the limit of wrong passwords refuses become a count in the log,
-// whichever way they came; the last one is written at the shutdown.
+// The log has a count of the requests that the limit of wrong passwords refuses, over
+// REST and GraphQL. The shutdown writes the last count.
 func TestFloodOfRefusalsIsNoFloodOfLines(t *testing.T) {
 	t.Parallel()
 	r, stop := servertest.StartUntil(t, servertest.Configure(t, map[string]string{"LOGIN_FAILURES": "2"}))
 	defer stop()
-	refusedLogins(t, r, "nobody@example.org", 2)
+	refusedLogins(t, r, "unknown@example.org", 2)
 	for range 30 {
-		rest := r.Request(t, http.MethodPost, "/auth/login", `{"email":"nobody@example.org","password":"wrong password"}`)
-		gql := r.GraphQL(t, servertest.LoginDocument, map[string]string{"email": "nobody@example.org", "password": "wrong password"})
+		rest := r.Request(t, http.MethodPost, "/auth/login", `{"email":"unknown@example.org","password":"wrong password"}`)
+		gql := r.GraphQL(t, servertest.LoginDocument, map[string]string{"email": "unknown@example.org", "password": "wrong password"})
 		if rest.Status != http.StatusTooManyRequests || gql.Code() != "RATE_LIMITED" {
 			t.Fatalf("%d and %s, want refusals", rest.Status, gql.Code())
 		}

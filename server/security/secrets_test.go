@@ -17,20 +17,20 @@ import (
 	"cubegate/server/servertest"
 )
 
-// leakDetector carries on a conversation and remembers what of it is secret.
+// leakDetector sends requests and searches the replies for secrets.
 type leakDetector struct {
 	*servertest.Server
 	secrets []string
-	refused int // answers that were errors
+	refused int // replies that are errors
 }
 
 var (
-	jwtShaped = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}`) // whole, or its beginning
-	hexShaped = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)                                                                 // ConnectyCube's session tokens are
+	jwtShaped = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}`) // a whole token, or its beginning
+	hexShaped = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)                                                                 // a session token of ConnectyCube
 	asQuery   = regexp.MustCompile(`\?[A-Za-z]+=|token=`)
 )
 
-// leaks are the parts of a text that nobody may see.
+// leaks returns the secrets in a text.
 func (s *leakDetector) leaks(text string) []string {
 	found := slices.Concat(jwtShaped.FindAllString(text, -1), hexShaped.FindAllString(text, -1), asQuery.FindAllString(text, -1))
 	for _, secret := range s.secrets {
@@ -41,20 +41,20 @@ func (s *leakDetector) leaks(text string) []string {
 	return found
 }
 
-// send is request, and checks the answer: its headers always, its body when it
-// is an error. Other bodies are what the client has asked for.
+// send sends a request and checks the headers of the reply, and the body of an error.
+// The body of a success may contain secrets that the client has requested.
 func (s *leakDetector) send(t *testing.T, method, path, body string, header ...string) servertest.Reply {
 	t.Helper()
 	got := s.Request(t, method, path, body, header...)
 	for name, values := range got.Header {
 		if found := s.leaks(strings.Join(values, " ")); found != nil {
-			t.Errorf("%s %.60s: the header %s has %q", method, path, name, found)
+			t.Errorf("%s %.60s: the header %s contains %q", method, path, name, found)
 		}
 	}
 	if servertest.CodeOf(got.Body) != "" || got.Status >= 400 {
 		s.refused++
 		if found := s.leaks(got.Body); found != nil {
-			t.Errorf("%s %.60s: the answer %s has %q", method, path, got.Body, found)
+			t.Errorf("%s %.60s: the reply %s contains %q", method, path, got.Body, found)
 		}
 	}
 	return got
@@ -65,10 +65,8 @@ const (
 	badPassword = "Battery Staple 0815"
 )
 
-// Passwords, tokens, keys and query strings pass through the program all the
-// time. At its most talkative, and with clients and a ConnectyCube that do
-// everything wrong, none of it may come out where nobody asked for it: in the
-// log, in an error or in a header.
+// No log line, error or header may contain a password, token, key or query string, at
+// the log level debug, with clients and a ConnectyCube that make all kinds of mistakes.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
@@ -80,17 +78,17 @@ func TestSecretsStayInside(t *testing.T) {
 	s.send(t, "POST", "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.Merge(servertest.NewUser("ada@example.org"), body(ownPassword))))
 	good := r.GraphQL(t, servertest.LoginDocument, body(ownPassword)).Data.Answer
 	if good == nil || good.ConnectySession == "" || good.Token == "" || good.ChatTicket == "" {
-		t.Fatalf("the conversation does not begin: %+v", good)
+		t.Fatalf("the first login: %+v", good)
 	}
 	s.secrets = append(s.secrets, good.Token, good.ChatTicket, good.ConnectySession)
 	s.send(t, "POST", "/api", servertest.RequestBody(t, servertest.ByTokenDocument, body(ownPassword)))
-	s.verifies(t, *good)
-	s.mistakes(t, *good)
-	for _, lie := range []int{200, 201, 400, 401, 403, 404, 422, 429, 500} {
-		u.Override("POST", "/session", repeatRequest(lie, good.Token))
+	s.sendCallbacks(t, *good)
+	s.sendMistakes(t, *good)
+	for _, status := range []int{200, 201, 400, 401, 403, 404, 422, 429, 500} {
+		u.Override("POST", "/session", echoRequest(status, good.Token))
 		s.send(t, "POST", "/api", servertest.RequestBody(t, servertest.LoginDocument, body(ownPassword)))
 		s.send(t, "POST", "/api", servertest.RequestBody(t, servertest.ByTokenDocument, body(ownPassword)))
-		u.Override("POST", "/users", repeatRequest(lie, good.Token))
+		u.Override("POST", "/users", echoRequest(status, good.Token))
 		s.send(t, "POST", "/api", servertest.RequestBody(t, servertest.RegisterDocument, servertest.Merge(servertest.NewUser("bob@example.org"), map[string]string{"password": ownPassword})))
 	}
 	u.Restore()
@@ -103,24 +101,24 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 
 	if s.refused < 30 {
-		t.Errorf("only %d answers were errors: the conversation is not what it was", s.refused)
+		t.Errorf("only %d replies are errors, want at least 30", s.refused)
 	}
 	log := s.Log.String()
 	for _, message := range []string{`"request"`, `"request failed"`, `"login without chat"`} {
 		if !strings.Contains(log, message) {
-			t.Errorf("the log has no line %s, so it proves little", message)
+			t.Errorf("the log has no line %s, so the test proves little", message)
 		}
 	}
 	for line := range strings.Lines(log) {
 		if found := s.leaks(line); found != nil {
-			t.Errorf("the log has %q in %s", found, line)
+			t.Errorf("the log contains %q in %s", found, line)
 		}
 	}
 }
 
-// repeatRequest is a ConnectyCube that answers with what it was sent, and a
-// token more, as an error text.
-func repeatRequest(status int, token string) func(http.ResponseWriter, *http.Request, http.Handler) {
+// echoRequest returns a handler for Upstream.Override that replies with the request's
+// body, the authorization key and a token as the texts of errors.
+func echoRequest(status int, token string) func(http.ResponseWriter, *http.Request, http.Handler) {
 	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		sent, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -131,8 +129,8 @@ func repeatRequest(status int, token string) func(http.ResponseWriter, *http.Req
 	}
 }
 
-// verifies asks the verify route everything right and everything wrong.
-func (s *leakDetector) verifies(t *testing.T, good servertest.LoginReply) {
+// sendCallbacks sends right and wrong requests to the verify route.
+func (s *leakDetector) sendCallbacks(t *testing.T, good servertest.LoginReply) {
 	t.Helper()
 	expired := servertest.SignToken(sha256.New, servertest.AccessHeader, s.ClaimsOf(t, good.User.ID, "iat", "1000", "exp", "4600")...)
 	for _, token := range []string{good.Token, good.ChatTicket, good.ConnectySession, expired, good.Token + "x", good.Token[1:], "x." + good.Token} {
@@ -159,8 +157,8 @@ func (s *leakDetector) verifies(t *testing.T, good servertest.LoginReply) {
 	}
 }
 
-// mistakes sends GraphQL that is wrong in every layer, each with a secret.
-func (s *leakDetector) mistakes(t *testing.T, good servertest.LoginReply) {
+// sendMistakes sends GraphQL requests that are wrong in all layers, each with a secret.
+func (s *leakDetector) sendMistakes(t *testing.T, good servertest.LoginReply) {
 	t.Helper()
 	wrong := servertest.RequestBody(t, servertest.LoginDocument, map[string]string{"email": "ada@example.org", "password": badPassword})
 	s.send(t, "POST", "/api", wrong)

@@ -12,18 +12,18 @@ import (
 	"cubegate/server/servertest"
 )
 
-// registration is what an app gets for one.
+// registration is the result of one registration.
 type registration struct {
 	email, status, refresh string
 }
 
-// registerFrom registers over REST, from an address that the trusted proxy names.
-func registerFrom(t *testing.T, r *servertest.Server, email, address string) registration {
+// registerFrom registers over REST, with a client IP that the trusted proxy names.
+func registerFrom(t *testing.T, r *servertest.Server, email, clientIP string) registration {
 	body, err := json.Marshal(servertest.NewUser(email))
 	if err != nil {
 		t.Error(err)
 	}
-	got, err := servertest.Try(http.MethodPost, r.At("/auth/register"), string(body), "X-Forwarded-For", address)
+	got, err := servertest.Try(http.MethodPost, r.ResolveURL("/auth/register"), string(body), "X-Forwarded-For", clientIP)
 	var in servertest.LoginReply
 	if err == nil {
 		err = json.Unmarshal([]byte(got.Body), &in)
@@ -34,17 +34,17 @@ func registerFrom(t *testing.T, r *servertest.Server, email, address string) reg
 	return registration{email, in.ChatStatus, in.RefreshToken}
 }
 
-// signUps notes when ConnectyCube is asked to make which account.
-type signUps struct {
+// signUpRecorder records the accounts that ConnectyCube creates.
+type signUpRecorder struct {
 	mu     sync.Mutex
 	emails []string
 	last   time.Time
 }
 
-func (s *signUps) watch(u *servertest.Upstream) {
-	u.Override(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
-		rw := &answered{ResponseWriter: w}
-		honest.ServeHTTP(rw, r)
+func (s *signUpRecorder) watch(u *servertest.Upstream) {
+	u.Override(http.MethodPost, "/users", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rw := &responseRecorder{ResponseWriter: w}
+		next.ServeHTTP(rw, r)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.last = time.Now()
@@ -52,36 +52,38 @@ func (s *signUps) watch(u *servertest.Upstream) {
 	})
 }
 
-// answered keeps an answer that passes through.
-type answered struct {
+// responseRecorder keeps the body of a response that it forwards.
+type responseRecorder struct {
 	http.ResponseWriter
 	body []byte
 }
 
-func (a *answered) Write(b []byte) (int, error) {
+func (a *responseRecorder) Write(b []byte) (int, error) {
 	a.body = append(a.body, b...)
 	return a.ResponseWriter.Write(b)
 }
 
-func (a *answered) email() string {
-	var made struct{ User struct{ Email string } }
-	_ = json.Unmarshal(a.body, &made) // an answer that is no user made no account
-	return made.User.Email
+// email returns the email of the created account, or "" without one.
+func (a *responseRecorder) email() string {
+	var created struct{ User struct{ Email string } }
+	_ = json.Unmarshal(a.body, &created)
+	return created.User.Email
 }
 
-func (s *signUps) made() ([]string, time.Time) {
+// created returns the emails of the accounts in their order, and the time of the last.
+func (s *signUpRecorder) created() ([]string, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.emails), s.last
 }
 
-// Thirty people register at once where ten accounts may be made in a minute: ten are
-// ready, and twenty wait, in the database. The next process, which may make more, makes
-// theirs at its rate, and that of the other network first.
+// Thirty users register at once, and the budget is ten sign-ups a minute: ten accounts
+// are ready, and twenty wait in the database. The next process has a larger budget. It
+// creates the others at that rate, and the account of the other network among the first.
 func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
-	var cube signUps
+	var cube signUpRecorder
 	cube.watch(u)
 	settings := servertest.Merge(u.Settings(), map[string]string{
 		"MONGO_URI": servertest.StartDatabase(t).URI(), "TRUSTED_PROXIES": "127.0.0.1", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "10",
@@ -100,41 +102,41 @@ func TestRegisterCrowdBeyondTheBudget(t *testing.T) {
 		})
 	}
 	crowd.Wait()
-	before, _ := cube.made()
+	before, _ := cube.created()
 	all = append(all, registerFrom(t, r, "other@example.org", "198.51.100.1"))
 	count := map[string]int{}
 	for _, got := range all {
 		count[got.status]++
 	}
-	refilled := int(time.Since(begin) / (6 * time.Second)) // none, unless the machine is very slow
+	refilled := int(time.Since(begin) / (6 * time.Second)) // the budget grows during the registrations
 	if n := count["READY"]; n < 10 || n > 10+refilled || n+count["PENDING"] != 30 || all[29].status != "PENDING" {
 		t.Errorf("%v, and the last one is %s; want 10 READY", count, all[29].status)
 	}
 	stop()
-	stopped, _ := cube.made()
+	stopped, _ := cube.created()
 	waiting := 30 - len(stopped)
-	oneEach(t, u, len(stopped))
+	requireOneEach(t, u, len(stopped))
 
 	restarted := time.Now()
 	settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
 	r = servertest.Start(t, settings)
-	servertest.Eventually(t, "all accounts are made", func() bool { return len(u.State().Users) == 30 })
-	emails, last := cube.made()
-	const atOnce = 10 + 1 // the burst, and the token of the second in which the process started
+	servertest.Eventually(t, "ConnectyCube has all accounts", func() bool { return len(u.State().Users) == 30 })
+	emails, last := cube.created()
+	const atOnce = 10 + 1 // the burst, and one for the time since the start of the process
 	if least := time.Duration(waiting-atOnce) * 100 * time.Millisecond; last.Sub(restarted) < least {
-		t.Errorf("%d accounts were made within %v, want %v at least", waiting, last.Sub(restarted), least)
+		t.Errorf("%d accounts within %v, want at least %v", waiting, last.Sub(restarted), least)
 	}
-	if i := slices.Index(emails, "other@example.org"); i < len(before) || i > len(before)+4 { // four are made at once
-		t.Errorf("the other network's account is number %d, after %d that were made before it was asked for", i+1, len(before))
+	if i := slices.Index(emails, "other@example.org"); i < len(before) || i > len(before)+4 { // four workers
+		t.Errorf("the other network's account is number %d, %d were created before its registration", i+1, len(before))
 	}
-	oneEach(t, u, 30)
+	requireOneEach(t, u, 30)
 	for _, got := range all {
-		becomesReady(t, r, got)
+		waitReady(t, r, got)
 	}
 }
 
-// oneEach checks that ConnectyCube has so many accounts, each of another user.
-func oneEach(t *testing.T, u *servertest.Upstream, want int) {
+// requireOneEach checks the number of accounts at ConnectyCube, each of another user.
+func requireOneEach(t *testing.T, u *servertest.Upstream, want int) {
 	t.Helper()
 	users := u.State().Users
 	ids := map[string]bool{}
@@ -148,10 +150,10 @@ func oneEach(t *testing.T, u *servertest.Upstream, want int) {
 	}
 }
 
-// becomesReady refreshes until the chat is open.
-func becomesReady(t *testing.T, r *servertest.Server, in registration) {
+// waitReady refreshes until the user has a ConnectyCube session.
+func waitReady(t *testing.T, r *servertest.Server, in registration) {
 	t.Helper()
-	servertest.Eventually(t, in.email+" has a chat", func() bool {
+	servertest.Eventually(t, in.email+" has a ConnectyCube session", func() bool {
 		got := r.Request(t, http.MethodPost, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, in.refresh))
 		var out servertest.LoginReply
 		if err := json.Unmarshal([]byte(got.Body), &out); err != nil || out.RefreshToken == "" {
@@ -162,8 +164,8 @@ func becomesReady(t *testing.T, r *servertest.Server, in registration) {
 	})
 }
 
-// Where nobody may wait for an account, a registration beyond the budget is refused, says
-// when to come back, and leaves nothing on either side.
+// If registrations may not wait, the server refuses a registration beyond the budget
+// with Retry-After, and neither side keeps anything of it.
 func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
@@ -182,14 +184,14 @@ func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 	}
 	users, err := r.Store.Users().All(t.Context(), "", 10)
 	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
-		t.Errorf("here %d users, there %d, %v; want 2", len(users), len(u.State().Users), err)
+		t.Errorf("%d users at the server and %d at ConnectyCube, %v; want 2", len(users), len(u.State().Users), err)
 	}
 	if login := r.Login(t, servertest.LoginDocument, "a@example.org"); login.ChatStatus != "READY" {
 		t.Errorf("a login with an account: %s", login.ChatStatus)
 	}
 }
 
-// In the sandbox nobody waits.
+// With the server's own sandbox, registrations do not wait.
 func TestRegisterInTheSandboxHasNoBudget(t *testing.T) {
 	t.Parallel()
 	r := servertest.Start(t, nil)

@@ -5,14 +5,13 @@ import (
 	"testing"
 )
 
-// Actors are the users that a test of one operation needs, each with a new
-// account.
+// Actors are the users that a test of one operation needs, each newly registered.
 type Actors struct {
 	*Server
-	Ada, Bob, Root LoginReply // Bob is another user, Root an administrator
+	Ada, Bob, Root LoginReply // Ada is the subject of the test, Bob another user, Root an administrator
 }
 
-// NewActors registers the users; n makes their emails unique.
+// NewActors registers the users. The number n makes their emails unique.
 func NewActors(t *testing.T, r *Server, n int) Actors {
 	t.Helper()
 	c := Actors{Server: r}

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -11,15 +12,15 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// Conversation is a dialog with a server. A file has it as pairs of a request
-// and the reply that must come.
+// Conversation is a series of requests to a server. A file holds it as pairs of a
+// request and the wanted reply.
 type Conversation struct {
 	*Server
-	Known map[string]string // as JSON text
+	Known map[string]string // values by name, as JSON text
 }
 
-// Turn sends one request and checks its reply.
-func (c Conversation) Turn(t *testing.T, ask, want txtar.File) {
+// Replay sends one request and checks its reply.
+func (c Conversation) Replay(t *testing.T, ask, want txtar.File) {
 	t.Helper()
 	lines := strings.Split(c.fill(ask.Name), " | ")
 	method, url, _ := strings.Cut(lines[0], " ")
@@ -37,7 +38,7 @@ func (c Conversation) Turn(t *testing.T, ask, want txtar.File) {
 	}
 }
 
-// fill writes known values into what is sent.
+// fill replaces each {{name}} in a request with the known value.
 func (c Conversation) fill(s string) string {
 	for name, value := range c.Known {
 		s = strings.ReplaceAll(s, "{{"+name+"}}", strings.Trim(value, `"`))
@@ -45,6 +46,8 @@ func (c Conversation) fill(s string) string {
 	return s
 }
 
+// match compares a reply with the wanted one. Text that is not JSON must occur in
+// the reply.
 func (c Conversation) match(want, got string) error {
 	if want = strings.TrimSpace(want); want == "" {
 		return nil
@@ -54,7 +57,7 @@ func (c Conversation) match(want, got string) error {
 		if strings.Contains(got, want) {
 			return nil
 		}
-		return fmt.Errorf("the text is not in it")
+		return errors.New("the reply lacks the wanted text")
 	}
 	return c.matchValue(w, g, "$")
 }
@@ -69,7 +72,7 @@ func (c Conversation) matchValue(want, got any, path string) error {
 	case map[string]any:
 		g, ok := got.(map[string]any)
 		if !ok || len(g) != len(w) {
-			return fmt.Errorf("%s has other fields", path)
+			return fmt.Errorf("%s has different fields", path)
 		}
 		for k := range w {
 			if err := c.matchValue(w[k], g[k], path+"."+k); err != nil {
@@ -80,7 +83,7 @@ func (c Conversation) matchValue(want, got any, path string) error {
 	case []any:
 		g, ok := got.([]any)
 		if !ok || len(g) != len(w) {
-			return fmt.Errorf("%s has another length", path)
+			return fmt.Errorf("%s has a different length", path)
 		}
 		for i := range w {
 			if err := c.matchValue(w[i], g[i], path+"."+strconv.Itoa(i)); err != nil {
@@ -95,6 +98,8 @@ func (c Conversation) matchValue(want, got any, path string) error {
 	return nil
 }
 
+// matchName compares a value with the one known under the name. The first value
+// of a name becomes known; the name "_" matches each value except null.
 func (c Conversation) matchName(name string, got any, path string) error {
 	raw, err := json.Marshal(got)
 	if err != nil || got == nil {
@@ -102,7 +107,7 @@ func (c Conversation) matchName(name string, got any, path string) error {
 	}
 	known, ok := c.Known[name]
 	if ok && known != string(raw) {
-		return fmt.Errorf("%s is %s, not %s as before", path, raw, known)
+		return fmt.Errorf("%s is %s, want %s as before", path, raw, known)
 	}
 	if name != "_" {
 		c.Known[name] = string(raw)

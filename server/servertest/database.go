@@ -15,7 +15,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// StartDatabase runs a database for programs that believe it is MongoDB.
+// StartDatabase runs the embedded database on a port of its own, until the test
+// ends. Programs use it as a MongoDB.
 func StartDatabase(t *testing.T) *embedded.Server {
 	t.Helper()
 	db, err := embedded.Start(embedded.Options{
@@ -32,8 +33,9 @@ func StartDatabase(t *testing.T) *embedded.Server {
 	return db
 }
 
-// OnDatabase is settings for a MongoDB of the tester's own, TEST_MONGODB_URL, in
-// a database that is dropped afterwards; without one they stay as they are.
+// OnDatabase returns the settings for a new database in the MongoDB of
+// TEST_MONGODB_URL, and drops that database after the test. If the variable is
+// not set, it returns the settings unchanged.
 func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
 	t.Helper()
 	uri := os.Getenv("TEST_MONGODB_URL")
@@ -55,8 +57,8 @@ func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
 	return Merge(settings, map[string]string{"MONGO_URI": uri, "MONGO_DATABASE": name, "JWT_SECRET": JWTSecret})
 }
 
-// InsertUsers writes documents as they are, for what only the original wrote. It is
-// the one place outside of store that needs the driver.
+// InsertUsers writes documents without package store, for forms that only the
+// NestJS original wrote.
 func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -73,15 +75,15 @@ func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any)
 	}
 }
 
-// OriginalUser is a document as the original's Mongoose wrote it.
-func OriginalUser(t *testing.T, address, password string) map[string]any {
+// OriginalUser returns a document as the original's Mongoose wrote it.
+func OriginalUser(t *testing.T, email, password string) map[string]any {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return map[string]any{
-		"firstName": "Ada", "lastName": "Lovelace", "email": address, "password": string(hash),
+		"firstName": "Ada", "lastName": "Lovelace", "email": email, "password": string(hash),
 		"createdAt": time.Now(), "updatedAt": time.Now(), "__v": 0,
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// RequireNoChat checks that both logins are good in what is ours, and say that
-// the rest is not.
+// RequireNoChat checks that both logins succeed without a ConnectyCube session,
+// with the stored ID of the account. The text why appears in failures.
 func (r *Server) RequireNoChat(t *testing.T, why string, user User, cubeID float64) {
 	t.Helper()
 	for _, document := range []string{LoginDocument, ByTokenDocument} {
@@ -21,25 +21,25 @@ func (r *Server) RequireNoChat(t *testing.T, why string, user User, cubeID float
 	}
 }
 
-// WaitRegistered waits until a registration that nobody was told the end of has
-// ended: the person can log in, and has a chat.
-func (r *Server) WaitRegistered(t *testing.T, address string) {
+// WaitRegistered waits until a registration whose client got no reply has ended:
+// the user can log in and gets a ConnectyCube session.
+func (r *Server) WaitRegistered(t *testing.T, email string) {
 	t.Helper()
-	Eventually(t, address+" has a chat", func() bool {
-		got := r.GraphQL(t, LoginDocument, Credentials(address))
+	Eventually(t, email+" has a chat", func() bool {
+		got := r.GraphQL(t, LoginDocument, Credentials(email))
 		return got.Code() == "" && got.Data.Answer.ChatStatus == "READY"
 	})
 }
 
-// RequireOneIdentity checks that a person can log in both ways, meets one account at
-// ConnectyCube, and that this account knows our id and nobody else's does.
-func (r *Server) RequireOneIdentity(t *testing.T, address string) LoginReply {
+// RequireOneIdentity checks that both logins of a user succeed with the same
+// account at ConnectyCube, and that no other account has the user's ID.
+func (r *Server) RequireOneIdentity(t *testing.T, email string) LoginReply {
 	t.Helper()
-	first := r.Login(t, LoginDocument, address)
-	second := r.Login(t, ByTokenDocument, address)
+	first := r.Login(t, LoginDocument, email)
+	second := r.Login(t, ByTokenDocument, email)
 	for _, got := range []LoginReply{first, second} {
 		if got.ChatStatus != "READY" || got.ConnectySession == "" || got.CcUserID == nil {
-			t.Fatalf("the login is not whole: %+v", got)
+			t.Fatalf("the login lacks a ConnectyCube session: %+v", got)
 		}
 	}
 	if *first.CcUserID != *second.CcUserID || first.User != second.User {
@@ -57,7 +57,7 @@ func (r *Server) RequireOneIdentity(t *testing.T, address string) LoginReply {
 	return first
 }
 
-// RequestBody is the body of a GraphQL request whose variable is body.
+// RequestBody returns a GraphQL request with body as its only variable.
 func RequestBody(t *testing.T, document string, body map[string]string) string {
 	t.Helper()
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"body": body}})
@@ -67,8 +67,8 @@ func RequestBody(t *testing.T, document string, body map[string]string) string {
 	return string(raw)
 }
 
-// SignUpAtUpstream makes an account at ConnectyCube without the program, as the original
-// did, and returns its id.
+// SignUpAtUpstream creates an account at ConnectyCube without the server, as the
+// original did, and returns its ID.
 func SignUpAtUpstream(t *testing.T, u *Upstream, user string) int64 {
 	t.Helper()
 	got, err := Try(http.MethodPost, u.URL+"/users.json", user, "CB-AuthKey", OwnAuthKey)

@@ -17,12 +17,13 @@ import (
 	"cubegate/server"
 )
 
-// asProgram makes the test binary the program itself: signals, exit statuses
-// and kill -9 need a process, and this one needs no build of its own.
+// asProgram is the environment variable that makes the test binary run the server
+// in place of the tests. Tests of signals and exit statuses need a process, and
+// the test binary needs no build.
 const asProgram = "CUBEGATE_TEST_AS_PROGRAM"
 
-// Process is the program as a process of its own. Of running it has what can
-// be had from outside: addresses and log.
+// Process is the server as a process of its own. Its Server has no Parts: only the
+// URLs and the log are visible from outside.
 type Process struct {
 	Server
 	Cmd    *exec.Cmd
@@ -30,8 +31,8 @@ type Process struct {
 	Exited chan struct{} // closed once the process is gone
 }
 
-// Spawn starts the program in an empty folder and does not wait for it. The
-// test's end kills it.
+// Spawn starts the server in an empty folder and does not wait until it is ready.
+// The end of the test kills it.
 func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	t.Helper()
 	binary, err := os.Executable()
@@ -42,20 +43,14 @@ func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	p.Log = &LogBuffer{}
 	p.Cmd.Dir, p.Cmd.Stdout, p.Cmd.Stderr = t.TempDir(), p.Stdout, p.Log
 	p.Cmd.Env = []string{asProgram + "=1"}
-	env := map[string]string{"DATA_DIR": p.Cmd.Dir + "/data"}
-	for _, m := range []map[string]string{QuickSettings, more} {
-		for k, v := range m {
-			env[k] = v
-		}
-	}
-	for k, v := range env {
+	for k, v := range Merge(Merge(QuickSettings, map[string]string{"DATA_DIR": p.Cmd.Dir + "/data"}), more) {
 		p.Cmd.Env = append(p.Cmd.Env, k+"="+v)
 	}
 	if err := p.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.Cmd.Wait() // exit tells more
+		_ = p.Cmd.Wait() // ExitCode reports the status
 		close(p.Exited)
 	}()
 	t.Cleanup(func() {
@@ -70,13 +65,13 @@ var (
 	bannerSandbox = regexp.MustCompile(`sandbox at (http://[^ ,]+),`)
 )
 
-// WaitReady waits until the program has said where it listens.
+// WaitReady waits until the server has printed its URLs.
 func (p *Process) WaitReady(t *testing.T) *Process {
 	t.Helper()
-	Eventually(t, "the program is ready", func() bool {
+	Eventually(t, "the server is ready", func() bool {
 		select {
 		case <-p.Exited:
-			t.Fatalf("the program ended: %s%s", p.Stdout, p.Log)
+			t.Fatalf("the server ended: %s%s", p.Stdout, p.Log)
 		default:
 		}
 		banner := p.Stdout.String()
@@ -92,7 +87,7 @@ func (p *Process) WaitReady(t *testing.T) *Process {
 	return p
 }
 
-// Signal sends one.
+// Signal sends a signal to the process.
 func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	if err := p.Cmd.Process.Signal(s); err != nil {
@@ -100,53 +95,56 @@ func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// Kill is kill -9: nothing of the program runs afterwards.
+// Kill sends SIGKILL and waits until the process has ended.
 func (p *Process) Kill(t *testing.T) {
 	t.Helper()
 	p.Signal(t, syscall.SIGKILL)
 	<-p.Exited
 }
 
-// ExitCode waits for the end and returns the exit status.
+// ExitCode waits until the process has ended and returns its exit status.
 func (p *Process) ExitCode(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.Exited:
 	case <-time.After(time.Minute):
-		t.Fatalf("the program did not end: %s", p.Log)
+		t.Fatalf("the server did not end: %s", p.Log)
 	}
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// Eventually waits for what comes by itself. The minute is how long a busy
-// machine may take, and no expectation.
-func Eventually(t *testing.T, what string, is func() bool) {
+// Eventually waits until a condition holds, and ends the test after a minute. The
+// minute is no expectation: it is longer than a busy machine needs. The pauses
+// between two checks grow, because each check takes time from the server.
+func Eventually(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(time.Minute); !holds(); pause = min(2*pause, 100*time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after a minute still not: %s", what)
+			t.Fatalf("not within a minute: %s", condition)
 		}
+		time.Sleep(pause)
 	}
 }
 
-// Later sends a request and hands over the answer when it has come; err tells
-// that none came.
-func (r *Server) Later(method, url, body string) <-chan LateReply {
-	done := make(chan LateReply, 1)
+// StartRequest sends a request without waiting for the reply, which the channel
+// delivers.
+func (r *Server) StartRequest(method, url, body string) <-chan PendingReply {
+	done := make(chan PendingReply, 1)
 	go func() {
-		got, err := Try(method, r.At(url), body)
-		done <- LateReply{got, err}
+		got, err := Try(method, r.ResolveURL(url), body)
+		done <- PendingReply{got, err}
 	}()
 	return done
 }
 
-// LateReply is what Later hands over.
-type LateReply struct {
+// PendingReply is the result of StartRequest.
+type PendingReply struct {
 	Reply
-	Err error
+	Err error // set if no reply arrived
 }
 
-// NewClient is a client whose connections nobody else uses or closes.
+// NewClient returns a client with connections of its own, as many as given.
 func NewClient(t *testing.T, connections int) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
@@ -154,7 +152,8 @@ func NewClient(t *testing.T, connections int) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// ReadReply reads an answer to its end.
+// ReadReply reads a response to its end. It takes the two results of a client's
+// method.
 func ReadReply(a *http.Response, err error) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
@@ -163,11 +162,11 @@ func ReadReply(a *http.Response, err error) (Reply, error) {
 	return Reply{a.StatusCode, a.Header, string(raw)}, errors.Join(err, a.Body.Close())
 }
 
-// Main runs the tests of a package, or the program in a process that spawn
-// has started.
+// Main runs the tests of a package, or the server in a process that Spawn has
+// started.
 func Main(m *testing.M) {
-	hashes := len(os.Args) == 2 && os.Args[1] == server.HashCommand
-	if hashes || os.Getenv(asProgram) != "" { // as main does; a process that hashes has no variables
+	hashes := len(os.Args) == 2 && os.Args[1] == server.HashCommand // has no environment variables
+	if hashes || os.Getenv(asProgram) != "" {                       // the following lines do what main does
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 		code := server.Main(ctx, ConfigYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 		stop()

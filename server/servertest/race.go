@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// RaceRegistrations lets many register one address at once, and checks that one succeeds
-// and the others are told why they did not.
-func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int, address string) {
+// RaceRegistrations registers one email many times at once, and checks that one
+// registration succeeds and the others report the conflict.
+func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int, email string) {
 	t.Helper()
-	body := RequestBody(t, RegisterDocument, NewUser(address))
+	body := RequestBody(t, RegisterDocument, NewUser(email))
 	var racers, ready sync.WaitGroup
 	ready.Add(callers)
 	answers := make([]string, callers)
@@ -20,7 +20,7 @@ func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int
 		racers.Go(func() {
 			ready.Done()
 			ready.Wait()
-			got, err := ReadReply(client.Post(r.At("/api"), "application/json", strings.NewReader(body)))
+			got, err := ReadReply(client.Post(r.ResolveURL("/api"), "application/json", strings.NewReader(body)))
 			answers[i] = fmt.Sprintf("%v %s", err, got.Body)
 			if err == nil {
 				answers[i] = got.Body
@@ -28,17 +28,17 @@ func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int
 		})
 	}
 	racers.Wait()
-	won := 0
+	succeeded := 0
 	for _, text := range answers {
 		switch {
 		case CodeOf(text) == "CONFLICT" && strings.Contains(text, `"Email already exists"`):
 		case strings.Contains(text, `"user register successfully"`):
-			won++
+			succeeded++
 		default:
-			t.Errorf("an answer of neither kind: %s", text)
+			t.Errorf("neither a success nor a conflict: %s", text)
 		}
 	}
-	if won != 1 {
-		t.Errorf("%s: %d registrations succeeded", address, won)
+	if succeeded != 1 {
+		t.Errorf("%s: %d registrations succeeded, want 1", email, succeeded)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// The states of a relay.
+// The states of a Relay.
 const (
 	Relaying int32 = iota
-	Cut            // connections are reset, old and new
-	Mute           // connections are accepted, and nothing passes
+	Cut            // the relay resets old and new connections
+	Mute           // the relay accepts connections and forwards nothing
 )
 
-// Relay stands between the program and its database.
+// Relay is a TCP relay between the server and its database.
 type Relay struct {
 	ln    net.Listener
 	to    string
@@ -23,10 +23,10 @@ type Relay struct {
 
 	mu        sync.Mutex
 	conns     map[net.Conn]bool
-	swallowed []byte // while mute
+	swallowed []byte // received and not forwarded, while mute
 }
 
-// NewRelay starts a relay to an address, which runs until the test ends.
+// NewRelay starts a relay to an endpoint. It runs until the test ends.
 func NewRelay(t *testing.T, to net.Addr) *Relay {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func NewRelay(t *testing.T, to net.Addr) *Relay {
 			if err != nil {
 				return
 			}
-			go r.carry(conn)
+			go r.forward(conn)
 		}
 	}()
 	t.Cleanup(func() {
@@ -50,10 +50,10 @@ func NewRelay(t *testing.T, to net.Addr) *Relay {
 	return r
 }
 
-// URI is what the program is told.
+// URI returns the connection string of the relay, for MONGO_URI.
 func (r *Relay) URI() string { return "mongodb://" + r.ln.Addr().String() + "/?directConnection=true" }
 
-// Set changes the state for old connections and new ones.
+// Set changes the state of old and new connections.
 func (r *Relay) Set(state int32) {
 	r.state.Store(state)
 	if state != Cut {
@@ -66,7 +66,8 @@ func (r *Relay) Set(state int32) {
 	}
 }
 
-func (r *Relay) carry(client net.Conn) {
+// forward connects a client with the database until one of them closes.
+func (r *Relay) forward(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", r.to)
 	if err != nil {
@@ -87,20 +88,20 @@ func (r *Relay) carry(client net.Conn) {
 	}
 	go func() {
 		defer client.Close()
-		r.pump(client, server)
+		r.forwardBytes(client, server)
 	}()
-	r.pump(server, client)
+	r.forwardBytes(server, client)
 }
 
-// HasSwallowed tells whether text was on its way while mute.
+// HasSwallowed reports whether the relay has received the text while mute.
 func (r *Relay) HasSwallowed(text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return bytes.Contains(r.swallowed, []byte(text))
 }
 
-// pump carries bytes one way, and swallows them while mute.
-func (r *Relay) pump(to, from net.Conn) {
+// forwardBytes forwards bytes in one direction, and keeps them while mute.
+func (r *Relay) forwardBytes(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

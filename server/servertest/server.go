@@ -1,10 +1,10 @@
-// Package servertest runs the whole program for tests: Start within the test's
-// process, Spawn as a process of its own. Upstream is a ConnectyCube that
-// misbehaves on request, Relay a broken network before the database, and
-// Conversation a dialog of requests and replies from a file.
+// Package servertest runs the whole server for tests: Start within the test's
+// process, Spawn as a process of its own, and Run for one command line. Upstream
+// is a ConnectyCube that misbehaves on request, Relay a broken network in front of
+// the database, and Conversation a series of requests and replies from a file.
 //
-// It alone knows the inside of a server. Only tests import it. A package whose
-// tests use Spawn calls Main in its TestMain.
+// It is the only package that knows the inside of a server. Only tests import it.
+// A package whose tests use Spawn calls Main in its TestMain.
 package servertest
 
 import (
@@ -25,15 +25,15 @@ import (
 	"cubegate/server/config"
 )
 
-// Server is the whole program, listening on ports of its own.
+// Server is a running server. It listens on free ports.
 type Server struct {
 	server.Parts
 	URL        string // of the API
-	SandboxURL string // of the sandbox; "" without one
+	SandboxURL string // of the sandbox; empty without one
 	Log        *LogBuffer
 }
 
-// LogBuffer is a log that tests can read while it is written.
+// LogBuffer collects output, and tests can read it at the same time.
 type LogBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -51,34 +51,33 @@ func (l *LogBuffer) String() string {
 	return l.b.String()
 }
 
-// QuickSettings are settings that make tests quick and change nothing that they ask.
+// QuickSettings make tests quick: the cheapest hash and no budgets, on free ports.
 var QuickSettings = map[string]string{
 	"HOST": "127.0.0.1", "PORT": "0", "SANDBOX_PORT": "0",
 	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 }
 
-// AllOrNothing are settings without which somebody may register while
-// ConnectyCube does not answer.
+// AllOrNothing makes a registration fail while ConnectyCube does not answer.
 var AllOrNothing = map[string]string{"CONNECTYCUBE_REGISTER_WHILE_AWAY": "false"}
 
-// Configure reads the quick settings and more. An empty value takes one away.
+// Configure loads QuickSettings and more settings. An empty value removes one.
 func Configure(t *testing.T, more map[string]string) config.Config {
 	t.Helper()
 	dir := t.TempDir()
-	env := map[string]string{"DATA_DIR": dir}
-	for _, m := range []map[string]string{QuickSettings, more} {
-		for k, v := range m {
-			env[k] = v
-		}
-	}
-	cfg, err := config.Load(ConfigYAML, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, dir)
+	env := Merge(Merge(QuickSettings, map[string]string{"DATA_DIR": dir}), more)
+	cfg, err := config.Load(ConfigYAML, Getenv(env), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cfg
 }
 
-// Start runs the program until the test ends.
+// Getenv looks up environment variables in a map.
+func Getenv(env map[string]string) func(name string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+// Start runs the server until the test ends.
 func Start(t *testing.T, more map[string]string) *Server {
 	t.Helper()
 	r, stop := StartUntil(t, Configure(t, more))
@@ -86,8 +85,8 @@ func Start(t *testing.T, more map[string]string) *Server {
 	return r
 }
 
-// StartUntil runs the program until stop is called, which checks that it ends
-// well.
+// StartUntil runs the server until the returned function is called, which checks
+// that the server stops without an error.
 func StartUntil(t *testing.T, cfg config.Config) (*Server, func()) {
 	t.Helper()
 	r := &Server{Log: &LogBuffer{}}
@@ -108,42 +107,56 @@ func StartUntil(t *testing.T, cfg config.Config) (*Server, func()) {
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Errorf("the program ended with %v", err)
+				t.Errorf("the server ended with %v", err)
 			}
 		case <-time.After(30 * time.Second):
-			t.Error("the program did not end")
+			t.Error("the server did not end")
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
 }
 
-// Reply is an answer, read whole.
+// Outcome is the result of a command line.
+type Outcome struct {
+	Code           int // exit status
+	Stdout, Stderr string
+}
+
+// Run runs a command line, with env as the whole environment, until it ends.
+func Run(ctx context.Context, env map[string]string, args ...string) Outcome {
+	var stdout, stderr LogBuffer
+	code := server.Main(ctx, ConfigYAML, args, Getenv(env), &stdout, &stderr)
+	return Outcome{code, stdout.String(), stderr.String()}
+}
+
+// Reply is a response with its whole body.
 type Reply struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// Request sends one request and reads the answer. The header arguments are
-// names and values in turn.
+// Request sends one request and reads the reply. The header arguments are names
+// and values in turn. A path is completed with the URL of the API.
 func (r *Server) Request(t *testing.T, method, url, body string, header ...string) Reply {
 	t.Helper()
-	got, err := Try(method, r.At(url), body, header...)
+	got, err := Try(method, r.ResolveURL(url), body, header...)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	return got
 }
 
-// At makes a path an address of the API.
-func (r *Server) At(url string) string {
+// ResolveURL completes a path with the URL of the API, and returns a URL unchanged.
+func (r *Server) ResolveURL(url string) string {
 	if strings.HasPrefix(url, "/") {
 		return r.URL + url
 	}
 	return url
 }
 
-// Try is Request for a server that may not answer.
+// Try sends one request like Server.Request, and returns an error if no reply
+// arrives.
 func Try(method, url, body string, header ...string) (Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -166,7 +179,7 @@ func Try(method, url, body string, header ...string) (Reply, error) {
 	return Reply{a.StatusCode, a.Header, string(raw)}, err
 }
 
-// The operations that apps send.
+// The documents that apps send.
 const (
 	RegisterDocument = `mutation($body: UserRegisterInput!) { register(body: $body)` + loginFields
 	loginFields      = ` { message token refreshToken sessionId connectySession ccUserId chatStatus chatTicket chat { password } user { id email firstName lastName } } }`
@@ -174,7 +187,7 @@ const (
 	ByTokenDocument  = `mutation($body: LoginUserDto!) { answer: login_By_token(body: $body)` + loginFields
 )
 
-// GraphQLReply is what GraphQL says.
+// GraphQLReply is the body of a GraphQL response.
 type GraphQLReply struct {
 	Data struct {
 		Hello    string
@@ -203,7 +216,7 @@ type LoginReply struct {
 // User is the user of a LoginReply.
 type User struct{ ID, Email, FirstName, LastName string }
 
-// Code returns the code of the first error; "" without one.
+// Code returns the code of the first error, or "" without an error.
 func (a GraphQLReply) Code() string {
 	if len(a.Errors) == 0 {
 		return ""
@@ -211,7 +224,7 @@ func (a GraphQLReply) Code() string {
 	return a.Errors[0].Extensions.Code
 }
 
-// GraphQL asks one document with the body as its variable.
+// GraphQL sends one document with body as its only variable.
 func (r *Server) GraphQL(t *testing.T, document string, body map[string]string) GraphQLReply {
 	t.Helper()
 	got := r.Request(t, http.MethodPost, "/api", RequestBody(t, document, body))
@@ -222,38 +235,38 @@ func (r *Server) GraphQL(t *testing.T, document string, body map[string]string) 
 	return a
 }
 
-// NewUser is a person who can register.
-func NewUser(address string) map[string]string {
-	return map[string]string{"email": address, "firstName": "Ada", "lastName": "Lovelace", "password": "correct horse"}
+// NewUser returns the input of a registration.
+func NewUser(email string) map[string]string {
+	return map[string]string{"email": email, "firstName": "Ada", "lastName": "Lovelace", "password": "correct horse"}
 }
 
-// Credentials are what she logs in with.
-func Credentials(address string) map[string]string {
-	return map[string]string{"email": address, "password": "correct horse"}
+// Credentials returns the input of a login of a NewUser.
+func Credentials(email string) map[string]string {
+	return map[string]string{"email": email, "password": "correct horse"}
 }
 
-// Register makes a user or ends the test.
-func (r *Server) Register(t *testing.T, address string) User {
+// Register registers a user, and ends the test if that fails.
+func (r *Server) Register(t *testing.T, email string) User {
 	t.Helper()
-	got := r.GraphQL(t, RegisterDocument, NewUser(address))
+	got := r.GraphQL(t, RegisterDocument, NewUser(email))
 	if got.Code() != "" {
-		t.Fatalf("registering %s: %s", address, got.Body)
+		t.Fatalf("registering %s: %s", email, got.Body)
 	}
 	return got.Data.Register.User
 }
 
-// Login logs in or ends the test.
-func (r *Server) Login(t *testing.T, document, address string) LoginReply {
+// Login logs a user in, and ends the test if that fails.
+func (r *Server) Login(t *testing.T, document, email string) LoginReply {
 	t.Helper()
-	got := r.GraphQL(t, document, Credentials(address))
+	got := r.GraphQL(t, document, Credentials(email))
 	if got.Code() != "" {
-		t.Fatalf("logging in %s: %s", address, got.Body)
+		t.Fatalf("logging in %s: %s", email, got.Body)
 	}
 	return *got.Data.Answer
 }
 
-// As sends one operation with an access token.
-func (r *Server) As(t *testing.T, token, document string, variables map[string]any) Reply {
+// SendAs sends one document with an access token, or without one if it is empty.
+func (r *Server) SendAs(t *testing.T, token, document string, variables map[string]any) Reply {
 	t.Helper()
 	raw, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
@@ -266,7 +279,7 @@ func (r *Server) As(t *testing.T, token, document string, variables map[string]a
 	return r.Request(t, http.MethodPost, "/api", string(raw), header...)
 }
 
-// InjectFault makes the sandbox misbehave.
+// InjectFault adds a fault to the sandbox.
 func (r *Server) InjectFault(t *testing.T, fault string) {
 	t.Helper()
 	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/_sandbox/faults", fault); got.Status/100 != 2 {
@@ -274,15 +287,15 @@ func (r *Server) InjectFault(t *testing.T, fault string) {
 	}
 }
 
-// ClearFaults takes all faults away.
+// ClearFaults removes all faults from the sandbox.
 func (r *Server) ClearFaults(t *testing.T) {
 	t.Helper()
 	if got := r.Request(t, http.MethodDelete, r.SandboxURL+"/_sandbox/faults", ""); got.Status/100 != 2 {
-		t.Fatalf("taking faults away: %d %s", got.Status, got.Body)
+		t.Fatalf("removing faults: %d %s", got.Status, got.Body)
 	}
 }
 
-// CubeUser is a user as the sandbox's state shows it.
+// CubeUser is an account in the sandbox's state.
 type CubeUser struct {
 	ID         float64 `json:"id"`
 	Email      string  `json:"email"`
@@ -290,7 +303,7 @@ type CubeUser struct {
 	FullName   string  `json:"full_name"`
 }
 
-// AllCubeUsers are the users at the sandbox.
+// AllCubeUsers returns the accounts at the sandbox.
 func (r *Server) AllCubeUsers(t *testing.T) []CubeUser {
 	t.Helper()
 	var state struct{ Users []CubeUser }
@@ -301,29 +314,33 @@ func (r *Server) AllCubeUsers(t *testing.T) []CubeUser {
 	return state.Users
 }
 
-// CubeUsers are the users at the sandbox who have this address.
-func (r *Server) CubeUsers(t *testing.T, address string) []CubeUser {
+// CubeUsers returns the accounts at the sandbox that have this email.
+func (r *Server) CubeUsers(t *testing.T, email string) []CubeUser {
 	t.Helper()
 	var found []CubeUser
 	for _, u := range r.AllCubeUsers(t) {
-		if strings.EqualFold(u.Email, address) {
+		if strings.EqualFold(u.Email, email) {
 			found = append(found, u)
 		}
 	}
 	return found
 }
 
-// JWTSecret could sign tokens; it is used in tests alone.
-const JWTSecret = "0f8a1c5e7b92d34460fe18c7a3b5d92e"
+// The secrets that sign the tokens of tests. OtherJWTSecret replaces JWTSecret
+// where a test changes the secret.
+const (
+	JWTSecret      = "0f8a1c5e7b92d34460fe18c7a3b5d92e"
+	OtherJWTSecret = "another secret that is long enough: Zk3u81hQ"
+)
 
-// ModuleRoot is the folder of go.mod. It is not relative: a process that a test
-// spawns has a working directory of its own.
+// ModuleRoot is the folder of go.mod. The path is absolute, because a spawned
+// process has another working directory.
 var ModuleRoot = func() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }()
 
-// ConfigYAML is what the program embeds.
+// ConfigYAML is the config.yaml that the program embeds.
 var ConfigYAML = func() []byte {
 	raw, err := os.ReadFile(filepath.Join(ModuleRoot, "config.yaml"))
 	if err != nil {

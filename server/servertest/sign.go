@@ -15,9 +15,9 @@ import (
 	"cubegate/server"
 )
 
-// SignToken signs any header and claims with the secret of the tests' program. The
-// claims are those of a good token of the original, with some set to other JSON
-// or, where that is empty, left out.
+// SignToken signs a header and claims with JWTSecret. The claims are those of a
+// valid token. The edits are names and values in turn: each value is the JSON that
+// replaces a claim, or empty to remove the claim.
 func SignToken(newHash func() hash.Hash, header string, edits ...string) string {
 	now := time.Now().Unix()
 	claims := map[string]string{
@@ -46,10 +46,11 @@ func SignHMAC(newHash func() hash.Hash, key, header, payload string) string {
 	return signed + "." + b64(mac.Sum(nil))
 }
 
+// AccessHeader is the header of an access token.
 const AccessHeader = `{"alg":"HS256","typ":"at+jwt"}`
 
-// ClaimsOf is the edit that makes a forged token one of an existing user, in a
-// login session that lives.
+// ClaimsOf returns the edits for SignToken that put an existing user with an
+// active login session into the claims, and then more edits.
 func (r *Server) ClaimsOf(t *testing.T, id string, edits ...string) []string {
 	t.Helper()
 	user, err := r.Store.Users().ByID(t.Context(), id)
@@ -59,7 +60,7 @@ func (r *Server) ClaimsOf(t *testing.T, id string, edits ...string) []string {
 	return append([]string{"id", `"` + id + `"`, "sub", `"` + id + `"`, "sid", `"` + user.Sessions[0] + `"`}, edits...)
 }
 
-// Verify is what the verify route says about a token, by GET and by POST.
+// Verify returns the replies of the verify route about a token, to GET and to POST.
 func (r *Server) Verify(t *testing.T, token string) []Reply {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"token": token})
@@ -72,8 +73,8 @@ func (r *Server) Verify(t *testing.T, token string) []Reply {
 	}
 }
 
-// RequireRefused checks that the verify route refuses a token as a client's mistake,
-// and that the log does not take it for one of ours.
+// RequireRefused checks that the verify route refuses a token with status 401, and
+// that the log has no error.
 func (r *Server) RequireRefused(t *testing.T, token string) {
 	t.Helper()
 	for _, got := range r.Verify(t, token) {
@@ -86,8 +87,8 @@ func (r *Server) RequireRefused(t *testing.T, token string) {
 	}
 }
 
-// RequireAccepted checks that a token is good: what makes other tests' refusals mean
-// something.
+// RequireAccepted checks that the verify route accepts a token. Without this
+// check, a test of refusals could pass because all tokens are refused.
 func (r *Server) RequireAccepted(t *testing.T, token string) {
 	t.Helper()
 	for _, got := range r.Verify(t, token) {
@@ -97,7 +98,7 @@ func (r *Server) RequireAccepted(t *testing.T, token string) {
 	}
 }
 
-// DecodeSegment is a segment of a token.
+// DecodeSegment returns the JSON of one segment of a token.
 func DecodeSegment(segment string) string {
 	raw, _ := base64.RawURLEncoding.DecodeString(segment)
 	return string(raw)

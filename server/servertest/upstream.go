@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -17,40 +18,39 @@ import (
 	"cubegate/server"
 )
 
-// What the tests' own ConnectyCube application is called.
+// The ConnectyCube application of an Upstream.
 const (
 	ownAppID   = 4242
 	OwnAuthKey = "Own-Auth-Key-81723"
 
-	// What it shows when it asks about passwords.
-	OwnCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d"
+	OwnCallbackSecret = "Vw3nQ8zT-callback-rL5kYc2mHx9BtG7d" // CONNECTYCUBE_CIDP_SECRET
 )
 
-// Upstream is a ConnectyCube of the test's own, which outlives the program: the
-// sandbox behind a door that writes down what is asked and lies when told to.
+// Upstream is a ConnectyCube beside the server, which it outlives: a sandbox with a
+// handler in front that records all requests and overrides replies on request.
 type Upstream struct {
 	*sandbox.Sandbox
 	URL string
 
 	mu       sync.Mutex
 	seen     []Exchange
-	override func(w http.ResponseWriter, r *http.Request, honest http.Handler) // nil: none
+	override func(w http.ResponseWriter, r *http.Request, next http.Handler) // nil if none
 }
 
-// Exchange is one request that came to an upstream.
+// Exchange is one request that an Upstream has received.
 type Exchange struct {
 	method, path, body string
 	Header             http.Header
 }
 
-// NewUpstream starts one, which runs until the test ends.
+// NewUpstream starts an Upstream. It runs until the test ends.
 func NewUpstream(t *testing.T) *Upstream {
 	t.Helper()
 	u := &Upstream{Sandbox: sandbox.New(sandbox.Options{AppID: ownAppID, AuthKey: OwnAuthKey})}
 	server := httptest.NewServer(http.HandlerFunc(u.serve))
 	u.URL = server.URL
 	t.Cleanup(func() {
-		server.CloseClientConnections() // those that hang on purpose
+		server.CloseClientConnections() // some requests hang on purpose
 		server.Close()
 	})
 	return u
@@ -61,33 +61,40 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 		u.ServeHTTP(w, r)
 		return
 	}
-	body, _ := io.ReadAll(r.Body) // what was torn off is not JSON either
+	body, _ := io.ReadAll(r.Body) // the sandbox refuses a truncated body, because it is not JSON
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	u.mu.Lock()
 	u.seen = append(u.seen, Exchange{r.Method, strings.TrimSuffix(r.URL.Path, ".json"), string(body), r.Header.Clone()})
-	lie := u.override
+	override := u.override
 	u.mu.Unlock()
-	if lie == nil {
+	if override == nil {
 		u.ServeHTTP(w, r)
 		return
 	}
-	lie(w, r, u.Sandbox)
+	override(w, r, u.Sandbox)
 }
 
-// Override makes every request of this kind end as told; others stay honest.
-func (u *Upstream) Override(method, path string, how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.override = func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+// Override makes handle serve all requests with this method and path. Its next
+// handler is the sandbox, which serves all other requests.
+func (u *Upstream) Override(method, path string, handle func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	u.OverrideAll(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == method && strings.TrimSuffix(r.URL.Path, ".json") == path {
-			how(w, r, honest)
+			handle(w, r, next)
 			return
 		}
-		honest.ServeHTTP(w, r)
-	}
+		next.ServeHTTP(w, r)
+	})
 }
 
-// Respond makes every request of this kind answer with the text and do nothing.
+// OverrideAll makes handle serve all requests. Its next handler is the sandbox.
+func (u *Upstream) OverrideAll(handle func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.override = handle
+}
+
+// Respond answers all requests with this method and path with a fixed JSON text.
+// The sandbox does not see them.
 func (u *Upstream) Respond(method, path string, status int, text string) {
 	u.Override(method, path, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -96,15 +103,11 @@ func (u *Upstream) Respond(method, path string, status int, text string) {
 	})
 }
 
-// Restore ends all lies.
-func (u *Upstream) Restore() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.override = nil
-}
+// Restore ends the override: the sandbox serves all requests again.
+func (u *Upstream) Restore() { u.OverrideAll(nil) }
 
-// Received are the requests of one kind so far.
-func (u *Upstream) Received(method, path string) []Exchange {
+// Requests returns the received requests with this method and path.
+func (u *Upstream) Requests(method, path string) []Exchange {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var found []Exchange
@@ -116,7 +119,7 @@ func (u *Upstream) Received(method, path string) []Exchange {
 	return found
 }
 
-// Settings point the program at this ConnectyCube.
+// Settings returns the settings of a server that uses this ConnectyCube.
 func (u *Upstream) Settings() map[string]string {
 	return map[string]string{
 		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": OwnAuthKey, "JWT_SECRET": JWTSecret, "CONNECTYCUBE_CIDP_SECRET": OwnCallbackSecret,
@@ -124,15 +127,15 @@ func (u *Upstream) Settings() map[string]string {
 	}
 }
 
-// CallbackSettings gives the sandbox beside the server a callback secret that the
-// test knows, and CallbackHeader is the header with it.
+// CallbackSettings make the server's own sandbox use a callback secret that the
+// tests know. CallbackHeader is the header with the secret.
 var (
 	CallbackSettings = map[string]string{"CONNECTYCUBE_CIDP_SECRET": OwnCallbackSecret}
 	CallbackHeader   = []string{resolvers.CallbackSecretHeader, OwnCallbackSecret}
 )
 
-// SetCallback makes the application ask the program at url about logins, as the
-// README tells to set it up.
+// SetCallback switches the identity provider of the application on, as the README
+// describes: ConnectyCube asks the server at url about logins.
 func (u *Upstream) SetCallback(t *testing.T, url string) {
 	t.Helper()
 	err := u.SetCIdP(sandbox.CIdP{
@@ -146,8 +149,8 @@ func (u *Upstream) SetCallback(t *testing.T, url string) {
 	}
 }
 
-// Start runs the program against this ConnectyCube, which asks it about
-// logins when cidp is true.
+// Start runs a server that uses this ConnectyCube. If cidp is true, the server is
+// the identity provider of the application.
 func (u *Upstream) Start(t *testing.T, cidp bool, more map[string]string) *Server {
 	t.Helper()
 	r := Start(t, Merge(u.Settings(), more))
@@ -158,38 +161,31 @@ func (u *Upstream) Start(t *testing.T, cidp bool, more map[string]string) *Serve
 	return r
 }
 
-// Merge returns settings and more settings, which are stronger.
+// Merge returns all settings of both maps. The second map takes precedence.
 func Merge(settings, more map[string]string) map[string]string {
-	all := map[string]string{}
-	for _, m := range []map[string]string{settings, more} {
-		for k, v := range m {
-			all[k] = v
-		}
+	all := maps.Clone(settings)
+	if all == nil {
+		all = map[string]string{}
 	}
+	maps.Copy(all, more)
 	return all
 }
 
-// CodeOf is the code in an error's body, be it GraphQL's or REST's.
+// CodeOf returns the error code in a body of GraphQL or REST, or "" without one.
 func CodeOf(body string) string {
 	var e struct {
 		Code   string
 		Errors []struct{ Extensions struct{ Code string } }
 	}
-	_ = json.Unmarshal([]byte(body), &e) // what cannot be read has no code
+	_ = json.Unmarshal([]byte(body), &e) // a body that is not JSON has no code
 	if len(e.Errors) > 0 {
 		return e.Errors[0].Extensions.Code
 	}
 	return e.Code
 }
 
-// OverrideAll makes every request end as told.
-func (u *Upstream) OverrideAll(how func(w http.ResponseWriter, r *http.Request, honest http.Handler)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.override = how
-}
-
-// AcceptsPassword tells whether ConnectyCube takes an address and a password.
+// AcceptsPassword reports whether an email and a password open a session at
+// ConnectyCube.
 func (u *Upstream) AcceptsPassword(t *testing.T, email, password string) bool {
 	t.Helper()
 	body := fmt.Sprintf(`{"application_id":%d,"auth_key":%q,"user":{"email":%q,"password":%q}}`, ownAppID, OwnAuthKey, email, password)
@@ -200,14 +196,14 @@ func (u *Upstream) AcceptsPassword(t *testing.T, email, password string) bool {
 	return got.Status == http.StatusCreated
 }
 
-// CountRequests is how many requests have come so far.
+// CountRequests returns the number of received requests.
 func (u *Upstream) CountRequests() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return len(u.seen)
 }
 
-// UpstreamFailures are the ways in which ConnectyCube can be down.
+// UpstreamFailures are the faults, as JSON members, of a ConnectyCube that is down.
 var UpstreamFailures = []string{
 	`"kind":"status","status":500`, `"kind":"status","status":503`, `"kind":"status","status":429`,
 	`"kind":"reset"`, `"kind":"lost-answer"`, `"kind":"empty"`, `"kind":"html"`, `"kind":"html","status":200`,
