@@ -17,7 +17,7 @@ import (
 // TestDatabaseRecoversFromSilence checks that connections that the driver opened while the
 // database was silent do not block later operations. Version 1 of the driver set no deadline
 // for the first exchange on a connection of its pool, and opened two connections at a time:
-// two silent ones blocked all operations forever. TestFault37 is the same test for the whole
+// two silent ones blocked all operations forever. TestDefect37 is the same test for the whole
 // program. No other read or write may be without a deadline either.
 func TestDatabaseRecoversFromSilence(t *testing.T) {
 	db := start(t)

@@ -60,7 +60,7 @@ func number(t *testing.T, name string, byDefault int) int {
 
 // slots bounds the scenarios that run at the same time. A scenario mostly waits, but
 // on a machine that is too busy to answer within the deadlines all servers would
-// retry for ever. Beside other tests there are ten for each core.
+// retry forever. Beside other tests, ten run for each core.
 var slots = sync.OnceValue(func() chan struct{} {
 	n, err := strconv.Atoi(os.Getenv("CUBEGATE_AT_ONCE"))
 	if err != nil {

@@ -25,7 +25,7 @@ func (r *Server) RequireNoChat(t *testing.T, why string, user User, cubeID float
 // the user can log in and gets a ConnectyCube session.
 func (r *Server) WaitRegistered(t *testing.T, email string) {
 	t.Helper()
-	Eventually(t, email+" has a chat", func() bool {
+	Eventually(t, email+" has a ConnectyCube session", func() bool {
 		got := r.GraphQL(t, LoginDocument, Credentials(email))
 		return got.Code() == "" && got.Data.Answer.ChatStatus == "READY"
 	})
