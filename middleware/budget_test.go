@@ -66,7 +66,7 @@ func TestBudgetReturn(t *testing.T) {
 			b.Return("ada")
 		}
 		b.Return("ada")
-		b.Return("nobody")
+		b.Return("unknown")
 		b.Take("ada")
 		b.Take("ada")
 		if b.Take("ada") == 0 {

@@ -170,7 +170,7 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 	if set := string(keys.JWKS()); strings.Contains(set, first) {
 		t.Errorf("the retired key is published: %s", set)
 	}
-	if err := tokens.RetireKey(path, "nobody", time.Now()); err == nil {
+	if err := tokens.RetireKey(path, "unknown", time.Now()); err == nil {
 		t.Error("an unknown key is retired")
 	}
 }
@@ -239,7 +239,7 @@ func TestKeysRefuseConfusion(t *testing.T) {
 		"another algorithm":           swapped(head("ES256", ed)),
 		"no id":                       swapped(`{"alg":"EdDSA","typ":"at+jwt"}`),
 		"an empty id":                 swapped(head("EdDSA", "")),
-		"an unknown ID":               swapped(head("EdDSA", "nobody")),
+		"an unknown ID":               swapped(head("EdDSA", "unknown")),
 		"an id that is a path":        swapped(head("EdDSA", "../"+ed)),
 		"none":                        b64(head("none", ed)) + "." + s[1] + ".",
 		"another payload":             s[0] + "." + b64(goodPayload()) + "." + s[2],

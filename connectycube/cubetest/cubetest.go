@@ -220,7 +220,7 @@ func externalID(t *testing.T, s *suite) {
 }
 
 func unknownExternalID(t *testing.T, s *suite) {
-	id := "cubegate-nobody-" + random()
+	id := "cubegate-unknown-" + random()
 	for range 2 { // a look-up that creates its user would differ the second time
 		_, err := s.cube.UserByExternalID(t.Context(), id)
 		wantError(t, err, connectycube.ErrNotFound, connectycube.NewUser{})

@@ -30,7 +30,7 @@ func provide(s *sandbox.Sandbox) func(*testing.T, map[string]string) {
 			uid, known := uids[r.URL.Query().Get("token")]
 			if !known {
 				w.WriteHeader(http.StatusUnauthorized)
-				uid = "nobody" // a refusal with a uid is still a refusal
+				uid = "refused" // a refusal with a uid is still a refusal
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"user": map[string]string{"id": uid}})
 		}))

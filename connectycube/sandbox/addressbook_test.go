@@ -122,7 +122,7 @@ func TestContactsWhoAreUsers(t *testing.T) {
 	ann := people(t, s, "ann")[0]
 	bob := ann.signUp(`{"login":"bob","password":"11111111","phone":"+61 736 404 001","full_name":"Robert"}`)
 	ann.signUp(`{"login":"carl","password":"11111111","phone":"none"}`)
-	ann.call(200, "POST /address_book.json", `{"contacts":[`+contact(bobs, "Bob")+`,`+contact(anns, "Nobody")+`,`+contact("no digits at", "X")+`],"udid":"one"}`)
+	ann.call(200, "POST /address_book.json", `{"contacts":[`+contact(bobs, "Bob")+`,`+contact(anns, "Unknown")+`,`+contact("no digits at", "X")+`],"udid":"one"}`)
 	g := ann.call(200, "GET /address_book/registered_users.json?compact=1", "")
 	if want := `{"items":[{"user":{"id":` + bob + `,"phone":"+61 736 404 001","address_book_name":"Bob"}}]}` + "\n"; g.text != want {
 		t.Errorf("compact = %s, want %s", g.text, want)

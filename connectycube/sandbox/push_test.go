@@ -126,7 +126,7 @@ func TestEventsAreResolved(t *testing.T) {
 		{"ids as a list", `"user":{"ids":[` + id("bob") + `,"` + id("ann") + `"]}`, "ann bob"},
 		{"one twice", `"user":{"ids":[` + id("ann") + `,` + id("ann") + `]}`, "ann"},
 		{"unknown users", `"user":{"ids":"1,2"}`, ""},
-		{"external ids", `"external_user":{"ids":"x-carl,x-ann,x-nobody"}`, "ann carl"},
+		{"external ids", `"external_user":{"ids":"x-carl,x-ann,x-unknown"}`, "ann carl"},
 		{"any tag", `"user":{"tags":{"any":"blue,green"}}`, "bob"},
 		{"any tag as a list", `"user":{"tags":{"any":["red","green"]}}`, "ann bob"},
 		{"all tags", `"user":{"tags":{"all":"blue,red"}}`, "bob"},

@@ -204,7 +204,7 @@ func prepare(t *testing.T, f fixture) prepared {
 	}
 	return prepared{
 		s, john,
-		strings.NewReplacer("{nobody}", "51942", "{group}", group, "{public}", other.dialog(`{"type":4,"name":"p"}`),
+		strings.NewReplacer("{unknown}", "51942", "{group}", group, "{public}", other.dialog(`{"type":4,"name":"p"}`),
 			"{message}", message, "{subscription}", device.str("0.subscription.id"), "{file}", file.id),
 		map[string][]string{
 			"john": {"CB-Token", john.token}, "app": {"CB-Token", open("")}, "key": {"CB-AuthKey", key},

@@ -167,7 +167,7 @@ func TestAnActiveListIsForOneDeviceAlone(t *testing.T) {
 	phone.quiet()
 }
 
-// Two users of whom one blocks the other do not see each other.
+// If a user blocks another, neither sees the other.
 func TestBlockListsHidePresence(t *testing.T) {
 	const kinds = `<message/><presence-in/><presence-out/><iq/>`
 	tests := []struct {

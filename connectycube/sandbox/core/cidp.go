@@ -106,7 +106,7 @@ func (s *Application) UserOfProvider(mapped Params, now time.Time) (*User, error
 	return u, s.Registry.Add(u, now)
 }
 
-// providerLogin returns the login of a provider's user for whom the provider maps none.
+// providerLogin returns the login of a provider's user without a mapped login.
 func providerLogin(uid string) string { return "custom_" + uid }
 
 // Provider returns a copy of the settings of the Custom Identity Provider.

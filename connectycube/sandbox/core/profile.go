@@ -60,7 +60,7 @@ func (s *Application) CreateUser(fields Params, now time.Time) (*User, error) {
 	return u, s.Registry.Add(u, now)
 }
 
-// CreateGuest creates a user whom no later login matches. The caller holds the lock.
+// CreateGuest creates a user that no later login matches. The caller holds the lock.
 func (s *Application) CreateGuest(fields Params, now time.Time) (*User, error) {
 	p, err := Profile{}.With(Params{"full_name": fields.Text("full_name")})
 	if err != nil {

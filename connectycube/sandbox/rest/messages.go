@@ -235,8 +235,8 @@ func (s *API) named(q *request, me int64) ([]*core.Message, error) {
 	return found, nil
 }
 
-// deleteMessages deletes messages for the caller, or with force for all users, whom
-// it notifies.
+// deleteMessages deletes messages for the caller, or with force for all users. With
+// force, it notifies the users.
 func deleteMessages(s *API, q *request, live *core.Session) (reply, error) {
 	me := live.User.ID
 	force := q.params.Flag("force")

@@ -141,8 +141,8 @@ func FuzzV1Filter(f *testing.F) {
 			filter.matches(u)
 		}
 		none := time.Unix(0, 0)
-		if nobody := (&core.User{Created: none, Updated: none}); filter.matches(nobody) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
-			t.Errorf("%q: a user without fields matches: %v", text, filter.matches(nobody))
+		if empty := (&core.User{Created: none, Updated: none}); filter.matches(empty) != (filter.op == "ne" && filter.col.text != nil) && !strings.Contains(text, " id ") {
+			t.Errorf("%q: a user without fields matches: %v", text, filter.matches(empty))
 		}
 	})
 }
