@@ -11,8 +11,8 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// fixedVersions lists modules with an advisory, and the first version without it.
-// An entry stays, because another module's requirement can lower a version again.
+// fixedVersions lists modules with an advisory, and the first version without it. An
+// entry stays, because the requirement of another module can lower the version again.
 var fixedVersions = map[string]string{
 	"github.com/klauspost/compress": "v1.18.7", // GHSA-259r-337f-4rfw, GO-2026-5841: s2.NewDict reads out of bounds
 }
@@ -39,7 +39,8 @@ func TestModulesWithAdvisoriesAreFixed(t *testing.T) {
 	}
 }
 
-// What is linked depends on the system; the image's counts, as in .ci/notices.
+// linkedModules returns the versions of the modules in the program by path, for the
+// system of the image, as in .ci/notices.
 func linkedModules(t *testing.T) map[string]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", ".")
@@ -57,13 +58,13 @@ func linkedModules(t *testing.T) map[string]string {
 	return linked
 }
 
-// noticeTitle matches the title of a section in licenses.txt; the groups are the
-// module or a package in it, the version, and the name of the license or file. The
-// text follows.
+// noticeTitle matches the title of a section in licenses.txt and the begin of the text.
+// The groups are the module or a package in it, the version, and the name of the license
+// or file.
 var noticeTitle = regexp.MustCompile(`(?m)^={80}\n(\S+) (v\S+)\n(.+)\n={80}\n\s*\w`)
 
-// licenses.txt names each linked module with its version and the text of its
-// license, and no other module.
+// licenses.txt has each linked module with its version and license text, and no other
+// module.
 func TestLicenseNoticesAreUpToDate(t *testing.T) {
 	t.Parallel()
 	licensesText := licenseNotices(t)
@@ -79,19 +80,19 @@ func TestLicenseNoticesAreUpToDate(t *testing.T) {
 			module = module[:strings.LastIndex(module, "/")]
 		}
 		if linked[module] != version {
-			t.Errorf("licenses.txt has %s %s, and the program %q; run .ci/notices", name, version, linked[module])
+			t.Errorf("licenses.txt has %s %s, the program %q; run .ci/notices", name, version, linked[module])
 		}
 		noticed[module] = noticed[module] || strings.HasPrefix(license, "License: ")
 	}
 	for module, version := range linked {
 		if !noticed[module] {
-			t.Errorf("licenses.txt has no license of %s %s; run .ci/notices", module, version)
+			t.Errorf("licenses.txt lacks the license of %s %s; run .ci/notices", module, version)
 		}
 	}
 }
 
-// licenses.txt names what the playground is made of, with the texts of its
-// licenses, and the standard library.
+// licenses.txt has the npm packages of the playground, the texts of their licenses, and
+// the standard library.
 func TestLicenseNoticesHaveThePlayground(t *testing.T) {
 	t.Parallel()
 	licensesText := licenseNotices(t)
@@ -115,7 +116,7 @@ func TestLicenseNoticesHaveThePlayground(t *testing.T) {
 		}
 	}
 	if packages == 0 {
-		t.Error("packages.sha256 names no package")
+		t.Error("packages.sha256 is empty")
 	}
 	if !strings.Contains(licensesText, "The Go standard library and runtime\n") {
 		t.Error("licenses.txt lacks the standard library; run .ci/notices")

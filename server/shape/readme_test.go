@@ -2,7 +2,6 @@ package shape
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ func readme(t *testing.T) string {
 	return string(raw)
 }
 
-// settingsTable is the README's table of all settings, made from config.yaml.
+// settingsTable returns the table of all settings for the README, from config.yaml.
 func settingsTable() string {
 	var b strings.Builder
 	b.WriteString("| Key | Environment | Default | Meaning |\n| --- | --- | --- | --- |\n")
@@ -43,11 +42,10 @@ func settingsTable() string {
 	return b.String()
 }
 
-// The README's table of settings is made from config.yaml; this prints the
-// right one when it is not.
+// The README contains the table of settings. A failure prints the right table.
 func TestREADMEHasEverySetting(t *testing.T) {
 	if table := settingsTable(); !strings.Contains(readme(t), table) {
-		t.Errorf("the README's table of settings is not this:\n%s", table)
+		t.Errorf("the README lacks this table of settings:\n%s", table)
 	}
 }
 
@@ -58,7 +56,7 @@ func TestREADMEHasEveryRoute(t *testing.T) {
 	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		routes++
 		if route = strings.TrimSuffix(route, "/playground/*"); !strings.Contains(text, "`"+method+" "+route) && route != server.APIPath {
-			t.Errorf("the README does not have `%s %s`", method, route)
+			t.Errorf("the README lacks `%s %s`", method, route)
 		}
 		return nil
 	})
@@ -67,23 +65,23 @@ func TestREADMEHasEveryRoute(t *testing.T) {
 	}
 }
 
-// The recipe that the README gives is the one that a test runs.
+// The recipe in the README is the file that an end-to-end test runs.
 func TestREADMEHasTheRecipe(t *testing.T) {
 	recipe, err := os.ReadFile(filepath.Join(root, "e2e/recipe.mjs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(readme(t), "```js\n"+string(recipe)+"```") {
-		t.Error("the README does not show e2e/recipe.mjs as it is")
+		t.Error("the README lacks e2e/recipe.mjs, or has another version of it")
 	}
 }
 
 func TestREADMEHasEveryCommand(t *testing.T) {
-	var help strings.Builder
-	if code := server.Main(t.Context(), servertest.ConfigYAML, []string{"help"}, func(string) (string, bool) { return "", false }, &help, io.Discard); code != 0 {
-		t.Fatalf("help: exit status %d", code)
+	help := servertest.Run(t.Context(), nil, "help")
+	if help.Code != 0 {
+		t.Fatalf("help: %+v", help)
 	}
-	_, list, _ := strings.Cut(help.String(), "Commands:\n")
+	_, list, _ := strings.Cut(help.Stdout, "Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
 	if strings.Count(list, "\n") < 5 {
 		t.Fatalf("help lists %q", list)
@@ -91,12 +89,12 @@ func TestREADMEHasEveryCommand(t *testing.T) {
 	for line := range strings.Lines(list) {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if !strings.Contains(readme(t), "cubegate "+name) && name != "serve" {
-			t.Errorf("the README does not have `cubegate %s`", name)
+			t.Errorf("the README lacks `cubegate %s`", name)
 		}
 	}
 }
 
-func TestSettingsTableHasALineForEverySetting(t *testing.T) {
+func TestSettingsTableHasEverySetting(t *testing.T) {
 	table := settingsTable()
 	for _, row := range []string{
 		"| `port` | `PORT` | `3000` | TCP port of the API",

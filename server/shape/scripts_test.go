@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A server that is told to stop still writes to its folder. A script that
-// removed the folder in that moment failed with "Directory not empty".
+// A server that stops still writes to its folder. A script that removed the folder at
+// that moment failed with "Directory not empty".
 func TestStopWaitsForTheProcess(t *testing.T) {
 	t.Parallel()
 	const script = `
@@ -38,10 +38,10 @@ stop "" || { echo "no process is no failure"; exit 1; }
 	}
 }
 
-// Scripts end processes with stop, which waits, and never with a bare kill.
+// Scripts end processes with the function stop, which waits, and not with kill.
 func TestScriptsEndProcessesWithStop(t *testing.T) {
 	t.Parallel()
-	const signal0 = "kill -0" // only asks
+	const signal0 = "kill -0" // only checks the process
 	kill := regexp.MustCompile(`\bkill\b( -0)?|\.kill\(`)
 	home := map[string]bool{".ci/stop.sh": true, "e2e/process.mjs": true}
 	seen := 0

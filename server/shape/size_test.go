@@ -11,7 +11,7 @@ const (
 	maxFunctionLines = 60
 	maxFileLines     = 400
 	maxNesting       = 4
-	maxSameParams    = 2 // adjacent parameters of one type, which a caller can swap unnoticed
+	maxSameParams    = 2 // adjacent parameters of one type, which a caller could swap by mistake
 )
 
 func TestFunctionsAreShort(t *testing.T) {
@@ -45,7 +45,7 @@ func TestParametersCannotBeSwapped(t *testing.T) {
 	t.Parallel()
 	sizes := map[string]int{}
 	for _, f := range sources(t) {
-		if slices.Contains(forTests, f.pkg) { // method, URL and body have the order of net/http there
+		if slices.Contains(forTests, f.pkg) { // their method, URL and body have the order of net/http
 			continue
 		}
 		for _, decl := range f.ast.Decls {
@@ -63,8 +63,8 @@ func TestParametersCannotBeSwapped(t *testing.T) {
 	sameParameters.check(t, sizes, maxSameParams, "adjacent parameters of one type")
 }
 
-// eachFunction calls look for each declared function. Files for different
-// systems may declare one name twice.
+// eachFunction calls look for each declared function. Files for different systems may
+// declare the same name.
 func eachFunction(t *testing.T, look func(name string, f sourceFile, d *ast.FuncDecl)) {
 	t.Helper()
 	for _, f := range sources(t) {
@@ -95,9 +95,8 @@ func methodsOf(d *ast.GenDecl, look func(typeName, method string, ft *ast.FuncTy
 	}
 }
 
-// nesting returns how many if, for, switch and select statements contain each
-// other at the deepest place of a function. An else-if continues its chain, and
-// a function literal continues the nesting of the place that it stands at.
+// nesting returns the depth of nested if, for, switch and select statements. An else-if
+// adds no depth, and a function literal has the depth of its place.
 func nesting(n ast.Node) int {
 	deepest := 0
 	for child := range children(n) {

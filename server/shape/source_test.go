@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -17,10 +18,11 @@ import (
 // root is the folder of the module. Tests run in the folder of their package.
 const root = "../.."
 
-// sourceFile is one Go file of the module that is not a test.
+// sourceFile is one Go file of the module.
 type sourceFile struct {
 	path  string // from root, with slashes
 	pkg   string // folder, from root; "main" for root itself
+	test  bool   // its name ends in _test.go
 	lines int
 	set   *token.FileSet
 	ast   *ast.File
@@ -39,11 +41,11 @@ var parseModule = sync.OnceValues(func() (files []sourceFile, err error) {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+		if !strings.HasSuffix(name, ".go") {
 			return nil
 		}
 		set := token.NewFileSet()
-		parsed, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		parsed, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return err
 		}
@@ -52,23 +54,29 @@ var parseModule = sync.OnceValues(func() (files []sourceFile, err error) {
 		if pkg == "." {
 			pkg = "main"
 		}
-		files = append(files, sourceFile{own, pkg, set.File(parsed.Pos()).LineCount(), set, parsed})
+		files = append(files, sourceFile{own, pkg, strings.HasSuffix(name, "_test.go"), set.File(parsed.FileStart).LineCount(), set, parsed})
 		return nil
 	})
 	return files, err
 })
 
-// sources returns all Go files of the module that are not tests.
-func sources(t *testing.T) []sourceFile {
+// sourcesWithTests returns all Go files of the module.
+func sourcesWithTests(t *testing.T) []sourceFile {
 	t.Helper()
 	files, err := parseModule()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 50 {
+	if len(files) < 100 {
 		t.Fatalf("%d files found; the walk misses the source", len(files))
 	}
 	return files
+}
+
+// sources returns all Go files of the module except tests.
+func sources(t *testing.T) []sourceFile {
+	t.Helper()
+	return slices.DeleteFunc(slices.Clone(sourcesWithTests(t)), func(f sourceFile) bool { return f.test })
 }
 
 // funcName returns a function's name with its package and, for a method, its type.
@@ -99,17 +107,22 @@ func receiver(d *ast.FuncDecl) string {
 	}
 }
 
+// place returns the file and the line of a node.
+func (f sourceFile) place(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", f.path, f.set.Position(n.Pos()).Line)
+}
+
 // span returns the number of lines of a node.
 func (f sourceFile) span(n ast.Node) int {
 	return f.set.Position(n.End()).Line - f.set.Position(n.Pos()).Line + 1
 }
 
-// exceptions lists what exceeds a bound today, with its present size. An entry
-// fails the test when it is no longer needed, and when its size grows, so the
-// lists only shrink.
+// exceptions lists names that exceed a bound today, with their present size. An entry
+// that is no longer needed and a size that grows fail the test, so the lists only
+// shrink.
 type exceptions map[string]int
 
-// check compares sizes with a bound. The unit names them in messages.
+// check compares sizes with a bound. The unit appears in failures.
 func (e exceptions) check(t *testing.T, sizes map[string]int, bound int, unit string) {
 	t.Helper()
 	if len(sizes) == 0 {

@@ -40,8 +40,8 @@ func TestInterfacesAreSmall(t *testing.T) {
 	largeInterfaces.check(t, sizes, maxInterfaceMethods, "methods")
 }
 
-// An interface is declared by its consumer. Two of one name have two meanings,
-// or one that belongs in one place.
+// Two interfaces with the same name have two meanings, or one meaning that belongs in
+// one place.
 func TestInterfaceNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	places := map[string][]string{}
@@ -84,11 +84,11 @@ func TestTypesHaveFewMethods(t *testing.T) {
 	methodHeavyTypes.check(t, sizes, maxMethods, "methods")
 }
 
-// inSandbox reports whether a file belongs to the sandbox, which imitates the
-// breadth of another service's API.
+// inSandbox reports whether a file belongs to the sandbox, whose API is as large as
+// ConnectyCube's.
 func inSandbox(f sourceFile) bool { return strings.HasPrefix(f.pkg+"/", "connectycube/sandbox/") }
 
-// eachType calls look for each type declared at the level of a package.
+// eachType calls look for each type declared at package level.
 func eachType(t *testing.T, look func(f sourceFile, ts *ast.TypeSpec)) {
 	t.Helper()
 	for _, f := range sources(t) {
