@@ -109,13 +109,11 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 // waitFor polls until ok holds.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 5000 {
-		if ok() {
-			return
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timeout: waiting until %s", what)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
-	t.Fatalf("timeout: waiting until %s", what)
 }
 
 // peerConn is the client's end of a connection.

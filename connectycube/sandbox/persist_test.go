@@ -152,7 +152,7 @@ func TestTheDataFileIsWrittenWhileTheSandboxRuns(t *testing.T) {
 
 func eventually(t *testing.T, until func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !until(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !until(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the condition did not become true")
 		}

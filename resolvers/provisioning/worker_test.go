@@ -58,7 +58,7 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 		t.Errorf("%d requests were sent for 7 attempts", more)
 	}
 	f.away.Store(nil)
-	for deadline := time.Now().Add(30 * time.Second); f.read(t, user.ID).CubeID == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); f.read(t, user.ID).CubeID == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the worker has not made the account")
 		}

@@ -304,12 +304,10 @@ func says(text string) func(*xmpp.Element) bool {
 // waitFor waits until a condition is true.
 func waitFor(t testing.TB, condition string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("timeout while waiting until %s", condition)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestArrivingUploadsAreBoundedTogether(t *testing.T) {
 		return send, func() *http.Response { _ = form.Close(); _ = in.Close(); return <-answer }
 	}
 	arrived := func(n int64) {
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the server reads in its own time
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // the server reads in its own time
 			bytes := s.Bucket.HeldBytes()
 			if bytes >= n {
 				return
