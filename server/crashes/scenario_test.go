@@ -60,11 +60,11 @@ func number(t *testing.T, name string, byDefault int) int {
 
 // slots bounds the scenarios that run at the same time. A scenario mostly waits, but
 // on a machine that is too busy to answer within the deadlines all servers would
-// retry forever. Beside other tests, ten run for each core.
+// retry forever. Beside other tests, six run for each core.
 var slots = sync.OnceValue(func() chan struct{} {
 	n, err := strconv.Atoi(os.Getenv("CUBEGATE_AT_ONCE"))
 	if err != nil {
-		n = 10 * runtime.GOMAXPROCS(0)
+		n = 6 * runtime.GOMAXPROCS(0)
 	}
 	return make(chan struct{}, max(n, 2))
 })
@@ -168,6 +168,7 @@ func runScenario(t *testing.T, seed uint64, spawn bool) (died bool, broken int) 
 		if few {
 			s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
 		}
+		s.settings["CONNECTYCUBE_TIMEOUT"], s.settings["MONGO_TIMEOUT"] = "20s", "20s" // without faults, only a busy machine needs time
 		s.start(newKiller(0, false))
 	}
 	defer func() {
@@ -187,7 +188,7 @@ func newScenario(t *testing.T, dice *rand.Rand, spawn bool) *scenario {
 	s := &scenario{t: t, dice: dice, spawn: spawn, upstream: servertest.NewUpstream(t), cidp: dice.IntN(3) == 0}
 	s.breaker.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
 	s.settings = servertest.Merge(s.upstream.Settings(), map[string]string{
-		"CONNECTYCUBE_TIMEOUT": "250ms", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
+		"CONNECTYCUBE_TIMEOUT": "1s", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
 		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
 	})
 	if dice.IntN(2) == 0 {

@@ -119,7 +119,7 @@ func (p *Process) ExitCode(t *testing.T) int {
 func Eventually(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	pause := 5 * time.Millisecond
-	for deadline := time.Now().Add(time.Minute); !holds(); pause = min(2*pause, 100*time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); pause = min(2*pause, time.Second) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within a minute: %s", condition)
 		}
