@@ -148,10 +148,8 @@ func affordable(p *argon2id.Params) bool {
 // A Hasher hashes and compares passwords, a bounded number at once. It is safe
 // for concurrent use.
 //
-// Passwords are taken exactly as typed: not trimmed, not case-folded, not normalized.
-// ConnectyCube gets the same characters and compares them unchanged, so a change here
-// would admit a user on one side only. The original did the same, so its hashes stay
-// valid.
+// It takes passwords exactly as they are: not trimmed, not case-folded, not normalized.
+// The callers normalize them; see [PasswordForms].
 type Hasher struct {
 	params    *argon2id.Params
 	dummyHash string // hash of a random password, for comparisons without a stored hash
@@ -246,7 +244,7 @@ func (h *Hasher) compare(password, hash string) (stale bool, err error) {
 		err = badHash("too long")
 	case strings.HasPrefix(hash, argon2idPrefix):
 		stale, err = h.compareArgon2id(password, hash)
-	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2y$"):
+	case isBcrypt(hash):
 		stale, err = h.compareBcrypt(password, hash)
 	default:
 		err = badHash("neither argon2id nor bcrypt")
@@ -283,7 +281,7 @@ func (h *Hasher) compareBcrypt(password, hash string) (stale bool, err error) {
 		return false, badHash("cost is out of bounds")
 	}
 	err = h.match(password, hash)
-	return err == nil && len(password) <= bcryptLimit, err
+	return err == nil && !IsTruncated(password, hash), err
 }
 
 // match returns nil if hash is that of password. The error wraps ErrWrongPassword and
@@ -299,6 +297,16 @@ func (h *Hasher) match(password, hash string) error {
 		return ErrWrongPassword
 	}
 	return nil
+}
+
+// IsTruncated reports whether a hash is bcrypt's of only the beginning of a password.
+// Such a hash must not be replaced.
+func IsTruncated(password, hash string) bool {
+	return isBcrypt(hash) && len(password) > bcryptLimit
+}
+
+func isBcrypt(hash string) bool {
+	return strings.HasPrefix(hash, "$2a$") || strings.HasPrefix(hash, "$2b$") || strings.HasPrefix(hash, "$2y$")
 }
 
 // badHash returns an error that quotes neither the hash nor the libraries' errors,
