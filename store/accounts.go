@@ -33,14 +33,18 @@ type PasswordKind string
 
 // The kinds of passwords, beside those of [PasswordDerived].
 const (
-	PasswordShared  PasswordKind = "shared"  // the user's own
-	PasswordUnknown PasswordKind = "between" // derived or the user's own; only a login can tell
+	PasswordShared  PasswordKind = "normalized" // the user's own, normalized
+	PasswordAsSent  PasswordKind = "shared"     // the user's own, as a client once sent it
+	PasswordUnknown PasswordKind = "between"    // derived or the user's own; only a login can tell
 )
 
 const derivedPrefix = "derived:"
 
 // PasswordDerived is the kind of a password that the server derives from a key.
 func PasswordDerived(key string) PasswordKind { return PasswordKind(derivedPrefix + key) }
+
+// IsOwn reports whether it is the user's own password, in either form.
+func (k PasswordKind) IsOwn() bool { return k == PasswordShared || k == PasswordAsSent }
 
 // IsDerived reports whether the server derives the password from a key.
 func (k PasswordKind) IsDerived() bool { return strings.HasPrefix(string(k), derivedPrefix) }
@@ -88,7 +92,7 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 		{Key: "$set", Value: fields}, bumpVersion,
 		{Key: "$unset", Value: bson.D{
 			{Key: "emailKey", Value: ""}, {Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
-			{Key: "password", Value: ""}, {Key: "roles", Value: ""},
+			{Key: "password", Value: ""}, {Key: "passwordForm", Value: ""}, {Key: "roles", Value: ""},
 		}},
 	})
 }

@@ -32,6 +32,7 @@ func endSessions(sessions []string, fields ...bson.E) bson.D {
 type PasswordChange struct {
 	UserID           string
 	OldHash, NewHash string
+	NewForm          string // PasswordForm of NewHash
 	KeepSession      string // ID of the login session that stays; empty = none
 }
 
@@ -44,7 +45,7 @@ func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, er
 		kept = append(kept, c.KeepSession)
 		condition = append(condition, bson.E{Key: "sessions", Value: c.KeepSession})
 	}
-	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, bson.E{Key: "password", Value: c.NewHash})}, forgetDevices})
+	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, passwordSet(c.NewHash, c.NewForm)...)}, forgetDevices})
 }
 
 // EmailChange replaces one email with another.

@@ -18,6 +18,7 @@ type User struct {
 	LastName     string
 	Email        string // as typed
 	PasswordHash string
+	PasswordForm string    // in which the password was hashed; empty = as it was sent, before there were forms
 	CubeID       int64     // ID of the ConnectyCube account; 0 = not known
 	Created      time.Time // set by Create
 	Updated      time.Time // time of the last change, except changes of leases
@@ -64,6 +65,7 @@ type userDocument struct {
 	ID               bson.ObjectID `bson:"_id"`
 	Original         originalUser  `bson:",inline"`
 	EmailKey         string        `bson:"emailKey"`
+	PasswordForm     boundForm     `bson:"passwordForm,omitempty"`
 	CubeID           float64       `bson:"connectyCubeId,omitempty"`
 	Roles            []string      `bson:"roles,omitempty"`
 	Disabled         bool          `bson:"disabled,omitempty"`
@@ -99,6 +101,7 @@ func (d userDocument) user() User {
 		LastName:         d.Original.LastName,
 		Email:            d.Original.Email,
 		PasswordHash:     d.Original.Password,
+		PasswordForm:     d.PasswordForm.of(d.Original.Password),
 		CubeID:           int64(d.CubeID),
 		Created:          d.Original.CreatedAt,
 		Updated:          d.Original.UpdatedAt,
@@ -134,9 +137,10 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 			FirstName: user.FirstName, LastName: user.LastName, Email: user.Email, Password: user.PasswordHash,
 			CreatedAt: now, UpdatedAt: now,
 		},
-		EmailKey: EmailKey(user.Email),
-		Roles:    user.Roles,
-		Account:  Account{Due: l.Until.UTC(), Lease: l.ID},
+		EmailKey:     EmailKey(user.Email),
+		PasswordForm: bindForm(user.PasswordForm, user.PasswordHash),
+		Roles:        user.Roles,
+		Account:      Account{Due: l.Until.UTC(), Lease: l.ID},
 	}
 	ctx, cancel := u.withTimeout(ctx)
 	defer cancel()
@@ -178,12 +182,13 @@ func (u *Users) ByID(ctx context.Context, id string) (User, error) {
 type HashUpgrade struct {
 	UserID           string
 	OldHash, NewHash string
+	NewForm          string // PasswordForm of NewHash
 }
 
 // UpgradeHash replaces the hash. If OldHash is no longer the user's hash,
 // UpgradeHash changes nothing and returns nil.
 func (u *Users) UpgradeHash(ctx context.Context, c HashUpgrade) error {
-	_, err := u.change(ctx, c.UserID, bson.D{{Key: "password", Value: c.OldHash}}, bson.D{{Key: "$set", Value: setFields(bson.E{Key: "password", Value: c.NewHash})}})
+	_, err := u.change(ctx, c.UserID, bson.D{{Key: "password", Value: c.OldHash}}, bson.D{{Key: "$set", Value: setFields(passwordSet(c.NewHash, c.NewForm)...)}})
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrChanged) {
 		return nil
 	}

@@ -22,6 +22,7 @@ func users(t *testing.T, tg Target) {
 	t.Run("UpgradeHash needs the old hash", func(t *testing.T) { upgradeNeedsOldHash(t, u, made) })
 	t.Run("password hashes are counted by prefix", func(t *testing.T) { hashesAreCounted(t, newBase(t, tg).open(t)) })
 	t.Run("names of any script are stored", func(t *testing.T) { namesAreStored(t, u) })
+	t.Run("the form of a password belongs to its hash", func(t *testing.T) { passwordForms(t, tg) })
 }
 
 func hashesAreCounted(t *testing.T, u *store.Users) {
