@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"cubegate/connectycube"
-	"cubegate/store"
 	"cubegate/tokens"
 )
 
@@ -42,7 +41,7 @@ func (o sessionOpener) open(ctx context.Context) error {
 func (o sessionOpener) openByPassword(ctx context.Context) error {
 	r := o.r
 	passwords := r.passwords()
-	if passwords.own == "" && passwords.kind == store.PasswordShared && r.p.seenProviderOff.Load() {
+	if passwords.own == "" && passwords.kind.IsOwn() && r.p.seenProviderOff.Load() {
 		return ErrPasswordRequired
 	}
 	last := error(ErrPasswordRequired)

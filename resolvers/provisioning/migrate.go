@@ -54,7 +54,7 @@ func (p *Provisioner) migrate(ctx context.Context, user store.User, report *Migr
 	switch {
 	case user.Deleting || user.CubeID == 0 || r.usesTickets(): // no password, or not yet
 		return &report.Unchanged
-	case !r.needsRotation() && (derives || kind == store.PasswordShared || kind == ""): // accounts of the original have the users' own
+	case !r.needsRotation() && (derives || kind.IsOwn() || kind == ""): // accounts of the original have the users' own
 		return &report.Unchanged
 	case !r.needsRotation() || !kind.IsDerived():
 		return &report.Waiting

@@ -3,24 +3,16 @@ package provisioning
 import (
 	"context"
 	"errors"
-	"unicode/utf8"
 
 	"cubegate/connectycube"
 	"cubegate/store"
 	"cubegate/tokens"
 )
 
-// Lengths of a password that ConnectyCube takes, in characters
-// (docs/connectycube.md, Users).
-const (
-	minPasswordChars = 6
-	maxPasswordChars = 40
-)
-
 // PasswordChange is a change of a user's own password.
 type PasswordChange struct {
 	Old, New    string
-	NewHash     string // of New
+	NewHash     string // of New in tokens.PasswordForm
 	KeepSession string // ID of the login session that stays; all others end
 }
 
@@ -41,7 +33,7 @@ func (p *Provisioner) ChangePassword(ctx context.Context, user store.User, c Pas
 		return r.returnLease(ctx, err)
 	}
 	_, err = p.db.Users.ReplacePassword(ctx, store.PasswordChange{
-		UserID: user.ID, OldHash: user.PasswordHash, NewHash: c.NewHash, KeepSession: c.KeepSession,
+		UserID: user.ID, OldHash: user.PasswordHash, NewHash: c.NewHash, NewForm: tokens.PasswordForm, KeepSession: c.KeepSession,
 	})
 	if err != nil {
 		r.abort(ctx)
@@ -64,7 +56,7 @@ type passwordCandidate struct {
 type passwords struct {
 	mode    PasswordMode
 	kind    store.PasswordKind // that the account has, as far as known
-	own     string             // the user's own; empty when it is not at hand
+	own     string             // the user's own, as it was sent; empty when it is not at hand
 	derived func() []tokens.DerivedPassword
 }
 
@@ -79,10 +71,7 @@ func (r *reconciliation) passwords() passwords {
 // ConnectyCube's reply and Save, kind is that of an earlier password, so it decides the
 // order alone.
 func (p passwords) candidates() []passwordCandidate {
-	var own, derived []passwordCandidate
-	if p.own != "" {
-		own = []passwordCandidate{p.shared()}
-	}
+	own, derived := p.ownForms(), []passwordCandidate(nil)
 	for _, d := range p.derived() {
 		c := passwordCandidate{store.PasswordDerived(d.Key), d.Password}
 		if c.kind == p.kind {
@@ -95,17 +84,6 @@ func (p passwords) candidates() []passwordCandidate {
 		return append(derived, own...)
 	}
 	return append(own, derived...)
-}
-
-// canShare reports whether the user's own password is at hand and may be the account's.
-func (p passwords) canShare() bool {
-	n := utf8.RuneCountInString(p.own)
-	return p.mode == SharedPasswords && n >= minPasswordChars && n <= maxPasswordChars
-}
-
-// shared is the user's own password.
-func (p passwords) shared() passwordCandidate {
-	return passwordCandidate{store.PasswordShared, p.own}
 }
 
 // currentDerived is the derived password of the current key.
@@ -126,13 +104,6 @@ func (p passwords) desired() passwordCandidate {
 		return p.currentDerived()
 	}
 	return passwordCandidate{kind: p.kind}
-}
-
-// needsRotation reports whether the account should get another password. An account of
-// the original has the user's own, and nothing says so.
-func (r *reconciliation) needsRotation() bool {
-	has, want := r.user.Account.PasswordKind, r.passwords().desired().kind
-	return !r.usesTickets() && has != want && !(has == "" && want == store.PasswordShared && r.user.Account.Due.IsZero())
 }
 
 // passwordStep gives the account the password that it should have.
