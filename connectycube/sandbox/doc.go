@@ -58,6 +58,7 @@
 //	login 3–70, 5 tags, V2 limit 100                       documented
 //	password 6–40, full name 1–200                         official sample
 //	a login with +, spaces or control characters is 422    assumed; a refusal of + in 2021 was an outage
+//	an email is what <input type=email> takes, or more     assumed
 //	texts of validation errors                             assumed
 //	login exact, email in lower case                       assumed
 //	V2 grammar                                             documented

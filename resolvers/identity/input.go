@@ -2,15 +2,10 @@ package identity
 
 import (
 	"fmt"
-	"net/mail"
-	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"cubegate/resolvers/apierror"
-
-	"golang.org/x/net/idna"
 )
 
 // Bounds of inputs, in characters unless said otherwise. ConnectyCube's full name, at
@@ -93,60 +88,4 @@ func validatePassword(password string, maxChars int) string {
 		return "must have 6 to 40 characters: the account at ConnectyCube has the same password, and ConnectyCube accepts no other length"
 	}
 	return fmt.Sprintf("must have %d to %d characters", minPasswordChars, maxChars)
-}
-
-// validateName returns what is wrong with a first or last name, or "".
-func validateName(name string) string {
-	switch n := utf8.RuneCountInString(name); {
-	case n == 0:
-		return "is required"
-	case n > maxNameChars:
-		return fmt.Sprintf("must have at most %d characters: ConnectyCube limits the full name to 200", maxNameChars)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "must not have control characters"
-	}
-	return ""
-}
-
-const notAnEmail = "must be an email, such as ada@example.org"
-
-// validateEmail returns what is wrong with a new email, or "". It accepts an address on
-// the Internet: a dotted domain with a name at its end, and a local part without
-// quotes, in any script.
-func validateEmail(email string) string {
-	if email == "" {
-		return "is required"
-	}
-	if len(email) > maxEmailBytes {
-		return fmt.Sprintf("must have at most %d bytes", maxEmailBytes)
-	}
-	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email { // a display name, quotes or a comment
-		return notAnEmail
-	}
-	at := strings.LastIndexByte(email, '@')
-	if at > maxLocalBytes || strings.ContainsFunc(email, isInvisible) || !isDomain(email[at+1:]) {
-		return notAnEmail
-	}
-	return ""
-}
-
-// isInvisible reports characters that make two emails look alike.
-func isInvisible(r rune) bool {
-	return unicode.IsSpace(r) || unicode.Is(unicode.C, r)
-}
-
-func isDomain(name string) bool {
-	ascii, err := idna.Registration.ToASCII(strings.ToLower(name))
-	if err != nil {
-		return false
-	}
-	labels := strings.Split(ascii, ".")
-	last := labels[len(labels)-1]
-	if len(labels) < 2 || len(last) < 2 || strings.ContainsAny(last, "0123456789") && !strings.HasPrefix(last, "xn--") {
-		return false
-	}
-	return !slices.ContainsFunc(labels, func(l string) bool {
-		return l == "" || len(l) > 63 || strings.HasPrefix(l, "-") || strings.HasSuffix(l, "-")
-	})
 }

@@ -7,37 +7,6 @@ import (
 	"cubegate/resolvers/apierror"
 )
 
-// These are the emails that class-validator, which the NestJS original used, accepts and
-// refuses. A comment gives the reason for each difference.
-func TestValidateEmail(t *testing.T) {
-	good := []string{
-		"ada@example.com", "ADA@EXAMPLE.COM", "user+tag@example.co.uk", "a.b-c_d@sub.example.org",
-		"ada@exämple.com", "ada@xn--exmple-cua.com", "zoë@example.com", "ada@example.рф", "o'hara@example.org",
-		strings.Repeat("l", 64) + "@example.org",
-	}
-	bad := []string{
-		"", "ada", "@example.com", "ada@", "ada@localhost", "ada@example", "ada@example.c", "ada@127.0.0.1",
-		"ada@[127.0.0.1]", "ada@-example.com", "ada@example-.com", "ada@example..com", "ada@example.com.",
-		"a@b@example.com", "Ada <ada@example.com>", "<ada@example.com>", "ada@example.com (Ada)",
-		"ada @example.com", "ada@exam ple.com", "ada@example.com\r\nBcc: x@y.org", "ada\x00@example.com",
-		"a\u200bda@example.com", // accepted by the original: two emails that look the same
-		`"a b"@example.com`,     // accepted by the original: such emails are not in use, and ConnectyCube's rule is unknown
-		"ada@exa_mple.com", ".ada@example.com", "ada.@example.com", "a..b@example.com",
-		strings.Repeat("l", 65) + "@example.org",
-		"ada@" + strings.Repeat("d.", 130) + "org",
-	}
-	for _, email := range good {
-		if p := validateEmail(email); p != "" {
-			t.Errorf("%q %s, want it accepted", email, p)
-		}
-	}
-	for _, email := range bad {
-		if validateEmail(email) == "" {
-			t.Errorf("%q accepted", email)
-		}
-	}
-}
-
 func TestRegisterInputBounds(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -113,7 +113,7 @@ func TestDefect02MistakesAndOutagesHaveCodes(t *testing.T) {
 		{"unknown email", servertest.LoginDocument, servertest.Credentials("bob@example.org"), "UNAUTHENTICATED", "Invalid email or password", nil},
 		{"login without an email", servertest.LoginDocument, servertest.Credentials("ada"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
 		{"login without a password", servertest.ByTokenDocument, map[string]string{"email": "ada@example.org", "password": ""}, "BAD_USER_INPUT", "password is required", []string{"password"}},
-		{"bad email", servertest.RegisterDocument, servertest.NewUser("ada@example"), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
+		{"bad email", servertest.RegisterDocument, servertest.NewUser("ada@example."), "BAD_USER_INPUT", "email must be an email", []string{"email"}},
 		{"short password", servertest.RegisterDocument, servertest.Merge(servertest.NewUser("bob@example.org"), map[string]string{"password": "12345"}), "BAD_USER_INPUT", "6 to 40 characters", []string{"password"}},
 		{"all wrong at once", servertest.RegisterDocument, map[string]string{"email": "", "firstName": "", "lastName": "", "password": ""}, "BAD_USER_INPUT", "is required", []string{"email", "firstName", "lastName", "password"}},
 		{"outage", servertest.RegisterDocument, servertest.NewUser("bob@example.org"), "UPSTREAM_UNAVAILABLE", "chat service is unavailable", nil},
