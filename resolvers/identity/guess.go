@@ -8,12 +8,12 @@ import (
 	"cubegate/tokens"
 )
 
-// guess is one comparison of a password: the budgets that it charges, and the lane
-// that it waits in.
+// guess is one password to compare: the budgets that each comparison charges, and the
+// lane that it waits in.
 type guess struct {
 	costs []Cost
 	keys  budgetKeys
-	turn  tokens.Turn
+	turn  func() tokens.Turn // of the next comparison
 }
 
 // strangersTurn is the turn of a client of which only the network is known.
@@ -35,7 +35,7 @@ func (p *Passwords) knownTurn(stranger tokens.Turn, lanes ...string) tokens.Turn
 
 // strangersGuess is the guess of a client of which only the network is known.
 func (p *Passwords) strangersGuess(c Caller, email string) guess {
-	return guess{costs: c.Costs, keys: budgetKeys{email: store.EmailKey(email), networks: c.Client.Networks}, turn: strangersTurn(c)}
+	return guess{costs: c.Costs, keys: budgetKeys{email: store.EmailKey(email), networks: c.Client.Networks}, turn: func() tokens.Turn { return strangersTurn(c) }}
 }
 
 // guessOf finds out whether the client belongs to the account with an email. An unknown
@@ -47,7 +47,7 @@ func (p *Passwords) guessOf(ctx context.Context, c Caller, email string, user st
 		known := g
 		known.keys.device = device.Device
 		if p.budgets.check(ctx, charges(known.costs, known.keys)) == nil { // else a stranger, until a login succeeds
-			known.turn = p.knownTurn(g.turn, user.ID, device.Device)
+			known.turn = func() tokens.Turn { return p.knownTurn(g.turn(), user.ID, device.Device) }
 			return known, nil
 		}
 	}
@@ -61,7 +61,8 @@ func (p *Passwords) guessOf(ctx context.Context, c Caller, email string, user st
 	}
 	here := c.Client.network()
 	if slices.ContainsFunc(sessions, func(s store.Session) bool { return p.networkOf(s.LastIP) == here }) {
-		g.turn = p.knownTurn(g.turn, "network of "+user.ID)
+		stranger := g.turn
+		g.turn = func() tokens.Turn { return p.knownTurn(stranger(), "network of "+user.ID) }
 	}
 	return g, nil
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"cubegate/resolvers/apierror"
+	"cubegate/tokens"
 )
 
 // Bounds of inputs, in characters unless said otherwise. ConnectyCube's full name, at
@@ -70,16 +71,35 @@ func (in LoginInput) validate() (LoginInput, error) {
 	switch {
 	case in.Password == "":
 		wrong.Add("password", "is required")
-	case len(in.Password) > maxLoginBytes:
+	case isTooLong(in.Password):
 		wrong.Add("password", fmt.Sprintf("must have at most %d bytes", maxLoginBytes))
 	}
 	in.Device.validate(wrong)
 	return in, wrong.Err()
 }
 
-// validatePassword returns what is wrong with a new password, or "".
+// maxGrowth is how much longer than its normalized form a text can be, in bytes
+// (https://www.unicode.org/faq/normalization, "What are the maximum expansion factors").
+const maxGrowth = 3
+
+// isTooLong reports whether a password has more than maxLoginBytes in both of its forms.
+// A keyboard that sends letters in parts must not make a password too long.
+func isTooLong(password string) bool {
+	n := len(password)
+	if n > maxLoginBytes && n <= maxGrowth*maxLoginBytes {
+		n = len(tokens.NormalizePassword(password))
+	}
+	return n > maxLoginBytes
+}
+
+// validatePassword returns what is wrong with a new password, or "". The bounds are
+// those of the normalized form, which is hashed and which ConnectyCube gets.
 func validatePassword(password string, maxChars int) string {
-	switch n := utf8.RuneCountInString(password); {
+	n := utf8.RuneCountInString(password)
+	if len(password) <= maxGrowth*maxLoginBytes { // a longer one is too long in any form
+		n = utf8.RuneCountInString(tokens.NormalizePassword(password))
+	}
+	switch {
 	case n == 0:
 		return "is required"
 	case n >= minPasswordChars && n <= maxChars:

@@ -24,6 +24,13 @@ func TestRegisterInputBounds(t *testing.T) {
 		{"password of 6 crabs", func(in *RegisterInput) { in.Password = strings.Repeat("🦀", 6) }, ""},
 		{"password of 40", func(in *RegisterInput) { in.Password = strings.Repeat("p", 40) }, ""},
 		{"password of 41", func(in *RegisterInput) { in.Password = strings.Repeat("p", 41) }, "password"},
+		{"password of 40, each in 3 parts", func(in *RegisterInput) { in.Password = strings.Repeat("\u1112\u1161\u11ab", 40) }, ""},
+		{"password of 41, each in 3 parts", func(in *RegisterInput) { in.Password = strings.Repeat("\u1112\u1161\u11ab", 41) }, "password"},
+		{"password of 5, each in 2 parts", func(in *RegisterInput) { in.Password = strings.Repeat("e\u0301", 5) }, "password"},
+		{"password of 6, each in 2 parts", func(in *RegisterInput) { in.Password = strings.Repeat("e\u0301", 6) }, ""},
+		{"password of 20 that grows to 40", func(in *RegisterInput) { in.Password = strings.Repeat("\u0958", 20) }, ""},
+		{"password of 21 that grows to 42", func(in *RegisterInput) { in.Password = strings.Repeat("\u0958", 21) }, "password"},
+		{"password of joined emoji, which stays as it is", func(in *RegisterInput) { in.Password = "👩\u200d👩\u200d👧e\u0301" }, ""},
 		{"password of 10 000", func(in *RegisterInput) { in.Password = strings.Repeat("p", 10000) }, "password"},
 		{"password of spaces", func(in *RegisterInput) { in.Password = "        " }, ""},
 		{"no password", func(in *RegisterInput) { in.Password = "" }, "password"},
@@ -51,6 +58,8 @@ func TestLoginInputIsLenient(t *testing.T) {
 		{Email: " ada@example.org ", Password: "x"},
 		{Email: `"a b"@example.com`, Password: "short"},
 		{Email: "a\u200bda@example.com", Password: strings.Repeat("p", 1000)},
+		{Email: "ada@example.com", Password: strings.Repeat("\u1112\u1161\u11ab", 256)}, // 2304 bytes, normalized 768
+		{Email: "ada@example.com", Password: strings.Repeat("\U0001d160", 256)},         // 1024 bytes, normalized 3072
 	} {
 		if _, err := in.validate(); err != nil {
 			t.Errorf("%+v: %v", in, err)
@@ -59,6 +68,8 @@ func TestLoginInputIsLenient(t *testing.T) {
 	for _, in := range []LoginInput{
 		{Email: "", Password: "x"}, {Email: "no email", Password: "x"}, {Email: "@x", Password: "x"}, {Email: "x@", Password: "x"},
 		{Email: "ada@example.org", Password: ""}, {Email: "ada@example.org", Password: strings.Repeat("p", 1025)}, {Email: strings.Repeat("a", 1024) + "@x", Password: "x"},
+		{Email: "ada@example.org", Password: strings.Repeat("\u1112\u1161\u11ab", 342)}, // normalized 1026
+		{Email: "ada@example.org", Password: strings.Repeat("e\u0301", 3000)},
 	} {
 		if _, err := in.validate(); outward(err).Code != apierror.BadUserInput {
 			t.Errorf("%.40q accepted: %v", in.Email, err)

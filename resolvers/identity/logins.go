@@ -68,12 +68,12 @@ func (l *Logins) login(ctx context.Context, c Caller, in LoginInput, m provision
 }
 
 // authenticate returns the user with this email and this password, who may log in. It
-// replaces a stale hash.
+// brings the hash up to date.
 func (l *Logins) authenticate(ctx context.Context, c Caller, in LoginInput) (store.User, error) {
-	user, stale, err := l.passwords.verify(ctx, c, in)
+	user, m, err := l.passwords.verify(ctx, c, in)
 	c.User = user
-	if err == nil && stale {
-		user.PasswordHash, err = l.passwords.upgradeHash(ctx, c, in.Password)
+	if err == nil {
+		user, err = l.passwords.upgrade(ctx, c, m, in.Password)
 	}
 	if err != nil && user.ID != "" { // an attempt at an unknown email is only logged
 		l.auditor.recordFailure(ctx, c, err)

@@ -39,15 +39,16 @@ type Passwords struct {
 
 var errDisabled = &apierror.Error{Code: apierror.Forbidden, Message: "This account is disabled"}
 
-// verify returns the user with an email and a password, and changes nothing. For the
+// verify returns the user with an email and a password, and changes nothing. The match
+// says how the password fits. For the
 // client, an unknown email and a wrong password are one error at one price. The audit
 // needs to know whose password was wrong: verify returns that user with the error. A
 // client without a device token is refused by a spent budget before any look-up.
-func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user store.User, stale bool, err error) {
+func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user store.User, m match, err error) {
 	device := p.devices.known(in.Device, in.Email)
 	if device.UserID == "" {
 		if err := p.budgets.check(ctx, charges(c.Costs, p.strangersGuess(c, in.Email).keys)); err != nil {
-			return store.User{}, false, err
+			return store.User{}, match{}, err
 		}
 	}
 	decoy := p.Hasher.Decoy(store.EmailKey(in.Email))
@@ -56,22 +57,22 @@ func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user s
 		user, err = store.User{PasswordHash: decoy}, nil
 	}
 	if err != nil {
-		return store.User{}, false, err
+		return store.User{}, match{}, err
 	}
 	g, err := p.guessOf(ctx, c, in.Email, user, device)
 	if err != nil {
-		return store.User{}, false, err
+		return store.User{}, match{}, err
 	}
-	stale, err = p.compare(ctx, g, in.Password, user)
+	m, err = p.compareForms(ctx, g, in.Password, user)
 	if err == nil && user.Disabled {
 		err = errDisabled
 	}
-	return user, stale, err
+	return user, m, err
 }
 
 // confirm checks the password of a caller who is logged in.
 func (p *Passwords) confirm(ctx context.Context, c Caller, password string) error {
-	if password == "" || len(password) > maxLoginBytes {
+	if password == "" || isTooLong(password) {
 		return apierror.FieldErrors{"password": "is required"}.Err()
 	}
 	g := p.strangersGuess(c, c.User.Email)
@@ -79,20 +80,20 @@ func (p *Passwords) confirm(ctx context.Context, c Caller, password string) erro
 	if err := p.budgets.check(ctx, charges(c.Costs, g.keys)); err != nil {
 		return err
 	}
-	g.turn = p.callersTurn(c)
-	_, err := p.compare(ctx, g, password, c.User)
+	g.turn = func() tokens.Turn { return p.callersTurn(c) }
+	_, err := p.compareForms(ctx, g, password, c.User)
 	if errors.Is(err, tokens.ErrWrongPassword) {
 		return &apierror.Error{Code: apierror.Forbidden, Message: "The password is wrong", Cause: err}
 	}
 	return err
 }
 
-// hashNew hashes the new password of a caller who is logged in.
+// hashNew hashes the new password of a caller who is logged in, in [tokens.PasswordForm].
 func (p *Passwords) hashNew(ctx context.Context, c Caller, password string) (string, error) {
-	return p.Hasher.Hash(ctx, p.callersTurn(c), password)
+	return p.Hasher.Hash(ctx, p.callersTurn(c), tokens.NormalizePassword(password))
 }
 
-// hashFirst hashes the password of a registration. The registration counts for the
+// hashFirst hashes the password of a registration, in [tokens.PasswordForm]. The registration counts for the
 // client's network from then on, even if the email turns out to be in use: an attacker
 // can use that answer.
 func (p *Passwords) hashFirst(ctx context.Context, c Caller, list []charge, password string) (string, error) {
@@ -104,50 +105,5 @@ func (p *Passwords) hashFirst(ctx context.Context, c Caller, list []charge, pass
 	}
 	turn := strangersTurn(c)
 	turn.Start = func() error { return p.budgets.take(ctx, list) }
-	return p.Hasher.Hash(ctx, turn, password)
-}
-
-// upgradeHash replaces a stale hash and returns the hash that is valid now, which
-// always belongs to this password: a login that began with a former password must not
-// continue with the hash of its successor.
-func (p *Passwords) upgradeHash(ctx context.Context, c Caller, password string) (string, error) {
-	hash, err := p.Hasher.Hash(ctx, strangersTurn(c), password)
-	if err == nil {
-		err = p.replaceHash(ctx, store.HashUpgrade{UserID: c.User.ID, OldHash: c.User.PasswordHash, NewHash: hash})
-	}
-	if err != nil { // this login can use the old hash; the next login tries again
-		p.log.LogAttrs(ctx, slog.LevelWarn, "password hash not replaced", slog.String("user_id", c.User.ID), slog.Any("err", err))
-		return c.User.PasswordHash, nil
-	}
-	current, err := p.users.ByID(ctx, c.User.ID)
-	if err != nil {
-		return c.User.PasswordHash, nil
-	}
-	if current.PasswordHash != hash { // another login was first, or the password has changed
-		_, err = p.Hasher.Compare(ctx, strangersTurn(c), password, current.PasswordHash)
-	}
-	return current.PasswordHash, err
-}
-
-// compare compares a password with a user's hash, and charges a wrong one to the
-// budgets of the guess.
-func (p *Passwords) compare(ctx context.Context, g guess, password string, user store.User) (stale bool, err error) {
-	list, taken := charges(g.costs, g.keys), false
-	if len(list) == 0 {
-		return false, errUnpriced
-	}
-	if err := p.budgets.check(ctx, list); err != nil {
-		return false, err
-	}
-	turn := g.turn
-	turn.Start = func() error {
-		err := p.budgets.take(ctx, list)
-		taken = err == nil
-		return err
-	}
-	stale, err = p.Hasher.Compare(ctx, turn, password, user.PasswordHash)
-	if taken && !errors.Is(err, tokens.ErrWrongPassword) {
-		p.budgets.refund(list)
-	}
-	return stale, err
+	return p.Hasher.Hash(ctx, turn, tokens.NormalizePassword(password))
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"cubegate/store"
+	"cubegate/tokens"
 )
 
 // Bounds of provenPasswords: of one email, and in total. The callback of a request
@@ -23,8 +24,9 @@ const (
 // hash would double the cost of a login, and its callback would wait in the queue of
 // all other hashes.
 //
-// A proof is an HMAC of user ID, password hash and password with a key of this
-// process. It is valid only as long as the user's document has that hash.
+// A proof is an HMAC of user ID, password hash and normalized password with a key of
+// this process, so it is good for both forms in which ConnectyCube may have got the
+// password. It is valid only as long as the user's document has that hash.
 type provenPasswords struct {
 	key [sha256.Size]byte
 
@@ -88,7 +90,7 @@ func (p *provenPasswords) Check(user store.User, password string) bool {
 // mac binds the three texts. IDs and hashes contain no NUL.
 func (p *provenPasswords) mac(user store.User, password string) (sum provenMAC) {
 	h := hmac.New(sha256.New, p.key[:])
-	h.Write([]byte(user.ID + "\x00" + user.PasswordHash + "\x00" + password))
+	h.Write([]byte(user.ID + "\x00" + user.PasswordHash + "\x00" + tokens.NormalizePassword(password)))
 	h.Sum(sum[:0])
 	return sum
 }

@@ -7,6 +7,7 @@ import (
 
 	"cubegate/resolvers/provisioning"
 	"cubegate/store"
+	"cubegate/tokens"
 )
 
 // AccountOpener creates users with their accounts at ConnectyCube, and opens sessions
@@ -42,7 +43,7 @@ func (l *Logins) Register(ctx context.Context, c Caller, in RegisterInput) (out 
 	// From here on the work goes on when the client leaves: the client may have lost
 	// only the response.
 	ctx = context.WithoutCancel(ctx)
-	user := store.User{ID: store.NewUserID(), FirstName: in.FirstName, LastName: in.LastName, Email: in.Email, PasswordHash: hash}
+	user := store.User{ID: store.NewUserID(), FirstName: in.FirstName, LastName: in.LastName, Email: in.Email, PasswordHash: hash, PasswordForm: tokens.PasswordForm}
 	defer l.proven.Prove(user, in.Password)()
 	m := provisioning.LoginMethod{Password: in.Password}
 	upstream, cancel := detached(ctx, l.upstreamTimeout)

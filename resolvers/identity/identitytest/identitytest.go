@@ -81,7 +81,7 @@ func (f *Users) UpgradeHash(_ context.Context, c store.HashUpgrade) error {
 		return f.UpgradeErr
 	}
 	if f.User.PasswordHash == c.OldHash {
-		f.User.PasswordHash = c.NewHash
+		f.User.PasswordHash, f.User.PasswordForm = c.NewHash, c.NewForm
 	}
 	return nil
 }
