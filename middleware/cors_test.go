@@ -114,6 +114,55 @@ func TestCORSAllowsTheHeadersOfClients(t *testing.T) {
 	}
 }
 
+// Scripts of many makers add headers, and no list can name them all.
+func TestCORSAllowsTheRequestedHeaders(t *testing.T) {
+	asked := []string{
+		"sentry-trace", "baggage", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-datadog-trace-id", "x-amzn-trace-id", "newrelic",
+		"apollographql-client-name", "apollographql-client-version", "apollo-require-preflight", "graphql-require-preflight", "x-apollo-operation-name", "x-graphql-client-name", "x-hasura-role",
+		"x-requested-with", "cache-control", "pragma", "expires", "if-none-match", "if-modified-since", "range", "accept-language",
+		"authorization", "content-type", "x-csrf-token", "x-xsrf-token", "x-api-key", "x-client-info", "ngrok-skip-browser-warning", "bypass-tunnel-reminder", "x-request-id", "x_underscore", "x.dot",
+	}
+	preflight := func(h http.Handler, origin, headers string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("OPTIONS", "/api", nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", headers)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	for _, origins := range [][]string{{"https://app.example.org"}, {"*"}} {
+		h := cors(t, origins)
+		for _, headers := range append(asked, strings.Join(asked, ","), strings.Join(asked, ", ")) {
+			w := preflight(h, "https://app.example.org", headers)
+			allowed := strings.ReplaceAll(strings.ToLower(w.Header().Get("Access-Control-Allow-Headers")), ", ", ",")
+			if w.Code >= 300 || allowed != strings.ReplaceAll(headers, ", ", ",") || w.Header().Get("Access-Control-Allow-Origin") == "" {
+				t.Errorf("%v: %s: %d, allowed %q", origins, headers, w.Code, allowed)
+			}
+			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%v: %s: credentials allowed", origins, headers)
+			}
+			if !strings.Contains(strings.Join(w.Header().Values("Vary"), ","), "Access-Control-Request-Headers") {
+				t.Errorf("%v: a cache would mix up preflights", origins)
+			}
+		}
+		for length, allowed := range map[int]bool{4096: true, 4097: false, 15 << 10: false} {
+			w := preflight(h, "https://app.example.org", strings.Repeat("x", length))
+			if got := w.Header().Get("Access-Control-Allow-Headers"); (len(got) == length) != allowed || (w.Code == 431) == allowed {
+				t.Errorf("%v: %d bytes of names: %d, %d bytes allowed", origins, length, w.Code, len(got))
+			}
+		}
+	}
+	w := preflight(cors(t, []string{"https://app.example.org"}), "https://evil.test", "sentry-trace")
+	if got := w.Header().Get("Access-Control-Allow-Headers"); got != "" {
+		t.Errorf("another origin is allowed %q", got)
+	}
+	w = preflight(cors(t, []string{"*"}), "https://app.example.org", "x-a\r\nSet-Cookie: a=b, x-b:c")
+	if got := w.Header().Get("Access-Control-Allow-Headers"); strings.ContainsAny(got, "\r\n:=") {
+		t.Errorf("allowed %q", got)
+	}
+}
+
 func TestCORSForAnyOriginNeverAllowsCredentials(t *testing.T) {
 	h := cors(t, []string{"*"})
 	for _, origin := range []string{"https://evil.test", "null", "http://localhost:1"} {
