@@ -7,11 +7,13 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// NormalizePath routes /API, /api/ and /Auth/Verify-ConnectyCube like their plain
-// spelling. Express did so for the original, and apps and dashboards with such URLs
-// must continue to work. It lowers ASCII letters and drops one trailing slash, for
-// chi's routing only: r.URL and the query stay unchanged, and nothing is redirected.
-// Doubled and encoded slashes stay and match nothing.
+// NormalizePath routes /API, /api/, //api and /Auth/Verify-ConnectyCube like their plain
+// spelling. Express did so for the original's letter case and trailing slash, and apps
+// and dashboards with such URLs must continue to work; a base URL that ends with a slash
+// makes the doubled one. It lowers ASCII letters, reads several slashes as one and drops
+// a trailing slash, for chi's routing only: r.URL and the query stay unchanged, and
+// no redirect is sent, so //evil.test/ cannot become a Location. Encoded slashes stay,
+// and such a path matches no route.
 //
 // Therefore declare routes in lower case. A handler that needs the case of a part of
 // its path must read r.URL.Path instead of chi.URLParam.
@@ -29,14 +31,19 @@ func NormalizePath(next http.Handler) http.Handler {
 }
 
 func normalizePath(path string) string {
-	if cut := strings.TrimSuffix(path, "/"); cut != "" && !strings.HasSuffix(cut, "/") {
-		path = cut
-	}
-	b := []byte(path)
-	for i, c := range b { // not strings.ToLower, which turns the Kelvin sign into a k
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
+	b := make([]byte, 0, len(path))
+	for i := range len(path) { // not strings.ToLower, which turns the Kelvin sign into a k
+		c := path[i]
+		if c == '/' && len(b) > 0 && b[len(b)-1] == '/' {
+			continue
 		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	if cut := strings.TrimSuffix(string(b), "/"); cut != "" {
+		return cut
 	}
 	return string(b)
 }
