@@ -91,11 +91,13 @@ func (s *setup) routes() (http.Handler, error) {
 	r.Get("/.well-known/jwks.json", s.serveKeys)
 	r.Get("/openapi.json", openapi.Document)
 	r.Get("/docs", openapi.Page)
-	if s.cfg.HTTP.Playground {
-		page := playground.Handler(APIPath)
-		r.Get(APIPath, forBrowsers(page, s.log))
-		r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
+	if !s.cfg.HTTP.Playground {
+		work.Get(APIPath, gql.ServeHTTP)
+		return r, nil
 	}
+	page := playground.Handler(APIPath)
+	work.Get(APIPath, forBrowsers(page, gql))
+	r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
 	return r, nil
 }
 
@@ -150,23 +152,22 @@ func allowedOrigins(cfg config.Config) []string {
 	return cfg.HTTP.CORSOrigins
 }
 
-// forBrowsers returns a handler that serves the page to a browser, and tells other
-// clients to send GraphQL with POST.
-func forBrowsers(page http.Handler, log *slog.Logger) http.HandlerFunc {
-	refuse := apierror.Handler(apierror.MethodNotAllowed, "Method not allowed; send GraphQL with POST, as application/json. Browsers get the playground", log)
+// forBrowsers returns a handler that serves the page to a browser, and queries to other
+// clients.
+func forBrowsers(page, queries http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Accept")
-		if transport.AcceptsHTML(r) {
-			page.ServeHTTP(w, r)
+		if !transport.AcceptsHTML(r) {
+			queries.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Allow", http.MethodPost)
-		refuse(w, r)
+		w.Header().Add("Vary", "Authorization, Accept")
+		page.ServeHTTP(w, r)
 	}
 }
 
-// methodNotAllowed returns a handler that lists the allowed methods. It asks routes,
-// because chi passes the list to its own handler only.
+// methodNotAllowed returns a handler that lists the allowed methods; for OPTIONS that is
+// the answer (RFC 9110, section 9.3.7). It asks routes, because chi passes the list to
+// its own handler only.
 func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	refuse := apierror.Handler(apierror.MethodNotAllowed, "Method not allowed; the Allow header lists the allowed methods", log)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -177,7 +178,14 @@ func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 				allowed = append(allowed, method)
 			}
 		}
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		if slices.Contains(allowed, http.MethodGet) {
+			allowed = append(allowed, http.MethodHead) // see GetHead
+		}
+		w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		refuse(w, r)
 	}
 }

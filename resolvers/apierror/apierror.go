@@ -26,7 +26,8 @@ const (
 	Conflict                   Code = "CONFLICT"                      // 409: taken, or changed concurrently
 	PayloadTooLarge            Code = "PAYLOAD_TOO_LARGE"             // 413: the body exceeds the bound
 	UnsupportedMediaType       Code = "UNSUPPORTED_MEDIA_TYPE"        // 415: want application/json
-	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // 400: send the whole document
+	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"     // 200: send the whole document once
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // 200: send the whole document each time
 	RateLimited                Code = "RATE_LIMITED"                  // 429: too many attempts; wait
 	Canceled                   Code = "CANCELED"                      // 499: the client has gone
 	InternalServerError        Code = "INTERNAL_SERVER_ERROR"         // 500: ours to fix; the log has the cause
@@ -38,7 +39,8 @@ var statuses = map[Code]int{
 	BadUserInput: http.StatusBadRequest, GraphQLParseFailed: http.StatusBadRequest, GraphQLValidationFailed: http.StatusBadRequest,
 	Unauthenticated: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
 	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, PayloadTooLarge: http.StatusRequestEntityTooLarge,
-	UnsupportedMediaType: http.StatusUnsupportedMediaType, PersistedQueryNotSupported: http.StatusBadRequest, RateLimited: http.StatusTooManyRequests, Canceled: 499,
+	UnsupportedMediaType: http.StatusUnsupportedMediaType, RateLimited: http.StatusTooManyRequests, Canceled: 499,
+	PersistedQueryNotFound: http.StatusOK, PersistedQueryNotSupported: http.StatusOK, // the clients that understand them expect it
 	InternalServerError: http.StatusInternalServerError, UpstreamUnavailable: http.StatusBadGateway, ServiceUnavailable: http.StatusServiceUnavailable,
 }
 

@@ -15,6 +15,9 @@ import (
 
 func TestEveryCodeHasAStatus(t *testing.T) {
 	for code, status := range statuses {
+		if status == 200 && strings.HasPrefix(string(code), "PERSISTED_QUERY_") {
+			continue // clients expect it
+		}
 		if status < 400 || status > 599 {
 			t.Errorf("%s has status %d", code, status)
 		}

@@ -196,7 +196,11 @@ func sizeOf(r gqlResponse) int {
 
 // exec executes one document.
 func (h *Handler) exec(ctx context.Context, document string) (gqlResponse, error) {
-	return h.execute(ctx, h.judge(ctx, gqlRequest{Query: &document}))
+	j, err := h.judge(ctx, gqlRequest{Query: &document})
+	if err != nil {
+		return gqlResponse{}, err
+	}
+	return h.execute(ctx, j)
 }
 
 // Bounds of the cost of one document.

@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -25,28 +24,59 @@ var (
 	errAnswerTooLong = &apierror.Error{Code: apierror.GraphQLValidationFailed, Message: "The answer would be too large; request less at a time"}
 )
 
+// answerKey names an operation of a document.
+type answerKey struct {
+	document  digest
+	operation string
+}
+
 // job is a checked request.
 type job struct {
-	key     [sha256.Size]byte // of its document
-	known   []byte            // its answer, from the cache
+	key     answerKey
+	known   []byte // its answer, from the cache
+	writes  bool   // its operation is no query
 	doc     checked
 	refused []*gqlError // its errors, if it must not be executed
 }
 
-// judge checks a request. It never panics.
-func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job) {
+var (
+	errPersistedQueryNotFound = &apierror.Error{Code: apierror.PersistedQueryNotFound, Message: "PersistedQueryNotFound"} // clients recognize this text, and then send the whole document
+	errMutationByGET          = &apierror.Error{Code: apierror.MethodNotAllowed, Message: "Send a mutation with POST; GET is for queries"}
+)
+
+// judge checks a request. The error is for a request that cannot be executed as a whole.
+// It never panics.
+func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job, err error) {
 	defer h.recovered(ctx, func(e *gqlError) { j.refused = []*gqlError{e} })
-	var name string
+	key, err := request.digest()
+	if err != nil {
+		return job{}, err
+	}
+	j.key = answerKey{document: key}
 	if request.OperationName != nil {
-		name = *request.OperationName
+		j.key.operation = *request.OperationName
 	}
-	j.key = sha256.Sum256([]byte(name + "\x00" + *request.Query))
-	if known, ok := h.answered.Get(j.key); ok {
+	if known, ok := h.answered.Get(j.key); ok { // queries alone
 		j.known = known
-		return j
+		return j, nil
 	}
-	j.doc, j.refused = h.guard.check(*request.Query, name, request.Variables)
-	return j
+	doc := h.guard.known.find(key)
+	if doc == nil {
+		if request.Query == nil {
+			return job{}, errPersistedQueryNotFound
+		}
+		if doc, j.refused = h.guard.read(key, *request.Query); j.refused != nil {
+			return j, nil
+		}
+	}
+	operation, refused := h.guard.operation(doc, j.key.operation)
+	if refused != nil {
+		j.refused = refused
+		return j, nil
+	}
+	j.writes = operation.Operation != ast.Query
+	j.doc, j.refused = h.guard.check(operation, request.Variables)
+	return j, nil
 }
 
 // execute answers a request. It never panics. It returns an error if there is no

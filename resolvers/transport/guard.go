@@ -7,7 +7,6 @@ import (
 
 	"cubegate/resolvers/apierror"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -33,13 +32,6 @@ const (
 	maxErrors     = 20  // in one answer
 )
 
-// Bounds of the cache of documents. A tree takes about 100 times as much memory
-// as its text: 4 MiB in all.
-const (
-	maxKnown         = 32
-	maxKnownDocument = 1 << 10 // bytes
-)
-
 // Bounds of an answer's values: scalars, nulls, objects and lists.
 const (
 	maxValues              = 5_000  // a page of 100 users or events with 9 fields has about 1,000
@@ -59,12 +51,12 @@ const (
 // merged.
 //
 // An app has few documents, the same for all its users, so the guard caches valid
-// ones. It caches no document that contains a string, which may be a password.
+// ones; see [documents].
 type guard struct {
 	schema        *ast.Schema
 	introspection bool
 	rules         *rules.Rules
-	known         *lru.Cache[string, *ast.QueryDocument] // valid ones; read-only
+	known         *documents
 }
 
 func newGuard(schemaText string, introspection bool) (*guard, error) {
@@ -80,8 +72,8 @@ func newGuard(schemaText string, introspection bool) (*guard, error) {
 	// This rule compares fields pairwise without a limit. selections.conflicts
 	// does the same in one pass.
 	g.rules.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
-	if g.known, err = lru.New[string, *ast.QueryDocument](maxKnown); err != nil {
-		return nil, fmt.Errorf("making the cache of documents: %w", err)
+	if g.known, err = newDocuments(); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
@@ -97,20 +89,21 @@ type checked struct {
 	values    int            // the most that the answer can have, without those about the schema
 }
 
-// check reads a document and returns the operation that may be executed, or the
-// errors of the document.
-func (g *guard) check(document, operationName string, variables map[string]any) (checked, []*gqlError) {
-	doc, errs := g.read(document)
-	if errs != nil {
-		return checked{}, errs
-	}
-	operation := doc.Operations.ForName(operationName)
+// operation returns the operation of a document that a request names.
+func (g *guard) operation(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, []*gqlError) {
+	operation := doc.Operations.ForName(name)
 	switch {
 	case len(doc.Operations) == 0:
-		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "The document has no operation")
+		return nil, oneError(apierror.GraphQLValidationFailed, nil, "The document has no operation")
 	case operation == nil:
-		return checked{}, oneError(apierror.GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
+		return nil, oneError(apierror.GraphQLValidationFailed, nil, "operationName must name one of the document's operations")
 	}
+	return operation, nil
+}
+
+// check bounds one execution of an operation of a valid document, or returns the errors
+// of its variables.
+func (g *guard) check(operation *ast.OperationDefinition, variables map[string]any) (checked, []*gqlError) {
 	if errs := g.coerce(operation, variables); errs != nil {
 		return checked{}, errs
 	}
@@ -123,13 +116,11 @@ func (g *guard) check(document, operationName string, variables map[string]any) 
 	return c, nil
 }
 
-// read parses, bounds and validates a document.
-func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
+// read parses, bounds and validates a document with a digest, and caches it if it is
+// valid.
+func (g *guard) read(key digest, document string) (*ast.QueryDocument, []*gqlError) {
 	if len(document) > maxDocument {
 		return nil, oneError(apierror.GraphQLValidationFailed, nil, "The document has more than %d bytes", maxDocument)
-	}
-	if doc, known := g.known.Get(document); known {
-		return doc, nil
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: document}, maxTokens)
 	if err != nil {
@@ -141,9 +132,7 @@ func (g *guard) read(document string) (*ast.QueryDocument, []*gqlError) {
 	if errs := g.validate(doc); errs != nil {
 		return nil, errs
 	}
-	if len(document) <= maxKnownDocument && !strings.Contains(document, `"`) {
-		g.known.Add(document, doc)
-	}
+	g.known.keep(key, document, doc)
 	return doc, nil
 }
 

@@ -1,8 +1,8 @@
 package transport
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,16 +58,17 @@ func (o Options) check() error {
 	return fmt.Errorf("missing options: %s", strings.Join(missing, ", "))
 }
 
-// Handler serves GraphQL over HTTP as the specification of that name
-// describes, without its optional GET: a login in a query string would end in
-// logs. It is safe for concurrent use.
+// Handler serves GraphQL over HTTP as the specification of that name describes
+// (https://graphql.github.io/graphql-over-http/draft/). A GET executes queries
+// alone, so no password has a reason to be in a query string, which ends in logs. It
+// is safe for concurrent use.
 type Handler struct {
 	outward      func(error) *apierror.Error
 	queryContext func(context.Context) context.Context
 	schema       *graphql.Schema
 	guard        *guard
 	introspector *introspector
-	answered     *lru.Cache[[sha256.Size]byte, []byte] // introspection, by document
+	answered     *lru.Cache[answerKey, []byte] // introspection
 	answers      answerRoom
 	reading      chan struct{} // one element for each request that is decoded and checked
 	log          *slog.Logger
@@ -92,7 +93,7 @@ func New(o Options) (*Handler, error) {
 	}
 	// Decoding and checking is CPU-bound: more at once would only take more memory.
 	h.reading = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
-	if h.answered, err = lru.New[[sha256.Size]byte, []byte](maxAnswered); err != nil {
+	if h.answered, err = lru.New[answerKey, []byte](maxAnswered); err != nil {
 		return nil, fmt.Errorf("making the cache of introspection answers: %w", err)
 	}
 	schema, err := graphql.ParseSchema(o.Schema, o.Root,
@@ -152,29 +153,29 @@ func (r gqlResponse) parts() [][]byte {
 	return append(parts, []byte("}\n"))
 }
 
-// gqlRequest is the body of a request.
-type gqlRequest struct {
-	Query         *string        `json:"query"`
-	OperationName *string        `json:"operationName"`
-	Variables     map[string]any `json:"variables"`
-	Extensions    struct {
-		PersistedQuery json.RawMessage `json:"persistedQuery"`
-	} `json:"extensions"`
-}
+var (
+	errNotAcceptable = &apierror.Error{Code: apierror.NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + MediaJSON}
+	errFromPage      = &apierror.Error{Code: apierror.Forbidden, Message: "A browser may load queries only with fetch or XMLHttpRequest, in the mode cors or same-origin"}
+)
 
-// ServeHTTP reads, limits and executes a request, and rewrites its errors.
+// ServeHTTP reads, limits and executes a request, and rewrites its errors. A GET executes
+// queries only: the document decides, even if the client names it by a digest.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media := negotiate(r, MediaJSON, mediaGraphQL)
-	if media == "" {
-		h.writeError(w, r, MediaJSON, &apierror.Error{Code: apierror.NotAcceptable, Message: "Answers are " + mediaGraphQL + " or " + MediaJSON})
+	if isRead(r) && isPageLoad(r) {
+		h.writeError(w, r, cmp.Or(media, MediaJSON), errFromPage)
 		return
 	}
-	raw, err := readJSON(r)
+	if media == "" {
+		h.writeError(w, r, MediaJSON, errNotAcceptable)
+		return
+	}
+	raw, err := readGraphQL(r)
 	if err != nil {
 		h.writeError(w, r, media, err)
 		return
 	}
-	j, err := h.read(r.Context(), raw)
+	j, err := h.read(r, raw)
 	if err != nil {
 		h.writeError(w, r, media, err)
 		return
@@ -192,16 +193,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.write(w, media, status, response)
 }
 
+// isPageLoad reports whether a browser requests a GET as a page, or as a part of one
+// such as an image or a script, of any origin
+// (https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header).
+func isPageLoad(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header.Values("Sec-Fetch-Mode"), func(mode string) bool {
+		return strings.EqualFold(mode, "navigate") || strings.EqualFold(mode, "no-cors")
+	})
+}
+
 // writeError answers a request that cannot be read, or for which there is no room.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, media string, err error) {
 	e := h.outward(err)
+	if e.Code == apierror.MethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
 	apierror.Log(r.Context(), h.log, e)
 	h.write(w, media, e.Code.Status(), gqlResponse{Errors: []*gqlError{{Message: e.Message, Extensions: e.Extensions()}}})
 }
 
 // read decodes and checks a request. Only a few requests do so at a time. The
 // others wait with their bodies not decoded, which bounds the memory of a crowd.
-func (h *Handler) read(ctx context.Context, raw []byte) (job, error) {
+func (h *Handler) read(r *http.Request, raw []byte) (job, error) {
+	ctx := r.Context()
 	select {
 	case h.reading <- struct{}{}:
 		defer func() { <-h.reading }()
@@ -212,21 +226,11 @@ func (h *Handler) read(ctx context.Context, raw []byte) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	return h.judge(ctx, request), nil
-}
-
-func decodeRequest(raw []byte) (gqlRequest, error) {
-	var request gqlRequest
-	if err := DecodeObject(raw, &request); err != nil {
-		return request, err
+	j, err := h.judge(ctx, request)
+	if err == nil && isRead(r) && j.writes {
+		return job{}, errMutationByGET
 	}
-	switch {
-	case request.Query != nil:
-		return request, nil
-	case request.Extensions.PersistedQuery != nil:
-		return request, &apierror.Error{Code: apierror.PersistedQueryNotSupported, Message: "PersistedQueryNotSupported"} // Apollo's clients recognize this text, and then send the whole document
-	}
-	return request, &apierror.Error{Code: apierror.BadUserInput, Message: "query is required: a GraphQL document as a string"}
+	return j, err
 }
 
 // cause replaces an error of graphql-go, which shows the text of wrapped causes
@@ -269,6 +273,7 @@ func (h *Handler) write(w http.ResponseWriter, media string, status int, respons
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(size))
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Authorization, Accept")
 	w.WriteHeader(status)
 	h.answers.write(w, response.room, parts...)
 }

@@ -175,9 +175,9 @@ func TestOverlapsAreNotComparedPairwise(t *testing.T) {
 		"about the schema":         `{__schema{types{name name:kind}}}`,
 		"where a field is skipped": `{me{id id:email@skip(if:true)}}`,
 	} {
-		_, errs := g.check(document, "", nil)
+		_, errs := g.checkDocument(document, "")
 		if strings.HasPrefix(name, "in an op") {
-			_, errs = g.check(document, "a", nil)
+			_, errs = g.checkDocument(document, "a")
 		}
 		if len(errs) != 1 || errs[0].Extensions["code"] != apierror.GraphQLValidationFailed || !strings.Contains(errs[0].Message, "conflict because") || len(errs[0].Locations) != 1 {
 			t.Errorf("%s: %v", name, errs)
@@ -188,7 +188,7 @@ func TestOverlapsAreNotComparedPairwise(t *testing.T) {
 		`{users(page:{limit:1 after:null}){next} users(page:{after:null limit:1}){next}}`,
 		`query($n:Int){users(page:{limit:$n}){next} ...f} fragment f on Query{users(page:{limit:$n}){items{id}}}`,
 	} {
-		if _, errs := g.check(document, "", nil); errs != nil {
+		if _, errs := g.checkDocument(document, ""); errs != nil {
 			t.Errorf("%s: %v", document, errs[0].Message)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -53,7 +54,7 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	body := io.LimitReader(r.Body, MaxBody+1)
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
-	case "gzip":
+	case "gzip", "x-gzip": // RFC 9110, 8.4.1.3
 		unpacked, err := gzip.NewReader(body)
 		if err != nil {
 			return nil, readFailure(err)
@@ -82,13 +83,23 @@ func readFailure(err error) error {
 // refuses a charset other than UTF-8.
 func MediaType(r *http.Request) (string, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) { // such as an empty charset; the body must be UTF-8 in any case
 		return "", nil
 	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if !isUTF8(params["charset"]) {
 		return "", &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send text as UTF-8"}
 	}
 	return media, nil
+}
+
+// isUTF8 reports whether a charset parameter is missing or a label of UTF-8
+// (https://encoding.spec.whatwg.org/#names-and-labels), or of its subset ASCII.
+func isUTF8(charset string) bool {
+	switch strings.ToLower(strings.TrimSpace(charset)) {
+	case "", "utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8", "us-ascii", "ascii":
+		return true
+	}
+	return false
 }
 
 // DecodeObject reads a JSON object into the value that into points to. It
@@ -116,39 +127,46 @@ func DecodeObject(raw []byte, into any) error {
 	return nil
 }
 
-// negotiate returns the offered media type that the client prefers, the first of
-// several, or "" if it accepts none. A client without the header Accept accepts all.
+// negotiate returns the offered media type that the client prefers, or "" if it accepts
+// none. Of several with the same weight, it returns the one that the header names first.
+// A client without the header Accept accepts all.
 func negotiate(r *http.Request, offers ...string) string {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(header) == "" {
 		return offers[0]
 	}
-	best, liked := "", 0.0
-	for part := range strings.SplitSeq(header, ",") {
-		media, params, err := mime.ParseMediaType(part)
-		if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-			continue
-		}
-		q := 1.0
-		if given, err := strconv.ParseFloat(params["q"], 64); err == nil {
-			q = given
-		}
-		for _, offer := range offers {
-			if q > liked && matchesMedia(media, offer) {
-				best, liked = offer, q
-				break
-			}
+	best, liked, place := "", 0.0, 0
+	for _, offer := range offers {
+		if q, at := weigh(header, offer); q > liked || q == liked && q > 0 && at < place {
+			best, liked, place = offer, q, at
 		}
 	}
 	return best
 }
 
-func matchesMedia(pattern, media string) bool {
-	kind, _, _ := strings.Cut(media, "/")
-	return pattern == media || pattern == "*/*" || pattern == kind+"/*"
+// weigh returns the weight of a media type in a header Accept, and the place of its
+// range. The most specific range that matches counts (RFC 9110, 12.5.1).
+func weigh(header, offer string) (weight float64, place int) {
+	kind, _, _ := strings.Cut(offer, "/")
+	specificity := 0
+	for i, part := range strings.Split(header, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil || !isUTF8(params["charset"]) {
+			continue
+		}
+		rank := 1 + slices.Index([]string{"*/*", kind + "/*", offer}, media)
+		if rank <= specificity {
+			continue
+		}
+		specificity, weight, place = rank, 1, i
+		if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
+			weight = q
+		}
+	}
+	return weight, place
 }
 
 // AcceptsHTML reports whether a client, such as a browser, prefers HTML to JSON.
 func AcceptsHTML(r *http.Request) bool {
-	return negotiate(r, MediaJSON, "text/html") == "text/html"
+	return negotiate(r, MediaJSON, mediaGraphQL, "text/html") == "text/html"
 }
