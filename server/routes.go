@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -89,23 +90,38 @@ func (s *setup) routes() (http.Handler, error) {
 	logins.Post(APIPath, gql.ServeHTTP)
 	api.Mount(work, logins)
 	r.Get("/.well-known/jwks.json", s.serveKeys)
-	r.Get("/openapi.json", openapi.Document)
-	r.Get("/docs", openapi.Page)
-	if !s.cfg.HTTP.Playground {
-		work.Get(APIPath, gql.ServeHTTP)
-		return r, nil
-	}
-	page := playground.Handler(APIPath)
-	work.Get(APIPath, forBrowsers(page, gql))
-	r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
+	description := openapi.New(s.cfg.HTTP.PublicURL)
+	r.Get("/openapi.json", description.Document)
+	r.Get("/docs", description.Page)
+	work.Get(APIPath, s.withPlayground(r, gql).ServeHTTP)
 	return r, nil
 }
 
-// startPage serves a page that links to the playground.
+// withPlayground mounts the assets of the playground. It returns a handler that serves
+// its page to browsers, and queries to other clients. If the playground is off, all are
+// other clients.
+func (s *setup) withPlayground(r chi.Router, queries http.Handler) http.Handler {
+	if !s.cfg.HTTP.Playground {
+		return queries
+	}
+	page := playground.Handler(path.Base(APIPath))
+	r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !transport.AcceptsHTML(r) {
+			queries.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Add("Vary", "Authorization, Accept")
+		page.ServeHTTP(w, r)
+	})
+}
+
+// startPage serves a page that links to the playground, by a relative URL for proxies
+// that add a path prefix.
 func startPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, `Hello World!
-<p>This is cubegate. The GraphQL playground is at <a href="/api">/api</a>; apps POST there.</p>
+<p>This is cubegate. The GraphQL playground is at <a href="api">/api</a>; apps POST there.</p>
 `)
 }
 
@@ -152,29 +168,16 @@ func allowedOrigins(cfg config.Config) []string {
 	return cfg.HTTP.CORSOrigins
 }
 
-// forBrowsers returns a handler that serves the page to a browser, and queries to other
-// clients.
-func forBrowsers(page, queries http.Handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if !transport.AcceptsHTML(r) {
-			queries.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Add("Vary", "Authorization, Accept")
-		page.ServeHTTP(w, r)
-	}
-}
-
 // methodNotAllowed returns a handler that lists the allowed methods; for OPTIONS that is
 // the answer (RFC 9110, section 9.3.7). It asks routes, because chi passes the list to
 // its own handler only.
 func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	refuse := apierror.Handler(apierror.MethodNotAllowed, "Method not allowed; the Allow header lists the allowed methods", log)
 	return func(w http.ResponseWriter, r *http.Request) {
-		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
+		route := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.Path)
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
-			if routes.Match(chi.NewRouteContext(), method, path) {
+			if routes.Match(chi.NewRouteContext(), method, route) {
 				allowed = append(allowed, method)
 			}
 		}

@@ -4,7 +4,7 @@
 // no assets and no exceptions in its policy.
 //
 // It knows neither the routes nor the payloads: tests of the whole program compare the
-// description with both. Start reading at [Document].
+// description with both. Start reading at [New].
 package openapi
 
 import (
@@ -28,23 +28,46 @@ var pageHTML string
 // policy allows the page its own style and nothing else.
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// Description is the description and its page, ready to be served.
+type Description struct {
+	document []byte
+	page     []byte // at a path without a slash at its end
+	pageIn   []byte // at a path with one, against which a browser resolves URLs
+}
+
+// relativeServer is the server in the embedded description: the folder in which the
+// client found it. It is right behind every proxy, also with a path prefix.
+const relativeServer = `"url": "."`
+
+// New returns the description of a server. publicURL is the URL at which clients reach
+// it, without a slash at its end, or "" if it is unknown.
+func New(publicURL string) *Description {
+	served := document
+	if publicURL != "" {
+		quoted, _ := json.Marshal(publicURL) // a string always encodes
+		served = bytes.Replace(document, []byte(relativeServer), append([]byte(`"url": `), quoted...), 1)
+	}
+	return &Description{document: served, page: render("openapi.json"), pageIn: render("../openapi.json")}
+}
+
 // Document serves the description.
-func Document(w http.ResponseWriter, r *http.Request) {
+func (d *Description) Document(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.document))
 }
 
 // Page serves the description as a page.
-func Page(w http.ResponseWriter, r *http.Request) {
+func (d *Description) Page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("Cache-Control", "no-cache")
+	page := d.page
+	if strings.HasSuffix(r.URL.Path, "/") {
+		page = d.pageIn
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page))
 }
-
-// page is rendered once, because its sources are embedded.
-var page = render()
 
 // schema is the part of a JSON schema that the page shows.
 type schema struct {
@@ -128,8 +151,9 @@ type operation struct {
 	Security []map[string][]string
 }
 
-// render renders the page. It panics if the description is not valid.
-func render() []byte {
+// render renders the page. source is the relative URL of the description. It panics if
+// the description is not valid.
+func render(source string) []byte {
 	var api struct {
 		Info       struct{ Title, Description string }
 		Paths      map[string]map[string]*operation
@@ -148,7 +172,7 @@ func render() []byte {
 	}
 	var out bytes.Buffer
 	err := template.Must(template.New("page").Parse(pageHTML)).Execute(&out, map[string]any{
-		"Info": api.Info, "Operations": operations, "Schemas": api.Components.Schemas,
+		"Info": api.Info, "Source": source, "Operations": operations, "Schemas": api.Components.Schemas,
 	})
 	if err != nil {
 		panic(err)

@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 )
@@ -32,18 +33,23 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 //go:embed index.html
 var indexHTML string
 
-// Handler serves the page, and its assets under base+"/playground/", for GET and HEAD;
-// other methods get 405. base is an absolute path without a trailing slash, such as
-// "/api". Every path outside of the folder gets the page, and letter case does not
-// matter. Routes must keep the whole path in the request:
+// folderName is the last element of the folder of the assets, below the page.
+const folderName = "playground/"
+
+// Handler serves the page, and its assets in the folder "playground" below it, for GET
+// and HEAD; other methods get 405. base is the last element of the page's path, such as
+// "api". Every path outside of the folder gets the page, and neither letter case nor
+// doubled slashes matter. Routes must keep the whole path in the request:
 //
 //	r.Get("/api", h.ServeHTTP)
 //	r.Head("/api", h.ServeHTTP)
 //	r.Handle("/api/playground/*", h)
+//
+// The page refers to its assets by relative URLs, so a proxy may serve it under a path
+// prefix that this server does not know.
 func Handler(base string) http.Handler {
 	assets := load()
-	folder := base + "/playground/"
-	page := newPage(render(folder, assets))
+	page, pageOfFolder := newPage(render(base+"/"+folderName, assets)), newPage(render(folderName, assets))
 	byURL := make(map[string]*asset, len(assets))
 	for _, a := range assets {
 		byURL[a.url] = a
@@ -54,16 +60,17 @@ func Handler(base string) http.Handler {
 			http.Error(w, "the playground allows GET and HEAD only", http.StatusMethodNotAllowed)
 			return
 		}
-		if len(r.URL.Path) < len(folder) || !strings.EqualFold(r.URL.Path[:len(folder)], folder) {
+		folder, name := path.Split(r.URL.Path)
+		switch inFolder := strings.Contains(strings.ToLower(folder), "/"+folderName); {
+		case !inFolder && name == "": // such as /api/, against which a browser resolves URLs
+			pageOfFolder(w, r)
+		case !inFolder:
 			page(w, r)
-			return
+		case byURL[name] != nil: // a lookup in a fixed table: no name can reach other files
+			byURL[name].ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
 		}
-		// A lookup in a fixed table: no name can reach other files.
-		if a, ok := byURL[r.URL.Path[len(folder):]]; ok {
-			a.ServeHTTP(w, r)
-			return
-		}
-		http.NotFound(w, r)
 	})
 }
 

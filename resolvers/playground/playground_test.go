@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,7 +24,7 @@ import (
 
 // routed is the handler under test with the routes of its comment.
 var routed = func() http.Handler {
-	h := playground.Handler("/api")
+	h := playground.Handler("api")
 	r := chi.NewRouter()
 	r.Get("/api", h.ServeHTTP)
 	r.Head("/api", h.ServeHTTP)
@@ -50,13 +52,24 @@ func body(t *testing.T, res *http.Response) []byte {
 	return content
 }
 
-// addresses returns the URLs in the page, by name without the checksum.
-func addresses(t *testing.T) map[string]string {
+// addresses returns the URLs in the page at /api, by name without the checksum.
+func addresses(t *testing.T) map[string]string { return addressesIn(t, "/api") }
+
+// addressesIn returns the URLs in a page, resolved against its path as a browser does.
+func addressesIn(t *testing.T, target string) map[string]string {
 	t.Helper()
-	page := string(body(t, do(t, "GET", "/api")))
+	at, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?:src|href)="(/api/playground/([\w-]+)-[0-9a-f]{24}(\.\w+))"`).FindAllStringSubmatch(page, -1) {
-		found[m[2]+m[3]] = m[1]
+	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(string(body(t, do(t, "GET", target))), -1) {
+		resolved, err := at.Parse(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := regexp.MustCompile(`-[0-9a-f]{24}`).ReplaceAllString(path.Base(resolved.Path), "")
+		found[name] = resolved.Path
 	}
 	return found
 }
@@ -283,29 +296,52 @@ func TestUnknownAssetsAreNotFound(t *testing.T) {
 		"/API/Playground/react.js",
 	} {
 		w := httptest.NewRecorder() // without a router, which would refuse some of these
-		playground.Handler("/api").ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		playground.Handler("api").ServeHTTP(w, httptest.NewRequest("GET", target, nil))
 		if w.Code != http.StatusNotFound {
 			t.Errorf("GET %s: status = %d, want 404", target, w.Code)
 		}
 	}
 }
 
-// The server routes /API and /api/ like /api, and leaves the path unchanged.
-func TestOtherSpellingsGetThePage(t *testing.T) {
-	h := playground.Handler("/api")
-	for _, target := range []string{"/API", "/api/", "/Api/"} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
-		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "cubegate playground") {
-			t.Errorf("GET %s: status = %d, body %q", target, w.Code, w.Body)
+// The server routes /API and /api/ like /api, and leaves the path unchanged. A proxy may
+// add a prefix to the path that the browser sees. The assets are found in any case.
+func TestAssetsAreFoundFromEverySpelling(t *testing.T) {
+	h := playground.Handler("api")
+	for _, target := range []string{"/api", "/API", "/api/", "/Api/", "//api", "/api//", "//api//"} {
+		for _, prefix := range []string{"", "/chat", "/v2/chat", "/playground-of-ours"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("GET", "/", nil)
+			r.URL.Path = target // as a proxy sends it without the prefix
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "cubegate playground") {
+				t.Fatalf("GET %s: status = %d, body %q", target, w.Code, w.Body)
+			}
+			at := url.URL{Scheme: "https", Host: "example.org", Path: prefix + target}
+			linked := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(w.Body.String(), -1)
+			if len(linked) < 8 {
+				t.Fatalf("%s: %d links", target, len(linked))
+			}
+			for _, m := range linked {
+				resolved, err := at.Parse(m[1])
+				if err != nil || resolved.Host != "example.org" || !strings.HasPrefix(resolved.Path, prefix+"/") {
+					t.Errorf("%s links to %s: %v", at.String(), m[1], err)
+					continue
+				}
+				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+				r.URL.Path = strings.TrimPrefix(resolved.Path, prefix)
+				h.ServeHTTP(w, r)
+				if w.Code != http.StatusOK || strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+					t.Errorf("%s links to %s: %d %s", at.String(), resolved, w.Code, w.Header().Get("Content-Type"))
+				}
+			}
 		}
 	}
 }
 
-func TestAssetsAreUnderTheBase(t *testing.T) {
+func TestAssetsAreBelowTheBase(t *testing.T) {
 	w := httptest.NewRecorder()
-	playground.Handler("/v2/graphql").ServeHTTP(w, httptest.NewRequest("GET", "/v2/graphql", nil))
-	if !strings.Contains(w.Body.String(), `src="/v2/graphql/playground/react-`) {
-		t.Error("assets are not under the base")
+	playground.Handler("graphql").ServeHTTP(w, httptest.NewRequest("GET", "/v2/graphql", nil))
+	if !strings.Contains(w.Body.String(), `src="graphql/playground/react-`) {
+		t.Error("assets are not below the base")
 	}
 }

@@ -1,0 +1,107 @@
+package apicontract
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"cubegate/server/servertest"
+)
+
+// Each body and answer has an example, and each example fits its schema.
+func TestOpenAPIExamplesFit(t *testing.T) {
+	t.Parallel()
+	d := readDescription(t, servertest.Start(t, nil))
+	root := d.raw.(map[string]any)
+	examples := root["components"].(map[string]any)["examples"].(map[string]any)
+	used := map[string]bool{}
+	var visit func(value any, path string)
+	visit = func(value any, path string) {
+		object, ok := value.(map[string]any)
+		if !ok {
+			return
+		}
+		for name, child := range object {
+			visit(child, path+"/"+escapePointer(name))
+		}
+		content, ok := object["content"].(map[string]any)
+		if !ok {
+			return
+		}
+		for media, one := range content {
+			named, _ := one.(map[string]any)["examples"].(map[string]any)
+			if len(named) == 0 {
+				t.Errorf("%s as %s has no example", path, media)
+			}
+			for _, ref := range named {
+				name := strings.TrimPrefix(ref.(map[string]any)["$ref"].(string), "#/components/examples/")
+				used[name] = true
+				d.validate(t, path+"/content/"+escapePointer(media)+"/schema", examples[name].(map[string]any)["value"])
+			}
+		}
+	}
+	visit(root["paths"], "/paths")
+	visit(root["components"].(map[string]any)["responses"], "/components/responses")
+	if len(used) != len(examples) || len(used) < 10 {
+		t.Errorf("%d of %d examples are used", len(used), len(examples))
+	}
+}
+
+// Tools find the server from where they have read the description, with any prefix that
+// a proxy adds; if PUBLIC_URL is set, it counts.
+func TestOpenAPINamesItsServer(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{"": "https://proxy.example.org/chat/", "https://api.example.org/x": "https://api.example.org/x"} {
+		r := servertest.Start(t, map[string]string{"PUBLIC_URL": setting})
+		var got struct {
+			Servers []struct{ URL string }
+			Tags    []struct{ Name, Description string }
+			Paths   map[string]map[string]struct{ Tags []string }
+		}
+		reply := r.Request(t, "GET", "/openapi.json", "")
+		if err := json.Unmarshal([]byte(reply.Body), &got); err != nil || len(got.Servers) != 1 {
+			t.Fatalf("%v: %+v", err, got.Servers)
+		}
+		at, err := url.Parse("https://proxy.example.org/chat/openapi.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resolved, err := at.Parse(got.Servers[0].URL); err != nil || resolved.String() != want {
+			t.Errorf("PUBLIC_URL=%s: the server is %s, want %s", setting, resolved, want)
+		}
+		described := map[string]bool{}
+		for _, tag := range got.Tags {
+			described[tag.Name] = tag.Description != ""
+		}
+		for path, operations := range got.Paths {
+			for method, operation := range operations {
+				if len(operation.Tags) != 1 || !described[operation.Tags[0]] {
+					t.Errorf("%s %s: tags %v", method, path, operation.Tags)
+				}
+			}
+		}
+	}
+}
+
+// The pages link to the description by a relative URL, for proxies with a path prefix.
+func TestPagesUseRelativeURLs(t *testing.T) {
+	t.Parallel()
+	r := servertest.Start(t, nil)
+	for _, path := range []string{"/docs", "/docs/", "//docs", "/DOCS/"} {
+		got := r.Request(t, "GET", path, "")
+		_, after, found := strings.Cut(got.Body, `<a href="`)
+		link, _, _ := strings.Cut(after, `"`)
+		at := url.URL{Scheme: "https", Host: "proxy.example.org", Path: "/chat" + path}
+		resolved, err := at.Parse(link)
+		if err != nil || !found {
+			t.Fatalf("%s: %d %v", path, got.Status, err)
+		}
+		if reached, ok := strings.CutPrefix(resolved.Path, "/chat"); !ok || r.Request(t, "GET", reached, "").Header.Get("Content-Type") != "application/json; charset=utf-8" {
+			t.Errorf("%s links to %s", path, resolved)
+		}
+	}
+	if got := r.Request(t, "GET", "/", ""); !strings.Contains(got.Body, `href="api"`) {
+		t.Errorf("the greeting: %s", got.Body)
+	}
+}
