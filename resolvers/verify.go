@@ -1,17 +1,13 @@
 package resolvers
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/identity"
-	"cubegate/resolvers/transport"
 	"cubegate/tokens"
 )
 
@@ -79,90 +75,4 @@ func (a *verifyAPI) verify(ctx context.Context, c identity.Caller, in identity.C
 	out := &verifyResponse{}
 	out.User.ID, out.User.Email = user.ID, user.Email
 	return out, nil
-}
-
-// read reads ConnectyCube's question: a GET with ?token=, or a POST with a token,
-// or with email and password, as JSON or as a form. A token may also be the bearer token
-// of the header Authorization.
-//
-// Every client may ask about a token, because the token itself is the proof. Only a
-// client with the callback secret may ask about a password, because a password can be
-// guessed.
-func (a *verifyAPI) read(r *http.Request) (identity.CallbackRequest, error) {
-	p, err := readCallbackRequest(r)
-	if err == nil && p.Token == "" {
-		err = a.secret.check(r.Header)
-	}
-	return p, err
-}
-
-// readCallbackRequest reads the token, or the email and the password. It uses the bearer
-// token if there is no other token; ConnectyCube can be configured to send either.
-func readCallbackRequest(r *http.Request) (identity.CallbackRequest, error) {
-	bearer, _ := transport.BearerToken(r.Context()) // with a malformed header, the token may be elsewhere
-	if r.Method != http.MethodPost {                // a URL must not contain a password
-		p, err := callbackFromForm(url.Values{"token": r.URL.Query()["token"]})
-		if err != nil {
-			return identity.CallbackRequest{}, err
-		}
-		return completeCallback(p, bearer, "token")
-	}
-	p, err := readCallbackBody(r, bearer != "")
-	if err != nil {
-		return identity.CallbackRequest{}, err
-	}
-	return completeCallback(p, bearer, "token, or email and password,")
-}
-
-// readCallbackBody reads the body of a POST, which may be empty if there is a bearer
-// token.
-func readCallbackBody(r *http.Request, mayBeEmpty bool) (identity.CallbackRequest, error) {
-	media, err := transport.MediaType(r)
-	if err != nil {
-		return identity.CallbackRequest{}, err
-	}
-	raw, err := transport.ReadBody(r)
-	if err != nil {
-		return identity.CallbackRequest{}, err
-	}
-	switch {
-	case len(raw) == 0 && mayBeEmpty:
-		return identity.CallbackRequest{}, nil
-	case media == transport.MediaJSON:
-		var p identity.CallbackRequest
-		err := transport.DecodeObject(raw, &p)
-		return p, err
-	case media == "application/x-www-form-urlencoded":
-		form, err := url.ParseQuery(string(raw))
-		if err != nil {
-			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: "The body must be a form"}
-		}
-		return callbackFromForm(form)
-	}
-	return identity.CallbackRequest{}, &apierror.Error{Code: apierror.UnsupportedMediaType, Message: "Send " + transport.MediaJSON + " or a form"}
-}
-
-func callbackFromForm(values url.Values) (identity.CallbackRequest, error) {
-	for _, name := range []string{"token", "email", "password"} {
-		if len(values[name]) > 1 {
-			return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: name + " occurs more than once"}
-		}
-	}
-	return identity.CallbackRequest{Token: values.Get("token"), Email: values.Get("email"), Password: values.Get("password")}, nil
-}
-
-// completeCallback drops placeholders that were not replaced, adds the bearer token, and
-// returns an error if nothing is left. It is not documented what ConnectyCube sends for
-// a part that a login does not have; see docs/connectycube.md, Identity provider.
-func completeCallback(p identity.CallbackRequest, bearer, wanted string) (identity.CallbackRequest, error) {
-	for _, part := range []*string{&p.Token, &p.Email, &p.Password, &bearer} {
-		if strings.HasPrefix(*part, "#{") && strings.HasSuffix(*part, "}") {
-			*part = ""
-		}
-	}
-	p.Token = cmp.Or(p.Token, bearer)
-	if p == (identity.CallbackRequest{}) {
-		return identity.CallbackRequest{}, &apierror.Error{Code: apierror.BadUserInput, Message: wanted + " is required"}
-	}
-	return p, nil
 }

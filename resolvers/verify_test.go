@@ -32,6 +32,15 @@ func (f fakes) verifyPassword(email, password string) *httptest.ResponseRecorder
 	return f.callBack("POST", "", string(body), "Content-Type", "application/json", CallbackSecretHeader, testCallbackSecret)
 }
 
+// inParts returns a form of names and values in turn, with the boundary xyz.
+func inParts(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "--xyz\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", pairs[i], pairs[i+1])
+	}
+	return b.String() + "--xyz--\r\n"
+}
+
 func TestVerify(t *testing.T) {
 	const (
 		asJSON = "application/json"
@@ -74,13 +83,38 @@ func TestVerify(t *testing.T) {
 		{"unknown email", "POST", "", asJSON, `{"email":"eve@example.org","password":"wrong"}`, 401, apierror.Unauthenticated},
 		{"email alone", "POST", "", asJSON, `{"email":"ada@example.org"}`, 400, apierror.BadUserInput},
 		{"empty object", "POST", "", asJSON, `{}`, 400, apierror.BadUserInput},
-		{"query is not read", "POST", "?token=good+" + adaID, asJSON, `{}`, 400, apierror.BadUserInput},
+		{"query of a POST", "POST", "?token=good+" + adaID, asJSON, `{}`, 200, ""},
+		{"query of a POST without a body", "POST", "?token=good+" + adaID, "", "", 200, ""},
+		{"query and body", "POST", "?token=good+" + adaID, asJSON, `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"query and placeholder", "POST", "?token=good+" + adaID, asJSON, `{"token":"#{login}"}`, 200, ""},
+		{"placeholder and body", "POST", "?token=%23%7Blogin%7D", asForm, "token=good+" + adaID, 200, ""},
+		{"query and another body", "POST", "?token=good+" + adaID, asJSON, `{"token":"old"}`, 400, apierror.BadUserInput},
+		{"two in the query of a POST", "POST", "?token=old&token=old", asJSON, `{}`, 400, apierror.BadUserInput},
+		{"a bad token in the query beside a valid password", "POST", "?token=bad", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, 401, apierror.Unauthenticated},
+		{"password in the URL of a POST", "POST", "?email=ada@example.org&password=" + password, asJSON, `{}`, 400, apierror.BadUserInput},
+		{"JSON as a form", "POST", "", asForm, `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"JSON as text", "POST", "", "text/plain; charset=utf-8", ` {"token":"good ` + adaID + `"}`, 200, ""},
+		{"JSON without a type", "POST", "", "", `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"JSON as utf8", "POST", "", "application/json; charset=utf8", `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"JSON as latin1", "POST", "", "application/json; charset=iso-8859-1", `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"JSON after a byte order mark", "POST", "", asJSON, "\ufeff" + `{"token":"good ` + adaID + `"}`, 200, ""},
+		{"form as JSON", "POST", "", asJSON, "token=good+" + adaID, 200, ""},
+		{"form without a type", "POST", "", "", "token=good+" + adaID + "\r\n", 200, ""},
+		{"form as an unknown type", "POST", "", "x/y; z", "token=good+" + adaID, 200, ""},
+		{"parts", "POST", "", "multipart/form-data; boundary=xyz", inParts("token", "good "+adaID), 200, ""},
+		{"parts as JSON", "POST", "", asJSON, inParts("email", "ada@example.org", "password", credentials.Password), 200, ""},
+		{"two in parts", "POST", "", "multipart/form-data; boundary=xyz", inParts("token", "old", "token", "old"), 400, apierror.BadUserInput},
+		{"half of the parts", "POST", "", "multipart/form-data; boundary=xyz", inParts("token", "old")[:40], 400, apierror.BadUserInput},
+		{"no boundary", "POST", "", "multipart/form-data", "--", 400, apierror.BadUserInput},
+		{"JSON password as text", "POST", "", "text/plain", `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, 200, ""},
+		{"a list", "POST", "", asJSON, `[{"token":"old"}]`, 400, apierror.BadUserInput},
 		{"numbers", "POST", "", asJSON, `{"token":12}`, 400, apierror.BadUserInput},
 		{"operators", "POST", "", asJSON, `{"email":{"$ne":null},"password":{"$gt":""}}`, 400, apierror.BadUserInput},
 		{"not JSON", "POST", "", asJSON, `{"token"`, 400, apierror.BadUserInput},
 		{"not a form", "POST", "", asForm, "token=%zz", 400, apierror.BadUserInput},
 		{"two in a form", "POST", "", asForm, "token=old&token=old", 400, apierror.BadUserInput},
-		{"text", "POST", "", "text/plain", "token=old", 415, apierror.UnsupportedMediaType},
+		{"a bad token as text", "POST", "", "text/plain", "token=old", 401, apierror.Unauthenticated},
+		{"a sentence", "POST", "", "text/plain", "who is this?", 400, apierror.BadUserInput},
 		{"huge", "POST", "", asForm, "token=" + strings.Repeat("x", transport.MaxBody), 413, apierror.PayloadTooLarge},
 	}
 	for _, tt := range tests {
@@ -250,7 +284,8 @@ func TestVerifyReadsBearerTokens(t *testing.T) {
 		{"POST, an empty token leaves the password", "POST", "", asJSON, `{"email":"ada@example.org","password":"` + credentials.Password + `"}`, "Bearer ", 200},
 		{"POST, the body decides", "POST", "", asJSON, `{"token":"bad"}`, good, 401},
 		{"POST, not JSON", "POST", "", asJSON, `{`, good, 400},
-		{"POST, no body, nothing", "POST", "", "", "", "Bearer ", 415},
+		{"POST, no body, nothing", "POST", "", "", "", "Bearer ", 400},
+		{"POST, the query decides", "POST", "?token=bad", asJSON, "{}", good, 401},
 	} {
 		f := newFakes(t)
 		header := []string{"Authorization", tt.authorization, CallbackSecretHeader, testCallbackSecret}
