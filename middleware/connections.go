@@ -141,14 +141,17 @@ func (l *Connections) Track(nc net.Conn, state http.ConnState) {
 	if wrapped, isTLS := nc.(interface{ NetConn() net.Conn }); !ok && isTLS {
 		c, ok = wrapped.NetConn().(*connection)
 	}
-	if ok && state == http.StateIdle {
+	switch {
+	case ok && state == http.StateIdle:
 		l.rest(c)
+	case ok && state == http.StateActive && c.waits.Load(): // HTTP/2, whose next request was read before the last one ended
+		l.wake(c)
 	}
 }
 
 // admit gives a new connection a place, or closes it and returns nil.
 func (l *Connections) admit(raw net.Conn) *connection {
-	c := &connection{Conn: raw, all: l, network: l.networkOf(raw)}
+	c := &connection{Conn: raw, all: l, network: l.networkOf(raw.RemoteAddr().String())}
 	l.mu.Lock()
 	if l.evicted >= maxEvicted {
 		l.mu.Unlock()
@@ -175,11 +178,11 @@ func (l *Connections) admit(raw net.Conn) *connection {
 }
 
 // networkOf returns the key for PerAddress, or "" for a peer that is not counted.
-func (l *Connections) networkOf(raw net.Conn) string {
+func (l *Connections) networkOf(remote string) string {
 	if l.options.PerAddress == 0 {
 		return ""
 	}
-	peer, err := netip.ParseAddrPort(raw.RemoteAddr().String())
+	peer, err := netip.ParseAddrPort(remote)
 	if err != nil { // not TCP
 		return ""
 	}
@@ -277,11 +280,15 @@ func (l *Connections) settle(c *connection, path string) bool {
 	}
 	l.mu.Unlock()
 	victim.shut()
+	l.logRefusals(count)
+	return ok
+}
+
+func (l *Connections) logRefusals(count int) {
 	if count > 0 {
 		l.options.Log.LogAttrs(context.Background(), slog.LevelWarn, "connections refused at the bound",
 			slog.Int("refused", count), slog.Int("max_connections", l.options.Max))
 	}
-	return ok
 }
 
 func (l *Connections) takeReserved(c *connection, path string) bool {

@@ -86,11 +86,14 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 	s := &boundServer{Connections: all, addr: ln.Addr().String(), began: make(chan string, 4096)}
 	server := &http.Server{
 		ConnState: all.Track,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Handler: all.Streams(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.began <- r.URL.Path
 			_, _ = io.Copy(io.Discard, r.Body)
-		}),
+		})),
+		Protocols: new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(all.Listen(countingListener{ln, s})) }()
 	t.Cleanup(func() {

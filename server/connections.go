@@ -21,6 +21,13 @@ const (
 	//	64 KB of body but for a byte  91
 	//	15 KB of short headers       145
 	//	both of these                174
+	//	HTTP/2, silent                18
+	//	HTTP/2, one byte of a body    36
+	//	HTTP/2, short headers         61
+	//	HTTP/2, 64 KB of body        141
+	//
+	// A request of HTTP/2 takes a place beside that of its connection; see
+	// middleware.Connections.Streams.
 	//
 	// The kernel's part of a socket comes on top, a few KiB.
 	bytesPerConnection = 192 << 10

@@ -24,9 +24,9 @@ const (
 // endpoint is one address of the process with the HTTP server that answers
 // there. Its opener sets the server's handler before serve is called.
 type endpoint struct {
-	listener       net.Listener
-	server         *http.Server
-	maxConnections int
+	listener    net.Listener
+	server      *http.Server
+	connections *middleware.Connections
 }
 
 // listen opens an endpoint. The name of the port's setting begins the error.
@@ -46,8 +46,8 @@ func (s *setup) listen(host string, port int, setting string, reserved []middlew
 		return nil
 	})
 	return &endpoint{
-		listener:       conns.Listen(ln),
-		maxConnections: conns.Max(),
+		listener:    conns.Listen(ln),
+		connections: conns,
 		server: &http.Server{
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       readTimeout,
@@ -57,6 +57,31 @@ func (s *setup) listen(host string, port int, setting string, reserved []middlew
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		},
 	}, nil
+}
+
+// Bounds of a connection of HTTP/2; sizes are in bytes. Together they keep it within
+// bytesPerConnection; middleware.Connections counts its requests.
+const (
+	http2Streams = 100      // requests at once; RFC 9113 recommends no fewer
+	http2Frame   = 16 << 10 // the least that the protocol allows
+	http2Unread  = 64 << 10 // of all bodies, before a handler reads them; the least that net/http allows
+	http2Table   = 4096     // of header compression
+)
+
+// acceptHTTP2 lets an endpoint serve HTTP/2 beside HTTP/1 without TLS, as proxies speak
+// it: with prior knowledge (RFC 9113, section 3.3).
+func (e *endpoint) acceptHTTP2() {
+	e.server.Protocols = new(http.Protocols)
+	e.server.Protocols.SetHTTP1(true)
+	e.server.Protocols.SetUnencryptedHTTP2(true)
+	e.server.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          http2Streams,
+		MaxReadFrameSize:              http2Frame,
+		MaxReceiveBufferPerConnection: http2Unread,
+		MaxReceiveBufferPerStream:     http2Unread,
+		MaxDecoderHeaderTableSize:     http2Table,
+		MaxEncoderHeaderTableSize:     http2Table,
+	}
 }
 
 // serveUntil serves the endpoints that are not nil until ctx ends. If one fails,

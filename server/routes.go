@@ -65,7 +65,7 @@ func (s *setup) routes() (http.Handler, error) {
 
 	r := chi.NewRouter()
 	r.Use(
-		middleware.RequestID,
+		s.api.connections.Streams, middleware.RequestID,
 		clientIP,
 		requests.Middleware,
 		middleware.SecurityHeaders,

@@ -70,7 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.log.InfoContext(ctx, "started", slog.String("addr", s.api.address().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
-		slog.Int("max_connections", s.api.maxConnections))
+		slog.Int("max_connections", s.api.connections.Max()))
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
 		s.log.InfoContext(ctx, "the verify route takes tokens only, no passwords", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
 	}

@@ -50,6 +50,7 @@ func (s *setup) open(ctx context.Context) error {
 	if s.api, err = s.listen(s.cfg.HTTP.Host, s.cfg.HTTP.Port, "PORT", reservations()); err != nil {
 		return err
 	}
+	s.api.acceptHTTP2()
 	if err := s.openCube(); err != nil {
 		return err
 	}

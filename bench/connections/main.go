@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"flag"
@@ -21,6 +22,9 @@ import (
 	"time"
 
 	"cubegate/bench/benchserver"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // kind is a kind of connection: the client sends a text and then nothing more.
@@ -38,7 +42,45 @@ var kinds = []kind{
 	{"all headers, and that body", post + shortHeaders(3000) + "Content-Length: 65536\r\n\r\n" + strings.Repeat(" ", 65535)},
 	{"a packed body's beginning", post + "Content-Encoding: gzip\r\nContent-Length: 1000\r\n\r\n" + packed()},
 	{"idle after a response", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
+	{"HTTP/2, silent", http2Frames(nil)},
+	{"HTTP/2, one byte of a body", http2Frames(func(f *http2.Framer) { beginPost(f, 0); writeData(f, "{") })},
+	{"HTTP/2, 15 KB of short headers", http2Frames(func(f *http2.Framer) { beginPost(f, 400); writeData(f, "{") })},
+	{"HTTP/2, all but a byte of 64 KB", http2Frames(func(f *http2.Framer) {
+		beginPost(f, 0)
+		for range 4 {
+			writeData(f, strings.Repeat(" ", 16<<10-1))
+		}
+	})},
 }
+
+// http2Frames returns the bytes of an HTTP/2 client: the preface, its settings, and the
+// frames of a request.
+func http2Frames(request func(*http2.Framer)) string {
+	var b strings.Builder
+	b.WriteString(http2.ClientPreface)
+	f := http2.NewFramer(&b, nil)
+	_ = f.WriteSettings() // a Builder does not fail, here and below
+	if request != nil {
+		request(f)
+	}
+	return b.String()
+}
+
+// beginPost writes the headers of a POST, and n more.
+func beginPost(f *http2.Framer, n int) {
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	list := [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/api"}, {"content-type", "application/json"}}
+	for i := range n {
+		list = append(list, [2]string{"x" + strconv.Itoa(i), ""})
+	}
+	for _, h := range list {
+		_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
+	}
+	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
+}
+
+func writeData(f *http2.Framer, text string) { _ = f.WriteData(1, false, []byte(text)) }
 
 // packed returns the beginning of a gzip stream, for which the server allocates a window.
 func packed() string {
@@ -78,7 +120,7 @@ func measure(binary string, k kind, n int) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	server, err := benchserver.Start(folder, []string{binary}, "LOG_LEVEL=error", "MAX_CONNECTIONS="+strconv.Itoa(n+100))
+	server, err := benchserver.Start(folder, []string{binary}, "LOG_LEVEL=error", "MAX_CONNECTIONS="+strconv.Itoa(2*n+100))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,162 @@
+package middleware
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+)
+
+// h2Client is a client that speaks HTTP/2 without TLS over one connection.
+type h2Client struct {
+	t *testing.T
+	*http.Client
+	addr   string
+	closed chan struct{} // once the connection is closed by the server
+}
+
+func (s *boundServer) h2(t *testing.T) *h2Client {
+	t.Helper()
+	c := &h2Client{t: t, addr: s.addr, closed: make(chan struct{})}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &watchedConn{Conn: conn, ended: c.closed}, err
+	}
+	c.Client = &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
+	return c
+}
+
+// watchedConn tells when its reads end.
+type watchedConn struct {
+	net.Conn
+	ended chan struct{}
+	done  bool // only the reading goroutine uses it
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !c.done {
+		c.done = true
+		close(c.ended)
+	}
+	return n, err
+}
+
+// ask sends a request and returns its status.
+func (c *h2Client) ask(path string) *http.Response {
+	c.t.Helper()
+	res, err := c.Get("http://" + c.addr + path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	if res.ProtoMajor != 2 {
+		c.t.Errorf("%s is answered with %s", path, res.Proto)
+	}
+	return res
+}
+
+// hold begins a request that does not end before the function is called. That returns
+// the status.
+func (s *boundServer) hold(c *h2Client) (end func() int) {
+	c.t.Helper()
+	r, w := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		res, err := c.Post("http://"+c.addr+"/api", "text/plain", r)
+		if err != nil {
+			status <- 0
+			return
+		}
+		_ = res.Body.Close()
+		status <- res.StatusCode
+	}()
+	<-s.began
+	return func() int { _ = w.Close(); return <-status }
+}
+
+// One connection of HTTP/2 cannot carry more requests than the bound allows
+// connections.
+func TestRequestsOfHTTP2TakePlaces(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 4})
+	c := s.h2(t)
+	var held []func() int
+	for range 3 { // with the connection itself, 4 places
+		held = append(held, s.hold(c))
+	}
+	for range 20 {
+		res := c.ask("/api")
+		want(t, res, http.StatusServiceUnavailable)
+		if res.Header.Get("Retry-After") == "" {
+			t.Error("the refusal has no Retry-After")
+		}
+	}
+	want(t, c.ask("/verify"), http.StatusOK)
+	want(t, c.ask("//Healthz/"), http.StatusOK)
+	want(t, s.dial(t).ask("/api"), http.StatusServiceUnavailable)
+	for _, end := range held {
+		if status := end(); status != http.StatusOK {
+			t.Errorf("a request with a place got %d", status)
+		}
+	}
+	for range 20 { // refusals and answers have returned their places
+		want(t, c.ask("/api"), http.StatusOK)
+	}
+	if s.openNow() > 2 {
+		t.Errorf("%d connections", s.openNow())
+	}
+}
+
+func TestRequestsOfHTTP2CountForTheirAddress(t *testing.T) {
+	for name, o := range map[string]ConnectionsOptions{
+		"a client":        {Max: 100, PerAddress: 3},
+		"a trusted proxy": {Max: 100, PerAddress: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+	} {
+		s := serveBound(t, o)
+		c := s.h2(t)
+		first, second := s.hold(c), s.hold(c)
+		status := http.StatusServiceUnavailable
+		if o.Trusted != nil {
+			status = http.StatusOK
+		}
+		if res := c.ask("/api"); res.StatusCode != status {
+			t.Errorf("%s: the third request got %d, want %d", name, res.StatusCode, status)
+		}
+		if a, b := first(), second(); a != http.StatusOK || b != http.StatusOK {
+			t.Errorf("%s: %d and %d", name, a, b)
+		}
+	}
+}
+
+// A connection of HTTP/2 gives its place to another client only while it has no request.
+func TestWaitingConnectionsOfHTTP2AreEvicted(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 2})
+	c := s.h2(t)
+	for range 50 { // requests that follow each other at once
+		want(t, c.ask("/api"), http.StatusOK)
+		<-s.began
+	}
+	end := s.hold(c)
+	want(t, s.dial(t).ask("/api"), http.StatusServiceUnavailable)
+	select {
+	case <-c.closed:
+		t.Error("a connection with a request was evicted")
+	default:
+	}
+	if status := end(); status != http.StatusOK {
+		t.Errorf("its request got %d", status)
+	}
+	waitFor(t, "the connection waits", func() bool {
+		s.Connections.mu.Lock()
+		defer s.Connections.mu.Unlock()
+		return s.waiting.Len() == 1
+	})
+	s.fill(t, 2)
+	<-c.closed
+}
