@@ -1,9 +1,10 @@
 // Builds cubegate, starts it with nothing configured but ports of its own, and
 // runs every test here against it.
 //
-//	node e2e/run.mjs [--sandbox-only] [--binary FILE] [--limit SECONDS] [part of a file name]
+//	node e2e/run.mjs [--sandbox-only] [--full] [--binary FILE] [--limit SECONDS] [part of a file name]
 //
-// With --sandbox-only it starts `cubegate sandbox`, which has no database and no
+// With --full it runs the files in full/ alone, whose tools take long to install; see
+// .ci/full. With --sandbox-only it starts `cubegate sandbox`, which has no database and no
 // server beside it, and runs what needs no more than that. With --binary it
 // builds nothing and starts FILE, such as one built with -race. One test file may
 // take three minutes, or what --limit says.
@@ -26,7 +27,7 @@ import { banner, finished, found, start, stop } from './process.mjs'
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { 'sandbox-only': { type: 'boolean', default: false }, binary: { type: 'string' }, limit: { type: 'string', default: '180' } },
+  options: { 'sandbox-only': { type: 'boolean', default: false }, full: { type: 'boolean', default: false }, binary: { type: 'string' }, limit: { type: 'string', default: '180' } },
 })
 const sandboxOnly = flags['sandbox-only']
 const only = positionals[0] ?? ''
@@ -66,10 +67,11 @@ async function built() {
 }
 
 async function files() {
-  const ofServer = ['graphql/http.test.mjs', 'graphql/introspection.test.mjs', 'browser/docs.test.mjs', 'browser/playground.test.mjs', 'sdk/sessions.test.mjs']
-  const needsServer = (f) => !f.includes('/') || ofServer.includes(f)
+  const ofServer = ['graphql/http.test.mjs', 'graphql/introspection.test.mjs', 'browser/docs.test.mjs', 'browser/playground.test.mjs', 'browser/prefix.test.mjs', 'sdk/sessions.test.mjs']
+  const needsServer = (f) => !f.includes('/') || f.startsWith('clients/') || ofServer.includes(f)
   return (await readdir(here, { recursive: true }))
     .filter((f) => f.endsWith('.test.mjs') && !f.includes('node_modules') && f.includes(only))
+    .filter((f) => f.startsWith('full/') === flags.full)
     .filter((f) => !sandboxOnly || !needsServer(f))
     .sort()
     .map((f) => path.join(here, f))

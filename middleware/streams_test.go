@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -130,6 +131,28 @@ func TestRequestsOfHTTP2CountForTheirAddress(t *testing.T) {
 		}
 		if a, b := first(), second(); a != http.StatusOK || b != http.StatusOK {
 			t.Errorf("%s: %d and %d", name, a, b)
+		}
+	}
+}
+
+// HTTP/2 may read the next request before it reports that the last one has ended.
+func TestAnActiveConnectionDoesNotWait(t *testing.T) {
+	l, err := NewConnections(ConnectionsOptions{Max: 2, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := l.admit(near)
+	l.wake(c) // the request is read
+	for _, step := range []struct {
+		state   http.ConnState
+		waiting int
+	}{{http.StateActive, 0}, {http.StateIdle, 1}, {http.StateActive, 0}, {http.StateIdle, 1}} {
+		l.Track(c, step.state)
+		if l.waiting.Len() != step.waiting {
+			t.Errorf("after %v, %d connections wait, want %d", step.state, l.waiting.Len(), step.waiting)
 		}
 	}
 }

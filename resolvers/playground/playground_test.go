@@ -329,6 +329,10 @@ func TestAssetsAreFoundFromEverySpelling(t *testing.T) {
 				}
 				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 				r.URL.Path = strings.TrimPrefix(resolved.Path, prefix)
+				routed := regexp.MustCompile("/+").ReplaceAllString(strings.ToLower(r.URL.Path), "/")
+				if !strings.HasPrefix(routed, "/api/playground/") {
+					t.Errorf("%s links to %s, which has no route", at.String(), resolved)
+				}
 				h.ServeHTTP(w, r)
 				if w.Code != http.StatusOK || strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
 					t.Errorf("%s links to %s: %d %s", at.String(), resolved, w.Code, w.Header().Get("Content-Type"))
