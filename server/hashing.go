@@ -49,7 +49,7 @@ func followDecoys(ctx context.Context, users *store.Users, hasher *tokens.Hasher
 			err = hasher.SetDecoys(key, share)
 		}
 		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "counting users with bcrypt failed; the time of a refused login may reveal them", slog.Any("err", err))
+			log.LogAttrs(ctx, slog.LevelWarn, "counting users with bcrypt failed; the time of a refused login may reveal them", slog.Any("err", err))
 		}
 		every := time.Hour
 		if err == nil && share == 0 {

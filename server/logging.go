@@ -14,20 +14,12 @@ import (
 func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // config.Load has checked it
-	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: withUnits}
+	opts := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewJSONHandler(stderr, opts)
 	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && isTerminal(stderr) {
 		h = slog.NewTextHandler(stderr, opts)
 	}
 	return slog.New(middleware.WithRequestID(h))
-}
-
-// withUnits writes durations as text such as 1.5ms. JSON would have bare nanoseconds.
-func withUnits(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	}
-	return a
 }
 
 func isTerminal(w io.Writer) bool {

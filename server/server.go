@@ -65,17 +65,17 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, hashCommand 
 func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.HasEmbeddedDatabase() { // no other process uses it, so each lease is left over from an earlier run
 		if err := s.store.AccountWork().ReleaseAll(ctx); err != nil {
-			s.log.WarnContext(ctx, "releasing leases of an earlier run failed", slog.Any("err", err))
+			s.log.LogAttrs(ctx, slog.LevelWarn, "releasing leases of an earlier run failed", slog.Any("err", err))
 		}
 	}
-	s.log.InfoContext(ctx, "started", slog.String("addr", s.api.address().String()),
+	s.log.LogAttrs(ctx, slog.LevelInfo, "started", slog.String("addr", s.api.address().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
 		slog.Int("max_connections", s.api.connections.Max()))
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
-		s.log.InfoContext(ctx, "the verify route takes tokens only, no passwords", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
+		s.log.LogAttrs(ctx, slog.LevelInfo, "the verify route takes tokens only, no passwords", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
 	}
 	err := s.serve(ctx)
-	s.log.InfoContext(ctx, "stopped")
+	s.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
 	return err
 }
 

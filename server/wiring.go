@@ -172,7 +172,7 @@ func (s *setup) openTokens(ring *tokens.SecretRing) (*tokens.Issuer, *tokens.Ver
 		signing.Keys, s.keys = keys, keys
 		s.background.add(func(ctx context.Context) {
 			keys.Run(ctx, keyReloadInterval, func(err error) {
-				s.log.WarnContext(ctx, "reloading signing keys failed", slog.Any("err", err))
+				s.log.LogAttrs(ctx, slog.LevelWarn, "reloading signing keys failed", slog.Any("err", err))
 			})
 		})
 	}

@@ -78,7 +78,7 @@ func (a *Authenticator) Caller(ctx context.Context, client ClientInfo, token str
 	}
 	user, err := userOfSession(ctx, a.users, claims)
 	if errors.Is(err, errSessionEnded) {
-		a.log.DebugContext(ctx, "access token of an ended login session")
+		a.log.LogAttrs(ctx, slog.LevelDebug, "access token of an ended login session")
 	}
 	if err != nil {
 		return Caller{}, err
