@@ -260,15 +260,15 @@ func (b *breaker) conclude(p *probe, failed bool) {
 // outcomeOf returns the outcome that the error of a call proves. An answer other
 // than a 5xx proves that the service works, even if the answer is unusable.
 func outcomeOf(err error) error {
-	var api *APIError
+	api, answered := errors.AsType[*APIError](err)
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &api) && api.Status >= 500:
+	case answered && api.Status >= 500:
 		return errFailing
-	case errors.As(err, &api) && api.Status >= 400:
+	case answered && api.Status >= 400:
 		return nil
-	case api == nil && errors.Is(err, ErrUnavailable):
+	case !answered && errors.Is(err, ErrUnavailable):
 		return errFailing
 	}
 	return errUncounted
@@ -277,8 +277,8 @@ func outcomeOf(err error) error {
 // needsCallback reports whether ConnectyCube may have called the verify route
 // during a failed call. A refused connection proves a failure of the service.
 func needsCallback(k call, err error) bool {
-	var lost *noAnswer
-	return k.as == asLogin && !(errors.As(err, &lost) && !lost.connected)
+	lost, isLost := errors.AsType[*noAnswer](err)
+	return k.as == asLogin && !(isLost && !lost.connected)
 }
 
 // noAnswer is the reason why no complete answer came.

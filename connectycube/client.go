@@ -283,12 +283,11 @@ func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) err
 	if ours.Err() != nil {
 		return fmt.Errorf("%w: no complete answer within %s", ErrUnavailable, c.timeout)
 	}
-	var wrapped *url.Error
-	if errors.As(cause, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
 		cause = wrapped.Err // without the URL and its query
 	}
-	var op *net.OpError
-	dialing := errors.As(cause, &op) && op.Op == "dial"
+	op, ok := errors.AsType[*net.OpError](cause)
+	dialing := ok && op.Op == "dial"
 	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing})
 }
 

@@ -45,8 +45,7 @@ var public = []struct {
 // Outward is the only exit for an error. An error without a row in the table
 // becomes InternalServerError and reveals nothing.
 func Outward(err error) *apierror.Error {
-	var ours *apierror.Error
-	if errors.As(err, &ours) {
+	if ours, ok := errors.AsType[*apierror.Error](err); ok {
 		return ours
 	}
 	for _, p := range public {
@@ -59,16 +58,17 @@ func Outward(err error) *apierror.Error {
 
 // isLimit reports whether a request did not start because too many requests wait for a
 // password hash.
-func isLimit(err error) bool { return errors.As(err, new(*tokens.QueueError)) }
+func isLimit(err error) bool {
+	_, is := errors.AsType[*tokens.QueueError](err)
+	return is
+}
 
 // retryAfter returns the time after which a retry makes sense, or 0 if it is unknown.
 func retryAfter(err error) time.Duration {
-	var api *connectycube.APIError
-	var full *tokens.QueueError
-	switch {
-	case errors.As(err, &api):
+	if api, ok := errors.AsType[*connectycube.APIError](err); ok {
 		return api.RetryAfter
-	case errors.As(err, &full):
+	}
+	if full, ok := errors.AsType[*tokens.QueueError](err); ok {
 		return full.After
 	}
 	if over, ok := errors.AsType[*provisioning.OverBudgetError](err); ok {

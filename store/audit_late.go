@@ -83,8 +83,8 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 
 // onlyDuplicates reports whether every error of an insert is that the document exists.
 func onlyDuplicates(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
+	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
+	if !ok || bulk.WriteConcernError != nil {
 		return false
 	}
 	for _, e := range bulk.WriteErrors {

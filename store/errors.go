@@ -55,7 +55,7 @@ func isSelection(err error) bool {
 // isPoolCleared reports whether the driver abandoned the operation because of the network
 // error of another one. The driver has no label for it and does not export the type.
 func isPoolCleared(err error) bool {
-	var cleared driver.RetryablePoolError
+	var cleared driver.RetryablePoolError // no error type, so AsType does not take it
 	return errors.As(err, &cleared)
 }
 
@@ -67,6 +67,6 @@ const (
 
 // isUnwritable reports whether the database could not write to its disk. It wrote nothing.
 func isUnwritable(err error) bool {
-	var answer mongo.ServerError
-	return errors.As(err, &answer) && (answer.HasErrorCode(outOfDiskSpace) || answer.HasErrorCode(fileStreamFailed))
+	answer, ok := errors.AsType[mongo.ServerError](err)
+	return ok && (answer.HasErrorCode(outOfDiskSpace) || answer.HasErrorCode(fileStreamFailed))
 }

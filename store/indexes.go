@@ -55,8 +55,8 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 			_ = set(&o) // fails only for a nil receiver
 		}
 		_, err := collection.Indexes().CreateOne(ctx, index)
-		var answer mongo.ServerError
-		if o.ExpireAfterSeconds != nil && errors.As(err, &answer) && answer.HasErrorCode(optionsConflict) {
+		answer, ok := errors.AsType[mongo.ServerError](err)
+		if o.ExpireAfterSeconds != nil && ok && answer.HasErrorCode(optionsConflict) {
 			if err = collection.Indexes().DropOne(ctx, *o.Name); err == nil {
 				_, err = collection.Indexes().CreateOne(ctx, index)
 			}
@@ -151,8 +151,8 @@ func (u *Users) writeKeys(ctx context.Context, batch []userDocument, key func(us
 			SetUpdate(bson.D{{Key: "$set", Value: bson.D{{Key: "emailKey", Value: key(d)}}}})
 	}
 	_, err := u.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) {
+	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
+	if !ok {
 		return nil, u.wrapError("writing keys", err)
 	}
 	var taken []userDocument

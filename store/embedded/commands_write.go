@@ -27,8 +27,8 @@ func (c *call) statements(n int, ordered bool, write func(i int) error) (writeEr
 		if err == nil {
 			continue
 		}
-		var f *failure
-		if !errors.As(err, &f) {
+		f, ok := errors.AsType[*failure](err)
+		if !ok {
 			return nil, err
 		}
 		entry, err := bson.Marshal(append(bson.D{{Key: "index", Value: int32(i)}}, f.fields()...))

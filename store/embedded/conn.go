@@ -67,12 +67,12 @@ func (s *Server) serveMessages(conn net.Conn, id int32, mine *share) error {
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(messageTimeout))
 		m, err := readMessage(s.ctx, in, mine)
-		var bad *failure
-		if err != nil && !errors.As(err, &bad) {
+		bad, refused := errors.AsType[*failure](err)
+		if err != nil && !refused {
 			return err
 		}
 		var answer document
-		if bad != nil {
+		if refused {
 			answer = errorAnswer(bad)
 		} else {
 			answer = s.answerWithinBudget(mine, m, id)

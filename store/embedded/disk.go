@@ -42,7 +42,7 @@ func (d *disk) recordFailure(err error) error {
 			return err
 		}
 	}
-	if f := (*failure)(nil); errors.As(err, &f) {
+	if _, ok := errors.AsType[*failure](err); ok {
 		return err
 	}
 	code := codeFileStreamFailed

@@ -110,8 +110,7 @@ func fail(c code, format string, args ...any) error {
 // asFailure converts any error to one for the client. All other errors are bbolt's, and
 // their texts contain no data.
 func asFailure(err error) *failure {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
 	return &failure{code: codeInternal, message: err.Error()}
