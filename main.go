@@ -1,9 +1,9 @@
 // Command cubegate is the server side of an app built on ConnectyCube: it
-// knows the app's users and opens their ConnectyCube sessions. Without any
-// settings it runs whole, on an embedded database and a ConnectyCube sandbox
-// in this process.
+// keeps the app's users and opens their ConnectyCube sessions. It needs no
+// settings: by default it runs on an embedded database and a ConnectyCube
+// sandbox in this process.
 //
-// The process is package server, whose comment says where to start reading.
+// Start reading at package server.
 package main
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// configYAML documents every setting and has its default. It lies here, where
-// operators find it, and go:embed cannot reach up.
+// configYAML documents every setting and has its default. It is embedded here,
+// because go:embed cannot read files above its package.
 //
 //go:embed config.yaml
 var configYAML []byte

@@ -107,7 +107,7 @@ func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Author
 	if len(others) > 0 {
 		phone = others[0]
 	}
-	said := map[string]any{
+	fields := map[string]any{
 		"URL":     scheme + "://" + shown,
 		"ChatURL": socket + "://" + shown + sandbox.ChatPath,
 		"Phone":   scheme + "://" + phone,
@@ -125,7 +125,7 @@ func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Author
 		"Token":   !s.cfg.Sandbox.ControlToken.IsZero(),
 	}
 	if authority != nil {
-		said["CA"] = authority
+		fields["CA"] = authority
 	}
-	return sandboxBanner.Execute(w, said)
+	return sandboxBanner.Execute(w, fields)
 }

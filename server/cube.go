@@ -102,13 +102,13 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*e
 	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
 	o.Names = sandboxNames(s.cfg)
 	o.Log = s.log
-	box, err := sandbox.Open(o)
+	opened, err := sandbox.Open(o)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
-	s.onClose(func(context.Context) error { return box.Close() })
-	s.requests.OnClose(box.HangUp)
-	e.server.Handler = middleware.Discard(box)
+	s.onClose(func(context.Context) error { return opened.Close() })
+	s.requests.OnClose(opened.HangUp)
+	e.server.Handler = middleware.Discard(opened)
 	if authority != nil {
 		e.server.TLSConfig = authority.TLS()
 	}

@@ -207,7 +207,7 @@ func (b *Budgets) allows(name budgetName, key string) bool {
 	return budget == nil || budget.Take(key) == 0
 }
 
-// refund gives back what take took.
+// refund gives back the tokens that take took.
 func (b *Budgets) refund(list []charge) {
 	for _, c := range list {
 		if budget := b.byName[c.budget]; budget != nil {

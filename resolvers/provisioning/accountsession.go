@@ -108,7 +108,7 @@ func (o sessionOpener) ticketSession(ctx context.Context, externalID string) (co
 	return o.r.p.cube.CreateSession(ctx, connectycube.Credentials{Login: ticket, Password: o.r.p.settings.CIdPPassword})
 }
 
-// anySession finds a session for what is no login: an open one, else a new one.
+// anySession finds a session for work that is no login: an open one, else a new one.
 func (o sessionOpener) anySession(ctx context.Context) error {
 	if o.r.session.Token != "" {
 		return nil

@@ -113,7 +113,7 @@ func (s sessionStep) checkStillAuthorized(ctx context.Context) error {
 		if slices.Contains(user.Sessions, s.loginSession.ID) {
 			return nil
 		}
-		// Its record may be younger than the sweep that was to find it.
+		// The sweep after the end may have run before the record existed.
 		if _, err := r.p.db.Sessions.End(ctx, s.loginSession.ID, endedWithOthers); err != nil {
 			return err
 		}

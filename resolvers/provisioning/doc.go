@@ -6,7 +6,7 @@
 //
 // The user's document holds both what the account should be and what is known of it.
 // A reconciliation removes the differences. It holds a lease in the document, so no
-// two work on one account. A request reconciles the account of its own user; the
+// two reconciliations work on one account. A request reconciles the account of its own user; the
 // worker reconciles the accounts that a crash, an outage or a refusal left unfinished:
 //
 //	          ┌─────────────────── Save the new facts ◄────────────────────┐

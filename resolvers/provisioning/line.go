@@ -56,8 +56,9 @@ func (s signUpStep) admitTicket(ctx context.Context) error {
 func (r *reconciliation) waitInLine(ctx context.Context) error {
 	a := &r.user.Account
 	if r.firstAttempt && a.PasswordKind == "" {
-		// No sign-up was sent, and the worker's will have this password. Saved now, it
-		// lets the user change the own password meanwhile.
+		// No sign-up was sent, and the worker's will have this password. It is saved now
+		// because a user whose account has a derived password can change the password
+		// here before the account exists.
 		a.PasswordKind = r.passwords().currentDerived().kind
 		if err := r.save(ctx); err != nil {
 			return err

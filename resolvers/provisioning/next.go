@@ -20,7 +20,7 @@ type known struct {
 	removed     bool   // the user's document is gone
 	uncertain   bool   // an earlier attempt may have done more than was saved, and was not looked for
 	cubeID      int64  // ID of the account; 0 = none
-	hasBaseline bool   // email and name are known; not so for an account of the original until it changes
+	hasBaseline bool   // email and name are known; false for an account of the original until it changes
 	email, name string // as ConnectyCube has them
 	password    store.PasswordKind
 	rotated     bool // stepRotate has run; it may keep the old password

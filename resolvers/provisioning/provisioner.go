@@ -50,7 +50,7 @@ type CubeUsers interface {
 	AdminDeleteUser(ctx context.Context, id int64) error
 }
 
-// UserAPI is what a user may do with the own account.
+// UserAPI changes and deletes an account with a session of its user.
 type UserAPI interface {
 	UpdateUser(ctx context.Context, s connectycube.Session, u connectycube.UserUpdate) error
 	DeleteUser(ctx context.Context, s connectycube.Session) error

@@ -129,8 +129,8 @@ func (r *reconciliation) usesTickets() bool {
 	return r.login.ViaIdentityProvider || r.p.seenProviderOn.Load()
 }
 
-// findLostResult learns what an earlier attempt did whose reply was lost. An account
-// that waits in line to be signed up again may have come back meanwhile.
+// findLostResult asks ConnectyCube for the result of an earlier attempt whose reply was
+// lost. An account that waits in line to be signed up again may have come back since.
 func (r *reconciliation) findLostResult(ctx context.Context) error {
 	if r.user.CubeID != 0 {
 		err := r.confirmAccount(ctx)

@@ -88,7 +88,7 @@ func TestHelpOfEachCommand(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		line, problem, usage string
+		line, failure, usage string
 	}{
 		{"serv", `unknown command "serv"; did you mean serve?`, "cubegate [command]"},
 		{"start", `unknown command "start"; did you mean serve?`, "cubegate [command]"},
@@ -128,7 +128,7 @@ func TestUsageErrors(t *testing.T) {
 			if got.Code != 2 || got.Stdout != "" || len(lines) != 4 {
 				t.Fatalf("want status 2 and three lines: %+v", got)
 			}
-			if !strings.HasPrefix(lines[0], "cubegate: "+tt.problem) || !strings.HasPrefix(lines[1], "usage: "+tt.usage) || !strings.Contains(lines[2], ` --help"`) {
+			if !strings.HasPrefix(lines[0], "cubegate: "+tt.failure) || !strings.HasPrefix(lines[1], "usage: "+tt.usage) || !strings.Contains(lines[2], ` --help"`) {
 				t.Errorf("stderr:\n%s", got.Stderr)
 			}
 		})
