@@ -4,11 +4,11 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import path from 'node:path'
-import { somebody } from './cubegate.mjs'
+import { newUser } from './cubegate.mjs'
 import { stop } from './process.mjs'
 
 test('two people chat in two terminals', { timeout: 60000 }, async (t) => {
-  const [ada, bob] = [somebody().email, somebody().email]
+  const [ada, bob] = [newUser().email, newUser().email]
   const terminals = [terminal(t, ada, bob), terminal(t, bob, ada)]
   await Promise.all(terminals.map((term) => term.shows(/is online/)))
   terminals[0].types('Hello Bob! 🦀 <b>')

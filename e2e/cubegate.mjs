@@ -17,7 +17,7 @@ export const config = {
 }
 
 /** Returns the data of a new user. */
-export function somebody() {
+export function newUser() {
   return { email: `ada-${randomUUID()}@example.org`, firstName: 'Ada', lastName: 'Lovelace', password }
 }
 

@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import SDK from 'connectycube'
-import { config, control, drop, register, somebody, url } from './cubegate.mjs'
+import { config, control, drop, newUser, register, url } from './cubegate.mjs'
 import { Chat, Login } from './recipe.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
@@ -33,7 +33,7 @@ let lostAnswers = 0
 /** A device, with what it has saved. */
 class Device {
   async comeIn() {
-    const person = somebody()
+    const person = newUser()
     await register(person)
     const login = new Login(url, this.#app())
     await login.start(person.email, person.password, { name: 'expiries' })
@@ -104,7 +104,7 @@ test(`${clients} devices come in`, async () => {
 
 let failures = 0
 for (let n = 1; n <= expiries; n++) {
-  test(`expiry ${n}: nobody notices`, async () => {
+  test(`expiry ${n}: no client notices`, async () => {
     const heard = new Map()
     await control('POST', 'clock', { advance: '2h1m' })
     await drop()
@@ -139,12 +139,12 @@ for (let n = 1; n <= expiries; n++) {
       chat.cube.chat.send(next.login.state.chat.userId, { type: 'chat', body: `expiry ${n} from ${i}`, extension: {} })
     })
     for (const deadline = Date.now() + 30_000; heard.size < all.length && Date.now() < deadline; ) await sleep(20)
-    assert.equal(heard.size, all.length, 'somebody was not reached')
+    assert.equal(heard.size, all.length, 'a device got no message')
     assert.equal(failures, 0)
   })
 }
 
-test('answers were lost, and nobody was logged out', () => {
+test('answers were lost, and no user was logged out', () => {
   console.log(`${clients} devices, ${expiries} expiries: ${refreshes} refreshes, ${lostAnswers} answers lost, ${failures} visible failures`)
   assert.ok(lostAnswers > 0)
   assert.ok(refreshes >= clients * expiries)

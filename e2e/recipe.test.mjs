@@ -4,7 +4,7 @@
 import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import SDK from 'connectycube'
-import { config, control, register, sandbox, somebody, url } from './cubegate.mjs'
+import { config, control, newUser, register, sandbox, url } from './cubegate.mjs'
 import { Chat, Login } from './recipe.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
@@ -15,7 +15,7 @@ after(async () => {
 })
 
 async function loggedIn(options) {
-  const person = somebody()
+  const person = newUser()
   await register(person)
   const login = new Login(url, options)
   await login.start(person.email, person.password)
@@ -49,7 +49,7 @@ test('who has been logged out elsewhere is told, and asked for the password', as
   assert.deepEqual(over, [401])
 })
 
-test('what a network in between says logs nobody out', async () => {
+test('an answer of a network in between logs no user out', async () => {
   const said = [[401, '<h1>Welcome to our hotel</h1>'], [403, '{"error":"log in to the Wi-Fi"}'], [404, '']]
   const { login } = await loggedIn({
     fetch: async (address, request) => {

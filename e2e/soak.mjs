@@ -305,7 +305,7 @@ try {
   phase = 'hanging up'
   await hangUp()
   await drop() // those that fell silent
-  if (!(await empty())) wrong.push('there are sockets that nobody has')
+  if (!(await empty())) wrong.push('sockets remain that no client has')
   for (const line of wrong.slice(0, 20)) console.log(line)
   failed = wrong.length > 0 || written === 0 || breaks === 0
   console.log(failed ? `${wrong.length} wrong` : 'nothing lost, nothing twice')

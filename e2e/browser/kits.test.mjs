@@ -91,9 +91,9 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
 
   /** Two users register, log in, and have a private and a group chat. */
   async function talk() {
-    const { logIn, register, somebody } = await import('../cubegate.mjs') // it reads CUBEGATE_URL when it is loaded
+    const { logIn, newUser, register } = await import('../cubegate.mjs') // it reads CUBEGATE_URL when it is loaded
     const join = async (name) => {
-      const person = { ...somebody(), ...name }
+      const person = { ...newUser(), ...name }
       await register(person)
       return logIn(person)
     }

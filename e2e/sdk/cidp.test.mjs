@@ -33,7 +33,7 @@ describe('an identity provider', () => {
 
   beforeEach(() => {
     asked = []
-    answer = () => [404, { error: 'nobody said what to answer' }]
+    answer = () => [404, { error: 'the test has set no answer' }]
   })
 
   const configure = (cidp) =>
@@ -100,7 +100,7 @@ describe('an identity provider', () => {
     assert.deepEqual([user.email, user.full_name, user.login], [`${uid}@example.org`, 'Ada', `nick-${uid}`])
   })
 
-  test('whoever signed up with the uid is found again', async () => {
+  test('a user who signed up with the uid is found again', async () => {
     const uid = unique()
     const ada = await person('ada', { external_id: uid })
     answer = () => [200, { user: { id: uid } }]
@@ -108,7 +108,7 @@ describe('an identity provider', () => {
     assert.equal((await login('token')).user_id, ada.id)
   })
 
-  test('whoever signed up without is somebody else: the classic surprise', async () => {
+  test('a user who signed up without it is another user: the classic surprise', async () => {
     const uid = unique()
     const ada = await person('ada')
     answer = () => [200, { user: { id: uid, email: ada.email } }]
@@ -155,7 +155,7 @@ describe('an identity provider', () => {
   })
 
   // The example in the guide forgets the password, and the SDK then sends no user.
-  test('a token without a password opens an application session, and nobody is asked', async () => {
+  test('a token without a password opens an application session, without a callback', async () => {
     await configure({})
     assert.equal((await sdk().createSession({ login: 'token' })).user_id, null)
     assert.equal(asked.length, 0)

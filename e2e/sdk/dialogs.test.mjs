@@ -37,13 +37,13 @@ describe('dialogs', () => {
       assert.equal((await seenBy(bobs, made))._id, made._id)
     })
 
-    test('two people have one private dialog, whoever begins', async () => {
+    test('two people have one private dialog, whichever of them begins', async () => {
       const made = await adas.create({ type: 3, occupants_ids: [bob.id] })
       assert.equal((await adas.create({ type: 3, occupants_ids: [bob.id] }))._id, made._id)
       assert.equal((await bobs.create({ type: 3, occupants_ids: [ada.id] }))._id, made._id)
     })
 
-    test('a private dialog with nobody is refused', async () => {
+    test('a private dialog without an occupant is refused', async () => {
       await assert.rejects(adas.create({ type: 3, occupants_ids: [7] }), {
         code: 422,
         info: { errors: { base: ['occupants_ids field must contain an opponent user id'] } },
@@ -188,7 +188,7 @@ describe('dialogs', () => {
   })
 
   describe('public ones', () => {
-    test('whoever subscribes is in, and is counted rather than listed', async () => {
+    test('a user who subscribes is an occupant, and is counted rather than listed', async () => {
       const made = await open()
       const joined = await eves.subscribe(made._id)
       assert.equal(joined.occupants_count, 2)
@@ -207,7 +207,7 @@ describe('dialogs', () => {
       assert.equal((await adas.update(made._id, { name: 'ours' })).name, 'ours')
     })
 
-    test('nobody subscribes to a group', async () => {
+    test('subscribing to a group is refused', async () => {
       const made = await group()
       await assert.rejects(eves.subscribe(made._id), (e) => [403, 404, 422].includes(e.code))
     })

@@ -40,7 +40,7 @@ describe('logins', () => {
     })
   }
 
-  test('an e-mail counts without regard to case', async () => {
+  test('an email counts without regard to case', async () => {
     const ada = await person('ada')
     const session = await sdk().createSession({ email: ada.email.toUpperCase(), password: ada.password })
     assert.equal(session.user_id, ada.id)
@@ -59,7 +59,7 @@ describe('logins', () => {
     await assert.rejects(attempt, { code: 401 })
   })
 
-  test('whoever is unknown is signed up by logging in', async () => {
+  test('an unknown user is signed up by logging in', async () => {
     const login = `new-${unique()}`
     const session = await sdk().createSession({ login, password: 'secret-secret', full_name: 'dropped by the SDK' })
     assert.equal(session.user.login, login)

@@ -129,7 +129,7 @@ describe('messages over REST', () => {
     assert.equal(await unread(bobs), 0)
   })
 
-  test('the writer changes the text, nobody else does', async () => {
+  test('only the writer changes the text', async () => {
     const { _id } = await write('teh text')
     await adas.message.update(_id, { message: 'the text', chat_dialog_id: dialog })
     assert.deepEqual(texts(await list(bobs)), ['the text'])
@@ -163,7 +163,7 @@ describe('messages over REST', () => {
     assert.deepEqual(await list(bobs), [])
   })
 
-  test("nobody deletes another's message for all, except who is in charge", async () => {
+  test("only the admins of a dialog delete another user's message for all", async () => {
     const { _id } = await write()
     const { WrongPermissions } = JSON.parse(await bobs.message.delete([_id], { force: 1 }))
     assert.deepEqual(WrongPermissions.ids, [_id])

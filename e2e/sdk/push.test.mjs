@@ -76,7 +76,7 @@ describe('push', () => {
     assert.ok(kept.includes(String(bob.id)))
   })
 
-  test('an event for nobody is refused', async () => {
+  test('an event without a recipient is refused', async () => {
     const { pushnotifications } = await client(await person('ada'))
     const event = { notification_type: 'push', environment: 'development', message: 'bm8=' }
     await assert.rejects(pushnotifications.events.create(event), { code: 422 })

@@ -4,7 +4,7 @@
 import { after, before, beforeEach, test } from 'node:test'
 import assert from 'node:assert/strict'
 import SDK from 'connectycube'
-import { cidp, control, logIn, register, sandbox, somebody } from '../cubegate.mjs'
+import { cidp, control, logIn, newUser, register, sandbox } from '../cubegate.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
 
@@ -30,7 +30,7 @@ let ada
 let user
 
 before(async () => {
-  ada = somebody()
+  ada = newUser()
   user = await register(ada)
 })
 beforeEach(() => control('PUT', 'cidp', cidp.POST))
@@ -74,13 +74,13 @@ test('the SDK opens a session with the access token, as apps of the original do'
   assert.equal(session.user_id, ccUserId)
 })
 
-test('the SDK logs in with e-mail and password while the application asks us', async () => {
+test('the SDK logs in with email and password while the application asks us', async () => {
   const { ccUserId } = await logIn(ada)
   const session = await withKey().createSession({ email: ada.email, password: ada.password })
   assert.equal(session.user_id, ccUserId)
 })
 
-test('the SDK logs in with e-mail and password while the application asks nobody', async () => {
+test('the SDK logs in with email and password while the application asks no provider', async () => {
   await control('PUT', 'cidp', cidp.off)
   const { ccUserId, chatStatus } = await logIn(ada)
   assert.equal(chatStatus, 'READY')
@@ -103,7 +103,7 @@ test('the SDK is refused what is not ours', async () => {
 })
 
 test('one user of the SDK cannot be mistaken for another', async () => {
-  const eve = somebody()
+  const eve = newUser()
   const { id } = await register(eve)
   const [first, second] = await Promise.all([logIn(ada), logIn(eve)])
   assert.notEqual(first.ccUserId, second.ccUserId)

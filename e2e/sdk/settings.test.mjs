@@ -19,11 +19,11 @@ describe('settings of the application', () => {
   test('unknown users are refused when they are not to be created', async () => {
     const ada = await person('ada')
     await change({ deny_auto_create: true })
-    const nobody = { login: `nobody-${unique()}`, password: 'secret-secret' }
-    await assert.rejects(sdk().createSession(nobody), { code: 404, info: { errors: ['User not found'] } })
+    const unknown = { login: `nobody-${unique()}`, password: 'secret-secret' }
+    await assert.rejects(sdk().createSession(unknown), { code: 404, info: { errors: ['User not found'] } })
     await client(ada)
-    await sdk().users.signup(nobody)
-    await client(nobody)
+    await sdk().users.signup(unknown)
+    await client(unknown)
   })
 
   test('a dialog has the extensions that are configured, and no others', async () => {

@@ -50,7 +50,7 @@ describe('storage', () => {
     await assert.rejects(ada.storage.getInfo(id), { code: 404 })
   })
 
-  test("nobody deletes another's file", async () => {
+  test("a user cannot delete another user's file", async () => {
     const { id, uid } = await upload('mine')
     await assert.rejects(bob.storage.delete(id), (e) => [403, 404].includes(e.code))
     assert.equal(await (await fetch(ada.storage.publicUrl(uid))).text(), 'mine')

@@ -68,15 +68,15 @@ describe('sign-up', () => {
 
   for (const [what, change, text] of [
     ['a login that is taken', (ada) => ({ login: ada.login }), /login must be unique/],
-    ['an e-mail that is taken', (ada) => ({ email: ada.email }), /email must be unique/],
-    ['an e-mail that is taken in other letters', (ada) => ({ email: ada.email.toUpperCase() }), /email must be unique/],
+    ['an email that is taken', (ada) => ({ email: ada.email }), /email must be unique/],
+    ['an email that is taken in another letter case', (ada) => ({ email: ada.email.toUpperCase() }), /email must be unique/],
     ['a short login', () => ({ login: 'ab' }), /./],
     ['a long login', () => ({ login: 'a'.repeat(71) }), /./],
     ['a short password', () => ({ password: '12345' }), /./],
     ['a long password', () => ({ password: 'x'.repeat(41) }), /./],
-    ['something that is no e-mail', () => ({ email: 'nobody' }), /./],
+    ['a text that is no email', () => ({ email: 'nobody' }), /./],
     ['a sixth tag', () => ({ tag_list: ['a', 'b', 'c', 'd', 'e', 'f'] }), /./],
-    ['neither login nor e-mail', () => ({ login: undefined, email: undefined }), /./],
+    ['neither login nor email', () => ({ login: undefined, email: undefined }), /./],
   ]) {
     test(`${what} is refused`, async () => {
       const ada = await person('ada')
@@ -117,7 +117,7 @@ describe('users', () => {
     assert.deepEqual((await it.users.getV2({ user_tags: tag })).items.map((u) => u.id), [ada.id])
   })
 
-  test('nobody found is an empty list', async () => {
+  test('a search without a match is an empty list', async () => {
     const it = await client(await person('ada'))
     const { items, total_entries } = await it.users.getV2({ login: `nobody-${unique()}` })
     assert.deepEqual([items, total_entries], [[], 0])

@@ -60,7 +60,7 @@ export function expiring({ where, online, offline, hangUp }) {
       await phone.sdk.chat.ping()
     })
 
-    test('an expired token lets nobody in', async () => {
+    test('an expired token is refused', async () => {
       const ada = await person('ada')
       const phone = await offline(ada)
       const token = await phone.token()
@@ -69,7 +69,7 @@ export function expiring({ where, online, offline, hangUp }) {
       await phone.hangUp()
     })
 
-    test('a token whose session was destroyed lets nobody in', async () => {
+    test('a token whose session was destroyed is refused', async () => {
       const ada = await person('ada')
       const phone = await offline(ada)
       const other = await client(ada)

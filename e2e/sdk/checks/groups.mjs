@@ -72,7 +72,7 @@ export function groups({ where, online, hangUp }) {
       assert.deepEqual(orders[2], orders[0])
     })
 
-    test('who is no occupant is refused, and nobody hears', async () => {
+    test('a user who is no occupant is refused, and no occupant gets the message', async () => {
       const id = await send(outside, group, 'let me in')
       const { error } = await outside.heard('message-error', { id })
       assert.equal(error.code, 403)

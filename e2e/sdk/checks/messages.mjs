@@ -161,7 +161,7 @@ export function messages({ where, online, offline, hangUp }) {
       }
     })
 
-    test('a message to nobody comes back as an error', async () => {
+    test('a message to an unknown user comes back as an error', async () => {
       const id = await phone.sdk.chat.send(7, { type: 'chat', body: 'anybody?', extension: { save_to_history: 1 } })
       const { error } = await phone.heard('message-error', { id })
       assert.ok(error.code >= 400, JSON.stringify(error))

@@ -116,7 +116,7 @@ export function receipts({ where, online, hangUp }) {
       assert.equal((await laptop.heard('edit', { id: message.id })).body, 'first')
     })
 
-    test("nobody edits another's message", async () => {
+    test("a user cannot edit another user's message", async () => {
       const message = await sent('mine')
       const edit = { to: ada.id, dialogId: message.dialog_id, originMessageId: message.id, body: 'yours', last: true }
       await tablet.sdk.chat.editMessage(edit)

@@ -67,7 +67,7 @@ export function reconnecting({ where, online, hangUp }) {
       await phone.heard('message', { id: await send(tablet, ada.id, 'there again?') })
     })
 
-    test('everybody is dropped at once, and everybody comes back', async () => {
+    test('all clients are dropped at once, and all reconnect', async () => {
       const others = [await online(ada), await online(bob)]
       const all = [phone, tablet, ...others]
       const counts = await Promise.all(all.map(async (d) => (await d.hears('reconnected')).length))
