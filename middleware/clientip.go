@@ -79,12 +79,12 @@ func (f *clientFinder) client(r *http.Request) string {
 	if f.header.otherOnly(r.Header) && isAmong(current, f.trusted) {
 		f.warn(r, current, headerAbsent)
 	}
-	for addr, problem := range f.header.hops(r.Header) {
+	for addr, reason := range f.header.hops(r.Header) {
 		if !isAmong(current, f.trusted) {
 			break
 		}
-		if problem != "" {
-			f.warn(r, current, problem)
+		if reason != "" {
+			f.warn(r, current, reason)
 			break
 		}
 		current = addr
@@ -94,12 +94,12 @@ func (f *clientFinder) client(r *http.Request) string {
 
 // warn logs the first time that a proxy does not name its client. It omits the header's
 // text, which may come from a client.
-func (f *clientFinder) warn(r *http.Request, proxy netip.Addr, problem hopProblem) {
+func (f *clientFinder) warn(r *http.Request, proxy netip.Addr, reason hopReason) {
 	if !f.warned.add(proxy) {
 		return
 	}
 	f.log.LogAttrs(r.Context(), slog.LevelWarn, "trusted proxy sent no readable client address",
-		slog.String("proxy", proxy.String()), slog.String("header", string(f.header)), slog.String("reason", string(problem)))
+		slog.String("proxy", proxy.String()), slog.String("header", string(f.header)), slog.String("reason", string(reason)))
 }
 
 // otherOnly reports whether h has only the header that f does not read.

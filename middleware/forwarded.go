@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// hopProblem is the reason why an entry of a forwarding header contains no address, or
+// hopReason is the reason why an entry of a forwarding header contains no address, or
 // "". Its texts are constant, so that they can be logged.
-type hopProblem string
+type hopReason string
 
 const (
-	headerAbsent  hopProblem = "the header is absent, but the other forwarding header is present"
-	hopMalformed  hopProblem = "malformed"
-	hopUnknown    hopProblem = "unknown"    // RFC 7239 section 6.2; Squid writes it to X-Forwarded-For, too
-	hopObfuscated hopProblem = "obfuscated" // RFC 7239 section 6.3
-	hopWithoutFor hopProblem = "an element without the parameter for"
+	headerAbsent  hopReason = "the header is absent, but the other forwarding header is present"
+	hopMalformed  hopReason = "malformed"
+	hopUnknown    hopReason = "unknown"    // RFC 7239 section 6.2; Squid writes it to X-Forwarded-For, too
+	hopObfuscated hopReason = "obfuscated" // RFC 7239 section 6.3
+	hopWithoutFor hopReason = "an element without the parameter for"
 )
 
 // hops yields the addresses in all lines of f in h, the last one first, which the
@@ -25,8 +25,8 @@ const (
 //
 // It reads from the right on purpose: the client's text is on the left and cannot
 // change how the rest is read, even with an unclosed quotation mark.
-func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopProblem] {
-	return func(yield func(netip.Addr, hopProblem) bool) {
+func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopReason] {
+	return func(yield func(netip.Addr, hopReason) bool) {
 		for _, line := range slices.Backward(h.Values(string(f))) {
 			for line != "" {
 				var element string
@@ -43,7 +43,7 @@ func (f ForwardingHeader) hops(h http.Header) iter.Seq2[netip.Addr, hopProblem] 
 }
 
 // hop parses one element of f.
-func (f ForwardingHeader) hop(element string) (netip.Addr, hopProblem) {
+func (f ForwardingHeader) hop(element string) (netip.Addr, hopReason) {
 	if f == XForwardedFor {
 		return parseNode(element)
 	}
@@ -97,7 +97,7 @@ func trim(s string) string { return strings.Trim(s, " \t") }
 // 192.0.2.1:4711, 2001:db8::1, [2001:db8::1], "[2001:db8::1]:4711". It unmaps an IPv4
 // address in IPv6 and drops a zone, because both would be a second spelling of one
 // client.
-func parseNode(s string) (netip.Addr, hopProblem) {
+func parseNode(s string) (netip.Addr, hopReason) {
 	s = unquote(trim(s))
 	name, port, hasPort := strings.Cut(s, ":")
 	switch {

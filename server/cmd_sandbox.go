@@ -91,8 +91,8 @@ func (s *Server) sandboxBanner(w io.Writer, data string, authority *certs.Author
 	if authority != nil {
 		scheme, socket = "https", "wss"
 	}
-	port := strconv.Itoa(s.api.address().Port)
-	host := s.api.address().IP
+	port := strconv.Itoa(s.api.addr().Port)
+	host := s.api.addr().IP
 	shown := net.JoinHostPort(host.String(), port)
 	var others []string
 	if host.IsUnspecified() {

@@ -109,14 +109,14 @@ func (e *endpoint) serve() error {
 	return e.server.Serve(e.listener)
 }
 
-// address returns the IP address and the port.
-func (e *endpoint) address() *net.TCPAddr { return e.listener.Addr().(*net.TCPAddr) }
+// addr returns the IP address and the port.
+func (e *endpoint) addr() *net.TCPAddr { return e.listener.Addr().(*net.TCPAddr) }
 
 // localURL returns the URL at which this machine reaches the endpoint without TLS.
 func (e *endpoint) localURL() string {
-	host := e.address().IP.String()
-	if e.address().IP.IsUnspecified() {
+	host := e.addr().IP.String()
+	if e.addr().IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(e.address().Port))
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(e.addr().Port))
 }

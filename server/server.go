@@ -68,7 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "releasing leases of an earlier run failed", slog.Any("err", err))
 		}
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "started", slog.String("addr", s.api.address().String()),
+	s.log.LogAttrs(ctx, slog.LevelInfo, "started", slog.String("addr", s.api.addr().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
 		slog.Int("max_connections", s.api.connections.Max()))
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
@@ -91,7 +91,7 @@ func (s *Server) serve(ctx context.Context) error {
 func (s *Server) banner(w io.Writer) {
 	at := s.api.localURL()
 	if s.cfg.HTTP.Host == "" {
-		at = "http://localhost:" + strconv.Itoa(s.api.address().Port)
+		at = "http://localhost:" + strconv.Itoa(s.api.addr().Port)
 	}
 	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
 	if s.cfg.HasEmbeddedDatabase() {

@@ -91,8 +91,8 @@ func newPage(content []byte) http.HandlerFunc {
 // render executes index.html, where {{asset "name"}} stands for the URL of an asset. It
 // panics on an unknown name.
 func render(folder string, assets map[string]*asset) []byte {
-	address := func(name string) string { return folder + assets[name].url }
-	parsed := template.Must(template.New("index.html").Funcs(template.FuncMap{"asset": address}).Parse(indexHTML))
+	assetURL := func(name string) string { return folder + assets[name].url }
+	parsed := template.Must(template.New("index.html").Funcs(template.FuncMap{"asset": assetURL}).Parse(indexHTML))
 	var page bytes.Buffer
 	if err := parsed.Execute(&page, nil); err != nil {
 		panic(err)

@@ -62,8 +62,9 @@ var forTests = []string{"connectycube/cubetest", "resolvers/identity/identitytes
 // homes lists the packages that may import a library. A library with one home can be
 // replaced by changing one package.
 var homes = map[string][]string{
-	"github.com/spf13/cobra":              {".", "server"}, // main sets a global variable of cobra
-	"github.com/lestrrat-go/jwx":          {"tokens"},
+	"github.com/spf13/cobra":     {".", "server"}, // main sets a global variable of cobra
+	"github.com/lestrrat-go/jwx": {"tokens"},
+	// servertest writes documents of the original and drops databases of tests.
 	"go.mongodb.org/mongo-driver":         {"server/servertest", "store", "store/embedded", "store/storetest"},
 	"github.com/graph-gophers/graphql-go": {"resolvers/transport"},
 	"github.com/vektah/gqlparser":         {"resolvers/transport"},

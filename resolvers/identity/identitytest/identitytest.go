@@ -66,8 +66,8 @@ func (f *Users) find(match func(store.User) bool) (store.User, error) {
 	return *f.User, nil
 }
 
-func (f *Users) ByEmail(_ context.Context, address string) (store.User, error) {
-	return f.find(func(u store.User) bool { return strings.EqualFold(u.Email, address) })
+func (f *Users) ByEmail(_ context.Context, email string) (store.User, error) {
+	return f.find(func(u store.User) bool { return strings.EqualFold(u.Email, email) })
 }
 
 func (f *Users) ByID(_ context.Context, id string) (store.User, error) {
