@@ -162,6 +162,27 @@ func TestDeletionNeedsASession(t *testing.T) {
 	}
 }
 
+// A deletion uses the session that was saved for it. If that session is of another
+// account, which ConnectyCube has created at a login, that account is deleted first.
+func TestDeletionUsesTheSavedSession(t *testing.T) {
+	for name, tt := range map[string]struct {
+		owner int64 // of the saved session
+		want  error
+	}{
+		"the user's account": {7, nil},
+		"another account":    {8, ErrPending},
+	} {
+		u := newUnit(t)
+		u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org"}
+		u.cube.owners = map[string]int64{"saved": tt.owner}
+		user := ada(func(u *store.User) { u.Deleting, u.Account.Token = true, "saved" })
+		err := u.begin(user, LoginMethod{}).reconcile(t.Context())
+		if !errors.Is(err, tt.want) || !slices.Equal(u.userAPI.deleted, []int64{tt.owner}) || (len(u.accounts.removed) == 1) != (tt.want == nil) {
+			t.Errorf("%s: %v, deleted accounts %v, removed users %v; want %v", name, err, u.userAPI.deleted, u.accounts.removed, tt.want)
+		}
+	}
+}
+
 // The deletion of a user without an account leaves an account alone that has the user's
 // ID and another email.
 func TestDeletionLeavesAForeignAccount(t *testing.T) {

@@ -36,6 +36,27 @@ func TestPasswordChangedAtConnectyCube(t *testing.T) {
 	f.noUsers(t)
 }
 
+// While ConnectyCube may have the user's own password and does not reply, the password
+// cannot change.
+func TestChangePasswordNeedsConnectyCube(t *testing.T) {
+	f := newFixture(t)
+	user := f.made(t, "ada@x.org")
+	come := f.leave()
+	change := PasswordChange{Old: password, New: "another horse", NewHash: "another hash"}
+	if err := f.ChangePassword(t.Context(), user, change); !errors.Is(err, connectycube.ErrUnavailable) {
+		t.Errorf("%v, want %v", err, connectycube.ErrUnavailable)
+	}
+	if got := f.read(t, user.ID); got.PasswordHash != user.PasswordHash || got.Account.Lease != "" {
+		t.Errorf("something has changed: %+v", got)
+	}
+	come()
+	stale := user
+	stale.PasswordHash = "a hash of before"
+	if err := f.ChangePassword(t.Context(), stale, change); !errors.Is(err, store.ErrChanged) || !f.takes(t, "ada@x.org", password) {
+		t.Errorf("with another hash: %v, want %v and the old password", err, store.ErrChanged)
+	}
+}
+
 func TestPasswords(t *testing.T) {
 	oldKey, newKey := store.PasswordDerived("old"), store.PasswordDerived("new")
 	for _, tt := range []struct {

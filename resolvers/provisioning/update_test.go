@@ -54,6 +54,25 @@ func TestRename(t *testing.T) {
 	}
 }
 
+// A name that does not reach ConnectyCube changes here, and the worker brings it there.
+func TestRenameWhileConnectyCubeIsAway(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = DerivedPasswords })
+	user := f.made(t, "ada@x.org")
+	come := f.leave()
+	renamed, err := f.Rename(t.Context(), user, Name{First: "Ada", Last: "Byron"})
+	if err != nil || renamed.FullName() != "Ada Byron" || f.read(t, user.ID).Account.Due.IsZero() {
+		t.Fatalf("%+v, %v; want the new name and an account that is due", renamed, err)
+	}
+	come()
+	f.due(t, user.ID)
+	if err := f.ReconcileNext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := f.cube.UserByExternalID(t.Context(), user.ID); err != nil || found.FullName != "Ada Byron" {
+		t.Errorf("ConnectyCube has %q, %v", found.FullName, err)
+	}
+}
+
 func TestUpdateSendsOnlyWhatDiffers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		edit func(*store.User)
