@@ -30,8 +30,8 @@ func (p process) keysCommand() *cobra.Command {
 	return keys
 }
 
-// withKeys returns a command that calls do with the path in JWT_KEYS.
-func withKeys(do func(path string, stdout io.Writer) error) commandFunc {
+// withKeys returns a command that calls do with the folder in JWT_KEYS.
+func withKeys(do func(folder string, stdout io.Writer) error) commandFunc {
 	return func(_ context.Context, cfg config.Config, stdout io.Writer, _ *slog.Logger) error {
 		if cfg.JWT.Keys == "" {
 			return errors.New("JWT_KEYS is not set: set it to a folder for the keys, here and for the server")
@@ -60,10 +60,10 @@ func (p process) newKeyCommand() *cobra.Command {
 }
 
 // newKey returns the function that makes a key, which signs after lead.
-func newKey(alg string, lead time.Duration) func(path string, stdout io.Writer) error {
-	return func(path string, stdout io.Writer) error {
+func newKey(alg string, lead time.Duration) func(folder string, stdout io.Writer) error {
+	return func(folder string, stdout io.Writer) error {
 		from := time.Now().Add(lead)
-		id, err := tokens.NewKey(path, alg, from)
+		id, err := tokens.NewKey(folder, alg, from)
 		if err != nil {
 			return err
 		}
@@ -88,9 +88,9 @@ func (p process) retireKeyCommand() *cobra.Command {
 	}
 }
 
-func retireKey(id string) func(path string, stdout io.Writer) error {
-	return func(path string, stdout io.Writer) error {
-		if err := tokens.RetireKey(path, id, time.Now()); err != nil {
+func retireKey(id string) func(folder string, stdout io.Writer) error {
+	return func(folder string, stdout io.Writer) error {
+		if err := tokens.RetireKey(folder, id, time.Now()); err != nil {
 			return err
 		}
 		fmt.Fprintf(stdout, "%s is retired: the server refuses the tokens that it signed.\n", id)
@@ -98,8 +98,8 @@ func retireKey(id string) func(path string, stdout io.Writer) error {
 	}
 }
 
-func listKeys(path string, stdout io.Writer) error {
-	list, err := tokens.ListKeys(path)
+func listKeys(folder string, stdout io.Writer) error {
+	list, err := tokens.ListKeys(folder)
 	if err != nil {
 		return err
 	}

@@ -34,9 +34,9 @@ type KeyInfo struct {
 	Signs   bool      // new tokens, now
 }
 
-// ListKeys describes the keys at a path, in the order in which they start to sign.
-func ListKeys(path string) ([]KeyInfo, error) {
-	all, err := readKeys(path)
+// ListKeys describes the keys of a folder, in the order in which they start to sign.
+func ListKeys(folder string) ([]KeyInfo, error) {
+	all, err := readKeys(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +50,9 @@ func ListKeys(path string) ([]KeyInfo, error) {
 }
 
 // NewKey creates a key for EdDSA or ES256 that signs from the given time on, and
-// returns its ID. If path ends in .json, it is a file with a set of keys, else a
-// folder. NewKey creates what is missing.
-func NewKey(path, alg string, from time.Time) (string, error) {
+// returns its ID. The file of the key has the ID as its name. NewKey creates a missing
+// folder.
+func NewKey(folder, alg string, from time.Time) (string, error) {
 	private, err := generate(alg)
 	if err != nil {
 		return "", err
@@ -67,17 +67,10 @@ func NewKey(path, alg string, from time.Time) (string, error) {
 	if err != nil {
 		return "", errors.New("creating key: encoding failed")
 	}
-	if !strings.HasSuffix(path, ".json") {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", err
-		}
-		return id, writeFile(filepath.Join(path, id+".json"), raw)
-	}
-	list, err := readFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}
-	return id, writeSet(path, append(list, raw))
+	return id, writeFile(filepath.Join(folder, id+".json"), raw)
 }
 
 func generate(alg string) (jwk.Key, error) {
@@ -99,8 +92,8 @@ func generate(alg string) (jwk.Key, error) {
 
 // RetireKey ends the tokens of a key at the given time. It refuses to retire the last
 // key that signs.
-func RetireKey(path, id string, at time.Time) error {
-	all, err := readKeys(path)
+func RetireKey(folder, id string, at time.Time) error {
+	all, err := readKeys(folder)
 	if err != nil {
 		return err
 	}
@@ -111,76 +104,71 @@ func RetireKey(path, id string, at time.Time) error {
 	if !slices.ContainsFunc(all, func(k signingKey) bool { return k.id != id && k.usable(at) && k.usable(now) && !k.from.After(at) }) {
 		return fmt.Errorf("key %s is the last one that signs: create another one first", id)
 	}
-	files, err := keyFiles(path)
+	files, err := keyFiles(folder)
 	if err != nil {
 		return err
 	}
 	for _, file := range files {
-		list, err := readFile(file)
+		raw, err := readFile(file)
 		if err != nil {
 			return err
 		}
-		for i, raw := range list {
-			if key, err := readKey(raw); err != nil || key.id != id {
-				continue
-			}
-			members := map[string]json.RawMessage{}
-			if err := json.Unmarshal(raw, &members); err != nil {
-				return errors.New("decoding key failed")
-			}
-			members[memberRetired] = json.RawMessage(fmt.Sprint(at.Unix()))
-			if list[i], err = json.Marshal(members); err != nil {
-				return errors.New("encoding key failed")
-			}
-			if len(list) == 1 {
-				return writeFile(file, list[0])
-			}
-			return writeSet(file, list)
+		if key, err := readKey(raw); err != nil || key.id != id {
+			continue
 		}
+		members := map[string]json.RawMessage{}
+		if err := json.Unmarshal(raw, &members); err != nil {
+			return errors.New("decoding key failed")
+		}
+		members[memberRetired] = json.RawMessage(fmt.Sprint(at.Unix()))
+		if raw, err = json.Marshal(members); err != nil {
+			return errors.New("encoding key failed")
+		}
+		return writeFile(file, raw)
 	}
 	return fmt.Errorf("key %q does not exist", id)
 }
 
-// keyFiles returns the files at a path: path itself, or the *.json files of a folder.
-func keyFiles(path string) ([]string, error) {
-	info, err := os.Stat(path)
+// keyFiles returns the *.json files of a folder.
+func keyFiles(folder string) ([]string, error) {
+	info, err := os.Stat(folder)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, noKeys(path, "does not exist")
+		return nil, noKeys(folder, "does not exist")
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return []string{path}, nil
+		return nil, fmt.Errorf("%s is a file, want a folder with one JWK in each *.json file", folder)
 	}
-	entries, err := os.ReadDir(path)
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
 	}
 	var files []string
 	for _, entry := range entries {
 		if strings.HasSuffix(entry.Name(), ".json") {
-			files = append(files, filepath.Join(path, entry.Name()))
+			files = append(files, filepath.Join(folder, entry.Name()))
 		}
 	}
 	switch {
 	case len(files) == 0:
-		return nil, noKeys(path, "has no key files (*.json)")
+		return nil, noKeys(folder, "has no key files (*.json)")
 	case len(files) > maxKeys:
-		return nil, fmt.Errorf("%s has %d key files, want at most %d", path, len(files), maxKeys)
+		return nil, fmt.Errorf("%s has %d key files, want at most %d", folder, len(files), maxKeys)
 	}
 	return files, nil
 }
 
-// noKeys returns the error of a path without keys. It names the command that creates
+// noKeys returns the error of a folder without keys. It names the command that creates
 // the first one.
-func noKeys(path, reason string) error {
-	return fmt.Errorf("%s %s: create the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", path, reason)
+func noKeys(folder, reason string) error {
+	return fmt.Errorf("%s %s: create the first key with \"cubegate keys new --in 0s\" and the same JWT_KEYS", folder, reason)
 }
 
-// folderVersion returns a text that changes whenever the files at a path change.
-func folderVersion(path string) (string, error) {
-	files, err := keyFiles(path)
+// folderVersion returns a text that changes whenever the files of a folder change.
+func folderVersion(folder string) (string, error) {
+	files, err := keyFiles(folder)
 	if err != nil {
 		return "", err
 	}
@@ -195,41 +183,33 @@ func folderVersion(path string) (string, error) {
 	return version.String(), nil
 }
 
-// readKeys reads all keys at a path, in the order in which they start to sign.
-func readKeys(path string) ([]signingKey, error) {
-	files, err := keyFiles(path)
+// readKeys reads all keys of a folder, in the order in which they start to sign.
+func readKeys(folder string) ([]signingKey, error) {
+	files, err := keyFiles(folder)
 	if err != nil {
 		return nil, err
 	}
 	var all []signingKey
 	for _, file := range files {
-		list, err := readFile(file)
+		raw, err := readFile(file)
 		if err != nil {
 			return nil, err
 		}
-		for _, raw := range list {
-			key, err := readKey(raw)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-			if slices.ContainsFunc(all, func(k signingKey) bool { return k.id == key.id }) {
-				return nil, fmt.Errorf("%s: key ID %s occurs twice", file, key.id)
-			}
-			all = append(all, key)
+		key, err := readKey(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-	}
-	if len(all) == 0 {
-		return nil, noKeys(path, "holds no keys")
-	}
-	if len(all) > maxKeys {
-		return nil, fmt.Errorf("%s holds %d keys, want at most %d", path, len(all), maxKeys)
+		if slices.ContainsFunc(all, func(k signingKey) bool { return k.id == key.id }) {
+			return nil, fmt.Errorf("%s: key ID %s occurs twice", file, key.id)
+		}
+		all = append(all, key)
 	}
 	slices.SortStableFunc(all, func(a, b signingKey) int { return a.from.Compare(b.from) })
 	return all, nil
 }
 
-// readFile reads a file with one key or a set of keys.
-func readFile(file string) ([]json.RawMessage, error) {
+// readFile reads a key file. It refuses one that other users may read.
+func readFile(file string) (json.RawMessage, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -242,25 +222,7 @@ func readFile(file string) ([]json.RawMessage, error) {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows has no such bits
 		return nil, fmt.Errorf("%s is readable by other users: run chmod 600 on it, and retire its keys if another user may have read it", file)
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
-	if err != nil {
-		return nil, err
-	}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if json.Unmarshal(raw, &set) == nil && set.Keys != nil {
-		return set.Keys, nil
-	}
-	return []json.RawMessage{raw}, nil
-}
-
-func writeSet(file string, keys []json.RawMessage) error {
-	raw, err := json.MarshalIndent(map[string][]json.RawMessage{"keys": keys}, "", "  ")
-	if err != nil {
-		return errors.New("encoding keys failed")
-	}
-	return writeFile(file, raw)
+	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
 // writeFile replaces a file atomically, with mode 0600.

@@ -35,7 +35,7 @@ func (k signingKey) usable(now time.Time) bool { return k.retired.IsZero() || no
 // SigningKeys are asymmetric keys that sign tokens instead of the secret. Their files
 // may change while the server runs. It is safe for concurrent use.
 type SigningKeys struct {
-	path string
+	folder string
 
 	mu      sync.RWMutex
 	all     []signingKey // sorted by from, never empty
@@ -43,16 +43,16 @@ type SigningKeys struct {
 	missed  time.Time    // when an unknown key ID last caused a reload
 }
 
-// LoadSigningKeys reads the keys of a folder of JWK files, or of one file with a key or
-// a set of keys (RFC 7517). It refuses files that other users may read.
-func LoadSigningKeys(path string) (*SigningKeys, error) {
-	k := &SigningKeys{path: path}
+// LoadSigningKeys reads the keys of a folder, whose *.json files hold one JWK each (RFC
+// 7517). It refuses files that other users may read.
+func LoadSigningKeys(folder string) (*SigningKeys, error) {
+	k := &SigningKeys{folder: folder}
 	return k, k.Reload()
 }
 
 // Reload reads the files if they have changed. After an error the keys stay unchanged.
 func (k *SigningKeys) Reload() error {
-	version, err := folderVersion(k.path)
+	version, err := folderVersion(k.folder)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (k *SigningKeys) Reload() error {
 	if same {
 		return nil
 	}
-	all, err := readKeys(k.path)
+	all, err := readKeys(k.folder)
 	if err != nil {
 		return err
 	}

@@ -58,14 +58,7 @@ func keyed(t testing.TB, keys *tokens.SigningKeys) (*tokens.Issuer, *tokens.Veri
 
 func TestKeysSign(t *testing.T) {
 	for _, alg := range []string{"EdDSA", "ES256"} {
-		for _, path := range []string{newFolder(t, alg), filepath.Join(t.TempDir(), "set.json")} {
-			if strings.HasSuffix(path, ".json") {
-				for range 2 {
-					if _, err := tokens.NewKey(path, alg, time.Now().Add(-time.Second)); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
+		for _, path := range []string{newFolder(t, alg), newFolder(t, alg, alg)} {
 			issuer, verifier := keyed(t, openKeys(t, path))
 			raw, ticket := issue(t, issuer)
 			if claims, err := verifier.VerifyAccess(raw); err != nil || claims.Subject != userID {
@@ -270,24 +263,33 @@ func TestBadKeyFiles(t *testing.T) {
 		"a public key":        edit(`"d"`, `"was"`),
 		"a symmetric key":     `{"kty":"oct","k":"AAAA","alg":"HS256","kid":"a"}`,
 		"a time that is none": edit(`"cubegate_from":`, `"cubegate_from":"x`+`","was":`),
-		"one id twice":        `{"keys":[` + string(raw) + `,` + string(raw) + `]}`,
+		"a set":               `{"keys":[` + string(raw) + `]}`,
 	} {
-		file := filepath.Join(t.TempDir(), "keys.json")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, "key.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tokens.LoadSigningKeys(file); err == nil {
+		if _, err := tokens.LoadSigningKeys(folder); err == nil {
 			t.Errorf("%s: opened", name)
 		} else if d := privateOf(t, raw); strings.Contains(err.Error(), d) {
 			t.Errorf("%s: the error shows the key", name)
 		}
 	}
-	open := filepath.Join(t.TempDir(), "keys.json")
-	if err := os.WriteFile(open, raw, 0o644); err != nil {
+	open := t.TempDir()
+	if err := os.WriteFile(filepath.Join(open, "key.json"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tokens.LoadSigningKeys(open); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that other users can read: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(good, "copy.json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tokens.LoadSigningKeys(good); err == nil || !strings.Contains(err.Error(), "occurs twice") {
+		t.Errorf("one id twice: %v", err)
+	}
+	if _, err := tokens.LoadSigningKeys(filepath.Join(good, "copy.json")); err == nil || !strings.Contains(err.Error(), "want a folder") {
+		t.Errorf("a file in place of the folder: %v", err)
 	}
 	if _, err := tokens.LoadSigningKeys(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a missing path is opened")

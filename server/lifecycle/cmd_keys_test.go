@@ -55,13 +55,9 @@ func TestErrorWithoutKeysSaysWhatToDo(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "README"), []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set := filepath.Join(t.TempDir(), "set.json")
-	if err := os.WriteFile(set, []byte(`{"keys":[]}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for name, path := range map[string]string{
 		"an empty folder": empty, "a folder of other files": other,
-		"no folder": filepath.Join(t.TempDir(), "none"), "an empty set": set, "no set": filepath.Join(t.TempDir(), "none.json"),
+		"no folder": filepath.Join(t.TempDir(), "none"), "no folder, named like a file": filepath.Join(t.TempDir(), "none.json"),
 	} {
 		for _, args := range [][]string{{"serve"}, {"keys", "list"}, {"keys", "retire", "x"}} {
 			env := servertest.Merge(servertest.QuickSettings, map[string]string{"JWT_KEYS": path, "DATA_DIR": t.TempDir(), "LOG_LEVEL": "error"})
