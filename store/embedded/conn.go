@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,8 +16,6 @@ const (
 )
 
 var errTooManyConnections = errors.New("too many connections")
-
-var lastConnection atomic.Int32
 
 // serve starts a goroutine for conn, or closes conn and returns an error. Connections at
 // Options.Listen have a budget; connections of the process have none.
@@ -34,12 +31,14 @@ func (s *Server) serve(conn net.Conn, b *budget) error {
 		return errTooManyConnections
 	}
 	s.conns[conn] = true
+	s.lastID++
+	id := s.lastID
 	if b != nil {
 		b.connections++
 	}
 	s.work.Go(func() {
 		mine := &share{budget: b}
-		err := s.serveMessages(conn, lastConnection.Add(1), mine)
+		err := s.serveMessages(conn, id, mine)
 		_ = conn.Close()
 		mine.release()
 		s.mu.Lock()

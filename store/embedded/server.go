@@ -48,6 +48,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
+	lastID int32 // of a connection, as hello reports it
 	closed bool
 
 	closeOnce sync.Once
