@@ -86,8 +86,13 @@ func passwords(ctx context.Context, cfg config.Config, stdout io.Writer, log *sl
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	go func() { _ = serveUntil(ctx, s.api, s.sandbox) }() // until Close
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- serveUntil(serving, s.api, s.sandbox) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-served, s.Close())
+	}()
 	report, err := s.accounts.MigratePasswords(ctx, s.store.Users())
 	fmt.Fprintf(stdout, "%d accounts were in step, %d have a new password, %d get it at their user's next login, %d failed.\n",
 		report.Unchanged, report.Migrated, report.Waiting, report.Failed)
