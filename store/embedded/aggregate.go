@@ -25,6 +25,9 @@ type counting struct {
 }
 
 func aggregate(c *call) (bson.D, error) {
+	if target, ok := c.get("aggregate"); ok && isNumber(target) {
+		return nil, fail(codeNotImplemented, "aggregation of a whole database %s", notHere)
+	}
 	ns, err := c.namespace("aggregate")
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func readCounting(stages []value) (counting, error) {
 		}
 		at := slices.Index(countStages, name)
 		if at < 0 {
-			return q, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name)
+			return q, unknownName(knownStages, "the stage", name, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name))
 		}
 		if at < next {
 			return q, fail(codeNotImplemented, "stage '%s' is not supported at this place; the order is %s", name, strings.Join(countStages, ", "))

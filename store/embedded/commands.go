@@ -70,6 +70,9 @@ func (s *Server) execute(m *message, connection int32) (document, error) {
 	name := firstKey(m.body)
 	cmd, ok := commands[name]
 	if !ok {
+		if knownCommands[name] { // with MongoDB's code, after which tools go on without the command
+			return nil, fail(codeCommandNotFound, "command '%s' %s", name, notHere)
+		}
 		return nil, fail(codeCommandNotFound, "no such command: '%s'", name)
 	}
 	limit, err := checkCommon(name, m)
@@ -124,6 +127,7 @@ func errorAnswer(err error) document {
 func newCommon(name string, m *message) *form {
 	f := newForm(name, m.body)
 	f.sequences = m.sequences
+	f.accept("apiVersion", "apiStrict", "apiDeprecationErrors")
 	f.accept(name, "$db", "lsid", "$clusterTime", "$readPreference", "readConcern", "writeConcern", "comment", "maxTimeMS",
 		"txnNumber", "startTransaction", "autocommit")
 	return f
@@ -138,6 +142,7 @@ func checkCommon(name string, m *message) (time.Duration, error) {
 			return 0, fail(codeIllegalOperation, "Transaction numbers are only allowed on a replica set member or mongos")
 		}
 	}
+	f.addError(checkAPI(name, f))
 	limit := maxOperation
 	if ms := f.count("maxTimeMS", 0); ms > 0 && ms < maxOperation.Milliseconds() {
 		limit = time.Duration(ms) * time.Millisecond
@@ -149,6 +154,23 @@ func checkCommon(name string, m *message) (time.Duration, error) {
 		f.addError(checkWriteConcern(d))
 	}
 	return limit, f.err
+}
+
+// checkAPI accepts version 1 of MongoDB's stable API
+// (https://www.mongodb.com/docs/v7.0/reference/stable-api/). Everything in it that this package
+// supports has the same meaning without it.
+func checkAPI(name string, f *form) error {
+	version, isVersioned := f.get("apiVersion")
+	strict, deprecation := f.bool("apiStrict", false), f.bool("apiDeprecationErrors", false)
+	switch {
+	case !isVersioned && (strict || deprecation):
+		return fail(codeInvalidOptions, "apiStrict and apiDeprecationErrors need apiVersion")
+	case isVersioned && (version.Type != bsoncore.TypeString || stringOf(version) != "1"):
+		return fail(codeAPIVersion, "API version must be \"1\", not %s", version)
+	case strict && (name == "buildInfo" || name == "buildinfo" || name == "isMaster" || name == "ismaster"):
+		return fail(codeAPIStrict, "command %s is not in API version 1", name)
+	}
+	return nil
 }
 
 // checkReadConcern accepts the levels that a single server always fulfills.
@@ -215,6 +237,12 @@ func (c *call) checkHint(col *collection, hint value) error {
 	if hint.Type == 0 || col == nil {
 		return nil
 	}
+	if natural, ok := naturalHint(hint); ok {
+		if natural == 0 {
+			return fail(codeBadValue, "$natural hint cannot be set to a value other than -1 or 1.")
+		}
+		return nil
+	}
 	matches := func(name string, key document) bool {
 		if hint.Type == bsoncore.TypeString {
 			return stringOf(hint) == name
@@ -238,6 +266,19 @@ func (c *call) checkHint(col *collection, hint value) error {
 	return fail(codeBadValue, "hint provided does not correspond to an existing index")
 }
 
+// naturalHint reads the hint {$natural: 1} or {$natural: -1}, which asks for the natural order: that
+// of _id, or its reverse. The direction is 0 for any other value.
+func naturalHint(hint value) (direction int, ok bool) {
+	name, v, single := onlyField(hint)
+	if !single || name != "$natural" {
+		return 0, false
+	}
+	if n, exact := asInt(v); exact && (n == 1 || n == -1) {
+		return int(n), true
+	}
+	return 0, true
+}
+
 // filter compiles the filter in key. An absent one matches all documents.
 func (f *form) filter(key string) *filter {
 	compiled, err := compileFilter(f.document(key))
@@ -246,7 +287,7 @@ func (f *form) filter(key string) *filter {
 }
 
 func (f *form) order(key string) pattern {
-	p, err := parsePattern(f.document(key), codeBadValue)
+	p, err := parseSort(f.document(key))
 	f.addError(err)
 	return p
 }

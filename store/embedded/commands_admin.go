@@ -156,6 +156,7 @@ func create(c *call) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.addError(checkIDIndex(c.document("idIndex")))
 	c.reject("capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "timeseries",
 		"expireAfterSeconds", "clusteredIndex", "viewOn", "pipeline", "storageEngine", "indexOptionDefaults",
 		"changeStreamPreAndPostImages", "encryptedFields", "autoIndexId")
@@ -164,6 +165,22 @@ func create(c *call) (bson.D, error) {
 	}
 	_, err = c.t.ensure(ns)
 	return bson.D{}, err
+}
+
+// checkIDIndex accepts the specification of the index that every collection has. mongorestore
+// sends it.
+func checkIDIndex(spec document) error {
+	if spec == nil {
+		return nil
+	}
+	ix, err := parseIndex(normalizeSpec(spec))
+	if err != nil {
+		return err
+	}
+	if !isIDKey(ix.pattern) || ix.sparse || ix.partial != nil {
+		return fail(codeBadValue, "The field 'key' for an _id index must be {_id: 1}, without further options")
+	}
+	return nil
 }
 
 // drop removes a collection. A missing one is no error, as in MongoDB 7.

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,6 +17,7 @@ func createIndexes(c *call) (bson.D, error) {
 		return nil, err
 	}
 	specs := c.documents("indexes")
+	ignoreUnknown := c.bool("ignoreUnknownIndexOptions", false)
 	c.accept("commitQuorum") // there is one member
 	if err := c.finish(); err != nil {
 		return nil, err
@@ -25,7 +27,10 @@ func createIndexes(c *call) (bson.D, error) {
 	}
 	wanted := make([]*index, len(specs))
 	for i, spec := range specs {
-		if wanted[i], err = parseIndex(normalizeSpec(spec)); err != nil {
+		if ignoreUnknown {
+			spec = knownOptions(spec)
+		}
+		if wanted[i], err = parseNewIndex(normalizeSpec(spec)); err != nil {
 			return nil, err
 		}
 	}
@@ -45,6 +50,32 @@ func createIndexes(c *call) (bson.D, error) {
 		answer = append(answer, bson.E{Key: "note", Value: "all indexes already exist"})
 	}
 	return answer, nil
+}
+
+// parseNewIndex is parseIndex with the checks that an older version of this package did not make.
+func parseNewIndex(spec document) (*index, error) {
+	if ttl, ok := lookup(spec, "expireAfterSeconds"); ok && isNumber(ttl) && !(asFloat(ttl) >= 0) {
+		return nil, fail(codeCannotCreateIndex, "TTL index 'expireAfterSeconds' option must be within an acceptable range, from 0 to %d", math.MaxInt32)
+	}
+	return parseIndex(spec)
+}
+
+// indexOptions are the options of an index that MongoDB 7 knows.
+var indexOptions = words(`
+	v key name ns unique sparse partialFilterExpression expireAfterSeconds background hidden collation prepareUnique storageEngine
+	weights default_language language_override textIndexVersion 2dsphereIndexVersion bits min max bucketSize dropDups
+	wildcardProjection columnstoreProjection clustered`)
+
+// knownOptions returns the specification without options that MongoDB does not know, which the
+// option ignoreUnknownIndexOptions allows. mongorestore sends it for dumps of old versions.
+func knownOptions(spec document) document {
+	b := newBuilder()
+	for k, v := range fields(spec) {
+		if indexOptions[k] {
+			b.add(k, v)
+		}
+	}
+	return b.document()
 }
 
 // build creates the missing indexes: all of them or none.

@@ -26,6 +26,9 @@ func readQuery(f *form) query {
 	if q.limit == 0 {
 		q.limit = math.MaxInt64
 	}
+	if direction, ok := naturalHint(q.hint); ok && direction < 0 && len(q.order) == 0 {
+		q.order = pattern{{path: "_id", parts: []string{"_id"}, desc: true}}
+	}
 	f.accept("allowDiskUse", "allowPartialResults") // without effect: sorts use no disk, and there are no shards
 	f.reject("tailable", "awaitData", "oplogReplay", "noCursorTimeout", "returnKey", "showRecordId", "snapshot",
 		"collation", "let", "min", "max")

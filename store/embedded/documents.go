@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -23,6 +24,9 @@ func (t *txn) insert(ns string, d document) error {
 	id, err := idKey(d)
 	if err != nil {
 		return err
+	}
+	if v, _ := lookup(d, "_id"); dollarField(v) != "" {
+		return fail(codeDollarField, "_id fields may not contain '$'-prefixed fields: %s is not valid for storage.", dollarField(v))
 	}
 	docs := t.docs(c)
 	if docs.Get(id) != nil {
@@ -88,6 +92,22 @@ func idKey(d document) ([]byte, error) {
 		return nil, fail(codeKeyTooLong, "an _id has at most about %d bytes", maxIDKey)
 	}
 	return key, nil
+}
+
+// dollarField returns the first field below v whose name begins with a dollar.
+func dollarField(v value) string {
+	if v.Type != bsoncore.TypeEmbeddedDocument && v.Type != bsoncore.TypeArray {
+		return ""
+	}
+	for name, below := range fields(v.Data) {
+		if strings.HasPrefix(name, "$") {
+			return name
+		}
+		if name = dollarField(below); name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // withID moves _id to the front. It generates a missing _id.

@@ -29,6 +29,7 @@ const (
 	codeMaxTimeExpired      code = 50
 	codeDollarField         code = 52
 	codeNotSingleValue      code = 54
+	codeNotExactValue       code = 55
 	codeEmptyFieldName      code = 56
 	codeCommandNotFound     code = 59
 	codeImmutableField      code = 66
@@ -45,10 +46,14 @@ const (
 	codeIndexSpecOption     code = 197
 	codeNotImplemented      code = 238
 	codeSortMemory          code = 292
+	codeAPIVersion          code = 322
+	codeAPIStrict           code = 323
 	codeObjectTooLarge      code = 10334
 	codeDuplicateKey        code = 11000
 	codeCursorInUse         code = 12051
 	codeOutOfDiskSpace      code = 14031
+	codeSortKey             code = 15974
+	codeSortDirection       code = 15975
 	codeKeyTooLong          code = 17280
 	codeUpdateTooLarge      code = 17419
 	codeProjectionCollision code = 31250
@@ -57,6 +62,7 @@ const (
 	codeUnknownStage        code = 40324
 	codeMissingField        code = 40414
 	codeUnknownField        code = 40415
+	codeRegexOptions        code = 51075
 	codeBadRegex            code = 51091
 )
 
@@ -68,7 +74,7 @@ var codeNames = map[code]string{
 	codePathNotViable: "PathNotViable", codeFileStreamFailed: "FileStreamFailed", codeOutOfDiskSpace: "OutOfDiskSpace",
 	codeConflictingUpdate: "ConflictingUpdateOperators",
 	codeCursorNotFound:    "CursorNotFound", codeMaxTimeExpired: "MaxTimeMSExpired",
-	codeDollarField: "DollarPrefixedFieldName", codeNotSingleValue: "NotSingleValueField",
+	codeDollarField: "DollarPrefixedFieldName", codeNotSingleValue: "NotSingleValueField", codeNotExactValue: "NotExactValueField",
 	codeEmptyFieldName: "EmptyFieldName", codeCommandNotFound: "CommandNotFound",
 	codeImmutableField: "ImmutableField", codeCannotCreateIndex: "CannotCreateIndex",
 	codeInvalidOptions: "InvalidOptions", codeInvalidNamespace: "InvalidNamespace",
@@ -77,6 +83,7 @@ var codeNames = map[code]string{
 	codeMemoryLimit: "ExceededMemoryLimit", codeParallelArrays: "CannotIndexParallelArrays",
 	codePlanKilled: "QueryPlanKilled", codeIndexSpecOption: "InvalidIndexSpecificationOption",
 	codeNotImplemented: "NotImplemented", codeSortMemory: "QueryExceededMemoryLimitNoDiskUseAllowed",
+	codeAPIVersion: "APIVersionError", codeAPIStrict: "APIStrictError",
 	codeObjectTooLarge: "BSONObjectTooLarge", codeDuplicateKey: "DuplicateKey", codeCursorInUse: "CursorInUse", codeKeyTooLong: "KeyTooLong",
 }
 

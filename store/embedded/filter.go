@@ -39,7 +39,7 @@ func compileFilter(d document) (*filter, error) {
 		case key == "$and" || key == "$or":
 			err = f.addLogical(key, v)
 		case strings.HasPrefix(key, "$"):
-			err = fail(codeBadValue, "unknown top level operator: %s", key)
+			err = unknownName(knownFilters, "the operator", key, fail(codeBadValue, "unknown top level operator: %s", key))
 		default:
 			err = f.addPath(key, v)
 		}
@@ -121,8 +121,28 @@ func (f *filter) add(p predicate, options value) error {
 	return nil
 }
 
+// checkComparison refuses the constants that MongoDB refuses in a comparison.
+func checkComparison(op string, arg value) error {
+	switch op {
+	case "$eq":
+	case "$ne", "$gt", "$gte", "$lt", "$lte":
+		if arg.Type == bsoncore.TypeRegex {
+			return fail(codeBadValue, "Can't have regex as arg to %s.", op)
+		}
+	default:
+		return nil
+	}
+	if arg.Type == bsoncore.TypeUndefined {
+		return fail(codeBadValue, "cannot compare to undefined")
+	}
+	return nil
+}
+
 // compileOperator compiles one operator. Only $regex uses options.
 func compileOperator(op string, arg, options value) (test, error) {
+	if err := checkComparison(op, arg); err != nil {
+		return test{}, err
+	}
 	switch op {
 	case "$eq":
 		return leaf(equalTo(arg)), nil
@@ -145,5 +165,5 @@ func compileOperator(op string, arg, options value) (test, error) {
 		re, err := matching(arg, options)
 		return leaf(re), err
 	}
-	return test{}, fail(codeBadValue, "unknown operator: %s", op)
+	return test{}, unknownName(knownFilters, "the operator", op, fail(codeBadValue, "unknown operator: %s", op))
 }

@@ -62,9 +62,15 @@ func reach(d document, parts []string, intoArray bool, c check) bool {
 	case v.Type != bsoncore.TypeArray:
 		return c(value{}, false)
 	}
+	return reachElements(v, rest, intoArray, c)
+}
+
+// reachElements continues a path in the elements of an array: in documents, and in the element at a
+// numeric position.
+func reachElements(array value, rest []string, intoArray bool, c check) bool {
 	position, numeric := arrayIndex(rest[0])
 	i := 0
-	for e := range elements(v) {
+	for e := range elements(array) {
 		if e.Type == bsoncore.TypeEmbeddedDocument && reach(e.Data, rest, intoArray, c) {
 			return true
 		}
@@ -91,8 +97,10 @@ func reachPosition(e value, rest []string, intoArray bool, c check) bool {
 	switch {
 	case len(rest) == 0:
 		return c(e, true)
-	case e.Type == bsoncore.TypeEmbeddedDocument || e.Type == bsoncore.TypeArray:
+	case e.Type == bsoncore.TypeEmbeddedDocument:
 		return reach(e.Data, rest, intoArray, c)
+	case e.Type == bsoncore.TypeArray:
+		return reachElements(e, rest, intoArray, c)
 	}
 	return false
 }
@@ -136,8 +144,11 @@ func oneOf(arg value) (check, error) {
 	keys := map[string]bool{}
 	var patterns []check
 	for v := range elements(arg) {
-		if isOperators(v) {
+		switch {
+		case isOperators(v):
 			return nil, fail(codeBadValue, "cannot nest $ under $in")
+		case v.Type == bsoncore.TypeUndefined:
+			return nil, fail(codeBadValue, "cannot compare to undefined")
 		}
 		if v.Type == bsoncore.TypeRegex {
 			re, err := matching(v, value{})
@@ -173,6 +184,15 @@ var typeNames = map[string]bsoncore.Type{
 }
 
 func ofType(arg value) (check, error) {
+	types, err := typesOf(arg)
+	if err != nil {
+		return nil, err
+	}
+	return func(v value, found bool) bool { return found && types[v.Type] }, nil
+}
+
+// typesOf reads the argument of $type: a type or a list of types.
+func typesOf(arg value) (map[bsoncore.Type]bool, error) {
 	wanted := []value{arg}
 	if arg.Type == bsoncore.TypeArray {
 		wanted = valuesOf(arg)
@@ -187,7 +207,7 @@ func ofType(arg value) (check, error) {
 		var t bsoncore.Type
 		if w.Type == bsoncore.TypeString {
 			t = typeNames[stringOf(w)]
-		} else if n, exact := asInt(w); exact {
+		} else if n, exact := asInt(w); exact && n >= -1 && n <= 127 {
 			t = bsoncore.Type(n) // -1, MinKey, becomes 0xff as in BSON
 		}
 		if tags[t] == 0 {
@@ -198,7 +218,7 @@ func ofType(arg value) (check, error) {
 	if len(types) == 0 {
 		return nil, fail(codeFailedToParse, "$type must match at least one type")
 	}
-	return func(v value, found bool) bool { return found && types[v.Type] }, nil
+	return types, nil
 }
 
 // matching compiles a pattern in Go's syntax (RE2). It refuses PCRE's look-around and
@@ -214,6 +234,9 @@ func matching(arg, options value) (check, error) {
 		return nil, fail(codeBadValue, "$regex has to be a string")
 	}
 	if options.Type == bsoncore.TypeString {
+		if flags != "" {
+			return nil, fail(codeRegexOptions, "options set in both $regex and $options")
+		}
 		flags = stringOf(options)
 	}
 	if strings.Trim(flags, "ims") != "" {

@@ -30,6 +30,24 @@ func arrayIndex(part string) (int, bool) {
 
 const maxPatternSize = 2 << 10 // bytes of BSON, enough for the 32 fields that MongoDB allows
 
+// parseSort reads the sort of a command.
+func parseSort(d document) (pattern, error) {
+	for path, v := range fields(d) {
+		switch n := asFloat(v); {
+		case v.Type == bsoncore.TypeEmbeddedDocument && firstKey(v.Data) == "$meta":
+			return nil, fail(codeNotImplemented, "a sort of %q by $meta %s", path, notHere)
+		case !isNumber(v):
+			return nil, fail(codeSortKey, "Illegal key in $sort specification: %s: %s", path, v)
+		case n != 1 && n != -1:
+			return nil, fail(codeSortDirection, "$sort key ordering must be 1 (for ascending) or -1 (for descending), not %s for %q", v, path)
+		}
+	}
+	if direction, ok := naturalHint(documentValue(d)); ok && direction != 0 {
+		return pattern{{path: "_id", parts: []string{"_id"}, desc: direction < 0}}, nil
+	}
+	return parsePattern(d, codeBadValue)
+}
+
 // parsePattern reads {field: 1, other: -1}.
 func parsePattern(d document, errCode code) (pattern, error) {
 	var p pattern

@@ -161,8 +161,24 @@ func bounds(p predicate) (b bound, ok bool) {
 			b.hi = successor(key)
 		}
 		return b, true
+	case "$type":
+		return typeBound(p)
 	}
 	return bound{}, false
+}
+
+// typeBound returns the range from the first to the last wanted type. Arrays are excluded because
+// their index entries are their elements, and null because a dotted path may leave no entry.
+func typeBound(p predicate) (b bound, ok bool) {
+	types, err := typesOf(p.arg)
+	if err != nil || types[bsoncore.TypeArray] || types[bsoncore.TypeNull] && len(splitPath(p.path)) > 1 {
+		return bound{}, false
+	}
+	least, greatest := tagMaxKey, tagMinKey
+	for t := range types {
+		least, greatest = min(least, tags[t]), max(greatest, tags[t])
+	}
+	return bound{lo: []byte{least}, hi: []byte{greatest + 1}}, true
 }
 
 // boundOf joins the bounds of f for path. Two elements of an array may meet one bound each,

@@ -61,7 +61,7 @@ func compileUpdate(v value) (*update, error) {
 		_, known := operators[op]
 		switch {
 		case !known:
-			return nil, fail(codeFailedToParse, "Unknown modifier: %s", op)
+			return nil, unknownName(knownUpdates, "the update operator", op, fail(codeFailedToParse, "Unknown modifier: %s", op))
 		case args.Type != bsoncore.TypeEmbeddedDocument:
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
 		}

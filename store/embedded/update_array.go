@@ -123,6 +123,9 @@ func compilePull(arg value) (change, error) {
 // pullTest returns the condition for the elements that $pull removes. A document is a filter for
 // elements that are documents. Any other value must be equal to the element.
 func pullTest(arg value) (func(value) bool, error) {
+	if op := firstKey(document(arg.Data)); isOperators(arg) && (knownFilters[op] || comparisons[op]) {
+		return nil, fail(codeNotImplemented, "$pull of values with the operator %s %s", op, notHere)
+	}
 	switch arg.Type {
 	case bsoncore.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)

@@ -1,17 +1,44 @@
 package embedded
 
-import "strings"
+import (
+	"strings"
 
-// seed returns the first state of an upserted document: the equalities of the filter.
-func (f *filter) seed() (document, error) {
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+)
+
+// equality returns the only value that a predicate permits, if there is one: that of $eq, and of $in
+// with one value.
+func (p predicate) equality() (v value, ok bool) {
+	switch p.op {
+	case "$eq":
+		return p.arg, true
+	case "$in":
+		for e := range elements(p.arg) {
+			if e.Type == bsoncore.TypeRegex || ok && !sameValue(e, v) {
+				return value{}, false
+			}
+			v, ok = e, true
+		}
+	}
+	return v, ok
+}
+
+// seed returns the first state of an upserted document: the equalities of the filter. For a
+// replacement, these are only equalities of the _id.
+func (f *filter) seed(replacement bool) (document, error) {
 	d := emptyDocument
 	taken := map[string]bool{}
 	if len(f.predicates) > maxModifiers {
 		return nil, fail(codeNotImplemented, "an upsert with more than %d conditions is not supported", maxModifiers)
 	}
 	for _, p := range f.predicates {
-		if p.op != "$eq" {
+		v, ok := p.equality()
+		below := strings.HasPrefix(p.path, "_id.")
+		if !ok || replacement && p.path != "_id" && !below {
 			continue
+		}
+		if replacement && below {
+			return nil, fail(codeNotExactValue, "full path '_id' required, but the filter has '%s'", p.path)
 		}
 		for other := range taken {
 			if p.path == other || strings.HasPrefix(p.path, other+".") || strings.HasPrefix(other, p.path+".") {
@@ -23,7 +50,7 @@ func (f *filter) seed() (document, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d, err = edit(d, parts, makeParents, func(value) (value, error) { return p.arg, nil }); err != nil {
+		if d, err = edit(d, parts, makeParents, func(value) (value, error) { return v, nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -32,18 +59,9 @@ func (f *filter) seed() (document, error) {
 
 // newDocument returns the document that an upsert inserts.
 func (u *update) newDocument(f *filter) (document, error) {
-	d, err := f.seed()
+	d, err := f.seed(u.replacement != nil)
 	if err != nil {
 		return nil, err
-	}
-	if u.replacement != nil { // a replacement takes only _id from the filter
-		id, ok := lookup(d, "_id")
-		d = emptyDocument
-		if ok {
-			b := newBuilder()
-			b.add("_id", id)
-			d = b.document()
-		}
 	}
 	d, err = u.apply(d, true)
 	if err != nil {

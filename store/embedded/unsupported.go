@@ -1,0 +1,60 @@
+package embedded
+
+import "strings"
+
+// The names that MongoDB 7 knows and this package does not support. They get an error that says so.
+// Any other name gets MongoDB's error for an unknown name.
+// Source: https://www.mongodb.com/docs/v7.0/reference/
+var (
+	knownCommands = words(`
+		abortTransaction appendOplogNote applyOps authenticate autoSplitVector bulkWrite cloneCollectionAsCapped collMod collStats
+		commitTransaction compact configureFailPoint connPoolStats connectionStatus convertToCapped copydb createRole createUser
+		currentOp dataSize dbHash dbStats dbstats collstats distinct dropAllRolesFromDatabase dropAllUsersFromDatabase dropConnections dropRole
+		dropUser dropSearchIndex createSearchIndexes updateSearchIndex features filemd5 findandmodify fsync fsyncUnlock getAuditConfig
+		getClusterParameter getCmdLineOpts getDefaultRWConcern getFreeMonitoringStatus getLog getLastError getParameter getShardMap
+		getnonce geoSearch grantPrivilegesToRole grantRolesToRole grantRolesToUser group hostInfo invalidateUserCache killAllSessions
+		killAllSessionsByPattern killOp killSessions listCommands listShards lockInfo logRotate logout logApplicationMessage mapReduce
+		mapreduce planCacheClear planCacheClearFilters planCacheListFilters planCacheSetFilter profile reIndex refreshSessions
+		renameCollection replSetGetConfig replSetGetStatus replSetInitiate replSetReconfig replSetStepDown replSetFreeze
+		resetError revokePrivilegesFromRole revokeRolesFromRole revokeRolesFromUser rolesInfo rotateCertificates saslContinue saslStart
+		serverStatus setDefaultRWConcern setFeatureCompatibilityVersion setFreeMonitoring setIndexCommitQuorum setParameter
+		setClusterParameter setUserWriteBlockMode shardConnPoolStats shutdown startSession top updateRole updateUser usersInfo
+		validate validateDBMetadata whatsmyuri dropDatabases atlasVersion listSearchIndexes getDiagnosticData`)
+
+	knownFilters = words(`
+		$all $alwaysFalse $alwaysTrue $bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet $box $center $centerSphere $comment $elemMatch
+		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $mod $near $nearSphere $nin $nor $not
+		$polygon $rand $sampleRate $size $text $uniqueDocs $where $within`)
+
+	// comparisons are the filter operators on a path that this package supports.
+	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $exists $type $regex $options`)
+
+	knownUpdates = words(`$bit $currentDate $isolated $min $mul $pushAll $rename`)
+
+	knownStages = words(`
+		$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp $densify $documents
+		$facet $fill $geoNear $graphLookup $group $indexStats $limit $listLocalSessions $listSampledQueries $listSearchIndexes
+		$listSessions $lookup $match $merge $out $planCacheStats $project $redact $replaceRoot $replaceWith $sample $search
+		$searchMeta $set $setWindowFields $shardedDataDistribution $skip $sort $sortByCount $unionWith $unset $unwind
+		$vectorSearch`)
+)
+
+func words(list string) map[string]bool {
+	set := map[string]bool{}
+	for _, word := range strings.Fields(list) {
+		set[word] = true
+	}
+	return set
+}
+
+// notHere is the end of an error about something that MongoDB has and this package has not.
+const notHere = "is not supported by cubegate's embedded database, only by MongoDB"
+
+// unknownName returns the error for a name without an implementation: NotImplemented if MongoDB knows
+// it, and otherwise MongoDB's own error.
+func unknownName(known map[string]bool, what, name string, ownError error) error {
+	if known[name] {
+		return fail(codeNotImplemented, "%s %s %s", what, name, notHere)
+	}
+	return ownError
+}
