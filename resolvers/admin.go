@@ -43,12 +43,11 @@ type page[T any] struct {
 	Next  *string
 }
 
-// newPage returns a full page with the ID of its last item, else the last page.
-func newPage[T any](items []*T, id func(*T) string, limit int) *page[T] {
+// newPage returns a page with the given items and the cursor of the next page, if there is one.
+func newPage[T any](items []*T, next string) *page[T] {
 	out := &page[T]{Items: items}
-	if len(items) == limit {
-		last := id(items[limit-1])
-		out.Next = &last
+	if next != "" {
+		out.Next = &next
 	}
 	return out
 }
@@ -71,16 +70,15 @@ func (a *adminAPI) users(ctx context.Context, c identity.Caller, in usersInput) 
 	if in.Filter != nil {
 		f = store.UserFilter{Text: deref(in.Filter.Text), Role: deref(in.Filter.Role), Disabled: in.Filter.Disabled}
 	}
-	p := in.Page.page()
-	list, err := a.flows.Users(ctx, c, f, p)
+	list, err := a.flows.Users(ctx, c, f, in.Page.page())
 	if err != nil {
 		return nil, err
 	}
-	items := make([]*profile, len(list))
-	for i, u := range list {
+	items := make([]*profile, len(list.Items))
+	for i, u := range list.Items {
 		items[i], _ = newProfile(u, nil)
 	}
-	return newPage(items, func(item *profile) string { return item.ID }, p.Limit), nil
+	return newPage(items, list.Next), nil
 }
 
 type auditInput struct {
@@ -100,16 +98,15 @@ func (a *adminAPI) audit(ctx context.Context, c identity.Caller, in auditInput) 
 	if in.Filter != nil {
 		f = store.EventFilter{UserID: deref(in.Filter.UserID), Kind: store.AuditKind(deref(in.Filter.Kind))}
 	}
-	p := in.Page.page()
-	list, err := a.flows.Events(ctx, c, f, p)
+	list, err := a.flows.Events(ctx, c, f, in.Page.page())
 	if err != nil {
 		return nil, err
 	}
-	items := make([]*event, len(list))
-	for i, e := range list {
+	items := make([]*event, len(list.Items))
+	for i, e := range list.Items {
 		items[i] = newEvent(e)
 	}
-	return newPage(items, func(item *event) string { return item.ID }, p.Limit), nil
+	return newPage(items, list.Next), nil
 }
 
 // event is Event of the schema.

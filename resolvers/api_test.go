@@ -144,8 +144,12 @@ func (f fakes) recorded(t testing.TB) []store.Event {
 // onePage is a directory of users that has one page.
 type onePage []store.User
 
-func (p onePage) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
-	return p, nil
+func (p onePage) Page(_ context.Context, _ store.UserFilter, _ string, limit int) (store.Page[store.User], error) {
+	page := store.Page[store.User]{Items: p}
+	if len(p) >= limit {
+		page.Next = "later"
+	}
+	return page, nil
 }
 
 func (onePage) SetRoles(context.Context, string, []string) (store.User, error) {

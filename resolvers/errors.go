@@ -22,6 +22,7 @@ var public = []struct {
 	{store.TakenError{Field: "email"}, apierror.Conflict, "Email already exists"},
 	{store.ErrChanged, apierror.Conflict, "Another request changed the data at the same time; try again"},
 	{store.ErrNotFound, apierror.NotFound, "The user does not exist; check the user's ID"},
+	{store.ErrMalformed, apierror.MalformedData, "The stored data of this account is damaged; contact support"},
 	{provisioning.ErrForeignAccount, apierror.Conflict, "Email already exists at the chat service, with another password; use another email"},
 	{provisioning.ErrCannotDelete, apierror.UpstreamUnavailable, "The chat service deletes this account only with the user's password or an administration key; ask the user to delete it, or set CONNECTYCUBE_ADMIN_KEY"},
 	{provisioning.ErrPasswordRequired, apierror.UpstreamUnavailable, "The chat service needs the user's password; log in with the password, then try again"},

@@ -64,7 +64,7 @@ func newRootCommand(p process) *cobra.Command {
 		p.sandboxCommand(),
 		p.newCommand("health", "asks a running server whether it is alive; exit status 0 or 1", health),
 		p.newCommand("export", "writes the embedded database's users as extended JSON, one a line, for mongoimport", export),
-		p.newCommand("check", "checks the embedded database's file while no server runs; exit status 0 or 1", check),
+		p.newCommand("check", "lists malformed documents, and damage of the embedded database's file while no server runs; exit status 0 or 1", check),
 		p.grantCommand(),
 		p.newCommand("passwords", "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", passwords),
 		p.keysCommand(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -16,16 +17,7 @@ import (
 // openStore connects to MongoDB. Without a MONGO_URI, it starts the embedded database
 // and connects to that.
 func (s *setup) openStore(ctx context.Context) error {
-	o := store.Options{
-		URI:       s.cfg.Mongo.URI.Reveal(),
-		Database:  s.cfg.Mongo.Database,
-		Timeout:   s.cfg.Mongo.Timeout,
-		AuditKeep: s.cfg.Audit.Keep,
-		AuditMax:  s.cfg.Audit.Max,
-		Log:       s.log,
-
-		AuditMaxRefusals: s.cfg.Audit.MaxRefusals,
-	}
+	o := storeOptions(s.cfg, s.log)
 	if s.cfg.HasEmbeddedDatabase() {
 		if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 			return fmt.Errorf("DATA_DIR: %w", err)
@@ -51,6 +43,20 @@ func (s *setup) openStore(ctx context.Context) error {
 	s.store = opened
 	s.onClose(opened.Close)
 	return nil
+}
+
+// storeOptions returns the options for the database that MONGO_URI selects.
+func storeOptions(cfg config.Config, log *slog.Logger) store.Options {
+	return store.Options{
+		URI:       cfg.Mongo.URI.Reveal(),
+		Database:  cfg.Mongo.Database,
+		Timeout:   cfg.Mongo.Timeout,
+		AuditKeep: cfg.Audit.Keep,
+		AuditMax:  cfg.Audit.Max,
+		Log:       log,
+
+		AuditMaxRefusals: cfg.Audit.MaxRefusals,
+	}
 }
 
 // databaseFile returns the path of the embedded database.

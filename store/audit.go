@@ -210,15 +210,14 @@ func (a *Audit) trim(ctx context.Context, r *retention) error {
 	if err != nil || n <= r.max {
 		return a.wrapError("counting events", err)
 	}
-	var newest eventDocument // of the events to remove
-	err = a.coll.FindOne(ctx, r.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(r.max)).Decode(&newest)
-	if errors.Is(err, mongo.ErrNoDocuments) { // the count was an estimate
+	newest, err := a.coll.FindOne(ctx, r.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(r.max)).Raw() // of the events to remove
+	if errors.Is(err, mongo.ErrNoDocuments) {                                                                                     // the count was an estimate
 		return nil
 	}
 	if err != nil {
 		return a.wrapError("looking for old events", err)
 	}
-	_, err = a.coll.DeleteMany(ctx, append(slices.Clip(r.filter), bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: newest.ID}}}))
+	_, err = a.coll.DeleteMany(ctx, append(slices.Clip(r.filter), bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: newest.Lookup("_id")}}}))
 	return a.wrapError("removing old events", err)
 }
 
@@ -251,10 +250,10 @@ type EventFilter struct {
 	Kind   AuditKind
 }
 
-// Page lists events from the newest to the oldest, starting after the event before. The
-// empty before starts with the newest event. The error is [ErrBadCursor] if before is not
-// an ID.
-func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit int) ([]Event, error) {
+// Page lists events from the newest to the oldest. before is the ID of an event or the Next of
+// an earlier page, and the page starts after it. The empty before starts with the newest
+// event. The error is [ErrBadCursor] for any other before.
+func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit int) (Page[Event], error) {
 	filter := bson.D{}
 	if f.UserID != "" {
 		filter = append(filter, bson.E{Key: "userId", Value: f.UserID})
@@ -262,19 +261,12 @@ func (a *Audit) Page(ctx context.Context, f EventFilter, before string, limit in
 	if f.Kind != "" {
 		filter = append(filter, bson.E{Key: "kind", Value: f.Kind})
 	}
-	if before != "" {
-		oid, err := bson.ObjectIDFromHex(before)
-		if err != nil {
-			return nil, ErrBadCursor
-		}
-		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: oid}}})
-	}
-	return a.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(pageSize(limit)))
+	return a.page(ctx, filter, pageQuery{after: before, limit: limit, descending: true})
 }
 
-func decodeEvent(from func(any) error) (Event, error) {
+func decodeEvent(c collection, document bson.Raw, r *bson.Registry) (Event, error) {
 	var d eventDocument
-	if err := from(&d); err != nil {
+	if err := c.decode(document, form{bson.TypeObjectID, r}, &d); err != nil {
 		return Event{}, err
 	}
 	return Event{

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -14,6 +15,12 @@ type collection struct {
 	taken   string // the field that a TakenError of this collection names
 	timeout time.Duration
 	closed  context.Context // ends when the Store closes
+	log     *slog.Logger
+}
+
+// logMalformed logs that a list or a queue skips a malformed document.
+func (c collection) logMalformed(ctx context.Context, err error) {
+	c.log.LogAttrs(ctx, slog.LevelWarn, "malformed document skipped; run cubegate check", slog.Any("err", err))
 }
 
 // withTimeout bounds one operation. The client's own timeout is not enough, because the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -18,6 +19,7 @@ var (
 	ErrBadCursor   = errors.New("page cursor is not an ID")          // of a record in the list
 	ErrChanged     = errors.New("document was changed concurrently") // nothing was written
 	ErrUnavailable = errors.New("database is unavailable")           // a write may have happened
+	ErrMalformed   = errors.New("document is malformed")             // a MalformedError names it
 )
 
 // TakenError means that another document has the value of a unique field. It is
@@ -39,7 +41,7 @@ func wrapError(action string, err error) error {
 		return fmt.Errorf("%s: %w", action, ErrNotFound)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", action, err)
-	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err), isUnwritable(err):
+	case mongo.IsTimeout(err), mongo.IsNetworkError(err), isSelection(err), isPoolCleared(err), hasCode(err, unavailableCodes):
 		return fmt.Errorf("%s: %w: %w", action, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", action, err)
@@ -59,14 +61,35 @@ func isPoolCleared(err error) bool {
 	return errors.As(err, &cleared)
 }
 
-// MongoDB's error codes for data that cannot be written to the disk (error_codes.yml).
-const (
-	fileStreamFailed = 39
-	outOfDiskSpace   = 14031
-)
-
-// isUnwritable reports whether the database could not write to its disk. It wrote nothing.
-func isUnwritable(err error) bool {
-	answer, ok := errors.AsType[mongo.ServerError](err)
-	return ok && (answer.HasErrorCode(outOfDiskSpace) || answer.HasErrorCode(fileStreamFailed))
+// unavailableCodes are MongoDB's error codes for a database that is away for a while
+// (error_codes.yml). The driver tries some operations once more, and an election may take longer.
+// Each of the codes may also be the write concern error of a write that has happened on one member
+// and may be undone.
+var unavailableCodes = []int{
+	// The member is shutting down, or is not the primary, or is changing its state
+	// (https://github.com/mongodb/specifications, server-discovery-and-monitoring).
+	91, 189, 10058, 10107, 11600, 11602, 13435, 13436,
+	// A mongos cannot reach a member, or a member cannot reach the others
+	// (https://github.com/mongodb/specifications, retryable-writes).
+	6, 7, 89, 134, 262, 9001,
+	133, // no member satisfies the read preference
+	64,  // too few members have confirmed the write in time
+	// The disk is full or broken. The database wrote nothing.
+	14031, 39,
 }
+
+// hasCode reports whether an answer of the database has one of the codes, also for one of several
+// writes and as a write concern error.
+func hasCode(err error, codes []int) bool {
+	answer, ok := errors.AsType[mongo.ServerError](err)
+	return ok && slices.ContainsFunc(codes, answer.HasErrorCode)
+}
+
+// refusalCodes are MongoDB's error codes for an update that does not fit the document
+// (error_codes.yml): BadValue and TypeMismatch, because an operator meets a value of another type,
+// and PathNotViable, because a path leads through a value that is no document.
+var refusalCodes = []int{2, 14, 28}
+
+// isRefusal reports whether the database refused an update because of the types in a document.
+// The updates of this package are always well-formed.
+func isRefusal(err error) bool { return hasCode(err, refusalCodes) }

@@ -75,14 +75,14 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	started, done := time.Now(), 0
 	var last bson.ObjectID
 	for {
-		batch, err := u.withoutKey(ctx, last)
+		batch, next, err := u.withoutKey(ctx, last)
 		if err != nil {
 			return err
 		}
-		if len(batch) == 0 {
+		if next == last {
 			break
 		}
-		last = batch[len(batch)-1].ID
+		last = next
 		collided, err := u.setKeys(ctx, batch)
 		if err != nil {
 			return err
@@ -99,8 +99,10 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// withoutKey returns the next users without a key, starting after an ID.
-func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocument, error) {
+// withoutKey returns the next users without a key, starting after an ID, and the last ID that it
+// has seen. It skips and logs malformed documents. An _id of another type is malformed too, and
+// the filter does not match it.
+func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) (batch []userDocument, last bson.ObjectID, err error) {
 	found, err := u.coll.Find(ctx,
 		bson.D{
 			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
@@ -112,18 +114,28 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) ([]userDocu
 			SetSort(bson.D{{Key: "_id", Value: 1}}).
 			SetLimit(keyBatch))
 	if err != nil {
-		return nil, u.wrapError("finding users without a key", err)
+		return nil, after, u.wrapError("finding users without a key", err)
 	}
-	var batch []userDocument
-	if err := found.All(ctx, &batch); err != nil {
-		return nil, u.wrapError("reading users without a key", err)
+	defer found.Close(context.WithoutCancel(ctx))
+	last = after
+	for found.Next(ctx) {
+		last = found.Current.Lookup("_id").ObjectID()
+		var d userDocument
+		if err := u.collection.decode(found.Current, form{bson.TypeObjectID, readRegistry}, &d); err != nil {
+			u.logMalformed(ctx, err)
+			continue
+		}
+		batch = append(batch, d)
 	}
-	return batch, nil
+	return batch, last, u.wrapError("reading users without a key", found.Err())
 }
 
 // setKeys writes the keys of a batch. It returns the users whose key another user has, with
 // that key in EmailKey.
 func (u *Users) setKeys(ctx context.Context, batch []userDocument) ([]userDocument, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
 	taken, err := u.writeKeys(ctx, batch, func(d userDocument) string { return EmailKey(d.Original.Email) })
 	if err != nil || len(taken) == 0 {
 		return nil, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -46,9 +47,16 @@ type Revocation struct {
 	Attempts  int       `bson:"attempts,omitempty"` // to revoke it at ConnectyCube
 }
 
-func decodeSession(from func(any) error) (session Session, err error) {
-	err = from(&session)
-	return session, err
+// sessionDocument is a Session with the field of the queue [Store.Revocations].
+type sessionDocument struct {
+	Session `bson:",inline"`
+	Due     time.Time `bson:"due"`
+}
+
+func decodeSession(c collection, document bson.Raw, r *bson.Registry) (Session, error) {
+	var d sessionDocument
+	err := c.decode(document, form{bson.TypeString, r}, &d)
+	return d.Session, err
 }
 
 // Sessions is the collection of login sessions. It is safe for concurrent use.
@@ -162,7 +170,7 @@ func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	defer cancel()
 	r, err := s.coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, notEnded}, endUpdate(time.Now(), reason))
 	if err != nil {
-		return false, s.wrapError("ending a login session", err)
+		return false, s.explain(ctx, s.wrapError("ending a login session", err), bson.D{{Key: "_id", Value: id}}, options.FindOne())
 	}
 	return r.MatchedCount == 1, nil
 }
@@ -175,7 +183,13 @@ func (s *Sessions) Expire(ctx context.Context) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	now := time.Now()
-	r, err := s.coll.UpdateOne(ctx, bson.D{{Key: "expires", Value: bson.D{{Key: "$lte", Value: now}}}, notEnded}, endUpdate(now, Expired))
+	expired := bson.D{{Key: "expires", Value: bson.D{{Key: "$lte", Value: now}}}, notEnded}
+	r, err := s.coll.UpdateOne(ctx, expired, endUpdate(now, Expired))
+	if malformed, ok := errors.AsType[*MalformedError](s.explain(ctx, err, expired, options.FindOne())); ok {
+		s.logMalformed(ctx, malformed)
+		end := bson.D{{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "reason", Value: Expired}}}}
+		r, err = s.coll.UpdateOne(ctx, bson.D{malformed.exactly(), notEnded}, end)
+	}
 	if err == nil && r.MatchedCount == 0 {
 		return ErrNotFound
 	}

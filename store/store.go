@@ -68,8 +68,29 @@ type Store struct {
 // email key to every user of the original. The caller must Close the store. The error never
 // contains the URI.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
+		if err == nil {
+			err = collection.ensureIndexes(ctx)
+		}
+	}
+	if err == nil {
+		err = s.users.backfillEmailKeys(ctx, s.log)
+	}
+	if err != nil {
+		_ = s.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect returns a Store when the database answers. It writes nothing.
+func connect(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
-	client, database, err := connect(o)
+	client, database, err := newClient(o)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	closed, end := context.WithCancel(context.Background())
 	s.end = end
 	open := func(name, taken string) collection {
-		return collection{coll: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed}
+		return collection{coll: db.Collection(name), taken: taken, timeout: o.Timeout, closed: closed, log: o.Log}
 	}
 	s.users = &Users{records[User]{open("users", "email"), "user", objectID, decodeUser}}
 	s.accounts = &Accounts{s.users}
@@ -88,16 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
 		history: retention{filter: historyFilter, max: int64(o.AuditMax)}, refusals: retention{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
-	err = s.waitUntilUp(ctx, o.ConnectTimeout)
-	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
-		if err == nil {
-			err = collection.ensureIndexes(ctx)
-		}
-	}
-	if err == nil {
-		err = s.users.backfillEmailKeys(ctx, o.Log)
-	}
-	if err != nil {
+	if err := s.waitUntilUp(ctx, o.ConnectTimeout); err != nil {
 		_ = s.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
@@ -129,7 +141,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func connect(o Options) (*mongo.Client, string, error) {
+// newClient returns the driver's client and the name of the database.
+func newClient(o Options) (*mongo.Client, string, error) {
 	// The driver's own error may quote the connection string with its password.
 	parsed, err := connstring.ParseAndValidate(o.URI)
 	if err != nil {

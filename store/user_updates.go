@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // bumpVersion is the part of an update that makes the account at ConnectyCube differ from the
@@ -151,14 +150,10 @@ type UserFilter struct {
 	Disabled *bool
 }
 
-// MaxPage is the largest number of records in one page.
-const MaxPage = 100
-
-func pageSize(limit int) int64 { return int64(max(1, min(limit, MaxPage))) }
-
-// Page lists users by ID, starting after the user after. The empty after starts with the first
-// user. The error is [ErrBadCursor] if after is not an ID.
-func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) ([]User, error) {
+// Page lists users by ID. after is the ID of a user or the Next of an earlier page, and the page
+// starts after it. The empty after starts with the first user. The error is [ErrBadCursor] for
+// any other after.
+func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) (Page[User], error) {
 	filter := bson.D{notDeleting}
 	if f.Text != "" {
 		filter = append(filter, bson.E{Key: "emailKey", Value: bson.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
@@ -171,24 +166,10 @@ func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int)
 	} else if f.Disabled != nil {
 		filter = append(filter, bson.E{Key: "disabled", Value: bson.D{{Key: "$ne", Value: true}}})
 	}
-	return u.page(ctx, filter, after, limit)
+	return u.page(ctx, filter, pageQuery{after: after, limit: limit})
 }
 
 // All lists users like [Users.Page], including users that are being deleted.
-func (u *Users) All(ctx context.Context, after string, limit int) ([]User, error) {
-	return u.page(ctx, nil, after, limit)
-}
-
-func (u *Users) page(ctx context.Context, filter bson.D, after string, limit int) ([]User, error) {
-	if after != "" {
-		oid, err := bson.ObjectIDFromHex(after)
-		if err != nil {
-			return nil, ErrBadCursor
-		}
-		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: oid}}})
-	}
-	if filter == nil {
-		filter = bson.D{}
-	}
-	return u.records.list(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(pageSize(limit)))
+func (u *Users) All(ctx context.Context, after string, limit int) (Page[User], error) {
+	return u.page(ctx, bson.D{}, pageQuery{after: after, limit: limit})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -73,6 +74,17 @@ type userDocument struct {
 	Sessions         []string      `bson:"sessions,omitempty"`
 	DeviceGeneration int64         `bson:"deviceGeneration,omitempty"`
 	Account          Account       `bson:"account,omitempty"`
+	SessionsDue      time.Time     `bson:"sessionsDue,omitempty"` // of the queue [Store.Sweeps]
+}
+
+// maxCubeID is the greatest ID of an account. Every smaller whole number has an exact float64.
+const maxCubeID = 1 << 53
+
+func (d *userDocument) check() error {
+	if d.CubeID != math.Trunc(d.CubeID) || d.CubeID < 0 || d.CubeID > maxCubeID { // NaN is not equal to itself
+		return fieldError{"connectyCubeId", "is not a whole number from 0 to 2^53"}
+	}
+	return nil
 }
 
 // originalUser has the names and the order of fields of the original's Mongoose model.
@@ -86,9 +98,9 @@ type originalUser struct {
 	Version   int32     `bson:"__v"` // Mongoose's version key
 }
 
-func decodeUser(from func(any) error) (User, error) {
+func decodeUser(c collection, document bson.Raw, r *bson.Registry) (User, error) {
 	var d userDocument
-	if err := from(&d); err != nil {
+	if err := c.decode(document, form{bson.TypeObjectID, r}, &d); err != nil {
 		return User{}, err
 	}
 	return d.user(), nil

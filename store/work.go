@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -64,8 +65,9 @@ func (s *Store) Revocations() *Queue[Session] {
 	return &Queue[Session]{s.sessions.records, revocationWork}
 }
 
-// Claim leases the document with the earliest due time and counts an attempt. The error is
-// [ErrNotFound] when none is due.
+// Claim leases the document with the earliest due time and counts an attempt. It skips and logs
+// malformed documents, which are due again after [MaxBackOff]. The error is [ErrNotFound] when
+// none is due.
 func (q *Queue[T]) Claim(ctx context.Context, l Lease) (T, error) {
 	return q.claim(ctx, bson.D{{Key: q.due, Value: bson.D{{Key: "$lte", Value: time.Now()}}}}, q.due, l)
 }
@@ -76,7 +78,43 @@ func (q *Queue[T]) claim(ctx context.Context, filter bson.D, by string, l Lease)
 	if q.attempts != "" {
 		update = append(update, bson.E{Key: "$inc", Value: bson.D{{Key: q.attempts, Value: 1}}})
 	}
-	return q.findAndUpdate(ctx, filter, update, options.FindOneAndUpdate().SetSort(bson.D{{Key: by, Value: 1}}))
+	order, others := bson.D{{Key: by, Value: 1}}, bson.A{}
+	for {
+		left := filter
+		if len(others) > 0 {
+			left = slices.Concat(filter, bson.D{{Key: "$and", Value: others}})
+		}
+		one, err := q.findAndUpdate(ctx, left, update, options.FindOneAndUpdate().SetSort(order))
+		err = q.explain(ctx, err, left, options.FindOne().SetSort(order))
+		malformed, ok := errors.AsType[*MalformedError](err)
+		if !ok || len(others) == maxSkipped {
+			return one, err
+		}
+		q.logMalformed(ctx, malformed)
+		if err := q.postpone(ctx, malformed); err != nil {
+			return one, err
+		}
+		others = append(others, bson.D{{Key: "_id", Value: bson.D{{Key: "$ne", Value: malformed.id}}}})
+	}
+}
+
+// maxSkipped bounds the malformed documents that one claim skips.
+const maxSkipped = 100
+
+// postpone returns the lease of a malformed document, makes it due later, and takes it out of
+// the line. If even its work cannot be written, the document stays as it is.
+func (q *Queue[T]) postpone(ctx context.Context, malformed *MalformedError) error {
+	ctx, cancel := q.withTimeout(ctx)
+	defer cancel()
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: q.due, Value: time.Now().Add(MaxBackOff)}}}}
+	if unset := fields(q.lease, q.turn); len(unset) > 0 {
+		update = append(update, bson.E{Key: "$unset", Value: unset})
+	}
+	_, err := q.coll.UpdateOne(ctx, bson.D{malformed.exactly()}, update)
+	if isRefusal(err) {
+		return nil
+	}
+	return q.wrapError("postponing the work on a malformed "+q.noun, err)
 }
 
 // Acquire leases one document whether or not it is due. The error is
@@ -158,6 +196,10 @@ func (q *Queue[T]) ReleaseAll(ctx context.Context) error {
 		update = append(update, bson.E{Key: "$unset", Value: fields(q.lease)})
 	}
 	_, err := q.coll.UpdateMany(ctx, filter, update)
+	if isRefusal(err) { // because of a malformed document; the leases that remain expire
+		q.logMalformed(ctx, err)
+		return nil
+	}
 	return q.wrapError("releasing leases", err)
 }
 

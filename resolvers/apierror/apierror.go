@@ -24,6 +24,7 @@ const (
 	MethodNotAllowed           Code = "METHOD_NOT_ALLOWED"            // 405: see the header Allow
 	NotAcceptable              Code = "NOT_ACCEPTABLE"                // 406: no media type that both sides support
 	Conflict                   Code = "CONFLICT"                      // 409: taken, or changed concurrently
+	MalformedData              Code = "MALFORMED_DATA"                // 409: a stored document cannot be read; only the operator can correct it
 	PayloadTooLarge            Code = "PAYLOAD_TOO_LARGE"             // 413: the body exceeds the bound
 	UnsupportedMediaType       Code = "UNSUPPORTED_MEDIA_TYPE"        // 415: want application/json
 	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"     // 200: send the whole document once
@@ -38,7 +39,7 @@ const (
 var statuses = map[Code]int{
 	BadUserInput: http.StatusBadRequest, GraphQLParseFailed: http.StatusBadRequest, GraphQLValidationFailed: http.StatusBadRequest,
 	Unauthenticated: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
-	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, PayloadTooLarge: http.StatusRequestEntityTooLarge,
+	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, MalformedData: http.StatusConflict, PayloadTooLarge: http.StatusRequestEntityTooLarge,
 	UnsupportedMediaType: http.StatusUnsupportedMediaType, RateLimited: http.StatusTooManyRequests, Canceled: 499,
 	PersistedQueryNotFound: http.StatusOK, PersistedQueryNotSupported: http.StatusOK, // the clients that understand them expect it
 	InternalServerError: http.StatusInternalServerError, UpstreamUnavailable: http.StatusBadGateway, ServiceUnavailable: http.StatusServiceUnavailable,
@@ -88,7 +89,7 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 // service that it needs, else Debug.
 func (e *Error) level() slog.Level {
 	switch e.Code {
-	case InternalServerError:
+	case InternalServerError, MalformedData:
 		return slog.LevelError
 	case UpstreamUnavailable, ServiceUnavailable:
 		return slog.LevelWarn

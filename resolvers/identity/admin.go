@@ -13,11 +13,11 @@ import (
 )
 
 // AdminUserStore is what administrators see and change of users. Page returns
-// [store.ErrBadCursor] for an after that is not an ID; the others return
+// [store.ErrBadCursor] for an after that is no cursor; the others return
 // [store.ErrNotFound] for an unknown user, and [store.ErrChanged] for one who is being
 // deleted.
 type AdminUserStore interface {
-	Page(ctx context.Context, f store.UserFilter, after string, limit int) ([]store.User, error)
+	Page(ctx context.Context, f store.UserFilter, after string, limit int) (store.Page[store.User], error)
 	SetRoles(ctx context.Context, id string, roles []string) (store.User, error)
 	SetDisabled(ctx context.Context, id string, on bool) (store.User, error)
 }
@@ -31,23 +31,23 @@ type Admin struct {
 	auditor   *Auditor
 }
 
-// Page selects a page of a list: at most Limit entries after the one with the ID After.
+// Page selects a page of a list: at most Limit entries after the cursor After.
 type Page struct {
 	After string
 	Limit int
 }
 
 // Users returns a page of users, ordered by ID.
-func (a *Admin) Users(ctx context.Context, _ Caller, f store.UserFilter, p Page) ([]store.User, error) {
+func (a *Admin) Users(ctx context.Context, _ Caller, f store.UserFilter, p Page) (store.Page[store.User], error) {
 	if strings.ContainsFunc(f.Text, unicode.IsControl) {
-		return nil, apierror.FieldErrors{"filter.text": "must not have control characters"}.Err()
+		return store.Page[store.User]{}, apierror.FieldErrors{"filter.text": "must not have control characters"}.Err()
 	}
 	list, err := a.directory.Page(ctx, f, p.After, p.Limit)
 	return list, checkCursor(err)
 }
 
 // Events returns a page of the audit, the newest events first.
-func (a *Admin) Events(ctx context.Context, _ Caller, f store.EventFilter, p Page) ([]store.Event, error) {
+func (a *Admin) Events(ctx context.Context, _ Caller, f store.EventFilter, p Page) (store.Page[store.Event], error) {
 	list, err := a.auditor.page(ctx, f, p)
 	return list, checkCursor(err)
 }

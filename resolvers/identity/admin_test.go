@@ -190,8 +190,8 @@ func TestAdminDeleteOfAUserWhoJustChanged(t *testing.T) {
 // oddCursor is a directory that knows no cursor.
 type oddCursor struct{ AdminUserStore }
 
-func (oddCursor) Page(context.Context, store.UserFilter, string, int) ([]store.User, error) {
-	return nil, store.ErrBadCursor
+func (oddCursor) Page(context.Context, store.UserFilter, string, int) (store.Page[store.User], error) {
+	return store.Page[store.User]{}, store.ErrBadCursor
 }
 
 func TestUsersExplainsBadInput(t *testing.T) {
@@ -211,7 +211,7 @@ func TestEventsIncludeTheRefusalsOfThisMoment(t *testing.T) {
 	f.there()
 	_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
 	list, err := f.Admin.Events(t.Context(), Caller{}, store.EventFilter{}, Page{Limit: 10})
-	if err != nil || len(list) != 1 || list[0].Kind != store.AuditLogin {
+	if err != nil || len(list.Items) != 1 || list.Items[0].Kind != store.AuditLogin {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

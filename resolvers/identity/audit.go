@@ -15,7 +15,7 @@ import (
 type AuditLog interface {
 	Record(ctx context.Context, e store.Event) error
 	RecordRefusals(ctx context.Context, refusals []store.Event) error // may be repeated with the same refusals
-	Page(ctx context.Context, f store.EventFilter, before string, limit int) ([]store.Event, error)
+	Page(ctx context.Context, f store.EventFilter, before string, limit int) (store.Page[store.Event], error)
 }
 
 // recordTimeout bounds the write of one event.
@@ -80,7 +80,7 @@ func (a *Auditor) recordFailure(ctx context.Context, c Caller, err error) {
 // isFailure reports whether a code means that we failed, or ConnectyCube, in contrast
 // to an answer.
 func isFailure(code apierror.Code) bool {
-	return code == apierror.InternalServerError || code == apierror.UpstreamUnavailable || code == apierror.ServiceUnavailable
+	return code == apierror.InternalServerError || code == apierror.MalformedData || code == apierror.UpstreamUnavailable || code == apierror.ServiceUnavailable
 }
 
 // failed reports whether an error is our failure, or ConnectyCube's.
@@ -99,9 +99,9 @@ func (a *Auditor) record(ctx context.Context, c Caller, e store.Event) {
 }
 
 // page returns a page of events, the newest first, with the refusals of this moment.
-func (a *Auditor) page(ctx context.Context, f store.EventFilter, p Page) ([]store.Event, error) {
+func (a *Auditor) page(ctx context.Context, f store.EventFilter, p Page) (store.Page[store.Event], error) {
 	if err := a.Flush(ctx); err != nil {
-		return nil, err
+		return store.Page[store.Event]{}, err
 	}
 	return a.events.Page(ctx, f, p.After, p.Limit)
 }

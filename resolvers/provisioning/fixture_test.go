@@ -185,7 +185,7 @@ func (f *fixture) due(t *testing.T, id string) {
 func (f *fixture) noUsers(t *testing.T) {
 	t.Helper()
 	here, err := f.store.Users().All(t.Context(), "", 10)
-	if there := f.sandbox.State().Users; err != nil || len(here) != 0 || len(there) != 0 {
+	if there := f.sandbox.State().Users; err != nil || len(here.Items) != 0 || len(there) != 0 {
 		t.Errorf("here %+v, there %+v, %v", here, there, err)
 	}
 }

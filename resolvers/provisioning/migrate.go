@@ -7,9 +7,9 @@ import (
 	"cubegate/store"
 )
 
-// UserPager lists users by ID, starting after one of them.
+// UserPager lists users by ID. A page starts after the cursor of the page before.
 type UserPager interface {
-	All(ctx context.Context, after string, limit int) ([]store.User, error)
+	All(ctx context.Context, after string, limit int) (store.Page[store.User], error)
 }
 
 // MigrationReport counts accounts by the outcome for their passwords.
@@ -30,17 +30,19 @@ func (p *Provisioner) MigratePasswords(ctx context.Context, pager UserPager) (Mi
 	var report MigrationReport
 	after := ""
 	for {
-		users, err := pager.All(ctx, after, migrationPage)
-		if err != nil || len(users) == 0 {
+		page, err := pager.All(ctx, after, migrationPage)
+		if err != nil {
 			return report, err
 		}
-		for _, user := range users {
+		for _, user := range page.Items {
 			if err := ctx.Err(); err != nil {
 				return report, err
 			}
 			*p.migrate(ctx, user, &report)++
 		}
-		after = users[len(users)-1].ID
+		if after = page.Next; after == "" {
+			return report, nil
+		}
 	}
 }
 

@@ -301,7 +301,7 @@ func TestHundredfoldRaces(t *testing.T) {
 		}
 		changed, err := r.Store.Audit().Page(t.Context(), store.EventFilter{UserID: in.User.ID, Kind: "email"}, "", 100)
 		won := 0
-		for _, e := range changed {
+		for _, e := range changed.Items {
 			if e.Outcome == "ok" {
 				won++
 			}

@@ -324,7 +324,7 @@ func (s *scenario) allUsers() []store.User {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return all
+	return all.Items
 }
 
 func tail(log string) string { return log[max(0, len(log)-3000):] }

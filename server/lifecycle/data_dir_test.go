@@ -11,6 +11,7 @@ import (
 
 	"cubegate/server/config"
 	"cubegate/server/servertest"
+	"cubegate/store/embedded"
 )
 
 // newUsedFolder returns the data folder of a stopped server with one user.
@@ -132,6 +133,13 @@ func TestCheckCommand(t *testing.T) {
 	if got := runOn(t, folder, "check"); got.Code != 0 || strings.Count(got.Stdout, "\n") != 1 || !strings.Contains(got.Stdout, "in order") || got.Stderr != "" {
 		t.Errorf("an intact file: %+v", got)
 	}
+	insertIntoFile(t, folder, map[string]any{"_id": "odd", "email": "odd@example.org", "firstName": 5})
+	if got := runOn(t, folder, "check"); got.Code != 1 || got.Stdout != "users: document with _id \"odd\": field _id is of type string, want objectID\n" || !strings.Contains(got.Stderr, "1 malformed") {
+		t.Errorf("a malformed document: %+v", got)
+	}
+	if got := runOn(t, folder, "passwords"); got.Code != 0 {
+		t.Errorf("passwords with a malformed document: %+v", got)
+	}
 	r, stop := servertest.StartUntil(t, servertest.Configure(t, map[string]string{"DATA_DIR": folder}))
 	if got := runOn(t, folder, "check"); got.Code != 1 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 || !strings.Contains(got.Stderr, "in use by another process") {
 		t.Errorf("beside a running server: %+v", got)
@@ -159,5 +167,32 @@ func TestCheckCommand(t *testing.T) {
 	}
 	if got := runOn(t, t.TempDir(), "check"); got.Code != 1 || got.Stdout != "" || !strings.Contains(got.Stderr, "no such file") {
 		t.Errorf("no file: %+v", got)
+	}
+}
+
+// insertIntoFile adds documents to the users in the file of a stopped server.
+func insertIntoFile(t *testing.T, folder string, documents ...map[string]any) {
+	t.Helper()
+	db, err := embedded.Start(embedded.Options{File: filepath.Join(folder, "cubegate.db"), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.InsertUsers(t, db, documents...)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCheckCommandOnMongoDB checks that check reads a MongoDB while other programs use it.
+func TestCheckCommandOnMongoDB(t *testing.T) {
+	t.Parallel()
+	db := servertest.StartDatabase(t)
+	ada := servertest.OriginalUser(t, "ada@example.org", "correct horse")
+	ada["connectyCubeId"] = "51941"
+	servertest.InsertUsers(t, db, ada, servertest.OriginalUser(t, "bob@example.org", "correct horse"))
+	got := servertest.Run(t.Context(), servertest.Merge(servertest.QuickSettings, map[string]string{"MONGO_URI": db.URI(), "JWT_SECRET": servertest.JWTSecret}), "check")
+	if got.Code != 1 || strings.Count(got.Stdout, "\n") != 1 || !strings.HasPrefix(got.Stdout, "users: document with _id {") ||
+		!strings.Contains(got.Stdout, "field connectyCubeId is of type string, want 32-bit integer") || !strings.Contains(got.Stderr, "1 malformed") {
+		t.Errorf("%+v", got)
 	}
 }

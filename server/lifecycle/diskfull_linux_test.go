@@ -113,7 +113,7 @@ func countRefusals(t *testing.T, dir, userID string) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range events {
+	for _, e := range events.Items {
 		if e.Outcome == "refused" {
 			n++
 		}

@@ -178,10 +178,10 @@ func TestFalseCallbacksLockNoLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		outcomes := map[store.Outcome]int{}
-		for _, e := range list {
+		for _, e := range list.Items {
 			outcomes[e.Outcome]++
 		}
-		return len(list) == 2 && outcomes["ok"] == 1 && outcomes["refused"] == 1
+		return len(list.Items) == 2 && outcomes["ok"] == 1 && outcomes["refused"] == 1
 	})
 }
 

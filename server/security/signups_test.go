@@ -183,8 +183,8 @@ func TestRegisterBeyondTheBudgetIsRefused(t *testing.T) {
 		t.Errorf("REST: %d %s, Retry-After %q", refused.Status, refused.Body, refused.Header.Get("Retry-After"))
 	}
 	users, err := r.Store.Users().All(t.Context(), "", 10)
-	if err != nil || len(users) != 2 || len(u.State().Users) != 2 {
-		t.Errorf("%d users at the server and %d at ConnectyCube, %v; want 2", len(users), len(u.State().Users), err)
+	if err != nil || len(users.Items) != 2 || len(u.State().Users) != 2 {
+		t.Errorf("%d users at the server and %d at ConnectyCube, %v; want 2", len(users.Items), len(u.State().Users), err)
 	}
 	if login := r.Login(t, servertest.LoginDocument, "a@example.org"); login.ChatStatus != "READY" {
 		t.Errorf("a login with an account: %s", login.ChatStatus)

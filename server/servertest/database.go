@@ -10,6 +10,7 @@ import (
 
 	"cubegate/store/embedded"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/crypto/bcrypt"
@@ -61,6 +62,28 @@ func OnDatabase(t *testing.T, settings map[string]string) map[string]string {
 // NestJS original wrote.
 func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any) {
 	t.Helper()
+	withUsers(t, db, func(ctx context.Context, users *mongo.Collection) error {
+		_, err := users.InsertMany(ctx, documents)
+		return err
+	})
+}
+
+// UpdateUser sets fields of a user's document.
+func UpdateUser(t *testing.T, db *embedded.Server, id string, fields map[string]any) {
+	t.Helper()
+	withUsers(t, db, func(ctx context.Context, users *mongo.Collection) error {
+		oid, err := bson.ObjectIDFromHex(id)
+		if err != nil {
+			return err
+		}
+		_, err = users.UpdateByID(ctx, oid, map[string]any{"$set": fields})
+		return err
+	})
+}
+
+// withUsers calls do with the collection of users.
+func withUsers(t *testing.T, db *embedded.Server, do func(context.Context, *mongo.Collection) error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	client, err := mongo.Connect(options.Client().ApplyURI(db.URI()))
@@ -68,10 +91,8 @@ func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any)
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Disconnect(ctx) }()
-	for _, d := range documents {
-		if _, err := client.Database("test").Collection("users").InsertOne(ctx, d); err != nil {
-			t.Fatal(err)
-		}
+	if err := do(ctx, client.Database("test").Collection("users")); err != nil {
+		t.Fatal(err)
 	}
 }
 

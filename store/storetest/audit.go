@@ -29,11 +29,11 @@ func audit(t *testing.T, tg Target) {
 		t.Errorf("%d events are kept, %v; want 250 and the events since the last count", n, err)
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
-	if err != nil || len(page) != 3 || page[0].Kind != "long" || len(page[0].Detail) > 200 || page[1].Detail != "449" || time.Since(page[1].At) > time.Minute {
+	if err != nil || len(page.Items) != 3 || page.Items[0].Kind != "long" || len(page.Items[0].Detail) > 200 || page.Items[1].Detail != "449" || time.Since(page.Items[1].At) > time.Minute {
 		t.Fatalf("newest: %+v, %v", page, err)
 	}
-	next, err := a.Page(t.Context(), store.EventFilter{UserID: "1", Kind: "login"}, page[1].ID, 2)
-	if err != nil || len(next) != 2 || next[0].Detail != "447" || next[1].Detail != "445" {
+	next, err := a.Page(t.Context(), store.EventFilter{UserID: "1", Kind: "login"}, page.Items[1].ID, 2)
+	if err != nil || len(next.Items) != 2 || next.Items[0].Detail != "447" || next.Items[1].Detail != "445" {
 		t.Errorf("next: %+v, %v", next, err)
 	}
 	if _, err := a.Page(t.Context(), store.EventFilter{}, "x", 2); !errors.Is(err, store.ErrBadCursor) {
@@ -89,7 +89,7 @@ func separateBounds(t *testing.T, tg Target) {
 		t.Errorf("the ended session is recorded %d times after the refusals, want 1", n)
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{Kind: "login"}, "", 1)
-	if err != nil || len(page) != 1 || page[0].UserID != "199" {
+	if err != nil || len(page.Items) != 1 || page.Items[0].UserID != "199" {
 		t.Errorf("the newest refusal: %+v, %v", page, err)
 	}
 	for i := range 500 {
@@ -119,17 +119,17 @@ func largestCount(t *testing.T, tg Target) {
 		t.Fatal(err)
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{}, "", 10)
-	if err != nil || len(page) != 3 {
+	if err != nil || len(page.Items) != 3 {
 		t.Fatalf("%+v, %v; want two refusals and a login", page, err)
 	}
 	counts := map[string]int{}
-	for _, e := range page {
+	for _, e := range page.Items {
 		counts[string(e.Outcome)+e.UserID] = e.Count
 	}
 	if counts["refused0"] != 7 || counts["refused1"] != 1 || counts["ok"] != 0 {
 		t.Errorf("counts %v, want 7, 1 and none", counts)
 	}
-	if r := page[len(page)-1]; r.ID != one[0].ID || r.Kind != "login" || r.At.IsZero() {
+	if r := page.Items[len(page.Items)-1]; r.ID != one[0].ID || r.Kind != "login" || r.At.IsZero() {
 		t.Errorf("the refusal is %+v, want %+v", r, one[0])
 	}
 	if err := a.RecordRefusals(t.Context(), []store.Event{{ID: "x", Count: 1}}); err == nil {

@@ -36,6 +36,7 @@ func Run(t *testing.T, tg Target) {
 	t.Run("audit", func(t *testing.T) { audit(t, tg) })
 	t.Run("original", func(t *testing.T) { original(t, tg) })
 	t.Run("races", func(t *testing.T) { races(t, tg) })
+	t.Run("malformed", func(t *testing.T) { malformed(t, tg) })
 }
 
 // base is the database of one test, which drops it at its end.

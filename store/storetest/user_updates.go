@@ -158,8 +158,8 @@ func tombstoneCannotBeChanged(t *testing.T, s *store.Store) {
 			t.Errorf("%s of a tombstone: %v, want %v", name, err, store.ErrChanged)
 		}
 	}
-	if list, err := u.Page(t.Context(), store.UserFilter{}, "", 10); err != nil || len(list) != 1 {
-		t.Errorf("listed: %d, %v; want only the new user", len(list), err)
+	if list, err := u.Page(t.Context(), store.UserFilter{}, "", 10); err != nil || len(list.Items) != 1 {
+		t.Errorf("listed: %d, %v; want only the new user", len(list.Items), err)
 	}
 }
 
@@ -202,10 +202,13 @@ func pagesListEveryUser(t *testing.T, s *store.Store) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(page) == 0 {
+			n, after = n+len(page.Items), page.Next
+			if after == "" {
 				break
 			}
-			n, after = n+len(page), page[len(page)-1].ID
+			if last := page.Items[len(page.Items)-1].ID; after != last {
+				t.Errorf("the next page is after %q, want the ID of the last user, %q", after, last)
+			}
 		}
 		if n != test.want {
 			t.Errorf("%+v: %d users, want %d", test.f, n, test.want)

@@ -232,8 +232,13 @@ func (f *Events) List() []store.Event {
 	return slices.Clone(f.All)
 }
 
-func (f *Events) Page(context.Context, store.EventFilter, string, int) ([]store.Event, error) {
-	return f.List(), nil
+// Page has a next page, "older", if there are as many events as the limit.
+func (f *Events) Page(_ context.Context, _ store.EventFilter, _ string, limit int) (store.Page[store.Event], error) {
+	page := store.Page[store.Event]{Items: f.List()}
+	if len(page.Items) >= limit {
+		page.Next = "older"
+	}
+	return page, nil
 }
 
 func (f *Events) RecordRefusals(_ context.Context, refusals []store.Event) error {
