@@ -81,7 +81,7 @@ func TestStateChangesAreUnavailable(t *testing.T) {
 	var cases sync.WaitGroup // after each failure the driver waits for its next look at the server
 	refuse := func(name string, code int32, retries bool) {
 		set := startReplicaSet(t)
-		s := openReplicaSet(t, fmt.Sprintf("%s&retryWrites=%t&retryReads=%t", set.URI(), retries, retries), time.Second)
+		s := openReplicaSet(t, fmt.Sprintf("%s&retryWrites=%t&retryReads=%t", set.URI(), retries, retries), 3*time.Second)
 		cases.Go(func() { refuseState(t, refusal{set, s, name, code, retries}) })
 	}
 	for _, code := range stateChanges {
