@@ -57,7 +57,8 @@
 //	external_id must be unique                             assumed
 //	login 3–70, 5 tags, V2 limit 100                       documented
 //	password 6–40, full name 1–200                         official sample
-//	a login with +, spaces or control characters is 422    assumed; a refusal of + in 2021 was an outage
+//	a login with + is taken                                seen live
+//	a login with spaces or control characters is 422       assumed
 //	an email is what <input type=email> takes, or more     assumed
 //	texts of validation errors                             assumed
 //	login exact, email in lower case                       assumed
@@ -119,6 +120,7 @@
 //	dialogs: deleted users stay occupants                  assumed
 //	dialogs: is_muted                                      documented (administration), assumed (lists)
 //	lists: operators, both spellings, limit 100            documented, recorded
+//	lists: numbers with a fraction, also of pages          seen live (12.0), assumed (12.5)
 //	lists: limit at most 1000; other sorts; 422 if unknown assumed
 //	lists: count=1 gives items.count                       Dart SDK
 //	messages: shapes, custom keys as fields                documented
@@ -147,6 +149,8 @@
 //	administration: messages deleted for all are gone      assumed
 //	all texts of 403 and 422 here except the opponent's    assumed
 //	push: shapes, words, required tokens                   documented, recorded (requests)
+//	push: notification_channels; a list makes several      documented (JavaScript SDK); the list assumed
+//	push: an event without environment is for both         official sample, assumed
 //	push: a device, channel and environment is one         assumed
 //	subscription; subscriptions end with their user
 //	push: one event for all channels, its channel null     assumed

@@ -211,7 +211,7 @@ func TestEventRefusals(t *testing.T) {
 		"kind":            {`"notification_type":"push"`, `"notification_type":"email"`},
 		"no kind":         {`"notification_type":"push",`, ``},
 		"environment":     {`"development"`, `"staging"`},
-		"no environment":  {`"environment":"development",`, ``},
+		"empty list":      {`"user":{"ids":"1"}`, `"environment":[]`},
 		"push type":       {`"gcm"`, `"pigeon"`},
 		"event type":      {`"one_shot"`, `"monthly"`},
 		"unknown users":   {`"user":{"ids":"1"},`, ``},

@@ -36,11 +36,8 @@ func Scalar(v any) (string, bool) {
 	return "", false
 }
 
-// Integer reads a number or a numeric string.
-func (p Params) Integer(key string) (int64, bool) {
-	n, err := strconv.ParseInt(p.Text(key), 10, 64)
-	return n, err == nil
-}
+// Integer reads a whole number or its text; see Whole.
+func (p Params) Integer(key string) (int64, bool) { return Whole(p.Text(key)) }
 
 // List returns the trimmed items of a,b or [a,b] that are not empty.
 func (p Params) List(key string) []string {

@@ -139,7 +139,7 @@ func (p *Profile) checkNames() (wrong []string) {
 			wrong = append(wrong, text)
 		}
 		if strings.ContainsFunc(p.Login, func(r rune) bool {
-			return r == '+' || unicode.IsSpace(r) || unicode.IsControl(r)
+			return unicode.IsSpace(r) || unicode.IsControl(r)
 		}) {
 			wrong = append(wrong, "login is invalid")
 		}

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"cubegate/connectycube/sandbox/core"
@@ -190,8 +189,8 @@ func (s *API) createPrivate(q *request, me int64) (reply, error) {
 func userIDs(p core.Params, key string) (core.UserSet, error) {
 	var all core.UserSet
 	for _, item := range p.List(key) {
-		id, err := strconv.ParseInt(item, 10, 64)
-		if err != nil {
+		id, ok := core.Whole(item)
+		if !ok {
 			return nil, core.AsBase(422, key+" must be a list of user ids")
 		}
 		all.Add(id)

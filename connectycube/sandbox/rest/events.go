@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cubegate/connectycube/sandbox/core"
@@ -29,13 +28,14 @@ type eventJSON struct {
 	ApplicationID int64   `json:"application_id"`
 	UserID        int64   `json:"user_id"`
 	Kind          string  `json:"kind"`
-	Environment   string  `json:"environment"`
+	Environment   *string `json:"environment"` // null: both
 	TagQuery      *string `json:"tag_query"`
 	Channel       named   `json:"notification_channel"` // the Dart SDK reads its name without checking for null
 }
 
 // createEvent puts a push into the outbox, with its recipients. A push without
-// recipients is accepted too (assumed).
+// recipients is accepted too (assumed). One without an environment is for both
+// environments: an official sample sends it (docs/connectycube.md, Push).
 func createEvent(s *API, q *request, live *core.Session) (reply, error) {
 	event := q.params.Object("event")
 	channel, environment := event.Text("push_type"), event.Text("environment")
@@ -59,7 +59,7 @@ func createEvent(s *API, q *request, live *core.Session) (reply, error) {
 		Environment: environment,
 		Channel:     channel,
 		Devices: s.Subscriptions.Reach(users, func(sub *core.Subscription) bool {
-			return sub.Environment == environment && (channel == "" || channel == sub.Channel)
+			return (environment == "" || environment == sub.Environment) && (channel == "" || channel == sub.Channel)
 		}),
 	})
 	at := q.now.UTC().Format(seconds)
@@ -73,7 +73,7 @@ func createEvent(s *API, q *request, live *core.Session) (reply, error) {
 		ApplicationID: s.AppID,
 		UserID:        live.User.ID,
 		Kind:          "API",
-		Environment:   environment,
+		Environment:   core.OrNull(environment),
 		Channel:       named{core.OrNull(channel)},
 	}}}}, nil
 }
@@ -87,7 +87,7 @@ func checkEvent(event core.Params) (wrong []string) {
 		known    []string
 	}{
 		{"notification_type", true, []string{"push"}},
-		{"environment", true, pushEnvironments},
+		{"environment", false, pushEnvironments},
 		{"push_type", false, pushChannels},
 		{"event_type", false, []string{"one_shot"}},
 	} {
@@ -144,8 +144,8 @@ func audienceOf(r *core.Registry, event core.Params) ([]int64, error) {
 	ids, external := user.List("ids"), event.Object("external_user").List("ids")
 	chosen := map[int64]struct{}{}
 	for _, text := range ids {
-		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
+		id, ok := core.Whole(text)
+		if !ok {
 			return nil, core.AsBase(422, "user[ids] has something that is no id")
 		}
 		if r.Users[id] != nil {

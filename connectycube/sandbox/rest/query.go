@@ -5,7 +5,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -149,7 +148,7 @@ func (f field[T]) filter(name, op string, operators core.Params) (func(T) bool, 
 	if f.textual() {
 		return f.matchText(op, operands), nil
 	}
-	numbers := make([]int64, len(operands))
+	numbers := make([]float64, len(operands))
 	for i, operand := range operands {
 		n, ok := f.parse(operand)
 		if !ok {
@@ -175,26 +174,35 @@ func (f field[T]) matchText(op string, operands []string) func(T) bool {
 	}
 }
 
-func (f field[T]) matchNumber(op string, operands []int64) func(T) bool {
+func (f field[T]) matchNumber(op string, operands []float64) func(T) bool {
 	if f.numbers != nil {
-		return func(row T) bool { return holds(op, f.numbers(row), operands, nil) }
+		return func(row T) bool { return holds(op, inFloats(f.numbers(row)), operands, nil) }
 	}
 	return func(row T) bool {
 		n, ok := f.number(row)
 		if !ok {
 			return holds(op, nil, operands, nil)
 		}
-		have := [1]int64{n}
+		have := [1]float64{float64(n)}
 		return holds(op, have[:], operands, nil)
 	}
 }
 
-func (f field[T]) parse(operand string) (int64, bool) {
+// inFloats converts IDs, which are exact as float64, because operands may have a
+// fraction: date_sent[lt]=5.5 includes 5.
+func inFloats(ids []int64) []float64 {
+	out := make([]float64, len(ids))
+	for i, id := range ids {
+		out[i] = float64(id)
+	}
+	return out
+}
+
+func (f field[T]) parse(operand string) (float64, bool) {
 	if f.dated {
 		return parseDate(operand)
 	}
-	n, err := strconv.ParseInt(operand, 10, 64)
-	return n, err == nil
+	return core.Number(operand)
 }
 
 // holds applies an operator to a field's values. Operators other than in, nin and all

@@ -3,7 +3,6 @@ package rest
 import (
 	"crypto/subtle"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"cubegate/connectycube/sandbox/core"
@@ -94,8 +93,8 @@ func (s *API) startSession(q *request, u *core.User) (reply, error) {
 
 // number echoes a number, which is all that SDKs send here.
 func number(text string) any {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	n, ok := core.Whole(text)
+	if !ok {
 		return nil
 	}
 	return n

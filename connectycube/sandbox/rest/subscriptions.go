@@ -42,19 +42,40 @@ func wrapped(own ...core.Subscription) []map[string]subscriptionJSON {
 	return items
 }
 
+// createSubscription stores one subscription for each channel.
 func createSubscription(s *API, q *request, live *core.Session) (reply, error) {
 	token, device := q.params.Object("push_token"), q.params.Object("device")
 	sub := core.Subscription{
 		User:        live.User.ID,
-		Channel:     q.params.Text("notification_channel"),
 		Environment: token.Text("environment"),
 		Platform:    device.Text("platform"),
 		UDID:        device.Text("udid"),
 	}
-	if wrong := checkSubscription(&sub, token); len(wrong) > 0 {
-		return reply{}, core.AsBase(422, wrong...)
+	channels := channelsOf(q.params)
+	for _, sub.Channel = range channels {
+		if wrong := checkSubscription(&sub, token); len(wrong) > 0 {
+			return reply{}, core.AsBase(422, wrong...)
+		}
 	}
-	return reply{status: http.StatusCreated, body: wrapped(s.Subscriptions.Add(sub))}, nil
+	made := make([]core.Subscription, len(channels))
+	for i, channel := range channels {
+		sub.Channel = channel
+		made[i] = s.Subscriptions.Add(sub)
+	}
+	return reply{status: http.StatusCreated, body: wrapped(made...)}, nil
+}
+
+// channelsOf returns the channels of a subscription, at least one, which may be no
+// valid one. The documentation of the JavaScript SDK names the field in the plural:
+// https://developers.connectycube.com/js/push-notifications.
+func channelsOf(p core.Params) []string {
+	for _, field := range []string{"notification_channel", "notification_channels"} {
+		if named := p.List(field); len(named) > 0 {
+			slices.Sort(named)
+			return slices.Compact(named)
+		}
+	}
+	return []string{""}
 }
 
 // checkSubscription returns all errors of a subscription. The required fields are

@@ -220,7 +220,7 @@ type v1Filter struct {
 	col     column
 	op      string
 	texts   []string
-	numbers []int64 // nil: compare texts
+	numbers []float64 // nil: compare texts
 }
 
 const daySeconds = 24 * 60 * 60
@@ -262,20 +262,20 @@ func parseV1Filter(text string) (v1Filter, error) {
 // readAs converts the values to the type that the filter states.
 func (f *v1Filter) readAs(kind string) error {
 	dated := f.col.text == nil
-	var read func(string) (int64, error)
+	var read func(string) (float64, bool)
 	switch {
 	case kind == "string" && !dated:
 		return nil
 	case kind == "number" && !dated:
-		read = func(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
+		read = core.Number
 	case kind == "date" && dated:
 		read = readDay
 	default:
 		return badFilter("the field is not of that type")
 	}
 	for _, text := range f.texts {
-		n, err := read(text)
-		if err != nil {
+		n, ok := read(text)
+		if !ok {
 			return badFilter("a value is not of that type")
 		}
 		f.numbers = append(f.numbers, n)
@@ -285,16 +285,16 @@ func (f *v1Filter) readAs(kind string) error {
 
 // readDay reads 2006-01-02 and the documented 2006.01.02, and the timestamp that the
 // SDK makes of a Date.
-func readDay(text string) (int64, error) {
+func readDay(text string) (float64, bool) {
 	text = strings.ReplaceAll(text, ".", "-")
 	at, err := time.Parse(time.DateOnly, text[:min(len(text), len(time.DateOnly))])
-	return at.Unix() / daySeconds, err
+	return float64(at.Unix() / daySeconds), err == nil
 }
 
 func (f v1Filter) matches(u *core.User) bool {
 	if f.col.text == nil {
 		at := f.col.number(u)
-		return at != 0 && within(f.op, at/daySeconds, f.numbers)
+		return at != 0 && within(f.op, float64(at/daySeconds), f.numbers)
 	}
 	values := f.col.text(u)
 	if f.op == "ne" {
@@ -307,8 +307,8 @@ func (f v1Filter) holds(op, value string) bool {
 	if f.numbers == nil {
 		return within(op, value, f.texts)
 	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	return err == nil && within(op, n, f.numbers)
+	n, ok := core.Number(value)
+	return ok && within(op, n, f.numbers)
 }
 
 func within[T cmp.Ordered](op string, have T, want []T) bool {

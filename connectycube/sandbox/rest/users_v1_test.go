@@ -135,7 +135,7 @@ func FuzzV1Filter(f *testing.F) {
 			return
 		}
 		if len(filter.texts) == 0 || len(filter.texts) > maxValues || filter.numbers != nil && len(filter.numbers) != len(filter.texts) {
-			t.Errorf("%q has values %q, %d", text, filter.texts, filter.numbers)
+			t.Errorf("%q has values %q, %v", text, filter.texts, filter.numbers)
 		}
 		for _, u := range town(t).Users {
 			filter.matches(u)

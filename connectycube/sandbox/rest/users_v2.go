@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ type filter struct {
 	name   string
 	op     string // "eq", "in", "nin", "start_with", "gt", "lt", "gte", "lte"
 	values []string
-	bound  int64 // of a date
+	bound  float64 // of a date
 }
 
 func badQuery(text string) error { return core.AsBase(422, "Invalid query: "+text) }
@@ -119,11 +120,11 @@ func parseV2(p core.Params) (v2Query, error) {
 }
 
 func pageNumber(p core.Params, name string, least int64) (int, error) {
-	n, ok := p.Integer(name)
-	if !ok || n < least {
+	n, ok := core.Number(p.Text(name))
+	if !ok || n < float64(least) {
 		return 0, badQuery(name + " is not a number in range")
 	}
-	return int(min(n, core.MostEntries)), nil
+	return int(min(n, core.MostEntries)), nil // without a fraction: the Dart SDK prints 10.0
 }
 
 func (q *v2Query) sortBy(name string, descending bool) error {
@@ -203,12 +204,22 @@ func newFilter(name string, col column, op string, operators core.Params) (filte
 	if len(f.values) == 0 || len(f.values) > maxValues {
 		return filter{}, badQuery(name + " has no values, or too many")
 	}
-	if name == "email" {
-		for i, v := range f.values {
+	f.normalize()
+	return f, nil
+}
+
+// normalize writes the values as the column does.
+func (f *filter) normalize() {
+	for i, v := range f.values {
+		switch f.name {
+		case "email":
 			f.values[i] = core.NormalEmail(v)
+		case "id":
+			if id, ok := core.Whole(v); ok {
+				f.values[i] = strconv.FormatInt(id, 10)
+			}
 		}
 	}
-	return f, nil
 }
 
 // setDate sets the date that the filter compares with. The documented example for the
@@ -226,17 +237,19 @@ func (f *filter) setDate(operand string) error {
 	return nil
 }
 
-// parseDate reads Unix seconds, or ISO 8601: a time, or a day, which means its
-// beginning in UTC.
-func parseDate(text string) (int64, bool) {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return n, true
+const mostSeconds = 1 << 53 // of a date; exact in a float64
+
+// parseDate reads Unix seconds, with or without a fraction, or ISO 8601: a time, or a
+// day, which means its beginning in UTC.
+func parseDate(text string) (float64, bool) {
+	if n, ok := core.Number(text); ok {
+		return n, math.Abs(n) <= mostSeconds
 	}
 	at, err := time.Parse(time.RFC3339, text) // also with a fraction
 	if err != nil {
 		at, err = time.Parse(time.DateOnly, text)
 	}
-	return at.Unix(), err == nil
+	return float64(at.Unix()), err == nil
 }
 
 // readDates reads start_date and end_date as Unix seconds. It leaves the number of a
@@ -253,7 +266,7 @@ func readDates(p core.Params, start, end *int64) error {
 		if !ok {
 			return badQuery(date.key + " is not a date")
 		}
-		*date.to = at
+		*date.to = int64(math.Floor(at))
 	}
 	return nil
 }
@@ -268,7 +281,7 @@ func (q *v2Query) noteExact(f filter) {
 func (f filter) matches(u *core.User) bool {
 	col := columns[f.name]
 	if !col.alone {
-		return holds(f.op, []int64{col.number(u)}, []int64{f.bound}, nil)
+		return holds(f.op, []float64{float64(col.number(u))}, []float64{f.bound}, nil)
 	}
 	return slices.ContainsFunc(col.text(u), func(has string) bool {
 		if f.op == "start_with" {
