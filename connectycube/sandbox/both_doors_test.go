@@ -304,7 +304,7 @@ func TestBothDoorsAtOnce(t *testing.T) {
 	for _, d := range all {
 		ids := map[string]bool{}
 		for range want {
-			ids[d.next().Attr("id")] = true
+			ids[extra(d.next(), "message_id")] = true
 		}
 		if len(ids) != want {
 			t.Errorf("%d different messages arrived, want %d", len(ids), want)

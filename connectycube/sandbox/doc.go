@@ -126,7 +126,8 @@
 //	messages: shapes, custom keys as fields                documented
 //	messages: attachments as list or numbered object       documented, recorded
 //	messages: values of attachments become text            assumed: the Dart SDK reads nothing else
-//	messages: an id of the chat is kept                    assumed
+//	messages: an id of the chat is kept if it has the form assumed
+//	of our own IDs; another one stays the stanza's
 //	messages: of the chat without save_to_history are not  documented
 //	kept; other parameters than the service's are custom
 //	messages: to oneself are refused                       assumed

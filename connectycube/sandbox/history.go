@@ -36,6 +36,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	attachments, custom := paramsOf(m.Params)
 	stored := &core.Message{
 		ID:          m.ID,
+		StanzaID:    core.StanzaID(m.ID),
 		Dialog:      d,
 		Sender:      m.From,
 		Recipient:   d.Opponent(m.From),
@@ -50,7 +51,11 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 		stored.ID = s.Archive.NewID(now)
 	}
 	s.Alert(stored)
-	return s.posted(stored), nil
+	p := s.posted(stored)
+	if !core.IsOID(m.ID) {
+		p.StanzaID = m.ID // even if it is too long to be stored
+	}
+	return p, nil
 }
 
 // dialogOf finds the dialog of a message, or creates the private one.
@@ -88,7 +93,7 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.Archive.FindMessage(mark.MessageID, by)
+	m, err := s.message(by, mark.MessageID, place{mark.DialogID, mark.To})
 	if err != nil {
 		return noMessage(err)
 	}
@@ -103,7 +108,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.Archive.FindMessage(c.MessageID, by)
+	m, err := s.message(by, c.MessageID, place{c.DialogID, c.To})
 	switch {
 	case err != nil:
 		return chat.Posted{}, noMessage(err)
@@ -120,6 +125,25 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 		s.Archive.Shrink()
 	}
 	return p, nil
+}
+
+// place is the dialog of a receipt or a change, as its client claims.
+type place struct {
+	dialogID string
+	opponent int64 // of a private dialog; else 0
+}
+
+// message finds the message that a stanza names: by its ID in the archive, or by the ID
+// of its stanza, if that has another form, in the dialog.
+func (s *Sandbox) message(by int64, id string, in place) (*core.Message, error) {
+	if core.StanzaID(id) == "" {
+		return s.Archive.FindMessage(id, by)
+	}
+	d := s.Archive.Private[core.PairOf(by, in.opponent)]
+	if in.opponent == 0 {
+		d = s.Archive.Dialogs[in.dialogID]
+	}
+	return d.FindStanza(id, by)
 }
 
 func noMessage(err error) error {

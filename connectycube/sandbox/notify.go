@@ -50,6 +50,7 @@ func (s *Sandbox) posted(m *core.Message) chat.Posted {
 	return chat.Posted{
 		DialogID:   m.Dialog.ID,
 		MessageID:  m.ID,
+		StanzaID:   m.StanzaID,
 		Sent:       m.Created,
 		Recipients: s.Listeners(m.Dialog),
 		Private:    m.Dialog.Kind == core.KindPrivate,

@@ -53,7 +53,7 @@ type Archive interface {
 
 // Message is a message with content, by chat or by REST.
 type Message struct {
-	ID       string // of the client; the Archive replaces it unless it has 24 hex digits and is new
+	ID       string // of the client; the Archive stores another one unless it has 24 hex digits and is new
 	From     int64
 	To       int64  // the recipient of a message that was not sent to a room; else 0
 	DialogID string // of the room; without a room the client's claim, possibly empty
@@ -73,7 +73,8 @@ type Message struct {
 // Posted is the result of a Post.
 type Posted struct {
 	DialogID   string
-	MessageID  string
+	MessageID  string    // in the archive
+	StanzaID   string    // the client's, if it cannot be MessageID because of its form; else ""
 	Sent       time.Time // becomes date_sent
 	Recipients []int64   // all occupants, including the sender
 	Private    bool      // a dialog of two: delivered as 1:1, not through a room
@@ -92,13 +93,14 @@ const (
 // Mark is a receipt for one message.
 type Mark struct {
 	Kind      MarkKind
-	MessageID string
+	MessageID string // or the StanzaID of a Posted
 	DialogID  string // the client's claim, possibly empty
+	To        int64  // the recipient of a receipt that was not sent to a room; else 0
 }
 
 // Change is an edit, or a deletion for all users.
 type Change struct {
-	MessageID string
+	MessageID string // or the StanzaID of a Posted
 	DialogID  string // of the room; without a room the client's claim, possibly empty
 	To        int64  // the recipient of a change that was not sent to a room; else 0
 	Remove    bool

@@ -26,7 +26,13 @@
 //	private dialog made by the first message                     documented
 //	stored when save_to_history is 1                             documented
 //	message IDs: the client's if valid and free                  assumed (the SDK uses one ID for both)
-//	a repeated ID of the same sender in the same dialog is
+//	an ID of another form stays the stanza's, in the echo and
+//	  for others; the stored message has message_id, and
+//	  receipts, edits and deletions may name either              assumed (the form of the SDK's IDs: recorded)
+//	a message to an occupant's JID in a room: error 403          assumed: XEP-0045, 7.5, lets a room refuse it
+//	requests for receipts of XEP-0184 are removed, as are these
+//	  receipts: nothing would answer                             our own
+//	a repeated valid ID of the same sender in the same dialog is
 //	  the stored message: no second one, and only the sender
 //	  gets it again, as the echo of a group                      our own
 //	messages for absent users wait, with delay                   documented; which ones assumed:
@@ -36,7 +42,6 @@
 //	carbon, delay and reaction elements of clients are removed   our own
 //	typing, system messages, receipts: not kept                  assumed
 //	edits and deletions passed on, applied if by the author      documented
-//	edits and deletions passed on, applied when the author's     documented
 //	errors: unknown user 503, dialog 404, not an occupant 403    shape recorded, conditions assumed
 //	blocked 1:1: error 503 to the sender, nothing stored         assumed
 //	blocked in groups: left out silently                         documented (SDK's two items)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -21,6 +22,9 @@ func (c *socket) message(st *stream, e *xmpp.Element) {
 		return
 	case to.user == 0 && to.dialog == "":
 		st.refuse(e, unavailable) // the server takes no messages
+		return
+	case to.dialog != "" && to.resource != "":
+		st.refuse(e, noPrivacy) // through the room, all occupants would get it
 		return
 	}
 	private := e.Child(nsCarbons, "private") != nil
@@ -45,7 +49,8 @@ func (c *socket) message(st *stream, e *xmpp.Element) {
 }
 
 // clean removes the elements that only a server may send. The official SDK ignores
-// namespaces, so clean removes most of them in any namespace.
+// namespaces, so clean removes most of them in any namespace. It also removes requests
+// for receipts of XEP-0184, because the receipts would be removed, too.
 func clean(e *xmpp.Element) {
 	e.Children = slices.DeleteFunc(slices.Clone(e.Children), func(child xmpp.Element) bool {
 		switch child.Name {
@@ -53,6 +58,8 @@ func clean(e *xmpp.Element) {
 			return true
 		case "received":
 			return child.Space != nsMarkers
+		case "request":
+			return child.Space == nsReceipts
 		}
 		return child.Space == nsCarbons || child.Space == "jabber:x:delay"
 	})
@@ -177,7 +184,7 @@ func (s *Server) compose(m Message, p Posted, kind string) xmpp.Element {
 		param("message_id", p.MessageID),
 		param("date_sent", strconv.FormatInt(p.Sent.Unix(), 10)))
 	e := xmpp.New(xmpp.NSClient, "message")
-	e.Set("id", p.MessageID)
+	e.Set("id", cmp.Or(p.StanzaID, p.MessageID))
 	e.Set("type", kind)
 	if m.Body != "" {
 		e = e.With(xmpp.New("", "body").Saying(m.Body))
@@ -266,7 +273,7 @@ func (w *wire) barred() error {
 // mark stores a receipt and passes it on. Its author gets no error: receipts of messages
 // that were not stored are usual.
 func (w *wire) mark(about *xmpp.Element) error {
-	m := Mark{Kind: Delivered, MessageID: about.Attr("id"), DialogID: w.dialog()}
+	m := Mark{Kind: Delivered, MessageID: about.Attr("id"), DialogID: w.dialog(), To: w.to.user}
 	if about.Name == "displayed" {
 		m.Kind = Read
 	}

@@ -16,6 +16,7 @@ const (
 	nsForward  = "urn:xmpp:forward:0"
 	nsDelay    = "urn:xmpp:delay"
 	nsMarkers  = "urn:xmpp:chat-markers:0"
+	nsReceipts = "urn:xmpp:receipts"
 	nsStates   = "http://jabber.org/protocol/chatstates"
 	nsCorrect  = "urn:xmpp:message-correct:0"
 	nsDelete   = "urn:xmpp:message-delete:0"
@@ -58,6 +59,7 @@ var (
 	forbidden          = refused{403, "auth", "forbidden", "Forbidden."}
 	notOccupant        = refused{403, "auth", "forbidden", "You are not an occupant of this dialog."}
 	notFound           = refused{404, "cancel", "item-not-found", "Not found."}
+	noPrivacy          = refused{403, "auth", "forbidden", "A room passes no private messages on. Write to the user."} // XEP-0045, 7.5
 	notAcceptable      = refused{406, "cancel", "not-acceptable", "You have blocked this user."}
 	resourceConstraint = refused{500, "wait", "resource-constraint", "Too much."}
 	internalError      = refused{500, "wait", "internal-server-error", "Internal server error."}

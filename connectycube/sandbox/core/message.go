@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 // never change: answers share them.
 type Message struct {
 	ID          string
+	StanzaID    string // of the stanza that brought it, if it differs from ID by its form; else ""
 	seq         uint64 // order of arrival, in all dialogs
 	Dialog      *Dialog
 	Sender      int64
@@ -31,6 +33,31 @@ type Message struct {
 
 // Attachment has text values only: clients in Dart read no others.
 type Attachment map[string]string
+
+const maxStanzaID = 255 // bytes that are stored
+
+// StanzaID returns the ID of a stanza if the archive stores it beside its own: any that
+// has not the archive's form. It returns "" for one that is too long.
+func StanzaID(id string) string {
+	if IsOID(id) || len(id) > maxStanzaID {
+		return ""
+	}
+	return id
+}
+
+// FindStanza returns the newest message with this StanzaID, if the user can see it. d
+// may be nil.
+func (d *Dialog) FindStanza(id string, user int64) (*Message, error) {
+	if d == nil || d.roleOf(user) == outsider {
+		return nil, ErrNoResource
+	}
+	for _, m := range slices.Backward(d.Messages) {
+		if m.StanzaID == id && !m.DeletedFor.Has(user) {
+			return m, nil
+		}
+	}
+	return nil, ErrNoResource
+}
 
 // unreadBy reports whether m counts as unread for the user.
 func (m *Message) unreadBy(user int64) bool {
@@ -60,7 +87,7 @@ func (m *Message) Status() string {
 // weight estimates the bytes that m keeps in memory.
 func (m *Message) weight() int {
 	if m.held == 0 {
-		m.held = 600 + weigh(map[string]any(m.Custom))
+		m.held = 616 + textBytes(m.StanzaID) + weigh(map[string]any(m.Custom))
 		for _, a := range m.Attachments {
 			m.held += 8 + tableBytes(len(a), 32)
 			for key, value := range a {

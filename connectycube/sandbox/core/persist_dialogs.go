@@ -27,6 +27,7 @@ type savedDialog struct {
 
 type savedMessage struct {
 	ID          string             `json:"id"`
+	StanzaID    string             `json:"stanza_id,omitempty"`
 	Dialog      string             `json:"dialog"`
 	Sender      int64              `json:"sender"`
 	Recipient   int64              `json:"recipient,omitempty"`
@@ -58,7 +59,7 @@ func (a *Archive) save(out *savedState) {
 	for e := a.history.Front(); e != nil; e = e.Next() {
 		m := e.Value.(*Message)
 		one := savedMessage{
-			ID: m.ID, Dialog: m.Dialog.ID, Sender: m.Sender, Recipient: m.Recipient, Body: m.Body,
+			ID: m.ID, StanzaID: m.StanzaID, Dialog: m.Dialog.ID, Sender: m.Sender, Recipient: m.Recipient, Body: m.Body,
 			Attachments: m.Attachments, Custom: m.Custom,
 			Created: m.Created, Updated: m.Updated, Edited: m.Edited,
 			Read: slices.Clone(m.Read), Delivered: slices.Clone(m.Delivered), DeletedFor: slices.Clone(m.DeletedFor),
@@ -94,7 +95,7 @@ func (a *Archive) restore(saved *savedState) error {
 	}
 	for _, from := range saved.Messages {
 		m := &Message{
-			ID: from.ID, Dialog: a.Dialogs[from.Dialog], Sender: from.Sender, Recipient: from.Recipient,
+			ID: from.ID, StanzaID: from.StanzaID, Dialog: a.Dialogs[from.Dialog], Sender: from.Sender, Recipient: from.Recipient,
 			Body: from.Body, Attachments: from.Attachments, Custom: from.Custom,
 			Read: from.Read, Delivered: from.Delivered, DeletedFor: from.DeletedFor, Reactions: from.Reactions,
 			Created: from.Created, Updated: from.Updated, Edited: from.Edited,

@@ -7,8 +7,9 @@ import (
 )
 
 // savedVersion is the version of the data file. A change of the types below raises
-// it. Version 1 had passwords as salted SHA-256, and is still readable.
-const savedVersion = 2
+// it. Versions 1, with passwords as salted SHA-256, and 2, without custom data, are
+// still readable.
+const savedVersion = 3
 
 // savedState is the data file. Its lists are in the order in which restore needs
 // them: users by ID, sessions by their last use, dialogs by their last activity,
