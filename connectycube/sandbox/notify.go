@@ -8,6 +8,7 @@ import (
 
 	"cubegate/connectycube/sandbox/chat"
 	"cubegate/connectycube/sandbox/core"
+	"cubegate/connectycube/sandbox/rest"
 	"cubegate/connectycube/xmpp"
 )
 
@@ -41,9 +42,9 @@ func (n notifier) NotifyRemoval(by int64, m *core.Message) {
 	})
 }
 
-// NotifySystem sends a system message with these fields, and returns its ID.
-func (n notifier) NotifySystem(from, to int64, fields core.Params) (id string) {
-	return n.s.chat.NotifySystem(from, to, elementsOf(fields))
+// Signal sends a headline and returns its ID.
+func (n notifier) Signal(h rest.Headline) (id string) {
+	return n.s.chat.Signal(chat.Signal{From: h.From, To: h.To, Module: h.Module, Params: elementsOf(h.Fields)})
 }
 
 func (s *Sandbox) posted(m *core.Message) chat.Posted {

@@ -71,15 +71,21 @@ func (s *Server) notify(n Notice, news ...xmpp.Element) {
 	}
 }
 
-// NotifySystem sends a system message by REST, a headline, and returns its ID. Params are
-// the children of its extraParams, in addition to the moduleIdentifier.
-func (s *Server) NotifySystem(from, to int64, params []xmpp.Element) (id string) {
+// Signal is a headline by REST, such as a system message or a signal of a call.
+type Signal struct {
+	From, To int64
+	Module   string         // the moduleIdentifier
+	Params   []xmpp.Element // further children of its extraParams
+}
+
+// Signal sends a headline and returns its ID.
+func (s *Server) Signal(h Signal) (id string) {
 	id = messageID()
-	e := xmpp.New(xmpp.NSClient, "message", "id", id, "type", "headline", "from", s.jid(from).String()).With(
-		xmpp.New("", "extraParams").With(param("moduleIdentifier", "SystemNotifications")).With(params...))
+	e := xmpp.New(xmpp.NSClient, "message", "id", id, "type", "headline", "from", s.jid(h.From).String()).With(
+		xmpp.New("", "extraParams").With(param("moduleIdentifier", h.Module)).With(h.Params...))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.to(to, delivery{stanza: e, from: from})
+	s.to(h.To, delivery{stanza: e, from: h.From})
 	return id
 }
 

@@ -62,7 +62,7 @@ func TestRESTNews(t *testing.T) {
 			t.Errorf("removal: %s", e.String())
 		}
 	}
-	systemID := w.server.NotifySystem(202, 101, []xmpp.Element{xmpp.New("", "k").Saying("v")})
+	systemID := w.server.Signal(chat.Signal{From: 202, To: 101, Module: "SystemNotifications", Params: []xmpp.Element{xmpp.New("", "k").Saying("v")}})
 	e = a.until("message", nil)
 	if e.Attr("type") != "headline" || e.Attr("id") != systemID || len(systemID) != 24 || e.Attr("from") != bareJID(202) ||
 		extra(&e, "moduleIdentifier") != "SystemNotifications" || extra(&e, "k") != "v" {

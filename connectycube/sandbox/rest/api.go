@@ -23,8 +23,21 @@ type Notifier interface {
 	Deliver(m *core.Message) // to the users in its dialog
 	NotifyReaction(by int64, m *core.Message, added, removed string)
 	NotifyRemoval(by int64, m *core.Message)
-	NotifySystem(from, to int64, fields core.Params) (id string)
+	Signal(h Headline) (id string)
 }
+
+// Headline is a message that no history keeps.
+type Headline struct {
+	From, To int64
+	Module   string      // the part of the SDK that reads it
+	Fields   core.Params // of its extraParams
+}
+
+// The modules of a Headline, by their names in stanzas.
+const (
+	systemModule = "SystemNotifications"
+	callModule   = "WebRTCVideoChat"
+)
 
 // Options configure an API. Only HTTP has a default.
 type Options struct {

@@ -62,7 +62,7 @@ func postSystem(s *API, q *request, live *core.Session) (reply, error) {
 	}
 	extension := maps.Clone(q.params)
 	delete(extension, "recipientId")
-	id := s.notifier.NotifySystem(live.User.ID, to, extension)
+	id := s.notifier.Signal(Headline{live.User.ID, to, systemModule, extension})
 	return reply{status: http.StatusOK, body: map[string]any{
 		"messageId":       id,
 		"recipientId":     to,

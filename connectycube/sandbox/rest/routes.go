@@ -62,6 +62,8 @@ var routes = []struct {
 	{"DELETE", "/subscriptions/{}", withUser(deleteSubscription)},
 	{"POST", "/events", withUser(createEvent)},
 
+	{"POST", "/calls/reject", withUser(rejectCall)},
+
 	{"POST", "/blobs", withUser(createBlob)},
 	{"GET", "/blobs", withUser(listBlobs)},
 	{"GET", "/blobs/{}", getBlob},
