@@ -1,11 +1,15 @@
 // Package sandbox is a ConnectyCube inside the process, for development and
-// tests. It does not imitate calls, meetings and custom objects, blocking users in
-// public dialogs, request signatures (which it ignores) and rate limits. It sends
+// tests. It does not imitate conferences, the searches near, calc and group_by of custom
+// data, blocking users in public dialogs, request signatures (which it ignores) and rate
+// limits. It sends
 // no pushes and mails, and puts them into an outbox instead. It believes any token
 // of Facebook, Twitter and Firebase.
 //
+// Peer-to-peer calls work: their signals are messages of the chat, and the media flow
+// between the clients.
+//
 // It keeps everything in memory until the process ends, or keeps users, sessions,
-// dialogs, messages, push subscriptions, address books and the clock in
+// dialogs, messages, push subscriptions, address books, custom data and the clock in
 // Options.DataFile. The file does not contain uploaded files; of the chat, block
 // lists (jabber:iq:privacy), messages that wait for absent users, and connections
 // that could be resumed; the journal, the outbox and faults; and changes of the
@@ -14,14 +18,14 @@
 // Options.DataFile contains no secret that can be used or guessed: argon2id of the
 // salted SHA-256 of passwords, and SHA-256 of tokens (which have 144 random bits).
 // Push tokens, the control token and the key that signs links are not in it.
-// Profiles, messages and address books are, as plain text: the file is readable
+// Profiles, messages, address books and custom data are, as plain text: the file is readable
 // for its owner only, and its copies must be so, too. A save hashes 32 new
 // passwords at full cost (19 MiB, 20 ms each, two at once in the process) and
 // more of them at 1 MiB; the next saves replace those. Files of version 1, which
 // had salted SHA-256, are read and rewritten at the start.
 //
 // It is bounded in bytes. The defaults are 122 MiB of messages, 128 MiB of dialogs,
-// 256 MiB of users, 128 MiB of files with running uploads and downloads, 8 MiB of
+// 256 MiB of users, 64 MiB of custom data, 128 MiB of files with running uploads and downloads, 8 MiB of
 // journal and 7 MiB of outbox; in the chat 64 MiB that wait for streams, and as
 // much for absent users. It handles eight requests with bodies above 4 KiB at a
 // time. It takes none of this memory before it needs it.
@@ -158,6 +162,22 @@
 //	push: kinds of recipients add up; none: 201            assumed
 //	push: base64 alone with a push_type, too               assumed, from the SDK's types
 //	push: one for a message to an absent user              documented; its text assumed
+//	POST /calls/reject: its fields, 200 {}                 documented; refusals assumed
+//	custom data: shapes, operators, levels, children       documented
+//	custom data: lists without permissions                 documented (sample)
+//	custom data: a class begins with its first record, a   our own: the service has them in its
+//	field with its first value                             dashboard, with types
+//	custom data: values keep their JSON type; a text is    assumed
+//	a number in a field whose first value was one
+//	custom data: id, _id, user_id and the times ignored    official sample (user_id), assumed
+//	custom data: objects as values are 422                 documented (types), assumed
+//	custom data: owners may do all; permissions are        assumed
+//	changed by the owner
+//	custom data: changes by criteria skip records that     assumed
+//	the user may not change; WrongPermissions in multi
+//	custom data: a change is made whole or not at all      our own
+//	custom data: records outlive their users               assumed
+//	custom data: near, calc and group_by are 422           our own
 //	files: shapes, upload by form, XML answer, 301         documented, recorded (requests)
 //	files: links last an hour and a week                   documented (samples)
 //	files: public ones need no session                     documented

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// numeral is the grammar of a number in JSON (RFC 8259, section 6), with a plus sign
+// number is the grammar of a number in JSON (RFC 8259, section 6), with a plus sign
 // and leading zeros allowed, because queries contain them.
-var numeral = regexp.MustCompile(`^[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?$`)
+var number = regexp.MustCompile(`^[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?$`)
 
 // Number reads a number with or without a fraction. The Dart SDK prints seconds as
 // 1620656869.0. ok is false for a text that is no finite number.
 func Number(text string) (n float64, ok bool) {
-	if !numeral.MatchString(text) {
+	if !number.MatchString(text) {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)
@@ -29,3 +29,6 @@ func Whole(text string) (n int64, ok bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, err == nil
 }
+
+// FormatNumber writes a number without an exponent.
+func FormatNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

@@ -29,6 +29,7 @@ type savedState struct {
 
 	Subscriptions []savedSubscription `json:"subscriptions,omitempty"`
 	Books         []savedBook         `json:"address_books,omitempty"`
+	Classes       []savedClass        `json:"classes,omitempty"` // by name; their records, the oldest first
 
 	unhashed []unhashed
 }
@@ -50,6 +51,7 @@ func (s *Application) save() *savedState {
 	s.Archive.save(out)
 	s.Subscriptions.save(out)
 	s.AddressBooks.save(out)
+	s.Data.save(out)
 	return out
 }
 
@@ -75,5 +77,6 @@ func (s *Application) restore(saved *savedState) error {
 		s.Archive.restore(saved),
 		s.Subscriptions.restore(saved, exists),
 		s.AddressBooks.restore(saved, exists),
+		s.Data.restore(saved),
 	)
 }

@@ -8,6 +8,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -112,7 +113,7 @@ func (s *API) serveAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
-	handler, arg, ok := findRoute(r.Method, r.URL.EscapedPath())
+	handler, args, ok := findRoute(r.Method, r.URL.EscapedPath())
 	if !ok {
 		return reply{}, core.ErrNoResource
 	}
@@ -129,9 +130,10 @@ func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, errBadRequest
 	}
-	return handler(s, &request{
+	q := &request{
 		ctx:      r.Context(),
-		arg:      arg,
+		args:     args,
+		form:     !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")),
 		params:   p,
 		token:    r.Header.Get("CB-Token"), // without a token, the Dart SDK sends it empty
 		key:      r.Header.Get("CB-AuthKey"),
@@ -140,7 +142,11 @@ func (s *API) answer(w http.ResponseWriter, r *http.Request) (reply, error) {
 		suffixed: trimSuffix(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"),
 
 		adminKey: r.Header.Get("CB-Administration-API-Key"),
-	})
+	}
+	if len(args) > 0 {
+		q.arg = args[len(args)-1]
+	}
+	return handler(s, q)
 }
 
 // AllowBrowsers lets pages of any origin call the API, as the real service does. The

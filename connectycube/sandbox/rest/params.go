@@ -96,7 +96,8 @@ func decodeForm(raw string) (core.Params, error) {
 	if strings.Count(raw, "&") >= maxFields {
 		return nil, fmt.Errorf("more than %d fields", maxFields)
 	}
-	values, err := url.ParseQuery(raw)
+	// A semicolon is text, as in near=30,50;1000: https://url.spec.whatwg.org/#urlencoded-parsing
+	values, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B"))
 	if err != nil {
 		return nil, fmt.Errorf("reading a form: %w", err)
 	}

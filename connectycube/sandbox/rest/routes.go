@@ -12,7 +12,9 @@ import (
 // request is the part of a request that a handler uses.
 type request struct {
 	ctx      context.Context
-	arg      string      // the value of {} in the path
+	args     []string    // the values of {} in the path
+	arg      string      // the last of them
+	form     bool        // the body is a form
 	params   core.Params // body; for GET and DELETE also the query
 	token    string
 	key      string
@@ -78,6 +80,16 @@ var routes = []struct {
 	{"GET", "/address_book", withUser(getAddressBook)},
 	{"GET", "/address_book/registered_users", withUser(registeredUsers)},
 
+	{"GET", "/data/{}", withUser(listRecords)},
+	{"POST", "/data/{}", withUser(createRecord)},
+	{"POST", "/data/{}/multi", withUser(createRecords)},
+	{"PUT", "/data/{}/multi", withUser(updateRecords)},
+	{"PUT", "/data/{}/by_criteria", withUser(updateMatching)},
+	{"DELETE", "/data/{}/by_criteria", withUser(deleteMatching)},
+	{"GET", "/data/{}/{}", withUser(getRecords)},
+	{"PUT", "/data/{}/{}", withUser(updateRecord)},
+	{"DELETE", "/data/{}/{}", withUser(deleteRecords)},
+
 	{"GET", "/chat/dialog", withUser(listDialogs)},
 	{"POST", "/chat/dialog", withUser(createDialog)},
 	{"DELETE", "/chat/dialog/clearhistory/{}", withUser(clearHistory)},
@@ -110,37 +122,37 @@ var routes = []struct {
 	{"GET", "/admin/stats/dialogs/created-per-day", adminPerDay((*API).createdDays)},
 }
 
-// findRoute matches an escaped path. Words match in any letter case. The value of {}
-// keeps its letter case and may contain an encoded slash.
-func findRoute(method, escaped string) (handler, string, bool) {
+// findRoute matches an escaped path. Words match in any letter case. The values of {}
+// keep their letter case and may contain an encoded slash.
+func findRoute(method, escaped string) (handler, []string, bool) {
 	parts := strings.Split(trimSuffix(escaped), "/")
 	for _, r := range routes {
 		if r.method != method {
 			continue
 		}
-		if arg, ok := matchPath(strings.Split(r.path, "/"), parts); ok {
-			return r.handle, arg, true
+		if args, ok := matchPath(strings.Split(r.path, "/"), parts); ok {
+			return r.handle, args, true
 		}
 	}
-	return nil, "", false
+	return nil, nil, false
 }
 
-func matchPath(pattern, parts []string) (arg string, ok bool) {
+func matchPath(pattern, parts []string) (args []string, ok bool) {
 	if len(pattern) != len(parts) {
-		return "", false
+		return nil, false
 	}
 	for i, want := range pattern {
 		got, err := url.PathUnescape(parts[i])
 		if err != nil {
-			return "", false
+			return nil, false
 		}
 		if want == "{}" {
-			arg = got
+			args = append(args, got)
 		} else if !strings.EqualFold(want, got) {
-			return "", false
+			return nil, false
 		}
 	}
-	return arg, true
+	return args, true
 }
 
 // trimSuffix removes a slash at the end and exactly one .json, in any letter case.

@@ -211,7 +211,7 @@ func TestParams(t *testing.T) {
 		{"[a]=1", ""},
 		{"a[b][c][d][e][f]=1", ""},
 		{"a=%zz", ""},
-		{"a;b", ""},
+		{"a;b=c;d", "map[a;b:c;d]"},
 		{strings.Repeat("a=1&", maxFields), ""},
 	}
 	for _, tt := range tests {
