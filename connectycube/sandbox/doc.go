@@ -83,6 +83,9 @@
 //	CIdP: passwords go to the callback, too                seen live
 //	CIdP: 5 s, no redirects, no retry                      assumed
 //	CIdP: no answer at all gives 500                       assumed (a failing provider gave 500 once)
+//	CIdP: the answers of 2020, as a setting                seen live (texts, statuses); by route: assumed
+//	CIdP: form bodies and no way into this machine, as     our own: they reproduce mistakes in the
+//	settings                                               set-up (docs/connectycube.md)
 //	CIdP: Deny does not stop it; profile set once          assumed
 //	CIdP: a sign-up with the same external_id is found     assumed
 //	400 Bad request for an unreadable body                 documented (status)
@@ -217,7 +220,9 @@
 //	GET    journal   the last requests and stanzas, masked; ?after=ID            Journal
 //	DELETE journal   empties it                                                  ClearJournal
 //	GET    cidp      settings of the Custom Identity Provider; header values
-//	                 from Options are masked, and a mask keeps the value
+//	                 from Options are masked, and a mask keeps the value. The
+//	                 settings body, answers and outside reproduce mistakes
+//	                 in the set-up: see CIdP
 //	PUT    cidp      replaces them                                               SetCIdP
 //	GET    settings  {"deny_auto_create":false,"v1_users":false,
 //	                 "dialog_extensions":null}, as the Options of these names    Settings

@@ -59,6 +59,26 @@ describe('an identity provider', () => {
     assert.equal(user.id, user_id)
   })
 
+  // docs/connectycube.md, Mistakes in its set-up: with a status of 200, the SDK has no session to read.
+  test('a refusal as of 2020 surprises the SDK, and is 422 at login', async () => {
+    answer = () => [401, '{"message":"No authorization token was found"}']
+    await configure({ headers: { Authorization: 'Bearer #{token}' }, request_params: {}, answers: '2020' })
+    await assert.rejects(login('the-token'), TypeError)
+    assert.equal(asked[0].headers.authorization.trim(), 'Bearer')
+    const it = sdk()
+    await it.createSession()
+    await assert.rejects(it.login({ login: 'the-token', password: 'any' }), ({ code, info }) => {
+      assert.match(info.errors[0], /^Bad Authentication data\. Unauthorized on remote side\. Status: 401\.Response ".*No authorization token/)
+      return code === 422
+    })
+  })
+
+  test('a provider that this machine alone reaches does not exist for the service', async () => {
+    await configure({ outside: true })
+    await assert.rejects(login('the-token'), { code: 500 })
+    assert.equal(asked.length, 0)
+  })
+
   test('a POST carries what is configured, in its body and its headers', async () => {
     answer = () => [200, { user: { id: unique() } }]
     await configure({

@@ -25,7 +25,22 @@ type CIdP struct {
 	Headers        map[string]string `json:"headers"`
 	RequestParams  map[string]string `json:"request_params"`
 	ResponseParams map[string]string `json:"response_params"`
+
+	// The fields below are no settings of the dashboard. With them, a test can meet
+	// the mistakes in the set-up of a provider that docs/connectycube.md lists.
+
+	Body    string `json:"body,omitempty"`    // of a POST: BodyJSON (default) or BodyForm; which one the service sends is unknown
+	Answers string `json:"answers,omitempty"` // texts of refusals: AnswersCurrent (default) or Answers2020
+	Outside bool   `json:"outside,omitempty"` // the sandbox does not reach this machine and private networks, as the service does not
 }
+
+// The values of CIdP.Body and CIdP.Answers.
+const (
+	BodyJSON       = "json"
+	BodyForm       = "form"
+	AnswersCurrent = "current"
+	Answers2020    = "2020" // as the service wrote them in 2020 and 2021
+)
 
 var responseTargets = []string{"uid", "login", "email", "full_name", "external_user_id"}
 
@@ -41,6 +56,14 @@ func (c CIdP) Validate() error {
 	}
 	if c.Enabled && !Placeholder.MatchString(c.ResponseParams["uid"]) {
 		errs = append(errs, errors.New(`cidp: response_params must map uid, as in {"uid":"#{user.id}"}`))
+	}
+	for field, choice := range map[string][]string{
+		"body " + c.Body:       {BodyJSON, BodyForm},
+		"answers " + c.Answers: {AnswersCurrent, Answers2020},
+	} {
+		if name, value, _ := strings.Cut(field, " "); value != "" && !slices.Contains(choice, value) {
+			errs = append(errs, fmt.Errorf("cidp: %s must be %s", name, strings.Join(choice, " or ")))
+		}
 	}
 	for target := range c.ResponseParams {
 		if !slices.Contains(responseTargets, target) {

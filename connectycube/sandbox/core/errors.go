@@ -6,6 +6,7 @@ import "strconv"
 type Refusal struct {
 	Status int // HTTP status
 	Errors any // below "errors": a list or an object
+	Body   any // of an answer of another form; nil: none
 }
 
 // Error shows the status only: the texts are for clients of the API.
@@ -14,17 +15,17 @@ func (r *Refusal) Error() string { return "refused with status " + strconv.Itoa(
 // AsList, AsBase and AsField build the three shapes of an error answer; see
 // docs/connectycube.md, Errors. No rule for their use is known.
 func AsList(status int, texts ...string) error {
-	return &Refusal{status, texts}
+	return &Refusal{Status: status, Errors: texts}
 }
 
 // AsBase builds {"base":[…]}; see AsList.
 func AsBase(status int, texts ...string) error {
-	return &Refusal{status, map[string][]string{"base": texts}}
+	return &Refusal{Status: status, Errors: map[string][]string{"base": texts}}
 }
 
 // AsField builds {"field":[…]}; see AsList.
 func AsField(status int, field string, texts ...string) error {
-	return &Refusal{status, map[string][]string{field: texts}}
+	return &Refusal{Status: status, Errors: map[string][]string{field: texts}}
 }
 
 // The refusals whose texts are known (docs/connectycube.md, Errors), and those whose

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -72,30 +72,30 @@ func (s *API) askProvider(ctx context.Context, c core.CIdP, fields core.Params) 
 }
 
 // callBack makes the request to the provider and returns the decoded answer. It
-// continues if the client leaves, as the service would.
+// continues if the client leaves, as the service would. If the provider fails or refuses,
+// the error is a *providerFailure.
 func (s *API) callBack(ctx context.Context, c core.CIdP, fields core.Params) (any, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callbackTimeout)
 	defer cancel()
 	req, err := providerRequest(ctx, c, fields)
-	if err != nil {
-		return nil, errProviderSilent
+	if err != nil || c.Outside && !isPublic(ctx, req.URL.Hostname()) {
+		return nil, &providerFailure{}
 	}
 	resp, err := s.callbacks.Do(req)
 	if err != nil {
-		return nil, errProviderSilent
+		return nil, &providerFailure{}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCallbackAnswer))
 	if err != nil {
-		return nil, errProviderSilent
+		return nil, &providerFailure{}
 	}
 	var answer any
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	readable := dec.Decode(&answer) == nil
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, core.AsBase(422, fmt.Sprintf("Custom Identity Provider responded with an error = %q. Status code = %d",
-			providerText(answer, body), resp.StatusCode))
+		return nil, &providerFailure{resp.StatusCode, answer, body}
 	}
 	if !readable {
 		return nil, errNoUID
@@ -128,18 +128,6 @@ func dig(v any, path string) string {
 	return ""
 }
 
-// providerText returns the text that the service quotes from a refusal: the error
-// field, else the body. Which of the two the service takes is unknown.
-func providerText(answer any, body []byte) string {
-	if object, ok := answer.(map[string]any); ok {
-		if text, ok := object["error"].(string); ok {
-			return text
-		}
-	}
-	const most = 200 // bytes
-	return core.ValidText(string(body[:min(len(body), most)]))
-}
-
 func providerRequest(ctx context.Context, c core.CIdP, fields core.Params) (*http.Request, error) {
 	value := func(name string) string {
 		switch name {
@@ -156,24 +144,39 @@ func providerRequest(ctx context.Context, c core.CIdP, fields core.Params) (*htt
 	if err != nil {
 		return nil, err
 	}
-	if c.Method == http.MethodPost {
-		raw, err := json.Marshal(params)
-		if err != nil {
-			return nil, err
-		}
-		req.Method = http.MethodPost
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
-		req.Header.Set("Content-Type", "application/json")
-	} else {
-		query := req.URL.Query()
-		for name, v := range params {
-			query.Set(name, v)
-		}
-		req.URL.RawQuery = query.Encode()
+	if err := sendParams(req, c, params); err != nil {
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	for name, template := range c.Headers {
 		req.Header.Set(name, fill(template, value))
 	}
 	return req, nil
+}
+
+// sendParams puts the parameters into the query of a GET, or the body of a POST.
+func sendParams(req *http.Request, c core.CIdP, params map[string]string) error {
+	form := url.Values{}
+	if c.Method != http.MethodPost {
+		form = req.URL.Query()
+	}
+	for name, v := range params {
+		form.Set(name, v)
+	}
+	if c.Method != http.MethodPost {
+		req.URL.RawQuery = form.Encode()
+		return nil
+	}
+	raw, media := []byte(form.Encode()), "application/x-www-form-urlencoded"
+	if c.Body != core.BodyForm {
+		var err error
+		if raw, err = json.Marshal(params); err != nil {
+			return err
+		}
+		media = "application/json"
+	}
+	req.Method = http.MethodPost
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	req.Header.Set("Content-Type", media)
+	return nil
 }

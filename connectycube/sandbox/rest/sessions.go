@@ -2,6 +2,7 @@ package rest
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -77,7 +78,7 @@ func (s *API) claimOf(q *request) (c claim, named bool, err error) {
 	if fields.Flag("guest") {
 		return claim{fields, asGuest}, true, nil
 	}
-	c, err = s.prove(q, fields)
+	c, err = s.prove(q, fields, http.StatusOK)
 	return c, true, err
 }
 
@@ -120,8 +121,9 @@ const (
 )
 
 // prove does the part of a login that runs without the lock: it asks the identity
-// provider, if the application has one, and else computes argon2id.
-func (s *API) prove(q *request, fields core.Params) (claim, error) {
+// provider, if the application has one, and else computes argon2id. status2020 is the
+// status of a provider's refusal with core.Answers2020.
+func (s *API) prove(q *request, fields core.Params, status2020 int) (claim, error) {
 	if strings.TrimSpace(fields.Text("password")) == "" {
 		return claim{}, core.ErrBlankPassword
 	}
@@ -130,6 +132,12 @@ func (s *API) prove(q *request, fields core.Params) (claim, error) {
 		return claim{fields, byPassword}, s.Recall(q.ctx, func() *core.User { return s.Registry.FindNamed(fields) }, fields.Text("password"))
 	}
 	mapped, err := s.askProvider(q.ctx, provider, fields)
+	if failure, ok := errors.AsType[*providerFailure](err); ok {
+		err = failure.refusal()
+		if provider.Answers == core.Answers2020 {
+			err = failure.refusalOf2020(status2020)
+		}
+	}
 	return claim{mapped, byProvider}, err
 }
 
@@ -184,7 +192,7 @@ func (s *API) login(q *request) (reply, error) {
 // loginClaim is claimOf for POST /login, whose fields are flat.
 func (s *API) loginClaim(q *request) (claim, error) {
 	if q.params.Text("provider") == "" {
-		return s.prove(q, q.params)
+		return s.prove(q, q.params, http.StatusUnprocessableEntity)
 	}
 	c, named, err := socialClaim(q.params)
 	if err == nil && !named {
