@@ -9,8 +9,8 @@
 // between the clients.
 //
 // It keeps everything in memory until the process ends, or keeps users, sessions,
-// dialogs, messages, push subscriptions, address books, custom data and the clock in
-// Options.DataFile. The file does not contain uploaded files; of the chat, block
+// dialogs, messages, push subscriptions, address books, custom data, meetings,
+// whiteboards and the clock in Options.DataFile. The file does not contain uploaded files; of the chat, block
 // lists (jabber:iq:privacy), messages that wait for absent users, and connections
 // that could be resumed; the journal, the outbox and faults; and changes of the
 // settings, including those of the Custom Identity Provider.
@@ -25,7 +25,7 @@
 // had salted SHA-256, are read and rewritten at the start.
 //
 // It is bounded in bytes. The defaults are 122 MiB of messages, 128 MiB of dialogs,
-// 256 MiB of users, 64 MiB of custom data, 128 MiB of files with running uploads and downloads, 8 MiB of
+// 256 MiB of users, 64 MiB of custom data, 16 MiB of meetings, 128 MiB of files with running uploads and downloads, 8 MiB of
 // journal and 7 MiB of outbox; in the chat 64 MiB that wait for streams, and as
 // much for absent users. It handles eight requests with bodies above 4 KiB at a
 // time. It takes none of this memory before it needs it.
@@ -166,6 +166,13 @@
 //	push: base64 alone with a push_type, too               assumed, from the SDK's types
 //	push: one for a message to an absent user              documented; its text assumed
 //	POST /calls/reject: its fields, 200 {}                 documented; refusals assumed
+//	meetings: shapes, filters, host, public ones by _id    documented
+//	meetings: their dialog is a group; attendees by email; assumed
+//	no meeting, or one that the user may not see, is []
+//	meetings: no mails, no recordings                      our own
+//	joining a conference: an error of Janus's API          our own: there is no media server
+//	whiteboards: shapes, 3 in a group or private dialog    documented
+//	whiteboards: created with 201, as are meetings         assumed
 //	custom data: shapes, operators, levels, children       documented
 //	custom data: lists without permissions                 documented (sample)
 //	custom data: a class begins with its first record, a   our own: the service has them in its

@@ -202,6 +202,10 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 		s.chat.ServeHTTP(w, r)
 		return
 	}
+	if rest.IsConference(r) {
+		rest.ServeConference(w, r)
+		return
+	}
 	s.api.ServeHTTP(w, r)
 }
 

@@ -1,11 +1,11 @@
 // Package core is the state of the sandbox: users, sessions, dialogs, messages,
-// devices, contacts, custom data and files, the clock, faults, the journal and the outbox, and
+// devices, contacts, custom data, meetings and files, the clock, faults, the journal and the outbox, and
 // the file that keeps them between runs. It decides who may do an act. It knows no
 // HTTP and no chat: it tells connections about changes through Connections.
 //
-// One lock guards users, sessions, dialogs, messages, contacts, custom data and settings.
+// One lock guards users, sessions, dialogs, messages, contacts, custom data, meetings and settings.
 // Methods of Application take it, unless their comments say that the caller holds
-// it. Registry, Archive, AddressBooks and Data never take it: their callers do. Outbox,
+// it. Registry, Archive, AddressBooks, Data and Meetings never take it: their callers do. Outbox,
 // subscriptions, bucket and journal have locks of their own, which are taken last.
 //
 // Start reading at Application, then registry.go and archive.go.
@@ -131,6 +131,7 @@ type contents struct {
 	Archive      Archive
 	AddressBooks AddressBooks
 	Data         Data
+	Meetings     Meetings
 }
 
 // newContents returns the contents of a new sandbox. A user who is removed from
@@ -146,6 +147,7 @@ func (s *Application) newContents(o Options) contents {
 		}),
 		AddressBooks: newAddressBooks(),
 		Data:         newData(),
+		Meetings:     newMeetings(),
 	}
 	c.Registry.removed = func(u *User) {
 		s.Chat.Kick(u.ID)

@@ -20,6 +20,7 @@ type Dialog struct {
 	Permissions              map[string]bool   // nil: null
 	Silent                   UserSet           // users without notifications
 	Hidden                   UserSet           // users who deleted it for themselves
+	Whiteboards              []Whiteboard      // replaced, never changed
 	Created, Updated         time.Time
 
 	Messages []*Message    // in order of arrival
@@ -38,6 +39,9 @@ func (d *Dialog) weight() int {
 	}
 	for key, value := range d.Extensions {
 		n += textBytes(key) + textBytes(value)
+	}
+	for _, w := range d.Whiteboards {
+		n += 200 + textBytes(w.Name)
 	}
 	return n
 }

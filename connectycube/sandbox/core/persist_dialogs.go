@@ -21,6 +21,7 @@ type savedDialog struct {
 	Permissions map[string]bool   `json:"permissions,omitempty"`
 	Silent      UserSet           `json:"silent,omitempty"`
 	Hidden      UserSet           `json:"hidden,omitempty"`
+	Whiteboards []Whiteboard      `json:"whiteboards,omitempty"`
 	Created     time.Time         `json:"created_at"`
 	Updated     time.Time         `json:"updated_at"`
 }
@@ -51,7 +52,7 @@ func (a *Archive) save(out *savedState) {
 			ID: d.ID, Type: d.Kind, Owner: d.Owner, Name: d.Name, Description: d.Description, Photo: d.Photo,
 			Occupants: slices.Clone(d.Occupants), Admins: slices.Clone(d.Admins), Pinned: slices.Clone(d.Pinned),
 			Extensions: d.Extensions, Permissions: d.Permissions,
-			Silent: slices.Clone(d.Silent), Hidden: slices.Clone(d.Hidden),
+			Silent: slices.Clone(d.Silent), Hidden: slices.Clone(d.Hidden), Whiteboards: d.Whiteboards,
 			Created: d.Created, Updated: d.Updated,
 		})
 	}
@@ -80,7 +81,8 @@ func (a *Archive) restore(saved *savedState) error {
 			ID: from.ID, Kind: from.Type, Owner: from.Owner, Name: from.Name, Description: from.Description, Photo: from.Photo,
 			Occupants: from.Occupants, Admins: from.Admins, Pinned: from.Pinned,
 			Extensions: from.Extensions, Permissions: from.Permissions, Silent: from.Silent, Hidden: from.Hidden,
-			Created: from.Created, Updated: from.Updated,
+			Whiteboards: from.Whiteboards,
+			Created:     from.Created, Updated: from.Updated,
 		}
 		for _, set := range []UserSet{d.Occupants, d.Admins, d.Silent, d.Hidden} {
 			if !isSet(set) {

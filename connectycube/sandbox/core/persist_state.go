@@ -7,8 +7,8 @@ import (
 )
 
 // savedVersion is the version of the data file. A change of the types below raises
-// it. Versions 1, with passwords as salted SHA-256, and 2, without custom data, are
-// still readable.
+// it. Versions 1, with passwords as salted SHA-256, and 2, without custom data, meetings
+// and whiteboards, are still readable.
 const savedVersion = 3
 
 // savedState is the data file. Its lists are in the order in which restore needs
@@ -29,6 +29,7 @@ type savedState struct {
 
 	Subscriptions []savedSubscription `json:"subscriptions,omitempty"`
 	Books         []savedBook         `json:"address_books,omitempty"`
+	Meetings      []Meeting           `json:"meetings,omitempty"`
 	Classes       []savedClass        `json:"classes,omitempty"` // by name; their records, the oldest first
 
 	unhashed []unhashed
@@ -52,6 +53,7 @@ func (s *Application) save() *savedState {
 	s.Subscriptions.save(out)
 	s.AddressBooks.save(out)
 	s.Data.save(out)
+	s.Meetings.save(out)
 	return out
 }
 
@@ -78,5 +80,6 @@ func (s *Application) restore(saved *savedState) error {
 		s.Subscriptions.restore(saved, exists),
 		s.AddressBooks.restore(saved, exists),
 		s.Data.restore(saved),
+		s.Meetings.restore(saved),
 	)
 }

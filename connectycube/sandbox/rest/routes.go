@@ -65,6 +65,18 @@ var routes = []struct {
 	{"POST", "/events", withUser(createEvent)},
 
 	{"POST", "/calls/reject", withUser(rejectCall)},
+	{"POST", ConferencePath, joinConference},
+
+	{"GET", "/meetings", withUser(listMeetings)},
+	{"POST", "/meetings", withUser(createMeeting)},
+	{"GET", "/meetings/recordings/{}", withUser(listRecordings)},
+	{"PUT", "/meetings/{}", withUser(updateMeeting)},
+	{"DELETE", "/meetings/{}", withUser(deleteMeeting)},
+
+	{"GET", "/whiteboards", withUser(listWhiteboards)},
+	{"POST", "/whiteboards", withUser(createWhiteboard)},
+	{"PUT", "/whiteboards/{}", withUser(updateWhiteboard)},
+	{"DELETE", "/whiteboards/{}", withUser(deleteWhiteboard)},
 
 	{"POST", "/blobs", withUser(createBlob)},
 	{"GET", "/blobs", withUser(listBlobs)},
