@@ -6,7 +6,7 @@
 // of Facebook, Twitter and Firebase.
 //
 // Peer-to-peer calls work: their signals are messages of the chat, and the media flow
-// between the clients.
+// between the clients. e2e/browser/calls.test.mjs makes calls between two Chromiums.
 //
 // It keeps everything in memory until the process ends, or keeps users, sessions,
 // dialogs, messages, push subscriptions, address books, custom data, meetings,

@@ -8,6 +8,11 @@ import { chromium } from 'playwright-core'
  * 127.0.0.1' makes it this machine.
  */
 export function launch(...hosts) {
+  return launchWith([], ...hosts)
+}
+
+/** Starts it with switches of its own. */
+export function launchWith(switches, ...hosts) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -19,6 +24,7 @@ export function launch(...hosts) {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...switches,
       `--host-resolver-rules=${[...hosts, 'MAP * ~NOTFOUND'].join(', ')}`,
     ],
   })

@@ -39,6 +39,23 @@ describe('push', () => {
     assert.equal((await pushnotifications.subscriptions.list()).length, 1)
   })
 
+  // https://developers.connectycube.com/js/push-notifications has the plural, and no environment of events.
+  test('a browser subscribes, and is sent an event, as the documentation writes it', async () => {
+    const bob = await person('bob')
+    const [{ pushnotifications }, bobs] = [await client(await person('ada')), await client(bob)]
+    const [{ subscription }] = await bobs.pushnotifications.subscriptions.create({
+      notification_channels: 'web',
+      device: { platform: 'web', udid: unique() },
+      push_token: { environment: 'development', web_endpoint: 'https://push.example.org/1', web_auth: 'a', web_p256dh: 'p' },
+    })
+    assert.equal(subscription.notification_channel.name, 'web')
+    const text = `hello ${unique()}`
+    const message = pushnotifications.base64Encode(JSON.stringify({ message: text }))
+    await pushnotifications.events.create({ notification_type: 'push', user: { ids: [bob.id, 12] }, message })
+    const sent = (await control('GET', 'outbox')).outbox.find((push) => push.text.includes(text))
+    assert.deepEqual([sent.users, sent.devices], [[bob.id], 1])
+  })
+
   test('a subscription is ended, by its owner', async () => {
     const [ada, bob] = [await client(await person('ada')), await client(await person('bob'))]
     const [{ subscription }] = await ada.pushnotifications.subscriptions.create(android())
