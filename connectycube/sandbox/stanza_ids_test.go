@@ -29,6 +29,9 @@ func TestStanzaIDsOfAnyFormNameTheMessage(t *testing.T) {
 		t.Errorf("the echo is %s", echo)
 	}
 	boris.next()
+	anna.stanza(room, "groupchat", "another-id", `<body>three</body>`+history)
+	anna.next()
+	boris.next()
 	look := func(dialog, path string) string {
 		t.Helper()
 		return anna.call(200, "GET /chat/Message?mark_as_read=0&chat_dialog_id="+dialog, "").str("items.0." + path)

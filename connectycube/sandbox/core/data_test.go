@@ -125,6 +125,25 @@ func TestNumberOfRecordsIsBounded(t *testing.T) {
 	s.want(503, s.create("many", Params{}))
 }
 
+func TestAParentAndItsChildAreRemovedAtOnce(t *testing.T) {
+	s := newStore(t)
+	if err := s.create("list", Params{"n": "1"}, Params{"n": "2"}, Params{"n": "3"}); err != nil {
+		t.Fatal(err)
+	}
+	var all []*Record
+	for r := range s.Records("list") {
+		all = append(all, r)
+	}
+	changed, err := s.Update(s.author, Edit{all[1], Params{"_parent_id": all[0].ID}}, Edit{all[0], Params{"_parent_id": all[1].ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Remove(changed[1], changed[0], changed[1])
+	if s.Count() != 1 || s.bytes != s.sum() || len(s.children) != 0 {
+		t.Errorf("%d records, %d bytes counted, %d held, %d parents", s.Count(), s.bytes, s.sum(), len(s.children))
+	}
+}
+
 // A data file can be edited or damaged.
 func TestRestoredCustomDataIsChecked(t *testing.T) {
 	whole := `[{"name":"notes","fields":{"n":true},"records":[{"id":"5c0d4f95ca8bf4291e8d3c2d","owner":7,"created_at":"2026-01-01T00:00:00Z",` +
