@@ -1,6 +1,7 @@
 // ConnectyCube's own UI kits, unmodified from npm, in Chromium: the React hook and
 // the chat widget list the chats of a user who registered and logged in at
-// cubegate.
+// cubegate. Two widgets then chat with each other, and one reports and blocks the
+// other's user.
 //
 // Needs a cubegate to start (CUBEGATE_BINARY) and Chromium (CHROMIUM, default
 // /usr/bin/chromium). Leaves screenshots in e2e/out.
@@ -16,6 +17,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { launch } from './chromium.mjs'
@@ -71,8 +73,7 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     })
     await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
     browser = await launch('EXCLUDE 127.0.0.1')
-    context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } })
-    context.setDefaultTimeout(20_000)
+    context = await storage()
     await talk()
   })
   after(async () => {
@@ -81,6 +82,13 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     for (const server of running) await stop(server)
     await rm(folder, { recursive: true, force: true })
   })
+
+  /** A browser without cookies and storage, as of another person. */
+  async function storage() {
+    const fresh = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } })
+    fresh.setDefaultTimeout(20_000)
+    return fresh
+  }
 
   /** Asks ConnectyCube's REST API by the session of a login. */
   async function ask(login, method, what, data) {
@@ -105,10 +113,19 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     await ask(ada, 'POST', 'chat/Message', { chat_dialog_id: team._id, message: 'It weaves patterns' })
   }
 
+  /** Waits until the sandbox has refused a stanza of a user. */
+  async function refusal({ ccUserId }) {
+    for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
+      const { entries } = await (await context.request.fetch(`${at}/_sandbox/journal`)).json()
+      if (entries.some((e) => e.user_id === ccUserId && e.direction === 'out' && e.stanza.includes('type="error"'))) return
+      assert.ok(Date.now() < deadline, 'no stanza was refused')
+    }
+  }
+
   /** Opens the page of a kit for a user who has logged in. All that is refused goes to refused. */
-  async function open(kit, login) {
+  async function open(kit, login, by = context) {
     const { session } = await ask(login, 'GET', 'session')
-    const page = await context.newPage()
+    const page = await by.newPage()
     refused = []
     page.on('response', (r) => r.status() >= 400 && refused.push(`${r.status()} ${r.request().method()} ${r.url()}`))
     const host = new URL(at).host
@@ -140,5 +157,55 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     await page.screenshot({ path: `${out}widget-open.png` })
     assert.deepEqual(refused, [])
     await page.close()
+  })
+
+  test('two widgets type, send, tick, attach, report and block', async () => {
+    const adas = await open('widget', ada, await storage())
+    const graces = await open('widget', grace, await storage())
+    const list = (page) => page.locator('[id$=content-chats]')
+    const field = (page) => page.getByPlaceholder('Enter message...')
+    await list(adas).getByText('Grace Hopper', { exact: true }).waitFor()
+    await list(graces).getByText('Ada Lovelace', { exact: true }).click()
+
+    await field(graces).pressSequentially('A second moth')
+    await list(adas).getByText('typing...').waitFor()
+    await field(graces).press('Enter')
+    await list(adas).getByText('A second moth').waitFor() // the list is live
+    const sent = graces.locator('.view', { hasText: 'A second moth' })
+    await sent.locator('svg.lucide-check-check, svg.lucide-check').first().waitFor()
+    await list(adas).getByText('Grace Hopper', { exact: true }).click()
+    await sent.locator('svg.lucide-check-check').waitFor()
+
+    await graces.locator('#file-uploader').setInputFiles({ name: 'moth.txt', mimeType: 'text/plain', buffer: Buffer.from('a moth') })
+    await adas.locator('.view', { hasText: 'text/plain' }).waitFor()
+    await adas.reload()
+    await list(adas).getByText('Attachment').click()
+    await adas.locator('.view', { hasText: 'A second moth' }).waitFor()
+
+    await adas.locator('span.cursor-pointer', { hasText: 'Grace Hopper' }).click() // opens her profile
+    await adas.getByText('Report', { exact: true }).last().click()
+    await adas.getByPlaceholder('Reason for reporting').fill('a moth too many')
+    const reported = adas.waitForResponse((r) => r.url().includes('/data/UserReports'))
+    await adas.getByRole('button', { name: 'Send', exact: true }).click()
+    assert.equal((await reported).status(), 201)
+    const { items: [report] } = await ask(ada, 'GET', 'data/UserReports')
+    assert.equal(String(report.reportedUserId), String(grace.ccUserId))
+    assert.deepEqual([report.reason, report.user_id], ['a moth too many', ada.ccUserId])
+    await adas.getByRole('dialog').waitFor({ state: 'detached' })
+
+    await adas.getByText('Block', { exact: true }).last().click()
+    await adas.getByRole('alertdialog').getByText('Continue').last().click()
+    await adas.getByText('Unblock', { exact: true }).last().waitFor()
+    await field(graces).fill('A third moth')
+    await field(graces).press('Enter')
+    await refusal(grace)
+    const { items: [dialog] } = await ask(ada, 'GET', 'chat/Dialog', { type: 3 })
+    const { items: kept } = await ask(ada, 'GET', 'chat/Message', { chat_dialog_id: dialog._id })
+    assert.deepEqual(kept.map((m) => m.message).slice(0, 2), ['A moth in the relay', 'A second moth'])
+    assert.ok(!kept.some((m) => m.message === 'A third moth'))
+    await adas.screenshot({ path: `${out}widget-blocked.png` })
+    assert.deepEqual(refused, [])
+    await adas.context().close()
+    await graces.context().close()
   })
 })

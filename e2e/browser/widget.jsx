@@ -7,5 +7,5 @@ import { createRoot } from 'react-dom/client'
 const { appId, authKey, config } = window.kit
 
 createRoot(document.getElementById('app')).render(
-  <ConnectyCubeChatWidget appId={appId} authKey={authKey} config={config} enableUserLogin open splitView />,
+  <ConnectyCubeChatWidget appId={appId} authKey={authKey} config={config} enableUserLogin enableBlockList enableContentReporting enableUserStatuses enableLastSeen open splitView />,
 )
