@@ -62,6 +62,7 @@ func stopHashing(t *testing.T, p *servertest.Process, email string) (pid int) {
 		}
 		return len(found) == 1 && syscall.Kill(pid, syscall.SIGSTOP) == nil
 	})
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // a stopped process does not notice that the server is gone
 	servertest.Eventually(t, "all threads of the process have stopped", func() bool {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 		return err == nil && !slices.ContainsFunc(threads, func(thread string) bool {
