@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +21,7 @@ var ErrOrigin = errors.New("not an origin")
 // an origin as browsers send it, such as https://app.example.org or
 // http://localhost:5173: scheme and host in lower case, without path, default port or
 // pattern. A single "*" allows any origin. With an empty list, no CORS header is sent.
-// Each invalid entry gives an error that wraps ErrOrigin.
+// The error is that of [CheckOrigins].
 //
 // Credentials are never allowed. We use no cookies, and a page must know the token to
 // send it in Authorization. The original mirrored any origin with credentials, even
@@ -29,28 +31,56 @@ var ErrOrigin = errors.New("not an origin")
 // add headers of their own, and without credentials no header gives a page a right that
 // the page did not have.
 func CORS(origins []string) (func(http.Handler) http.Handler, error) {
-	anyone, allowed, err := parseOrigins(origins)
-	if err != nil {
+	if err := CheckOrigins(origins); err != nil {
 		return nil, err
 	}
-	if len(origins) == 0 {
+	switch {
+	case len(origins) == 0:
 		return func(next http.Handler) http.Handler { return next }, nil
+	case origins[0] == "*":
+		options := corsOptions()
+		options.AllowedOrigins = origins
+		return corsHandler(options), nil
 	}
-	options := cors.Options{
+	return corsOf(func(origin string) bool { return slices.Contains(origins, origin) }), nil
+}
+
+// PrivateCORS is CORS for the pages of this machine and of private networks: their host is
+// an address there, localhost, a name under .local, or a name without a dot.
+func PrivateCORS() func(http.Handler) http.Handler { return corsOf(isPrivateOrigin) }
+
+// corsOf allows origins by a function, because the library's list ignores case and
+// interprets * inside a name.
+func corsOf(allows func(origin string) bool) func(http.Handler) http.Handler {
+	options := corsOptions()
+	options.AllowOriginFunc = func(_ *http.Request, origin string) bool { return allows(origin) }
+	return corsHandler(options)
+}
+
+func corsHandler(options cors.Options) func(http.Handler) http.Handler {
+	allow := cors.Handler(options)
+	return func(next http.Handler) http.Handler { return boundRequestedHeaders(allow(next)) }
+}
+
+func isPrivateOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || !IsOrigin(origin) {
+		return false
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
+	}
+	host := u.Hostname()
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".localhost")
+}
+
+func corsOptions() cors.Options {
+	return cors.Options{
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{"*"}, // the library names those that the preflight asks for
 		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
 		MaxAge:         int((10 * time.Minute).Seconds()), // in seconds; a browser notices a changed list after that
 	}
-	if anyone {
-		options.AllowedOrigins = []string{"*"}
-	} else {
-		// A function, because the library's list ignores case and interprets * inside a
-		// name.
-		options.AllowOriginFunc = func(_ *http.Request, origin string) bool { return allowed[origin] }
-	}
-	allow := cors.Handler(options)
-	return func(next http.Handler) http.Handler { return boundRequestedHeaders(allow(next)) }, nil
 }
 
 // maxRequestedHeaders bounds the names of headers in a preflight, in bytes. Browsers
@@ -69,22 +99,20 @@ func boundRequestedHeaders(next http.Handler) http.Handler {
 	})
 }
 
-func parseOrigins(origins []string) (anyone bool, allowed map[string]bool, err error) {
+// CheckOrigins checks a list for CORS. Each invalid entry gives an error that wraps
+// ErrOrigin and has the entry's number. It quotes none, because any setting may hold a
+// secret in the wrong place.
+func CheckOrigins(origins []string) error {
 	var errs []error
-	allowed = make(map[string]bool, len(origins))
-	for _, o := range origins {
+	for i, o := range origins {
 		switch {
-		case o == "*" && len(origins) == 1:
-			anyone = true
-		case o == "*":
-			errs = append(errs, fmt.Errorf(`%w: "*" must stand alone`, ErrOrigin))
-		case !IsOrigin(o):
-			errs = append(errs, fmt.Errorf("%w: %q, want scheme://host[:port] as a browser sends it", ErrOrigin, o))
-		default:
-			allowed[o] = true
+		case o == "*" && len(origins) > 1:
+			errs = append(errs, fmt.Errorf("entry %d: %w: * already means any origin, so it must be the only entry", i+1, ErrOrigin))
+		case o != "*" && !IsOrigin(o):
+			errs = append(errs, fmt.Errorf("entry %d: %w", i+1, ErrOrigin))
 		}
 	}
-	return anyone, allowed, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // IsOrigin reports whether a browser can send s as the header Origin. Browsers send

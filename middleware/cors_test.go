@@ -211,3 +211,26 @@ func TestCORSRefusesBadOrigins(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPrivateCORS(t *testing.T) {
+	h := middleware.PrivateCORS()(answer("ok"))
+	for origin, allowed := range map[string]bool{
+		"http://localhost:5173": true, "capacitor://localhost": true, "http://127.0.0.1:8080": true, "http://[::1]:3000": true, "http://app.localhost": true,
+		"http://192.168.1.7:5173": true, "https://10.0.0.2": true, "http://172.16.0.9": true, "http://[fd00::2]:3000": true, "http://169.254.1.1": true,
+		"http://devbox:5173": true, "http://devbox.local:5173": true,
+		"https://app.example.org": false, "http://8.8.8.8": false, "http://172.32.0.1": false, "http://[2001:db8::1]": false, "null": false, "": false,
+		"https://local": true, "https://evil.local.example.org": false, "https://localhost.example.org": false, "http://192.168.1.7.example.org": false,
+		"http://192.168.1.7:5173/": false, "http://LOCALHOST": false, "http://user@localhost": false,
+	} {
+		for _, preflight := range []string{"", "POST"} {
+			want := ""
+			if allowed {
+				want = origin
+			}
+			w := ask(h, origin, preflight)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != want || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%q (preflight %q): allowed origin %q, want %q, and no credentials", origin, preflight, got, want)
+			}
+		}
+	}
+}

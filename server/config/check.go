@@ -38,8 +38,10 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(optional(c.HTTP.PublicURL, httpURL), "public_url", wantURL)
 	p.require(!hasSpace(c.ConnectyCube.AuthKey.Reveal()), "auth_key", wantWord)
 
-	p.require(optional(c.Mongo.URI.Reveal(), isMongoURI), "mongo.uri",
-		"want mongodb:// or mongodb+srv:// and a host, and the name of a database, if any, without any of /\\. \"$*<>:|?")
+	if !c.HasEmbeddedDatabase() {
+		problem := checkMongoURI(c.Mongo.URI.Reveal())
+		p.require(problem == "", "mongo.uri", problem)
+	}
 	p.require(optional(c.Mongo.Database, isDatabase), "mongo.database",
 		"want at most 63 bytes without any of /\\. \"$*<>:|?")
 	p.require(optional(c.Mongo.EmbeddedListen, isLoopback), "mongo.embedded_listen",
@@ -59,24 +61,27 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
 
-	p.require(!slices.ContainsFunc(c.HTTP.CORSOrigins, func(s string) bool { return s != "*" && !middleware.IsOrigin(strings.ToLower(s)) }), "cors.origins",
-		"want origins as browsers send them, such as https://app.example.org, without default port and final slash, or * alone")
+	if err := middleware.CheckOrigins(c.HTTP.CORSOrigins); err != nil {
+		p.require(false, "cors.origins", "want origins as browsers send them, such as https://app.example.org, without default port and final slash, or * alone; "+
+			strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 	p.require(!slices.ContainsFunc(c.HTTP.TrustedProxies, func(s string) bool { _, ok := network(s); return !ok }), "trusted_proxies",
 		"want IP addresses or networks such as 10.0.0.0/8; not /0, which would let every client choose its address")
 }
 
 // checkTogether checks settings that depend on each other.
 func (c *Config) checkTogether(p *settingErrors) {
-	p.require((c.ConnectyCube.AppID == 0) == (c.ConnectyCube.AuthKey == ""), "auth_key",
-		"contradicts app_id (APP_ID): a ConnectyCube application needs both, the sandbox neither", "app_id")
+	hasKey := c.ConnectyCube.AuthKey != ""
+	p.require(hasKey || c.HasSandbox(), "auth_key",
+		"is missing: app_id (APP_ID) is set, and an application of ConnectyCube has both; without both, the sandbox runs", "app_id")
+	p.require(!hasKey || !c.HasSandbox(), "app_id",
+		"is missing: auth_key (AUTH_KEY) is set, and an application of ConnectyCube has both; without both, the sandbox runs", "auth_key")
 	p.require(c.ConnectyCube.APIURL == "" || !c.HasSandbox(), "connectycube.api_url",
 		"contradicts app_id (APP_ID), which is 0 and selects the sandbox", "app_id")
 	p.require(c.Mongo.EmbeddedListen == "" || c.HasEmbeddedDatabase(), "mongo.embedded_listen",
 		"contradicts mongo.uri (MONGO_URI), which replaces the embedded database", "mongo.uri")
 	p.require(c.Sessions.Idle <= c.Sessions.Absolute, "sessions.idle",
 		"contradicts sessions.absolute (SESSIONS_ABSOLUTE), which is shorter", "sessions.absolute")
-	p.require(len(c.HTTP.CORSOrigins) < 2 || !slices.Contains(c.HTTP.CORSOrigins, "*"), "cors.origins",
-		"contradicts itself: * already means any origin, so it must be the only entry")
 	p.require(c.Password.Memory >= 8*c.Password.Parallelism, "password.memory",
 		"contradicts password.parallelism (PASSWORD_PARALLELISM): argon2 needs 8 KiB for each lane", "password.parallelism")
 }
@@ -84,7 +89,7 @@ func (c *Config) checkTogether(p *settingErrors) {
 // checkListeners finds listeners of this process that share a port.
 func (c *Config) checkListeners(p *settingErrors) {
 	type listener struct{ hostKey, portKey, host, port string }
-	used := []listener{{"host", "port", c.HTTP.Host, strconv.Itoa(c.HTTP.Port)}}
+	used := []listener{{"host", "port", c.host(), strconv.Itoa(c.HTTP.Port)}}
 	if c.HasSandbox() {
 		used = append(used, listener{"sandbox.host", "sandbox.port", c.Sandbox.Host, strconv.Itoa(c.Sandbox.Port)})
 	}
@@ -150,6 +155,7 @@ const defaultRegistrations = 10
 // derive sets the defaults that depend on other settings, and normalizes lists and
 // URLs.
 func (c *Config) derive() {
+	c.HTTP.Host = c.host()
 	c.HTTP.PublicURL = strings.TrimRight(c.HTTP.PublicURL, "/")
 	c.ConnectyCube.APIURL = strings.TrimRight(c.ConnectyCube.APIURL, "/")
 	if c.ConnectyCube.APIURL == "" && !c.HasSandbox() {
@@ -166,23 +172,29 @@ func (c *Config) derive() {
 	}
 	if c.Limits.RegistrationsPerNetwork == unset {
 		c.Limits.RegistrationsPerNetwork = defaultRegistrations
-		if c.HasSandbox() && c.HasEmbeddedDatabase() { // the tests of an app register many users
+		if c.HasStandIns() { // the tests of an app register many users
 			c.Limits.RegistrationsPerNetwork = 0
 		}
 	}
 	if c.Mongo.Database == "" {
 		c.Mongo.Database = "test"
-		if _, name, ok := splitMongoURI(c.Mongo.URI.Reveal()); ok && name != "" {
+		if name := mongoDatabase(c.Mongo.URI.Reveal()); name != "" {
 			c.Mongo.Database = name
 		}
-	}
-	for i, origin := range c.HTTP.CORSOrigins {
-		c.HTTP.CORSOrigins[i] = strings.ToLower(origin)
 	}
 	for i, proxy := range c.HTTP.TrustedProxies {
 		prefix, _ := network(proxy)
 		c.HTTP.TrustedProxies[i] = prefix.String()
 	}
+}
+
+// host returns the address of the API's listener. While both stand-ins run, nothing needs
+// another machine, and their data has no protection against one.
+func (c *Config) host() string {
+	if c.HTTP.Host == "" && c.HasStandIns() {
+		return "127.0.0.1"
+	}
+	return c.HTTP.Host
 }
 
 func hasSpace(s string) bool { return strings.ContainsFunc(s, unicode.IsSpace) }
@@ -259,23 +271,4 @@ func overlap(a, b string) bool {
 // (https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions).
 func isDatabase(name string) bool {
 	return len(name) < 64 && !strings.ContainsAny(name, "/\\. \"$*<>:|?")
-}
-
-func isMongoURI(uri string) bool {
-	hosts, database, ok := splitMongoURI(uri)
-	return ok && hosts != "" && isDatabase(database) && !hasSpace(uri)
-}
-
-// splitMongoURI returns the hosts and the database of a connection string. net/url
-// cannot parse it: there may be several hosts, and its errors quote the password.
-func splitMongoURI(uri string) (hosts, database string, ok bool) {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok || scheme != "mongodb" && scheme != "mongodb+srv" {
-		return "", "", false
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	hosts, path, _ := strings.Cut(rest, "/")
-	hosts = hosts[strings.LastIndex(hosts, "@")+1:]
-	database, err := url.PathUnescape(path)
-	return hosts, database, err == nil
 }

@@ -17,13 +17,18 @@ import (
 // themselves.
 //
 // The tags of a field: key is the key in config.yaml, range bounds a number or a duration,
-// oneof lists the words allowed, and alias names a second environment variable.
+// oneof lists the words allowed, alias names a second environment variable, and guess lists
+// variables that other programs have for the same value: one counts if no source has the
+// setting. A field without a key is no setting.
 type Config struct {
 	DataDir         string        `key:"data_dir"`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" range:"1ms..10m"`
 
+	LAN     bool     // --lan: other machines use both listeners
+	Notices []Notice // for the log of a start
+
 	HTTP struct {
-		Host      string `key:"host"`
+		Host      string `key:"host"` // empty: all interfaces
 		Port      int    `key:"port" range:"0..65535"`
 		PublicURL string `key:"public_url"` // without a slash at its end
 
@@ -37,7 +42,7 @@ type Config struct {
 	}
 
 	Mongo struct {
-		URI            tokens.Secret `key:"mongo.uri" alias:"MONGODB_URL"`
+		URI            tokens.Secret `key:"mongo.uri" alias:"MONGODB_URL" guess:"MONGODB_URI MONGO_URL"`
 		Database       string        `key:"mongo.database"` // never empty once loaded
 		Timeout        time.Duration `key:"mongo.timeout" range:"1ms..10m"`
 		EmbeddedListen string        `key:"mongo.embedded_listen"`
@@ -124,6 +129,9 @@ func (c *Config) PreviousSecrets() []tokens.Secret {
 // HasSandbox reports whether the sandbox replaces ConnectyCube.
 func (c *Config) HasSandbox() bool { return c.ConnectyCube.AppID == 0 }
 
+// HasStandIns reports whether both stand-ins run, so that nothing is real.
+func (c *Config) HasStandIns() bool { return c.HasSandbox() && c.HasEmbeddedDatabase() }
+
 // Setting describes one key of config.yaml, for --help and the README.
 type Setting struct {
 	Key     string // in YAML; a dot follows the section
@@ -190,6 +198,16 @@ type field struct {
 // secret reports whether the setting is a secret, by its type.
 func (lf field) secret() bool { return lf.value.Type() == reflect.TypeFor[tokens.Secret]() }
 
+// names lists the variables of the setting, the first of them its own.
+func (lf field) names() []string {
+	list := []string{envName(lf.key)}
+	if lf.secret() {
+		list = append(list, list[0]+"_FILE")
+	}
+	list = append(list, strings.Fields(lf.tag.Get("alias"))...)
+	return append(list, strings.Fields(lf.tag.Get("guess"))...)
+}
+
 // fields lists all settings of c.
 func fields(c *Config) []field { return appendFields(nil, reflect.ValueOf(c).Elem()) }
 
@@ -200,7 +218,9 @@ func appendFields(list []field, v reflect.Value) []field {
 			list = appendFields(list, v.Field(i))
 			continue
 		}
-		list = append(list, field{structField.Tag.Get("key"), v.Field(i), structField.Tag})
+		if key := structField.Tag.Get("key"); key != "" {
+			list = append(list, field{key, v.Field(i), structField.Tag})
+		}
 	}
 	return list
 }

@@ -68,7 +68,7 @@ func TestDefaultsUseBothStandIns(t *testing.T) {
 		t.Errorf("embedded, sandboxed = %t, %t, want both", c.HasEmbeddedDatabase(), c.HasSandbox())
 	}
 	var want Config
-	want.HTTP.Port, want.DataDir = 3000, "./data"
+	want.HTTP.Host, want.HTTP.Port, want.DataDir = "127.0.0.1", 3000, "./data" // nothing real runs, so no other machine is let in
 	want.Mongo.Database, want.Mongo.Timeout = "test", 5*time.Second
 	want.ConnectyCube.Timeout, want.ConnectyCube.CIDPPassword = 10*time.Second, "cidp-temporary-password"
 	want.ConnectyCube.ChatDomain = "chat.connectycube.com"

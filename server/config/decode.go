@@ -25,6 +25,10 @@ func (l *loader) decode(lf field) {
 	if l.failed[lf.key] || raw == nil {
 		return
 	}
+	if texts := texts(raw); slices.ContainsFunc(texts, lf.isPlaceholder) {
+		l.add(lf.key, placeholderHint+lf.newValueHint())
+		return
+	}
 	var ok bool
 	switch target := lf.value.Addr().Interface().(type) {
 	case *string:
@@ -51,12 +55,42 @@ func (l *loader) decode(lf field) {
 		})
 	case *[]string:
 		*target, ok = asList(raw)
+		if lf.key == "cors.origins" { // scheme and host know no case (RFC 3986, section 6.2.2.1)
+			for i, origin := range *target {
+				(*target)[i] = strings.ToLower(origin)
+			}
+		}
 	default:
 		panic(fmt.Sprintf("%s: no setting can be a %T", lf.key, target))
 	}
 	if !ok {
 		l.add(lf.key, "want "+lf.wanted())
 	}
+}
+
+// newValueHint says how to create the value of a secret that the operator invents.
+func (lf field) newValueHint() string {
+	if slices.Contains([]string{"jwt.secret", "jwt.previous_secrets", "connectycube.cidp_secret"}, lf.key) {
+		return "; " + newSecretHint
+	}
+	return ""
+}
+
+// texts lists the texts in a value from any source.
+func texts(raw any) []string {
+	switch v := raw.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var list []string
+		for _, entry := range v {
+			if text, ok := entry.(string); ok {
+				list = append(list, text)
+			}
+		}
+		return list
+	}
+	return nil
 }
 
 // wanted describes the valid values of lf.

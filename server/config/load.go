@@ -38,6 +38,7 @@ func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Conf
 	l.variables("the environment", getenv)
 	l.variables(".env", dotenv)
 	l.file(getenv, dotenv)
+	c.Notices = append(l.guesses("the environment", getenv), l.guesses(".env", dotenv)...)
 	for _, lf := range l.fields {
 		l.decode(lf)
 	}

@@ -18,10 +18,7 @@ func (l *loader) isVariable(name string) bool {
 	if name == "CONFIG_FILE" || name == composeVariable || strings.HasPrefix(name, composePrefix) {
 		return true
 	}
-	return slices.ContainsFunc(l.fields, func(lf field) bool {
-		env := envName(lf.key)
-		return name == env || name == lf.tag.Get("alias") || lf.secret() && name == env+"_FILE"
-	})
+	return slices.ContainsFunc(l.fields, func(lf field) bool { return slices.Contains(lf.names(), name) })
 }
 
 func (l *loader) unknownVariable(name string) error {
