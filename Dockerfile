@@ -1,7 +1,9 @@
 # cubegate as one static binary on nothing: no shell, no packages, no root.
 #
 #   docker build -t cubegate .
-#   docker run --stop-timeout 20 -p 3000:3000 -v cubegate:/data cubegate
+#   docker run --stop-timeout 20 -p 3000:3000 -p 3001:3001 -v cubegate:/data cubegate
+#
+# Port 3001 is the sandbox's; with APP_ID and AUTH_KEY there is none.
 #
 # .ci/image runs what this file says without a Docker engine, so keep the two
 # in step.
@@ -23,8 +25,10 @@ COPY --from=build /src/LICENSE /src/server/licenses.txt /licenses/
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 # Settings belong to the container that runs: -e, or NAME_FILE for secrets.
-ENV DATA_DIR=/data
+# Within a container, only the ports that -p publishes can be reached, so both listeners
+# are open to them.
+ENV DATA_DIR=/data HOST=0.0.0.0 SANDBOX_HOST=0.0.0.0
 VOLUME /data
-EXPOSE 3000
+EXPOSE 3000 3001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=40s CMD ["/cubegate", "health"]
 ENTRYPOINT ["/cubegate"]

@@ -28,9 +28,10 @@ func (p process) sandboxCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox [--tls] [--data FILE]",
 		Short: "runs the ConnectyCube sandbox alone: no database, no server beside it",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.run(cmd.Context(), sandboxAlone(secure, data))
-		},
+	}
+	with := p.addLANFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return with().run(cmd.Context(), sandboxAlone(secure, data))
 	}
 	cmd.Flags().BoolVar(&secure, "tls", false, "serve HTTPS and WSS, with certificates from an authority in DATA_DIR")
 	cmd.Flags().StringVar(&data, "data", "", "`file` that keeps the sandbox's state; without it the state ends with the process")
@@ -43,6 +44,7 @@ func (p process) sandboxCommand() *cobra.Command {
 // data is empty, the state is only in memory.
 func sandboxAlone(secure bool, data string) commandFunc {
 	return func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) (err error) {
+		logNotices(ctx, cfg, log)
 		limitGoMemory(ctx, os.DirFS("/"), log)
 		cfg.ShutdownTimeout = min(cfg.ShutdownTimeout, 5*time.Second) // a fault may hold a request for a minute
 		s := newSetup(cfg, log)

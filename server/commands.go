@@ -19,6 +19,7 @@ import (
 // process is the surroundings of the commands.
 type process struct {
 	configYAML     []byte // the settings with their meanings and defaults
+	lan            bool   // --lan
 	getenv         func(string) (string, bool)
 	stdout, stderr io.Writer
 }
@@ -26,12 +27,37 @@ type process struct {
 // commandFunc does the work of a command until ctx ends.
 type commandFunc func(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error
 
+// onLAN returns a copy of p in which both listeners are open to the network.
+func (p process) onLAN() process {
+	getenv := p.getenv
+	p.lan = true
+	p.getenv = func(name string) (string, bool) {
+		if name == "HOST" || name == "SANDBOX_HOST" {
+			return "0.0.0.0", true
+		}
+		return getenv(name)
+	}
+	return p
+}
+
+// addLANFlag gives cmd the flag --lan. The returned function is p with it.
+func (p process) addLANFlag(cmd *cobra.Command) (with func() process) {
+	lan := cmd.Flags().Bool("lan", false, "listen on all interfaces, so that phones and other machines reach the server and the sandbox")
+	return func() process {
+		if *lan {
+			return p.onLAN()
+		}
+		return p
+	}
+}
+
 // run loads the settings and calls do with them.
 func (p process) run(ctx context.Context, do commandFunc) error {
 	cfg, err := config.Load(p.configYAML, p.getenv, ".")
 	if err != nil {
 		return err
 	}
+	cfg.LAN = p.lan
 	return do(ctx, cfg, p.stdout, NewLogger(cfg, p.stderr))
 }
 
@@ -44,10 +70,18 @@ func (p process) newCommand(name, short string, do commandFunc) *cobra.Command {
 	}
 }
 
+// serveCommand returns a command that runs the server.
+func (p process) serveCommand(name, short string) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short}
+	with := p.addLANFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return with().run(cmd.Context(), serve) }
+	return cmd
+}
+
 // newRootCommand builds the command tree. Each call builds its own, because
 // cobra stores the values of flags in the tree.
 func newRootCommand(p process) *cobra.Command {
-	root := p.newCommand("cubegate", "", serve)
+	root := p.serveCommand("cubegate", "")
 	root.Long = "cubegate is the server side of an app built on ConnectyCube. Without a command it runs the server."
 	root.Version = versionText(debug.ReadBuildInfo())
 	root.Args = unknownCommand
@@ -57,7 +91,7 @@ func newRootCommand(p process) *cobra.Command {
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(flagError)
 
-	serveCommand := p.newCommand("serve", "runs the server; this is what happens without a command", serve)
+	serveCommand := p.serveCommand("serve", "runs the server; this is what happens without a command")
 	serveCommand.SuggestFor = []string{"run", "start"}
 	root.AddCommand(
 		serveCommand,
@@ -188,8 +222,16 @@ func printSettings(w io.Writer, configYAML []byte) {
 	fmt.Fprint(w, "\nconfig.yaml explains each of them.\n")
 }
 
+// logNotices writes what the operator should know about the settings.
+func logNotices(ctx context.Context, cfg config.Config, log *slog.Logger) {
+	for _, n := range append(cfg.Notices, config.MisspelledIn(os.Environ())...) {
+		log.WarnContext(ctx, n.Text, slog.String("variable", n.Variable), slog.String("setting", n.Setting))
+	}
+}
+
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error {
+	logNotices(ctx, cfg, log)
 	limitGoMemory(ctx, os.DirFS("/"), log)
 	s, err := Open(ctx, cfg, log, hashCommandLine()...)
 	if err != nil && ctx.Err() != nil {
@@ -206,7 +248,7 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 // of config.yaml. Main returns the exit status: 0, 1 for a failure, 2 for an error in
 // the command line.
 func Main(ctx context.Context, configYAML []byte, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
-	root := newRootCommand(process{configYAML, getenv, stdout, stderr})
+	root := newRootCommand(process{configYAML: configYAML, getenv: getenv, stdout: stdout, stderr: stderr})
 	root.SetArgs(append([]string{}, args...)) // cobra reads os.Args instead of a nil slice
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"cubegate/connectycube"
@@ -47,16 +49,35 @@ func (s *setup) openCube() error {
 	}
 	s.chat = resolvers.ChatEndpoints{
 		AppID:  o.AppID,
-		APIURL: o.BaseURL,
+		APIURL: s.apiURLOfApps(o.BaseURL),
 		Domain: s.cfg.ConnectyCube.ChatDomain,
-		URL:    cmp.Or(s.cfg.ConnectyCube.ChatURL, strings.Replace(o.BaseURL, "http", "ws", 1)+"/chat"),
 	}
+	s.chat.URL = cmp.Or(s.cfg.ConnectyCube.ChatURL, strings.Replace(s.chat.APIURL, "http", "ws", 1)+"/chat")
 	var err error
 	if s.cube, err = connectycube.New(o); err != nil {
 		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
 	}
 	s.onClose(func(context.Context) error { s.cube.Close(); return nil })
 	return nil
+}
+
+// apiURLOfApps returns the URL of ConnectyCube's API that apps get with each login. With
+// --lan they run on other machines, so the sandbox's URL is not that of this machine.
+func (s *setup) apiURLOfApps(ours string) string {
+	if !s.cfg.LAN || !s.cfg.HasSandbox() {
+		return ours
+	}
+	// The system chooses the address of the interface to other networks. Nothing is sent.
+	conn, err := net.Dial("udp", "198.51.100.1:9")
+	if err != nil {
+		return ours // no network
+	}
+	defer conn.Close()
+	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	if err != nil {
+		return ours
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(s.sandbox.addr().Port))
 }
 
 // openSandbox starts a sandbox that asks this server about logins, with the settings

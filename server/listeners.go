@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
+	"cubegate/connectycube/sandbox/certs"
 	"cubegate/middleware"
 )
 
@@ -119,4 +121,33 @@ func (e *endpoint) localURL() string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(e.addr().Port))
+}
+
+// shownURL is localURL as people type it.
+func (e *endpoint) shownURL() string {
+	if e.addr().IP.IsUnspecified() {
+		return "http://localhost:" + strconv.Itoa(e.addr().Port)
+	}
+	return e.localURL()
+}
+
+// isLoopback reports whether only this machine reaches a listener on host.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// networkURLs returns the URLs at which other machines reach an endpoint on all interfaces,
+// without TLS.
+func (e *endpoint) networkURLs() []string {
+	if !e.addr().IP.IsUnspecified() {
+		return nil
+	}
+	var list []string
+	for _, ip := range certs.Addresses() {
+		if !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			list = append(list, "http://"+net.JoinHostPort(ip.String(), strconv.Itoa(e.addr().Port)))
+		}
+	}
+	return list
 }

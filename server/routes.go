@@ -48,7 +48,7 @@ func (s *setup) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	cors, err := middleware.CORS(allowedOrigins(s.cfg))
+	cors, err := corsOf(s.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
@@ -159,13 +159,17 @@ func trustedProxies(cfg config.Config) []netip.Prefix {
 	return list
 }
 
-// allowedOrigins returns the origins whose pages may call the API. The default
-// is none, and any while both stand-ins run, because nothing is real then.
-func allowedOrigins(cfg config.Config) []string {
-	if cfg.HTTP.CORSOrigins == nil && cfg.HasEmbeddedDatabase() && cfg.HasSandbox() {
-		return []string{"*"}
+// corsOf allows the origins of the settings. While both stand-ins run, nothing is real, so
+// the default is any page if only this machine reaches the server, and else the pages of
+// the networks that do.
+func corsOf(cfg config.Config) (func(http.Handler) http.Handler, error) {
+	switch {
+	case cfg.HTTP.CORSOrigins != nil || !cfg.HasStandIns():
+		return middleware.CORS(cfg.HTTP.CORSOrigins)
+	case isLoopback(cfg.HTTP.Host):
+		return middleware.CORS([]string{"*"})
 	}
-	return cfg.HTTP.CORSOrigins
+	return middleware.PrivateCORS(), nil
 }
 
 // methodNotAllowed returns a handler that lists the allowed methods; for OPTIONS that is

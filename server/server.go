@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 
 	"cubegate/middleware"
 	"cubegate/resolvers"
@@ -89,21 +88,37 @@ func (s *Server) serve(ctx context.Context) error {
 
 // banner prints the addresses of the server, and those of its stand-ins.
 func (s *Server) banner(w io.Writer) {
-	at := s.api.localURL()
-	if s.cfg.HTTP.Host == "" {
-		at = "http://localhost:" + strconv.Itoa(s.api.addr().Port)
+	at := s.api.shownURL()
+	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n", at)
+	for _, url := range s.api.networkURLs() {
+		fmt.Fprintf(w, "                          %s/api\n", url)
 	}
-	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
+	fmt.Fprintf(w, "  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
 	if s.cfg.HasEmbeddedDatabase() {
 		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", databaseFile(s.cfg))
 	}
 	if s.cfg.HasSandbox() {
-		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n                Nothing leaves this machine: set APP_ID and AUTH_KEY to use ConnectyCube.\n", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey)
+		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n                %s\n", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, s.reach())
 	}
 	if s.secretGenerated {
 		fmt.Fprintf(w, "\n  JWT secret    made for you and kept in %s: set JWT_SECRET to use your own.\n", s.cfg.DataDir)
 	}
 	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+}
+
+// reach tells how far the listeners of the server and its sandbox reach.
+func (s *Server) reach() string {
+	server, sandbox := !s.api.addr().IP.IsLoopback(), !s.sandbox.addr().IP.IsLoopback()
+	const real, indent = "et APP_ID and AUTH_KEY to use ConnectyCube.", "\n                "
+	switch {
+	case server && sandbox:
+		return "Other machines reach the server and the sandbox." + indent + "S" + real
+	case server:
+		return "Other machines reach the server, but not the sandbox: set SANDBOX_HOST, too." + indent + "S" + real
+	case sandbox:
+		return "Other machines reach the sandbox, but not the server: set HOST, too." + indent + "S" + real
+	}
+	return "Nothing leaves this machine: s" + real + indent + "Only this machine reaches the server and the sandbox: --lan lets phones and others in."
 }
 
 // Parts are the parts of a running server that tests use; see package servertest.
