@@ -37,6 +37,9 @@ func (s *setup) openStore(ctx context.Context) error {
 		o.URI, o.Dial = db.URI(), db.DialContext
 	}
 	opened, err := store.Open(ctx, o)
+	if err != nil && s.cfg.HasEmbeddedDatabase() {
+		return fmt.Errorf("the database in DATA_DIR: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("MONGO_URI: %w", err)
 	}

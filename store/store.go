@@ -22,10 +22,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
-	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
-	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
 // defaultDatabase is the database of Mongoose, and so of the original, for a connection
@@ -66,7 +62,7 @@ type Store struct {
 
 // Open connects, waits until the database answers, creates missing indexes and adds the
 // email key to every user of the original. The caller must Close the store. The error never
-// contains the URI.
+// contains the URI. It tells in one line why the database cannot be used.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s, err := connect(ctx, o)
 	if err != nil {
@@ -82,6 +78,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if err != nil {
 		_ = s.Close(context.WithoutCancel(ctx))
+		if c := ofLogin(err); c != (cause{}) {
+			err = &connectError{c.text, c.passes, err}
+		}
 		return nil, err
 	}
 	return s, nil
@@ -90,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // connect returns a Store when the database answers. It writes nothing.
 func connect(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
-	client, database, err := newClient(o)
+	client, database, err := openClient(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +108,6 @@ func connect(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
 		history: retention{filter: historyFilter, max: int64(o.AuditMax)}, refusals: retention{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
-	if err := s.waitUntilUp(ctx, o.ConnectTimeout); err != nil {
-		_ = s.Close(context.WithoutCancel(ctx))
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -139,59 +134,6 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// newClient returns the driver's client and the name of the database.
-func newClient(o Options) (*mongo.Client, string, error) {
-	// The driver's own error may quote the connection string with its password.
-	parsed, err := connstring.ParseAndValidate(o.URI)
-	if err != nil {
-		return nil, "", errors.New("invalid connection string: want mongodb://… or mongodb+srv://…")
-	}
-	database := o.Database
-	if database == "" {
-		database = parsed.Database
-	}
-	if database == "" {
-		database = defaultDatabase
-	}
-	opts := options.Client().
-		ApplyURI(o.URI).
-		SetAppName("cubegate").
-		SetTimeout(o.Timeout).
-		SetServerSelectionTimeout(o.Timeout).
-		SetConnectTimeout(o.Timeout). // also for the driver's monitor, whose 30s could outlast an outage
-		SetReadPreference(readpref.Primary()).
-		SetWriteConcern(writeconcern.Majority())
-	opts.SetDialer(dialer(o.Dial))
-	client, err := mongo.Connect(opts)
-	if err != nil {
-		return nil, "", errors.New("invalid connection string: its options conflict")
-	}
-	return client, database, nil
-}
-
-// dialer is a function as the driver's options.ContextDialer.
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
-
-func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return d(ctx, network, address)
-}
-
-// waitUntilUp pings until the database answers or the timeout has passed.
-func (s *Store) waitUntilUp(ctx context.Context, timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
-	for {
-		err := s.Ping(ctx)
-		if err == nil || ctx.Err() != nil || !time.Now().Before(deadline) {
-			return err
-		}
-		s.log.LogAttrs(ctx, slog.LevelWarn, "database does not answer yet", slog.Any("err", err))
-		select {
-		case <-ctx.Done():
-		case <-time.After(min(time.Second, time.Until(deadline))):
-		}
-	}
 }
 
 // Ping returns nil when the database answers, else an error that wraps

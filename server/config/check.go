@@ -180,6 +180,8 @@ func (c *Config) derive() {
 		c.Mongo.Database = "test"
 		if name := mongoDatabase(c.Mongo.URI.Reveal()); name != "" {
 			c.Mongo.Database = name
+		} else if !c.HasEmbeddedDatabase() {
+			c.Notices = append(c.Notices, Notice{NoDatabase, "MONGO_URI", "MONGO_DATABASE"})
 		}
 	}
 	for i, proxy := range c.HTTP.TrustedProxies {

@@ -19,6 +19,7 @@ type Notice struct {
 const (
 	Misspelled = "variable ignored: it looks like a misspelled setting"
 	TakenAs    = "variable taken for a setting of another name"
+	NoDatabase = "connection string names no database: the database test is used, as by Mongoose"
 	Overridden = "variable ignored: the setting has a value under its own name"
 )
 

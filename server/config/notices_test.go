@@ -70,6 +70,21 @@ func TestNamesOfOtherPrograms(t *testing.T) {
 	}
 }
 
+func TestConnectionStringWithoutDatabase(t *testing.T) {
+	for uri, want := range map[string][]Notice{
+		"mongodb://h": {{NoDatabase, "MONGO_URI", "MONGO_DATABASE"}}, "mongodb://u:p@h/?w=1": {{NoDatabase, "MONGO_URI", "MONGO_DATABASE"}}, "mongodb://h/app": nil,
+	} {
+		c, err := Load(configYAML, from("JWT_SECRET", strongSecret, "MONGO_URI", uri), t.TempDir())
+		if diff := cmp.Diff(want, c.Notices); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", uri, err, diff)
+		}
+	}
+	c, err := Load(configYAML, from("JWT_SECRET", strongSecret, "MONGO_URI", "mongodb://h", "MONGO_DATABASE", "app"), t.TempDir())
+	if err != nil || c.Notices != nil {
+		t.Errorf("with MONGO_DATABASE: %v, notices %v", err, c.Notices)
+	}
+}
+
 // Two foreign names with different values decide nothing.
 func TestForeignNamesThatDiffer(t *testing.T) {
 	_, err := Load(configYAML, from("JWT_SECRET", strongSecret, "MONGO_URL", "mongodb://a", "MONGODB_URI", "mongodb://b"), t.TempDir())
