@@ -284,7 +284,8 @@ func needsCallback(k call, err error) bool {
 // noAnswer is the reason why no complete answer came.
 type noAnswer struct {
 	text      string
-	connected bool // the connection may have been open
+	connected bool   // the connection may have been open
+	wrongURL  string // why another base URL is needed; empty if that is not known
 }
 
 func (e *noAnswer) Error() string { return e.text }

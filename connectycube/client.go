@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,6 +68,7 @@ type Client struct {
 	http     *http.Client
 	health   health
 	breaker  *breaker
+	wrong    atomic.Pointer[WrongOptionError] // found by the last Check; nil: none
 }
 
 // New checks o and returns a client; it makes no request. The error names every
@@ -169,6 +171,9 @@ type call struct {
 // readable JSON body is a success; then out decides whether the body is usable.
 // If out is nil, any 2xx is a success.
 func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
+	if wrong := c.wrong.Load(); wrong != nil {
+		return nil, fmt.Errorf("%s: %w", k.doing, wrong)
+	}
 	report, err := c.breaker.admit(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.doing, err)
@@ -288,7 +293,7 @@ func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) err
 	}
 	op, ok := errors.AsType[*net.OpError](cause)
 	dialing := ok && op.Op == "dial"
-	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing})
+	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing, urlFault(cause)})
 }
 
 // secrets returns the texts of one call that no error may show.

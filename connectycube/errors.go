@@ -44,7 +44,8 @@ type APIError struct {
 	Messages   []string      // the texts in the answer: at most 8, of 200 characters, secrets masked
 	RetryAfter time.Duration // the wait that the service asks for, at most an hour; zero if it asks for none
 
-	kind error
+	kind    error
+	foreign bool // the body is not JSON, so perhaps another server answered
 }
 
 // Error shows the kind, the status and the messages, at most about 400 characters.
@@ -85,10 +86,13 @@ var (
 	textsTaken         = []string{"must be unique", "already been taken"}
 	textsProvider      = []string{"custom identity provider", "on remote side"}
 	textsOldPassword   = []string{"old_password", "old password", "invalid password"}
-	textsMisconfigured = []string{"no application found", "unexpected signature"}
+	textsMisconfigured = []string{textNoApplication, "unexpected signature"}
 	textExpired        = []string{"required session does not exist"}
 	textWrongKey       = []string{"unauthorized"} // until 2021 also for a wrong password
 )
+
+// textNoApplication is part of the answer about an application that does not exist.
+const textNoApplication = "no application found"
 
 // rules gives each answer its meaning. The first match counts.
 var rules = []struct {
@@ -154,6 +158,7 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		Status:     resp.StatusCode,
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After")),
 		kind:       classify(resp.StatusCode, messages, k.as),
+		foreign:    !json.Valid(body),
 	}
 	if remark != "" {
 		e.kind = remarked(e.kind)

@@ -43,7 +43,8 @@ type Server struct {
 	background background
 	closers    []func(context.Context) error // in the order of opening; called in reverse
 
-	secretGenerated bool // no setting gives the JWT secret
+	secretGenerated bool   // no setting gives the JWT secret
+	refusedSetting  string // that ConnectyCube did not accept at the start; empty: none
 }
 
 // Open starts the parts of a Server, except that it does not serve yet. If a
@@ -88,8 +89,11 @@ func (s *Server) serve(ctx context.Context) error {
 
 // banner prints the addresses of the server, and those of its stand-ins.
 func (s *Server) banner(w io.Writer) {
-	at := s.api.shownURL()
-	fmt.Fprintf(w, "\ncubegate is ready.\n\n  GraphQL and playground  %s/api\n", at)
+	at, state := s.api.shownURL(), "is ready."
+	if s.refusedSetting != "" {
+		state = "runs, but is not ready: ConnectyCube does not accept " + s.refusedSetting + ". Registrations are refused."
+	}
+	fmt.Fprintf(w, "\ncubegate %s\n\n  GraphQL and playground  %s/api\n", state, at)
 	for _, url := range s.api.networkURLs() {
 		fmt.Fprintf(w, "                          %s/api\n", url)
 	}

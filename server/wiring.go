@@ -54,6 +54,9 @@ func (s *setup) open(ctx context.Context) error {
 	if err := s.openCube(); err != nil {
 		return err
 	}
+	if !s.cfg.HasSandbox() {
+		s.checkCube(ctx)
+	}
 	return s.openAPI()
 }
 

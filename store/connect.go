@@ -39,7 +39,7 @@ func openClient(ctx context.Context, o Options) (*mongo.Client, string, error) {
 		}
 		if told != cause.text {
 			told = cause.text
-			o.Log.LogAttrs(ctx, slog.LevelWarn, "database cannot be used yet", slog.String("cause", cause.text))
+			o.Log.LogAttrs(ctx, slog.LevelWarn, "database does not answer yet", slog.String("cause", cause.text))
 		}
 		select {
 		case <-ctx.Done():

@@ -149,7 +149,7 @@ func TestOpenTellsOnceWhatItWaitsFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close(context.Background())
-	if got := log.String(); strings.Count(got, "database cannot be used yet") != 1 || !strings.Contains(got, "refuses connections") {
+	if got := log.String(); strings.Count(got, "database does not answer yet") != 1 || !strings.Contains(got, "refuses connections") {
 		t.Errorf("log: %s", got)
 	}
 }

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		{"push subscriptions are listed and deleted", subscriptions},
 		{"an expired token is ErrSessionExpired", deadToken},
 		{"a password that is too short is ErrRefused", shortPassword},
+		{"the options are right", acceptsOptions},
 		{"another key is ErrMisconfigured", wrongKey},
 		{"another application is ErrMisconfigured", unknownApplication},
 		{"a provider's user is the one signed up with its uid", provider},
@@ -269,6 +270,11 @@ func wrongKey(t *testing.T, s *suite) {
 	u := account()
 	_, err := other.SignUp(t.Context(), u)
 	wantError(t, err, connectycube.ErrMisconfigured, u)
+	err = other.Check(t.Context())
+	wantError(t, err, connectycube.ErrMisconfigured, u)
+	if wrong, ok := errors.AsType[*connectycube.WrongOptionError](err); !ok || wrong.Option != connectycube.OptionAuthKey {
+		t.Errorf("Check error = %v, want one about the key", err)
+	}
 	_, err = other.UserByExternalID(t.Context(), u.ExternalID)
 	wantError(t, err, connectycube.ErrMisconfigured, u)
 	if err != nil && strings.Contains(err.Error(), o.AuthKey) {
@@ -279,8 +285,19 @@ func wrongKey(t *testing.T, s *suite) {
 func unknownApplication(t *testing.T, s *suite) {
 	o := s.target.Options
 	o.AppID = 1<<31 - 7
-	_, err := client(t, o).UserByExternalID(t.Context(), "anything")
+	other := client(t, o)
+	_, err := other.UserByExternalID(t.Context(), "anything")
 	wantError(t, err, connectycube.ErrMisconfigured, connectycube.NewUser{})
+	err = other.Check(t.Context())
+	if wrong, ok := errors.AsType[*connectycube.WrongOptionError](err); !ok || wrong.Option != connectycube.OptionAppID {
+		t.Errorf("Check error = %v, want one about the application", err)
+	}
+}
+
+func acceptsOptions(t *testing.T, s *suite) {
+	if err := s.cube.Check(t.Context()); err != nil {
+		t.Errorf("Check error = %v", err)
+	}
 }
 
 func provider(t *testing.T, s *suite) {

@@ -269,8 +269,14 @@ type CubeSession struct {
 	Expires time.Time
 }
 
-// pending wraps a cause with ErrPending.
-func pending(cause error) error { return fmt.Errorf("%w: %w", ErrPending, cause) }
+// pending wraps a cause with ErrPending, except wrong settings: only the operator can end
+// those.
+func pending(cause error) error {
+	if errors.Is(cause, connectycube.ErrMisconfigured) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ErrPending, cause)
+}
 
 // isPermanent reports whether another attempt would fail with the same error.
 func isPermanent(err error) bool {

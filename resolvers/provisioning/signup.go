@@ -14,7 +14,9 @@ import (
 //
 // A failure that will pass is [ErrPending], and the worker continues.
 // [ErrForeignAccount], [connectycube.ErrTaken] and [connectycube.ErrRefused] are final,
-// and so is every failure without RegisterWhileAway: Register then removes the user.
+// and so is every failure without RegisterWhileAway: Register then removes the user. It
+// does so for [connectycube.ErrMisconfigured], too: only the operator can end that, so
+// the account might never follow.
 func (p *Provisioner) Register(ctx context.Context, user store.User, login LoginMethod) (store.User, error) {
 	user, err := p.db.Users.Create(ctx, user, p.newLease())
 	if err != nil {
@@ -24,7 +26,7 @@ func (p *Provisioner) Register(ctx context.Context, user store.User, login Login
 	defer r.cleanUp(ctx)
 	r.firstAttempt = true
 	err = r.reconcile(ctx)
-	if err != nil && r.user.CubeID == 0 && (isPermanent(err) || !p.settings.RegisterWhileAway) {
+	if err != nil && r.user.CubeID == 0 && (isPermanent(err) || errors.Is(err, connectycube.ErrMisconfigured) || !p.settings.RegisterWhileAway) {
 		return r.user, signUpStep{r}.rollback(ctx, err)
 	}
 	if err := r.returnLease(ctx, err); err != nil && r.user.CubeID == 0 {
@@ -203,12 +205,13 @@ func (s signUpStep) checkUnowned(ctx context.Context) error {
 
 // rollback removes a new user whose account was not signed up, and returns the cause.
 // If a sign-up got no reply, a tombstone stays until the account that it may have
-// created is deleted. Over the budget, no sign-up was sent.
+// created is deleted. Over the budget, no sign-up was sent, and with wrong settings none
+// was accepted.
 func (s signUpStep) rollback(ctx context.Context, cause error) error {
 	r := s.r
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	if isPermanent(cause) || isOverBudget(cause) {
+	if isPermanent(cause) || isOverBudget(cause) || errors.Is(cause, connectycube.ErrMisconfigured) {
 		if err := r.p.db.Accounts.Remove(ctx, r.user.ID, r.user.Account.Held()); err != nil && !errors.Is(err, store.ErrChanged) { // a lost lease: the worker continues
 			return errors.Join(cause, err)
 		}

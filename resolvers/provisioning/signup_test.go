@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 
 	"cubegate/connectycube"
@@ -151,5 +152,48 @@ func TestSignUpFindsAccountAfterLostReply(t *testing.T) {
 	r.firstAttempt = true
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 || r.user.Account.PasswordKind != store.PasswordShared {
 		t.Errorf("account %d with password %q, %v", r.user.CubeID, r.user.Account.PasswordKind, err)
+	}
+}
+
+// While ConnectyCube does not accept the server's settings, a registration fails and leaves
+// nothing: the account might never follow. The email is free for the next attempt. The
+// account of a user who is there already waits for the right settings.
+func TestRegisterFailsWhileSettingsAreWrong(t *testing.T) {
+	for _, registerWhileAway := range []bool{true, false} {
+		f := newFixture(t, func(o *Options) { o.Settings.RegisterWhileAway = registerWhileAway })
+		away := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			http.Error(rw, `{"errors":["Unauthorized"]}`, http.StatusUnauthorized)
+		})
+		f.away.Store(&away)
+		if user, err := f.register(t, "ada@x.org", password); !errors.Is(err, connectycube.ErrMisconfigured) || errors.Is(err, ErrPending) {
+			t.Errorf("user %+v, %v, want %v and not %v", user, err, connectycube.ErrMisconfigured, ErrPending)
+		}
+		f.noUsers(t)
+		f.away.Store(nil)
+		f.made(t, "ada@x.org")
+	}
+	f := newFixture(t)
+	come := f.leave()
+	user, err := f.register(t, "ada@x.org", password)
+	if !errors.Is(err, ErrPending) {
+		t.Fatal(err)
+	}
+	come()
+	wrong := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		http.Error(rw, `{"errors":["Unauthorized"]}`, http.StatusUnauthorized)
+	})
+	f.away.Store(&wrong)
+	f.due(t, user.ID)
+	_ = f.ReconcileNext(t.Context())
+	if a := f.read(t, user.ID).Account; a.Due.IsZero() || a.LastError != "ConnectyCube does not accept this server" {
+		t.Errorf("the account does not wait for its next attempt: %+v", a)
+	}
+	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); ChatStatusOf(err) != ChatUnavailable {
+		t.Errorf("login: %s, %v, want %s", ChatStatusOf(err), err, ChatUnavailable)
+	}
+	come()
+	f.due(t, user.ID)
+	if err := f.ReconcileNext(t.Context()); err != nil || f.read(t, user.ID).CubeID == 0 {
+		t.Errorf("with the right settings there is still no account: %v", err)
 	}
 }
