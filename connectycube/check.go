@@ -48,7 +48,7 @@ func (c *Client) Check(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("checking the options: %w: %w", ErrUnavailable, ctx.Err())
 	}
-	wrong := c.wrongOption(err)
+	wrong := wrongOption(err, c.base == defaultBaseURL)
 	c.wrong.Store(wrong)
 	switch {
 	case wrong != nil:
@@ -59,16 +59,18 @@ func (c *Client) Check(ctx context.Context) error {
 	return nil
 }
 
-// wrongOption returns the option that the error of a probe blames, or nil.
-func (c *Client) wrongOption(err error) *WrongOptionError {
+// wrongOption returns the option that the error of a probe blames, or nil. The URL of the
+// real service is never wrong: an unexpected answer from there is an outage, or a page of
+// this network.
+func wrongOption(err error, realService bool) *WrongOptionError {
 	api, isAnswer := errors.AsType[*APIError](err)
 	lost, isLost := errors.AsType[*noAnswer](err)
 	switch {
 	case isAnswer && errors.Is(err, ErrMisconfigured) && api.says(textNoApplication):
 		return &WrongOptionError{OptionAppID, "ConnectyCube has no such application", err}
-	case isAnswer && errors.Is(err, ErrMisconfigured) && api.Status != http.StatusNotFound && (!api.foreign || c.base == defaultBaseURL):
+	case isAnswer && errors.Is(err, ErrMisconfigured) && api.Status != http.StatusNotFound && (!api.foreign || realService):
 		return &WrongOptionError{OptionAuthKey, "ConnectyCube refuses the key for this application", err}
-	case c.base == defaultBaseURL: // another answer from there is an outage, or a page of this network
+	case realService:
 		return nil
 	case isAnswer && (errors.Is(err, ErrMisconfigured) || api.Status < 400 || api.foreign && api.Status < 500 && !errors.Is(err, ErrUnavailable)):
 		return &WrongOptionError{OptionBaseURL, fmt.Sprintf("no API of ConnectyCube answers there (status %d)", api.Status), err}

@@ -293,10 +293,10 @@ func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) err
 	}
 	op, ok := errors.AsType[*net.OpError](cause)
 	dialing := ok && op.Op == "dial"
-	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), c.secrets(k)), 200), !dialing, urlFault(cause)})
+	return fmt.Errorf("%w: %w", ErrUnavailable, &noAnswer{clip(mask(cause.Error(), secretsOf(c, k)), 200), !dialing, urlFault(cause)})
 }
 
-// secrets returns the texts of one call that no error may show.
-func (c *Client) secrets(k call) []string {
+// secretsOf returns the texts of one call that no error may show.
+func secretsOf(c *Client, k call) []string {
 	return append([]string{c.authKey, c.adminKey, k.token}, k.secrets...)
 }

@@ -164,7 +164,7 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		e.kind = remarked(e.kind)
 		e.Messages = append(e.Messages, remark)
 	}
-	secrets := c.secrets(k)
+	secrets := secretsOf(c, k)
 	for _, m := range messages {
 		if len(e.Messages) == maxMessages {
 			break

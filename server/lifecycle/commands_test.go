@@ -179,7 +179,7 @@ func TestCompletionCommand(t *testing.T) {
 		{[]string{"s"}, []string{"sandbox", "serve", noFiles}},
 		{[]string{"keys", ""}, []string{"list", "new", "retire", noFiles}},
 		{[]string{"help", "l"}, []string{"licenses", noFiles}},
-		{[]string{"sandbox", "--"}, []string{"--data", "--help", "--tls", noFiles}},
+		{[]string{"sandbox", "--"}, []string{"--data", "--help", "--lan", "--tls", noFiles}},
 		{[]string{"sandbox", "--data", ""}, []string{files}},
 		{[]string{"sandbox", ""}, []string{noFiles}},
 		{[]string{"grant", ""}, []string{noFiles}},
