@@ -72,12 +72,24 @@ func wrongOption(err error, realService bool) *WrongOptionError {
 		return &WrongOptionError{OptionAuthKey, "ConnectyCube refuses the key for this application", err}
 	case realService:
 		return nil
-	case isAnswer && (errors.Is(err, ErrMisconfigured) || api.Status < 400 || api.foreign && api.Status < 500 && !errors.Is(err, ErrUnavailable)):
+	case isAnswer && (errors.Is(err, ErrMisconfigured) || api.isOfAnotherServer()):
 		return &WrongOptionError{OptionBaseURL, fmt.Sprintf("no API of ConnectyCube answers there (status %d)", api.Status), err}
 	case isLost && lost.wrongURL != "":
 		return &WrongOptionError{OptionBaseURL, lost.wrongURL, err}
 	}
 	return nil
+}
+
+// isOfAnotherServer reports whether ConnectyCube's API does not send such an answer, even
+// while it fails.
+func (e *APIError) isOfAnotherServer() bool {
+	switch {
+	case e.Status < 400, e.foreign && e.Status == http.StatusNotImplemented:
+		return true
+	case e.Status == http.StatusRequestTimeout, e.Status == http.StatusTooManyRequests:
+		return false
+	}
+	return e.foreign && e.Status < 500
 }
 
 // says reports whether an answer contains one of the texts.

@@ -71,6 +71,8 @@ func TestCheckNamesTheWrongOption(t *testing.T) {
 		"a private authority":     {secure.URL, connectycube.OptionBaseURL, "certificate"},
 		"https to a plain server": {strings.Replace(plain, "http:", "https:", 1), connectycube.OptionBaseURL, "does not speak TLS"},
 		"another protocol":        {"http://" + banner(t, "220 mail.example.org ESMTP\r\n"), connectycube.OptionBaseURL, "does not speak HTTP"},
+		"a static site":           {answering(t, 501, page), connectycube.OptionBaseURL, "status 501"},
+		"a slow site":             {answering(t, 408, page), "", ""},
 		"outage":                  {answering(t, 503, `{"errors":["down"]}`), "", ""},
 		"bad gateway":             {answering(t, 502, page), "", ""},
 		"rate limit":              {answering(t, 429, page), "", ""},

@@ -140,7 +140,7 @@ func wrongOption(uri string) string {
 		if !ok || strings.HasPrefix(strings.ToLower(name), "srv") {
 			continue
 		}
-		if _, err := connstring.ParseAndValidate("mongodb://u:p@localhost/?" + pair); err != nil {
+		if err := options.Client().ApplyURI("mongodb://u:p@localhost/?" + pair).Validate(); err != nil {
 			if plain, err := url.QueryUnescape(name); err == nil {
 				return clip(plain, 40)
 			}

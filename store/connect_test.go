@@ -89,6 +89,8 @@ func TestOpenTellsTheCause(t *testing.T) {
 		"no primary":       {address: member, options: "replicaSet=rs0", want: "the replica set has no primary yet", passes: true},
 		"old":              {address: answers(t, map[string]bson.D{"hello": old()}), want: "the database is too old"},
 		"wrong option":     {address: "h", options: "maxPoolSize=" + wirePassword, want: "the option maxPoolSize has a wrong value"},
+		"missing file":     {address: "h", options: "tls=true&tlsCAFile=/no/such/file.pem", want: "cannot be read: open /no/such/file.pem"},
+		"no certificate":   {address: "h", options: "tls=true&tlsCAFile=connect.go", want: "the option tlsCAFile has a wrong value"},
 		"options conflict": {address: "a,b", options: "directConnection=true", want: "options"},
 		"option without =": {address: "h", options: "retryWrites", want: "options are not of the form name=value"},
 	}

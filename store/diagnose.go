@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -63,8 +64,11 @@ func diagnose(err error, o Options) *connectError {
 // diagnoseString explains an error of newClient, which makes no connection.
 func diagnoseString(err error, o Options) *connectError {
 	c := ofDNS(err)
+	file, isFile := errors.AsType[*fs.PathError](err)
 	switch {
 	case c != cause{}:
+	case isFile:
+		c = cause{fmt.Sprintf("a file that the connection string names cannot be read: %v", file), false}
 	case strings.HasPrefix(o.URI, "mongodb+srv://") && wrongOption(o.URI) == "":
 		c = cause{"the connection string or its SRV and TXT records in the DNS are not valid; the records must name servers of the same domain", false}
 	default:

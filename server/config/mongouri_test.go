@@ -44,4 +44,6 @@ func TestMongoURIErrorHidesTheValue(t *testing.T) {
 	if strings.Contains(err.Error(), marker) {
 		t.Errorf("the error shows the password: %v", err)
 	}
+	_, err = Load(configYAML, from("JWT_SECRET", strongSecret, "MONGO_URL", "mongodb://u:"+marker+"@x@h/app"), t.TempDir())
+	wantInError(t, err, "mongo.uri (MONGO_URI, set in the environment as MONGO_URL): ")
 }

@@ -83,7 +83,7 @@ func (l *loader) guesses(source string, get lookup) []Notice {
 			switch {
 			case !found:
 			case l.source[lf.key] == "":
-				l.source[lf.key], taken = source, name
+				l.source[lf.key], taken = source+" as "+name, name
 				l.viper.Set(lf.key, value)
 				list = append(list, Notice{TakenAs, name, envName(lf.key)})
 			case l.viper.GetString(lf.key) == value:
