@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -97,7 +97,7 @@ func TestOpenTellsTheCause(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := store.Options{URI: "mongodb://ada:" + wirePassword + "@" + tt.address + "/app?" + tt.options, ConnectTimeout: -1, Timeout: 500 * time.Millisecond}
+			o := store.Options{URI: "mongodb://ada:" + wirePassword + "@" + tt.address + "/app?" + tt.options, ConnectTimeout: -1, Timeout: 3 * time.Second}
 			if tt.dial != nil {
 				o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, tt.dial }
 			}
@@ -136,12 +136,11 @@ func TestOpenTellsOfMissingSRVRecords(t *testing.T) {
 // Open waits for a database that starts later, and the log has one line for the cause.
 func TestOpenTellsOnceWhatItWaitsFor(t *testing.T) {
 	db := start(t)
-	var dials atomic.Int32
-	var log bytes.Buffer
+	log := &lockedBuffer{}
 	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: time.Minute, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		URI: db.URI(), Timeout: 3 * time.Second, ConnectTimeout: time.Minute, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Dial: func(ctx context.Context, kind, address string) (net.Conn, error) {
-			if dials.Add(1) <= 4 {
+			if log.String() == "" { // it starts once Open waits
 				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 			}
 			return db.DialContext(ctx, kind, address)
@@ -154,6 +153,24 @@ func TestOpenTellsOnceWhatItWaitsFor(t *testing.T) {
 	if got := log.String(); strings.Count(got, "database does not answer yet") != 1 || !strings.Contains(got, "refuses connections") {
 		t.Errorf("log: %s", got)
 	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // What does not pass by itself is not waited for, and what passes only until the bound.
