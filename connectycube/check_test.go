@@ -141,7 +141,7 @@ func TestCheckStopsCallsWhileAnOptionIsWrong(t *testing.T) {
 	c := checked(t, s.URL)
 	sent := func() (int32, error) {
 		before := requests.Load()
-		_, err := c.UserByExternalID(t.Context(), "nobody")
+		_, err := c.UserByExternalID(t.Context(), "ext-1")
 		return requests.Load() - before, err
 	}
 	status.Store(401)
@@ -176,7 +176,7 @@ func TestCanceledCheck(t *testing.T) {
 	if err := c.Check(ctx); !errors.Is(err, connectycube.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Check error = %v, want that of the context", err)
 	}
-	if _, err := c.UserByExternalID(t.Context(), "nobody"); !errors.Is(err, connectycube.ErrMisconfigured) {
+	if _, err := c.UserByExternalID(t.Context(), "ext-1"); !errors.Is(err, connectycube.ErrMisconfigured) {
 		t.Errorf("after the canceled Check: %v, want what the Check before found", err)
 	}
 }

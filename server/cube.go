@@ -49,7 +49,7 @@ func (s *setup) openCube() error {
 	}
 	s.chat = resolvers.ChatEndpoints{
 		AppID:  o.AppID,
-		APIURL: s.apiURLOfApps(o.BaseURL),
+		APIURL: apiURLOfApps(s.cfg, s.sandbox, o.BaseURL),
 		Domain: s.cfg.ConnectyCube.ChatDomain,
 	}
 	s.chat.URL = cmp.Or(s.cfg.ConnectyCube.ChatURL, strings.Replace(s.chat.APIURL, "http", "ws", 1)+"/chat")
@@ -63,8 +63,8 @@ func (s *setup) openCube() error {
 
 // apiURLOfApps returns the URL of ConnectyCube's API that apps get with each login. With
 // --lan they run on other machines, so the sandbox's URL is not that of this machine.
-func (s *setup) apiURLOfApps(ours string) string {
-	if !s.cfg.LAN || !s.cfg.HasSandbox() {
+func apiURLOfApps(cfg config.Config, box *endpoint, ours string) string {
+	if !cfg.LAN || !cfg.HasSandbox() {
 		return ours
 	}
 	// The system chooses the address of the interface to other networks. Nothing is sent.
@@ -77,7 +77,7 @@ func (s *setup) apiURLOfApps(ours string) string {
 	if err != nil {
 		return ours
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(s.sandbox.addr().Port))
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(box.addr().Port))
 }
 
 // openSandbox starts a sandbox that asks this server about logins, with the settings

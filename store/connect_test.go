@@ -71,7 +71,7 @@ func TestOpenTellsTheCause(t *testing.T) {
 		want             string
 		passes           bool
 	}{
-		"closed port":      {address: closedPort(t), want: "refuses connections: no database listens there", passes: true},
+		"closed port":      {address: "h", dial: refused, want: "refuses connections: no database listens there", passes: true},
 		"unknown name":     {address: "db.example", dial: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db.example", IsNotFound: true}}, want: "the name db.example does not resolve", passes: true},
 		"silent DNS":       {address: "db.example", dial: &net.DNSError{Err: "i/o timeout", Name: "db.example", IsTimeout: true, IsTemporary: true}, want: "the DNS does not answer about the name db.example", passes: true},
 		"no route":         {address: "192.0.2.1", dial: &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, want: "192.0.2.1:27017 cannot be reached", passes: true},
@@ -182,7 +182,8 @@ func TestOpenWaitsNoLongerThanNeeded(t *testing.T) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("wrong password: %v, want it at once", err)
 	}
-	_, err = store.Open(ctx, store.Options{URI: "mongodb://" + closedPort(t), Timeout: 50 * time.Millisecond, ConnectTimeout: 100 * time.Millisecond})
+	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, refused }
+	_, err = store.Open(ctx, store.Options{URI: "mongodb://h", Dial: refuse, Timeout: 50 * time.Millisecond, ConnectTimeout: 100 * time.Millisecond})
 	if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 		t.Errorf("closed port: %v, want it after the bound", err)
 	}
@@ -201,16 +202,8 @@ func TestOpenLogsUnknownOptions(t *testing.T) {
 	}
 }
 
-// closedPort returns an address at which no program listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
+// refused is the error of a port at which no program listens.
+var refused = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 
 // httpServer answers the first byte of a connection as web servers and proxies do.
 func httpServer(t *testing.T) string {

@@ -146,12 +146,12 @@ func networkAddress(t *testing.T) string {
 
 // The sandbox alone listens on loopback, too, and has the same flag.
 func TestLANFlagOfTheSandbox(t *testing.T) {
-	local, stop := sandboxRun(t, nil)
+	local, stop := startSandbox(t, nil)
 	stop()
 	if !strings.Contains(local, "cannot reach it: --lan and --tls let phones in") {
 		t.Errorf("the banner without --lan:\n%s", local)
 	}
-	if open, _ := sandboxRun(t, nil, "--lan"); strings.Contains(open, "cannot reach it") || !strings.Contains(open, "http://localhost:") {
+	if open, _ := startSandbox(t, nil, "--lan"); strings.Contains(open, "cannot reach it") || !strings.Contains(open, "http://localhost:") {
 		t.Errorf("the banner with --lan:\n%s", open)
 	}
 }

@@ -41,7 +41,7 @@ func TestSettingsThatConnectyCubeRefuses(t *testing.T) {
 					t.Errorf("register: %s", got.Body)
 				}
 			}
-			if got := u.Received(http.MethodPost, "/users"); len(got) != 0 {
+			if got := u.Requests(http.MethodPost, "/users"); len(got) != 0 {
 				t.Errorf("%d sign-ups were sent", len(got))
 			}
 		})
