@@ -181,7 +181,7 @@ func TestCanceledCheck(t *testing.T) {
 	}
 }
 
-// banner is a TCP server that speaks first.
+// banner is a TCP server of another protocol, which answers with text.
 func banner(t *testing.T, text string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -195,8 +195,8 @@ func banner(t *testing.T, text string) (address string) {
 			if err != nil {
 				return
 			}
-			_, _ = io.WriteString(conn, text)
 			_, _ = conn.Read(make([]byte, 1024))
+			_, _ = io.WriteString(conn, text)
 			_ = conn.Close()
 		}
 	}()

@@ -71,13 +71,3 @@ func (c *cubeCheck) run(ctx context.Context) {
 		}
 	}
 }
-
-// checkCube asks ConnectyCube once, and in the background until it accepts the settings.
-func (s *setup) checkCube(ctx context.Context) {
-	c := &cubeCheck{check: s.cube.Check, log: s.log}
-	setting, accepted := c.ask(ctx)
-	s.refusedSetting = setting
-	if !accepted {
-		s.background.add(c.run)
-	}
-}

@@ -55,7 +55,10 @@ func (s *setup) open(ctx context.Context) error {
 		return err
 	}
 	if !s.cfg.HasSandbox() {
-		s.checkCube(ctx)
+		check, accepted := &cubeCheck{check: s.cube.Check, log: s.log}, false
+		if s.refusedSetting, accepted = check.ask(ctx); !accepted {
+			s.background.add(check.run)
+		}
 	}
 	return s.openAPI()
 }
