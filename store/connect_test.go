@@ -37,7 +37,7 @@ func answers(t *testing.T, special map[string]bson.D) string {
 		case command == "ping":
 			return bson.D{{Key: "ok", Value: 1}}
 		}
-		return refusal(59, "CommandNotFound", "no such command")
+		return refusedBy(59, "CommandNotFound", "no such command")
 	})
 }
 
@@ -81,9 +81,9 @@ func TestOpenTellsTheCause(t *testing.T) {
 		"HTTP":             {address: httpServer(t), want: "does not speak MongoDB's protocol"},
 		"HTTP, TLS":        {address: httpServer(t), options: "tls=true", want: "does not speak TLS"},
 		"own certificate":  {address: certified.Listener.Addr().String(), options: "tls=true", want: "of an authority that this machine does not trust"},
-		"wrong password":   {address: answers(t, map[string]bson.D{"saslStart": refusal(18, "AuthenticationFailed", "Authentication failed.")}), want: "the user name or the password is wrong"},
-		"Atlas's refusal":  {address: answers(t, map[string]bson.D{"saslStart": refusal(8000, "AtlasError", "bad auth : authentication failed")}), want: "the user name or the password is wrong"},
-		"no logins":        {address: answers(t, map[string]bson.D{"saslStart": refusal(59, "CommandNotFound", "no such command")}), want: "does not know this kind of login"},
+		"wrong password":   {address: answers(t, map[string]bson.D{"saslStart": refusedBy(18, "AuthenticationFailed", "Authentication failed.")}), want: "the user name or the password is wrong"},
+		"Atlas's refusal":  {address: answers(t, map[string]bson.D{"saslStart": refusedBy(8000, "AtlasError", "bad auth : authentication failed")}), want: "the user name or the password is wrong"},
+		"no logins":        {address: answers(t, map[string]bson.D{"saslStart": refusedBy(59, "CommandNotFound", "no such command")}), want: "does not know this kind of login"},
 		"replica set":      {address: answers(t, nil), options: "replicaSet=rs0", want: "no host of the connection string belongs to the replica set rs0"},
 		"not initiated":    {address: answers(t, map[string]bson.D{"hello": hello(bson.E{Key: "isreplicaset", Value: true})}), options: "replicaSet=rs0", want: "run rs.initiate()", passes: true},
 		"no primary":       {address: member, options: "replicaSet=rs0", want: "the replica set has no primary yet", passes: true},
@@ -117,8 +117,8 @@ func TestOpenTellsTheCause(t *testing.T) {
 
 // A user without rights can connect, and fails at the first write.
 func TestOpenTellsOfMissingRights(t *testing.T) {
-	address := answers(t, map[string]bson.D{"createIndexes": refusal(13, "Unauthorized", "command createIndexes requires authentication"),
-		"listIndexes": refusal(13, "Unauthorized", "command listIndexes requires authentication")})
+	address := answers(t, map[string]bson.D{"createIndexes": refusedBy(13, "Unauthorized", "command createIndexes requires authentication"),
+		"listIndexes": refusedBy(13, "Unauthorized", "command listIndexes requires authentication")})
 	err := openFails(t, store.Options{URI: "mongodb://" + address + "/app", ConnectTimeout: -1, Timeout: time.Second})
 	if !strings.Contains(err.Error(), "the role readWrite on the database is needed") {
 		t.Errorf("error = %q", err)
@@ -177,7 +177,7 @@ func (l *lockedBuffer) String() string {
 func TestOpenWaitsNoLongerThanNeeded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	wrong := answers(t, map[string]bson.D{"saslStart": refusal(18, "AuthenticationFailed", "Authentication failed.")})
+	wrong := answers(t, map[string]bson.D{"saslStart": refusedBy(18, "AuthenticationFailed", "Authentication failed.")})
 	_, err := store.Open(ctx, store.Options{URI: "mongodb://ada:" + wirePassword + "@" + wrong, Timeout: time.Second, ConnectTimeout: time.Hour})
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("wrong password: %v, want it at once", err)

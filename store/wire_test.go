@@ -97,7 +97,7 @@ func hello(more ...bson.E) bson.D {
 	}, more...)
 }
 
-// refusal is the answer to a failed command.
-func refusal(code int32, name, text string) bson.D {
+// refusedBy is the answer to a failed command.
+func refusedBy(code int32, name, text string) bson.D {
 	return bson.D{{Key: "ok", Value: 0}, {Key: "code", Value: code}, {Key: "codeName", Value: name}, {Key: "errmsg", Value: text}}
 }
