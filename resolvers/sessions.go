@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"cubegate/resolvers/identity"
@@ -24,6 +25,7 @@ type loginSession struct {
 	Current   bool   `json:"current"`
 	Device    string `json:"device"`
 	ExpiresAt string `json:"expiresAt"`
+	ExpiresIn int32  `json:"expiresIn"`
 	ID        string `json:"id"`
 	UsedAt    string `json:"usedAt"`
 }
@@ -31,7 +33,7 @@ type loginSession struct {
 func newLoginSession(s store.Session, current string) *loginSession {
 	return &loginSession{
 		Address: s.LastIP, CreatedAt: *formatTime(s.Created), Current: s.ID == current, Device: s.Device,
-		ExpiresAt: *formatTime(s.Expires), ID: s.ID, UsedAt: *formatTime(s.LastUsed),
+		ExpiresAt: *formatTime(s.Expires), ExpiresIn: secondsUntil(s.Expires), ID: s.ID, UsedAt: *formatTime(s.LastUsed),
 	}
 }
 
@@ -44,6 +46,7 @@ type loginResponse struct {
 	ConnectySession *string   `json:"connectySession"`
 	DeviceToken     *string   `json:"deviceToken"`
 	ExpiresAt       *string   `json:"expiresAt"`
+	ExpiresIn       *int32    `json:"expiresIn"`
 	Message         string    `json:"message"`
 	RefreshToken    *string   `json:"refreshToken"`
 	SessionID       *string   `json:"sessionId"`
@@ -64,6 +67,7 @@ func (e ChatEndpoints) newLoginResponse(op Operation, in identity.LoginResult, e
 		ConnectySession: unlessEmpty(in.Cube.Token),
 		DeviceToken:     unlessEmpty(in.DeviceToken),
 		ExpiresAt:       formatTime(in.Expires),
+		ExpiresIn:       new(secondsUntil(in.Expires)),
 		Message:         op.Message,
 		RefreshToken:    &in.RefreshToken,
 		SessionID:       &in.Session.ID,
@@ -93,6 +97,7 @@ type chat struct {
 	Domain     string  `json:"domain"`
 	Endpoint   string  `json:"endpoint"`
 	ExpiresAt  *string `json:"expiresAt"`
+	ExpiresIn  *int32  `json:"expiresIn"`
 	JID        string  `json:"jid"`
 	MucDomain  string  `json:"mucDomain"`
 	Password   *string `json:"password"`
@@ -116,7 +121,7 @@ func (e ChatEndpoints) of(session provisioning.CubeSession) *chat {
 		WsEndpoint: e.URL,
 	}
 	if session.Token != "" {
-		out.Password, out.ExpiresAt = &session.Token, formatTime(session.Expires)
+		out.Password, out.ExpiresAt, out.ExpiresIn = &session.Token, formatTime(session.Expires), new(secondsUntil(session.Expires))
 	}
 	return out
 }
@@ -125,6 +130,12 @@ func (e ChatEndpoints) of(session provisioning.CubeSession) *chat {
 func formatTime(t time.Time) *string {
 	s := t.UTC().Truncate(time.Second).Format(time.RFC3339)
 	return &s
+}
+
+// secondsUntil returns the whole seconds until a time, for clients whose clock is wrong.
+// It rounds down, so that a client renews too early rather than too late.
+func secondsUntil(t time.Time) int32 {
+	return int32(max(0, min(time.Until(t)/time.Second, math.MaxInt32)))
 }
 
 func (m *mutation) Login(ctx context.Context, args struct{ Body identity.LoginInput }) (*loginResponse, error) {

@@ -187,6 +187,7 @@ type (
 
 	fakeSession struct {
 		Address, CreatedAt, Device, ExpiresAt, ID, UsedAt string
+		ExpiresIn                                         int32
 
 		Current bool
 	}
@@ -199,12 +200,14 @@ type (
 		Chat     *fakeChat
 
 		ChatStatus, ChatTicket, ConnectySession, DeviceToken, ExpiresAt, RefreshToken, SessionID, Token *string
+		ExpiresIn                                                                                       *int32
 	}
 
 	fakeChat struct {
 		Domain, Endpoint, JID, MucDomain, WsEndpoint string
 
 		ExpiresAt, Password *string
+		ExpiresIn           *int32
 		UserID              float64
 	}
 
