@@ -69,7 +69,7 @@ func newFakes(t testing.TB, edits ...func(*parts)) fakes {
 			Accounts: identity.Accounts{Opener: f.accounts, Editor: noEditor{}, DerivedPasswords: ring.DerivedPasswords},
 			Tokens:   identity.Tokens{Issuer: identitytest.Issuer{}, Verifier: identitytest.Verifier{}, Refresh: ring, Devices: ring},
 			Hasher:   f.passwords, Auditor: f.auditor, Log: log,
-			Limits:    identity.Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, MaxPasswordChars: identity.SharedPasswordChars},
+			Limits:    identity.Limits{Idle: time.Hour, Absolute: 2 * time.Hour, Reuse: 30 * time.Second, PerUser: 3, MaxPasswordChars: identity.SharedPasswordChars},
 			NetworkOf: func(ip string) string { return ip }, UpstreamTimeout: time.Minute,
 		},
 		budgets: identity.BudgetOptions{

@@ -152,7 +152,7 @@ func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == 
 // of a password counts only if ConnectyCube gets the user's password.
 func (s *setup) limits() identity.Limits {
 	l := identity.Limits{
-		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, PerUser: s.cfg.Sessions.PerUser,
+		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, Reuse: s.cfg.Sessions.Reuse, PerUser: s.cfg.Sessions.PerUser,
 		MaxPasswordChars: identity.SharedPasswordChars,
 	}
 	if s.derivesPasswords() {

@@ -22,13 +22,39 @@ type Session struct {
 	LastIP         string    `bson:"address"`            // client IP of its last use
 	Created        time.Time `bson:"createdAt"`
 	LastUsed       time.Time `bson:"usedAt"`
-	Expires        time.Time `bson:"expires"`            // unless it is used earlier
-	AbsoluteExpiry time.Time `bson:"absolute"`           // even if it is used
-	Parent         string    `bson:"parent,omitempty"`   // hash of the refresh token used last
-	Children       []string  `bson:"children,omitempty"` // hashes of its successors
+	Expires        time.Time `bson:"expires"`  // unless it is used earlier
+	AbsoluteExpiry time.Time `bson:"absolute"` // even if it is used
+	RefreshTokens  `bson:",inline"`
 	SealedSession  `bson:",inline"`
 	Revocation     `bson:",inline"`
 	Version        int64 `bson:"version"` // counts the changes
+}
+
+// RefreshTokens are what a login session knows of its refresh tokens. Records of earlier
+// versions have only Parent and Children, and a replica of an earlier version removes
+// the rest when it changes a record.
+type RefreshTokens struct {
+	Parent   string          `bson:"parent,omitempty"`   // hash of the token used last
+	Children []string        `bson:"children,omitempty"` // hashes of its successors
+	Exchange RefreshExchange `bson:"exchange,omitempty"` // of Parent
+	Retired  []RetiredToken  `bson:"retired,omitempty"`  // a short time ago, the newest first
+}
+
+// RefreshExchange is the exchange of a refresh token for its successor. The zero value
+// means that there was none, or that a replica of an earlier version made it.
+type RefreshExchange struct {
+	Salt   string    `bson:"salt"`
+	At     time.Time `bson:"at"`
+	Client string    `bson:"client"` // a mark of its network and its program
+}
+
+// IsZero makes the driver omit the zero value.
+func (e RefreshExchange) IsZero() bool { return e == RefreshExchange{} }
+
+// RetiredToken is the hash of a refresh token that is no longer valid.
+type RetiredToken struct {
+	Hash string    `bson:"hash"`
+	At   time.Time `bson:"at"`
 }
 
 // SealedSession is a session at ConnectyCube whose token is encrypted. The zero value
@@ -202,7 +228,7 @@ var notEnded = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: fals
 func endUpdate(now time.Time, reason string) bson.D {
 	return bson.D{
 		{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
-		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}}},
+		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}, {Key: "exchange", Value: ""}, {Key: "retired", Value: ""}}},
 		{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
 	}
 }

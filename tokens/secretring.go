@@ -23,6 +23,7 @@ var ErrSealed = errors.New("sealed text cannot be opened")
 const (
 	forSealing   = "cubegate sealing"
 	forRefresh   = "cubegate refresh tokens"
+	forSuccessor = "cubegate successors of refresh tokens"
 	forPasswords = "cubegate ConnectyCube passwords"
 	forDecoys    = "cubegate decoys"
 	forDevices   = "cubegate device tokens"
@@ -38,14 +39,15 @@ type SecretRing struct {
 
 // ringKeys are the keys derived from one secret.
 type ringKeys struct {
-	name      string // public: identifies the secret and reveals nothing about it
-	former    bool   // listed as a previous secret, which the current one may be, too
-	signing   []byte // the secret itself: the key of HS256
-	sealing   cipher.AEAD
-	refresh   []byte
-	passwords []byte
-	decoys    []byte
-	devices   []byte
+	name       string // public: identifies the secret and reveals nothing about it
+	former     bool   // listed as a previous secret, which the current one may be, too
+	signing    []byte // the secret itself: the key of HS256
+	sealing    cipher.AEAD
+	refresh    []byte
+	successors []byte
+	passwords  []byte
+	decoys     []byte
+	devices    []byte
 }
 
 // NewSecretRing returns the ring of the current secret and of previous ones, the newest
@@ -96,12 +98,13 @@ func makeKeys(secret Secret) (ringKeys, error) {
 		return key
 	}
 	k := ringKeys{
-		name:      hex.EncodeToString(derive(forName, 4)),
-		signing:   []byte(secret.Reveal()),
-		refresh:   derive(forRefresh, 32),
-		passwords: derive(forPasswords, 32),
-		decoys:    derive(forDecoys, 32),
-		devices:   derive(forDevices, 32),
+		name:       hex.EncodeToString(derive(forName, 4)),
+		signing:    []byte(secret.Reveal()),
+		refresh:    derive(forRefresh, 32),
+		successors: derive(forSuccessor, 32),
+		passwords:  derive(forPasswords, 32),
+		decoys:     derive(forDecoys, 32),
+		devices:    derive(forDevices, 32),
 	}
 	block, e := aes.NewCipher(derive(forSealing, 32))
 	if err = errors.Join(err, e); err != nil {

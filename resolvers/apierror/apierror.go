@@ -19,6 +19,7 @@ const (
 	GraphQLParseFailed         Code = "GRAPHQL_PARSE_FAILED"          // 400: not a GraphQL document
 	GraphQLValidationFailed    Code = "GRAPHQL_VALIDATION_FAILED"     // 400: not a document for this schema
 	Unauthenticated            Code = "UNAUTHENTICATED"               // 401: no credentials, wrong or expired ones
+	StaleRefreshToken          Code = "STALE_REFRESH_TOKEN"           // 401: just replaced; use the newest one
 	Forbidden                  Code = "FORBIDDEN"                     // 403: the caller is known and not allowed
 	NotFound                   Code = "NOT_FOUND"                     // 404: no such route, user or session
 	MethodNotAllowed           Code = "METHOD_NOT_ALLOWED"            // 405: see the header Allow
@@ -38,7 +39,7 @@ const (
 
 var statuses = map[Code]int{
 	BadUserInput: http.StatusBadRequest, GraphQLParseFailed: http.StatusBadRequest, GraphQLValidationFailed: http.StatusBadRequest,
-	Unauthenticated: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
+	Unauthenticated: http.StatusUnauthorized, StaleRefreshToken: http.StatusUnauthorized, Forbidden: http.StatusForbidden, NotFound: http.StatusNotFound, MethodNotAllowed: http.StatusMethodNotAllowed,
 	NotAcceptable: http.StatusNotAcceptable, Conflict: http.StatusConflict, MalformedData: http.StatusConflict, PayloadTooLarge: http.StatusRequestEntityTooLarge,
 	UnsupportedMediaType: http.StatusUnsupportedMediaType, RateLimited: http.StatusTooManyRequests, Canceled: 499,
 	PersistedQueryNotFound: http.StatusOK, PersistedQueryNotSupported: http.StatusOK, // the clients that understand them expect it
@@ -120,10 +121,10 @@ func Write(w http.ResponseWriter, r *http.Request, log *slog.Logger, e *Error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
 	}
-	if e.Code == Unauthenticated {
+	status := e.Code.Status()
+	if status == http.StatusUnauthorized { // RFC 9110, section 15.5.2
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	status := e.Code.Status()
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

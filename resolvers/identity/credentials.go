@@ -17,8 +17,8 @@ type TokenIssuer interface {
 // RefreshTokenCodec makes and reads refresh tokens. ParseRefreshToken returns
 // [tokens.ErrInvalid] for a token that we have never issued.
 type RefreshTokenCodec interface {
-	NewRefreshToken(sessionID string) (token, hash string)
-	ParseRefreshToken(token string) (sessionID, hash string, err error)
+	NewRefreshToken(sessionID string) tokens.RefreshToken
+	ParseRefreshToken(token string) (tokens.PresentedToken, error)
 }
 
 // credentials issues the tokens of login sessions.

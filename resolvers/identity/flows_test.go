@@ -78,7 +78,7 @@ func newFlows(t testing.TB, edits ...func(*Options)) flows {
 		Accounts: Accounts{Opener: f.accounts, Editor: f.editor, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   Tokens{Issuer: identitytest.Issuer{}, Verifier: identitytest.Verifier{}, Refresh: ring, Devices: ring},
 		Hasher:   f.passwords, Budgets: f.budgets, Auditor: f.auditor, Log: log,
-		Limits:    Limits{Idle: time.Hour, Absolute: 2 * time.Hour, PerUser: 3, MaxPasswordChars: SharedPasswordChars},
+		Limits:    Limits{Idle: time.Hour, Absolute: 2 * time.Hour, Reuse: 30 * time.Second, PerUser: 3, MaxPasswordChars: SharedPasswordChars},
 		NetworkOf: func(ip string) string { return ip }, RegisterWhileAway: true, UpstreamTimeout: time.Minute,
 	}
 	for _, edit := range edits {

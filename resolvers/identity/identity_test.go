@@ -11,7 +11,7 @@ func TestNewReportsAllThatIsMissing(t *testing.T) {
 	want := "identity.Options lack Stores.Users, Stores.Admin, Stores.Active, Stores.Sessions, Stores.UpgradeHash, " +
 		"Accounts.Opener, Accounts.Editor, Accounts.DerivedPasswords, " +
 		"Tokens.Issuer, Tokens.Verifier, Tokens.Refresh, Tokens.Devices, " +
-		"Hasher, Budgets, Auditor, Limits.Absolute, Limits.MaxPasswordChars, NetworkOf, UpstreamTimeout"
+		"Hasher, Budgets, Auditor, Limits.Absolute, Limits.Reuse, Limits.MaxPasswordChars, NetworkOf, UpstreamTimeout"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -59,7 +59,7 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 		return LoginResult{}, err
 	}
 	id := strings.ToLower(rand.Text()) // paths are routed in lower case
-	refresh, hash := s.credentials.refresh.NewRefreshToken(id)
+	refresh := s.credentials.refresh.NewRefreshToken(id)
 	_, err := s.active.AddSession(ctx, store.SessionStart{UserID: c.User.ID, PasswordHash: c.User.PasswordHash, SessionID: id})
 	if errors.Is(err, store.ErrChanged) { // changed since the password was compared
 		if user, err := s.users.ByID(ctx, c.User.ID); err == nil && user.Disabled {
@@ -74,7 +74,7 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 	session := store.Session{
 		ID: id, UserID: c.User.ID, Device: device.name(c.Client), DeviceID: device.id(), LastIP: c.Client.IP,
 		Created: now, LastUsed: now, AbsoluteExpiry: now.Add(s.limits.Absolute), Expires: now.Add(min(s.limits.Idle, s.limits.Absolute)),
-		Parent: tokens.NewRefreshFamily(hash).Parent,
+		RefreshTokens: saved(tokens.NewRefreshFamily(refresh.Hash)),
 	}
 	if err := s.records.Create(ctx, session); err != nil {
 		return LoginResult{}, err
@@ -84,7 +84,7 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 		return LoginResult{}, err
 	}
 	known := s.credentials.devices.known(device, c.User.Email)
-	out.RefreshToken, out.DeviceToken = refresh, s.credentials.devices.token(c.User, session, known)
+	out.RefreshToken, out.DeviceToken = refresh.Text, s.credentials.devices.token(c.User, session, known)
 	return out, nil
 }
 
@@ -130,75 +130,6 @@ func (s *Sessions) openCubeSession(ctx context.Context, out *LoginResult, m prov
 	return err
 }
 
-// Refresh exchanges a refresh token for all that a login gives. Reusing an older token
-// ends the login session, because the token was probably stolen.
-func (s *Sessions) Refresh(ctx context.Context, c Caller, token string) (LoginResult, error) {
-	id, hash, err := s.credentials.refresh.ParseRefreshToken(token)
-	if err != nil {
-		return LoginResult{}, s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid; log in again", Cause: err})
-	}
-	var next, userID string
-	session, err := s.records.Update(ctx, id, func(session *store.Session) error {
-		userID = session.UserID
-		token, child := s.credentials.refresh.NewRefreshToken(id)
-		family, err := tokens.RefreshFamily{Parent: session.Parent, Children: session.Children}.Use(hash, child)
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		next, session.Parent, session.Children = token, family.Parent, family.Children
-		session.LastUsed, session.LastIP = now, c.Client.IP
-		if session.Expires = now.Add(s.limits.Idle); session.Expires.After(session.AbsoluteExpiry) {
-			session.Expires = session.AbsoluteExpiry
-		}
-		return nil
-	})
-	claims := tokens.Claims{Subject: userID, SessionID: id}
-	switch {
-	case errors.Is(err, tokens.ErrReplayed):
-		return LoginResult{}, s.endReplayedSession(ctx, c, claims, err)
-	case errors.Is(err, store.ErrNotFound):
-		return LoginResult{}, errSessionEnded
-	case err != nil:
-		return LoginResult{}, err
-	}
-	user, err := userOfSession(ctx, s.users, claims)
-	if err != nil {
-		return LoginResult{}, err
-	}
-	out, err := s.credentials.issueTokens(user, session)
-	if err != nil {
-		return LoginResult{}, err
-	}
-	out.RefreshToken, out.DeviceToken = next, s.credentials.devices.renewedToken(user, session)
-	out.ChatStatus = provisioning.ChatStatusOf(s.openCubeSession(ctx, &out, provisioning.LoginMethod{}))
-	return out, nil
-}
-
-// endReplayedSession ends the login session of a refresh token that was reused too
-// late, and returns the error for the client.
-func (s *Sessions) endReplayedSession(ctx context.Context, c Caller, claims tokens.Claims, cause error) error {
-	ended, err := s.active.RevokeSession(ctx, claims.Subject, claims.SessionID)
-	if err != nil {
-		return err
-	}
-	if ended {
-		s.accounts.Wake()
-		s.log.LogAttrs(ctx, slog.LevelWarn, "older refresh token reused; login session ended", slog.String("user_id", claims.Subject))
-		s.auditor.record(ctx, c, store.Event{
-			Outcome: store.OutcomeRefused, UserID: claims.Subject, Session: claims.SessionID,
-			Detail: "an older refresh token was reused: the login session has ended",
-		})
-	}
-	return &apierror.Error{Code: errSessionEnded.Code, Message: errSessionEnded.Message, Cause: cause}
-}
-
-// Logout ends the caller's login session. The worker ends its session at ConnectyCube.
-func (s *Sessions) Logout(ctx context.Context, c Caller) error {
-	_, err := s.end(ctx, c, c.SessionID, s.active.RemoveSession)
-	return err
-}
-
 // LogoutEverywhere ends all login sessions of the caller.
 func (s *Sessions) LogoutEverywhere(ctx context.Context, c Caller) error {
 	if _, err := s.active.RemoveAllSessions(ctx, c.User.ID); err != nil {
@@ -232,4 +163,10 @@ func (s *Sessions) end(ctx context.Context, c Caller, id string, remove func(ctx
 // List returns the login sessions of the caller, the last used first.
 func (s *Sessions) List(ctx context.Context, c Caller) ([]store.Session, error) {
 	return s.records.Listed(ctx, c.User.Sessions)
+}
+
+// Logout ends the caller's login session. The worker ends its session at ConnectyCube.
+func (s *Sessions) Logout(ctx context.Context, c Caller) error {
+	_, err := s.end(ctx, c, c.SessionID, s.active.RemoveSession)
+	return err
 }

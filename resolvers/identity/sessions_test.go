@@ -56,35 +56,173 @@ func TestIdleSessionEnds(t *testing.T) {
 	})
 }
 
+// moved makes the flows see the client's app in another network.
+func (f flows) moved(network string, do func()) {
+	here := *f.client
+	f.from(network)
+	do()
+	*f.client = here
+}
+
 func TestReplayEndsTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.there()
+		in, err := f.login(t.Context(), adaLogin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost, err := f.refresh(t.Context(), in.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again LoginResult
+		f.moved("198.51.100.1", func() { again, err = f.refresh(t.Context(), in.RefreshToken) }) // the response was lost
+		if err != nil || again.RefreshToken == lost.RefreshToken {
+			t.Fatalf("another network: %v; want another successor", err)
+		}
+		if again, err = f.refresh(t.Context(), again.RefreshToken); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(31 * time.Second)
+		if _, err := f.refresh(t.Context(), lost.RefreshToken); outward(err).Code != apierror.Unauthenticated {
+			t.Errorf("a sibling of the child that was used: %v", err)
+		}
+		if _, err := f.refresh(t.Context(), again.RefreshToken); outward(err).Code != apierror.Unauthenticated {
+			t.Errorf("the owner, after that: %v; want the session over", err)
+		}
+		if _, err := f.refresh(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
+			t.Errorf("a forged token: %v", err)
+		}
+		if e := f.events.List(); e[len(e)-1].Kind != "refresh" || e[len(e)-1].Outcome != store.OutcomeRefused || e[len(e)-1].Session != in.Session.ID {
+			t.Errorf("recorded %+v", e[len(e)-1])
+		}
+		if f.users.User.DeviceGeneration != 1 {
+			t.Error("a replay does not make the devices unknown")
+		}
+	})
+}
+
+// Two tabs of one app refresh with the same token, or one request is delivered twice.
+func TestTheSameClientGetsTheSameAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.there()
+		f.client.UserAgent = "an app"
+		in, err := f.login(t.Context(), adaLogin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := f.refresh(t.Context(), in.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, tt := range map[string]struct {
+			client ClientInfo
+			same   bool
+		}{
+			"the same app":           {*f.client, true},
+			"another address in it":  {ClientInfo{IP: "192.0.2.99", Networks: f.client.Networks, UserAgent: "an app"}, true},
+			"another network":        {ClientInfo{IP: f.client.IP, Networks: []string{"192.0.2.0/24", "198.51.100.1"}, UserAgent: "an app"}, false},
+			"another app":            {ClientInfo{IP: f.client.IP, Networks: f.client.Networks, UserAgent: "another app"}, false},
+			"an app without a name":  {ClientInfo{IP: f.client.IP, Networks: f.client.Networks}, false},
+			"the outer network only": {ClientInfo{IP: f.client.IP, Networks: []string{"192.0.2.1", "198.51.100.1"}, UserAgent: "an app"}, false},
+		} {
+			c := f.stranger(store.AuditRefresh, CostToken)
+			c.Client = tt.client
+			got, err := f.Sessions.Refresh(t.Context(), c, in.RefreshToken)
+			if err != nil || (got.RefreshToken == first.RefreshToken) != tt.same {
+				t.Errorf("%s: same %t, %v; want %t", name, got.RefreshToken == first.RefreshToken, err, tt.same)
+			}
+		}
+		time.Sleep(31 * time.Second)
+		if late, err := f.refresh(t.Context(), in.RefreshToken); err != nil || late.RefreshToken == first.RefreshToken {
+			t.Errorf("after the window: %v; want another successor", err)
+		}
+	})
+}
+
+// A request that a network delivers late ends nothing.
+func TestAStaleTokenEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.there()
+		in, err := f.login(t.Context(), adaLogin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := f.refresh(t.Context(), in.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := f.refresh(t.Context(), first.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := len(f.recorded(t))
+		for range 3 {
+			_, err := f.refresh(t.Context(), in.RefreshToken)
+			if e := outward(err); e.Code != apierror.StaleRefreshToken || e.Code.Status() != 401 || e.RetryAfter <= 0 || e.RetryAfter > 31*time.Second {
+				t.Errorf("a token that was just retired: %v, retry after %v", err, e.RetryAfter)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if len(f.recorded(t)) != events || f.users.User.DeviceGeneration != 0 {
+			t.Error("a stale token leaves a trace")
+		}
+		if _, err := f.refresh(t.Context(), second.RefreshToken); err != nil {
+			t.Errorf("the newest token, after that: %v", err)
+		}
+		time.Sleep(time.Second)
+		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated || slices.Contains(f.users.User.Sessions, in.Session.ID) {
+			t.Errorf("after the window: %v; want the session over", err)
+		}
+	})
+}
+
+// A client that asks once more after Retry-After learns that the session is over.
+func TestRetryAfterOfAStaleToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.there()
+		in, err := f.login(t.Context(), adaLogin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := f.refresh(t.Context(), in.RefreshToken)
+		if err == nil {
+			_, err = f.refresh(t.Context(), next.RefreshToken)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7 * time.Second)
+		_, err = f.refresh(t.Context(), in.RefreshToken)
+		time.Sleep(outward(err).RetryAfter)
+		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
+			t.Errorf("once more: %v", err)
+		}
+	})
+}
+
+// A stale token of a session that has ended otherwise is no reason to wait.
+func TestAStaleTokenOfAnEndedSession(t *testing.T) {
 	f := newFlows(t)
 	f.there()
 	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost, err := f.refresh(t.Context(), in.RefreshToken)
+	next, err := f.refresh(t.Context(), in.RefreshToken)
+	if err == nil {
+		_, err = f.refresh(t.Context(), next.RefreshToken)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := f.refresh(t.Context(), in.RefreshToken) // the response was lost
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err = f.refresh(t.Context(), again.RefreshToken); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.refresh(t.Context(), lost.RefreshToken); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("a sibling of the child that was used: %v", err)
-	}
-	if _, err := f.refresh(t.Context(), again.RefreshToken); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("the owner, after that: %v; want the session over", err)
-	}
-	if _, err := f.refresh(t.Context(), "forged"); outward(err).Code != apierror.Unauthenticated {
-		t.Errorf("a forged token: %v", err)
-	}
-	if e := f.events.All[len(f.events.All)-1]; e.Kind != "refresh" || e.Outcome != store.OutcomeRefused || e.Session != in.Session.ID {
-		t.Errorf("recorded %+v", e)
+	f.users.User.Sessions = nil
+	if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
+		t.Errorf("%v, want %s", err, apierror.Unauthenticated)
 	}
 }
 

@@ -84,6 +84,7 @@ type Config struct {
 	Sessions struct {
 		Idle     time.Duration `key:"sessions.idle" range:"1m..8784h"`
 		Absolute time.Duration `key:"sessions.absolute" range:"1m..8784h"`
+		Reuse    time.Duration `key:"sessions.reuse" range:"1s..5m"`
 		PerUser  int           `key:"sessions.per_user" range:"1..100"`
 	}
 

@@ -76,6 +76,7 @@ func TestDefaultsUseBothStandIns(t *testing.T) {
 	want.ConnectyCube.Password, want.ConnectyCube.RegisterWhileAway = "shared", true
 	want.JWT.Issuer, want.JWT.AccessTTL = "cubegate", time.Hour
 	want.Sessions.Idle, want.Sessions.Absolute, want.Sessions.PerUser = 720*time.Hour, 2160*time.Hour, 20
+	want.Sessions.Reuse = 30 * time.Second
 	want.Audit.Keep, want.Audit.Max, want.Audit.MaxRefusals = 2160*time.Hour, 100_000, 100_000
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
 	want.Password.MaxWait = 5 * time.Second
@@ -133,7 +134,7 @@ var samples = map[string]string{
 	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0", "sandbox.names": "sandbox.example.org,box",
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
-	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",
+	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.reuse": "1m", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",
 	"connectycube.password": "derived", "connectycube.admin_key": "admin", "connectycube.register_while_away": "false", "connectycube.sign_ups_per_minute": "600",
 	"password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m", "register.per_network": "7", "limits": "observe",

@@ -23,6 +23,7 @@ func TestReplicasAgree(t *testing.T) {
 		},
 		"replay": func(in servertest.LoginReply) {
 			one.Refresh(t, one.Refresh(t, in.RefreshToken))
+			one.AgeRefreshTokens(t, in.SessionID)
 			one.SendAs(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { message } }`, in.RefreshToken), nil)
 		},
 	} {

@@ -50,6 +50,7 @@ var events = map[string]struct {
 	"a retired refresh token used": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
 		renewed := c.Refresh(t, c.Ada.RefreshToken)
 		c.Refresh(t, renewed)
+		c.AgeRefreshTokens(t, c.Ada.SessionID)
 		if got := c.SendAs(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, c.Ada.RefreshToken), nil); servertest.CodeOf(got.Body) != "UNAUTHENTICATED" {
 			t.Errorf("the replay: %q", servertest.CodeOf(got.Body))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
+	"cubegate/store"
 )
 
 // The credentials of a login. A revocation ends those at ConnectyCube after a
@@ -72,4 +73,22 @@ func (r *Server) Refresh(t *testing.T, token string) string {
 		t.Fatalf("refresh: %s, %v", CodeOf(answer.Body), err)
 	}
 	return got.Data.Refresh.RefreshToken
+}
+
+// AgeRefreshTokens makes the last refresh of a login session a minute old: longer ago
+// than the time in which a repeated or late request ends nothing.
+func (r *Server) AgeRefreshTokens(t *testing.T, sessionID string) {
+	t.Helper()
+	_, err := r.Store.Sessions().Update(t.Context(), sessionID, func(s *store.Session) error {
+		if !s.Exchange.IsZero() {
+			s.Exchange.At = s.Exchange.At.Add(-time.Minute)
+		}
+		for i := range s.Retired {
+			s.Retired[i].At = s.Retired[i].At.Add(-time.Minute)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -48,7 +48,7 @@ var arrows = map[string]string{
 	"server/lifecycle":   "",
 	"server/regressions": "",
 	"server/security":    "",
-	"server/servertest":  "connectycube connectycube/sandbox resolvers server server/config store/embedded",
+	"server/servertest":  "connectycube connectycube/sandbox resolvers server server/config store store/embedded", // store: a record is aged
 	"server/shape":       "",
 	"store":              "",
 	"store/embedded":     "",
