@@ -19,6 +19,7 @@ func TestEveryRouteRefusesConfusableMembers(t *testing.T) {
 		"login":          "/auth/login",
 		"login by token": "/auth/login-by-token",
 		"refresh":        "/auth/refresh",
+		"logout":         "/auth/logout",
 	}
 	bodies := map[string]string{
 		"graphql":        `{"query":"{hello}","Query":"{hello}"}`,
@@ -27,6 +28,7 @@ func TestEveryRouteRefusesConfusableMembers(t *testing.T) {
 		"login":          `{"email":"` + credentials.Email + `","password":"` + credentials.Password + `","Password":"x"}`,
 		"login by token": `{"email":"` + credentials.Email + `","password":"` + credentials.Password + `","device":{"name":"a","name":"b"}}`,
 		"refresh":        `{"RefreshToken":"x"}`,
+		"logout":         `{"refreshToken":"x","refreshToken":"y"}`,
 	}
 	for name, path := range paths {
 		t.Run(name, func(t *testing.T) {

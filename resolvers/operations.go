@@ -66,7 +66,8 @@ var (
 
 	opLogout = Operation{
 		Name:    "logout",
-		Role:    identity.RoleUser,
+		Role:    identity.RoleAnyone, // it proves itself, also with an expired token
+		Costs:   []identity.Cost{identity.CostToken},
 		Audit:   store.AuditLogout,
 		REST:    "POST /auth/logout",
 		Message: "Logged out",

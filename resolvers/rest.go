@@ -20,7 +20,7 @@ func (a *API) Mount(r, logins chi.Router) {
 	bind(logins, a, opLogin, readBody[identity.LoginInput], a.sessions.login, writeOK)
 	bind(logins, a, opLoginByToken, readBody[identity.LoginInput], a.sessions.loginByToken, writeOK)
 	bind(r, a, opRefresh, readRefresh, a.sessions.refresh, writeOK)
-	bind(r, a, opLogout, readNothing, a.sessions.logout, writeNoContent)
+	bind(r, a, opLogout, readLogout, a.sessions.logout, writeNoContent)
 	bind(r, a, opLogoutEverywhere, readNothing, a.sessions.logoutEverywhere, writeNoContent)
 	bind(r, a, opRevokeSession, readID, a.sessions.revokeSession, writeNoContent)
 	bind(r, a, opMe, readNothing, a.users.me, writeOK)
@@ -63,6 +63,14 @@ func readRefresh(r *http.Request) (refreshInput, error) {
 		err = apierror.FieldErrors{"refreshToken": "is required"}.Err()
 	}
 	return in, err
+}
+
+// readLogout reads a body only if there is one: the access token alone is enough.
+func readLogout(r *http.Request) (in logoutInput, err error) {
+	if !transport.HasBody(r) {
+		return in, nil
+	}
+	return readBody[logoutInput](r)
 }
 
 func writeOK(w http.ResponseWriter, body any)      { writeJSON(w, http.StatusOK, body) }

@@ -8,6 +8,7 @@ import (
 
 	"cubegate/resolvers/identity"
 	"cubegate/resolvers/provisioning"
+	"cubegate/resolvers/transport"
 	"cubegate/store"
 )
 
@@ -169,12 +170,23 @@ func (a *sessionAPI) refresh(ctx context.Context, c identity.Caller, in refreshI
 	return a.chat.newLoginResponse(opRefresh, out, err)
 }
 
-func (m *mutation) Logout(ctx context.Context) (*doneResponse, error) {
-	return run(ctx, m.api, opLogout, none{}, m.api.sessions.logout)
+// logoutInput is what a client may send instead of an access token, or beside it.
+type logoutInput struct {
+	RefreshToken *string `json:"refreshToken"`
 }
 
-func (a *sessionAPI) logout(ctx context.Context, c identity.Caller, _ none) (*doneResponse, error) {
-	return newDone(opLogout, a.flows.Logout(ctx, c))
+func (m *mutation) Logout(ctx context.Context, args logoutInput) (*doneResponse, error) {
+	return run(ctx, m.api, opLogout, args, m.api.sessions.logout)
+}
+
+// logout proves itself: the access token may have expired, so it makes no caller.
+func (a *sessionAPI) logout(ctx context.Context, c identity.Caller, in logoutInput) (*doneResponse, error) {
+	var proof identity.LogoutProof
+	proof.AccessToken, proof.HeaderErr = transport.BearerToken(ctx)
+	if in.RefreshToken != nil {
+		proof.RefreshToken = *in.RefreshToken
+	}
+	return newDone(opLogout, a.flows.Logout(ctx, c, proof))
 }
 
 func (m *mutation) LogoutEverywhere(ctx context.Context) (*doneResponse, error) {

@@ -207,15 +207,23 @@ func NewVerifier(c Config) (*Verifier, error) {
 // replicas differ; exp has no leeway. The error wraps ErrExpired for a token that was
 // valid once, else ErrInvalid. The caller must check that the login session still
 // exists.
-func (v *Verifier) VerifyAccess(raw string) (Claims, error) { return v.verify(raw, access) }
+func (v *Verifier) VerifyAccess(raw string) (Claims, error) {
+	return v.verify(raw, v.checkLifetime, access)
+}
+
+// VerifyLogout is VerifyAccess for a logout, which an access token permits however long
+// ago it expired: its login session may still be active.
+func (v *Verifier) VerifyLogout(raw string) (Claims, error) {
+	return v.verify(raw, func(Claims, tokenKind, time.Time) error { return nil }, access)
+}
 
 // VerifyCallbackToken is VerifyAccess for ConnectyCube's callback. It accepts tickets
 // as well as access tokens, because an app may log in to ConnectyCube with either.
 func (v *Verifier) VerifyCallbackToken(raw string) (Claims, error) {
-	return v.verify(raw, access, chatTicket, serviceTicket)
+	return v.verify(raw, v.checkLifetime, access, chatTicket, serviceTicket)
 }
 
-func (v *Verifier) verify(raw string, accepted ...tokenKind) (Claims, error) {
+func (v *Verifier) verify(raw string, checkLifetime func(Claims, tokenKind, time.Time) error, accepted ...tokenKind) (Claims, error) {
 	head, signature, err := split(raw)
 	if err != nil {
 		return Claims{}, err
@@ -228,11 +236,19 @@ func (v *Verifier) verify(raw string, accepted ...tokenKind) (Claims, error) {
 		if k.typ != h.typ {
 			continue
 		}
-		claims, err := v.verifySignature(raw, h, signature)
+		signed, err := v.verifySignature(raw, h, signature)
 		if err != nil {
 			return Claims{}, err
 		}
-		return v.checkClaims(claims, k, time.Now())
+		now := time.Now()
+		claims, err := v.checkClaims(signed, k, now)
+		if err == nil {
+			err = checkLifetime(claims, k, now) // last, because ErrExpired promises that the token was valid once
+		}
+		if err != nil {
+			return Claims{}, err
+		}
+		return claims, nil
 	}
 	return Claims{}, invalid("type is not accepted here")
 }

@@ -87,6 +87,47 @@ func TestTokenLives(t *testing.T) {
 	}
 }
 
+// A logout takes an access token of any age, and nothing else that VerifyAccess refuses.
+func TestVerifyLogout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		edit func(*tokens.Config) // how the issuer differs from the verifier
+		wait time.Duration
+		want error
+	}{
+		"at once":                         {nil, 0, nil},
+		"expired":                         {nil, time.Hour, nil},
+		"long expired":                    {nil, 1000 * time.Hour, nil},
+		"longer than the settings allow":  {func(c *tokens.Config) { c.AccessTTL, c.SessionTTL = 24*time.Hour, 24*time.Hour }, 2 * time.Hour, nil},
+		"other issuer, expired":           {func(c *tokens.Config) { c.Issuer = "elsewhere" }, time.Hour, tokens.ErrInvalid},
+		"other secret":                    {func(c *tokens.Config) { c.Ring = ring(goodSecret[1:] + "x") }, 0, tokens.ErrInvalid},
+		"other secret, expired":           {func(c *tokens.Config) { c.Ring = ring(goodSecret[1:] + "x") }, time.Hour, tokens.ErrInvalid},
+		"signed in the future of replica": {nil, -time.Minute, tokens.ErrInvalid},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			issuer, verifier := pair(t, tt.edit)
+			raw, ticket := issue(t, issuer)
+			if tt.wait < 0 {
+				raw = signed(goodHeader, goodPayload("iat", fmt.Sprint(time.Now().Unix()+60), "exp", fmt.Sprint(time.Now().Unix()+120)))
+			}
+			time.Sleep(max(0, tt.wait))
+			claims, err := verifier.VerifyLogout(raw)
+			if !errors.Is(err, tt.want) || err == nil && (claims.Subject != userID || claims.SessionID != "s1") {
+				t.Errorf("%s: %+v, %v; want %v", name, claims, err, tt.want)
+			}
+			if _, err := verifier.VerifyLogout(ticket); !errors.Is(err, tokens.ErrInvalid) {
+				t.Errorf("%s: a chat ticket: %v", name, err)
+			}
+			service, err := issuer.ServiceTicket(tokens.ServiceGrant{Subject: userID, Email: email})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := verifier.VerifyLogout(service); !errors.Is(err, tokens.ErrInvalid) {
+				t.Errorf("%s: a service ticket: %v", name, err)
+			}
+		})
+	}
+}
+
 func issue(t testing.TB, issuer *tokens.Issuer) (access, ticket string) {
 	t.Helper()
 	access, _, err := issuer.AccessToken(grant())

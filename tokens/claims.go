@@ -53,9 +53,9 @@ type payload struct {
 // applies to iat and nbf only: the issuer rounds exp down to a whole second.
 const clockLeeway = 5 * time.Second
 
-// checkClaims checks signed claims. All claims that we write must be present and have
-// the right type: the original answered {"user":{}} to a token without them. Expiry
-// comes last, because ErrExpired promises that the token was valid once.
+// checkClaims checks signed claims, except the token's lifetime. All claims that we
+// write must be present and have the right type: the original answered {"user":{}} to a
+// token without them.
 func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims, error) {
 	m, err := parseObject(data)
 	if err != nil {
@@ -89,10 +89,8 @@ func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims,
 	switch {
 	case issued.After(now.Add(clockLeeway)):
 		return Claims{}, invalid("iat is in the future")
-	case !expires.After(issued) || expires.Sub(issued) > v.ttl[k]:
-		return Claims{}, invalid("lifetime is not positive or exceeds the bound")
-	case !now.Before(expires):
-		return Claims{}, ErrExpired
+	case !expires.After(issued):
+		return Claims{}, invalid("lifetime is not positive")
 	}
 	external := ""
 	if k == serviceTicket {
@@ -102,6 +100,18 @@ func (v *Verifier) checkClaims(data []byte, k tokenKind, now time.Time) (Claims,
 		Subject: sub, External: external, Email: email, ID: jti, Audience: k.audience, SessionID: m.text("sid"), Roles: m.texts("roles"),
 		Service: k == serviceTicket, Ticket: k != access, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
+}
+
+// checkLifetime checks that the token has not expired and lives no longer than the
+// settings allow.
+func (v *Verifier) checkLifetime(c Claims, k tokenKind, now time.Time) error {
+	if c.ExpiresAt.Sub(c.IssuedAt) > v.ttl[k] {
+		return invalid("lifetime exceeds the bound")
+	}
+	if !now.Before(c.ExpiresAt) {
+		return ErrExpired
+	}
+	return nil
 }
 
 // object is a JSON object with unique keys. When encoding/json decodes into a struct,

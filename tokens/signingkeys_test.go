@@ -157,8 +157,10 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload(t, keys)
-	if _, err := verifier.VerifyAccess(raw); !errors.Is(err, tokens.ErrInvalid) {
-		t.Errorf("the retired key's token: %v, want %v", err, tokens.ErrInvalid)
+	for name, verify := range map[string]func(string) (tokens.Claims, error){"VerifyAccess": verifier.VerifyAccess, "VerifyLogout": verifier.VerifyLogout} {
+		if _, err := verify(raw); !errors.Is(err, tokens.ErrInvalid) {
+			t.Errorf("%s: the retired key's token: %v, want %v", name, err, tokens.ErrInvalid)
+		}
 	}
 	if set := string(keys.JWKS()); strings.Contains(set, first) {
 		t.Errorf("the retired key is published: %s", set)

@@ -25,6 +25,7 @@ type UserStore interface {
 type TokenVerifier interface {
 	VerifyAccess(raw string) (tokens.Claims, error)        // access tokens
 	VerifyCallbackToken(raw string) (tokens.Claims, error) // also tickets
+	VerifyLogout(raw string) (tokens.Claims, error)        // access tokens, also expired ones
 }
 
 // Caller is the client of a request, and the user that it acts for.

@@ -103,8 +103,8 @@ func New(o Options) (*Flows, error) {
 	}
 	f.Sessions = &Sessions{
 		users: o.Stores.Users, active: o.Stores.Active, records: o.Stores.Sessions, accounts: o.Accounts.Opener,
-		credentials: credentials{o.Tokens.Issuer, o.Tokens.Refresh, devices, o.Limits.Absolute},
-		limits:      o.Limits, budgets: o.Budgets, auditor: o.Auditor, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
+		credentials: credentials{o.Tokens.Issuer, o.Tokens.Refresh, devices, o.Limits.Absolute}, verifier: o.Tokens.Verifier,
+		limits: o.Limits, budgets: o.Budgets, auditor: o.Auditor, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}
 	f.Logins = &Logins{
 		passwords: f.Passwords, sessions: f.Sessions, accounts: o.Accounts.Opener, proven: proven, budgets: o.Budgets, auditor: o.Auditor,

@@ -44,6 +44,7 @@ type Sessions struct {
 	records         SessionStore
 	accounts        AccountOpener
 	credentials     credentials
+	verifier        TokenVerifier // of tokens that log out
 	limits          Limits
 	budgets         *Budgets
 	auditor         *Auditor
@@ -163,10 +164,4 @@ func (s *Sessions) end(ctx context.Context, c Caller, id string, remove func(ctx
 // List returns the login sessions of the caller, the last used first.
 func (s *Sessions) List(ctx context.Context, c Caller) ([]store.Session, error) {
 	return s.records.Listed(ctx, c.User.Sessions)
-}
-
-// Logout ends the caller's login session. The worker ends its session at ConnectyCube.
-func (s *Sessions) Logout(ctx context.Context, c Caller) error {
-	_, err := s.end(ctx, c, c.SessionID, s.active.RemoveSession)
-	return err
 }

@@ -246,26 +246,6 @@ func TestRefreshOfAnEndedSession(t *testing.T) {
 	}
 }
 
-func TestLogoutEndsTheCallersSession(t *testing.T) {
-	f := newFlows(t)
-	f.there()
-	if err := f.Sessions.Logout(t.Context(), f.ada(store.AuditLogout)); err != nil || !slices.Equal(f.users.User.Sessions, []string{"s3"}) || f.accounts.Woken != 1 {
-		t.Errorf("%v, left %q", err, f.users.User.Sessions)
-	}
-	f.expectEvent(t, store.Event{Kind: store.AuditLogout, Outcome: store.OutcomeOK, UserID: adaID, Session: "s1"})
-}
-
-// A second logout with the same token finds nothing to end, and records nothing.
-func TestLogoutOfAnEndedSession(t *testing.T) {
-	f := newFlows(t)
-	f.there()
-	c := f.ada(store.AuditLogout)
-	f.users.User.Sessions = nil
-	if err := f.Sessions.Logout(t.Context(), c); err != nil || f.accounts.Woken != 0 || len(f.recorded(t)) != 0 {
-		t.Errorf("%v, woken %d times", err, f.accounts.Woken)
-	}
-}
-
 func TestLogoutEverywhereEndsAllSessions(t *testing.T) {
 	f := newFlows(t)
 	f.there()

@@ -150,7 +150,7 @@ func (m *fakeMutation) login(password string) *fakeLogin {
 
 func (m *fakeMutation) Refresh(struct{ RefreshToken string }) *fakeLogin { return m.login("") }
 
-func (m *fakeMutation) Logout() fakeDone                                      { return fakeDone{} }
+func (m *fakeMutation) Logout(struct{ RefreshToken *string }) fakeDone        { return fakeDone{} }
 func (m *fakeMutation) LogoutEverywhere() fakeDone                            { return fakeDone{} }
 func (m *fakeMutation) RevokeSession(struct{ ID string }) fakeDone            { return fakeDone{} }
 func (m *fakeMutation) ChangePassword(struct{ Current, New string }) fakeDone { return fakeDone{} }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -29,6 +30,24 @@ func ReadJSON(r *http.Request, into any) error {
 		return err
 	}
 	return DecodeObject(raw, into)
+}
+
+// HasBody reports whether a request has a body of at least one byte. The body can be
+// read afterwards.
+func HasBody(r *http.Request) bool {
+	if r.ContentLength == 0 {
+		return false
+	}
+	buffered := bufio.NewReaderSize(r.Body, 16)
+	_, err := buffered.Peek(1)
+	r.Body = &peekedBody{buffered, r.Body}
+	return err != io.EOF
+}
+
+// peekedBody is a body of which a part has been read ahead.
+type peekedBody struct {
+	io.Reader
+	io.Closer
 }
 
 // readJSON returns the body of a request that says it is JSON. A page of another

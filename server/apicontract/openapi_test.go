@@ -191,8 +191,28 @@ func TestOpenAPIFitsResponses(t *testing.T) {
 	session = "unknown"
 	ask(404, "DELETE", "/auth/sessions/{id}", "")
 	ask(204, "POST", "/auth/logout", "")
+	ask(204, "POST", "/auth/logout", "") // has ended
+	ask(400, "POST", "/auth/logout", `{"refreshToken":7}`)
+	token = "x"
 	ask(401, "POST", "/auth/logout", "")
 	token = ""
+	ask(401, "POST", "/auth/logout", "")
+	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(email))))
+	token = ""
+	ask(204, "POST", "/auth/logout", `{"refreshToken":"`+refresh+`"}`)
+	ask(204, "POST", "/auth/logout", `{"refreshToken":"x"}`)
+	ask(401, "POST", "/auth/refresh", `{"refreshToken":"`+refresh+`"}`)
+	old := ask(200, "POST", "/auth/login", body(servertest.Credentials(email)))
+	keep(old)
+	first := refresh
+	token = ""
+	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+first+`"}`))
+	token = ""
+	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+refresh+`"}`))
+	token = ""
+	if got := ask(401, "POST", "/auth/refresh", `{"refreshToken":"`+first+`"}`); servertest.CodeOf(got.Body) != "STALE_REFRESH_TOKEN" || got.Header.Get("Retry-After") != "30" && got.Header.Get("Retry-After") != "31" {
+		t.Errorf("a stale token: %s, Retry-After %q", got.Body, got.Header.Get("Retry-After"))
+	}
 	ask(400, "POST", server.VerifyPath, `{}`)
 	ask(400, "GET", server.VerifyPath, "")
 	ask(200, "POST", server.VerifyPath, body(servertest.Credentials(email)))

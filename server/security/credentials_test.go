@@ -23,6 +23,9 @@ var events = map[string]struct {
 	"logout": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
 		c.MustDo(t, c.Ada.Token, `mutation { logout { message } }`)
 	}, []string{servertest.PasswordAtAPI}},
+	"logout with the refresh token alone": {func(t *testing.T, c servertest.Actors, _ servertest.LoginReply) {
+		c.MustDo(t, "", fmt.Sprintf(`mutation { logout(refreshToken: %q) { message } }`, c.Ada.RefreshToken))
+	}, []string{servertest.PasswordAtAPI}},
 	"logout everywhere, by another": {func(t *testing.T, c servertest.Actors, other servertest.LoginReply) {
 		c.MustDo(t, other.Token, `mutation { logoutEverywhere { message } }`)
 	}, []string{servertest.PasswordAtAPI}},

@@ -99,10 +99,10 @@ func (f *Users) AddSession(_ context.Context, s store.SessionStart) (store.User,
 	return *f.User, nil
 }
 
-func (f *Users) RemoveSession(_ context.Context, _, session string) (bool, error) {
+func (f *Users) RemoveSession(_ context.Context, id, session string) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.User == nil || !slices.Contains(f.User.Sessions, session) {
+	if f.User == nil || f.User.ID != id || !slices.Contains(f.User.Sessions, session) {
 		return false, nil
 	}
 	f.User.Sessions = slices.DeleteFunc(slices.Clone(f.User.Sessions), func(s string) bool { return s == session })
@@ -128,7 +128,8 @@ func (f *Users) RemoveAllSessions(context.Context, string) (store.User, error) {
 type Sessions struct {
 	mu      sync.Mutex
 	All     map[string]store.Session
-	LookUps int // calls of Listed
+	LookUps int   // calls of Listed
+	Err     error // of ByID
 }
 
 // AdasSession returns the record of Ada's login session s1.
@@ -147,6 +148,9 @@ func (f *Sessions) Create(_ context.Context, s store.Session) error {
 func (f *Sessions) ByID(_ context.Context, id string) (store.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.Err != nil {
+		return store.Session{}, f.Err
+	}
 	s, ok := f.All[id]
 	if !ok || !s.Expires.After(time.Now()) {
 		return store.Session{}, store.ErrNotFound
