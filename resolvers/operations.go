@@ -31,7 +31,7 @@ var (
 	opRegister = Operation{
 		Name:    "register",
 		Role:    identity.RoleAnyone,
-		Costs:   []identity.Cost{identity.CostRegistration},
+		Costs:   []identity.Cost{identity.CostRegistration, identity.CostGuess}, // a repeated one compares the password
 		Audit:   store.AuditRegister,
 		REST:    "POST /auth/register",
 		Message: "user register successfully", // clients of the NestJS original compare it

@@ -107,7 +107,7 @@ func New(o Options) (*Flows, error) {
 		limits: o.Limits, budgets: o.Budgets, auditor: o.Auditor, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}
 	f.Logins = &Logins{
-		passwords: f.Passwords, sessions: f.Sessions, accounts: o.Accounts.Opener, proven: proven, budgets: o.Budgets, auditor: o.Auditor,
+		passwords: f.Passwords, sessions: f.Sessions, accounts: o.Accounts.Opener, proven: proven, attempts: newAttempts(), budgets: o.Budgets, auditor: o.Auditor,
 		maxPasswordChars: o.Limits.MaxPasswordChars, registerWhileAway: o.RegisterWhileAway, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}
 	f.Profiles = &Profiles{

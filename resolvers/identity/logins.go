@@ -15,6 +15,7 @@ type Logins struct {
 	sessions          *Sessions
 	accounts          AccountOpener
 	proven            *provenPasswords
+	attempts          *attempts // to register
 	budgets           *Budgets
 	auditor           *Auditor
 	maxPasswordChars  int

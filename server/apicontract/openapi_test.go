@@ -165,7 +165,9 @@ func TestOpenAPIFitsResponses(t *testing.T) {
 	ask(400, "POST", "/auth/register", `{}`)
 	ask(400, "POST", "/auth/register", `[`)
 	keep(ask(201, "POST", "/auth/register", body(servertest.NewUser(email))))
-	ask(409, "POST", "/auth/register", body(servertest.NewUser(email)))
+	again := servertest.NewUser(email)
+	again["password"] = "another horse"
+	ask(409, "POST", "/auth/register", body(again))
 	ask(401, "POST", "/auth/login", body(map[string]string{"email": email, "password": "wrong"}))
 	keep(ask(200, "POST", "/auth/login", body(servertest.Credentials(email))))
 	keep(ask(200, "POST", "/auth/login-by-token", `{"email":"ada@example.org","password":"correct horse","device":{"id":"u","name":"phone"}}`))

@@ -193,8 +193,13 @@ func TestDefect29CaseOfEmailDoesNotMatter(t *testing.T) {
 		if got := r.Login(t, servertest.LoginDocument, email); got.User.ID != id || got.User.Email != "Ada@Example.org" {
 			t.Errorf("%s: %+v", email, got)
 		}
-		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)); got.Code() != "CONFLICT" {
+		other := servertest.NewUser(email)
+		other["password"] = "another horse"
+		if got := r.GraphQL(t, servertest.RegisterDocument, other); got.Code() != "CONFLICT" {
 			t.Errorf("%s: %s", email, got.Body)
+		}
+		if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)); got.Code() != "" || got.Data.Register.User.ID != id {
+			t.Errorf("%s, the same registration: %s", email, got.Code())
 		}
 	}
 	if got := r.Login(t, servertest.LoginDocument, "old@example.ORG"); got.User.Email != "Old@Example.org" {

@@ -12,7 +12,12 @@ import (
 // registration succeeds and the others report the conflict.
 func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int, email string) {
 	t.Helper()
-	body := RequestBody(t, RegisterDocument, NewUser(email))
+	bodies := make([]string, callers)
+	for i := range bodies {
+		user := NewUser(email)
+		user["password"] = fmt.Sprint("correct horse ", i) // with one password, they would be one request
+		bodies[i] = RequestBody(t, RegisterDocument, user)
+	}
 	var racers, ready sync.WaitGroup
 	ready.Add(callers)
 	answers := make([]string, callers)
@@ -20,7 +25,7 @@ func RaceRegistrations(t *testing.T, r *Server, client *http.Client, callers int
 		racers.Go(func() {
 			ready.Done()
 			ready.Wait()
-			got, err := ReadReply(client.Post(r.ResolveURL("/api"), "application/json", strings.NewReader(body)))
+			got, err := ReadReply(client.Post(r.ResolveURL("/api"), "application/json", strings.NewReader(bodies[i])))
 			answers[i] = fmt.Sprintf("%v %s", err, got.Body)
 			if err == nil {
 				answers[i] = got.Body

@@ -50,6 +50,7 @@ func (f *Users) create(u store.User) (store.User, error) {
 	if f.User != nil {
 		return store.User{}, store.TakenError{Field: "email"}
 	}
+	u.Created = time.Now()
 	f.User = &u
 	return u, nil
 }
@@ -186,6 +187,7 @@ func (f *Sessions) Update(ctx context.Context, id string, change func(*store.Ses
 // Accounts answers for ConnectyCube. Without OnRegister and OnOpen, every call succeeds.
 type Accounts struct {
 	Users      *Users
+	OnCreate   func(*store.User) // before Register creates the user
 	OnRegister func(store.User) error
 	OnOpen     func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error)
 	Methods    []provisioning.LoginMethod // of OpenCubeSession
@@ -195,6 +197,9 @@ type Accounts struct {
 func (f *Accounts) Wake() { f.Woken++ }
 
 func (f *Accounts) Register(_ context.Context, u store.User, _ provisioning.LoginMethod) (store.User, error) {
+	if f.OnCreate != nil {
+		f.OnCreate(&u)
+	}
 	u, err := f.Users.create(u)
 	if err != nil {
 		return store.User{}, err
