@@ -30,6 +30,8 @@ process.on('unhandledRejection', (e) => {
 let refreshes = 0
 let lostAnswers = 0
 
+let apps = 0
+
 /** A device, with what it has saved. */
 class Device {
   async comeIn() {
@@ -54,6 +56,7 @@ class Device {
     const app = (this.app = {})
     const never = new Promise(() => {})
     return {
+      lock: `app ${++apps}`, // a killed app holds none
       save: async (state) => (app.dead ? never : (this.saved = state)),
       /** A network that loses answers: the server has done its work by then. */
       fetch: async (address, request) => {

@@ -5,20 +5,24 @@ const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait * (0.5
 
 /**
  * A login at cubegate. `save` puts its state where the platform keeps secrets,
- * and `state` is what was saved when the app ran last. `onOver` is called when
- * the user has to log in again.
+ * `load` reads it there again, and `state` is what was saved when the app ran
+ * last. Tabs and processes that share the storage share the login. `lock` names
+ * it among those of one web page's origin. `onOver` is called when the user has
+ * to log in again.
  */
 export class Login {
   #renewing
+  #left = false
   #listeners = []
 
-  constructor(server, { state, save = async () => {}, onOver = () => {}, fetch = globalThis.fetch } = {}) {
-    Object.assign(this, { server, state, save, onOver, fetch })
+  constructor(server, { state, load, save = async () => {}, lock = 'cubegate login', onOver = () => {}, fetch = globalThis.fetch } = {}) {
+    Object.assign(this, { server, state, save, lock, onOver, fetch, load: load ?? (async () => this.state) })
   }
 
   async start(email, password, device) {
     const token = this.state?.deviceToken // of the last login on this device
-    return this.#keep(await this.#post('/auth/login', { email, password, device: token ? { ...device, token } : device }))
+    this.#left = false
+    return this.#alone(async () => this.#keep(await this.#post('/auth/login', { email, password, device: token ? { ...device, token } : device })))
   }
 
   /** Calls back with every new state. */
@@ -36,13 +40,36 @@ export class Login {
   }
 
   async #renew() {
+    let late // a token that the server has called stale once
     for (let wait = 200; ; wait = Math.min(2 * wait, 10_000)) {
       try {
-        return await this.#keep(await this.#post('/auth/refresh', { refreshToken: this.state.refreshToken }))
+        return await this.#alone(() => this.#exchange())
       } catch (e) { // what could not be saved is as good as lost
+        if (e.over) throw e
+        if (e.code === 'STALE_REFRESH_TOKEN') { // another tab was faster, or a thief
+          if (await this.#stored().then((stored) => stored.refreshToken !== e.token, () => true)) continue
+          if (late === e.token) throw this.over(e)
+          late = e.token
+          await new Promise((resolve) => setTimeout(resolve, 1000 * e.retryAfter + 500))
+          continue
+        }
         if (e.code && e.status < 500 && e.status !== 429) throw this.over(e) // without a code, it was a proxy's word
       }
       await pause(wait)
+    }
+  }
+
+  /** Reads the storage again: another tab may have renewed the login, or ended it. */
+  async #exchange() {
+    const mine = this.state?.refreshToken
+    const stored = await this.#stored()
+    const token = stored.refreshToken
+    if (this.#left || !token) throw this.over(new Error('logged out'))
+    if (token !== mine && Math.abs(Date.now() - stored.renewedAt) < 30_000) return this.#use(stored)
+    try {
+      return await this.#keep(await this.#post('/auth/refresh', { refreshToken: token }))
+    } catch (e) {
+      throw Object.assign(e, { token })
     }
   }
 
@@ -56,9 +83,41 @@ export class Login {
     }
   }
 
+  /**
+   * Logs out in all tabs at once, and then tells the server, until it answers. It
+   * always works: the server takes any refresh token of the login.
+   */
+  async logout() {
+    this.#left = true
+    const { refreshToken } = await this.#alone(async () => {
+      const stored = await this.#stored().catch(() => this.state)
+      this.state = { deviceToken: stored?.deviceToken ?? null }
+      await this.save(this.state).catch(() => {}) // the server ends what stays behind
+      return stored ?? {}
+    })
+    for (let wait = 200; refreshToken; wait = Math.min(2 * wait, 10_000)) {
+      try {
+        return await this.#post('/auth/logout', { refreshToken })
+      } catch (e) {
+        if (e.code && e.status < 500 && e.status !== 429) return
+      }
+      await pause(wait)
+    }
+  }
+
   over(error) {
     this.onOver(error)
     return Object.assign(error, { over: true })
+  }
+
+  async #stored() {
+    return (await this.load()) ?? {}
+  }
+
+  /** Lets one tab at a time work, where the platform can. */
+  #alone(work) {
+    const locks = globalThis.navigator?.locks
+    return locks ? locks.request(this.lock, work) : work()
   }
 
   async #post(path, body) {
@@ -68,15 +127,22 @@ export class Login {
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(60_000),
     })
-    if (response.ok) return response.json()
+    if (response.ok) return response.status === 204 ? undefined : response.json()
     const problem = await response.json().catch(() => ({})) // a proxy's page
-    throw Object.assign(new Error(problem.detail ?? response.statusText), { status: response.status, code: problem.code })
+    const retryAfter = Number(response.headers.get('Retry-After') ?? 30) // seconds
+    throw Object.assign(new Error(problem.detail ?? response.statusText), { status: response.status, code: problem.code, retryAfter })
   }
 
   /** Saves before anybody uses it: a token that is forgotten looks stolen later. */
   async #keep(state) {
+    if (this.#left) throw this.over(new Error('logged out'))
     state.deviceToken ??= this.state?.deviceToken ?? null
+    state.renewedAt = Date.now() // by this clock; expiresIn counts from here
     await this.save(state)
+    return this.#use(state)
+  }
+
+  #use(state) {
     this.state = state
     for (const listener of this.#listeners) listener(state)
     return state
@@ -102,8 +168,8 @@ export class Chat {
   }
 
   async #connect() {
-    const known = this.login.state.chat
-    let stale = !known?.password || Date.parse(known.expiresAt) < Date.now()
+    const { chat: known, renewedAt } = this.login.state
+    let stale = !known?.password || !(Date.now() - renewedAt < 1000 * known.expiresIn)
     for (let wait = 100; !this.#closed; wait = Math.min(2 * wait, 10_000)) {
       if (stale) await this.login.ready()
       stale = false

@@ -73,6 +73,114 @@ test('what was saved is what the app begins with next time', async () => {
   await chat.close()
 })
 
+/** A server that gives these answers, in order: a state, or [status, code, seconds of Retry-After]. */
+function answering(...answers) {
+  const asked = []
+  const fetch = async (address, { body }) => {
+    asked.push([new URL(address).pathname, JSON.parse(body).refreshToken])
+    const answer = answers.shift()
+    if (answer === 'lost') throw new TypeError('fetch failed')
+    if (!Array.isArray(answer)) return { ok: true, status: answer ? 200 : 204, json: async () => ({ ...answer }) }
+    const [status, code, retryAfter] = answer
+    return { ok: false, status, headers: new Headers(retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) }), json: async () => ({ code, detail: code }) }
+  }
+  return { asked, fetch }
+}
+
+/** Tabs of one app: logins on one storage. */
+function tabs(count, fetch, options) {
+  let stored = { refreshToken: 'a', deviceToken: 'd' }
+  const storage = {
+    load: async () => ({ ...stored }),
+    save: async (state) => { stored = { ...state } },
+  }
+  const logins = Array.from({ length: count }, () => new Login('http://server', { ...storage, state: { ...stored }, fetch, ...options }))
+  return { logins, storage, stored: () => stored }
+}
+
+test('a tab takes what another tab has just renewed', async () => {
+  const { asked, fetch } = answering({ refreshToken: 'b' }, { refreshToken: 'c' })
+  const { logins: [first, second] } = tabs(2, fetch)
+  await first.refresh()
+  const heard = []
+  second.listen((state) => heard.push(state.refreshToken))
+  assert.equal((await second.refresh()).refreshToken, 'b')
+  assert.deepEqual(heard, ['b'])
+  await second.refresh() // which it has used itself by now
+  assert.deepEqual(asked, [['/auth/refresh', 'a'], ['/auth/refresh', 'b']])
+})
+
+test('a tab that was asleep refreshes with what is stored, not with what it remembers', async () => {
+  const { asked, fetch } = answering({ refreshToken: 'c' })
+  const { logins: [tab], storage, stored } = tabs(1, fetch, { onOver: assert.fail })
+  await storage.save({ refreshToken: 'b', renewedAt: Date.now() - 3_600_000 }) // an hour ago
+  await tab.refresh()
+  assert.deepEqual(asked, [['/auth/refresh', 'b']])
+  assert.equal(stored().refreshToken, 'c')
+})
+
+test('a tab that is late reads the storage again', async () => {
+  const { asked, fetch } = answering([401, 'STALE_REFRESH_TOKEN', 30], { refreshToken: 'c' })
+  const { logins: [tab], storage } = tabs(1, async (...request) => {
+    await storage.save({ refreshToken: 'b' }) // another tab is faster
+    return fetch(...request)
+  }, { onOver: assert.fail })
+  await tab.refresh()
+  assert.deepEqual(asked, [['/auth/refresh', 'a'], ['/auth/refresh', 'b']])
+})
+
+for (const [what, second] of [['a theft comes out', [401, 'UNAUTHENTICATED']], ['and no oftener', [401, 'STALE_REFRESH_TOKEN', 0]]]) {
+  test(`a late token that nothing newer replaces is tried once more: ${what}`, async () => {
+    const { asked, fetch } = answering([401, 'STALE_REFRESH_TOKEN', 0], second)
+    const over = []
+    const { logins: [tab] } = tabs(1, fetch, { onOver: (e) => over.push(e.code) })
+    await assert.rejects(tab.refresh(), { over: true })
+    assert.deepEqual(over, [second[1]])
+    assert.deepEqual(asked, [['/auth/refresh', 'a'], ['/auth/refresh', 'a']])
+  })
+}
+
+test('a logout ends the login of all tabs, and goes on until the server has heard', async () => {
+  const { asked, fetch } = answering('lost', [502], [503, 'SERVICE_UNAVAILABLE'], undefined)
+  const over = []
+  const { logins: [first, second], stored } = tabs(2, fetch, { onOver: (e) => over.push(e.message) })
+  await first.logout()
+  assert.deepEqual(stored(), { deviceToken: 'd' })
+  assert.deepEqual(asked, Array(4).fill(['/auth/logout', 'a']))
+  for (const tab of [first, second]) await assert.rejects(tab.refresh(), { over: true })
+  assert.deepEqual(over, ['logged out', 'logged out'])
+  assert.equal(asked.length, 4)
+})
+
+test('a refresh whose answer comes after the logout changes nothing', async () => {
+  let arrive
+  const { fetch } = answering({ refreshToken: 'b' }, undefined)
+  const { logins: [tab], stored } = tabs(1, async (address, request) => {
+    if (address.endsWith('/refresh')) await new Promise((resolve) => { arrive = resolve })
+    return fetch(address, request)
+  })
+  const refreshed = assert.rejects(tab.refresh(), { over: true })
+  while (!arrive) await new Promise(setImmediate)
+  const left = tab.logout()
+  arrive()
+  await Promise.all([refreshed, left])
+  assert.deepEqual(stored(), { deviceToken: 'd' })
+})
+
+test('after a logout, the server takes no token of the login', async () => {
+  const { login } = await loggedIn()
+  const { token, refreshToken } = login.state
+  await login.refresh()
+  const next = login.state.refreshToken
+  await login.logout()
+  for (const old of [refreshToken, next]) {
+    const response = await fetch(`${url}/auth/refresh`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ refreshToken: old }) })
+    assert.equal(response.status, 401)
+  }
+  const response = await fetch(`${url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })
+  assert.equal(response.status, 401)
+})
+
 test('the device is known at its next login', async () => {
   const sent = []
   const answers = [{ deviceToken: 'first', refreshToken: 'a' }, { deviceToken: null, refreshToken: 'b' }, { deviceToken: 'second', refreshToken: 'c' }]

@@ -67,7 +67,7 @@ async function built() {
 }
 
 async function files() {
-  const ofServer = ['graphql/http.test.mjs', 'graphql/introspection.test.mjs', 'browser/docs.test.mjs', 'browser/playground.test.mjs', 'browser/prefix.test.mjs', 'sdk/sessions.test.mjs']
+  const ofServer = ['graphql/http.test.mjs', 'graphql/introspection.test.mjs', 'browser/docs.test.mjs', 'browser/playground.test.mjs', 'browser/prefix.test.mjs', 'browser/tabs.test.mjs', 'sdk/sessions.test.mjs']
   const needsServer = (f) => !f.includes('/') || f.startsWith('clients/') || ofServer.includes(f)
   return (await readdir(here, { recursive: true }))
     .filter((f) => f.endsWith('.test.mjs') && !f.includes('node_modules') && f.includes(only))
