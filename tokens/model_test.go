@@ -14,7 +14,7 @@ import (
 // modelRuns is the number of random lives of each kind:
 //
 //	go test ./tokens -run TestModel -v -timeout 1h -refresh.runs 1000000
-var modelRuns = flag.Int("refresh.runs", 3_000, "random login sessions in each model test")
+var modelRuns = flag.Int("refresh.runs", 1_000, "random login sessions in each model test")
 
 // assumptions are what the promise to honest users rests on.
 type assumptions struct {
@@ -327,7 +327,7 @@ func TestModelAlwaysCatchesTheThief(t *testing.T) {
 
 // What happens without the assumptions. README.md, "A login that lasts", says so.
 func TestModelWithoutItsAssumptions(t *testing.T) {
-	runs := max(1_000, *modelRuns/10)
+	runs := max(200, *modelRuns/10)
 	for name, edit := range map[string]func(*assumptions){
 		"tabs that do not read the store again":      func(a *assumptions) { a.locked, a.roaming = false, true },
 		"deliveries that are up to 10 minutes late":  func(a *assumptions) { a.latest = 10 * time.Minute },
