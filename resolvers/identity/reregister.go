@@ -63,14 +63,15 @@ func (r registration) guess() guess {
 }
 
 // findHolder returns the user with the email, or a user without ID. A spent budget
-// refuses the client before any look-up.
+// refuses the client before any look-up. A user with damaged data counts as none: the
+// index refuses the email.
 func (r registration) findHolder(ctx context.Context) (store.User, error) {
 	spent := r.budgets.check(ctx, r.charges())
 	if spent != nil && !r.attempts.has(r.attempt()) {
 		return store.User{}, spent
 	}
 	holder, err := r.passwords.users.ByEmail(ctx, r.in.Email)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrMalformed) {
 		return store.User{}, spent
 	}
 	return holder, err
