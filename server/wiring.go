@@ -106,7 +106,7 @@ func (s *setup) wireIdentity() error {
 	}
 	users := s.store.Users()
 	s.flows, err = identity.New(identity.Options{
-		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), UpgradeHash: users.UpgradeHash},
+		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: users.EvictSession, UpgradeHash: users.UpgradeHash},
 		Accounts: identity.Accounts{Opener: s.accounts, Editor: s.accounts, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   s.withDecoys(hasher, ring),
@@ -203,6 +203,7 @@ func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer)
 		Database: provisioning.Database{
 			Accounts: s.store.Accounts(), Users: s.store.Users(), Sessions: s.store.Sessions(), Line: s.store.Accounts(),
 			RemoveSession: s.store.Users().RemoveSession, ExpireSession: s.store.Sessions().Expire,
+			Evictions: s.store.Sessions(), ForgetEvicted: s.store.Users().ForgetEvicted,
 		},
 		Queues: provisioning.Queues{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
 		Sealer: ring, Tickets: issuer, DerivePasswords: ring.DerivedPasswords,

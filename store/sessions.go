@@ -68,9 +68,10 @@ type SealedSession struct {
 // Revocation is the end of a login session. The zero value means that the session is
 // active. The queue [Store.Revocations] adds the field due to the document.
 type Revocation struct {
-	Ended     time.Time `bson:"endedAt,omitempty"`
-	EndReason string    `bson:"reason,omitempty"`
-	Attempts  int       `bson:"attempts,omitempty"` // to revoke it at ConnectyCube
+	Ended      time.Time `bson:"endedAt,omitempty"`
+	EndReason  string    `bson:"reason,omitempty"`
+	Generation int64     `bson:"generation,omitempty"` // of an evicted one: EndGeneration of its user at that time
+	Attempts   int       `bson:"attempts,omitempty"`   // to revoke it at ConnectyCube
 }
 
 // sessionDocument is a Session with the field of the queue [Store.Revocations].
@@ -201,8 +202,11 @@ func (s *Sessions) End(ctx context.Context, id, reason string) (bool, error) {
 	return r.MatchedCount == 1, nil
 }
 
-// Expired is the EndReason of a login session that was unused for too long.
-const Expired = "expired"
+// The reasons of ends that are no logout.
+const (
+	Expired = "expired" // unused for too long
+	Evicted = "evicted" // the user had too many login sessions
+)
 
 // Expire ends one expired login session. The error is [ErrNotFound] for none.
 func (s *Sessions) Expire(ctx context.Context) error {
@@ -225,10 +229,11 @@ func (s *Sessions) Expire(ctx context.Context) error {
 // notEnded matches a session that has not ended.
 var notEnded = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}
 
-func endUpdate(now time.Time, reason string) bson.D {
+func endUpdate(now time.Time, reason string, more ...bson.E) bson.D {
+	set := bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}
 	return bson.D{
-		{Key: "$set", Value: bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}},
-		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}, {Key: "exchange", Value: ""}, {Key: "retired", Value: ""}}},
+		{Key: "$set", Value: append(set, more...)},
+		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}, {Key: "exchange", Value: ""}, {Key: "retired", Value: ""}, {Key: "attempts", Value: ""}}},
 		{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
 	}
 }

@@ -14,6 +14,10 @@ import (
 // user.
 var bumpVersion = bson.E{Key: "$inc", Value: bson.D{{Key: "account.version", Value: 1}}}
 
+// endAll is the part of an update, beside endSessions, that ends all login sessions, evicted
+// ones too, and makes all devices unknown.
+var endAll = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}, {Key: "endGeneration", Value: 1}}}
+
 // forgetDevices is the part of an update that makes all devices unknown.
 var forgetDevices = bson.E{Key: "$inc", Value: bson.D{{Key: "deviceGeneration", Value: 1}}}
 
@@ -24,7 +28,7 @@ func setFields(fields ...bson.E) bson.D {
 
 // endSessions is setFields for an update that ends all login sessions except the given ones.
 func endSessions(sessions []string, fields ...bson.E) bson.D {
-	return append(setFields(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "sessionsDue", Value: time.Now()})
+	return append(setFields(fields...), bson.E{Key: "sessions", Value: sessions}, bson.E{Key: "evicted", Value: []string{}}, bson.E{Key: "sessionsDue", Value: time.Now()})
 }
 
 // PasswordChange replaces one password hash with another.
@@ -44,7 +48,7 @@ func (u *Users) ReplacePassword(ctx context.Context, c PasswordChange) (User, er
 		kept = append(kept, c.KeepSession)
 		condition = append(condition, bson.E{Key: "sessions", Value: c.KeepSession})
 	}
-	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, passwordSet(c.NewHash, c.NewForm)...)}, forgetDevices})
+	return u.change(ctx, c.UserID, condition, bson.D{{Key: "$set", Value: endSessions(kept, passwordSet(c.NewHash, c.NewForm)...)}, endAll})
 }
 
 // EmailChange replaces one email with another.
@@ -121,7 +125,7 @@ func (u *Users) removeSession(ctx context.Context, id, session string, more ...b
 
 // RemoveAllSessions ends all login sessions of a user.
 func (u *Users) RemoveAllSessions(ctx context.Context, id string) (User, error) {
-	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: endSessions([]string{})}, forgetDevices})
+	return u.change(ctx, id, nil, bson.D{{Key: "$set", Value: endSessions([]string{})}, endAll})
 }
 
 // SetRoles replaces the roles of a user.
@@ -138,7 +142,7 @@ func (u *Users) SetRoles(ctx context.Context, id string, roles []string) (User, 
 func (u *Users) SetDisabled(ctx context.Context, id string, on bool) (User, error) {
 	fields := bson.E{Key: "disabled", Value: on}
 	if on {
-		return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: endSessions([]string{}, fields)}, forgetDevices})
+		return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: endSessions([]string{}, fields)}, endAll})
 	}
 	return u.change(ctx, id, bson.D{notDeleting}, bson.D{{Key: "$set", Value: setFields(fields)}})
 }

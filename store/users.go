@@ -32,10 +32,22 @@ type User struct {
 	// ended, even if its document still exists.
 	Sessions []string
 
-	// DeviceGeneration grows with each change that makes all devices unknown.
-	DeviceGeneration int64
+	Endings
 
 	Account Account
+}
+
+// Endings are what a user's document says about login sessions that have ended.
+type Endings struct {
+	// DeviceGeneration grows with each change that makes all devices unknown.
+	DeviceGeneration int64 `bson:"deviceGeneration,omitempty"`
+
+	// EndGeneration grows with each change that ends all login sessions, or all but one.
+	EndGeneration int64 `bson:"endGeneration,omitempty"`
+
+	// Evicted are the IDs of login sessions that ended because there were too many, until
+	// their records say so.
+	Evicted []string `bson:"evicted,omitempty"`
 }
 
 // HashShare returns the share of users, 0 to 1, whose password hash begins with a prefix. It
@@ -63,18 +75,18 @@ func (u User) FullName() string {
 // userDocument is the stored form of a User. Documents of the original have none of the
 // fields after Original except connectyCubeId.
 type userDocument struct {
-	ID               bson.ObjectID `bson:"_id"`
-	Original         originalUser  `bson:",inline"`
-	EmailKey         string        `bson:"emailKey"`
-	PasswordForm     boundForm     `bson:"passwordForm,omitempty"`
-	CubeID           float64       `bson:"connectyCubeId,omitempty"`
-	Roles            []string      `bson:"roles,omitempty"`
-	Disabled         bool          `bson:"disabled,omitempty"`
-	Deleting         bool          `bson:"leaving,omitempty"`
-	Sessions         []string      `bson:"sessions,omitempty"`
-	DeviceGeneration int64         `bson:"deviceGeneration,omitempty"`
-	Account          Account       `bson:"account,omitempty"`
-	SessionsDue      time.Time     `bson:"sessionsDue,omitempty"` // of the queue [Store.Sweeps]
+	ID           bson.ObjectID `bson:"_id"`
+	Original     originalUser  `bson:",inline"`
+	EmailKey     string        `bson:"emailKey"`
+	PasswordForm boundForm     `bson:"passwordForm,omitempty"`
+	CubeID       float64       `bson:"connectyCubeId,omitempty"`
+	Roles        []string      `bson:"roles,omitempty"`
+	Disabled     bool          `bson:"disabled,omitempty"`
+	Deleting     bool          `bson:"leaving,omitempty"`
+	Sessions     []string      `bson:"sessions,omitempty"`
+	Endings      `bson:",inline"`
+	Account      Account   `bson:"account,omitempty"`
+	SessionsDue  time.Time `bson:"sessionsDue,omitempty"` // of the queue [Store.Sweeps]
 }
 
 // maxCubeID is the greatest ID of an account. Every smaller whole number has an exact float64.
@@ -108,21 +120,21 @@ func decodeUser(c collection, document bson.Raw, r *bson.Registry) (User, error)
 
 func (d userDocument) user() User {
 	return User{
-		ID:               d.ID.Hex(),
-		FirstName:        d.Original.FirstName,
-		LastName:         d.Original.LastName,
-		Email:            d.Original.Email,
-		PasswordHash:     d.Original.Password,
-		PasswordForm:     d.PasswordForm.of(d.Original.Password),
-		CubeID:           int64(d.CubeID),
-		Created:          d.Original.CreatedAt,
-		Updated:          d.Original.UpdatedAt,
-		Roles:            d.Roles,
-		Disabled:         d.Disabled,
-		Deleting:         d.Deleting,
-		Sessions:         d.Sessions,
-		DeviceGeneration: d.DeviceGeneration,
-		Account:          d.Account,
+		ID:           d.ID.Hex(),
+		FirstName:    d.Original.FirstName,
+		LastName:     d.Original.LastName,
+		Email:        d.Original.Email,
+		PasswordHash: d.Original.Password,
+		PasswordForm: d.PasswordForm.of(d.Original.Password),
+		CubeID:       int64(d.CubeID),
+		Created:      d.Original.CreatedAt,
+		Updated:      d.Original.UpdatedAt,
+		Roles:        d.Roles,
+		Disabled:     d.Disabled,
+		Deleting:     d.Deleting,
+		Sessions:     d.Sessions,
+		Endings:      d.Endings,
+		Account:      d.Account,
 	}
 }
 

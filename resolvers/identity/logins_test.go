@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,7 +157,17 @@ func TestLoginWhosePasswordChangesConcurrently(t *testing.T) {
 }
 
 func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
-	f := newFlows(t)
+	var f flows
+	f = newFlows(t, func(o *Options) {
+		o.Stores.EvictSession = func(ctx context.Context, id, session string) (bool, error) {
+			// Without another login session at this moment, all pushes would end.
+			sessions := f.users.User.Sessions
+			if newest := sessions[len(sessions)-1]; newest == session || f.sessions.All[newest].ID == "" {
+				t.Errorf("%s ends before the new login session is complete", session)
+			}
+			return f.users.EvictSession(ctx, id, session)
+		}
+	})
 	f.there(func(u *store.User) { u.Sessions = nil })
 	clear(f.sessions.All)
 	var ids []string
@@ -169,6 +180,9 @@ func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
 		if len(f.users.User.Sessions) > 3 {
 			t.Fatalf("%d sessions, want at most 3", len(f.users.User.Sessions))
 		}
+	}
+	if got := f.users.User.Evicted; !slices.Equal(got, ids[:2]) {
+		t.Errorf("evicted %v of %v, want the first two", got, ids)
 	}
 	if got := f.users.User.Sessions; got[len(got)-1] != ids[4] || f.accounts.Woken == 0 {
 		t.Errorf("left %v of %v; woken %d times", got, ids, f.accounts.Woken)

@@ -41,6 +41,7 @@ type SessionStore interface {
 type Sessions struct {
 	users           UserStore
 	active          ActiveSessions
+	evict           func(ctx context.Context, id, session string) (bool, error)
 	records         SessionStore
 	accounts        AccountOpener
 	credentials     credentials
@@ -56,9 +57,6 @@ type Sessions struct {
 // document lists it first: a session that is not listed there has ended, and its record
 // may be deleted at any moment.
 func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *DeviceInput) (LoginResult, error) {
-	if err := s.evictOldest(ctx, c); err != nil {
-		return LoginResult{}, err
-	}
 	id := strings.ToLower(rand.Text()) // paths are routed in lower case
 	refresh := s.credentials.refresh.NewRefreshToken(id)
 	_, err := s.active.AddSession(ctx, store.SessionStart{UserID: c.User.ID, PasswordHash: c.User.PasswordHash, SessionID: id})
@@ -80,6 +78,11 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 	if err := s.records.Create(ctx, session); err != nil {
 		return LoginResult{}, err
 	}
+	// Last, so that a user who logs in is never without a login session: that would end
+	// all pushes.
+	if err := s.evictOldest(ctx, c); err != nil {
+		return LoginResult{}, err
+	}
 	out, err := s.credentials.issueTokens(c.User, session)
 	if err != nil {
 		return LoginResult{}, err
@@ -89,8 +92,8 @@ func (s *Sessions) startLoginSession(ctx context.Context, c Caller, device *Devi
 	return out, nil
 }
 
-// evictOldest ends the login sessions that exceed the limit: first those without a
-// record, then those unused for the longest time.
+// evictOldest ends those of the login sessions before this one that exceed the limit:
+// first those without a record, then those unused for the longest time.
 func (s *Sessions) evictOldest(ctx context.Context, c Caller) error {
 	if len(c.User.Sessions) < s.limits.PerUser {
 		return nil
@@ -107,7 +110,7 @@ func (s *Sessions) evictOldest(ctx context.Context, c Caller) error {
 	}
 	for _, id := range c.User.Sessions {
 		if !slices.Contains(keep, id) {
-			if _, err := s.end(ctx, evicting, id, s.active.RemoveSession); err != nil {
+			if _, err := s.end(ctx, evicting, id, s.evict); err != nil {
 				return err
 			}
 		}

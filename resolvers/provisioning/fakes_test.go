@@ -3,6 +3,7 @@ package provisioning
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,15 +129,33 @@ func (f *fakeAccountStore) Remove(_ context.Context, id string, _ store.Lease) e
 
 type fakeRecords struct {
 	SessionRecords
-	list           []store.Session
+	list, evicted  []store.Session
 	ended, removed []string
+	forgotten      []string // of evicted
 }
 
-func (f *fakeRecords) OfUser(context.Context, string) ([]store.Session, error) { return f.list, nil }
+func (f *fakeRecords) OfUser(context.Context, string) ([]store.Session, error) {
+	return slices.Clone(f.list), nil
+}
 
 func (f *fakeRecords) End(_ context.Context, id, _ string) (bool, error) {
 	f.ended = append(f.ended, id)
 	return true, nil
+}
+
+func (f *fakeRecords) Evict(_ context.Context, id string, generation int64) error {
+	f.evicted = append(f.evicted, store.Session{ID: id, Revocation: store.Revocation{EndReason: store.Evicted, Generation: generation}})
+	return nil
+}
+
+func (f *fakeRecords) EndEvicted(_ context.Context, _ string, before int64, _ string) error {
+	f.evicted = slices.DeleteFunc(f.evicted, func(s store.Session) bool { return s.Generation < before })
+	return nil
+}
+
+func (f *fakeRecords) ForgetEvicted(_ context.Context, _ string, ids []string) error {
+	f.forgotten = append(f.forgotten, ids...)
+	return nil
 }
 
 func (f *fakeRecords) Remove(_ context.Context, id string) error {
@@ -206,6 +225,7 @@ func newUnit(t *testing.T, edit ...func(*Options)) *unit {
 			Accounts: u.accounts, Users: struct{ UserWriter }{}, Sessions: u.records, Line: struct{ SignUpLine }{},
 			RemoveSession: func(context.Context, string, string) (bool, error) { panic("unexpected") },
 			ExpireSession: func(context.Context) error { panic("unexpected") },
+			Evictions:     u.records,
 		},
 		Queues: Queues{Accounts: u.queue, Sweeps: u.queue, Revocations: struct{ WorkQueue[store.Session] }{}},
 		Sealer: openSealer{}, Tickets: noTickets{}, Settings: testSettings, Log: slog.New(slog.DiscardHandler),

@@ -75,6 +75,7 @@ func newFixture(t *testing.T, edit ...func(*Options)) *fixture {
 		Database: Database{
 			Accounts: s.Accounts(), Users: s.Users(), Sessions: s.Sessions(), Line: s.Accounts(),
 			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire,
+			Evictions: s.Evictions(),
 		},
 		Queues: Queues{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Sealer: ring, Tickets: noTickets{}, DerivePasswords: ring.DerivedPasswords, Settings: testSettings, Log: slog.New(slog.DiscardHandler),

@@ -102,6 +102,15 @@ type SessionRecords interface {
 	Remove(ctx context.Context, id string) error
 }
 
+// Evictions are the login sessions that ended because their user had too many; see
+// [store.Evictions]. Evict does nothing if the session has ended. EndEvicted ends those of
+// the generations before for another reason.
+type Evictions interface {
+	Evict(ctx context.Context, id string, generation int64) error
+	EndEvicted(ctx context.Context, userID string, before int64, reason string) error
+	ForgetEvicted(ctx context.Context, userID string, sessions []string) error
+}
+
 // Sealer encrypts texts with a key made from the server's secret. Open needs the same
 // additional data as Seal.
 type Sealer interface {
@@ -128,6 +137,8 @@ type Database struct {
 	// ExpireSession ends one login session that was not used for too long. The error
 	// is [store.ErrNotFound] for none.
 	ExpireSession func(ctx context.Context) error
+
+	Evictions Evictions
 }
 
 // Queues hold the background work.
@@ -202,6 +213,7 @@ func (o Options) missing() (names []string) {
 		{"Database.Line", o.Database.Line != nil},
 		{"Database.RemoveSession", o.Database.RemoveSession != nil},
 		{"Database.ExpireSession", o.Database.ExpireSession != nil},
+		{"Database.Evictions", o.Database.Evictions != nil},
 		{"Queues.Accounts", o.Queues.Accounts != nil},
 		{"Queues.Sweeps", o.Queues.Sweeps != nil},
 		{"Queues.Revocations", o.Queues.Revocations != nil},

@@ -18,7 +18,8 @@ const endedWithOthers = "ended with others"
 
 // PruneNext ends the login sessions that one user's document no longer lists. It reads
 // the records before the user. A login session enters the user's document before it
-// gets a record, so one with a record that is not listed has ended.
+// gets a record, so one with a record that is not listed has ended. It also ends for good
+// the evicted ones whose user has ended all login sessions since.
 func (p *Provisioner) PruneNext(ctx context.Context) error {
 	until := time.Now().Add(p.settings.ClockSkew + 10*time.Second).UTC().Truncate(time.Millisecond)
 	user, err := p.queues.Sweeps.Claim(ctx, store.Lease{Until: until})
@@ -35,12 +36,18 @@ func (p *Provisioner) PruneNext(ctx context.Context) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	if err := p.evict(ctx, user); err != nil {
+		return err
+	}
 	for _, loginSession := range loginSessions {
-		if !slices.Contains(user.Sessions, loginSession.ID) {
+		if !slices.Contains(user.Sessions, loginSession.ID) && !slices.Contains(user.Evicted, loginSession.ID) {
 			if _, err := p.db.Sessions.End(ctx, loginSession.ID, endedWithOthers); err != nil {
 				return err
 			}
 		}
+	}
+	if err := p.db.Evictions.EndEvicted(ctx, user.ID, user.EndGeneration, endedWithOthers); err != nil {
+		return err
 	}
 	p.Wake()
 	if user.ID == "" {
@@ -49,8 +56,20 @@ func (p *Provisioner) PruneNext(ctx context.Context) error {
 	return p.queues.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
 }
 
+// evict saves in the records which login sessions were evicted, so that the user's
+// document need not remember it.
+func (p *Provisioner) evict(ctx context.Context, user store.User) error {
+	for _, id := range user.Evicted {
+		if err := p.db.Evictions.Evict(ctx, id, user.EndGeneration); err != nil {
+			return err
+		}
+	}
+	return p.db.Evictions.ForgetEvicted(ctx, user.ID, user.Evicted)
+}
+
 // RevokeNext revokes one ended login session at ConnectyCube. First it ends one that has
-// expired.
+// expired. The record of an evicted one stays as long as its session at ConnectyCube can
+// live, so that a ban or a new password ends that, too.
 func (p *Provisioner) RevokeNext(ctx context.Context) error {
 	if err := p.db.ExpireSession(ctx); !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -67,6 +86,9 @@ func (p *Provisioner) RevokeNext(ctx context.Context) error {
 	if err == nil && ended.EndReason == store.Expired { // otherwise it ended by leaving the list
 		_, err = p.db.RemoveSession(ctx, ended.UserID, ended.ID)
 	}
+	if err == nil && ended.EndReason == store.Evicted && ended.CubeToken != "" && ended.CubeExpires.After(time.Now()) {
+		return p.queues.Revocations.Retry(ctx, ended.ID, lease, ended.CubeExpires, "")
+	}
 	if err == nil {
 		return p.db.Sessions.Remove(ctx, ended.ID)
 	}
@@ -74,8 +96,8 @@ func (p *Provisioner) RevokeNext(ctx context.Context) error {
 	return p.queues.Revocations.Retry(ctx, ended.ID, lease, time.Now().Add(backOff(ended.Attempts, err)), "")
 }
 
-// revoke ends what a login session has at ConnectyCube: its push subscriptions and its
-// session.
+// revoke ends what a login session has at ConnectyCube: its push subscriptions and,
+// unless it was evicted, its session.
 func (p *Provisioner) revoke(ctx context.Context, ended store.Session) error {
 	token, err := p.sealer.Open(ended.CubeToken, additionalData(ended.ID))
 	if ended.CubeToken == "" || errors.Is(err, tokens.ErrSealed) {
@@ -96,7 +118,7 @@ func (p *Provisioner) revoke(ctx context.Context, ended store.Session) error {
 	if err := (revocation{r, ended}).deleteSubscriptions(ctx); err != nil {
 		return err
 	}
-	if token == "" {
+	if token == "" || ended.EndReason == store.Evicted {
 		return nil
 	}
 	return p.cube.EndSession(ctx, token)
@@ -108,18 +130,30 @@ type revocation struct {
 	ended store.Session
 }
 
+// wasNoLogout reports whether the user did not want the end of the login session. The
+// apps of the NestJS original log in at every start and never log out, so one device has
+// many login sessions, and its pushes must outlive them.
+func (v revocation) wasNoLogout() bool {
+	return v.ended.EndReason == store.Expired || v.ended.EndReason == store.Evicted
+}
+
 // deleteSubscriptions deletes the subscriptions of the device, unless the user has
 // logged in there again. Only some apps tell which device it is. If this one did not,
 // it deletes every subscription that no active login session is known to own: after a
-// logout, a phone must not show messages.
+// logout, a phone must not show messages. If there was no logout, it does so only when
+// no login session is left.
 func (v revocation) deleteSubscriptions(ctx context.Context) error {
 	r := v.r
+	others, err := v.others(ctx)
+	if err != nil || v.mayBelongTo(others) {
+		return err
+	}
 	subscriptions, err := v.subscriptions(ctx)
 	if err != nil || len(subscriptions) == 0 {
 		return err
 	}
-	others, err := r.p.db.Sessions.OfUser(ctx, v.ended.UserID)
-	if err != nil {
+	others, err = v.others(ctx) // again: ConnectyCube may have taken its time
+	if err != nil || v.mayBelongTo(others) {
 		return err
 	}
 	for _, s := range subscriptions {
@@ -134,12 +168,32 @@ func (v revocation) deleteSubscriptions(ctx context.Context) error {
 	return nil
 }
 
-// takesOverDevice reports whether another login session keeps the pushes to a device:
-// it is active, and younger than the ended one. An older login session of the same
-// device is no longer used.
+// others lists the active login sessions of the user. It reads the records first: a
+// login session enters the user's document before it gets a record.
+func (v revocation) others(ctx context.Context) ([]store.Session, error) {
+	others, err := v.r.p.db.Sessions.OfUser(ctx, v.ended.UserID)
+	if err != nil {
+		return nil, err
+	}
+	user, err := v.r.p.db.Accounts.ByID(ctx, v.ended.UserID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	return slices.DeleteFunc(others, func(other store.Session) bool { return !slices.Contains(user.Sessions, other.ID) }), nil
+}
+
+// mayBelongTo reports whether the device may be that of another login session, because
+// the app does not tell which one it is.
+func (v revocation) mayBelongTo(others []store.Session) bool {
+	return v.wasNoLogout() && v.ended.DeviceID == "" && len(others) > 0
+}
+
+// takesOverDevice reports whether another login session keeps the pushes to a device.
+// After a logout it must be younger than the ended one: an older login session of the
+// same device is no longer used.
 func (v revocation) takesOverDevice(other store.Session, device string) bool {
-	return device != "" && other.DeviceID == device && slices.Contains(v.r.user.Sessions, other.ID) &&
-		(v.ended.DeviceID == "" || other.Created.After(v.ended.Created))
+	return device != "" && other.DeviceID == device &&
+		(v.ended.DeviceID == "" || v.wasNoLogout() || other.Created.After(v.ended.Created))
 }
 
 // subscriptions lists the user's subscriptions, by the session at hand or by one that

@@ -74,6 +74,31 @@ func TestPruneNextEndsWhatIsNotListed(t *testing.T) {
 	}
 }
 
+// An eviction is no other end. It is forgotten once its record tells of it.
+func TestPruneNextTellsEvictionsFromOtherEnds(t *testing.T) {
+	u := newUnit(t)
+	u.queue.user = ada()
+	u.accounts.user = ada(func(user *store.User) { user.Evicted, user.EndGeneration = []string{"s2", "gone"}, 3 })
+	u.records.list = []store.Session{{ID: "s1"}, {ID: "s2"}, {ID: "s3"}}
+	u.records.evicted = []store.Session{
+		{ID: "s4", Revocation: store.Revocation{Generation: 2}},
+		{ID: "s5", Revocation: store.Revocation{Generation: 3}},
+		{ID: "s6", Revocation: store.Revocation{Generation: 1}},
+	}
+	if err := u.PruneNext(t.Context()); err != nil || u.queue.completed != 1 {
+		t.Errorf("%v, completed %d", err, u.queue.completed)
+	}
+	if got, want := u.records.ended, []string{"s3"}; !slices.Equal(got, want) {
+		t.Errorf("ended %v, want %v", got, want)
+	}
+	if got := u.records.evicted; len(got) != 3 || got[0].ID != "s5" || got[1].ID != "s2" || got[1].Generation != 3 || got[2].ID != "gone" {
+		t.Errorf("evicted %+v, want s5, s2 and gone in generation 3: all login sessions of the others' time have ended", got)
+	}
+	if got, want := u.records.forgotten, []string{"s2", "gone"}; !slices.Equal(got, want) {
+		t.Errorf("forgotten %v, want %v", got, want)
+	}
+}
+
 func TestSubscriptionsOfAnEndedLoginSession(t *testing.T) {
 	now := time.Now()
 	for name, tt := range map[string]struct {
@@ -86,14 +111,32 @@ func TestSubscriptionsOfAnEndedLoginSession(t *testing.T) {
 		"an older login session there":       {store.Session{DeviceID: "phone", Created: now}, []store.Session{{ID: "s1", DeviceID: "phone"}}, []int64{1}},
 		"one there that is no longer listed": {store.Session{DeviceID: "phone"}, []store.Session{{ID: "s9", DeviceID: "phone", Created: now}}, []int64{1}},
 		"an unknown device":                  {store.Session{}, []store.Session{{ID: "s1", DeviceID: "phone"}}, []int64{2}},
+
+		"evicted, its device":                       {evicted("phone", now), []store.Session{{ID: "s1", DeviceID: "tablet"}}, []int64{1}},
+		"evicted, an unknown device, another login": {evicted("", now), []store.Session{{ID: "s1"}}, nil},
+		"evicted, another login that has ended":     {evicted("", now), []store.Session{{ID: "s9"}}, []int64{1, 2}},
+		"evicted, no other login":                   {evicted("", now), nil, []int64{1, 2}},
+		"evicted, an older login on the device":     {evicted("phone", now), []store.Session{{ID: "s1", DeviceID: "phone"}}, nil},
+		"evicted, a younger login on the device":    {evicted("phone", time.Time{}), []store.Session{{ID: "s1", DeviceID: "phone", Created: now}}, nil},
+		"expired, its device":                       {expired("phone"), []store.Session{{ID: "s1"}}, []int64{1}},
+		"expired, an unknown device, another login": {expired(""), []store.Session{{ID: "s1"}}, nil},
+		"expired, no other login":                   {expired(""), nil, []int64{1, 2}},
 	} {
 		u := newUnit(t)
 		u.userAPI.subscriptions = []connectycube.Subscription{{ID: 1, DeviceID: "phone"}, {ID: 2, DeviceID: "tablet"}}
-		u.records.list = tt.others
+		u.records.list, u.accounts.user = tt.others, ada()
 		r := u.begin(ada(), LoginMethod{})
 		r.session = connectycube.Session{Token: "token", UserID: 7}
 		if err := (revocation{r, tt.ended}).deleteSubscriptions(t.Context()); err != nil || !slices.Equal(u.userAPI.unsubscribed, tt.deleted) {
 			t.Errorf("%s: %v, deleted %v; want %v", name, err, u.userAPI.unsubscribed, tt.deleted)
 		}
 	}
+}
+
+func evicted(device string, created time.Time) store.Session {
+	return store.Session{DeviceID: device, Created: created, Revocation: store.Revocation{EndReason: store.Evicted}}
+}
+
+func expired(device string) store.Session {
+	return store.Session{DeviceID: device, Revocation: store.Revocation{EndReason: store.Expired}}
 }

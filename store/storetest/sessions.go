@@ -27,6 +27,7 @@ func sessions(t *testing.T, tg Target) {
 		"one caller ends a session":             endedByOne,
 		"an ended session is revoked":           endedIsRevoked,
 		"an expired session ends":               expiredEnds,
+		"an evicted session ends twice":         evictedEndsTwice,
 		"sessions are listed by last use":       listedByLastUse,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, st) })
@@ -235,6 +236,63 @@ func endedIsRevoked(t *testing.T, st *store.Store) {
 	for range 2 { // a missing session is no error
 		if err := s.Remove(t.Context(), one.ID); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func evictedEndsTwice(t *testing.T, st *store.Store) {
+	s, e := st.Sessions(), st.Evictions()
+	one, other := insert(t, s, newSession("evicted")), insert(t, s, newSession("evicted"))
+	later := store.Lease{Until: time.Now().Add(time.Hour)}
+	due := func(id, reason string) {
+		t.Helper()
+		got, err := st.Revocations().Claim(t.Context(), later)
+		if err != nil || got.ID != id || got.EndReason != reason || got.Attempts != 1 || got.Parent != "" {
+			t.Errorf("due: %+v, %v; want %s, %s", got, err, id, reason)
+		}
+	}
+	none := func() {
+		t.Helper()
+		if got, err := st.Revocations().Claim(t.Context(), later); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("due: %+v, %v; want none", got, err)
+		}
+	}
+	if _, err := s.End(t.Context(), other.ID, "logout"); err != nil {
+		t.Fatal(err)
+	}
+	due(other.ID, "logout")
+	for _, id := range []string{other.ID, one.ID, one.ID} { // the first has ended; a repetition changes nothing
+		if err := e.Evict(t.Context(), id, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due(one.ID, store.Evicted)
+	none()
+	if _, err := s.ByID(t.Context(), one.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("ByID: %v, want %v", err, store.ErrNotFound)
+	}
+	if ended, err := s.End(t.Context(), one.ID, "logout"); ended || err != nil {
+		t.Errorf("End = %t, %v; want false: it has ended", ended, err)
+	}
+	for _, which := range []struct {
+		user   string
+		before int64
+	}{{"evicted", 3}, {"another", 4}} {
+		if err := e.EndEvicted(t.Context(), which.user, which.before, "with others"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none()
+	for range 2 { // a repetition changes nothing
+		if err := e.EndEvicted(t.Context(), "evicted", 4, "with others"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due(one.ID, "with others")
+	none()
+	for _, id := range []string{one.ID, other.ID} {
+		if err := s.Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

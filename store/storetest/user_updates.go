@@ -18,6 +18,7 @@ func userUpdates(t *testing.T, tg Target) {
 		"one of many new passwords wins":                 onePasswordWins,
 		"one of many new emails wins":                    oneEmailWins,
 		"one caller ends a session":                      oneCallerEndsSession,
+		"an evicted session is remembered":               evictedSessionIsRemembered,
 		"a disabled user has no sessions":                disabledUserHasNoSessions,
 		"a tombstone is not found and cannot be changed": tombstoneCannotBeChanged,
 		"roles are stored":                               rolesAreStored,
@@ -47,6 +48,42 @@ func sessionNeedsHash(t *testing.T, s *store.Store) {
 	}
 	if got := addSessions(t, u, made, "s1", "s2"); !slices.Equal(got.Sessions, []string{"s1", "s2"}) {
 		t.Errorf("sessions %v", got.Sessions)
+	}
+}
+
+func evictedSessionIsRemembered(t *testing.T, s *store.Store) {
+	u := s.Users()
+	made := addSessions(t, u, create(t, u, "a@x.org"), "s1", "s2", "s3")
+	evict := func(id string, want bool) {
+		t.Helper()
+		if ended, err := s.Evictions().EvictSession(t.Context(), made.ID, id); err != nil || ended != want {
+			t.Errorf("evicting %s: %t, %v; want %t", id, ended, err, want)
+		}
+	}
+	check := func(sessions, evicted []string, generation int64) {
+		t.Helper()
+		got, err := u.ByID(t.Context(), made.ID)
+		if err != nil || !slices.Equal(got.Sessions, sessions) || !slices.Equal(got.Evicted, evicted) || got.EndGeneration != generation {
+			t.Errorf("sessions %v, evicted %v in generation %d, %v; want %v, %v in %d", got.Sessions, got.Evicted, got.EndGeneration, err, sessions, evicted, generation)
+		}
+	}
+	evict("s1", true)
+	evict("s1", false)
+	evict("s2", true)
+	check([]string{"s3"}, []string{"s1", "s2"}, 0)
+	if got, err := s.Sweeps().Claim(t.Context(), lease("")); err != nil || got.ID != made.ID {
+		t.Errorf("due: %+v, %v", got, err)
+	}
+	if err := s.Evictions().ForgetEvicted(t.Context(), made.ID, []string{"s1", "unknown"}); err != nil {
+		t.Error(err)
+	}
+	check([]string{"s3"}, []string{"s2"}, 0)
+	if _, err := u.RemoveAllSessions(t.Context(), made.ID); err != nil {
+		t.Fatal(err)
+	}
+	check([]string{}, []string{}, 1)
+	if err := s.Evictions().ForgetEvicted(t.Context(), store.NewUserID(), []string{"s1"}); err != nil {
+		t.Errorf("of no user: %v", err)
 	}
 }
 

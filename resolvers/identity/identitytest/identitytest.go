@@ -110,6 +110,14 @@ func (f *Users) RemoveSession(_ context.Context, id, session string) (bool, erro
 	return true, nil
 }
 
+func (f *Users) EvictSession(ctx context.Context, id, session string) (bool, error) {
+	ended, err := f.RemoveSession(ctx, id, session)
+	if ended {
+		f.User.Evicted = append(f.User.Evicted, session)
+	}
+	return ended, err
+}
+
 func (f *Users) RevokeSession(ctx context.Context, id, session string) (bool, error) {
 	ended, err := f.RemoveSession(ctx, id, session)
 	if ended {
