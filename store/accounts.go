@@ -84,6 +84,7 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 	fields := append(endSessions([]string{},
 		bson.E{Key: "leaving", Value: true},
 		bson.E{Key: "email", Value: "deleted:" + id}, // the original's unique index requires a value
+		bson.E{Key: "emailKey", Value: "deleted:" + id},
 		bson.E{Key: "account.token", Value: sealed}), accountWork.leaseSet(l)...)
 	if user.Account.Email == "" {
 		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})
@@ -91,7 +92,7 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 	return a.users.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, notDeleting}, bson.D{
 		{Key: "$set", Value: fields}, bumpVersion,
 		{Key: "$unset", Value: bson.D{
-			{Key: "emailKey", Value: ""}, {Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
+			{Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
 			{Key: "password", Value: ""}, {Key: "passwordForm", Value: ""}, {Key: "roles", Value: ""},
 		}},
 	})

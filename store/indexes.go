@@ -18,8 +18,8 @@ const keyBatch = 500
 // ensureIndexes creates the missing indexes.
 //
 // email_1 is the index of the original, so both programs can share a collection during the
-// migration. The index of emailKey is partial because the original writes documents without
-// the field.
+// migration. The unique index of emailKey is partial because the original writes documents
+// without the field; the other index with emailKey finds these.
 //
 // connectyCubeId's index is not unique, because two users of the original may share an
 // account. It is sparse and not partial, because MongoDB uses a partial index over $type
@@ -35,6 +35,7 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 			Options: options.Index().SetName("emailKey_1").SetUnique(true).
 				SetPartialFilterExpression(bson.D{{Key: "emailKey", Value: bson.D{{Key: "$type", Value: "string"}}}}),
 		},
+		mongo.IndexModel{Keys: bson.D{{Key: "emailKey", Value: 1}, {Key: "_id", Value: 1}}, Options: options.Index().SetName("emailKey_1__id_1")},
 		mongo.IndexModel{Keys: bson.D{{Key: "connectyCubeId", Value: 1}}, Options: options.Index().SetName("connectyCubeId_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.due", Value: 1}}, Options: options.Index().SetName("account.due_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.turn", Value: 1}}, Options: options.Index().SetName("account.turn_1").SetSparse(true)},
@@ -71,7 +72,7 @@ func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.
 // backfillEmailKeys adds the [EmailKey] to every user of the original. If the keys of two
 // users collide, the second user gets another key and is found only by the email as typed.
 // The log names such a user, so that an administrator can decide.
-func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
+func (u *Users) backfillEmailKeys(ctx context.Context) error {
 	started, done := time.Now(), 0
 	var last bson.ObjectID
 	for {
@@ -88,16 +89,29 @@ func (u *Users) backfillEmailKeys(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 		for _, d := range collided {
-			log.LogAttrs(ctx, slog.LevelWarn, "emails of two users differ only by case; each must log in with the email as typed",
+			u.log.LogAttrs(ctx, slog.LevelWarn, "emails of two users differ only by case; each must log in with the email as typed",
 				slog.String("user_id", d.ID.Hex()), slog.String("email", d.Original.Email), slog.String("other", d.EmailKey))
 		}
 		done += len(batch)
 	}
 	if done > 0 {
-		log.LogAttrs(ctx, slog.LevelInfo, "email keys added to users of the original", slog.Int("users", done), slog.Int64("took_ms", time.Since(started).Milliseconds()))
+		u.log.LogAttrs(ctx, slog.LevelInfo, "email keys added to users of the original", slog.Int("users", done), slog.Int64("took_ms", time.Since(started).Milliseconds()))
 	}
 	return nil
 }
+
+// adoptNew is backfillEmailKeys for users that the original has created since: both
+// programs may use the database at the same time. It costs one look-up in an index. Every
+// search for an email needs it first, as does every write that must not take the email
+// of another user.
+func (u *Users) adoptNew(ctx context.Context) error {
+	ctx, cancel := u.withTimeout(ctx)
+	defer cancel()
+	return u.backfillEmailKeys(ctx)
+}
+
+// noKey matches a user without a key.
+var noKey = bson.E{Key: "emailKey", Value: nil}
 
 // withoutKey returns the next users without a key, starting after an ID, and the last ID that it
 // has seen. It skips and logs malformed documents. An _id of another type is malformed too, and
@@ -106,7 +120,7 @@ func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) (batch []us
 	found, err := u.coll.Find(ctx,
 		bson.D{
 			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
-			{Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}},
+			noKey,
 			{Key: "email", Value: bson.D{{Key: "$type", Value: "string"}}},
 		},
 		options.Find().
@@ -159,7 +173,7 @@ func (u *Users) writeKeys(ctx context.Context, batch []userDocument, key func(us
 	writes := make([]mongo.WriteModel, len(batch))
 	for i, d := range batch {
 		writes[i] = mongo.NewUpdateOneModel().
-			SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "emailKey", Value: bson.D{{Key: "$exists", Value: false}}}}).
+			SetFilter(bson.D{{Key: "_id", Value: d.ID}, noKey}).
 			SetUpdate(bson.D{{Key: "$set", Value: bson.D{{Key: "emailKey", Value: key(d)}}}})
 	}
 	_, err := u.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))

@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	if err == nil {
-		err = s.users.backfillEmailKeys(ctx, s.log)
+		err = s.users.backfillEmailKeys(ctx)
 	}
 	if err != nil {
 		_ = s.Close(context.WithoutCancel(ctx))

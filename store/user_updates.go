@@ -61,6 +61,9 @@ type EmailChange struct {
 // for "email" if another user has the new email in any letter case, and
 // [ErrChanged] if Old is no longer the user's email.
 func (u *Users) ChangeEmail(ctx context.Context, c EmailChange, l Lease) (User, error) {
+	if err := u.adoptNew(ctx); err != nil {
+		return User{}, err
+	}
 	return u.change(ctx, c.UserID,
 		bson.D{{Key: "email", Value: c.Old}, notDeleting},
 		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: c.New}, bson.E{Key: "emailKey", Value: EmailKey(c.New)}), accountWork.leaseSet(l)...)}, bumpVersion})
@@ -160,6 +163,9 @@ type UserFilter struct {
 func (u *Users) Page(ctx context.Context, f UserFilter, after string, limit int) (Page[User], error) {
 	filter := bson.D{notDeleting}
 	if f.Text != "" {
+		if err := u.adoptNew(ctx); err != nil {
+			return Page[User]{}, err
+		}
 		filter = append(filter, bson.E{Key: "emailKey", Value: bson.Regex{Pattern: "^" + regexp.QuoteMeta(EmailKey(f.Text))}})
 	}
 	if f.Role != "" {

@@ -166,6 +166,9 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 		Roles:        user.Roles,
 		Account:      Account{Due: l.Until.UTC(), Lease: l.ID},
 	}
+	if err := u.adoptNew(ctx); err != nil {
+		return User{}, err
+	}
 	ctx, cancel := u.withTimeout(ctx)
 	defer cancel()
 	if _, err := u.coll.InsertOne(ctx, d); err != nil {
@@ -180,6 +183,9 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 // The exact email comes first because the emails of two users of the original may differ
 // only by case.
 func (u *Users) ByEmail(ctx context.Context, email string) (User, error) {
+	if err := u.adoptNew(ctx); err != nil {
+		return User{}, err
+	}
 	user, err := u.find(ctx, bson.D{{Key: "email", Value: email}})
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return User{}, err

@@ -48,6 +48,8 @@ func edit(d bson.D, field string, value any, keep bool) bson.D {
 func original(t *testing.T, tg Target) {
 	t.Run("users are found in any case", func(t *testing.T) { originalFoundInAnyCase(t, tg) })
 	t.Run("emails that differ only by case work as typed and are logged", func(t *testing.T) { emailsDifferOnlyByCase(t, tg) })
+	t.Run("users that it creates later are found in any case", func(t *testing.T) { laterUsersAreFound(t, tg) })
+	t.Run("a pair that it creates later is logged and works as typed", func(t *testing.T) { laterPairWorks(t, tg) })
 	t.Run("unusual documents are read", func(t *testing.T) { unusualDocumentsAreRead(t, tg) })
 	t.Run("many batches of users get keys", func(t *testing.T) { manyBatchesGetKeys(t, tg) })
 	t.Run("its index stays, and a conflicting one is named", func(t *testing.T) { conflictingIndexIsNamed(t, tg) })
@@ -94,6 +96,56 @@ func emailsDifferOnlyByCase(t *testing.T, tg Target) {
 	b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	if log.Len() > 0 {
 		t.Errorf("the second start changes keys again:\n%s", log.String())
+	}
+}
+
+// Both programs may use the database at the same time. Each operation has a user of its
+// own, so that none relies on another.
+func laterUsersAreFound(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	s := b.openStore(t)
+	u := s.Users()
+	mine := create(t, u, "mine@x.org")
+	b.insert(t, originalUser("Ada@Example.org"))
+	if got, err := u.ByEmail(t.Context(), "ada@example.ORG"); err != nil || got.Email != "Ada@Example.org" || got.CubeID != 51941 || !got.Account.Due.IsZero() {
+		t.Errorf("ByEmail = %+v, %v", got, err)
+	}
+	taken := store.TakenError{Field: "email"}
+	b.insert(t, originalUser("Bob@Example.org"))
+	if _, err := u.Create(t.Context(), newUser("bob@example.org"), lease("x")); !errors.Is(err, taken) {
+		t.Errorf("Create error = %v, want %v", err, taken)
+	}
+	b.insert(t, originalUser("Eve@Bücher.example"))
+	if _, err := u.ChangeEmail(t.Context(), store.EmailChange{UserID: mine.ID, Old: mine.Email, New: "eve@xn--bcher-kva.example"}, lease("x")); !errors.Is(err, taken) {
+		t.Errorf("ChangeEmail error = %v, want %v", err, taken)
+	}
+	b.insert(t, originalUser("Zoe@Example.org"))
+	if page, err := u.Page(t.Context(), store.UserFilter{Text: "zoe@"}, "", 10); err != nil || len(page.Items) != 1 {
+		t.Errorf("Page = %+v, %v", page, err)
+	}
+	b.insert(t, with(originalUser("Nil@Example.org"), "__v", int32(0)), append(originalUser("Null@Example.org"), bson.E{Key: "emailKey", Value: nil}))
+	for _, typed := range []string{"nil@example.org", "null@example.org"} {
+		if _, err := u.ByEmail(t.Context(), typed); err != nil {
+			t.Errorf("ByEmail(%q): %v", typed, err)
+		}
+	}
+}
+
+// The original looks only for the exact email, so it creates a second user beside ours.
+func laterPairWorks(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	var log bytes.Buffer
+	u := b.open(t, func(o *store.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	ours := create(t, u, "Ada@x.org")
+	theirs := originalUser("ada@x.org")
+	b.insert(t, theirs)
+	for typed, want := range map[string]string{"Ada@x.org": ours.ID, "ada@x.org": theirs[0].Value.(bson.ObjectID).Hex(), "ADA@x.org": ours.ID} {
+		if got, err := u.ByEmail(t.Context(), typed); err != nil || got.ID != want {
+			t.Errorf("ByEmail(%q) = %s, %v; want %s", typed, got.ID, err, want)
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "email=ada@x.org") {
+		t.Errorf("the log names the pair %d times, want once:\n%s", n, log.String())
 	}
 }
 
