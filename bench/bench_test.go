@@ -99,7 +99,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 		Database: provisioning.Database{
 			Accounts: s.Accounts(), Users: s.Users(), Sessions: s.Sessions(), Line: s.Accounts(),
 			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire,
-			Evictions: s.Sessions(), ForgetEvicted: s.Users().ForgetEvicted,
+			Evictions: s.Evictions(),
 		},
 		Queues: provisioning.Queues{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
 		Sealer: ring, Tickets: issuer, DerivePasswords: ring.DerivedPasswords,
@@ -114,7 +114,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 	must(b, err)
 	b.Cleanup(func() { auditor.Close(context.Background()) })
 	flows, err := identity.New(identity.Options{
-		Stores:   identity.Stores{Users: s.Users(), Admin: s.Users(), Active: s.Users(), Sessions: s.Sessions(), EvictSession: s.Users().EvictSession, UpgradeHash: s.Users().UpgradeHash},
+		Stores:   identity.Stores{Users: s.Users(), Admin: s.Users(), Active: s.Users(), Sessions: s.Sessions(), EvictSession: s.Evictions().EvictSession, UpgradeHash: s.Users().UpgradeHash},
 		Accounts: identity.Accounts{Opener: provisioner, Editor: provisioner, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   plain{}, Budgets: budgets, Auditor: auditor, Log: log,

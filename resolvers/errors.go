@@ -30,6 +30,7 @@ var public = []struct {
 	{tokens.ErrBusy, apierror.ServiceUnavailable, "The service is busy; try again in a moment"},
 	{tokens.ErrLaneFull, apierror.RateLimited, "Too many simultaneous logins from this network; try again in a moment"},
 	{tokens.ErrWrongPassword, apierror.Unauthenticated, "Invalid email or password"},
+	{tokens.ErrTooLong, apierror.BadUserInput, "The password is too long; choose one of at most 72 bytes in UTF-8"},
 	{tokens.ErrExpired, apierror.Unauthenticated, "The token has expired; refresh it or log in again"},
 	{tokens.ErrInvalid, apierror.Unauthenticated, "The token is not valid; log in again"},
 	{connectycube.ErrTaken, apierror.Conflict, "Email already exists"},

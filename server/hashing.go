@@ -5,12 +5,10 @@ import (
 	"log/slog"
 	"time"
 
+	"cubegate/server/config"
 	"cubegate/store"
 	"cubegate/tokens"
 )
-
-// bcryptPrefix begins the password hashes that the NestJS original made.
-const bcryptPrefix = "$2"
 
 // openHasher returns the hasher and logs how many logins the machine can serve.
 func (s *setup) openHasher() (*tokens.Hasher, error) {
@@ -19,6 +17,7 @@ func (s *setup) openHasher() (*tokens.Hasher, error) {
 		Memory:      uint32(s.cfg.Password.Memory),
 		Iterations:  uint32(s.cfg.Password.Iterations),
 		Parallelism: uint8(s.cfg.Password.Parallelism),
+		Bcrypt:      hashesAsOriginal(s.cfg),
 		Concurrent:  s.cfg.Password.Concurrent,
 		Cores:       atLeastTwoThreads(),
 		MemoryLimit: memoryLimit(),
@@ -39,17 +38,21 @@ func (s *setup) openHasher() (*tokens.Hasher, error) {
 	return hasher, nil
 }
 
-// followDecoys tells the hasher the share of users with bcrypt, until ctx ends. It
-// counts once an hour, and once a day while no user has bcrypt: only an import, or
-// the original on the same database, adds such users.
+// hashesAsOriginal reports whether new password hashes are such as the NestJS original
+// can read.
+func hashesAsOriginal(cfg config.Config) bool { return cfg.Password.Hash == "bcrypt" }
+
+// followDecoys tells the hasher the share of users whose hash has another kind than new
+// ones, until ctx ends. It counts once an hour, and once a day while there is none: only
+// an import, or another program on the same database, adds such users.
 func followDecoys(ctx context.Context, users *store.Users, hasher *tokens.Hasher, key []byte, log *slog.Logger) {
 	for {
-		share, err := users.HashShare(ctx, bcryptPrefix)
+		share, err := users.HashShare(ctx, hasher.OtherKind())
 		if err == nil {
 			err = hasher.SetDecoys(key, share)
 		}
 		if err != nil && ctx.Err() == nil {
-			log.LogAttrs(ctx, slog.LevelWarn, "counting users with bcrypt failed; the time of a refused login may reveal them", slog.Any("err", err))
+			log.LogAttrs(ctx, slog.LevelWarn, "counting users by the kind of their hash failed; the time of a refused login may reveal them", slog.Any("err", err))
 		}
 		every := time.Hour
 		if err == nil && share == 0 {

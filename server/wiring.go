@@ -106,7 +106,7 @@ func (s *setup) wireIdentity() error {
 	}
 	users := s.store.Users()
 	s.flows, err = identity.New(identity.Options{
-		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: users.EvictSession, UpgradeHash: users.UpgradeHash},
+		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: s.store.Evictions().EvictSession, UpgradeHash: users.UpgradeHash},
 		Accounts: identity.Accounts{Opener: s.accounts, Editor: s.accounts, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   s.withDecoys(hasher, ring),
@@ -137,8 +137,8 @@ func (s *setup) startAuditor() (*identity.Auditor, error) {
 	return auditor, err
 }
 
-// withDecoys makes the time of a login not tell whether the email exists: the
-// share of unknown emails that costs a bcrypt hash follows that of users.
+// withDecoys makes the time of a login not tell whether the email exists: the share of
+// unknown emails that costs a hash of the kind of earlier ones follows that of users.
 func (s *setup) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *tokens.Hasher {
 	s.background.add(func(ctx context.Context) { followDecoys(ctx, s.store.Users(), hasher, ring.DecoyKey(), s.log) })
 	return hasher
@@ -153,7 +153,7 @@ func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == 
 func (s *setup) limits() identity.Limits {
 	l := identity.Limits{
 		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, Reuse: s.cfg.Sessions.Reuse, PerUser: s.cfg.Sessions.PerUser,
-		MaxPasswordChars: identity.SharedPasswordChars,
+		MaxPasswordChars: identity.SharedPasswordChars, BcryptPasswords: hashesAsOriginal(s.cfg),
 	}
 	if s.derivesPasswords() {
 		l.MaxPasswordChars = identity.DerivedPasswordChars
@@ -203,7 +203,7 @@ func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer)
 		Database: provisioning.Database{
 			Accounts: s.store.Accounts(), Users: s.store.Users(), Sessions: s.store.Sessions(), Line: s.store.Accounts(),
 			RemoveSession: s.store.Users().RemoveSession, ExpireSession: s.store.Sessions().Expire,
-			Evictions: s.store.Sessions(), ForgetEvicted: s.store.Users().ForgetEvicted,
+			Evictions: s.store.Evictions(),
 		},
 		Queues: provisioning.Queues{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},
 		Sealer: ring, Tickets: issuer, DerivePasswords: ring.DerivedPasswords,

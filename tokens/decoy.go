@@ -3,25 +3,29 @@ package tokens
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"math"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
-// decoyCost is the bcrypt cost of the original's rows, and of decoys.
-const decoyCost = 10
-
-// decoys selects the unknown emails that are compared with a bcrypt hash.
+// decoys selects the unknown emails that are compared with a hash of the other kind than
+// new hashes: bcrypt or argon2id.
 type decoys struct {
-	key    []byte
-	share  float64
-	bcrypt string // hash of a random password that is not stored
+	key   []byte
+	share float64
+	other string // hash of a random password that is not stored
 }
 
-// SetDecoys makes Decoy return bcrypt hashes for a share of all emails, from 0 to 1.
-// The share should be that of the users with a bcrypt hash. The key selects the emails;
-// it must be secret and must not change.
+// OtherKind returns the beginning of the stored hashes whose kind is not that of new
+// hashes.
+func (h *Hasher) OtherKind() string {
+	if h.bcrypt {
+		return argon2idPrefix
+	}
+	return "$2"
+}
+
+// SetDecoys makes Decoy return hashes of the other kind than new hashes for a share of
+// all emails, from 0 to 1. The share should be that of the users with a hash that begins
+// with OtherKind. The key selects the emails; it must be secret and must not change.
 func (h *Hasher) SetDecoys(key []byte, share float64) error {
 	if share == 0 {
 		h.decoys.Store(nil)
@@ -29,13 +33,12 @@ func (h *Hasher) SetDecoys(key []byte, share float64) error {
 	}
 	d := &decoys{key: key, share: share}
 	if old := h.decoys.Load(); old != nil {
-		d.bcrypt = old.bcrypt
+		d.other = old.other
 	} else {
-		hash, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), decoyCost)
-		if err != nil {
-			return fmt.Errorf("hashing password: %w", err)
+		var err error
+		if d.other, err = h.createAs(!h.bcrypt, rand.Text()); err != nil {
+			return err
 		}
-		d.bcrypt = string(hash)
 	}
 	h.decoys.Store(d)
 	return nil
@@ -44,11 +47,11 @@ func (h *Hasher) SetDecoys(key []byte, share float64) error {
 // Decoy returns the hash to compare with if an email has no account. No password
 // matches it.
 //
-// A comparison with a bcrypt hash takes about 58 ms, one with our own hashes 24 ms, and
-// a failed comparison cannot be made faster. So that the time does not reveal whether
-// an email has an account, an equal share of the unknown emails gets a bcrypt hash. An
-// email keeps its kind. When the share falls, because users log in and get a new hash,
-// some unknown emails become fast, as those users do.
+// A comparison with a bcrypt hash takes about 58 ms, one with argon2id 24 ms, and a
+// failed comparison cannot be made faster. So that the time does not reveal whether an
+// email has an account, an equal share of the unknown emails gets a hash of the other
+// kind than new ones. An email keeps its kind. When the share falls, because users log
+// in and get a new hash, some unknown emails change their time, as those users do.
 //
 // Limits: bcrypt rows with another cost than 10 remain visible, as do damaged rows, and
 // argon2id rows with other parameters until the next login. A client that measures an
@@ -60,7 +63,7 @@ func (h *Hasher) Decoy(email string) string {
 		return h.dummyHash
 	}
 	if float64(binary.BigEndian.Uint64(authenticate(d.key, []byte(email))))/math.MaxUint64 < d.share {
-		return d.bcrypt
+		return d.other
 	}
 	return h.dummyHash
 }

@@ -13,7 +13,7 @@ import (
 func bcryptDecoys(h *tokens.Hasher) map[int]bool {
 	costly := map[int]bool{}
 	for n := range 2000 {
-		if strings.HasPrefix(h.Decoy(fmt.Sprintf("unknown-%d@example.org", n)), "$2a$10$") {
+		if strings.HasPrefix(h.Decoy(fmt.Sprintf("unknown-%d@example.org", n)), "$2b$10$") {
 			costly[n] = true
 		}
 	}

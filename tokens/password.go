@@ -25,6 +25,9 @@ var (
 	// ErrBadHash accompanies ErrWrongPassword if the stored text is not a hash that we
 	// compute. The row is damaged or hostile; the user can do nothing about it.
 	ErrBadHash = errors.New("stored password hash cannot be used")
+
+	// ErrTooLong means that bcrypt would ignore the end of a new password.
+	ErrTooLong = errors.New("password has more bytes than bcrypt reads")
 )
 
 // Bounds of the parameters of a hash, ours and those of stored hashes. A stored hash
@@ -38,8 +41,11 @@ const (
 	minKey, maxKey = 16, 64 // bytes
 	maxHash        = 512    // characters
 	maxBcryptCost  = 14     // each step doubles the time; about 1 s at 14
-	bcryptLimit    = 72     // bytes of a password; bcrypt ignores the rest
 )
+
+// BcryptLimit is the largest number of bytes of a password that bcrypt reads. It ignores
+// the rest.
+const BcryptLimit = 72
 
 // Params determine the cost of a hash and the number of concurrent hashes. They are
 // fixed numbers instead of argon2id.DefaultParams, which depends on the number of
@@ -48,6 +54,10 @@ type Params struct {
 	Memory      uint32 // KiB for one hash, at most 262144; default 19456, OWASP's first choice
 	Iterations  uint32 // passes over the memory, at most 16; default 2
 	Parallelism uint8  // threads of one hash, at most 16; default 1
+
+	// Bcrypt makes new hashes bcrypt, like those of the NestJS original, which can read no
+	// others. No hash is stale then.
+	Bcrypt bool
 
 	Concurrent  int           // concurrent hashes; default: as many as Cores and MemoryLimit allow, at least 1
 	Cores       int           // that the process may use; default GOMAXPROCS
@@ -152,9 +162,10 @@ func affordable(p *argon2id.Params) bool {
 // The callers normalize them; see [PasswordForms].
 type Hasher struct {
 	params    *argon2id.Params
+	bcrypt    bool   // kind of new hashes; else argon2id
 	dummyHash string // hash of a random password, for comparisons without a stored hash
 	queue     *hashQueue
-	decoys    atomic.Pointer[decoys] // nil: no decoy is bcrypt
+	decoys    atomic.Pointer[decoys] // nil: all decoys are of the kind of new hashes
 	computer  hashComputer
 
 	processMemory int64 // bytes
@@ -177,7 +188,7 @@ func NewHasher(p Params) (*Hasher, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	h := &Hasher{params: p.argon2id(), computer: thisProcess{}}
+	h := &Hasher{params: p.argon2id(), bcrypt: p.Bcrypt, computer: thisProcess{}}
 	if len(p.Command) > 0 {
 		h.computer = newHashProcesses(p)
 		h.processMemory = int64(p.Concurrent) * p.memoryOfHash()
@@ -200,10 +211,14 @@ func NewHasher(p Params) (*Hasher, error) {
 // ends, and then makes them fail. Later hashes fail, too.
 func (h *Hasher) Close(ctx context.Context) { h.computer.close(ctx) }
 
-// Hash returns the argon2id hash of password in the usual text form, about 100
-// characters. It waits in the lane of t. It returns a [QueueError] if its turn does not
-// come, and the error of ctx if ctx ends first. A running hash is not interrupted.
+// Hash returns a hash of password in the usual text form, at most about 100 characters.
+// It waits in the lane of t. It returns [ErrTooLong] for a password that bcrypt would
+// cut, a [QueueError] if its turn does not come, and the error of ctx if ctx ends first.
+// A running hash is not interrupted.
 func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, error) {
+	if h.bcrypt && len(password) > BcryptLimit {
+		return "", ErrTooLong
+	}
 	var hash string
 	var err error
 	if busy := h.queue.do(ctx, t, func() { hash, err = h.create(password) }); busy != nil {
@@ -213,7 +228,12 @@ func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, err
 }
 
 func (h *Hasher) create(password string) (string, error) {
-	r, err := h.computer.compute(hashTask{Password: []byte(password), Params: *h.params})
+	return h.createAs(h.bcrypt, password)
+}
+
+// createAs returns a new hash: bcrypt, or else argon2id.
+func (h *Hasher) createAs(bcrypt bool, password string) (string, error) {
+	r, err := h.computer.compute(hashTask{Password: []byte(password), Params: *h.params, Bcrypt: bcrypt})
 	if err != nil {
 		return "", fmt.Errorf("hashing password: %w", err)
 	}
@@ -266,7 +286,7 @@ func (h *Hasher) compareArgon2id(password, hash string) (stale bool, err error) 
 		return false, badHash("parameters are out of bounds")
 	}
 	err = h.match(password, hash)
-	return err == nil && *p != *h.params, err
+	return err == nil && !h.bcrypt && *p != *h.params, err
 }
 
 // compareBcrypt reports a match as stale unless password is longer than bcrypt's limit:
@@ -281,7 +301,7 @@ func (h *Hasher) compareBcrypt(password, hash string) (stale bool, err error) {
 		return false, badHash("cost is out of bounds")
 	}
 	err = h.match(password, hash)
-	return err == nil && !IsTruncated(password, hash), err
+	return err == nil && !h.bcrypt && !IsTruncated(password, hash), err
 }
 
 // match returns nil if hash is that of password. The error wraps ErrWrongPassword and
@@ -302,7 +322,7 @@ func (h *Hasher) match(password, hash string) error {
 // IsTruncated reports whether a hash is bcrypt's of only the beginning of a password.
 // Such a hash must not be replaced.
 func IsTruncated(password, hash string) bool {
-	return isBcrypt(hash) && len(password) > bcryptLimit
+	return isBcrypt(hash) && len(password) > BcryptLimit
 }
 
 func isBcrypt(hash string) bool {

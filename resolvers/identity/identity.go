@@ -76,6 +76,7 @@ type Limits struct {
 	Reuse            time.Duration // in which a repeated refresh changes nothing; 0 = no time
 	PerUser          int           // login sessions of one user
 	MaxPasswordChars int           // of a new password: SharedPasswordChars or DerivedPasswordChars
+	BcryptPasswords  bool          // a new password has at most tokens.BcryptLimit bytes, and no hash is replaced
 }
 
 // Flows are the structs of the package, which share what Options configure. They are
@@ -99,7 +100,7 @@ func New(o Options) (*Flows, error) {
 	f := &Flows{}
 	f.Passwords = &Passwords{
 		Hasher: o.Hasher, users: o.Stores.Users, records: o.Stores.Sessions, devices: devices, budgets: o.Budgets,
-		networkOf: o.NetworkOf, replaceHash: o.Stores.UpgradeHash, log: o.Log,
+		networkOf: o.NetworkOf, keepsHashes: o.Limits.BcryptPasswords, replaceHash: o.Stores.UpgradeHash, log: o.Log,
 	}
 	f.Authenticator = &Authenticator{
 		users: o.Stores.Users, records: o.Stores.Sessions, verifier: o.Tokens.Verifier, passwords: f.Passwords, proven: proven,
@@ -112,11 +113,11 @@ func New(o Options) (*Flows, error) {
 	}
 	f.Logins = &Logins{
 		passwords: f.Passwords, sessions: f.Sessions, accounts: o.Accounts.Opener, proven: proven, attempts: newAttempts(), budgets: o.Budgets, auditor: o.Auditor,
-		maxPasswordChars: o.Limits.MaxPasswordChars, registerWhileAway: o.RegisterWhileAway, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
+		maxPasswordChars: o.Limits.MaxPasswordChars, bcryptPasswords: o.Limits.BcryptPasswords, registerWhileAway: o.RegisterWhileAway, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}
 	f.Profiles = &Profiles{
 		passwords: f.Passwords, accounts: o.Accounts.Opener, editor: o.Accounts.Editor, proven: proven, auditor: o.Auditor,
-		maxPasswordChars: o.Limits.MaxPasswordChars, upstreamTimeout: o.UpstreamTimeout,
+		maxPasswordChars: o.Limits.MaxPasswordChars, bcryptPasswords: o.Limits.BcryptPasswords, upstreamTimeout: o.UpstreamTimeout,
 	}
 	f.Admin = &Admin{users: o.Stores.Users, directory: o.Stores.Admin, accounts: o.Accounts.Opener, profiles: f.Profiles, auditor: o.Auditor}
 	return f, nil

@@ -43,7 +43,7 @@ type LoginInput struct {
 
 // validate removes surrounding spaces, and reports all invalid fields. A password stays
 // as typed: a space may be part of it.
-func (in RegisterInput) validate(maxPasswordChars int) (RegisterInput, error) {
+func (in RegisterInput) validate(maxPasswordChars int, bcryptPasswords bool) (RegisterInput, error) {
 	in.Email = strings.TrimSpace(in.Email)
 	in.FirstName = strings.TrimSpace(in.FirstName)
 	in.LastName = strings.TrimSpace(in.LastName)
@@ -52,6 +52,9 @@ func (in RegisterInput) validate(maxPasswordChars int) (RegisterInput, error) {
 	wrong.Add("firstName", validateName(in.FirstName))
 	wrong.Add("lastName", validateName(in.LastName))
 	wrong.Add("password", validatePassword(in.Password, maxPasswordChars))
+	if bcryptPasswords {
+		wrong.Add("password", validateBcryptPassword(in.Password))
+	}
 	in.Device.validate(wrong)
 	return in, wrong.Err()
 }
@@ -108,4 +111,14 @@ func validatePassword(password string, maxChars int) string {
 		return "must have 6 to 40 characters: the account at ConnectyCube has the same password, and ConnectyCube accepts no other length"
 	}
 	return fmt.Sprintf("must have %d to %d characters", minPasswordChars, maxChars)
+}
+
+// validateBcryptPassword returns what is wrong with a new password that bcrypt hashes, or
+// "". The NestJS original ignored the end of a longer one. The bound is that of the
+// normalized form, too.
+func validateBcryptPassword(password string) string {
+	if len(password) > maxGrowth*maxLoginBytes || len(tokens.NormalizePassword(password)) > tokens.BcryptLimit {
+		return fmt.Sprintf("must have at most %d bytes in UTF-8: bcrypt ignores the rest", tokens.BcryptLimit)
+	}
+	return ""
 }

@@ -39,7 +39,7 @@ func TestRegisterInputBounds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := ada
 			tt.edit(&in)
-			got, err := in.validate(SharedPasswordChars)
+			got, err := in.validate(SharedPasswordChars, false)
 			if tt.field == "" {
 				if err != nil || got.Password != in.Password || got.Email != strings.TrimSpace(in.Email) {
 					t.Errorf("%+v, %v", got, err)

@@ -19,6 +19,7 @@ type Logins struct {
 	budgets           *Budgets
 	auditor           *Auditor
 	maxPasswordChars  int
+	bcryptPasswords   bool // see Limits
 	registerWhileAway bool
 	upstreamTimeout   time.Duration
 	log               *slog.Logger

@@ -73,7 +73,7 @@ func (p *Passwords) compare(ctx context.Context, g guess, form string, user stor
 // hash of its successor.
 func (p *Passwords) upgrade(ctx context.Context, c Caller, m match, password string) (store.User, error) {
 	user, hash := c.User, c.User.PasswordHash
-	replaces := m.stale || m.asSent && !tokens.IsTruncated(password, hash)
+	replaces := m.stale || m.asSent && !p.keepsHashes && !tokens.IsTruncated(password, hash)
 	if !replaces && (m.asSent || !m.unsure) {
 		return user, nil
 	}

@@ -34,6 +34,7 @@ type Passwords struct {
 	networkOf func(ip string) string
 	log       *slog.Logger
 
+	keepsHashes bool // the NestJS original reads them, too, and compares passwords as sent
 	replaceHash func(ctx context.Context, c store.HashUpgrade) error
 }
 

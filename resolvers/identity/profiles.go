@@ -29,6 +29,7 @@ type Profiles struct {
 	proven           *provenPasswords
 	auditor          *Auditor
 	maxPasswordChars int
+	bcryptPasswords  bool // see Limits
 	upstreamTimeout  time.Duration
 }
 
@@ -40,6 +41,9 @@ type PasswordInput struct{ Current, New string }
 func (p *Profiles) ChangePassword(ctx context.Context, c Caller, in PasswordInput) error {
 	wrong := apierror.FieldErrors{}
 	wrong.Add("new", validatePassword(in.New, p.maxPasswordChars))
+	if p.bcryptPasswords {
+		wrong.Add("new", validateBcryptPassword(in.New))
+	}
 	if err := wrong.Err(); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type AccountOpener interface {
 // the server dies in between, the worker or the next login finishes. There is no user
 // only if ConnectyCube refuses the account for good.
 func (l *Logins) Register(ctx context.Context, c Caller, in RegisterInput) (LoginResult, error) {
-	in, err := in.validate(l.maxPasswordChars)
+	in, err := in.validate(l.maxPasswordChars, l.bcryptPasswords)
 	if err != nil {
 		return LoginResult{}, err
 	}

@@ -95,6 +95,7 @@ type Config struct {
 	}
 
 	Password struct {
+		Hash        string        `key:"password.hash" oneof:"argon2id bcrypt"`
 		Memory      int           `key:"password.memory" range:"8..262144"` // KiB
 		Iterations  int           `key:"password.iterations" range:"1..16"`
 		Parallelism int           `key:"password.parallelism" range:"1..16"`

@@ -79,7 +79,7 @@ func TestDefaultsUseBothStandIns(t *testing.T) {
 	want.Sessions.Reuse = 30 * time.Second
 	want.Audit.Keep, want.Audit.Max, want.Audit.MaxRefusals = 2160*time.Hour, 100_000, 100_000
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
-	want.Password.MaxWait = 5 * time.Second
+	want.Password.Hash, want.Password.MaxWait = "argon2id", 5*time.Second
 	want.Limits.LoginFailures, want.Limits.LoginRetryEvery, want.Limits.Mode = 10, 30*time.Second, "enforce"
 	want.HTTP.TrustedProxies, want.HTTP.ForwardedHeader, want.HTTP.Playground = []string{}, "x-forwarded-for", true
 	want.Log.Level, want.Log.Format = "info", "auto"
@@ -136,7 +136,7 @@ var samples = map[string]string{
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
 	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.reuse": "1m", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",
 	"connectycube.password": "derived", "connectycube.admin_key": "admin", "connectycube.register_while_away": "false", "connectycube.sign_ups_per_minute": "600",
-	"password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
+	"password.hash": "bcrypt", "password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m", "register.per_network": "7", "limits": "observe",
 	"cors.origins": "https://app.example.org,capacitor://localhost", "trusted_proxies": "10.0.0.0/8,::1/128",
 	"max.connections": "500", "max.connections_per_address": "20",

@@ -68,6 +68,20 @@ func InsertUsers(t *testing.T, db *embedded.Server, documents ...map[string]any)
 	})
 }
 
+// InsertExtendedJSON inserts a user in MongoDB's Extended JSON, with its fields in their
+// order.
+func InsertExtendedJSON(t *testing.T, db *embedded.Server, document []byte) {
+	t.Helper()
+	var user bson.D
+	if err := bson.UnmarshalExtJSON(document, true, &user); err != nil {
+		t.Fatal(err)
+	}
+	withUsers(t, db, func(ctx context.Context, users *mongo.Collection) error {
+		_, err := users.InsertOne(ctx, user)
+		return err
+	})
+}
+
 // UpdateUser sets fields of a user's document.
 func UpdateUser(t *testing.T, db *embedded.Server, id string, fields map[string]any) {
 	t.Helper()
