@@ -59,14 +59,14 @@ func TestExpiresInCountsDown(t *testing.T) {
 			}
 		}
 		endpoints := ChatEndpoints{}
-		out, err := endpoints.newLoginResponse(opLogin, identity.LoginResult{
+		out, err := endpoints.newLoginResponse(t.Context(), opLogin, identity.LoginResult{
 			Expires: now.Add(time.Hour), Cube: provisioning.CubeSession{UserID: 1, Token: "t", Expires: now.Add(2 * time.Hour)},
 		}, nil)
 		must(t, err)
 		if *out.ExpiresIn != 3600 || *out.Chat.ExpiresIn != 7200 {
 			t.Errorf("a login: %d and %d seconds", *out.ExpiresIn, *out.Chat.ExpiresIn)
 		}
-		out, err = endpoints.newLoginResponse(opLogin, identity.LoginResult{Cube: provisioning.CubeSession{UserID: 1}}, nil)
+		out, err = endpoints.newLoginResponse(t.Context(), opLogin, identity.LoginResult{Cube: provisioning.CubeSession{UserID: 1}}, nil)
 		must(t, err)
 		if out.Chat.ExpiresIn != nil || out.Chat.ExpiresAt != nil {
 			t.Errorf("without a session: %+v", out.Chat)

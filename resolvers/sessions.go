@@ -55,14 +55,14 @@ type loginResponse struct {
 	User            *userType `json:"user"`
 }
 
-func (e ChatEndpoints) newLoginResponse(op Operation, in identity.LoginResult, err error) (*loginResponse, error) {
+func (e ChatEndpoints) newLoginResponse(ctx context.Context, op Operation, in identity.LoginResult, err error) (*loginResponse, error) {
 	if err != nil {
 		return nil, err
 	}
 	status := string(in.ChatStatus)
 	return &loginResponse{
 		CcUserID:        cubeID(in.User),
-		Chat:            e.of(in.Cube),
+		Chat:            e.seenBy(ctx).of(in.Cube),
 		ChatStatus:      &status,
 		ChatTicket:      &in.ChatTicket,
 		ConnectySession: unlessEmpty(in.Cube.Token),
@@ -83,14 +83,6 @@ func unlessEmpty(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// ChatEndpoints are where apps find ConnectyCube.
-type ChatEndpoints struct {
-	AppID  int64
-	APIURL string // origin of the REST API
-	Domain string // XMPP domain
-	URL    string // WebSocket
 }
 
 // chat is Chat of the schema.
@@ -145,7 +137,7 @@ func (m *mutation) Login(ctx context.Context, args struct{ Body identity.LoginIn
 
 func (a *sessionAPI) login(ctx context.Context, c identity.Caller, in identity.LoginInput) (*loginResponse, error) {
 	out, err := a.logins.Login(ctx, c, in)
-	return a.chat.newLoginResponse(opLogin, out, err)
+	return a.chat.newLoginResponse(ctx, opLogin, out, err)
 }
 
 func (m *mutation) LoginByToken(ctx context.Context, args struct{ Body identity.LoginInput }) (*loginResponse, error) {
@@ -154,7 +146,7 @@ func (m *mutation) LoginByToken(ctx context.Context, args struct{ Body identity.
 
 func (a *sessionAPI) loginByToken(ctx context.Context, c identity.Caller, in identity.LoginInput) (*loginResponse, error) {
 	out, err := a.logins.LoginByToken(ctx, c, in)
-	return a.chat.newLoginResponse(opLoginByToken, out, err)
+	return a.chat.newLoginResponse(ctx, opLoginByToken, out, err)
 }
 
 type refreshInput struct {
@@ -167,7 +159,7 @@ func (m *mutation) Refresh(ctx context.Context, args refreshInput) (*loginRespon
 
 func (a *sessionAPI) refresh(ctx context.Context, c identity.Caller, in refreshInput) (*loginResponse, error) {
 	out, err := a.flows.Refresh(ctx, c, in.RefreshToken)
-	return a.chat.newLoginResponse(opRefresh, out, err)
+	return a.chat.newLoginResponse(ctx, opRefresh, out, err)
 }
 
 // logoutInput is what a client may send instead of an access token, or beside it.

@@ -92,7 +92,7 @@ func (m *mutation) Register(ctx context.Context, args struct{ Body identity.Regi
 
 func (a *userAPI) register(ctx context.Context, c identity.Caller, in identity.RegisterInput) (*loginResponse, error) {
 	out, err := a.logins.Register(ctx, c, in)
-	return a.chat.newLoginResponse(opRegister, out, err)
+	return a.chat.newLoginResponse(ctx, opRegister, out, err)
 }
 
 func (m *mutation) UpdateProfile(ctx context.Context, args identity.NameInput) (*profile, error) {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"cubegate/connectycube"
@@ -47,12 +45,7 @@ func (s *setup) openCube() error {
 		}
 		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, sandboxAdminKey
 	}
-	s.chat = resolvers.ChatEndpoints{
-		AppID:  o.AppID,
-		APIURL: apiURLOfApps(s.cfg, s.sandbox, o.BaseURL),
-		Domain: s.cfg.ConnectyCube.ChatDomain,
-	}
-	s.chat.URL = cmp.Or(s.cfg.ConnectyCube.ChatURL, strings.Replace(s.chat.APIURL, "http", "ws", 1)+"/chat")
+	s.chat = endpointsOfApps(s.cfg, s.sandbox, o)
 	var err error
 	if s.cube, err = connectycube.New(o); err != nil {
 		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
@@ -61,23 +54,27 @@ func (s *setup) openCube() error {
 	return nil
 }
 
-// apiURLOfApps returns the URL of ConnectyCube's API that apps get with each login. With
-// --lan they run on other machines, so the sandbox's URL is not that of this machine.
-func apiURLOfApps(cfg config.Config, box *endpoint, ours string) string {
-	if !cfg.LAN || !cfg.HasSandbox() {
-		return ours
+// endpointsOfApps returns where apps find ConnectyCube. They may run on other machines, so
+// the sandbox's host is the one of the settings, or else the one at which an app reached
+// the server.
+func endpointsOfApps(cfg config.Config, box *endpoint, o connectycube.Options) resolvers.ChatEndpoints {
+	e := resolvers.ChatEndpoints{
+		AppID:  o.AppID,
+		APIURL: o.BaseURL,
+		Domain: cfg.ConnectyCube.ChatDomain,
+		URL:    cfg.ConnectyCube.ChatURL,
 	}
-	// The system chooses the address of the interface to other networks. Nothing is sent.
-	conn, err := net.Dial("udp", "198.51.100.1:9")
-	if err != nil {
-		return ours // no network
+	if box == nil {
+		return e
 	}
-	defer conn.Close()
-	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
-	if err != nil {
-		return ours
+	if e.APIURL = cfg.Sandbox.PublicURL; e.APIURL != "" {
+		return e
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(box.addr().Port))
+	e.APIURL = box.localURL()
+	// Clients reach a sandbox on another single address under that address only.
+	ip := box.addr().IP
+	e.FollowsClient = ip.IsUnspecified() || ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)
+	return e
 }
 
 // openSandbox starts a sandbox that asks this server about logins, with the settings
@@ -140,8 +137,10 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*e
 // sandbox: those of the settings, and those of this machine.
 func sandboxNames(cfg config.Config) []string {
 	names := append([]string{cfg.Sandbox.Host}, cfg.Sandbox.Names...)
-	if chat, err := url.Parse(cfg.ConnectyCube.ChatURL); err == nil && chat.Host != "" {
-		names = append(names, chat.Host)
+	for _, at := range []string{cfg.ConnectyCube.ChatURL, cfg.Sandbox.PublicURL} {
+		if u, err := url.Parse(at); err == nil && u.Host != "" {
+			names = append(names, u.Host)
+		}
 	}
 	if host, err := os.Hostname(); err == nil && host != "" {
 		names = append(names, host, strings.TrimSuffix(host, ".local")+".local")

@@ -14,6 +14,7 @@ type sender struct {
 	token     string // of the header Authorization; empty = none
 	malformed bool   // the header is there and is not a bearer token
 	userAgent string
+	host      string // at which the sender reached this server
 }
 
 type senderKey struct{}
@@ -23,12 +24,12 @@ func senderOf(ctx context.Context) sender {
 	return s
 }
 
-// Bearer puts the bearer token and the user agent of a request into its context.
+// Bearer puts the bearer token, the user agent and the host of a request into its context.
 // It refuses no request: an operation that needs no user, such as a refresh, must
 // work with an expired token or a malformed header.
 func Bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := sender{userAgent: r.UserAgent()}
+		s := sender{userAgent: r.UserAgent(), host: r.Host}
 		if headers := r.Header.Values("Authorization"); len(headers) > 0 {
 			scheme, token, ok := strings.Cut(headers[0], " ")
 			s.token = strings.TrimSpace(token)
@@ -53,3 +54,7 @@ func BearerToken(ctx context.Context) (string, error) {
 
 // UserAgent returns the user agent of a request. ctx must come from [Bearer].
 func UserAgent(ctx context.Context) string { return senderOf(ctx).userAgent }
+
+// Host returns the header Host of a request, or :authority of HTTP/2, as the client sent
+// it. ctx must come from [Bearer].
+func Host(ctx context.Context) string { return senderOf(ctx).host }

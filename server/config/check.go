@@ -57,6 +57,7 @@ func (c *Config) checkForms(p *settingErrors) {
 	p.require(isHost(c.Sandbox.Host), "sandbox.host", wantHost)
 	p.require(!slices.ContainsFunc(c.Sandbox.Names, func(s string) bool { return !isHost(s) }), "sandbox.names",
 		"want host names such as sandbox.example.org, without scheme and port")
+	p.require(optional(c.Sandbox.PublicURL, httpURL), "sandbox.public_url", wantURL)
 	p.require(!hasSpace(c.Sandbox.ControlToken.Reveal()), "sandbox.control_token", wantWord)
 	p.require(optional(c.Sandbox.CIDPURL, httpURL), "sandbox.cidp_url", wantURL)
 	p.require(c.JWT.Issuer != "", "jwt.issuer", "want text")
@@ -157,6 +158,7 @@ const defaultRegistrations = 10
 func (c *Config) derive() {
 	c.HTTP.Host = c.host()
 	c.HTTP.PublicURL = strings.TrimRight(c.HTTP.PublicURL, "/")
+	c.Sandbox.PublicURL = strings.TrimRight(c.Sandbox.PublicURL, "/")
 	c.ConnectyCube.APIURL = strings.TrimRight(c.ConnectyCube.APIURL, "/")
 	if c.ConnectyCube.APIURL == "" && !c.HasSandbox() {
 		c.ConnectyCube.APIURL = "https://api.connectycube.com"

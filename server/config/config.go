@@ -69,6 +69,7 @@ type Config struct {
 		Host         string        `key:"sandbox.host"`
 		Port         int           `key:"sandbox.port" range:"0..65535"`
 		Names        []string      `key:"sandbox.names"`
+		PublicURL    string        `key:"sandbox.public_url"` // without a slash at its end; empty: the host that an app used
 		ControlToken tokens.Secret `key:"sandbox.control_token"`
 		CIDPURL      string        `key:"sandbox.cidp_url"`
 	}

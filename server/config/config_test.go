@@ -132,6 +132,7 @@ var samples = map[string]string{
 	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "connectycube.api_url": "http://127.0.0.1:3001",
 	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.cidp_secret": ownCallbackSecret, "connectycube.chat_domain": "chat.example.org",
 	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0", "sandbox.names": "sandbox.example.org,box",
+	"sandbox.public_url":    "https://box.example.org",
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
 	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.reuse": "1m", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",

@@ -58,6 +58,8 @@ func TestRefusedValues(t *testing.T) {
 		{[]string{"SANDBOX_PORT", "3000"}, []string{"sandbox.port (SANDBOX_PORT", "contradicts port (PORT)"}},
 		{[]string{"PORT", "4000", "SANDBOX_PORT", "4000", "HOST", "127.0.0.1", "SANDBOX_HOST", "LocalHost"}, []string{"sandbox.port ("}},
 		{[]string{"MONGO_EMBEDDED_LISTEN", "127.0.0.1:3001"}, []string{"mongo.embedded_listen (", "contradicts sandbox.port (SANDBOX_PORT)"}},
+		{[]string{"SANDBOX_PUBLIC_URL", "box.example"}, []string{"sandbox.public_url (SANDBOX_PUBLIC_URL"}},
+		{[]string{"SANDBOX_PUBLIC_URL", "https://ada:secret@box.example"}, []string{"sandbox.public_url (SANDBOX_PUBLIC_URL"}},
 		{[]string{"SANDBOX_NAMES", "https://sandbox.example"}, []string{"sandbox.names (SANDBOX_NAMES"}},
 		{[]string{"SANDBOX_NAMES", "a.example,b.example:3001"}, []string{"sandbox.names (SANDBOX_NAMES"}},
 		{[]string{"PASSWORD_MEMORY", "15", "PASSWORD_PARALLELISM", "2"}, []string{"password.memory (", "contradicts password.parallelism"}},
