@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type Options struct {
 	// the copy neither follows redirects nor keeps cookies. The sandbox's client
 	// never leaves the process.
 	HTTP *http.Client
+
+	// RootCAs verify the service's certificate if HTTP is nil; default those of this machine.
+	RootCAs *x509.CertPool
 
 	// Breaker stops calls while the service fails; a zero field has its default.
 	Breaker BreakerOptions
@@ -112,7 +116,7 @@ func New(o Options) (*Client, error) {
 		authKey:  o.AuthKey,
 		adminKey: o.AdminKey,
 		timeout:  o.Timeout,
-		http:     httpClient(o.HTTP),
+		http:     httpClient(o.HTTP, o.RootCAs),
 	}
 	c.breaker = newBreaker(bounds, o.Log, c.probe)
 	return c, nil
@@ -138,13 +142,13 @@ func notInHeader(r rune) bool { return r <= ' ' || r > '~' }
 
 // httpClient copies the given client, or builds one. It removes from the copy the
 // settings with which one call can influence another or send a key to another host.
-func httpClient(given *http.Client) *http.Client {
+func httpClient(given *http.Client, roots *x509.CertPool) *http.Client {
 	if given == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = 32
 		transport.MaxConnsPerHost = 128
 		transport.MaxResponseHeaderBytes = 64 << 10
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 		given = &http.Client{Transport: transport}
 	}
 	own := *given

@@ -19,7 +19,7 @@ import (
 // process is the surroundings of the commands.
 type process struct {
 	configYAML     []byte // the settings with their meanings and defaults
-	lan            bool   // --lan
+	lan, tls       bool   // --lan, --tls
 	getenv         func(string) (string, bool)
 	stdout, stderr io.Writer
 }
@@ -40,14 +40,17 @@ func (p process) onLAN() process {
 	return p
 }
 
-// addLANFlag gives cmd the flag --lan. The returned function is p with it.
-func (p process) addLANFlag(cmd *cobra.Command) (with func() process) {
+// addListenerFlags gives cmd the flags --lan and --tls. The returned function is p with them.
+func (p process) addListenerFlags(cmd *cobra.Command) (with func() process) {
 	lan := cmd.Flags().Bool("lan", false, "listen on all interfaces, so that phones and other machines reach the server and the sandbox")
+	secure := cmd.Flags().Bool("tls", false, "serve HTTPS and WSS, with certificates from an authority in DATA_DIR")
 	return func() process {
+		out := p
 		if *lan {
-			return p.onLAN()
+			out = p.onLAN()
 		}
-		return p
+		out.tls = *secure
+		return out
 	}
 }
 
@@ -57,7 +60,7 @@ func (p process) run(ctx context.Context, do commandFunc) error {
 	if err != nil {
 		return err
 	}
-	cfg.LAN = p.lan
+	cfg.LAN, cfg.TLS = p.lan, p.tls
 	return do(ctx, cfg, p.stdout, NewLogger(cfg, p.stderr))
 }
 
@@ -73,7 +76,7 @@ func (p process) newCommand(name, short string, do commandFunc) *cobra.Command {
 // serveCommand returns a command that runs the server.
 func (p process) serveCommand(name, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short}
-	with := p.addLANFlag(cmd)
+	with := p.addListenerFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return with().run(cmd.Context(), serve) }
 	return cmd
 }
@@ -96,7 +99,7 @@ func newRootCommand(p process) *cobra.Command {
 	root.AddCommand(
 		serveCommand,
 		p.sandboxCommand(),
-		p.newCommand("health", "asks a running server whether it is alive; exit status 0 or 1", health),
+		p.healthCommand(),
 		p.newCommand("export", "writes the embedded database's users as extended JSON, one a line, for mongoimport", export),
 		p.newCommand("check", "lists malformed documents, and damage of the embedded database's file while no server runs; exit status 0 or 1", check),
 		p.grantCommand(),

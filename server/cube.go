@@ -12,7 +12,6 @@ import (
 
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
-	"cubegate/connectycube/sandbox/certs"
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/server/config"
@@ -42,6 +41,9 @@ func (s *setup) openCube() error {
 	if s.cfg.HasSandbox() {
 		if err := s.openSandbox(); err != nil {
 			return err
+		}
+		if s.authority != nil {
+			o.RootCAs = rootsWith(s.authority.PEM())
 		}
 		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, sandboxAdminKey
 	}
@@ -88,7 +90,7 @@ func (s *setup) openSandbox() error {
 	s.sandbox, err = s.listenSandbox(sandbox.Options{
 		CIdP:     providerAt(s.api.localURL()+VerifyPath, s.callbackSecret),
 		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
-	}, nil)
+	})
 	return err
 }
 
@@ -109,8 +111,8 @@ func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 	}
 }
 
-// listenSandbox opens a sandbox and its endpoint, with TLS unless authority is nil.
-func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*endpoint, error) {
+// listenSandbox opens a sandbox and its endpoint.
+func (s *setup) listenSandbox(o sandbox.Options) (*endpoint, error) {
 	e, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT", nil)
 	if err != nil {
 		return nil, err
@@ -120,6 +122,10 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*e
 	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
 	o.Names = sandboxNames(s.cfg)
 	o.Log = s.log
+	if s.authority != nil {
+		o.Certificate = s.authority.PEM()
+		o.HTTP = clientTrusting(o.Certificate)
+	}
 	opened, err := sandbox.Open(o)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
@@ -127,9 +133,6 @@ func (s *setup) listenSandbox(o sandbox.Options, authority *certs.Authority) (*e
 	s.onClose(func(context.Context) error { return opened.Close() })
 	s.requests.OnClose(opened.HangUp)
 	e.server.Handler = middleware.Discard(opened)
-	if authority != nil {
-		e.server.TLSConfig = authority.TLS()
-	}
 	return e, nil
 }
 

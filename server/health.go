@@ -7,11 +7,26 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
+	"cubegate/connectycube/sandbox/certs"
 	"cubegate/server/config"
+
+	"github.com/spf13/cobra"
 )
+
+func (p process) healthCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "health [--tls]", Short: "asks a running server whether it is alive; exit status 0 or 1"}
+	secure := cmd.Flags().Bool("tls", false, "ask a server that runs with --tls")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p.tls = *secure
+		return p.run(cmd.Context(), health)
+	}
+	return cmd
+}
 
 // health asks the running server with the same settings for /healthz.
 func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger) error {
@@ -21,12 +36,16 @@ func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	url := "http://" + net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)) + "/healthz"
+	client, scheme, err := healthClient(cfg)
+	if err != nil {
+		return err
+	}
+	url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)) + "/healthz"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -35,4 +54,20 @@ func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger)
 		return fmt.Errorf("%s answered %s", url, answer.Status)
 	}
 	return nil
+}
+
+// healthClient returns a client for the running server, which trusts its authority.
+func healthClient(cfg config.Config) (client *http.Client, scheme string, err error) {
+	if !cfg.TLS {
+		return http.DefaultClient, "http", nil
+	}
+	folder, err := authorityFolder(cfg)
+	if err != nil {
+		return nil, "", err
+	}
+	certificate, err := os.ReadFile(filepath.Join(folder, certs.File))
+	if err != nil {
+		return nil, "", fmt.Errorf("--tls: %w", err)
+	}
+	return clientTrusting(certificate), "https", nil
 }

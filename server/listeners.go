@@ -57,6 +57,7 @@ func (s *setup) listen(host string, port int, setting string, reserved []middlew
 			MaxHeaderBytes:    maxHeaderBytes,
 			ConnState:         conns.Track,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+			TLSConfig:         tlsOf(s.authority),
 		},
 	}, nil
 }
@@ -114,19 +115,27 @@ func (e *endpoint) serve() error {
 // addr returns the IP address and the port.
 func (e *endpoint) addr() *net.TCPAddr { return e.listener.Addr().(*net.TCPAddr) }
 
-// localURL returns the URL at which this machine reaches the endpoint without TLS.
+// scheme returns the scheme of the endpoint's URLs.
+func (e *endpoint) scheme() string {
+	if e.server.TLSConfig != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// localURL returns the URL at which this machine reaches the endpoint.
 func (e *endpoint) localURL() string {
 	host := e.addr().IP.String()
 	if e.addr().IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(e.addr().Port))
+	return e.scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(e.addr().Port))
 }
 
 // shownURL is localURL as people type it.
 func (e *endpoint) shownURL() string {
 	if e.addr().IP.IsUnspecified() {
-		return "http://localhost:" + strconv.Itoa(e.addr().Port)
+		return e.scheme() + "://localhost:" + strconv.Itoa(e.addr().Port)
 	}
 	return e.localURL()
 }
@@ -137,8 +146,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// networkURLs returns the URLs at which other machines reach an endpoint on all interfaces,
-// without TLS.
+// networkURLs returns the URLs at which other machines reach an endpoint on all interfaces.
 func (e *endpoint) networkURLs() []string {
 	if !e.addr().IP.IsUnspecified() {
 		return nil
@@ -146,7 +154,7 @@ func (e *endpoint) networkURLs() []string {
 	var list []string
 	for _, ip := range certs.Addresses() {
 		if !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			list = append(list, "http://"+net.JoinHostPort(ip.String(), strconv.Itoa(e.addr().Port)))
+			list = append(list, e.scheme()+"://"+net.JoinHostPort(ip.String(), strconv.Itoa(e.addr().Port)))
 		}
 	}
 	return list

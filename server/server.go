@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 
+	"cubegate/connectycube/sandbox/certs"
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/resolvers/identity"
@@ -38,8 +39,9 @@ type Server struct {
 
 	health     *probes
 	requests   middleware.Drain
-	api        *endpoint // the sandbox's, if that runs alone
-	sandbox    *endpoint // beside the API; nil without one
+	api        *endpoint        // the sandbox's, if that runs alone
+	sandbox    *endpoint        // beside the API; nil without one
+	authority  *certs.Authority // nil without --tls
 	background background
 	closers    []func(context.Context) error // in the order of opening; called in reverse
 
@@ -102,12 +104,27 @@ func (s *Server) banner(w io.Writer) {
 		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", databaseFile(s.cfg))
 	}
 	if s.cfg.HasSandbox() {
-		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n                %s\n", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, s.reach())
+		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey)
+		for _, url := range urlsOfOthers(s.cfg, s.sandbox) {
+			fmt.Fprintf(w, "                also at %s\n", url)
+		}
+		fmt.Fprintf(w, "                %s\n", s.reach())
+	}
+	if s.authority != nil {
+		fmt.Fprintf(w, "\n  TLS           clients must trust %s once,\n                SHA-256 %s.\n                docs/phones.md tells how, on each kind of device.\n", s.authority.File(), s.authority.Fingerprint())
 	}
 	if s.secretGenerated {
 		fmt.Fprintf(w, "\n  JWT secret    made for you and kept in %s: set JWT_SECRET to use your own.\n", s.cfg.DataDir)
 	}
 	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+}
+
+// urlsOfOthers returns the URLs at which other machines reach the sandbox.
+func urlsOfOthers(cfg config.Config, box *endpoint) []string {
+	if cfg.Sandbox.PublicURL != "" {
+		return append([]string{cfg.Sandbox.PublicURL}, box.networkURLs()...)
+	}
+	return box.networkURLs()
 }
 
 // reach tells how far the listeners of the server and its sandbox reach.

@@ -47,6 +47,9 @@ func (s *setup) open(ctx context.Context) error {
 		s.callbackSecret = tokens.Secret(rand.Text() + rand.Text())
 	}
 	var err error
+	if s.authority, err = openAuthority(s.cfg); err != nil {
+		return err
+	}
 	if s.api, err = s.listen(s.cfg.HTTP.Host, s.cfg.HTTP.Port, "PORT", reservations()); err != nil {
 		return err
 	}

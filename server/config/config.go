@@ -25,6 +25,7 @@ type Config struct {
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" range:"1ms..10m"`
 
 	LAN     bool     // --lan: other machines use both listeners
+	TLS     bool     // --tls: both listeners serve TLS, with certificates of our own authority
 	Notices []Notice // for the log of a start
 
 	HTTP struct {

@@ -146,12 +146,12 @@ func TestSandboxAloneAsksTheConfiguredBackend(t *testing.T) {
 
 func TestCommandsRefuseUnknownArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tls"}, {"serve", "x"}, {"--tls"}, {"nonsense"}} {
+	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tsl"}, {"serve", "x"}, {"--tsl"}, {"nonsense"}} {
 		if got := servertest.Run(t.Context(), nil, args...); got.Code != 2 || !strings.Contains(got.Stderr, "usage:") || got.Stdout != "" {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	if got := servertest.Run(t.Context(), nil, "sandbox", "--help"); got.Code != 0 || !strings.Contains(got.Stdout, "sandbox [--tls] [--data FILE]") {
+	if got := servertest.Run(t.Context(), nil, "sandbox", "--help"); got.Code != 0 || !strings.Contains(got.Stdout, "sandbox [--lan] [--tls] [--data FILE]") {
 		t.Errorf("help: %+v", got)
 	}
 }

@@ -61,8 +61,8 @@ func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 }
 
 var (
-	bannerAPI     = regexp.MustCompile(`playground +(http://[^ ]+)/api\n`)
-	bannerSandbox = regexp.MustCompile(`sandbox at (http://[^ ,]+),`)
+	bannerAPI     = regexp.MustCompile(`playground +(https?://[^ ]+)/api\n`)
+	bannerSandbox = regexp.MustCompile(`sandbox at (https?://[^ ,]+),`)
 )
 
 // WaitReady waits until the server has printed its URLs.

@@ -35,17 +35,20 @@ import (
 )
 
 const (
-	keyFile  = "ca-key.pem" // key and certificate, readable for the owner only
-	certFile = "ca.pem"     // the certificate, for the clients that must trust it
+	keyFile = "ca-key.pem" // key and certificate, readable for the owner only
 
 	authorityLife = 5 * 365 * 24 * time.Hour
 	leafLife      = 30 * 24 * time.Hour
 	renewBefore   = 10 * 24 * time.Hour // before the end of a leaf certificate
 )
 
+// File is the name of the file with the certificate, for the clients that must trust it.
+const File = "ca.pem"
+
 // Authority issues certificates for this machine. It is safe for concurrent use.
 type Authority struct {
 	folder string
+	hosts  []string // beside this machine's
 	cert   *x509.Certificate
 	key    *ecdsa.PrivateKey
 	made   bool
@@ -58,7 +61,11 @@ type Authority struct {
 // creates one, and the folder; clients must then trust the new certificate. If the
 // authority is unreadable, or readable for other users, Open returns an error and
 // leaves it unchanged.
-func Open(folder string) (*Authority, error) {
+//
+// The hosts are names and IP addresses, beside those of this machine, for the server's
+// certificate. The authority is limited to them, too, so that Open creates another one if
+// the one in the folder may not certify a host.
+func Open(folder string, hosts ...string) (*Authority, error) {
 	path := filepath.Join(folder, keyFile)
 	raw, err := os.ReadFile(path)
 	if err == nil {
@@ -66,17 +73,18 @@ func Open(folder string) (*Authority, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if a.folder = folder; time.Until(a.cert.NotAfter) > leafLife {
+		a.folder, a.hosts = folder, hosts
+		if time.Until(a.cert.NotAfter) > leafLife && !slices.ContainsFunc(hosts, func(host string) bool { return !a.permits(host) }) {
 			return a, a.show()
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	a, err := create()
+	a, err := create(hosts)
 	if err != nil {
 		return nil, err
 	}
-	a.folder = folder
+	a.folder, a.hosts = folder, hosts
 	return a, errors.Join(a.keep(path), a.show())
 }
 
@@ -99,7 +107,7 @@ func read(path string, raw []byte) (*Authority, error) {
 	return &Authority{cert: pair.Leaf, key: key}, nil
 }
 
-func create() (*Authority, error) {
+func create(hosts []string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -118,6 +126,14 @@ func create() (*Authority, error) {
 		PermittedDNSDomainsCritical: true,
 		PermittedDNSDomains:         names(),
 		PermittedIPRanges:           private(),
+	}
+	for _, host := range hosts {
+		if at, err := netip.ParseAddr(host); err == nil {
+			at = at.Unmap().WithZone("")
+			template.PermittedIPRanges = append(template.PermittedIPRanges, &net.IPNet{IP: at.AsSlice(), Mask: net.CIDRMask(at.BitLen(), at.BitLen())})
+		} else {
+			template.PermittedDNSDomains = append(template.PermittedDNSDomains, strings.ToLower(host))
+		}
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -139,7 +155,7 @@ func private() (networks []*net.IPNet) {
 	return networks
 }
 
-// names returns the domains that the authority may certify: localhost, local, and the
+// names returns the domains that every authority may certify: localhost, local, and the
 // machine's own name.
 func names() []string {
 	all := []string{"localhost", "local"}
@@ -202,7 +218,7 @@ func replace(path string, content []byte, mode os.FileMode) error {
 }
 
 // File returns the path of the certificate to trust.
-func (a *Authority) File() string { return filepath.Join(a.folder, certFile) }
+func (a *Authority) File() string { return filepath.Join(a.folder, File) }
 
 // PEM returns the certificate to trust. It is no secret.
 func (a *Authority) PEM() []byte {
@@ -239,7 +255,7 @@ func (a *Authority) TLS() *tls.Config {
 func (a *Authority) certificate(at netip.Addr) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaf != nil && time.Until(a.leaf.Leaf.NotAfter) > renewBefore && (!isPrivate(at) || covers(a.leaf.Leaf, at)) {
+	if a.leaf != nil && time.Until(a.leaf.Leaf.NotAfter) > renewBefore && (!a.permitsIP(at) || covers(a.leaf.Leaf, at)) {
 		return a.leaf, nil
 	}
 	leaf, err := a.issue(append(Addresses(), at))
@@ -277,8 +293,15 @@ func (a *Authority) issue(addresses []netip.Addr) (*tls.Certificate, error) {
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     a.namesOf(hostName()),
 	}
+	for _, host := range a.hosts {
+		if at, err := netip.ParseAddr(host); err == nil {
+			addresses = append(addresses, at.Unmap().WithZone(""))
+		} else if host = strings.ToLower(host); !slices.Contains(template.DNSNames, host) {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
 	for _, at := range append(addresses, emulators...) {
-		if ip := net.IP(at.AsSlice()); isPrivate(at) && !slices.ContainsFunc(template.IPAddresses, ip.Equal) {
+		if ip := net.IP(at.AsSlice()); a.permitsIP(at) && !slices.ContainsFunc(template.IPAddresses, ip.Equal) {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		}
 	}
@@ -296,14 +319,26 @@ func (a *Authority) namesOf(host string) []string {
 	all := []string{"localhost"}
 	first, _, _ := strings.Cut(host, ".")
 	for _, name := range []string{host, first + ".local"} {
-		permitted := slices.ContainsFunc(a.cert.PermittedDNSDomains, func(domain string) bool {
-			return name == domain || strings.HasSuffix(name, "."+domain)
-		})
-		if permitted && !slices.Contains(all, name) {
+		if a.permits(name) && !slices.Contains(all, name) {
 			all = append(all, name)
 		}
 	}
 	return all
+}
+
+// permits reports whether the authority may certify a name or an IP address.
+func (a *Authority) permits(host string) bool {
+	if at, err := netip.ParseAddr(host); err == nil {
+		return a.permitsIP(at.Unmap().WithZone(""))
+	}
+	host = strings.ToLower(host)
+	return slices.ContainsFunc(a.cert.PermittedDNSDomains, func(domain string) bool {
+		return host == domain || strings.HasSuffix(host, "."+domain)
+	})
+}
+
+func (a *Authority) permitsIP(at netip.Addr) bool {
+	return slices.ContainsFunc(a.cert.PermittedIPRanges, func(n *net.IPNet) bool { return n.Contains(at.AsSlice()) })
 }
 
 // Addresses returns this machine's private IP addresses, loopback first.

@@ -214,3 +214,38 @@ func TestAnAuthorityThatIsNotRightIsRefused(t *testing.T) {
 	}
 	open(t, folder)
 }
+
+// A host of the settings is in the certificate. The authority certifies it alone, so a new
+// host needs a new authority; one that the authority already permits does not.
+func TestHostsOfTheSettings(t *testing.T) {
+	folder := t.TempDir()
+	openWith := func(hosts ...string) *certs.Authority {
+		t.Helper()
+		a, err := certs.Open(folder, hosts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	plain := openWith()
+	public := openWith("Box.Example.org", "203.0.113.7")
+	if !public.Made() || public.Fingerprint() == plain.Fingerprint() {
+		t.Error("the authority that may not certify the host was kept")
+	}
+	one, trusted := leaf(t, public), pool(t, public)
+	for _, host := range []string{"box.example.org", "203.0.113.7", "localhost", "10.0.2.2"} {
+		if _, err := one.Verify(x509.VerifyOptions{Roots: trusted, DNSName: host}); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	for _, host := range []string{"example.org", "203.0.113.8", "api.connectycube.com"} {
+		if _, err := one.Verify(x509.VerifyOptions{Roots: trusted, DNSName: host}); err == nil {
+			t.Errorf("%s is in the certificate", host)
+		}
+	}
+	for _, hosts := range [][]string{{"box.example.org"}, {"203.0.113.7", "192.168.1.7", "::1"}, {}, {"mac.local"}} {
+		if again := openWith(hosts...); again.Made() || again.Fingerprint() != public.Fingerprint() {
+			t.Errorf("%v: another authority was made", hosts)
+		}
+	}
+}
