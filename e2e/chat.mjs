@@ -45,7 +45,8 @@ const cube = ConnectyCube.default ?? ConnectyCube // Node's import of a CommonJS
 cube.init(
   { appId: 1001, token: login.connectySession },
   {
-    endpoints: { api_url: login.chat.endpoint, chat: login.chat.domain, chat_url: login.chat.wsEndpoint },
+    endpoints: { api: new URL(login.chat.endpoint).host, api_url: login.chat.endpoint, chat: login.chat.domain, chat_url: login.chat.wsEndpoint },
+    chatProtocol: { websocket: login.chat.wsEndpoint, active: 2 }, // SDK 5 and older
     debug: { mode: 0 }, // its default prints tokens
   },
 )

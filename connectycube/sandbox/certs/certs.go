@@ -3,8 +3,8 @@
 // little else, and the JS SDK sends no password over plain ws to another host.
 //
 // The authority is created once and kept in a folder. Its certificate limits it to
-// this machine and private networks (RFC 5280, name constraints), even if its key
-// leaks. The server's certificate stays in memory, for a month at most.
+// this machine, private networks and the hosts that Open is given (RFC 5280, name
+// constraints), even if its key leaks. The server's certificate stays in memory, for a month at most.
 //
 // The package knows nothing of the sandbox. Start reading at Open.
 package certs
