@@ -57,11 +57,14 @@ func (s callbackSecret) check(header http.Header) error {
 	return nil
 }
 
-// verifyResponse names the user by the names that ConnectyCube's dashboard reads.
+// verifyResponse describes the user by names that the response params of ConnectyCube's
+// dashboard map: user.id, user.email and user.full_name. What the user does not have is
+// left out, because ConnectyCube would not take an empty text.
 type verifyResponse struct {
 	User struct {
-		ID    string `json:"id"`
-		Email string `json:"email"`
+		ID       string `json:"id"`
+		Email    string `json:"email,omitempty"`
+		FullName string `json:"full_name,omitempty"`
 	} `json:"user"`
 }
 
@@ -73,6 +76,9 @@ func (a *verifyAPI) verify(ctx context.Context, c identity.Caller, in identity.C
 		return nil, err
 	}
 	out := &verifyResponse{}
-	out.User.ID, out.User.Email = user.ID, user.Email
+	out.User.ID = user.ID
+	if !user.Deleting { // a tombstone has neither
+		out.User.Email, out.User.FullName = user.Email, user.FullName()
+	}
 	return out, nil
 }

@@ -135,7 +135,7 @@ func TestVerify(t *testing.T) {
 			if w.Code != tt.status || got.Code != tt.code || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %s, want %d %s (%v)", w.Code, w.Body, tt.status, tt.code, w.Header())
 			}
-			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != credentials.Email || len(*got.User) != 2) {
+			if tt.status == http.StatusOK && ((*got.User)["id"] != adaID || (*got.User)["email"] != credentials.Email || (*got.User)["full_name"] != "Ada Lovelace" || len(*got.User) != 3) {
 				t.Errorf("user %v", *got.User)
 			}
 		})
@@ -148,13 +148,33 @@ func TestVerifyReportsTheExternalIDOfAServiceTicket(t *testing.T) {
 	f := newFakes(t)
 	w := httptest.NewRecorder()
 	f.rest().ServeHTTP(w, httptest.NewRequest("GET", VerifyPath+"?token=relink+"+adaID, nil))
-	if want := `{"user":{"id":"another id","email":"` + credentials.Email + `"}}`; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
+	if want := `{"user":{"id":"another id","email":"` + credentials.Email + `","full_name":"Ada Lovelace"}}`; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
 	}
 	w = httptest.NewRecorder()
 	f.rest().ServeHTTP(w, httptest.NewRequest("GET", VerifyPath+"?token=relink+0123456789abcdef0123456f", nil))
 	if w.Code != http.StatusUnauthorized {
 		t.Errorf("of an unknown user: %d %s", w.Code, w.Body)
+	}
+}
+
+// A user of the original may have no name, and a tombstone has no email either. The
+// answer leaves out what is missing: ConnectyCube would store an empty text or refuse it.
+func TestVerifyLeavesOutWhatTheUserDoesNotHave(t *testing.T) {
+	for name, tt := range map[string]struct {
+		edit  func(*store.User)
+		token string
+		want  string
+	}{
+		"no name":       {func(u *store.User) { u.FirstName, u.LastName = "", "" }, "ticket", `{"user":{"id":"` + adaID + `","email":"` + credentials.Email + `"}}`},
+		"one name":      {func(u *store.User) { u.LastName = "" }, "good", `{"user":{"id":"` + adaID + `","email":"` + credentials.Email + `","full_name":"Ada"}}`},
+		"being deleted": {func(u *store.User) { u.Deleting, u.Email = true, "deleted:"+adaID }, "service", `{"user":{"id":"` + adaID + `"}}`},
+	} {
+		f := newFakes(t)
+		tt.edit(f.users.User)
+		if w := f.callBack("GET", "?token="+tt.token+"+"+adaID, ""); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != tt.want {
+			t.Errorf("%s: %d %s, want %s", name, w.Code, w.Body, tt.want)
+		}
 	}
 }
 

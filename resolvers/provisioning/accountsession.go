@@ -147,21 +147,3 @@ func (o sessionOpener) reuse(ctx context.Context) error {
 	}
 	return ErrPasswordRequired
 }
-
-// fillMissingFields gives the account the external ID and the name that it lacks. By
-// the external ID, a login by ticket finds the account; chats show the name. An account
-// that ConnectyCube created for a login has neither.
-func (o sessionOpener) fillMissingFields(ctx context.Context) error {
-	r := o.r
-	var missing connectycube.UserUpdate
-	if r.session.User.ExternalID != r.user.ID {
-		missing.ExternalID = r.user.ID
-	}
-	if r.session.User.FullName == "" {
-		missing.FullName = r.user.FullName()
-	}
-	if missing == (connectycube.UserUpdate{}) {
-		return nil
-	}
-	return r.p.userAPI.UpdateUser(ctx, r.session, missing)
-}

@@ -132,43 +132,53 @@ func (s sessionStep) checkStillAuthorized(ctx context.Context) error {
 }
 
 // link makes both sides know each other after a session was opened: the account's ID
-// here, the user's ID there. A session is worth more than either, so a failure is only
-// logged; the next login tries again.
+// here, the user's ID, name and email there. A session is worth more than either, so a
+// failure is only logged; the next login tries again.
 func (s sessionStep) link(ctx context.Context) {
 	r := s.r
-	linked := r.session.UserID == r.user.CubeID
-	if !linked {
-		if r.user.CubeID != 0 {
-			r.p.log.LogAttrs(ctx, slog.LevelWarn, "ConnectyCube account changed", slog.String("user_id", r.user.ID),
-				slog.Int64("from", r.user.CubeID), slog.Int64("to", r.session.UserID))
-		}
-		if err := s.linkOtherAccount(ctx); err != nil {
-			r.logWarning(ctx, "ConnectyCube account not linked", err)
-		}
+	account := r.session.User
+	account.ID = r.session.UserID
+	linked := account.ID == r.user.CubeID
+	if linked && !r.known().told(account).lacksAnything(r.wanted()) {
+		return
 	}
-	// The linked account gets its external ID back if the user has changed it. Any other
-	// account keeps the ID of another user; an administrator must find out whose it is.
-	external := r.session.User.ExternalID
-	if r.session.User.ID != 0 && (linked || external == "" || external == r.user.ID) {
-		if err := (sessionOpener{r}).fillMissingFields(ctx); err != nil {
-			r.logWarning(ctx, "ConnectyCube account not linked", err)
-		}
+	if !linked && r.user.CubeID != 0 {
+		r.p.log.LogAttrs(ctx, slog.LevelWarn, "ConnectyCube account changed", slog.String("user_id", r.user.ID),
+			slog.Int64("from", r.user.CubeID), slog.Int64("to", account.ID))
+	}
+	if err := s.linkAccount(ctx, account); err != nil {
+		r.logWarning(ctx, "ConnectyCube account not linked or not complete", err)
 	}
 }
 
-// linkOtherAccount saves the account of the session as the user's.
-func (s sessionStep) linkOtherAccount(ctx context.Context) error {
+// linkAccount saves the account of the session as the user's, and completes it. The
+// linked account gets its external ID back if the user has changed it. Any other account
+// keeps the ID of another user; an administrator must find out whose it is.
+func (s sessionStep) linkAccount(ctx context.Context, account connectycube.User) error {
 	r := s.r
 	leased, err := r.p.queues.Accounts.Acquire(ctx, r.user.ID, r.p.newLease())
 	if err != nil {
 		return err
 	}
 	r.user = leased
-	account := r.session.User
-	account.ID = r.session.UserID
-	err = r.setAccount(ctx, account, r.openedWith.kind)
-	r.abort(ctx)
-	return err
+	switch {
+	case r.user.Deleting: // since the login session was checked
+		r.abort(ctx)
+		return nil
+	case r.user.CubeID == account.ID:
+		r.learn(account)
+	default:
+		r.completed = account.ExternalID != "" && account.ExternalID != r.user.ID
+		err = r.setAccount(ctx, account, r.openedWith.kind)
+	}
+	if err == nil {
+		err = r.reconcileUntil(ctx, stepComplete)
+	}
+	if err != nil {
+		return r.returnLease(ctx, err)
+	}
+	r.abort(ctx) // other work that is due stays due
+	return nil
 }
 
 // extendSession extends the ConnectyCube session that the login session has; asking for

@@ -158,7 +158,7 @@ func (s deletionStep) deleteAccount(ctx context.Context) error {
 	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
 		return err
 	case err == nil:
-		r.user.Account.Email, r.accountConfirmed = account.Email, true
+		r.learn(account)
 	}
 	if r.p.settings.HasAdminKey {
 		return unlessNotFound(r.p.cubeUsers.AdminDeleteUser(ctx, r.user.CubeID))

@@ -9,10 +9,10 @@
 // two reconciliations work on one account. A request reconciles the account of its own user; the
 // worker reconciles the accounts that a crash, an outage or a refusal left unfinished:
 //
-//	          ┌─────────────────── Save the new facts ◄────────────────────┐
-//	claim ──► next(known, wanted) ──► find · sign up · update · rotate · delete
-//	              │ none                                                   │ error
-//	              ▼                                                        ▼
+//	          ┌─────────────────── Save the new facts ◄───────────────────────────────┐
+//	claim ──► next(known, wanted) ──► find · sign up · update · complete · rotate · delete
+//	              │ none                                                              │ error
+//	              ▼                                                                   ▼
 //	          Complete        Retry after a back-off, or at the user's next login,
 //	                          or Wait in line for the budget of sign-ups
 //
@@ -20,7 +20,7 @@
 // find, which asks ConnectyCube. No step calls another one; each returns to next.
 //
 // Start reading at next.go and reconcile.go. Each step has a file: signup.go,
-// update.go, password.go and delete.go. accountsession.go opens a session of an
+// update.go, complete.go, password.go and delete.go. accountsession.go opens a session of an
 // account for a step, and relink.go gives the account back an external ID or email
 // that its user has changed. cubesession.go opens a session for a login session.
 // worker.go, revocation.go and migrate.go are the background work. signupbudget.go

@@ -21,7 +21,8 @@ type reconciliation struct {
 
 	firstAttempt      bool // no earlier attempt exists, so ConnectyCube need not be asked first
 	searched          bool // ConnectyCube was asked for the result of earlier attempts
-	accountConfirmed  bool // ConnectyCube has told the account's email and name
+	accountConfirmed  bool // ConnectyCube has told the account's email, name and external ID
+	completed         bool // stepComplete has run
 	waitedForDeletion bool // of another account with the user's email
 	rotated           bool // stepRotate has run
 	removed           bool // stepDelete has removed the document
@@ -31,6 +32,7 @@ type reconciliation struct {
 	notBefore time.Time   // earliest time of the next attempt; zero = any
 
 	session       connectycube.Session // of the user; zero until a step opens one
+	externalID    string               // of the account, once it is confirmed
 	openedWith    passwordCandidate    // password that opened the session; zero for a ticket or a saved token
 	sessionUnused bool                 // the session was opened here, and no client has it
 }
@@ -88,6 +90,8 @@ func (r *reconciliation) perform(ctx context.Context, s step) error {
 		return signUpStep{r}.run(ctx)
 	case stepUpdate:
 		return updateStep{r}.run(ctx)
+	case stepComplete:
+		return completionStep{r}.run(ctx)
 	case stepRotate:
 		r.rotated = true
 		return passwordStep{r}.run(ctx)
@@ -98,18 +102,20 @@ func (r *reconciliation) perform(ctx context.Context, s step) error {
 
 func (r *reconciliation) known() known {
 	a := r.user.Account
-	uncertain := a.Attempts > 0 || !a.Turn.IsZero()
+	changedUnseen := a.Email == "" && a.Version > 0
+	uncertain := a.Attempts > 0 || !a.Turn.IsZero() || changedUnseen
 	if r.user.CubeID == 0 { // a login by ticket finds the account or creates it
 		uncertain = !r.firstAttempt && !r.login.ViaIdentityProvider
 	}
 	return known{
 		removed: r.removed, uncertain: uncertain && !r.searched, cubeID: r.user.CubeID,
-		hasBaseline: a.Email != "" || a.Version > 0, email: a.Email, name: a.Name, password: a.PasswordKind, rotated: r.rotated,
+		hasBaseline: a.Email != "" || a.Version > 0, email: a.Email, name: a.Name,
+		confirmed: r.accountConfirmed, externalID: r.externalID, completed: r.completed, password: a.PasswordKind, rotated: r.rotated,
 	}
 }
 
 func (r *reconciliation) wanted() wanted {
-	w := wanted{deleted: r.user.Deleting, email: r.user.Email, name: r.user.FullName()}
+	w := wanted{deleted: r.user.Deleting, id: r.user.ID, email: r.user.Email, name: r.user.FullName()}
 	if r.needsRotation() && (r.login.Password != "" || r.user.Account.PasswordKind.IsDerived()) { // else the next login brings the password
 		w.password = r.passwords().desired().kind
 	}
@@ -156,7 +162,7 @@ func (r *reconciliation) findLostResult(ctx context.Context) error {
 	return r.setAccount(ctx, account, kind)
 }
 
-// confirmAccount learns the email and name of the account, once. It asks for the ID of
+// confirmAccount learns the email, name and external ID of the account, once. It asks for the ID of
 // the account, because users can change its external ID. The error is
 // [connectycube.ErrNotFound] if the account is gone.
 func (r *reconciliation) confirmAccount(ctx context.Context) error {
@@ -170,8 +176,14 @@ func (r *reconciliation) confirmAccount(ctx context.Context) error {
 	if err != nil {
 		return pending(err)
 	}
-	r.user.Account.Email, r.user.Account.Name, r.accountConfirmed = account.Email, account.FullName, true
+	r.learn(account)
 	return nil
+}
+
+// learn takes over what ConnectyCube has told of the account.
+func (r *reconciliation) learn(account connectycube.User) {
+	r.user.Account.Email, r.user.Account.Name = account.Email, account.FullName
+	r.externalID, r.accountConfirmed = account.ExternalID, true
 }
 
 func unlessNotFound(err error) error {
@@ -234,7 +246,8 @@ func (r *reconciliation) hasEmail(email string) bool {
 // its password.
 func (r *reconciliation) setAccount(ctx context.Context, account connectycube.User, kind store.PasswordKind) error {
 	r.user.CubeID, r.searched = account.ID, true
-	r.user.Account.Email, r.user.Account.Name, r.user.Account.PasswordKind = account.Email, account.FullName, kind
+	r.learn(account)
+	r.user.Account.PasswordKind = kind
 	return r.save(ctx)
 }
 

@@ -68,7 +68,7 @@ func (s signUpStep) signUp(ctx context.Context) error {
 	})
 	switch {
 	case err == nil:
-		account.Email, account.FullName = r.user.Email, r.user.FullName()
+		account.Email, account.FullName, account.ExternalID = r.user.Email, r.user.FullName(), r.user.ID
 		return r.setAccount(ctx, account, password.kind)
 	case errors.Is(err, connectycube.ErrTaken):
 		return s.adoptExisting(ctx)
@@ -157,18 +157,9 @@ func (s signUpStep) adoptExisting(ctx context.Context) error {
 	}
 	account = r.session.User
 	account.ID, account.Email = r.session.UserID, r.user.Email
-	if account.FullName == "" {
-		account.FullName = r.user.FullName()
-	}
-	// Saved before ConnectyCube gets the external ID: a rollback must not delete an
-	// account that existed before.
-	if err := r.setAccount(ctx, account, r.openedWith.kind); err != nil {
-		return err
-	}
-	if err := (sessionOpener{r}).fillMissingFields(ctx); err != nil {
-		return pendingUnlessPermanent(err)
-	}
-	return nil
+	// Saved before ConnectyCube gets the external ID, which stepComplete sends: a rollback
+	// must not delete an account that existed before.
+	return r.setAccount(ctx, account, r.openedWith.kind)
 }
 
 var errAwaitingDeletion = fmt.Errorf("%w: the account that has the email is being deleted: %w", ErrPending, connectycube.ErrUnavailable)

@@ -131,7 +131,7 @@ func TestSignUpSavesDerivedPasswordFirst(t *testing.T) {
 // finds.
 func TestFindComesBeforeSignUp(t *testing.T) {
 	u := newUnit(t) // a sign-up would panic
-	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "Ada Lovelace"}
+	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "Ada Lovelace", ExternalID: ada().ID}
 	r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease", Attempts: 1} }), LoginMethod{})
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 || r.user.Account.PasswordKind != store.PasswordUnknown {
 		t.Errorf("account %d with password %q, %v", r.user.CubeID, r.user.Account.PasswordKind, err)
@@ -145,7 +145,7 @@ func TestFindComesBeforeSignUp(t *testing.T) {
 func TestSignUpFindsAccountAfterLostReply(t *testing.T) {
 	u := newUnit(t)
 	u.cube.signUp = func(n connectycube.NewUser) (connectycube.User, error) {
-		u.cubeUsers.user = connectycube.User{ID: 7, Email: n.Email, FullName: n.FullName}
+		u.cubeUsers.user = connectycube.User{ID: 7, Email: n.Email, FullName: n.FullName, ExternalID: n.ExternalID}
 		return connectycube.User{}, connectycube.ErrUnavailable
 	}
 	r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease"} }), LoginMethod{Password: password})

@@ -94,7 +94,12 @@ func (s updateStep) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.user.Account.Email, r.user.Account.Name = r.user.Email, r.user.FullName()
+	if update.Email != "" {
+		r.user.Account.Email = update.Email
+	}
+	if update.FullName != "" {
+		r.user.Account.Name = update.FullName
+	}
 	return r.save(ctx)
 }
 
@@ -103,10 +108,8 @@ func (s updateStep) run(ctx context.Context) error {
 // the email will soon be free.
 func (s updateStep) revertEmail(ctx context.Context, cause error) error {
 	r := s.r
-	if holder, err := r.p.cubeUsers.UserByEmail(ctx, r.user.Email); err == nil {
-		if deleting, err := r.p.isBeingDeleted(ctx, holder.ExternalID); err != nil || deleting {
-			return pending(errors.Join(cause, err))
-		}
+	if err := s.checkHolder(ctx, cause); err != nil {
+		return err
 	}
 	old := r.user.Account.Email
 	if old == "" {
@@ -119,4 +122,17 @@ func (s updateStep) revertEmail(ctx context.Context, cause error) error {
 	user.Account.Email = old
 	r.user = user
 	return fmt.Errorf("%w: %w", ErrForeignAccount, cause)
+}
+
+// checkHolder returns an error that wraps ErrPending if the account that has the user's
+// email is that of a user who is being deleted.
+func (s updateStep) checkHolder(ctx context.Context, cause error) error {
+	holder, err := s.r.p.cubeUsers.UserByEmail(ctx, s.r.user.Email)
+	if err != nil {
+		return nil
+	}
+	if deleting, err := s.r.p.isBeingDeleted(ctx, holder.ExternalID); err != nil || deleting {
+		return pending(errors.Join(cause, err))
+	}
+	return nil
 }
