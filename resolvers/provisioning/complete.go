@@ -22,7 +22,7 @@ func (s completionStep) run(ctx context.Context) error {
 	if err := s.openLinked(ctx); err != nil {
 		return err
 	}
-	r.completed = true
+	r.account.completed = true
 	if err := s.fillExternalID(ctx); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s completionStep) openLinked(ctx context.Context) error {
 // login by ticket opens that one and decides; see relink.go.
 func (s completionStep) fillExternalID(ctx context.Context) error {
 	r := s.r
-	if r.externalID == r.user.ID {
+	if r.account.externalID == r.user.ID {
 		return nil
 	}
 	err := r.p.userAPI.UpdateUser(ctx, r.session, connectycube.UserUpdate{ExternalID: r.user.ID})
@@ -74,7 +74,7 @@ func (s completionStep) fillExternalID(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		r.externalID = r.user.ID
+		r.account.externalID = r.user.ID
 	}
 	return err
 }

@@ -205,13 +205,13 @@ func TestCompletionOpensNoOtherAccount(t *testing.T) {
 		return connectycube.Session{}, connectycube.ErrBadCredentials
 	}
 	r := u.begin(ada(), LoginMethod{Password: password})
-	r.learn(connectycube.User{ID: 7, ExternalID: ada().ID})
+	r.account.learn(connectycube.User{ID: 7, ExternalID: ada().ID}, &r.user.Account)
 	if err := r.reconcile(t.Context()); !errors.Is(err, ErrPasswordRequired) || len(u.userAPI.updates) != 0 {
 		t.Errorf("%v, updates %+v; want %v", err, u.userAPI.updates, ErrPasswordRequired)
 	}
 	r = u.begin(ada(), LoginMethod{})
 	r.session = connectycube.Session{Token: "token", UserID: 8}
-	r.learn(connectycube.User{ID: 7, ExternalID: ada().ID})
+	r.account.learn(connectycube.User{ID: 7, ExternalID: ada().ID}, &r.user.Account)
 	if err := r.reconcile(t.Context()); !errors.Is(err, errUnlinked) || len(u.userAPI.updates) != 0 {
 		t.Errorf("in the session of another account: %v, updates %+v", err, u.userAPI.updates)
 	}
@@ -236,8 +236,8 @@ func TestTakenExternalIDPreventsNothingElse(t *testing.T) {
 	}
 }
 
-// Whoever changes the name of a user of whose account nothing is known asks ConnectyCube
-// first. An email that the account has stays as it is there.
+// Before the name of an account of which nothing is known is changed, the reconciliation
+// asks ConnectyCube. An email that the account has stays as it is there.
 func TestChangeAsksWhatTheAccountHas(t *testing.T) {
 	u := newUnit(t)
 	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "A. Lovelace", ExternalID: ada().ID}

@@ -166,9 +166,9 @@ func (s sessionStep) linkAccount(ctx context.Context, account connectycube.User)
 		r.abort(ctx)
 		return nil
 	case r.user.CubeID == account.ID:
-		r.learn(account)
+		r.account.learn(account, &r.user.Account)
 	default:
-		r.completed = account.ExternalID != "" && account.ExternalID != r.user.ID
+		r.account.completed = account.ExternalID != "" && account.ExternalID != r.user.ID
 		err = r.setAccount(ctx, account, r.openedWith.kind)
 	}
 	if err == nil {

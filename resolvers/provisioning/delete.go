@@ -158,7 +158,7 @@ func (s deletionStep) deleteAccount(ctx context.Context) error {
 	case err != nil && !errors.Is(err, connectycube.ErrNotFound):
 		return err
 	case err == nil:
-		r.learn(account)
+		r.account.learn(account, &r.user.Account)
 	}
 	if r.p.settings.HasAdminKey {
 		return unlessNotFound(r.p.cubeUsers.AdminDeleteUser(ctx, r.user.CubeID))

@@ -21,20 +21,32 @@ type reconciliation struct {
 
 	firstAttempt      bool // no earlier attempt exists, so ConnectyCube need not be asked first
 	searched          bool // ConnectyCube was asked for the result of earlier attempts
-	accountConfirmed  bool // ConnectyCube has told the account's email, name and external ID
-	completed         bool // stepComplete has run
 	waitedForDeletion bool // of another account with the user's email
 	rotated           bool // stepRotate has run
 	removed           bool // stepDelete has removed the document
+
+	account accountFacts
 
 	claimed   bool        // by the worker, which counted an attempt
 	token     signUpToken // of the budget of sign-ups
 	notBefore time.Time   // earliest time of the next attempt; zero = any
 
 	session       connectycube.Session // of the user; zero until a step opens one
-	externalID    string               // of the account, once it is confirmed
 	openedWith    passwordCandidate    // password that opened the session; zero for a ticket or a saved token
 	sessionUnused bool                 // the session was opened here, and no client has it
+}
+
+// accountFacts are what was learned of the account and is not saved.
+type accountFacts struct {
+	confirmed  bool   // ConnectyCube has told the email, the name and the external ID
+	externalID string // as ConnectyCube has told it
+	completed  bool   // stepComplete has run
+}
+
+// learn takes over what ConnectyCube has told of the account.
+func (f *accountFacts) learn(told connectycube.User, saved *store.Account) {
+	saved.Email, saved.Name = told.Email, told.FullName
+	f.externalID, f.confirmed = told.ExternalID, true
 }
 
 // begin begins a reconciliation. The caller must call cleanUp at its end.
@@ -110,7 +122,7 @@ func (r *reconciliation) known() known {
 	return known{
 		removed: r.removed, uncertain: uncertain && !r.searched, cubeID: r.user.CubeID,
 		hasBaseline: a.Email != "" || a.Version > 0, email: a.Email, name: a.Name,
-		confirmed: r.accountConfirmed, externalID: r.externalID, completed: r.completed, password: a.PasswordKind, rotated: r.rotated,
+		confirmed: r.account.confirmed, externalID: r.account.externalID, completed: r.account.completed, password: a.PasswordKind, rotated: r.rotated,
 	}
 }
 
@@ -166,7 +178,7 @@ func (r *reconciliation) findLostResult(ctx context.Context) error {
 // the account, because users can change its external ID. The error is
 // [connectycube.ErrNotFound] if the account is gone.
 func (r *reconciliation) confirmAccount(ctx context.Context) error {
-	if r.accountConfirmed || r.user.CubeID == 0 {
+	if r.account.confirmed || r.user.CubeID == 0 {
 		return nil
 	}
 	account, err := r.p.cubeUsers.UserByID(ctx, r.user.CubeID)
@@ -176,14 +188,8 @@ func (r *reconciliation) confirmAccount(ctx context.Context) error {
 	if err != nil {
 		return pending(err)
 	}
-	r.learn(account)
+	r.account.learn(account, &r.user.Account)
 	return nil
-}
-
-// learn takes over what ConnectyCube has told of the account.
-func (r *reconciliation) learn(account connectycube.User) {
-	r.user.Account.Email, r.user.Account.Name = account.Email, account.FullName
-	r.externalID, r.accountConfirmed = account.ExternalID, true
 }
 
 func unlessNotFound(err error) error {
@@ -246,7 +252,7 @@ func (r *reconciliation) hasEmail(email string) bool {
 // its password.
 func (r *reconciliation) setAccount(ctx context.Context, account connectycube.User, kind store.PasswordKind) error {
 	r.user.CubeID, r.searched = account.ID, true
-	r.learn(account)
+	r.account.learn(account, &r.user.Account)
 	r.user.Account.PasswordKind = kind
 	return r.save(ctx)
 }
