@@ -157,7 +157,10 @@ func (r *reconciliation) findLostResult(ctx context.Context) error {
 			return nil // next searches for an account that carries the user's ID
 		}
 		r.searched = true
-		return unlessNotFound(err)
+		if errors.Is(err, connectycube.ErrNotFound) {
+			return signUpStep{r}.findSuccessor(ctx)
+		}
+		return err
 	}
 	account, err := r.findOwn(ctx)
 	if errors.Is(err, connectycube.ErrNotFound) {

@@ -162,6 +162,19 @@ func (s signUpStep) adoptExisting(ctx context.Context) error {
 	return r.setAccount(ctx, account, r.openedWith.kind)
 }
 
+// findSuccessor links the account that a login may have created after the linked one was
+// gone: the process of that login may have died before it saved the account.
+func (s signUpStep) findSuccessor(ctx context.Context) error {
+	account, err := s.r.findOwn(ctx)
+	if errors.Is(err, connectycube.ErrNotFound) || isPermanent(err) {
+		return nil
+	}
+	if err != nil {
+		return pending(err)
+	}
+	return s.r.setAccount(ctx, account, "")
+}
+
 var errAwaitingDeletion = fmt.Errorf("%w: the account that has the email is being deleted: %w", ErrPending, connectycube.ErrUnavailable)
 
 // awaitDeletion finishes the deletion of the user whose account has the email. The next
