@@ -39,7 +39,7 @@ func (s completionStep) run(ctx context.Context) error {
 // openLinked finds a session of the linked account. The password opens no account
 // without an email: most applications would create another one.
 func (s completionStep) openLinked(ctx context.Context) error {
-	r, opener := s.r, sessionOpener{s.r}
+	r, opener := s.r, sessionOpener(s)
 	var err error
 	switch {
 	case r.session.Token != "" || r.user.Account.Email != "":
