@@ -38,7 +38,7 @@ func TestOpenRemembersTheWay(t *testing.T) {
 		{"without a provider", false, 1, 0},
 	} {
 		passwords, tickets, asksProvider = 0, 0, step.asks
-		r := u.begin(ada(), LoginMethod{Password: password})
+		r := u.begin(newUser(), LoginMethod{Password: password})
 		if err := (sessionOpener{r}).open(t.Context()); err != nil || passwords != step.passwords || tickets != step.tickets {
 			t.Errorf("%s: %v after %d passwords and %d tickets, want %d and %d", step.name, err, passwords, tickets, step.passwords, step.tickets)
 		}
@@ -56,7 +56,7 @@ func TestOpenDoesNotGuessTwice(t *testing.T) {
 	}
 	for _, want := range []int{2, 0} { // one for each key
 		calls = 0
-		if err := (sessionOpener{u.begin(ada(), LoginMethod{})}).open(t.Context()); !errors.Is(err, ErrPasswordRequired) || calls != want {
+		if err := (sessionOpener{u.begin(newUser(), LoginMethod{})}).open(t.Context()); !errors.Is(err, ErrPasswordRequired) || calls != want {
 			t.Errorf("%v after %d calls, want %v and %d", err, calls, ErrPasswordRequired, want)
 		}
 	}
@@ -71,12 +71,12 @@ func TestReuseChecksTheAccount(t *testing.T) {
 		u.records.list = append(u.records.list, s)
 	}
 	u.cube.owners = map[string]int64{"another's": 8, "good": 7}
-	r := u.begin(ada(), LoginMethod{})
+	r := u.begin(newUser(), LoginMethod{})
 	if err := (sessionOpener{r}).reuse(t.Context()); err != nil || r.session.Token != "good" || r.sessionUnused {
 		t.Errorf("%+v, %v", r.session, err)
 	}
 	u.records.list = u.records.list[:3]
-	if err := (sessionOpener{u.begin(ada(), LoginMethod{})}).reuse(t.Context()); !errors.Is(err, ErrPasswordRequired) {
+	if err := (sessionOpener{u.begin(newUser(), LoginMethod{})}).reuse(t.Context()); !errors.Is(err, ErrPasswordRequired) {
 		t.Errorf("without a good one: %v, want %v", err, ErrPasswordRequired)
 	}
 }

@@ -53,7 +53,7 @@ func TestAccountThatConnectyCubeMadeIsCompleted(t *testing.T) {
 		for name, login := range map[string]LoginMethod{"ticket": byTicket, "password": byPassword} {
 			t.Run(string(mode)+", "+name, func(t *testing.T) {
 				f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = mode })
-				user := f.made(t, "ada@x.org")
+				user := f.registered(t, "ada@x.org")
 				for _, id := range []string{"lost", "linked before"} {
 					if id == "lost" {
 						f.forget(t)
@@ -109,7 +109,7 @@ func (f *fixture) strip(t *testing.T, userID string) {
 func TestChatWorksWithoutATakenEmail(t *testing.T) {
 	for _, renamed := range []bool{false, true} {
 		f := newFixture(t)
-		user := f.made(t, "ada@x.org")
+		user := f.registered(t, "ada@x.org")
 		f.forget(t)
 		f.signUp(t, "ada@x.org", "another horse", "")
 		for _, id := range []string{"first", "second"} {
@@ -147,7 +147,7 @@ func TestChatWorksWithoutATakenEmail(t *testing.T) {
 // The email of a user who is being deleted is free soon, so the worker tries again.
 func TestTakenEmailOfADeletedUserIsAwaited(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	f.forget(t)
 	gone := f.create(t, "gone@x.org")
 	f.signUp(t, "ada@x.org", "another horse", gone.ID)
@@ -168,7 +168,7 @@ func TestTakenEmailOfADeletedUserIsAwaited(t *testing.T) {
 func TestWorkerCompletesAnAccount(t *testing.T) {
 	for name, over := range map[string]bool{"in the session of a login": false, "by a ticket": true} {
 		f := newFixture(t)
-		user := f.made(t, "ada@x.org")
+		user := f.registered(t, "ada@x.org")
 		f.forget(t)
 		heal := f.refuseChanges()
 		chat, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), byTicket)
@@ -204,14 +204,14 @@ func TestCompletionOpensNoOtherAccount(t *testing.T) {
 		}
 		return connectycube.Session{}, connectycube.ErrBadCredentials
 	}
-	r := u.begin(ada(), LoginMethod{Password: password})
-	r.account.learn(connectycube.User{ID: 7, ExternalID: ada().ID}, &r.user.Account)
+	r := u.begin(newUser(), LoginMethod{Password: password})
+	r.account.learn(connectycube.User{ID: 7, ExternalID: newUser().ID}, &r.user.Account)
 	if err := r.reconcile(t.Context()); !errors.Is(err, ErrPasswordRequired) || len(u.userAPI.updates) != 0 {
 		t.Errorf("%v, updates %+v; want %v", err, u.userAPI.updates, ErrPasswordRequired)
 	}
-	r = u.begin(ada(), LoginMethod{})
+	r = u.begin(newUser(), LoginMethod{})
 	r.session = connectycube.Session{Token: "token", UserID: 8}
-	r.account.learn(connectycube.User{ID: 7, ExternalID: ada().ID}, &r.user.Account)
+	r.account.learn(connectycube.User{ID: 7, ExternalID: newUser().ID}, &r.user.Account)
 	if err := r.reconcile(t.Context()); !errors.Is(err, errUnlinked) || len(u.userAPI.updates) != 0 {
 		t.Errorf("in the session of another account: %v, updates %+v", err, u.userAPI.updates)
 	}
@@ -220,7 +220,7 @@ func TestCompletionOpensNoOtherAccount(t *testing.T) {
 // An external ID that another account has prevents neither the name nor the email.
 func TestTakenExternalIDPreventsNothingElse(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	chat, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), byPassword)
 	if err != nil {
 		t.Fatal(err)
@@ -240,8 +240,8 @@ func TestTakenExternalIDPreventsNothingElse(t *testing.T) {
 // asks ConnectyCube. An email that the account has stays as it is there.
 func TestChangeAsksWhatTheAccountHas(t *testing.T) {
 	u := newUnit(t)
-	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "A. Lovelace", ExternalID: ada().ID}
-	r := u.begin(ada(func(u *store.User) { u.Account.Email, u.Account.Name, u.Account.Version = "", "", 1 }), LoginMethod{})
+	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "A. Lovelace", ExternalID: newUser().ID}
+	r := u.begin(newUser(func(u *store.User) { u.Account.Email, u.Account.Name, u.Account.Version = "", "", 1 }), LoginMethod{})
 	r.session = connectycube.Session{Token: "token", UserID: 7}
 	want := connectycube.UserUpdate{FullName: "Ada Lovelace"}
 	if err := r.reconcile(t.Context()); err != nil || len(u.userAPI.updates) != 1 || u.userAPI.updates[0] != want {

@@ -15,7 +15,7 @@ import (
 // which may be younger than the sweep, is removed.
 func TestEndedLoginSessionGetsNoCubeSession(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	login := f.login(t, user, "s")
 	if _, err := f.store.Users().RemoveAllSessions(t.Context(), user.ID); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestEndedLoginSessionGetsNoCubeSession(t *testing.T) {
 func TestCubeSessionSurvivesFailedSave(t *testing.T) {
 	for _, written := range []bool{false, true} {
 		f := newFixture(t)
-		user := f.made(t, "ada@x.org")
+		user := f.registered(t, "ada@x.org")
 		login := f.login(t, user, "s")
 		honest := f.db.Sessions
 		if written { // the first save is made, and its reply lost
@@ -92,7 +92,7 @@ func TestDeletedUserGetsNoCubeSession(t *testing.T) {
 	u.cube.create = func(connectycube.Credentials) (connectycube.Session, error) {
 		return connectycube.Session{Token: "token", UserID: 7}, nil
 	}
-	user := ada(func(u *store.User) { u.Account.Due = time.Time{} })
+	user := newUser(func(u *store.User) { u.Account.Due = time.Time{} })
 	session, err := u.OpenCubeSession(t.Context(), user, store.Session{ID: "s1"}, LoginMethod{Password: password})
 	if !errors.Is(err, ErrLoginSessionEnded) || session.Token != "" || !slices.Equal(u.userAPI.deleted, []int64{7}) {
 		t.Errorf("%+v, %v, deleted %v; want %v and account 7 deleted", session, err, u.userAPI.deleted, ErrLoginSessionEnded)
@@ -103,7 +103,7 @@ func TestDeletedUserGetsNoCubeSession(t *testing.T) {
 // it gets a session of its own all the same.
 func TestLoginSessionsDoNotShareCubeSessions(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = DerivedPasswords })
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	first, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s1"), LoginMethod{})
 	if err != nil {
 		t.Fatal(err)

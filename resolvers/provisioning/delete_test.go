@@ -52,7 +52,7 @@ func TestDeleteWaitsForLateSignUp(t *testing.T) {
 		if err := f.ReconcileNext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.noUsers(t)
+		f.checkNoUsers(t)
 	}
 }
 
@@ -70,10 +70,10 @@ func (o older) Claim(ctx context.Context, l store.Lease) (store.User, error) {
 // not, or was signed up without a reply.
 func TestDerivedAccountsNeedNoReply(t *testing.T) {
 	for name, begin := range map[string]func(*testing.T, *fixture) store.User{
-		"signed up":     func(t *testing.T, f *fixture) store.User { return f.made(t, "ada@x.org") },
-		"not signed up": func(t *testing.T, f *fixture) store.User { f.leave(); return f.pending(t, "ada@x.org") },
+		"signed up":     func(t *testing.T, f *fixture) store.User { return f.registered(t, "ada@x.org") },
+		"not signed up": func(t *testing.T, f *fixture) store.User { f.takeDown(); return f.pending(t, "ada@x.org") },
 		"no reply": func(t *testing.T, f *fixture) store.User {
-			f.silence()
+			f.loseReply()
 			return f.pending(t, "ada@x.org")
 		},
 	} {
@@ -81,7 +81,7 @@ func TestDerivedAccountsNeedNoReply(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, deleted %t", name, leaves), func(t *testing.T) {
 				f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = DerivedPasswords })
 				user := begin(t, f)
-				come := f.leave()
+				restore := f.takeDown()
 				err := f.ChangePassword(t.Context(), user, PasswordChange{Old: password, New: "another horse", NewHash: "another hash"})
 				if now := f.read(t, user.ID); err != nil || now.PasswordHash != "another hash" {
 					t.Errorf("changing the password: %v, the hash is %q", err, now.PasswordHash)
@@ -91,14 +91,14 @@ func TestDerivedAccountsNeedNoReply(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				come()
+				restore()
 				f.queues.Accounts = older{f.queues.Accounts}
 				f.due(t, user.ID)
 				if err := f.ReconcileNext(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				if leaves {
-					f.noUsers(t)
+					f.checkNoUsers(t)
 					return
 				}
 				now := f.read(t, user.ID)
@@ -115,15 +115,15 @@ func TestDerivedAccountsNeedNoReply(t *testing.T) {
 
 func TestDeleteChangesNothingIfItCannotFinish(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	if err := f.Delete(t.Context(), user, LoginMethod{}); !errors.Is(err, ErrPasswordRequired) {
 		t.Errorf("without a login: %v, want %v", err, ErrPasswordRequired)
 	}
-	come := f.leave()
+	restore := f.takeDown()
 	if err := f.Delete(t.Context(), user, LoginMethod{Password: password}); !errors.Is(err, connectycube.ErrUnavailable) {
 		t.Errorf("while ConnectyCube is away: %v", err)
 	}
-	come()
+	restore()
 	if got := f.read(t, user.ID); got.Deleting || got.Email != "ada@x.org" || got.Account.Lease != "" {
 		t.Errorf("something has changed: %+v", got)
 	}
@@ -139,7 +139,7 @@ func TestDeletionWithAdminKey(t *testing.T) {
 	u := newUnit(t, func(o *Options) { o.Settings.HasAdminKey = true })
 	u.cubeUsers.user = connectycube.User{ID: 7}
 	u.records.list = []store.Session{{ID: "s1"}}
-	user := ada(func(u *store.User) { u.Deleting = true })
+	user := newUser(func(u *store.User) { u.Deleting = true })
 	if err := u.begin(user, LoginMethod{}).reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestDeletionNeedsASession(t *testing.T) {
 	u.cube.create = func(connectycube.Credentials) (connectycube.Session, error) {
 		return connectycube.Session{}, connectycube.ErrBadCredentials
 	}
-	err := u.begin(ada(func(u *store.User) { u.Deleting = true }), LoginMethod{}).reconcile(t.Context())
+	err := u.begin(newUser(func(u *store.User) { u.Deleting = true }), LoginMethod{}).reconcile(t.Context())
 	if !errors.Is(err, ErrCannotDelete) || len(u.accounts.removed) != 0 {
 		t.Errorf("%v, removed %v; want %v and none", err, u.accounts.removed, ErrCannotDelete)
 	}
@@ -175,7 +175,7 @@ func TestDeletionUsesTheSavedSession(t *testing.T) {
 		u := newUnit(t)
 		u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org"}
 		u.cube.owners = map[string]int64{"saved": tt.owner}
-		user := ada(func(u *store.User) { u.Deleting, u.Account.Token = true, "saved" })
+		user := newUser(func(u *store.User) { u.Deleting, u.Account.Token = true, "saved" })
 		err := u.begin(user, LoginMethod{}).reconcile(t.Context())
 		if !errors.Is(err, tt.want) || !slices.Equal(u.userAPI.deleted, []int64{tt.owner}) || (len(u.accounts.removed) == 1) != (tt.want == nil) {
 			t.Errorf("%s: %v, deleted accounts %v, removed users %v; want %v", name, err, u.userAPI.deleted, u.accounts.removed, tt.want)
@@ -188,7 +188,7 @@ func TestDeletionUsesTheSavedSession(t *testing.T) {
 func TestDeletionLeavesAForeignAccount(t *testing.T) {
 	u := newUnit(t, func(o *Options) { o.Settings.HasAdminKey = true })
 	u.cubeUsers.user = connectycube.User{ID: 8, Email: "mallory@example.org"}
-	user := ada(func(u *store.User) { u.CubeID, u.Deleting, u.Email = 0, true, "deleted" })
+	user := newUser(func(u *store.User) { u.CubeID, u.Deleting, u.Email = 0, true, "deleted" })
 	if err := u.begin(user, LoginMethod{}).reconcile(t.Context()); err != nil || len(u.cubeUsers.deleted) != 0 || len(u.accounts.removed) != 1 {
 		t.Errorf("%v, deleted accounts %v, removed users %v; want none and one", err, u.cubeUsers.deleted, u.accounts.removed)
 	}

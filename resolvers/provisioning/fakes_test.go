@@ -244,7 +244,7 @@ func newUnit(t *testing.T, edit ...func(*Options)) *unit {
 }
 
 // ada is a user whose account is in step.
-func ada(edit ...func(*store.User)) store.User {
+func newUser(edit ...func(*store.User)) store.User {
 	user := store.User{
 		ID: "0123456789abcdef01234567", FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.org", PasswordHash: "hash", CubeID: 7,
 		Sessions: []string{"s1"},

@@ -112,8 +112,8 @@ func (f *fixture) register(t *testing.T, email, password string) (store.User, er
 	return f.Register(t.Context(), store.User{FirstName: "Ada", LastName: "Lovelace", Email: email, PasswordHash: "hash"}, LoginMethod{Password: password})
 }
 
-// made returns a user with an account.
-func (f *fixture) made(t *testing.T, email string) store.User {
+// registered returns a user with an account.
+func (f *fixture) registered(t *testing.T, email string) store.User {
 	t.Helper()
 	user, err := f.register(t, email, password)
 	if err != nil {
@@ -141,7 +141,7 @@ func (f *fixture) signUp(t *testing.T, email, password, externalID string) int64
 	return u.ID
 }
 
-func (f *fixture) takes(t *testing.T, email, password string) bool {
+func (f *fixture) acceptsPassword(t *testing.T, email, password string) bool {
 	t.Helper()
 	s, err := f.cube.CreateSession(t.Context(), connectycube.Credentials{Email: email, Password: password})
 	if err != nil && !errors.Is(err, connectycube.ErrBadCredentials) {
@@ -166,8 +166,8 @@ func (f *fixture) login(t *testing.T, user store.User, id string) store.Session 
 	return login
 }
 
-// leave lets ConnectyCube reply 503 to every request until come is called.
-func (f *fixture) leave() (come func()) {
+// takeDown lets ConnectyCube reply 503 to every request until restore is called.
+func (f *fixture) takeDown() (restore func()) {
 	away := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
 	f.away.Store(&away)
 	return func() { f.away.Store(nil) }
@@ -182,8 +182,8 @@ func (f *fixture) due(t *testing.T, id string) {
 	}
 }
 
-// noUsers checks that neither side has a user.
-func (f *fixture) noUsers(t *testing.T) {
+// checkNoUsers checks that neither side has a user.
+func (f *fixture) checkNoUsers(t *testing.T) {
 	t.Helper()
 	here, err := f.store.Users().All(t.Context(), "", 10)
 	if there := f.sandbox.State().Users; err != nil || len(here.Items) != 0 || len(there) != 0 {
@@ -201,22 +201,22 @@ func (f *fixture) pending(t *testing.T, email string) store.User {
 	return f.read(t, user.ID)
 }
 
-// nowhere discards a response.
-type nowhere struct{ header http.Header }
+// discardWriter discards a response.
+type discardWriter struct{ header http.Header }
 
-func (n *nowhere) Header() http.Header         { return n.header }
-func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (n *nowhere) WriteHeader(int)             {}
+func (n *discardWriter) Header() http.Header         { return n.header }
+func (n *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (n *discardWriter) WriteHeader(int)             {}
 
-// silence lets ConnectyCube execute one more request without a reply, and then be away.
-func (f *fixture) silence() (come func()) {
+// loseReply lets ConnectyCube execute one more request without a reply, and then be away.
+func (f *fixture) loseReply() (restore func()) {
 	silent := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/session") { // the application's own
 			f.sandbox.ServeHTTP(rw, r)
 			return
 		}
-		f.sandbox.ServeHTTP(&nowhere{header: http.Header{}}, r)
-		f.leave()
+		f.sandbox.ServeHTTP(&discardWriter{header: http.Header{}}, r)
+		f.takeDown()
 		panic(http.ErrAbortHandler)
 	})
 	f.away.Store(&silent)

@@ -54,8 +54,8 @@ func TestAcquireWaitsForTheLease(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			u := newUnit(t)
-			u.queue.user, u.accounts.user, u.queue.held = ada(), ada(), tt.held
-			if _, err := u.acquire(t.Context(), ada(), LoginMethod{}); !errors.Is(err, tt.want) {
+			u.queue.user, u.accounts.user, u.queue.held = newUser(), newUser(), tt.held
+			if _, err := u.acquire(t.Context(), newUser(), LoginMethod{}); !errors.Is(err, tt.want) {
 				t.Errorf("%s: %v, want %v", name, err, tt.want)
 			}
 		})
@@ -69,8 +69,8 @@ func TestAcquireRefusesAChangedUser(t *testing.T) {
 		"deleted":          func(u *store.User) { u.Deleting = true },
 	} {
 		u := newUnit(t)
-		u.queue.user = ada(edit)
-		_, err := u.acquire(t.Context(), ada(), LoginMethod{})
+		u.queue.user = newUser(edit)
+		_, err := u.acquire(t.Context(), newUser(), LoginMethod{})
 		if !errors.Is(err, store.ErrChanged) || u.queue.completed+len(u.queue.retried) != 1 {
 			t.Errorf("%s: %v, returned %d times; want %v and once", name, err, u.queue.completed+len(u.queue.retried), store.ErrChanged)
 		}
@@ -90,7 +90,7 @@ func TestReturnLease(t *testing.T) {
 		"needs the password":        {ErrPasswordRequired, 0, false},
 	} {
 		u := newUnit(t)
-		if err := u.begin(ada(), LoginMethod{}).returnLease(t.Context(), tt.err); !errors.Is(err, tt.err) || u.queue.completed != tt.completed {
+		if err := u.begin(newUser(), LoginMethod{}).returnLease(t.Context(), tt.err); !errors.Is(err, tt.err) || u.queue.completed != tt.completed {
 			t.Errorf("%s: %v, completed %d times", name, err, u.queue.completed)
 		}
 		if retries := len(u.queue.due) == 1 && !u.queue.due[0].IsZero(); retries != tt.retries || len(u.queue.due) != 1-tt.completed {

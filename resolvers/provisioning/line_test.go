@@ -76,8 +76,8 @@ func TestRegistrationOverBudgetWaitsForItsTurn(t *testing.T) {
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{}); err != nil {
 		t.Errorf("a refresh: %v", err)
 	}
-	if _, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s2"), LoginMethod{Password: password}); err != nil || !f.takes(t, "ada@x.org", password) {
-		t.Errorf("after a login, the account has the user's own password: %t, %v", f.takes(t, "ada@x.org", password), err)
+	if _, err := f.OpenCubeSession(t.Context(), f.read(t, user.ID), f.login(t, user, "s2"), LoginMethod{Password: password}); err != nil || !f.acceptsPassword(t, "ada@x.org", password) {
+		t.Errorf("after a login, the account has the user's own password: %t, %v", f.acceptsPassword(t, "ada@x.org", password), err)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestRegistrationOverBudgetIsRefused(t *testing.T) {
 	if over, ok := errors.AsType[*OverBudgetError](err); !ok || over.RetryAfter <= 0 || over.RetryAfter > time.Minute {
 		t.Errorf("%v, want an over-budget error", err)
 	}
-	f.noUsers(t)
+	f.checkNoUsers(t)
 }
 
 // A login of a user in line takes a token if there is one, and otherwise keeps the
@@ -123,7 +123,7 @@ func TestLoginInLine(t *testing.T) {
 		t.Fatalf("a login with a token: %+v, %v", chat, err)
 	}
 	f.ready(t, user.ID)
-	if !f.takes(t, "ada@x.org", password) {
+	if !f.acceptsPassword(t, "ada@x.org", password) {
 		t.Error("the account has not got the user's own password")
 	}
 }
@@ -204,7 +204,7 @@ func TestUsersInLineCanChange(t *testing.T) {
 	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.noUsers(t)
+	f.checkNoUsers(t)
 	if err := f.ReconcileNext(t.Context()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("something is left in line: %v", err)
 	}
@@ -213,7 +213,7 @@ func TestUsersInLineCanChange(t *testing.T) {
 // An account that is gone at ConnectyCube waits for its turn to be signed up again, too.
 func TestRemadeAccountWaitsForItsTurn(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	session, err := f.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
 	if err == nil {
 		err = f.cube.DeleteUser(t.Context(), session)

@@ -38,7 +38,7 @@ func TestMigratePasswords(t *testing.T) {
 			u.cube.create = func(connectycube.Credentials) (connectycube.Session, error) {
 				return connectycube.Session{Token: "token", UserID: 7}, nil
 			}
-			u.queue.user = ada(func(u *store.User) { u.Account.PasswordKind = tt.kind })
+			u.queue.user = newUser(func(u *store.User) { u.Account.PasswordKind = tt.kind })
 			unleased := u.queue.user
 			unleased.Account.Lease, unleased.Account.Due = "", store.Account{}.Due
 			if got, err := u.MigratePasswords(t.Context(), onePage{unleased}); err != nil || got != tt.want {

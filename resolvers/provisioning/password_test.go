@@ -14,7 +14,7 @@ import (
 // here, or the deletion as long as a session of the account is alive.
 func TestPasswordChangedAtConnectyCube(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	login := f.login(t, user, "s")
 	if _, err := f.OpenCubeSession(t.Context(), user, login, LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
@@ -33,15 +33,15 @@ func TestPasswordChangedAtConnectyCube(t *testing.T) {
 	if err := f.Delete(t.Context(), f.read(t, user.ID), LoginMethod{Password: password}); err != nil {
 		t.Fatalf("deleting: %v", err)
 	}
-	f.noUsers(t)
+	f.checkNoUsers(t)
 }
 
 // While ConnectyCube may have the user's own password and does not reply, the password
 // cannot change.
 func TestChangePasswordNeedsConnectyCube(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
-	come := f.leave()
+	user := f.registered(t, "ada@x.org")
+	restore := f.takeDown()
 	change := PasswordChange{Old: password, New: "another horse", NewHash: "another hash"}
 	if err := f.ChangePassword(t.Context(), user, change); !errors.Is(err, connectycube.ErrUnavailable) {
 		t.Errorf("%v, want %v", err, connectycube.ErrUnavailable)
@@ -49,10 +49,10 @@ func TestChangePasswordNeedsConnectyCube(t *testing.T) {
 	if got := f.read(t, user.ID); got.PasswordHash != user.PasswordHash || got.Account.Lease != "" {
 		t.Errorf("something has changed: %+v", got)
 	}
-	come()
+	restore()
 	stale := user
 	stale.PasswordHash = "a hash of before"
-	if err := f.ChangePassword(t.Context(), stale, change); !errors.Is(err, store.ErrChanged) || !f.takes(t, "ada@x.org", password) {
+	if err := f.ChangePassword(t.Context(), stale, change); !errors.Is(err, store.ErrChanged) || !f.acceptsPassword(t, "ada@x.org", password) {
 		t.Errorf("with another hash: %v, want %v and the old password", err, store.ErrChanged)
 	}
 }
@@ -100,7 +100,7 @@ func TestRotatePasswordSavesUnknownFirst(t *testing.T) {
 	u.cube.create = func(c connectycube.Credentials) (connectycube.Session, error) {
 		return connectycube.Session{Token: "token", UserID: 7}, nil
 	}
-	r := u.begin(ada(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
+	r := u.begin(newUser(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
 	if err := r.reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestRefusedPasswordIsKept(t *testing.T) {
 	u.cube.create = func(connectycube.Credentials) (connectycube.Session, error) {
 		return connectycube.Session{Token: "token", UserID: 7}, nil
 	}
-	r := u.begin(ada(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
+	r := u.begin(newUser(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
 	if err := r.reconcile(t.Context()); err != nil || len(u.userAPI.updates) != 1 {
 		t.Errorf("%v after %d updates, want one", err, len(u.userAPI.updates))
 	}
@@ -153,7 +153,7 @@ func TestRotatePasswordAcceptsAnEarlierRotation(t *testing.T) {
 			}
 			return connectycube.Session{Token: "token", UserID: 7}, nil
 		}
-		r := u.begin(ada(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
+		r := u.begin(newUser(func(u *store.User) { u.Account.PasswordKind = store.PasswordDerived("old") }), LoginMethod{Password: password})
 		err := r.reconcile(t.Context())
 		if got := r.user.Account.PasswordKind; got != tt.want || errors.Is(err, connectycube.ErrBadCredentials) != errors.Is(tt.newWorks, connectycube.ErrBadCredentials) {
 			t.Errorf("%s: password %q, %v; want %q", name, got, err, tt.want)

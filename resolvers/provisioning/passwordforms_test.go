@@ -101,7 +101,7 @@ func TestSessionOpensWithTheFormOfTheAccount(t *testing.T) {
 			if !slices.Equal(got, tt.tried) {
 				t.Errorf("ConnectyCube got %+q, want %+q", got, tt.tried)
 			}
-			if !f.takes(t, "ada@x.org", tt.has) || f.takes(t, "ada@x.org", tt.lost) {
+			if !f.acceptsPassword(t, "ada@x.org", tt.has) || f.acceptsPassword(t, "ada@x.org", tt.lost) {
 				t.Errorf("the account should have the password %+q", tt.has)
 			}
 			if got := f.read(t, user.ID).Account.PasswordKind; got != tt.kindAfter {
@@ -129,7 +129,7 @@ func TestSignUpIsNormalized(t *testing.T) {
 	if err != nil || user.Account.PasswordKind != store.PasswordShared {
 		t.Fatalf("%+v, %v", user.Account, err)
 	}
-	if !f.takes(t, "ada@x.org", ofPhone) || f.takes(t, "ada@x.org", ofMac) {
+	if !f.acceptsPassword(t, "ada@x.org", ofPhone) || f.acceptsPassword(t, "ada@x.org", ofMac) {
 		t.Error("the account should have the normalized password")
 	}
 }
@@ -158,7 +158,7 @@ func TestAdoptedAccountBecomesNormalized(t *testing.T) {
 	if err != nil || !slices.Equal(log.passwords, []string{ofMac}) {
 		t.Fatalf("%v; ConnectyCube got %+q", err, log.passwords)
 	}
-	if kind := f.read(t, user.ID).Account.PasswordKind; kind != store.PasswordShared || !f.takes(t, "ada@x.org", ofPhone) {
+	if kind := f.read(t, user.ID).Account.PasswordKind; kind != store.PasswordShared || !f.acceptsPassword(t, "ada@x.org", ofPhone) {
 		t.Errorf("kind %q; the account should have the normalized password", kind)
 	}
 }
@@ -186,14 +186,14 @@ func TestOtherFlowsUseBothForms(t *testing.T) {
 				}
 				switch name {
 				case "deletion":
-					f.noUsers(t)
+					f.checkNoUsers(t)
 				case "change of the email":
 					if got := f.read(t, user.ID).Account.Email; got != "eve@x.org" {
 						t.Errorf("%s: ConnectyCube has %q", name, got)
 					}
 				default:
 					after := f.read(t, user.ID)
-					if !f.takes(t, "ada@x.org", "zo\u00ebzo\u00eb") || after.PasswordForm != tokens.PasswordForm || after.Account.PasswordKind != store.PasswordShared {
+					if !f.acceptsPassword(t, "ada@x.org", "zo\u00ebzo\u00eb") || after.PasswordForm != tokens.PasswordForm || after.Account.PasswordKind != store.PasswordShared {
 						t.Errorf("%s: %+v; ConnectyCube should have the normalized password", name, after)
 					}
 				}

@@ -33,7 +33,7 @@ func TestBelongsToUser(t *testing.T) {
 			}
 			return connectycube.Session{Token: "token", UserID: tt.opened}, tt.ticket
 		}
-		r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account.Email = 0, "old@example.org" }), LoginMethod{})
+		r := u.begin(newUser(func(u *store.User) { u.CubeID, u.Account.Email = 0, "old@example.org" }), LoginMethod{})
 		own, err := r.belongsToUser(t.Context(), connectycube.User{ID: 8, Email: tt.email})
 		if own != tt.own || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %t, %v; want %t, %v", name, own, err, tt.own, tt.err)

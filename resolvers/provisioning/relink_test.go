@@ -90,7 +90,7 @@ func TestLinkedAccountWinsOverTheExternalID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			user := f.made(t, "ada@x.org")
+			user := f.registered(t, "ada@x.org")
 			first, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "first"), LoginMethod{Password: password})
 			if err != nil || first.UserID != user.CubeID {
 				t.Fatalf("before: %+v, %v", first, err)
@@ -134,7 +134,7 @@ func TestLinkedAccountWinsOverTheExternalID(t *testing.T) {
 // without, but the next login by ticket would not.
 func TestLoginByPasswordRestoresTheExternalID(t *testing.T) {
 	f := newFixture(t)
-	user, bob := f.made(t, "ada@x.org"), f.made(t, "bob@x.org")
+	user, bob := f.registered(t, "ada@x.org"), f.registered(t, "bob@x.org")
 	first, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "first"), LoginMethod{Password: password})
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestLinkedAccountWinsOverTheEmail(t *testing.T) {
 	for name, other := range map[string]bool{"with the same password": false, "with another password": true} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			user := f.made(t, "ada@x.org")
+			user := f.registered(t, "ada@x.org")
 			s, err := f.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
 			if err != nil {
 				t.Fatal(err)
@@ -179,7 +179,7 @@ func TestLinkedAccountWinsOverTheEmail(t *testing.T) {
 			if all := f.accounts(); len(all) != 1 || all[user.CubeID] != user.ID {
 				t.Errorf("ConnectyCube has %v", all)
 			}
-			if !other && !f.takes(t, "ada@x.org", password) {
+			if !other && !f.acceptsPassword(t, "ada@x.org", password) {
 				t.Error("the account has not got its email back")
 			}
 		})
@@ -192,7 +192,7 @@ func TestLinkedAccountWinsOverTheEmail(t *testing.T) {
 func TestOtherAccountIsLinked(t *testing.T) {
 	t.Run("gone", func(t *testing.T) {
 		f := newFixture(t)
-		user := f.made(t, "ada@x.org")
+		user := f.registered(t, "ada@x.org")
 		s, err := f.cube.CreateSession(t.Context(), connectycube.Credentials{Email: "ada@x.org", Password: password})
 		if err != nil {
 			t.Fatal(err)
@@ -246,7 +246,7 @@ func TestForeignAccountWithTheUsersIDIsNotAdopted(t *testing.T) {
 func TestAccountWithAnotherExternalIDIsDeleted(t *testing.T) {
 	for _, byTicket := range []bool{false, true} {
 		f := newFixture(t)
-		user := f.made(t, "ada@x.org")
+		user := f.registered(t, "ada@x.org")
 		first, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "first"), LoginMethod{Password: password})
 		if err != nil {
 			t.Fatal(err)
@@ -268,9 +268,9 @@ func TestAccountWithAnotherExternalIDIsDeleted(t *testing.T) {
 // own for each user. It is used as it is.
 func TestMappedAccountIsUsedAsItIs(t *testing.T) {
 	u := newUnit(t)
-	u.cubeUsers.user = connectycube.User{ID: 7, ExternalID: ada().ID}
+	u.cubeUsers.user = connectycube.User{ID: 7, ExternalID: newUser().ID}
 	other := connectycube.Session{Token: "token", UserID: 8}
-	got, err := sessionOpener{u.begin(ada(), LoginMethod{})}.relinkByTicket(t.Context(), other)
+	got, err := sessionOpener{u.begin(newUser(), LoginMethod{})}.relinkByTicket(t.Context(), other)
 	if err != nil || got.UserID != 8 || len(u.userAPI.updates) != 0 {
 		t.Errorf("%+v, %v after updates %+v; want the other session", got, err, u.userAPI.updates)
 	}

@@ -15,20 +15,20 @@ import (
 // revoked afterwards.
 func TestRevokeNextRevokesExpired(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.store.Sessions().Update(t.Context(), "s", func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	come := f.leave()
+	restore := f.takeDown()
 	for _, what := range []string{"expiring", "trying"} {
 		if err := f.RevokeNext(t.Context()); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	come()
+	restore()
 	if err := f.store.Revocations().ReleaseAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestRevokeNextRevokesExpired(t *testing.T) {
 // attempt is due.
 func TestRevokeNextOutlastsSlowConnectyCube(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Settings.UpstreamTimeout = 100 * time.Millisecond })
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +66,8 @@ func TestRevokeNextOutlastsSlowConnectyCube(t *testing.T) {
 
 func TestPruneNextEndsWhatIsNotListed(t *testing.T) {
 	u := newUnit(t)
-	u.queue.user = ada()
-	u.accounts.user = ada() // lists s1
+	u.queue.user = newUser()
+	u.accounts.user = newUser() // lists s1
 	u.records.list = []store.Session{{ID: "s1"}, {ID: "s2"}}
 	if err := u.PruneNext(t.Context()); err != nil || !slices.Equal(u.records.ended, []string{"s2"}) || u.queue.completed != 1 {
 		t.Errorf("%v, ended %v, completed %d; want s2 and 1", err, u.records.ended, u.queue.completed)
@@ -77,8 +77,8 @@ func TestPruneNextEndsWhatIsNotListed(t *testing.T) {
 // An eviction is no other end. It is forgotten once its record tells of it.
 func TestPruneNextTellsEvictionsFromOtherEnds(t *testing.T) {
 	u := newUnit(t)
-	u.queue.user = ada()
-	u.accounts.user = ada(func(user *store.User) { user.Evicted, user.EndGeneration = []string{"s2", "gone"}, 3 })
+	u.queue.user = newUser()
+	u.accounts.user = newUser(func(user *store.User) { user.Evicted, user.EndGeneration = []string{"s2", "gone"}, 3 })
 	u.records.list = []store.Session{{ID: "s1"}, {ID: "s2"}, {ID: "s3"}}
 	u.records.evicted = []store.Session{
 		{ID: "s4", Revocation: store.Revocation{Generation: 2}},
@@ -124,8 +124,8 @@ func TestSubscriptionsOfAnEndedLoginSession(t *testing.T) {
 	} {
 		u := newUnit(t)
 		u.userAPI.subscriptions = []connectycube.Subscription{{ID: 1, DeviceID: "phone"}, {ID: 2, DeviceID: "tablet"}}
-		u.records.list, u.accounts.user = tt.others, ada()
-		r := u.begin(ada(), LoginMethod{})
+		u.records.list, u.accounts.user = tt.others, newUser()
+		r := u.begin(newUser(), LoginMethod{})
 		r.session = connectycube.Session{Token: "token", UserID: 7}
 		if err := (revocation{r, tt.ended}).deleteSubscriptions(t.Context()); err != nil || !slices.Equal(u.userAPI.unsubscribed, tt.deleted) {
 			t.Errorf("%s: %v, deleted %v; want %v", name, err, u.userAPI.unsubscribed, tt.deleted)

@@ -20,13 +20,13 @@ func TestRegisterAdoptsOnlyTheUsersAccount(t *testing.T) {
 		"an orphan with another password":  {func(t *testing.T, f *fixture) { f.signUp(t, "ada@x.org", "another horse", "") }, ErrForeignAccount},
 		"another user's, by the same password": {func(t *testing.T, f *fixture) {
 			// Bob has changed the email here, and not yet there.
-			bob := f.made(t, "ada@x.org")
+			bob := f.registered(t, "ada@x.org")
 			if _, err := f.store.Users().ChangeEmail(t.Context(), store.EmailChange{UserID: bob.ID, Old: "ada@x.org", New: "bob@x.org"}, f.newLease()); err != nil {
 				t.Fatal(err)
 			}
 		}, connectycube.ErrTaken},
 		"that of a user that is being deleted": {func(t *testing.T, f *fixture) {
-			user := f.made(t, "ada@x.org")
+			user := f.registered(t, "ada@x.org")
 			if _, err := f.store.Accounts().MarkDeleting(t.Context(), user.ID, "", f.newLease()); err != nil {
 				t.Fatal(err)
 			}
@@ -57,25 +57,25 @@ func TestRegisterAdoptsOnlyTheUsersAccount(t *testing.T) {
 // next login.
 func TestWorkerSignsUpAndLoginSharesPassword(t *testing.T) {
 	f := newFixture(t)
-	come := f.leave()
+	restore := f.takeDown()
 	user, err := f.register(t, "ada@x.org", password)
 	if !errors.Is(err, ErrPending) {
 		t.Fatalf("while ConnectyCube is away: %v, want %v", err, ErrPending)
 	}
-	come()
+	restore()
 	f.due(t, user.ID)
 	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	user = f.read(t, user.ID)
-	if user.CubeID == 0 || f.takes(t, "ada@x.org", password) {
+	if user.CubeID == 0 || f.acceptsPassword(t, "ada@x.org", password) {
 		t.Fatalf("the worker signed up account %d; it cannot know the user's password", user.CubeID)
 	}
 	chat, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password})
 	if err != nil || chat.UserID != user.CubeID || chat.Token == "" {
 		t.Fatalf("login: %+v, %v", chat, err)
 	}
-	if !f.takes(t, "ada@x.org", password) {
+	if !f.acceptsPassword(t, "ada@x.org", password) {
 		t.Error("the account has not got the user's own password")
 	}
 	if got := len(f.sandbox.State().LiveSessions); got < 1 {
@@ -89,22 +89,22 @@ func TestWorkerSignsUpAndLoginSharesPassword(t *testing.T) {
 func TestRegistrationIsRolledBack(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		f := newFixture(t, func(o *Options) { o.Settings.RegisterWhileAway = false })
-		come := f.silence()
+		restore := f.loseReply()
 		user := f.pending(t, "ada@x.org")
 		if n := len(f.sandbox.State().Users); n != 1 {
 			t.Fatalf("ConnectyCube has %d accounts; want the one without a reply", n)
 		}
-		come()
+		restore()
 		if !again {
 			f.due(t, user.ID)
 			if err := f.ReconcileNext(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			f.noUsers(t)
+			f.checkNoUsers(t)
 			continue
 		}
 		made, err := f.register(t, "ada@x.org", "another horse")
-		if err != nil || made.CubeID == 0 || len(f.sandbox.State().Users) != 1 || !f.takes(t, "ada@x.org", "another horse") {
+		if err != nil || made.CubeID == 0 || len(f.sandbox.State().Users) != 1 || !f.acceptsPassword(t, "ada@x.org", "another horse") {
 			t.Errorf("again: %+v, %v; there %+v", made, err, f.sandbox.State().Users)
 		}
 	}
@@ -120,7 +120,7 @@ func TestSignUpSavesDerivedPasswordFirst(t *testing.T) {
 		}
 		return connectycube.User{ID: 7}, nil
 	}
-	r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease"} }), LoginMethod{Password: password})
+	r := u.begin(newUser(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease"} }), LoginMethod{Password: password})
 	r.firstAttempt = true
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 {
 		t.Errorf("account %d, %v", r.user.CubeID, err)
@@ -131,8 +131,8 @@ func TestSignUpSavesDerivedPasswordFirst(t *testing.T) {
 // finds.
 func TestFindComesBeforeSignUp(t *testing.T) {
 	u := newUnit(t) // a sign-up would panic
-	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "Ada Lovelace", ExternalID: ada().ID}
-	r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease", Attempts: 1} }), LoginMethod{})
+	u.cubeUsers.user = connectycube.User{ID: 7, Email: "ada@example.org", FullName: "Ada Lovelace", ExternalID: newUser().ID}
+	r := u.begin(newUser(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease", Attempts: 1} }), LoginMethod{})
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 || r.user.Account.PasswordKind != store.PasswordUnknown {
 		t.Errorf("account %d with password %q, %v", r.user.CubeID, r.user.Account.PasswordKind, err)
 	}
@@ -148,7 +148,7 @@ func TestSignUpFindsAccountAfterLostReply(t *testing.T) {
 		u.cubeUsers.user = connectycube.User{ID: 7, Email: n.Email, FullName: n.FullName, ExternalID: n.ExternalID}
 		return connectycube.User{}, connectycube.ErrUnavailable
 	}
-	r := u.begin(ada(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease"} }), LoginMethod{Password: password})
+	r := u.begin(newUser(func(u *store.User) { u.CubeID, u.Account = 0, store.Account{Lease: "lease"} }), LoginMethod{Password: password})
 	r.firstAttempt = true
 	if err := r.reconcile(t.Context()); err != nil || r.user.CubeID != 7 || r.user.Account.PasswordKind != store.PasswordShared {
 		t.Errorf("account %d with password %q, %v", r.user.CubeID, r.user.Account.PasswordKind, err)
@@ -168,17 +168,17 @@ func TestRegisterFailsWhileSettingsAreWrong(t *testing.T) {
 		if user, err := f.register(t, "ada@x.org", password); !errors.Is(err, connectycube.ErrMisconfigured) || errors.Is(err, ErrPending) {
 			t.Errorf("user %+v, %v, want %v and not %v", user, err, connectycube.ErrMisconfigured, ErrPending)
 		}
-		f.noUsers(t)
+		f.checkNoUsers(t)
 		f.away.Store(nil)
-		f.made(t, "ada@x.org")
+		f.registered(t, "ada@x.org")
 	}
 	f := newFixture(t)
-	come := f.leave()
+	restore := f.takeDown()
 	user, err := f.register(t, "ada@x.org", password)
 	if !errors.Is(err, ErrPending) {
 		t.Fatal(err)
 	}
-	come()
+	restore()
 	wrong := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		http.Error(rw, `{"errors":["Unauthorized"]}`, http.StatusUnauthorized)
 	})
@@ -191,7 +191,7 @@ func TestRegisterFailsWhileSettingsAreWrong(t *testing.T) {
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); ChatStatusOf(err) != ChatUnavailable {
 		t.Errorf("login: %s, %v, want %s", ChatStatusOf(err), err, ChatUnavailable)
 	}
-	come()
+	restore()
 	f.due(t, user.ID)
 	if err := f.ReconcileNext(t.Context()); err != nil || f.read(t, user.ID).CubeID == 0 {
 		t.Errorf("with the right settings there is still no account: %v", err)

@@ -12,7 +12,7 @@ import (
 // If another account has the new email at ConnectyCube, the change is undone here.
 func TestTakenEmailIsReverted(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	f.signUp(t, "new@x.org", "another horse", "")
 	_, err := f.ChangeEmail(t.Context(), user, EmailChange{Email: "new@x.org", Password: password})
 	if !errors.Is(err, ErrForeignAccount) {
@@ -27,7 +27,7 @@ func TestTakenEmailIsReverted(t *testing.T) {
 // Reconciliations leave no unused ConnectyCube session behind.
 func TestReconciliationsEndTheirSessions(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	for i := range 5 {
 		change := EmailChange{Email: fmt.Sprintf("ada%d@x.org", i), Password: password}
 		if _, err := f.ChangeEmail(t.Context(), f.read(t, user.ID), change); err != nil {
@@ -41,7 +41,7 @@ func TestReconciliationsEndTheirSessions(t *testing.T) {
 
 func TestRename(t *testing.T) {
 	f := newFixture(t)
-	user := f.made(t, "ada@x.org")
+	user := f.registered(t, "ada@x.org")
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +57,13 @@ func TestRename(t *testing.T) {
 // A name that does not reach ConnectyCube changes here, and the worker brings it there.
 func TestRenameWhileConnectyCubeIsAway(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Settings.PasswordMode = DerivedPasswords })
-	user := f.made(t, "ada@x.org")
-	come := f.leave()
+	user := f.registered(t, "ada@x.org")
+	restore := f.takeDown()
 	renamed, err := f.Rename(t.Context(), user, Name{First: "Ada", Last: "Byron"})
 	if err != nil || renamed.FullName() != "Ada Byron" || f.read(t, user.ID).Account.Due.IsZero() {
 		t.Fatalf("%+v, %v; want the new name and an account that is due", renamed, err)
 	}
-	come()
+	restore()
 	f.due(t, user.ID)
 	if err := f.ReconcileNext(t.Context()); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestUpdateSendsOnlyWhatDiffers(t *testing.T) {
 			connectycube.UserUpdate{FullName: "Ada Byron", Email: "new@example.org"}},
 	} {
 		u := newUnit(t)
-		r := u.begin(ada(tt.edit), LoginMethod{})
+		r := u.begin(newUser(tt.edit), LoginMethod{})
 		r.session = connectycube.Session{Token: "token", UserID: 7}
 		if err := r.reconcile(t.Context()); err != nil || len(u.userAPI.updates) != 1 || u.userAPI.updates[0] != tt.want {
 			t.Errorf("%s: %v, %+v; want %+v", name, err, u.userAPI.updates, tt.want)
@@ -99,7 +99,7 @@ func TestEmailOfADeletedUserIsAwaited(t *testing.T) {
 	u.userAPI.err = connectycube.ErrTaken
 	u.cubeUsers.user = connectycube.User{ID: 8, ExternalID: "a user"}
 	u.accounts.user = store.User{ID: "a user", Deleting: true}
-	r := u.begin(ada(func(u *store.User) { u.Email = "new@example.org" }), LoginMethod{})
+	r := u.begin(newUser(func(u *store.User) { u.Email = "new@example.org" }), LoginMethod{})
 	r.session = connectycube.Session{Token: "token", UserID: 7}
 	if err := r.reconcile(t.Context()); !errors.Is(err, ErrPending) || r.user.Email != "new@example.org" {
 		t.Errorf("%v, email %s; want %v and the new one", err, r.user.Email, ErrPending)
