@@ -114,7 +114,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 	must(b, err)
 	b.Cleanup(func() { auditor.Close(context.Background()) })
 	flows, err := identity.New(identity.Options{
-		Stores:   identity.Stores{Users: s.Users(), Admin: s.Users(), Active: s.Users(), Sessions: s.Sessions(), EvictSession: s.Evictions().EvictSession, UpgradeHash: s.Users().UpgradeHash},
+		Stores:   identity.Stores{Users: s.Users(), Admin: s.Users(), Active: s.Users(), Sessions: s.Sessions(), EvictSession: s.Evictions().EvictSession, LogOutEvicted: s.Evictions().LogOut, UpgradeHash: s.Users().UpgradeHash},
 		Accounts: identity.Accounts{Opener: provisioner, Editor: provisioner, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   plain{}, Budgets: budgets, Auditor: auditor, Log: log,

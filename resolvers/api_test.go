@@ -65,7 +65,7 @@ func newFakes(t testing.TB, edits ...func(*parts)) fakes {
 	t.Cleanup(func() { f.auditor.Close(context.Background()) })
 	p := parts{
 		flows: identity.Options{
-			Stores:   identity.Stores{Users: f.users, Admin: onePage{}, Active: f.users, Sessions: f.sessions, EvictSession: f.users.EvictSession, UpgradeHash: f.users.UpgradeHash},
+			Stores:   identity.Stores{Users: f.users, Admin: onePage{}, Active: f.users, Sessions: f.sessions, EvictSession: f.users.EvictSession, LogOutEvicted: identitytest.Evictions{Users: f.users, Sessions: f.sessions}.LogOut, UpgradeHash: f.users.UpgradeHash},
 			Accounts: identity.Accounts{Opener: f.accounts, Editor: noEditor{}, DerivedPasswords: ring.DerivedPasswords},
 			Tokens:   identity.Tokens{Issuer: identitytest.Issuer{}, Verifier: identitytest.Verifier{}, Refresh: ring, Devices: ring},
 			Hasher:   f.passwords, Auditor: f.auditor, Log: log,

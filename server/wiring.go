@@ -109,7 +109,7 @@ func (s *setup) wireIdentity() error {
 	}
 	users := s.store.Users()
 	s.flows, err = identity.New(identity.Options{
-		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: s.store.Evictions().EvictSession, UpgradeHash: users.UpgradeHash},
+		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: s.store.Evictions().EvictSession, LogOutEvicted: s.store.Evictions().LogOut, UpgradeHash: users.UpgradeHash},
 		Accounts: identity.Accounts{Opener: s.accounts, Editor: s.accounts, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   s.withDecoys(hasher, ring),

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // Evictions ends login sessions because their user has too many. That is no logout, so the
@@ -46,6 +48,55 @@ func (e *Evictions) EndEvicted(ctx context.Context, userID string, before int64,
 		bson.D{{Key: "userId", Value: userID}, {Key: "reason", Value: Evicted}, {Key: "generation", Value: bson.D{{Key: "$lt", Value: before}}}},
 		endUpdate(time.Now(), reason))
 	return e.sessions.wrapError("ending evicted login sessions", err)
+}
+
+// LateLogout is a logout from a login session that was evicted before.
+type LateLogout struct {
+	SessionID string
+	UserID    string // empty = not known
+}
+
+// LogOut ends an evicted login session once more, as a logout, and makes its revocation at
+// ConnectyCube due. If the user is known, it also finds an eviction that only the user's
+// document tells of so far. LogOut returns the ID of the user. The error is [ErrNotFound]
+// if the session was not evicted, or its record is gone.
+func (e *Evictions) LogOut(ctx context.Context, l LateLogout) (string, error) {
+	evicted := bson.E{Key: "reason", Value: Evicted}
+	filter := bson.D{{Key: "_id", Value: l.SessionID}, evicted}
+	if l.UserID != "" {
+		filter = append(filter, bson.E{Key: "userId", Value: l.UserID})
+		pending, err := e.forgetPending(ctx, l)
+		if err != nil {
+			return "", err
+		}
+		if pending {
+			filter[1] = bson.E{Key: "$or", Value: bson.A{bson.D{evicted}, bson.D{notEnded}}}
+		}
+	}
+	ctx, cancel := e.sessions.withTimeout(ctx)
+	defer cancel()
+	var ended struct {
+		UserID string `bson:"userId"`
+	}
+	err := e.sessions.coll.FindOneAndUpdate(ctx, filter, endUpdate(time.Now(), LoggedOut), options.FindOneAndUpdate().SetProjection(bson.D{{Key: "userId", Value: 1}})).Decode(&ended)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return "", ErrNotFound
+	}
+	return ended.UserID, e.sessions.wrapError("ending an evicted login session", err)
+}
+
+// forgetPending removes one eviction from the user's document, and reports whether the
+// document had it. If the process dies before the record is written, the record ends
+// because the document no longer lists the session.
+func (e *Evictions) forgetPending(ctx context.Context, l LateLogout) (bool, error) {
+	_, err := e.users.change(ctx, l.UserID, bson.D{{Key: "evicted", Value: l.SessionID}}, bson.D{
+		{Key: "$pull", Value: bson.D{{Key: "evicted", Value: l.SessionID}}},
+		{Key: "$set", Value: bson.D{{Key: "sessionsDue", Value: time.Now()}}},
+	})
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // ForgetEvicted removes the reason of evictions from a user's document, after

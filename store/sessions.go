@@ -208,6 +208,10 @@ const (
 	Evicted = "evicted" // the user had too many login sessions
 )
 
+// LoggedOut is the reason of the end of a login session that its user has left after the
+// eviction.
+const LoggedOut = "logout"
+
 // Expire ends one expired login session. The error is [ErrNotFound] for none.
 func (s *Sessions) Expire(ctx context.Context) error {
 	ctx, cancel := s.withTimeout(ctx)

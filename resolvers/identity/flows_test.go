@@ -74,7 +74,7 @@ func newFlows(t testing.TB, edits ...func(*Options)) flows {
 		t.Fatal(err)
 	}
 	o := Options{
-		Stores:   Stores{Users: f.users, Admin: f.directory, Active: f.users, Sessions: f.sessions, EvictSession: f.users.EvictSession, UpgradeHash: f.users.UpgradeHash},
+		Stores:   Stores{Users: f.users, Admin: f.directory, Active: f.users, Sessions: f.sessions, EvictSession: f.users.EvictSession, LogOutEvicted: identitytest.Evictions{Users: f.users, Sessions: f.sessions}.LogOut, UpgradeHash: f.users.UpgradeHash},
 		Accounts: Accounts{Opener: f.accounts, Editor: f.editor, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   Tokens{Issuer: identitytest.Issuer{}, Verifier: identitytest.Verifier{}, Refresh: ring, Devices: ring},
 		Hasher:   f.passwords, Budgets: f.budgets, Auditor: f.auditor, Log: log,

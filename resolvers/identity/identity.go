@@ -46,6 +46,10 @@ type Stores struct {
 	// because there are too many. It returns true to the one call that ends it.
 	EvictSession func(ctx context.Context, id, session string) (bool, error)
 
+	// LogOutEvicted ends an evicted login session once more, as a logout, and returns
+	// the ID of its user. The error is [store.ErrNotFound] for none.
+	LogOutEvicted func(ctx context.Context, l store.LateLogout) (string, error)
+
 	// UpgradeHash replaces a password hash with a better one of the same password. If
 	// the old hash is no longer the user's, it changes nothing and returns nil.
 	UpgradeHash func(ctx context.Context, c store.HashUpgrade) error
@@ -107,7 +111,7 @@ func New(o Options) (*Flows, error) {
 		derived: o.Accounts.DerivedPasswords, auditor: o.Auditor, log: o.Log,
 	}
 	f.Sessions = &Sessions{
-		users: o.Stores.Users, active: o.Stores.Active, evict: o.Stores.EvictSession, records: o.Stores.Sessions, accounts: o.Accounts.Opener,
+		users: o.Stores.Users, active: o.Stores.Active, evict: o.Stores.EvictSession, logOutEvicted: o.Stores.LogOutEvicted, records: o.Stores.Sessions, accounts: o.Accounts.Opener,
 		credentials: credentials{o.Tokens.Issuer, o.Tokens.Refresh, devices, o.Limits.Absolute}, verifier: o.Tokens.Verifier,
 		limits: o.Limits, budgets: o.Budgets, auditor: o.Auditor, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}

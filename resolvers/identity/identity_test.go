@@ -8,7 +8,7 @@ import (
 
 func TestNewReportsAllThatIsMissing(t *testing.T) {
 	_, err := New(Options{Log: slog.New(slog.DiscardHandler), Limits: Limits{Idle: time.Hour, PerUser: 1}})
-	want := "identity.Options lack Stores.Users, Stores.Admin, Stores.Active, Stores.Sessions, Stores.EvictSession, Stores.UpgradeHash, " +
+	want := "identity.Options lack Stores.Users, Stores.Admin, Stores.Active, Stores.Sessions, Stores.EvictSession, Stores.LogOutEvicted, Stores.UpgradeHash, " +
 		"Accounts.Opener, Accounts.Editor, Accounts.DerivedPasswords, " +
 		"Tokens.Issuer, Tokens.Verifier, Tokens.Refresh, Tokens.Devices, " +
 		"Hasher, Budgets, Auditor, Limits.Absolute, Limits.Reuse, Limits.MaxPasswordChars, NetworkOf, UpstreamTimeout"

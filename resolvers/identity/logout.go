@@ -36,6 +36,9 @@ func (s *Sessions) Logout(ctx context.Context, c Caller, proof LogoutProof) erro
 			}
 			genuine = true
 		case errors.Is(err, store.ErrNotFound):
+			if ended, err := s.endEvicted(ctx, c, store.LateLogout{SessionID: claims.SessionID}); ended || err != nil {
+				return err
+			}
 			genuine = true
 		case !errors.Is(err, tokens.ErrInvalid):
 			return err
@@ -52,8 +55,8 @@ func (s *Sessions) Logout(ctx context.Context, c Caller, proof LogoutProof) erro
 	return err
 }
 
-// ownerOf returns the login session of a refresh token, and its user. The error is
-// [store.ErrNotFound] if the session has ended. A token that was replaced long ago names
+// ownerOf returns the login session of a refresh token, and its user. If the session has
+// ended, the error is [store.ErrNotFound] and the user is not known. A token that was replaced long ago names
 // its session, too.
 func (s *Sessions) ownerOf(ctx context.Context, c Caller, refreshToken string) (tokens.Claims, error) {
 	presented, err := s.parseRefreshToken(ctx, c, refreshToken)
@@ -61,7 +64,7 @@ func (s *Sessions) ownerOf(ctx context.Context, c Caller, refreshToken string) (
 		return tokens.Claims{}, err
 	}
 	session, err := s.records.ByID(ctx, presented.SessionID)
-	return tokens.Claims{Subject: session.UserID, SessionID: session.ID}, err
+	return tokens.Claims{Subject: session.UserID, SessionID: presented.SessionID}, err
 }
 
 // accessClaims returns the claims of the access token of a logout.
@@ -75,8 +78,29 @@ func (s *Sessions) accessClaims(proof LogoutProof) (tokens.Claims, error) {
 	return s.verifier.VerifyLogout(proof.AccessToken)
 }
 
-// endOwn ends the login session of a token, and reports whether this call did.
+// endOwn ends the login session of a token, and reports whether this call did. One that
+// ended before because the user had too many has not ended everything: now the user wants
+// to leave the device.
 func (s *Sessions) endOwn(ctx context.Context, c Caller, claims tokens.Claims) (bool, error) {
 	c.User = store.User{ID: claims.Subject}
-	return s.end(ctx, c, claims.SessionID, s.active.RemoveSession)
+	if ended, err := s.end(ctx, c, claims.SessionID, s.active.RemoveSession); ended || err != nil {
+		return ended, err
+	}
+	return s.endEvicted(ctx, c, store.LateLogout{SessionID: claims.SessionID, UserID: claims.Subject})
+}
+
+// endEvicted ends once more a login session that was evicted, so that its pushes and its
+// session at ConnectyCube end as with any logout. It reports whether this call did.
+func (s *Sessions) endEvicted(ctx context.Context, c Caller, l store.LateLogout) (bool, error) {
+	userID, err := s.logOutEvicted(ctx, l)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c.User = store.User{ID: userID}
+	s.accounts.Wake()
+	s.auditor.recordSuccess(ctx, c, l.SessionID)
+	return true, nil
 }

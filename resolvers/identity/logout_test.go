@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"cubegate/resolvers/apierror"
 	"cubegate/store"
@@ -166,4 +167,66 @@ func TestAnExpiredTokenIsNoCaller(t *testing.T) {
 	if status := f.verify(CallbackRequest{Token: "expired " + adaID}); status != 401 {
 		t.Errorf("at the callback: %d", status)
 	}
+}
+
+// A login session that ended because there were too many has left its pushes and its
+// session at ConnectyCube. A logout ends them, once.
+func TestLogoutFromEvictedSession(t *testing.T) {
+	for name, tt := range map[string]struct {
+		proof    func(id, refresh string) LogoutProof
+		recorded bool // the worker has saved the eviction in the record
+	}{
+		"an access token":                                {func(id, _ string) LogoutProof { return LogoutProof{AccessToken: "of " + id} }, true},
+		"an access token, the record is active":          {func(id, _ string) LogoutProof { return LogoutProof{AccessToken: "of " + id} }, false},
+		"the refresh token":                              {func(_, r string) LogoutProof { return LogoutProof{RefreshToken: r} }, true},
+		"the refresh token, the record is active":        {func(_, r string) LogoutProof { return LogoutProof{RefreshToken: r} }, false},
+		"the refresh token, with another's access token": {func(_, r string) LogoutProof { return LogoutProof{AccessToken: "good " + adaID, RefreshToken: r} }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFlows(t)
+			f.there()
+			in, err := f.login(t.Context(), adaLogin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := in.Session.ID
+			f.Sessions.verifier = anySession{f.Sessions.verifier, id}
+			if _, err := f.users.EvictSession(t.Context(), adaID, id); err != nil {
+				t.Fatal(err)
+			}
+			if tt.recorded {
+				f.users.User.Evicted = nil
+				record := f.sessions.All[id]
+				record.Ended, record.EndReason = time.Now(), store.Evicted
+				f.sessions.All[id] = record
+			}
+			events, sessions := len(f.recorded(t)), slices.Clone(f.users.User.Sessions)
+			if err := f.logout(t, tt.proof(id, in.RefreshToken)); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.sessions.All[id]; got.EndReason != store.LoggedOut || f.accounts.Woken != 1 || !slices.Equal(f.users.User.Sessions, sessions) {
+				t.Errorf("ended as %q, woken %d times, left %q", got.EndReason, f.accounts.Woken, f.users.User.Sessions)
+			}
+			recorded := f.recorded(t)
+			if len(recorded) != events+1 || recorded[events].Kind != store.AuditLogout || recorded[events].UserID != adaID || recorded[events].Session != id {
+				t.Errorf("recorded %+v", recorded[events:])
+			}
+			if err := f.logout(t, LogoutProof{AccessToken: "of " + id}); err != nil || f.accounts.Woken != 1 || len(f.recorded(t)) != events+1 {
+				t.Errorf("again: %v, woken %d times", err, f.accounts.Woken)
+			}
+		})
+	}
+}
+
+// anySession accepts an access token of one more login session of Ada's.
+type anySession struct {
+	TokenVerifier
+	id string
+}
+
+func (v anySession) VerifyLogout(raw string) (tokens.Claims, error) {
+	if raw == "of "+v.id {
+		return tokens.Claims{Subject: adaID, SessionID: v.id}, nil
+	}
+	return v.TokenVerifier.VerifyLogout(raw)
 }

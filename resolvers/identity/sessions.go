@@ -42,6 +42,7 @@ type Sessions struct {
 	users           UserStore
 	active          ActiveSessions
 	evict           func(ctx context.Context, id, session string) (bool, error)
+	logOutEvicted   func(ctx context.Context, l store.LateLogout) (string, error)
 	records         SessionStore
 	accounts        AccountOpener
 	credentials     credentials

@@ -134,6 +134,38 @@ func TestEvictedSessionEndsWithAllOthers(t *testing.T) {
 	servertest.Eventually(t, "the ban ends the tablet's ConnectyCube session", func() bool { return !a.hasCubeSession(tablet) })
 }
 
+// A user may leave a device whose login session has been evicted: a logout ends what the
+// eviction has left there, and nothing of another device.
+func TestLogoutAfterEviction(t *testing.T) {
+	t.Parallel()
+	for name, shows := range map[string]func(in servertest.LoginReply) (header, refresh string){
+		"the access token":  func(in servertest.LoginReply) (string, string) { return "Bearer " + in.Token, "" },
+		"the refresh token": func(in servertest.LoginReply) (string, string) { return "", in.RefreshToken },
+	} {
+		for way, logOut := range logsOut {
+			a := startApps(t)
+			tablet := a.login("")
+			subscribe(t, a.Server, tablet, "tablet")
+			a.loginOften()
+			phone := a.login("phone")
+			subscribe(t, a.Server, phone, "phone")
+			a.requirePushes(phone, "phone", "tablet")
+			if lives(t, a.Server, tablet) || !a.hasCubeSession(tablet) {
+				t.Fatal("the eviction has not ended the login session alone")
+			}
+			header, refresh := shows(tablet)
+			if code := logOut(t, a.Server, header, refresh); code != "" {
+				t.Errorf("%s, %s: %q", way, name, code)
+			}
+			servertest.Eventually(t, way+", "+name+": the tablet's ConnectyCube session ends", func() bool { return !a.hasCubeSession(tablet) })
+			a.requirePushes(phone, "phone")
+			if !a.hasCubeSession(phone) || !lives(t, a.Server, phone) {
+				t.Errorf("%s, %s: the phone's login has ended", way, name)
+			}
+		}
+	}
+}
+
 // On the 31st day the first login session expires, and then one each day. That is no
 // logout either, until the last one expires.
 func TestExpiryIsNoLogout(t *testing.T) {

@@ -28,6 +28,7 @@ func sessions(t *testing.T, tg Target) {
 		"an ended session is revoked":           endedIsRevoked,
 		"an expired session ends":               expiredEnds,
 		"an evicted session ends twice":         evictedEndsTwice,
+		"an evicted session is logged out":      evictedIsLoggedOut,
 		"sessions are listed by last use":       listedByLastUse,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, st) })

@@ -61,7 +61,7 @@ func (f *Sessions) ByID(_ context.Context, id string) (store.Session, error) {
 		return store.Session{}, f.Err
 	}
 	s, ok := f.All[id]
-	if !ok || !s.Expires.After(time.Now()) {
+	if !ok || !s.Ended.IsZero() || !s.Expires.After(time.Now()) {
 		return store.Session{}, store.ErrNotFound
 	}
 	return s, nil

@@ -109,3 +109,25 @@ func (f *Users) RemoveAllSessions(context.Context, string) (store.User, error) {
 	f.User.Sessions = nil
 	return *f.User, nil
 }
+
+// Evictions logs out from login sessions that EvictSession has ended.
+type Evictions struct {
+	*Users
+	*Sessions
+}
+
+func (f Evictions) LogOut(_ context.Context, l store.LateLogout) (string, error) {
+	f.Users.mu.Lock()
+	defer f.Users.mu.Unlock()
+	f.Sessions.mu.Lock()
+	defer f.Sessions.mu.Unlock()
+	s, ok := f.All[l.SessionID]
+	pending := l.UserID != "" && s.UserID == l.UserID && slices.Contains(f.User.Evicted, l.SessionID)
+	if !ok || s.EndReason != store.Evicted && !pending {
+		return "", store.ErrNotFound
+	}
+	f.User.Evicted = slices.DeleteFunc(f.User.Evicted, func(id string) bool { return id == l.SessionID })
+	s.Ended, s.EndReason = time.Now(), store.LoggedOut
+	f.All[l.SessionID] = s
+	return s.UserID, nil
+}
