@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,6 +61,13 @@ func (d description) check(t *testing.T, method, path string, got servertest.Rep
 	place := "/paths/" + escapePointer(path) + "/" + strings.ToLower(method) + "/responses/" + status
 	if got.Status >= 400 {
 		place = "/components/responses/Problem"
+	}
+	if wait := got.Header.Get("Retry-After"); wait != "" {
+		seconds, err := strconv.Atoi(wait)
+		if err != nil {
+			t.Errorf("%s %s: Retry-After %q", method, path, wait)
+		}
+		d.validate(t, place+"/headers/Retry-After/schema", seconds)
 	}
 	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Body))
 	if err != nil {
@@ -121,6 +129,24 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 				t.Errorf("the description has %s, which is no route", name)
 			}
 		}
+	}
+}
+
+// A client that sends too many refresh tokens that we have not issued is told so as the
+// description says.
+func TestOpenAPIFitsLimits(t *testing.T) {
+	t.Parallel()
+	for path, success := range map[string]int{"/auth/refresh": 401, "/auth/logout": 204} {
+		r := servertest.Start(t, nil)
+		d := readDescription(t, r)
+		got := r.Request(t, http.MethodPost, path, `{"refreshToken":"x"}`)
+		for n := 0; got.Status == success && n < 1000; n++ {
+			got = r.Request(t, http.MethodPost, path, `{"refreshToken":"x"}`)
+		}
+		if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d, Retry-After %q", path, got.Status, got.Header.Get("Retry-After"))
+		}
+		d.check(t, http.MethodPost, path, got)
 	}
 }
 
