@@ -58,7 +58,7 @@ func (p process) addListenerFlags(cmd *cobra.Command) (with func() process) {
 func (p process) run(ctx context.Context, do commandFunc) error {
 	cfg, err := config.Load(p.configYAML, p.getenv, ".")
 	if err != nil {
-		return err
+		return explained(err, noticesOf(cfg))
 	}
 	cfg.LAN, cfg.TLS = p.lan, p.tls
 	return do(ctx, cfg, p.stdout, NewLogger(cfg, p.stderr))
@@ -225,9 +225,22 @@ func printSettings(w io.Writer, configYAML []byte) {
 	fmt.Fprint(w, "\nconfig.yaml explains each of them.\n")
 }
 
+func noticesOf(cfg config.Config) []config.Notice {
+	return append(cfg.Notices, config.MisspelledIn(os.Environ())...)
+}
+
+// explained is an error in the settings with the notices, because the setting that is
+// missing may be the one whose name is misspelled. There is no log yet.
+func explained(err error, notices []config.Notice) error {
+	for _, n := range notices {
+		err = fmt.Errorf("%w\n%s: %s: %s", err, n.Variable, n.Text, n.Setting)
+	}
+	return err
+}
+
 // logNotices writes what the operator should know about the settings.
 func logNotices(ctx context.Context, cfg config.Config, log *slog.Logger) {
-	for _, n := range append(cfg.Notices, config.MisspelledIn(os.Environ())...) {
+	for _, n := range noticesOf(cfg) {
 		log.WarnContext(ctx, n.Text, slog.String("variable", n.Variable), slog.String("setting", n.Setting))
 	}
 }

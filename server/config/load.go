@@ -29,7 +29,8 @@ type lookup func(name string) (string, bool)
 
 // Load reads the settings from defaults, which is config.yaml, the file named by
 // CONFIG_FILE, .env in dir, and getenv; later sources are stronger. Its error lists all
-// problems, each with the key and the variable, and quotes no value.
+// problems, each with the key and the variable, and quotes no value; the result then has
+// the notices only.
 func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Config, error) {
 	var c Config
 	c.ConnectyCube.SignUpsPerMinute, c.Limits.RegistrationsPerNetwork = unset, unset
@@ -44,7 +45,7 @@ func Load(defaults []byte, getenv func(string) (string, bool), dir string) (Conf
 	}
 	c.check(&l.settingErrors)
 	if err := l.err(); err != nil {
-		return Config{}, err
+		return Config{Notices: c.Notices}, err
 	}
 	c.derive()
 	return c, nil

@@ -169,3 +169,24 @@ func TestStartTellsOfVariables(t *testing.T) {
 		t.Errorf("the log shows a value, or more than two variables: %s", p.Log)
 	}
 }
+
+// A start that fails because a setting is missing names the misspelled variable, and the
+// one that was taken by guess.
+func TestRefusedStartTellsOfVariables(t *testing.T) {
+	p := servertest.Spawn(t, map[string]string{"APPID": "7", "AUTH_KEY": "Zebra7Quartz", "MONGO_URL": "mongodb://127.0.0.1:1/Zebra7Quartz", "CUSTOM_SETTING": "x"})
+	if code := p.ExitCode(t); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+	for _, want := range []string{
+		"app_id (APP_ID): is missing",
+		"\nAPPID: variable ignored: it looks like a misspelled setting: APP_ID\n",
+		"\nMONGO_URL: variable taken for a setting of another name: MONGO_URI\n",
+	} {
+		if !strings.Contains(p.Log.String(), want) {
+			t.Errorf("the output lacks %q: %s", want, p.Log)
+		}
+	}
+	if strings.Contains(p.Log.String(), "Zebra7Quartz") || strings.Contains(p.Log.String(), "CUSTOM") {
+		t.Errorf("the output shows a value, or a variable of another program: %s", p.Log)
+	}
+}
