@@ -208,7 +208,7 @@ func TestUsersExplainsBadInput(t *testing.T) {
 
 func TestEventsIncludeTheRefusalsOfThisMoment(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
 	list, err := f.Admin.Events(t.Context(), Caller{}, store.EventFilter{}, Page{Limit: 10})
 	if err != nil || len(list.Items) != 1 || list.Items[0].Kind != store.AuditLogin {

@@ -29,7 +29,7 @@ func TestCallerIsTheUserOfAnActiveSession(t *testing.T) {
 		"logged out before": {"good " + adaID, func(u *store.User) { u.Sessions = nil }, false},
 	} {
 		f := newFlows(t)
-		f.there(tt.edit)
+		f.stored(tt.edit)
 		c, err := f.Authenticator.Caller(t.Context(), *f.client, tt.token)
 		if tt.ok && (err != nil || c.User.ID != adaID || c.SessionID != "s1" || c.Client.IP != f.client.IP) {
 			t.Errorf("%s: %+v, %v", name, c, err)
@@ -51,7 +51,7 @@ func TestCallerPassesOnThatTheDatabaseIsAway(t *testing.T) {
 // A row without a role is a mistake that opens nothing.
 func TestTheZeroRoleRefusesEveryCaller(t *testing.T) {
 	f := newFlows(t)
-	f.there(func(u *store.User) { u.Roles = []string{roleAdmin} })
+	f.stored(func(u *store.User) { u.Roles = []string{roleAdmin} })
 	admin, stranger := f.ada(store.AuditRoles), f.stranger(store.AuditLogin)
 	f.users.User.Roles = []string{"editor"}
 	user := f.ada(store.AuditRoles)
@@ -79,7 +79,7 @@ func TestTheZeroRoleRefusesEveryCaller(t *testing.T) {
 
 func TestAuthorizeRecordsARefusal(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	_ = f.Authenticator.Authorize(t.Context(), f.ada(store.AuditRoles), RoleAdmin)
 	if got := f.recorded(t); len(got) != 1 || got[0].Kind != store.AuditForbidden || got[0].UserID != adaID || got[0].Outcome != store.OutcomeRefused {
 		t.Errorf("recorded %+v", got)
@@ -93,7 +93,7 @@ func TestVerifyCallbackOfATokenEndsWithItsSession(t *testing.T) {
 		"service 0123456789abcdef0123456f": http.StatusUnauthorized,
 	} {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		if got := f.verify(CallbackRequest{Token: token, Email: ada.Email, Password: ada.Password}); got != want {
 			t.Errorf("%s: %d, want %d", token, got, want)
 		}
@@ -109,7 +109,7 @@ func TestVerifyCallbackOfATokenEndsWithItsSession(t *testing.T) {
 
 func TestVerifyCallbackReportsTheExternalID(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	c := f.stranger(store.AuditVerify, CostCallback, CostToken)
 	user, err := f.Authenticator.VerifyCallback(t.Context(), c, CallbackRequest{Token: "relink " + adaID})
 	if err != nil || user.ID != "another id" || user.Email != ada.Email {

@@ -33,7 +33,7 @@ func TestNewPasswordsForBcrypt(t *testing.T) {
 			}
 		}
 		check("register", "password", err)
-		f.there()
+		f.stored()
 		f.editor.AccountEditor = &recordingEditor{}
 		err = f.Profiles.ChangePassword(t.Context(), f.ada(store.AuditPassword, CostGuess), PasswordInput{ada.Password, tt.password})
 		check("changePassword", "new", err)

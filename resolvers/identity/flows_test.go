@@ -90,8 +90,8 @@ func newFlows(t testing.TB, edits ...func(*Options)) flows {
 	return f
 }
 
-// there puts Ada into the store, as she is after her registration.
-func (f flows) there(edit ...func(*store.User)) {
+// stored puts Ada into the store, as she is after her registration.
+func (f flows) stored(edit ...func(*store.User)) {
 	u := identitytest.Ada()
 	for _, e := range edit {
 		e(&u)

@@ -46,7 +46,7 @@ func (f flows) loginFrom(t *testing.T, device *DeviceInput) error {
 
 func TestGuessesOfOneNetworkAreNotChargedToAnother(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	f.from("192.0.2.1")
 	if e := f.guesses(t, 3, ada.Email, nil); e.Code != apierror.Unauthenticated {
 		t.Fatalf("the third guess: %s", e.Code)
@@ -64,7 +64,7 @@ func TestGuessesAtOneAccountHaveACeiling(t *testing.T) {
 	for name, email := range map[string]string{"an account": ada.Email, "an unknown email": "unknown@example.org"} {
 		t.Run(name, func(t *testing.T) {
 			f := newFlows(t)
-			f.there()
+			f.stored()
 			tried := 0
 			for i := range 200 { // each from a network of its own
 				f.from(fmt.Sprint("2001:db8::", i))
@@ -84,7 +84,7 @@ func TestGuessesAtOneAccountHaveACeiling(t *testing.T) {
 
 func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	f.from("192.0.2.1")
 	for i := range 8 {
 		if e := f.guesses(t, 1, fmt.Sprintf("unknown%d@example.org", i), nil); e.Code != apierror.Unauthenticated {
@@ -99,7 +99,7 @@ func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 
 func TestCorrectPasswordsAreNotCharged(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for range 50 {
 		if err := f.loginFrom(t, nil); err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestCorrectPasswordsAreNotCharged(t *testing.T) {
 // keep a known device out.
 func TestKnownDeviceHasItsOwnBudget(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for i := range 20 {
 		f.from(fmt.Sprint("192.0.2.", i%2))
 		f.guesses(t, 1, ada.Email, nil)
@@ -148,7 +148,7 @@ func TestKnownDeviceHasItsOwnBudget(t *testing.T) {
 
 func TestNetworkWithASessionGivesATurnAndNoBudget(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	s := f.sessions.All["s1"]
 	s.LastIP = "203.0.113.5"
 	f.sessions.All["s1"] = s
@@ -171,7 +171,7 @@ func TestNetworkWithASessionGivesATurnAndNoBudget(t *testing.T) {
 
 func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	phone := f.knownDeviceInput()
 	for range 31 {
 		if err := f.loginFrom(t, phone); err != nil {
@@ -185,7 +185,7 @@ func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 
 func TestLoginReturnsADeviceToken(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	read := func(out LoginResult) tokens.KnownDevice {
 		t.Helper()
 		if out.DeviceToken == "" {
@@ -229,7 +229,7 @@ func TestLoginReturnsADeviceToken(t *testing.T) {
 
 func TestRevokedSessionEndsAllDeviceTokens(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	phone := f.knownDeviceInput()
 	if _, err := f.Sessions.end(t.Context(), f.ada(store.AuditLogout), "s1", f.users.RemoveSession); err != nil {
 		t.Fatal(err)
@@ -254,7 +254,7 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 		in := ada
 		in.Email = fmt.Sprintf("ada%d@example.org", i)
 		if i == 2 { // an attacker can use the answer that an email is in use
-			f.there()
+			f.stored()
 			in.Email = ada.Email
 		}
 		_, err := f.register(t.Context(), in)
@@ -274,7 +274,7 @@ func TestRegistrationsOfANetworkAreBounded(t *testing.T) {
 
 func TestInvalidTokensAreCountedAndValidTokensPass(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	verify := func(token string) int { return f.verify(CallbackRequest{Token: token}) }
 	var last int
 	for range 7 {
@@ -293,7 +293,7 @@ func TestInvalidTokensAreCountedAndValidTokensPass(t *testing.T) {
 
 func TestLimitsCanBeObserved(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	f.budgets.observe = true
 	if e := f.guesses(t, 50, ada.Email, nil); e.Code != apierror.Unauthenticated {
 		t.Errorf("the 50th guess: %s", e.Code)
@@ -305,7 +305,7 @@ func TestLimitsCanBeObserved(t *testing.T) {
 
 func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for i := range 4 {
 		err := f.confirm(t.Context(), "s1", "guess")
 		if want := []apierror.Code{apierror.Forbidden, apierror.Forbidden, apierror.Forbidden, apierror.RateLimited}[i]; outward(err).Code != want {
@@ -326,7 +326,7 @@ func TestParallelGuessesHaveTheSameCeiling(t *testing.T) {
 	}
 	counting := &countingHasher{PasswordHasher: hasher}
 	f.Passwords.Hasher = counting
-	f.there()
+	f.stored()
 	var all sync.WaitGroup
 	for range 190 {
 		all.Go(func() {
@@ -360,7 +360,7 @@ func (c *countingHasher) Compare(ctx context.Context, t tokens.Turn, password, h
 // Otherwise the time of a login would tell whether the email exists.
 func TestUnknownEmailCostsTheSameLookUps(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for _, email := range []string{ada.Email, "unknown@example.org"} {
 		f.sessions.LookUps = 0
 		f.guesses(t, 1, email, nil)
@@ -372,7 +372,7 @@ func TestUnknownEmailCostsTheSameLookUps(t *testing.T) {
 
 func TestSiteHasItsOwnBudget(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	tried, registered := 0, 0
 	for i := range 200 { // each from a /64 of its own in one /48
 		networks := []string{"2001:db8::/48", fmt.Sprintf("2001:db8:0:%x::/64", i)}
@@ -406,7 +406,7 @@ func TestRegistrationThatFailsIsNotCharged(t *testing.T) {
 
 func TestRefusedConfirmationsUseUpNoTurns(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for range 40 {
 		_ = f.confirm(t.Context(), "s1", "guess")
 	}

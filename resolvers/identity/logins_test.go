@@ -37,7 +37,7 @@ func TestLoginReportsWhatConnectyCubeDoes(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(fmt.Sprint(byTicket, " ", tt.want), func(t *testing.T) {
 				f := newFlows(t)
-				f.there()
+				f.stored()
 				if tt.err != nil {
 					f.accounts.OnOpen = func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error) {
 						return provisioning.CubeSession{}, tt.err
@@ -67,7 +67,7 @@ func TestLoginReportsWhatConnectyCubeDoes(t *testing.T) {
 
 func TestLoginHidesWhetherTheEmailExists(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for _, in := range []LoginInput{
 		{Email: "ada@example.org", Password: "wrong"},
 		{Email: "unknown@example.org", Password: ada.Password},
@@ -90,7 +90,7 @@ func TestLoginHidesWhetherTheEmailExists(t *testing.T) {
 
 func TestLoginStopsGuessing(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for range 3 {
 		_, _ = f.login(t.Context(), LoginInput{Email: ada.Email, Password: "guess"})
 	}
@@ -106,7 +106,7 @@ func TestLoginStopsGuessing(t *testing.T) {
 func TestLoginReplacesAStaleHash(t *testing.T) {
 	for _, setErr := range []error{nil, errors.New("odd")} {
 		f := newFlows(t)
-		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
+		f.stored(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
 		f.users.UpgradeErr = setErr
 		if _, err := f.login(t.Context(), adaLogin); err != nil {
 			t.Errorf("with %v: %v; want the login to succeed", setErr, err)
@@ -122,7 +122,7 @@ func TestLoginReplacesAStaleHash(t *testing.T) {
 func TestLoginWhoseStaleHashChangesConcurrently(t *testing.T) {
 	for next, want := range map[string]apierror.Code{"hash of another": apierror.Unauthenticated, "old hash of " + ada.Password: ""} {
 		f := newFlows(t)
-		f.there(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
+		f.stored(func(u *store.User) { u.PasswordHash = "old hash of " + ada.Password })
 		f.Passwords.replaceHash = func(context.Context, store.HashUpgrade) error {
 			f.users.User.PasswordHash = next
 			return nil
@@ -136,7 +136,7 @@ func TestLoginWhoseStaleHashChangesConcurrently(t *testing.T) {
 
 func TestLoginOfADisabledUser(t *testing.T) {
 	f := newFlows(t)
-	f.there(func(u *store.User) { u.Disabled = true })
+	f.stored(func(u *store.User) { u.Disabled = true })
 	if _, err := f.login(t.Context(), adaLogin); outward(err).Code != apierror.Forbidden {
 		t.Errorf("with the correct password: %v, want %s", err, apierror.Forbidden)
 	}
@@ -148,7 +148,7 @@ func TestLoginOfADisabledUser(t *testing.T) {
 // The password changes between the comparison and the start of the login session.
 func TestLoginWhosePasswordChangesConcurrently(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	c := f.ada(store.AuditLogin)
 	f.users.User.PasswordHash = "hash of another"
 	if _, err := f.Sessions.startLoginSession(t.Context(), c, nil); outward(err).Code != apierror.Unauthenticated {
@@ -168,7 +168,7 @@ func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
 			return f.users.EvictSession(ctx, id, session)
 		}
 	})
-	f.there(func(u *store.User) { u.Sessions = nil })
+	f.stored(func(u *store.User) { u.Sessions = nil })
 	clear(f.sessions.All)
 	var ids []string
 	for range 5 {
@@ -191,7 +191,7 @@ func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
 
 func TestDeviceHasAName(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	name := "Ada's\n phone\x00"
 	in := adaLogin
 	in.Device = &DeviceInput{Name: &name, ID: &adaDevice}

@@ -46,7 +46,7 @@ func TestLogout(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFlows(t)
-			f.there()
+			f.stored()
 			in, err := f.login(t.Context(), adaLogin)
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func TestLogout(t *testing.T) {
 // A tab may hold a refresh token that another tab has replaced: the user wants to leave.
 func TestLogoutWithAnOldRefreshToken(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestLogoutWithAnOldRefreshToken(t *testing.T) {
 // The refresh token's session has ended, and the access token belongs to another one.
 func TestLogoutAfterAnotherLogin(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestLogoutAfterAnotherLogin(t *testing.T) {
 
 func TestLogoutChargesUnknownRefreshTokens(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for range 6 {
 		if err := f.logout(t, LogoutProof{RefreshToken: "?"}); err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func TestLogoutChargesUnknownRefreshTokens(t *testing.T) {
 
 func TestLogoutReportsTheDatabase(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestLogoutReportsTheDatabase(t *testing.T) {
 // An expired access token logs out and does nothing else.
 func TestAnExpiredTokenIsNoCaller(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	if _, err := f.Authenticator.Caller(t.Context(), *f.client, "expired "+adaID); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("as a caller: %v", err)
 	}
@@ -184,7 +184,7 @@ func TestLogoutFromEvictedSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFlows(t)
-			f.there()
+			f.stored()
 			in, err := f.login(t.Context(), adaLogin)
 			if err != nil {
 				t.Fatal(err)

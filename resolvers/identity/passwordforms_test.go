@@ -23,7 +23,7 @@ const (
 
 // withHash puts Ada into the store with the hash of a password in a form.
 func (f flows) withHash(hash, form string) {
-	f.there(func(u *store.User) { u.PasswordHash, u.PasswordForm = hash, form })
+	f.stored(func(u *store.User) { u.PasswordHash, u.PasswordForm = hash, form })
 }
 
 // Not the number of hashes, their lanes or what they cost may tell whether an email has

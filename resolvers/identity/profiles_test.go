@@ -49,7 +49,7 @@ func (e *recordingEditor) Delete(_ context.Context, _ store.User, m provisioning
 func editing(t *testing.T, err error) (flows, *recordingEditor) {
 	t.Helper()
 	f, e := newFlows(t), &recordingEditor{err: err}
-	f.there()
+	f.stored()
 	f.editor.AccountEditor = e
 	return f, e
 }

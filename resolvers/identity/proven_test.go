@@ -36,7 +36,7 @@ func (f flows) nothingProven(t *testing.T) {
 func TestLoginAndItsCallbackHashOnce(t *testing.T) {
 	for name, run := range map[string]func(f flows) error{
 		"register": func(f flows) error { _, err := f.register(t.Context(), ada); return err },
-		"login":    func(f flows) error { f.there(); _, err := f.login(t.Context(), adaLogin); return err },
+		"login":    func(f flows) error { f.stored(); _, err := f.login(t.Context(), adaLogin); return err },
 	} {
 		f := newFlows(t)
 		answers := f.callBack(func() int { return f.verifyPassword("ADA@example.org", ada.Password) })
@@ -77,7 +77,7 @@ func TestProofAnswersNoOtherCallback(t *testing.T) {
 		{"deleted meanwhile", func(u *store.User) { u.Email = "" }, "ada@example.org", ada.Password, 401, 1},
 	} {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		before := 0
 		answers := f.callBack(func() int {
 			before = f.passwords.Hashes()
@@ -105,7 +105,7 @@ func TestProofEndsWithItsRequest(t *testing.T) {
 	} {
 		for _, run := range []func(f flows){
 			func(f flows) { _, _ = f.register(t.Context(), ada) },
-			func(f flows) { f.there(); _, _ = f.login(t.Context(), adaLogin) },
+			func(f flows) { f.stored(); _, _ = f.login(t.Context(), adaLogin) },
 		} {
 			f := newFlows(t)
 			f.accounts.OnOpen = open
@@ -180,7 +180,7 @@ func TestProofsAreBounded(t *testing.T) {
 // about that password is not a guess.
 func TestDerivedPasswordsAreNotGuesses(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	own := f.Authenticator.derived(adaID)[0].Password
 	other := f.Authenticator.derived("0123456789abcdef0123456f")[0].Password
 	if len(own) != derivedLength {
@@ -254,7 +254,7 @@ func TestChangesAndTheirCallbacksHashOnce(t *testing.T) {
 			map[string][2]string{"before": {ada.Email, ada.Password}}, 1},
 	} {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		f.editor.AccountEditor = changing{users: f.users, callBack: func(step string) {
 			if code := f.verifyPassword(tt.sent[step][0], tt.sent[step][1]); code != http.StatusOK {
 				t.Errorf("%s: %s the change the callback got %d", tt.name, step, code)

@@ -87,7 +87,7 @@ func wrongPassword(user string) store.Event {
 func TestRefusalIsRecordedAfterTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		started := time.Now()
 		_, err := f.login(t.Context(), LoginInput{Email: ada.Email, Password: "wrong"})
 		if outward(err).Code != apierror.Unauthenticated {
@@ -106,7 +106,7 @@ func TestRefusalIsRecordedAfterTheResponse(t *testing.T) {
 
 func TestSuccessIsRecordedBeforeTheResponse(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	if _, err := f.login(t.Context(), adaLogin); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestSuccessIsRecordedBeforeTheResponse(t *testing.T) {
 // An overloaded server compares no password, so there is no refusal to record.
 func TestFullQueueIsNotRecorded(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	for _, reason := range []error{tokens.ErrBusy, tokens.ErrLaneFull} {
 		f.auditor.recordFailure(t.Context(), f.ada(store.AuditLogin), &tokens.QueueError{Reason: reason})
 	}

@@ -14,7 +14,7 @@ import (
 func TestRefreshRenewsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -44,7 +44,7 @@ func TestRefreshRenewsEverything(t *testing.T) {
 func TestIdleSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func (f flows) moved(network string, do func()) {
 func TestReplayEndsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestReplayEndsTheSession(t *testing.T) {
 func TestTheSameClientGetsTheSameAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		f.client.UserAgent = "an app"
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
@@ -146,7 +146,7 @@ func TestTheSameClientGetsTheSameAnswer(t *testing.T) {
 func TestAStaleTokenEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -184,7 +184,7 @@ func TestAStaleTokenEndsNothing(t *testing.T) {
 func TestRetryAfterOfAStaleToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -208,7 +208,7 @@ func TestRetryAfterOfAStaleToken(t *testing.T) {
 // A stale token of a session that has ended otherwise is no reason to wait.
 func TestAStaleTokenOfAnEndedSession(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	in, err := f.login(t.Context(), adaLogin)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestRefreshOfAnEndedSession(t *testing.T) {
 		"deleted":    func(f flows) { f.users.User = nil },
 	} {
 		f := newFlows(t)
-		f.there()
+		f.stored()
 		in, err := f.login(t.Context(), adaLogin)
 		if err != nil {
 			t.Fatal(err)
@@ -248,7 +248,7 @@ func TestRefreshOfAnEndedSession(t *testing.T) {
 
 func TestLogoutEverywhereEndsAllSessions(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	if err := f.Sessions.LogoutEverywhere(t.Context(), f.ada(store.AuditLogoutAll)); err != nil || len(f.users.User.Sessions) != 0 || f.accounts.Woken != 1 {
 		t.Errorf("%v, left %q", err, f.users.User.Sessions)
 	}
@@ -257,7 +257,7 @@ func TestLogoutEverywhereEndsAllSessions(t *testing.T) {
 
 func TestRevokeOfAnUnknownSession(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	if err := f.Sessions.Revoke(t.Context(), f.ada(store.AuditRevoke), "unknown"); outward(err).Code != apierror.NotFound || len(f.users.User.Sessions) != 2 {
 		t.Errorf("%v, left %q", err, f.users.User.Sessions)
 	}
@@ -265,7 +265,7 @@ func TestRevokeOfAnUnknownSession(t *testing.T) {
 
 func TestListReturnsTheRecordsOfTheCallersSessions(t *testing.T) {
 	f := newFlows(t)
-	f.there()
+	f.stored()
 	list, err := f.Sessions.List(t.Context(), f.ada(""))
 	if err != nil || len(list) != 1 || list[0].ID != "s1" {
 		t.Errorf("%+v, %v", list, err)
