@@ -205,7 +205,7 @@ func (s *setup) wireProvisioning(ring *tokens.SecretRing, issuer *tokens.Issuer)
 		UserAPI:   s.cube,
 		Database: provisioning.Database{
 			Accounts: s.store.Accounts(), Users: s.store.Users(), Sessions: s.store.Sessions(), Line: s.store.Accounts(),
-			RemoveSession: s.store.Users().RemoveSession, ExpireSession: s.store.Sessions().Expire,
+			RemoveSession: s.store.Users().RemoveSession, ExpireSession: s.store.Sessions().Expire, RemoveRevoked: s.store.Sessions().RemoveRevoked,
 			Evictions: s.store.Evictions(),
 		},
 		Queues: provisioning.Queues{Accounts: s.store.AccountWork(), Sweeps: s.store.Sweeps(), Revocations: s.store.Revocations()},

@@ -249,3 +249,12 @@ func (s *Sessions) Remove(ctx context.Context, id string) error {
 	_, err := s.coll.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
 	return s.wrapError("removing a login session", err)
 }
+
+// RemoveRevoked deletes the document of a login session that has ended, unless it ended
+// once more after the caller read it: see [Evictions.LogOut]. A missing one is no error.
+func (s *Sessions) RemoveRevoked(ctx context.Context, revoked Session) error {
+	ctx, cancel := s.withTimeout(ctx)
+	defer cancel()
+	_, err := s.coll.DeleteOne(ctx, bson.D{{Key: "_id", Value: revoked.ID}, {Key: "endedAt", Value: revoked.Ended}})
+	return s.wrapError("removing a revoked login session", err)
+}

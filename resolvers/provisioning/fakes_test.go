@@ -225,6 +225,7 @@ func newUnit(t *testing.T, edit ...func(*Options)) *unit {
 			Accounts: u.accounts, Users: struct{ UserWriter }{}, Sessions: u.records, Line: struct{ SignUpLine }{},
 			RemoveSession: func(context.Context, string, string) (bool, error) { panic("unexpected") },
 			ExpireSession: func(context.Context) error { panic("unexpected") },
+			RemoveRevoked: func(context.Context, store.Session) error { panic("unexpected") },
 			Evictions:     u.records,
 		},
 		Queues: Queues{Accounts: u.queue, Sweeps: u.queue, Revocations: struct{ WorkQueue[store.Session] }{}},
@@ -243,7 +244,7 @@ func newUnit(t *testing.T, edit ...func(*Options)) *unit {
 	return u
 }
 
-// ada is a user whose account is in step.
+// newUser returns a user whose account is in step.
 func newUser(edit ...func(*store.User)) store.User {
 	user := store.User{
 		ID: "0123456789abcdef01234567", FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.org", PasswordHash: "hash", CubeID: 7,

@@ -74,7 +74,7 @@ func newFixture(t *testing.T, edit ...func(*Options)) *fixture {
 		Cube: f.cube, CubeUsers: f.cube, UserAPI: f.cube,
 		Database: Database{
 			Accounts: s.Accounts(), Users: s.Users(), Sessions: s.Sessions(), Line: s.Accounts(),
-			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire,
+			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire, RemoveRevoked: s.Sessions().RemoveRevoked,
 			Evictions: s.Evictions(),
 		},
 		Queues: Queues{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},

@@ -138,6 +138,10 @@ type Database struct {
 	// is [store.ErrNotFound] for none.
 	ExpireSession func(ctx context.Context) error
 
+	// RemoveRevoked removes the record of a login session that has ended, unless it ended
+	// once more since it was read.
+	RemoveRevoked func(ctx context.Context, revoked store.Session) error
+
 	Evictions Evictions
 }
 
@@ -213,6 +217,7 @@ func (o Options) missing() (names []string) {
 		{"Database.Line", o.Database.Line != nil},
 		{"Database.RemoveSession", o.Database.RemoveSession != nil},
 		{"Database.ExpireSession", o.Database.ExpireSession != nil},
+		{"Database.RemoveRevoked", o.Database.RemoveRevoked != nil},
 		{"Database.Evictions", o.Database.Evictions != nil},
 		{"Queues.Accounts", o.Queues.Accounts != nil},
 		{"Queues.Sweeps", o.Queues.Sweeps != nil},

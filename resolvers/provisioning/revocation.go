@@ -90,7 +90,7 @@ func (p *Provisioner) RevokeNext(ctx context.Context) error {
 		return p.queues.Revocations.Retry(ctx, ended.ID, lease, ended.CubeExpires, "")
 	}
 	if err == nil {
-		return p.db.Sessions.Remove(ctx, ended.ID)
+		return p.db.RemoveRevoked(ctx, ended)
 	}
 	p.log.LogAttrs(ctx, slog.LevelWarn, "ended login session not yet revoked at ConnectyCube", slog.String("user_id", ended.UserID), slog.Any("err", err))
 	return p.queues.Revocations.Retry(ctx, ended.ID, lease, time.Now().Add(backOff(ended.Attempts, err)), "")

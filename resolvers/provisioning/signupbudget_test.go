@@ -154,6 +154,7 @@ func inMemory(t *testing.T, perMinute, burst int) (*Provisioner, *memory) {
 			Accounts: m, Users: m, Sessions: struct{ SessionRecords }{}, Line: m,
 			RemoveSession: func(context.Context, string, string) (bool, error) { return false, nil },
 			ExpireSession: func(context.Context) error { return store.ErrNotFound },
+			RemoveRevoked: func(context.Context, store.Session) error { return nil },
 			Evictions:     struct{ Evictions }{},
 		},
 		Queues: Queues{Accounts: m, Sweeps: nothingDue[store.User]{}, Revocations: nothingDue[store.Session]{}},

@@ -27,11 +27,7 @@ func evictedIsLoggedOut(t *testing.T, st *store.Store) {
 		t.Fatal(err)
 	}
 	lease := store.Lease{Until: time.Now().Add(time.Hour)}
-	for range 2 { // what the worker does before the logout
-		if _, err := st.Revocations().Claim(t.Context(), lease); err != nil {
-			t.Fatal(err)
-		}
-	}
+	read := claimRevocations(t, st, 2, lease)[evicted.ID] // what the worker does before the logout
 	for _, tt := range []lateLogout{
 		{"of another user", store.LateLogout{SessionID: evicted.ID, UserID: "another"}, false},
 		{"evicted", store.LateLogout{SessionID: evicted.ID}, true},
@@ -46,6 +42,7 @@ func evictedIsLoggedOut(t *testing.T, st *store.Store) {
 	} {
 		tt.check(t, st, user.ID)
 	}
+	removesOnceRevoked(t, st, read, lease)
 	// The worker may have read the user's document before the logout.
 	if err := e.Evict(t.Context(), pending.ID, 0); err != nil {
 		t.Fatal(err)
@@ -63,6 +60,45 @@ func evictedIsLoggedOut(t *testing.T, st *store.Store) {
 		if err := s.Remove(t.Context(), one.ID); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// claimRevocations claims a number of ended login sessions.
+func claimRevocations(t *testing.T, st *store.Store, n int, lease store.Lease) map[string]store.Session {
+	t.Helper()
+	claimed := map[string]store.Session{}
+	for range n {
+		one, err := st.Revocations().Claim(t.Context(), lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed[one.ID] = one
+	}
+	return claimed
+}
+
+// removesOnceRevoked checks that a worker that began before a late logout does not remove
+// the record that the logout has made due, and that a later worker removes it.
+func removesOnceRevoked(t *testing.T, st *store.Store, read store.Session, lease store.Lease) {
+	t.Helper()
+	if err := st.Sessions().RemoveRevoked(t.Context(), read); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Revocations().ReleaseAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	due, found := claimRevocations(t, st, 3, lease)[read.ID]
+	if !found {
+		t.Error("the record of the late logout is gone")
+	}
+	if err := st.Sessions().RemoveRevoked(t.Context(), due); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Revocations().ReleaseAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := claimRevocations(t, st, 2, lease)[read.ID]; found {
+		t.Error("the record stays after its revocation")
 	}
 }
 
