@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client'
 import { BatchHttpLink } from '@apollo/client/link/batch-http'
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries'
-import { register, somebody, url } from '../cubegate.mjs'
+import { newUser, register, url } from '../cubegate.mjs'
 import { hello, login, recorder } from './wire.mjs'
 
 const uri = `${url}/api`
@@ -18,7 +18,7 @@ test('queries, mutations and errors', async () => {
   const { seen, fetch } = recorder()
   const apollo = client(new HttpLink({ uri, fetch }))
   assert.match((await apollo.query({ query: gql(hello), ...fresh })).data.hello, /\w/)
-  const ada = somebody()
+  const ada = newUser()
   await register(ada)
   const body = { email: ada.email, password: ada.password }
   const { data } = await apollo.mutate({ mutation: gql(login), variables: { body } })
@@ -52,7 +52,7 @@ for (const useGETForHashedQueries of [false, true]) {
     assert.deepEqual(seen.map(hashOnly), [true, false, true])
     assert.ok(seen.every(({ status }) => status === 200))
 
-    const ada = somebody()
+    const ada = newUser()
     await register(ada)
     const variables = { body: { email: ada.email, password: ada.password } }
     for (let i = 0; i < 2; i++) assert.equal((await apollo.mutate({ mutation: gql(login), variables })).data.login.user.email, ada.email)

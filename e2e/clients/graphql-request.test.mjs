@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClientError, GraphQLClient } from 'graphql-request'
-import { register, somebody, url } from '../cubegate.mjs'
+import { newUser, register, url } from '../cubegate.mjs'
 import { hello, login } from './wire.mjs'
 
 for (const method of ['POST', 'GET']) {
@@ -15,7 +15,7 @@ for (const method of ['POST', 'GET']) {
 }
 
 test('a login, and a query with its token', async () => {
-  const ada = somebody()
+  const ada = newUser()
   await register(ada)
   const client = new GraphQLClient(`${url}/api`)
   const { login: answer } = await client.request(login, { body: { email: ada.email, password: ada.password } })

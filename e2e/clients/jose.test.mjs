@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
-import { somebody } from '../cubegate.mjs'
+import { newUser } from '../cubegate.mjs'
 import { banner, finished, found, start, stop } from '../process.mjs'
 
 for (const alg of ['EdDSA', 'ES256']) {
@@ -20,7 +20,7 @@ for (const alg of ['EdDSA', 'ES256']) {
       await finished(spawn(process.env.CUBEGATE_BINARY, ['keys', 'new', '--alg', alg, '--in', '0s'], { cwd: folder, env: { ...process.env, ...env }, stdio: 'ignore' }))
       server = start(process.env.CUBEGATE_BINARY, [], folder, env)
       const url = found(await banner(server), /(http:\S+)\/api/)
-      const response = await fetch(`${url}/auth/register`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(somebody()) })
+      const response = await fetch(`${url}/auth/register`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(newUser()) })
       const { token, user, sessionId } = await response.json()
       const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`))
       const claims = { algorithms: [alg], issuer: 'cubegate', requiredClaims: ['exp', 'iat', 'sub'] }

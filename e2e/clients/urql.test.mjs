@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Client, fetchExchange } from 'urql'
 import { persistedExchange } from '@urql/exchange-persisted'
-import { register, somebody, url } from '../cubegate.mjs'
+import { newUser, register, url } from '../cubegate.mjs'
 import { hello, login, recorder } from './wire.mjs'
 
 const start = (options = {}, ...before) => {
@@ -18,7 +18,7 @@ test('queries by GET, which is the default, and mutations by POST', async () => 
   const { data, error } = await client.query(hello, {}).toPromise()
   assert.ifError(error)
   assert.match(data.hello, /\w/)
-  const ada = somebody()
+  const ada = newUser()
   await register(ada)
   const answer = await client.mutation(login, { body: { email: ada.email, password: ada.password } }).toPromise()
   assert.ifError(answer.error)
@@ -46,7 +46,7 @@ for (const preferGetForPersistedQueries of [true, false]) {
     assert.equal(seen.at(-1).method, preferGetForPersistedQueries ? 'GET' : 'POST')
     assert.ok(seen.every(({ status }) => status === 200))
 
-    const ada = somebody()
+    const ada = newUser()
     await register(ada)
     for (let i = 0; i < 2; i++) {
       const answer = await client.mutation(login, { body: { email: ada.email, password: ada.password } }).toPromise()

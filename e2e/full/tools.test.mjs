@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { register, somebody, url } from '../cubegate.mjs'
+import { register, newUser, url } from '../cubegate.mjs'
 
 const run = promisify(execFile)
 const modules = path.join(import.meta.dirname, 'node_modules')
@@ -63,7 +63,7 @@ client.POST('/auth/login', { body: { email: '' } })
   const { default: createClient } = await import(path.join(modules, 'openapi-fetch/dist/index.mjs'))
   const { servers } = await (await fetch(`${url}/openapi.json`)).json()
   const client = createClient({ baseUrl: new URL(servers[0].url, `${url}/openapi.json`).href })
-  const ada = somebody()
+  const ada = newUser()
   await register(ada)
   const { data, error } = await client.POST('/auth/login', { body: { email: ada.email, password: ada.password } })
   assert.equal(error, undefined)
