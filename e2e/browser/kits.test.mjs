@@ -1,7 +1,7 @@
 // ConnectyCube's own UI kits, unmodified from npm, in Chromium: the React hook and
 // the chat widget list the chats of a user who registered and logged in at
 // cubegate. Two widgets then chat with each other, and one reports and blocks the
-// other's user.
+// other's user. The widget also signs users up itself, finds others, and makes a group.
 //
 // Needs a cubegate to start (CUBEGATE_BINARY) and Chromium (CHROMIUM, default
 // /usr/bin/chromium). Leaves screenshots in e2e/out.
@@ -125,6 +125,11 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
   /** Opens the page of a kit for a user who has logged in. All that is refused goes to refused. */
   async function open(kit, login, by = context) {
     const { session } = await ask(login, 'GET', 'session')
+    return show(kit, { session }, by)
+  }
+
+  /** Opens the page of a kit with a session, or with a user of the app, whom the kit itself signs up or in. */
+  async function show(kit, { session, user }, by) {
     const page = await by.newPage()
     refused = []
     page.on('response', (r) => r.status() >= 400 && refused.push(`${r.status()} ${r.request().method()} ${r.url()}`))
@@ -132,8 +137,8 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     const config = { endpoints: { api: host, chat: 'chat.connectycube.com', chat_url: `wss://${host}/chat` }, debug: { mode: 0 } }
     await page.addInitScript((known) => {
       window.kit = known
-      localStorage.setItem('@connectycube/chat-widget:session', JSON.stringify(known.session))
-    }, { ...app, config, session })
+      if (known.session) localStorage.setItem('@connectycube/chat-widget:session', JSON.stringify(known.session))
+    }, { ...app, config, session, user })
     await page.goto(`http://127.0.0.1:${pages.address().port}/${kit}`)
     return page
   }
@@ -206,6 +211,56 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     await adas.screenshot({ path: `${out}widget-blocked.png` })
     assert.deepEqual(refused, [])
     await adas.context().close()
+    await graces.context().close()
+  })
+
+  test('a widget signs its user up, finds others and makes a group', async () => {
+    const user = { userId: 'engineer-7', userName: 'Mary Somerville' }
+    const graces = await open('widget', grace, await storage())
+    const fresh = await storage()
+    const named = fresh.waitForEvent('response', (r) => r.request().method() === 'PUT' && r.url().includes('/users/'))
+    const marys = await show('widget', { user }, fresh)
+    const { user: mary } = await (await named).json() // the first login made the user, this names it
+    const list = (page) => page.locator('[id$=content-chats]')
+
+    await list(marys).locator('button.absolute').click() // the plus, which has no name
+    await marys.getByText('New group', { exact: true }).click()
+    const dialog = marys.getByRole('dialog')
+    const search = async (words) => {
+      const answer = marys.waitForResponse((r) => r.url().includes(`full_name[start_with]=${encodeURIComponent(words)}&`))
+      await dialog.getByPlaceholder('Enter user name').fill(words)
+      await dialog.getByPlaceholder('Enter user name').press('Enter')
+      return (await (await answer).json()).items.map(({ full_name }) => full_name)
+    }
+    const select = async (name) => {
+      await dialog.getByText(name, { exact: true }).waitFor()
+      await dialog.getByRole('button', { name: 'Select', exact: true }).click()
+    }
+    assert.deepEqual(await search('Grace'), ['Grace Hopper'])
+    await select('Grace Hopper')
+    assert.deepEqual(await search('Lovelace'), []) // Ada's name begins otherwise
+    assert.deepEqual(await search('Ada '), ['Ada Lovelace'])
+    await select('Ada Lovelace')
+    await marys.getByRole('button', { name: 'Create group chat' }).click()
+    await marys.getByPlaceholder('Chat name').fill('Looms')
+    await marys.getByRole('button', { name: 'Create group chat' }).click()
+    await list(graces).getByText('Looms', { exact: true }).click() // arrived without a reload
+    await marys.getByPlaceholder('Enter message...').fill('Three of us')
+    await marys.getByPlaceholder('Enter message...').press('Enter')
+    await graces.locator('.view', { hasText: 'Three of us' }).waitFor()
+    await marys.screenshot({ path: `${out}widget-group.png` })
+
+    const { items } = await ask(ada, 'GET', 'chat/Dialog', { type: 2 })
+    const group = items.find((d) => d.name === 'Looms')
+    assert.deepEqual([mary.external_id, mary.full_name], [user.userId, user.userName])
+    assert.deepEqual([group.user_id, group.occupants_ids.toSorted()], [mary.id, [ada.ccUserId, grace.ccUserId, mary.id].toSorted()])
+
+    await marys.context().clearCookies()
+    await marys.evaluate(() => localStorage.clear())
+    await marys.reload() // logs in as the same user, with the password that the widget derives
+    await list(marys).getByText('Looms', { exact: true }).waitFor()
+    assert.deepEqual(refused, [])
+    await marys.context().close()
     await graces.context().close()
   })
 })
