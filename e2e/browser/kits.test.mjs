@@ -218,9 +218,12 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     const user = { userId: 'engineer-7', userName: 'Mary Somerville' }
     const graces = await open('widget', grace, await storage())
     const fresh = await storage()
-    const named = fresh.waitForEvent('response', (r) => r.request().method() === 'PUT' && r.url().includes('/users/'))
+    const settings = (data) => context.request.put(`${at}/_sandbox/settings`, { data })
+    assert.ok((await settings({ deny_auto_create: true })).ok()) // else the first login makes the user
+    const signUp = fresh.waitForEvent('response', (r) => r.request().method() === 'POST' && /\/users(\.json)?$/.test(r.url()))
     const marys = await show('widget', { user }, fresh)
-    const { user: mary } = await (await named).json() // the first login made the user, this names it
+    const { user: mary } = await (await signUp).json()
+    assert.ok((await settings({ deny_auto_create: false })).ok())
     const list = (page) => page.locator('[id$=content-chats]')
 
     await list(marys).locator('button.absolute').click() // the plus, which has no name
@@ -259,7 +262,7 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
     await marys.evaluate(() => localStorage.clear())
     await marys.reload() // logs in as the same user, with the password that the widget derives
     await list(marys).getByText('Looms', { exact: true }).waitFor()
-    assert.deepEqual(refused, [])
+    assert.deepEqual(refused, [`404 POST ${at}/session.json`]) // the login before the sign-up
     await marys.context().close()
     await graces.context().close()
   })
