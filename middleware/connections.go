@@ -270,17 +270,21 @@ func (l *Connections) settle(c *connection, path string) bool {
 		l.mu.Unlock()
 		return false
 	}
+	return l.placeAndUnlock(c, path)
+}
+
+// placeAndUnlock gives c a general place, or one that is reserved for the path, and reports
+// whether there was one. The caller holds mu, which placeAndUnlock unlocks.
+func (l *Connections) placeAndUnlock(c *connection, path string) bool {
 	victim, ok := l.takeGeneral(c)
+	ok = ok || l.takeReserved(c, path)
+	refused := 0
 	if !ok {
-		ok = l.takeReserved(c, path)
-	}
-	count := 0
-	if !ok {
-		count = l.countRefusal()
+		refused = l.countRefusal()
 	}
 	l.mu.Unlock()
 	victim.shut()
-	l.logRefusals(count)
+	l.logRefusals(refused)
 	return ok
 }
 

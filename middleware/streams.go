@@ -26,18 +26,8 @@ func (l *Connections) Streams(next http.Handler) http.Handler {
 	})
 }
 
-// enter gives a stream a general place, or one that is reserved for its path. It reports
-// whether there is one.
+// enter gives a stream a place, and reports whether there is one.
 func (l *Connections) enter(stream *connection, path string) bool {
 	l.mu.Lock()
-	victim, ok := l.takeGeneral(stream)
-	ok = ok || l.takeReserved(stream, path)
-	refused := 0
-	if !ok {
-		refused = l.countRefusal()
-	}
-	l.mu.Unlock()
-	victim.shut()
-	l.logRefusals(refused)
-	return ok
+	return l.placeAndUnlock(stream, path)
 }
