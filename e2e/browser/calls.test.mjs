@@ -8,10 +8,10 @@
 import { after, before, beforeEach, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { launchWith } from './chromium.mjs'
+import { servePages } from './pages.mjs'
 import { control, sandbox } from '../cubegate.mjs'
 import { app, person, settings, withoutProvider } from '../sdk/devices.mjs'
 
@@ -73,12 +73,7 @@ describe('calls between two browsers', () => {
   let pages, ada, bob
 
   before(async () => {
-    pages = createServer(async (req, res) => {
-      const [type, content] = served[new URL(req.url, 'http://x').pathname] ?? []
-      if (!type) return res.writeHead(404).end()
-      res.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(await content())
-    })
-    await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+    pages = await servePages(served)
   })
   after(async () => {
     for (const browser of browsers) await browser.close()

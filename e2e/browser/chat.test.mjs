@@ -7,9 +7,9 @@
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { launch } from './chromium.mjs'
+import { servePages } from './pages.mjs'
 import { sandbox } from '../cubegate.mjs'
 import { app, Device, person, settings, unique, withoutProvider } from '../sdk/devices.mjs'
 import { connecting } from '../sdk/checks/connecting.mjs'
@@ -32,12 +32,7 @@ const served = {
 let browser, context, pages, port
 
 before(async () => {
-  pages = createServer(async (req, res) => {
-    const [type, content] = served[new URL(req.url, 'http://x').pathname] ?? []
-    if (!type) return res.writeHead(404).end()
-    res.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(await content())
-  })
-  await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+  pages = await servePages(served)
   port = pages.address().port
   browser = await launch(`MAP ${elsewhere} 127.0.0.1`, 'EXCLUDE 127.0.0.1')
   context = await browser.newContext()

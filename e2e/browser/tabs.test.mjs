@@ -7,9 +7,9 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { launch } from './chromium.mjs'
+import { servePages } from './pages.mjs'
 import { config, control, newUser, password, register, url } from '../cubegate.mjs'
 
 const served = {
@@ -22,12 +22,7 @@ const served = {
 let browser, pages, origin
 
 before(async () => {
-  pages = createServer(async (req, res) => {
-    const [type, content] = served[new URL(req.url, 'http://x').pathname] ?? []
-    if (!type) return res.writeHead(404).end()
-    res.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(await content())
-  })
-  await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+  pages = await servePages(served)
   origin = `http://127.0.0.1:${pages.address().port}`
   browser = await launch('EXCLUDE 127.0.0.1', 'EXCLUDE localhost')
 })
