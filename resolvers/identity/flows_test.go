@@ -121,6 +121,16 @@ func (f flows) login(ctx context.Context, in LoginInput) (LoginResult, error) {
 	return f.Logins.Login(ctx, f.stranger(store.AuditLogin, CostGuess), in)
 }
 
+// loggedIn returns a login of Ada's.
+func (f flows) loggedIn(t *testing.T) LoginResult {
+	t.Helper()
+	in, err := f.login(t.Context(), adaLogin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
 func (f flows) refresh(ctx context.Context, token string) (LoginResult, error) {
 	return f.Sessions.Refresh(ctx, f.stranger(store.AuditRefresh, CostToken), token)
 }

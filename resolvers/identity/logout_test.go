@@ -47,17 +47,14 @@ func TestLogout(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFlows(t)
 			f.stored()
-			in, err := f.login(t.Context(), adaLogin)
-			if err != nil {
-				t.Fatal(err)
-			}
+			in := f.loggedIn(t)
 			events, want := len(f.recorded(t)), slices.Clone(f.users.User.Sessions)
 			ends := tt.ends
 			if ends == "refresh" {
 				ends = in.Session.ID
 			}
 			want = slices.DeleteFunc(want, func(id string) bool { return id == ends })
-			err = f.logout(t, tt.proof(in.RefreshToken))
+			err := f.logout(t, tt.proof(in.RefreshToken))
 			if (err == nil) != (tt.code == "") || err != nil && outward(err).Code != tt.code {
 				t.Errorf("%v, want %q", err, tt.code)
 			}
@@ -81,10 +78,7 @@ func TestLogout(t *testing.T) {
 func TestLogoutWithAnOldRefreshToken(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
-	in, err := f.login(t.Context(), adaLogin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := f.loggedIn(t)
 	token := in.RefreshToken
 	for range 3 {
 		next, err := f.refresh(t.Context(), token)
@@ -108,10 +102,7 @@ func TestLogoutWithAnOldRefreshToken(t *testing.T) {
 func TestLogoutAfterAnotherLogin(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
-	in, err := f.login(t.Context(), adaLogin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := f.loggedIn(t)
 	proof := LogoutProof{AccessToken: "good " + adaID, RefreshToken: in.RefreshToken}
 	for range 2 {
 		if err := f.logout(t, proof); err != nil {
@@ -142,10 +133,7 @@ func TestLogoutChargesUnknownRefreshTokens(t *testing.T) {
 func TestLogoutReportsTheDatabase(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
-	in, err := f.login(t.Context(), adaLogin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := f.loggedIn(t)
 	f.sessions.Err = store.ErrUnavailable
 	for name, proof := range map[string]LogoutProof{"the refresh token": {RefreshToken: in.RefreshToken}, "both": {AccessToken: "good " + adaID, RefreshToken: in.RefreshToken}} {
 		if err := f.logout(t, proof); !errors.Is(err, store.ErrUnavailable) {
@@ -185,10 +173,7 @@ func TestLogoutFromEvictedSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFlows(t)
 			f.stored()
-			in, err := f.login(t.Context(), adaLogin)
-			if err != nil {
-				t.Fatal(err)
-			}
+			in := f.loggedIn(t)
 			id := in.Session.ID
 			f.Sessions.verifier = anySession{f.Sessions.verifier, id}
 			if _, err := f.users.EvictSession(t.Context(), adaID, id); err != nil {

@@ -15,10 +15,7 @@ func TestRefreshRenewsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		time.Sleep(50 * time.Minute)
 		out, err := f.refresh(t.Context(), in.RefreshToken)
 		if err != nil || out.RefreshToken == in.RefreshToken || out.AccessToken == "" || out.ChatTicket == "" || out.ChatStatus != provisioning.ChatReady || out.Session.ID != in.Session.ID {
@@ -45,10 +42,7 @@ func TestIdleSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		time.Sleep(time.Hour)
 		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("after an idle hour: %v", err)
@@ -68,10 +62,7 @@ func TestReplayEndsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		lost, err := f.refresh(t.Context(), in.RefreshToken)
 		if err != nil {
 			t.Fatal(err)
@@ -109,10 +100,7 @@ func TestTheSameClientGetsTheSameAnswer(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
 		f.client.UserAgent = "an app"
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		first, err := f.refresh(t.Context(), in.RefreshToken)
 		if err != nil {
 			t.Fatal(err)
@@ -147,10 +135,7 @@ func TestAStaleTokenEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		first, err := f.refresh(t.Context(), in.RefreshToken)
 		if err != nil {
 			t.Fatal(err)
@@ -185,10 +170,7 @@ func TestRetryAfterOfAStaleToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		next, err := f.refresh(t.Context(), in.RefreshToken)
 		if err == nil {
 			_, err = f.refresh(t.Context(), next.RefreshToken)
@@ -209,10 +191,7 @@ func TestRetryAfterOfAStaleToken(t *testing.T) {
 func TestAStaleTokenOfAnEndedSession(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
-	in, err := f.login(t.Context(), adaLogin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := f.loggedIn(t)
 	next, err := f.refresh(t.Context(), in.RefreshToken)
 	if err == nil {
 		_, err = f.refresh(t.Context(), next.RefreshToken)
@@ -235,10 +214,7 @@ func TestRefreshOfAnEndedSession(t *testing.T) {
 	} {
 		f := newFlows(t)
 		f.stored()
-		in, err := f.login(t.Context(), adaLogin)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := f.loggedIn(t)
 		out(f)
 		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("%s: %v, want %s", name, err, apierror.Unauthenticated)
