@@ -476,15 +476,7 @@ func TestCustomDataIsInTheDataFile(t *testing.T) {
 		t.Helper()
 		return ann.call(200, "GET /data/profile/"+id, "").text + ann.call(200, "GET /data/notes/"+child, "").text + ann.call(200, "GET /data/gone", "").text
 	}
-	before := look()
-	for range 2 {
-		shut(t, s)
-		s = open(t, file)
-		ann.caller = in(t, s)
-		if after := look(); after != before {
-			t.Errorf("read back:\n%s, was:\n%s", after, before)
-		}
-	}
+	s = survivesRestarts(t, s, file, func(s *sandbox.Sandbox) { ann.caller = in(t, s) }, look)
 	next := ann.call(201, "POST /data/profile", `{"age":"50"}`)
 	if age, _ := next.at("age"); age != json.Number("50") {
 		t.Errorf("the field forgot that it has numbers: %s", next.text)

@@ -213,15 +213,7 @@ func TestMeetingsAndWhiteboardsAreInTheDataFile(t *testing.T) {
 		t.Helper()
 		return ann.call(200, "GET /meetings", "").text + ann.call(200, "GET /whiteboards?chat_dialog_id="+group, "").text
 	}
-	before := look()
-	for range 2 {
-		shut(t, s)
-		s = open(t, file)
-		ann.caller = in(t, s)
-		if after := look(); after != before {
-			t.Errorf("read back %s, was %s", after, before)
-		}
-	}
+	s = survivesRestarts(t, s, file, func(s *sandbox.Sandbox) { ann.caller = in(t, s) }, look)
 	ann.call(200, "DELETE /whiteboards/"+board, "")
 	shut(t, s)
 }

@@ -37,6 +37,22 @@ func shut(t *testing.T, s *sandbox.Sandbox) {
 	}
 }
 
+// survivesRestarts starts the sandbox of a data file twice again, with login for each, and
+// checks that look returns the same. It returns the last sandbox.
+func survivesRestarts(t *testing.T, s *sandbox.Sandbox, file string, login func(*sandbox.Sandbox), look func() string) *sandbox.Sandbox {
+	t.Helper()
+	before := look()
+	for range 2 {
+		shut(t, s)
+		s = open(t, file)
+		login(s)
+		if after := look(); after != before {
+			t.Errorf("read back:\n%s, was:\n%s", after, before)
+		}
+	}
+	return s
+}
+
 // furnish fills a sandbox with one of each item. It returns jane's token, and the requests
 // of a client afterward with their answers.
 func furnish(t *testing.T, s *sandbox.Sandbox) (token string, answers map[string]string) {
