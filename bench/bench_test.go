@@ -98,7 +98,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 		Cube: cube, CubeUsers: cube, UserAPI: cube,
 		Database: provisioning.Database{
 			Accounts: s.Accounts(), Users: s.Users(), Sessions: s.Sessions(), Line: s.Accounts(),
-			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire,
+			RemoveSession: s.Users().RemoveSession, ExpireSession: s.Sessions().Expire, RemoveRevoked: s.Sessions().RemoveRevoked,
 			Evictions: s.Evictions(),
 		},
 		Queues: provisioning.Queues{Accounts: s.AccountWork(), Sweeps: s.Sweeps(), Revocations: s.Revocations()},
@@ -118,7 +118,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 		Accounts: identity.Accounts{Opener: provisioner, Editor: provisioner, DerivedPasswords: ring.DerivedPasswords},
 		Tokens:   identity.Tokens{Issuer: issuer, Verifier: verifier, Refresh: ring, Devices: ring},
 		Hasher:   plain{}, Budgets: budgets, Auditor: auditor, Log: log,
-		Limits:    identity.Limits{Idle: time.Hour, Absolute: time.Hour, PerUser: 20, MaxPasswordChars: identity.SharedPasswordChars},
+		Limits:    identity.Limits{Idle: time.Hour, Absolute: time.Hour, Reuse: 30 * time.Second, PerUser: 20, MaxPasswordChars: identity.SharedPasswordChars},
 		NetworkOf: func(ip string) string { return ip }, UpstreamTimeout: time.Minute,
 	})
 	must(b, err)

@@ -77,7 +77,7 @@ type Tokens struct {
 type Limits struct {
 	Idle             time.Duration // without a refresh, after which a login session ends
 	Absolute         time.Duration // after which it ends in any case
-	Reuse            time.Duration // in which a repeated refresh changes nothing; 0 = no time
+	Reuse            time.Duration // in which a repeated refresh changes nothing
 	PerUser          int           // login sessions of one user
 	MaxPasswordChars int           // of a new password: SharedPasswordChars or DerivedPasswordChars
 	BcryptPasswords  bool          // a new password has at most tokens.BcryptLimit bytes, and no hash is replaced
