@@ -9,8 +9,9 @@ import (
 
 const (
 	// maxListenConnections bounds the connections at Options.Listen. The bound is separate, so
-	// that a tool that leaks connections cannot take the database from the process.
-	maxListenConnections = 100
+	// that a tool that leaks connections cannot take the database from the process. Three
+	// servers with the pools of the driver, of 100 each, fit in.
+	maxListenConnections = 400
 
 	// maxListenBytes bounds the bytes that all connections at Options.Listen hold together:
 	// messages that are read or executed, and answers. The largest message takes half as

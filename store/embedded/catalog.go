@@ -102,18 +102,23 @@ func unmarshalCollection(ns string, b []byte) (*collection, error) {
 	return c, nil
 }
 
-// catalogCache keeps the catalog of the last commit.
+// catalogCache keeps the catalog of the last commit, or of the first transaction.
 type catalogCache struct{ last atomic.Pointer[catalog] }
 
 func (cc *catalogCache) publish(c *catalog) { cc.last.Store(c) }
 
-// at returns the catalog that tx sees. It reads the file only if tx is older or newer than
-// the last published commit.
+// at returns the catalog that tx sees at its beginning. It reads the file only for the first
+// transaction, and if tx is older or newer than the last published commit.
 func (cc *catalogCache) at(tx *bbolt.Tx) (*catalog, error) {
-	if c := cc.last.Load(); c != nil && c.generation == generation(tx) {
-		return c, nil
+	last := cc.last.Load()
+	if last != nil && last.generation == generation(tx) {
+		return last, nil
 	}
-	return loadCatalog(tx)
+	c, err := loadCatalog(tx)
+	if err == nil && last == nil {
+		cc.last.CompareAndSwap(nil, c)
+	}
+	return c, err
 }
 
 func generation(tx *bbolt.Tx) uint64 {

@@ -18,7 +18,7 @@ type access int
 const (
 	nothing access = iota
 	reads          // in a transaction of its own, concurrent to others
-	writes         // on the writer's goroutine
+	writes         // one after the other, see writer
 )
 
 type command struct {
@@ -36,6 +36,9 @@ var commands = map[string]command{
 	"buildinfo":       {nothing, buildInfo},
 	"endSessions":     {nothing, endSessions},
 	"killCursors":     {nothing, killCursors},
+	"saslStart":       {nothing, noUsers},
+	"saslContinue":    {nothing, noUsers},
+	"authenticate":    {nothing, noUsers},
 	"listDatabases":   {reads, listDatabases},
 	"listCollections": {reads, listCollections},
 	"listIndexes":     {reads, listIndexes},
@@ -65,8 +68,9 @@ type call struct {
 	t          *txn // nil without access to the file
 }
 
-// execute runs the command in m and returns its encoded answer.
-func (s *Server) execute(m *message, connection int32) (document, error) {
+// execute runs the command in m and returns its encoded answer. The command ends early if ctx
+// ends.
+func (s *Server) execute(ctx context.Context, m *message, connection int32) (document, error) {
 	name := firstKey(m.body)
 	cmd, ok := commands[name]
 	if !ok {
@@ -75,18 +79,24 @@ func (s *Server) execute(m *message, connection int32) (document, error) {
 		}
 		return nil, fail(codeCommandNotFound, "no such command: '%s'", name)
 	}
-	limit, err := checkCommon(name, m)
+	common := newCommon(name, m)
+	limit, err := common.check()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, limit)
-	defer cancel()
-	run := func(t *txn) ([]byte, error) {
-		c := &call{form: newCommon(name, m), server: s, ctx: ctx, connection: connection, t: t}
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > limit {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	run := func(t *txn) ([]byte, error) { // may run twice
+		f := *common
+		c := &call{form: &f, server: s, ctx: ctx, connection: connection, t: t}
 		if c.db = c.string("$db"); c.err != nil {
 			return nil, c.err
 		}
-		if err := checkDatabase(c.db); err != nil {
+		// Commands without access to the file ignore the name. Logins use the name $external.
+		if err := checkDatabase(c.db); err != nil && cmd.access != nothing {
 			return nil, err
 		}
 		answer, err := cmd.run(c)
@@ -94,7 +104,7 @@ func (s *Server) execute(m *message, connection int32) (document, error) {
 			return nil, err
 		}
 		// Encoded here, because the answer may point into the transaction's pages.
-		return bson.Marshal(append(answer, bson.E{Key: "ok", Value: 1.0}))
+		return encode(append(answer, bson.E{Key: "ok", Value: 1.0}))
 	}
 	switch cmd.access {
 	case writes:
@@ -133,16 +143,15 @@ func newCommon(name string, m *message) *form {
 	return f
 }
 
-// checkCommon checks the fields that all commands share, before a transaction begins, and
-// returns the time limit of the command.
-func checkCommon(name string, m *message) (time.Duration, error) {
-	f := newCommon(name, m)
+// check checks the fields that all commands share, before a transaction begins, and returns
+// the time limit of the command.
+func (f *form) check() (time.Duration, error) {
 	for _, key := range []string{"txnNumber", "startTransaction", "autocommit"} {
 		if _, ok := f.get(key); ok {
 			return 0, fail(codeIllegalOperation, "Transaction numbers are only allowed on a replica set member or mongos")
 		}
 	}
-	f.addError(checkAPI(name, f))
+	f.addError(checkAPI(f.name, f))
 	limit := maxOperation
 	if ms := f.count("maxTimeMS", 0); ms > 0 && ms < maxOperation.Milliseconds() {
 		limit = time.Duration(ms) * time.Millisecond

@@ -18,9 +18,11 @@ const (
 // hello presents a standalone server. Without a setName, drivers send neither
 // retryable writes nor transactions.
 func hello(c *call) (bson.D, error) {
-	// The client describes itself and offers features that the server does not use.
-	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure", "maxAwaitTimeMS")
-	c.reject("topologyVersion", "speculativeAuthenticate")
+	// The client describes itself and offers features that the server does not use. A driver
+	// that gets no answer to speculativeAuthenticate sends saslStart, which noUsers refuses.
+	c.accept("helloOk", "client", "compression", "saslSupportedMechs", "hostInfo", "loadBalanced", "backpressure", "maxAwaitTimeMS",
+		"speculativeAuthenticate")
+	c.reject("topologyVersion")
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
@@ -47,6 +49,11 @@ func ping(c *call) (bson.D, error) {
 		return nil, err
 	}
 	return bson.D{}, c.server.file.writable()
+}
+
+// noUsers refuses the commands of a login. A driver sends them if its connection string has a user.
+func noUsers(*call) (bson.D, error) {
+	return nil, fail(codeAuthentication, "Authentication failed: cubegate's embedded database has no users; connect without a user and a password")
 }
 
 func buildInfo(c *call) (bson.D, error) {

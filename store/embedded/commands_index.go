@@ -117,7 +117,7 @@ func normalizeSpec(spec document) document {
 	for k, v := range fields(spec) {
 		isFalse := v.Type == bsoncore.TypeBoolean && !v.Boolean()
 		_, number := asInt(v)
-		if k == "background" || k == "ns" || isFalse || k == "v" && number && asFloat(v) == 2 {
+		if k == "background" || k == "ns" || k == "dropDups" || isFalse || k == "v" && number && asFloat(v) == 2 {
 			continue
 		}
 		b.add(k, v)

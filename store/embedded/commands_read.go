@@ -226,6 +226,12 @@ func (p plan) describe(order pattern) bson.D {
 	}
 	var stage bson.D
 	switch all := len(p.spans) == 1 && p.spans[0].lo == nil; {
+	case p.union != nil:
+		var inputs bson.A
+		for _, b := range p.union {
+			inputs = append(inputs, b.describe(nil))
+		}
+		stage = bson.D{{Key: "stage", Value: "OR"}, {Key: "inputStages", Value: inputs}}
 	case p.ix != nil:
 		key, _ := lookup(p.ix.spec, "key")
 		stage = bson.D{{Key: "stage", Value: "FETCH"}, {Key: "inputStage", Value: bson.D{

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -108,13 +109,19 @@ func (s *Server) answerWithinBudget(mine *share, m *message, connection int32) d
 }
 
 // answer runs one command. Errors and panics become answers.
-func (s *Server) answer(m *message, connection int32) (answer document) {
-	err := s.file.faults.run(func() (err error) {
-		answer, err = s.execute(m, connection)
-		return err
-	})
+func (s *Server) answer(m *message, connection int32) document {
+	answer, err := s.run(s.ctx, m, connection)
 	if err != nil {
 		return errorAnswer(err)
 	}
 	return answer
+}
+
+// run runs one command. Panics become errors.
+func (s *Server) run(ctx context.Context, m *message, connection int32) (answer document, err error) {
+	err = s.file.faults.run(func() (err error) {
+		answer, err = s.execute(ctx, m, connection)
+		return err
+	})
+	return answer, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -43,6 +44,9 @@ type cursor struct {
 // held is the approximate number of bytes that the cursor keeps between two commands.
 func (cur *cursor) held() int { return cur.bytes + 64*len(cur.at.seen) }
 
+// maxPosition is more than the bytes that an array of a batch has for each document beside it.
+const maxPosition = 16
+
 // batch collects documents for one answer.
 type batch struct {
 	array []byte
@@ -52,6 +56,7 @@ type batch struct {
 func newBatch() *batch { return &batch{array: make([]byte, 4, 512)} }
 
 func (b *batch) add(d document) {
+	b.array = slices.Grow(b.array, len(d)+maxPosition)
 	b.array = bsoncore.AppendDocumentElement(b.array, strconv.Itoa(b.n), d)
 	b.n++
 }
@@ -71,7 +76,7 @@ func (cur *cursor) next(ctx context.Context, t *txn, b *batch, size int64) (done
 		return len(cur.docs) == 0, nil
 	}
 	c := t.catalog.collections[cur.ns]
-	if c == nil || cur.plan.ix != nil && !c.index(cur.plan.ix.name).same(cur.plan.ix) {
+	if c == nil || slices.ContainsFunc(cur.plan.indexes(), func(ix *index) bool { return !c.index(ix.name).same(ix) }) {
 		return true, fail(codePlanKilled, "collection or index dropped or changed under the cursor")
 	}
 	done = true

@@ -204,7 +204,7 @@ func exercise(t *testing.T, file string) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	client, err := mongo.Connect(options.Client().ApplyURI(s.URI()).SetDialer(s))
 	if err != nil {

@@ -101,7 +101,7 @@ func (g generator) update() any {
 	case 1:
 		return D{{Key: "$unset", Value: D{{Key: f, Value: ""}}}}
 	case 2:
-		return D{{Key: "$max", Value: D{{Key: f, Value: g.scalar()}}}}
+		return D{{Key: pick(g, "$max", "$min"), Value: D{{Key: f, Value: g.scalar()}}}}
 	case 3:
 		return D{{Key: "$push", Value: D{{Key: f, Value: D{{Key: "$each", Value: A{g.scalar(), g.scalar()}}, {Key: "$slice", Value: int32(g.IntN(7) - 3)}}}}}}
 	case 4:

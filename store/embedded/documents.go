@@ -30,7 +30,7 @@ func (t *txn) insert(ns string, d document) error {
 	}
 	docs := t.docs(c)
 	if docs.Get(id) != nil {
-		return duplicate(c, "_id_", pattern{{path: "_id", parts: []string{"_id"}}}, d)
+		return duplicate(c, "_id_", idPattern, d)
 	}
 	changes, err := t.indexChanges(c, id, nil, d)
 	if err != nil {

@@ -18,6 +18,7 @@ const (
 	codeTypeMismatch        code = 14
 	codeOverflow            code = 15
 	codeInvalidLength       code = 16
+	codeAuthentication      code = 18
 	codeIllegalOperation    code = 20
 	codeInvalidBSON         code = 22
 	codeNamespaceNotFound   code = 26
@@ -48,6 +49,7 @@ const (
 	codeSortMemory          code = 292
 	codeAPIVersion          code = 322
 	codeAPIStrict           code = 323
+	codeOldQuery            code = 352
 	codeObjectTooLarge      code = 10334
 	codeDuplicateKey        code = 11000
 	codeCursorInUse         code = 12051
@@ -69,6 +71,7 @@ const (
 var codeNames = map[code]string{
 	codeInternal: "InternalError", codeBadValue: "BadValue", codeFailedToParse: "FailedToParse",
 	codeTypeMismatch: "TypeMismatch", codeOverflow: "Overflow", codeInvalidLength: "InvalidLength",
+	codeAuthentication: "AuthenticationFailed", codeOldQuery: "UnsupportedOpQueryCommand",
 	codeIllegalOperation: "IllegalOperation", codeInvalidBSON: "InvalidBSON",
 	codeNamespaceNotFound: "NamespaceNotFound", codeIndexNotFound: "IndexNotFound",
 	codePathNotViable: "PathNotViable", codeFileStreamFailed: "FileStreamFailed", codeOutOfDiskSpace: "OutOfDiskSpace",

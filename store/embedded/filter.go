@@ -12,6 +12,9 @@ type filter struct {
 	tests []func(document) bool
 	// predicates hold for every match. The planner and upserts use them.
 	predicates []predicate
+	// anyOf are the branches of one $or, of which every match passes at least one. The
+	// planner uses them.
+	anyOf []*filter
 }
 
 // predicate is one operator on one path, as written.
@@ -69,9 +72,13 @@ func (f *filter) addLogical(op string, list value) error {
 		for _, b := range branches {
 			f.tests = append(f.tests, b.tests...)
 			f.predicates = append(f.predicates, b.predicates...)
+			if b.anyOf != nil {
+				f.anyOf = b.anyOf
+			}
 		}
 		return nil
 	}
+	f.anyOf = branches
 	f.tests = append(f.tests, func(d document) bool {
 		return slices.ContainsFunc(branches, func(b *filter) bool { return b.matches(d) })
 	})

@@ -12,21 +12,50 @@ import (
 type form struct {
 	name      string // for messages, such as "find"
 	body      document
+	fields    []formField
 	sequences map[string][]document // of OP_MSG; only commands have them
-	asked     []string
+	taken     []string              // of the sequences
 	err       error
 }
 
-func newForm(name string, d document) *form { return &form{name: name, body: d} }
+type formField struct {
+	key   []byte
+	value value
+	asked bool
+}
+
+// maxFields bounds the fields of a form. No command has as many.
+const maxFields = 64
+
+func newForm(name string, d document) *form {
+	f := &form{name: name, body: d, fields: make([]formField, 0, 8)}
+	for rest := contents(d); len(rest) > 1; {
+		e, r, ok := bsoncore.ReadElement(rest)
+		if !ok {
+			break
+		}
+		if len(f.fields) == maxFields {
+			f.addError(fail(codeFailedToParse, "%s has more than %d fields", name, maxFields))
+			break
+		}
+		f.fields = append(f.fields, formField{key: e.KeyBytes(), value: e.Value()})
+		rest = r
+	}
+	return f
+}
 
 // get returns the value of a field. Null counts as absent, as in MongoDB's commands.
-func (f *form) get(key string) (value, bool) {
-	f.asked = append(f.asked, key)
-	v, ok := lookup(f.body, key)
-	if !ok || v.Type == bsoncore.TypeNull {
+func (f *form) get(key string) (v value, ok bool) {
+	for i := len(f.fields) - 1; i >= 0; i-- { // the first of several counts
+		if field := &f.fields[i]; string(field.key) == key {
+			field.asked = true
+			v, ok = field.value, true
+		}
+	}
+	if v.Type == bsoncore.TypeNull {
 		return value{}, false
 	}
-	return v, true
+	return v, ok
 }
 
 // addError keeps the first error. It ignores nil.
@@ -68,7 +97,7 @@ func (f *form) array(key string) []value {
 // documents returns a list that is either an array or a sequence of the message.
 func (f *form) documents(key string) []document {
 	if seq, ok := f.sequences[key]; ok {
-		f.asked = append(f.asked, key)
+		f.taken = append(f.taken, key)
 		return seq
 	}
 	var list []document
@@ -137,7 +166,13 @@ func (f *form) require(keys ...string) {
 }
 
 // accept allows fields with any value and ignores them.
-func (f *form) accept(keys ...string) { f.asked = append(f.asked, keys...) }
+func (f *form) accept(keys ...string) {
+	for i := range f.fields {
+		if field := &f.fields[i]; !field.asked {
+			field.asked = slices.ContainsFunc(keys, func(key string) bool { return string(field.key) == key })
+		}
+	}
+}
 
 // reject adds an error for each known but unsupported field, unless its value is false or null.
 func (f *form) reject(keys ...string) {
@@ -152,13 +187,13 @@ func (f *form) reject(keys ...string) {
 // finish refuses every field and sequence that no other method has named. It returns the first
 // error.
 func (f *form) finish() error {
-	for key := range fields(f.body) {
-		if !slices.Contains(f.asked, key) {
-			f.addError(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
+	for _, field := range f.fields {
+		if !field.asked {
+			f.addError(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, field.key))
 		}
 	}
 	for key := range f.sequences {
-		if !slices.Contains(f.asked, key) {
+		if !slices.Contains(f.taken, key) {
 			f.addError(fail(codeUnknownField, "BSON field '%s.%s' is an unknown field.", f.name, key))
 		}
 	}

@@ -33,7 +33,7 @@ func seeds(tb testing.TB) [][]byte {
 		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$set":{"a.5":1},"$inc":{"n":1},"$push":{"l":{"$each":[3,1],"$slice":-2,"$position":-1}},"$pull":{"m":{"x":{"$gt":1}}}},"upsert":true,"multi":true}]}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"a":1},"u":{"b":1},"upsert":true}]}`,
 		`{"delete":"c","$db":"a","deletes":[{"q":{"a":{"$lt":1}},"limit":1}]}`,
-		`{"findAndModify":"c","$db":"a","query":{"a":1},"sort":{"b":-1},"update":{"$inc":{"a":2},"$max":{"c":1},"$unset":{"d":1},"$addToSet":{"e":1},"$pullAll":{"f":[1]},"$pop":{"g":1},"$setOnInsert":{"h":1}},"upsert":true,"new":true}`,
+		`{"findAndModify":"c","$db":"a","query":{"a":1},"sort":{"b":-1},"update":{"$inc":{"a":2},"$max":{"c":1},"$min":{"i":1},"$unset":{"d":1},"$addToSet":{"e":1},"$pullAll":{"f":[1]},"$pop":{"g":1},"$setOnInsert":{"h":1}},"upsert":true,"new":true}`,
 		`{"aggregate":"c","$db":"a","pipeline":[{"$match":{"a":1}},{"$skip":1},{"$limit":2},{"$group":{"_id":1,"n":{"$sum":1}}}],"cursor":{"batchSize":1}}`,
 		`{"explain":{"find":"c","filter":{"a":1}},"$db":"a"}`,
 		`{"getMore":{"$numberLong":"1"},"collection":"c","$db":"a"}`,
@@ -65,7 +65,7 @@ func FuzzWire(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := conn.Write(append(b, frame(t, D{{Key: "ping", Value: 1}, {Key: "$db", Value: "a"}})...)); err != nil {
 			return
 		}

@@ -46,7 +46,7 @@ func connect(tb testing.TB, s *Server) *mongo.Client {
 
 func dial(tb testing.TB, o *options.ClientOptions) *mongo.Client {
 	tb.Helper()
-	client, err := mongo.Connect(o.SetServerSelectionTimeout(10 * time.Second).SetMaxPoolSize(200))
+	client, err := mongo.Connect(o.SetServerSelectionTimeout(time.Minute).SetMaxPoolSize(200))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func parseIndex(spec document) (*index, error) {
 	if _, ok := f.get("expireAfterSeconds"); ok {
 		ix.ttl = f.count("expireAfterSeconds", -1)
 	}
-	f.accept("background", "ns") // without effect since MongoDB 4.2 and 4.4
+	f.accept("background", "ns", "dropDups") // without effect since MongoDB 4.2, 4.4 and 3.0
 	f.reject("hidden", "collation", "prepareUnique", "storageEngine")
 	if err := f.finish(); err != nil {
 		return nil, &failure{code: indexFailureCode(err), message: err.Error()}
@@ -104,11 +104,24 @@ type indexChange struct {
 	array       bool
 }
 
+// keepsKeys reports whether two documents have the same keys because they have the same
+// fields. It does not know for a partial index.
+func (ix *index) keepsKeys(before, after document) bool {
+	return ix.partial == nil && !slices.ContainsFunc(ix.pattern, func(f patternField) bool {
+		was, had := lookup(before, f.parts[0])
+		is, has := lookup(after, f.parts[0])
+		return had != has || was.Type != is.Type || !bytes.Equal(was.Data, is.Data)
+	})
+}
+
 // indexChanges compares the keys of a document before and after a change. Either document may
 // be nil. It does not write, and returns an error for a duplicate.
 func (t *txn) indexChanges(c *collection, id []byte, before, after document) ([]indexChange, error) {
 	changes := make([]indexChange, 0, len(c.indexes))
 	for _, ix := range c.indexes {
+		if before != nil && after != nil && ix.keepsKeys(before, after) {
+			continue
+		}
 		var was, is patternKeys
 		var err error
 		if before != nil {

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -173,14 +174,25 @@ func TestIndexesServe(t *testing.T) {
 		{`{}`, `{"_id":-1}`, "COLLSCAN"},
 		{`{}`, `{"email":1}`, "IXSCAN email"},
 		{`{}`, `{"phone":1,"_id":1}`, "SORT COLLSCAN"},
-		{`{"$or":[{"email":"e1"},{"phone":"p2"}]}`, `{"_id":1}`, "COLLSCAN"},
+		{`{"$or":[{"email":"e1"},{"phone":"p2"}]}`, `{"_id":1}`, "SORT OR (IXSCAN email, IXSCAN phone)"},
+		{`{"$or":[{"email":"e4"},{"phone":"p4"},{"_id":4}]}`, `{}`, "OR (IXSCAN email, IXSCAN phone, CLUSTERED_IXSCAN)"},
+		{`{"$or":[{"tags":{"$in":[1,2]}},{"tags":3},{"tags":{"$gt":3}}]}`, `{"room":1,"_id":1}`, "SORT OR (IXSCAN tags, IXSCAN tags, IXSCAN tags)"},
+		{`{"$or":[{"tags":1,"at":7},{"tags":{"$gt":0},"room":1}]}`, `{"_id":1}`, "SORT OR (IXSCAN tags, IXSCAN room)"},
+		{`{"$or":[{"email":null},{"email":"e7"}],"_id":{"$gt":3}}`, `{"_id":1}`, "SORT OR (IXSCAN email, IXSCAN email)"},
+		{`{"$or":[{"email":{"$in":["e1","e2"]}},{"email":"e3"},{"phone":"p4"},{"_id":{"$in":[3,4,5]}}]}`, `{}`, "OR (IXSCAN email, IXSCAN email, IXSCAN phone, CLUSTERED_IXSCAN)"},
+		{`{"$or":[{"at":1},{"email":"e7"}]}`, `{"_id":1}`, "COLLSCAN"},
+		{`{"$or":[{"at":1},{"email":"e7"}],"room":1}`, `{"_id":1}`, "SORT OR (IXSCAN room, IXSCAN email)"},
+		{`{"$or":[{"alt":null},{"alt":4}]}`, `{"_id":1}`, "COLLSCAN"},
+		{`{"$or":[{"email":"e1"},{"phone":"p2"}],"_id":2}`, `{}`, "CLUSTERED_IXSCAN"},
+		{`{"$and":[{"$or":[{"email":"e1"},{"room":1}]},{"$or":[{"at":7},{"email":"e2"}]}]}`, `{"_id":1}`, "COLLSCAN"},
+		{`{"$and":[{"$or":[{"at":7},{"email":"e2"}]},{"$or":[{"email":"e1"},{"room":1}]}]}`, `{"_id":1}`, "SORT OR (IXSCAN email, IXSCAN room)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.filter+tt.sort, func(t *testing.T) {
 			if got := planOf(t, with, tt.filter, tt.sort); got != tt.want {
 				t.Errorf("plan %s, want %s", got, tt.want)
 			}
-			o := options.Find().SetSort(doc(t, tt.sort))
+			o := options.Find().SetSort(doc(t, tt.sort)).SetBatchSize(2)
 			got, want := all(t, with, doc(t, tt.filter), o), all(t, without, doc(t, tt.filter), o)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("with indexes %v\nwithout %v", got, want)
@@ -193,6 +205,7 @@ func TestIndexesServe(t *testing.T) {
 type stage struct {
 	Stage, IndexName string
 	InputStage       *stage
+	InputStages      []*stage
 }
 
 // planOf returns the stages of a find's plan, the outermost first.
@@ -203,14 +216,59 @@ func planOf(tb testing.TB, c *mongo.Collection, filter, sort string) string {
 	if err := c.Database().RunCommand(tb.Context(), cmd).Decode(&answer); err != nil {
 		tb.Fatal(err)
 	}
+	return answer.QueryPlanner.WinningPlan.String()
+}
+
+func (s *stage) String() string {
 	var words []string
-	for s := answer.QueryPlanner.WinningPlan; s != nil; s = s.InputStage {
-		if s.Stage != "FETCH" {
-			words = append(words, s.Stage)
-		}
-		if s.IndexName != "" {
-			words = append(words, s.IndexName)
-		}
+	if s.Stage != "FETCH" {
+		words = append(words, s.Stage)
+	}
+	if s.IndexName != "" {
+		words = append(words, s.IndexName)
+	}
+	if s.InputStage != nil {
+		words = append(words, s.InputStage.String())
+	}
+	var inputs []string
+	for _, in := range s.InputStages {
+		inputs = append(inputs, in.String())
+	}
+	if inputs != nil {
+		words = append(words, "("+strings.Join(inputs, ", ")+")")
 	}
 	return strings.Join(words, " ")
+}
+
+// After a restart, the first command reads the list of indexes from the file, and no other.
+func TestIndexesAreReadOnce(t *testing.T) {
+	o := Options{File: filepath.Join(t.TempDir(), "test.db"), NoSync: true}
+	before, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeIndex(t, connect(t, before).Database("test").Collection("c"), D{{Key: "n", Value: 1}}, nil)
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := startAt(t, o)
+	c := connect(t, s).Database("test").Collection("c")
+	read := func() *catalog {
+		t.Helper()
+		if err := c.FindOne(t.Context(), D{}).Err(); !errors.Is(err, mongo.ErrNoDocuments) {
+			t.Fatal(err)
+		}
+		return s.file.catalog.last.Load()
+	}
+	first := read()
+	if first == nil || len(first.collections["test.c"].indexes) != 1 {
+		t.Fatalf("the catalog after the first command: %+v", first)
+	}
+	if again := read(); again != first {
+		t.Error("the second command has read the catalog again")
+	}
+	makeIndex(t, c, D{{Key: "m", Value: 1}}, nil)
+	if last := read(); last == first || len(last.collections["test.c"].indexes) != 2 {
+		t.Errorf("the catalog after another index: %+v", last)
+	}
 }

@@ -49,6 +49,24 @@ func TestPathsThroughArraysOfArrays(t *testing.T) {
 	}
 }
 
+// TestExistsTakesEachValueAsAFlag checks the argument of $exists: all but false, zero, null and
+// undefined ask for the field.
+func TestExistsTakesEachValueAsAFlag(t *testing.T) {
+	for argument, asks := range map[string]bool{
+		`true`: true, `1`: true, `-0.5`: true, `"yes"`: true, `"no"`: true, `""`: true, `[]`: true, `{}`: true,
+		`{"$oid":"5356aaaaaaaaaaaaaaaaaaaa"}`: true, `{"$numberDecimal":"1"}`: true,
+		`false`: false, `0`: false, `-0.0`: false, `{"$numberDecimal":"0"}`: false, `null`: false, `{"$undefined":true}`: false,
+	} {
+		f, err := compileFilter(rawDoc(t, `{"a":{"$exists":`+argument+`}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if with, without := f.matches(rawDoc(t, `{"a":5}`)), f.matches(rawDoc(t, `{}`)); with != asks || without == asks {
+			t.Errorf("%s: %t with the field, %t without it", argument, with, without)
+		}
+	}
+}
+
 // TestUpsertsTakeEqualities checks which values of the filter an upsert puts into the new document,
 // for modifiers and for a replacement. A number is the code of the expected error.
 func TestUpsertsTakeEqualities(t *testing.T) {

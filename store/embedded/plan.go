@@ -16,6 +16,7 @@ type plan struct {
 	reverse bool
 	sorted  bool // the walk has the requested order
 	score   int
+	union   []branch // walked one after the other in place of spans; nil = none
 }
 
 // span is the range of keys from lo up to hi, without hi. A nil bound is open.
@@ -25,13 +26,32 @@ func (s span) contains(key []byte) bool {
 	return bytes.Compare(key, s.lo) >= 0 && (s.hi == nil || bytes.Compare(key, s.hi) < 0)
 }
 
+// atMostOne is added to the score of a plan of which each span has at most one document.
+const atMostOne = 100
+
+// idPattern is the order of the document bucket.
+var idPattern = pattern{{path: "_id", parts: []string{"_id"}}}
+
 // maxSpans bounds the combinations of $in lists that a plan looks up one by one.
 const maxSpans = 10_000
 
 // choose returns the best plan for filter and order. Equality counts more than order, and
 // order more than a range.
 func (c *collection) choose(f *filter, order pattern) plan {
-	best := bind(nil, pattern{{path: "_id", parts: []string{"_id"}}}, f, order)
+	best := c.chooseOne(f, order)
+	if u, ok := c.unite(f); ok && u.score > best.score {
+		u.sorted = len(order) == 0
+		return u
+	}
+	return best
+}
+
+// chooseOne returns the best plan that walks one index.
+func (c *collection) chooseOne(f *filter, order pattern) plan {
+	if p, ok := f.oneID(); ok {
+		return p
+	}
+	best := bind(nil, idPattern, f, order)
 	for _, ix := range c.indexes {
 		if !ix.serves(f) {
 			continue
@@ -45,6 +65,20 @@ func (c *collection) choose(f *filter, order pattern) plan {
 		}
 	}
 	return best
+}
+
+// oneID returns the plan that finds the only document that f can match by its _id. No other
+// plan reads less, and one document has every order.
+func (f *filter) oneID() (plan, bool) {
+	for _, p := range f.predicates {
+		if p.path != "_id" || p.op != "$eq" {
+			continue
+		}
+		if b, ok := bounds(p); ok && len(b.points) == 1 {
+			return plan{spans: points(b.points), sorted: true, score: atMostOne}, true
+		}
+	}
+	return plan{}, false
 }
 
 // serves reports whether every document that f can match has an entry in ix.
@@ -235,7 +269,7 @@ func bind(ix *index, sequence pattern, f *filter, order pattern) plan {
 		return plan{score: -1} // truncateKey shortens such entries
 	}
 	if fixed == len(sequence) && (ix == nil || ix.unique) {
-		p.score += 100 // at most one document for each combination
+		p.score += atMostOne // for each combination
 	}
 	p.sorted = len(order) == 0
 	if !p.sorted && !arrays && len(prefixes) <= 1 {

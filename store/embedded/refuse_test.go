@@ -24,7 +24,9 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 	}{
 		{`{"foo":1}`, codeCommandNotFound, "no such command: 'foo'"},
 		{`{"serverStatus":1}`, codeCommandNotFound, "'serverStatus' is not supported by cubegate's embedded database"},
-		{`{"saslStart":1}`, codeCommandNotFound, "saslStart"},
+		{`{"saslStart":1,"mechanism":"SCRAM-SHA-256"}`, codeAuthentication, "no users"},
+		{`{"saslContinue":1}`, codeAuthentication, "no users"},
+		{`{"authenticate":1,"mechanism":"MONGODB-X509"}`, codeAuthentication, "no users"},
 		{`{"mapReduce":"c"}`, codeCommandNotFound, "mapReduce"},
 		{`{"commitTransaction":1}`, codeCommandNotFound, "commitTransaction"},
 		{`{"find":"c","foo":1}`, codeUnknownField, "foo"},
@@ -149,6 +151,19 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 	}
 }
 
+// TestLoginSaysThatThereAreNoUsers connects as a driver does whose connection string has a user.
+func TestLoginSaysThatThereAreNoUsers(t *testing.T) {
+	s := start(t)
+	for _, mechanism := range []string{"", "SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"} {
+		login := options.Credential{AuthMechanism: mechanism, Username: "ada", Password: "secret"}
+		client := dial(t, options.Client().ApplyURI(s.URI()).SetDialer(s).SetAuth(login))
+		err := client.Database("test").RunCommand(t.Context(), D{{Key: "ping", Value: 1}}).Err()
+		if err == nil || !strings.Contains(err.Error(), "has no users; connect without a user and a password") {
+			t.Errorf("%q: %v", mechanism, err)
+		}
+	}
+}
+
 // TestUnsupportedStatementsAreRefused checks that an unsupported statement of a batch is a write
 // error.
 func TestUnsupportedStatementsAreRefused(t *testing.T) {
@@ -160,7 +175,7 @@ func TestUnsupportedStatementsAreRefused(t *testing.T) {
 	}{
 		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"_id":2}}}]}`, codeImmutableField},
 		{`{"update":"c","updates":[{"q":{},"u":{"$foo":{"a":2}}}]}`, codeFailedToParse},
-		{`{"update":"c","updates":[{"q":{},"u":{"$min":{"a":2}}}]}`, codeNotImplemented},
+		{`{"update":"c","updates":[{"q":{},"u":{"$mul":{"a":2}}}]}`, codeNotImplemented},
 		{`{"update":"c","updates":[{"q":{},"u":{"$rename":{"a":"b"}}}]}`, codeNotImplemented},
 		{`{"update":"c","updates":[{"q":{"_id":{"$in":[1,2]}},"u":{"$set":{"_id":{"$x":2}}},"upsert":true,"multi":false}]}`, codeImmutableField},
 		{`{"update":"c","updates":[{"q":{"_id":5},"u":{"_id":{"$a":1}},"upsert":true}]}`, codeImmutableField},

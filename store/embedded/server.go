@@ -50,9 +50,9 @@ type Server struct {
 	conns  map[net.Conn]bool
 	lastID int32 // of a connection, as hello reports it
 	closed bool
+	socket *socket // nil without ListenSocket
 
-	closeOnce sync.Once
-	closeErr  error
+	shut func() error // closes once
 }
 
 // Start opens the file and serves it until Close. If another process has the file open, Start
@@ -74,12 +74,12 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{log: o.Log, file: file, listener: listener, budget: newBudget(maxListenBytes), conns: map[net.Conn]bool{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.writer = &writer{file: file, jobs: make(chan *job)}
-	s.work.Go(func() { s.writer.loop(s.ctx) })
+	s.writer = &writer{file: file}
 	s.work.Go(s.maintain)
 	if listener != nil {
-		s.work.Go(s.accept)
+		s.work.Go(func() { s.accept(listener) })
 	}
+	s.shut = sync.OnceValue(s.close)
 	return s, nil
 }
 
@@ -99,13 +99,12 @@ func listen(endpoint string) (net.Listener, error) {
 }
 
 // URI returns the connection string for the driver. Without Options.Listen its host does not
-// exist, and the driver must use DialContext.
+// exist, and the driver must use Exchange or DialContext.
 func (s *Server) URI() string {
-	host := "embedded.invalid"
-	if s.listener != nil {
-		host = s.listener.Addr().String()
+	if s.listener == nil {
+		return SocketURI
 	}
-	return "mongodb://" + host + "/?directConnection=true"
+	return "mongodb://" + s.listener.Addr().String() + "/?directConnection=true"
 }
 
 // Addr returns the TCP endpoint of Options.Listen, or nil without it.
@@ -117,7 +116,8 @@ func (s *Server) Addr() net.Addr {
 }
 
 // DialContext connects inside the process and ignores the endpoint. With it, a Server is the
-// ContextDialer for a driver's ClientOptions.SetDialer.
+// ContextDialer for a driver's ClientOptions.SetDialer. It is for tests that break connections;
+// Exchange costs less.
 func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) {
 	client, server := newPipe()
 	if err := s.serve(server, nil); err != nil {
@@ -126,9 +126,9 @@ func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) 
 	return client, nil
 }
 
-func (s *Server) accept() {
+func (s *Server) accept(listener net.Listener) {
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := listener.Accept()
 		switch {
 		case s.ctx.Err() != nil:
 			return
@@ -146,22 +146,22 @@ func (s *Server) accept() {
 // Close ends all connections, finishes the running write, and closes the file. Waiting commands
 // fail. Further calls return the result of the first. Disconnect clients before Close: a
 // driver that is still connected searches for the server until its server selection timeout.
-func (s *Server) Close() error {
-	s.closeOnce.Do(func() {
-		s.cancel(errClosing)
-		if s.listener != nil {
-			_ = s.listener.Close()
-		}
-		s.mu.Lock()
-		s.closed = true
-		for conn := range s.conns {
-			_ = conn.Close()
-		}
-		s.mu.Unlock()
-		s.work.Wait()
-		s.closeErr = s.file.close()
-	})
-	return s.closeErr
+func (s *Server) Close() error { return s.shut() }
+
+func (s *Server) close() error {
+	s.cancel(errClosing)
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.socket.remove() // while the file is locked
+	for conn := range s.conns {
+		_ = conn.Close()
+	}
+	s.mu.Unlock()
+	s.work.Wait()
+	return s.file.close()
 }
 
 // maintain closes idle cursors and removes expired documents.

@@ -33,6 +33,7 @@ func TestToolCommands(t *testing.T) {
 		{"mongorestore", `{"insert":"users","ordered":false,"writeConcern":{"w":"majority"},"documents":[{"_id":1,"email":"e1"},{"_id":2,"email":"e2"}]}`, 0},
 		{"mongorestore", `{"createIndexes":"users","indexes":[{"key":{"email":1},"ns":"test.users","unique":true,"name":"email_1"},{"key":{"at":1},"expireAfterSeconds":60,"sparse":true,"name":"at_1","ns":"test.users"}],"ignoreUnknownIndexOptions":true}`, 0},
 		{"mongorestore of an old dump", `{"createIndexes":"users","indexes":[{"key":{"b":1},"name":"b_1","safe":true}],"ignoreUnknownIndexOptions":true}`, 0},
+		{"mongorestore of an old dump", `{"createIndexes":"users","indexes":[{"key":{"_id":1,"c":1},"name":"c_1","unique":true,"background":true,"dropDups":true,"sparse":false,"hidden":false}],"ignoreUnknownIndexOptions":true}`, 0},
 		{"the same without the option", `{"createIndexes":"users","indexes":[{"key":{"d":1},"name":"d_1","safe":true}]}`, codeIndexSpecOption},
 	} {
 		err := c.Database().RunCommand(t.Context(), doc(t, tt.command)).Err()
@@ -57,7 +58,8 @@ func TestToolCommands(t *testing.T) {
 	for _, spec := range specs[1:] { // the first is that of _id
 		got = append(got, asJSON(spec))
 	}
-	want := []string{`{"v":2,"key":{"email":1},"unique":true,"name":"email_1"}`, `{"v":2,"key":{"at":1},"expireAfterSeconds":60,"sparse":true,"name":"at_1"}`, `{"v":2,"key":{"b":1},"name":"b_1"}`}
+	want := []string{`{"v":2,"key":{"email":1},"unique":true,"name":"email_1"}`, `{"v":2,"key":{"at":1},"expireAfterSeconds":60,"sparse":true,"name":"at_1"}`, `{"v":2,"key":{"b":1},"name":"b_1"}`,
+		`{"v":2,"key":{"_id":1,"c":1},"name":"c_1","unique":true}`}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("indexes\n%v, want\n%v", got, want)
 	}

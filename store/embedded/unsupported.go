@@ -7,7 +7,7 @@ import "strings"
 // Source: https://www.mongodb.com/docs/v7.0/reference/
 var (
 	knownCommands = words(`
-		abortTransaction appendOplogNote applyOps authenticate autoSplitVector bulkWrite cloneCollectionAsCapped collMod collStats
+		abortTransaction appendOplogNote applyOps autoSplitVector bulkWrite cloneCollectionAsCapped collMod collStats
 		commitTransaction compact configureFailPoint connPoolStats connectionStatus convertToCapped copydb createRole createUser
 		currentOp dataSize dbHash dbStats dbstats collstats distinct dropAllRolesFromDatabase dropAllUsersFromDatabase dropConnections dropRole
 		dropUser dropSearchIndex createSearchIndexes updateSearchIndex features filemd5 findandmodify fsync fsyncUnlock getAuditConfig
@@ -16,7 +16,7 @@ var (
 		killAllSessionsByPattern killOp killSessions listCommands listShards lockInfo logRotate logout logApplicationMessage mapReduce
 		mapreduce planCacheClear planCacheClearFilters planCacheListFilters planCacheSetFilter profile reIndex refreshSessions
 		renameCollection replSetGetConfig replSetGetStatus replSetInitiate replSetReconfig replSetStepDown replSetFreeze
-		resetError revokePrivilegesFromRole revokeRolesFromRole revokeRolesFromUser rolesInfo rotateCertificates saslContinue saslStart
+		resetError revokePrivilegesFromRole revokeRolesFromRole revokeRolesFromUser rolesInfo rotateCertificates
 		serverStatus setDefaultRWConcern setFeatureCompatibilityVersion setFreeMonitoring setIndexCommitQuorum setParameter
 		setClusterParameter setUserWriteBlockMode shardConnPoolStats shutdown startSession top updateRole updateUser usersInfo
 		validate validateDBMetadata whatsmyuri dropDatabases atlasVersion listSearchIndexes getDiagnosticData`)
@@ -29,7 +29,7 @@ var (
 	// comparisons are the filter operators on a path that this package supports.
 	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $exists $type $regex $options`)
 
-	knownUpdates = words(`$bit $currentDate $isolated $min $mul $pushAll $rename`)
+	knownUpdates = words(`$bit $currentDate $isolated $mul $pushAll $rename`)
 
 	knownStages = words(`
 		$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp $densify $documents

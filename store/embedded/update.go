@@ -36,7 +36,8 @@ var operators = map[string]struct {
 	"$setOnInsert": {makeParents, compileSet},
 	"$unset":       {anyPath, func(value) (change, error) { return removed, nil }},
 	"$inc":         {makeParents, compileIncrement},
-	"$max":         {makeParents, compileMax},
+	"$max":         {makeParents, func(arg value) (change, error) { return compileExtreme(arg, 1), nil }},
+	"$min":         {makeParents, func(arg value) (change, error) { return compileExtreme(arg, -1), nil }},
 	"$push":        {makeParents, compilePush},
 	"$addToSet":    {makeParents, compileAddToSet},
 	"$pull":        {needViable, compilePull},
@@ -198,13 +199,14 @@ func compileIncrement(arg value) (change, error) {
 	}, nil
 }
 
-// compileMax keeps the greater value in the order of all values.
-func compileMax(arg value) (change, error) {
+// compileExtreme keeps the greater value in the order of all values if sign is 1, and the
+// lesser one if it is -1.
+func compileExtreme(arg value, sign int) change {
 	key := keyOf(arg)
 	return func(old value) (value, error) {
-		if old.Type != 0 && bytes.Compare(key, keyOf(old)) <= 0 {
+		if old.Type != 0 && sign*bytes.Compare(key, keyOf(old)) <= 0 {
 			return old, nil
 		}
 		return arg, nil
-	}, nil
+	}
 }

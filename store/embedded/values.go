@@ -262,10 +262,14 @@ func asInt(v value) (int64, bool) {
 	return 0, false
 }
 
-// truthy reports whether MongoDB reads a flag as true: true or any number except zero.
+// truthy reports whether MongoDB reads a flag as true: all values except false, zero, null and
+// undefined. Even an empty text is true.
 func truthy(v value) bool {
-	if v.Type == bsoncore.TypeBoolean {
+	switch {
+	case v.Type == bsoncore.TypeBoolean:
 		return v.Boolean()
+	case isNumber(v):
+		return asFloat(v) != 0
 	}
-	return isNumber(v) && asFloat(v) != 0
+	return v.Type != bsoncore.TypeNull && v.Type != bsoncore.TypeUndefined
 }

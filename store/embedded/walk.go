@@ -9,8 +9,9 @@ import (
 
 // position is the position of a walk, with which a cursor continues in another transaction.
 type position struct {
-	span  int
-	after []byte // the last entry visited in this span; nil before the first
+	branch int // of a union
+	span   int
+	after  []byte // the last entry visited in this span; nil before the first
 
 	// seen holds the visited documents of an index over arrays, in which one document has
 	// several entries.
@@ -41,17 +42,26 @@ type visitor func(id []byte, d document) (more bool, err error)
 // walk calls visit with each document of the plan, starting at a position, until visit
 // wants no more.
 func (p *plan) walk(ctx context.Context, t *txn, c *collection, at *position, visit visitor) error {
+	if p.union != nil {
+		return p.walkUnion(ctx, t, c, at, visit)
+	}
+	_, err := p.walkSpans(ctx, t, c, at, visit)
+	return err
+}
+
+// walkSpans walks one index. more is false if visit wants no more.
+func (p *plan) walkSpans(ctx context.Context, t *txn, c *collection, at *position, visit visitor) (more bool, err error) {
 	w := walker{plan: p, docs: t.docs(c), at: at, visit: visit}
 	w.entries = w.docs.Cursor()
 	if p.ix != nil {
 		w.entries = t.entries(c, p.ix).Cursor()
 	}
 	for ; at.span < len(p.spans); at.span, at.after = at.span+1, nil {
-		if more, err := w.walkSpan(ctx, p.spans[at.span]); err != nil || !more {
-			return err
+		if more, err = w.walkSpan(ctx, p.spans[at.span]); err != nil || !more {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // walker is the state of one walk in one transaction.

@@ -26,6 +26,7 @@ const (
 type message struct {
 	id        int32
 	legacy    bool // OP_QUERY, whose answer is OP_REPLY
+	noCommand bool // an OP_QUERY that reads a collection; refused
 	oneWay    bool // moreToCome: the client expects no answer
 	body      document
 	sequences map[string][]document
@@ -47,13 +48,18 @@ func readMessage(ctx context.Context, r io.Reader, mine *share) (*message, error
 	if err != nil {
 		return nil, err
 	}
+	return parseMessage(id, op, b)
+}
+
+// parseMessage reads the body of a message. A *failure concerns only this message.
+func parseMessage(id int32, op wiremessage.OpCode, body []byte) (*message, error) {
 	m := &message{id: id}
 	switch op {
 	case wiremessage.OpMsg:
-		return m, m.parse(b)
+		return m, m.parse(body)
 	case opQuery:
 		m.legacy = true
-		return m, m.parseQuery(b)
+		return m, m.parseQuery(body)
 	}
 	return nil, fmt.Errorf("opcode %d is not supported", op)
 }
@@ -170,6 +176,8 @@ func (m *message) parseQuery(b []byte) error {
 	if !found || len(b) < 8 {
 		return fail(codeInvalidBSON, "OP_QUERY too short")
 	}
+	db, isCommand := strings.CutSuffix(string(collection), ".$cmd")
+	m.noCommand = !isCommand
 	d, _, err := takeDocument(b[8:])
 	if err != nil {
 		return err
@@ -177,14 +185,13 @@ func (m *message) parseQuery(b []byte) error {
 	if wrapped, ok := lookup(d, "$query"); ok && wrapped.Type == bsoncore.TypeEmbeddedDocument {
 		d = wrapped.Data
 	}
-	db, isCommand := strings.CutSuffix(string(collection), ".$cmd")
-	switch firstKey(d) {
+	if m.noCommand {
+		return fail(codeOldQuery, "OP_QUERY is not supported. The client driver may require an upgrade.")
+	}
+	switch name := firstKey(d); name {
 	case "hello", "isMaster", "ismaster":
 	default:
-		isCommand = false
-	}
-	if !isCommand {
-		return fail(codeCommandNotFound, "OP_QUERY is only supported for hello; use OP_MSG")
+		return fail(codeOldQuery, "Unsupported OP_QUERY command: %s. The client driver may require an upgrade.", name)
 	}
 	whole := newBuilder()
 	for k, v := range fields(d) {
@@ -195,12 +202,29 @@ func (m *message) parseQuery(b []byte) error {
 	return nil
 }
 
+// withOldError adds the error's text in the field that a client reads when a query failed.
+func withOldError(answer document) document {
+	b := newBuilder()
+	if text, ok := lookup(answer, "errmsg"); ok {
+		b.add("$err", text)
+	}
+	for k, v := range fields(answer) {
+		b.add(k, v)
+	}
+	return b.document()
+}
+
 // encode returns the message that answers m.
 func (m *message) encode(answer document) []byte {
 	b := make([]byte, 0, len(answer)+64)
 	if m.legacy {
 		_, b = wiremessage.AppendHeaderStart(b, wiremessage.NextRequestID(), m.id, wiremessage.OpReply)
-		b = wiremessage.AppendReplyFlags(b, wiremessage.AwaitCapable)
+		flags := wiremessage.AwaitCapable
+		if m.noCommand {
+			flags |= wiremessage.QueryFailure // without it, the client takes the error for a document that it found
+			answer = withOldError(answer)
+		}
+		b = wiremessage.AppendReplyFlags(b, flags)
 		b = wiremessage.AppendReplyCursorID(b, 0)
 		b = wiremessage.AppendReplyStartingFrom(b, 0)
 		b = wiremessage.AppendReplyNumberReturned(b, 1)

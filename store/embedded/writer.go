@@ -2,12 +2,16 @@ package embedded
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 )
 
-// writer runs every command that may write, one at a time, on one goroutine, which makes
-// each command atomic. Commands that wait at the same moment share one transaction and one
-// fsync. All answers follow the commit.
+// writer runs every command that may write, one at a time, which makes each command atomic.
+// There is no goroutine for it: the goroutine of one command leads, and runs the commands of
+// those that wait, too, in one transaction with one fsync. All answers follow the commit.
+// Commands that come during the fsync wait, and the first of them leads the next batch. So a
+// command alone wakes no other goroutine, and every other one is woken once.
 //
 // A command checks each document before the first write to it, so it can fail without
 // damage to a shared transaction. If bbolt refuses a write or a command panics, the
@@ -15,55 +19,114 @@ import (
 // again, alone, so that one bad command does not affect the others.
 type writer struct {
 	file *datafile
-	jobs chan *job
+
+	mu      sync.Mutex
+	led     bool   // a command leads
+	waiting []*job // in the order of their arrival
 }
 
 // job is one command waiting for its turn.
 type job struct {
 	ctx  context.Context
 	run  func(*txn) ([]byte, error) // returns the answer; may run twice
-	done chan struct{}
+	wake chan turn                  // never blocks
 
 	answer []byte
 	err    error
 }
+
+// turn is what a waiting command must do.
+type turn int
+
+const (
+	readAnswer turn = iota
+	leadBatch
+)
 
 const (
 	batchJobs = 256                   // largest number in one transaction
 	batchTime = 20 * time.Millisecond // no job joins a batch after that time
 )
 
-// do sends a command to the writer and waits for its answer. After the writer has accepted
-// the command, do ignores ctx, because only the writer knows whether the command ran.
+// do runs a command and returns its answer after the commit. Once the command is part of a
+// batch, do ignores ctx, because only the leader knows whether the command ran.
 func (w *writer) do(ctx context.Context, run func(*txn) ([]byte, error)) ([]byte, error) {
-	j := &job{ctx: ctx, run: run, done: make(chan struct{})}
-	select {
-	case w.jobs <- j:
-	case <-ctx.Done():
+	j := &job{ctx: ctx, run: run, wake: make(chan turn, 1)}
+	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
-	<-j.done
+	next := leadBatch
+	if !w.join(j) {
+		select {
+		case next = <-j.wake:
+		case <-ctx.Done():
+			if w.leave(j) {
+				return nil, contextError(ctx)
+			}
+			next = <-j.wake
+		}
+	}
+	if next == leadBatch {
+		defer w.handOver()
+		w.batch(j)
+	}
 	return j.answer, j.err
 }
 
-// loop runs batches until ctx ends. It finishes the running batch. Commands that wait fail.
-func (w *writer) loop(ctx context.Context) {
-	for {
-		select {
-		case j := <-w.jobs:
-			w.batch(j)
-		case <-ctx.Done():
-			return
-		}
+// join reports whether j leads now. Otherwise j waits.
+func (w *writer) join(j *job) (leads bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.led {
+		w.led = true
+		return true
 	}
+	w.waiting = append(w.waiting, j)
+	return false
 }
 
+// leave reports whether j waited, and does no longer.
+func (w *writer) leave(j *job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.waiting, j)
+	if i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// nextWaiting takes the command that has waited for the longest time, nil for none.
+func (w *writer) nextWaiting() *job {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		return nil
+	}
+	j := w.waiting[0]
+	w.waiting = slices.Delete(w.waiting, 0, 1)
+	return j
+}
+
+// handOver lets a waiting command lead, if there is one.
+func (w *writer) handOver() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		w.led = false
+		return
+	}
+	w.waiting[0].wake <- leadBatch
+	w.waiting = slices.Delete(w.waiting, 0, 1)
+}
+
+// batch runs the command of the leader, and those that wait.
 func (w *writer) batch(first *job) {
 	began := time.Now()
 	jobs := []*job{first}
 	defer func() {
-		for _, j := range jobs {
-			close(j.done)
+		for _, j := range jobs[1:] {
+			j.wake <- readAnswer
 		}
 	}()
 	t, err := w.file.begin(true)
@@ -89,15 +152,6 @@ func (w *writer) batch(first *job) {
 		jobs = append(jobs, j)
 	}
 	setErrors(jobs, w.finish(t))
-}
-
-func (w *writer) nextWaiting() *job {
-	select {
-	case j := <-w.jobs:
-		return j
-	default:
-		return nil
-	}
 }
 
 // run runs one command. A panic breaks the transaction but not the process.
