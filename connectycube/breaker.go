@@ -160,6 +160,13 @@ func (b *breaker) admit(ctx context.Context) (report func(error, row), err error
 	return report, nil
 }
 
+// isOpen reports whether the breaker refuses calls.
+func (b *breaker) isOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.states.State() != gobreaker.StateClosed
+}
+
 // enter lets a call through while the breaker is closed. While it is half open,
 // enter returns the probe to wait for.
 func (b *breaker) enter() (report func(error, row), running *probe) {

@@ -59,6 +59,12 @@ type Options struct {
 	// Breaker stops calls while the service fails; a zero field has its default.
 	Breaker BreakerOptions
 
+	// Traceparent returns the header traceparent of a call made with ctx; "" = none.
+	Traceparent func(ctx context.Context) string
+
+	// Observe gets each exchange with the service, probes too. It must not block.
+	Observe func(Exchange)
+
 	Log *slog.Logger // receives the breaker's changes; default none
 }
 
@@ -72,6 +78,8 @@ type Client struct {
 	http     *http.Client
 	health   health
 	breaker  *breaker
+	trace    func(ctx context.Context) string // Options.Traceparent
+	observe  func(Exchange)
 	wrong    atomic.Pointer[WrongOptionError] // found by the last Check; nil: none
 }
 
@@ -107,6 +115,12 @@ func New(o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Traceparent == nil {
+		o.Traceparent = func(context.Context) string { return "" }
+	}
+	if o.Observe == nil {
+		o.Observe = func(Exchange) {}
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -117,6 +131,8 @@ func New(o Options) (*Client, error) {
 		adminKey: o.AdminKey,
 		timeout:  o.Timeout,
 		http:     httpClient(o.HTTP, o.RootCAs),
+		trace:    o.Traceparent,
+		observe:  o.Observe,
 	}
 	c.breaker = newBreaker(bounds, o.Log, c.probe)
 	return c, nil
@@ -145,8 +161,10 @@ func notInHeader(r rune) bool { return r <= ' ' || r > '~' }
 func httpClient(given *http.Client, roots *x509.CertPool) *http.Client {
 	if given == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = 32
+		// As many may stay idle as may be open: otherwise a steady load of more requests at once
+		// opens and closes connections all the time, each with a TLS handshake.
 		transport.MaxConnsPerHost = 128
+		transport.MaxIdleConnsPerHost, transport.MaxIdleConns = 128, 128
 		transport.MaxResponseHeaderBytes = 64 << 10
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 		given = &http.Client{Transport: transport}
@@ -180,10 +198,12 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 	}
 	report, err := c.breaker.admit(ctx)
 	if err != nil {
+		c.observe(Exchange{Result: resultOf(ctx, err)})
 		return nil, fmt.Errorf("%s: %w", k.doing, err)
 	}
 	begun := time.Now()
 	header, err := c.exchange(ctx, k, out)
+	c.observe(Exchange{resultOf(ctx, err), time.Since(begun)})
 	outcome, failure := outcomeOf(err), row{failures: 1}
 	if time.Since(begun) >= c.timeout/2 {
 		failure.late = 1
@@ -208,7 +228,9 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 // probe opens an application session, which needs no callback, changes nothing
 // and ends by itself after two hours.
 func (c *Client) probe(ctx context.Context) error {
+	begun := time.Now()
 	_, err := c.exchange(ctx, c.openingSession("probing", nil), &sessionAnswer{})
+	c.observe(Exchange{resultOf(ctx, err), time.Since(begun)})
 	c.health.note(err)
 	return err
 }
@@ -222,12 +244,12 @@ func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, er
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unavailable(ctx, ours, k, err)
+		return nil, unavailable(c, ctx, ours, k, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, c.unavailable(ctx, ours, k, err)
+		return nil, unavailable(c, ctx, ours, k, err)
 	}
 	if len(body) > maxAnswer {
 		return nil, c.failure(k, resp, nil, fmt.Sprintf("answer is larger than %d bytes", maxAnswer))
@@ -276,6 +298,9 @@ func (k call) request(ctx context.Context, c *Client) (*http.Request, error) {
 	if k.keyed {
 		req.Header.Set("CB-AuthKey", c.authKey)
 	}
+	if header := c.trace(ctx); header != "" {
+		req.Header.Set("Traceparent", header)
+	}
 	if k.admin {
 		req.Header.Set("CB-Administration-API-Key", c.adminKey)
 	}
@@ -285,7 +310,7 @@ func (k call) request(ctx context.Context, c *Client) (*http.Request, error) {
 // unavailable explains why no complete answer came. A deadline of the caller's own
 // context stays visible to errors.Is. Other timeouts are failures of the service,
 // so their errors become text.
-func (c *Client) unavailable(ctx, ours context.Context, k call, cause error) error {
+func unavailable(c *Client, ctx, ours context.Context, k call, cause error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -32,19 +32,17 @@ func (i *id) UnmarshalJSON(raw []byte) error {
 type text string
 
 func (t *text) UnmarshalJSON(raw []byte) error {
-	switch {
+	switch first := raw[0]; {
 	case string(raw) == "null":
 		*t = ""
 		return nil
-	case raw[0] == '"':
+	case first == '"':
 		return json.Unmarshal(raw, (*string)(t))
+	case first == '-' || '0' <= first && first <= '9': // the decoder has checked that it is a number
+		*t = text(raw)
+		return nil
 	}
-	var n json.Number
-	if err := json.Unmarshal(raw, &n); err != nil {
-		return err
-	}
-	*t = text(n)
-	return nil
+	return fmt.Errorf("%d bytes are neither a string nor a number", len(raw))
 }
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

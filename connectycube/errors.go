@@ -44,6 +44,11 @@ type APIError struct {
 	Messages   []string      // the texts in the answer: at most 8, of 200 characters, secrets masked
 	RetryAfter time.Duration // the wait that the service asks for, at most an hour; zero if it asks for none
 
+	// ProviderStatus and ProviderCode are the status and the member "code" of the identity
+	// provider's answer, as far as the service quotes it; else 0 and "".
+	ProviderStatus int
+	ProviderCode   string
+
 	kind    error
 	foreign bool // the body is not JSON, so perhaps another server answered
 }
@@ -160,6 +165,9 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 		kind:       classify(resp.StatusCode, messages, k.as),
 		foreign:    !json.Valid(body),
 	}
+	if e.kind == ErrIdentityProvider {
+		e.ProviderStatus, e.ProviderCode = quoted(strings.Join(messages, "\n"))
+	}
 	if remark != "" {
 		e.kind = remarked(e.kind)
 		e.Messages = append(e.Messages, remark)
@@ -175,6 +183,25 @@ func (c *Client) failure(k call, resp *http.Response, body []byte, remark string
 	}
 	return e
 }
+
+// The parts of an identity provider's answer that the service quotes in its own.
+var (
+	quotedStatus = regexp.MustCompile(`(?i)status(?: code = |: )([1-5]\d\d)`)
+	quotedCode   = regexp.MustCompile(`\\?"code\\?": ?\\?"([A-Z_]{1,40})\\?"`)
+)
+
+func quoted(text string) (status int, code string) {
+	if found := quotedStatus.FindAllStringSubmatch(text, -1); found != nil { // the last one: the provider may quote one, too
+		status, _ = strconv.Atoi(found[len(found)-1][1])
+	}
+	if found := quotedCode.FindStringSubmatch(text); found != nil {
+		code = found[1]
+	}
+	return status, code
+}
+
+// Says reports whether the answer contains a text, in any letter case.
+func (e *APIError) Says(text string) bool { return e.says(strings.ToLower(text)) }
 
 // remarked returns the kind of an unreadable answer. Such an answer tells nothing
 // about the request, whatever its status, unless it contains the provider's text.

@@ -17,17 +17,22 @@ const (
 type Health struct {
 	State string    `json:"state"` // one of HealthUnknown, HealthOK, HealthFailing
 	At    time.Time `json:"at"`    // end of the last exchange; zero if there was none
+
+	Suspended bool `json:"suspended"` // the circuit breaker refuses calls
 }
 
 // Health reports on the last exchange. It makes no request and cannot block. An
 // exchange that the caller canceled does not count.
 func (c *Client) Health() Health {
+	suspended := c.breaker.isOpen()
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
-	if c.health.last.State == "" {
-		return Health{State: HealthUnknown}
+	h := c.health.last
+	if h.State == "" {
+		h.State = HealthUnknown
 	}
-	return c.health.last
+	h.Suspended = suspended
+	return h
 }
 
 type health struct {

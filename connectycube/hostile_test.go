@@ -89,7 +89,7 @@ func against(t *testing.T, h http.HandlerFunc) *connectycube.Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	return to(t, srv.URL, 5*time.Second)
+	return to(t, srv.URL, time.Minute)
 }
 
 func to(t *testing.T, base string, timeout time.Duration) *connectycube.Client {
@@ -284,7 +284,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	defer srv.Close()
-	err := calls["CreateSession"](t.Context(), to(t, srv.URL, 5*time.Second))
+	err := calls["CreateSession"](t.Context(), to(t, srv.URL, time.Minute))
 	if !errors.Is(err, connectycube.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("error = %v, want ErrUnavailable that names the certificate", err)
 	}
@@ -299,7 +299,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	err = calls["UserByExternalID"](t.Context(), to(t, "http://"+ln.Addr().String(), 5*time.Second))
+	err = calls["UserByExternalID"](t.Context(), to(t, "http://"+ln.Addr().String(), time.Minute))
 	if got := matching(err); len(got) != 1 || got[0] != connectycube.ErrUnavailable {
 		t.Errorf("error = %v, want only ErrUnavailable", err)
 	}

@@ -2,6 +2,7 @@ package connectycube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -57,6 +58,24 @@ func (c *Client) SignUp(ctx context.Context, u NewUser) (User, error) {
 		return User{}, err
 	}
 	return answer.User.user(), nil
+}
+
+// HasV1LookUps reports whether the application answers the old list of users, which gives
+// each app all users page by page. The dashboard can switch it off. It opens an application
+// session and changes nothing.
+func (c *Client) HasV1LookUps(ctx context.Context) (bool, error) {
+	const doing = "listing users by API V1"
+	app, err := c.session(ctx, c.openingSession("opening an application session", nil), false)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", doing, err)
+	}
+	_, err = c.do(ctx, call{
+		doing: doing, method: http.MethodGet, path: "/users", query: url.Values{"per_page": {"1"}}, token: app.Token, as: asLookup,
+	}, nil)
+	if errors.Is(err, ErrRefused) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // UserByExternalID finds the user with this external ID. It opens an application

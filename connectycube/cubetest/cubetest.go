@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		{"an expired token is ErrSessionExpired", deadToken},
 		{"a password that is too short is ErrRefused", shortPassword},
 		{"the options are right", acceptsOptions},
+		{"look-ups by API V1 are answered or forbidden", v1LookUps},
 		{"another key is ErrMisconfigured", wrongKey},
 		{"another application is ErrMisconfigured", unknownApplication},
 		{"a provider's user is the one signed up with its uid", provider},
@@ -217,6 +218,14 @@ func externalID(t *testing.T, s *suite) {
 	}
 	if got := s.login(t, u); !got.NewUser {
 		t.Errorf("the session of a new user has NewUser false")
+	}
+}
+
+// v1LookUps passes with both settings of the dashboard: a refusal is an answer.
+func v1LookUps(t *testing.T, s *suite) {
+	on, err := s.cube.HasV1LookUps(t.Context())
+	if err != nil {
+		t.Errorf("HasV1LookUps = %t, %v", on, err)
 	}
 }
 
