@@ -36,3 +36,18 @@ func (s *Sandbox) tap(d chat.Direction, user int64, xml string) {
 	}
 	s.Note(core.Entry{At: s.Now(), On: core.OnChat, UserID: user, Direction: direction, Stanza: xml})
 }
+
+// typing notes who is typing in which dialog. The dialog of two users may not exist yet.
+func (s *Sandbox) typing(t chat.Typist) {
+	id := t.DialogID
+	if t.To != 0 {
+		s.Lock()
+		d := s.Archive.Private[core.PairOf(t.User, t.To)]
+		s.Unlock()
+		if d == nil {
+			return
+		}
+		id = d.ID
+	}
+	s.Typing.Set(id, t.User, t.Composing)
+}

@@ -40,7 +40,7 @@ func chatters(t *testing.T, s *sandbox.Sandbox, logins ...string) []*chatter {
 
 // enter does the SDK's handshake, up to the echo of the presence.
 func enter(ctx context.Context, url string, p person) (d *chatter, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, url+sandbox.ChatPath, &websocket.DialOptions{
 		HTTPClient: p.http, Subprotocols: []string{"xmpp"}})
@@ -98,7 +98,7 @@ func (d *chatter) listen() {
 }
 
 func (d *chatter) write(stanza string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return d.conn.Write(ctx, websocket.MessageText, []byte(stanza))
 }
@@ -120,7 +120,7 @@ func (d *chatter) next() *xmpp.Element {
 			return nil
 		}
 		return &e
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		d.t.Fatal("nothing arrived")
 		return nil
 	}

@@ -28,13 +28,13 @@ func TestControlOverASocket(t *testing.T) {
 	}
 
 	fault := `{"method":"GET","path":"/session","kind":"status","status":503,"delay_ms":1,"times":2}`
-	if g := c.send("POST", "/_sandbox/faults", fault); g.status != 201 || g.text != fault+"\n" {
+	if g := c.send("POST", "/_sandbox/faults", fault); g.status != 201 || g.text != strings.TrimSuffix(fault, "}")+`,"id":1,"acted":0}`+"\n" {
 		t.Errorf("added: %d %s", g.status, g.text)
 	}
 	if g := c.send("GET", "/session.json", "", "CB-Token", token); g.status != 503 {
 		t.Errorf("the fault did not happen: %d", g.status)
 	}
-	if g := c.send("GET", "/_sandbox/faults", ""); g.str("faults.0.times") != "1" || g.str("faults.0.delay_ms") != "1" {
+	if g := c.send("GET", "/_sandbox/faults", ""); g.str("faults.0.times") != "1" || g.str("faults.0.delay_ms") != "1" || g.str("faults.0.acted") != "1" {
 		t.Errorf("faults = %s", g.text)
 	}
 	if g := c.send("DELETE", "/_sandbox/faults", ""); g.status != 200 {
@@ -130,6 +130,30 @@ func TestControlIsStrict(t *testing.T) {
 		{"GET /_sandbox/journal?after=-1", ``, 400, "after"},
 		{"GET /_sandbox/state?limit=x", ``, 400, "limit"},
 		{"GET /_sandbox/reset", ``, 405, ""},
+		{"GET /_sandbox/users?skip=-1", ``, 400, "skip"},
+		{"GET /_sandbox/users?search=" + strings.Repeat("x", 201), ``, 400, "search"},
+		{"GET /_sandbox/users/0", ``, 404, "ID"},
+		{"GET /_sandbox/users/x", ``, 404, "ID"},
+		{"GET /_sandbox/users/1", ``, 404, "User not found"},
+		{"DELETE /_sandbox/users/1", ``, 404, "User not found"},
+		{"PUT /_sandbox/users/1/disabled", `{}`, 400, "disabled"},
+		{"PUT /_sandbox/users/1/disabled", `{"disable":true}`, 400, "disable"},
+		{"PUT /_sandbox/users/1/disabled", `{"disabled":true}`, 404, "User not found"},
+		{"POST /_sandbox/users/1/session", `{"x":1}`, 400, "x"},
+		{"POST /_sandbox/users/1/session", `{}`, 404, "User not found"},
+		{"GET /_sandbox/dialogs?limit=x", ``, 400, "limit"},
+		{"GET /_sandbox/dialogs/d/messages", ``, 404, "resource"},
+		{"POST /_sandbox/dialogs/d/messages", `{"from":1}`, 400, "text"},
+		{"POST /_sandbox/dialogs/d/messages", `{"from":1,"message":"` + strings.Repeat("x", 65<<10) + `"}`, 400, "longer"},
+		{"POST /_sandbox/dialogs/d/messages", `{"from":1,"message":"hi"}`, 404, "User not found"},
+		{"PUT /_sandbox/dialogs/d/typing", `{"user":1,"typing":true}`, 404, "User not found"},
+		{"GET /_sandbox/traffic?status=600", ``, 400, "status"},
+		{"GET /_sandbox/traffic?status=6xx", ``, 400, "status"},
+		{"GET /_sandbox/traffic?on=mail", ``, 400, "on must"},
+		{"GET /_sandbox/traffic?before=x", ``, 400, "before"},
+		{"GET /_sandbox/traffic/1", ``, 404, "journal"},
+		{"DELETE /_sandbox/faults/1", ``, 404, "fault"},
+		{"POST /_sandbox/overview", ``, 405, ""},
 		{"POST /_sandbox/drop", `{"user":-1}`, 400, "user"},
 		{"POST /_sandbox/half-open", `{"users":1}`, 400, "users"},
 		{"GET /_sandbox/", ``, 404, ""},
@@ -162,6 +186,11 @@ var controlRoutes = []string{
 	"GET /_sandbox/cidp", "PUT /_sandbox/cidp",
 	"GET /_sandbox/settings", "PUT /_sandbox/settings",
 	"GET /_sandbox/outbox", "DELETE /_sandbox/outbox",
+	"GET /_sandbox/overview", "DELETE /_sandbox/clock", "GET /_sandbox/fault-kinds", "DELETE /_sandbox/faults/1",
+	"GET /_sandbox/traffic", "GET /_sandbox/traffic/1",
+	"GET /_sandbox/users", "GET /_sandbox/users/1", "DELETE /_sandbox/users/1",
+	"PUT /_sandbox/users/1/disabled", "POST /_sandbox/users/1/session",
+	"GET /_sandbox/dialogs", "GET /_sandbox/dialogs/d/messages", "POST /_sandbox/dialogs/d/messages", "PUT /_sandbox/dialogs/d/typing",
 }
 
 func TestWhoMayControl(t *testing.T) {
@@ -210,7 +239,8 @@ func TestWhoMayControl(t *testing.T) {
 				}
 				w := httptest.NewRecorder()
 				sandbox.New(sandbox.Options{ControlToken: token}).ServeHTTP(w, r)
-				if w.Code == http.StatusNotFound || w.Code == http.StatusMethodNotAllowed {
+				unrouted := w.Code == http.StatusNotFound && !strings.HasPrefix(w.Body.String(), `{"error":`) // not only an unknown ID
+				if unrouted || w.Code == http.StatusMethodNotAllowed {
 					t.Errorf("%s does not exist", route)
 				}
 				if allowed := w.Code != http.StatusForbidden; allowed != tt.allowed {

@@ -73,6 +73,9 @@ func TestARecordIsCreated(t *testing.T) {
 	if age, _ := other.at("age"); age != json.Number("9") {
 		t.Errorf("age = %#v, want a number, as the field has", age)
 	}
+	if name, _ := ann.call(201, "POST /data/profile", `{"full_name":"007"}`).at("full_name"); name != "007" {
+		t.Errorf("full_name = %#v, want a text, as the field has", name)
+	}
 	if list := ann.call(200, "GET /data/other", ""); list.str("items") != "[]" || list.str("class_name") != "other" {
 		t.Errorf("a class without records: %s", list.text)
 	}

@@ -10,9 +10,9 @@
 //
 // It keeps everything in memory until the process ends, or keeps users, sessions,
 // dialogs, messages, push subscriptions, address books, custom data, meetings,
-// whiteboards and the clock in Options.DataFile. The file does not contain uploaded files; of the chat, block
-// lists (jabber:iq:privacy), messages that wait for absent users, and connections
-// that could be resumed; the journal, the outbox and faults; and changes of the
+// whiteboards, block lists (jabber:iq:privacy) and the clock in Options.DataFile. The
+// file does not contain uploaded files; of the chat, messages that wait for absent users,
+// and connections that could be resumed; the journal, the outbox and faults; and changes of the
 // settings, including those of the Custom Identity Provider.
 //
 // Options.DataFile contains no secret that can be used or guessed: argon2id of the
@@ -100,6 +100,7 @@
 //	social logins: Deny and CIdP do not stop them          assumed
 //	shape of /users/online                                 official SDK's types
 //	503 when full; for passwords or large bodies: when busy our own
+//	a disabled user: no sessions, logins get 401           our own
 //	403 for a Host that is not the sandbox's, over loopback our own
 //	CORS for browsers                                      assumed, one header seen live
 //	dialogs: shapes, statuses, unwrapped answers           documented, recorded (requests)
@@ -139,6 +140,8 @@
 //	kept; other parameters than the service's are custom
 //	messages: to oneself are refused                       assumed
 //	messages: a list marks its messages as read            documented
+//	messages: that list still shows them as they were      official sample (Angular: it sends
+//	                                                       a read marker for each unread one)
 //	messages: read means delivered, both move updated_at   documented (read), assumed
 //	messages: read is 1 if the recipient has read it       assumed
 //	messages: those before joining are unread              assumed
@@ -218,13 +221,29 @@
 //	POST   seed      users, dialogs and messages, all or nothing                 Seed
 //	GET    clock     the time in the sandbox, and how far it is ahead            Now, Ahead
 //	POST   clock     {"advance":"2h"}: sessions expire without a wait            Advance
-//	GET    faults    the armed faults                                            Faults
+//	DELETE clock     back to real time; dates in the time ahead become now       Return
+//	GET    overview  application, addresses with their SDK snippets, identity
+//	                 provider with its last outcome, settings, totals
+//	GET    users     a page: ?search=, skip, limit                               Users
+//	GET    users/N   with sessions, connections and devices; DELETE deletes      UserDetails, RemoveUser
+//	PUT    users/N/disabled   {"disabled":true}: logins get 401, sessions end    SetDisabled
+//	POST   users/N/session    {}: a session without a password                   SignInAs
+//	GET    dialogs   a page, as users                                            Dialogs
+//	GET    dialogs/ID/messages   ?before=ID, limit                               Conversation
+//	POST   dialogs/ID/messages   {"from":N,"message":"…"}: in N's name           Utter
+//	PUT    dialogs/ID/typing     {"user":N,"typing":true}                        Type
+//	GET    faults    the armed faults and the last spent ones, with how often
+//	                 each acted; DELETE faults/N removes one                     ArmedFaults, RemoveFault
+//	GET    fault-kinds   the kinds and their parameters                          FaultKinds
 //	POST   faults    arms another one, on rest or chat: see Fault                AddFault
 //	PUT    faults    {"faults":[…]} replaces all                                 SetFaults
 //	DELETE faults    disarms all                                                 ClearFaults
 //	POST   drop      {"user":N} cuts chat sockets, all of them without user      Drop
 //	POST   half-open {"user":N} makes them silent                                HalfOpen
 //	GET    journal   the last requests and stanzas, masked; ?after=ID            Journal
+//	GET    traffic   a page of them: ?before=ID, limit, on, user, method,
+//	                 status (404, 4xx, none), path, fault=1; traffic/ID has
+//	                 the bodies and a curl command                               Traffic, TrafficEntry
 //	DELETE journal   empties it                                                  ClearJournal
 //	GET    cidp      settings of the Custom Identity Provider; header values
 //	                 from Options are masked, and a mask keeps the value. The
@@ -234,7 +253,7 @@
 //	GET    settings  {"deny_auto_create":false,"v1_users":false,
 //	                 "dialog_extensions":null}, as the Options of these names    Settings
 //	PUT    settings  replaces them all; a reset keeps them                       SetSettings
-//	GET    outbox    mails and pushes that were not sent                         Outbox
+//	GET    outbox    mails and pushes that were not sent; ?skip=, limit          Outbox
 //	DELETE outbox    empties it                                                  EmptyOutbox
 //	GET    ca.pem    the certificate to trust; public
 //
@@ -244,7 +263,7 @@
 // have the sandbox's origin and its administration API. The control token and Client
 // pass. No answer lets browsers guess its type.
 //
-// The page at / shows the same data. A seed and a fault:
+// The page at / shows the same data; docs/dashboard.md describes it. A seed and a fault:
 //
 //	{"users":[{"login":"ann","password":"11111111"},{"external_id":"42"}],
 //	 "dialogs":[{"key":"team","name":"Team","owner":"ann","occupants":["42"]}],

@@ -353,7 +353,7 @@ func TestFaultsOnChatSpareREST(t *testing.T) {
 	if g := c.send("GET", "/session", ""); g.status != 401 {
 		t.Errorf("%d", g.status)
 	}
-	want := `{"faults":[{"on":"chat","user":5,"stanza":"message","kind":"drop","delay_ms":0,"times":0,"probability":0.5,"seed":7}]}`
+	want := `{"faults":[{"on":"chat","user":5,"stanza":"message","kind":"drop","delay_ms":0,"times":0,"probability":0.5,"seed":7,"id":1,"acted":0}],"spent":[]}`
 	if g := c.send("GET", "/_sandbox/faults", ""); g.text != want+"\n" {
 		t.Errorf("faults = %s, want %s", g.text, want)
 	}

@@ -50,6 +50,7 @@ func (h history) Post(m chat.Message) (chat.Posted, error) {
 	} else if !core.IsOID(stored.ID) {
 		stored.ID = s.Archive.NewID(now)
 	}
+	s.Typing.Set(d.ID, m.From, false)
 	s.Alert(stored)
 	p := s.posted(stored)
 	if !core.IsOID(m.ID) {
@@ -93,7 +94,7 @@ func (h history) Mark(by int64, mark chat.Mark) error {
 	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.message(by, mark.MessageID, place{mark.DialogID, mark.To})
+	m, err := s.message(by, mark.MessageID, place{mark.DialogID, mark.To, false})
 	if err != nil {
 		return noMessage(err)
 	}
@@ -108,7 +109,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 	defer s.Changed()
 	s.Lock()
 	defer s.Unlock()
-	m, err := s.message(by, c.MessageID, place{c.DialogID, c.To})
+	m, err := s.message(by, c.MessageID, place{c.DialogID, c.To, true})
 	switch {
 	case err != nil:
 		return chat.Posted{}, noMessage(err)
@@ -131,6 +132,7 @@ func (h history) Change(by int64, c chat.Change) (chat.Posted, error) {
 type place struct {
 	dialogID string
 	opponent int64 // of a private dialog; else 0
+	own      bool  // changes are about messages of the user, receipts about those of others
 }
 
 // message finds the message that a stanza names: by its ID in the archive, or by the ID
@@ -143,7 +145,7 @@ func (s *Sandbox) message(by int64, id string, in place) (*core.Message, error) 
 	if in.opponent == 0 {
 		d = s.Archive.Dialogs[in.dialogID]
 	}
-	return d.FindStanza(id, by)
+	return d.FindStanza(id, by, in.own)
 }
 
 func noMessage(err error) error {

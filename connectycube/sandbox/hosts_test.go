@@ -13,7 +13,7 @@ import (
 // everyPart has one path of each part of the sandbox.
 var everyPart = []string{
 	"GET /", "POST /session", "GET /users", "GET /admin/chat/list", "OPTIONS /session", "GET /chat", "GET /nothing",
-	"POST /sandbox-s3", "GET /sandbox-s3/x", "GET /_sandbox/state", "GET /_sandbox/page/page.js", "GET /_sandbox/ca.pem",
+	"POST /sandbox-s3", "GET /sandbox-s3/x", "GET /_sandbox/state", "GET /_sandbox/page/page.js", "GET /_sandbox/overview", "GET /_sandbox/ca.pem",
 }
 
 func TestLoopbackAnswersToOwnNamesOnly(t *testing.T) {

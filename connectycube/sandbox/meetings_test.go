@@ -137,7 +137,7 @@ func TestMeetingsThatAreRefused(t *testing.T) {
 		{`"start_date":1,`, ``}, {`"start_date":1`, `"start_date":"soon"`}, {`"end_date":2,`, ``}, {`"end_date":2`, `"end_date":null`},
 		{`,"attendees":[]`, ``}, {`[]`, `"7"`}, {`[]`, `[{}]`}, {`[]`, `[7]`}, {`[]`, `[{"id":"x","email":"a@example.com"}]`},
 		{`[]`, `[` + strings.Repeat(`{"id":7},`, 100) + `{"id":7}]`},
-		{`[]`, `[],"notify_before":{"metric":"years","value":1}`}, {`[]`, `[],"notify_before":{"metric":"minutes","value":56}`},
+		{`[]`, `[],"notify_before":{"metric":"years","value":1}`}, {`[]`, `[],"notify_before":{"metric":"minutes","value":56}`}, {`[]`, `[],"notify_before":{"metric":"minutes","value":"soon"}`},
 		{`[]`, `[],"notify_before":{"metric":"hours","value":0}`}, {`[]`, `[],"timezone":{"name":"UTC"}`}, {`[]`, `[],"timezone":{"offset":100000,"name":"UTC"}`},
 	} {
 		body := strings.Replace(whole, edit[0], edit[1], 1)

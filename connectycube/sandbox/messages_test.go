@@ -161,7 +161,10 @@ func TestReceipts(t *testing.T) {
 		boris.call(200, "PUT /chat/Message/"+second+".json", `{"delivered":1,"chat_dialog_id":"`+dialog+`"}`)
 		status("delivered", "2")
 		time.Sleep(time.Minute)
-		boris.call(200, "GET /chat/Message.json?limit=1&chat_dialog_id="+dialog, "")
+		list := boris.call(200, "GET /chat/Message.json?limit=1&chat_dialog_id="+dialog, "")
+		if list.str("items.0.read_ids") != "["+anna.id+"]" || list.str("items.0.read") != "0" {
+			t.Errorf("the list that marks a message shows it marked: %s", list.text)
+		}
 		status("delivered", "1")
 		g := look(first)
 		both := "[" + anna.id + " " + boris.id + "]"

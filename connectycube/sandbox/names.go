@@ -1,6 +1,9 @@
 package sandbox
 
-import "cubegate/connectycube/sandbox/core"
+import (
+	"cubegate/connectycube/sandbox/control"
+	"cubegate/connectycube/sandbox/core"
+)
 
 // The types in the methods that a Sandbox takes from its Application.
 type (
@@ -49,6 +52,9 @@ const (
 	OutgoingMail = core.OutgoingMail
 	OutgoingPush = core.OutgoingPush
 )
+
+// Snippet is the code that connects an app to the sandbox; see package control.
+type Snippet = control.Snippet
 
 // ErrInUse means that another process keeps its state in the file.
 var ErrInUse = core.ErrInUse

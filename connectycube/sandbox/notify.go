@@ -42,6 +42,16 @@ func (n notifier) NotifyRemoval(by int64, m *core.Message) {
 	})
 }
 
+// NotifyTyping notifies them that by is typing or has stopped.
+func (n notifier) NotifyTyping(by int64, d *core.Dialog, composing bool) {
+	n.s.chat.NotifyTyping(chat.Notice{
+		By:         by,
+		DialogID:   d.ID,
+		Recipients: n.s.Listeners(d),
+		Private:    d.Kind == core.KindPrivate,
+	}, composing)
+}
+
 // Signal sends a headline and returns its ID.
 func (n notifier) Signal(h rest.Headline) (id string) {
 	return n.s.chat.Signal(chat.Signal{From: h.From, To: h.To, Module: h.Module, Params: elementsOf(h.Fields)})

@@ -216,7 +216,7 @@ func TestADamagedDataFileIsRefusedAndLeftAlone(t *testing.T) {
 	damages := map[string]string{
 		"empty":                    "",
 		"no JSON":                  "hello",
-		"another version":          strings.Replace(string(whole), `"version":3`, `"version":4`, 1),
+		"another version":          strings.Replace(string(whole), `"version":5`, `"version":6`, 1),
 		"another app":              strings.Replace(string(whole), `"app_id":1001`, `"app_id":7`, 1),
 		"unknown field":            strings.Replace(string(whole), `"app_id"`, `"application_id"`, 1),
 		"a user twice":             strings.Replace(string(whole), `"login":"john"`, `"login":"jane"`, 1),
@@ -226,7 +226,7 @@ func TestADamagedDataFileIsRefusedAndLeftAlone(t *testing.T) {
 		"4 TiB for a hash":         strings.Replace(string(whole), `$m=19456,`, `$m=4294967295,`, 1),
 		"no passes":                strings.Replace(string(whole), `,t=2,p=1$`, `,t=0,p=1$`, 1),
 		"a hash of before":         strings.Replace(string(whole), `"password":"`, `"hash":"QUJD","password":"`, 1),
-		"passwords of then":        strings.Replace(string(whole), `"version":3`, `"version":1`, 1),
+		"passwords of then":        strings.Replace(string(whole), `"version":5`, `"version":1`, 1),
 		"a dialog of none":         strings.Replace(string(whole), `"dialog":"`, `"dialog":"0`, 1),
 		"a kind of dialog":         strings.Replace(string(whole), `"type":2`, `"type":5`, 1),
 		"a clock run away":         strings.Replace(string(whole), `"clock_ahead_ns":0`, `"clock_ahead_ns":-1`, 1),

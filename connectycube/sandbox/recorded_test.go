@@ -96,9 +96,6 @@ func (f fixture) replay(t *testing.T, fields map[string]string) {
 	p := prepare(t, f)
 	if f.Fault != nil {
 		arm(t, p.s, *f.Fault)
-		if f.Fault.Kind == sandbox.FaultHang {
-			p.john.http.Timeout = 200 * time.Millisecond // the SDK's timeout in the recording
-		}
 	}
 	for _, r := range f.Requests {
 		if after, err := time.ParseDuration(r.After); err == nil {
@@ -108,6 +105,10 @@ func (f fixture) replay(t *testing.T, fields map[string]string) {
 		}
 		method, path, _ := strings.Cut(p.fill.Replace(r.Request), " ")
 		header := append(slices.Clone(p.headers[r.As]), "Content-Type", contentType(exchange{}, method))
+		p.john.http.Timeout = 0
+		if hangs := f.Fault != nil && f.Fault.Kind == sandbox.FaultHang; hangs && r.Status == 0 {
+			p.john.http.Timeout = 200 * time.Millisecond // the SDK's timeout in the recording
+		}
 		g, err := p.john.try(method, path, p.fill.Replace(r.Body), header...)
 		if r.Status == 0 {
 			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, context.DeadlineExceeded) {

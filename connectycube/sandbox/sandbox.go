@@ -62,6 +62,14 @@ type Options struct {
 	// sandbox; /_sandbox/ca.pem serves it to all. Default: none.
 	Certificate []byte
 
+	// Server is the URL of the server that runs beside the sandbox, for the page.
+	// Default: there is none.
+	Server string
+
+	// Reachable returns the URLs at which other machines reach the sandbox, for the
+	// page. Default: there are none.
+	Reachable func() []string
+
 	// DataFile is the file in which Open keeps the state between runs; the package
 	// comment lists the exceptions. "": none. One process at a time can use it,
 	// which a second file, DataFile.lock, ensures.
@@ -122,8 +130,10 @@ func New(o Options) *Sandbox {
 		Archive:  history{s},
 		Tap:      s.tap,
 		Fault:    s.chatFault,
+		Changed:  s.Changed,
+		Typing:   s.typing,
 	})
-	s.Connect(s.chat, s.sockets)
+	s.Connect(s.chat, blockLists{s.chat}, s.sockets)
 	s.api = rest.New(s.Application, rest.Options{HTTP: o.HTTP, Notifier: notifier{s}, Online: s.chat.Online})
 	s.area = control.New(s.Application, control.Options{
 		Token:       o.ControlToken,
@@ -131,8 +141,14 @@ func New(o Options) *Sandbox {
 		Headers:     o.CIdP.Clone().Headers,
 		Certificate: o.Certificate,
 		Origin:      rest.OriginOf,
+		ChatPath:    ChatPath,
+		Server:      o.Server,
+		Reachable:   o.Reachable,
 		Drop:        s.Drop,
 		HalfOpen:    s.HalfOpen,
+		SignOut:     s.chat.SignOut,
+		Deliver:     notifier{s}.Deliver,
+		Tell:        notifier{s}.NotifyTyping,
 	})
 	return s
 }

@@ -195,7 +195,7 @@ func TestTheSettingsOfMistakesAreChecked(t *testing.T) {
 	if g.status != 201 || asked != 1 {
 		t.Errorf("a public provider: %d %s after %d requests", g.status, g.text, asked)
 	}
-	for _, host := range []string{"127.0.0.1", "[::1]", "10.0.0.1", "172.16.0.1", "169.254.1.1", "[fd00::1]", "[fe80::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "app.localhost", "backend.invalid"} {
+	for _, host := range []string{"127.0.0.1", "[::1]", "10.0.0.1", "172.16.0.1", "169.254.1.1", "100.100.1.1", "[fd00::1]", "[fe80::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "app.localhost", "backend.invalid"} {
 		m.settings = `"url":"https://` + host + `/verify","outside":true,` + uidOfUser
 		if g, asked := m.tries(t, func(c caller) got { return c.send("POST", "/session", withTicket) }); g.status != 500 || asked != 0 {
 			t.Errorf("%s: %d %s after %d requests", host, g.status, g.text, asked)

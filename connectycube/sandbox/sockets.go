@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cubegate/connectycube/sandbox/chat"
 	"cubegate/connectycube/sandbox/core"
 )
 
@@ -20,4 +21,25 @@ func (s *Sandbox) sockets() []core.SocketState {
 		all = append(all, core.SocketState(c))
 	}
 	return all
+}
+
+// blockLists gives the chat's block lists to the data file, and takes them back.
+type blockLists struct{ chat *chat.Server }
+
+// BlockLists implements core.BlockLists.
+func (b blockLists) BlockLists() []core.BlockList {
+	var all []core.BlockList
+	for _, l := range b.chat.BlockLists() {
+		all = append(all, core.BlockList(l))
+	}
+	return all
+}
+
+// RestoreBlockLists implements core.BlockLists.
+func (b blockLists) RestoreBlockLists(saved []core.BlockList) error {
+	var all []chat.BlockList
+	for _, l := range saved {
+		all = append(all, chat.BlockList(l))
+	}
+	return b.chat.RestoreBlockLists(all)
 }

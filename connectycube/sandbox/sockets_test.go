@@ -57,7 +57,7 @@ func (d *talker) say(frame string) {
 // hear waits for a frame that contains part.
 func (d *talker) hear(part string) string {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		_, frame, err := d.conn.Read(ctx)
@@ -85,7 +85,7 @@ func (d *talker) settle() {
 // ended waits for the end of the connection.
 func (d *talker) ended() {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if _, _, err := d.conn.Read(ctx); err != nil {

@@ -78,6 +78,43 @@ func TestStanzaIDsOfAnyFormNameTheMessage(t *testing.T) {
 	}
 }
 
+// Some clients count their IDs from 1, so two users can have the same ones.
+func TestTheSameStanzaIDOfTwoUsersNamesTheRightMessage(t *testing.T) {
+	s := sandbox.New(sandbox.Options{})
+	all := chatters(t, s, "anna", "boris")
+	anna, boris := all[0], all[1]
+	group := anna.group(boris.person)
+	room := "1001_" + group + "@muc.chat.connectycube.com"
+	send := func(from *chatter, id, inside string) {
+		t.Helper()
+		from.stanza(room, "groupchat", id, inside)
+		for _, d := range []*chatter{anna, boris} {
+			if e := d.next(); e.Attr("type") == "error" || e.Attr("id") != id {
+				t.Errorf("%s with %s became %s", id, inside, e)
+			}
+		}
+	}
+	text := func(body string) string { return `<body>` + body + `</body>` }
+	look := func(at, path string) string {
+		t.Helper()
+		return anna.call(200, "GET /chat/Message?mark_as_read=0&sort_asc=date_sent&chat_dialog_id="+group, "").str("items." + at + "." + path)
+	}
+	send(anna, "1", text("of anna")+history)
+	send(boris, "1", text("of boris")+history) // the newest
+	send(anna, "2", text("edited by anna")+`<replace xmlns="urn:xmpp:message-correct:0" id="1"/>`)
+	if a, b := look("0", "message"), look("1", "message"); a != "edited by anna" || b != "of boris" {
+		t.Errorf("after an edit: %q and %q", a, b)
+	}
+	send(boris, "3", `<displayed xmlns="urn:xmpp:chat-markers:0" id="1"/>`)
+	if got := look("0", "read_ids"); !strings.Contains(got, boris.id) {
+		t.Errorf("anna's message is read by %s", got)
+	}
+	send(anna, "4", `<remove xmlns="urn:xmpp:message-delete:0" id="1"/>`)
+	if got := look("0", "message"); got != "of boris" || look("1", "_id") != "" {
+		t.Errorf("after a deletion the first one is %q", got)
+	}
+}
+
 // rejoin connects a chatter to a sandbox that has read the data file of the former one.
 func rejoin(t *testing.T, s *sandbox.Sandbox, d *chatter) *chatter {
 	t.Helper()

@@ -108,6 +108,14 @@ type Change struct {
 	Last      bool   // the client claims that it is the dialog's last message
 }
 
+// Typist is a user who is typing, or has stopped.
+type Typist struct {
+	User      int64
+	DialogID  string // of the room, or the client's claim, possibly empty
+	To        int64  // the other user of a dialog of two; else 0
+	Composing bool   // is typing; else has stopped
+}
+
 // Socket describes a stream and its connection.
 type Socket struct {
 	UserID    int64

@@ -55,7 +55,9 @@
 //	status_streaming: iq set with 0 on coming, 1 on going        recorded (shape), assumed (the 1)
 //	mobile v2 is accepted and shown                              recorded; no effect on delivery, assumed
 //	roster empty, disco#info                                     assumed, for native SDKs
-//	unknown requests: service-unavailable                        RFC 6120
+//	unknown requests: service-unavailable; requests without
+//	  one of the four types: bad-request                         RFC 6120
+//	a join of what is no room: error 404                         XEP-0045, the condition assumed
 //	acknowledgements                                             recorded
 //	resumption for 5 minutes, afterward failed with h            XEP-0198; whether the service has it: not known
 //	an open stream survives the end of its session               assumed

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -110,7 +111,7 @@ func (w *fixture) dial() *client {
 }
 
 func (w *fixture) tryDial() (*client, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, "ws://192.0.2.1/chat", &websocket.DialOptions{
 		HTTPClient: w.http, Subprotocols: []string{"xmpp"}})
@@ -156,6 +157,11 @@ func (c *client) listen() {
 			return
 		}
 		all, err := xmpp.Parse(string(frame), xmpp.Limits{})
+		if err != nil && !bytes.HasSuffix(frame, []byte(">")) {
+			if _, _, cut := c.conn.Read(context.Background()); cut != nil {
+				return // if a connection ends within a frame, Read may return the frame's beginning without an error
+			}
+		}
 		if err != nil || len(all) != 1 {
 			panic(fmt.Sprintf("the server wrote %q: %v", frame, err))
 		}
@@ -175,7 +181,7 @@ func (c *client) send(frame string) {
 }
 
 func (c *client) trySend(frame string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return c.conn.Write(ctx, websocket.MessageText, []byte(frame))
 }
@@ -189,7 +195,7 @@ func (c *client) next() xmpp.Element {
 			c.t.Fatal("the connection ended")
 		}
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("nothing came")
 	}
 	panic("not reached")

@@ -1,16 +1,22 @@
 package chat
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"cubegate/connectycube/xmpp"
 )
 
-// iq answers a request. It refuses unknown requests as RFC 6120, 8.4, requires, and
+// iq answers a request. It refuses unknown requests as RFC 6120, 8.4, requires, and those
+// without one of the four types (8.2.3), because their client waits for an answer. It
 // ignores answers of clients to our own requests.
 func (c *socket) iq(st *stream, e *xmpp.Element) {
 	kind := e.Attr("type")
+	if !slices.Contains(iqTypes, kind) {
+		st.refuse(e, badRequest)
+		return
+	}
 	to, ok := c.s.target(e, st.user)
 	if ok && to.resource != "" && to.user != 0 {
 		c.s.forward(st, e, to)
@@ -30,6 +36,9 @@ func (c *socket) iq(st *stream, e *xmpp.Element) {
 	}
 	st.reply(answer)
 }
+
+// iqTypes are the types of an iq: RFC 6120, 8.2.3.
+var iqTypes = []string{"get", "set", "result", "error"}
 
 // request is an iq to the server, a user's account or a room.
 type request struct {

@@ -105,7 +105,7 @@ func (c *client) ended() {
 			if !open {
 				return
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			c.t.Fatal("the connection did not end")
 		}
 	}
@@ -227,7 +227,7 @@ func TestBrokenFramesEndTheStreamByName(t *testing.T) {
 		c.ended()
 	}
 	c = w.bound(101)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.conn.Write(ctx, websocket.MessageBinary, []byte("<presence/>")); err != nil {
 		t.Fatal(err)

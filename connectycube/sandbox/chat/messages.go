@@ -42,6 +42,7 @@ func (c *socket) message(st *stream, e *xmpp.Element) {
 	default:
 		w.carbon = false
 		err = w.pass()
+		w.noteTyping(err)
 	}
 	if err != nil {
 		st.refuse(e, refusalFor(err))
@@ -317,6 +318,16 @@ func (w *wire) change(about *xmpp.Element) error {
 		setParam(w.e, "dialog_id", p.DialogID)
 	}
 	return w.pass()
+}
+
+// noteTyping notes the chat state (XEP-0085) of a stanza that was passed on, unless err
+// refuses it.
+func (w *wire) noteTyping(err error) {
+	for _, child := range w.e.Children {
+		if err == nil && child.Space == nsStates {
+			w.c.s.o.Typing(Typist{User: w.st.user, DialogID: w.dialog(), To: w.to.user, Composing: child.Name == "composing"})
+		}
+	}
 }
 
 // setParam sets a value in extraParams.

@@ -24,6 +24,8 @@ func (c *socket) presence(st *stream, e *xmpp.Element) {
 	}
 	to, ok := c.s.target(e, st.user)
 	switch {
+	case !ok && kind == "":
+		st.refuse(e, notFound) // a client that joins a room by a wrong JID waits for an answer
 	case !ok || to.dialog == "":
 		return // the sandbox ignores directed presence
 	case kind == "":

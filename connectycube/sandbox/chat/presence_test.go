@@ -107,6 +107,23 @@ func TestRoomsRefuseWhoIsNoOccupant(t *testing.T) {
 	}
 }
 
+// XEP-0045 has an answer to each attempt to join. A wrong domain is a frequent mistake.
+func TestJoiningWhatIsNoRoomIsAnError(t *testing.T) {
+	a := newFixture(t, nil).online(101)
+	for _, room := range []string{"team@muc." + domain, "1001_" + team + "@conference." + domain, "a@b@c"} {
+		a.send(`<presence id="x:join" to="` + room + `/101"><x xmlns="http://jabber.org/protocol/muc"/></presence>`)
+		got := a.sync()
+		if len(got) != 1 || got[0].Name != "presence" || got[0].Attr("type") != "error" || got[0].Attr("id") != "x:join" ||
+			!contains(got[0], "item-not-found") {
+			t.Errorf("%s: %v", room, got)
+		}
+	}
+	a.send(`<presence type="unavailable" to="team@muc.` + domain + `/101"/>`)
+	if got := a.sync(); len(got) != 0 {
+		t.Errorf("leaving what is no room: %v", got)
+	}
+}
+
 func TestExpelledUsersAreOutOfTheRoom(t *testing.T) {
 	w := newFixture(t, nil)
 	a, b := w.online(101), w.online(202)
@@ -169,6 +186,8 @@ func TestRequestsAreAnswered(t *testing.T) {
 		{"unknown", "get", "", `<query xmlns="jabber:iq:version"/>`, "service-unavailable"},
 		{"known, but the other way", "set", "", `<ping xmlns="urn:xmpp:ping"/>`, "service-unavailable"},
 		{"nothing", "get", "", ``, "bad-request"},
+		{"no type", "", "", `<ping xmlns="urn:xmpp:ping"/>`, "bad-request"},
+		{"unknown type", "put", domain, `<ping xmlns="urn:xmpp:ping"/>`, "bad-request"},
 		{"another domain", "get", "other.test", `<ping xmlns="urn:xmpp:ping"/>`, "bad-request"},
 		{"follow an invalid JID", "set", "", `<subscribe xmlns="https://connectycube.com/protocol/status_streaming" user_jid="x" enable="true"/>`, "bad-request"},
 	}
@@ -206,6 +225,15 @@ func TestRequestsToADeviceReachIt(t *testing.T) {
 	if e := a.ask("get", bareJID(202)+"/nowhere", `<query xmlns="jabber:iq:version"/>`); !contains(e, "service-unavailable") {
 		t.Errorf("got %s", e.String())
 	}
+}
+
+func TestRequestsOfNoTypeReachNoDevice(t *testing.T) {
+	w := newFixture(t, nil)
+	a, b := w.online(101), w.online(202)
+	if e := a.ask("put", b.jid, `<query xmlns="jabber:iq:version"/>`); !contains(e, "bad-request") {
+		t.Errorf("got %s", e.String())
+	}
+	b.quiet()
 }
 
 func TestLastActivityOfWhoIsAway(t *testing.T) {

@@ -122,11 +122,7 @@ func getPrivacy(q request) (xmpp.Element, *refused) {
 		if !ok || q.query.Children[0].Name != "list" {
 			return xmpp.Element{}, &notFound
 		}
-		list := xmpp.New("", "list", "name", name)
-		for _, r := range rules {
-			list.Children = append(list.Children, r.raw)
-		}
-		answer = answer.With(list)
+		answer = answer.With(listElement(name, rules))
 	default:
 		return xmpp.Element{}, &badRequest
 	}
@@ -148,41 +144,46 @@ func setPrivacy(q request) (xmpp.Element, *refused) {
 	if len(q.query.Children) != 1 {
 		return xmpp.Element{}, &badRequest
 	}
-	s, change := q.c.s, &q.query.Children[0]
+	failure := q.c.s.changePrivacy(q.st, &q.query.Children[0])
+	if failure != nil {
+		return xmpp.Element{}, failure
+	}
+	q.c.s.o.Changed()
+	return resultOf(q.iq), nil
+}
+
+// changePrivacy applies the child of a query.
+func (s *Server) changePrivacy(st *stream, change *xmpp.Element) *refused {
 	name := change.Attr("name")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.account(q.st.user)
-	defer s.forget(q.st.user)
+	a := s.account(st.user)
+	defer s.forget(st.user)
 	_, known := a.privacy.lists[name]
-	var failure *refused
 	switch change.Name {
 	case "list":
-		failure = s.setList(q.st, a, change)
+		return s.setList(a, change)
 	case "default":
 		if name != "" && !known {
-			return xmpp.Element{}, &notFound
+			return &notFound
 		}
 		a.privacy.byDefault = name
 	case "active":
 		if name != "" && !known {
-			return xmpp.Element{}, &notFound
+			return &notFound
 		}
-		q.st.active = &name
+		st.active = &name
 		if name == "" {
-			q.st.active = nil
+			st.active = nil
 		}
 	default:
-		failure = &badRequest
+		return &badRequest
 	}
-	if failure != nil {
-		return xmpp.Element{}, failure
-	}
-	return resultOf(q.iq), nil
+	return nil
 }
 
 // setList stores a list; one without items removes it. The caller holds the lock.
-func (s *Server) setList(st *stream, a *account, list *xmpp.Element) *refused {
+func (s *Server) setList(a *account, list *xmpp.Element) *refused {
 	name := list.Attr("name")
 	old := a.privacy.lists[name]
 	if len(list.Children) == 0 {

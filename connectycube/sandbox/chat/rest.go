@@ -54,6 +54,19 @@ func (s *Server) NotifyRemoval(n Notice) {
 	s.notify(n, xmpp.New(nsDelete, "remove", "id", n.MessageID))
 }
 
+// NotifyTyping notifies the recipients, as if n.By had sent it by chat, that n.By is
+// typing or has stopped.
+func (s *Server) NotifyTyping(n Notice, composing bool) {
+	state := "paused"
+	if composing {
+		state = "composing"
+	}
+	if n.Private { // the user's own devices get no echo
+		n.Recipients = slices.DeleteFunc(slices.Clone(n.Recipients), func(user int64) bool { return user == n.By })
+	}
+	s.notify(n, xmpp.New(nsStates, state))
+}
+
 // notify sends news to the recipients who are online.
 func (s *Server) notify(n Notice, news ...xmpp.Element) {
 	e := xmpp.New(xmpp.NSClient, "message", "id", messageID(), "type", "chat", "from", s.jid(n.By).String()).With(
@@ -166,14 +179,7 @@ func (st *stream) describe() Socket {
 func (s *Server) Kick(user int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, st := range slices.Clone(s.streams(user)) {
-		s.end(st)
-	}
-	for c := range s.sockets {
-		if c.user.Load() == user {
-			go c.dismiss("not-authorized")
-		}
-	}
+	s.signOut(user)
 	if a := s.users[user]; a != nil {
 		for _, c := range slices.Clone(a.kept) {
 			s.discard(c)
@@ -184,4 +190,24 @@ func (s *Server) Kick(user int64) {
 		delete(s.users, user)
 	}
 	s.lastSeen.Remove(user)
+}
+
+// SignOut ends all connections of a user. They cannot be resumed; what waits for the user
+// stays.
+func (s *Server) SignOut(user int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signOut(user)
+}
+
+// signOut is SignOut for callers that hold the lock.
+func (s *Server) signOut(user int64) {
+	for _, st := range slices.Clone(s.streams(user)) {
+		s.end(st)
+	}
+	for c := range s.sockets {
+		if c.user.Load() == user {
+			go c.dismiss("not-authorized")
+		}
+	}
 }

@@ -51,6 +51,13 @@ type Options struct {
 	// Fault returns the fault for a stanza of a logged-in user. It is called like Tap.
 	Fault func(user int64, stanza *xmpp.Element) Fault
 
+	// Changed is called after a change of block lists, without a lock; default: nothing.
+	Changed func()
+
+	// Typing learns that a user is typing or has stopped. It is called like Tap. Default:
+	// nothing.
+	Typing func(Typist)
+
 	MaxFrame       int     // bytes of one frame from a client; default 64 KiB
 	Rate           float64 // frames a second from one connection, above which reading slows down; default 200
 	MaxConnections int     // default 10000; further ones get 503
@@ -67,7 +74,13 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	if o.Typing == nil {
+		o.Typing = func(Typist) {}
+	}
 	o.Domain = strings.ToLower(cmp.Or(o.Domain, DefaultDomain))
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
 	o.MaxFrame = cmp.Or(o.MaxFrame, 64<<10)
 	o.Rate = cmp.Or(o.Rate, 200)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 10_000)

@@ -27,3 +27,9 @@ func (s *Area) postClock(w http.ResponseWriter, r *http.Request) {
 	}
 	answerJSON(w, http.StatusOK, s.Clock())
 }
+
+// deleteClock turns the clock back to real time.
+func (s *Area) deleteClock(w http.ResponseWriter, _ *http.Request) {
+	s.Return()
+	answerJSON(w, http.StatusOK, s.Clock())
+}

@@ -35,8 +35,17 @@ type Options struct {
 	Headers     map[string]string            // of Options.CIdP, whose values are masked
 	Certificate []byte                       // in PEM; nil: none is served
 	Origin      func(r *http.Request) string // the sandbox's origin in a request
+	ChatPath    string                       // of the chat's WebSocket
+	Server      string                       // URL of the server beside the sandbox; "": none
+	Reachable   func() []string              // URLs for other machines; nil: none
 	Drop        func(user int64) int         // cuts chat sockets and returns their number
 	HalfOpen    func(user int64) int         // makes chat sockets silent and returns their number
+	SignOut     func(user int64)             // ends chat connections for good
+	Deliver     func(m *core.Message)        // to the users in its dialog, under the lock
+
+	// Tell notifies the users in a dialog, under the lock, that a user is typing or has
+	// stopped.
+	Tell func(user int64, d *core.Dialog, composing bool)
 }
 
 // Area controls an Application: with the page at /, and the control area below
@@ -47,6 +56,11 @@ type Area struct {
 	names        []string          // in lower case
 	givenHeaders map[string]string // never changed
 	origin       func(r *http.Request) string
+	chatPath     string
+	server       string
+	reachable    func() []string
+	signOut      func(user int64)
+	hasCA        bool
 	routes       http.Handler
 	open         map[string]http.HandlerFunc // public paths
 }
@@ -59,7 +73,15 @@ func New(app *core.Application, o Options) *Area {
 		names:        ownNames(o.Names),
 		givenHeaders: o.Headers,
 		origin:       o.Origin,
+		chatPath:     o.ChatPath,
+		server:       o.Server,
+		reachable:    o.Reachable,
+		signOut:      o.SignOut,
+		hasCA:        o.Certificate != nil,
 		open:         openPages(o.Certificate),
+	}
+	if s.reachable == nil {
+		s.reachable = func() []string { return nil }
 	}
 	s.routes = s.controlRoutes(o)
 	return s
@@ -71,10 +93,27 @@ func (s *Area) controlRoutes(o Options) http.Handler {
 		"GET /_sandbox/state":      s.getState,
 		"POST /_sandbox/reset":     s.postReset,
 		"POST /_sandbox/seed":      s.postSeed,
+		"GET /_sandbox/overview":   s.getOverview,
 		"GET /_sandbox/clock":      s.getClock,
 		"POST /_sandbox/clock":     s.postClock,
+		"DELETE /_sandbox/clock":   s.deleteClock,
 		"GET /_sandbox/journal":    s.getJournal,
 		"DELETE /_sandbox/journal": s.deleteJournal,
+		"GET /_sandbox/traffic":    s.getTraffic,
+
+		"GET /_sandbox/traffic/{id}":           s.getTrafficEntry,
+		"GET /_sandbox/users":                  s.getUsers,
+		"GET /_sandbox/users/{id}":             s.getUser,
+		"DELETE /_sandbox/users/{id}":          s.deleteUser,
+		"PUT /_sandbox/users/{id}/disabled":    s.putDisabled,
+		"POST /_sandbox/users/{id}/session":    s.postSession,
+		"GET /_sandbox/dialogs":                s.getDialogs,
+		"GET /_sandbox/dialogs/{id}/messages":  s.getMessages,
+		"POST /_sandbox/dialogs/{id}/messages": postMessage(s.Application, o.Deliver),
+		"PUT /_sandbox/dialogs/{id}/typing":    putTyping(s.Application, o.Tell),
+		"GET /_sandbox/fault-kinds":            s.getFaultKinds,
+		"DELETE /_sandbox/faults/{id}":         s.deleteFault,
+
 		"GET /_sandbox/faults":     s.getFaults,
 		"POST /_sandbox/faults":    s.postFault,
 		"PUT /_sandbox/faults":     s.putFaults,

@@ -22,6 +22,14 @@ type faultJSON struct {
 	Seed        uint64  `json:"seed,omitempty"`
 }
 
+// armedJSON is a fault with its ID and the number of times that it has happened. A
+// client may send both back; they do not count then.
+type armedJSON struct {
+	faultJSON
+	ID    int64 `json:"id"`
+	Acted int   `json:"acted"`
+}
+
 func (f faultJSON) fault() core.Fault {
 	return core.Fault{
 		On: f.On, Method: f.Method, Path: f.Path, User: f.User, Stanza: f.Stanza,
@@ -40,11 +48,33 @@ func newFaultJSON(f core.Fault) faultJSON {
 }
 
 func (s *Area) writeFaults(w http.ResponseWriter) {
-	list := []faultJSON{}
-	for _, f := range s.Faults() {
-		list = append(list, newFaultJSON(f))
+	armed, spent := s.ArmedFaults()
+	answerJSON(w, http.StatusOK, map[string]any{"faults": listOf(armed), "spent": listOf(spent)})
+}
+
+func listOf(faults []core.ArmedFault) []armedJSON {
+	list := []armedJSON{}
+	for _, f := range faults {
+		list = append(list, armedJSON{newFaultJSON(f.Fault), f.ID, f.Acted})
 	}
-	answerJSON(w, http.StatusOK, map[string]any{"faults": list})
+	return list
+}
+
+func (s *Area) getFaultKinds(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, map[string]any{"kinds": core.FaultKinds})
+}
+
+// deleteFault disarms one fault.
+func (s *Area) deleteFault(w http.ResponseWriter, r *http.Request) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	if !s.RemoveFault(id) {
+		controlError(w, http.StatusNotFound, "no fault has this ID")
+		return
+	}
+	s.writeFaults(w)
 }
 
 func (s *Area) getFaults(w http.ResponseWriter, _ *http.Request) { s.writeFaults(w) }
@@ -54,17 +84,19 @@ func (s *Area) postFault(w http.ResponseWriter, r *http.Request) {
 	if !readControl(w, r, &f) {
 		return
 	}
-	if err := s.AddFault(f.fault()); err != nil {
+	id, err := s.ArmFault(f.fault())
+	if err != nil {
 		controlError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	answerJSON(w, http.StatusCreated, f)
+	answerJSON(w, http.StatusCreated, armedJSON{f, id, 0})
 }
 
 // putFaults replaces all faults, or changes nothing.
 func (s *Area) putFaults(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
-		Faults []faultJSON `json:"faults"`
+		Faults []armedJSON `json:"faults"`
+		Spent  []armedJSON `json:"spent"` // as in the answer of GET; does not count
 	}
 	if !readControl(w, r, &asked) {
 		return

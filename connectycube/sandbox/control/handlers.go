@@ -24,8 +24,20 @@ func (s *Area) deleteJournal(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, map[string]any{"entries": []core.Entry{}})
 }
 
-func (s *Area) getOutbox(w http.ResponseWriter, _ *http.Request) {
-	answerJSON(w, http.StatusOK, map[string]any{"outbox": s.Outbox()})
+// getOutbox takes ?limit= and ?skip=, which count from the newest item.
+func (s *Area) getOutbox(w http.ResponseWriter, r *http.Request) {
+	q, err := pageOf(r)
+	if err != nil {
+		controlError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	all := s.Outbox()
+	items := all
+	if r.URL.Query().Has("limit") {
+		end := max(0, len(all)-q.Skip)
+		items = all[max(0, end-q.Limit):end]
+	}
+	answerJSON(w, http.StatusOK, map[string]any{"outbox": items, "total": len(all)})
 }
 
 func (s *Area) deleteOutbox(w http.ResponseWriter, _ *http.Request) {

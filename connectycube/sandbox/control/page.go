@@ -3,12 +3,13 @@ package control
 import (
 	"bytes"
 	"embed"
+	"io/fs"
 	"net/http"
 	"time"
 )
 
-// The page consists of files without a build step. It shows the data of the control
-// area and contains none, so it is public.
+// The page consists of files without a build step; .ci/vendored.go makes those in
+// page/vendor. It shows the data of the control area and contains none, so it is public.
 //
 //go:embed page
 var pageFiles embed.FS
@@ -17,9 +18,17 @@ var pageFiles embed.FS
 // trust to reach the sandbox.
 func openPages(certificate []byte) map[string]http.HandlerFunc {
 	pages := map[string]http.HandlerFunc{
-		"/":                              pageFile("page/index.html", "text/html; charset=utf-8"),
-		controlPrefix + "/page/page.js":  pageFile("page/page.js", "text/javascript; charset=utf-8"),
-		controlPrefix + "/page/page.css": pageFile("page/page.css", "text/css; charset=utf-8"),
+		"/": pageFile("page/index.html", "text/html; charset=utf-8"),
+	}
+	for pattern, kind := range map[string]string{
+		"page/*.js":        "text/javascript; charset=utf-8",
+		"page/vendor/*.js": "text/javascript; charset=utf-8",
+		"page/*.css":       "text/css; charset=utf-8",
+	} {
+		files, _ := fs.Glob(pageFiles, pattern) // the patterns are valid
+		for _, file := range files {
+			pages[controlPrefix+"/"+file] = pageFile(file, kind)
+		}
 	}
 	if certificate != nil {
 		pages[controlPrefix+"/ca.pem"] = fileHandler("ca.pem", "application/x-x509-ca-cert", bytes.Clone(certificate))

@@ -25,7 +25,7 @@ func (a Accounts) Login(userID int64, secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u = s.Registry.Users[userID]
-	return u != nil && s.Passwords.Matches(&u.Credential, secret)
+	return u != nil && !u.IsDisabled && s.Passwords.Matches(&u.Credential, secret)
 }
 
 // holds finds a user, and reports whether the secret is the token of a session of

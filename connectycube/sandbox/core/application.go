@@ -6,7 +6,7 @@
 // One lock guards users, sessions, dialogs, messages, contacts, custom data, meetings and settings.
 // Methods of Application take it, unless their comments say that the caller holds
 // it. Registry, Archive, AddressBooks, Data and Meetings never take it: their callers do. Outbox,
-// subscriptions, bucket and journal have locks of their own, which are taken last.
+// subscriptions, bucket, typing and journal have locks of their own, which are taken last.
 //
 // Start reading at Application, then registry.go and archive.go.
 package core
@@ -63,8 +63,9 @@ type Application struct {
 	ChatDomain string
 	log        *slog.Logger
 
-	Chat    Connections // never nil
-	sockets func() []SocketState
+	Chat       Connections // never nil
+	blockLists BlockLists  // never nil
+	sockets    func() []SocketState
 
 	fresh   func() contents
 	ahead   atomic.Int64 // of the clock, as a time.Duration
@@ -75,9 +76,11 @@ type Application struct {
 	outgoing      *outbox // has its own lock, as do the next two
 	Subscriptions *Subscriptions
 	Bucket        *Bucket
+	Typing        *Typing
 
 	mu        sync.Mutex // guards the fields below; never held during a callback or a write
 	Dashboard Settings   // in force
+	lastFault int64      // ID
 	contents
 }
 
@@ -91,11 +94,13 @@ func New(o Options) *Application {
 		ChatDomain:    o.ChatDomain,
 		log:           cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 		Chat:          noConnections{},
+		blockLists:    noConnections{},
 		sockets:       func() []SocketState { return nil },
 		Passwords:     newPasswords(),
 		outgoing:      &outbox{},
 		Subscriptions: newSubscriptions(),
 		Bucket:        newBucket(o.MaxBlobBytes),
+		Typing:        &Typing{},
 		Dashboard:     o.Dashboard.Clone(),
 	}
 	s.fresh = func() contents { return s.newContents(o) }
@@ -105,8 +110,8 @@ func New(o Options) *Application {
 
 // Connect tells the application about the chat. It must be called before any other
 // method, or not at all.
-func (s *Application) Connect(c Connections, sockets func() []SocketState) {
-	s.Chat, s.sockets = c, sockets
+func (s *Application) Connect(c Connections, b BlockLists, sockets func() []SocketState) {
+	s.Chat, s.blockLists, s.sockets = c, b, sockets
 }
 
 // noConnections stand for a chat without connections.
@@ -117,6 +122,9 @@ func (noConnections) Expel(string, int64, int64) {}
 func (noConnections) Forgive()                   {}
 func (noConnections) Awake(int64) bool           { return false }
 
+func (noConnections) BlockLists() []BlockList             { return nil }
+func (noConnections) RestoreBlockLists([]BlockList) error { return nil }
+
 // Lock takes the lock that guards users, sessions, dialogs and messages.
 func (s *Application) Lock() { s.mu.Lock() }
 
@@ -126,7 +134,9 @@ func (s *Application) Unlock() { s.mu.Unlock() }
 // contents are the parts that a reset empties.
 type contents struct {
 	cidp         CIdP
+	callback     *Callback // the last one; nil: none yet
 	faults       []*armedFault
+	spent        []*armedFault // the latest that have happened as often as they should
 	Registry     Registry
 	Archive      Archive
 	AddressBooks AddressBooks

@@ -84,12 +84,14 @@ func NewArchive(l ArchiveLimits) Archive {
 
 // newOIDs returns a function that creates IDs of 24 hex digits, as MongoDB does:
 // seconds, a number of the process, a counter. Lists that are paged by _id need
-// IDs in the order of creation.
+// IDs in the order of creation, so the seconds stand still while the clock is behind
+// the last ID.
 func newOIDs() func(time.Time) string {
-	process, counter := RandomHex(5), uint32(0)
+	process, counter, latest := RandomHex(5), uint32(0), uint32(0)
 	return func(now time.Time) string {
 		counter++
-		return fmt.Sprintf("%08x%s%06x", uint32(now.Unix()), process, counter&0xffffff)
+		latest = max(latest, uint32(now.Unix()))
+		return fmt.Sprintf("%08x%s%06x", latest, process, counter&0xffffff)
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *Application) SetCIdP(c CIdP) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cidp = c.Clone()
+	s.cidp, s.callback = c.Clone(), nil
 	return nil
 }
 
@@ -137,4 +137,25 @@ func (s *Application) Provider() CIdP {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cidp.Clone()
+}
+
+// Callback is the outcome of a question to the Custom Identity Provider.
+type Callback struct {
+	At      time.Time `json:"at"`
+	Problem string    `json:"problem"` // "": the provider named a user
+}
+
+// NoteCallback records the last outcome.
+func (s *Application) NoteCallback(c Callback) {
+	c.At = shown(c.At)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callback = &c
+}
+
+// LastCallback returns the last outcome, or nil if the provider was never asked.
+func (s *Application) LastCallback() *Callback {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.callback
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,7 @@ const maxAdvance = 10 * 365 * 24 * time.Hour
 // callers with real time.
 func (s *Application) Now() time.Time { return time.Now().Add(s.Ahead()) }
 
-// Ahead returns the sum of all arguments of Advance since New or Reset.
+// Ahead returns the sum of all arguments of Advance since New, Reset or Return.
 func (s *Application) Ahead() time.Duration { return time.Duration(s.ahead.Load()) }
 
 // Advance moves the clock forward. Sessions and guests that have expired then end
@@ -24,7 +25,7 @@ func (s *Application) Advance(d time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d <= 0 {
-		return fmt.Errorf("clock: advance must be positive; only a reset turns the clock back")
+		return fmt.Errorf("clock: advance must be positive; only a return to real time turns the clock back")
 	}
 	if d > maxAdvance-s.Ahead() {
 		return fmt.Errorf("clock: advance would bring the clock more than %s ahead", maxAdvance)
@@ -33,6 +34,80 @@ func (s *Application) Advance(d time.Duration) error {
 	s.Changed()
 	s.Registry.Sweep(s.Now())
 	return nil
+}
+
+// Return turns the clock back to real time. What happened in the time ahead counts as
+// if it had happened now, in the same order: a date in the future would keep a session
+// alive and a dialog at the top of each list.
+func (s *Application) Return() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead.Store(0)
+	now := s.Now()
+	s.Registry.endAt(now)
+	s.Archive.endAt(now)
+	s.Data.endAt(now)
+	s.Meetings.endAt(now)
+	s.Bucket.endAt(now)
+	s.Changed()
+}
+
+// atMost sets times that are later than now to now. A zero time stays.
+func atMost(now time.Time, times ...*time.Time) {
+	for _, t := range times {
+		if t.After(now) {
+			*t = now
+		}
+	}
+}
+
+func (r *Registry) endAt(now time.Time) {
+	for _, u := range r.Users {
+		atMost(now, &u.Created, &u.Updated, &u.LastRequest)
+	}
+	for _, live := range r.sessions {
+		atMost(now, &live.Created, &live.Used)
+	}
+}
+
+func (a *Archive) endAt(now time.Time) {
+	for _, d := range a.Dialogs {
+		atMost(now, &d.Created, &d.Updated)
+		d.Whiteboards = slices.Clone(d.Whiteboards) // answers share the list
+		for i := range d.Whiteboards {
+			atMost(now, &d.Whiteboards[i].Created, &d.Whiteboards[i].Updated)
+		}
+	}
+	for _, m := range a.Messages {
+		atMost(now, &m.Created, &m.Updated, &m.Edited)
+	}
+}
+
+// endAt replaces records, which answers share.
+func (d *Data) endAt(now time.Time) {
+	for _, r := range d.byID {
+		if r.Created.After(now) || r.Updated.After(now) {
+			changed := *r
+			atMost(now, &changed.Created, &changed.Updated)
+			d.set(&draft{was: r, next: &changed})
+		}
+	}
+}
+
+func (m *Meetings) endAt(now time.Time) {
+	for id, one := range m.byID {
+		changed := *one
+		atMost(now, &changed.Created, &changed.Updated)
+		m.byID[id] = &changed
+	}
+}
+
+func (b *Bucket) endAt(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, file := range b.byID {
+		atMost(now, &file.Created, &file.Updated, &file.Completed)
+	}
 }
 
 // ClockState is a reading of the sandbox's clock.

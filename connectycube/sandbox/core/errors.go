@@ -38,7 +38,8 @@ var (
 	ErrBlankPassword = AsField(422, "password", "cannot be blank")
 	ErrNoResource    = AsList(404, "The resource wasn't found")
 
-	ErrNoLogin = AsBase(422, "login or email is required")                               // assumed
-	errFull    = AsList(503, "The sandbox is full: it has as many users as it may")      // our own
-	errTooBusy = AsList(503, "The sandbox checks too many passwords at once: try again") // our own
+	ErrNoLogin  = AsBase(422, "login or email is required")                               // assumed
+	errFull     = AsList(503, "The sandbox is full: it has as many users as it may")      // our own
+	ErrDisabled = AsList(401, "User is disabled")                                         // our own
+	errTooBusy  = AsList(503, "The sandbox checks too many passwords at once: try again") // our own
 )

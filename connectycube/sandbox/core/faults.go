@@ -35,13 +35,9 @@ const (
 	FaultRefuse   = "refuse"    // chat: answers the stanza with an error
 )
 
-var faultKinds = map[string][]string{
-	OnREST: {FaultStatus, FaultHang, FaultReset, FaultLostAnswer, FaultSlow, FaultEmpty, FaultHTML, FaultTruncated, FaultDuplicate},
-	OnChat: {FaultDrop, FaultHalfOpen, FaultDelay, FaultDuplicate, FaultLostAnswer, FaultRefuse},
-}
-
 const (
 	maxFaults = 100
+	maxSpent  = 20 // faults that have happened as often as they should
 	MaxDelay  = time.Minute
 )
 
@@ -68,16 +64,32 @@ type Fault struct {
 
 type armedFault struct {
 	Fault
-	left int // used if Times > 0
-	dice *rand.Rand
+	id    int64
+	acted int
+	left  int // used if Times > 0
+	dice  *rand.Rand
+}
+
+// ArmedFault is a fault with the number of times that it has happened. Its Times is
+// the number that is left.
+type ArmedFault struct {
+	Fault
+	ID    int64 // grows, also over a reset
+	Acted int
+}
+
+func (f *armedFault) shown() ArmedFault {
+	out := ArmedFault{f.Fault, f.id, f.acted}
+	out.Times = f.left
+	return out
 }
 
 func (f Fault) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("fault: "+format, args...)) }
-	kinds := faultKinds[f.Target()]
+	kinds := kindsOn(f.Target())
 	switch {
-	case kinds == nil:
+	case len(kinds) == 0:
 		wrong("on must be %s or %s", OnREST, OnChat)
 	case !slices.Contains(kinds, f.Kind):
 		wrong("kind on %s must be %s", f.Target(), strings.Join(kinds, ", "))
@@ -144,16 +156,22 @@ func (f Fault) wrongTarget() (errs []error) {
 // AddFault arms a fault. The error contains everything that is wrong with the
 // fault, or states that a hundred are armed already.
 func (s *Application) AddFault(f Fault) error {
+	_, err := s.ArmFault(f)
+	return err
+}
+
+// ArmFault is AddFault, and returns the ID with which RemoveFault disarms the fault.
+func (s *Application) ArmFault(f Fault) (id int64, err error) {
 	if err := f.validate(); err != nil {
-		return err
+		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.faults) >= maxFaults {
-		return errTooManyFaults
+		return 0, errTooManyFaults
 	}
-	s.faults = append(s.faults, f.arm())
-	return nil
+	s.faults = append(s.faults, s.arm(f))
+	return s.lastFault, nil
 }
 
 // SetFaults replaces all armed faults. The error contains everything that is wrong
@@ -163,42 +181,68 @@ func (s *Application) SetFaults(faults ...Fault) error {
 		return errTooManyFaults
 	}
 	var errs []error
-	var armed []*armedFault
 	for _, f := range faults {
 		errs = append(errs, f.validate())
-		armed = append(armed, f.arm())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = armed
+	s.faults = nil
+	for _, f := range faults {
+		s.faults = append(s.faults, s.arm(f))
+	}
 	return nil
 }
 
 var errTooManyFaults = fmt.Errorf("fault: at most %d can be armed", maxFaults)
 
-func (f Fault) arm() *armedFault {
-	return &armedFault{f, f.Times, rand.New(rand.NewPCG(f.Seed, 0))}
+// arm returns a fault with a new ID. The caller holds the lock.
+func (s *Application) arm(f Fault) *armedFault {
+	s.lastFault++
+	return &armedFault{Fault: f, id: s.lastFault, left: f.Times, dice: rand.New(rand.NewPCG(f.Seed, 0))}
 }
 
-// ClearFaults disarms all faults. Requests that a fault holds stay held, and
-// half-open sockets stay half open.
+// ClearFaults disarms all faults and forgets the spent ones. Requests that a fault
+// holds stay held, and half-open sockets stay half open.
 func (s *Application) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.spent = nil, nil
+}
+
+// RemoveFault disarms one fault, or forgets one that is spent. It reports whether
+// there was one with this ID.
+func (s *Application) RemoveFault(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := len(s.faults) + len(s.spent)
+	isIt := func(f *armedFault) bool { return f.id == id }
+	s.faults, s.spent = slices.DeleteFunc(s.faults, isIt), slices.DeleteFunc(s.spent, isIt)
+	return len(s.faults)+len(s.spent) < all
+}
+
+// ArmedFaults returns the armed faults, and the latest ones that have happened as
+// often as they should.
+func (s *Application) ArmedFaults() (armed, spent []ArmedFault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		armed = append(armed, f.shown())
+	}
+	for _, f := range s.spent {
+		spent = append(spent, f.shown())
+	}
+	return armed, spent
 }
 
 // Faults returns the armed faults. Their Times is the number that is left.
 func (s *Application) Faults() []Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]Fault, len(s.faults))
-	for i, f := range s.faults {
+	armed, _ := s.ArmedFaults()
+	list := make([]Fault, len(armed))
+	for i, f := range armed {
 		list[i] = f.Fault
-		list[i].Times = f.left
 	}
 	return list
 }
@@ -211,12 +255,19 @@ func (s *Application) TakeFault(meets func(Fault) bool) (Fault, bool) {
 		if !meets(f.Fault) || f.Probability > 0 && f.dice.Float64() >= f.Probability {
 			continue
 		}
+		f.acted++
 		if f.Times > 0 {
 			if f.left--; f.left == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
+				s.spend(i)
 			}
 		}
 		return f.Fault, true
 	}
 	return Fault{}, false
+}
+
+// spend moves a fault to the spent ones. The caller holds the lock.
+func (s *Application) spend(i int) {
+	s.spent = append(s.spent[max(0, len(s.spent)+1-maxSpent):], s.faults[i])
+	s.faults = slices.Delete(s.faults, i, i+1)
 }

@@ -1,14 +1,15 @@
 package core
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	journalSize   = 500     // entries
+	journalSize   = 10_000  // entries
+	journalBytes  = 8 << 20 // of all entries, as Entry.weight counts them
+	journalAnswer = 500     // entries of Journal
 	JournalText   = 2 << 10 // bytes of a body or stanza in answers
 	journalMethod = 32      // bytes of a method, which the client chooses
 )
@@ -32,16 +33,24 @@ type Entry struct {
 
 	Direction string `json:"direction,omitempty"` // in: from the client; out: to it; empty: a fault
 	Stanza    string `json:"stanza,omitempty"`    // shortened
+
+	HasOwnKey bool `json:"-"` // the header CB-AuthKey or CB-Administration-API-Key had the application's own key
 }
 
-// journal keeps the last entries in at most 8 MiB: 4 KiB for each text, of which a
-// request has four. It has its own lock, so that stanzas do not wait for REST.
-// Journal masks secrets when it reads entries, because few entries are ever read. A
-// SASL password is not stored at all.
+// journal keeps the last entries, within two bounds: their number and their bytes. A
+// request has at most four texts of 4 KiB. The journal has its own lock, so that
+// stanzas do not wait for REST. Secrets are masked when entries are read, because few
+// entries ever are. A SASL password is not stored at all.
 type journal struct {
 	mu      sync.Mutex
-	entries []Entry // a ring when it is full
-	last    int64   // ID
+	entries []Entry // ascending IDs without gaps
+	bytes   int
+	last    int64 // ID
+}
+
+// weight estimates the bytes that e keeps in memory.
+func (e *Entry) weight() int {
+	return 320 + len(e.Method) + len(e.Path) + len(e.Headers) + len(e.Request) + len(e.Response) + len(e.Stanza)
 }
 
 func (j *journal) add(e Entry) {
@@ -53,45 +62,52 @@ func (j *journal) add(e Entry) {
 	defer j.mu.Unlock()
 	j.last++
 	e.ID = j.last
-	if len(j.entries) < journalSize {
-		j.entries = append(j.entries, e)
-		return
+	j.entries = append(j.entries, e)
+	j.bytes += e.weight()
+	for len(j.entries) > journalSize || j.bytes > journalBytes {
+		j.bytes -= j.entries[0].weight()
+		j.entries[0] = Entry{} // the array stays until append replaces it
+		j.entries = j.entries[1:]
 	}
-	j.entries[(e.ID-1)%journalSize] = e
 }
 
-func (j *journal) after(id int64) []Entry {
+// after returns copies of the latest entries with an ID above id, at most most.
+func (j *journal) after(id int64, most int) []Entry {
 	j.mu.Lock()
-	found := []Entry{} // not nil, as that would become null
-	for _, e := range j.entries {
-		if e.ID > id {
-			found = append(found, e)
-		}
-	}
-	j.mu.Unlock()
-	slices.SortFunc(found, func(a, b Entry) int { return int(a.ID - b.ID) })
-	return found
+	defer j.mu.Unlock()
+	newer := j.entries[j.index(id+1):]
+	return append([]Entry{}, newer[max(0, len(newer)-most):]...) // not nil, as that would become null
 }
 
-// clear removes the entries. IDs continue at the start of the ring.
+// index returns the place of the first entry whose ID is at least id. The caller holds
+// the lock.
+func (j *journal) index(id int64) int {
+	first := j.last - int64(len(j.entries)) + 1
+	return int(min(max(0, id-first), int64(len(j.entries))))
+}
+
+// clear removes the entries. IDs continue.
 func (j *journal) clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries = nil
-	j.last = (j.last + journalSize - 1) / journalSize * journalSize
+	j.entries, j.bytes = nil, 0
 }
 
 // Journal returns the latest events with an ID above after, oldest first: at most
 // 500 entries, with secrets masked and long texts shortened.
 func (s *Application) Journal(after int64) []Entry {
-	found := s.journal.after(after)
+	found := s.journal.after(after, journalAnswer)
 	for i := range found {
-		e := &found[i]
-		e.Path = maskPath(e.Path)
-		e.Request, e.Response = cutText(maskBody(e.Request, false)), cutText(maskBody(e.Response, e.Status >= 400))
-		e.Stanza = cutText(MaskPatterns(e.Stanza))
+		found[i].mask()
 	}
 	return found
+}
+
+// mask masks the secrets of e and shortens its texts.
+func (e *Entry) mask() {
+	e.Path = maskPath(e.Path)
+	e.Request, e.Response = cutText(maskBody(e.Request, false)), cutText(maskBody(e.Response, e.Status >= 400))
+	e.Stanza = cutText(MaskPatterns(e.Stanza))
 }
 
 // ClearJournal removes all entries.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -32,18 +33,22 @@ type pattern struct {
 }
 
 // patterns find secrets in any text by their form.
-var patterns = []pattern{
-	{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B|\\u0026)(?:` + strings.Join(secretNames, "|") + `)(?:\]|%5D)?=)[^&\s"\\]+`), "${1}" + Masked},
-	{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), Masked}, // a JWT
-	{regexp.MustCompile(`\b[0-9A-F]{36}\b`), Masked},           // a session's token
-	{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + Masked},
-}
+var patterns = sync.OnceValue(func() []pattern {
+	return []pattern{
+		{regexp.MustCompile(`(?i)((?:^|[?&\[]|%5B|\\u0026)(?:` + strings.Join(secretNames, "|") + `)(?:\]|%5D)?=)[^&\s"\\]+`), "${1}" + Masked},
+		{regexp.MustCompile(`eyJ[\w-]+(?:\.[\w-]*){0,2}`), Masked}, // a JWT
+		{regexp.MustCompile(`\b[0-9A-F]{36}\b`), Masked},           // a session's token
+		{regexp.MustCompile(`(<(?:[\w.-]+:)?(?:auth|response)\b[^>]*>)[^<]+`), "${1}" + Masked},
+	}
+})
 
 // broken finds secret fields in JSON that cannot be parsed, and in multipart forms.
-var broken = []pattern{
-	{regexp.MustCompile(`(?i)("(?:` + strings.Join(secretNames, "|") + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|\[[^\]]*\]?|\{[^}]*\}?|[^\s",}\]\[{]+)`), `${1}"` + Masked + `"`},
-	{regexp.MustCompile(`(?i)(name="(?:` + strings.Join(secretNames, "|") + `)"\r?\n\r?\n)[^\r\n]+`), "${1}" + Masked},
-}
+var broken = sync.OnceValue(func() []pattern {
+	return []pattern{
+		{regexp.MustCompile(`(?i)("(?:` + strings.Join(secretNames, "|") + `)"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|\[[^\]]*\]?|\{[^}]*\}?|[^\s",}\]\[{]+)`), `${1}"` + Masked + `"`},
+		{regexp.MustCompile(`(?i)(name="(?:` + strings.Join(secretNames, "|") + `)"\r?\n\r?\n)[^\r\n]+`), "${1}" + Masked},
+	}
+})
 
 func replace(text string, all []pattern) string {
 	for _, p := range all {
@@ -53,7 +58,7 @@ func replace(text string, all []pattern) string {
 }
 
 // MaskPatterns masks the secrets that have a known form.
-func MaskPatterns(text string) string { return replace(text, patterns) }
+func MaskPatterns(text string) string { return replace(text, patterns()) }
 
 // maskPath masks the query of a path.
 func maskPath(path string) string {
@@ -69,13 +74,13 @@ func maskPath(path string) string {
 // refusal is set, the values below errors are sentences.
 func maskBody(body string, refusal bool) string {
 	if start := strings.TrimSpace(body); !strings.HasPrefix(start, "{") && !strings.HasPrefix(start, "[") {
-		return MaskPatterns(replace(maskForm(body), broken))
+		return MaskPatterns(replace(maskForm(body), broken()))
 	}
 	m := jsonMask{text: body, dec: json.NewDecoder(strings.NewReader(body)), sentences: refusal}
 	whole := m.all()
 	body = m.out.String() + body[m.done:]
 	if !whole {
-		body = replace(body, broken)
+		body = replace(body, broken())
 	}
 	return MaskPatterns(body)
 }

@@ -13,18 +13,25 @@ import (
 // The journal is bounded in bytes, for any requests.
 func TestJournalIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	const most = 4*2*JournalText + journalMethod // of one entry
 	s := New(Options{})
+	const most = 4*2*JournalText + journalMethod // of one entry
+	for range journalSize + 10 {
+		s.Note(Entry{On: OnREST, Method: "GET", Path: "/session"})
+	}
+	if n := len(s.journal.entries); n != journalSize || s.journal.entries[0].ID != 11 {
+		t.Errorf("%d small entries, from %d", n, s.journal.entries[0].ID)
+	}
 	big := strings.Repeat("\xff", 64<<10)
-	for i := range journalSize + 10 {
+	for i := range 1000 {
 		s.Note(Entry{On: OnREST, Method: big, Path: big, Headers: big, Request: big, Response: big})
 		s.Note(Entry{On: OnChat, UserID: int64(i), Direction: "in", Stanza: big})
 	}
 	s.journal.mu.Lock()
 	defer s.journal.mu.Unlock()
-	if len(s.journal.entries) != journalSize {
-		t.Errorf("%d entries", len(s.journal.entries))
+	if n := len(s.journal.entries); n < 500 || s.journal.bytes > journalBytes {
+		t.Errorf("%d large entries with %d bytes", n, s.journal.bytes)
 	}
+	held := 0
 	for _, e := range s.journal.entries {
 		n := 0
 		for _, text := range []string{e.On, e.Method, e.Path, e.Headers, e.Fault, e.Request, e.Response, e.Direction, e.Stanza} {
@@ -33,6 +40,10 @@ func TestJournalIsBoundedInBytes(t *testing.T) {
 		if n > most+32 {
 			t.Fatalf("an entry has %d bytes, want at most %d: method %d, headers %d", n, most, len(e.Method), len(e.Headers))
 		}
+		held += e.weight()
+	}
+	if held != s.journal.bytes {
+		t.Errorf("the journal counts %d bytes, and its entries have %d", s.journal.bytes, held)
 	}
 }
 

@@ -45,18 +45,27 @@ func StanzaID(id string) string {
 	return id
 }
 
-// FindStanza returns the newest message with this StanzaID, if the user can see it. d
-// may be nil.
-func (d *Dialog) FindStanza(id string, user int64) (*Message, error) {
+// FindStanza returns the newest message with this StanzaID that the user can see. Clients
+// may count their IDs, so messages of two users can have the same one: the user's own
+// come first, or those of others. d may be nil.
+func (d *Dialog) FindStanza(id string, user int64, own bool) (*Message, error) {
 	if d == nil || d.roleOf(user) == outsider {
 		return nil, ErrNoResource
 	}
+	var second *Message
 	for _, m := range slices.Backward(d.Messages) {
-		if m.StanzaID == id && !m.DeletedFor.Has(user) {
+		if m.StanzaID != id || m.DeletedFor.Has(user) {
+			continue
+		}
+		if (m.Sender == user) == own {
 			return m, nil
 		}
+		second = cmp.Or(second, m)
 	}
-	return nil, ErrNoResource
+	if second == nil {
+		return nil, ErrNoResource
+	}
+	return second, nil
 }
 
 // unreadBy reports whether m counts as unread for the user.

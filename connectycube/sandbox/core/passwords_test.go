@@ -155,7 +155,7 @@ func TestOldDataFileGetsArgon2idAtOnce(t *testing.T) {
 		}
 	}
 	version, users, raw := readKept(t, file)
-	if version != 3 {
+	if version != savedVersion {
 		t.Errorf("version %d", version)
 	}
 	for _, login := range []string{"ann", "bob"} {

@@ -7,9 +7,10 @@ import (
 )
 
 // savedVersion is the version of the data file. A change of the types below raises
-// it. Versions 1, with passwords as salted SHA-256, and 2, without custom data, meetings
-// and whiteboards, are still readable.
-const savedVersion = 3
+// it. Versions 1, with passwords as salted SHA-256, 2, without custom data, meetings
+// and whiteboards, 3, without block lists, and 4, without disabled users, are still
+// readable.
+const savedVersion = 5
 
 // savedState is the data file. Its lists are in the order in which restore needs
 // them: users by ID, sessions by their last use, dialogs by their last activity,
@@ -31,6 +32,8 @@ type savedState struct {
 	Books         []savedBook         `json:"address_books,omitempty"`
 	Meetings      []Meeting           `json:"meetings,omitempty"`
 	Classes       []savedClass        `json:"classes,omitempty"` // by name; their records, the oldest first
+
+	BlockLists []BlockList `json:"block_lists,omitempty"` // by user and list
 
 	unhashed []unhashed
 }
@@ -54,6 +57,7 @@ func (s *Application) save() *savedState {
 	s.AddressBooks.save(out)
 	s.Data.save(out)
 	s.Meetings.save(out)
+	s.saveBlockLists(out)
 	return out
 }
 
@@ -81,5 +85,6 @@ func (s *Application) restore(saved *savedState) error {
 		s.AddressBooks.restore(saved, exists),
 		s.Data.restore(saved),
 		s.Meetings.restore(saved),
+		s.restoreBlockLists(saved),
 	)
 }

@@ -25,6 +25,7 @@ type savedUser struct {
 	Timezone       *int64    `json:"timezone,omitempty"`
 	Tags           []string  `json:"tags,omitempty"`
 	Guest          bool      `json:"guest,omitempty"`
+	Disabled       bool      `json:"disabled,omitempty"` // since version 5
 	Salt           []byte    `json:"salt,omitempty"`
 	Password       string    `json:"password,omitempty"` // argon2id of the SHA-256 of salt and password
 	Hash           []byte    `json:"hash,omitempty"`     // that SHA-256, in version 1
@@ -51,7 +52,7 @@ func (r *Registry) save(out *savedState) {
 			out.unhashed = append(out.unhashed, unhashed{user: u, index: len(out.Users), pending: u.Credential.pending})
 		}
 		out.Users = append(out.Users, savedUser{
-			ID: u.ID, OID: u.OID, Guest: u.IsGuest, Salt: u.Credential.savedSalt(), Password: u.Credential.hash,
+			ID: u.ID, OID: u.OID, Guest: u.IsGuest, Disabled: u.IsDisabled, Salt: u.Credential.savedSalt(), Password: u.Credential.hash,
 			Login: u.Login, Email: u.Email, FullName: u.FullName, Phone: u.Phone, Website: u.Website,
 			FacebookID: u.FacebookID, TwitterID: u.TwitterID, ExternalID: u.ExternalID,
 			CustomData: u.CustomData, Avatar: u.Avatar,
@@ -81,7 +82,7 @@ func (r *Registry) restore(saved *savedState, p *Passwords) error {
 			return fmt.Errorf("user %d: %w", from.ID, err)
 		}
 		u := &User{
-			ID: from.ID, OID: from.OID, IsGuest: from.Guest, Credential: secret,
+			ID: from.ID, OID: from.OID, IsGuest: from.Guest, IsDisabled: from.Disabled, Credential: secret,
 			Profile: Profile{
 				Login: from.Login, Email: from.Email, FullName: from.FullName, Phone: from.Phone, Website: from.Website,
 				FacebookID: from.FacebookID, TwitterID: from.TwitterID, ExternalID: from.ExternalID,

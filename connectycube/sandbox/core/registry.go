@@ -44,6 +44,7 @@ type User struct {
 	ID          int64
 	OID         string // 24 hex digits; clients do not use it
 	IsGuest     bool
+	IsDisabled  bool // logins are refused
 	Credential  Credential
 	Created     time.Time
 	Updated     time.Time

@@ -163,7 +163,7 @@ func (g *seeding) user(at string, from SeedUser) {
 		err = errors.Join(g.s.Registry.conflict(u, p), g.made.conflict(u, p))
 	}
 	if err != nil {
-		g.fail(at, "%s", refusalText(err))
+		g.fail(at, "%s", RefusalText(err))
 	}
 	if from.Password != "" {
 		u.Credential = g.s.Passwords.CredentialOf(from.Password)
@@ -197,18 +197,21 @@ func (from SeedUser) fields() Params {
 	return fields
 }
 
-// refusalText returns the texts of a refusal in one line.
-func refusalText(err error) string {
+// RefusalText returns the texts of a refusal, or of several errors, in one line.
+func RefusalText(err error) string {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var texts []string
 		for _, one := range many.Unwrap() {
-			texts = append(texts, refusalText(one))
+			texts = append(texts, RefusalText(one))
 		}
 		return strings.Join(texts, "; ")
 	}
 	r, _ := err.(*Refusal)
 	if r == nil {
 		return err.Error()
+	}
+	if list, ok := r.Errors.([]string); ok {
+		return strings.Join(list, "; ")
 	}
 	byField, _ := r.Errors.(map[string][]string)
 	var texts []string
@@ -260,7 +263,7 @@ func (g *seeding) dialog(at string, from SeedDialog) {
 		err = d.Check()
 	}
 	if err != nil {
-		g.fail(at, "%s", refusalText(err))
+		g.fail(at, "%s", RefusalText(err))
 	}
 	if d.Kind < KindBroadcast || d.Kind > KindPublic {
 		g.fail(at, "type must be 1 to 4")

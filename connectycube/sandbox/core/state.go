@@ -44,6 +44,7 @@ type UserState struct {
 	Login      *string `json:"login"`
 	ExternalID *string `json:"external_id"`
 	FullName   *string `json:"full_name"`
+	Disabled   bool    `json:"disabled,omitempty"`
 }
 
 // SessionState is one session of State, without its token.
@@ -167,28 +168,37 @@ func (r *Registry) userStates(most int) []UserState {
 	ordered := slices.SortedFunc(maps.Values(r.Users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	states := make([]UserState, 0, len(ordered))
 	for _, u := range newest(ordered, most) {
-		states = append(states, UserState{
-			ID:         u.ID,
-			Email:      OrNull(u.Email),
-			Login:      OrNull(u.Login),
-			ExternalID: OrNull(u.ExternalID),
-			FullName:   OrNull(u.FullName),
-		})
+		states = append(states, u.state())
 	}
 	return states
+}
+
+func (u *User) state() UserState {
+	return UserState{
+		ID:         u.ID,
+		Email:      OrNull(u.Email),
+		Login:      OrNull(u.Login),
+		ExternalID: OrNull(u.ExternalID),
+		FullName:   OrNull(u.FullName),
+		Disabled:   u.IsDisabled,
+	}
 }
 
 func (r *Registry) sessionStates(most int) []SessionState {
 	ordered := slices.SortedFunc(maps.Values(r.sessions), func(a, b *Session) int { return cmp.Compare(a.ID, b.ID) })
 	states := []SessionState{}
 	for _, live := range newest(ordered, most) {
-		one := SessionState{ID: live.ID, Created: shown(live.Created), Used: shown(live.Used), Expires: shown(live.Expires())}
-		if live.User != nil {
-			one.UserID, one.Guest = live.User.ID, live.User.IsGuest
-		}
-		states = append(states, one)
+		states = append(states, live.state())
 	}
 	return states
+}
+
+func (s *Session) state() SessionState {
+	one := SessionState{ID: s.ID, Created: shown(s.Created), Used: shown(s.Used), Expires: shown(s.Expires())}
+	if s.User != nil {
+		one.UserID, one.Guest = s.User.ID, s.User.IsGuest
+	}
+	return one
 }
 
 // newest returns the last entries of an ordered list; 0 means all.
@@ -215,6 +225,7 @@ func (s *Application) Reset() {
 	s.outgoing.clear()
 	s.Subscriptions.clear()
 	s.Bucket.clear()
+	s.Typing.clear()
 	s.ahead.Store(0)
 	s.mu.Unlock()
 	s.Chat.Forgive()

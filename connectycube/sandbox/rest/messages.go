@@ -125,6 +125,9 @@ func listMessages(s *API, q *request, live *core.Session) (reply, error) {
 	if q.params.Flag("count") {
 		return countReply(total), nil
 	}
+	// The answer shows the messages as they were: the official Angular sample sends a read
+	// marker for each message that is unread in it.
+	answer := messagesReply(page, me, query.skip, query.limit)
 	if mark := q.params.Text("mark_as_read"); mark != "0" && mark != "false" {
 		moved := false
 		for _, m := range page {
@@ -134,7 +137,6 @@ func listMessages(s *API, q *request, live *core.Session) (reply, error) {
 			s.Changed() // no other GET changes the state
 		}
 	}
-	answer := messagesReply(page, me, query.skip, query.limit)
 	s.Archive.Shrink()
 	return answer, nil
 }

@@ -52,8 +52,15 @@ func callbackClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// askProvider makes the callback and maps its answer. An answer without a uid is an error.
+// askProvider makes the callback, maps its answer and notes the outcome. An answer
+// without a uid is an error.
 func (s *API) askProvider(ctx context.Context, c core.CIdP, fields core.Params) (core.Params, error) {
+	mapped, err := s.mapProvider(ctx, c, fields)
+	s.NoteCallback(core.Callback{At: s.Now(), Problem: problemOf(err)})
+	return mapped, err
+}
+
+func (s *API) mapProvider(ctx context.Context, c core.CIdP, fields core.Params) (core.Params, error) {
 	answer, err := s.callBack(ctx, c, fields)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,6 +20,21 @@ type providerFailure struct {
 }
 
 func (f *providerFailure) Error() string { return "the identity provider failed" }
+
+// problemOf describes the outcome of a callback without the provider's words, which
+// may contain a secret; "" is a success.
+func problemOf(err error) string {
+	failure, failed := errors.AsType[*providerFailure](err)
+	switch {
+	case err == nil:
+		return ""
+	case !failed:
+		return "It answered without a user ID that response_params find."
+	case failure.status == 0:
+		return "It did not answer: its address is wrong, or it is down or too slow."
+	}
+	return fmt.Sprintf("It answered with status %d.", failure.status)
+}
 
 // refusal is the answer to the login (docs/connectycube.md, Identity provider).
 func (f *providerFailure) refusal() error {
@@ -57,6 +73,10 @@ func (f *providerFailure) excerpt() string {
 	return core.ValidText(string(f.body[:min(len(f.body), most)]))
 }
 
+// shared are the addresses behind a carrier's router, which overlay networks use, too
+// (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
 // isPublic reports whether a service in the Internet could reach the host. A name that
 // does not resolve is not public.
 func isPublic(ctx context.Context, host string) bool {
@@ -70,7 +90,7 @@ func isPublic(ctx context.Context, host string) bool {
 		return false
 	}
 	for _, ip := range ips {
-		if ip = ip.Unmap(); !ip.IsGlobalUnicast() || ip.IsPrivate() {
+		if ip = ip.Unmap(); !ip.IsGlobalUnicast() || ip.IsPrivate() || shared.Contains(ip) {
 			return false
 		}
 	}

@@ -48,7 +48,15 @@ func (e *observation) end() {
 		Fault:    e.fault,
 		Request:  e.request.text(),
 		Response: e.w.body.text(),
+
+		HasOwnKey: e.s.hasOwnKey(e.r.Header),
 	})
+}
+
+// hasOwnKey reports whether the application's keys are in the headers, and no other ones.
+func (s *API) hasOwnKey(h http.Header) bool {
+	key, adminKey := h.Get("CB-AuthKey"), h.Get("CB-Administration-API-Key")
+	return (key == "" || s.ownKey(key)) && (adminKey == "" || s.ownAdminKey(adminKey))
 }
 
 // userOfToken returns the user of a live session, or 0.

@@ -141,9 +141,18 @@ func (s *API) prove(q *request, fields core.Params, status2020 int) (claim, erro
 	return claim{mapped, byProvider}, err
 }
 
-// userOf finds or creates the user of a claim. The caller holds the lock until the
-// user has its session, so that the user cannot be deleted before.
+// userOf finds or creates the user of a claim, who must not be disabled. The caller
+// holds the lock until the user has its session, so that the user cannot be deleted
+// before.
 func (s *API) userOf(c claim) (*core.User, error) {
+	u, err := s.claimant(c)
+	if err == nil && u.IsDisabled {
+		return nil, core.ErrDisabled
+	}
+	return u, err
+}
+
+func (s *API) claimant(c claim) (*core.User, error) {
 	now := s.Now() // the provider may have taken a while
 	s.Registry.Sweep(now)
 	switch c.kind {
