@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,31 +157,47 @@ func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
 	}
-	header := jws.NewHeaders() // a new one for each token: Sign writes into it
-	if err := header.Set(jws.TypeKey, k.typ); err != nil {
-		return "", time.Time{}, fmt.Errorf("signing token: %w", err)
-	}
-	raw, err := i.signCompact(claims, header)
+	raw, err := i.signCompact(claims, k.typ)
 	if err != nil {
 		return "", time.Time{}, errors.New("signing token: the key cannot sign") // the library's error may quote the key
 	}
 	if len(raw) > maxToken {
 		return "", time.Time{}, fmt.Errorf("signing token: %d bytes, want at most %d", len(raw), maxToken)
 	}
-	return string(raw), expires, nil
+	return raw, expires, nil
+}
+
+// joseHeader is the header of a token of ours.
+type joseHeader struct {
+	Algorithm jwa.SignatureAlgorithm `json:"alg"`
+	KeyID     string                 `json:"kid,omitempty"`
+	Type      string                 `json:"typ"`
 }
 
 // signCompact signs with the newest usable key, or with the current secret if there are
-// no keys.
-func (i *Issuer) signCompact(claims []byte, header jws.Headers) ([]byte, error) {
-	if i.keys == nil {
-		return jws.Sign(claims, jws.WithKey(jwa.HS256, i.ring.secrets[0].signing, jws.WithProtectedHeaders(header)))
+// no keys. It gives the library only what is signed, as [isSignature] does: jws.Sign would
+// encode the header through a map.
+func (i *Issuer) signCompact(claims []byte, typ string) (string, error) {
+	h, key := joseHeader{jwa.HS256, "", typ}, any(i.ring.secrets[0].signing)
+	if i.keys != nil {
+		newest := i.keys.signer(time.Now())
+		h, key = joseHeader{newest.alg, newest.id, typ}, newest.private
 	}
-	key := i.keys.signer(time.Now())
-	if err := header.Set(jws.KeyIDKey, key.id); err != nil {
-		return nil, err
+	header, err := json.Marshal(h)
+	if err != nil {
+		return "", err
 	}
-	return jws.Sign(claims, jws.WithKey(key.alg, key.private, jws.WithProtectedHeaders(header)))
+	signer, err := jws.NewSigner(h.Algorithm)
+	if err != nil {
+		return "", err
+	}
+	token := base64.RawURLEncoding.AppendEncode(nil, header)
+	token = base64.RawURLEncoding.AppendEncode(append(token, '.'), claims)
+	signature, err := signer.Sign(token, key)
+	if err != nil {
+		return "", err
+	}
+	return string(base64.RawURLEncoding.AppendEncode(append(token, '.'), signature)), nil
 }
 
 // A Verifier checks tokens of an Issuer. It is safe for concurrent use.
@@ -224,11 +241,11 @@ func (v *Verifier) VerifyCallbackToken(raw string) (Claims, error) {
 }
 
 func (v *Verifier) verify(raw string, checkLifetime func(Claims, tokenKind, time.Time) error, accepted ...tokenKind) (Claims, error) {
-	head, signature, err := split(raw)
+	t, err := split(raw)
 	if err != nil {
 		return Claims{}, err
 	}
-	h, err := inspect(head)
+	h, err := inspect(t.header)
 	if err != nil {
 		return Claims{}, err
 	}
@@ -236,12 +253,11 @@ func (v *Verifier) verify(raw string, checkLifetime func(Claims, tokenKind, time
 		if k.typ != h.typ {
 			continue
 		}
-		signed, err := v.verifySignature(raw, h, signature)
-		if err != nil {
+		if err := v.verifySignature(t, h); err != nil {
 			return Claims{}, err
 		}
 		now := time.Now()
-		claims, err := v.checkClaims(signed, k, now)
+		claims, err := v.checkClaims(t.payload, k, now)
 		if err == nil {
 			err = checkLifetime(claims, k, now) // last, because ErrExpired promises that the token was valid once
 		}
@@ -253,36 +269,43 @@ func (v *Verifier) verify(raw string, checkLifetime func(Claims, tokenKind, time
 	return Claims{}, invalid("type is not accepted here")
 }
 
-// verifySignature checks the signature and returns the claims. The key determines the
-// algorithm, never the token: a token with a key ID needs the algorithm of that key, a
-// token without one needs HS256. If there are signing keys, the current secret signs no
-// tokens, so only previous secrets verify. Their tokens end when the operator removes
-// them from JWT_PREVIOUS_SECRETS.
-func (v *Verifier) verifySignature(raw string, h header, signature int) ([]byte, error) {
+// verifySignature checks the signature. The key determines the algorithm, never the
+// token: a token with a key ID needs the algorithm of that key, a token without one needs
+// HS256. If there are signing keys, the current secret signs no tokens, so only previous
+// secrets verify. Their tokens end when the operator removes them from
+// JWT_PREVIOUS_SECRETS.
+func (v *Verifier) verifySignature(t compact, h header) error {
 	if h.kid == "" {
-		if h.alg != jwa.HS256.String() || signature != 32 {
-			return nil, invalid("algorithm is not HS256")
+		if h.alg != jwa.HS256.String() || len(t.signature) != 32 {
+			return invalid("algorithm is not HS256")
 		}
 		for _, k := range v.ring.secrets {
 			if v.keys != nil && !k.former {
 				continue
 			}
-			if claims, err := jws.Verify([]byte(raw), jws.WithKey(jwa.HS256, k.signing), jws.WithCompact()); err == nil {
-				return claims, nil
+			if isSignature(t, jwa.HS256, k.signing) {
+				return nil
 			}
 		}
-		return nil, invalid("signature does not match")
+		return invalid("signature does not match")
 	}
 	if v.keys == nil {
-		return nil, invalid("header has a kid, and there are no signing keys")
+		return invalid("header has a kid, and there are no signing keys")
 	}
 	key, ok := v.keys.verifier(h.kid, time.Now())
-	if !ok || h.alg != key.alg.String() || signature != 64 {
-		return nil, invalid("signing key is unknown or retired")
+	if !ok || h.alg != key.alg.String() || len(t.signature) != 64 {
+		return invalid("signing key is unknown or retired")
 	}
-	claims, err := jws.Verify([]byte(raw), jws.WithKey(key.alg, key.public), jws.WithCompact())
-	if err != nil {
-		return nil, invalid("signature does not match")
+	if !isSignature(t, key.alg, key.public) {
+		return invalid("signature does not match")
 	}
-	return claims, nil
+	return nil
+}
+
+// isSignature reports whether a key has signed a token. It gives the library only what
+// is signed: jws.Verify would parse the header once more, which [inspect] has done, and
+// more strictly.
+func isSignature(t compact, alg jwa.SignatureAlgorithm, key any) bool {
+	verifier, err := jws.NewVerifier(alg)
+	return err == nil && verifier.Verify([]byte(t.signed), t.signature, key) == nil
 }

@@ -102,9 +102,7 @@ func TestBcryptDecoys(t *testing.T) {
 	if h.OtherKind() != "$argon2id$" {
 		t.Errorf("the other kind begins with %q", h.OtherKind())
 	}
-	if err := h.SetDecoys([]byte("key"), 0.5); err != nil {
-		t.Fatal(err)
-	}
+	h.SetDecoys([]byte("key"), 0.5)
 	decoys := map[string]int{}
 	for n := range 1000 {
 		decoys[h.Decoy(fmt.Sprintf("unknown-%d@example.org", n))[:4]]++
@@ -112,8 +110,9 @@ func TestBcryptDecoys(t *testing.T) {
 	if len(decoys) != 2 || decoys["$arg"] < 400 || decoys["$2b$"] < 400 {
 		t.Errorf("decoys %v, want about half of each kind", decoys)
 	}
-	if err := h.SetDecoys([]byte("key"), 0); err != nil || !strings.HasPrefix(h.Decoy("unknown@example.org"), "$2b$10$") {
-		t.Errorf("%v, decoy %.10s", err, h.Decoy("unknown@example.org"))
+	h.SetDecoys([]byte("key"), 0)
+	if decoy := h.Decoy("unknown@example.org"); !strings.HasPrefix(decoy, "$2b$10$") {
+		t.Errorf("decoy %.10s", decoy)
 	}
 }
 

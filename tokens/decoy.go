@@ -2,8 +2,13 @@ package tokens
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"math"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 )
 
 // decoys selects the unknown emails that are compared with a hash of the other kind than
@@ -11,7 +16,7 @@ import (
 type decoys struct {
 	key   []byte
 	share float64
-	other string // hash of a random password that is not stored
+	other string // hash of no password
 }
 
 // OtherKind returns the beginning of the stored hashes whose kind is not that of new
@@ -26,22 +31,42 @@ func (h *Hasher) OtherKind() string {
 // SetDecoys makes Decoy return hashes of the other kind than new hashes for a share of
 // all emails, from 0 to 1. The share should be that of the users with a hash that begins
 // with OtherKind. The key selects the emails; it must be secret and must not change.
-func (h *Hasher) SetDecoys(key []byte, share float64) error {
+func (h *Hasher) SetDecoys(key []byte, share float64) {
 	if share == 0 {
 		h.decoys.Store(nil)
-		return nil
+		return
 	}
 	d := &decoys{key: key, share: share}
 	if old := h.decoys.Load(); old != nil {
 		d.other = old.other
 	} else {
-		var err error
-		if d.other, err = h.createAs(!h.bcrypt, rand.Text()); err != nil {
-			return err
-		}
+		d.other = unmatched(*h.params, !h.bcrypt)
 	}
 	h.decoys.Store(d)
-	return nil
+}
+
+// The lengths of the salt and the hash of bcrypt, in bytes, and its alphabet
+// (https://www.openwall.com/crypt/).
+const (
+	bcryptSalt, bcryptKey = 16, 23
+	bcryptAlphabet        = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// unmatched returns a text in the form of a bcrypt hash, or else of an argon2id hash with
+// these parameters, that is random and so matches no password. To compare with it costs as
+// much as to compare with the hash of a password.
+func unmatched(p argon2id.Params, bcrypt bool) string {
+	form, encoding, salt, key := "", base64.RawStdEncoding, make([]byte, p.SaltLength), make([]byte, p.KeyLength)
+	if bcrypt {
+		form = fmt.Sprintf("%s%d$%%s%%s", bcryptPrefix, bcryptCost)
+		encoding = base64.NewEncoding(bcryptAlphabet).WithPadding(base64.NoPadding)
+		salt, key = make([]byte, bcryptSalt), make([]byte, bcryptKey)
+	} else {
+		form = fmt.Sprintf("%sv=%d$m=%d,t=%d,p=%d$%%s$%%s", argon2idPrefix, argon2.Version, p.Memory, p.Iterations, p.Parallelism)
+	}
+	_, _ = rand.Read(salt) // never fails
+	_, _ = rand.Read(key)
+	return fmt.Sprintf(form, encoding.EncodeToString(salt), encoding.EncodeToString(key))
 }
 
 // Decoy returns the hash to compare with if an email has no account. No password

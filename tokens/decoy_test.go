@@ -3,6 +3,8 @@ package tokens_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,9 +28,7 @@ func decoyHasher(t *testing.T, key string, share float64) *tokens.Hasher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.SetDecoys([]byte(key), share); err != nil {
-		t.Fatal(err)
-	}
+	h.SetDecoys([]byte(key), share)
 	return h
 }
 
@@ -47,9 +47,7 @@ func TestShareOfBcryptDecoys(t *testing.T) {
 	if other := bcryptDecoys(decoyHasher(t, "another key", 0.5)); fmt.Sprint(other) == fmt.Sprint(costly) {
 		t.Error("the key does not matter: any client can compute the decoys")
 	}
-	if err := half.SetDecoys([]byte("key"), 0.25); err != nil {
-		t.Fatal(err)
-	}
+	half.SetDecoys([]byte("key"), 0.25)
 	fewer := bcryptDecoys(half)
 	for n := range fewer {
 		if !costly[n] {
@@ -72,6 +70,25 @@ func TestDecoyMatchesNoPassword(t *testing.T) {
 			if stale || !errors.Is(err, tokens.ErrWrongPassword) || errors.Is(err, tokens.ErrBadHash) {
 				t.Errorf("share %v, password %q: %v, %v", share, password, stale, err)
 			}
+		}
+	}
+}
+
+// A decoy has the form and the cost of a hash that is stored.
+func TestDecoyHasTheFormOfAHash(t *testing.T) {
+	for kind, params := range map[string]tokens.Params{"argon2id": quick, "bcrypt": {Bcrypt: true}} {
+		h := newHasher(t, params)
+		stored := hashed(t, h, "correct horse")
+		digits := regexp.MustCompile(`[./A-Za-z0-9+]{22,}`) // salts, hashes, or both
+		form := func(hash string) string {
+			return digits.ReplaceAllStringFunc(hash, func(s string) string { return strconv.Itoa(len(s)) })
+		}
+		decoy := h.Decoy("unknown@example.org")
+		if form(decoy) != form(stored) || decoy == stored {
+			t.Errorf("%s: decoy %q, want the form of %q", kind, decoy, stored)
+		}
+		if again := newHasher(t, params).Decoy("unknown@example.org"); again == decoy {
+			t.Errorf("%s: two hashers have the same decoy", kind)
 		}
 	}
 }

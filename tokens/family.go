@@ -61,21 +61,30 @@ func NewRefreshFamily(hash string) RefreshFamily { return RefreshFamily{Parent: 
 // of now must be new. The error is a [StaleError] for a token that was retired within
 // the window, and [ErrReplayed] for every older one.
 func (f RefreshFamily) Use(p PresentedToken, now Exchange, window time.Duration) (RefreshFamily, RefreshToken, error) {
+	if err := f.Check(p, now.At, window); err != nil {
+		return f, RefreshToken{}, err
+	}
+	if p.Hash == f.Parent {
+		return f.useAgain(p, now, window)
+	}
+	next := p.successors(now.Salt)[0]
+	return RefreshFamily{Parent: p.Hash, Children: []string{next.Hash}, Exchange: now, Retired: f.retire(p.Hash, now.At, window)}, next, nil
+}
+
+// Check returns the error of [RefreshFamily.Use], without the exchange.
+func (f RefreshFamily) Check(p PresentedToken, at time.Time, window time.Duration) error {
 	switch {
 	case p.Hash == "":
-		return f, RefreshToken{}, ErrReplayed
-	case p.Hash == f.Parent:
-		return f.useAgain(p, now, window)
-	case slices.Contains(f.Children, p.Hash):
-		next := p.successors(now.Salt)[0]
-		return RefreshFamily{Parent: p.Hash, Children: []string{next.Hash}, Exchange: now, Retired: f.retire(p.Hash, now.At, window)}, next, nil
+		return ErrReplayed
+	case p.Hash == f.Parent, slices.Contains(f.Children, p.Hash):
+		return nil
 	}
 	for _, r := range f.Retired {
-		if r.Hash == p.Hash && within(r.At, now.At, window) {
-			return f, RefreshToken{}, &StaleError{After: window - now.At.Sub(r.At) + time.Millisecond}
+		if r.Hash == p.Hash && within(r.At, at, window) {
+			return &StaleError{After: window - at.Sub(r.At) + time.Millisecond}
 		}
 	}
-	return f, RefreshToken{}, ErrReplayed
+	return ErrReplayed
 }
 
 // useAgain exchanges the parent. The first exchange opens a window, and so does the first
@@ -116,7 +125,7 @@ func (f RefreshFamily) retire(used string, at time.Time, window time.Duration) [
 // remember returns the retired tokens with more of them, the newest first, without those
 // whose window is over.
 func (f RefreshFamily) remember(hashes []string, at time.Time, window time.Duration) []RetiredToken {
-	var list []RetiredToken
+	list := make([]RetiredToken, 0, len(hashes)+len(f.Retired))
 	for _, hash := range hashes {
 		list = append(list, RetiredToken{hash, at})
 	}

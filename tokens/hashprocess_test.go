@@ -150,11 +150,14 @@ func TestFailedProcessIsReplaced(t *testing.T) {
 	} {
 		t.Run(behavior, func(t *testing.T) {
 			t.Parallel()
-			times := patient
+			p, warned := startProcesses(t, patient, behavior, filepath.Join(t.TempDir(), "was here"))
 			if strings.HasPrefix(reason, "no reply") {
-				times.hash = 3 * time.Second
+				p.times.hash = 3 * time.Second
+				p.warn = func(err error) {
+					warned.add(err)
+					p.times.hash = patient.hash // of the process that replaces it
+				}
 			}
-			p, warned := startProcesses(t, times, behavior, filepath.Join(t.TempDir(), "was here"))
 			password := []byte(strings.Repeat("correct horse", 10_000)) // more than a pipe holds
 			r, err := p.compute(hashTask{Password: password, Params: *quickHash.argon2id()})
 			if err != nil {

@@ -91,6 +91,19 @@ func TestProcessesEndWhenIdle(t *testing.T) {
 	}
 }
 
+// Measure measures a process and not its start, and leaves none.
+func TestMeasureOfProcesses(t *testing.T) {
+	t.Parallel()
+	p, warned := startProcesses(t, patient, "serve")
+	h := newProcessHasher(t, p)
+	if took, perSecond, err := h.Measure(t.Context()); err != nil || took <= 0 || perSecond <= 0 {
+		t.Errorf("%v, %v, %v", took, perSecond, err)
+	}
+	if len(p.pids()) != 0 || len(warned.all()) != 0 {
+		t.Errorf("processes %v, warnings %q: want none", p.pids(), warned.all())
+	}
+}
+
 // A Hasher has at most as many processes as hashes at once.
 func TestProcessesAreBounded(t *testing.T) {
 	t.Parallel()
@@ -125,6 +138,7 @@ type computerFunc func(hashTask) (hashResult, error)
 
 func (f computerFunc) compute(t hashTask) (hashResult, error) { return f(t) }
 func (computerFunc) close(context.Context)                    {}
+func (computerFunc) endIdle()                                 {}
 
 // Close waits for a hash, and fails it when its context ends.
 func TestCloseOfProcesses(t *testing.T) {

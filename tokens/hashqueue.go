@@ -60,8 +60,9 @@ const (
 	accountWaiting = 4
 )
 
-// meanWeight is the weight of the latest hash in the moving mean.
-const meanWeight = 0.1
+// leastWeight is the weight of the latest hash in the moving mean, after the first ones: the
+// time that is expected before any hash counts as one of them.
+const leastWeight = 0.1
 
 // hashQueue runs a bounded number of hashes at once; the others wait in lanes. Without
 // a bound, 200 concurrent logins took 6.4 GB at 21 logins a second; two at a time took
@@ -72,18 +73,20 @@ const meanWeight = 0.1
 // queue drop: RFC 7567 section 4, "fair queuing"), so that a crowd never displaces a
 // single client. Each class may fill half of the queue, whatever the other class does.
 type hashQueue struct {
-	maxWait time.Duration // for a turn
+	maxWait time.Duration  // for a turn
+	observe func(HashWait) // Params.Observe
 
 	mu        sync.Mutex
 	slots     int // hashes that may run at once
 	free      int
 	mean      time.Duration // moving, of one hash
+	hashes    int           // in the mean
 	classes   [2]*lane      // strangers, known
 	lastKnown bool          // the class that was served last
 }
 
-func newHashQueue(slots int, maxWait, mean time.Duration) *hashQueue {
-	return &hashQueue{maxWait: maxWait, free: slots, slots: slots, mean: max(mean, time.Microsecond), classes: [2]*lane{{}, {}}}
+func newHashQueue(slots int, maxWait, expected time.Duration) *hashQueue {
+	return &hashQueue{maxWait: maxWait, observe: func(HashWait) {}, free: slots, slots: slots, mean: max(expected, time.Microsecond), hashes: 1, classes: [2]*lane{{}, {}}}
 }
 
 // waiter is one hash that waits.
@@ -100,7 +103,9 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	if err := ctx.Err(); err != nil { // a free slot must not be spent on a client that has left
 		return fmt.Errorf("hashing password: %w", err)
 	}
+	begun := time.Now()
 	top, err := q.enter(ctx, t)
+	q.observe(HashWait{Class: classOf(t.Known), Took: time.Since(begun), Err: err})
 	if err != nil {
 		return err
 	}
@@ -162,7 +167,8 @@ func (q *hashQueue) leave(top *lane, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if took > 0 {
-		q.mean += time.Duration(meanWeight * float64(took-q.mean))
+		q.hashes++
+		q.mean += time.Duration(max(leastWeight, 1/float64(q.hashes)) * float64(took-q.mean))
 	}
 	q.free++
 	top.running--
@@ -229,8 +235,7 @@ func (q *hashQueue) makeRoom(w *waiter, known bool) {
 
 // refuse removes a waiter from the queue and wakes it with an error.
 func (q *hashQueue) refuse(w *waiter, reason error) {
-	depth := q.classes[0].waiting + q.classes[1].waiting
+	err := q.refusal(reason)
 	w.remove()
-	after := time.Duration(depth) * q.mean / time.Duration(q.slots)
-	w.turn <- &QueueError{reason, max(time.Second, after)}
+	w.turn <- err
 }

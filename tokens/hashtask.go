@@ -49,12 +49,16 @@ type hashComputer interface {
 	// close releases what the computer holds. It waits for running tasks until
 	// ctx ends, and then fails them. Later tasks fail, too.
 	close(ctx context.Context)
+
+	// endIdle releases what no running task needs.
+	endIdle()
 }
 
 // thisProcess computes hashes in the calling goroutine.
 type thisProcess struct{}
 
 func (thisProcess) close(context.Context) {}
+func (thisProcess) endIdle()              {}
 
 func (thisProcess) compute(t hashTask) (r hashResult, err error) {
 	switch {

@@ -15,9 +15,10 @@ type lane struct {
 	outer *lane
 	inner map[string]*lane
 
-	waiting int       // waiters in this lane, with all lanes inside
-	running int       // of a top lane: its running hashes
-	queue   list.List // of an innermost lane: *waiter, the oldest first
+	waiting  int       // waiters in this lane, with all lanes inside
+	arriving int       // strangers that are about to wait in it; see hashQueue.arrive
+	running  int       // of a top lane: its running hashes
+	queue    list.List // of an innermost lane: *waiter, the oldest first
 
 	fresh, old list.List // of *lane, the next one first
 	oldNext    bool
@@ -92,9 +93,9 @@ func (l *lane) enlist(turns *list.List) {
 	}
 }
 
-// tidy deletes a lane without waiters, running hashes and place in a list.
+// tidy deletes a lane without waiters, arrivals, running hashes and place in a list.
 func (l *lane) tidy() {
-	if l.waiting == 0 && l.running == 0 && l.turns == nil {
+	if l.waiting+l.arriving+l.running == 0 && l.turns == nil {
 		delete(l.outer.inner, l.name)
 	}
 }

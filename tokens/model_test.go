@@ -325,7 +325,7 @@ func TestModelAlwaysCatchesTheThief(t *testing.T) {
 	t.Logf("%d thefts, all caught", *modelRuns)
 }
 
-// What happens without the assumptions. README.md, "A login that lasts", says so.
+// What happens without the assumptions. docs/login-sessions.md, "What this detects", says so.
 func TestModelWithoutItsAssumptions(t *testing.T) {
 	runs := max(200, *modelRuns/10)
 	for name, edit := range map[string]func(*assumptions){
@@ -354,6 +354,6 @@ func TestModelWithoutItsAssumptions(t *testing.T) {
 	}
 	t.Logf("a thief behind the same address with the same app, who refreshes when the owner does: %d of %d are caught", caught, runs)
 	if caught > runs/2 {
-		t.Error("most are caught: README.md promises less")
+		t.Error("most are caught: docs/login-sessions.md promises less")
 	}
 }

@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime"
@@ -69,6 +68,9 @@ type Params struct {
 	// ends those that are idle for 10 s. By default this process computes the hashes.
 	Command []string
 
+	// Observe gets each wait for a turn, for metrics; default none. It must not block.
+	Observe func(HashWait)
+
 	// Warn gets the reason, without secrets, if a process fails or cannot be started. It
 	// must not call the Hasher.
 	Warn func(error)
@@ -92,6 +94,9 @@ func (p Params) withDefaults() Params {
 	}
 	if p.MaxWait == 0 {
 		p.MaxWait = 5 * time.Second
+	}
+	if p.Observe == nil {
+		p.Observe = func(HashWait) {}
 	}
 	if p.Warn == nil {
 		p.Warn = func(error) {}
@@ -163,7 +168,7 @@ func affordable(p *argon2id.Params) bool {
 type Hasher struct {
 	params    *argon2id.Params
 	bcrypt    bool   // kind of new hashes; else argon2id
-	dummyHash string // hash of a random password, for comparisons without a stored hash
+	dummyHash string // of no password, for comparisons without a stored hash
 	queue     *hashQueue
 	decoys    atomic.Pointer[decoys] // nil: all decoys are of the kind of new hashes
 	computer  hashComputer
@@ -171,45 +176,41 @@ type Hasher struct {
 	processMemory int64 // bytes
 }
 
-// Capacity returns how many hashes run at once, and how many a second.
-func (h *Hasher) Capacity() (concurrent int, perSecond float64) {
-	h.queue.mu.Lock()
-	defer h.queue.mu.Unlock()
-	return h.queue.slots, float64(h.queue.slots) * float64(time.Second) / float64(h.queue.mean)
-}
-
 // ProcessMemory returns how many bytes the processes of Params.Command need at most.
 func (h *Hasher) ProcessMemory() int64 { return h.processMemory }
 
-// NewHasher returns a Hasher, or all errors in p. It computes two hashes. The caller
-// must close a Hasher with Params.Command.
+// NewHasher returns a Hasher, or all errors in p. It computes no hash and starts no process.
+// The caller must close a Hasher with Params.Command.
 func NewHasher(p Params) (*Hasher, error) {
 	p = p.withDefaults()
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	h := &Hasher{params: p.argon2id(), bcrypt: p.Bcrypt, computer: thisProcess{}}
+	h := &Hasher{params: p.argon2id(), bcrypt: p.Bcrypt, computer: thisProcess{}, dummyHash: unmatched(*p.argon2id(), p.Bcrypt)}
 	if len(p.Command) > 0 {
 		h.computer = newHashProcesses(p)
 		h.processMemory = int64(p.Concurrent) * p.memoryOfHash()
 	}
-	var err error
-	h.dummyHash, err = h.create(rand.Text())
-	started := time.Now() // the first hash may have started a process
-	if err == nil {
-		err = h.match("", h.dummyHash)
-	}
-	if !errors.Is(err, ErrWrongPassword) {
-		h.Close(context.Background())
-		return nil, err
-	}
-	h.queue = newHashQueue(p.Concurrent, p.MaxWait, time.Since(started))
+	h.queue = newHashQueue(p.Concurrent, p.MaxWait, p.expectedTime())
+	h.queue.observe = p.Observe
 	return h, nil
 }
 
 // Close ends the processes of Params.Command. It waits for running hashes until ctx
 // ends, and then makes them fail. Later hashes fail, too.
 func (h *Hasher) Close(ctx context.Context) { h.computer.close(ctx) }
+
+// Announce tells the queue that a stranger with these lanes is about to look up an
+// account for [Hasher.Compare]. It returns a [QueueError] if the queue would probably
+// refuse the stranger, which saves the look-up. Call the returned function once, before
+// Compare or instead of it.
+func (h *Hasher) Announce(lanes []string) (arrived func(), err error) {
+	arrived, err = h.queue.arrive(lanes)
+	if err != nil {
+		h.queue.observe(HashWait{Class: Strangers, Err: err})
+	}
+	return arrived, err
+}
 
 // Hash returns a hash of password in the usual text form, at most about 100 characters.
 // It waits in the lane of t. It returns [ErrTooLong] for a password that bcrypt would
@@ -228,12 +229,7 @@ func (h *Hasher) Hash(ctx context.Context, t Turn, password string) (string, err
 }
 
 func (h *Hasher) create(password string) (string, error) {
-	return h.createAs(h.bcrypt, password)
-}
-
-// createAs returns a new hash: bcrypt, or else argon2id.
-func (h *Hasher) createAs(bcrypt bool, password string) (string, error) {
-	r, err := h.computer.compute(hashTask{Password: []byte(password), Params: *h.params, Bcrypt: bcrypt})
+	r, err := h.computer.compute(hashTask{Password: []byte(password), Params: *h.params, Bcrypt: h.bcrypt})
 	if err != nil {
 		return "", fmt.Errorf("hashing password: %w", err)
 	}

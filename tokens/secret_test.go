@@ -117,8 +117,26 @@ func TestCheckSecretRefuses(t *testing.T) {
 		"your-256-bit-secret-your-256-bit-secret!",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		"0123456789012345678901234567890123456789",
+
+		// Keys of other projects' examples and defaults.
+		"a-string-secret-at-least-256-bits-long",
+		"super-secret-jwt-token-with-at-least-32-characters-long", "PLEASE-CHANGE-ME-I-AM-VERY-INSECURE", "better-auth-secret-123456789",
+		"cafebabedeadbeefcafebabe8badf00d", "sandbox-auth-key-sandbox-api-key-1001", "lorem ipsum dolor sit amet consectetur",
+
+		// Bytes that count up, and encoded words.
+		"00112233445566778899aabbccddeeff", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	} {
 		refused(t, value)
+	}
+	for _, value := range tokens.Published {
+		for _, form := range []string{value, strings.ToUpper(value), value + "==", value + " "} {
+			refused(t, form)
+		}
+	}
+	for _, words := range []string{"your_jwt_secret_your_jwt_secret", "your-super-secret-jwt-token-with-at-least-32-characters-long", "change this secret in production", "secretsecretsecretsecretsecret"} {
+		refused(t, hex.EncodeToString([]byte(words)))
+		refused(t, base64.StdEncoding.EncodeToString([]byte(words)))
+		refused(t, base64.RawURLEncoding.EncodeToString([]byte(words)))
 	}
 }
 

@@ -44,7 +44,13 @@ func openKeys(t testing.TB, path string) *tokens.SigningKeys {
 // keyed returns an issuer and a verifier with the keys.
 func keyed(t testing.TB, keys *tokens.SigningKeys) (*tokens.Issuer, *tokens.Verifier) {
 	t.Helper()
-	c := config(func(c *tokens.Config) { c.Keys = keys })
+	return keyedAs(t, keys, "")
+}
+
+// keyedAs is keyed for an issuer of another name.
+func keyedAs(t testing.TB, keys *tokens.SigningKeys, name string) (*tokens.Issuer, *tokens.Verifier) {
+	t.Helper()
+	c := config(func(c *tokens.Config) { c.Keys, c.Issuer = keys, name })
 	issuer, err := tokens.NewIssuer(c)
 	if err != nil {
 		t.Fatal(err)
