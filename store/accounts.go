@@ -81,21 +81,20 @@ func (a *Accounts) MarkDeleting(ctx context.Context, id, sealed string, l Lease)
 	if err != nil {
 		return User{}, err
 	}
-	fields := append(endSessions([]string{},
+	fields := endSessions([]string{},
 		bson.E{Key: "leaving", Value: true},
 		bson.E{Key: "email", Value: "deleted:" + id}, // the original's unique index requires a value
 		bson.E{Key: "emailKey", Value: "deleted:" + id},
-		bson.E{Key: "account.token", Value: sealed}), accountWork.leaseSet(l)...)
+		bson.E{Key: "account.token", Value: sealed})
 	if user.Account.Email == "" {
 		fields = append(fields, bson.E{Key: "account.email", Value: user.Email})
 	}
-	return a.users.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, notDeleting}, bson.D{
-		{Key: "$set", Value: fields}, bumpVersion,
-		{Key: "$unset", Value: bson.D{
+	return a.users.change(ctx, id, bson.D{{Key: "email", Value: user.Email}, notDeleting}, append(accountWork.leaseUpdate(l, fields...), bumpVersion,
+		bson.E{Key: "$unset", Value: bson.D{
 			{Key: "firstName", Value: ""}, {Key: "lastName", Value: ""},
 			{Key: "password", Value: ""}, {Key: "passwordForm", Value: ""}, {Key: "roles", Value: ""},
 		}},
-	})
+	))
 }
 
 // Remove deletes a user. The error is [ErrChanged] when the lease is lost.

@@ -116,14 +116,18 @@ var (
 )
 
 func (a *Audit) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, a.coll,
+	return ensure(ctx, a.coll, auditIndexes()...)
+}
+
+func auditIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
 		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(0)},
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
 		mongo.IndexModel{ // counts the refusals and finds the oldest
 			Keys:    bson.D{{Key: "refusal", Value: 1}, {Key: "_id", Value: 1}},
 			Options: options.Index().SetName("refusal_1__id_1").SetPartialFilterExpression(bson.D{{Key: "refusal", Value: true}}),
 		},
-	)
+	}
 }
 
 // NewEventID returns an ID for an event at a time. An event of a later second has a larger

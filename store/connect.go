@@ -94,6 +94,14 @@ func newClient(ctx context.Context, o Options) (*mongo.Client, string, error) {
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(writeconcern.Majority())
 	opts.SetDialer(dialer(o.Dial))
+	if o.Exchange != nil {
+		if err := (&local{exchange: o.Exchange, slots: make(chan struct{}, maxLocal), timeout: o.Timeout}).use(opts); err != nil {
+			return nil, "", err
+		}
+	}
+	if o.Observe != nil {
+		opts.SetMonitor(monitor(o.Observe))
+	}
 	client, err := mongo.Connect(opts)
 	if err != nil {
 		return nil, "", err

@@ -20,20 +20,16 @@ import (
 // two silent ones blocked all operations forever. TestDefect37 is the same test for the whole
 // program. No other read or write may be without a deadline either.
 func TestDatabaseRecoversFromSilence(t *testing.T) {
+	t.Parallel()
 	db := start(t)
 	var network watchedNetwork
-	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: -1,
+	s := openAvailable(t, store.Options{
+		URI: db.URI(), Timeout: 2 * time.Second,
 		Dial: func(ctx context.Context, kind, address string) (net.Conn, error) {
 			conn, err := db.DialContext(ctx, kind, address)
 			return &watchedConn{Conn: conn, network: &network}, err
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
-
 	network.silent.Store(true)
 	var waiting sync.WaitGroup
 	for range 8 { // more than the connections that the driver opens at a time
@@ -46,22 +42,20 @@ func TestDatabaseRecoversFromSilence(t *testing.T) {
 	waiting.Wait()
 	network.silent.Store(false)
 
-	deadline := time.Now().Add(20 * time.Second) // far more than the timeout
-	for {
-		_, err := s.Users().ByEmail(t.Context(), "ada@example.org")
-		if errors.Is(err, store.ErrNotFound) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after the silence: %v", err)
-		}
+	err := untilAvailable(func() error { _, err := s.Users().ByEmail(t.Context(), "ada@example.org"); return err })
+	if !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("after the silence: %v", err)
 	}
 	for i := range 150 { // more than one batch of a cursor
-		if _, err := s.Users().Create(t.Context(), store.User{Email: fmt.Sprintf("user%d@example.org", i)}, store.Lease{}); err != nil {
+		err := untilAvailable(func() error {
+			_, err := s.Users().Create(t.Context(), store.User{Email: fmt.Sprintf("user%d@example.org", i)}, store.Lease{})
+			return err
+		})
+		if err != nil && !errors.Is(err, store.TakenError{Field: "email"}) { // by an attempt whose answer was late
 			t.Fatal(err)
 		}
 	}
-	if err := s.Export(context.Background(), io.Discard); err != nil {
+	if err := untilAvailable(func() error { return s.Export(context.Background(), io.Discard) }); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(context.Background()); err != nil {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -52,9 +51,8 @@ type form struct {
 func (c collection) decode(document bson.Raw, f form, d any) error {
 	err := checkID(document, f.idType)
 	if err == nil {
-		decoder := bson.NewDecoder(bson.NewDocumentReader(bytes.NewReader(document)))
-		decoder.SetRegistry(f.registry)
-		err = decoder.Decode(d)
+		// A Decoder would copy the document into a buffer of 4 KiB.
+		err = bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: document}.UnmarshalWithRegistry(f.registry, d)
 	}
 	if checked, ok := d.(interface{ check() error }); ok && err == nil {
 		err = checked.check()

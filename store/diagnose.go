@@ -107,11 +107,14 @@ func ofTopology(d description.Topology, o Options) cause {
 		return cause{fmt.Sprintf("no host of the connection string belongs to the replica set %s: check replicaSet, or remove it and add directConnection=true for a server alone", d.SetName), false}
 	case len(d.Servers) == 0:
 		return cause{"the connection string leads to no server", false}
-	case d.Kind == description.TopologyKindReplicaSetNoPrimary:
+	case d.Kind == description.TopologyKindReplicaSetNoPrimary && slices.ContainsFunc(d.Servers, hasAnswered):
 		return cause{"the replica set has no primary yet", true}
 	}
 	return cause{fmt.Sprintf("%s does not answer within %s: check host and port, firewalls, and the IP access list of Atlas", d.Servers[0].Addr, o.Timeout), true}
 }
+
+// hasAnswered reports whether the driver has learned what a server is.
+func hasAnswered(s description.Server) bool { return s.Kind != description.Unknown }
 
 // ofDescription explains what is wrong with one server, if anything is known.
 func ofDescription(s description.Server, o Options) cause {

@@ -22,7 +22,7 @@ type Evictions struct {
 func (s *Store) Evictions() *Evictions { return &Evictions{s.users, s.sessions} }
 
 // EvictSession ends one login session because the user has too many. The document remembers
-// that reason until [Evictions.ForgetEvicted]. It returns true to one of several concurrent
+// that reason until [Evictions.CompleteSweep]. It returns true to one of several concurrent
 // callers.
 func (e *Evictions) EvictSession(ctx context.Context, id, session string) (bool, error) {
 	return e.users.removeSession(ctx, id, session, bson.E{Key: "$push", Value: bson.D{{Key: "evicted", Value: bson.D{
@@ -30,23 +30,41 @@ func (e *Evictions) EvictSession(ctx context.Context, id, session string) (bool,
 	}}}})
 }
 
-// Evict ends a login session that its user's document has listed as evicted, in a
-// generation of that user. If the session has ended, Evict changes nothing.
-func (e *Evictions) Evict(ctx context.Context, id string, generation int64) error {
+// Eviction is what the record of an evicted login session gets.
+type Eviction struct {
+	Generation int64     // EndGeneration of its user
+	Due        time.Time // when the session at ConnectyCube must be looked at
+}
+
+// Evict ends a login session that its user's document has listed as evicted. If the session
+// has ended, Evict changes nothing. It skips and logs a malformed record, so that the others
+// of the user end.
+func (e *Evictions) Evict(ctx context.Context, id string, v Eviction) error {
 	ctx, cancel := e.sessions.withTimeout(ctx)
 	defer cancel()
-	_, err := e.sessions.coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, notEnded}, endUpdate(time.Now(), Evicted, bson.E{Key: "generation", Value: generation}))
+	one := bson.D{{Key: "_id", Value: id}, notEnded}
+	_, err := e.sessions.coll.UpdateOne(ctx, one, endUpdateDue(time.Now(), v.Due, Evicted, bson.E{Key: "generation", Value: v.Generation}))
+	if malformed, ok := errors.AsType[*MalformedError](e.sessions.explain(ctx, err, one, options.FindOne())); ok {
+		e.sessions.logMalformed(ctx, malformed)
+		return nil
+	}
 	return e.sessions.wrapError("ending an evicted login session", err)
 }
 
 // EndEvicted ends the login sessions of a user once more that were evicted before a
-// generation, for another reason, and makes their revocation at ConnectyCube due.
+// generation, for another reason, and makes their revocation at ConnectyCube due. It
+// skips records that it cannot change because they are malformed.
 func (e *Evictions) EndEvicted(ctx context.Context, userID string, before int64, reason string) error {
 	ctx, cancel := e.sessions.withTimeout(ctx)
 	defer cancel()
-	_, err := e.sessions.coll.UpdateMany(ctx,
-		bson.D{{Key: "userId", Value: userID}, {Key: "reason", Value: Evicted}, {Key: "generation", Value: bson.D{{Key: "$lt", Value: before}}}},
-		endUpdate(time.Now(), reason))
+	// The database would end the operation at the first record whose version it cannot
+	// increment. The type of a list is that of its elements.
+	these := bson.D{
+		{Key: "userId", Value: userID}, {Key: "reason", Value: Evicted}, {Key: "generation", Value: bson.D{{Key: "$lt", Value: before}}},
+		{Key: "version", Value: bson.D{{Key: "$type", Value: bson.A{int32(bson.TypeInt32), int32(bson.TypeInt64), int32(bson.TypeDouble)}}}},
+		{Key: "version.0", Value: bson.D{{Key: "$exists", Value: false}}},
+	}
+	_, err := e.sessions.coll.UpdateMany(ctx, these, endUpdate(time.Now(), reason))
 	return e.sessions.wrapError("ending evicted login sessions", err)
 }
 
@@ -59,7 +77,8 @@ type LateLogout struct {
 // LogOut ends an evicted login session once more, as a logout, and makes its revocation at
 // ConnectyCube due. If the user is known, it also finds an eviction that only the user's
 // document tells of so far. LogOut returns the ID of the user. The error is [ErrNotFound]
-// if the session was not evicted, or its record is gone.
+// if the session was not evicted, or its record is gone, and a [MalformedError] if the
+// record does not tell the user; the session has ended then, too.
 func (e *Evictions) LogOut(ctx context.Context, l LateLogout) (string, error) {
 	evicted := bson.E{Key: "reason", Value: Evicted}
 	filter := bson.D{{Key: "_id", Value: l.SessionID}, evicted}
@@ -78,11 +97,15 @@ func (e *Evictions) LogOut(ctx context.Context, l LateLogout) (string, error) {
 	var ended struct {
 		UserID string `bson:"userId"`
 	}
-	err := e.sessions.coll.FindOneAndUpdate(ctx, filter, endUpdate(time.Now(), LoggedOut), options.FindOneAndUpdate().SetProjection(bson.D{{Key: "userId", Value: 1}})).Decode(&ended)
-	if errors.Is(err, mongo.ErrNoDocuments) {
+	document, err := e.sessions.coll.FindOneAndUpdate(ctx, filter, endUpdate(time.Now(), LoggedOut), options.FindOneAndUpdate().SetProjection(bson.D{{Key: "userId", Value: 1}})).Raw()
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
 		return "", ErrNotFound
+	case err != nil:
+		return "", e.sessions.explain(ctx, e.sessions.wrapError("ending an evicted login session", err), filter, options.FindOne())
 	}
-	return ended.UserID, e.sessions.wrapError("ending an evicted login session", err)
+	err = e.sessions.collection.decode(document, form{bson.TypeString, readRegistry}, &ended)
+	return ended.UserID, err
 }
 
 // forgetPending removes one eviction from the user's document, and reports whether the
@@ -99,14 +122,17 @@ func (e *Evictions) forgetPending(ctx context.Context, l LateLogout) (bool, erro
 	return err == nil, err
 }
 
-// ForgetEvicted removes the reason of evictions from a user's document, after
-// [Evictions.Evict] has saved it in the records. A missing user is no error.
-func (e *Evictions) ForgetEvicted(ctx context.Context, id string, sessions []string) error {
-	if len(sessions) == 0 {
-		return nil
+// CompleteSweep returns the lease of a sweep and, in the same write, removes the reason of
+// evictions from the user's document, after [Evictions.Evict] has saved it in the records. If
+// the lease is lost or the user is gone, CompleteSweep changes nothing, and the sweep stays
+// due.
+func (e *Evictions) CompleteSweep(ctx context.Context, id string, l Lease, evicted []string) error {
+	update := bson.D{{Key: "$unset", Value: fields(sweepWork.due)}}
+	if len(evicted) > 0 {
+		update = append(update, bson.E{Key: "$pullAll", Value: bson.D{{Key: "evicted", Value: evicted}}})
 	}
-	_, err := e.users.change(ctx, id, nil, bson.D{{Key: "$pullAll", Value: bson.D{{Key: "evicted", Value: sessions}}}})
-	if errors.Is(err, ErrNotFound) {
+	_, err := e.users.change(ctx, id, bson.D{sweepWork.heldBy(l)}, update)
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	return err

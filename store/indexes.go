@@ -25,7 +25,11 @@ const keyBatch = 500
 // account. It is sparse and not partial, because MongoDB uses a partial index over $type
 // only for a query that repeats the $type.
 func (u *Users) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, u.coll,
+	return ensure(ctx, u.coll, userIndexes()...)
+}
+
+func userIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
 		mongo.IndexModel{
 			Keys:    bson.D{{Key: "email", Value: 1}},
 			Options: options.Index().SetName("email_1").SetUnique(true),
@@ -39,8 +43,9 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 		mongo.IndexModel{Keys: bson.D{{Key: "connectyCubeId", Value: 1}}, Options: options.Index().SetName("connectyCubeId_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.due", Value: 1}}, Options: options.Index().SetName("account.due_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "account.turn", Value: 1}}, Options: options.Index().SetName("account.turn_1").SetSparse(true)},
+		mongo.IndexModel{Keys: bson.D{{Key: "account.since", Value: 1}}, Options: options.Index().SetName("account.since_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "sessionsDue", Value: 1}}, Options: options.Index().SetName("sessionsDue_1").SetSparse(true)},
-	)
+	}
 }
 
 // optionsConflict is MongoDB's error code for an index that exists with other
@@ -48,25 +53,37 @@ func (u *Users) ensureIndexes(ctx context.Context) error {
 const optionsConflict = 85
 
 // ensure creates the missing indexes of a collection. It replaces a TTL index that an older
-// cubegate created with another time.
+// cubegate created with another time. One command creates all; only if that fails, one for
+// each index finds the reason.
 func ensure(ctx context.Context, collection *mongo.Collection, indexes ...mongo.IndexModel) error {
+	if _, err := collection.Indexes().CreateMany(ctx, indexes); err == nil {
+		return nil
+	}
 	for _, index := range indexes {
-		var o options.IndexOptions
-		for _, set := range index.Options.List() {
-			_ = set(&o) // fails only for a nil receiver
-		}
-		_, err := collection.Indexes().CreateOne(ctx, index)
-		answer, ok := errors.AsType[mongo.ServerError](err)
-		if o.ExpireAfterSeconds != nil && ok && answer.HasErrorCode(optionsConflict) {
-			if err = collection.Indexes().DropOne(ctx, *o.Name); err == nil {
-				_, err = collection.Indexes().CreateOne(ctx, index)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("creating index %s of collection %s: %w", *o.Name, collection.Name(), wrapError("sending the command", err))
+		if err := ensureOne(ctx, collection, index); err != nil {
+			return fmt.Errorf("creating index %s of collection %s: %w", *optionsOf(index).Name, collection.Name(), wrapError("sending the command", err))
 		}
 	}
 	return nil
+}
+
+func ensureOne(ctx context.Context, collection *mongo.Collection, index mongo.IndexModel) error {
+	o := optionsOf(index)
+	_, err := collection.Indexes().CreateOne(ctx, index)
+	answer, ok := errors.AsType[mongo.ServerError](err)
+	if o.ExpireAfterSeconds != nil && ok && answer.HasErrorCode(optionsConflict) {
+		if err = collection.Indexes().DropOne(ctx, *o.Name); err == nil {
+			_, err = collection.Indexes().CreateOne(ctx, index)
+		}
+	}
+	return err
+}
+
+func optionsOf(index mongo.IndexModel) (o options.IndexOptions) {
+	for _, set := range index.Options.List() {
+		_ = set(&o) // fails only for a nil receiver
+	}
+	return o
 }
 
 // backfillEmailKeys adds the [EmailKey] to every user of the original. If the keys of two
@@ -102,8 +119,8 @@ func (u *Users) backfillEmailKeys(ctx context.Context) error {
 
 // adoptNew is backfillEmailKeys for users that the original has created since: both
 // programs may use the database at the same time. It costs one look-up in an index. Every
-// search for an email needs it first, as does every write that must not take the email
-// of another user.
+// write that must not take the email of another user needs it first, as does the search for
+// an email if there is a user without a key.
 func (u *Users) adoptNew(ctx context.Context) error {
 	ctx, cancel := u.withTimeout(ctx)
 	defer cancel()
@@ -113,16 +130,20 @@ func (u *Users) adoptNew(ctx context.Context) error {
 // noKey matches a user without a key.
 var noKey = bson.E{Key: "emailKey", Value: nil}
 
+// keylessFilter matches the users without a key after an ID. It does not match an _id of
+// another type, which is malformed.
+func keylessFilter(after bson.ObjectID) bson.D {
+	return bson.D{
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
+		noKey,
+		{Key: "email", Value: bson.D{{Key: "$type", Value: "string"}}},
+	}
+}
+
 // withoutKey returns the next users without a key, starting after an ID, and the last ID that it
-// has seen. It skips and logs malformed documents. An _id of another type is malformed too, and
-// the filter does not match it.
+// has seen. It skips and logs malformed documents.
 func (u *Users) withoutKey(ctx context.Context, after bson.ObjectID) (batch []userDocument, last bson.ObjectID, err error) {
-	found, err := u.coll.Find(ctx,
-		bson.D{
-			{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
-			noKey,
-			{Key: "email", Value: bson.D{{Key: "$type", Value: "string"}}},
-		},
+	found, err := u.coll.Find(ctx, keylessFilter(after),
 		options.Find().
 			SetProjection(bson.D{{Key: "email", Value: 1}}).
 			SetSort(bson.D{{Key: "_id", Value: 1}}).

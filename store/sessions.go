@@ -97,11 +97,15 @@ type Sessions struct {
 const endedRetention = 7 * 24 * time.Hour
 
 func (s *Sessions) ensureIndexes(ctx context.Context) error {
-	return ensure(ctx, s.coll,
+	return ensure(ctx, s.coll, sessionIndexes()...)
+}
+
+func sessionIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
 		mongo.IndexModel{Keys: bson.D{{Key: "userId", Value: 1}}, Options: options.Index().SetName("userId_1")},
 		mongo.IndexModel{Keys: bson.D{{Key: "due", Value: 1}}, Options: options.Index().SetName("due_1").SetSparse(true)},
 		mongo.IndexModel{Keys: bson.D{{Key: "expires", Value: 1}}, Options: options.Index().SetName("expires_1").SetExpireAfterSeconds(int32(endedRetention / time.Second))},
-	)
+	}
 }
 
 // activeFilter matches a session that has neither ended nor expired.
@@ -151,36 +155,39 @@ func (s *Sessions) active(ctx context.Context, which bson.E, projection any) ([]
 		options.Find().SetSort(bson.D{{Key: "usedAt", Value: -1}, {Key: "_id", Value: 1}}).SetLimit(MaxPage).SetProjection(projection))
 }
 
-// Update changes an active login session. It reads the session, calls change and writes the
-// result. After a concurrent write it starts again, so change may run several times. If
-// change returns an error, Update returns that error and does not write. The error is
-// [ErrNotFound] when the session is not active.
-func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
+// Update changes an active login session that the caller has read, whole and a short time
+// ago: Update calls change with what the caller has seen, and writes the result. After a
+// concurrent write it reads the session and starts again, so change may run several times.
+// If seen has expired, as one has in which only the ID is set, Update reads the session
+// first. If change returns an error for the session as the database has it, Update returns
+// that error and does not write. The error is [ErrNotFound] when the session is not active.
+func (s *Sessions) Update(ctx context.Context, seen Session, change func(*Session) error) (Session, error) {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	done, err := s.locks.lock(ctx, id)
+	done, err := s.locks.lock(ctx, seen.ID)
 	if err != nil {
 		return Session{}, fmt.Errorf("changing a login session: %w", err)
 	}
 	defer done()
+	if seen.Expires.After(time.Now()) {
+		session := seen
+		if change(&session) == nil { // an error may be true of seen alone
+			if replaced, err := s.replace(ctx, seen, &session); replaced || err != nil {
+				return session, err
+			}
+		}
+	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		session, err := s.ByID(ctx, id)
+		current, err := s.ByID(ctx, seen.ID)
 		if err != nil {
 			return Session{}, err
 		}
-		before := session.Version
+		session := current
 		if err := change(&session); err != nil {
 			return Session{}, err
 		}
-		session.ID, session.Version = id, before+1
-		r, err := s.coll.ReplaceOne(ctx,
-			bson.D{{Key: "_id", Value: id}, {Key: "version", Value: before}, notEnded},
-			session)
-		if err != nil {
-			return Session{}, s.wrapError("changing a login session", err)
-		}
-		if r.MatchedCount == 1 {
-			return session, nil
+		if replaced, err := s.replace(ctx, current, &session); replaced || err != nil {
+			return session, err
 		}
 		select {
 		case <-ctx.Done():
@@ -188,6 +195,18 @@ func (s *Sessions) Update(ctx context.Context, id string, change func(*Session) 
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
+}
+
+// replace writes the next version of an active session, unless the session has changed. It
+// sets the ID and the version.
+func (s *Sessions) replace(ctx context.Context, before Session, next *Session) (bool, error) {
+	next.ID, next.Version = before.ID, before.Version+1
+	r, err := s.coll.ReplaceOne(ctx, append(bson.D{{Key: "_id", Value: before.ID}, {Key: "version", Value: before.Version}}, activeFilter()...), *next)
+	if err != nil {
+		*next = Session{}
+		return false, s.wrapError("changing a login session", err)
+	}
+	return r.MatchedCount == 1, nil
 }
 
 // End ends a login session, deletes the hashes of its refresh tokens, and makes its
@@ -233,8 +252,14 @@ func (s *Sessions) Expire(ctx context.Context) error {
 // notEnded matches a session that has not ended.
 var notEnded = bson.E{Key: "endedAt", Value: bson.D{{Key: "$exists", Value: false}}}
 
+// endUpdate ends a login session and makes its revocation at ConnectyCube due now.
 func endUpdate(now time.Time, reason string, more ...bson.E) bson.D {
-	set := bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: now}, {Key: "reason", Value: reason}}
+	return endUpdateDue(now, now, reason, more...)
+}
+
+// endUpdateDue ends a login session and makes its revocation at ConnectyCube due at a time.
+func endUpdateDue(now, due time.Time, reason string, more ...bson.E) bson.D {
+	set := bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: due}, {Key: "reason", Value: reason}}
 	return bson.D{
 		{Key: "$set", Value: append(set, more...)},
 		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}, {Key: "exchange", Value: ""}, {Key: "retired", Value: ""}, {Key: "attempts", Value: ""}}},
@@ -255,6 +280,9 @@ func (s *Sessions) Remove(ctx context.Context, id string) error {
 func (s *Sessions) RemoveRevoked(ctx context.Context, revoked Session) error {
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	_, err := s.coll.DeleteOne(ctx, bson.D{{Key: "_id", Value: revoked.ID}, {Key: "endedAt", Value: revoked.Ended}})
+	_, err := s.coll.DeleteOne(ctx, bson.D{
+		{Key: "_id", Value: revoked.ID}, {Key: "endedAt", Value: revoked.Ended},
+		{Key: "version", Value: revoked.Version}, // both ends may be in one millisecond
+	})
 	return s.wrapError("removing a revoked login session", err)
 }

@@ -42,9 +42,16 @@ type Options struct {
 	AuditMax         int           // largest number of events without refusals; default 100,000
 	AuditMaxRefusals int           // largest number of refusals; default 100,000
 
-	// Dial opens connections; default is the network. With the function of the embedded
-	// database, no port is needed.
+	// Exchange answers one message of MongoDB's protocol, as the embedded database does
+	// inside the process. With it, there are no connections. Default is the network.
+	Exchange func(ctx context.Context, request []byte) (answer []byte, err error)
+
+	// Dial opens connections; default is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Observe gets each command that the database has answered, and each that failed once it
+	// was sent. Optional; it must not block.
+	Observe func(Command)
 
 	Log *slog.Logger // default discards
 }

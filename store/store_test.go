@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,9 +34,102 @@ func start(t *testing.T) *embedded.Server {
 	return db
 }
 
+// untilAvailable repeats what must succeed beside a timeout that a busy machine may miss.
+func untilAvailable(do func() error) error {
+	for deadline := time.Now().Add(time.Minute); ; {
+		if err := do(); !errors.Is(err, store.ErrUnavailable) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// openAvailable opens a store until the test ends. Its timeout may be short.
+func openAvailable(t *testing.T, o store.Options) (s *store.Store) {
+	t.Helper()
+	err := untilAvailable(func() (err error) { s, err = store.Open(t.Context(), o); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	return s
+}
+
 func TestOnTheEmbeddedDatabase(t *testing.T) {
 	db := start(t)
+	storetest.Run(t, storetest.Target{URI: db.URI(), Dial: db.DialContext, Exchange: db.Exchange})
+}
+
+// Another process reaches the embedded database over connections.
+func TestOnTheEmbeddedDatabaseOverConnections(t *testing.T) {
+	db := start(t)
 	storetest.Run(t, storetest.Target{URI: db.URI(), Dial: db.DialContext})
+}
+
+// A call of the embedded database has the errors of a connection to it, and more callers at once
+// than it serves wait.
+func TestCallsAndConnectionsHaveTheSameErrors(t *testing.T) {
+	for name, direct := range map[string]bool{"call": true, "connection": false} {
+		t.Run(name, func(t *testing.T) {
+			db := start(t)
+			o := store.Options{URI: db.URI(), Dial: db.DialContext, Timeout: time.Minute}
+			var exchanges atomic.Int64
+			if direct {
+				o.Exchange = func(ctx context.Context, request []byte) ([]byte, error) {
+					exchanges.Add(1)
+					return db.Exchange(ctx, request)
+				}
+			}
+			s, err := store.Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			canceled, cancel := context.WithCancel(t.Context())
+			cancel()
+			defer s.Close(canceled) // the database is closed then
+			var crowd sync.WaitGroup
+			for i := range 300 { // more than the slots of a local database
+				crowd.Go(func() {
+					if _, err := s.Users().Create(t.Context(), store.User{Email: fmt.Sprintf("user%d@example.org", i)}, store.Lease{}); err != nil {
+						t.Errorf("one of a crowd: %v", err)
+					}
+				})
+			}
+			crowd.Wait()
+			expired, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+			defer cancel()
+			ask := func(ctx context.Context) error {
+				_, err := s.Users().ByEmail(ctx, "USER7@example.org")
+				return err
+			}
+			if err := ask(t.Context()); err != nil {
+				t.Errorf("one of the crowd: %v", err)
+			}
+			if err := ask(canceled); !errors.Is(err, context.Canceled) || errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("a client that has left: %v", err)
+			}
+			if err := ask(expired); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("after the deadline: %v", err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			exchanges.Store(0)
+			short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if err := ask(short); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("a closed database: %v", err)
+			}
+			if !direct {
+				return // each further operation waits for its deadline
+			}
+			if _, err := s.Users().Create(t.Context(), store.User{Email: "late@example.org"}, store.Lease{}); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("a write to a closed database: %v", err)
+			}
+			if n := exchanges.Load(); n > 1 {
+				t.Errorf("a closed database was asked %d times, want once", n)
+			}
+		})
+	}
 }
 
 func TestOnMongoDB(t *testing.T) {
@@ -82,11 +177,13 @@ func TestOpenFailsWithoutADatabase(t *testing.T) {
 }
 
 func TestOpenWaitsForTheDatabase(t *testing.T) {
+	t.Parallel() // it waits for its timeout
 	db := start(t)
+	const timeout = 4 * time.Second // a busy machine must make the indexes in it
 	var up atomic.Bool
-	time.AfterFunc(300*time.Millisecond, func() { up.Store(true) })
+	time.AfterFunc(timeout*3/2, func() { up.Store(true) })
 	s, err := store.Open(t.Context(), store.Options{
-		URI: db.URI(), Timeout: 100 * time.Millisecond, ConnectTimeout: 20 * time.Second,
+		URI: db.URI(), Timeout: timeout, ConnectTimeout: time.Minute,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if !up.Load() {
 				return refuseDial(ctx, network, address)
@@ -128,18 +225,15 @@ func TestSilentDatabaseIsUnavailable(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for its timeout
 			var silent, longDeadline atomic.Bool
-			s, err := store.Open(t.Context(), store.Options{
-				URI: db.URI(), Timeout: 300 * time.Millisecond, ConnectTimeout: -1,
+			s := openAvailable(t, store.Options{
+				URI: db.URI(), Timeout: 2 * time.Second,
 				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 					conn, err := db.DialContext(ctx, network, address)
 					return &silentConn{Conn: conn, silent: &silent, longDeadline: &longDeadline}, err
 				},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = s.Close(context.Background()) })
 			silent.Store(true)
 			// The context has a longer deadline, as in a registration.
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -66,7 +66,7 @@ func (u *Users) ChangeEmail(ctx context.Context, c EmailChange, l Lease) (User, 
 	}
 	return u.change(ctx, c.UserID,
 		bson.D{{Key: "email", Value: c.Old}, notDeleting},
-		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "email", Value: c.New}, bson.E{Key: "emailKey", Value: EmailKey(c.New)}), accountWork.leaseSet(l)...)}, bumpVersion})
+		append(accountWork.leaseUpdate(l, setFields(bson.E{Key: "email", Value: c.New}, bson.E{Key: "emailKey", Value: EmailKey(c.New)})...), bumpVersion))
 }
 
 // NameChange replaces both names of a user.
@@ -78,7 +78,7 @@ type NameChange struct {
 // ChangeName replaces both names under the lease l.
 func (u *Users) ChangeName(ctx context.Context, c NameChange, l Lease) (User, error) {
 	return u.change(ctx, c.UserID, bson.D{notDeleting},
-		bson.D{{Key: "$set", Value: append(setFields(bson.E{Key: "firstName", Value: c.FirstName}, bson.E{Key: "lastName", Value: c.LastName}), accountWork.leaseSet(l)...)}, bumpVersion})
+		append(accountWork.leaseUpdate(l, setFields(bson.E{Key: "firstName", Value: c.FirstName}, bson.E{Key: "lastName", Value: c.LastName})...), bumpVersion))
 }
 
 // notDeleting matches users who are not being deleted.

@@ -85,8 +85,8 @@ type userDocument struct {
 	Deleting     bool          `bson:"leaving,omitempty"`
 	Sessions     []string      `bson:"sessions,omitempty"`
 	Endings      `bson:",inline"`
-	Account      Account   `bson:"account,omitempty"`
-	SessionsDue  time.Time `bson:"sessionsDue,omitempty"` // of the queue [Store.Sweeps]
+	Account      accountDocument `bson:"account,omitempty"`
+	SessionsDue  time.Time       `bson:"sessionsDue,omitempty"` // of the queue [Store.Sweeps]
 }
 
 // maxCubeID is the greatest ID of an account. Every smaller whole number has an exact float64.
@@ -97,6 +97,13 @@ func (d *userDocument) check() error {
 		return fieldError{"connectyCubeId", "is not a whole number from 0 to 2^53"}
 	}
 	return nil
+}
+
+// accountDocument is an Account with what only [Store.Backlog] reads.
+type accountDocument struct {
+	Account `bson:",inline"`
+
+	Since time.Time `bson:"since,omitempty"` // when the work began to wait; zero = no work, or an older cubegate began it
 }
 
 // originalUser has the names and the order of fields of the original's Mongoose model.
@@ -134,7 +141,7 @@ func (d userDocument) user() User {
 		Deleting:     d.Deleting,
 		Sessions:     d.Sessions,
 		Endings:      d.Endings,
-		Account:      d.Account,
+		Account:      d.Account.Account,
 	}
 }
 
@@ -164,7 +171,7 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 		EmailKey:     EmailKey(user.Email),
 		PasswordForm: bindForm(user.PasswordForm, user.PasswordHash),
 		Roles:        user.Roles,
-		Account:      Account{Due: l.Until.UTC(), Lease: l.ID},
+		Account:      accountDocument{Account{Due: l.Until.UTC(), Lease: l.ID}, now},
 	}
 	if err := u.adoptNew(ctx); err != nil {
 		return User{}, err
@@ -183,20 +190,16 @@ func (u *Users) Create(ctx context.Context, user User, l Lease) (User, error) {
 // The exact email comes first because the emails of two users of the original may differ
 // only by case.
 func (u *Users) ByEmail(ctx context.Context, email string) (User, error) {
-	if err := u.adoptNew(ctx); err != nil {
-		return User{}, err
+	search := emailSearch{users: u, email: email}
+	user, keyless, err := search.run(ctx)
+	if keyless {
+		if err := u.adoptNew(ctx); err != nil {
+			return User{}, err
+		}
+		search.adopted = true
+		user, _, err = search.run(ctx)
 	}
-	user, err := u.find(ctx, bson.D{{Key: "email", Value: email}})
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, err
-	}
-	// Both lookups always run, so that the time of the answer does not reveal which emails
-	// have a user.
-	folded, foldedErr := u.find(ctx, bson.D{{Key: "emailKey", Value: EmailKey(email)}})
-	if err == nil {
-		return user, nil
-	}
-	return folded, foldedErr
+	return user, err
 }
 
 // ByID finds a user. The error is [ErrNotFound] for none, and for a text that is not an ID.

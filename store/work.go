@@ -39,13 +39,14 @@ type workFields struct {
 	lastError string // class of the last failure
 	version   string // grows with each change of the wanted result
 	turn      string // place in a line (see line.go); removed with the work
+	since     string // when the work began to wait; removed with the work
 }
 
 // The queues of the store.
 var (
 	accountWork = workFields{
 		due: "account.due", lease: "account.lease", attempts: "account.attempts",
-		lastError: "account.problem", version: "account.version", turn: "account.turn",
+		lastError: "account.problem", version: "account.version", turn: "account.turn", since: "account.since",
 	}
 	sweepWork      = workFields{due: "sessionsDue"}
 	revocationWork = workFields{due: "due", attempts: "attempts"}
@@ -72,9 +73,11 @@ func (q *Queue[T]) Claim(ctx context.Context, l Lease) (T, error) {
 	return q.claim(ctx, bson.D{{Key: q.due, Value: bson.D{{Key: "$lte", Value: time.Now()}}}}, q.due, l)
 }
 
-// claim leases the first document that matches, in the order of a field.
+// claim leases the first document that matches, in the order of a field, even if ctx ends:
+// without the reply, the lease would have no holder.
 func (q *Queue[T]) claim(ctx context.Context, filter bson.D, by string, l Lease) (T, error) {
-	update := bson.D{{Key: "$set", Value: q.leaseSet(l)}}
+	ctx = context.WithoutCancel(ctx)
+	update := q.leaseUpdate(l)
 	if q.attempts != "" {
 		update = append(update, bson.E{Key: "$inc", Value: bson.D{{Key: q.attempts, Value: 1}}})
 	}
@@ -121,7 +124,7 @@ func (q *Queue[T]) postpone(ctx context.Context, malformed *MalformedError) erro
 // [ErrChanged] when another lease holds it, and [ErrNotFound] when the document
 // does not exist.
 func (q *Queue[T]) Acquire(ctx context.Context, id string, l Lease) (T, error) {
-	return q.change(ctx, id, bson.D{q.unleased(time.Now())}, bson.D{{Key: "$set", Value: q.leaseSet(l)}})
+	return q.change(ctx, id, bson.D{q.unleased(time.Now())}, q.leaseUpdate(l))
 }
 
 // Complete returns the lease when the work is complete. If the document has another version,
@@ -136,7 +139,7 @@ func (q *Queue[T]) Complete(ctx context.Context, id string, l Lease, version int
 		}
 		condition = append(condition, same)
 	}
-	_, err := q.change(ctx, id, condition, bson.D{{Key: "$unset", Value: fields(q.due, q.lease, q.attempts, q.lastError, q.turn)}})
+	_, err := q.change(ctx, id, condition, bson.D{{Key: "$unset", Value: fields(q.due, q.lease, q.attempts, q.lastError, q.turn, q.since)}})
 	switch {
 	case q.lease == "" && (errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound)):
 		return nil
@@ -155,7 +158,7 @@ func (q *Queue[T]) Retry(ctx context.Context, id string, l Lease, due time.Time,
 		set = append(set, bson.E{Key: q.lastError, Value: lastError})
 	}
 	if due.IsZero() {
-		unset = append(unset, fields(q.due, q.turn)...)
+		unset = append(unset, fields(q.due, q.turn, q.since)...)
 	} else {
 		set = append(set, bson.E{Key: q.due, Value: due})
 	}
@@ -203,7 +206,16 @@ func (q *Queue[T]) ReleaseAll(ctx context.Context) error {
 	return q.wrapError("releasing leases", err)
 }
 
-// leaseSet is the part of an update that gives a document to a lease.
+// leaseUpdate gives a document to a lease. set is what it changes beside that.
+func (f workFields) leaseUpdate(l Lease, set ...bson.E) bson.D {
+	update := bson.D{{Key: "$set", Value: append(set, f.leaseSet(l)...)}}
+	if f.since != "" { // work that waits already keeps its time
+		update = append(update, bson.E{Key: "$min", Value: bson.D{{Key: f.since, Value: time.Now()}}})
+	}
+	return update
+}
+
+// leaseSet lists the fields that give a document to a lease.
 func (f workFields) leaseSet(l Lease) bson.D {
 	set := bson.D{{Key: f.due, Value: l.Until}}
 	if f.lease != "" {

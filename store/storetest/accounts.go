@@ -28,9 +28,12 @@ func accounts(t *testing.T, tg Target) {
 		"Complete keeps a sweep that became due again":  completeKeepsNewSweep,
 		"ClaimTurn follows the turns":                   claimTurnFollowsTurns,
 		"completed or waiting accounts leave the line":  accountsLeaveTheLine,
+		"Backlog counts the work that waits":            backlogCountsWaiting,
+		"claim outlives its context":                    claimOutlivesContext,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).openStore(t)) })
 	}
+	t.Run("Backlog keeps the first time", func(t *testing.T) { backlogKeepsFirstTime(t, newBase(t, tg)) })
 }
 
 func claimLeasesOnce(t *testing.T, s *store.Store) {
@@ -51,6 +54,20 @@ func claimLeasesOnce(t *testing.T, s *store.Store) {
 	}
 	if got, err := s.AccountWork().Claim(t.Context(), lease("worker")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a third claim: %s, %v; want %v", got.ID, err, store.ErrNotFound)
+	}
+}
+
+// Work that a worker claims while it is told to stop has a holder, so that it does not wait
+// until the lease ends.
+func claimOutlivesContext(t *testing.T, s *store.Store) {
+	made, err := s.Users().Create(t.Context(), newUser("a@x.org"), expiredLease("gone"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if got, err := s.AccountWork().Claim(stopped, lease("w")); err != nil || got.ID != made.ID {
+		t.Errorf("claimed %q, %v; want %s", got.ID, err, made.ID)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"cubegate/store"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 func evictedIsLoggedOut(t *testing.T, st *store.Store) {
@@ -20,7 +22,7 @@ func evictedIsLoggedOut(t *testing.T, st *store.Store) {
 	for _, one := range []store.Session{evicted, pending, left, active} {
 		insert(t, s, one)
 	}
-	if err := e.Evict(t.Context(), evicted.ID, 0); err != nil {
+	if err := e.Evict(t.Context(), evicted.ID, store.Eviction{Generation: 0, Due: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.End(t.Context(), left.ID, "ended with others"); err != nil {
@@ -44,7 +46,7 @@ func evictedIsLoggedOut(t *testing.T, st *store.Store) {
 	}
 	removesOnceRevoked(t, st, read, lease)
 	// The worker may have read the user's document before the logout.
-	if err := e.Evict(t.Context(), pending.ID, 0); err != nil {
+	if err := e.Evict(t.Context(), pending.ID, store.Eviction{Generation: 0, Due: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := st.Revocations().Claim(t.Context(), lease); !errors.Is(err, store.ErrNotFound) {
@@ -119,5 +121,42 @@ func (tt lateLogout) check(t *testing.T, st *store.Store, userID string) {
 	due, err := st.Revocations().Claim(t.Context(), store.Lease{Until: time.Now().Add(time.Hour)})
 	if tt.ends && (due.ID != tt.l.SessionID || due.EndReason != store.LoggedOut || due.Attempts != 1) || !tt.ends && !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("%s: due %+v, %v", tt.name, due, err)
+	}
+}
+
+// evictionsMeetMalformed makes records of evicted login sessions malformed. One of them must
+// not keep the others of its user alive.
+func evictionsMeetMalformed(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	s := b.openStore(t)
+	user := store.NewUserID()
+	all := []store.Session{newSession(user), newSession(user), newSession(user), newSession(user)}
+	versionless, right, userless, list := all[0], all[1], all[2], all[3]
+	for _, one := range all {
+		insert(t, s.Sessions(), one)
+		if err := s.Evictions().Evict(t.Context(), one.ID, store.Eviction{Generation: 3, Due: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.set(t, "sessions", versionless.ID, bson.D{{Key: "version", Value: "two"}})
+	b.set(t, "sessions", list.ID, bson.D{{Key: "version", Value: bson.A{2}}})
+	b.set(t, "sessions", userless.ID, bson.D{{Key: "userId", Value: bson.A{user}}})
+	for _, session := range []string{versionless.ID, userless.ID} {
+		if id, err := s.Evictions().LogOut(t.Context(), store.LateLogout{SessionID: session}); !errors.Is(err, store.ErrMalformed) || id != "" {
+			t.Errorf("a late logout: %q, %v", id, err)
+		}
+	}
+	if err := s.Evictions().EndEvicted(t.Context(), user, 4, "with others"); err != nil {
+		t.Errorf("EndEvicted: %v", err)
+	}
+	var ended struct{ Reason string }
+	if err := b.raw.Collection("sessions").FindOne(t.Context(), bson.D{{Key: "_id", Value: right.ID}}).Decode(&ended); err != nil || ended.Reason != "with others" {
+		t.Errorf("the other record ended for %q, %v", ended.Reason, err)
+	}
+	active := newSession(user)
+	insert(t, s.Sessions(), active)
+	b.set(t, "sessions", active.ID, bson.D{{Key: "version", Value: "two"}})
+	if err := s.Evictions().Evict(t.Context(), active.ID, store.Eviction{Generation: 3, Due: time.Now()}); err != nil {
+		t.Errorf("Evict of a malformed record: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ func malformed(t *testing.T, tg Target) {
 	t.Run("lists skip them, and pages go on", func(t *testing.T) { listsSkipMalformed(t, tg) })
 	t.Run("events are paged over every type of _id", func(t *testing.T) { eventsOfEveryIDType(t, tg) })
 	t.Run("lookups and changes name them", func(t *testing.T) { lookupsNameMalformed(t, tg) })
+	t.Run("evictions skip or name them", func(t *testing.T) { evictionsMeetMalformed(t, tg) })
 	t.Run("queues skip them", func(t *testing.T) { queuesSkipMalformed(t, tg) })
 	t.Run("the first start skips them", func(t *testing.T) { backfillSkipsMalformed(t, tg) })
 }
@@ -49,14 +50,15 @@ var (
 		"users": {
 			"firstName": text, "lastName": text, "email": text, "password": text, "createdAt": date, "updatedAt": date, "__v": number,
 			"emailKey": text, "connectyCubeId": number, "roles": texts, "disabled": flag, "leaving": flag, "sessions": texts,
-			"deviceGeneration": number, "sessionsDue": date, "account": object,
+			"passwordForm": text, "deviceGeneration": number, "endGeneration": number, "evicted": texts, "sessionsDue": date, "account": object,
 			"account.email": text, "account.name": text, "account.password": text, "account.version": number, "account.due": date,
-			"account.lease": text, "account.attempts": number, "account.problem": text, "account.token": text, "account.turn": date,
+			"account.lease": text, "account.attempts": number, "account.problem": text, "account.token": text, "account.turn": date, "account.since": date,
 		},
 		"sessions": {
 			"userId": text, "device": text, "deviceId": text, "address": text, "createdAt": date, "usedAt": date, "expires": date,
 			"absolute": date, "parent": text, "children": texts, "cubeToken": text, "cubeId": number, "cubeExpires": date, "endedAt": date,
-			"reason": text, "attempts": number, "version": number, "due": date,
+			"reason": text, "generation": number, "attempts": number, "version": number, "due": date,
+			"exchange": object, "exchange.salt": text, "exchange.at": date, "exchange.client": text, "retired": nil,
 		},
 		"audit": {
 			"at": date, "kind": text, "outcome": text, "userId": text, "actor": text, "address": text, "session": text, "detail": text,
@@ -80,7 +82,7 @@ func wrongTypesAreNamed(t *testing.T, tg Target) {
 			t.Fatal(err)
 		}
 	}
-	err := store.Check(t.Context(), store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, ConnectTimeout: -1}, func(m *store.MalformedError) {
+	err := store.Check(t.Context(), store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Exchange: b.Exchange, ConnectTimeout: -1}, func(m *store.MalformedError) {
 		field, _, _ := strings.Cut(m.Field, ".0") // an element of an array
 		field, _, _ = strings.Cut(field, ".1")
 		key := fmt.Sprintf("%s %s %s", m.Collection, m.ID, field)
@@ -132,6 +134,10 @@ func (w *wrongDocuments) addField(field string, right []bson.Type) {
 	if slices.Equal(right, texts) {
 		w.add(field, bson.A{"x", 5}, true)
 		w.add(field, bson.A{bson.A{"x"}}, true)
+	}
+	if field == "retired" { // a list of documents, of which no value above is one
+		w.add(field, bson.A{bson.D{{Key: "hash", Value: "x"}, {Key: "at", Value: time.Now()}}}, false)
+		w.add(field, bson.A{bson.D{{Key: "hash", Value: 5}}}, true)
 	}
 	if slices.Equal(right, number) {
 		for _, v := range []float64{1.5, math.NaN(), math.Inf(1), 1e300} {

@@ -196,7 +196,7 @@ func conflictingIndexIsNamed(t *testing.T, tg Target) {
 
 	other := newBase(t, tg)
 	other.index(t, bson.D{{Key: "name", Value: "email_1"}})
-	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, ConnectTimeout: -1})
+	_, err := store.Open(t.Context(), store.Options{URI: other.URI, Database: other.name, Dial: other.Dial, Exchange: other.Exchange, ConnectTimeout: -1})
 	if err == nil || !strings.Contains(err.Error(), "email_1") {
 		t.Errorf("opening with an index that is not unique: %v; want an error that names email_1", err)
 	}

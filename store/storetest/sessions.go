@@ -24,6 +24,7 @@ func sessions(t *testing.T, tg Target) {
 		"an expired session is not found":       expiredIsNotFound,
 		"concurrent updates are all applied":    allUpdatesApplied,
 		"an error of the change writes nothing": changeErrorWritesNothing,
+		"what a caller has seen may be old":     oldSightIsReadAgain,
 		"one caller ends a session":             endedByOne,
 		"an ended session is revoked":           endedIsRevoked,
 		"an expired session ends":               expiredEnds,
@@ -106,7 +107,7 @@ func earlierVersionsShare(t *testing.T, b base, st *store.Store) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Update(t.Context(), "earlier", func(s *store.Session) error {
+	got, err := s.Update(t.Context(), store.Session{ID: "earlier"}, func(s *store.Session) error {
 		if s.Parent != "p" || len(s.Children) != 1 || !s.Exchange.IsZero() || s.Retired != nil {
 			t.Errorf("read %+v", s.RefreshTokens)
 		}
@@ -129,7 +130,7 @@ func expiredIsNotFound(t *testing.T, st *store.Store) {
 	if list, err := s.OfUser(t.Context(), "expired"); err != nil || len(list) != 0 {
 		t.Errorf("OfUser: %d, %v", len(list), err)
 	}
-	if _, err := s.Update(t.Context(), old.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Update(t.Context(), old, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Update: %v, want %v", err, store.ErrNotFound)
 	}
 	if err := s.Remove(t.Context(), old.ID); err != nil {
@@ -162,7 +163,7 @@ func allUpdatesApplied(t *testing.T, st *store.Store) {
 	s := st.Sessions()
 	one := insert(t, s, newSession("updates"))
 	for _, err := range race(func(racer int) error {
-		_, err := s.Update(context.Background(), one.ID, func(s *store.Session) error {
+		_, err := s.Update(context.Background(), one, func(s *store.Session) error {
 			s.Children = append(s.Children, fmt.Sprint(racer))
 			return nil
 		})
@@ -180,7 +181,7 @@ func allUpdatesApplied(t *testing.T, st *store.Store) {
 func changeErrorWritesNothing(t *testing.T, st *store.Store) {
 	s := st.Sessions()
 	one, no := insert(t, s, newSession("error")), errors.New("no")
-	_, err := s.Update(t.Context(), one.ID, func(s *store.Session) error {
+	_, err := s.Update(t.Context(), one, func(s *store.Session) error {
 		s.Device = "changed"
 		return no
 	})
@@ -189,6 +190,32 @@ func changeErrorWritesNothing(t *testing.T, st *store.Store) {
 	}
 	if got, err := s.ByID(t.Context(), one.ID); err != nil || got.Device != "phone" || got.Version != 0 {
 		t.Errorf("afterwards: %+v, %v", got, err)
+	}
+}
+
+// A caller may hold a session of some versions ago, or only its ID.
+func oldSightIsReadAgain(t *testing.T, st *store.Store) {
+	s := st.Sessions()
+	first := insert(t, s, newSession("old sight"))
+	second, err := s.Update(t.Context(), first, func(s *store.Session) error { s.Parent = "second"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, seen := range map[string]store.Session{"the first version": first, "the current version": second, "the ID": {ID: first.ID}} {
+		onlyOfFirst := errors.New("this version does not permit it")
+		got, err := s.Update(t.Context(), seen, func(s *store.Session) error {
+			if s.Parent != "second" {
+				return onlyOfFirst
+			}
+			s.Device = name
+			return nil
+		})
+		if err != nil || got.Parent != "second" || got.Device != name {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if got, err := s.ByID(t.Context(), first.ID); err != nil || got.Version != 4 || got.UserID != "old sight" {
+		t.Errorf("afterwards %+v, %v; want version 4", got, err)
 	}
 }
 
@@ -202,7 +229,7 @@ func endedByOne(t *testing.T, st *store.Store) {
 		}
 		return err
 	}), store.ErrChanged)
-	if _, err := s.Update(t.Context(), one.ID, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Update(t.Context(), one, func(*store.Session) error { return nil }); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("updating an ended session: %v, want %v", err, store.ErrNotFound)
 	}
 	if err := s.Remove(t.Context(), one.ID); err != nil {
@@ -263,7 +290,7 @@ func evictedEndsTwice(t *testing.T, st *store.Store) {
 	}
 	due(other.ID, "logout")
 	for _, id := range []string{other.ID, one.ID, one.ID} { // the first has ended; a repetition changes nothing
-		if err := e.Evict(t.Context(), id, 3); err != nil {
+		if err := e.Evict(t.Context(), id, store.Eviction{Generation: 3, Due: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}

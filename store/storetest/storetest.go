@@ -18,8 +18,9 @@ import (
 
 // Target is a database to run the suite against.
 type Target struct {
-	URI  string
-	Dial func(ctx context.Context, network, email string) (net.Conn, error) // nil for the network
+	URI      string
+	Dial     func(ctx context.Context, network, email string) (net.Conn, error)   // nil for the network
+	Exchange func(ctx context.Context, request []byte) (answer []byte, err error) // nil for the network or Dial
 }
 
 // DialContext makes a Target the driver's options.ContextDialer.
@@ -48,7 +49,7 @@ type base struct {
 
 func newBase(t *testing.T, tg Target) base {
 	t.Helper()
-	opts := options.Client().ApplyURI(tg.URI).SetTimeout(20 * time.Second)
+	opts := options.Client().ApplyURI(tg.URI).SetTimeout(time.Minute)
 	if tg.Dial != nil {
 		opts.SetDialer(tg)
 	}
@@ -59,7 +60,7 @@ func newBase(t *testing.T, tg Target) base {
 	b := base{Target: tg, name: "t" + rand.Text(), raw: nil}
 	b.raw = client.Database(b.name)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := b.raw.Drop(ctx); err != nil {
 			t.Errorf("dropping the test's database: %v", err)
@@ -78,7 +79,7 @@ func (b base) open(t *testing.T, edit ...func(*store.Options)) *store.Users {
 // openStore opens a store on the test's database.
 func (b base) openStore(t *testing.T, edit ...func(*store.Options)) *store.Store {
 	t.Helper()
-	o := store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Timeout: 20 * time.Second, ConnectTimeout: -1}
+	o := store.Options{URI: b.URI, Database: b.name, Dial: b.Dial, Exchange: b.Exchange, Timeout: time.Minute, ConnectTimeout: -1}
 	for _, e := range edit {
 		e(&o)
 	}

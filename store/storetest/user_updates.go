@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"cubegate/store"
 )
@@ -22,6 +24,7 @@ func userUpdates(t *testing.T, tg Target) {
 		"a disabled user has no sessions":                disabledUserHasNoSessions,
 		"a tombstone is not found and cannot be changed": tombstoneCannotBeChanged,
 		"roles are stored":                               rolesAreStored,
+		"roles change one by one":                        rolesChangeOneByOne,
 		"pages list every user once":                     pagesListEveryUser,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBase(t, tg).openStore(t)) })
@@ -71,18 +74,28 @@ func evictedSessionIsRemembered(t *testing.T, s *store.Store) {
 	evict("s1", false)
 	evict("s2", true)
 	check([]string{"s3"}, []string{"s1", "s2"}, 0)
-	if got, err := s.Sweeps().Claim(t.Context(), lease("")); err != nil || got.ID != made.ID {
+	sweep := lease("")
+	if got, err := s.Sweeps().Claim(t.Context(), sweep); err != nil || got.ID != made.ID {
 		t.Errorf("due: %+v, %v", got, err)
 	}
-	if err := s.Evictions().ForgetEvicted(t.Context(), made.ID, []string{"s1", "unknown"}); err != nil {
+	lost := store.Lease{Until: sweep.Until.Add(time.Second)}
+	if err := s.Evictions().CompleteSweep(t.Context(), made.ID, lost, []string{"s1"}); err != nil {
+		t.Error(err)
+	}
+	check([]string{"s3"}, []string{"s1", "s2"}, 0)
+	if err := s.Evictions().CompleteSweep(t.Context(), made.ID, sweep, []string{"s1", "unknown"}); err != nil {
 		t.Error(err)
 	}
 	check([]string{"s3"}, []string{"s2"}, 0)
+	evict("s3", true)
+	if got, err := s.Sweeps().Claim(t.Context(), lease("")); err != nil || got.ID != made.ID {
+		t.Errorf("due again: %+v, %v", got, err)
+	}
 	if _, err := u.RemoveAllSessions(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	check([]string{}, []string{}, 1)
-	if err := s.Evictions().ForgetEvicted(t.Context(), store.NewUserID(), []string{"s1"}); err != nil {
+	if err := s.Evictions().CompleteSweep(t.Context(), store.NewUserID(), sweep, []string{"s1"}); err != nil {
 		t.Errorf("of no user: %v", err)
 	}
 }
@@ -188,6 +201,7 @@ func tombstoneCannotBeChanged(t *testing.T, s *store.Store) {
 		"MarkDeleting": second(s.Accounts().MarkDeleting(t.Context(), made.ID, "", lease("x"))),
 		"ChangeName":   second(u.ChangeName(t.Context(), store.NameChange{UserID: made.ID, FirstName: "a", LastName: "b"}, lease("x"))),
 		"SetRoles":     second(u.SetRoles(t.Context(), made.ID, []string{"admin"})),
+		"ChangeRole":   second(u.ChangeRole(t.Context(), store.RoleChange{UserID: made.ID, Role: "admin"})),
 		"SetDisabled":  second(u.SetDisabled(t.Context(), made.ID, false)),
 		"AddSession":   second(u.AddSession(t.Context(), store.SessionStart{UserID: made.ID, SessionID: "s2"})),
 	} {
@@ -209,6 +223,49 @@ func rolesAreStored(t *testing.T, s *store.Store) {
 		if got, err := u.SetRoles(t.Context(), made.ID, roles); err != nil || !slices.Equal(got.Roles, roles) {
 			t.Errorf("roles %v, %v; want %v", got.Roles, err, roles)
 		}
+	}
+}
+
+// Concurrent changes of different roles of one user are all kept.
+func rolesChangeOneByOne(t *testing.T, s *store.Store) {
+	u := s.Users()
+	a, b := create(t, u, "a@x.org"), create(t, u, "b@x.org")
+	create(t, u, "c@x.org")
+	if names, err := u.RoleNames(t.Context()); err != nil || len(names) != 0 {
+		t.Errorf("roles at the beginning: %q, %v", names, err)
+	}
+	want := []string{"r0", "r1", "r2", "r3", "r4"}
+	var all sync.WaitGroup
+	for _, role := range append(want, "gone", "r0") {
+		all.Go(func() {
+			_, err := u.ChangeRole(t.Context(), store.RoleChange{UserID: a.ID, Role: role})
+			if err == nil && role == "gone" {
+				_, err = u.ChangeRole(t.Context(), store.RoleChange{UserID: a.ID, Role: role, Remove: true})
+			}
+			if err != nil {
+				t.Errorf("%s: %v", role, err)
+			}
+		})
+	}
+	all.Wait()
+	got, err := u.ByID(t.Context(), a.ID)
+	if slices.Sort(got.Roles); err != nil || !slices.Equal(got.Roles, want) {
+		t.Errorf("roles %q, %v; want %q", got.Roles, err, want)
+	}
+	if got.Updated.Before(a.Updated) {
+		t.Errorf("updated at %v, created at %v", got.Updated, a.Updated)
+	}
+	if got, err := u.ChangeRole(t.Context(), store.RoleChange{UserID: b.ID, Role: "none", Remove: true}); err != nil || len(got.Roles) != 0 {
+		t.Errorf("a role that the user does not have: %q, %v", got.Roles, err)
+	}
+	if _, err := u.ChangeRole(t.Context(), store.RoleChange{UserID: b.ID, Role: "admin"}); err != nil {
+		t.Error(err)
+	}
+	if names, err := u.RoleNames(t.Context()); err != nil || !slices.Equal(names, append([]string{"admin"}, want...)) {
+		t.Errorf("roles: %q, %v", names, err)
+	}
+	if _, err := u.ChangeRole(t.Context(), store.RoleChange{UserID: store.NewUserID(), Role: "admin"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of no user: %v", err)
 	}
 }
 
