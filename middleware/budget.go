@@ -47,9 +47,10 @@ func NewBudget(every time.Duration, burst, keys int) (*Budget, error) {
 
 // Check returns the time until the key has a token, 0 if it has one. It takes none.
 func (b *Budget) Check(key string) time.Duration {
+	id := sha256.Sum256([]byte(key))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bucket, known := b.buckets.Get(sha256.Sum256([]byte(key)))
+	bucket, known := b.buckets.Get(id)
 	if !known {
 		return 0
 	}
@@ -58,9 +59,9 @@ func (b *Budget) Check(key string) time.Duration {
 
 // Take takes a token of the key, or returns the time until there is one.
 func (b *Budget) Take(key string) time.Duration {
+	id := sha256.Sum256([]byte(key))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	id := sha256.Sum256([]byte(key))
 	bucket, known := b.buckets.Get(id)
 	if !known {
 		bucket = rate.NewLimiter(rate.Every(b.every), b.burst)
@@ -76,9 +77,10 @@ func (b *Budget) Take(key string) time.Duration {
 
 // Return returns a token that Take took. A bucket never holds more than burst tokens.
 func (b *Budget) Return(key string) {
+	id := sha256.Sum256([]byte(key))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if bucket, known := b.buckets.Get(sha256.Sum256([]byte(key))); known {
+	if bucket, known := b.buckets.Get(id); known {
 		bucket.AllowN(time.Now(), -1)
 	}
 }

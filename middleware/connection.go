@@ -35,19 +35,22 @@ const (
 	placeEvicted
 )
 
-// connection is one connection of a Connections.
+// connection is one connection of a Connections, or one request of HTTP/2.
 type connection struct {
 	net.Conn
+	stream  *stream // instead of Conn, if it is one request of HTTP/2
 	all     *Connections
-	network string // key of PerAddress; "" if not counted
+	network string // key in all.byNetwork; "" if not counted
 
 	// Guarded by all.mu.
 	place       place
 	reservation int           // index, if place is placeReserved
-	element     *list.Element // in all.waiting or all.fresh, or nil
-	waitsSince  time.Time     // when it joined all.waiting
+	element     *list.Element // in all.waiting, all.busy or all.fresh, or nil
+	since       time.Time     // when it joined all.waiting or all.busy
 
-	waits atomic.Bool // whether it is in all.waiting; Read reads it without the lock
+	waits      atomic.Bool  // whether it is in all.waiting; Read reads it without the lock
+	incomplete atomic.Bool  // whether the server waits for a part of its request
+	writes     atomic.Int64 // when a write began that has not ended, in nanoseconds since epoch, or 0
 
 	// Used by one goroutine at a time: the accepting one, then the one that reads
 	// requests.
@@ -131,7 +134,11 @@ func (c *connection) Close() error {
 // shut closes an evicted connection, if there is one. The server's next read then
 // fails, and the server calls Close.
 func (c *connection) shut() {
-	if c != nil {
+	switch {
+	case c == nil:
+	case c.stream != nil:
+		c.stream.reset()
+	default:
 		_ = c.Conn.Close()
 	}
 }

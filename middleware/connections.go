@@ -60,9 +60,9 @@ type Reservation struct {
 // evictionGrace or its request has arrived unread; HTTP allows a server to close an
 // idle connection (RFC 9112, 9.5). If none can be evicted, the new connection is fresh:
 // it is accepted, because only its first bytes reveal its purpose, and has freshTimeout
-// to send its request line. Then it gets a general place that has become free, or one
-// that is reserved for its path, or a bare 503. If there are too many fresh
-// connections, the oldest one is closed.
+// to send its request line. Then it gets a general place that has become free, or that
+// of a slow client with too many of them (see displace), or one that is reserved for its
+// path, or a bare 503. If there are too many fresh connections, the oldest one is closed.
 //
 // Closing connections beyond the bound unread would save one read, but it would also
 // exclude the callback that a login waits for, and the health probes, without which an
@@ -70,18 +70,20 @@ type Reservation struct {
 //
 //	          place is free,
 //	accept ── or one is evicted ──► general ◄───────────────────┐
-//	   └──── otherwise ──► fresh ── request line ── place is free again
+//	   └──── otherwise ──► fresh ── request line ── place is free again, or displaced
 //	                         │                  ├── path is reserved ──► reserved
 //	                         │                  └── otherwise ──► 503
 //	                         └── too late, or too many ──► closed
 type Connections struct {
 	options ConnectionsOptions
 	grace   time.Duration // evictionGrace; less in tests
+	slow    time.Duration // slowAfter; less in tests
 
 	mu        sync.Mutex
 	general   int
-	byNetwork map[string]int // general connections, if PerAddress is set
+	byNetwork map[string]int // general connections, without those of trusted proxies
 	waiting   list.List      // general connections without a request, the longest wait first
+	busy      list.List      // general connections with a request
 	fresh     list.List      // the oldest first
 	reserved  []int          // used places of each reservation
 	evicted   int            // not closed by the server yet
@@ -94,11 +96,22 @@ func NewConnections(o ConnectionsOptions) (*Connections, error) {
 	if o.Max <= 0 || o.PerAddress < 0 || o.Log == nil {
 		return nil, errors.New("bounding connections: want a positive Max, a PerAddress of at least 0, and a Log")
 	}
-	return &Connections{options: o, grace: evictionGrace, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
+	return &Connections{options: o, grace: evictionGrace, slow: slowAfter, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
 }
 
 // Max returns the bound.
 func (l *Connections) Max() int { return l.options.Max }
+
+// Open returns the number of connections now.
+func (l *Connections) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	open := l.general + l.fresh.Len()
+	for _, used := range l.reserved {
+		open += used
+	}
+	return open
+}
 
 // Listen returns a listener whose connections are counted. One Connections can serve
 // several listeners.
@@ -137,15 +150,18 @@ func boundSendBuffer(c net.Conn) {
 // Track is the server's ConnState. It reports connections that wait for their next
 // request.
 func (l *Connections) Track(nc net.Conn, state http.ConnState) {
-	c, ok := nc.(*connection)
-	if wrapped, isTLS := nc.(interface{ NetConn() net.Conn }); !ok && isTLS {
-		c, ok = wrapped.NetConn().(*connection)
-	}
+	c := counted(nc)
 	switch {
-	case ok && state == http.StateIdle:
+	case c == nil:
+	case state == http.StateIdle:
 		l.rest(c)
-	case ok && state == http.StateActive && c.waits.Load(): // HTTP/2, whose next request was read before the last one ended
-		l.wake(c)
+	case state == http.StateHijacked:
+		l.handOver(c)
+	case state == http.StateActive:
+		if c.waits.Load() { // HTTP/2, whose next request was read before the last one ended
+			l.wake(c)
+		}
+		c.incomplete.Store(false)
 	}
 }
 
@@ -177,11 +193,8 @@ func (l *Connections) admit(raw net.Conn) *connection {
 	return c
 }
 
-// networkOf returns the key for PerAddress, or "" for a peer that is not counted.
+// networkOf returns the key in byNetwork, or "" for a peer that is not counted.
 func (l *Connections) networkOf(remote string) string {
-	if l.options.PerAddress == 0 {
-		return ""
-	}
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil { // not TCP
 		return ""
@@ -196,21 +209,15 @@ func (l *Connections) networkOf(remote string) string {
 // takeGeneral gives c a general place if there is one, or if a waiting connection can
 // be evicted. The caller must shut that victim after unlocking.
 func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
-	if c.network != "" && l.byNetwork[c.network] >= l.options.PerAddress {
+	if most := l.options.PerAddress; most > 0 && c.network != "" && l.byNetwork[c.network] >= most {
 		return nil, false
 	}
 	if l.general >= l.options.Max {
-		oldest := l.waiting.Front()
-		if oldest == nil {
-			return nil, false
+		victim = longestWaiting(l)
+		if victim == nil && c.asked() {
+			victim = displace(l, c.network)
 		}
-		victim = oldest.Value.(*connection)
-		if time.Since(victim.waitsSince) < l.grace {
-			return nil, false
-		}
-		if hasUnread(victim.Conn) { // on a busy machine its request is still in the socket
-			l.waiting.MoveToBack(oldest)
-			victim.waitsSince = time.Now()
+		if victim == nil {
 			return nil, false
 		}
 		l.evict(victim)
@@ -227,7 +234,7 @@ func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
 // wait records that c, on a general place, waits for a request.
 func (l *Connections) wait(c *connection) {
 	if c.element == nil {
-		c.element, c.waitsSince = l.waiting.PushBack(c), time.Now()
+		c.element, c.since = l.waiting.PushBack(c), time.Now()
 		c.waits.Store(true)
 	}
 }
@@ -237,7 +244,9 @@ func (l *Connections) wait(c *connection) {
 func (l *Connections) wake(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlist(c)
+	if c.waits.Load() {
+		l.work(c)
+	}
 	return c.place != placeEvicted
 }
 
@@ -256,6 +265,7 @@ func (l *Connections) rest(c *connection) {
 		}
 	}
 	if c.place == placeGeneral {
+		l.unlist(c)
 		l.wait(c)
 	}
 	l.mu.Unlock()
@@ -277,6 +287,9 @@ func (l *Connections) settle(c *connection, path string) bool {
 // whether there was one. The caller holds mu, which placeAndUnlock unlocks.
 func (l *Connections) placeAndUnlock(c *connection, path string) bool {
 	victim, ok := l.takeGeneral(c)
+	if ok {
+		l.work(c)
+	}
 	ok = ok || l.takeReserved(c, path)
 	refused := 0
 	if !ok {
@@ -351,8 +364,10 @@ func (l *Connections) unlist(c *connection) {
 	case c.element == nil:
 	case c.place == placeFresh:
 		l.fresh.Remove(c.element)
-	default:
+	case c.waits.Load():
 		l.waiting.Remove(c.element)
+	default:
+		l.busy.Remove(c.element)
 	}
 	c.element = nil
 	c.waits.Store(false)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,9 @@ type boundServer struct {
 	*Connections
 	addr  string
 	began chan string // the path of each request when its handler starts
+
+	release chan struct{} // requests of /wait and /work end when it is closed; those of /work do not read their body
+	running atomic.Int64  // handlers
 
 	mu   sync.Mutex
 	open int // accepted connections that are not closed
@@ -79,17 +83,31 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 		t.Fatal(err)
 	}
 	all.grace = 0 // TestEvictionGrace covers it
+	all.slow = 0
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &boundServer{Connections: all, addr: ln.Addr().String(), began: make(chan string, 4096)}
+	s := &boundServer{Connections: all, addr: ln.Addr().String(), began: make(chan string, 4096), release: make(chan struct{})}
 	server := &http.Server{
-		ConnState: all.Track,
-		Handler: all.Streams(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ConnState:   all.Track,
+		ConnContext: all.Context,
+		Handler: all.Streams(Discard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.running.Add(1)
+			defer s.running.Add(-1)
 			s.began <- r.URL.Path
-			_, _ = io.Copy(io.Discard, r.Body)
-		})),
+			if r.URL.Path != "/work" {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+			switch r.URL.Path {
+			case "/wait", "/work":
+				<-s.release
+			case "/short":
+				_, _ = io.WriteString(w, "short")
+			case "/large":
+				_, _ = w.Write(make([]byte, 8<<20))
+			}
+		}))),
 		Protocols: new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
@@ -100,11 +118,11 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 		_ = server.Close()
 		<-ended
 		waitFor(t, "all connections are closed", func() bool { return s.openNow() == 0 })
-		all.mu.Lock()
-		defer all.mu.Unlock()
-		if all.general+all.fresh.Len()+all.waiting.Len()+all.evicted+all.reserved[0]+all.reserved[1]+len(all.byNetwork) != 0 {
-			t.Errorf("places are left: %+v", all)
-		}
+		waitFor(t, "all places are free", func() bool { // handlers of HTTP/2 end after their connection
+			all.mu.Lock()
+			defer all.mu.Unlock()
+			return all.general+all.fresh.Len()+all.waiting.Len()+all.busy.Len()+all.evicted+all.reserved[0]+all.reserved[1]+len(all.byNetwork) == 0
+		})
 	})
 	return s
 }
@@ -132,8 +150,12 @@ func (s *boundServer) dial(t *testing.T) *peerConn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPeer(t, c)
+}
+
+func newPeer(t *testing.T, c net.Conn) *peerConn {
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return &peerConn{t, c, bufio.NewReader(c)}
 }
 

@@ -15,25 +15,30 @@ const maxDiscarded = 4 << 20
 // time.
 func Discard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := &startedBody{ReadCloser: r.Body}
+		body := &startedBody{ReadCloser: r.Body, conn: bodyOf(r)}
 		// A client that waits for "100 Continue" sends nothing until the first read.
 		body.started = r.Header.Get("Expect") == ""
 		inner := r.WithContext(r.Context()) // net/http checks the body of its own request
 		inner.Body = body
 		next.ServeHTTP(w, inner)
 		if body.started {
-			_, _ = io.CopyN(io.Discard, body.ReadCloser, maxDiscarded)
+			_, _ = io.CopyN(io.Discard, body, maxDiscarded)
 		}
 	})
 }
 
-// startedBody records whether the body was read.
+// startedBody records whether the body was read, and whether a read waits for the client.
 type startedBody struct {
 	io.ReadCloser
 	started bool
+	conn    *connection // or nil
 }
 
 func (b *startedBody) Read(p []byte) (int, error) {
 	b.started = true
+	if b.conn != nil {
+		b.conn.incomplete.Store(true)
+		defer b.conn.incomplete.Store(false)
+	}
 	return b.ReadCloser.Read(p)
 }

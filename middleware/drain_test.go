@@ -15,8 +15,7 @@ import (
 // gated returns a handler behind a Drain that spends the time busy on each request.
 func gated(d *middleware.Drain, busy time.Duration) http.Handler {
 	exempt := func(r *http.Request) bool { return r.URL.Path == "/exempt" }
-	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
-	return d.Middleware(exempt, refuse)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(busy) }))
+	return d.Middleware(exempt)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(busy) }))
 }
 
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
@@ -38,13 +37,70 @@ func TestDrainLetsRunningRequestsFinish(t *testing.T) {
 		if code := <-status; code != http.StatusOK {
 			t.Errorf("the running request got %d", code)
 		}
-		if w := get(h, "/"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Connection") != "close" {
-			t.Errorf("a new request got %d, Connection %q", w.Code, w.Header().Get("Connection"))
+	})
+}
+
+// A proxy in front of two processes must not repeat a login, so a process that stops
+// serves each request that reaches it, and tells the proxy to go elsewhere next time.
+func TestDrainServesNewRequestsAndEndsTheirConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d middleware.Drain
+		h := gated(&d, time.Second)
+		for _, path := range []string{"/", "/exempt"} {
+			if w := get(h, path); w.Code != http.StatusOK || w.Header().Get("Connection") != "" {
+				t.Errorf("before Close, %s got %d, Connection %q", path, w.Code, w.Header().Get("Connection"))
+			}
 		}
-		if w := get(h, "/exempt"); w.Code != http.StatusOK {
-			t.Errorf("an exempt request got %d", w.Code)
+		if err := d.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/", "/exempt"} {
+			if w := get(h, path); w.Code != http.StatusOK || w.Header().Get("Connection") != "close" {
+				t.Errorf("after Close, %s got %d, Connection %q", path, w.Code, w.Header().Get("Connection"))
+			}
 		}
 	})
+}
+
+// Under steady load there is always a running request.
+func TestDrainUnderLoadWaitsForEarlyRequestsOnly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		early time.Duration // of the request that runs at Close
+		want  time.Duration
+	}{
+		"the early request is short": {100 * time.Millisecond, time.Second},
+		"the early request is long":  {5 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d middleware.Drain
+				go get(gated(&d, tt.early), "/")
+				synctest.Wait()
+				done := make(chan struct{})
+				for at := range 2 { // two clients, whose requests overlap
+					go func() {
+						for time.Sleep(time.Duration(at) * 50 * time.Millisecond); ; {
+							select {
+							case <-done:
+								return
+							default:
+								get(gated(&d, 100*time.Millisecond), "/")
+							}
+						}
+					}()
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				started := time.Now()
+				err := d.Close(ctx)
+				close(done)
+				if err != nil || time.Since(started) != tt.want {
+					t.Errorf("Close = %v after %v, want nil after %v", err, time.Since(started), tt.want)
+				}
+				time.Sleep(time.Second) // the clients end
+			})
+		})
+	}
 }
 
 func TestDrainStopsWaitingWithItsContext(t *testing.T) {
@@ -71,14 +127,13 @@ func TestDrainStopsWaitingWithItsContext(t *testing.T) {
 // stream returns a handler behind d whose answer lasts until the client, or d,
 // ends it.
 func stream(d *middleware.Drain) http.Handler {
-	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 	none := func(*http.Request) bool { return false }
-	return d.Middleware(none, refuse)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return d.Middleware(none)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, hangUp := context.WithCancel(r.Context())
 		defer hangUp()
 		remove, ok := d.OnClose(func(context.Context) { hangUp() })
 		if !ok {
-			refuse(w, r)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		defer remove()

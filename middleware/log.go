@@ -19,8 +19,16 @@ const (
 	maxLoggedSegment = 30
 )
 
+// mostAttrs is the number of attributes that a line has at most.
+const mostAttrs = 12
+
+// RequestMessage is the message of the log line of a request.
+const RequestMessage = "request"
+
 // RequestLog logs one line at the end of each request, at level Info for every status,
-// because the cause of an error is logged where it is known. WithRequestID adds the
+// because the cause of an error is logged where it is known. The line has the operation,
+// the code of the error and the user that handlers report with NoteOperation, NoteCode and
+// NoteUser: a GraphQL request that is refused has status 200, too. WithRequestID adds the
 // request's ID. Requests that a handler reported with Refused are counted instead.
 //
 // It never logs the query, because that of GET /auth/verify-connectycube contains a
@@ -28,11 +36,16 @@ const (
 type RequestLog struct {
 	log      *slog.Logger
 	refusals refusals
+	level    func(*http.Request) slog.Level
 }
 
-// NewRequestLog returns a RequestLog. Close it after the last request.
-func NewRequestLog(log *slog.Logger) *RequestLog {
-	return &RequestLog{log: log, refusals: refusals{log: log}}
+// NewRequestLog returns a RequestLog. Close it after the last request. level returns the
+// level of a request's line after the request was routed; nil means Info for all.
+func NewRequestLog(log *slog.Logger, level func(*http.Request) slog.Level) *RequestLog {
+	if level == nil {
+		level = func(*http.Request) slog.Level { return slog.LevelInfo }
+	}
+	return &RequestLog{log: log, refusals: refusals{log: log}, level: level}
 }
 
 // Close logs the counts that are not logged yet.
@@ -47,11 +60,11 @@ func (l *RequestLog) Middleware(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestStateKey{}, &state))
 		returned := false
 		defer func() { // deferred, because http.ErrAbortHandler passes through
-			if state.refusal != "" && returned {
-				l.refusals.add(state, ClientIPFrom(r.Context()))
+			if code, level := state.refused(); code != "" && returned {
+				l.refusals.add(level, code, ClientIPFrom(r.Context()))
 				return
 			}
-			attrs := []slog.Attr{
+			attrs := append(make([]slog.Attr, 0, mostAttrs),
 				slog.String("method", bounded(r.Method, 16)),
 				slog.String("path", loggable(r.URL.Path)),
 				slog.String("route", route(r)),
@@ -59,11 +72,12 @@ func (l *RequestLog) Middleware(next http.Handler) http.Handler {
 				slog.Int("bytes", ww.BytesWritten()),
 				slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
 				slog.String("client", ClientIPFrom(r.Context())),
-			}
+			)
+			attrs = state.attrs(attrs)
 			if !returned {
 				attrs = append(attrs, slog.Bool("aborted", true))
 			}
-			l.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+			l.log.LogAttrs(r.Context(), l.level(r), RequestMessage, attrs...)
 		}()
 		next.ServeHTTP(ww, r)
 		returned = true

@@ -30,7 +30,7 @@ func router(t testing.TB) (*chi.Mux, *bytes.Buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Use(middleware.RequestID, clientIP, middleware.NewRequestLog(log).Middleware, middleware.SecurityHeaders,
+	r.Use(middleware.RequestID, clientIP, middleware.NewRequestLog(log, nil).Middleware, middleware.SecurityHeaders,
 		middleware.Recover(log, refuse), cors, middleware.NormalizePath)
 	r.Get("/", answer("root"))
 	r.Get("/auth/verify-connectycube", answer("verify"))

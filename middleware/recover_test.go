@@ -82,7 +82,7 @@ func TestDeepStacksAreBounded(t *testing.T) {
 func TestPanicDuringAnAnswerCutsTheConnection(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
 		"alone":     func(h http.Handler) http.Handler { return h },
-		"under Log": middleware.NewRequestLog(slog.New(slog.DiscardHandler)).Middleware,
+		"under Log": middleware.NewRequestLog(slog.New(slog.DiscardHandler), nil).Middleware,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -29,14 +29,6 @@ type refusals struct {
 	timer   *time.Timer    // nil: nothing is counted
 }
 
-// requestState is what a handler reports about its request.
-type requestState struct {
-	refusal string // the code, or ""
-	level   slog.Level
-}
-
-type requestStateKey struct{}
-
 // Refused reports that a limit refused the request of ctx before any work was done.
 // RequestLog then counts the request by code instead of logging it. It logs the counts
 // once a second, at the highest of their levels. Refused returns false if no RequestLog
@@ -44,22 +36,24 @@ type requestStateKey struct{}
 func Refused(ctx context.Context, level slog.Level, code string) bool {
 	state, ok := ctx.Value(requestStateKey{}).(*requestState)
 	if ok {
+		state.mu.Lock()
+		defer state.mu.Unlock()
 		state.refusal, state.level = code, level
 	}
 	return ok
 }
 
-func (r *refusals) add(state requestState, client string) {
+func (r *refusals) add(level slog.Level, code, client string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.timer == nil {
-		r.level, r.count, r.codes, r.clients = state.level, 0, map[string]int{}, map[string]int{}
+		r.level, r.count, r.codes, r.clients = level, 0, map[string]int{}, map[string]int{}
 		r.timer = time.AfterFunc(refusalsEvery, r.flush)
 	}
-	r.level = max(r.level, state.level)
+	r.level = max(r.level, level)
 	r.count++
-	if _, known := r.codes[state.refusal]; known || len(r.codes) < maxRefusalCodes {
-		r.codes[state.refusal]++
+	if _, known := r.codes[code]; known || len(r.codes) < maxRefusalCodes {
+		r.codes[code]++
 	}
 	if _, known := r.clients[client]; known || len(r.clients) < maxRefusalClients {
 		r.clients[client]++

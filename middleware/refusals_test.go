@@ -44,7 +44,7 @@ func limited(t *testing.T) (*middleware.RequestLog, http.Handler, *logBuffer) {
 		t.Fatal(err)
 	}
 	out := &logBuffer{}
-	requests := middleware.NewRequestLog(slog.New(middleware.WithRequestID(slog.NewJSONHandler(out, nil))))
+	requests := middleware.NewRequestLog(slog.New(middleware.WithRequestID(slog.NewJSONHandler(out, nil))), nil)
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/limited":

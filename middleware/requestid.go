@@ -38,9 +38,9 @@ func RequestIDFrom(ctx context.Context) string {
 	return id
 }
 
-// WithRequestID returns a handler that adds request_id to records that are logged with
-// a request's context. In a logger with an open group, request_id is inside the group;
-// ours open none.
+// WithRequestID returns a handler that adds request_id, and trace_id if the request has a
+// trace (see Trace), to records that are logged with a request's context. In a logger with
+// an open group, they are inside the group; ours open none.
 func WithRequestID(h slog.Handler) slog.Handler { return withRequestID{h} }
 
 type withRequestID struct{ slog.Handler }
@@ -49,6 +49,9 @@ func (h withRequestID) Handle(ctx context.Context, record slog.Record) error {
 	if id := RequestIDFrom(ctx); id != "" {
 		record = record.Clone() // other handlers may share the record's attributes
 		record.AddAttrs(slog.String("request_id", id))
+		if trace := TraceIDFrom(ctx); trace != "" {
+			record.AddAttrs(slog.String("trace_id", trace))
+		}
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -8,6 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // h2Client is a client that speaks HTTP/2 without TLS over one connection.
@@ -18,13 +22,17 @@ type h2Client struct {
 	closed chan struct{} // once the connection is closed by the server
 }
 
-func (s *boundServer) h2(t *testing.T) *h2Client {
+func (s *boundServer) h2(t *testing.T) *h2Client { return s.h2From(t, "127.0.0.1") }
+
+// h2From connects from an address of the loopback network.
+func (s *boundServer) h2From(t *testing.T, address string) *h2Client {
 	t.Helper()
 	c := &h2Client{t: t, addr: s.addr, closed: make(chan struct{})}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
+	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10} // of an answer that is not read
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext(ctx, network, addr)
 		return &watchedConn{Conn: conn, ended: c.closed}, err
 	}
 	c.Client = &http.Client{Transport: transport}
@@ -61,6 +69,15 @@ func (c *h2Client) ask(path string) *http.Response {
 		c.t.Errorf("%s is answered with %s", path, res.Proto)
 	}
 	return res
+}
+
+// stall sends a request, and reads no answer.
+func (c *h2Client) stall(r *http.Request) {
+	r = r.Clone(c.t.Context())
+	r.RequestURI, r.URL.Scheme, r.URL.Host = "", "http", c.addr
+	if res, err := c.Do(r); err == nil {
+		c.t.Cleanup(func() { _ = res.Body.Close() })
+	}
 }
 
 // hold begins a request that does not end before the function is called. That returns
@@ -111,6 +128,52 @@ func TestRequestsOfHTTP2TakePlaces(t *testing.T) {
 	}
 	if s.openNow() > 2 {
 		t.Errorf("%d connections", s.openNow())
+	}
+}
+
+// A request keeps its place until the client has read the answer, however short it is.
+func TestUnreadAnswersOfHTTP2KeepTheirPlaces(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 4})
+	frames := s.frames(t, "127.0.0.1")
+	for id := uint32(1); id <= 5; id += 2 { // with the connection itself, 4 places
+		get(t, frames, id, "/short")
+	}
+	waitFor(t, "all answers wait for the client", func() bool { return s.running.Load() == 0 && len(s.began) == 3 })
+	if open := s.openNow(); open != 1 {
+		t.Errorf("%d connections", open)
+	}
+	if open := s.Open(); open != 4 {
+		t.Errorf("%d places are taken, want 4", open)
+	}
+	for id := uint32(1); id <= 5; id += 2 {
+		_ = frames.WriteWindowUpdate(id, 1000)
+	}
+	waitFor(t, "the places are returned", func() bool { return s.Open() == 1 })
+}
+
+// frames opens a connection of HTTP/2 from an address of the loopback network, whose answers
+// wait for a window.
+func (s *boundServer) frames(t *testing.T, address string) *http2.Framer {
+	t.Helper()
+	c := s.dialFrom(t, address).send(http2.ClientPreface)
+	frames := http2.NewFramer(c, c)
+	if err := frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+		t.Fatal(err)
+	}
+	return frames
+}
+
+func get(t *testing.T, frames *http2.Framer, id uint32, path string) {
+	t.Helper()
+	var block bytes.Buffer
+	to := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "x"}, {":path", path}} {
+		if err := to.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := frames.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true}); err != nil {
+		t.Fatal(err)
 	}
 }
 

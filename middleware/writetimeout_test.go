@@ -57,7 +57,7 @@ const (
 func serveTimeouts(t *testing.T, handler http.HandlerFunc) *pipes {
 	t.Helper()
 	r := chi.NewRouter()
-	r.Use(middleware.NewRequestLog(slog.New(slog.DiscardHandler)).Middleware) // which wraps the writer
+	r.Use(middleware.NewRequestLog(slog.New(slog.DiscardHandler), nil).Middleware) // which wraps the writer
 	r.Get("/page", handler)
 	r.With(middleware.WriteTimeout(workLimit)).Get("/work", handler)
 	r.With(middleware.WriteTimeout(0)).Get("/stream", handler)
