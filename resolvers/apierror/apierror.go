@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -46,6 +48,9 @@ var statuses = map[Code]int{
 	InternalServerError: http.StatusInternalServerError, UpstreamUnavailable: http.StatusBadGateway, ServiceUnavailable: http.StatusServiceUnavailable,
 }
 
+// Codes lists all codes in alphabetical order.
+func Codes() []Code { return slices.Sorted(maps.Keys(statuses)) }
+
 // Status returns the HTTP status of a code.
 func (c Code) Status() int { return statuses[c] }
 
@@ -57,6 +62,7 @@ type Error struct {
 	Fields     map[string]string // the error of each input field
 	RetryAfter time.Duration     // after which a retry makes sense; 0 = unknown
 	Limited    bool              // a limit refused the request before any work was done; RateLimited implies it
+	Reason     Reason            // for logs and metrics; empty = that of the code, see [ReasonOf]
 	Cause      error
 }
 
@@ -98,8 +104,10 @@ func (e *Error) level() slog.Level {
 	return slog.LevelDebug // the client can correct it
 }
 
-// Log writes one line about an error. An error that [Counted] has counted gets none.
+// Log writes one line about an error that a client gets. An error that [Counted] has
+// counted gets none.
 func Log(ctx context.Context, log *slog.Logger, e *Error) {
+	Note(ctx, e.Code)
 	log.LogAttrs(ctx, e.level(), "request failed", slog.String("code", string(e.Code)), slog.Any("err", error(e)))
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,14 +58,19 @@ func TestWriteSetsRetryAfter(t *testing.T) {
 	}
 }
 
-func TestREADMEHasEveryCode(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+func TestDocsHaveEveryCode(t *testing.T) {
+	page, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for code, status := range statuses {
-		if row := fmt.Sprintf("| `%s` | %d |", code, status); !strings.Contains(string(readme), row) {
-			t.Errorf("the README has no row %s", row)
+		if row := fmt.Sprintf("| `%s` | %d |", code, status); !strings.Contains(string(page), row) {
+			t.Errorf("docs/api.md has no row %s", row)
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [0-9]{3} \\|").FindAllStringSubmatch(string(page), -1) {
+		if _, known := statuses[Code(row[1])]; !known {
+			t.Errorf("docs/api.md has the row %s of no code", row[0])
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"cubegate/resolvers/apierror"
@@ -33,8 +34,9 @@ type answerKey struct {
 // job is a checked request.
 type job struct {
 	key     answerKey
-	known   []byte // its answer, from the cache
-	writes  bool   // its operation is no query
+	known   []byte           // its answer, from the cache
+	writes  bool             // its operation is no query
+	fields  ast.SelectionSet // of its operation, which the schema has; nil if there is none
 	doc     checked
 	refused []*gqlError // its errors, if it must not be executed
 }
@@ -74,7 +76,7 @@ func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job, err err
 		j.refused = refused
 		return j, nil
 	}
-	j.writes = operation.Operation != ast.Query
+	j.writes, j.fields = operation.Operation != ast.Query, operation.SelectionSet
 	j.doc, j.refused = h.guard.check(operation, request.Variables)
 	return j, nil
 }
@@ -85,9 +87,11 @@ func (h *Handler) judge(ctx context.Context, request gqlRequest) (j job, err err
 func (h *Handler) execute(ctx context.Context, j job) (response gqlResponse, err error) {
 	defer h.recovered(ctx, func(e *gqlError) { response.Errors, response.Data = []*gqlError{e}, nil })
 	if j.refused != nil {
+		h.noteRefused(ctx, j)
 		return gqlResponse{Errors: j.refused}, nil
 	}
 	if j.known != nil {
+		h.observe(ctx, opIntrospection, "")
 		response.room, err = h.reserve(len(j.known) / 256)
 		response.Data = j.known
 		return response, err
@@ -104,6 +108,23 @@ func (h *Handler) execute(ctx context.Context, j job) (response gqlResponse, err
 		h.answered.Add(j.key, response.Data) // the answer depends on the document alone
 	}
 	return response, nil
+}
+
+// opIntrospection is the operation of questions about the schema.
+const opIntrospection = "introspection"
+
+// noteRefused reports the code of a document that is not executed, and the operations
+// that it names.
+func (h *Handler) noteRefused(ctx context.Context, j job) {
+	code, _ := j.refused[0].Extensions["code"].(apierror.Code)
+	apierror.Note(ctx, code)
+	seen := map[string]bool{}
+	for _, s := range j.fields {
+		if f, ok := s.(*ast.Field); ok && !strings.HasPrefix(f.Name, "__") && !seen[f.Name] {
+			seen[f.Name] = true
+			h.observe(ctx, f.Name, code)
+		}
+	}
 }
 
 // recovered turns a panic that the libraries do not recover from into an error. It
@@ -126,6 +147,9 @@ func (h *Handler) reserve(values int) (*reservation, error) {
 // run executes a document into a response. Introspection comes first, so that a
 // refusal comes before any field has run.
 func (h *Handler) run(ctx context.Context, doc checked, response *gqlResponse) {
+	if len(doc.schema) > 0 {
+		h.observe(ctx, opIntrospection, "")
+	}
 	members, err := h.introspector.answer(doc.schema, doc.variables)
 	if err != nil {
 		response.Errors = []*gqlError{h.reportError(ctx, errAnswerTooLong)}

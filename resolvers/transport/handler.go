@@ -29,8 +29,8 @@ const (
 	mediaGraphQL = "application/graphql-response+json"
 )
 
-// Options configure a Handler. All fields but QueryContext and Introspection
-// are required.
+// Options configure a Handler. All fields but QueryContext, Observe and
+// Introspection are required.
 type Options struct {
 	Schema  string                      // in the schema language
 	Root    any                         // its methods Query and Mutation return the resolvers; see [graphql.ParseSchema]
@@ -40,6 +40,10 @@ type Options struct {
 	// QueryContext returns the context of all fields of one query. The fields
 	// of a mutation get the request's context: each may depend on the last.
 	QueryContext func(context.Context) context.Context
+
+	// Observe gets the operations that are refused before a resolver runs, with the code,
+	// and introspection; optional. The name is that of a field of the schema's root.
+	Observe func(ctx context.Context, operation string, code apierror.Code)
 
 	Introspection bool // whether the schema may be asked for
 }
@@ -71,6 +75,7 @@ type Handler struct {
 	answered     *lru.Cache[answerKey, []byte] // introspection
 	answers      answerRoom
 	reading      chan struct{} // one element for each request that is decoded and checked
+	observe      func(ctx context.Context, operation string, code apierror.Code)
 	log          *slog.Logger
 }
 
@@ -86,10 +91,14 @@ func New(o Options) (*Handler, error) {
 	}
 	h := &Handler{
 		outward:      o.Outward,
+		observe:      o.Observe,
 		queryContext: o.QueryContext,
 		guard:        guard,
 		introspector: &introspector{schema: guard.schema, maxValues: maxIntrospectionValues, maxBytes: maxAnswer},
 		log:          o.Log,
+	}
+	if h.observe == nil {
+		h.observe = func(context.Context, string, apierror.Code) {}
 	}
 	// Decoding and checking is CPU-bound: more at once would only take more memory.
 	h.reading = make(chan struct{}, 2*runtime.GOMAXPROCS(0))

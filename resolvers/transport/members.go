@@ -104,7 +104,7 @@ func (w *memberWalk) object(t reflect.Type, path []string, depth int) error {
 			return err
 		}
 		key := name
-		if folded {
+		if _, known := fields[name]; folded && !known { // no other spelling of a known one is accepted
 			key = foldCase(name)
 		}
 		if seen[key] {

@@ -185,7 +185,8 @@ func weigh(header, offer string) (weight float64, place int) {
 	return weight, place
 }
 
-// AcceptsHTML reports whether a client, such as a browser, prefers HTML to JSON.
+// AcceptsHTML reports whether a client, such as a browser, prefers HTML to JSON and to
+// plain text.
 func AcceptsHTML(r *http.Request) bool {
-	return negotiate(r, MediaJSON, mediaGraphQL, "text/html") == "text/html"
+	return negotiate(r, MediaJSON, mediaGraphQL, "text/plain", "text/html") == "text/html"
 }
