@@ -5,22 +5,27 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"cubegate/connectycube"
 	"cubegate/store"
-	"cubegate/tokens"
 )
 
 // OpenCubeSession gives a login session its ConnectyCube session: the one that it has,
 // extended, else a new one. Before that, it reconciles the account if this is needed.
 func (p *Provisioner) OpenCubeSession(ctx context.Context, user store.User, session store.Session, login LoginMethod) (CubeSession, error) {
+	if login.Extension != nil {
+		if extended, err := login.Extension.finish(ctx, nil); !errors.Is(err, connectycube.ErrSessionExpired) {
+			return extended, err
+		}
+	}
 	r := p.begin(user, login)
 	defer r.cleanUp(ctx)
 	s := sessionStep{r, session}
 	reconcileErr := s.reconcileBeforeSession(ctx)
-	if extended, err := s.extendSession(ctx); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
-		return extended, err
+	if login.Extension == nil || login.Extension.had.CubeToken != session.CubeToken { // else it is known to have expired
+		if extended, err := s.extendSession(ctx); err == nil || !errors.Is(err, connectycube.ErrSessionExpired) {
+			return extended, err
+		}
 	}
 	if reconcileErr != nil {
 		return CubeSession{UserID: r.user.CubeID}, reconcileErr
@@ -181,76 +186,29 @@ func (s sessionStep) linkAccount(ctx context.Context, account connectycube.User)
 	return nil
 }
 
-// extendSession extends the ConnectyCube session that the login session has; asking for
-// it is enough (docs/connectycube.md, Sessions). The error is
+// extendSession extends the ConnectyCube session that the login session has. The error is
 // [connectycube.ErrSessionExpired] if there is none.
 func (s sessionStep) extendSession(ctx context.Context) (CubeSession, error) {
-	p, had := s.r.p, s.loginSession
-	if had.CubeToken == "" {
-		return CubeSession{}, connectycube.ErrSessionExpired
+	x := &Extension{p: s.r.p, had: s.loginSession}
+	x.extend(ctx)
+	if x.sealed == "" {
+		return x.finish(ctx, nil)
 	}
-	token, err := p.sealer.Open(had.CubeToken, additionalData(had.ID))
-	if errors.Is(err, tokens.ErrSealed) { // with a secret that is no longer configured
-		return CubeSession{}, connectycube.ErrSessionExpired
-	}
-	if err != nil {
-		return CubeSession{}, err
-	}
-	session, err := p.cube.ExtendSession(ctx, token)
-	if errors.Is(err, connectycube.ErrUnavailable) && ctx.Err() == nil {
-		session, err = p.cube.ExtendSession(ctx, token) // safe to repeat
-	}
-	if errors.Is(err, connectycube.ErrUnavailable) && had.CubeExpires.After(time.Now()) {
-		return CubeSession{UserID: had.CubeID, Token: token, Expires: had.CubeExpires}, nil // not extended, but still good
-	}
-	if err != nil {
-		return CubeSession{UserID: had.CubeID}, err
-	}
-	if session.UserID != had.CubeID {
-		return CubeSession{}, connectycube.ErrSessionExpired
-	}
-	session.Token = token
-	saved, err := s.saveSession(ctx, session)
+	saved, err := x.save(ctx)
 	if err != nil && !errors.Is(err, ErrLoginSessionEnded) { // only the new time is not saved
-		p.log.LogAttrs(ctx, slog.LevelWarn, "extended ConnectyCube session not saved", slog.String("user_id", had.UserID), slog.Any("err", err))
-		return CubeSession{UserID: had.CubeID, Token: token, Expires: session.ExpiresAt}, nil
+		s.r.p.log.LogAttrs(ctx, slog.LevelWarn, "extended ConnectyCube session not saved", slog.String("user_id", x.had.UserID), slog.Any("err", err))
+		return CubeSession{UserID: x.session.UserID, Token: x.session.Token, Expires: x.session.ExpiresAt}, nil
 	}
 	return saved, err
 }
 
-// saveSession seals a ConnectyCube session into the record of the login session. If
-// another request has saved one meanwhile, that one counts and this one ends; it also
-// ends if the login session is over. If the outcome is unknown, it stays open: the
-// record may have it, and where the password is shared, only the user could open
-// another one.
+// saveSession writes a new ConnectyCube session into the record of the login session.
 func (s sessionStep) saveSession(ctx context.Context, session connectycube.Session) (CubeSession, error) {
-	p, had := s.r.p, s.loginSession
-	sealed, err := p.sealer.Seal(session.Token, additionalData(had.ID))
-	if err != nil {
+	x := &Extension{p: s.r.p, had: s.loginSession}
+	if err := x.seal(session); err != nil {
 		return CubeSession{}, err
 	}
-	var saved CubeSession
-	_, err = p.db.Sessions.Update(ctx, had.ID, func(record *store.Session) error {
-		if record.CubeToken != had.CubeToken {
-			if other, err := p.sealer.Open(record.CubeToken, additionalData(record.ID)); err == nil && record.CubeExpires.After(time.Now()) {
-				saved = CubeSession{UserID: record.CubeID, Token: other, Expires: record.CubeExpires}
-				return nil
-			}
-		}
-		record.CubeToken, record.CubeID, record.CubeExpires = sealed, session.UserID, session.ExpiresAt
-		saved = CubeSession{UserID: session.UserID, Token: session.Token, Expires: session.ExpiresAt}
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = ErrLoginSessionEnded
-	}
-	if errors.Is(err, ErrLoginSessionEnded) || err == nil && saved.Token != session.Token {
-		p.endSession(ctx, had.UserID, session.Token)
-	}
-	if err != nil {
-		return CubeSession{}, err
-	}
-	return saved, nil
+	return x.save(ctx)
 }
 
 // endSession ends a ConnectyCube session that no client has.

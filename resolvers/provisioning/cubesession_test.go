@@ -78,9 +78,9 @@ type failing struct {
 	written bool // it makes the change all the same
 }
 
-func (f failing) Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error) {
+func (f failing) Update(ctx context.Context, seen store.Session, change func(*store.Session) error) (store.Session, error) {
 	if f.written {
-		_, _ = f.SessionRecords.Update(ctx, id, change)
+		_, _ = f.SessionRecords.Update(ctx, seen, change)
 	}
 	return store.Session{}, store.ErrUnavailable
 }

@@ -132,6 +132,8 @@ type fakeRecords struct {
 	list, evicted  []store.Session
 	ended, removed []string
 	forgotten      []string // of evicted
+	evictedDue     []time.Time
+	sweeps         int // that are complete
 }
 
 func (f *fakeRecords) OfUser(context.Context, string) ([]store.Session, error) {
@@ -143,8 +145,9 @@ func (f *fakeRecords) End(_ context.Context, id, _ string) (bool, error) {
 	return true, nil
 }
 
-func (f *fakeRecords) Evict(_ context.Context, id string, generation int64) error {
-	f.evicted = append(f.evicted, store.Session{ID: id, Revocation: store.Revocation{EndReason: store.Evicted, Generation: generation}})
+func (f *fakeRecords) Evict(_ context.Context, id string, v store.Eviction) error {
+	f.evicted = append(f.evicted, store.Session{ID: id, Revocation: store.Revocation{EndReason: store.Evicted, Generation: v.Generation}})
+	f.evictedDue = append(f.evictedDue, v.Due)
 	return nil
 }
 
@@ -153,8 +156,8 @@ func (f *fakeRecords) EndEvicted(_ context.Context, _ string, before int64, _ st
 	return nil
 }
 
-func (f *fakeRecords) ForgetEvicted(_ context.Context, _ string, ids []string) error {
-	f.forgotten = append(f.forgotten, ids...)
+func (f *fakeRecords) CompleteSweep(_ context.Context, _ string, _ store.Lease, evicted []string) error {
+	f.forgotten, f.sweeps = append(f.forgotten, evicted...), f.sweeps+1
 	return nil
 }
 

@@ -40,7 +40,7 @@ func newFixture(t *testing.T, edit ...func(*Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
+	s, err := store.Open(t.Context(), store.Options{URI: db.URI(), Exchange: db.Exchange})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func newFixture(t *testing.T, edit ...func(*Options)) *fixture {
 	})
 	f.url = server.URL
 	f.cube, err = connectycube.New(connectycube.Options{
-		BaseURL: server.URL, AppID: 1, AuthKey: "key", Timeout: time.Second,
+		BaseURL: server.URL, AppID: 1, AuthKey: "key", Timeout: time.Minute,
 		Breaker: connectycube.BreakerOptions{OpenFor: time.Millisecond}, // tests heal ConnectyCube and continue at once
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func newFixture(t *testing.T, edit ...func(*Options)) *fixture {
 
 // testSettings are the settings of a test that has no other.
 var testSettings = Settings{
-	PasswordMode: SharedPasswords, RegisterWhileAway: true, CIdPPassword: "x", UpstreamTimeout: 5 * time.Second, ClockSkew: time.Second,
+	PasswordMode: SharedPasswords, RegisterWhileAway: true, CIdPPassword: "x", UpstreamTimeout: time.Minute, ClockSkew: time.Second,
 }
 
 const password = "correct horse"

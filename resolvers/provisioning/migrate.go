@@ -25,7 +25,8 @@ const migrationPage = 100
 
 // MigratePasswords gives the accounts the passwords of the configured mode: where the
 // server can open the account, at once, and otherwise at the user's next login. It is
-// safe to interrupt and to repeat, and a server may run meanwhile.
+// safe to interrupt and to repeat, and a server may run meanwhile. It ends with the error of
+// a database that does not answer.
 func (p *Provisioner) MigratePasswords(ctx context.Context, pager UserPager) (MigrationReport, error) {
 	var report MigrationReport
 	after := ""
@@ -38,7 +39,11 @@ func (p *Provisioner) MigratePasswords(ctx context.Context, pager UserPager) (Mi
 			if err := ctx.Err(); err != nil {
 				return report, err
 			}
-			*p.migrate(ctx, user, &report)++
+			counter, err := p.migrate(ctx, user, &report)
+			*counter++
+			if err != nil {
+				return report, err
+			}
 		}
 		if after = page.Next; after == "" {
 			return report, nil
@@ -47,19 +52,19 @@ func (p *Provisioner) MigratePasswords(ctx context.Context, pager UserPager) (Mi
 }
 
 // migrate gives one account the wanted password, and returns the counter of the
-// outcome.
-func (p *Provisioner) migrate(ctx context.Context, user store.User, report *MigrationReport) *int {
+// outcome, with an error only if the database does not answer.
+func (p *Provisioner) migrate(ctx context.Context, user store.User, report *MigrationReport) (*int, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.settings.UpstreamTimeout)
 	defer cancel()
 	r := p.begin(user, LoginMethod{})
 	kind, derives := user.Account.PasswordKind, p.settings.PasswordMode == DerivedPasswords
 	switch {
 	case user.Deleting || user.CubeID == 0 || r.usesTickets(): // no password, or not yet
-		return &report.Unchanged
+		return &report.Unchanged, nil
 	case !r.needsRotation() && (derives || kind.IsOwn() || kind == ""): // accounts of the original have the users' own
-		return &report.Unchanged
+		return &report.Unchanged, nil
 	case !r.needsRotation() || !kind.IsDerived():
-		return &report.Waiting
+		return &report.Waiting, nil
 	}
 	leased, err := p.queues.Accounts.Acquire(ctx, user.ID, p.newLease())
 	if err == nil {
@@ -69,10 +74,12 @@ func (p *Provisioner) migrate(ctx context.Context, user store.User, report *Migr
 	}
 	switch {
 	case err == nil && (derives || r.usesTickets()):
-		return &report.Migrated
+		return &report.Migrated, nil
 	case err == nil, errors.Is(err, ErrPasswordRequired):
-		return &report.Waiting
+		return &report.Waiting, nil
+	case errors.Is(err, store.ErrUnavailable):
+		return &report.Failed, err
 	}
 	r.logWarning(ctx, "password at ConnectyCube not replaced", err)
-	return &report.Failed
+	return &report.Failed, nil
 }

@@ -97,18 +97,18 @@ type SignUpLine interface {
 // ones; Remove also removes an active one.
 type SessionRecords interface {
 	OfUser(ctx context.Context, userID string) ([]store.Session, error)
-	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
+	Update(ctx context.Context, seen store.Session, change func(*store.Session) error) (store.Session, error)
 	End(ctx context.Context, id, reason string) (bool, error)
 	Remove(ctx context.Context, id string) error
 }
 
 // Evictions are the login sessions that ended because their user had too many; see
 // [store.Evictions]. Evict does nothing if the session has ended. EndEvicted ends those of
-// the generations before for another reason.
+// the generations before for another reason. CompleteSweep does nothing if the lease is lost.
 type Evictions interface {
-	Evict(ctx context.Context, id string, generation int64) error
+	Evict(ctx context.Context, id string, v store.Eviction) error
 	EndEvicted(ctx context.Context, userID string, before int64, reason string) error
-	ForgetEvicted(ctx context.Context, userID string, sessions []string) error
+	CompleteSweep(ctx context.Context, userID string, l store.Lease, evicted []string) error
 }
 
 // Sealer encrypts texts with a key made from the server's secret. Open needs the same
@@ -251,7 +251,7 @@ type Provisioner struct {
 	signUps         *SignUpBudget
 	settings        Settings
 	log             *slog.Logger
-	wake            wakeSignal
+	wake            wakeSignals
 
 	// seenProviderOn remembers that ConnectyCube asks the verify route about
 	// passwords, so that a login need not be refused first each time.
@@ -269,7 +269,7 @@ func New(o Options) (*Provisioner, error) {
 	}
 	return &Provisioner{
 		cube: o.Cube, cubeUsers: o.CubeUsers, userAPI: o.UserAPI, db: o.Database, queues: o.Queues, sealer: o.Sealer, tickets: o.Tickets,
-		derivePasswords: o.DerivePasswords, signUps: o.SignUps, settings: o.Settings, log: o.Log, wake: newWakeSignal(),
+		derivePasswords: o.DerivePasswords, signUps: o.SignUps, settings: o.Settings, log: o.Log, wake: newWakeSignals(),
 	}, nil
 }
 
@@ -277,6 +277,8 @@ func New(o Options) (*Provisioner, error) {
 type LoginMethod struct {
 	Password            string // the user's own; empty when it is not known
 	ViaIdentityProvider bool   // by a ticket, which ConnectyCube presents to the verify route
+
+	Extension *Extension // nil = ConnectyCube has not been asked for the session that the login session has
 }
 
 // CubeSession is a ConnectyCube session for its user.

@@ -36,7 +36,7 @@ func (p *Provisioner) PruneNext(ctx context.Context) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := p.evict(ctx, user); err != nil {
+	if err := p.evict(ctx, user, loginSessions); err != nil {
 		return err
 	}
 	for _, loginSession := range loginSessions {
@@ -49,22 +49,48 @@ func (p *Provisioner) PruneNext(ctx context.Context) error {
 	if err := p.db.Evictions.EndEvicted(ctx, user.ID, user.EndGeneration, endedWithOthers); err != nil {
 		return err
 	}
-	p.Wake()
+	p.wake.revocations.send()
 	if user.ID == "" {
 		return nil
 	}
-	return p.queues.Sweeps.Complete(ctx, user.ID, store.Lease{Until: until}, 0)
+	return p.db.Evictions.CompleteSweep(ctx, user.ID, store.Lease{Until: until}, user.Evicted)
 }
 
 // evict saves in the records which login sessions were evicted, so that the user's
 // document need not remember it.
-func (p *Provisioner) evict(ctx context.Context, user store.User) error {
+func (p *Provisioner) evict(ctx context.Context, user store.User, loginSessions []store.Session) error {
+	others := activeOf(user, loginSessions)
 	for _, id := range user.Evicted {
-		if err := p.db.Evictions.Evict(ctx, id, user.EndGeneration); err != nil {
+		v := store.Eviction{Generation: user.EndGeneration, Due: time.Now()}
+		if i := slices.IndexFunc(loginSessions, func(s store.Session) bool { return s.ID == id }); i >= 0 {
+			v.Due = evictedDue(loginSessions[i], others)
+		}
+		if err := p.db.Evictions.Evict(ctx, id, v); err != nil {
 			return err
 		}
 	}
-	return p.db.Evictions.ForgetEvicted(ctx, user.ID, user.Evicted)
+	return nil
+}
+
+// activeOf returns those of the login sessions that their user's document lists.
+func activeOf(user store.User, loginSessions []store.Session) []store.Session {
+	return slices.DeleteFunc(slices.Clone(loginSessions), func(s store.Session) bool { return !slices.Contains(user.Sessions, s.ID) })
+}
+
+// evictedDue returns when the revocation of an evicted login session is due: now or, if that
+// would change nothing, when its session at ConnectyCube ends.
+func evictedDue(evicted store.Session, others []store.Session) time.Time {
+	now := time.Now()
+	evicted.EndReason = store.Evicted
+	if livesOn(evicted, now) && (revocation{ended: evicted}).mayBelongTo(others) {
+		return evicted.CubeExpires
+	}
+	return now
+}
+
+// livesOn reports whether a login session was evicted while its session at ConnectyCube lives.
+func livesOn(ended store.Session, now time.Time) bool {
+	return ended.EndReason == store.Evicted && ended.CubeToken != "" && ended.CubeExpires.After(now)
 }
 
 // RevokeNext revokes one ended login session at ConnectyCube. First it ends one that has
@@ -86,7 +112,7 @@ func (p *Provisioner) RevokeNext(ctx context.Context) error {
 	if err == nil && ended.EndReason == store.Expired { // otherwise it ended by leaving the list
 		_, err = p.db.RemoveSession(ctx, ended.UserID, ended.ID)
 	}
-	if err == nil && ended.EndReason == store.Evicted && ended.CubeToken != "" && ended.CubeExpires.After(time.Now()) {
+	if err == nil && livesOn(ended, time.Now()) {
 		return p.queues.Revocations.Retry(ctx, ended.ID, lease, ended.CubeExpires, "")
 	}
 	if err == nil {
@@ -179,7 +205,7 @@ func (v revocation) others(ctx context.Context) ([]store.Session, error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	return slices.DeleteFunc(others, func(other store.Session) bool { return !slices.Contains(user.Sessions, other.ID) }), nil
+	return activeOf(user, others), nil
 }
 
 // mayBelongTo reports whether the device may be that of another login session, because

@@ -19,7 +19,7 @@ func TestRevokeNextRevokesExpired(t *testing.T) {
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.Sessions().Update(t.Context(), "s", func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
+	if _, err := f.store.Sessions().Update(t.Context(), store.Session{ID: "s"}, func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	restore := f.takeDown()
@@ -49,7 +49,7 @@ func TestRevokeNextRevokesExpired(t *testing.T) {
 // If ConnectyCube uses up the upstream timeout, there is still time to set when the next
 // attempt is due.
 func TestRevokeNextOutlastsSlowConnectyCube(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Settings.UpstreamTimeout = 100 * time.Millisecond })
+	f := newFixture(t)
 	user := f.registered(t, "ada@x.org")
 	if _, err := f.OpenCubeSession(t.Context(), user, f.login(t, user, "s"), LoginMethod{Password: password}); err != nil {
 		t.Fatal(err)
@@ -59,6 +59,7 @@ func TestRevokeNextOutlastsSlowConnectyCube(t *testing.T) {
 	}
 	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	f.away.Store(&slow)
+	f.settings.UpstreamTimeout = 100 * time.Millisecond
 	if err := f.RevokeNext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +70,8 @@ func TestPruneNextEndsWhatIsNotListed(t *testing.T) {
 	u.queue.user = newUser()
 	u.accounts.user = newUser() // lists s1
 	u.records.list = []store.Session{{ID: "s1"}, {ID: "s2"}}
-	if err := u.PruneNext(t.Context()); err != nil || !slices.Equal(u.records.ended, []string{"s2"}) || u.queue.completed != 1 {
-		t.Errorf("%v, ended %v, completed %d; want s2 and 1", err, u.records.ended, u.queue.completed)
+	if err := u.PruneNext(t.Context()); err != nil || !slices.Equal(u.records.ended, []string{"s2"}) || u.records.sweeps != 1 {
+		t.Errorf("%v, ended %v, completed %d; want s2 and 1", err, u.records.ended, u.records.sweeps)
 	}
 }
 
@@ -85,8 +86,8 @@ func TestPruneNextTellsEvictionsFromOtherEnds(t *testing.T) {
 		{ID: "s5", Revocation: store.Revocation{Generation: 3}},
 		{ID: "s6", Revocation: store.Revocation{Generation: 1}},
 	}
-	if err := u.PruneNext(t.Context()); err != nil || u.queue.completed != 1 {
-		t.Errorf("%v, completed %d", err, u.queue.completed)
+	if err := u.PruneNext(t.Context()); err != nil || u.records.sweeps != 1 {
+		t.Errorf("%v, completed %d", err, u.records.sweeps)
 	}
 	if got, want := u.records.ended, []string{"s3"}; !slices.Equal(got, want) {
 		t.Errorf("ended %v, want %v", got, want)
@@ -96,6 +97,38 @@ func TestPruneNextTellsEvictionsFromOtherEnds(t *testing.T) {
 	}
 	if got, want := u.records.forgotten, []string{"s2", "gone"}; !slices.Equal(got, want) {
 		t.Errorf("forgotten %v, want %v", got, want)
+	}
+}
+
+// The revocation of an evicted login session waits for the end of its session at ConnectyCube,
+// unless a push subscription may have to go before.
+func TestPruneNextSparesRevocations(t *testing.T) {
+	expires := time.Now().Add(time.Hour)
+	evicted := store.Session{ID: "s2", SealedSession: store.SealedSession{CubeToken: "sealed", CubeExpires: expires}}
+	for name, tt := range map[string]struct {
+		edit  func(evicted *store.Session)
+		other store.Session
+		waits bool
+	}{
+		"an unknown device, another login": {func(*store.Session) {}, store.Session{ID: "s1"}, true},
+		"another login that is not listed": {func(*store.Session) {}, store.Session{ID: "s9"}, false},
+		"a known device":                   {func(s *store.Session) { s.DeviceID = "phone" }, store.Session{ID: "s1"}, false},
+		"no session at ConnectyCube":       {func(s *store.Session) { s.SealedSession = store.SealedSession{} }, store.Session{ID: "s1"}, false},
+		"one that has ended":               {func(s *store.Session) { s.CubeExpires = time.Now().Add(-time.Hour) }, store.Session{ID: "s1"}, false},
+		"without a record":                 {func(s *store.Session) { s.ID = "s3" }, store.Session{ID: "s1"}, false},
+	} {
+		u := newUnit(t)
+		u.queue.user = newUser()
+		u.accounts.user = newUser(func(user *store.User) { user.Evicted = []string{"s2"} })
+		own := evicted
+		tt.edit(&own)
+		u.records.list = []store.Session{own, tt.other}
+		if err := u.PruneNext(t.Context()); err != nil || len(u.records.evictedDue) != 1 {
+			t.Fatalf("%s: %v, evicted %v", name, err, u.records.evicted)
+		}
+		if due := u.records.evictedDue[0]; due.Equal(expires) != tt.waits || !tt.waits && due.After(time.Now()) {
+			t.Errorf("%s: due %v; waits for %v: want %t", name, due, expires, tt.waits)
+		}
 	}
 }
 

@@ -16,61 +16,70 @@ const (
 	workers      = 4           // reconciliations at once
 )
 
-// wakeSignal wakes the loops of the worker. Each has a channel of its own.
-type wakeSignal []chan struct{}
+// A wakeSignal wakes a loop that waits for work of one kind. A signal stays until a loop
+// takes it, so that work that comes while the loop looks is not missed.
+type wakeSignal chan struct{}
 
-func newWakeSignal() wakeSignal {
-	w := make(wakeSignal, workers+2)
-	for i := range w {
-		w[i] = make(chan struct{}, 1)
-	}
-	return w
+// wakeSignals are those of the kinds of work.
+type wakeSignals struct {
+	sweeps, revocations wakeSignal // of one loop each
+	accounts            wakeSignal // of several loops: a signal wakes one of them
 }
 
-// Wake makes the worker look for work now.
-func (p *Provisioner) Wake() {
-	for _, loop := range p.wake {
-		select {
-		case loop <- struct{}{}:
-		default:
-		}
+func newWakeSignals() wakeSignals {
+	return wakeSignals{sweeps: make(wakeSignal, 1), revocations: make(wakeSignal, 1), accounts: make(wakeSignal, workers)}
+}
+
+func (w wakeSignal) send() {
+	select {
+	case w <- struct{}{}:
+	default: // as many signals as loops are on their way
 	}
+}
+
+// Wake makes the worker look for accounts to reconcile and for login sessions that have
+// ended.
+func (p *Provisioner) Wake() {
+	p.wake.accounts.send()
+	p.wake.sweeps.send()
+	p.wake.revocations.send()
 }
 
 // Run does the background work until ctx ends: it reconciles accounts, revokes ended
 // login sessions, and ends those that a user's document no longer lists.
 func (p *Provisioner) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	for i, wake := range p.wake {
-		work := p.ReconcileNext
-		switch i {
-		case 0:
-			work = p.PruneNext
-		case 1:
-			work = p.RevokeNext
-		}
-		polls := i < 3 // one loop of a kind is enough, because it wakes the others
-		loops.Go(func() { p.runLoop(ctx, wake, work, polls) })
+	loops.Go(func() { p.runLoop(ctx, loop{work: p.PruneNext, wake: p.wake.sweeps, polls: true}) })
+	loops.Go(func() { p.runLoop(ctx, loop{work: p.RevokeNext, wake: p.wake.revocations, polls: true}) })
+	for i := range workers {
+		polls := i == 0 // one is enough, because it wakes the others
+		loops.Go(func() { p.runLoop(ctx, loop{work: p.ReconcileNext, wake: p.wake.accounts, polls: polls}) })
 	}
 	loops.Wait()
 }
 
+// loop is one loop of the worker.
+type loop struct {
+	work  func(context.Context) error // does one piece
+	wake  wakeSignal
+	polls bool
+}
+
 // runLoop repeats work while there is any. Then it waits for a wake signal and, if it
 // polls, for the next interval.
-func (p *Provisioner) runLoop(ctx context.Context, wake <-chan struct{}, work func(context.Context) error, polls bool) {
+func (p *Provisioner) runLoop(ctx context.Context, l loop) {
 	for ctx.Err() == nil {
-		err := work(ctx)
+		err := l.work(ctx)
 		if err == nil {
-			p.Wake()
 			continue
 		}
 		var next <-chan time.Time
 		wait := pollInterval/2 + rand.N(pollInterval)
 		over, isOver := errors.AsType[*OverBudgetError](err)
-		if isOver && (!polls || over.RetryAfter < wait) {
+		if isOver && (!l.polls || over.RetryAfter < wait) {
 			wait = over.RetryAfter
 		}
-		if polls || isOver {
+		if l.polls || isOver {
 			next = time.After(wait)
 		}
 		if !errors.Is(err, store.ErrNotFound) && !isOver && ctx.Err() == nil {
@@ -78,7 +87,7 @@ func (p *Provisioner) runLoop(ctx context.Context, wake <-chan struct{}, work fu
 		}
 		select {
 		case <-ctx.Done():
-		case <-wake:
+		case <-l.wake:
 		case <-next:
 		}
 	}
@@ -101,8 +110,9 @@ func (p *Provisioner) ReconcileNext(ctx context.Context) error {
 }
 
 // reconcileClaimed reconciles an account that the worker has claimed, with a token of
-// the budget or without.
+// the budget or without. Another loop looks for more meanwhile.
 func (p *Provisioner) reconcileClaimed(ctx context.Context, user store.User, hasToken bool) {
+	p.wake.accounts.send()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.UpstreamTimeout)
 	defer cancel()
 	r := p.begin(user, LoginMethod{})

@@ -1,10 +1,12 @@
 package provisioning
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cubegate/connectycube"
@@ -16,7 +18,7 @@ import (
 func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 	f := newFixture(t)
 	cube, err := connectycube.New(connectycube.Options{
-		BaseURL: f.url, AppID: 1, AuthKey: "key", Timeout: time.Second,
+		BaseURL: f.url, AppID: 1, AuthKey: "key", Timeout: time.Minute,
 		Breaker: connectycube.BreakerOptions{Failures: 2, OpenFor: 300 * time.Millisecond},
 	})
 	if err != nil {
@@ -70,4 +72,55 @@ func TestWorkerBacksOffFromAnOpenBreaker(t *testing.T) {
 	if n := len(f.sandbox.State().Users); n != 1 {
 		t.Errorf("ConnectyCube has %d accounts", n)
 	}
+}
+
+// emptyQueue has no work, and counts who looks for it.
+type emptyQueue[T any] struct {
+	WorkQueue[T]
+	looks *atomic.Int32
+}
+
+func (q emptyQueue[T]) Claim(context.Context, store.Lease) (T, error) {
+	q.looks.Add(1)
+	var none T
+	return none, store.ErrNotFound
+}
+
+type emptyLine struct{ SignUpLine }
+
+func (emptyLine) ClaimTurn(context.Context, store.Lease) (store.User, error) {
+	return store.User{}, store.ErrNotFound
+}
+
+// Each look for work costs commands of the database, so a signal wakes one loop.
+func TestWakeWakesOneLoopOfEachKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var accounts, sweeps, revocations atomic.Int32
+		u := newUnit(t, func(o *Options) {
+			o.Queues = Queues{emptyQueue[store.User]{looks: &accounts}, emptyQueue[store.User]{looks: &sweeps}, emptyQueue[store.Session]{looks: &revocations}}
+			o.Database.Line = emptyLine{}
+			o.Database.ExpireSession = func(context.Context) error { return store.ErrNotFound }
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		go u.Run(ctx)
+		for _, step := range []struct {
+			name string
+			do   func()
+			want [3]int32 // looks for accounts, sweeps and revocations
+		}{
+			{"the start", func() {}, [3]int32{workers, 1, 1}},
+			{"a wake", u.Wake, [3]int32{1, 1, 1}},
+			{"an account", u.wake.accounts.send, [3]int32{1, 0, 0}},
+			{"a sweep", u.wake.sweeps.send, [3]int32{0, 1, 0}},
+			{"an ended login session", u.wake.revocations.send, [3]int32{0, 0, 1}},
+		} {
+			step.do()
+			synctest.Wait()
+			if got := [3]int32{accounts.Swap(0), sweeps.Swap(0), revocations.Swap(0)}; got != step.want {
+				t.Errorf("after %s: %v looks, want %v", step.name, got, step.want)
+			}
+		}
+		stop()
+		synctest.Wait()
+	})
 }
