@@ -79,7 +79,7 @@ func TestSetRolesSortsAndRecords(t *testing.T) {
 
 func TestSetRolesChecksTheRoles(t *testing.T) {
 	f, s, root := administration(t)
-	many := make([]string, maxRoles+1)
+	many := make([]string, MaxRoles+1)
 	for i := range many {
 		many[i] = "role" + string(rune('a'+i))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"cubegate/resolvers/apierror"
@@ -27,14 +28,20 @@ type Auditor struct {
 	events   AuditLog
 	outward  func(error) *apierror.Error
 	refusals *refusalQueue
+	noteUser func(ctx context.Context, id string)
 	log      *slog.Logger
+	failed   atomic.Int64 // events that could not be written
 }
 
-// AuditorOptions configure an Auditor. All fields are required.
+// AuditorOptions configure an Auditor. All fields but NoteUser are required.
 type AuditorOptions struct {
 	Events  AuditLog
 	Outward func(error) *apierror.Error // returns what the client sees of an error
 	Log     *slog.Logger
+
+	// NoteUser gets the ID of the user that a request is about, also of a refused one, for
+	// the request's log line.
+	NoteUser func(ctx context.Context, id string)
 }
 
 // StartAuditor starts an Auditor, which must be closed.
@@ -42,7 +49,10 @@ func StartAuditor(o AuditorOptions) (*Auditor, error) {
 	if o.Events == nil || o.Outward == nil || o.Log == nil {
 		return nil, errors.New("identity.AuditorOptions lack Events, Outward or Log")
 	}
-	return &Auditor{o.Events, o.Outward, startRefusals(o.Events, o.Log), o.Log}, nil
+	if o.NoteUser == nil {
+		o.NoteUser = func(context.Context, string) {}
+	}
+	return &Auditor{events: o.Events, outward: o.Outward, refusals: startRefusals(o.Events, o.Log), noteUser: o.NoteUser, log: o.Log}, nil
 }
 
 // Close writes the refusals that wait, and stops the Auditor. A write that fails is
@@ -63,6 +73,7 @@ func (a *Auditor) recordSuccess(ctx context.Context, c Caller, sessionID string)
 // response: a write before it would take time that unknown emails do not take. Do not
 // record an attempt at an unknown email, which may be a password in the wrong field.
 func (a *Auditor) recordFailure(ctx context.Context, c Caller, err error) {
+	a.noteUser(ctx, c.User.ID)
 	e := a.outward(err)
 	outcome := store.OutcomeRefused
 	switch {
@@ -83,19 +94,33 @@ func isFailure(code apierror.Code) bool {
 	return code == apierror.InternalServerError || code == apierror.MalformedData || code == apierror.UpstreamUnavailable || code == apierror.ServiceUnavailable
 }
 
-// failed reports whether an error is our failure, or ConnectyCube's.
-func (a *Auditor) failed(err error) bool { return isFailure(a.outward(err).Code) }
+// isFailure reports whether an error is our failure, or ConnectyCube's.
+func (a *Auditor) isFailure(err error) bool { return isFailure(a.outward(err).Code) }
 
 // record writes an event of the operation that c calls. No request fails because its
 // event cannot be written.
 func (a *Auditor) record(ctx context.Context, c Caller, e store.Event) {
+	a.noteUser(ctx, e.UserID)
 	ctx, cancel := detached(ctx, recordTimeout)
 	defer cancel()
 	e.Kind, e.ClientIP = c.Audit, c.Client.IP
 	if err := a.events.Record(ctx, e); err != nil {
+		a.failed.Add(1)
 		a.log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
 			slog.String("user_id", e.UserID), slog.Any("err", err))
 	}
+}
+
+// AuditState is what an Auditor has to write, and what it could not.
+type AuditState struct {
+	Waiting int   // refusals in the queue; equal ones are one
+	Lost    int64 // events and refusals without a record, since the start
+}
+
+// State returns the state of the queue. It does not wait for the database.
+func (a *Auditor) State() AuditState {
+	waiting, lost := a.refusals.state()
+	return AuditState{Waiting: waiting, Lost: lost + a.failed.Load()}
 }
 
 // page returns a page of events, the newest first, with the refusals of this moment.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/net/idna"
@@ -17,7 +18,9 @@ const notAnEmail = "must be an email, such as ada@example.org"
 // (https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address).
 var (
 	inputLocal  = regexp.MustCompile("^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+$")
-	inputDomain = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$`)
+	inputDomain = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$`)
+	})
 )
 
 // validateEmail returns what is wrong with a new email, or "". It accepts what <input
@@ -59,9 +62,9 @@ func isInvisible(r rune) bool {
 }
 
 func isDomain(name string) bool {
-	if inputDomain.MatchString(name) {
+	if inputDomain().MatchString(name) {
 		return true
 	}
 	ascii, err := idna.Registration.ToASCII(strings.ToLower(name))
-	return err == nil && strings.Contains(ascii, ".") && inputDomain.MatchString(ascii)
+	return err == nil && strings.Contains(ascii, ".") && inputDomain().MatchString(ascii)
 }

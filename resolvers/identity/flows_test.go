@@ -135,6 +135,16 @@ func (f flows) refresh(ctx context.Context, token string) (LoginResult, error) {
 	return f.Sessions.Refresh(ctx, f.stranger(store.AuditRefresh, CostToken), token)
 }
 
+// refreshed returns a refresh that must succeed.
+func (f flows) refreshed(t *testing.T, token string) LoginResult {
+	t.Helper()
+	out, err := f.refresh(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // confirm checks a password for a login session of Ada's.
 func (f flows) confirm(ctx context.Context, sessionID, password string) error {
 	c := f.ada(store.AuditEmail, CostGuess)

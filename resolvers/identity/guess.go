@@ -46,7 +46,7 @@ func (p *Passwords) guessOf(ctx context.Context, c Caller, email string, user st
 	if user.ID != "" && device.UserID == user.ID && device.Generation == user.DeviceGeneration {
 		known := g
 		known.keys.device = device.Device
-		if p.budgets.check(ctx, charges(known.costs, known.keys)) == nil { // else a stranger, until a login succeeds
+		if p.budgets.permits(charges(known.costs, known.keys)) { // else a stranger, until a login succeeds
 			known.turn = func() tokens.Turn { return p.knownTurn(g.turn(), user.ID, device.Device) }
 			return known, nil
 		}

@@ -100,10 +100,14 @@ func New(o Options) (*Flows, error) {
 		return nil, errors.New("identity.Options lack " + strings.Join(names, ", "))
 	}
 	devices := devices{o.Tokens.Devices}
+	familiar, err := newFamiliarNetworks()
+	if err != nil {
+		return nil, err
+	}
 	proven := newProvenPasswords()
 	f := &Flows{}
 	f.Passwords = &Passwords{
-		Hasher: o.Hasher, users: o.Stores.Users, records: o.Stores.Sessions, devices: devices, budgets: o.Budgets,
+		Hasher: o.Hasher, users: o.Stores.Users, records: o.Stores.Sessions, devices: devices, familiar: familiar, budgets: o.Budgets,
 		networkOf: o.NetworkOf, keepsHashes: o.Limits.BcryptPasswords, replaceHash: o.Stores.UpgradeHash, log: o.Log,
 	}
 	f.Authenticator = &Authenticator{
@@ -112,7 +116,7 @@ func New(o Options) (*Flows, error) {
 	}
 	f.Sessions = &Sessions{
 		users: o.Stores.Users, active: o.Stores.Active, evict: o.Stores.EvictSession, logOutEvicted: o.Stores.LogOutEvicted, records: o.Stores.Sessions, accounts: o.Accounts.Opener,
-		credentials: credentials{o.Tokens.Issuer, o.Tokens.Refresh, devices, o.Limits.Absolute}, verifier: o.Tokens.Verifier,
+		credentials: credentials{o.Tokens.Issuer, o.Tokens.Refresh, devices, o.Limits.Absolute}, verifier: o.Tokens.Verifier, familiar: familiar,
 		limits: o.Limits, budgets: o.Budgets, auditor: o.Auditor, upstreamTimeout: o.UpstreamTimeout, log: o.Log,
 	}
 	f.Logins = &Logins{

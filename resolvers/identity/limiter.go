@@ -26,7 +26,7 @@ type budgetName string
 
 const (
 	// budgetPair counts wrong passwords of one account from one network.
-	budgetPair budgetName = "account and network"
+	budgetPair budgetName = "account_and_network"
 	// budgetAccount counts wrong passwords of one account from all networks (OWASP
 	// ASVS 2.2.1: at most 100 an hour). It counts an email whether or not an account
 	// has it, because the response must not tell.
@@ -37,20 +37,29 @@ const (
 	// budgetSite counts wrong passwords from the IPv6 /48 around a network.
 	budgetSite budgetName = "site"
 	// budgetDevice counts wrong passwords of a known device, instead of those above.
-	budgetDevice budgetName = "known device"
+	budgetDevice budgetName = "known_device"
 	// budgetKnownTurns counts passwords of one account, correct ones too, that were
 	// hashed ahead of strangers'. It is never refunded.
-	budgetKnownTurns budgetName = "known turns"
+	budgetKnownTurns budgetName = "known_turns"
 	// budgetCallback counts wrong passwords of one account that ConnectyCube
 	// presents. They all come from ConnectyCube's network.
 	budgetCallback budgetName = "callback"
 	// budgetRegister counts registrations from one network.
 	budgetRegister budgetName = "registrations"
 	// budgetRegisterSite counts registrations from the IPv6 /48 around a network.
-	budgetRegisterSite budgetName = "site's registrations"
+	budgetRegisterSite budgetName = "site_registrations"
 	// budgetInvalidToken counts tokens from one network that we have not issued.
-	budgetInvalidToken budgetName = "invalid tokens"
+	budgetInvalidToken budgetName = "invalid_tokens"
 )
+
+// BudgetNames lists the budgets that refuse requests. Known turns only decide who waits.
+func BudgetNames() []string {
+	var names []string
+	for _, name := range []budgetName{budgetPair, budgetAccount, budgetNetwork, budgetSite, budgetDevice, budgetCallback, budgetRegister, budgetRegisterSite, budgetInvalidToken} {
+		names = append(names, string(name))
+	}
+	return names
+}
 
 // BudgetBound is the size of one budget: Burst tokens at once, and one more each Every.
 type BudgetBound struct {
@@ -75,6 +84,7 @@ const (
 type Budgets struct {
 	byName  map[budgetName]Budget
 	observe bool // count and log, and refuse no request
+	refused func(budget string)
 	log     *slog.Logger
 
 	observed atomic.Int64 // since the last line of the log
@@ -94,6 +104,10 @@ type BudgetOptions struct {
 	Observe bool // count and log, and refuse no request
 	Log     *slog.Logger
 
+	// Refused gets the name of the budget, one of BudgetNames, whenever one refuses a
+	// request or would refuse it if limits were not only observed. Optional.
+	Refused func(budget string)
+
 	// New builds one budget.
 	New func(BudgetBound) (Budget, error)
 }
@@ -107,7 +121,10 @@ func NewBudgets(o BudgetOptions) (*Budgets, error) {
 	if o.Log == nil || o.New == nil {
 		return nil, errors.New("identity.BudgetOptions lack Log or New")
 	}
-	b := &Budgets{byName: map[budgetName]Budget{}, observe: o.Observe, log: o.Log, lines: rate.Sometimes{Interval: time.Second}}
+	if o.Refused == nil {
+		o.Refused = func(string) {}
+	}
+	b := &Budgets{byName: map[budgetName]Budget{}, observe: o.Observe, refused: o.Refused, log: o.Log, lines: rate.Sometimes{Interval: time.Second}}
 	site := func(b BudgetBound) BudgetBound { return BudgetBound{siteFactor * b.Burst, b.Every / siteFactor} }
 	for name, bound := range map[budgetName]BudgetBound{
 		budgetPair: o.LoginFailures, budgetDevice: o.LoginFailures, budgetAccount: o.PerAccount,
@@ -168,29 +185,48 @@ func charges(costs []Cost, k budgetKeys) []charge {
 }
 
 // check returns RATE_LIMITED if one of the budgets has too little for a charge. It
-// takes nothing.
+// takes nothing. It counts nothing if limits are only observed: the request goes on to
+// take, which counts it, once.
 func (b *Budgets) check(ctx context.Context, list []charge) error {
-	var longest time.Duration
-	var spent budgetName
+	if b.observe {
+		return nil
+	}
+	spent, wait := b.spent(list)
+	return b.limit(ctx, spent, wait)
+}
+
+// permits reports whether check would return nil. It is for a question that refuses no
+// request.
+func (b *Budgets) permits(list []charge) bool {
+	_, wait := b.spent(list)
+	return wait == 0 || b.observe
+}
+
+// spent returns the budget with too little for a charge that takes longest to recover,
+// and that time, or 0 if all charges can be taken.
+func (b *Budgets) spent(list []charge) (name budgetName, longest time.Duration) {
 	for _, c := range list {
 		if budget := b.byName[c.budget]; budget != nil {
 			if wait := budget.Check(c.key); wait > longest {
-				longest, spent = wait, c.budget
+				name, longest = c.budget, wait
 			}
 		}
 	}
-	return b.limit(ctx, spent, longest)
+	return name, longest
 }
 
 // take takes all of the charges. If one budget has too little, it takes none and
-// returns RATE_LIMITED.
+// returns RATE_LIMITED. If limits are only observed, it takes those that are left, and
+// counts the first budget that would refuse.
 func (b *Budgets) take(ctx context.Context, list []charge) error {
+	counted := false
 	for i, c := range list {
 		budget := b.byName[c.budget]
 		if budget == nil {
 			continue
 		}
-		if wait := budget.Take(c.key); wait > 0 {
+		if wait := budget.Take(c.key); wait > 0 && !counted {
+			counted = true
 			if err := b.limit(ctx, c.budget, wait); err != nil {
 				b.refund(list[:i])
 				return err
@@ -239,6 +275,7 @@ func (b *Budgets) limit(ctx context.Context, spent budgetName, wait time.Duratio
 	if wait == 0 {
 		return nil
 	}
+	b.refused(string(spent))
 	if b.observe {
 		b.observed.Add(1)
 		b.lines.Do(func() {

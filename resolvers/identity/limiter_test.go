@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -303,6 +304,20 @@ func TestLimitsCanBeObserved(t *testing.T) {
 	}
 }
 
+// Each request that the limits would have refused counts once, for one budget, although
+// several are spent and a login asks them at its beginning and at its hash.
+func TestObservedRefusalsCountOnceForEachRequest(t *testing.T) {
+	var refused []string
+	f := newFlows(t, observed(t, true, &refused))
+	f.stored()
+	for i, email := range []string{ada.Email, "unknown@example.org"} {
+		f.guesses(t, 3+4, email, nil) // three are within the bound
+		if len(refused) != 4*(i+1) {
+			t.Errorf("%d refusals after 4 more of %s, want %d", len(refused), email, 4*(i+1))
+		}
+	}
+}
+
 func TestConfirmationsAreCountedForTheirSession(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
@@ -427,5 +442,40 @@ func TestRefusalComesBeforeDatabaseAndHash(t *testing.T) {
 	_, err := f.login(t.Context(), adaLogin)
 	if code := outward(err).Code; code != apierror.RateLimited || len(f.passwords.Compared) != 0 {
 		t.Errorf("%s after %d hashes", code, len(f.passwords.Compared))
+	}
+}
+
+// Each refusal names its budget once; if limits are only observed, a check is none. A question that refuses no request names none: a
+// known device whose budget is spent logs in as a stranger, and a registration that is sent
+// again is none for its network.
+func TestRefusalsNameTheirBudget(t *testing.T) {
+	for observe, refusals := range map[bool]int{false: 5, true: 2} {
+		counted := map[string]int{}
+		b, err := NewBudgets(BudgetOptions{
+			LoginFailures: BudgetBound{1, time.Minute}, Registrations: BudgetBound{1, time.Minute}, Observe: observe, Log: slog.New(slog.DiscardHandler),
+			New:     func(b BudgetBound) (Budget, error) { return identitytest.NewBudget(b.Burst), nil },
+			Refused: func(name string) { counted[name]++ },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, register := []charge{{budgetPair, "ada"}}, []charge{{budgetRegister, "192.0.2.1"}}
+		for range 3 {
+			_ = b.take(t.Context(), pair)
+			_ = b.check(t.Context(), pair)
+			b.permits(pair)
+		}
+		_ = b.take(t.Context(), register)
+		if got := b.permits(register); got != observe {
+			t.Errorf("observe %v: a spent budget permits %v", observe, got)
+		}
+		if len(counted) != 1 || counted["account_and_network"] != refusals {
+			t.Errorf("observe %v: counted %v, want %d of one budget", observe, counted, refusals)
+		}
+		for name := range counted {
+			if !slices.Contains(BudgetNames(), name) {
+				t.Errorf("budget %q is not listed", name)
+			}
+		}
 	}
 }

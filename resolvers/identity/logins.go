@@ -94,6 +94,8 @@ func (l *Logins) completeLogin(ctx context.Context, c Caller, device *DeviceInpu
 		return LoginResult{}, err
 	}
 	if chatErr == nil {
+		ctx, cancel := detached(ctx, l.upstreamTimeout)
+		defer cancel()
 		chatErr = l.sessions.openCubeSession(ctx, &out, m)
 	}
 	out.ChatStatus = provisioning.ChatStatusOf(chatErr)

@@ -184,8 +184,16 @@ func TestLoginEvictsTheLeastRecentlyUsedSession(t *testing.T) {
 	if got := f.users.User.Evicted; !slices.Equal(got, ids[:2]) {
 		t.Errorf("evicted %v of %v, want the first two", got, ids)
 	}
-	if got := f.users.User.Sessions; got[len(got)-1] != ids[4] || f.accounts.Woken == 0 {
+	if got := f.users.User.Sessions; got[len(got)-1] != ids[4] || f.accounts.Woken != 0 {
 		t.Errorf("left %v of %v; woken %d times", got, ids, f.accounts.Woken)
+	}
+	for range evictionsAtRest - 2 { // more would be forgotten sooner or later
+		if _, err := f.login(t.Context(), adaLogin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.accounts.Woken != 1 {
+		t.Errorf("woken %d times after %d evictions, want once", f.accounts.Woken, len(f.users.User.Evicted))
 	}
 }
 

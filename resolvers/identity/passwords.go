@@ -13,11 +13,14 @@ import (
 // PasswordHasher hashes and compares passwords, each in the lane of a turn. Compare
 // reports a stale hash, which should be replaced. A wrong password is
 // [tokens.ErrWrongPassword]; a full queue is a [tokens.QueueError]. Decoy returns the
-// hash to compare with if no user has the email; no password fits it.
+// hash to compare with if no user has the email; no password fits it. Announce refuses a
+// stranger that the full queue would refuse; the function that it returns must be called
+// once, before Compare.
 type PasswordHasher interface {
 	Hash(ctx context.Context, t tokens.Turn, password string) (string, error)
 	Compare(ctx context.Context, t tokens.Turn, password, hash string) (stale bool, err error)
 	Decoy(email string) string
+	Announce(lanes []string) (arrived func(), err error)
 }
 
 // Passwords hashes and compares the passwords of users, and charges wrong ones to the
@@ -30,6 +33,7 @@ type Passwords struct {
 	users     UserStore
 	records   SessionStore
 	devices   devices
+	familiar  *familiarNetworks
 	budgets   *Budgets
 	networkOf func(ip string) string
 	log       *slog.Logger
@@ -38,29 +42,14 @@ type Passwords struct {
 	replaceHash func(ctx context.Context, c store.HashUpgrade) error
 }
 
-var errDisabled = &apierror.Error{Code: apierror.Forbidden, Message: "This account is disabled"}
+var errDisabled = &apierror.Error{Code: apierror.Forbidden, Message: "This account is disabled", Reason: apierror.ReasonDisabled}
 
 // verify returns the user with an email and a password, and changes nothing. The match
 // says how the password fits. For the
 // client, an unknown email and a wrong password are one error at one price. The audit
-// needs to know whose password was wrong: verify returns that user with the error. A
-// client without a device token is refused by a spent budget before any look-up.
+// needs to know whose password was wrong: verify returns that user with the error.
 func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user store.User, m match, err error) {
-	device := p.devices.known(in.Device, in.Email)
-	if device.UserID == "" {
-		if err := p.budgets.check(ctx, charges(c.Costs, p.strangersGuess(c, in.Email).keys)); err != nil {
-			return store.User{}, match{}, err
-		}
-	}
-	decoy := p.Hasher.Decoy(store.EmailKey(in.Email))
-	user, err = p.users.ByEmail(ctx, in.Email)
-	if errors.Is(err, store.ErrNotFound) {
-		user, err = store.User{PasswordHash: decoy}, nil
-	}
-	if err != nil {
-		return store.User{}, match{}, err
-	}
-	g, err := p.guessOf(ctx, c, in.Email, user, device)
+	user, g, err := p.lookUp(ctx, c, in)
 	if err != nil {
 		return store.User{}, match{}, err
 	}
@@ -68,7 +57,55 @@ func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user s
 	if err == nil && user.Disabled {
 		err = errDisabled
 	}
+	if err == nil {
+		p.familiar.note(familiarPair{store.EmailKey(user.Email), c.Client.network()})
+	}
 	return user, m, err
+}
+
+// admit refuses a client before any look-up: a stranger with a spent budget, or one that
+// the full hash queue would refuse. It decides from the request alone, so that the
+// response does not tell whether the email has an account. The returned function must be
+// called before the password is compared.
+func (p *Passwords) admit(ctx context.Context, c Caller, email string, device tokens.KnownDevice) (arrived func(), err error) {
+	if p.isWelcome(c, email, device) {
+		return func() {}, nil
+	}
+	stranger := p.strangersGuess(c, email)
+	if err := p.budgets.check(ctx, charges(stranger.costs, stranger.keys)); err != nil {
+		return nil, err
+	}
+	if p.familiar.includes(familiarPair{stranger.keys.email, c.Client.network()}) {
+		return func() {}, nil
+	}
+	return p.Hasher.Announce(c.Client.Networks)
+}
+
+// isWelcome reports whether a device token is valid and its device may still guess. Only
+// the look-up shows whether the token was revoked.
+func (p *Passwords) isWelcome(c Caller, email string, device tokens.KnownDevice) bool {
+	return device.UserID != "" && p.budgets.permits(charges(c.Costs, budgetKeys{email: store.EmailKey(email), device: device.Device}))
+}
+
+// lookUp returns the user with the email of a client that admit admits, and how the client
+// guesses. If no user has the email, it returns a user with a decoy for a hash.
+func (p *Passwords) lookUp(ctx context.Context, c Caller, in LoginInput) (store.User, guess, error) {
+	device := p.devices.known(in.Device, in.Email)
+	arrived, err := p.admit(ctx, c, in.Email, device)
+	if err != nil {
+		return store.User{}, guess{}, err
+	}
+	defer arrived() // deferred, because an announcement that never ends would fill the queue
+	decoy := p.Hasher.Decoy(store.EmailKey(in.Email))
+	user, err := p.users.ByEmail(ctx, in.Email)
+	if errors.Is(err, store.ErrNotFound) {
+		user, err = store.User{PasswordHash: decoy}, nil
+	}
+	if err != nil {
+		return store.User{}, guess{}, err
+	}
+	g, err := p.guessOf(ctx, c, in.Email, user, device)
+	return user, g, err
 }
 
 // confirm checks the password of a caller who is logged in.
@@ -84,7 +121,7 @@ func (p *Passwords) confirm(ctx context.Context, c Caller, password string) erro
 	g.turn = func() tokens.Turn { return p.callersTurn(c) }
 	_, err := p.compareForms(ctx, g, password, c.User)
 	if errors.Is(err, tokens.ErrWrongPassword) {
-		return &apierror.Error{Code: apierror.Forbidden, Message: "The password is wrong", Cause: err}
+		return &apierror.Error{Code: apierror.Forbidden, Message: "The password is wrong", Reason: apierror.ReasonWrongPassword, Cause: err}
 	}
 	return err
 }

@@ -24,44 +24,72 @@ func (s *Sessions) Refresh(ctx context.Context, c Caller, token string) (LoginRe
 	if err != nil {
 		return LoginResult{}, err
 	}
+	session, user, err := s.refreshable(ctx, c, presented)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	upstream, cancel := detached(ctx, s.upstreamTimeout)
+	defer cancel()
+	// ConnectyCube comes first, so that one write has its answer and the exchange.
+	extension := s.accounts.ExtendCubeSession(upstream, user, session)
 	var next tokens.RefreshToken
-	var userID string
-	session, err := s.records.Update(ctx, presented.SessionID, func(session *store.Session) (err error) {
-		userID = session.UserID
+	session, err = s.records.Update(ctx, session, func(session *store.Session) (err error) {
+		extension.Record(session)
 		next, err = s.exchange(c.Client, presented, session)
 		return err
 	})
-	claims := tokens.Claims{Subject: userID, SessionID: presented.SessionID}
-	var stale *tokens.StaleError
-	switch {
-	case errors.Is(err, tokens.ErrReplayed):
-		return LoginResult{}, s.endReplayedSession(ctx, c, claims, err)
-	case errors.Is(err, store.ErrNotFound):
-		return LoginResult{}, errSessionEnded
-	case err != nil && !errors.As(err, &stale):
-		return LoginResult{}, err
+	if err != nil {
+		return LoginResult{}, s.refusal(ctx, c, tokens.Claims{Subject: user.ID, SessionID: presented.SessionID}, err)
 	}
-	user, ended := userOfSession(ctx, s.users, claims)
-	if ended != nil {
-		return LoginResult{}, ended
-	}
-	if stale != nil {
-		return LoginResult{}, errStale(stale)
-	}
+	s.familiar.note(familiarPair{store.EmailKey(user.Email), c.Client.network()})
 	out, err := s.credentials.issueTokens(user, session)
 	if err != nil {
 		return LoginResult{}, err
 	}
 	out.RefreshToken, out.DeviceToken = next.Text, s.credentials.devices.renewedToken(user, session)
-	out.ChatStatus = provisioning.ChatStatusOf(s.openCubeSession(ctx, &out, provisioning.LoginMethod{}))
+	out.ChatStatus = provisioning.ChatStatusOf(s.openCubeSession(upstream, &out, provisioning.LoginMethod{Extension: extension}))
 	return out, nil
+}
+
+// refreshable returns the login session whose refresh token a client presents, and its
+// user. Both are active, and the token is good.
+func (s *Sessions) refreshable(ctx context.Context, c Caller, presented tokens.PresentedToken) (store.Session, store.User, error) {
+	session, err := s.records.ByID(ctx, presented.SessionID)
+	if err != nil {
+		return store.Session{}, store.User{}, s.refusal(ctx, c, tokens.Claims{}, err)
+	}
+	s.auditor.noteUser(ctx, session.UserID)
+	claims := tokens.Claims{Subject: session.UserID, SessionID: session.ID}
+	err = familyOf(session.RefreshTokens).Check(presented, time.Now(), s.limits.Reuse)
+	if errors.Is(err, tokens.ErrReplayed) { // even if the session is no longer listed
+		return store.Session{}, store.User{}, s.refusal(ctx, c, claims, err)
+	}
+	user, ended := userOfSession(ctx, s.users, claims)
+	if ended != nil {
+		return store.Session{}, store.User{}, ended
+	}
+	return session, user, s.refusal(ctx, c, claims, err)
+}
+
+// refusal returns the error for the client whose refresh token cannot be exchanged.
+func (s *Sessions) refusal(ctx context.Context, c Caller, claims tokens.Claims, err error) error {
+	var stale *tokens.StaleError
+	switch {
+	case errors.Is(err, tokens.ErrReplayed):
+		return s.endReplayedSession(ctx, c, claims, err)
+	case errors.Is(err, store.ErrNotFound):
+		return errSessionEnded
+	case errors.As(err, &stale):
+		return errStale(stale)
+	}
+	return err
 }
 
 // parseRefreshToken charges a token that we have not issued.
 func (s *Sessions) parseRefreshToken(ctx context.Context, c Caller, token string) (tokens.PresentedToken, error) {
 	presented, err := s.credentials.refresh.ParseRefreshToken(token)
 	if err != nil {
-		err = s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid; log in again", Cause: err})
+		err = s.budgets.chargeInvalidToken(ctx, c, &apierror.Error{Code: apierror.Unauthenticated, Message: "The refresh token is not valid; log in again", Reason: apierror.ReasonInvalidToken, Cause: err})
 	}
 	return presented, err
 }
@@ -99,7 +127,7 @@ func clientMark(c ClientInfo) string {
 
 // familyOf returns the family of the refresh tokens in a record.
 func familyOf(r store.RefreshTokens) tokens.RefreshFamily {
-	f := tokens.RefreshFamily{Parent: r.Parent, Children: r.Children, Exchange: tokens.Exchange(r.Exchange)}
+	f := tokens.RefreshFamily{Parent: r.Parent, Children: r.Children, Exchange: tokens.Exchange(r.Exchange), Retired: make([]tokens.RetiredToken, 0, len(r.Retired))}
 	for _, retired := range r.Retired {
 		f.Retired = append(f.Retired, tokens.RetiredToken(retired))
 	}
@@ -108,7 +136,7 @@ func familyOf(r store.RefreshTokens) tokens.RefreshFamily {
 
 // saved returns what the record of a login session has of a family.
 func saved(f tokens.RefreshFamily) store.RefreshTokens {
-	r := store.RefreshTokens{Parent: f.Parent, Children: f.Children, Exchange: store.RefreshExchange(f.Exchange)}
+	r := store.RefreshTokens{Parent: f.Parent, Children: f.Children, Exchange: store.RefreshExchange(f.Exchange), Retired: make([]store.RetiredToken, 0, len(f.Retired))}
 	for _, retired := range f.Retired {
 		r.Retired = append(r.Retired, store.RetiredToken(retired))
 	}
@@ -130,5 +158,5 @@ func (s *Sessions) endReplayedSession(ctx context.Context, c Caller, claims toke
 			Detail: "an older refresh token was reused: the login session has ended",
 		})
 	}
-	return &apierror.Error{Code: errSessionEnded.Code, Message: errSessionEnded.Message, Cause: cause}
+	return &apierror.Error{Code: errSessionEnded.Code, Message: errSessionEnded.Message, Reason: apierror.ReasonReplayedToken, Cause: cause}
 }

@@ -38,7 +38,8 @@ type refusalQueue struct {
 	mu      sync.Mutex
 	windows map[refusalKey]*refusal
 	waiting []*refusal
-	dropped int // refusals without a record since the last log line about them
+	dropped int   // refusals without a record since the last log line about them
+	lost    int64 // dropped since the start
 	logged  time.Time
 	swept   time.Time // when ended windows were last removed
 
@@ -86,13 +87,27 @@ func (q *refusalQueue) add(network string, e store.Event) {
 		r = &refusal{event: e}
 	}
 	if !r.waits && !q.enqueue(r) {
-		q.dropped++
+		q.drop(1)
 		return
 	}
 	r.event.Count++
 	if known || len(q.windows) < maxRefusalWindows { // else the next one starts another record
 		q.windows[key] = r
 	}
+}
+
+// drop counts refusals that get no record. The caller holds the lock.
+func (q *refusalQueue) drop(n int) {
+	q.dropped += n
+	q.lost += int64(n)
+}
+
+// state returns the number of records that wait, and of the refusals that were dropped
+// since the start.
+func (q *refusalQueue) state() (waiting int, lost int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting), q.lost
 }
 
 // enqueue lets a record wait to be written, if there is room.
@@ -182,7 +197,7 @@ func (q *refusalQueue) finish(batch []*refusal, events []store.Event, written bo
 			r.written = events[i].Count
 		case r.waits: // another refusal has enqueued it
 		case !q.enqueue(r):
-			q.dropped += r.event.Count - r.written
+			q.drop(r.event.Count - r.written)
 			r.event.Count = r.written
 		}
 	}
@@ -247,7 +262,7 @@ func (q *refusalQueue) drain(ctx context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range q.waiting {
-		q.dropped += r.event.Count - r.written
+		q.drop(r.event.Count - r.written)
 	}
 	q.waiting = nil
 	if q.dropped > 0 {

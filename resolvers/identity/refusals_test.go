@@ -260,3 +260,38 @@ func TestCloseKeepsItsDeadline(t *testing.T) {
 		}
 	})
 }
+
+// The state counts the records that wait, and all that was lost since the start.
+func TestAuditStateCountsWaitingAndLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlows(t)
+		f.stored()
+		for range 3 {
+			f.auditor.recordFailure(t.Context(), f.ada(store.AuditLogin), tokens.ErrWrongPassword) // equal: one record
+		}
+		if got := f.auditor.State(); got != (AuditState{Waiting: 1}) {
+			t.Errorf("before the write: %+v", got)
+		}
+		time.Sleep(2 * refusalDelay)
+		synctest.Wait()
+		if got := f.auditor.State(); got != (AuditState{}) {
+			t.Errorf("after the write: %+v", got)
+		}
+		f.auditor.events = noRecords{f.events}
+		f.auditor.recordSuccess(t.Context(), f.ada(store.AuditLogin), "s1")
+		if got := f.auditor.State(); got != (AuditState{Lost: 1}) {
+			t.Errorf("without a database: %+v", got)
+		}
+		for i := range maxWaitingRefusal + 7 {
+			f.auditor.refusals.add("192.0.2.1", wrongPassword(fmt.Sprint(i)))
+		}
+		if got := f.auditor.State(); got != (AuditState{Waiting: maxWaitingRefusal, Lost: 8}) {
+			t.Errorf("with a full queue: %+v", got)
+		}
+	})
+}
+
+// noRecords is an audit log that takes no events.
+type noRecords struct{ AuditLog }
+
+func (noRecords) Record(context.Context, store.Event) error { return store.ErrUnavailable }

@@ -12,10 +12,11 @@ import (
 
 // AccountOpener creates users with their accounts at ConnectyCube, and opens sessions
 // there; see [provisioning.Provisioner]. If Register has not created the user, the
-// returned user has no ID.
+// returned user has no ID. ExtendCubeSession writes nothing, and may return nil.
 type AccountOpener interface {
 	Register(ctx context.Context, user store.User, m provisioning.LoginMethod) (store.User, error)
 	OpenCubeSession(ctx context.Context, user store.User, session store.Session, m provisioning.LoginMethod) (provisioning.CubeSession, error)
+	ExtendCubeSession(ctx context.Context, user store.User, session store.Session) *provisioning.Extension
 	Wake() // tells the worker that there is work
 }
 
@@ -37,7 +38,7 @@ func (l *Logins) Register(ctx context.Context, c Caller, in RegisterInput) (Logi
 	if err != nil {
 		return LoginResult{}, err
 	}
-	if r.mayRepeat(ctx, holder) {
+	if r.mayRepeat(holder) {
 		out, err := r.repeat(ctx, holder)
 		if !errors.Is(err, errNoRepeat) {
 			return out, err
@@ -60,7 +61,7 @@ func (r registration) create(ctx context.Context, holder store.User) (out LoginR
 		return LoginResult{}, errEmailTaken
 	}
 	defer func() {
-		if err != nil && l.auditor.failed(err) {
+		if err != nil && l.auditor.isFailure(err) {
 			l.budgets.refund(list)
 		}
 	}()

@@ -66,13 +66,15 @@ func (r registration) guess() guess {
 // refuses the client before any look-up. A user with damaged data counts as none: the
 // index refuses the email.
 func (r registration) findHolder(ctx context.Context) (store.User, error) {
-	spent := r.budgets.check(ctx, r.charges())
-	if spent != nil && !r.attempts.has(r.attempt()) {
-		return store.User{}, spent
+	list := r.charges()
+	if !r.attempts.has(r.attempt()) {
+		if err := r.budgets.check(ctx, list); err != nil {
+			return store.User{}, err
+		}
 	}
 	holder, err := r.passwords.users.ByEmail(ctx, r.in.Email)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrMalformed) {
-		return store.User{}, spent
+		return store.User{}, r.budgets.check(ctx, list)
 	}
 	return holder, err
 }
@@ -80,12 +82,12 @@ func (r registration) findHolder(ctx context.Context) (store.User, error) {
 // mayRepeat reports whether the request may repeat the registration of the email's
 // holder. Only the password tells. While the budgets of wrong passwords are spent, the
 // answer is that to any email in use, so that it does not tell who registered lately.
-func (r registration) mayRepeat(ctx context.Context, holder store.User) bool {
+func (r registration) mayRepeat(holder store.User) bool {
 	if holder.ID == "" || holder.Deleting || holder.Disabled || time.Since(holder.Created) > repeatWindow {
 		return false
 	}
 	g := r.guess()
-	return r.budgets.check(ctx, charges(g.costs, g.keys)) == nil
+	return r.budgets.permits(charges(g.costs, g.keys))
 }
 
 // repeat logs in the user who has registered with the same email and password. It takes
@@ -113,7 +115,7 @@ func (r registration) repeat(ctx context.Context, holder store.User) (LoginResul
 // this process, it has proven the password; else this one takes a second hash.
 func (r registration) repeatLate(ctx context.Context) (LoginResult, error) {
 	holder, err := r.passwords.users.ByEmail(ctx, r.in.Email)
-	if err != nil || !r.mayRepeat(ctx, holder) {
+	if err != nil || !r.mayRepeat(holder) {
 		return LoginResult{}, errEmailTaken
 	}
 	var out LoginResult

@@ -38,8 +38,11 @@ var errForbidden = &apierror.Error{Code: apierror.Forbidden, Message: "The opera
 // are an app's own, which reads them in the claims of a token.
 const roleAdmin = "admin"
 
-// maxRoles bounds the roles of one user.
-const maxRoles = 16
+// OwnRoles lists the roles that the server itself knows.
+func OwnRoles() []string { return []string{roleAdmin} }
+
+// MaxRoles bounds the roles of one user.
+const MaxRoles = 16
 
 var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
@@ -56,8 +59,8 @@ func cleanRoles(roles []string) ([]string, error) {
 	roles = slices.Clone(roles)
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
-	if len(roles) > maxRoles {
-		return nil, apierror.FieldErrors{"roles": fmt.Sprintf("must have at most %d entries", maxRoles)}.Err()
+	if len(roles) > MaxRoles {
+		return nil, apierror.FieldErrors{"roles": fmt.Sprintf("must have at most %d entries", MaxRoles)}.Err()
 	}
 	for _, role := range roles {
 		if err := CheckRole(role); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"cubegate/resolvers/apierror"
@@ -34,7 +35,7 @@ type SessionStore interface {
 	Create(ctx context.Context, session store.Session) error
 	ByID(ctx context.Context, id string) (store.Session, error)
 	Listed(ctx context.Context, ids []string) ([]store.Session, error) // the last used first
-	Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error)
+	Update(ctx context.Context, seen store.Session, change func(*store.Session) error) (store.Session, error)
 }
 
 // Sessions starts, continues, lists and ends login sessions.
@@ -42,11 +43,13 @@ type Sessions struct {
 	users           UserStore
 	active          ActiveSessions
 	evict           func(ctx context.Context, id, session string) (bool, error)
+	evictions       atomic.Int64 // since the start
 	logOutEvicted   func(ctx context.Context, l store.LateLogout) (string, error)
 	records         SessionStore
 	accounts        AccountOpener
 	credentials     credentials
 	verifier        TokenVerifier // of tokens that log out
+	familiar        *familiarNetworks
 	limits          Limits
 	budgets         *Budgets
 	auditor         *Auditor
@@ -119,10 +122,13 @@ func (s *Sessions) evictOldest(ctx context.Context, c Caller) error {
 	return nil
 }
 
-// openCubeSession opens the ConnectyCube session of a login session.
+// evictionsAtRest is how many evictions may wait until the worker looks for work by itself. A
+// user's document remembers more.
+const evictionsAtRest = 32
+
+// openCubeSession opens the ConnectyCube session of a login session. The context outlives
+// the client.
 func (s *Sessions) openCubeSession(ctx context.Context, out *LoginResult, m provisioning.LoginMethod) error {
-	ctx, cancel := detached(ctx, s.upstreamTimeout)
-	defer cancel()
 	session, err := s.accounts.OpenCubeSession(ctx, out.User, out.Session, m)
 	if session.UserID != 0 {
 		out.User.CubeID = session.UserID
@@ -155,11 +161,15 @@ func (s *Sessions) Revoke(ctx context.Context, c Caller, id string) error {
 	return err
 }
 
-// end ends a login session of c.User with remove, and reports whether this call did.
+// end ends a login session of c.User with remove, and reports whether this call did. It wakes
+// the worker, but for most evictions: they are not urgent, and the worker saves all those of a
+// user at once.
 func (s *Sessions) end(ctx context.Context, c Caller, id string, remove func(ctx context.Context, userID, sessionID string) (bool, error)) (bool, error) {
 	ended, err := remove(ctx, c.User.ID, id)
 	if err == nil && ended {
-		s.accounts.Wake()
+		if c.Audit != store.AuditEvict || s.evictions.Add(1)%evictionsAtRest == 0 {
+			s.accounts.Wake()
+		}
 		s.auditor.recordSuccess(ctx, c, id)
 	}
 	return ended, err

@@ -63,18 +63,13 @@ func TestReplayEndsTheSession(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
 		in := f.loggedIn(t)
-		lost, err := f.refresh(t.Context(), in.RefreshToken)
-		if err != nil {
-			t.Fatal(err)
-		}
+		lost := f.refreshed(t, in.RefreshToken)
 		var again LoginResult
-		f.moved("198.51.100.1", func() { again, err = f.refresh(t.Context(), in.RefreshToken) }) // the response was lost
-		if err != nil || again.RefreshToken == lost.RefreshToken {
-			t.Fatalf("another network: %v; want another successor", err)
+		f.moved("198.51.100.1", func() { again = f.refreshed(t, in.RefreshToken) }) // the response was lost
+		if again.RefreshToken == lost.RefreshToken {
+			t.Fatal("another network: want another successor")
 		}
-		if again, err = f.refresh(t.Context(), again.RefreshToken); err != nil {
-			t.Fatal(err)
-		}
+		again = f.refreshed(t, again.RefreshToken)
 		time.Sleep(31 * time.Second)
 		if _, err := f.refresh(t.Context(), lost.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("a sibling of the child that was used: %v", err)
@@ -101,10 +96,7 @@ func TestTheSameClientGetsTheSameAnswer(t *testing.T) {
 		f.stored()
 		f.client.UserAgent = "an app"
 		in := f.loggedIn(t)
-		first, err := f.refresh(t.Context(), in.RefreshToken)
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := f.refreshed(t, in.RefreshToken)
 		for name, tt := range map[string]struct {
 			client ClientInfo
 			same   bool
@@ -136,14 +128,8 @@ func TestAStaleTokenEndsNothing(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
 		in := f.loggedIn(t)
-		first, err := f.refresh(t.Context(), in.RefreshToken)
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := f.refresh(t.Context(), first.RefreshToken)
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := f.refreshed(t, in.RefreshToken)
+		second := f.refreshed(t, first.RefreshToken)
 		events := len(f.recorded(t))
 		for range 3 {
 			_, err := f.refresh(t.Context(), in.RefreshToken)
@@ -171,15 +157,10 @@ func TestRetryAfterOfAStaleToken(t *testing.T) {
 		f := newFlows(t)
 		f.stored()
 		in := f.loggedIn(t)
-		next, err := f.refresh(t.Context(), in.RefreshToken)
-		if err == nil {
-			_, err = f.refresh(t.Context(), next.RefreshToken)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		next := f.refreshed(t, in.RefreshToken)
+		f.refreshed(t, next.RefreshToken)
 		time.Sleep(7 * time.Second)
-		_, err = f.refresh(t.Context(), in.RefreshToken)
+		_, err := f.refresh(t.Context(), in.RefreshToken)
 		time.Sleep(outward(err).RetryAfter)
 		if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 			t.Errorf("once more: %v", err)
@@ -192,13 +173,8 @@ func TestAStaleTokenOfAnEndedSession(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
 	in := f.loggedIn(t)
-	next, err := f.refresh(t.Context(), in.RefreshToken)
-	if err == nil {
-		_, err = f.refresh(t.Context(), next.RefreshToken)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	next := f.refreshed(t, in.RefreshToken)
+	f.refreshed(t, next.RefreshToken)
 	f.users.User.Sessions = nil
 	if _, err := f.refresh(t.Context(), in.RefreshToken); outward(err).Code != apierror.Unauthenticated {
 		t.Errorf("%v, want %s", err, apierror.Unauthenticated)

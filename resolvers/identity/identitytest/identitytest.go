@@ -81,8 +81,8 @@ func (f *Sessions) Listed(_ context.Context, ids []string) ([]store.Session, err
 	return list, nil
 }
 
-func (f *Sessions) Update(ctx context.Context, id string, change func(*store.Session) error) (store.Session, error) {
-	s, err := f.ByID(ctx, id)
+func (f *Sessions) Update(ctx context.Context, seen store.Session, change func(*store.Session) error) (store.Session, error) {
+	s, err := f.ByID(ctx, seen.ID)
 	if err == nil {
 		err = change(&s)
 	}
@@ -127,6 +127,10 @@ func (f *Accounts) OpenCubeSession(_ context.Context, u store.User, _ store.Sess
 		return f.OnOpen(u, m)
 	}
 	return provisioning.CubeSession{UserID: AdaCubeID, Token: "session", Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (f *Accounts) ExtendCubeSession(context.Context, store.User, store.Session) *provisioning.Extension {
+	return nil
 }
 
 // Events keeps the recorded events.
@@ -179,6 +183,8 @@ type Hasher struct {
 	Compared []string // hashes
 	Hashed   int
 	Turns    []tokens.Turn // of comparisons, also those that did not start
+	Full     bool          // Announce refuses
+	Arriving int           // announcements that have not ended
 	Busy     bool
 }
 
@@ -231,6 +237,20 @@ func (f *Hasher) Compare(_ context.Context, t tokens.Turn, password, hash string
 }
 
 func (f *Hasher) Decoy(string) string { return "" }
+
+func (f *Hasher) Announce([]string) (func(), error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Full {
+		return nil, &tokens.QueueError{Reason: tokens.ErrLaneFull, After: time.Second}
+	}
+	f.Arriving++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.Arriving--
+	}, nil
+}
 
 // Budget lets each key spend its burst and never refills.
 type Budget struct {
