@@ -1,15 +1,15 @@
 //go:build ignore
 
-// Build creates assets/*.gz from three npm packages, so that anyone can check the
-// origin of the committed files.
+// Vendored creates the files of other people's npm packages that the pages embed, so that
+// anyone can check the origin of the committed files.
 //
-//	go run build.go           write assets/ and its SHA256SUMS
-//	go run build.go -check    create them in a temporary folder and compare
+//	go run .ci/vendored.go           write the files and a SHA256SUMS beside them
+//	go run .ci/vendored.go -check    create them in a temporary folder and compare
 //
-// It runs in this folder and needs npm to download the packages; it executes nothing
-// from them. packages.sha256 has the checksums of the packages.
+// It runs at the root of the module and needs npm to download the packages; it executes
+// nothing from them. vendored.sha256 has the checksums of the packages.
 //
-// The output depends on Go's compressor only; zlib, and so Node's, compresses
+// The compressed files depend on Go's compressor only; zlib, and so Node's, compresses
 // differently on different processors. The committed files are from Go 1.26. If a later
 // Go compresses differently, -check reports that the content is the same.
 package main
@@ -32,24 +32,38 @@ import (
 )
 
 const (
-	packageSums = "packages.sha256"
-	assetsDir   = "assets"
-	sumsName    = "SHA256SUMS" // in assetsDir; in the format of sha256sum
+	packageSums = ".ci/vendored.sha256"
+	sumsName    = "SHA256SUMS" // in each folder; in the format of sha256sum
 )
 
-// A source is one file of an npm package that becomes an asset.
+// The folders of the files.
+const (
+	playground = "resolvers/playground/assets"
+	reference  = "resolvers/openapi/assets"
+	dashboard  = "connectycube/sandbox/control/page/vendor"
+)
+
+// A source is one file of an npm package that a page embeds.
 type source struct {
 	pkg, version string
 	file         string // inside the package
-	asset        string // in assetsDir, without .gz
+	folder       string
+	asset        string // in folder; compressed if it ends in .gz
 	edits        []edit
 }
 
 var sources = []source{
-	{"graphiql", "4.1.2", "graphiql.min.css", "graphiql.css", []edit{withoutFonts}},
-	{"graphiql", "4.1.2", "graphiql.min.js", "graphiql.js", []edit{withoutSourceMap, withoutStyleElement}},
-	{"react", "18.3.1", "umd/react.production.min.js", "react.js", nil},
-	{"react-dom", "18.3.1", "umd/react-dom.production.min.js", "react-dom.js", nil},
+	{"graphiql", "4.1.2", "graphiql.min.css", playground, "graphiql.css.gz", []edit{withoutFonts}},
+	{"graphiql", "4.1.2", "graphiql.min.js", playground, "graphiql.js.gz", []edit{withoutSourceMap, withoutStyleElement}},
+	{"react", "18.3.1", "umd/react.production.min.js", playground, "react.js.gz", nil},
+	{"react-dom", "18.3.1", "umd/react-dom.production.min.js", playground, "react-dom.js.gz", nil},
+
+	{"swagger-ui-dist", "5.35.0", "swagger-ui.css", reference, "swagger-ui.css.gz", []edit{withoutStyleMap}},
+	{"swagger-ui-dist", "5.35.0", "swagger-ui-bundle.js", reference, "swagger-ui.js.gz", []edit{withoutFunction, withoutNewFunction}},
+
+	{"preact", "11.2.0", "dist/preact.mjs", dashboard, "preact.js", []edit{withoutSourceMap}},
+	{"preact", "11.2.0", "hooks/dist/hooks.mjs", dashboard, "hooks.js", []edit{withoutSourceMap, besidePreact}},
+	{"htm", "3.1.1", "dist/htm.module.js", dashboard, "htm.js", nil},
 }
 
 // An edit replaces the matches of a pattern. Their number must be exact, so that a
@@ -64,6 +78,17 @@ var (
 	// The source map is not served, and a browser with open developer tools requests
 	// it.
 	withoutSourceMap = edit{regexp.MustCompile(`(?m)^//# sourceMappingURL=.*\n?`), "", 1}
+
+	// A page without a build step resolves only paths, unless it has an inline import map,
+	// which its policy blocks.
+	besidePreact = edit{regexp.MustCompile(`from"preact"`), `from"./preact.js"`, 1}
+
+	withoutStyleMap = edit{regexp.MustCompile(`/\*# sourceMappingURL=[^*]*\*/\n?`), "", 1}
+
+	// The policy blocks code from text. These places are for runtimes without globalThis
+	// and never run in a browser; without them a reader need not check that.
+	withoutFunction    = edit{regexp.MustCompile(`\|\|Function\("return this"\)\(\)`), "", 3}
+	withoutNewFunction = edit{regexp.MustCompile(`return this\|\|new Function\("return this"\)\(\)`), "return this", 1}
 
 	// Roboto and Fira Code, inlined for all scripts, are more than half of the
 	// playground. Without them the policy needs no font-src data:, and playground.css
@@ -90,67 +115,82 @@ func main() {
 }
 
 func run(check bool) error {
-	temp, err := os.MkdirTemp("", "playground")
+	temp, err := os.MkdirTemp("", "vendored")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
 
-	out := assetsDir
+	out := "."
 	if check {
-		out = filepath.Join(temp, assetsDir)
-		if err := os.Mkdir(out, 0o755); err != nil {
-			return err
-		}
+		out = filepath.Join(temp, "out")
 	}
-	if err := build(temp, out); err != nil {
+	sums, err := build(temp, out)
+	if err != nil || !check {
 		return err
-	}
-	if !check {
-		return nil
 	}
 	var errs []error
 	for _, s := range sources {
-		errs = append(errs, compare(filepath.Join(assetsDir, s.asset+".gz"), filepath.Join(out, s.asset+".gz")))
+		file := filepath.Join(s.folder, s.asset)
+		errs = append(errs, compare(file, filepath.Join(out, file)))
 	}
-	errs = append(errs, compare(filepath.Join(assetsDir, sumsName), filepath.Join(out, sumsName)))
+	for folder := range sums {
+		file := filepath.Join(folder, sumsName)
+		errs = append(errs, compare(file, filepath.Join(out, file)))
+	}
 	return errors.Join(errs...)
 }
 
-// build downloads the packages into temp and writes the assets and their checksums into
-// out.
-func build(temp, out string) error {
+// build downloads the packages into temp and writes the files below out. It returns their
+// checksums by folder.
+func build(temp, out string) (sums map[string]string, err error) {
 	trusted, err := os.ReadFile(packageSums)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var sums strings.Builder
+	sums = map[string]string{}
 	for _, s := range sources {
-		tgz, err := s.tarball(temp, string(trusted))
+		content, err := s.content(temp, string(trusted))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		content, err := extract(tgz, "package/"+s.file)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", s.pkg, s.version, err)
+		if err := os.MkdirAll(filepath.Join(out, s.folder), 0o755); err != nil {
+			return nil, err
 		}
-		for _, e := range s.edits {
-			if n := len(e.pattern.FindAllIndex(content, -1)); n != e.times {
-				return fmt.Errorf("%s: %d matches of %s, want %d", s.file, n, e.pattern, e.times)
-			}
-			content = e.pattern.ReplaceAll(content, []byte(e.with))
+		if err := os.WriteFile(filepath.Join(out, s.folder, s.asset), content, 0o644); err != nil {
+			return nil, err
 		}
-		packed, err := compress(content)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(out, s.asset+".gz"), packed, 0o644); err != nil {
-			return err
-		}
-		fmt.Fprintf(&sums, "%x  %s.gz\n", sha256.Sum256(packed), s.asset)
-		fmt.Printf("%s.gz: %d bytes, %d decompressed\n", s.asset, len(packed), len(content))
+		sums[s.folder] += fmt.Sprintf("%x  %s\n", sha256.Sum256(content), s.asset)
+		fmt.Printf("%s: %d bytes\n", s.asset, len(content))
 	}
-	return os.WriteFile(filepath.Join(out, sumsName), []byte(sums.String()), 0o644)
+	for folder, text := range sums {
+		if err := os.WriteFile(filepath.Join(out, folder, sumsName), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// content returns what the file will contain.
+func (s source) content(temp, trusted string) ([]byte, error) {
+	tgz, err := s.tarball(temp, trusted)
+	if err != nil {
+		return nil, err
+	}
+	content, err := extract(tgz, "package/"+s.file)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", s.pkg, s.version, err)
+	}
+	for _, e := range s.edits {
+		if n := len(e.pattern.FindAllIndex(content, -1)); n != e.times {
+			return nil, fmt.Errorf("%s: %d matches of %s, want %d", s.file, n, e.pattern, e.times)
+		}
+		content = e.pattern.ReplaceAll(content, []byte(e.with))
+	}
+	if strings.HasSuffix(s.asset, ".gz") {
+		return compress(content)
+	}
+	return content, nil
 }
 
 // tarball returns the tarball of the package, which npm puts into the folder temp, if

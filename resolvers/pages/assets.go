@@ -1,11 +1,13 @@
-package playground
+package pages
 
 import (
 	"bytes"
 	"compress/gzip"
-	"embed"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -13,22 +15,6 @@ import (
 	"sync"
 	"time"
 )
-
-//go:embed assets/*.gz assets/LICENSES.txt playground.css playground.js icon.svg
-var files embed.FS
-
-// embedded lists the assets of the page, by their paths in files. A path that ends in
-// .gz is stored compressed; the page uses the name without that suffix.
-var embedded = []string{
-	"assets/graphiql.css.gz",
-	"assets/graphiql.js.gz",
-	"assets/react.js.gz",
-	"assets/react-dom.js.gz",
-	"assets/LICENSES.txt",
-	"playground.css",
-	"playground.js",
-	"icon.svg",
-}
 
 // contentTypes replaces the table of package mime, which reads that of the system and
 // so differs between machines.
@@ -45,27 +31,43 @@ type asset struct {
 	url         string // last element of its URL: name-sum.ext
 	contentType string
 	tag         string // checksum of the stored content
-
-	gzipped []byte                 // nil if stored without compression
-	plain   func() ([]byte, error) // decompresses once, at the first call
+	stored      file
+	unpacked    func() ([]byte, error) // decompresses once, at the first call; nil if stored without compression
 }
 
-// load returns the embedded assets by name.
-func load() map[string]*asset {
-	assets := make(map[string]*asset, len(embedded))
-	for _, file := range embedded {
-		stored, err := files.ReadFile(file)
-		if err != nil {
-			panic(err) // missing in go:embed above
-		}
-		name, compressed := strings.CutSuffix(path.Base(file), ".gz")
+// file is the content of an embedded file, which is in the program and not on the heap.
+type file struct {
+	io.ReaderAt
+	size int64
+}
+
+func (f file) reader() io.ReadSeeker { return io.NewSectionReader(f, 0, f.size) }
+
+// open returns a file of an embed.FS. It panics if the file is missing.
+func open(files fs.FS, name string) file {
+	opened, err := files.Open(name)
+	if err != nil {
+		panic(err) // missing in the go:embed of the page
+	}
+	info, err := opened.Stat()
+	if err != nil {
+		panic(err)
+	}
+	return file{opened.(io.ReaderAt), info.Size()}
+}
+
+// load returns the assets by name. A path that ends in .gz is stored compressed; the page
+// uses the name without that suffix. load panics if a file is missing.
+func load(files fs.FS, paths []string) map[string]*asset {
+	assets := make(map[string]*asset, len(paths))
+	for _, at := range paths {
+		name, compressed := strings.CutSuffix(path.Base(at), ".gz")
 		ext := path.Ext(name)
-		a := &asset{contentType: contentTypes[ext], tag: sum(stored)}
+		a := &asset{contentType: contentTypes[ext], stored: open(files, at)}
+		a.tag = sum(a.stored.reader())
 		a.url = strings.TrimSuffix(name, ext) + "-" + a.tag + ext
-		a.plain = func() ([]byte, error) { return stored, nil }
 		if compressed {
-			a.gzipped = stored
-			a.plain = sync.OnceValues(func() ([]byte, error) { return unpack(stored) })
+			a.unpacked = sync.OnceValues(func() ([]byte, error) { return unpack(a.stored.reader()) })
 		}
 		assets[name] = a
 	}
@@ -82,22 +84,23 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("ETag", `"`+a.tag+`"`)
 
-	content := a.gzipped
-	if a.gzipped != nil {
+	content := a.stored.reader()
+	if a.unpacked != nil {
 		h.Add("Vary", "Accept-Encoding")
-	}
-	if a.gzipped != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
-		h.Set("ETag", `"`+a.tag+`-gzip"`) // other bytes, so another strong tag (RFC 9110, 8.8.3.3)
-		h.Set("Content-Encoding", "gzip")
-		h.Set("Content-Length", strconv.Itoa(len(content))) // ServeContent omits it from encoded answers
-	} else {
-		var err error
-		if content, err = a.plain(); err != nil {
-			http.Error(w, "asset is damaged", http.StatusInternalServerError)
-			return
+		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+			h.Set("ETag", `"`+a.tag+`-gzip"`) // other bytes, so another strong tag (RFC 9110, 8.8.3.3)
+			h.Set("Content-Encoding", "gzip")
+			h.Set("Content-Length", strconv.FormatInt(a.stored.size, 10)) // ServeContent omits it from encoded answers
+		} else {
+			plain, err := a.unpacked()
+			if err != nil {
+				http.Error(w, "asset is damaged", http.StatusInternalServerError)
+				return
+			}
+			content = bytes.NewReader(plain)
 		}
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
 // acceptsGzip evaluates Accept-Encoding as in RFC 9110, section 12.5.3. Without the
@@ -125,8 +128,8 @@ func acceptsGzip(headers []string) bool {
 	return star
 }
 
-func unpack(gzipped []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(gzipped))
+func unpack(gzipped io.Reader) ([]byte, error) {
+	r, err := gzip.NewReader(gzipped)
 	if err != nil {
 		return nil, fmt.Errorf("decompressing: %w", err)
 	}
@@ -135,4 +138,14 @@ func unpack(gzipped []byte) ([]byte, error) {
 		return nil, fmt.Errorf("decompressing: %w", err)
 	}
 	return content, nil
+}
+
+// sum returns SHA-256 cut to 96 bits, which is enough to distinguish builds. It panics if
+// the content cannot be read; an embedded file always can.
+func sum(content io.Reader) string {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, content); err != nil {
+		panic(err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:12])
 }
