@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"cubegate/resolvers/apierror"
 	"cubegate/resolvers/identity"
 	"cubegate/resolvers/transport"
 	"cubegate/tokens"
@@ -23,10 +24,11 @@ type API struct {
 	callbacks verifyAPI
 	auth      *identity.Authenticator
 	client    func(context.Context) identity.ClientInfo
+	observe   func(ctx context.Context, operation string, reason apierror.Reason)
 	log       *slog.Logger
 }
 
-// Options configure an API. All fields but CallbackSecret are required.
+// Options configure an API. All fields but CallbackSecret and Observe are required.
 type Options struct {
 	Flows  *identity.Flows
 	Client func(context.Context) identity.ClientInfo // returns what is known of a request's client
@@ -36,6 +38,9 @@ type Options struct {
 	// CallbackSecret is the value of the header [CallbackSecretHeader] in
 	// ConnectyCube's callbacks. Without it, the verify route answers about no password.
 	CallbackSecret tokens.Secret
+
+	// Observe gets the end of each operation, for the request's log line and metrics.
+	Observe func(ctx context.Context, operation string, reason apierror.Reason)
 }
 
 // NewAPI builds an API.
@@ -43,12 +48,15 @@ func NewAPI(o Options) (*API, error) {
 	if o.Flows == nil || o.Client == nil || o.Chat == (ChatEndpoints{}) || o.Log == nil {
 		return nil, errors.New("resolvers.Options lack Flows, Client, Chat or Log")
 	}
+	if o.Observe == nil {
+		o.Observe = func(context.Context, string, apierror.Reason) {}
+	}
 	return &API{
 		users:     userAPI{o.Flows.Logins, o.Flows.Profiles, o.Chat},
 		sessions:  sessionAPI{o.Flows.Logins, o.Flows.Sessions, o.Chat},
 		admin:     adminAPI{o.Flows.Admin},
 		callbacks: verifyAPI{o.Flows.Authenticator, newCallbackSecret(o.CallbackSecret)},
-		auth:      o.Flows.Authenticator, client: o.Client, log: o.Log,
+		auth:      o.Flows.Authenticator, client: o.Client, observe: o.Observe, log: o.Log,
 	}, nil
 }
 
@@ -60,6 +68,7 @@ func (a *API) GraphQL(introspection bool) (*transport.Handler, error) {
 		Root:          &rootResolver{a},
 		Outward:       Outward,
 		QueryContext:  a.shareCaller,
+		Observe:       a.noteRefused,
 		Introspection: introspection,
 		Log:           a.log,
 	})
@@ -87,20 +96,26 @@ func hello(context.Context, identity.Caller, none) (string, error) {
 }
 
 // caller returns the caller of an operation, if the row permits the call.
-func (a *API) caller(ctx context.Context, op Operation) (identity.Caller, error) {
-	c := identity.Caller{Client: a.client(ctx)}
-	if op.Role != identity.RoleAnyone {
-		find, shared := ctx.Value(sharedCallerKey{}).(func() (identity.Caller, error))
-		if !shared {
-			find = func() (identity.Caller, error) { return a.findCaller(ctx) }
-		}
-		var err error
-		if c, err = find(); err != nil {
-			return identity.Caller{}, err
-		}
+func (a *API) caller(ctx context.Context, op Operation) (c identity.Caller, err error) {
+	if op.Role == identity.RoleAnyone { // a Caller is large: its copies would grow the stack
+		c.Client = a.client(ctx)
+	} else if err := a.authorize(ctx, op.Role, &c); err != nil {
+		return identity.Caller{}, err
 	}
 	c.Costs, c.Audit = op.Costs, op.Audit
-	return c, a.auth.Authorize(ctx, c, op.Role)
+	return c, nil
+}
+
+// authorize finds the caller of a token and checks the role.
+func (a *API) authorize(ctx context.Context, role identity.Role, c *identity.Caller) (err error) {
+	find, shared := ctx.Value(sharedCallerKey{}).(func() (identity.Caller, error))
+	if !shared {
+		find = func() (identity.Caller, error) { return a.findCaller(ctx) }
+	}
+	if *c, err = find(); err != nil {
+		return err
+	}
+	return a.auth.Authorize(ctx, *c, role)
 }
 
 func (a *API) findCaller(ctx context.Context) (identity.Caller, error) {

@@ -27,8 +27,8 @@ type ChatEndpoints struct {
 // sandboxChatPath is the path of the WebSocket below the URL of a REST API that serves both.
 const sandboxChatPath = "/chat"
 
-// seenBy returns the endpoints for the client of the request that ctx belongs to.
-func (e ChatEndpoints) seenBy(ctx context.Context) ChatEndpoints {
+// SeenBy returns the endpoints for the client of the request that ctx belongs to.
+func (e ChatEndpoints) SeenBy(ctx context.Context) ChatEndpoints {
 	if host, ok := hostName(transport.Host(ctx)); ok && e.FollowsClient {
 		e.APIURL = withHost(e.APIURL, host)
 	}

@@ -6,10 +6,13 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -136,6 +139,70 @@ func TestOpenAPIHasTheRoles(t *testing.T) {
 	}
 	if twins != 0 {
 		t.Errorf("openapi.json lacks %d endpoints of the rows", twins)
+	}
+}
+
+// openapi.json has the codes of each row, with a sentence and an example for each one.
+func TestOpenAPIHasTheCodes(t *testing.T) {
+	raw, err := os.ReadFile("openapi/openapi.json")
+	must(t, err)
+	type response struct {
+		Description string
+		Content     map[string]struct{ Examples map[string]any }
+	}
+	var described struct {
+		Paths map[string]map[string]struct{ Responses map[string]response }
+	}
+	must(t, json.Unmarshal(raw, &described))
+	sentence := regexp.MustCompile("(?m)^`([A-Z_]+)`: [A-Za-z].*\\.$")
+	for _, op := range Operations() {
+		got := map[apierror.Code]bool{}
+		for _, twin := range op.twins() {
+			method, path, _ := strings.Cut(twin, " ")
+			for status, r := range described.Paths[path][strings.ToLower(method)].Responses {
+				sentences := sentence.FindAllStringSubmatch(r.Description, -1)
+				examples := r.Content["application/problem+json"].Examples
+				if len(sentences) != len(examples) {
+					t.Errorf("%s %s: %d sentences, %d examples", twin, status, len(sentences), len(examples))
+				}
+				for _, s := range sentences {
+					code := apierror.Code(s[1])
+					if got[code] = true; strconv.Itoa(code.Status()) != status || examples[s[1]] == nil {
+						t.Errorf("%s: %s is at %s, with the example %v", twin, code, status, examples[s[1]])
+					}
+				}
+			}
+		}
+		want := map[apierror.Code]bool{}
+		for _, code := range op.Refusals() {
+			want[code] = true
+		}
+		if op.REST != "" && !maps.Equal(got, want) {
+			t.Errorf("%s: openapi.json has %v, the row %v", op.Name, got, want)
+		}
+	}
+}
+
+// The schema names no other codes than the row. It leaves out those that go without saying.
+func TestSchemaNamesTheCodesOfTheRow(t *testing.T) {
+	field := regexp.MustCompile(`(?s)"""(.*?)"""\s+(\w+)`)
+	code := regexp.MustCompile(`\b[A-Z]+_[A-Z_]+\b|\bFORBIDDEN\b|\bCONFLICT\b|\bUNAUTHENTICATED\b`)
+	descriptions := map[string]string{}
+	for _, f := range field.FindAllStringSubmatch(schemaText, -1) {
+		descriptions[f[2]] += f[1]
+	}
+	named := 0
+	for _, op := range Operations() {
+		text, _, _ := strings.Cut(descriptions[op.Name], "Errors of every operation")
+		for _, c := range code.FindAllString(text, -1) {
+			named++
+			if !slices.Contains(op.Refusals(), apierror.Code(c)) {
+				t.Errorf("%s: the schema names %s, the row has %v", op.Name, c, op.Refusals())
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("the schema names %d codes; the test misses them", named)
 	}
 }
 

@@ -40,10 +40,10 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f, h := newAPI(t, tt.edit)
 			counted := ""
-			counting := apierror.CountRefusals(func(_ context.Context, level slog.Level, code string) bool {
+			counting := apierror.Report(apierror.Reporter{Note: noNote, Count: func(_ context.Context, level slog.Level, code string) bool {
 				counted += level.String() + " " + code
 				return true
-			})(h)
+			}})(h)
 			got := transporttest.Ask(t, counting, tt.document, nil)
 			lines := strings.Count(f.log.String(), "request failed")
 			if got.Code() != tt.code || counted != tt.counted || (lines > 0) != (tt.counted == "") {
@@ -57,12 +57,14 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 func TestRefusalsThatAreNotCountedAreLogged(t *testing.T) {
 	f, h := newAPI(t, spentBudgets)
 	transporttest.Ask(t, h, "mutation "+limitedLogin, nil)
-	not := apierror.CountRefusals(func(context.Context, slog.Level, string) bool { return false })(f.rest())
+	not := apierror.Report(apierror.Reporter{Note: noNote, Count: func(context.Context, slog.Level, string) bool { return false }})(f.rest())
 	transporttest.Send(t, at(not, "/auth/login"), `{"email": "ada@example.org", "password": "guess"}`)
 	if n := strings.Count(f.log.String(), "request failed"); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, f.log)
 	}
 }
+
+func noNote(context.Context, apierror.Code) {}
 
 // queueFull is a hasher with a full queue.
 type queueFull struct {

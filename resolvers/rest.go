@@ -38,6 +38,8 @@ func bind[In, Out any](r chi.Router, a *API, op Operation, read func(*http.Reque
 			var out Out
 			if err == nil {
 				out, err = run(q.Context(), a, op, in, do)
+			} else {
+				a.noteEnd(q.Context(), op, err)
 			}
 			if err != nil {
 				apierror.Write(w, q, a.log, Outward(err))

@@ -62,7 +62,7 @@ func (e ChatEndpoints) newLoginResponse(ctx context.Context, op Operation, in id
 	status := string(in.ChatStatus)
 	return &loginResponse{
 		CcUserID:        cubeID(in.User),
-		Chat:            e.seenBy(ctx).of(in.Cube),
+		Chat:            e.SeenBy(ctx).of(in.Cube),
 		ChatStatus:      &status,
 		ChatTicket:      &in.ChatTicket,
 		ConnectySession: unlessEmpty(in.Cube.Token),

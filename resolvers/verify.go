@@ -66,6 +66,8 @@ type verifyResponse struct {
 		Email    string `json:"email,omitempty"`
 		FullName string `json:"full_name,omitempty"`
 	} `json:"user"`
+
+	Client string `json:"client,omitempty"` // only for a check of the set-up: the client IP that the server sees
 }
 
 // verify answers ConnectyCube, which as a client of this Custom Identity Provider asks
@@ -77,6 +79,9 @@ func (a *verifyAPI) verify(ctx context.Context, c identity.Caller, in identity.C
 	}
 	out := &verifyResponse{}
 	out.User.ID = user.ID
+	if user.ID == identity.ProbeID {
+		out.Client = c.Client.IP
+	}
 	if !user.Deleting { // a tombstone has neither
 		out.User.Email, out.User.FullName = user.Email, user.FullName()
 	}
