@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"cubegate/middleware"
@@ -46,6 +47,9 @@ func (c *Config) checkForms(p *settingErrors) {
 		"want at most 63 bytes without any of /\\. \"$*<>:|?")
 	p.require(optional(c.Mongo.EmbeddedListen, isLoopback), "mongo.embedded_listen",
 		"want a loopback address with a port, such as 127.0.0.1:27018: the embedded database has no passwords")
+
+	p.require(optional(c.HTTP.OpsAddr, isHostPort), "ops.addr",
+		"want an IP address or a host name with a port, such as 127.0.0.1:9090, or 0.0.0.0:9090 for all interfaces")
 
 	p.require(optional(c.ConnectyCube.APIURL, httpURL), "connectycube.api_url", wantURL)
 	p.require(c.ConnectyCube.CIDPPassword != "", "connectycube.cidp_password", "want text")
@@ -96,6 +100,9 @@ func (c *Config) checkListeners(p *settingErrors) {
 	}
 	if host, port, err := net.SplitHostPort(c.Mongo.EmbeddedListen); err == nil {
 		used = append(used, listener{"mongo.embedded_listen", "mongo.embedded_listen", host, port})
+	}
+	if host, port, err := net.SplitHostPort(c.HTTP.OpsAddr); err == nil {
+		used = append(used, listener{"ops.addr", "ops.addr", host, port})
 	}
 	for i, b := range used {
 		for _, a := range used[:i] {
@@ -203,17 +210,19 @@ func (c *Config) host() string {
 
 func hasSpace(s string) bool { return strings.ContainsFunc(s, unicode.IsSpace) }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$`)
+})
 
 func isHost(s string) bool {
 	_, err := netip.ParseAddr(s)
-	return err == nil || hostName.MatchString(s)
+	return err == nil || len(s) <= 253 && hostName().MatchString(s)
 }
 
 // isPort reports whether s is empty or a port number above 0.
 func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
-	return s == "" || err == nil && n >= 1 && n <= 65535
+	return s == "" || err == nil && n >= 1 && n <= 65535 && s == strconv.Itoa(n) // "+3000" would hide a contradiction
 }
 
 // bareURL reports whether s is an absolute URL of one of the schemes, with at most a
@@ -241,6 +250,12 @@ func network(s string) (netip.Prefix, bool) {
 		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mapped)
 	}
 	return prefix.Masked(), prefix.Bits() > 0
+}
+
+// isHostPort reports whether s is a host, which is not empty, with a port.
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && isHost(host) && (port == "0" || port != "" && isPort(port))
 }
 
 // isLoopback reports whether s is a loopback address with a port.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"cubegate/tokens"
@@ -40,6 +41,8 @@ type Config struct {
 
 		MaxConnections           int `key:"max.connections" range:"0..1000000"` // of each listener; 0: from the memory limit
 		MaxConnectionsPerAddress int `key:"max.connections_per_address" range:"0..1000000"`
+
+		OpsAddr string `key:"ops.addr"` // host and port; empty: no such listener
 	}
 
 	Mongo struct {
@@ -115,6 +118,8 @@ type Config struct {
 	Log struct {
 		Level  string `key:"log.level" oneof:"debug info warn error"`
 		Format string `key:"log.format" oneof:"auto text json"`
+
+		NoColor bool // the environment asks for text without colors
 	}
 }
 
@@ -136,7 +141,7 @@ func (c *Config) HasSandbox() bool { return c.ConnectyCube.AppID == 0 }
 // HasStandIns reports whether both stand-ins run, so that nothing is real.
 func (c *Config) HasStandIns() bool { return c.HasSandbox() && c.HasEmbeddedDatabase() }
 
-// Setting describes one key of config.yaml, for --help and the README.
+// Setting describes one key of config.yaml, for --help and docs/settings.md.
 type Setting struct {
 	Key     string // in YAML; a dot follows the section
 	Env     string // its environment variable
@@ -147,7 +152,7 @@ type Setting struct {
 
 // yamlKey matches a line of config.yaml that starts a section or sets a key. Its groups
 // are the indentation, the name, the value and the comment beside it.
-var yamlKey = regexp.MustCompile(`^( *)([a-z_]+):(?: +([^#]*?))?(?: *# *(.*))?$`)
+var yamlKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^( *)([a-z_]+):(?: +([^#]*?))?(?: *# *(.*))?$`) })
 
 // Settings lists all settings of defaults, which is config.yaml, in its order.
 func Settings(defaults []byte) []Setting {
@@ -164,7 +169,7 @@ func Settings(defaults []byte) []Setting {
 			comment = append(comment, strings.TrimSpace(text))
 			continue
 		}
-		m := yamlKey.FindStringSubmatch(line)
+		m := yamlKey().FindStringSubmatch(line)
 		switch {
 		case m == nil: // a blank line ends a comment
 		case m[1] == "" && m[3] == "" && m[4] == "":

@@ -129,7 +129,7 @@ func TestOverriddenValueIsIgnored(t *testing.T) {
 var samples = map[string]string{
 	"host": "::1", "port": "8080", "data_dir": "/srv/cubegate", "public_url": "https://api.example.org/x",
 	"app_id": "7", "auth_key": "key", "mongo.uri": "mongodb://u:p@a:1,b:2/app", "mongo.database": "other",
-	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "connectycube.api_url": "http://127.0.0.1:3001",
+	"mongo.timeout": "3s", "mongo.embedded_listen": "[::1]:27018", "ops.addr": "10.0.0.7:9090", "connectycube.api_url": "http://127.0.0.1:3001",
 	"connectycube.timeout": "20s", "connectycube.cidp_password": "another", "connectycube.cidp_secret": ownCallbackSecret, "connectycube.chat_domain": "chat.example.org",
 	"connectycube.chat_url": "ws://127.0.0.1:5291/xmpp", "sandbox.host": "localhost", "sandbox.port": "0", "sandbox.names": "sandbox.example.org,box",
 	"sandbox.public_url":    "https://box.example.org",

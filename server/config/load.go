@@ -96,12 +96,25 @@ func (p *settingErrors) err() error {
 	if n > maxErrors {
 		list = append(slices.Clone(list[:maxErrors]), fmt.Errorf("and %d more", n-maxErrors))
 	}
-	noun := "problems"
-	if n == 1 {
-		noun = "problem"
-	}
-	return fmt.Errorf("%d %s with the configuration:\n%w", n, noun, errors.Join(list...))
+	return &LoadError{list, n}
 }
+
+// LoadError is the error of Load. It has at most maxErrors faults, and one that counts the
+// others.
+type LoadError struct {
+	Faults []error // each is one line
+	n      int
+}
+
+func (e *LoadError) Error() string {
+	if e.n == 1 {
+		return "1 problem with the configuration: " + e.Faults[0].Error()
+	}
+	return fmt.Sprintf("%d problems with the configuration:\n%v", e.n, errors.Join(e.Faults...))
+}
+
+// Unwrap returns the faults.
+func (e *LoadError) Unwrap() []error { return e.Faults }
 
 // loader finds the strongest value of each setting. viper merges the sources. Before
 // that, the loader reports what viper ignores: unknown keys, values in place of

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // placeholderHint is the error for a value that isPlaceholder finds.
@@ -15,7 +16,7 @@ var marks = regexp.MustCompile(`(?is)^(?:<.*>|\$?\{\{.*\}\}|[$#]\{.*\}|\$[a-z_][
 
 // inBrackets matches words in angle brackets, such as the <db_password> that Atlas writes
 // into a connection string.
-var inBrackets = regexp.MustCompile(`<[A-Za-z][^<>]*>`)
+var inBrackets = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<[A-Za-z][^<>]*>`) })
 
 // Words that placeholders are made of.
 const placeholderWords = "your|my|own|the|this|that|it|me|here|please|now|an|a|of|to|for|from|in|with|and|be|must|goes|real|actual|" +
@@ -26,8 +27,10 @@ const placeholderWords = "your|my|own|the|this|that|it|me|here|please|now|an|a|o
 	"jwt|chat|control|cidp|provider|dashboard|console|com|net|io"
 
 var (
-	placeholderWord   = regexp.MustCompilePOSIX(placeholderWords) // the longest word
-	placeholderPhrase = regexp.MustCompile(`^(?:(?:` + placeholderWords + `)[-_ .]*)+[0-9]{0,3}!?$`)
+	placeholderWord   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompilePOSIX(placeholderWords) }) // the longest word
+	placeholderPhrase = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:(?:` + placeholderWords + `)[-_ .]*)+[0-9]{0,3}!?$`)
+	})
 )
 
 // Words that make a phrase of such words a placeholder: the first list alone, the second
@@ -47,7 +50,7 @@ func (lf field) isPlaceholder(text string) bool {
 	}
 	parts := []string{text}
 	if !lf.secret() || lf.key == "mongo.uri" {
-		if inBrackets.MatchString(text) {
+		if inBrackets().MatchString(text) {
 			return true
 		}
 		parts = strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("/@:,?&=", r) })
@@ -65,12 +68,34 @@ func isPlaceholderPhrase(part string, issued bool) bool {
 	if issued && slices.Contains([]string{"todo", "tbd", "example", "sample", "dummy", "undefined", "null", "none", "nil", "secret", "password"}, part) {
 		return true
 	}
-	if !placeholderPhrase.MatchString(part) {
+	return mayBePhrase(part, issued) && isPhrase(part, issued)
+}
+
+// isPhrase reports whether part consists of the words of placeholders, with one that real
+// values do not have.
+func isPhrase(part string, issued bool) bool {
+	if !placeholderPhrase().MatchString(part) {
 		return false
 	}
-	words := placeholderWord.FindAllString(part, -1)
+	words := placeholderWord().FindAllString(part, -1)
 	is := func(list []string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
 	}
 	return is(clearWords) || len(words) > 1 && (issued || is(verbs))
+}
+
+// mayBePhrase reports whether isPhrase may be true. It is false for almost all
+// values, and saves the pattern, whose compilation takes longer than all other checks of the
+// settings.
+func mayBePhrase(part string, issued bool) bool {
+	contains := func(word string) bool { return strings.Contains(part, word) }
+	if !issued && !slices.ContainsFunc(clearWords, contains) && !slices.ContainsFunc(verbs, contains) {
+		return false
+	}
+	for word := range strings.SplitSeq(placeholderWords, "|") {
+		if strings.HasPrefix(part, word) {
+			return true
+		}
+	}
+	return false
 }

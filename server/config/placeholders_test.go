@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -83,5 +84,30 @@ func TestRealValuesAreNoPlaceholders(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The quick check before the pattern misses no phrase.
+func TestEveryPhraseMayBeOne(t *testing.T) {
+	t.Parallel()
+	words := append(strings.Split(placeholderWords, "|"), "x", "ada", "7", "")
+	random := rand.New(rand.NewPCG(1, 2))
+	phrases := 0
+	for range 5000 {
+		var part string
+		for range 1 + random.IntN(4) {
+			part += words[random.IntN(len(words))] + []string{"", "-", "_", " ", "."}[random.IntN(5)]
+		}
+		for _, issued := range []bool{false, true} {
+			if isPhrase(part, issued) {
+				phrases++
+				if !mayBePhrase(part, issued) {
+					t.Errorf("%q (issued: %t) is a phrase that the quick check misses", part, issued)
+				}
+			}
+		}
+	}
+	if phrases < 100 {
+		t.Errorf("%d phrases, want at least 100", phrases)
 	}
 }
