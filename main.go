@@ -10,10 +10,9 @@ import (
 	"context"
 	_ "embed"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"cubegate/server"
+	_ "cubegate/server/timers" // fewer wake-ups
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +25,7 @@ var configYAML []byte
 
 func main() {
 	cobra.MousetrapHelpText = "" // on Windows, a double click starts the server
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := server.WithSignals(context.Background(), os.Stderr)
 	code := server.Main(ctx, configYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -28,6 +28,7 @@ func (s *setup) newBudgets() (*identity.Budgets, error) {
 		Registrations: identity.BudgetBound{Burst: s.cfg.Limits.RegistrationsPerNetwork, Every: perHour(s.cfg.Limits.RegistrationsPerNetwork)},
 		InvalidTokens: identity.BudgetBound{Burst: 60, Every: time.Second},
 		Observe:       s.cfg.Limits.Mode == "observe",
+		Refused:       s.metrics.budget,
 		Log:           s.log,
 		New: func(b identity.BudgetBound) (identity.Budget, error) {
 			return middleware.NewBudget(b.Every, b.Burst, budgetKeys)

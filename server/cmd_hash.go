@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"cubegate/tokens"
 
@@ -26,8 +28,8 @@ func hashCommandLine() []string {
 	return []string{program, HashCommand}
 }
 
-// hashCommand needs no settings, and ignores the end of the context: a signal to the
-// whole process group, such as Ctrl-C, must not end it before the server.
+// hashCommand needs no settings, and ignores signals: one to the whole process group, such
+// as Ctrl-C, must not end it before the server.
 func (p process) hashCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    HashCommand,
@@ -38,6 +40,8 @@ func (p process) hashCommand() *cobra.Command {
 			if !isPipe(in) || !isPipe(p.stdout) {
 				return usageError{errors.New("the server itself starts this command, to hash passwords")}
 			}
+			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+			yieldToShortTasks()
 			return tokens.ServeHashes(in, p.stdout)
 		},
 	}

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strings"
-	"text/tabwriter"
 
 	"cubegate/server/config"
 
@@ -42,7 +40,7 @@ func (p process) onLAN() process {
 
 // addListenerFlags gives cmd the flags --lan and --tls. The returned function is p with them.
 func (p process) addListenerFlags(cmd *cobra.Command) (with func() process) {
-	lan := cmd.Flags().Bool("lan", false, "listen on all interfaces, so that phones and other machines reach the server and the sandbox")
+	lan := cmd.Flags().Bool("lan", false, "listen on all interfaces, so that phones and other machines can connect")
 	secure := cmd.Flags().Bool("tls", false, "serve HTTPS and WSS, with certificates from an authority in DATA_DIR")
 	return func() process {
 		out := p
@@ -60,7 +58,7 @@ func (p process) run(ctx context.Context, do commandFunc) error {
 	if err != nil {
 		return explained(err, noticesOf(cfg))
 	}
-	cfg.LAN, cfg.TLS = p.lan, p.tls
+	cfg.LAN, cfg.TLS, cfg.Log.NoColor = p.lan, p.tls, noColor(p.getenv)
 	return do(ctx, cfg, p.stdout, NewLogger(cfg, p.stderr))
 }
 
@@ -100,45 +98,29 @@ func newRootCommand(p process) *cobra.Command {
 		serveCommand,
 		p.sandboxCommand(),
 		p.healthCommand(),
-		p.newCommand("export", "writes the embedded database's users as extended JSON, one a line, for mongoimport", export),
-		p.newCommand("check", "lists malformed documents, and damage of the embedded database's file while no server runs; exit status 0 or 1", check),
+		p.newCommand("export", "writes the embedded database's users, with password hashes, for mongoimport", export),
+		p.newCommand("check", "lists malformed documents and, while no server runs, damage of the database file", check),
+		p.doctorCommand(),
 		p.grantCommand(),
-		p.newCommand("passwords", "brings the accounts' passwords at ConnectyCube to what the settings want; may be cut off and repeated", passwords),
+		p.revokeCommand(),
+		p.usersCommand(),
+		p.newCommand("passwords", "migrates passwords at ConnectyCube to the configured mode; safe to rerun", passwords),
 		p.keysCommand(),
 		p.licensesCommand(),
 		p.hashCommand(),
 	)
-	addStandardCommands(root)
+	p.addStandardCommands(root)
 	checkArguments(root)
 
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		help(cmd, args)
 		if cmd == root {
-			printSettings(p.stdout, p.configYAML)
+			fmt.Fprint(p.stdout, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n")
+			printSettings(p.stdout, config.Settings(p.configYAML))
 		}
 	})
 	return root
-}
-
-// addStandardCommands adds cobra's help and completion. Cobra itself adds them only
-// after checkArguments has run.
-func addStandardCommands(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
-		switch cmd.Name() {
-		case "help":
-			cmd.Short = "explains a command; without one, lists commands and settings"
-			cmd.Args = func(_ *cobra.Command, args []string) error {
-				about, rest, _ := root.Find(args)
-				return unknownCommand(about, rest)
-			}
-		case "completion":
-			cmd.Use = "completion bash|zsh|fish|powershell"
-			cmd.Short = "prints a script that makes the shell complete commands and flags"
-		}
-	}
 }
 
 // checkArguments makes cmd and the commands below it report wrong arguments as usage
@@ -166,65 +148,6 @@ func checkArguments(cmd *cobra.Command) {
 	}
 }
 
-// usageError is an error in the command line.
-type usageError struct{ error }
-
-// flagError reports an unknown command before the flags that belong to it.
-func flagError(cmd *cobra.Command, err error) error {
-	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
-		err = unknownCommand(cmd, cmd.Flags().Args())
-	}
-	return usageError{err}
-}
-
-// noArguments is the Args of a command that takes none.
-func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q", args[0])
-	}
-	return nil
-}
-
-// unknownCommand is the Args of a command that has commands below it. Cobra passes
-// an argument to it only if that names none of them.
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	similar := cmd.SuggestionsFor(args[0])
-	if len(similar) == 0 || args[0] == "" { // every name begins with ""
-		return fmt.Errorf("unknown command %q", args[0])
-	}
-	return fmt.Errorf("unknown command %q; did you mean %s?", args[0], strings.Join(similar, " or "))
-}
-
-// chooseCommand is the RunE of a command that only groups others.
-func chooseCommand(cmd *cobra.Command, args []string) error {
-	if err := unknownCommand(cmd, args); err != nil {
-		return usageError{err}
-	}
-	var names []string
-	for _, sub := range cmd.Commands() {
-		names = append(names, sub.Name())
-	}
-	return usageError{fmt.Errorf("want one of these commands: %s", strings.Join(names, ", "))}
-}
-
-// printSettings lists the settings. It shows names and defaults, never values.
-func printSettings(w io.Writer, configYAML []byte) {
-	fmt.Fprint(w, "\nSettings come from the environment, .env, the YAML file named by CONFIG_FILE, and these defaults:\n\n")
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, s := range config.Settings(configYAML) {
-		value := s.Default
-		if s.Secret {
-			value = "(secret; also as " + s.Env + "_FILE)"
-		}
-		fmt.Fprintf(table, "  %s\t%s\n", s.Env, value)
-	}
-	table.Flush()
-	fmt.Fprint(w, "\nconfig.yaml explains each of them.\n")
-}
-
 func noticesOf(cfg config.Config) []config.Notice {
 	return append(cfg.Notices, config.MisspelledIn(os.Environ())...)
 }
@@ -248,7 +171,8 @@ func logNotices(ctx context.Context, cfg config.Config, log *slog.Logger) {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger) error {
 	logNotices(ctx, cfg, log)
-	limitGoMemory(ctx, os.DirFS("/"), log)
+	limitGoMemory(ctx, ownMemoryLimit(), log)
+	started := paceCollector(ctx)
 	s, err := Open(ctx, cfg, log, hashCommandLine()...)
 	if err != nil && ctx.Err() != nil {
 		return nil // a signal while the server waits for the database is no failure
@@ -256,7 +180,9 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 	if err != nil {
 		return err
 	}
+	s.notes.out = stdout
 	s.banner(stdout)
+	started()
 	return s.Run(ctx)
 }
 
@@ -270,14 +196,10 @@ func Main(ctx context.Context, configYAML []byte, args []string, getenv func(str
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "cubegate: %v\n", err)
 	if _, ok := errors.AsType[usageError](err); !ok {
+		fmt.Fprintf(stderr, "cubegate: %v\n", err)
 		return 1
 	}
-	usage := cmd.UseLine()
-	if cmd.HasSubCommands() {
-		usage = cmd.CommandPath() + " [command]"
-	}
-	fmt.Fprintf(stderr, "usage: %s\nRun \"%s --help\" for more.\n", usage, cmd.CommandPath())
+	fmt.Fprintf(stderr, "cubegate: %s\n", withHelp(err.Error(), cmd))
 	return 2
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	// bytesPerConnection is what one connection may cost. Measured with
-	// `go run ./bench/connections -n 8000` in KiB of resident memory for each
+	// `go run ./bench connections -n 8000` in KiB of resident memory for each
 	// (linux/amd64, Go 1.26, garbage included):
 	//
 	//	silent                         7
@@ -53,10 +53,12 @@ const (
 // flood. A running login waits for ConnectyCube's callback, and an orchestrator kills a
 // process whose probes fail.
 func reservations() []middleware.Reservation {
-	return []middleware.Reservation{
-		{Paths: []string{VerifyPath}, Places: 64},
-		{Paths: []string{"/healthz", "/readyz"}, Places: 16},
-	}
+	return append(probeReservation(), middleware.Reservation{Paths: []string{VerifyPath}, Places: 64})
+}
+
+// probeReservation keeps places for the health probes.
+func probeReservation() []middleware.Reservation {
+	return []middleware.Reservation{{Paths: []string{"/healthz", "/readyz"}, Places: 16}}
 }
 
 // newConnections returns the bound for the connections of one listener.

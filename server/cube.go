@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -29,15 +30,8 @@ const (
 // openCube builds the client of ConnectyCube. Without an application, it starts the
 // sandbox and builds the client of that.
 func (s *setup) openCube() error {
-	o := connectycube.Options{
-		BaseURL: s.cfg.ConnectyCube.APIURL,
-		AppID:   int64(s.cfg.ConnectyCube.AppID),
-		AuthKey: s.cfg.ConnectyCube.AuthKey.Reveal(),
-		Timeout: s.cfg.ConnectyCube.Timeout,
-
-		AdminKey: s.cfg.ConnectyCube.AdminKey.Reveal(),
-		Log:      s.log,
-	}
+	o := cubeOptions(s.cfg, s.log)
+	o.Traceparent, o.Observe = middleware.Traceparent, s.metrics.exchange
 	if s.cfg.HasSandbox() {
 		if err := s.openSandbox(); err != nil {
 			return err
@@ -45,9 +39,33 @@ func (s *setup) openCube() error {
 		if s.authority != nil {
 			o.RootCAs = rootsWith(s.authority.PEM())
 		}
-		o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = s.sandbox.localURL(), sandboxAppID, sandboxAuthKey, sandboxAdminKey
+		o = ofSandbox(o, s.sandbox.localURL())
 	}
 	s.chat = endpointsOfApps(s.cfg, s.sandbox, o)
+	return connectCube(s, o)
+}
+
+// cubeOptions returns the client's options for the application of the settings.
+func cubeOptions(cfg config.Config, log *slog.Logger) connectycube.Options {
+	return connectycube.Options{
+		BaseURL: cfg.ConnectyCube.APIURL,
+		AppID:   int64(cfg.ConnectyCube.AppID),
+		AuthKey: cfg.ConnectyCube.AuthKey.Reveal(),
+		Timeout: cfg.ConnectyCube.Timeout,
+
+		AdminKey: cfg.ConnectyCube.AdminKey.Reveal(),
+		Log:      log,
+	}
+}
+
+// ofSandbox returns the options for the sandbox at url.
+func ofSandbox(o connectycube.Options, url string) connectycube.Options {
+	o.BaseURL, o.AppID, o.AuthKey, o.AdminKey = url, sandboxAppID, sandboxAuthKey, sandboxAdminKey
+	return o
+}
+
+// connectCube builds the client.
+func connectCube(s *setup, o connectycube.Options) error {
 	var err error
 	if s.cube, err = connectycube.New(o); err != nil {
 		return fmt.Errorf("APP_ID, AUTH_KEY: %w", err)
@@ -80,22 +98,23 @@ func endpointsOfApps(cfg config.Config, box *endpoint, o connectycube.Options) r
 }
 
 // openSandbox starts a sandbox that asks this server about logins, with the settings
-// that the README recommends for a real application. Its state outlives the process,
-// because the database refers to it.
+// that docs/identity-provider.md recommends for a real application. Its state outlives
+// the process, because the database refers to it.
 func (s *setup) openSandbox() error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("DATA_DIR: %w", err)
+		return explainFolder(s.cfg, err)
 	}
 	var err error
 	s.sandbox, err = s.listenSandbox(sandbox.Options{
 		CIdP:     providerAt(s.api.localURL()+VerifyPath, s.callbackSecret),
 		DataFile: filepath.Join(s.cfg.DataDir, "sandbox.json"),
+		Server:   s.api.shownURL(),
 	})
 	return err
 }
 
-// providerAt returns the identity provider's settings that the README recommends. If
-// secret is empty, the sandbox sends none.
+// providerAt returns the identity provider's settings that docs/identity-provider.md
+// recommends. If secret is empty, the sandbox sends none.
 func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 	var headers map[string]string
 	if !secret.IsZero() {
@@ -113,7 +132,7 @@ func providerAt(url string, secret tokens.Secret) sandbox.CIdP {
 
 // listenSandbox opens a sandbox and its endpoint.
 func (s *setup) listenSandbox(o sandbox.Options) (*endpoint, error) {
-	e, err := s.listen(s.cfg.Sandbox.Host, s.cfg.Sandbox.Port, "SANDBOX_PORT", nil)
+	e, err := s.listen(listenerSetting{"SANDBOX_HOST", "SANDBOX_PORT", s.cfg.Sandbox.Host, s.cfg.Sandbox.Port}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +141,7 @@ func (s *setup) listenSandbox(o sandbox.Options) (*endpoint, error) {
 	o.ControlToken = s.cfg.Sandbox.ControlToken.Reveal()
 	o.Names = sandboxNames(s.cfg)
 	o.Log = s.log
+	o.Reachable = func() []string { return urlsOfOthers(s.cfg, e) }
 	if s.authority != nil {
 		o.Certificate = s.authority.PEM()
 		o.HTTP = clientTrusting(o.Certificate)

@@ -20,7 +20,7 @@ func (s *setup) openStore(ctx context.Context) error {
 	o := storeOptions(s.cfg, s.log)
 	if s.cfg.HasEmbeddedDatabase() {
 		if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
-			return fmt.Errorf("DATA_DIR: %w", err)
+			return explainFolder(s.cfg, err)
 		}
 		if err := s.checkLostDatabase(); err != nil {
 			return fmt.Errorf("the database in DATA_DIR: %w", err)
@@ -31,11 +31,23 @@ func (s *setup) openStore(ctx context.Context) error {
 			Log:    s.log,
 		})
 		if err != nil {
-			return fmt.Errorf("the database in DATA_DIR: %w", err)
+			return explainDatabase(s.cfg, err)
 		}
+		s.database = db
 		s.onClose(func(context.Context) error { return db.Close() })
-		o.URI, o.Dial = db.URI(), db.DialContext
+		if addr := db.Addr(); addr != nil { // the setting may leave the port to the system
+			s.log.LogAttrs(ctx, slog.LevelInfo, "embedded database listens", slog.String("addr", addr.String()))
+		}
+		o.URI, o.Exchange = db.URI(), db.Exchange
 	}
+	if s.cfg.HTTP.OpsAddr != "" { // the driver allocates an event for each command
+		o.Observe = s.metrics.command
+	}
+	return connectStore(ctx, s, o)
+}
+
+// connectStore opens the store with the given options.
+func connectStore(ctx context.Context, s *setup, o store.Options) error {
 	opened, err := store.Open(ctx, o)
 	if err != nil && s.cfg.HasEmbeddedDatabase() {
 		return fmt.Errorf("the database in DATA_DIR: %w", err)
@@ -87,9 +99,9 @@ func (s *setup) checkLostDatabase() error {
 // openSecret makes sure that there is a secret. It generates one only for a database
 // without users, because a new secret ends every login session.
 func (s *setup) openSecret(ctx context.Context) error {
-	s.secretGenerated = s.cfg.JWT.Secret.IsZero()
+	s.notes.secretGenerated = s.cfg.JWT.Secret.IsZero()
 	isNew := false
-	if s.secretGenerated && s.cfg.HasEmbeddedDatabase() {
+	if s.notes.secretGenerated && s.cfg.HasEmbeddedDatabase() {
 		var err error
 		if isNew, err = s.store.Empty(ctx); err != nil {
 			return fmt.Errorf("the database in DATA_DIR: %w", err)

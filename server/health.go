@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,22 +33,18 @@ func (p process) healthCommand() *cobra.Command {
 func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	host := cfg.HTTP.Host
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	client, scheme, err := healthClient(cfg)
+	client, err := healthClient(cfg)
 	if err != nil {
 		return err
 	}
-	url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)) + "/healthz"
+	url := healthURL(cfg) + "/healthz"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("no server answers at %s; start it, or give this command its HOST, PORT and --tls: %w", url, errors.Unwrap(err))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -56,18 +53,30 @@ func health(ctx context.Context, cfg config.Config, _ io.Writer, _ *slog.Logger)
 	return nil
 }
 
+// healthURL returns the URL at which this machine reaches a server with the same settings.
+func healthURL(cfg config.Config) string {
+	host, scheme := cfg.HTTP.Host, "http"
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	if cfg.TLS {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port))
+}
+
 // healthClient returns a client for the running server, which trusts its authority.
-func healthClient(cfg config.Config) (client *http.Client, scheme string, err error) {
+func healthClient(cfg config.Config) (*http.Client, error) {
 	if !cfg.TLS {
-		return http.DefaultClient, "http", nil
+		return http.DefaultClient, nil
 	}
 	folder, err := authorityFolder(cfg)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	certificate, err := os.ReadFile(filepath.Join(folder, certs.File))
 	if err != nil {
-		return nil, "", fmt.Errorf("--tls: %w", err)
+		return nil, fmt.Errorf("--tls: %w", err)
 	}
-	return clientTrusting(certificate), "https", nil
+	return clientTrusting(certificate), nil
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,40 +25,73 @@ const (
 // endpoint is one address of the process with the HTTP server that answers
 // there. Its opener sets the server's handler before serve is called.
 type endpoint struct {
+	port        net.Listener // below listener
 	listener    net.Listener
 	server      *http.Server
 	connections *middleware.Connections
+	served      chan struct{} // closed when serve has returned
 }
 
-// listen opens an endpoint. The name of the port's setting begins the error.
-func (s *setup) listen(host string, port int, setting string, reserved []middleware.Reservation) (*endpoint, error) {
+// listen opens an endpoint.
+func (s *setup) listen(at listenerSetting, reserved []middleware.Reservation) (*endpoint, error) {
 	conns, err := newConnections(s.cfg, reserved, s.log)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	e, err := listenOn(net.JoinHostPort(at.host, strconv.Itoa(at.port)), conns, s.log)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
+		return nil, at.explain(err)
 	}
-	s.onClose(func(context.Context) error {
-		if err := ln.Close(); !errors.Is(err, net.ErrClosed) { // the HTTP server has closed it
-			return err
-		}
-		return nil
-	})
+	e.server.TLSConfig = tlsOf(s.authority)
+	s.onClose(e.close)
+	return e, nil
+}
+
+// listenOn opens an endpoint at a host and a port, with a bound for its connections.
+func listenOn(at string, conns *middleware.Connections, log *slog.Logger) (*endpoint, error) {
+	ln, err := listenTCP(context.Background(), at)
+	if err != nil {
+		return nil, err
+	}
 	return &endpoint{
-		listener:    conns.Listen(ln),
+		port:        ln,
+		listener:    conns.Listen(onePort{ln}),
 		connections: conns,
+		served:      make(chan struct{}),
 		server: &http.Server{
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       readTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ConnState:         conns.Track,
-			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-			TLSConfig:         tlsOf(s.authority),
+			ConnContext:       conns.Context,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 	}, nil
+}
+
+// listenTCP listens without Multipath TCP, whose sockets take no filter: see
+// ignoreNewConnections.
+func listenTCP(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	return config.Listen(ctx, "tcp", address)
+}
+
+// onePort is a listener that the shutdown closes before the HTTP server does.
+type onePort struct{ net.Listener }
+
+// Close closes the listener, if it is open.
+func (p onePort) Close() error { return closePort(p.Listener) }
+
+// close closes the port, if it is open.
+func (e *endpoint) close(context.Context) error { return closePort(e.port) }
+
+func closePort(ln net.Listener) error {
+	if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Bounds of a connection of HTTP/2; sizes are in bytes. Together they keep it within
@@ -106,6 +138,7 @@ func serveUntil(ctx context.Context, endpoints ...*endpoint) error {
 
 // serve answers until the server is closed, over TLS if it has certificates.
 func (e *endpoint) serve() error {
+	defer close(e.served)
 	if e.server.TLSConfig != nil {
 		return e.server.ServeTLS(e.listener, "", "")
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // goMemoryPercent is the share of a container's memory that the Go runtime may
@@ -18,12 +19,10 @@ import (
 // does not count: pages of the embedded database's file, and socket buffers.
 const goMemoryPercent = 90
 
-// limitGoMemory gives the Go runtime a memory limit if the process's cgroup has one
-// and GOMEMLIMIT is not set. Without a limit the heap may grow to twice the live data,
-// and the kernel kills the process although most of it is garbage. root is the root of
-// the file system.
-func limitGoMemory(ctx context.Context, root fs.FS, log *slog.Logger) {
-	limit := cgroupMemoryLimit(root)
+// limitGoMemory gives the Go runtime a memory limit if the process's cgroup has one of
+// limit bytes and GOMEMLIMIT is not set. Without it the heap may grow to twice the live
+// data, and the kernel kills the process although most of it is garbage.
+func limitGoMemory(ctx context.Context, limit int64, log *slog.Logger) {
 	if limit == 0 || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
@@ -45,7 +44,7 @@ func leaveMemory(bytes int64) {
 // the cgroup's limit and GOMEMLIMIT, 0 if there is neither.
 func memoryLimit() int64 {
 	limit := debug.SetMemoryLimit(-1) // a negative value only reads it
-	if cgroup := cgroupMemoryLimit(os.DirFS("/")); cgroup > 0 {
+	if cgroup := ownMemoryLimit(); cgroup > 0 {
 		limit = min(limit, cgroup)
 	}
 	if limit == math.MaxInt64 {
@@ -53,6 +52,9 @@ func memoryLimit() int64 {
 	}
 	return limit
 }
+
+// ownMemoryLimit returns cgroupMemoryLimit of this process at the first call.
+var ownMemoryLimit = sync.OnceValue(func() int64 { return cgroupMemoryLimit(os.DirFS("/")) })
 
 // cgroupMemoryLimit returns the lowest memory limit in bytes of the process's cgroup
 // and those above it, in version 2 or 1; 0 for none. root is the root of the file
@@ -111,7 +113,7 @@ func readLimit(root fs.FS, file string) int64 {
 // switches, and prefers the thread that has waited. The longest computations, password
 // hashes, run in other processes. If those cannot be started, the 99th percentile of
 // the verify route in a rush of logins on one core is 60 ms with one thread and 20 ms
-// with two. With the processes it is about 5 ms with either number (go run ./bench/crowds).
+// with two. With the processes it is about 2 ms (go run ./bench crowds).
 func atLeastTwoThreads() (cores int) {
 	cores = runtime.GOMAXPROCS(0)
 	if cores == 1 && os.Getenv("GOMAXPROCS") == "" {

@@ -68,16 +68,16 @@ func TestGoMemoryIsLimitedInACgroup(t *testing.T) {
 	log := slog.New(slog.NewJSONHandler(&out, nil))
 
 	t.Setenv("GOMEMLIMIT", "off")
-	limitGoMemory(t.Context(), root, log)
+	limitGoMemory(t.Context(), cgroupMemoryLimit(root), log)
 	if got := debug.SetMemoryLimit(-1); got != before || out.String() != "" {
 		t.Errorf("with GOMEMLIMIT, the limit became %d, and the log is %q", got, out.String())
 	}
 	t.Setenv("GOMEMLIMIT", "")
-	limitGoMemory(t.Context(), fstest.MapFS{}, log)
+	limitGoMemory(t.Context(), cgroupMemoryLimit(fstest.MapFS{}), log)
 	if got := debug.SetMemoryLimit(-1); got != before || out.String() != "" {
 		t.Errorf("without a cgroup, the limit became %d, and the log is %q", got, out.String())
 	}
-	limitGoMemory(t.Context(), root, log)
+	limitGoMemory(t.Context(), cgroupMemoryLimit(root), log)
 	if got := debug.SetMemoryLimit(-1); got != 90_000_000_000 {
 		t.Errorf("the limit is %d, want 90 %% of the cgroup's", got)
 	}

@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +15,6 @@ import (
 	"cubegate/middleware"
 	"cubegate/resolvers"
 	"cubegate/resolvers/apierror"
-	"cubegate/resolvers/openapi"
-	"cubegate/resolvers/playground"
 	"cubegate/resolvers/transport"
 	"cubegate/server/config"
 
@@ -40,7 +36,7 @@ const (
 // routes returns the handler of the API: the middleware in its order, and one line
 // for each route.
 func (s *setup) routes() (http.Handler, error) {
-	api, err := resolvers.NewAPI(resolvers.Options{Flows: s.flows, Client: clientOf, Chat: s.chat, Log: s.log, CallbackSecret: s.callbackSecret})
+	api, err := resolvers.NewAPI(resolvers.Options{Flows: s.flows, Client: clientOf, Chat: s.chat, Log: s.log, CallbackSecret: s.callbackSecret, Observe: s.metrics.operation})
 	if err != nil {
 		return nil, err
 	}
@@ -60,28 +56,29 @@ func (s *setup) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
-	requests := middleware.NewRequestLog(s.log)
+	requests := middleware.NewRequestLog(s.log, requestLevel(ownRequests(s.cfg)...))
 	s.onClose(func(context.Context) error { requests.Close(); return nil })
 
 	r := chi.NewRouter()
 	r.Use(
-		s.api.connections.Streams, middleware.RequestID,
+		s.api.connections.Streams, middleware.RequestID, middleware.Trace,
 		clientIP,
 		requests.Middleware,
+		apierror.Report(apierror.Reporter{Count: middleware.Refused, Note: s.metrics.code}),
 		middleware.SecurityHeaders,
 		middleware.Discard,
 		middleware.Recover(s.log, apierror.Handler(apierror.InternalServerError, "Something went wrong on our side", s.log)),
 		cors,
 		middleware.NormalizePath,
-		s.requests.Middleware(exemptFromDrain, apierror.Handler(apierror.ServiceUnavailable, "The service is stopping; try again", s.log)),
+		s.requests.Middleware(exemptFromDrain),
 		chimiddleware.GetHead,
 		transport.Bearer,
-		apierror.CountRefusals(middleware.Refused),
 	)
 	r.NotFound(apierror.Handler(apierror.NotFound, "No such route; the API is at "+APIPath, s.log))
 	r.MethodNotAllowed(methodNotAllowed(r, s.log))
 
-	r.Get("/", startPage)
+	pages := browserPages{cfg: s.cfg, chat: s.chat, router: r}
+	pages.mountStart()
 	r.Get("/healthz", s.health.alive)
 	r.Get("/readyz", s.health.ready)
 	work := r.With(middleware.WriteTimeout(s.workTimeout()))
@@ -90,39 +87,9 @@ func (s *setup) routes() (http.Handler, error) {
 	logins.Post(APIPath, gql.ServeHTTP)
 	api.Mount(work, logins)
 	r.Get("/.well-known/jwks.json", s.serveKeys)
-	description := openapi.New(s.cfg.HTTP.PublicURL)
-	r.Get("/openapi.json", description.Document)
-	r.Get("/docs", description.Page)
-	work.Get(APIPath, s.withPlayground(r, gql).ServeHTTP)
+	pages.mountReference()
+	work.Get(APIPath, pages.withPlayground(gql).ServeHTTP)
 	return r, nil
-}
-
-// withPlayground mounts the assets of the playground. It returns a handler that serves
-// its page to browsers, and queries to other clients. If the playground is off, all are
-// other clients.
-func (s *setup) withPlayground(r chi.Router, queries http.Handler) http.Handler {
-	if !s.cfg.HTTP.Playground {
-		return queries
-	}
-	page := playground.Handler(path.Base(APIPath))
-	r.With(middleware.WriteTimeout(assetTimeout)).Handle(APIPath+"/playground/*", page)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !transport.AcceptsHTML(r) {
-			queries.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Add("Vary", "Authorization, Accept")
-		page.ServeHTTP(w, r)
-	})
-}
-
-// startPage serves a page that links to the playground, by a relative URL for proxies
-// that add a path prefix.
-func startPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, `Hello World!
-<p>This is cubegate. The GraphQL playground is at <a href="api">/api</a>; apps POST there.</p>
-`)
 }
 
 // serveKeys serves the JWK set that verifies our tokens, empty if the secret signs them
@@ -144,7 +111,7 @@ func (s *setup) workTimeout() time.Duration {
 	return readTimeout + s.cfg.Password.MaxWait + 2*s.upstreamTimeout() + 10*s.cfg.Mongo.Timeout
 }
 
-// exemptFromDrain reports whether a route is served during shutdown: ConnectyCube's
+// exemptFromDrain reports whether the shutdown does not wait for a route: ConnectyCube's
 // callback, which a running login waits for, and the health probes.
 func exemptFromDrain(r *http.Request) bool {
 	return slices.Contains([]string{VerifyPath, "/healthz", "/readyz"}, chi.RouteContext(r.Context()).RoutePath)

@@ -67,6 +67,8 @@ func TestWriteTimeoutOfEachRoute(t *testing.T) {
 		"GET /healthz":               page,
 		"GET /readyz":                page,
 		"GET /docs":                  page,
+		"* /docs/reference/*":        assetTimeout,
+		"* /welcome/*":               assetTimeout,
 		"GET /openapi.json":          page,
 		"GET /.well-known/jwks.json": page,
 		"GET /api":                   work,

@@ -7,10 +7,8 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -23,6 +21,7 @@ import (
 	"cubegate/resolvers/provisioning"
 	"cubegate/server/config"
 	"cubegate/store"
+	"cubegate/store/embedded"
 )
 
 // VerifyPath is the route that ConnectyCube calls back.
@@ -33,6 +32,7 @@ type Server struct {
 	cfg config.Config
 	log *slog.Logger
 
+	database *embedded.Server // nil if this process does not have it
 	store    *store.Store
 	accounts *provisioning.Provisioner
 	flows    *identity.Flows
@@ -41,12 +41,19 @@ type Server struct {
 	requests   middleware.Drain
 	api        *endpoint        // the sandbox's, if that runs alone
 	sandbox    *endpoint        // beside the API; nil without one
+	ops        *endpoint        // of the operators; nil without OPS_ADDR
 	authority  *certs.Authority // nil without --tls
 	background background
 	closers    []func(context.Context) error // in the order of opening; called in reverse
 
-	secretGenerated bool   // no setting gives the JWT secret
-	refusedSetting  string // that ConnectyCube did not accept at the start; empty: none
+	notes startNotes
+}
+
+// startNotes are for the texts that a person reads at the start and at the stop.
+type startNotes struct {
+	secretGenerated bool      // no setting gives the JWT secret
+	refusedSetting  string    // that ConnectyCube did not accept at the start; empty: none
+	out             io.Writer // nil: none
 }
 
 // Open starts the parts of a Server, except that it does not serve yet. If a
@@ -65,81 +72,40 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, hashCommand 
 
 // Run serves until ctx ends or a listener fails. Then it shuts down.
 func (s *Server) Run(ctx context.Context) error {
-	if s.cfg.HasEmbeddedDatabase() { // no other process uses it, so each lease is left over from an earlier run
-		if err := s.store.AccountWork().ReleaseAll(ctx); err != nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "releasing leases of an earlier run failed", slog.Any("err", err))
-		}
-	}
+	s.releaseLeases(ctx)
+	s.shareDatabase(ctx) // last, because a command may take leases
 	s.log.LogAttrs(ctx, slog.LevelInfo, "started", slog.String("addr", s.api.addr().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
 		slog.Int("max_connections", s.api.connections.Max()))
 	if s.cfg.ConnectyCube.CIDPSecret.IsZero() && !s.cfg.HasSandbox() {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "the verify route takes tokens only, no passwords", slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
 	}
+	if s.bansEndHere() {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "a disabled user can still log in at ConnectyCube itself",
+			slog.String("because", "CONNECTYCUBE_PASSWORD=shared without an identity provider"), slog.String("unset", "CONNECTYCUBE_CIDP_SECRET"))
+	}
 	err := s.serve(ctx)
 	s.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
 	return err
+}
+
+// releaseLeases releases all leases if this process has the embedded database, which no
+// other process uses: each is left over from an earlier run.
+func (s *Server) releaseLeases(ctx context.Context) {
+	if s.database == nil {
+		return
+	}
+	if err := s.store.AccountWork().ReleaseAll(ctx); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "releasing leases of an earlier run failed", slog.Any("err", err))
+	}
 }
 
 // serve runs the background work and the listeners until ctx ends or a listener
 // fails. Then it shuts down.
 func (s *Server) serve(ctx context.Context) error {
 	s.background.start(ctx)
-	err := serveUntil(ctx, s.api, s.sandbox)
+	err := serveUntil(ctx, s.api, s.sandbox, s.ops)
 	return errors.Join(err, s.shutdown(ctx))
-}
-
-// banner prints the addresses of the server, and those of its stand-ins.
-func (s *Server) banner(w io.Writer) {
-	at, state := s.api.shownURL(), "is ready."
-	if s.refusedSetting != "" {
-		state = "runs, but is not ready: ConnectyCube does not accept " + s.refusedSetting + ". Registrations are refused."
-	}
-	fmt.Fprintf(w, "\ncubegate %s\n\n  GraphQL and playground  %s/api\n", state, at)
-	for _, url := range s.api.networkURLs() {
-		fmt.Fprintf(w, "                          %s/api\n", url)
-	}
-	fmt.Fprintf(w, "  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n", at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
-	if s.cfg.HasEmbeddedDatabase() {
-		fmt.Fprintf(w, "\n  Database      embedded, in %s. For development and small installations:\n                set MONGO_URI to use MongoDB.\n", databaseFile(s.cfg))
-	}
-	if s.cfg.HasSandbox() {
-		fmt.Fprintf(w, "\n  ConnectyCube  sandbox at %s, application %d, key %s.\n", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey)
-		for _, url := range urlsOfOthers(s.cfg, s.sandbox) {
-			fmt.Fprintf(w, "                also at %s\n", url)
-		}
-		fmt.Fprintf(w, "                %s\n", s.reach())
-	}
-	if s.authority != nil {
-		fmt.Fprintf(w, "\n  TLS           clients must trust %s once,\n                SHA-256 %s.\n                docs/phones.md tells how, on each kind of device.\n", s.authority.File(), s.authority.Fingerprint())
-	}
-	if s.secretGenerated {
-		fmt.Fprintf(w, "\n  JWT secret    made for you and kept in %s: set JWT_SECRET to use your own.\n", s.cfg.DataDir)
-	}
-	fmt.Fprintln(w, "\nStop with Ctrl-C.")
-}
-
-// urlsOfOthers returns the URLs at which other machines reach the sandbox.
-func urlsOfOthers(cfg config.Config, box *endpoint) []string {
-	if cfg.Sandbox.PublicURL != "" {
-		return append([]string{cfg.Sandbox.PublicURL}, box.networkURLs()...)
-	}
-	return box.networkURLs()
-}
-
-// reach tells how far the listeners of the server and its sandbox reach.
-func (s *Server) reach() string {
-	server, sandbox := !s.api.addr().IP.IsLoopback(), !s.sandbox.addr().IP.IsLoopback()
-	const real, indent = "et APP_ID and AUTH_KEY to use ConnectyCube.", "\n                "
-	switch {
-	case server && sandbox:
-		return "Other machines reach the server and the sandbox." + indent + "S" + real
-	case server:
-		return "Other machines reach the server, but not the sandbox: set SANDBOX_HOST, too." + indent + "S" + real
-	case sandbox:
-		return "Other machines reach the sandbox, but not the server: set HOST, too." + indent + "S" + real
-	}
-	return "Nothing leaves this machine: s" + real + indent + "Only this machine reaches the server and the sandbox: --lan lets phones and others in."
 }
 
 // Parts are the parts of a running server that tests use; see package servertest.
@@ -150,6 +116,7 @@ type Parts struct {
 	Flows           *identity.Flows // package identity
 	Listener        net.Listener    // of the API
 	SandboxListener net.Listener    // nil without a sandbox
+	OpsListener     net.Listener    // nil without OPS_ADDR
 }
 
 // Parts returns the parts of a server that Open has opened.
@@ -157,6 +124,9 @@ func (s *Server) Parts() Parts {
 	p := Parts{Handler: s.api.server.Handler, Store: s.store, Flows: s.flows, Listener: s.api.listener}
 	if s.sandbox != nil {
 		p.SandboxListener = s.sandbox.listener
+	}
+	if s.ops != nil {
+		p.OpsListener = s.ops.listener
 	}
 	return p
 }

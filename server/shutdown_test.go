@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,7 +34,7 @@ func TestShutdownSpendsItsTimeoutOnce(t *testing.T) {
 				defer synctest.Wait()
 				defer close(free)
 				if slices.Contains(hangs, "request") {
-					handler := s.requests.Middleware(func(*http.Request) bool { return false }, http.NotFound)(
+					handler := s.requests.Middleware(func(*http.Request) bool { return false })(
 						http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
 					go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api", nil))
 				}
@@ -88,4 +89,41 @@ func TestShutdownReportsWhatCannotBeClosed(t *testing.T) {
 	if err := s.Close(); !errors.Is(err, broken) {
 		t.Errorf("close: %v, want %v", err, broken)
 	}
+}
+
+// The text at the first signal counts what is open.
+func TestStopTellsWhatItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := &Server{log: slog.New(slog.DiscardHandler), health: &probes{}, api: &endpoint{server: &http.Server{}}, notes: startNotes{out: &out}}
+		s.cfg.ShutdownTimeout = 15 * time.Second
+		free := make(chan struct{})
+		handler := s.requests.Middleware(func(r *http.Request) bool { return r.URL.Path == VerifyPath })(
+			http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+		for _, path := range []string{"/api", "/api", VerifyPath} {
+			go handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, nil))
+		}
+		slow := make(chan struct{})
+		s.background.add(func(ctx context.Context) { <-ctx.Done() })
+		s.background.add(func(ctx context.Context) { <-slow })
+		s.background.start(t.Context())
+		synctest.Wait()
+		stopped := make(chan error)
+		go func() { stopped <- s.shutdown(t.Context()) }()
+		synctest.Wait()
+		const first = "\nStopping. Waiting at most 15s for 2 open requests, 1 callback and background work. Ctrl-C again ends at once.\n"
+		if out.String() != first {
+			t.Errorf("told %q, want %q", out.String(), first)
+		}
+		close(free)
+		time.Sleep(tellAfter)
+		synctest.Wait()
+		if want := first + "Waiting for 1 part of background work.\n"; out.String() != want {
+			t.Errorf("told %q, want %q", out.String(), want)
+		}
+		close(slow)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -11,18 +11,44 @@ import (
 // which the image's build does not.
 func versionText(info *debug.BuildInfo, ok bool) string {
 	if !ok {
-		return "unknown"
+		return unknown
+	}
+	b := buildOf(info, ok)
+	if b.version == development && b.revision == unknown { // go run does not tell the revision
+		return "development build, " + b.goVersion
+	}
+	text := b.version + ", revision " + b.revision
+	if b.time != "" {
+		text += " of " + b.time
+	}
+	if b.modified {
+		text += " with uncommitted changes"
+	}
+	return text + ", " + b.goVersion
+}
+
+const (
+	unknown     = "unknown"
+	development = "(devel)" // what Go calls the version of a module that was not released
+)
+
+// build is what the binary knows of its build.
+type build struct {
+	version, revision, goVersion string // unknown if the binary does not tell
+	time                         string // of the revision
+	modified                     bool   // the source has changes beside the revision
+}
+
+func buildOf(info *debug.BuildInfo, ok bool) build {
+	if !ok {
+		return build{version: unknown, revision: unknown, goVersion: unknown}
 	}
 	vcs := make(map[string]string)
 	for _, s := range info.Settings {
 		vcs[s.Key] = s.Value
 	}
-	text := cmp.Or(info.Main.Version, "(devel)") + ", revision " + cmp.Or(vcs["vcs.revision"], "unknown")
-	if vcs["vcs.time"] != "" {
-		text += " of " + vcs["vcs.time"]
+	return build{
+		version: cmp.Or(info.Main.Version, development), revision: cmp.Or(vcs["vcs.revision"], unknown), goVersion: info.GoVersion,
+		time: vcs["vcs.time"], modified: vcs["vcs.modified"] == "true",
 	}
-	if vcs["vcs.modified"] == "true" {
-		text += " with uncommitted changes"
-	}
-	return text + ", " + info.GoVersion
 }

@@ -18,8 +18,9 @@ func TestVersionText(t *testing.T) {
 		want string
 	}{
 		{"no build information", nil, "unknown"},
-		{"a build without a clone", build("(devel)", debug.BuildSetting{Key: "CGO_ENABLED", Value: "0"}), "(devel), revision unknown, go1.26.0"},
-		{"a test binary", build(""), "(devel), revision unknown, go1.26.0"},
+		{"a build without a clone", build("(devel)", debug.BuildSetting{Key: "CGO_ENABLED", Value: "0"}), "development build, go1.26.0"},
+		{"a test binary", build(""), "development build, go1.26.0"},
+		{"a clone without a release", build("(devel)", revision, at), "(devel), revision 3f2a of 2026-01-02T03:04:05Z, go1.26.0"},
 		{"a release", build("v1.2.3", revision, at, debug.BuildSetting{Key: "vcs.modified", Value: "false"}),
 			"v1.2.3, revision 3f2a of 2026-01-02T03:04:05Z, go1.26.0"},
 		{"local changes", build("v1.2.3+dirty", revision, at, debug.BuildSetting{Key: "vcs.modified", Value: "true"}),

@@ -27,12 +27,13 @@ type setup struct {
 	cube           *connectycube.Client
 	keys           *tokens.SigningKeys // nil: tokens are signed with the secret
 	chat           resolvers.ChatEndpoints
+	metrics        *meters
 	hashCommand    []string      // empty: this process hashes passwords
 	callbackSecret tokens.Secret // ConnectyCube sends it; empty: the verify route takes no passwords
 }
 
 func newSetup(cfg config.Config, log *slog.Logger) *setup {
-	return &setup{Server: &Server{cfg: cfg, log: log, health: &probes{log: log}}}
+	return &setup{Server: &Server{cfg: cfg, log: log, health: &probes{log: log}}, metrics: newMetrics(cfg)}
 }
 
 // open starts all parts in order. If one fails, the caller must call Close.
@@ -40,6 +41,11 @@ func (s *setup) open(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil { // first: its lock keeps a second process out
 		return err
 	}
+	return s.openParts(ctx)
+}
+
+// openParts is open after the store.
+func (s *setup) openParts(ctx context.Context) error {
 	if err := s.openSecret(ctx); err != nil {
 		return err
 	}
@@ -50,16 +56,22 @@ func (s *setup) open(ctx context.Context) error {
 	if s.authority, err = openAuthority(s.cfg); err != nil {
 		return err
 	}
-	if s.api, err = s.listen(s.cfg.HTTP.Host, s.cfg.HTTP.Port, "PORT", reservations()); err != nil {
+	if s.api, err = s.listen(listenerSetting{"HOST", "PORT", s.cfg.HTTP.Host, s.cfg.HTTP.Port}, reservations()); err != nil {
 		return err
 	}
 	s.api.acceptHTTP2()
+	if at := s.cfg.HTTP.OpsAddr; at != "" {
+		if s.ops, err = openOps(at, s.metrics, s.health, s.log); err != nil {
+			return fmt.Errorf("OPS_ADDR: %w", err)
+		}
+		s.onClose(s.ops.close)
+	}
 	if err := s.openCube(); err != nil {
 		return err
 	}
 	if !s.cfg.HasSandbox() {
 		check, accepted := &cubeCheck{check: s.cube.Check, log: s.log}, false
-		if s.refusedSetting, accepted = check.ask(ctx); !accepted {
+		if s.notes.refusedSetting, accepted = check.ask(ctx); !accepted {
 			s.background.add(check.run)
 		}
 	}
@@ -87,9 +99,9 @@ func (s *setup) wireIdentity() error {
 	if err != nil {
 		return fmt.Errorf("PASSWORD_*: %w", err)
 	}
-	ring, err := tokens.NewSecretRing(s.cfg.JWT.Secret, s.cfg.PreviousSecrets()...)
+	ring, err := newRing(s.cfg)
 	if err != nil {
-		return fmt.Errorf("JWT_SECRET, JWT_PREVIOUS_SECRETS: %w", err)
+		return err
 	}
 	issuer, verifier, err := s.openTokens(ring)
 	if err != nil {
@@ -107,6 +119,7 @@ func (s *setup) wireIdentity() error {
 	if err != nil {
 		return err
 	}
+	s.metrics.collectFrom(liveParts{hasher.State, auditor.State, s.cube.Health, s.store.Backlog})
 	users := s.store.Users()
 	s.flows, err = identity.New(identity.Options{
 		Stores:   identity.Stores{Users: users, Admin: users, Active: users, Sessions: s.store.Sessions(), EvictSession: s.store.Evictions().EvictSession, LogOutEvicted: s.store.Evictions().LogOut, UpgradeHash: users.UpgradeHash},
@@ -125,6 +138,15 @@ func (s *setup) wireIdentity() error {
 	return err
 }
 
+// newRing returns the ring of the secrets in the settings.
+func newRing(cfg config.Config) (*tokens.SecretRing, error) {
+	ring, err := tokens.NewSecretRing(cfg.JWT.Secret, cfg.PreviousSecrets()...)
+	if err != nil {
+		return nil, fmt.Errorf("JWT_SECRET, JWT_PREVIOUS_SECRETS: %w", err)
+	}
+	return ring, nil
+}
+
 // clientOf returns what is known of the client of the request that ctx belongs to.
 func clientOf(ctx context.Context) identity.ClientInfo {
 	ip := middleware.ClientIPFrom(ctx)
@@ -133,7 +155,7 @@ func clientOf(ctx context.Context) identity.ClientInfo {
 
 // startAuditor starts the writer of refusals. Its closer writes the last of them.
 func (s *setup) startAuditor() (*identity.Auditor, error) {
-	auditor, err := identity.StartAuditor(identity.AuditorOptions{Events: s.store.Audit(), Outward: resolvers.Outward, Log: s.log})
+	auditor, err := identity.StartAuditor(identity.AuditorOptions{Events: s.store.Audit(), Outward: resolvers.Outward, NoteUser: middleware.NoteUser, Log: s.log})
 	if err == nil {
 		s.onClose(func(ctx context.Context) error { auditor.Close(ctx); return nil })
 	}
@@ -149,7 +171,7 @@ func (s *setup) withDecoys(hasher *tokens.Hasher, ring *tokens.SecretRing) *toke
 
 // derivesPasswords reports whether the server derives the passwords of accounts at
 // ConnectyCube. If not, an account has its user's password.
-func (s *setup) derivesPasswords() bool { return s.cfg.ConnectyCube.Password == "derived" }
+func derivesPasswords(cfg config.Config) bool { return cfg.ConnectyCube.Password == "derived" }
 
 // limits returns the bounds of login sessions and passwords. ConnectyCube's bound
 // of a password counts only if ConnectyCube gets the user's password.
@@ -158,7 +180,7 @@ func (s *setup) limits() identity.Limits {
 		Idle: s.cfg.Sessions.Idle, Absolute: s.cfg.Sessions.Absolute, Reuse: s.cfg.Sessions.Reuse, PerUser: s.cfg.Sessions.PerUser,
 		MaxPasswordChars: identity.SharedPasswordChars, BcryptPasswords: hashesAsOriginal(s.cfg),
 	}
-	if s.derivesPasswords() {
+	if derivesPasswords(s.cfg) {
 		l.MaxPasswordChars = identity.DerivedPasswordChars
 	}
 	return l
