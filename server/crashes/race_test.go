@@ -9,11 +9,12 @@ import (
 
 // Of simultaneous registrations of one email one succeeds, and the others report a
 // conflict. In each round the index, the cleanup of unfinished registrations and
-// ConnectyCube could disagree.
+// ConnectyCube could disagree. CUBEGATE_RACES sets the number of rounds.
 func TestRacingRegistrationsHaveOneWinner(t *testing.T) {
 	t.Parallel()
-	const rounds, callers = 200, 32
-	r := servertest.Start(t, map[string]string{"LOG_LEVEL": "error"})
+	const callers = 32
+	rounds := number(t, "CUBEGATE_RACES", 40)
+	r := servertest.Start(t, map[string]string{"LOG_LEVEL": "error", "MONGO_TIMEOUT": "1m", "PASSWORD_MAX_WAIT": "1m"})
 	client := servertest.NewClient(t, callers)
 	for i := range rounds {
 		servertest.RaceRegistrations(t, r, client, callers, fmt.Sprintf("ada%d@example.org", i))

@@ -75,6 +75,7 @@ func TestKilledCompletionIsFinished(t *testing.T) {
 					s := newScenario(t, rand.New(rand.NewPCG(uint64(step), 1)), false)
 					s.cidp, s.settings["CONNECTYCUBE_PASSWORD"] = true, password
 					s.settings["CONNECTYCUBE_REGISTER_WHILE_AWAY"] = "true"
+					s.settings["CONNECTYCUBE_TIMEOUT"] = "10s" // a busy machine needs more than the second of the other scenarios
 					s.start(newKiller(0, false))
 					defer func() { s.stop() }()
 					s.register()

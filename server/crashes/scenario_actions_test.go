@@ -98,16 +98,22 @@ func (s *scenario) register() {
 // login tries all candidates for email and password, and keeps those that work. It
 // reports whether the user is logged in.
 func (s *scenario) login() bool {
+	got := s.tryLogin()
+	return got.code == "" && !got.noReply
+}
+
+// tryLogin returns the outcome of the last attempt.
+func (s *scenario) tryLogin() (got outcome) {
 	for _, email := range s.emails {
 		for _, password := range s.passwords {
 			operation := []string{"login", "login_By_token"}[s.dice.IntN(2)]
 			if operation == "login_By_token" && !s.cidp {
 				operation = "login"
 			}
-			got := s.send("", fmt.Sprintf(`mutation { answer: %s(body: {email: %q, password: %q}) { token refreshToken chatStatus user { id } } }`, operation, email, password))
+			got = s.send("", fmt.Sprintf(`mutation { answer: %s(body: {email: %q, password: %q}) { token refreshToken chatStatus user { id } } }`, operation, email, password))
 			s.record(operation, got)
 			if got.uncertain() {
-				return false
+				return got
 			}
 			if got.code == "" {
 				s.emails, s.passwords, s.deleted, s.registered = []string{email}, []string{password}, no, yes
@@ -115,16 +121,16 @@ func (s *scenario) login() bool {
 				if !slices.Contains(s.ids, got.User.ID) {
 					s.ids = append(s.ids, got.User.ID)
 				}
-				return true
+				return got
 			}
 		}
 	}
 	if s.deleted == unknown {
 		s.deleted = yes
-		return false
+		return got
 	}
 	s.t.Errorf("no login works with the emails %v and the passwords %v", s.emails, s.passwords)
-	return false
+	return got
 }
 
 func (s *scenario) refreshTokens() {

@@ -188,7 +188,7 @@ func newScenario(t *testing.T, dice *rand.Rand, spawn bool) *scenario {
 	s := &scenario{t: t, dice: dice, spawn: spawn, upstream: servertest.NewUpstream(t), cidp: dice.IntN(3) == 0}
 	s.breaker.dice = rand.New(rand.NewPCG(dice.Uint64(), 0))
 	s.settings = servertest.Merge(s.upstream.Settings(), map[string]string{
-		"CONNECTYCUBE_TIMEOUT": "1s", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "3s",
+		"CONNECTYCUBE_TIMEOUT": "1s", "LOGIN_FAILURES": "0", "LOG_LEVEL": "warn", "SHUTDOWN_TIMEOUT": "300ms", "MONGO_TIMEOUT": "10s",
 		"CONNECTYCUBE_PASSWORD": []string{"shared", "derived"}[dice.IntN(2)],
 	})
 	if dice.IntN(2) == 0 {
@@ -214,7 +214,7 @@ func newScenario(t *testing.T, dice *rand.Rand, spawn bool) *scenario {
 	}
 	database := client.Database(s.name)
 	s.users, s.sessions = database.Collection("users"), database.Collection("sessions")
-	if s.store, err = store.Open(t.Context(), store.Options{URI: uri, Database: s.name}); err != nil {
+	if s.store, err = store.Open(t.Context(), store.Options{URI: uri, Database: s.name, Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -2,7 +2,7 @@ package lifecycle
 
 import (
 	"net/http"
-	"strings"
+	"sync"
 	"testing"
 
 	"cubegate/connectycube/sandbox"
@@ -20,7 +20,7 @@ func TestShutdownServesTheCallback(t *testing.T) {
 	go func() {
 		answered <- r.GraphQL(t, servertest.ByTokenDocument, servertest.Credentials("ada@example.org"))
 	}()
-	waitFaultUsed(t, r)
+	servertest.WaitFaultsSpent(t, r)
 	stop()
 	if got := <-answered; got.Code() != "" || got.Data.Answer.ChatStatus != "READY" {
 		t.Errorf("the running login: %s", got.Body)
@@ -32,20 +32,22 @@ func TestShutdownServesTheCallback(t *testing.T) {
 // failure left a user whose email could not be registered again.
 func TestRegistrationThatFailsAfterTheCallbackLeavesNothing(t *testing.T) {
 	t.Parallel()
-	r := servertest.Start(t, servertest.AllOrNothing)
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, true, servertest.AllOrNothing)
 	const email = "orphan@example.org"
-	orphan := `{"user":{"email":"` + email + `","password":"another horse"}}`
-	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/users", orphan, "CB-AuthKey", sandbox.DefaultAuthKey); got.Status != http.StatusCreated {
-		t.Fatalf("creating the orphan: %d %s", got.Status, got.Body)
-	}
+	servertest.SignUpAtUpstream(t, u, `{"user":{"email":"`+email+`","password":"another horse"}}`)
 	// The two look-ups open sessions of their own. The session after the second one
 	// adopts the account.
-	r.InjectFault(t, `{"method":"GET","path":"/users/v2","kind":"slow","delay_ms":1000,"times":1}`)
-	answered := make(chan servertest.GraphQLReply, 1)
-	go func() { answered <- r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)) }()
-	waitFaultUsed(t, r)
-	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"lost-answer","times":2}`)
-	if got := <-answered; got.Code() != "UPSTREAM_UNAVAILABLE" {
+	first := sync.OnceFunc(func() {
+		if err := u.AddFault(sandbox.Fault{Method: http.MethodPost, Path: "/session", Kind: sandbox.FaultLostAnswer, Times: 2}); err != nil {
+			t.Error(err)
+		}
+	})
+	u.Override(http.MethodGet, "/users/v2", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		first()
+		next.ServeHTTP(w, r)
+	})
+	if got := r.GraphQL(t, servertest.RegisterDocument, servertest.NewUser(email)); got.Code() != "UPSTREAM_UNAVAILABLE" {
 		t.Fatalf("with a lost reply: %s", got.Body)
 	}
 	r.ClearFaults(t)
@@ -57,13 +59,4 @@ func TestRegistrationThatFailsAfterTheCallbackLeavesNothing(t *testing.T) {
 	if got := r.GraphQL(t, servertest.RegisterDocument, second); got.Code() != "" {
 		t.Errorf("registering again: %s", got.Body)
 	}
-}
-
-// waitFaultUsed waits until a request has met the slow fault.
-func waitFaultUsed(t *testing.T, r *servertest.Server) {
-	t.Helper()
-	servertest.Eventually(t, "a request has met the slow fault", func() bool {
-		got := r.Request(t, http.MethodGet, r.SandboxURL+"/_sandbox/faults", "")
-		return !strings.Contains(got.Body, "slow")
-	})
 }

@@ -11,7 +11,7 @@ import (
 	"cubegate/server/servertest"
 )
 
-// Each form of the command that the help and the README show works from the command
+// Each form of the command that the help and docs/keys.md show works from the command
 // line, which also limits the number of arguments.
 func TestKeysCommandTakesWhatItsHelpShows(t *testing.T) {
 	t.Parallel()

@@ -67,7 +67,7 @@ func inBanner(t *testing.T, banner, pattern string) string {
 const newSession = `{"application_id":1001,"auth_key":"sandbox-auth-key","user":{"login":"ada","password":"correct horse"}}`
 
 func TestSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "state.json")
+	file := filepath.Join(t.TempDir(), "data", "state.json") // of a folder that the sandbox makes
 	banner, stop := startSandbox(t, nil, "--data", file)
 	url := inBanner(t, banner, `REST API +(http://127\.0\.0\.1:\d+)`)
 	for _, part := range []string{
@@ -84,6 +84,9 @@ func TestSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 	}
 	if page, err := servertest.Try(http.MethodGet, url+"/", ""); err != nil || !strings.Contains(page.Body, "<title>ConnectyCube sandbox") {
 		t.Errorf("page: %d %v", page.Status, err)
+	}
+	if v1, err := servertest.Try(http.MethodPut, inBanner(t, banner, `PUT (\S+) with`), inBanner(t, banner, `with (\{.+\}) switches`)); err != nil || !strings.Contains(v1.Body, `"v1_users":true`) {
+		t.Errorf("the first users API is not switched on: %d %s %v", v1.Status, v1.Body, err)
 	}
 	stop()
 	banner, _ = startSandbox(t, nil, "--data", file)
@@ -147,7 +150,7 @@ func TestSandboxAloneAsksTheConfiguredBackend(t *testing.T) {
 func TestCommandsRefuseUnknownArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, args := range [][]string{{"sandbox", "now"}, {"sandbox", "--tsl"}, {"sandbox", "--data"}, {"health", "--tsl"}, {"serve", "x"}, {"--tsl"}, {"nonsense"}} {
-		if got := servertest.Run(t.Context(), nil, args...); got.Code != 2 || !strings.Contains(got.Stderr, "usage:") || got.Stdout != "" {
+		if got := servertest.Run(t.Context(), nil, args...); got.Code != 2 || !strings.Contains(got.Stderr, "--help") || got.Stdout != "" {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cubegate/server/config"
 	"cubegate/server/servertest"
 )
 
@@ -42,17 +43,20 @@ func TestHelpOfEachCommand(t *testing.T) {
 		"completion powershell": {"cubegate completion powershell\n"},
 		"completion zsh":        {"cubegate completion zsh\n"},
 		"export":                {"cubegate export\n"},
-		"grant":                 {"cubegate grant EMAIL ROLE\n", "cubegate grant jo@example.org admin\n"},
+		"doctor":                {"cubegate doctor [--json] [--hash-time 250ms] [--tls]\n", "--json ", "--hash-time "},
+		"grant":                 {"cubegate grant EMAIL ROLE [--new]\n", "cubegate grant jo@example.org admin\n", "--new "},
 		"health":                {"cubegate health [--tls]\n", "--tls "},
-		"help":                  {"cubegate help [command]\n"},
+		"help":                  {"cubegate help [command or SETTING]\n"},
 		"keys":                  {"cubegate keys new|list|retire\n"},
 		"keys list":             {"cubegate keys list\n"},
 		"keys new":              {"cubegate keys new [--alg EdDSA|ES256] [--in 1m]\n", `(default "EdDSA")`, "(default 1m0s)"},
 		"keys retire":           {"cubegate keys retire KID\n"},
 		"licenses":              {"cubegate licenses\n"},
 		"passwords":             {"cubegate passwords\n"},
+		"revoke":                {"cubegate revoke EMAIL ROLE\n", "cubegate revoke jo@example.org admin\n"},
 		"sandbox":               {"cubegate sandbox [--lan] [--tls] [--data FILE]\n", "--data file ", "--tls "},
 		"serve":                 {"cubegate serve\n"},
+		"users":                 {"cubegate users [TEXT] [--limit 100] [--json]\n", "--json ", "--limit "},
 	}
 	for _, group := range []string{"", "completion", "keys"} {
 		for _, name := range listedCommands(t, servertest.Run(t.Context(), nil, append(strings.Fields(group), "--help")...).Stdout) {
@@ -83,58 +87,119 @@ func TestHelpOfEachCommand(t *testing.T) {
 	}
 }
 
-// An error in the command line ends with status 2 and three short lines. The program
-// does not load the settings, and no command starts.
+// An empty email or role, as an unset variable of a shell makes it, is none.
+func TestGrantRefusesBlanks(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"grant", "", "admin"}, {"grant", "ada@example.org", " "}, {"revoke", "\t", "admin"}} {
+		got := servertest.Run(t.Context(), nil, args...)
+		if got.Code != 2 || !strings.HasPrefix(got.Stderr, "cubegate: want an email and a role, as in: cubegate "+args[0]+" jo@example.org admin; ") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+// An error in the command line ends with status 2 and one line: what is wrong, the likely
+// word, and where to get help. The program does not load the settings, and no command starts.
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		line, failure, usage string
+		line, failure, help string
 	}{
-		{"serv", `unknown command "serv"; did you mean serve?`, "cubegate [command]"},
-		{"start", `unknown command "start"; did you mean serve?`, "cubegate [command]"},
-		{"sandbx --tls", `unknown command "sandbx"; did you mean sandbox?`, "cubegate [command]"},
-		{"he", `unknown command "he"; did you mean health?`, "cubegate [command]"},
-		{"ehck", `unknown command "ehck"; did you mean check?`, "cubegate [command]"},
-		{"nonsense", `unknown command "nonsense"`, "cubegate [command]"},
-		{"--tsl", "unknown flag: --tsl", "cubegate [command]"},
-		{"--tsl sandbox", "unknown flag: --tsl", "cubegate [command]"},
+		{"serv", `unknown command "serv"; did you mean serve?`, "cubegate"},
+		{"start", `unknown command "start"; did you mean serve?`, "cubegate"},
+		{"sandbx --tls", `unknown command "sandbx"; did you mean sandbox?`, "cubegate"},
+		{"he", `unknown command "he"; did you mean health?`, "cubegate"},
+		{"ehck", `unknown command "ehck"; did you mean check?`, "cubegate"},
+		{"doktor", `unknown command "doktor"; did you mean doctor?`, "cubegate"},
+		{"user", `unknown command "user"; did you mean users?`, "cubegate"},
+		{"GRNAT a@b.org admin", `unknown command "GRNAT"; did you mean grant?`, "cubegate"},
+		{"nonsense", `unknown command "nonsense"`, "cubegate"},
+		{"JWT_SECRET=hidden", `unknown command "JWT_SECRET=…"; settings stand before the program, as in: JWT_SECRET=… cubegate`, "cubegate"},
+		{"--tsl", "unknown flag --tsl; did you mean --tls?", "cubegate"},
+		{"--laan", "unknown flag --laan; did you mean --lan?", "cubegate"},
+		{"-lan", "unknown flag -lan; did you mean --lan?", "cubegate"},
+		{"-x", "unknown flag -x", "cubegate"},
+		{"--hepl", "unknown flag --hepl; did you mean --help?", "cubegate"},
+		{"--versoin", "unknown flag --versoin; did you mean --version?", "cubegate"},
+		{"--tsl sandbox", "unknown flag --tsl; did you mean --tls?", "cubegate"},
+		{"--data x", "unknown flag --data; did you mean cubegate sandbox --data?", "cubegate"},
+		{"--doctor", "unknown flag --doctor; did you mean cubegate doctor?", "cubegate"},
+		{"--nonsense", "unknown flag --nonsense", "cubegate"},
 		{"serve x", `unexpected argument "x"`, "cubegate serve"},
-		{"health --tsl", "unknown flag: --tsl", "cubegate health [--tls]"},
-		{"sandbox now", `unexpected argument "now"`, "cubegate sandbox [--lan] [--tls] [--data FILE]"},
-		{"sandbox --data", "flag needs an argument: --data", "cubegate sandbox [--lan] [--tls] [--data FILE]"},
-		{"grant ada@example.org", "want an email and a role", "cubegate grant EMAIL ROLE"},
-		{"grant ada@example.org admin now", "want an email and a role", "cubegate grant EMAIL ROLE"},
-		{"keys", "want one of these commands: list, new, retire", "cubegate keys [command]"},
-		{"keys lst", `unknown command "lst"; did you mean list?`, "cubegate keys [command]"},
-		{"keys lst --alg", `unknown command "lst"; did you mean list?`, "cubegate keys [command]"},
+		{"health --tsl", "unknown flag --tsl; did you mean --tls?", "cubegate health"},
+		{"sandbox now", `unexpected argument "now"`, "cubegate sandbox"},
+		{"sandbox --dtaa x", "unknown flag --dtaa; did you mean --data?", "cubegate sandbox"},
+		{"sandbox --data", "flag needs an argument: --data", "cubegate sandbox"},
+		{"grant ada@example.org", "want an email and a role", "cubegate grant"},
+		{"grant ada@example.org admin now", "want an email and a role", "cubegate grant"},
+		{"grant ada@example.org admin --nwe", "unknown flag --nwe; did you mean --new?", "cubegate grant"},
+		{"revoke ada@example.org", "want an email and a role", "cubegate revoke"},
+		{"users ada lovelace", `unexpected argument "lovelace"`, "cubegate users"},
+		{"users --limit many", `invalid argument "many" for "--limit": want a whole number`, "cubegate users"},
+		{"users --limit 0", "--limit is 0, want 1 or more", "cubegate users"},
+		{"doctor --jsn", "unknown flag --jsn; did you mean --json?", "cubegate doctor"},
+		{"doctor --hash-time soon", `invalid argument "soon" for "--hash-time": want a duration with its unit, such as 250ms, 30s or 1m`, "cubegate doctor"},
+		{"doctor --hash-time 0s", "--hash-time is 0s, want 1ms to 10s", "cubegate doctor"},
+		{"keys", "want one of these commands: list, new, retire", "cubegate keys"},
+		{"keys lst", `unknown command "lst"; did you mean list?`, "cubegate keys"},
+		{"keys lst --alg", `unknown command "lst"; did you mean list?`, "cubegate keys"},
 		{"keys list x", `unexpected argument "x"`, "cubegate keys list"},
-		{"keys retire", "want the ID of one key", "cubegate keys retire KID"},
-		{"keys new --in soon", `invalid argument "soon" for "--in"`, "cubegate keys new [--alg"},
-		{"keys new --in -1s", "--in is -1s, want 0s or more", "cubegate keys new [--alg"},
-		{"completion", "want one of these commands: bash, fish, powershell, zsh", "cubegate completion [command]"},
-		{"completion zhs", `unknown command "zhs"; did you mean`, "cubegate completion [command]"},
+		{"keys retire", "want the ID of one key", "cubegate keys retire"},
+		{"keys new --in soon", `invalid argument "soon" for "--in": want a duration with its unit, such as 250ms, 30s or 1m`, "cubegate keys new"},
+		{"keys new --in -1s", "--in is -1s, want 0s or more", "cubegate keys new"},
+		{"completion", "want one of these commands: bash, fish, powershell, zsh", "cubegate completion"},
+		{"completion tcsh", `unknown command "tcsh"; did you mean bash, fish or zsh?`, "cubegate completion"},
+		{"completion zhs", `unknown command "zhs"; did you mean`, "cubegate completion"},
 		{"completion bash x", "unknown command", "cubegate completion bash"},
-		{"help kyes", `unknown command "kyes"; did you mean keys?`, "cubegate help [command]"},
-		{"help keys lst", `unknown command "lst"; did you mean list?`, "cubegate help [command]"},
+		{"help kyes", `unknown command "kyes"; did you mean keys?`, "cubegate help"},
+		{"help keys lst", `unknown command "lst"; did you mean list?`, "cubegate help"},
+		{"help JWT_SECRT", `unknown setting "JWT_SECRT"; did you mean JWT_SECRET?`, "cubegate help"},
+		{"help nonsense", `unknown command or setting "nonsense"`, "cubegate help"},
 		{"licenses x", `unexpected argument "x"`, "cubegate licenses"},
 		{"hash-passwords", "the server itself starts this command", "cubegate hash-passwords"},
-		{"hash-password", `unknown command "hash-password"`, "cubegate [command]"},
+		{"hash-password", `unknown command "hash-password"`, "cubegate"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
 			t.Parallel()
 			got := servertest.Run(t.Context(), wrongSettings, strings.Fields(tt.line)...)
-			lines := strings.Split(got.Stderr, "\n")
-			if got.Code != 2 || got.Stdout != "" || len(lines) != 4 {
-				t.Fatalf("want status 2 and three lines: %+v", got)
+			if got.Code != 2 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 {
+				t.Fatalf("want status 2 and one line: %+v", got)
 			}
-			if !strings.HasPrefix(lines[0], "cubegate: "+tt.failure) || !strings.HasPrefix(lines[1], "usage: "+tt.usage) || !strings.Contains(lines[2], ` --help"`) {
-				t.Errorf("stderr:\n%s", got.Stderr)
+			if !strings.HasPrefix(got.Stderr, "cubegate: "+tt.failure) || !strings.HasSuffix(got.Stderr, "ee \""+tt.help+" --help\"\n") {
+				t.Errorf("stderr: %s", got.Stderr)
 			}
 		})
 	}
 	if got := servertest.Run(t.Context(), nil, ""); got.Code != 2 || strings.Contains(got.Stderr, "did you mean") {
 		t.Errorf("an empty command: %+v", got)
+	}
+}
+
+// The help explains each setting with the words of config.yaml.
+func TestHelpExplainsEachSetting(t *testing.T) {
+	t.Parallel()
+	settings := config.Settings(servertest.ConfigYAML)
+	flat := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	all := servertest.Run(t.Context(), wrongSettings, "--help").Stdout
+	for _, s := range settings {
+		want := strings.TrimSpace(s.Env+" "+s.Default) + " " + flat(s.Comment)
+		if s.Secret {
+			want = s.Env + " (secret; also as " + s.Env + "_FILE) " + flat(s.Comment)
+		}
+		if s.Comment == "" || !strings.Contains(flat(all), want) {
+			t.Errorf("the help lacks: %s", want)
+		}
+		for _, name := range []string{s.Env, s.Key} {
+			if got := servertest.Run(t.Context(), wrongSettings, "help", name); got.Code != 0 || flat(got.Stdout) != want {
+				t.Errorf("help %s: %+v", name, got)
+			}
+		}
+	}
+	for line := range strings.Lines(all) {
+		if len([]rune(line)) > 101 {
+			t.Errorf("wider than 100 columns: %s", line)
+		}
 	}
 }
 
@@ -147,7 +212,7 @@ func TestFailuresAreNoUsageErrors(t *testing.T) {
 		"keys list":       "1 problem with the configuration",
 		"grant a@b.org x": "1 problem with the configuration",
 	} {
-		if got := servertest.Run(t.Context(), wrongSettings, strings.Fields(line)...); got.Code != 1 || got.Stdout != "" || !strings.HasPrefix(got.Stderr, "cubegate: "+problem) || strings.Contains(got.Stderr, "usage:") {
+		if got := servertest.Run(t.Context(), wrongSettings, strings.Fields(line)...); got.Code != 1 || got.Stdout != "" || !strings.HasPrefix(got.Stderr, "cubegate: "+problem) || strings.Contains(got.Stderr, "--help") {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
@@ -216,7 +281,7 @@ func TestVersionFlag(t *testing.T) {
 	for _, flag := range []string{"--version", "-v"} {
 		got := servertest.Run(t.Context(), wrongSettings, flag)
 		if got.Code != 0 || got.Stderr != "" || strings.Count(got.Stdout, "\n") != 1 ||
-			!strings.HasPrefix(got.Stdout, "cubegate version ") || !strings.Contains(got.Stdout, ", revision ") || !strings.HasSuffix(got.Stdout, ", "+runtime.Version()+"\n") {
+			!strings.HasPrefix(got.Stdout, "cubegate version ") || !strings.HasSuffix(got.Stdout, ", "+runtime.Version()+"\n") {
 			t.Errorf("%s: %+v", flag, got)
 		}
 	}

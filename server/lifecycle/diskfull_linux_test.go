@@ -104,7 +104,7 @@ func countRefusals(t *testing.T, dir, userID string) (n int) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := store.Open(t.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
+	s, err := store.Open(t.Context(), store.Options{URI: db.URI(), Exchange: db.Exchange})
 	if err != nil {
 		t.Fatal(err)
 	}

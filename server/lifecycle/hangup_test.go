@@ -45,16 +45,16 @@ func readAll(t *testing.T, conn *websocket.Conn) (text string, end error) {
 // A shutdown tells sockets at once to hang up, while a login has time to finish.
 func TestSocketsHangUpWhileALoginFinishes(t *testing.T) {
 	t.Parallel()
-	r, stop := servertest.StartUntil(t, servertest.Configure(t, nil))
+	r, stop := servertest.StartUntil(t, servertest.Configure(t, map[string]string{"CONNECTYCUBE_TIMEOUT": "20s", "SHUTDOWN_TIMEOUT": "20s"}))
 	t.Cleanup(stop)
 	r.Register(t, "ada@example.org")
 	conn := openSocket(t, r.SandboxURL)
-	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"slow","delay_ms":3000,"times":1}`)
+	r.InjectFault(t, `{"method":"POST","path":"/session","kind":"slow","delay_ms":8000,"times":1}`)
 	login := make(chan servertest.GraphQLReply, 1)
 	go func() {
 		login <- r.GraphQL(t, servertest.ByTokenDocument, servertest.Credentials("ada@example.org"))
 	}()
-	waitFaultUsed(t, r)
+	servertest.WaitFaultsSpent(t, r)
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
 	text, end := readAll(t, conn)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ import (
 )
 
 const hashingFailed = "hashing in another process failed"
+
+var hashingMeasured = regexp.MustCompile(`"password hashing measured","at_once":[1-9]\d*,"logins_per_second":[1-9]`)
 
 // procFile reads a file of a process; "" if the process is gone.
 func procFile(pid int, name string) string {
@@ -50,9 +53,10 @@ func hashProcesses(t *testing.T, p *servertest.Process) []int {
 }
 
 // stopHashing registers a user, and stops the process that hashed the password. The
-// process is idle, and gets the next password.
+// process is idle, and gets the next password. The one that the server measures ends before.
 func stopHashing(t *testing.T, p *servertest.Process, email string) (pid int) {
 	t.Helper()
+	servertest.Eventually(t, "the server has measured its hashes", func() bool { return hashingMeasured.MatchString(p.Log.String()) })
 	servertest.Eventually(t, "one process hashes", func() bool {
 		p.Register(t, email)
 		email = "x" + email

@@ -79,7 +79,7 @@ func (r *Server) Refresh(t *testing.T, token string) string {
 // than the time in which a repeated or late request ends nothing.
 func (r *Server) AgeRefreshTokens(t *testing.T, sessionID string) {
 	t.Helper()
-	_, err := r.Store.Sessions().Update(t.Context(), sessionID, func(s *store.Session) error {
+	_, err := r.Store.Sessions().Update(t.Context(), store.Session{ID: sessionID}, func(s *store.Session) error {
 		if !s.Exchange.IsZero() {
 			s.Exchange.At = s.Exchange.At.Add(-time.Minute)
 		}

@@ -95,6 +95,26 @@ func UpdateUser(t *testing.T, db *embedded.Server, id string, fields map[string]
 	})
 }
 
+// UsersInLine returns the emails of the users whose accounts wait for their sign-up at
+// ConnectyCube, in the order of their turns.
+func UsersInLine(t *testing.T, db *embedded.Server) []string {
+	t.Helper()
+	var waiting []struct{ Email string }
+	withUsers(t, db, func(ctx context.Context, users *mongo.Collection) error {
+		const turn = "account.turn"
+		cursor, err := users.Find(ctx, bson.M{turn: bson.M{"$exists": true}}, options.Find().SetSort(bson.M{turn: 1}))
+		if err != nil {
+			return err
+		}
+		return cursor.All(ctx, &waiting)
+	})
+	emails := make([]string, len(waiting))
+	for i, user := range waiting {
+		emails[i] = user.Email
+	}
+	return emails
+}
+
 // withUsers calls do with the collection of users.
 func withUsers(t *testing.T, db *embedded.Server, do func(context.Context, *mongo.Collection) error) {
 	t.Helper()

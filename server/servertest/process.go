@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"cubegate/server"
+	_ "cubegate/server/timers" // as in main
 )
 
 // asProgram is the environment variable that makes the test binary run the server
@@ -35,6 +35,13 @@ type Process struct {
 // The end of the test kills it.
 func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	t.Helper()
+	return SpawnOn(t, nil, more, args...)
+}
+
+// SpawnOn is Spawn with stderr, and so the log, at a file, such as a terminal, unless that
+// is nil.
+func SpawnOn(t *testing.T, stderr *os.File, more map[string]string, args ...string) *Process {
+	t.Helper()
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +49,10 @@ func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	p := &Process{Cmd: exec.Command(binary, args...), Stdout: &LogBuffer{}, Exited: make(chan struct{})}
 	p.Log = &LogBuffer{}
 	p.Cmd.Dir, p.Cmd.Stdout, p.Cmd.Stderr = t.TempDir(), p.Stdout, p.Log
-	p.Cmd.Env = []string{asProgram + "=1"}
+	if stderr != nil {
+		p.Cmd.Stderr = stderr
+	}
+	p.Cmd.Env = []string{asProgram + "=1", "GORACE=atexit_sleep_ms=0"} // else -race lets each process end a second late
 	for k, v := range Merge(Merge(QuickSettings, map[string]string{"DATA_DIR": p.Cmd.Dir + "/data"}), more) {
 		p.Cmd.Env = append(p.Cmd.Env, k+"="+v)
 	}
@@ -56,6 +66,7 @@ func Spawn(t *testing.T, more map[string]string, args ...string) *Process {
 	t.Cleanup(func() {
 		_ = p.Cmd.Process.Kill()
 		<-p.Exited
+		checkLog(t, p.Log.String())
 	})
 	return p
 }
@@ -167,7 +178,7 @@ func ReadReply(a *http.Response, err error) (Reply, error) {
 func Main(m *testing.M) {
 	hashes := len(os.Args) == 2 && os.Args[1] == server.HashCommand // has no environment variables
 	if hashes || os.Getenv(asProgram) != "" {                       // the following lines do what main does
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+		ctx, stop := server.WithSignals(context.Background(), os.Stderr)
 		code := server.Main(ctx, ConfigYAML, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)

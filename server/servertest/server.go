@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -23,6 +24,7 @@ import (
 
 	"cubegate/server"
 	"cubegate/server/config"
+	"cubegate/store"
 )
 
 // Server is a running server. It listens on free ports.
@@ -30,6 +32,7 @@ type Server struct {
 	server.Parts
 	URL        string // of the API
 	SandboxURL string // of the sandbox; empty without one
+	OpsURL     string // of the operators' listener; empty without OPS_ADDR
 	Log        *LogBuffer
 }
 
@@ -51,10 +54,11 @@ func (l *LogBuffer) String() string {
 	return l.b.String()
 }
 
-// QuickSettings make tests quick: the cheapest hash and no budgets, on free ports.
+// QuickSettings make tests quick: the cheapest hash and no budgets, on free ports. A
+// password may wait for a minute, because a busy machine refuses a crowd otherwise.
 var QuickSettings = map[string]string{
 	"HOST": "127.0.0.1", "PORT": "0", "SANDBOX_PORT": "0",
-	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "PASSWORD_MAX_WAIT": "1m", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 }
 
 // AllOrNothing makes a registration fail while ConnectyCube does not answer.
@@ -86,18 +90,26 @@ func Start(t *testing.T, more map[string]string) *Server {
 }
 
 // StartUntil runs the server until the returned function is called, which checks
-// that the server stops without an error.
+// that the server stops without an error, and that its log contains no credential.
 func StartUntil(t *testing.T, cfg config.Config) (*Server, func()) {
 	t.Helper()
 	r := &Server{Log: &LogBuffer{}}
-	s, err := server.Open(t.Context(), cfg, server.NewLogger(cfg, r.Log))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *server.Server
+	Eventually(t, "the server opens", func() bool { // a busy machine may miss a short MONGO_TIMEOUT
+		var err error
+		s, err = server.Open(t.Context(), cfg, server.NewLogger(cfg, r.Log))
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	r.Parts = s.Parts()
 	r.URL = "http://" + r.Listener.Addr().String()
 	if r.SandboxListener != nil {
 		r.SandboxURL = "http://" + r.SandboxListener.Addr().String()
+	}
+	if r.OpsListener != nil {
+		r.OpsURL = "http://" + r.OpsListener.Addr().String()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -109,9 +121,10 @@ func StartUntil(t *testing.T, cfg config.Config) (*Server, func()) {
 			if err != nil {
 				t.Errorf("the server ended with %v", err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the server did not end")
 		}
+		checkLog(t, r.Log.String())
 		http.DefaultClient.CloseIdleConnections()
 	})
 }
@@ -144,6 +157,7 @@ func (r *Server) Request(t *testing.T, method, url, body string, header ...strin
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
+	checkHeaders(t, method+" "+url, got.Header)
 	return got
 }
 
@@ -285,6 +299,14 @@ func (r *Server) InjectFault(t *testing.T, fault string) {
 	if got := r.Request(t, http.MethodPost, r.SandboxURL+"/_sandbox/faults", fault); got.Status/100 != 2 {
 		t.Fatalf("fault %s: %d %s", fault, got.Status, got.Body)
 	}
+}
+
+// WaitFaultsSpent waits until requests have met all faults as often as those act.
+func WaitFaultsSpent(t *testing.T, r *Server) {
+	t.Helper()
+	Eventually(t, "requests have met all faults", func() bool {
+		return strings.HasPrefix(r.Request(t, http.MethodGet, r.SandboxURL+"/_sandbox/faults", "").Body, `{"faults":[]`)
+	})
 }
 
 // ClearFaults removes all faults from the sandbox.

@@ -39,8 +39,8 @@ type Upstream struct {
 
 // Exchange is one request that an Upstream has received.
 type Exchange struct {
-	method, path, body string
-	Header             http.Header
+	method, path, url, body string
+	Header                  http.Header
 }
 
 // NewUpstream starts an Upstream. It runs until the test ends.
@@ -50,6 +50,7 @@ func NewUpstream(t *testing.T) *Upstream {
 	server := httptest.NewServer(http.HandlerFunc(u.serve))
 	u.URL = server.URL
 	t.Cleanup(func() {
+		u.checkURLs(t)
 		server.CloseClientConnections() // some requests hang on purpose
 		server.Close()
 	})
@@ -64,7 +65,7 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the sandbox refuses a truncated body, because it is not JSON
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	u.mu.Lock()
-	u.seen = append(u.seen, Exchange{r.Method, strings.TrimSuffix(r.URL.Path, ".json"), string(body), r.Header.Clone()})
+	u.seen = append(u.seen, Exchange{r.Method, strings.TrimSuffix(r.URL.Path, ".json"), r.URL.String(), string(body), r.Header.Clone()})
 	override := u.override
 	u.mu.Unlock()
 	if override == nil {
@@ -134,8 +135,8 @@ var (
 	CallbackHeader   = []string{resolvers.CallbackSecretHeader, OwnCallbackSecret}
 )
 
-// SetCallback switches the identity provider of the application on, as the README
-// describes: ConnectyCube asks the server at url about logins.
+// SetCallback switches the identity provider of the application on, as
+// docs/identity-provider.md describes: ConnectyCube asks the server at url about logins.
 func (u *Upstream) SetCallback(t *testing.T, url string) {
 	t.Helper()
 	err := u.SetCIdP(sandbox.CIdP{
@@ -162,10 +163,10 @@ func (u *Upstream) Start(t *testing.T, cidp bool, more map[string]string) *Serve
 }
 
 // Merge returns all settings of both maps. The second map takes precedence.
-func Merge(settings, more map[string]string) map[string]string {
+func Merge[V any](settings, more map[string]V) map[string]V {
 	all := maps.Clone(settings)
 	if all == nil {
-		all = map[string]string{}
+		all = map[string]V{}
 	}
 	maps.Copy(all, more)
 	return all
