@@ -16,12 +16,12 @@ import (
 // sendWhole writes the whole request and reads only then, as a simple client does. It
 // returns the status of the response.
 func sendWhole(endpoint, head, body string) (int, error) {
-	c, err := net.DialTimeout("tcp", endpoint, 5*time.Second)
+	c, err := net.DialTimeout("tcp", endpoint, time.Minute)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return 0, err
 	}
 	for _, part := range []string{head, body} {

@@ -83,25 +83,3 @@ func TestOpenAPINamesItsServer(t *testing.T) {
 		}
 	}
 }
-
-// The pages link to the description by a relative URL, for proxies with a path prefix.
-func TestPagesUseRelativeURLs(t *testing.T) {
-	t.Parallel()
-	r := servertest.Start(t, nil)
-	for _, path := range []string{"/docs", "/docs/", "//docs", "/DOCS/"} {
-		got := r.Request(t, "GET", path, "")
-		_, after, found := strings.Cut(got.Body, `<a href="`)
-		link, _, _ := strings.Cut(after, `"`)
-		at := url.URL{Scheme: "https", Host: "proxy.example.org", Path: "/chat" + path}
-		resolved, err := at.Parse(link)
-		if err != nil || !found {
-			t.Fatalf("%s: %d %v", path, got.Status, err)
-		}
-		if reached, ok := strings.CutPrefix(resolved.Path, "/chat"); !ok || r.Request(t, "GET", reached, "").Header.Get("Content-Type") != "application/json; charset=utf-8" {
-			t.Errorf("%s links to %s", path, resolved)
-		}
-	}
-	if got := r.Request(t, "GET", "/", ""); !strings.Contains(got.Body, `href="api"`) {
-		t.Errorf("the greeting: %s", got.Body)
-	}
-}

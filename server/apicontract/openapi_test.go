@@ -3,11 +3,13 @@ package apicontract
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cubegate/server"
 	"cubegate/server/servertest"
@@ -61,6 +63,7 @@ func (d description) check(t *testing.T, method, path string, got servertest.Rep
 	place := "/paths/" + escapePointer(path) + "/" + strings.ToLower(method) + "/responses/" + status
 	if got.Status >= 400 {
 		place = "/components/responses/Problem"
+		d.checkCode(t, responses[status], servertest.CodeOf(got.Body))
 	}
 	if wait := got.Header.Get("Retry-After"); wait != "" {
 		seconds, err := strconv.Atoi(wait)
@@ -74,6 +77,17 @@ func (d description) check(t *testing.T, method, path string, got servertest.Rep
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
 	d.validate(t, place+"/content/"+escapePointer(media)+"/schema", answer)
+}
+
+// checkCode compares the code of an error with those that the description has for the
+// status of one operation.
+func (d description) checkCode(t *testing.T, response any, code string) {
+	t.Helper()
+	content, _ := response.(map[string]any)["content"].(map[string]any)
+	problem, _ := content["application/problem+json"].(map[string]any)
+	if examples, _ := problem["examples"].(map[string]any); examples[code] == nil {
+		t.Errorf("the description lacks %s among %v", code, slices.Collect(maps.Keys(examples)))
+	}
 }
 
 // validate compares a value with the schema at a place in the description.
@@ -111,7 +125,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	seen := map[string]bool{}
 	err := chi.Walk(r.Handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		name := method + " " + route
-		if strings.HasPrefix(route, "/api/playground/") || slices.Contains(undescribed, name) {
+		if strings.HasSuffix(route, "/*") || slices.Contains(undescribed, name) {
 			return nil
 		}
 		seen[name] = true
@@ -236,10 +250,13 @@ func TestOpenAPIFitsResponses(t *testing.T) {
 	token = ""
 	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+first+`"}`))
 	token = ""
+	begun := time.Now()
 	keep(ask(200, "POST", "/auth/refresh", `{"refreshToken":"`+refresh+`"}`))
 	token = ""
-	if got := ask(401, "POST", "/auth/refresh", `{"refreshToken":"`+first+`"}`); servertest.CodeOf(got.Body) != "STALE_REFRESH_TOKEN" || got.Header.Get("Retry-After") != "30" && got.Header.Get("Retry-After") != "31" {
-		t.Errorf("a stale token: %s, Retry-After %q", got.Body, got.Header.Get("Retry-After"))
+	stale := ask(401, "POST", "/auth/refresh", `{"refreshToken":"`+first+`"}`)
+	least := 30 - int(time.Since(begun)/time.Second) // of the 30 seconds, a busy machine has used some
+	if wait, err := strconv.Atoi(stale.Header.Get("Retry-After")); err != nil || wait < least || wait > 31 || servertest.CodeOf(stale.Body) != "STALE_REFRESH_TOKEN" {
+		t.Errorf("a stale token: %s, Retry-After %q, want %d to 31", stale.Body, stale.Header.Get("Retry-After"), least)
 	}
 	ask(400, "POST", server.VerifyPath, `{}`)
 	ask(400, "GET", server.VerifyPath, "")
@@ -255,8 +272,5 @@ func TestOpenAPIFitsResponses(t *testing.T) {
 	ask(401, "DELETE", "/auth/sessions", "")
 	if got := r.Request(t, "POST", "/auth/login", body(servertest.Credentials(email)), "Content-Type", "text/plain"); got.Status != 415 {
 		t.Errorf("as text: %d, want 415", got.Status)
-	}
-	if got := r.Request(t, "GET", "/docs", ""); got.Status != 200 || !strings.Contains(got.Body, "/auth/login-by-token") {
-		t.Errorf("GET /docs: %d", got.Status)
 	}
 }

@@ -68,7 +68,7 @@ const sessionsPerUser = 3
 // without the wait a token of the expired session would still be valid.
 func expireSession(t *testing.T, r *servertest.Server, in servertest.LoginReply) {
 	t.Helper()
-	if _, err := r.Store.Sessions().Update(t.Context(), in.SessionID, func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
+	if _, err := r.Store.Sessions().Update(t.Context(), store.Session{ID: in.SessionID}, func(s *store.Session) error { s.Expires = time.Now(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, "the login session has left its user", func() bool {
@@ -183,4 +183,35 @@ func TestLogoutEndsPushes(t *testing.T) {
 	}
 	r.MustDo(t, tablet.Token, `mutation { logout { message } }`)
 	servertest.Eventually(t, "the tablet's pushes end, although an older login on it is active", func() bool { return len(devices(t, r, oldest)) == 0 })
+}
+
+// A refresh is one write to the record of the login session, which has the answer of
+// ConnectyCube too. A refused refresh writes nothing, and does not ask ConnectyCube.
+func TestRefreshWritesOnce(t *testing.T) {
+	t.Parallel()
+	u := servertest.NewUpstream(t)
+	r := u.Start(t, false, nil)
+	r.Register(t, "ada@example.org")
+	in := r.Login(t, servertest.LoginDocument, "ada@example.org")
+	state := func() (version int64, asked int) {
+		record, err := r.Store.Sessions().ByID(t.Context(), in.SessionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return record.Version, len(u.Requests(http.MethodGet, "/session"))
+	}
+	before, asked := state()
+	first := r.Refresh(t, in.RefreshToken)
+	second := r.Refresh(t, first)
+	r.Refresh(t, second)
+	after, then := state()
+	if after != before+3 || then != asked+3 {
+		t.Errorf("three refreshes made %d writes, and asked ConnectyCube %d times", after-before, then-asked)
+	}
+	if got := r.SendAs(t, "", fmt.Sprintf(`mutation { refresh(refreshToken: %q) { refreshToken } }`, in.RefreshToken), nil); servertest.CodeOf(got.Body) != "STALE_REFRESH_TOKEN" {
+		t.Errorf("a retired token: %s", got.Body)
+	}
+	if version, asked := state(); version != after || asked != then {
+		t.Errorf("a refused refresh made %d writes, and asked ConnectyCube %d times", version-after, asked-then)
+	}
 }
