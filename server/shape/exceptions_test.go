@@ -34,6 +34,7 @@ var sleepingTests = exceptions{ // calls of time.Sleep
 	"middleware router":                        1,
 	"resolvers/provisioning memory.SignUp":     1,
 	"resolvers/transport readAnswer":           1,
+	"tokens askAsLoginDoes":                    1,
 	"tokens crowd":                             3,
 	"tokens testRotationUnderLoad":             2,
 

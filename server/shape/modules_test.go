@@ -91,21 +91,23 @@ func TestLicenseNoticesAreUpToDate(t *testing.T) {
 	}
 }
 
-// licenses.txt has the npm packages of the playground, the texts of their licenses, and
-// the standard library.
-func TestLicenseNoticesHaveThePlayground(t *testing.T) {
+// licenses.txt has the npm packages of the pages, the texts of their licenses, and the
+// standard library.
+func TestLicenseNoticesHaveThePages(t *testing.T) {
 	t.Parallel()
 	licensesText := licenseNotices(t)
-	sums, err := os.ReadFile(filepath.Join(root, "resolvers/playground/packages.sha256"))
+	sums, err := os.ReadFile(filepath.Join(root, ".ci/vendored.sha256"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts, err := os.ReadFile(filepath.Join(root, "resolvers/playground/assets/LICENSES.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(licensesText, string(texts)) {
-		t.Error("licenses.txt lacks the playground's licenses; run .ci/notices")
+	for _, folder := range []string{"resolvers/playground/assets", "resolvers/openapi/assets", "connectycube/sandbox/control/page/vendor"} {
+		texts, err := os.ReadFile(filepath.Join(root, folder, "LICENSES.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(licensesText, string(texts)) {
+			t.Errorf("licenses.txt lacks the licenses in %s; run .ci/notices", folder)
+		}
 	}
 	packages := 0
 	for line := range strings.Lines(string(sums)) {
@@ -116,7 +118,7 @@ func TestLicenseNoticesHaveThePlayground(t *testing.T) {
 		}
 	}
 	if packages == 0 {
-		t.Error("packages.sha256 is empty")
+		t.Error("vendored.sha256 is empty")
 	}
 	if !strings.Contains(licensesText, "The Go standard library and runtime\n") {
 		t.Error("licenses.txt lacks the standard library; run .ci/notices")

@@ -18,6 +18,9 @@ var (
 	vaguePronoun = regexp.MustCompile(`(?i)\b(whoever|whom|somebody|nobody|everybody)\b`)
 	email        = regexp.MustCompile(`\S+@\S+`)
 
+	// unwantedSpelling matches typographic quotation marks and British spellings.
+	unwantedSpelling = regexp.MustCompile(`(?i)[«»\x{2018}\x{2019}\x{201c}\x{201d}]|\b(behaviou|colour|licence|honour|favou?rite|centre|cancelled|labelled|modelled|organis|recognis|realis|normalis|initialis|authoris|whilst|artefact|catalogue|grey\b)`)
+
 	// outsideCitation matches citations of pages that a reader of the repository cannot
 	// open. A page in docs/ may have such a name.
 	outsideCitation = regexp.MustCompile(`(?i)\b(advisories|anchors|chat|contract|house|mongo|original|renames|stack)\.md\b|\bcontract,?( section)? [0-9]+\b`)
@@ -47,6 +50,26 @@ func TestCommentsAndTextsNameTheActor(t *testing.T) {
 		for _, group := range f.ast.Comments {
 			if hasVaguePronoun(group.Text()) {
 				t.Errorf("%s: name the actor: %s", f.place(group), group.Text())
+			}
+		}
+	}
+}
+
+// The pages, the settings and the files that users copy are in plain international
+// English, too.
+func TestTextsForUsersNameTheActor(t *testing.T) {
+	t.Parallel()
+	texts := docsPages(t)
+	for _, name := range []string{"config.yaml", ".env.example", "compose.yaml", "Dockerfile", "resolvers/schema.graphql", "e2e/chat.mjs", "e2e/recipe.mjs"} {
+		texts[name] = readText(t, name)
+	}
+	for name, text := range texts {
+		for i, line := range strings.Split(text, "\n") {
+			if hasVaguePronoun(line) {
+				t.Errorf("%s:%d: name the actor: %s", name, i+1, line)
+			}
+			if found := unwantedSpelling.FindString(line); found != "" {
+				t.Errorf("%s:%d: %q: use straight quotation marks and American spelling", name, i+1, found)
 			}
 		}
 	}
@@ -147,6 +170,16 @@ func TestWordsAreFound(t *testing.T) {
 	} {
 		if got := hasVaguePronoun(text); got != want {
 			t.Errorf("%q has a vague pronoun: %t, want %t", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{
+		"its behaviour":         true,
+		"\u201cquoted\u201d":    true,
+		"the log is \"quoted\"": false,
+		"its behavior":          false,
+	} {
+		if got := unwantedSpelling.MatchString(text); got != want {
+			t.Errorf("%q has an unwanted spelling: %t, want %t", text, got, want)
 		}
 	}
 	for text, want := range map[string]bool{
