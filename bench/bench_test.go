@@ -5,7 +5,7 @@
 //
 // Compare only figures of the same run: the speed of the machine varies more than most
 // changes do. Command bench/load measures a running server from outside.
-package bench
+package main_test
 
 import (
 	"bytes"
@@ -49,6 +49,8 @@ func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (b
 
 func (plain) Decoy(string) string { return "no password" }
 
+func (plain) Announce([]string) (func(), error) { return func() {}, nil }
+
 // server is the server within this process, without sockets: the store on the embedded
 // database, and the ConnectyCube client on the sandbox.
 type server struct {
@@ -70,7 +72,7 @@ func newLimitedServer(b *testing.B, budgets *identity.Budgets) *server {
 	db, err := embedded.Start(embedded.Options{File: filepath.Join(b.TempDir(), "bench.db"), NoSync: true})
 	must(b, err)
 	b.Cleanup(func() { _ = db.Close() })
-	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Dial: db.DialContext})
+	s, err := store.Open(b.Context(), store.Options{URI: db.URI(), Exchange: db.Exchange})
 	must(b, err)
 	b.Cleanup(func() { _ = s.Close(context.Background()) })
 	ring, err := tokens.NewSecretRing(tokens.Secret(rand.Text() + rand.Text()))

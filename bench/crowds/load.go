@@ -1,4 +1,4 @@
-package main
+package crowds
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func attackerNetwork(i int) string { return fmt.Sprintf("192.0.2.%d", 1+i%250) }
 
 // guess starts a crowd that sends wrong passwords until ctx ends. An attacker pauses only
 // after a response that is no 401.
-func guess(ctx context.Context, s *server, attackers int, sc scenario, users []user) *tally {
+func guess(ctx context.Context, s *server, attackers int, sc Scenario, users []user) *tally {
 	t := &tally{}
 	for i := range attackers {
 		go func() {
@@ -117,10 +117,10 @@ func (h *honestUser) login(ctx context.Context, s *server, n int) {
 	h.tally.add(status, time.Since(began))
 }
 
-func (h *honestUser) print(crowd string) {
+func (h *honestUser) result() Honest {
 	total := h.tally.total()
-	fmt.Printf("%-34s %-34s %7d %6.0f%% %6.0f ms %6.0f ms\n", crowd, h.name, total,
-		100*float64(h.tally.byStatus()[http.StatusOK])/float64(max(1, total)), ms(h.tally.percentile(50)), ms(h.tally.percentile(90)))
+	served := 100 * float64(h.tally.byStatus()[http.StatusOK]) / float64(max(1, total))
+	return Honest{h.name, total, served, ms(h.tally.percentile(50)), ms(h.tally.percentile(90))}
 }
 
 // loginsAtOnce sends n logins with the right password at once, each from another network.

@@ -1,4 +1,4 @@
-package main
+package crowds
 
 import (
 	"context"
@@ -20,7 +20,7 @@ type probed struct {
 // uses a process with a higher priority, so that the times depend on the server and not on
 // the load beside it.
 func verifyFor(ctx context.Context, s *server, u user, during time.Duration) (probed, error) {
-	line := []string{os.Args[0], "-probe", s.URL + "/auth/verify-connectycube?token=" + u.token, "-for", during.String()}
+	line := []string{os.Args[0], ProbeMode, s.URL + "/auth/verify-connectycube?token=" + u.token, during.String()}
 	if os.Geteuid() == 0 {
 		line = append([]string{"nice", "-n", "-10"}, line...)
 	}
@@ -33,8 +33,19 @@ func verifyFor(ctx context.Context, s *server, u user, during time.Duration) (pr
 	return r, err
 }
 
-// probe requests a URL, one request after the other, and prints a probed.
-func probe(url string, during time.Duration) {
+// ProbeMode is the mode in which the bench runs itself as a probe.
+const ProbeMode = "probe"
+
+// RunProbe requests a URL for a time, one request after the other, and prints a probed.
+func RunProbe(_ context.Context, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("mode %s is for the bench itself: want a URL and a time", ProbeMode)
+	}
+	url := args[0]
+	during, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
 	var t tally
 	client := &http.Client{Timeout: 10 * time.Second}
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
@@ -48,4 +59,5 @@ func probe(url string, during time.Duration) {
 		t.add(status, time.Since(began))
 	}
 	fmt.Println(ms(t.percentile(50)), ms(t.percentile(99)), t.total(), t.total()-t.byStatus()[http.StatusOK])
+	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package crowds
 
 import (
 	"bytes"
@@ -8,9 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +19,7 @@ import (
 
 // secret signs the server's tokens, and the device tokens that the benchmark makes,
 // because a device token of the server counts only after ten minutes.
-const secret tokens.Secret = "a secret of the bench alone: c8Jq2vKx9wZr4mTn"
+const secret tokens.Secret = benchserver.JWTSecret
 
 // server is a running server and a client.
 type server struct {
@@ -32,7 +30,11 @@ type server struct {
 }
 
 // startServer starts the program, in a cgroup of a number of MiB unless memory is 0.
-func startServer(ctx context.Context, program string, memory int) (_ *server, err error) {
+func startServer(program string, memory int) (_ *server, err error) {
+	cores, err := benchserver.Pin()
+	if err != nil {
+		return nil, err
+	}
 	s := &server{client: &http.Client{
 		Timeout:   60 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 2000, MaxConnsPerHost: 2000},
@@ -40,13 +42,7 @@ func startServer(ctx context.Context, program string, memory int) (_ *server, er
 	if s.folder, err = os.MkdirTemp("", "crowds"); err != nil {
 		return nil, err
 	}
-	line := []string{program}
-	if _, err := exec.LookPath("taskset"); err == nil && runtime.NumCPU() > 1 {
-		line = append([]string{"taskset", "-c", "0"}, line...)
-		if err := exec.CommandContext(ctx, "taskset", "-cp", "1", strconv.Itoa(os.Getpid())).Run(); err != nil {
-			return nil, fmt.Errorf("pinning the load to a core: %w", err)
-		}
-	}
+	line := benchserver.On(cores.Server, program)
 	if memory > 0 {
 		s.cgroup = "/sys/fs/cgroup/memory/" + filepath.Base(s.folder)
 		if err := os.Mkdir(s.cgroup, 0o755); err != nil {
@@ -67,7 +63,7 @@ func startServer(ctx context.Context, program string, memory int) (_ *server, er
 }
 
 func (s *server) stop() {
-	s.Stop()
+	_ = s.Stop() // the caller has asked whether it is alive
 	s.cleanUp()
 }
 

@@ -1,14 +1,14 @@
-// Command timing shows whether the time of a refused login reveals if the email has an
+// Package timing shows whether the time of a refused login reveals if the email has an
 // account:
 //
-//	go build -o /tmp/cubegate . && go run ./bench/timing -server /tmp/cubegate -users 300 -bcrypt 0.2
+//	go run ./bench timing -users 300 -bcrypt 0.2
 //
 // It starts the server in a new folder, with users whose password hashes are argon2id
 // and, for the given share, bcrypt. Then it sends wrong passwords for known and unknown
 // emails in turn, one at a time, and prints medians and the z of the Mann-Whitney test.
 // With a |z| below 2, the samples do not distinguish the two groups. The result holds
 // only for this load.
-package main
+package timing
 
 import (
 	"bytes"
@@ -21,7 +21,6 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,17 +34,21 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-func main() {
+// Run runs the measurement with the flags of the command line.
+func Run(ctx context.Context, args []string) error {
 	var b timing
-	flag.StringVar(&b.server, "server", "", "file of the server")
-	flag.IntVar(&b.users, "users", 300, "number of known emails, and of unknown ones")
-	flag.IntVar(&b.tries, "tries", 2, "wrong passwords for each email")
-	flag.Float64Var(&b.bcrypt, "bcrypt", 0, "share of the users whose hash is bcrypt of cost 10, 0 to 1")
-	flag.Parse()
-	if err := b.run(); err != nil {
-		fmt.Fprintln(os.Stderr, "timing:", err)
-		os.Exit(1)
+	flags := flag.NewFlagSet("timing", flag.ExitOnError)
+	flags.StringVar(&b.server, "server", "", "file of the server; without it, this module's is built")
+	flags.IntVar(&b.users, "users", 300, "number of known emails, and of unknown ones")
+	flags.IntVar(&b.tries, "tries", 2, "wrong passwords for each email")
+	flags.Float64Var(&b.bcrypt, "bcrypt", 0, "share of the users whose hash is bcrypt of cost 10, 0 to 1")
+	if err := benchserver.Parse(flags, args); err != nil {
+		return err
 	}
+	if b.users < 1 || b.tries < 1 || !(b.bcrypt >= 0 && b.bcrypt <= 1) { // also not a number
+		return errors.New("want -users and -tries of at least 1, and -bcrypt from 0 to 1")
+	}
+	return b.run(ctx)
 }
 
 type timing struct {
@@ -56,25 +59,25 @@ type timing struct {
 	url    string
 }
 
-func (b *timing) run() error {
-	if b.server == "" || b.users < 1 || b.tries < 1 {
-		return errors.New("want -server, and at least one user and one try")
+func (b *timing) run(ctx context.Context) error {
+	if b.users < 1 || b.tries < 1 {
+		return errors.New("want at least one user and one try")
 	}
-	dir, err := os.MkdirTemp("", "timing")
+	dir, remove, err := benchserver.Workspace("timing", &b.server)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := b.seed(filepath.Join(dir, "cubegate.db")); err != nil {
+	defer remove()
+	if err := b.seed(ctx, filepath.Join(dir, "cubegate.db")); err != nil {
 		return fmt.Errorf("seeding users: %w", err)
 	}
 	server, err := benchserver.Start(dir, []string{b.server}, "JWT_SECRET="+rand.Text()+rand.Text(), "LOGIN_FAILURES=0")
 	if err != nil {
 		return fmt.Errorf("starting the server: %w", err)
 	}
-	defer server.Stop()
+	defer func() { _ = server.Stop() }()
 	b.url = server.URL
-	return b.measure()
+	return b.measure(ctx)
 }
 
 // known returns the email of a user. The first users have bcrypt hashes.
@@ -83,18 +86,17 @@ func known(n int) string { return fmt.Sprintf("known-%06d@example.org", n) }
 func (b *timing) isBcrypt(n int) bool { return float64(n) < b.bcrypt*float64(b.users) }
 
 // seed writes the users into a new database file.
-func (b *timing) seed(file string) error {
+func (b *timing) seed(ctx context.Context, file string) error {
 	db, err := embedded.Start(embedded.Options{File: file, NoSync: true})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	ctx := context.Background()
-	s, err := store.Open(ctx, store.Options{URI: db.URI(), Dial: db.DialContext})
+	s, err := store.Open(ctx, store.Options{URI: db.URI(), Exchange: db.Exchange})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.Close(ctx) }()
+	defer func() { _ = s.Close(context.WithoutCancel(ctx)) }()
 	hasher, err := tokens.NewHasher(tokens.Params{})
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ type attempt struct {
 }
 
 // measure tries known and unknown emails alternately and prints the result.
-func (b *timing) measure() error {
+func (b *timing) measure(ctx context.Context) error {
 	groups := map[string]*[]float64{"known": {}, "argon2id": {}, "bcrypt": {}, "unknown": {}}
 	secret := strings.ToLower(rand.Text())
 	for range b.tries {
@@ -143,7 +145,7 @@ func (b *timing) measure() error {
 				slices.Reverse(pair)
 			}
 			for _, a := range pair {
-				ms, err := b.refusal(a.email)
+				ms, err := b.refusal(ctx, a.email)
 				if err != nil {
 					return err
 				}
@@ -164,13 +166,18 @@ func (b *timing) measure() error {
 }
 
 // refusal sends one wrong password and returns the time to the response in ms.
-func (b *timing) refusal(email string) (float64, error) {
+func (b *timing) refusal(ctx context.Context, email string) (float64, error) {
 	body, err := json.Marshal(map[string]string{"email": email, "password": "wrong password"})
 	if err != nil {
 		return 0, err
 	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/auth/login", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
 	started := time.Now()
-	a, err := http.Post(b.url+"/auth/login", "application/json", bytes.NewReader(body))
+	a, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, err
 	}

@@ -1,22 +1,24 @@
-// Command connections measures the resident memory of an open connection in cubegate,
+// Package connections measures the resident memory of an open connection in cubegate,
 // for several things that its client has sent:
 //
-//	go build -o /tmp/cubegate . && go run ./bench/connections -binary /tmp/cubegate -n 8000
+//	go run ./bench connections -n 8000
 //
 // It starts a new server for each kind, opens n connections to it and reads VmRSS from
 // /proc, so it runs only on Linux. The kernel needs about 4 KiB more for each socket,
 // which a cgroup counts as well.
-package main
+package connections
 
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +31,9 @@ import (
 
 // kind is a kind of connection: the client sends a text and then nothing more.
 type kind struct{ name, sent string }
+
+// startLimit is the time in which a server must work off its start.
+const startLimit = 15 * time.Second
 
 const post = "POST /api HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -101,62 +106,106 @@ func shortHeaders(n int) string {
 	return b.String()
 }
 
-func main() {
-	binary := flag.String("binary", "./cubegate", "file of the server")
-	n := flag.Int("n", 8000, "connections; less than the limit of open files")
-	flag.Parse()
-	fmt.Printf("%-28s %12s %16s\n", "connections", "responses", "KiB for each")
-	for _, k := range kinds {
-		if err := measure(*binary, k, *n); err != nil {
-			fmt.Fprintf(os.Stderr, "connections: %s: %v\n", k.name, err)
-			os.Exit(1)
-		}
+// Run runs the measurement with the flags of the command line.
+func Run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("connections", flag.ExitOnError)
+	binary := flags.String("server", "", "file of the server; without it, this module's is built")
+	n := flags.Int("n", 8000, "connections; less than the limit of open files")
+	if err := benchserver.Parse(flags, args); err != nil {
+		return err
 	}
-}
-
-func measure(binary string, k kind, n int) error {
-	folder, err := os.MkdirTemp("", "connections-")
+	if *n < 1 {
+		return errors.New("-n must be at least 1")
+	}
+	_, remove, err := benchserver.Workspace("connections", binary)
 	if err != nil {
 		return err
+	}
+	defer remove()
+	fmt.Printf("%-28s %12s %16s\n", "connections", "responses", "KiB for each")
+	for _, k := range kinds {
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
+		m, err := measure(*binary, k, *n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		fmt.Printf("%-28s %12d %16.1f\n", k.name, m.responses, m.KiB)
+	}
+	return nil
+}
+
+// Memory is what a connection of a kind costs.
+type Memory struct {
+	Kind string
+	KiB  float64 // of resident memory for each
+
+	responses int
+}
+
+// Measure measures the kinds whose names are given, with n connections each.
+func Measure(binary string, n int, names ...string) (found []Memory, err error) {
+	for _, k := range kinds {
+		if !slices.Contains(names, k.name) {
+			continue
+		}
+		m, err := measure(binary, k, n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.name, err)
+		}
+		found = append(found, m)
+	}
+	return found, nil
+}
+
+func measure(binary string, k kind, n int) (m Memory, err error) {
+	m.Kind = k.name
+	folder, err := os.MkdirTemp("", "connections-")
+	if err != nil {
+		return m, err
 	}
 	defer os.RemoveAll(folder)
 	server, err := benchserver.Start(folder, []string{binary}, "LOG_LEVEL=error", "MAX_CONNECTIONS="+strconv.Itoa(2*n+100))
 	if err != nil {
-		return err
+		return m, err
 	}
-	defer server.Stop()
+	defer func() { _ = server.Stop() }()
 	addr := strings.TrimPrefix(server.URL, "http://")
 	first, _, err := open(addr, kind{sent: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"}) // later requests allocate less
 	if err != nil {
-		return err
+		return m, err
 	}
 	defer first.Close()
-	before, err := resident(server.PID())
-	if err != nil {
-		return err
+	process := benchserver.Process(server.PID())
+	if !process.Settle(startLimit) { // soon after its start, the server measures its hashes and returns memory
+		return m, fmt.Errorf("the server still works %v after its start", startLimit)
 	}
-	responses := 0
+	before, err := process.Usage()
+	if err != nil {
+		return m, err
+	}
 	for range n {
 		c, ok, err := open(addr, k)
 		if err != nil {
-			return err
+			return m, err
 		}
 		defer c.Close()
 		if ok {
-			responses++
+			m.responses++
 		}
 	}
-	most := before
+	most := before.Resident
 	for range 10 { // the server still reads from accepted connections
 		time.Sleep(100 * time.Millisecond)
-		now, err := resident(server.PID())
+		now, err := process.Usage()
 		if err != nil {
-			return err
+			return m, err
 		}
-		most = max(most, now)
+		most = max(most, now.Resident)
 	}
-	fmt.Printf("%-28s %12d %16.1f\n", k.name, responses, float64(most-before)/float64(n))
-	return nil
+	m.KiB = float64(most-before.Resident) / 1024 / float64(n)
+	return m, nil
 }
 
 // open opens a connection of a kind and waits for the response, if the kind gets one.
@@ -178,18 +227,4 @@ func open(addr string, k kind) (c net.Conn, response bool, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	_, err = c.Read(make([]byte, 1<<10))
 	return c, err == nil, err
-}
-
-// resident returns the resident memory of a process in KiB.
-func resident(pid int) (int, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, after, _ := strings.Cut(string(raw), "VmRSS:")
-	fields := strings.Fields(after)
-	if len(fields) == 0 {
-		return 0, errors.New("no VmRSS in /proc")
-	}
-	return strconv.Atoi(fields[0])
 }
