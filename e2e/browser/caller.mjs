@@ -5,6 +5,11 @@ const { ConnectyCube } = window.ConnectyCube
 window.events = []
 const note = (kind, fields = {}) => window.events.push({ kind, ...fields })
 
+/** Makes a place to play a user's stream in. */
+function play(id) {
+  if (!document.getElementById(id)) document.body.append(Object.assign(document.createElement('video'), { id, autoplay: true }))
+}
+
 /** The calls that this page knows, by their IDs. */
 const calls = {}
 
@@ -18,10 +23,12 @@ window.enter = async ({ credentials, settings, person }) => {
     onStopCallListener: (session, user, info) => note('stopped', { id: session.ID, user, info }),
     onSessionCloseListener: (session) => note('closed', { id: session.ID }),
     onRemoteStreamListener: (session, user, stream) => {
-      session.attachMediaStream('remote', stream) // what is not played is not decoded
+      play(`remote-${user}`) // a stream that is not played is not decoded
+      session.attachMediaStream(`remote-${user}`, stream)
       note('stream', { id: session.ID, user, kinds: stream.getTracks().map((t) => t.kind).sort() })
     },
   })
+  sdk.chat.xmppClient.timeout = 60_000 // ms for a handshake; its own two seconds are little on a busy machine
   await sdk.createSession({ login: person.login, password: person.password })
   await sdk.chat.connect({ userId: person.id, password: person.password })
   await sdk.chat.ping() // its presence has arrived
@@ -48,9 +55,9 @@ window.hangUp = ({ id, info }) => calls[id].stop(info)
 
 /** What has arrived from another user: frames of the picture, and sound that is not silence. */
 window.received = async ({ id, from }) => {
-  const { original: peer } = calls[id].peerConnections[from]
+  const peer = calls[id].peerConnections[from]?.original
   const heard = { frames: 0, energy: 0 }
-  for (const report of (await peer.getStats()).values()) {
+  for (const report of (await peer?.getStats())?.values() ?? []) {
     if (report.type !== 'inbound-rtp') continue
     if (report.kind === 'video') heard.frames += report.framesDecoded ?? 0
     else heard.energy += report.totalAudioEnergy ?? 0

@@ -36,7 +36,6 @@ before(async () => {
   port = pages.address().port
   browser = await launch(`MAP ${elsewhere} 127.0.0.1`, 'EXCLUDE 127.0.0.1')
   context = await browser.newContext()
-  context.setDefaultTimeout(20_000)
 })
 after(async () => {
   await browser?.close()
@@ -69,6 +68,12 @@ class PageDevice extends Device {
 
   events() {
     return this.within(() => window.heard)
+  }
+
+  allow(ms) {
+    return this.within((ms) => {
+      window.sdk.chat.xmppClient.timeout = ms
+    }, ms)
   }
 
   status() {

@@ -1,7 +1,7 @@
-// ConnectyCube's own UI kits, unmodified from npm, in Chromium: the React hook and
-// the chat widget list the chats of a user who registered and logged in at
-// cubegate. Two widgets then chat with each other, and one reports and blocks the
-// other's user. The widget also signs users up itself, finds others, and makes a group.
+// ConnectyCube's chat widget, unmodified from npm, in Chromium: it lists the chats of a
+// user who registered and logged in at cubegate. Two widgets then chat with each other,
+// and one reports and blocks the other's user. The widget also signs users up itself,
+// finds others, and makes a group. hook.test.mjs does the same with the React hook.
 //
 // Needs a cubegate to start (CUBEGATE_BINARY) and Chromium (CHROMIUM, default
 // /usr/bin/chromium). Leaves screenshots in e2e/out.
@@ -14,35 +14,21 @@ import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundle } from './bundle.mjs'
 import { launch } from './chromium.mjs'
+import { servePages } from './pages.mjs'
 import { banner, found, start, stop } from '../process.mjs'
+import { until } from '../waiting.mjs'
 
 const out = fileURLToPath(new URL('../out/', import.meta.url))
 const app = { appId: 1001, authKey: 'sandbox-auth-key' }
 
-/** Bundles an app, with the kit as npm has it. */
-async function bundle(file) {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(file, import.meta.url))],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    jsx: 'automatic',
-    define: { 'process.env': '{}', 'process.env.NODE_ENV': '"production"' },
-    logLevel: 'error',
-  })
-  return outputFiles[0].text
-}
-
-describe("ConnectyCube's own UI kits, in Chromium", () => {
+describe("ConnectyCube's chat widget, in Chromium", () => {
   const running = []
-  let folder, pages, browser, context, at, ada, grace, bundles, refused
+  let folder, pages, browser, context, at, ada, grace, widget, refused
 
   async function run(args, env) {
     const server = start(process.env.CUBEGATE_BINARY, args, await mkdtemp(path.join(folder, 'run-')), env)
@@ -65,13 +51,12 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
       }),
       /(http:\S+)\/api/,
     )
-    bundles = { '/hook.js': await bundle('hook.jsx'), '/widget.js': await bundle('widget.jsx') }
-    pages = createServer(({ url }, res) => {
-      const script = bundles[url]
-      res.writeHead(200, { 'Content-Type': `${script ? 'text/javascript' : 'text/html'}; charset=utf-8` })
-      res.end(script ?? `<!doctype html><title>kit</title><div id="app"></div><script type="module" src="${url}.js"></script>`)
+    widget = await bundle('widget.jsx')
+    pages = await servePages({
+      '/': ['text/html', () => '<!doctype html><title>widget</title><div id="app"></div><script type="module" src="widget.js"></script>'],
+      '/widget.js': ['text/javascript', () => widget],
+      '/logo.png': ['image/png', () => ''], // the app's, for which the widget asks
     })
-    await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
     browser = await launch('EXCLUDE 127.0.0.1')
     context = await storage()
     await talk()
@@ -86,7 +71,6 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
   /** A browser without cookies and storage, as of another person. */
   async function storage() {
     const fresh = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } })
-    fresh.setDefaultTimeout(20_000)
     return fresh
   }
 
@@ -115,21 +99,20 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
 
   /** Waits until the sandbox has refused a stanza of a user. */
   async function refusal({ ccUserId }) {
-    for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
+    await until(async () => {
       const { entries } = await (await context.request.fetch(`${at}/_sandbox/journal`)).json()
-      if (entries.some((e) => e.user_id === ccUserId && e.direction === 'out' && e.stanza.includes('type="error"'))) return
-      assert.ok(Date.now() < deadline, 'no stanza was refused')
-    }
+      return entries.some((e) => e.user_id === ccUserId && e.direction === 'out' && e.stanza.includes('type="error"'))
+    }, 'a stanza is refused')
   }
 
-  /** Opens the page of a kit for a user who has logged in. All that is refused goes to refused. */
-  async function open(kit, login, by = context) {
+  /** Opens the widget's page for a user who has logged in. All that is refused goes to refused. */
+  async function open(login, by = context) {
     const { session } = await ask(login, 'GET', 'session')
-    return show(kit, { session }, by)
+    return show({ session }, by)
   }
 
-  /** Opens the page of a kit with a session, or with a user of the app, whom the kit itself signs up or in. */
-  async function show(kit, { session, user }, by) {
+  /** Opens the widget's page with a session, or with a user of the app, whom the widget itself signs up or in. */
+  async function show({ session, user }, by) {
     const page = await by.newPage()
     refused = []
     page.on('response', (r) => r.status() >= 400 && refused.push(`${r.status()} ${r.request().method()} ${r.url()}`))
@@ -139,21 +122,12 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
       window.kit = known
       if (known.session) localStorage.setItem('@connectycube/chat-widget:session', JSON.stringify(known.session))
     }, { ...app, config, session, user })
-    await page.goto(`http://127.0.0.1:${pages.address().port}/${kit}`)
+    await page.goto(`http://127.0.0.1:${pages.address().port}/`)
     return page
   }
 
-  test('the React hook lists the chats, the other by name', async () => {
-    const page = await open('hook', ada)
-    await page.getByRole('listitem').nth(1).waitFor()
-    assert.deepEqual((await page.getByRole('listitem').allInnerTexts()).toSorted(), ['Engines: It weaves patterns', 'Grace Hopper: A moth in the relay'])
-    assert.deepEqual(refused, [])
-    await page.screenshot({ path: `${out}react.png` })
-    await page.close()
-  })
-
-  test('the chat widget lists them, and opens one', async () => {
-    const page = await open('widget', grace)
+  test('the chat widget lists the chats, the other by name, and opens one', async () => {
+    const page = await open(grace)
     await page.getByText('Engines', { exact: true }).waitFor()
     await page.getByText('Ada Lovelace', { exact: true }).waitFor()
     await page.screenshot({ path: `${out}widget.png` })
@@ -165,15 +139,16 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
   })
 
   test('two widgets type, send, tick, attach, report and block', async () => {
-    const adas = await open('widget', ada, await storage())
-    const graces = await open('widget', grace, await storage())
+    const adas = await open(ada, await storage())
+    const graces = await open(grace, await storage())
     const list = (page) => page.locator('[id$=content-chats]')
     const field = (page) => page.getByPlaceholder('Enter message...')
     await list(adas).getByText('Grace Hopper', { exact: true }).waitFor()
     await list(graces).getByText('Ada Lovelace', { exact: true }).click()
 
+    const typing = list(adas).getByText('typing...').waitFor() // it goes when Grace pauses
     await field(graces).pressSequentially('A second moth')
-    await list(adas).getByText('typing...').waitFor()
+    await typing
     await field(graces).press('Enter')
     await list(adas).getByText('A second moth').waitFor() // the list is live
     const sent = graces.locator('.view', { hasText: 'A second moth' })
@@ -216,12 +191,12 @@ describe("ConnectyCube's own UI kits, in Chromium", () => {
 
   test('a widget signs its user up, finds others and makes a group', async () => {
     const user = { userId: 'engineer-7', userName: 'Mary Somerville' }
-    const graces = await open('widget', grace, await storage())
+    const graces = await open(grace, await storage())
     const fresh = await storage()
     const settings = (data) => context.request.put(`${at}/_sandbox/settings`, { data })
     assert.ok((await settings({ deny_auto_create: true })).ok()) // else the first login makes the user
     const signUp = fresh.waitForEvent('response', (r) => r.request().method() === 'POST' && /\/users(\.json)?$/.test(r.url()))
-    const marys = await show('widget', { user }, fresh)
+    const marys = await show({ user }, fresh)
     const { user: mary } = await (await signUp).json()
     assert.ok((await settings({ deny_auto_create: false })).ok())
     const list = (page) => page.locator('[id$=content-chats]')

@@ -10,12 +10,14 @@ import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { launch } from './chromium.mjs';
+import { sandbox } from '../cubegate.mjs';
+import { becomes, until } from '../waiting.mjs';
+import { assertQuiet, atRest, watch } from './watch.mjs';
 
 const server = new URL(process.env.CUBEGATE_URL ?? 'http://127.0.0.1:3000');
 const address = new URL('/api', server).href;
 const out = fileURLToPath(new URL('../out/', import.meta.url));
 
-const patience = 20_000; // ms, for one answer: registering hashes a password on a busy machine
 const desktop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
 
@@ -35,8 +37,7 @@ before(async () => {
 after(() => browser?.close());
 
 test('the page opens with a tab for each operation', async () => {
-  const tabs = await page.locator('.graphiql-tab-button').allInnerTexts();
-  assert.deepEqual(tabs, ['hello', 'register', 'login', 'login_By_token']);
+  await becomes(() => page.locator('.graphiql-tab-button').allInnerTexts(), ['hello', 'register', 'login', 'login_By_token', 'me', 'sessions', 'refresh', 'changePassword', 'users']);
   assert.ok(await page.getByRole('heading', { name: 'cubegate playground' }).isVisible());
   assert.match((await run(page, 'hello')).hello, /\w/);
 });
@@ -76,6 +77,70 @@ test('register, login and login_By_token work one after the other', async () => 
   await page.screenshot({ path: out + 'playground.png' });
 });
 
+test('after a login the other tabs have its token', async () => {
+  const { login } = await run(page, 'login', account);
+  assert.equal(await bearer('me'), login.token);
+  assert.equal((await run(page, 'me')).me.email, account.email);
+  assert.ok((await run(page, 'sessions')).sessions.some(({ current }) => current));
+  const { errors } = await answer(page, 'users');
+  assert.equal(errors[0].extensions.code, 'FORBIDDEN'); // known, and no administrator
+
+  const { refresh } = await run(page, 'refresh');
+  assert.equal(refresh.user.email, account.email);
+  assert.equal(await bearer('sessions'), refresh.token);
+  const { refresh: again } = await run(page, 'refresh'); // its own variables have the new token
+  assert.notEqual(again.refreshToken, refresh.refreshToken);
+  assert.equal(await bearer('me'), again.token);
+});
+
+test('a tab that is opened after a login has its token, too', async () => {
+  const { page, seen } = await open({ viewport: desktop });
+  await run(page, 'login', account);
+  await page.getByRole('button', { name: 'New tab' }).click();
+  await type(page, query, 'query mine { me { email } }');
+  await page.locator('.graphiql-tab-active', { hasText: 'mine' }).waitFor();
+  assert.equal((await run(page, 'mine')).me.email, account.email);
+  assertQuiet(seen, server);
+  await page.context().close();
+});
+
+test('after a registration the other tabs have its token', async () => {
+  const { register } = await run(page, 'register', { ...account, email: `other-${account.email}`, firstName: 'G', lastName: 'H' });
+  assert.equal(await bearer('me'), register.token);
+  assert.equal((await run(page, 'me')).me.email, `other-${account.email}`);
+});
+
+test('the password of the example can be changed', async () => {
+  const { page, seen } = await open({ viewport: desktop });
+  await run(page, 'register');
+  const email = async () => {
+    await tab(page, 'register');
+    return JSON.parse(await text(page, variables)).body.email;
+  };
+  const first = await email();
+  assert.match((await run(page, 'changePassword')).changePassword.message, /changed/);
+  for (const name of ['login', 'login_By_token']) assert.equal((await run(page, name))[name].user.email, first); // they have the new password
+  await page.reload();
+  assert.notEqual(await email(), first); // its password is known no more
+  assertQuiet(seen, server);
+  await page.context().close();
+});
+
+test('a server that does not answer is said in plain words', async () => {
+  const { page } = await open({ viewport: desktop });
+  await page.context().setOffline(true);
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+  await page.locator(response).getByText('No answer of the API').waitFor();
+  assert.deepEqual(Object.keys(JSON.parse(await text(page, response)).errors[0]), ['message']); // and no stack
+  await page.context().close();
+});
+
+test('the page leads to the reference and the dashboard', async () => {
+  const links = page.getByRole('navigation', { name: 'Pages' });
+  assert.equal(await links.getByRole('link', { name: 'API reference' }).evaluate((a) => a.href), new URL('/docs', server).href);
+  assert.equal(await links.getByRole('link', { name: 'Dashboard' }).evaluate((a) => a.href), `${sandbox}/`);
+});
+
 test('the header editor sends its headers', async () => {
   await tab(page, 'hello');
   await page.getByRole('button', { name: 'Headers', exact: true }).click();
@@ -96,6 +161,20 @@ test('the editor completes, and marks mistakes', async () => {
   await page.keyboard.press('Escape');
 });
 
+test('the Tab key leaves each editor', async () => {
+  const { page } = await open({ viewport: desktop });
+  await tab(page, 'login');
+  const before = [await text(page, query), await text(page, variables)];
+  await page.locator(query + ' textarea').focus();
+  for (const next of ['.graphiql-execute-button', variables, response]) {
+    const isThere = () => page.evaluate((selector) => document.activeElement.closest(selector) !== null, next);
+    for (let n = 0; n < 12 && !(await isThere()); n++) await page.keyboard.press('Tab');
+    assert.ok(await isThere(), next);
+  }
+  assert.deepEqual([await text(page, query), await text(page, variables)], before);
+  await page.context().close();
+});
+
 test('dialogs and history open', async () => {
   for (const name of ['Open short keys dialog', 'Open settings dialog']) {
     await page.getByRole('button', { name }).click();
@@ -111,18 +190,34 @@ test('dialogs and history open', async () => {
 // GraphiQL writes documents, variables and history to localStorage by itself,
 // half a second after the last key.
 test('no password is left in the browser', async () => {
-  await page.waitForTimeout(1000);
-  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie);
-  assert.equal(stored, '{}');
+  await tab(page, 'login');
+  await type(page, variables, JSON.stringify({ body: account }));
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1000))); // in the page, whose timers run in their order
+  const stored = await page.evaluate(() => [JSON.stringify({ ...localStorage }), Object.keys(sessionStorage), document.cookie]);
+  assert.deepEqual(stored, ['{}', ['playground:email'], '']);
 
   await page.reload();
   await tab(page, 'register');
   assert.ok(!(await text(page, variables)).includes(account.password));
 });
 
+test('the email of the examples is the same after a reload, and another in another tab', async () => {
+  const email = async (page) => {
+    await tab(page, 'register');
+    return JSON.parse(await text(page, variables)).body.email;
+  };
+  const first = await email(page);
+  await page.reload();
+  assert.equal(await email(page), first);
+  const other = await open({ viewport: desktop });
+  assert.notEqual(await email(other.page), first);
+  await other.page.context().close();
+});
+
 test('the chosen theme is kept', async () => {
   await page.getByRole('button', { name: 'Open settings dialog' }).click();
   await page.getByRole('button', { name: 'Dark', exact: true }).click();
+  await page.locator('body.graphiql-dark').waitFor();
   await page.reload();
   await page.locator('body.graphiql-dark').waitFor();
   assert.deepEqual(await page.evaluate(() => ({ ...localStorage })), { 'graphiql:theme': 'dark' });
@@ -131,6 +226,7 @@ test('the chosen theme is kept', async () => {
 test('the page fits a phone', async () => {
   const { page, seen } = await open({ viewport: phone, hasTouch: true, isMobile: true });
   await run(page, 'hello');
+  await atRest(page);
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), phone.width);
   for (const pane of ['.graphiql-editors', '.graphiql-response']) {
     const box = await page.locator(pane).boundingBox();
@@ -138,7 +234,7 @@ test('the page fits a phone', async () => {
     assert.ok(box.y >= 0 && box.y + box.height <= phone.height, `${pane} is not on the screen`);
   }
   await page.screenshot({ path: out + 'playground-phone.png' });
-  assertQuiet(seen);
+  assertQuiet(seen, server);
   await page.context().close();
 });
 
@@ -158,15 +254,14 @@ test('the watch notices what it watches for', async () => {
     document.head.append(Object.assign(document.createElement('style'), { textContent: 'p { color: red }' }));
     await fetch('https://elsewhere.example/').catch(() => {});
   });
-  await page.waitForTimeout(200);
+  await until(() => seen.violations.length >= 2 && seen.console.length > 0, 'the watch notices'); // they arrive in their own time
   assert.deepEqual(seen.violations.map((v) => v.split(' ')[0]), ['style-src-elem', 'connect-src']);
-  assert.notEqual(seen.console.length, 0);
   await page.context().close();
 });
 
 test('nothing left the origin, nothing was blocked, nothing was said on the console', () => {
   assert.ok(seen.requests.length > 10);
-  assertQuiet(seen);
+  assertQuiet(seen, server);
 });
 
 const query = '.graphiql-query-editor';
@@ -178,44 +273,19 @@ const response = '.graphiql-response';
 async function open(options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  page.setDefaultTimeout(patience);
   const seen = await watch(page);
+  const schema = page.waitForResponse((r) => r.request().method() === 'POST');
   await page.goto(address);
   await page.locator(query + ' .CodeMirror').waitFor();
+  await (await schema).finished(); // so that the next answer is that of a tab
   return { page, seen };
-}
-
-// watch records all that a well-behaved page would not do, from its first line.
-async function watch(page) {
-  const seen = { requests: [], failures: [], console: [], violations: [] };
-  page.context().on('request', (r) => seen.requests.push(r.url()));
-  page.on('requestfailed', (r) => seen.failures.push(`${r.url()} ${r.failure()?.errorText}`));
-  page.on('console', (m) => seen.console.push(`${m.type()}: ${m.text()}`));
-  page.on('pageerror', (e) => seen.console.push(`uncaught: ${e}`));
-  await page.exposeFunction('reportViolation', (v) => void seen.violations.push(v));
-  await page.addInitScript(() => {
-    document.addEventListener('securitypolicyviolation', (e) =>
-      window.reportViolation(`${e.effectiveDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`),
-    );
-  });
-  return seen;
-}
-
-// GraphiQL's dialogs make Radix, its library for them, say this in every build.
-const known = /^warning: Warning: Missing `Description` or `aria-describedby=/;
-
-function assertQuiet(seen) {
-  assert.deepEqual(seen.requests.filter((url) => !url.startsWith('data:') && new URL(url).origin !== server.origin), []);
-  assert.deepEqual(seen.violations, []);
-  assert.deepEqual(seen.console.filter((line) => !known.test(line)), []);
-  assert.deepEqual(seen.failures, []);
 }
 
 // select leaves the tab in front alone: choosing it again would bring back what
 // it held half a second ago.
 async function select(page, name) {
   if ((await page.locator('.graphiql-tab-active').innerText()) === name) return;
-  await page.getByRole('tablist').getByRole('button', { name, exact: true }).click();
+  await page.getByRole('list', { name: 'Operations' }).getByRole('button', { name, exact: true }).click();
 }
 
 // tab brings a tab to the front, with its variables in view.
@@ -226,6 +296,21 @@ async function tab(page, name) {
 
 // run executes a tab, with other variables if given, and returns the data shown.
 async function run(page, name, body) {
+  const shown = await answer(page, name, body);
+  assert.equal(shown.errors, undefined, `${name}: ${JSON.stringify(shown.errors)}`);
+  return shown.data;
+}
+
+// bearer returns the token in the headers of a tab.
+async function bearer(name) {
+  await select(page, name);
+  await page.getByRole('button', { name: 'Headers', exact: true }).click();
+  const { Authorization } = JSON.parse(await text(page, headers));
+  return Authorization.replace(/^Bearer /, '');
+}
+
+// answer executes a tab, with other variables if given, and returns the reply shown.
+async function answer(page, name, body) {
   await select(page, name);
   if (body) {
     await tab(page, name);
@@ -235,16 +320,13 @@ async function run(page, name, body) {
   await page.getByRole('button', { name: /^Execute query/ }).click();
   await answered;
   await page.locator('.graphiql-spinner').waitFor({ state: 'detached' });
-  const shown = JSON.parse(await text(page, response));
-  assert.equal(shown.errors, undefined, `${name}: ${JSON.stringify(shown.errors)}`);
-  return shown.data;
+  return JSON.parse(await text(page, response));
 }
 
-// text returns what an editor shows.
+// text returns what an editor holds. It shows only the lines that are in view.
 async function text(page, editor) {
   await page.locator(`${editor} .CodeMirror-line`).first().waitFor();
-  const lines = await page.locator(`${editor} .CodeMirror-line`).allInnerTexts();
-  return lines.join('\n').replace(/[\u00a0\u200b]/g, ' ');
+  return page.locator(`${editor} .CodeMirror`).evaluate((element) => element.CodeMirror.getValue());
 }
 
 // type replaces what an editor holds, as pasting over it would.

@@ -1,5 +1,5 @@
-// The test page of tabs.test.mjs: an app with the recipe of the README, whose login is
-// in the storage that all its tabs share.
+// The test page of tabs.test.mjs: an app with the recipe of docs/login-sessions.md,
+// whose login is in the storage that all its tabs share.
 
 import { Chat, Login } from './recipe.mjs'
 
@@ -12,12 +12,13 @@ window.counts = { refreshes: 0, lost: 0, doubled: 0 }
 async function weak(address, request) {
   if (!address.endsWith('/auth/refresh')) return fetch(address, request)
   window.counts.refreshes++
-  if (Math.random() < 0.2) {
+  const { lost, doubled } = await window.fate()
+  if (doubled) {
     window.counts.doubled++
     fetch(address, { ...request, signal: undefined }).catch(() => {})
   }
   const response = await fetch(address, request)
-  if (Math.random() >= 0.2) return response
+  if (!lost) return response
   window.counts.lost++
   await response.text()
   throw new TypeError('Failed to fetch')
