@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
 import { newUser } from '../cubegate.mjs'
 import { banner, finished, found, start, stop } from '../process.mjs'
+import { patience } from '../waiting.mjs'
 
 for (const alg of ['EdDSA', 'ES256']) {
   test(`${alg}`, async () => {
@@ -22,7 +23,7 @@ for (const alg of ['EdDSA', 'ES256']) {
       const url = found(await banner(server), /(http:\S+)\/api/)
       const response = await fetch(`${url}/auth/register`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(newUser()) })
       const { token, user, sessionId } = await response.json()
-      const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`))
+      const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`), { timeoutDuration: patience })
       const claims = { algorithms: [alg], issuer: 'cubegate', requiredClaims: ['exp', 'iat', 'sub'] }
       const { payload } = await jwtVerify(token, keys, claims)
       assert.equal(payload.sub, user.id)

@@ -12,6 +12,7 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { banner, found, start, stop } from '../process.mjs'
+import { patience } from '../waiting.mjs'
 
 // connectycube of a package-lock, by a name for each version.
 const sdks = ['connectycube-4', 'connectycube-5', 'connectycube-6', 'react-native-connectycube']
@@ -72,7 +73,7 @@ const said = {} // their banners
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'cubegate-sdks-'))
   await symlink(path.join(import.meta.dirname, 'node_modules'), path.join(folder, 'node_modules'))
-  lines = found(await readFile(path.join(import.meta.dirname, '../../docs/phones.md'), 'utf8'), /```js\n([^]*?)```/)
+  lines = found(await readFile(path.join(import.meta.dirname, '../../docs/phones.md'), 'utf8'), /```js run-by=\S+\n([^]*?)```/)
   for (const [name, args] of Object.entries({ secure: ['sandbox', '--tls'], plain: ['sandbox'], server: ['--tls'] })) {
     running.push(start(process.env.CUBEGATE_BINARY, args, folder))
     said[name] = await banner(running.at(-1))
@@ -89,7 +90,7 @@ async function run(text) {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--experimental-websocket', '--import', path.join(import.meta.dirname, 'only-here.mjs'), file],
-    { cwd: folder, env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: found(said.secure, /NODE_EXTRA_CA_CERTS=(\S+)/) }, timeout: 30_000 },
+    { cwd: folder, env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: found(said.secure, /NODE_EXTRA_CA_CERTS=(\S+)/) }, timeout: patience },
   )
   return stdout
 }

@@ -187,6 +187,6 @@ describe('an identity provider', () => {
     await configure({})
     const { user_id, token } = await login('token')
     const phone = await offline({ id: user_id, login: 'token', password: 'anything' })
-    assert.equal(await phone.sdk.chat.connect({ userId: user_id, password: token }), true)
+    assert.equal(await phone.enter(token), true)
   })
 })

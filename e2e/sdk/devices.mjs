@@ -1,4 +1,5 @@
-// People, and the devices they chat with: each device is an unmodified SDK.
+// People, and the devices they chat with: each device is an official SDK, with the mend of
+// mended.mjs.
 //
 // The SDK keeps its settings in global variables (docs/connectycube.md, Sessions), so all devices use one
 // sandbox, and settings() changes the settings of all.
@@ -10,7 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import SDK from 'connectycube'
 import { config, control } from '../cubegate.mjs'
+import { patience } from '../waiting.mjs'
 import { listen } from './listen.mjs'
+import { mended } from './mended.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
 
@@ -26,7 +29,7 @@ export const mucDomain = `muc.${chatDomain}`
 export const roomOf = (dialogID) => `${app}_${dialogID}@${mucDomain}`
 
 /** The SDK's settings: defaults of ours under what is given. */
-export function settings({ chat = {}, on = {}, timeout = 20000 } = {}) {
+export function settings({ chat = {}, on = {}, timeout = patience } = {}) {
   return {
     endpoints: config.endpoints,
     chat: {
@@ -44,7 +47,7 @@ export function settings({ chat = {}, on = {}, timeout = 20000 } = {}) {
 export function sdk(options, token) {
   const it = new ConnectyCube()
   it.init(token ? { appId: app, token } : { appId: app, authKey: 'sandbox-auth-key' }, settings(options))
-  return it
+  return mended(it)
 }
 
 export const unique = () => randomBytes(6).toString('hex')
@@ -70,7 +73,7 @@ export async function client(owner, options) {
   return it
 }
 
-const patience = 20_000 // ms, for what is on its way on a busy machine
+const handshake = 2000 // ms that the SDK gives one; a busy machine may need longer
 
 /**
  * A device has an owner, an sdk, and everything that the SDK told its app. What
@@ -83,21 +86,23 @@ export class Device {
     this.sdk = sdk
   }
 
+  /** Comes into chat, or is refused, as the SDK's connect says. */
+  async enter(password = this.owner.password, userId = this.id) {
+    await this.allow(patience)
+    try {
+      return await this.sdk.chat.connect({ userId, password })
+    } finally {
+      await this.allow(handshake) // by which the SDK also gives up a silent socket
+    }
+  }
+
   /**
-   * Comes into chat. The SDK is "connected" before it has sent its presence, and
-   * until that is there messages go to the user's other devices only. And it gives
-   * a handshake up after two seconds, which a busy machine may need.
+   * Comes into chat, and returns when messages arrive. The SDK is "connected" before it has sent its presence, and
+   * until that is there messages go to the user's other devices only.
    */
-  async connect(password = this.owner.password) {
-    const { chat } = this.sdk
-    const attempt = () => chat.connect({ userId: this.id, password })
-    const connected = await attempt().catch(async (e) => {
-      if (e?.name !== 'TimeoutError') throw e
-      await chat.disconnect()
-      return attempt()
-    })
-    assert.equal(connected, true)
-    await chat.ping()
+  async connect(password) {
+    assert.equal(await this.enter(password), true)
+    await this.sdk.chat.ping()
   }
 
   /** All that was reported, in order. */
@@ -141,6 +146,10 @@ class NodeDevice extends Device {
   constructor(owner, sdk) {
     super(owner, sdk)
     listen(sdk.chat, (event) => this.recorded.push(event))
+  }
+
+  async allow(ms) {
+    this.sdk.chat.xmppClient.timeout = ms
   }
 
   async status() {

@@ -4,6 +4,7 @@
 import { after, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { drop } from '../cubegate.mjs'
+import { patience } from '../waiting.mjs'
 import * as node from './devices.mjs'
 import { reconnecting } from './checks/reconnecting.mjs'
 
@@ -22,16 +23,35 @@ describe('settings of the SDK, in Node', () => {
     const phone = await online(ada, { chat: { reconnect: { enable: false, timeInterval: 0.2 } } })
     await drop(ada.id)
     await phone.heard('disconnected')
-    assert.equal(await phone.sdk.chat.connect({ userId: ada.id, password: ada.password }), true)
+    assert.equal(await phone.enter(), true)
     assert.equal((await phone.hears('reconnected')).length, 0)
     sdk() // puts the settings back
   })
 
-  const managed = { chat: { streamManagement: { enable: true, acknowledgementTimeout: 3 } } } // seconds; holds the process
+  test('what arrives when the SDK has given up the stream is dropped', async () => {
+    const [ada, bob] = [await person('ada'), await person('bob')]
+    const [phone, tablet] = [await online(ada), await online(bob)]
+    const client = phone.sdk.chat.xmppClient
+    client._detachParser() // as after two seconds without an end
+    const arrived = new Promise((resolve) => client.socket.on('data', resolve))
+    await send(tablet, ada.id, 'too late')
+    await arrived
+    assert.equal((await phone.hears('message')).length, 0)
+  })
+
+  // What is not acknowledged in time counts as lost. The SDK's timer for it outlives the connection, and would hold the process.
+  const managed = { chat: { streamManagement: { enable: true, acknowledgementTimeout: patience / 1000 } } } // seconds
+  const counting = []
+  const counted = async (owner) => {
+    const device = await online(owner, managed)
+    counting.push(device)
+    return device
+  }
+  after(() => counting.forEach(({ sdk }) => clearTimeout(sdk.chat.streamManagement.messagesQueueClearTimer)))
 
   test('with stream management the SDK says what was sent, one by one', async () => {
     const [ada, bob] = [await person('ada'), await person('bob')]
-    const [phone, tablet] = [await online(ada, managed), await online(bob, managed)]
+    const [phone, tablet] = [await counted(ada), await counted(bob)]
     await settled(phone, tablet)
     const ids = []
     for (let i = 0; i < 5; i++) ids.push(await send(phone, bob.id, `counted ${i}`))
@@ -43,7 +63,7 @@ describe('settings of the SDK, in Node', () => {
 
   test('with stream management receipts are not counted, and a reconnect begins anew', async () => {
     const [ada, bob] = [await person('ada'), await person('bob')]
-    const [phone, tablet] = [await online(ada, managed), await online(bob, managed)]
+    const [phone, tablet] = [await counted(ada), await counted(bob)]
     await settled(phone, tablet)
     await phone.heard('delivered', { id: await send(phone, bob.id, 'first') })
     await drop(ada.id)

@@ -5,12 +5,13 @@ import { after, before, beforeEach, test } from 'node:test'
 import assert from 'node:assert/strict'
 import SDK from 'connectycube'
 import { cidp, control, logIn, newUser, register, sandbox } from '../cubegate.mjs'
+import { patience } from '../waiting.mjs'
 
 const { ConnectyCube } = SDK.default ?? SDK
 
 // The SDK keeps its settings in global variables (docs/connectycube.md, Sessions), so each
 // test creates an SDK of its own, and only one at a time.
-const config = { endpoints: { api_url: sandbox }, debug: { mode: 0 }, timeout: 10000 }
+const config = { endpoints: { api_url: sandbox }, debug: { mode: 0 }, timeout: patience }
 
 /** An SDK that holds a session made elsewhere, as a phone gets it from us. */
 function withSession(token) {

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { banner, found, start, stop } from '../process.mjs'
+import { patience } from '../waiting.mjs'
 
 // Two users of one process chat, and what arrives is printed.
 const script = (snippet) => `
@@ -19,6 +20,7 @@ const { ConnectyCube: Class } = SDK.default ?? SDK
 async function enter(login) {
   const ConnectyCube = new Class()
   ${snippet}
+  ConnectyCube.chat.xmppClient.timeout = ${patience} // for a handshake; its own two seconds are little on a busy machine
   const session = await ConnectyCube.createSession({ login, password: 'secret-secret' })
   await ConnectyCube.chat.connect({ userId: session.user_id, password: session.token })
   await ConnectyCube.chat.ping()
@@ -48,7 +50,7 @@ describe('the sandbox over TLS', () => {
   })
 
   const run = (env) =>
-    promisify(execFile)(process.execPath, ['app.mjs'], { cwd: folder, env: { PATH: process.env.PATH, ...env }, timeout: 20_000 })
+    promisify(execFile)(process.execPath, ['app.mjs'], { cwd: folder, env: { PATH: process.env.PATH, ...env }, timeout: 2 * patience })
 
   test('the printed lines work for who trusts the authority', async () => {
     const { stdout } = await run({ NODE_EXTRA_CA_CERTS: found(printed, /NODE_EXTRA_CA_CERTS=(\S+)/) })

@@ -65,7 +65,7 @@ export function expiring({ where, online, offline, hangUp }) {
       const phone = await offline(ada)
       const token = await phone.token()
       await wait('2h1m')
-      await assert.rejects(phone.sdk.chat.connect({ userId: ada.id, password: token }), (e) => e === 'not-authorized')
+      await assert.rejects(phone.enter(token), (e) => e === 'not-authorized')
       await phone.hangUp()
     })
 
@@ -75,7 +75,7 @@ export function expiring({ where, online, offline, hangUp }) {
       const other = await client(ada)
       const { token } = other.service.getSession()
       await other.destroySession()
-      await assert.rejects(phone.sdk.chat.connect({ userId: ada.id, password: token }), (e) => e === 'not-authorized')
+      await assert.rejects(phone.enter(token), (e) => e === 'not-authorized')
       await phone.hangUp()
     })
   })
