@@ -1,27 +1,31 @@
-// A chat between two people, in two terminals, by cubegate and the official SDK:
+// A chat between two users, in two terminals, with cubegate and the official SDK:
 //
 //   node chat.mjs ada@example.org bob@example.org
 //   node chat.mjs bob@example.org ada@example.org
 //
-// What one types, the other sees. Copy from here what your app needs.
+// Each user sees the lines that the other types. Copy the parts that your app needs.
 
 import ConnectyCube from 'connectycube'
 import { createInterface } from 'node:readline'
 
 const [me, other] = process.argv.slice(2)
-if (!other) {
-  console.error('usage: node chat.mjs YOUR-EMAIL THEIR-EMAIL')
+if (!other) fail('usage: node chat.mjs YOUR-EMAIL THEIR-EMAIL')
+const password = 'correct horse'
+const server = process.env.CUBEGATE_URL ?? 'http://localhost:3000'
+
+/** Ends with a message of one line: a stack would hide it. */
+function fail(message) {
+  console.error(message)
   process.exit(1)
 }
-const password = 'correct horse'
 
 async function cubegate(query, body) {
-  const response = await fetch(`${process.env.CUBEGATE_URL ?? 'http://localhost:3000'}/api`, {
+  const response = await fetch(`${server}/api`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ query, variables: { body } }),
-  })
-  const { data, errors } = await response.json()
+  }).catch(() => fail(`No cubegate responds at ${server}. Start one with "go run .", or set CUBEGATE_URL.`))
+  const { data, errors } = await response.json().catch(() => fail(`${server} is no cubegate: its reply is not JSON. Set CUBEGATE_URL.`))
   if (errors) throw new Error(errors[0].message, { cause: errors[0].extensions.code })
   return data
 }
@@ -29,25 +33,23 @@ async function cubegate(query, body) {
 // Register, or log in if the user exists.
 await cubegate('mutation($body: UserRegisterInput!) { register(body: $body) { message } }', {
   email: me, password, firstName: me.split('@')[0], lastName: 'Example',
-}).catch((e) => {
-  if (e.cause !== 'CONFLICT') throw e
-})
+}).catch((e) => e.cause === 'CONFLICT' || fail(`${me} cannot register: ${e.message}`))
 
 const { login } = await cubegate(
   `mutation($body: LoginUserDto!) { login(body: $body) {
     connectySession chatStatus chat { userId domain endpoint wsEndpoint } } }`,
   { email: me, password },
-)
-if (login.chatStatus !== 'READY') throw new Error(`no chat: ${login.chatStatus}`)
+).catch((e) => fail(`${me} cannot log in: ${e.message}`))
+if (login.chatStatus !== 'READY') fail(`There is no chat session: ${login.chatStatus}`)
 
-// The SDK goes on with the session that cubegate opened, wherever that was.
+// The SDK uses the session that cubegate has opened.
 const cube = ConnectyCube.default ?? ConnectyCube // Node's import of a CommonJS module
 cube.init(
   { appId: 1001, token: login.connectySession },
   {
     endpoints: { api: new URL(login.chat.endpoint).host, api_url: login.chat.endpoint, chat: login.chat.domain, chat_url: login.chat.wsEndpoint },
     chatProtocol: { websocket: login.chat.wsEndpoint, active: 2 }, // SDK 5 and older
-    debug: { mode: 0 }, // its default prints tokens
+    debug: { mode: 0 }, // the default mode prints tokens
   },
 )
 cube.chat.onMessageListener = (userId, message) => console.log(`${other}: ${message.body}`)
@@ -58,7 +60,7 @@ async function find(email) {
   return items[0]?.id
 }
 
-console.log(`${me} is online. Type to ${other}; Ctrl-D ends.`)
+console.log(`${me} is online. Type to ${other}; Ctrl-D ends the chat.`)
 for await (const line of createInterface({ input: process.stdin })) {
   const to = await find(other)
   if (to) cube.chat.send(to, { type: 'chat', body: line, extension: { save_to_history: 1 } })

@@ -1,15 +1,16 @@
-// chat.mjs as the README says: two people in two terminals.
+// chat.mjs as the README uses it: two users in two terminals.
 
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import path from 'node:path'
-import { newUser } from './cubegate.mjs'
-import { stop } from './process.mjs'
+import { newUser, register } from './cubegate.mjs'
+import { freePort } from './process.mjs'
+import { terminal } from './terminal.mjs'
+import { patience } from './waiting.mjs'
 
-test('two people chat in two terminals', { timeout: 60000 }, async (t) => {
+test('two users chat in two terminals', { timeout: 3 * patience }, async (t) => {
   const [ada, bob] = [newUser().email, newUser().email]
-  const terminals = [terminal(t, ada, bob), terminal(t, bob, ada)]
+  const terminals = [chat(t, ada, bob), chat(t, bob, ada)]
   await Promise.all(terminals.map((term) => term.shows(/is online/)))
   terminals[0].types('Hello Bob! 🦀 <b>')
   await terminals[1].shows(`${ada}: Hello Bob! 🦀 <b>\n`)
@@ -18,33 +19,21 @@ test('two people chat in two terminals', { timeout: 60000 }, async (t) => {
   assert.deepEqual(await Promise.all(terminals.map((term) => term.ends())), [0, 0])
 })
 
-function terminal(t, me, other) {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'chat.mjs'), me, other])
-  t.after(() => stop(child).catch(() => {}))
-  let screen = ''
-  const watchers = new Set()
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      screen += text
-      watchers.forEach((look) => look())
-    })
-  }
-  return {
-    types: (line) => child.stdin.write(`${line}\n`),
-    shows: (what) => new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`${me} does not see ${what}: ${screen}`)), 20000)
-      const look = () => {
-        if (!(what instanceof RegExp ? what.test(screen) : screen.includes(what))) return
-        clearTimeout(late)
-        watchers.delete(look)
-        resolve()
-      }
-      watchers.add(look)
-      look()
-    }),
-    ends: () => new Promise((resolve) => {
-      child.on('exit', resolve)
-      child.stdin.end()
-    }),
-  }
+test('without a server, chat.mjs says so in one line', { timeout: 3 * patience }, async (t) => {
+  const nowhere = `http://127.0.0.1:${await freePort()}`
+  const term = chat(t, 'ada@example.org', 'bob@example.org', { CUBEGATE_URL: nowhere })
+  assert.equal(await term.ends(), 1)
+  assert.equal(term.screen(), `No cubegate responds at ${nowhere}. Start one with "go run .", or set CUBEGATE_URL.\n`)
+})
+
+test('an email that is taken with another password is refused in one line', { timeout: 3 * patience }, async (t) => {
+  const ada = newUser()
+  await register({ ...ada, password: 'another horse' })
+  const term = chat(t, ada.email, 'bob@example.org')
+  assert.equal(await term.ends(), 1)
+  assert.equal(term.screen(), `${ada.email} cannot log in: Invalid email or password\n`)
+})
+
+function chat(t, me, other, env = {}) {
+  return terminal(t, process.execPath, [path.join(import.meta.dirname, 'chat.mjs'), me, other], { env: { ...process.env, ...env } })
 }

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import assert from 'node:assert/strict'
+import { patience } from './waiting.mjs'
 
 export const url = process.env.CUBEGATE_URL ?? 'http://127.0.0.1:3000'
 export const sandbox = process.env.SANDBOX_URL ?? 'http://127.0.0.1:3001'
@@ -13,7 +14,7 @@ export const config = {
   appId: 1001,
   endpoints: { api_url: sandbox, chat: 'chat.connectycube.com', chat_url: `${sandbox.replace('http', 'ws')}/chat` },
   debug: { mode: 0 },
-  timeout: 20_000,
+  timeout: patience,
 }
 
 /** Returns the data of a new user. */
@@ -69,7 +70,7 @@ export const drop = (user = 0) => control('POST', 'drop', { user })
 /** Makes the chat's sockets of a user fall silent without closing. */
 export const halfOpen = (user) => control('POST', 'half-open', { user })
 
-/** The settings for ConnectyCube's dashboard that the README gives, by method. */
+/** The settings for ConnectyCube's dashboard in docs/identity-provider.md, by method. */
 export const cidp = {
   POST: {
     enabled: true,

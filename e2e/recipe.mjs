@@ -1,14 +1,14 @@
-// A chat that does not die: what an app does so that its user never logs in
-// twice. The README shows this file, and expiries.test.mjs runs it.
+// A login and a chat that stay alive, so that the user logs in only once.
+// docs/login-sessions.md shows this file, and expiries.test.mjs runs it.
 
 const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)))
 
 /**
- * A login at cubegate. `save` puts its state where the platform keeps secrets,
- * `load` reads it there again, and `state` is what was saved when the app ran
- * last. Tabs and processes that share the storage share the login. `lock` names
- * it among those of one web page's origin. `onOver` is called when the user has
- * to log in again.
+ * A login at cubegate. `save` stores its state where the platform keeps secrets,
+ * `load` reads it, and `state` is the state that the last run of the app saved.
+ * Tabs and processes that share the storage share the login. `lock` is its name
+ * within the origin of a web page. `onOver` is called when the user must log in
+ * again.
  */
 export class Login {
   #renewing
@@ -31,9 +31,9 @@ export class Login {
   }
 
   /**
-   * Renews everything: access token, ConnectyCube session, refresh token. However
-   * many ask at once, one request goes out. If its answer gets lost, the same
-   * token is good for another try.
+   * Renews the access token, the ConnectyCube session and the refresh token.
+   * Concurrent calls share one request. If its reply is lost, the next try sends
+   * the same token.
    */
   refresh() {
     return (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)))
@@ -44,7 +44,7 @@ export class Login {
     for (let wait = 200; ; wait = Math.min(2 * wait, 10_000)) {
       try {
         return await this.#alone(() => this.#exchange())
-      } catch (e) { // what could not be saved is as good as lost
+      } catch (e) { // a reply that was not saved counts as lost
         if (e.over) throw e
         if (e.code === 'STALE_REFRESH_TOKEN') { // another tab was faster, or a thief
           if (await this.#stored().then((stored) => stored.refreshToken !== e.token, () => true)) continue
@@ -53,13 +53,13 @@ export class Login {
           await new Promise((resolve) => setTimeout(resolve, 1000 * e.retryAfter + 500))
           continue
         }
-        if (e.code && e.status < 500 && e.status !== 429) throw this.over(e) // without a code, it was a proxy's word
+        if (e.code && e.status < 500 && e.status !== 429) throw this.over(e) // a reply without a code is from a proxy
       }
       await pause(wait)
     }
   }
 
-  /** Reads the storage again: another tab may have renewed the login, or ended it. */
+  /** Reads the storage first: another tab may have renewed or ended the login. */
   async #exchange() {
     const mine = this.state?.refreshToken
     const stored = await this.#stored()
@@ -84,15 +84,15 @@ export class Login {
   }
 
   /**
-   * Logs out in all tabs at once, and then tells the server, until it answers. It
-   * always works: the server takes any refresh token of the login.
+   * Logs out in all tabs at once, then tells the server, until it replies. The
+   * server accepts any refresh token of the login.
    */
   async logout() {
     this.#left = true
     const { refreshToken } = await this.#alone(async () => {
       const stored = await this.#stored().catch(() => this.state)
       this.state = { deviceToken: stored?.deviceToken ?? null }
-      await this.save(this.state).catch(() => {}) // the server ends what stays behind
+      await this.save(this.state).catch(() => {}) // the server ends the login in any case
       return stored ?? {}
     })
     for (let wait = 200; refreshToken; wait = Math.min(2 * wait, 10_000)) {
@@ -114,7 +114,7 @@ export class Login {
     return (await this.load()) ?? {}
   }
 
-  /** Lets one tab at a time work, where the platform can. */
+  /** Lets one tab work at a time, if the platform has locks. */
   #alone(work) {
     const locks = globalThis.navigator?.locks
     return locks ? locks.request(this.lock, work) : work()
@@ -133,7 +133,7 @@ export class Login {
     throw Object.assign(new Error(problem.detail ?? response.statusText), { status: response.status, code: problem.code, retryAfter })
   }
 
-  /** Saves before anybody uses it: a token that is forgotten looks stolen later. */
+  /** Saves the state before its first use: a lost token would look stolen later. */
   async #keep(state) {
     if (this.#left) throw this.over(new Error('logged out'))
     state.deviceToken ??= this.state?.deviceToken ?? null
@@ -149,20 +149,20 @@ export class Login {
   }
 }
 
-/** ConnectyCube's SDK with a login under it. */
+/** ConnectyCube's SDK, kept connected by a login. */
 export class Chat {
   #connecting
   #closed = false
 
   constructor(cube, login, config) {
     Object.assign(this, { cube, login })
-    // We reconnect ourselves: the SDK would dial for ever with a password that has expired.
+    // This class reconnects: the SDK would retry forever with an expired password.
     cube.init({ appId: config.appId, token: login.state.connectySession }, { ...config, chat: { ...config.chat, reconnect: { enable: false } } })
     login.listen(({ connectySession }) => connectySession && cube.setSession({ token: connectySession }))
     cube.chat.onDisconnectedListener = () => this.#closed || this.connect().catch((e) => { if (!e.over) throw e })
   }
 
-  /** Comes into chat, and comes back whenever the connection is lost. */
+  /** Connects, and reconnects whenever the connection is lost. */
   connect() {
     return (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)))
   }
@@ -179,12 +179,12 @@ export class Chat {
       } catch (e) {
         stale = e === 'not-authorized'
       }
-      await this.cube.chat.disconnect() // leaves the SDK ready for another try
+      await this.cube.chat.disconnect() // so that the SDK can connect again
       await pause(wait)
     }
   }
 
-  /** Runs a call of the SDK; when the session is over, renews it and runs it again. */
+  /** Runs a call of the SDK. If the session has expired, renews it and runs the call again. */
   async call(work) {
     for (let tries = 5; ; tries--) {
       try {

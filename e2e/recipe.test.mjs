@@ -1,5 +1,5 @@
-// What the recipe of the README does when it cannot simply go on: ConnectyCube is
-// away, or the login is over. expiries.test.mjs has the rest.
+// What the recipe of docs/login-sessions.md does when it cannot simply go on:
+// ConnectyCube is away, or the login is over. expiries.test.mjs has the rest.
 
 import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
