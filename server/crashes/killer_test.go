@@ -73,9 +73,9 @@ func (k *killer) arm() {
 	k.armed = true
 }
 
-// disarm lets the server live on. If the last step has begun already, disarm
-// returns when the server is dead.
-func (k *killer) disarm() {
+// disarm lets the server live on, unless it is dead already or the last step has begun.
+// Then disarm returns true, once the server is dead.
+func (k *killer) disarm() (dead bool) {
 	k.mu.Lock()
 	k.last = 0
 	doomed := k.doomed
@@ -83,6 +83,7 @@ func (k *killer) disarm() {
 	if doomed {
 		<-k.killed
 	}
+	return k.dead()
 }
 
 // kill kills the server. Only the first call has an effect.

@@ -96,17 +96,21 @@ func TestKilledCompletionIsFinished(t *testing.T) {
 // that a login gives the user a complete account. It reports whether the server died.
 func (s *scenario) dieAfterReset(step int, late bool) (died bool) {
 	s.t.Helper()
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("died at step %d: %t, %s\n%s", step, died, strings.Join(s.log, " → "), s.sides()+tail(s.Log.String()))
+		}
+	}()
 	s.stop()
 	s.upstream.Reset()
 	s.start(newKiller(step, late))
 	s.login()
-	died = s.killer.dead()
+	died = s.killer.disarm() // a worker may still be at the step
 	if died {
 		s.stop()
 		s.update(s.users, bson.D{{Key: "account.lease", Value: bson.D{{Key: "$exists", Value: true}}}}, "account.due", time.Now())
 		s.start(newKiller(0, false))
 	}
-	s.killer.disarm()
 	servertest.Eventually(s.t, "a login completes the account", func() bool {
 		s.login()
 		s.waitIdle()
@@ -114,8 +118,5 @@ func (s *scenario) dieAfterReset(step int, late bool) (died bool) {
 		return len(users) == 1 && len(accounts) == 1 && users[0].CubeID == accounts[0].ID && accounts[0].Email != nil
 	})
 	s.requireOneUser()
-	if s.t.Failed() {
-		s.t.Logf("the server died at step %d: %s\n%s", step, strings.Join(s.log, " → "), s.sides()+tail(s.Log.String()))
-	}
 	return died
 }

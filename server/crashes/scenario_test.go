@@ -161,9 +161,9 @@ func runScenario(t *testing.T, seed uint64, spawn bool) (died bool, broken int) 
 	}
 	s.upstream.ClearFaults()
 	s.breaker.enable(false)
-	s.killer.disarm()
-	died = died || s.killer.dead()
-	if _, few := s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || s.killer.dead() {
+	dead := s.killer.disarm()
+	died = died || dead
+	if _, few := s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"]; few || dead {
 		s.stop()
 		if few {
 			s.settings["CONNECTYCUBE_SIGN_UPS_PER_MINUTE"] = "600"
