@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cubegate/connectycube/sandbox"
@@ -37,25 +38,27 @@ func TestTheClockEndsSessionsAndGuests(t *testing.T) {
 }
 
 func TestTheClockIsInEveryDate(t *testing.T) {
-	s := sandbox.New(sandbox.Options{})
-	if err := s.Advance(1000 * time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	c := in(t, s)
-	c.base = "http://localhost"
-	day := s.Now().UTC().Format("2006-01-02")
-	g := c.send("GET", "/session", "", "CB-Token", c.open(jane))
-	for _, path := range []string{"session.created_at", "session.user.created_at", "session.user.last_request_at"} {
-		if at := g.str(path); !strings.HasPrefix(at, day) {
-			t.Errorf("%s = %s, want the day %s", path, at, day)
+	synctest.Test(t, func(t *testing.T) { // no day ends in here
+		s := sandbox.New(sandbox.Options{})
+		if err := s.Advance(1000 * time.Hour); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if at := g.header.Get("CB-Token-ExpirationDate"); !strings.HasPrefix(at, s.Now().Add(2*time.Hour).UTC().Format("2006-01-02")) {
-		t.Errorf("expires %s", at)
-	}
-	if g := c.send("GET", "/_sandbox/clock", ""); g.str("ahead") != "1000h0m0s" || !strings.HasPrefix(g.str("now"), day) {
-		t.Errorf("clock = %s", g.text)
-	}
+		c := in(t, s)
+		c.base = "http://localhost"
+		day := s.Now().UTC().Format("2006-01-02")
+		g := c.send("GET", "/session", "", "CB-Token", c.open(jane))
+		for _, path := range []string{"session.created_at", "session.user.created_at", "session.user.last_request_at"} {
+			if at := g.str(path); !strings.HasPrefix(at, day) {
+				t.Errorf("%s = %s, want the day %s", path, at, day)
+			}
+		}
+		if at := g.header.Get("CB-Token-ExpirationDate"); !strings.HasPrefix(at, s.Now().Add(2*time.Hour).UTC().Format("2006-01-02")) {
+			t.Errorf("expires %s", at)
+		}
+		if g := c.send("GET", "/_sandbox/clock", ""); g.str("ahead") != "1000h0m0s" || !strings.HasPrefix(g.str("now"), day) {
+			t.Errorf("clock = %s", g.text)
+		}
+	})
 }
 
 func TestTheClockHasABound(t *testing.T) {

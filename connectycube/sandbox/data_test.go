@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cubegate/connectycube/sandbox"
@@ -51,38 +52,40 @@ func found(g got, names map[string]string) string {
 }
 
 func TestARecordIsCreated(t *testing.T) {
-	s := sandbox.New(sandbox.Options{})
-	ann := people(t, s, "ann")[0]
-	g := ann.call(201, "POST /data/profile.json", emma)
-	for path, want := range map[string]string{
-		"full_name": "Emma", "age": "41", "languages": "[de en]", "is_member": "true", "user_id": ann.id,
-		"created_at": fmt.Sprint(s.Now().Unix()), "updated_at": fmt.Sprint(s.Now().Unix()),
-		"permissions": "map[delete:map[access:owner] read:map[access:open] update:map[access:owner]]",
-	} {
-		if v := g.str(path); v != want {
-			t.Errorf("%s = %q, want %q", path, v, want)
+	synctest.Test(t, func(t *testing.T) { // the dates are whole seconds
+		s := sandbox.New(sandbox.Options{})
+		ann := people(t, s, "ann")[0]
+		g := ann.call(201, "POST /data/profile.json", emma)
+		for path, want := range map[string]string{
+			"full_name": "Emma", "age": "41", "languages": "[de en]", "is_member": "true", "user_id": ann.id,
+			"created_at": fmt.Sprint(s.Now().Unix()), "updated_at": fmt.Sprint(s.Now().Unix()),
+			"permissions": "map[delete:map[access:owner] read:map[access:open] update:map[access:owner]]",
+		} {
+			if v := g.str(path); v != want {
+				t.Errorf("%s = %q, want %q", path, v, want)
+			}
 		}
-	}
-	if parent, has := g.at("_parent_id"); !has || parent != nil || len(g.str("_id")) != 24 {
-		t.Errorf("answer %s", g.text)
-	}
-	other := ann.call(201, "POST /data/profile", `{"full_name":"Fred","age":"9","user_id":7,"_id":"x","id":"x","created_at":1}`)
-	if job, has := other.at("job"); !has || job != nil || other.str("user_id") != ann.id || other.str("created_at") == "1" {
-		t.Errorf("fields of the class and of the service: %s", other.text)
-	}
-	if age, _ := other.at("age"); age != json.Number("9") {
-		t.Errorf("age = %#v, want a number, as the field has", age)
-	}
-	if name, _ := ann.call(201, "POST /data/profile", `{"full_name":"007"}`).at("full_name"); name != "007" {
-		t.Errorf("full_name = %#v, want a text, as the field has", name)
-	}
-	if list := ann.call(200, "GET /data/other", ""); list.str("items") != "[]" || list.str("class_name") != "other" {
-		t.Errorf("a class without records: %s", list.text)
-	}
-	c := in(t, s)
-	if g := c.send("POST", "/data/profile", emma, "CB-Token", c.open("")); g.status != 403 {
-		t.Errorf("without a user: %d %s", g.status, g.text)
-	}
+		if parent, has := g.at("_parent_id"); !has || parent != nil || len(g.str("_id")) != 24 {
+			t.Errorf("answer %s", g.text)
+		}
+		other := ann.call(201, "POST /data/profile", `{"full_name":"Fred","age":"9","user_id":7,"_id":"x","id":"x","created_at":1}`)
+		if job, has := other.at("job"); !has || job != nil || other.str("user_id") != ann.id || other.str("created_at") == "1" {
+			t.Errorf("fields of the class and of the service: %s", other.text)
+		}
+		if age, _ := other.at("age"); age != json.Number("9") {
+			t.Errorf("age = %#v, want a number, as the field has", age)
+		}
+		if name, _ := ann.call(201, "POST /data/profile", `{"full_name":"007"}`).at("full_name"); name != "007" {
+			t.Errorf("full_name = %#v, want a text, as the field has", name)
+		}
+		if list := ann.call(200, "GET /data/other", ""); list.str("items") != "[]" || list.str("class_name") != "other" {
+			t.Errorf("a class without records: %s", list.text)
+		}
+		c := in(t, s)
+		if g := c.send("POST", "/data/profile", emma, "CB-Token", c.open("")); g.status != 403 {
+			t.Errorf("without a user: %d %s", g.status, g.text)
+		}
+	})
 }
 
 func TestSeveralRecordsAreCreatedOrNone(t *testing.T) {
@@ -228,62 +231,64 @@ func TestRecordsByTheirIDs(t *testing.T) {
 }
 
 func TestRecordsAreUpdated(t *testing.T) {
-	s := sandbox.New(sandbox.Options{})
-	ann := people(t, s, "ann")[0]
-	id := ann.record("profile", emma)
-	made := s.Now().Unix()
-	if err := s.Advance(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct{ body, field, want string }{
-		{`{"job":"director","age":"22"}`, "job", "director"},
-		{`{"id":"x","_id":"y"}`, "age", "22"},
-		{`{"inc":{"age":1}}`, "age", "23"},
-		{`{"inc":{"age":"-3"}}`, "age", "20"},
-		{`{"inc":{"age":0.5}}`, "age", "20.5"},
-		{`{"inc":{"visits":2}}`, "visits", "2"},
-		{`{"age":9223372036854775807}`, "age", "9223372036854775807"},
-		{`{"inc":{"age":1}}`, "age", "9.223372036854776e+18"},
-		{`{"push":{"languages":["fr","en"]}}`, "languages", "[de en fr en]"},
-		{`{"push":{"hobbies":"chess"}}`, "hobbies", "[chess]"},
-		{`{"add_to_set":{"languages":["fr","it"]}}`, "languages", "[de en fr en it]"},
-		{`{"add_to_set":{"hobbies":"chess"}}`, "hobbies", "[chess]"},
-		{`{"pull":{"languages":"en"}}`, "languages", "[de fr it]"},
-		{`{"languages":{"1":"es","0":"da"}}`, "languages", "[da es it]"},
-		{`{"update_by_index":{"languages":{"2":"nl"}}}`, "languages", "[da es nl]"},
-		{`{"pop":{"languages":"1"}}`, "languages", "[da es]"},
-		{`{"pop":{"languages":-1}}`, "languages", "[es]"},
-		{`{"pull_all":{"languages":["es","xx"]}}`, "languages", "[]"},
-		{`{"pop":{"languages":1}}`, "languages", "[]"},
-		{`{"numbers":[1,5,9,5]}`, "numbers", "[1 5 9 5]"},
-		{`{"pull":{"numbers":{"gt":4,"lt":9}}}`, "numbers", "[1 9]"},
-		{`{"pull_with_filter":{"numbers":{"gte":"9"}}}`, "numbers", "[1]"},
-		{`{"pull":{"absent":"x"},"pop":{"absent":1},"pull_all":{"absent":["x"]}}`, "absent", ""},
-		{`{"pop":"music"}`, "pop", "music"},
-		{`{"is_member":null}`, "is_member", ""},
-		{`{"numbers":[]}`, "numbers", "[]"},
-	} {
-		g := ann.call(200, "PUT /data/profile/"+id+".json", tt.body)
-		if got := g.str(tt.field); got != tt.want {
-			t.Errorf("%s: %s = %q, want %q", tt.body, tt.field, got, tt.want)
+	synctest.Test(t, func(t *testing.T) { // the dates are whole seconds
+		s := sandbox.New(sandbox.Options{})
+		ann := people(t, s, "ann")[0]
+		id := ann.record("profile", emma)
+		made := s.Now().Unix()
+		if err := s.Advance(time.Minute); err != nil {
+			t.Fatal(err)
 		}
-		if again := ann.call(200, "GET /data/profile/"+id, ""); again.str("items.0."+tt.field) != tt.want {
-			t.Errorf("%s is stored as %s", tt.body, again.text)
+		for _, tt := range []struct{ body, field, want string }{
+			{`{"job":"director","age":"22"}`, "job", "director"},
+			{`{"id":"x","_id":"y"}`, "age", "22"},
+			{`{"inc":{"age":1}}`, "age", "23"},
+			{`{"inc":{"age":"-3"}}`, "age", "20"},
+			{`{"inc":{"age":0.5}}`, "age", "20.5"},
+			{`{"inc":{"visits":2}}`, "visits", "2"},
+			{`{"age":9223372036854775807}`, "age", "9223372036854775807"},
+			{`{"inc":{"age":1}}`, "age", "9.223372036854776e+18"},
+			{`{"push":{"languages":["fr","en"]}}`, "languages", "[de en fr en]"},
+			{`{"push":{"hobbies":"chess"}}`, "hobbies", "[chess]"},
+			{`{"add_to_set":{"languages":["fr","it"]}}`, "languages", "[de en fr en it]"},
+			{`{"add_to_set":{"hobbies":"chess"}}`, "hobbies", "[chess]"},
+			{`{"pull":{"languages":"en"}}`, "languages", "[de fr it]"},
+			{`{"languages":{"1":"es","0":"da"}}`, "languages", "[da es it]"},
+			{`{"update_by_index":{"languages":{"2":"nl"}}}`, "languages", "[da es nl]"},
+			{`{"pop":{"languages":"1"}}`, "languages", "[da es]"},
+			{`{"pop":{"languages":-1}}`, "languages", "[es]"},
+			{`{"pull_all":{"languages":["es","xx"]}}`, "languages", "[]"},
+			{`{"pop":{"languages":1}}`, "languages", "[]"},
+			{`{"numbers":[1,5,9,5]}`, "numbers", "[1 5 9 5]"},
+			{`{"pull":{"numbers":{"gt":4,"lt":9}}}`, "numbers", "[1 9]"},
+			{`{"pull_with_filter":{"numbers":{"gte":"9"}}}`, "numbers", "[1]"},
+			{`{"pull":{"absent":"x"},"pop":{"absent":1},"pull_all":{"absent":["x"]}}`, "absent", ""},
+			{`{"pop":"music"}`, "pop", "music"},
+			{`{"is_member":null}`, "is_member", ""},
+			{`{"numbers":[]}`, "numbers", "[]"},
+		} {
+			g := ann.call(200, "PUT /data/profile/"+id+".json", tt.body)
+			if got := g.str(tt.field); got != tt.want {
+				t.Errorf("%s: %s = %q, want %q", tt.body, tt.field, got, tt.want)
+			}
+			if again := ann.call(200, "GET /data/profile/"+id, ""); again.str("items.0."+tt.field) != tt.want {
+				t.Errorf("%s is stored as %s", tt.body, again.text)
+			}
 		}
-	}
-	g := ann.call(200, "PUT /data/profile/"+id, `{}`)
-	if g.str("created_at") != fmt.Sprint(made) || g.str("updated_at") != fmt.Sprint(s.Now().Unix()) || g.str("_id") != id || g.str("full_name") != "Emma" {
-		t.Errorf("answer %s", g.text)
-	}
-	form := ann.send("PUT", "/data/profile/"+id, "job=null&full_name=Em", "CB-Token", ann.token)
-	if job, has := form.at("job"); form.status != 200 || !has || job != nil || form.str("full_name") != "Em" {
-		t.Errorf("a form: %d %s", form.status, form.text)
-	}
-	if g := ann.call(200, "PUT /data/profile/"+id, `{"job":"null"}`); g.str("job") != "null" {
-		t.Errorf("the text null in JSON: %s", g.text)
-	}
-	ann.call(404, "PUT /data/profile/5c0d4f95ca8bf4291e8d3c2d", `{}`)
-	ann.call(404, "PUT /data/other/"+id, `{}`)
+		g := ann.call(200, "PUT /data/profile/"+id, `{}`)
+		if g.str("created_at") != fmt.Sprint(made) || g.str("updated_at") != fmt.Sprint(s.Now().Unix()) || g.str("_id") != id || g.str("full_name") != "Emma" {
+			t.Errorf("answer %s", g.text)
+		}
+		form := ann.send("PUT", "/data/profile/"+id, "job=null&full_name=Em", "CB-Token", ann.token)
+		if job, has := form.at("job"); form.status != 200 || !has || job != nil || form.str("full_name") != "Em" {
+			t.Errorf("a form: %d %s", form.status, form.text)
+		}
+		if g := ann.call(200, "PUT /data/profile/"+id, `{"job":"null"}`); g.str("job") != "null" {
+			t.Errorf("the text null in JSON: %s", g.text)
+		}
+		ann.call(404, "PUT /data/profile/5c0d4f95ca8bf4291e8d3c2d", `{}`)
+		ann.call(404, "PUT /data/other/"+id, `{}`)
+	})
 }
 
 func TestAnUpdateThatIsRefusedChangesNothing(t *testing.T) {
