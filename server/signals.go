@@ -27,24 +27,16 @@ func WithSignals(ctx context.Context, stderr io.Writer) (context.Context, contex
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
 	stopped := make(chan struct{})
 	go func() {
-		for first := true; ; first = false {
-			select {
-			case <-stopped:
-				return
-			case s := <-received:
-				if first {
-					dropFor(sameStop, received)
-					cancel()
-					continue
-				}
-				fmt.Fprintln(stderr, "cubegate: ended at once by a second signal; what was running is cut off")
-				status := signalStatus
-				if number, ok := s.(syscall.Signal); ok {
-					status += int(number)
-				}
-				os.Exit(status)
-			}
+		s, ok := secondStop(received, stopped, cancel)
+		if !ok {
+			return
 		}
+		fmt.Fprintln(stderr, "cubegate: ended at once by a second signal; what was running is cut off")
+		status := signalStatus
+		if number, ok := s.(syscall.Signal); ok {
+			status += int(number)
+		}
+		os.Exit(status)
 	}()
 	return ctx, func() {
 		signal.Stop(received)
@@ -53,12 +45,31 @@ func WithSignals(ctx context.Context, stderr io.Writer) (context.Context, contex
 	}
 }
 
-// dropFor discards signals for a time.
-func dropFor(d time.Duration, signals <-chan os.Signal) {
-	for end := time.After(d); ; {
+// secondStop calls stop after the first signal and sameStop, and returns the next signal after
+// that. ok is false if stopped is closed before.
+func secondStop(signals <-chan os.Signal, stopped <-chan struct{}, stop func()) (second os.Signal, ok bool) {
+	select {
+	case <-stopped:
+		return nil, false
+	case <-signals:
+	}
+	time.Sleep(sameStop)
+	discard(signals) // also those of a process that could not run during sameStop
+	stop()
+	select {
+	case <-stopped:
+		return nil, false
+	case second = <-signals:
+		return second, true
+	}
+}
+
+// discard removes the signals that have arrived.
+func discard(signals <-chan os.Signal) {
+	for {
 		select {
 		case <-signals:
-		case <-end:
+		default:
 			return
 		}
 	}

@@ -60,26 +60,6 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// A wrapper that sends its signal to the process and to its group, as timeout(1) does, asks for
-// one stop; a later signal is the second one.
-func TestSignalsOfAWrapperAreOneStop(t *testing.T) {
-	t.Parallel()
-	p, pending := openLogin(t)
-	p.Signal(t, syscall.SIGTERM)
-	p.Signal(t, syscall.SIGINT) // another number, because the system may merge equal ones
-	servertest.Eventually(t, "the server says what it waits for", func() bool {
-		return strings.Contains(p.Stdout.String(), "Stopping. Waiting at most 10m0s for 1 open request")
-	})
-	if got := p.Request(t, http.MethodGet, "/healthz", ""); got.Status != http.StatusOK {
-		t.Errorf("healthz after both signals: %d", got.Status)
-	}
-	p.Signal(t, syscall.SIGTERM)
-	if code := p.ExitCode(t); code != 143 {
-		t.Errorf("exit status %d after a later signal, want 143", code)
-	}
-	<-pending
-}
-
 // One signal ends a server that has nothing to wait for, with status 0.
 func TestOneSignalEndsAnIdleServer(t *testing.T) {
 	t.Parallel()
