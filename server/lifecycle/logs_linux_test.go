@@ -54,10 +54,11 @@ func TestLogOnATerminal(t *testing.T) {
 		p.Login(t, servertest.ByTokenDocument, "ada@example.org")
 		p.Request(t, http.MethodGet, "/healthz", "")
 		p.Request(t, http.MethodGet, "/"+strings.Repeat("x", 300), "")
-		servertest.Eventually(t, "the log shows the last request", func() bool {
-			return strings.Contains(shown.String(), "GET /") && strings.Contains(shown.String(), "404")
+		var text string
+		servertest.Eventually(t, "the log shows the last request as a whole line", func() bool {
+			text = strings.ReplaceAll(shown.String(), "\r\n", "\n")
+			return strings.Contains(text, "GET /") && strings.Contains(text, "404") && strings.HasSuffix(text, "\n")
 		})
-		text := strings.ReplaceAll(shown.String(), "\r\n", "\n")
 		if colored := strings.Contains(text, "\x1b["); colored != (noColor == "") {
 			t.Errorf("NO_COLOR=%s: colored %t", noColor, colored)
 		}
