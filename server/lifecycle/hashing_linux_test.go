@@ -205,6 +205,7 @@ func TestKilledHashProcessLosesNoLogin(t *testing.T) {
 			t.Errorf("%q: %d %s, %v", password, got.Status, got.Body, got.Err)
 		}
 	}
+	p.WaitLog(t)
 	log := p.Log.String()
 	if n := strings.Count(log, hashingFailed); n != 2 || strings.Contains(log, "horse") {
 		t.Errorf("%d warnings, want 2; log: %s", n, log)

@@ -160,6 +160,7 @@ func TestLANFlagOfTheSandbox(t *testing.T) {
 // values.
 func TestStartTellsOfVariables(t *testing.T) {
 	p := servertest.Spawn(t, map[string]string{"APPID": "Zebra7Quartz", "CONNECTYCUBE_API_ULR": "x", "CUSTOM_SETTING": "x"}).WaitReady(t)
+	p.WaitLog(t)
 	for _, want := range []string{`"variable":"APPID","setting":"APP_ID"`, `"variable":"CONNECTYCUBE_API_ULR","setting":"CONNECTYCUBE_API_URL"`} {
 		if !strings.Contains(p.Log.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, p.Log)

@@ -68,6 +68,7 @@ func TestProcessesAgree(t *testing.T) {
 	t.Parallel()
 	u := servertest.NewUpstream(t)
 	database := servertest.Spawn(t, map[string]string{"MONGO_EMBEDDED_LISTEN": "127.0.0.1:0"}).WaitReady(t)
+	database.WaitLog(t)
 	listens := databaseListens.FindStringSubmatch(database.Log.String())
 	if listens == nil {
 		t.Fatalf("the log does not tell where the database listens: %s", database.Log)

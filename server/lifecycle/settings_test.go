@@ -31,6 +31,7 @@ func TestSettingsThatConnectyCubeRefuses(t *testing.T) {
 			if want := "not ready: ConnectyCube does not accept " + tt.setting + "."; !strings.Contains(p.Stdout.String(), want) {
 				t.Errorf("the banner lacks %q:\n%s", want, p.Stdout)
 			}
+			p.WaitLog(t)
 			if log := p.Log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, `"setting":"`+tt.setting+`"`) || strings.Contains(log, "Zebra7Quartz") {
 				t.Errorf("want one ERROR line with %s and without the key: %s", tt.setting, log)
 			}

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -96,6 +97,17 @@ func (p *Process) WaitReady(t *testing.T) *Process {
 		return true
 	})
 	return p
+}
+
+// WaitLog waits until the log has all lines that the server has written. They come through
+// a pipe of their own, so they may arrive after the banner or a reply.
+func (p *Process) WaitLog(t *testing.T) {
+	t.Helper()
+	last := "/" + rand.Text()
+	if _, err := Try(http.MethodGet, p.ResolveURL(last), ""); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, "the log has the line of the last request", func() bool { return strings.Contains(p.Log.String(), last) })
 }
 
 // Signal sends a signal to the process.
