@@ -14,7 +14,7 @@ func TestRacingRegistrationsHaveOneWinner(t *testing.T) {
 	t.Parallel()
 	const callers = 32
 	rounds := number(t, "CUBEGATE_RACES", 40)
-	r := servertest.Start(t, map[string]string{"LOG_LEVEL": "error", "MONGO_TIMEOUT": "1m", "PASSWORD_MAX_WAIT": "1m"})
+	r := servertest.Start(t, map[string]string{"LOG_LEVEL": "error", "MONGO_TIMEOUT": "1m"})
 	client := servertest.NewClient(t, callers)
 	for i := range rounds {
 		servertest.RaceRegistrations(t, r, client, callers, fmt.Sprintf("ada%d@example.org", i))

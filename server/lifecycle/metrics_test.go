@@ -159,7 +159,7 @@ func TestOperationsAreCounted(t *testing.T) {
 func TestRefusalsByBudgetAreCounted(t *testing.T) {
 	for mode, answers := range map[string]int{"enforce": http.StatusTooManyRequests, "observe": http.StatusUnauthorized} {
 		t.Run(mode, func(t *testing.T) {
-			r := servertest.Start(t, servertest.Merge(servertest.OpsSettings, map[string]string{"LOGIN_FAILURES": "2", "LOGIN_RETRY_EVERY": "1h", "LIMITS": mode}))
+			r := servertest.Start(t, servertest.Merge(servertest.OpsSettings, map[string]string{"LOGIN_FAILURES": "2", "LIMITS": mode}))
 			r.Register(t, "ada@example.org")
 			status := 0
 			for range 5 {

@@ -54,11 +54,13 @@ func (l *LogBuffer) String() string {
 	return l.b.String()
 }
 
-// QuickSettings make tests quick: the cheapest hash and no budgets, on free ports. A
-// password may wait for a minute, because a busy machine refuses a crowd otherwise.
+// QuickSettings make tests quick: the cheapest hash and no budgets, on free ports. No time
+// passes for a busy machine alone: the timeouts are longer than it needs, and a spent budget
+// stays spent. A test that waits for one of them sets it.
 var QuickSettings = map[string]string{
 	"HOST": "127.0.0.1", "PORT": "0", "SANDBOX_PORT": "0",
-	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "PASSWORD_MAX_WAIT": "1m", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	"REGISTER_PER_NETWORK": "0", "CONNECTYCUBE_SIGN_UPS_PER_MINUTE": "0", "PASSWORD_MEMORY": "64", "PASSWORD_ITERATIONS": "1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	"PASSWORD_MAX_WAIT": "1m", "MONGO_TIMEOUT": "20s", "CONNECTYCUBE_TIMEOUT": "20s", "LOGIN_RETRY_EVERY": "24h",
 }
 
 // AllOrNothing makes a registration fail while ConnectyCube does not answer.

@@ -124,7 +124,7 @@ func (u *Upstream) Requests(method, path string) []Exchange {
 func (u *Upstream) Settings() map[string]string {
 	return map[string]string{
 		"APP_ID": strconv.Itoa(ownAppID), "AUTH_KEY": OwnAuthKey, "JWT_SECRET": JWTSecret, "CONNECTYCUBE_CIDP_SECRET": OwnCallbackSecret,
-		"CONNECTYCUBE_API_URL": u.URL, "CONNECTYCUBE_TIMEOUT": "20s",
+		"CONNECTYCUBE_API_URL": u.URL,
 	}
 }
 
