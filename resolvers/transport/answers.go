@@ -55,9 +55,11 @@ func (r *reservation) release() {
 	}
 }
 
-// write sends the parts of a body, and disconnects a client that reads more slowly than
-// minReadRate. Its deadline replaces the server's for this answer. The header must
-// contain the length of the body.
+// write sends the parts of a body, and disconnects a client that reads an answer with data
+// more slowly than minReadRate. Its deadline replaces the route's for this answer. An answer
+// without a reservation keeps that of the route: it may refuse a body that is still on its
+// way, and net/http sends it only after the rest of that body. The header must contain the
+// length of the body.
 func (a *answerRoom) write(w http.ResponseWriter, r *reservation, parts ...[]byte) {
 	var size int64
 	for _, p := range parts {
@@ -65,9 +67,9 @@ func (a *answerRoom) write(w http.ResponseWriter, r *reservation, parts ...[]byt
 	}
 	if r != nil {
 		r.resize(size)
+		limit := writeGrace + time.Duration(size)*time.Second/minReadRate
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
 	}
-	limit := writeGrace + time.Duration(size)*time.Second/minReadRate
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
 	for _, p := range parts {
 		if _, err := w.Write(p); err != nil {
 			return // the client has gone, or is too slow

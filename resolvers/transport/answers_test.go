@@ -1,12 +1,15 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,4 +125,39 @@ func TestWriteDisconnectsASlowReader(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A refused body may take longer than the answer may: the client still gets the reason.
+func TestRefusalOutlivesASlowBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := newHandler(t)
+		listener := make(pipes, 1)
+		server := &http.Server{WriteTimeout: time.Hour, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r.WithContext(r.Context()))
+			_, _ = io.Copy(io.Discard, r.Body) // as middleware.Discard
+		})}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(listener) }()
+		client, inside := net.Pipe()
+		listener <- inside
+		const parts, size = 20, 64 << 10
+		head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", parts*size)
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			_, err := io.WriteString(client, head)
+			for n := 0; n < parts && err == nil; n++ {
+				time.Sleep(time.Second)
+				_, err = client.Write(bytes.Repeat([]byte(" "), size))
+			}
+		})
+		answer, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("a body of %d seconds: %v, %v", parts, answer, err)
+		}
+		client.Close()
+		close(listener)
+		_ = server.Close()
+		<-served
+		sender.Wait()
+	})
 }
