@@ -83,6 +83,24 @@ func unknownTopic(settings []config.Setting, name string) error {
 // helpColumns is the width of the meanings of settings.
 const helpColumns = 88
 
+// wrap breaks text at blanks into lines of at most the given columns. A longer word has a
+// line of its own.
+func wrap(text string, most int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case columns(*last)+len(" ")+columns(word) <= most:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
 // printSettings lists settings with their meanings. It shows names and defaults, never
 // values.
 func printSettings(w io.Writer, settings []config.Setting) {
@@ -92,14 +110,8 @@ func printSettings(w io.Writer, settings []config.Setting) {
 			value = "(secret; also as " + s.Env + "_FILE)"
 		}
 		fmt.Fprintf(w, "\n%s\n", strings.TrimRight("  "+s.Env+"  "+value, " "))
-		line := ""
-		for word := range strings.FieldsSeq(s.Comment) {
-			if line != "" && columns(line+" "+word) > helpColumns {
-				fmt.Fprintf(w, "      %s\n", line)
-				line = ""
-			}
-			line = strings.TrimSpace(line + " " + word)
+		for _, line := range wrap(s.Comment, helpColumns) {
+			fmt.Fprintf(w, "      %s\n", line)
 		}
-		fmt.Fprintf(w, "      %s\n", line)
 	}
 }

@@ -118,7 +118,7 @@ func (s *Server) tellStop() {
 	if len(waits) > 0 {
 		what = strings.Join(waits, ", ") + " and " + what
 	}
-	s.tell("\nStopping. Waiting at most %s for %s. Ctrl-C again ends at once.\n", s.cfg.ShutdownTimeout, what)
+	s.tell("\nStopping. Waiting at most %s for %s.\nCtrl-C again ends at once.\n", s.cfg.ShutdownTimeout, what)
 }
 
 // tellBackground says what the shutdown waits for if only background work is left, unless

@@ -111,7 +111,7 @@ func TestStopTellsWhatItWaitsFor(t *testing.T) {
 		stopped := make(chan error)
 		go func() { stopped <- s.shutdown(t.Context()) }()
 		synctest.Wait()
-		const first = "\nStopping. Waiting at most 15s for 2 open requests, 1 callback and background work. Ctrl-C again ends at once.\n"
+		const first = "\nStopping. Waiting at most 15s for 2 open requests, 1 callback and background work.\nCtrl-C again ends at once.\n"
 		if out.String() != first {
 			t.Errorf("told %q, want %q", out.String(), first)
 		}

@@ -10,31 +10,52 @@ import (
 	"cubegate/server/config"
 )
 
-// banner prints what runs, where, and what to do next. Each stand-in has one line.
+// bannerColumns is the width of the banner: that of a terminal that was never resized.
+const bannerColumns = 80
+
+// banner prints what runs, where, and what to do next. Each stand-in has one row.
 func (s *Server) banner(w io.Writer) {
-	at, state := s.api.shownURL(), "is ready."
+	state := "is ready."
 	if s.notes.refusedSetting != "" {
 		state = "runs, but is not ready: ConnectyCube does not accept " + s.notes.refusedSetting + ". Registrations are refused."
 	}
-	fmt.Fprintf(w, "\ncubegate %s\n\n  GraphQL and playground  %s/api\n", state, at)
+	fmt.Fprintf(w, "\n%s\n\n", strings.Join(wrap("cubegate "+state, bannerColumns), "\n"))
+	printRows(w, 24, s.bannerURLs())
+	fmt.Fprintln(w)
+	printRows(w, 14, s.bannerFacts())
+	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+}
+
+// bannerURLs are the rows with the URLs that a person opens or enters elsewhere.
+func (s *Server) bannerURLs() [][2]string {
+	at := s.api.shownURL()
+	rows := [][2]string{{"GraphQL and playground", at + "/api"}}
 	for _, url := range s.api.networkURLs() {
-		fmt.Fprintf(w, "                          %s/api\n", url)
+		rows = append(rows, [2]string{"", url + "/api"})
 	}
-	fmt.Fprintf(w, "  REST, described         %s/docs\n  ConnectyCube verifies   %s%s\n\n", at, cmp.Or(s.cfg.HTTP.PublicURL, at), VerifyPath)
+	rows = append(rows, [2]string{"REST reference", at + docsPath})
+	if s.cfg.HasSandbox() {
+		rows = append(rows, [2]string{"Dashboard (sandbox)", s.sandbox.shownURL()})
+	}
+	return append(rows, [2]string{"ConnectyCube verifies", cmp.Or(s.cfg.HTTP.PublicURL, at) + VerifyPath})
+}
+
+// bannerFacts are the rows that say what runs, and what to do next.
+func (s *Server) bannerFacts() [][2]string {
 	rows := [][2]string{{"Version", versionText(debug.ReadBuildInfo())}, {"Database", s.databaseText()}, {"ConnectyCube", s.cubeText()}}
 	if s.cfg.HasSandbox() {
 		for _, url := range urlsOfOthers(s.cfg, s.sandbox) {
 			rows = append(rows, [2]string{"", "also at " + url})
 		}
-		rows = append(rows, [2]string{"Network", s.reach()})
+		rows = append(rows, [2]string{"Application", fmt.Sprintf("%d, key %s", sandboxAppID, sandboxAuthKey)}, [2]string{"Network", s.reach()})
 	}
 	if s.bansEndHere() {
-		rows = append(rows, [2]string{"Bans", "a disabled user can still log in at ConnectyCube itself, with the password that it has:"},
-			[2]string{"", "fill in the form of docs/identity-provider.md and set CONNECTYCUBE_CIDP_SECRET, or set"}, [2]string{"", "CONNECTYCUBE_PASSWORD=derived."})
+		rows = append(rows, [2]string{"Bans", "a disabled user can still log in at ConnectyCube itself, with the password that it has: " +
+			"fill in the form of docs/identity-provider.md and set CONNECTYCUBE_CIDP_SECRET, or set CONNECTYCUBE_PASSWORD=derived."})
 	}
 	if s.authority != nil {
-		rows = append(rows, [2]string{"TLS", "clients must trust " + s.authority.File() + " once,"},
-			[2]string{"", "SHA-256 " + s.authority.Fingerprint() + "."}, [2]string{"", "docs/phones.md tells how, on each kind of device."})
+		rows = append(rows, [2]string{"TLS", "clients must trust " + s.authority.File() + " once; docs/phones.md tells how, on each kind of device."},
+			[2]string{"SHA-256", s.authority.Fingerprint()})
 	}
 	if s.ops != nil {
 		rows = append(rows, [2]string{"Metrics", s.ops.shownURL() + "/metrics"})
@@ -42,10 +63,21 @@ func (s *Server) banner(w io.Writer) {
 	if s.notes.secretGenerated {
 		rows = append(rows, [2]string{"JWT secret", "made for you and kept in " + s.cfg.DataDir + "; set JWT_SECRET to use your own."})
 	}
-	for _, row := range append(rows, [2]string{"Next", s.next()}) {
-		fmt.Fprintf(w, "  %-14s%s\n", row[0], row[1])
+	return append(rows, [2]string{"Next", s.next()})
+}
+
+// printRows prints names in a first column of the given width, and beside each its text in
+// as many lines as it needs.
+func printRows(w io.Writer, width int, rows [][2]string) {
+	for _, row := range rows {
+		for i, line := range wrap(row[1], bannerColumns-width-len("  ")) {
+			name := row[0]
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(w, "  %-*s%s\n", width, name, line)
+		}
 	}
-	fmt.Fprintln(w, "\nStop with Ctrl-C.")
 }
 
 func (s *Server) databaseText() string {
@@ -66,7 +98,7 @@ func mongoHosts(uri string) string {
 
 func (s *Server) cubeText() string {
 	if s.cfg.HasSandbox() {
-		return fmt.Sprintf("sandbox at %s, application %d, key %s; set APP_ID and AUTH_KEY to use ConnectyCube.", s.sandbox.localURL(), sandboxAppID, sandboxAuthKey)
+		return "sandbox at " + s.sandbox.localURL() + ", in this process; set APP_ID and AUTH_KEY to use ConnectyCube."
 	}
 	return fmt.Sprintf("application %d at %s, chat at %s", s.cfg.ConnectyCube.AppID, s.cfg.ConnectyCube.APIURL, s.cfg.ConnectyCube.ChatURL)
 }
@@ -77,7 +109,7 @@ func (s *Server) next() string {
 	case s.notes.refusedSetting != "":
 		return "correct " + s.notes.refusedSetting + " and start again; \"cubegate doctor\" checks all settings."
 	case s.cfg.HasStandIns():
-		return fmt.Sprintf("open %s in a browser to make a first user and to find all pages.", s.api.shownURL())
+		return fmt.Sprintf("open %s in a browser: make a first user, and find all pages.", s.api.shownURL())
 	}
 	return "run \"cubegate doctor\" beside this server; it checks the settings, the database and ConnectyCube's dashboard."
 }

@@ -3,23 +3,32 @@ package server
 import (
 	"cmp"
 	"runtime/debug"
+	"strings"
 )
 
-// versionText describes a build by the module's version, the revision of the
-// source, and the version of Go. ok is false for a binary without build
-// information. The revision is known if the build ran in a clone of the repository,
-// which the image's build does not.
+// shownRevision is how much of a revision people see: as much as in a version that Go made.
+const shownRevision = 12
+
+// versionText describes a build by the module's version, the revision of the source with its
+// day, and the version of Go. ok is false for a binary without build information. The
+// revision is known if the build ran in a clone of the repository, which the image's build
+// and "go run" do not.
 func versionText(info *debug.BuildInfo, ok bool) string {
 	if !ok {
 		return unknown
 	}
 	b := buildOf(info, ok)
-	if b.version == development && b.revision == unknown { // go run does not tell the revision
-		return "development build, " + b.goVersion
+	revision := b.revision[:min(len(b.revision), shownRevision)]
+	text := b.version
+	if text == development || strings.Contains(text, revision) { // Go makes the version of an unreleased revision from the revision
+		text = "development build"
 	}
-	text := b.version + ", revision " + b.revision
+	if b.revision != unknown {
+		text += ", revision " + revision
+	}
 	if b.time != "" {
-		text += " of " + b.time
+		day, _, _ := strings.Cut(b.time, "T")
+		text += " of " + day
 	}
 	if b.modified {
 		text += " with uncommitted changes"

@@ -28,7 +28,7 @@ func TestStartTellsThatABanEndsHere(t *testing.T) {
 			t.Parallel()
 			p := servertest.Spawn(t, servertest.Merge(servertest.NewUpstream(t).Settings(), row.settings)).WaitReady(t)
 			const banner = "a disabled user can still log in at ConnectyCube itself"
-			if told := strings.Contains(p.Stdout.String(), banner); told != row.told {
+			if told := strings.Contains(inOneLine(p.Stdout.String()), banner); told != row.told {
 				t.Errorf("the terminal is told: %t, want %t: %s", told, row.told, p.Stdout)
 			}
 			p.WaitLog(t)

@@ -36,7 +36,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			p, pending := openLogin(t)
 			p.Signal(t, s)
 			servertest.Eventually(t, "the server says what it waits for", func() bool {
-				return strings.Contains(p.Stdout.String(), "Stopping. Waiting at most 10m0s for 1 open request and background work. Ctrl-C again ends at once.\n")
+				return strings.Contains(p.Stdout.String(), "Stopping. Waiting at most 10m0s for 1 open request and background work.\nCtrl-C again ends at once.\n")
 			})
 			if got := p.Request(t, http.MethodGet, "/healthz", ""); got.Status != http.StatusOK {
 				t.Errorf("healthz after the first signal: %d", got.Status)
@@ -70,7 +70,7 @@ func TestOneSignalEndsAnIdleServer(t *testing.T) {
 		if code := p.ExitCode(t); code != 0 {
 			t.Errorf("%q: exit status %d: %s", args, code, p.Log)
 		}
-		if !regexp.MustCompile(`\nStopping\. Waiting at most \d+s for background work\. Ctrl-C again ends at once\.\n`).MatchString(p.Stdout.String()) {
+		if !regexp.MustCompile(`\nStopping\. Waiting at most \d+s for background work\.\nCtrl-C again ends at once\.\n`).MatchString(p.Stdout.String()) {
 			t.Errorf("%q: %s", args, p.Stdout)
 		}
 	}

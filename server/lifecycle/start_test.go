@@ -65,19 +65,27 @@ func TestStartTellsWhatRuns(t *testing.T) {
 		settings map[string]string
 		want     []string
 	}{
-		"both stand-ins": {nil, []string{"  Version       ", "  Database      embedded, in ", "; set MONGO_URI to use MongoDB.\n", "  ConnectyCube  sandbox at http://", "; set APP_ID and AUTH_KEY to use ConnectyCube.\n", "  Next          open http://127.0.0.1:", " in a browser to make a first user and to find all pages.\n"}},
-		"ConnectyCube":   {u.Settings(), []string{"  Database      embedded", "  ConnectyCube  application 4242 at " + u.URL + ", chat at wss://chat.connectycube.com:5291\n", "  Next          run \"cubegate doctor\""}},
-		"MongoDB":        {servertest.Merge(u.Settings(), map[string]string{"MONGO_URI": db.URI(), "MONGO_DATABASE": "app"}), []string{"  Database      MongoDB at 127.0.0.1:", ", database app\n"}},
-		"the network":    {map[string]string{"HOST": "0.0.0.0", "SANDBOX_HOST": "0.0.0.0"}, []string{"  Network       Other machines reach the server and the sandbox.\n", "  GraphQL and playground  http://localhost:"}},
+		"both stand-ins": {nil, []string{" Dashboard (sandbox) http://127.0.0.1:", " Version development build", " Database embedded, in ", "; set MONGO_URI to use MongoDB. ", " ConnectyCube sandbox at http://", "; set APP_ID and AUTH_KEY to use ConnectyCube. ", " Application 1001, key sandbox-auth-key ", " Next open http://127.0.0.1:", " in a browser: make a first user, and find all pages. "}},
+		"ConnectyCube":   {u.Settings(), []string{" Database embedded", " ConnectyCube application 4242 at " + u.URL + ", chat at wss://chat.connectycube.com:5291 ", " Next run \"cubegate doctor\""}},
+		"MongoDB":        {servertest.Merge(u.Settings(), map[string]string{"MONGO_URI": db.URI(), "MONGO_DATABASE": "app"}), []string{" Database MongoDB at 127.0.0.1:", ", database app "}},
+		"the network":    {map[string]string{"HOST": "0.0.0.0", "SANDBOX_HOST": "0.0.0.0"}, []string{" Network Other machines reach the server and the sandbox. ", " GraphQL and playground http://localhost:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			banner := servertest.Spawn(t, tt.settings).WaitReady(t).Stdout.String()
 			for _, text := range tt.want {
-				if !strings.Contains(banner, text) {
+				if !strings.Contains(inOneLine(banner), text) {
 					t.Errorf("the banner lacks %q:\n%s", text, banner)
+				}
+			}
+			for line := range strings.Lines(banner) {
+				if line = strings.TrimSuffix(line, "\n"); len(line) > 80 && strings.Contains(strings.TrimSpace(line), " ") {
+					t.Errorf("a terminal of 80 columns breaks %q", line)
 				}
 			}
 		})
 	}
 }
+
+// inOneLine returns text with a blank for each run of blanks and line ends.
+func inOneLine(text string) string { return strings.Join(strings.Fields(text), " ") + " " }

@@ -23,7 +23,7 @@ import (
 // It finds every host on this machine, as an emulator or a router would.
 func trustingClient(t *testing.T, banner string) *http.Client {
 	t.Helper()
-	found := regexp.MustCompile(`clients must trust (\S+) once`).FindStringSubmatch(banner)
+	found := regexp.MustCompile(`clients must trust (\S+) once`).FindStringSubmatch(inOneLine(banner))
 	if found == nil {
 		t.Fatalf("the banner names no authority:\n%s", banner)
 	}
