@@ -23,7 +23,7 @@ func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 	var h slog.Handler = slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level})
 	onTerminal := isTerminal(stderr)
 	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && onTerminal {
-		h = newTerminalHandler(stderr, level, onTerminal && !cfg.Log.NoColor)
+		h = newTerminalHandler(stderr, level, onTerminal && !cfg.Log.NoColor, func() int { return lineColumns(stderr) })
 	}
 	return slog.New(middleware.WithRequestID(h))
 }
@@ -31,6 +31,20 @@ func NewLogger(cfg config.Config, stderr io.Writer) *slog.Logger {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// lineColumns returns the columns for a line of the log: those of the terminal at the
+// moment, because its window can change, within bounds.
+func lineColumns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return terminalColumns
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width == 0 { // a terminal that does not know its size says 0
+		return terminalColumns
+	}
+	return max(narrowColumns, min(width, terminalColumns))
 }
 
 // noColor reports whether the environment asks for text without colors: NO_COLOR

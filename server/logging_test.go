@@ -15,10 +15,15 @@ import (
 	"cubegate/middleware"
 )
 
-// written returns the lines that log writes as text.
+// written returns the lines that log writes as text in a wide terminal.
 func written(color bool, log func(*slog.Logger)) []string {
+	return writtenIn(terminalColumns, color, log)
+}
+
+// writtenIn returns the lines that log writes as text in a terminal with these columns.
+func writtenIn(columns int, color bool, log func(*slog.Logger)) []string {
 	var out bytes.Buffer
-	log(slog.New(middleware.WithRequestID(newTerminalHandler(&out, slog.LevelDebug, color))))
+	log(slog.New(middleware.WithRequestID(newTerminalHandler(&out, slog.LevelDebug, color, func() int { return columns }))))
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
@@ -70,6 +75,21 @@ func TestTerminalShowsARequestOnOneLine(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A terminal of 80 columns shows all of a request, and breaks its line between words.
+func TestNarrowTerminalLosesNothingOfARequest(t *testing.T) {
+	t.Parallel()
+	const user = "65f1c0ffee65f1c0ffee65f1"
+	lines := writtenIn(80, true, func(log *slog.Logger) {
+		request(log, "/auth/login-by-token", requestEndOf("login_By_token", "UNAUTHENTICATED", "wrong_password", user)...)
+	})
+	for i, line := range lines {
+		lines[i] = withoutColors(line)
+	}
+	if len(lines) != 2 || !strings.HasSuffix(lines[0], "POST /auth/login-by-token 200 12ms wrong_password") || lines[1] != terminalIndent+"user_id="+user {
+		t.Errorf("%q", lines)
+	}
 }
 
 // No line is wider than the terminal, and no text of a record other than a request's is lost.

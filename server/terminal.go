@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	terminalColumns = 100
+	terminalColumns = 100         // of a line in a terminal that is wide enough
+	narrowColumns   = 40          // of a line in a terminal that is narrower than this
 	terminalIndent  = "         " // of a continued line: as wide as the time
 )
 
@@ -28,9 +29,10 @@ var machineAttrs = []string{"request_id", "trace_id", "span_id", "route", "bytes
 
 // newTerminalHandler returns a handler for lines that a person reads: local time, and at
 // most terminalColumns columns. A request has one line, which is cut if it is longer; any
-// other record continues on indented lines, because its end is often the cause.
-func newTerminalHandler(w io.Writer, level slog.Leveler, color bool) slog.Handler {
-	return terminalHandler{tint.NewTextHandler(columnWriter{w}, &tint.Options{
+// other record continues on indented lines, because its end is often the cause. So does a
+// request in a terminal that has fewer columns, which columns returns for each record.
+func newTerminalHandler(w io.Writer, level slog.Leveler, color bool, columns func() int) slog.Handler {
+	return terminalHandler{tint.NewTextHandler(columnWriter{w, columns}, &tint.Options{
 		Level: level, TimeFormat: time.TimeOnly, NoColor: !color,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			switch {
@@ -169,19 +171,22 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// columnWriter breaks each line that is written into lines of at most terminalColumns
-// columns, at blanks where possible. Each Write is one whole line, as tint writes it.
-type columnWriter struct{ w io.Writer }
+// columnWriter breaks each line that is written into lines of at most the given columns, at
+// blanks where possible. Each Write is one whole line, as tint writes it.
+type columnWriter struct {
+	w       io.Writer
+	columns func() int
+}
 
 func (c columnWriter) Write(line []byte) (int, error) {
-	if _, err := io.WriteString(c.w, breakLine(string(line))); err != nil {
+	if _, err := io.WriteString(c.w, breakLine(string(line), c.columns())); err != nil {
 		return 0, err
 	}
 	return len(line), nil
 }
 
 // breakLine inserts the breaks. Escape sequences of colors have no width.
-func breakLine(line string) string {
+func breakLine(line string, most int) string {
 	var out strings.Builder
 	start, blank, column := 0, -1, 0 // of the current line: its first byte, its last blank, its width
 	escape := false
@@ -200,7 +205,7 @@ func breakLine(line string) string {
 				blank = at
 			}
 		}
-		if column > terminalColumns {
+		if column > most {
 			end, next := at, at
 			if blank > start+len(terminalIndent) {
 				end, next = blank, blank+1

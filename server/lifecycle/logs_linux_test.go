@@ -40,12 +40,19 @@ func openTerminal(t *testing.T) (screen, terminal *os.File) {
 
 var colorCode = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// On a terminal the log is text of at most 100 columns, in color unless NO_COLOR is set. The
-// requests that the server's own probes and sandbox make are not in it.
+// On a terminal the log is text of at most 100 columns, or as many as the terminal has, in
+// color unless NO_COLOR is set. The requests that the server's own probes and sandbox make are not in it.
 func TestLogOnATerminal(t *testing.T) {
 	t.Parallel()
-	for _, noColor := range []string{"", "1"} {
+	for noColor, columns := range map[string]uint16{"": 0, "1": 80} {
 		screen, terminal := openTerminal(t)
+		if err := unix.IoctlSetWinsize(int(screen.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: columns}); err != nil {
+			t.Fatal(err)
+		}
+		most := 100
+		if columns > 0 {
+			most = int(columns)
+		}
 		p := servertest.SpawnOn(t, terminal, map[string]string{"LOG_FORMAT": "", "LOG_LEVEL": "info", "NO_COLOR": noColor})
 		shown := &servertest.LogBuffer{}
 		go func() { _, _ = io.Copy(shown, screen) }()
@@ -65,7 +72,7 @@ func TestLogOnATerminal(t *testing.T) {
 		text = colorCode.ReplaceAllString(text, "")
 		for line := range strings.Lines(text) {
 			line = strings.TrimSuffix(line, "\n")
-			if utf8.RuneCountInString(line) > 100 || !regexp.MustCompile(`^(\d\d:\d\d:\d\d (INF|WRN|ERR) |         )`).MatchString(line) {
+			if utf8.RuneCountInString(line) > most || !regexp.MustCompile(`^(\d\d:\d\d:\d\d (INF|WRN|ERR) |         )`).MatchString(line) {
 				t.Errorf("line %q", line)
 			}
 		}
