@@ -90,7 +90,7 @@ func newRootCommand(p process) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(p.flagError)
 
 	serveCommand := p.serveCommand("serve", "runs the server; this is what happens without a command")
 	serveCommand.SuggestFor = []string{"run", "start"}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"cubegate/server/config"
+
 	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,9 +16,9 @@ import (
 // usageError is an error in the command line.
 type usageError struct{ error }
 
-// flagError reports an unknown command before the flags that belong to it, and the likely
-// name of an unknown flag.
-func flagError(cmd *cobra.Command, err error) error {
+// flagError reports an unknown command before the flags that belong to it, and the setting
+// or the flag that an unknown flag likely means.
+func (p process) flagError(cmd *cobra.Command, err error) error {
 	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
 		return usageError{unknownCommand(cmd, cmd.Flags().Args())}
 	}
@@ -33,6 +35,10 @@ func flagError(cmd *cobra.Command, err error) error {
 		dash = "-"
 	}
 	err = fmt.Errorf("unknown flag %s%s", dash, typed)
+	variable := strings.ReplaceAll(typed, "-", "_")
+	if setting, unnamed := settingsNamed(config.Settings(p.configYAML), []string{variable}); unnamed == nil {
+		return usageError{fmt.Errorf("%w; it is a setting, which stands before the program, as in: %s=… cubegate", err, setting[0].Env)}
+	}
 	if similar := similarFlag(cmd, typed); similar != "" {
 		err = fmt.Errorf("%w; did you mean %s?", err, similar)
 	}
@@ -120,6 +126,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command %q; settings stand before the program, as in: %s=… cubegate", name+"=…", name)
 	}
 	similar := nearest(args[0], cmd.SuggestionsFor(args[0]))
+	if len(similar) == 0 && cmd.Flags().Lookup(args[0]) != nil {
+		return fmt.Errorf("unknown command %q; did you mean --%[1]s?", args[0])
+	}
 	if len(similar) == 0 || args[0] == "" { // every name begins with ""
 		return fmt.Errorf("unknown command %q", args[0])
 	}
