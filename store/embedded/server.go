@@ -11,7 +11,7 @@ import (
 )
 
 // ErrLocked means that another process, or another Server of this process, has the file open.
-var ErrLocked = errors.New("database file is in use by another process; stop that process first")
+var ErrLocked = errors.New("database file is in use by another process")
 
 // errClosing is the cause of the contexts that Close cancels.
 var errClosing = errors.New("server is closing")
