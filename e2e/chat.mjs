@@ -5,11 +5,11 @@
 //
 // Each user sees the lines that the other types. Copy the parts that your app needs.
 
-import ConnectyCube from 'connectycube'
 import { createInterface } from 'node:readline'
 
 const [me, other] = process.argv.slice(2)
 if (!other) fail('usage: node chat.mjs YOUR-EMAIL THEIR-EMAIL')
+const { default: ConnectyCube } = await import('connectycube').catch(() => fail('The ConnectyCube SDK is missing. Run "npm ci --omit=dev" in the folder of chat.mjs.'))
 const password = 'correct horse'
 const server = process.env.CUBEGATE_URL ?? 'http://localhost:3000'
 

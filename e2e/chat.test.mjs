@@ -2,6 +2,8 @@
 
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { newUser, register } from './cubegate.mjs'
 import { freePort } from './process.mjs'
@@ -24,6 +26,15 @@ test('without a server, chat.mjs says so in one line', { timeout: 3 * patience }
   const term = chat(t, 'ada@example.org', 'bob@example.org', { CUBEGATE_URL: nowhere })
   assert.equal(await term.ends(), 1)
   assert.equal(term.screen(), `No cubegate responds at ${nowhere}. Start one with "go run .", or set CUBEGATE_URL.\n`)
+})
+
+test('without the SDK, chat.mjs says so in one line', { timeout: 3 * patience }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'cubegate-chat-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await copyFile(path.join(import.meta.dirname, 'chat.mjs'), path.join(folder, 'chat.mjs'))
+  const term = terminal(t, process.execPath, [path.join(folder, 'chat.mjs'), 'ada@example.org', 'bob@example.org'])
+  assert.equal(await term.ends(), 1)
+  assert.equal(term.screen(), 'The ConnectyCube SDK is missing. Run "npm ci --omit=dev" in the folder of chat.mjs.\n')
 })
 
 test('an email that is taken with another password is refused in one line', { timeout: 3 * patience }, async (t) => {

@@ -26,7 +26,7 @@ export class Page {
     await mkdir(stubs)
     const go = `#!/bin/sh\n[ "$1 $2" = "run ." ] || exec false\nshift 2\nexec '${process.env.CUBEGATE_BINARY}' "$@"\n`
     await writeFile(path.join(stubs, 'go'), go, { mode: 0o755 })
-    await writeFile(path.join(stubs, 'npm'), `#!/bin/sh\n[ "$*" = ci ] && ln -s '${root}/e2e/node_modules' node_modules\n`, { mode: 0o755 })
+    await writeFile(path.join(stubs, 'npm'), `#!/bin/sh\n[ "$*" = 'ci --omit=dev' ] && ln -s '${root}/e2e/node_modules' node_modules\n`, { mode: 0o755 })
     this.env = {
       PATH: `${stubs}:${process.env.PATH}`, HOME: this.folder, REPOSITORY: root, PORT: '0', SANDBOX_PORT: '0',
       GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*',

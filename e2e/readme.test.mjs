@@ -1,7 +1,7 @@
 // The code blocks of the README and of the pages in docs/, run in the order in which a
 // newcomer pastes them. docs/testing.md explains how a block says what is done with it.
 //
-// Needs a cubegate to start (CUBEGATE_BINARY). `go run .` starts that one, and `npm ci`
+// Needs a cubegate to start (CUBEGATE_BINARY). `go run .` starts that one, and `npm ci --omit=dev`
 // takes the packages of this folder.
 
 import { after, before, describe, test } from 'node:test'
