@@ -56,6 +56,7 @@ var commands = map[string]command{
 	"update":          {writes, updates},
 	"delete":          {writes, deletes},
 	"findAndModify":   {writes, findAndModify},
+	"findandmodify":   {writes, findAndModify}, // as old drivers write it
 }
 
 // call is one running command.

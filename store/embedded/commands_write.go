@@ -295,7 +295,7 @@ func readModification(f *form) (modification, error) {
 }
 
 func findAndModify(c *call) (bson.D, error) {
-	ns, err := c.namespace("findAndModify")
+	ns, err := c.namespace(c.name)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -95,7 +96,7 @@ func (s *Server) answerWithinBudget(mine *share, m *message, connection int32) d
 	}
 	taken := mine.held
 	largest := 0
-	if name := firstKey(m.body); commands[name].access == reads || name == "findAndModify" {
+	if name := firstKey(m.body); commands[name].access == reads || strings.EqualFold(name, "findAndModify") {
 		largest = 2 * maxBatchBytes // a batch or a document, and its encoded copy
 	}
 	if err := mine.resize(s.ctx, taken+largest); err != nil {

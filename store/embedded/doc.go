@@ -28,7 +28,7 @@
 //     find, getMore, killCursors, update, delete, findAndModify, count,
 //     aggregate, explain (of find).
 //   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $exists $type $regex (RE2's syntax;
-//     options i, m, s) $and $or.
+//     options i, m, s, u) $and $or.
 //   - Updates: $set $unset $setOnInsert $inc $max $min $push ($each $slice $position) $addToSet
 //     $pull (of a value, or of documents by a filter) $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
@@ -57,8 +57,8 @@
 // is given. In November 2026 mongodump, mongorestore, mongoexport, mongoimport (built from
 // https://github.com/mongodb/mongo-tools at 8fa3cfc82) and mongosh 2.12.0 dumped, restored,
 // exported, imported and read a database of this package. The drivers for Node (4.17 to 7.9), Go
-// (1.17), Python (PyMongo 3.11, Motor 2.3), PHP (1.15), Ruby (2.5) and Perl (2.2), and connect-mongo,
-// Agenda and monk, did with it what the list above has. In the same month, before the package
+// (1.17), Python (PyMongo 3.11, Motor 2.3), PHP (1.15), Ruby (2.5), Perl (2.2), C (1.23) and Java (3.6),
+// and connect-mongo, Agenda, monk and MongoEngine, did with it what the list above has. In the same month, before the package
 // was reduced to the list above, MongoDB's specification tests
 // (https://github.com/mongodb/specifications, crud/unified) had 114 passes, 61 refusals by name
 // and 1 wrong answer, which is corrected; they are not part of this repository.
@@ -70,7 +70,8 @@
 //   - Natural order is the order of _id.
 //   - A cursor ends with code 175 when its collection is dropped or its index changes.
 //   - Regular expressions with look-around or back-references are refused. $ does not match
-//     before a final newline, \s does not match a vertical tab, and \v matches only that.
+//     before a final newline, \s does not match a vertical tab, and \v matches only that. With the
+//     option m, ^ matches after a final newline, too.
 //   - A timestamp of zero stays zero when a document is inserted.
 //   - An _id has at most 16 KiB. Index keys beyond 8 KiB are truncated and hashed: they
 //     stay unique and are found exactly, but have no particular order among themselves.

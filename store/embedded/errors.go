@@ -66,6 +66,7 @@ const (
 	codeUnknownField        code = 40415
 	codeRegexOptions        code = 51075
 	codeBadRegex            code = 51091
+	codeRegexFlag           code = 51108
 )
 
 var codeNames = map[code]string{

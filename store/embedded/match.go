@@ -5,7 +5,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
@@ -239,13 +238,11 @@ func matching(arg, options value) (check, error) {
 		}
 		flags = stringOf(options)
 	}
-	if strings.Trim(flags, "ims") != "" {
-		return nil, fail(codeBadValue, "regex options %q are not supported, only i, m and s", flags)
+	prefix, err := regexPrefix(flags)
+	if err != nil {
+		return nil, err
 	}
-	if flags != "" {
-		flags = "(?" + flags + ")"
-	}
-	re, err := regexp.Compile(flags + source)
+	re, err := regexp.Compile(prefix + source)
 	if err != nil {
 		return nil, fail(codeBadRegex, "Regular expression is invalid or not supported: %v", err)
 	}
@@ -254,8 +251,27 @@ func matching(arg, options value) (check, error) {
 		case bsoncore.TypeString, bsoncore.TypeSymbol:
 			return re.Match(v.Data[4 : len(v.Data)-1])
 		case bsoncore.TypeRegex:
-			return sameValue(v, arg)
+			p, f := v.Regex()
+			return p == source && f == flags
 		}
 		return false
 	}, nil
+}
+
+// regexPrefix returns the flags as Go's patterns begin with them. u has no effect: Go's patterns are
+// UTF-8 anyway, as MongoDB's are. Python sends it with every pattern of text.
+func regexPrefix(flags string) (string, error) {
+	prefix := ""
+	for _, flag := range flags {
+		switch flag {
+		case 'i', 'm', 's':
+			prefix += "(?" + string(flag) + ")"
+		case 'u':
+		case 'x':
+			return "", fail(codeNotImplemented, "the regex option x %s", notHere)
+		default:
+			return "", fail(codeRegexFlag, "invalid flag in regex options: %c", flag)
+		}
+	}
+	return prefix, nil
 }

@@ -162,15 +162,20 @@ func upsertError(tb testing.TB, c *mongo.Collection, query, update string) strin
 	return ""
 }
 
-// TestRegexOptionsAreSetOnce checks flags in a pattern and in $options.
-func TestRegexOptionsAreSetOnce(t *testing.T) {
+// TestRegexOptions checks the flags of a pattern and of $options, which may be set once.
+func TestRegexOptions(t *testing.T) {
 	c := fresh(t)
-	insertAll(t, c, D{{Key: "_id", Value: 1}, {Key: "s", Value: "Ada"}})
+	insertAll(t, c, D{{Key: "_id", Value: 1}, {Key: "s", Value: "Ada"}, {Key: "r", Value: bson.Regex{Pattern: "a", Options: "i"}}})
 	for filter, want := range map[string]code{
 		`{"s":{"$regex":{"$regularExpression":{"pattern":"ada","options":"i"}}}}`:                0,
 		`{"s":{"$regex":{"$regularExpression":{"pattern":"ada","options":""}},"$options":"i"}}`:  0,
 		`{"s":{"$regex":{"$regularExpression":{"pattern":"ada","options":"i"}},"$options":"s"}}`: codeRegexOptions,
 		`{"s":{"$options":"i","$regex":"ada"}}`:                                                  0,
+		`{"s":{"$regularExpression":{"pattern":"ada","options":"iu"}}}`:                          0, // of Python
+		`{"s":{"$in":[{"$regularExpression":{"pattern":"^A","options":"u"}}]}}`:                  0,
+		`{"r":{"$regex":"a","$options":"i"}}`:                                                    0, // a stored pattern
+		`{"s":{"$regularExpression":{"pattern":"a d a","options":"x"}}}`:                         codeNotImplemented,
+		`{"s":{"$regex":"ada","$options":"g"}}`:                                                  codeRegexFlag,
 	} {
 		n, err := c.CountDocuments(t.Context(), doc(t, filter))
 		if want != 0 {

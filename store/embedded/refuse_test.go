@@ -45,7 +45,6 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 		{`{"find":1}`, codeInvalidNamespace, "find"},
 		{`{"find":"a$b"}`, codeInvalidNamespace, "a$b"},
 		{`{"find":"c","txnNumber":1,"autocommit":false,"startTransaction":true}`, codeIllegalOperation, "Transaction"},
-		{`{"findandmodify":"c"}`, codeCommandNotFound, "findandmodify"},
 		{`{"find":"c","apiVersion":"2"}`, codeAPIVersion, "\"2\""},
 		{`{"find":"c","apiVersion":1}`, codeAPIVersion, "\"1\""},
 		{`{"find":"c","apiStrict":true}`, codeInvalidOptions, "apiVersion"},

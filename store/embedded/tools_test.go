@@ -8,8 +8,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestToolCommands replays, in order, the commands that mongodump, mongoexport, mongorestore and
-// mongosh sent to this package in November 2026, without their sessions and client descriptions.
+// TestToolCommands replays, in order, the commands that mongodump, mongoexport, mongorestore, mongosh
+// and the Java driver 3.6 sent to this package in November 2026, without their sessions and client descriptions.
 func TestToolCommands(t *testing.T) {
 	c := fresh(t)
 	users := c.Database().Collection("users")
@@ -21,6 +21,7 @@ func TestToolCommands(t *testing.T) {
 		{"mongosh --apiVersion 1", `{"hello":1,"backpressure":"2","helloOk":true,"compression":["none"],"apiVersion":"1"}`, 0},
 		{"mongosh --apiVersion 1", `{"find":"users","filter":{},"apiVersion":"1"}`, 0},
 		{"mongosh --apiStrict", `{"aggregate":"users","pipeline":[{"$match":{}},{"$group":{"_id":1,"n":{"$sum":1}}}],"cursor":{},"apiVersion":"1","apiStrict":true,"apiDeprecationErrors":true}`, 0},
+		{"Java", `{"findandmodify":"users","query":{"_id":1},"fields":{"_id":1},"update":{"$set":{"email":"e1"}}}`, 0},
 		{"mongosh", `{"getParameter":"foo"}`, codeCommandNotFound},
 		{"mongodump", `{"atlasVersion":1}`, codeCommandNotFound},
 		{"mongodump", `{"listCollections":1,"filter":{},"cursor":{}}`, 0},

@@ -10,7 +10,7 @@ var (
 		abortTransaction appendOplogNote applyOps autoSplitVector bulkWrite cloneCollectionAsCapped collMod collStats
 		commitTransaction compact configureFailPoint connPoolStats connectionStatus convertToCapped copydb createRole createUser
 		currentOp dataSize dbHash dbStats dbstats collstats distinct dropAllRolesFromDatabase dropAllUsersFromDatabase dropConnections dropRole
-		dropUser dropSearchIndex createSearchIndexes updateSearchIndex features filemd5 findandmodify fsync fsyncUnlock getAuditConfig
+		dropUser dropSearchIndex createSearchIndexes updateSearchIndex features filemd5 fsync fsyncUnlock getAuditConfig
 		getClusterParameter getCmdLineOpts getDefaultRWConcern getFreeMonitoringStatus getLog getLastError getParameter getShardMap
 		getnonce geoSearch grantPrivilegesToRole grantRolesToRole grantRolesToUser group hostInfo invalidateUserCache killAllSessions
 		killAllSessionsByPattern killOp killSessions listCommands listShards lockInfo logRotate logout logApplicationMessage mapReduce

@@ -189,7 +189,7 @@ func (m *message) parseQuery(b []byte) error {
 		return fail(codeOldQuery, "OP_QUERY is not supported. The client driver may require an upgrade.")
 	}
 	switch name := firstKey(d); name {
-	case "hello", "isMaster", "ismaster":
+	case "hello", "isMaster", "ismaster", "buildInfo", "buildinfo", "saslStart", "saslContinue", "authenticate": // as MongoDB 7
 	default:
 		return fail(codeOldQuery, "Unsupported OP_QUERY command: %s. The client driver may require an upgrade.", name)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestOldQueriesFail checks the answers to OP_QUERY, which PyMongo 3 still sends for a cursor of
-// the type EXHAUST. A client takes a document without the flag QueryFailure for one that it found.
+// the type EXHAUST, and the Java driver 3.6 for all commands of its handshake. A client takes a document without the flag QueryFailure for one that it found.
 func TestOldQueriesFail(t *testing.T) {
 	for _, tt := range []struct {
 		collection, query string
@@ -17,6 +17,8 @@ func TestOldQueriesFail(t *testing.T) {
 		want              string
 	}{
 		{"test.$cmd", `{"isMaster":1}`, wiremessage.AwaitCapable, `"ok":1.0`},
+		{"admin.$cmd", `{"buildinfo":1}`, wiremessage.AwaitCapable, `"version":"7.`},
+		{"admin.$cmd", `{"saslStart":1,"mechanism":"PLAIN"}`, wiremessage.AwaitCapable, `"code":18`},
 		{"test.$cmd", `{"find":"c"}`, wiremessage.AwaitCapable, `"code":352,"errmsg":"Unsupported OP_QUERY command: find.`},
 		{"test.c", `{"a":1}`, wiremessage.AwaitCapable | wiremessage.QueryFailure, `{"$err":"OP_QUERY is not supported.`},
 		{"test.c", `{"$query":{"isMaster":1}}`, wiremessage.AwaitCapable | wiremessage.QueryFailure, `"code":352`},
