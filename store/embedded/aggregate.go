@@ -149,7 +149,7 @@ func checkConstant(v value) error {
 	switch {
 	case v.Type == bsoncore.TypeString && strings.HasPrefix(stringOf(v), "$"),
 		v.Type == bsoncore.TypeArray,
-		v.Type == bsoncore.TypeEmbeddedDocument && firstKey(v.Data) != "":
+		v.Type == bsoncore.TypeEmbeddedDocument && !isEmpty(v.Data):
 		return fail(codeNotImplemented, "grouping by %s is not supported, only by a constant", v)
 	}
 	return nil

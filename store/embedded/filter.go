@@ -54,7 +54,7 @@ func compileFilter(d document) (*filter, error) {
 }
 
 func (f *filter) addLogical(op string, list value) error {
-	if list.Type != bsoncore.TypeArray || firstKey(document(list.Data)) == "" {
+	if list.Type != bsoncore.TypeArray || isEmpty(list.Data) {
 		return fail(codeBadValue, "%s argument must be a non-empty array", op)
 	}
 	var branches []*filter

@@ -31,7 +31,7 @@ func parseIndex(spec document) (*index, error) {
 	if len(ix.name) == 0 || strings.ContainsRune(ix.name, 0) || len(ix.name) > 1024 {
 		return nil, fail(codeFailedToParse, "an index needs a name of 1 to 1024 bytes without NUL")
 	}
-	if firstKey(key) == "" {
+	if isEmpty(key) {
 		return nil, fail(codeCannotCreateIndex, "index keys cannot be empty")
 	}
 	var err error

@@ -19,7 +19,7 @@ type projectionTree map[string]projectionTree
 // compileProjection reads {field: 1} or {field: 0}. It refuses expressions. An empty projection is
 // nil.
 func compileProjection(d document) (*projection, error) {
-	if firstKey(d) == "" {
+	if isEmpty(d) {
 		return nil, nil
 	}
 	p := &projection{id: true, paths: projectionTree{}}

@@ -63,6 +63,8 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 		{`{"find":"c","filter":{"a":{"$undefined":true}}}`, codeBadValue, "cannot compare to undefined"},
 		{`{"find":"c","filter":{"a":{"$ne":{"$undefined":true}}}}`, codeBadValue, "cannot compare to undefined"},
 		{`{"find":"c","filter":{"a":{"$in":[1,{"$undefined":true}]}}}`, codeBadValue, "cannot compare to undefined"},
+		{`{"find":"c","projection":{"":1}}`, codeNotImplemented, `projection path ""`},
+		{`{"aggregate":"c","pipeline":[{"$group":{"_id":{"":"$a"},"n":{"$sum":1}}}],"cursor":{}}`, codeNotImplemented, "grouping by"},
 		{`{"find":"c","sort":{"a":2}}`, codeSortDirection, "1 (for ascending) or -1"},
 		{`{"find":"c","sort":{"a":1,"b":0}}`, codeSortDirection, "b"},
 		{`{"find":"c","sort":{"a":-1.5}}`, codeSortDirection, "a"},

@@ -170,6 +170,9 @@ func lookup(d document, key string) (value, bool) {
 	return value{}, false
 }
 
+// isEmpty reports whether d has no fields. It is nil if it is absent.
+func isEmpty(d document) bool { return len(d) <= len(emptyDocument) }
+
 func firstKey(d document) string {
 	for k := range fields(d) {
 		return k
