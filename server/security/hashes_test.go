@@ -104,54 +104,63 @@ func TestCallbackOfALoginHashesNothing(t *testing.T) {
 	}
 }
 
+// heldGuesses holds each comparison of the password "guess" in its turn until release is
+// closed, so that those behind it wait in the queue.
+type heldGuesses struct {
+	identity.PasswordHasher
+	release <-chan struct{}
+}
+
+func (h heldGuesses) Compare(ctx context.Context, t tokens.Turn, password, hash string) (bool, error) {
+	if start := t.Start; password == "guess" {
+		t.Start = func() error {
+			if <-h.release; start == nil {
+				return nil
+			}
+			return start()
+		}
+	}
+	return h.PasswordHasher.Compare(ctx, t, password, hash)
+}
+
 // The callback of a login once waited in the queue of hashes behind a flood that began
 // after the login.
 func TestCallbackDoesNotWaitForAFlood(t *testing.T) {
 	t.Parallel()
-	const flood = 150
+	const flood = 50
 	u := servertest.NewUpstream(t)
-	r := u.Start(t, true, map[string]string{
-		"PASSWORD_CONCURRENT": "1", "PASSWORD_MEMORY": "32768", "LOGIN_FAILURES": "0",
-		"CONNECTYCUBE_TIMEOUT": "5m", "MONGO_TIMEOUT": "5m", // on a slow machine, the flood takes its time
-	})
-	r.Register(t, "ada@example.org")
+	r := u.Start(t, true, map[string]string{"PASSWORD_CONCURRENT": "1", "LOGIN_FAILURES": "0", "CONNECTYCUBE_TIMEOUT": "5m"})
+	ends := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ends) })
+	r.Flows.Passwords.Hasher = heldGuesses{r.Flows.Passwords.Hasher, ends}
 	hashes := countHashes(r)
+	r.Register(t, "ada@example.org")
+	before := hashes.begun.Load()
 	waits, flooded := make(chan struct{}), make(chan struct{})
 	begin, release := sync.OnceFunc(func() { close(waits) }), sync.OnceFunc(func() { close(flooded) })
-	t.Cleanup(release) // a handler that waits would hold the end of a failed test
+	t.Cleanup(func() { release(); end() }) // what waits would hold the end of a failed test
 	u.Override(http.MethodPost, "/session", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		begin()
 		<-flooded
 		next.ServeHTTP(w, r)
 	})
-	answered := make(chan servertest.GraphQLReply, 1)
-	go func() { answered <- r.GraphQL(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")) }()
+	login := r.StartRequest(http.MethodPost, "/api", servertest.RequestBody(t, servertest.LoginDocument, servertest.Credentials("ada@example.org")))
 	<-waits // for ConnectyCube, with its own hash behind it
-	ctx, cancel := context.WithCancel(t.Context())
-	var all sync.WaitGroup
+	var all []<-chan servertest.PendingReply
 	for i := range flood {
-		all.Go(func() {
-			body := fmt.Sprintf(`{"email":"unknown%d@example.org","password":"guess"}`, i)
-			q, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/auth/login", strings.NewReader(body))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			q.Header.Set("Content-Type", "application/json")
-			if got, err := http.DefaultClient.Do(q); err == nil {
-				got.Body.Close()
-			}
-		})
+		all = append(all, r.StartRequest(http.MethodPost, "/auth/login", fmt.Sprintf(`{"email":"unknown%d@example.org","password":"guess"}`, i)))
 	}
-	asked := func() int64 { return hashes.begun.Load() + hashes.refused.Load() } // a slow machine refuses some
+	asked := func() int64 { return hashes.begun.Load() + hashes.refused.Load() - before } // a slow machine refuses some
 	servertest.Eventually(t, "the flood has come to the queue", func() bool { return asked() == flood+1 })
 	release()
-	got := <-answered
+	got := <-login
 	left := hashes.running.Load()
-	cancel()
-	all.Wait()
-	if got.Code() != "" || got.Data.Answer.ChatStatus != "READY" || left == 0 {
-		t.Errorf("%d hashes of the flood wait; the login: %s", left, got.Body)
+	end()
+	for _, one := range all {
+		<-one
+	}
+	if got.Err != nil || !strings.Contains(got.Body, `"chatStatus":"READY"`) || left == 0 {
+		t.Errorf("%d hashes of the flood wait; the login: %s, %v", left, got.Body, got.Err)
 	}
 	if n := asked(); n != flood+1 {
 		t.Errorf("%d hashes were asked for, want %d", n, flood+1)
