@@ -13,7 +13,10 @@ import (
 	"cubegate/connectycube/xmpp"
 )
 
-// Two hundred clients send messages while sockets are cut, fall silent, delay and
+// loadClients is the number of clients of TestLoadLosesNothing.
+const loadClients = 100
+
+// A hundred clients send messages while sockets are cut, fall silent, delay and
 // duplicate stanzas, and clients resume their streams or bind new ones. All stored
 // messages arrive. The test runs in a bubble, which also fails if a goroutine is left.
 func TestLoadLosesNothing(t *testing.T) {
@@ -21,12 +24,11 @@ func TestLoadLosesNothing(t *testing.T) {
 }
 
 func testLoad(t *testing.T) {
-	const clients = 200
 	w := newFixture(t, func(o *chat.Options) {
 		o.MaxQueue, o.PingAfter, o.PingTime, o.ResumeWindow = 4000, time.Second, time.Second, time.Second
 	})
-	users := make([]int64, clients)
-	for i := range clients {
+	users := make([]int64, loadClients)
+	for i := range loadClients {
 		users[i] = int64(1000 + i)
 		w.archive.users[users[i]] = time.Time{}
 	}
@@ -34,7 +36,7 @@ func testLoad(t *testing.T) {
 
 	stop, drained := make(chan struct{}), make(chan struct{})
 	var sending, running sync.WaitGroup
-	all := make([]*loadClient, clients)
+	all := make([]*loadClient, loadClients)
 	for i := range all {
 		c := &loadClient{w: w, user: users[i], dice: rand.New(rand.NewPCG(7, uint64(i))), seen: map[string]int{}}
 		all[i] = c
@@ -65,7 +67,7 @@ func disturb(s *chat.Server, stop chan struct{}) {
 			return
 		case <-time.After(5 * time.Millisecond):
 		}
-		user := int64(1000 + dice.IntN(200))
+		user := int64(1000 + dice.IntN(loadClients))
 		switch dice.IntN(10) {
 		case 0:
 			s.HalfOpen(user)
@@ -164,7 +166,7 @@ func (s *loadClient) tick(sending bool) {
 	if sending {
 		s.sent++
 		text := fmt.Sprintf("%d-%d", s.user, s.sent)
-		frame = chatTo(int64(1000+s.dice.IntN(200)), "", text)
+		frame = chatTo(int64(1000+s.dice.IntN(loadClients)), "", text)
 		if s.dice.IntN(100) == 0 {
 			frame = groupTo(id(1), "", text)
 		}
