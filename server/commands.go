@@ -173,6 +173,7 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 	logNotices(ctx, cfg, log)
 	limitGoMemory(ctx, ownMemoryLimit(), log)
 	started := paceCollector(ctx)
+	sampleHeap(cfg.HTTP.OpsAddr)
 	s, err := Open(ctx, cfg, log, hashCommandLine()...)
 	if err != nil && ctx.Err() != nil {
 		return nil // a signal while the server waits for the database is no failure

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -46,6 +47,14 @@ func openOps(at string, m *meters, health *probes, log *slog.Logger) (*endpoint,
 	profiles.Get("/debug/pprof/*", pprof.Index) // and the profiles that it lists
 	e.server.Handler, e.server.WriteTimeout = r, pageTimeout
 	return e, nil
+}
+
+// sampleHeap ends the runtime's record of allocations for /debug/pprof/heap, unless at names
+// the operators' listener. A sample takes the whole call stack, which is deep in a request.
+func sampleHeap(at string) {
+	if at == "" {
+		runtime.MemProfileRate = 0
+	}
 }
 
 // boundProfile refuses a profile of more than maxProfile.
