@@ -15,7 +15,10 @@ before(async () => {
   await control('POST', 'seed', { users: [person('ada', 'Ada Lovelace'), person('grace', 'Grace Hopper'), person('ann1', 'Ann'), person('ann2', 'Ann')] })
   ;({ page } = await open(browser))
 })
-beforeEach(() => page.goto(sandbox + '/'))
+beforeEach(async () => {
+  await page.evaluate(() => sessionStorage.clear())
+  await page.goto(sandbox + '/')
+})
 after(async () => {
   await control('POST', 'reset')
   await browser?.close()
@@ -167,6 +170,55 @@ test('a sandbox that is gone is said in plain words', async (t) => {
   await page.context().setOffline(false)
   await page.getByRole('button', { name: 'Add', exact: true }).click()
   await modal().waitFor({ state: 'detached' }) // what was typed was still there
+})
+
+test('an error that is over leaves the page, although the answer is as before it', async (t) => {
+  t.after(() => page.unrouteAll({ behavior: 'wait' }))
+  await go(page, 'Users')
+  await page.getByRole('button', { name: 'Ada Lovelace', exact: true }).waitFor()
+  await page.route('**/_sandbox/users?*', (route) => route.fulfill({ status: 500, json: { error: 'broken for a moment' } }))
+  await page.getByRole('alert').getByText('broken for a moment').waitFor()
+  await page.unrouteAll({ behavior: 'wait' })
+  await page.getByRole('alert').waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Ada Lovelace', exact: true }).waitFor()
+})
+
+test('what was typed and chosen is there after another tab and after a reload', async () => {
+  await control('POST', 'seed', { dialogs: [{ key: 'kept', name: 'Kept', owner: 'ada', occupants: ['grace'] }] })
+  const grace = await idOf('grace')
+  await go(page, 'Chats')
+  await page.getByRole('button', { name: /^Kept/ }).click()
+  await page.getByLabel('Message', { exact: true }).fill('Half a sen')
+  await page.getByLabel('Write as').selectOption(String(grace))
+  await go(page, 'Users')
+  await page.getByLabel('Search users').fill('hopper')
+  await go(page, 'Traffic')
+  await page.getByLabel('Status').selectOption('4xx')
+  await page.getByLabel('Path or stanza').fill('/session')
+  for (const again of [() => go(page, 'Overview'), () => page.reload()]) {
+    await again()
+    await go(page, 'Traffic')
+    assert.equal(await page.getByLabel('Status').inputValue(), '4xx')
+    assert.equal(await page.getByLabel('Path or stanza').inputValue(), '/session')
+    await go(page, 'Users')
+    assert.equal(await page.getByLabel('Search users').inputValue(), 'hopper')
+    await go(page, 'Chats')
+    await page.getByRole('heading', { name: 'Kept' }).waitFor()
+    assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), 'Half a sen')
+    assert.equal(await page.getByLabel('Write as').inputValue(), String(grace))
+  }
+  await go(page, 'Chats') // its own tab leads back to all of them
+  await page.waitForURL((url) => url.hash === '#/chats')
+})
+
+test('a user of a link is searched until another one is typed', async () => {
+  await page.goto('about:blank')
+  await page.goto(`${sandbox}/#/users/${await idOf('ada')}`)
+  await page.getByText('1 to 1 of 1').waitFor()
+  await page.getByLabel('Search users').fill('grace')
+  await page.waitForURL((url) => url.hash === '#/users')
+  await page.reload()
+  assert.equal(await page.getByLabel('Search users').inputValue(), 'grace')
 })
 
 test('an address and a search that mean nothing leave the page as it is', async () => {

@@ -1,28 +1,15 @@
 // Requests to the control area, and the state of the connection to it.
 
 import { useEffect, useRef, useState } from './vendor/hooks.js'
+import { keep, kept } from './kept.js'
 
 const patience = 15_000 // ms
 const pause = 1_500 // ms between two readings of a list
 
-let token = ''
-try {
-  token = sessionStorage.getItem('sandbox-token') ?? ''
-} catch {
-  // Storage may be forbidden: the token then lasts as long as the page.
-}
-
 /** Sets the control token, until the tab closes. */
-export function setToken(text) {
-  token = text
-  try {
-    sessionStorage.setItem('sandbox-token', text)
-  } catch {
-    // see above
-  }
-}
+export const setToken = (text) => keep('token', text)
 
-export const hasToken = () => token !== ''
+export const hasToken = () => kept('token') !== undefined
 
 let listener = () => {}
 
@@ -43,6 +30,7 @@ export async function send(path, options) {
 /** Asks the control area. A refusal is an Error with a status. */
 export async function ask(method, path, body, signal) {
   const headers = {}
+  const token = kept('token')
   if (token) headers['X-Sandbox-Token'] = token
   if (body) headers['Content-Type'] = 'application/json'
   const ends = [AbortSignal.timeout(patience), ...(signal ? [signal] : [])]
@@ -104,7 +92,10 @@ export function usePoll(path, { paused = false } = {}) {
         if (text !== last && counts()) setState({ path, data: answer })
         if (counts()) last = text
       } catch (error) {
-        if (counts() && error.status) setState({ path, error })
+        if (counts() && error.status) {
+          last = undefined // the next answer replaces the error, even if it is as before
+          setState({ path, error })
+        }
       }
       if (counts() && !paused) timer = setTimeout(look, pause)
     }

@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from './vendor/hooks.js'
 import { seed, usePoll, withQuery } from './api.js'
+import { keep, useKept } from './kept.js'
 import { dateOf, html, Icon, Modal, mostSearched, number, Pager, Trouble, useAct, useSettled, UserPicker } from './ui.js'
 import { Message } from './message.js'
 import { Composer } from './composer.js'
@@ -10,11 +11,12 @@ const size = 50
 const kinds = { 1: 'broadcast', 2: 'group', 3: 'private', 4: 'public' }
 
 export function Chats({ argument }) {
-  const [text, setText] = useState('')
+  const [text, setText] = useKept('dialogs', '')
   const [skip, setSkip] = useState(0)
   const [adding, setAdding] = useState(false)
   const search = useSettled(text)
   const { data, error, reload } = usePoll(withQuery('dialogs', { search, skip, limit: size }))
+  useEffect(() => keep('conversation', argument), [argument])
   const go = (id) => {
     location.hash = id ? `#/chats/${id}` : '#/chats'
   }

@@ -2,17 +2,17 @@
 
 import { useEffect, useRef, useState } from './vendor/hooks.js'
 import { ask } from './api.js'
+import { useKept } from './kept.js'
 import { html, Icon, Trouble, useAct } from './ui.js'
 import { upload } from './upload.js'
-import { writer } from './users.js'
 
 const typingAgain = 5_000 // ms between two signs of typing
 const maxFiles = 10 // of one message
 
 export function Composer({ talk, onAs, onSent }) {
-  const [text, setText] = useState('')
+  const [text, setText] = useKept(`draft-${talk.dialog.id}`, '')
   const [files, setFiles] = useState([])
-  const [chosen, setChosen] = useState(writer)
+  const [chosen, setChosen] = useKept('writer', 0) // also the user who was signed in last
   const { act, busy, error } = useAct()
   const said = useRef(0) // when typing was said last
   const box = useRef()

@@ -2,6 +2,7 @@
 
 import { useState } from './vendor/hooks.js'
 import { ask, usePoll } from './api.js'
+import { useKept } from './kept.js'
 import { html, number, Trouble, useAct, UserPicker } from './ui.js'
 
 const presets = [
@@ -56,10 +57,10 @@ function Sockets({ run }) {
 const empty = { status: '', delay_ms: '', method: '', path: '', stanza: '', times: '', percent: '', seed: '' }
 
 function Arm({ kinds, arm, maxDelay }) {
-  const [on, setOn] = useState('rest')
-  const [name, setName] = useState('status')
+  const [on, setOn] = useKept('fault-on', 'rest')
+  const [name, setName] = useKept('fault-kind', 'status')
   const [user, setUser] = useState(0)
-  const [f, setF] = useState(empty)
+  const [f, setF] = useKept('fault', empty)
   const kind = kinds.find((k) => k.on === on && k.kind === name) ?? kinds.find((k) => k.on === on)
   const set = (field) => (e) => setF({ ...f, [field]: e.target.value })
   const submit = async (event) => {

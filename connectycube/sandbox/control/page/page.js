@@ -4,6 +4,7 @@
 import { render } from './vendor/preact.js'
 import { useEffect, useState } from './vendor/hooks.js'
 import { hasToken, onConnection, setToken, usePoll } from './api.js'
+import { kept } from './kept.js'
 import { html, Icon, spoken, Trouble } from './ui.js'
 import { Overview } from './overview.js'
 import { Users } from './users.js'
@@ -62,6 +63,9 @@ function Door({ onOpen }) {
   </form></main>`
 }
 
+/** The address of a tab. The chats open where they were left, and all of them from their own tab. */
+const addressOf = (tab, at) => (tab === 'chats' && at.tab !== tab ? `#/chats/${kept('conversation') ?? ''}` : `#/${tab}`)
+
 function Frame({ at, connection }) {
   const { data: overview, reload } = usePoll('overview')
   const armed = usePoll('faults').data?.faults.length ?? 0
@@ -72,7 +76,7 @@ function Frame({ at, connection }) {
           ${overview && html`<span>Application <strong class="num">${overview.application_id}</strong></span>`}
           ${overview && overview.clock.ahead !== '0s' && html`<a class="badge warn" href="#/clock">Clock ${spoken(overview.clock.ahead)} ahead</a>`}
           ${armed > 0 && html`<a class="badge bad" href="#/faults">${armed} ${armed === 1 ? 'fault' : 'faults'} armed</a>`}</span></div>
-      <nav class="wide" aria-label="Dashboard"><ul>${Object.keys(tabs).map((tab) => html`<li key=${tab}><a href=${`#/${tab}`} aria-current=${tab === at.tab ? 'page' : undefined}>${titles[tab]}</a></li>`)}</ul></nav>
+      <nav class="wide" aria-label="Dashboard"><ul>${Object.keys(tabs).map((tab) => html`<li key=${tab}><a href=${addressOf(tab, at)} aria-current=${tab === at.tab ? 'page' : undefined}>${titles[tab]}</a></li>`)}</ul></nav>
     </header>
     <div class="wide">${connection === 'lost' && html`<p class="notice bad trouble" role="alert">The sandbox cannot be reached. This page tries again.</p>`}</div>
     <main class="wide">${overview && html`<${Tab} key=${at.tab} overview=${overview} argument=${at.argument} reload=${reload} />`}</main>`

@@ -2,14 +2,17 @@
 
 import { useEffect, useState } from './vendor/hooks.js'
 import { ask, usePoll, withQuery } from './api.js'
+import { useKept } from './kept.js'
 import { CopyButton, html, Icon, number, pretty, timeOf, Trouble, useAct, UserPicker, useSettled } from './ui.js'
 
 const size = 100
 const methods = ['GET', 'POST', 'PUT', 'DELETE']
 const statuses = [['', 'Any'], ['2xx', '2xx, success'], ['3xx', '3xx, elsewhere'], ['4xx', '4xx, refused'], ['5xx', '5xx, failed'], ['none', 'No answer']]
 
+const every = { on: '', user: '', method: '', status: '', path: '', fault: '' } // the filter that lets all through
+
 export function Traffic({ argument }) {
-  const [filter, setFilter] = useState({ on: '', user: /^\d+$/.test(argument) ? argument : '', method: '', status: '', path: '', fault: '' })
+  const [filter, setFilter] = useKept('traffic', every, /^\d+$/.test(argument) && { ...every, user: argument })
   const [cursors, setCursors] = useState([]) // of the older pages
   const [paused, setPaused] = useState(false)
   const [open, setOpen] = useState(0)
@@ -26,6 +29,7 @@ export function Traffic({ argument }) {
   const change = (name, value) => {
     setFilter((old) => ({ ...old, [name]: value }))
     setCursors([])
+    if (argument && value !== argument) location.replace('#/traffic') // which would win after a reload
   }
   const entries = data?.entries ?? []
   return html`<div class="head"><h2>Traffic ${data && html`<span class="muted num">${number(data.matched)}</span>`}</h2>

@@ -2,12 +2,13 @@
 
 import { useState } from './vendor/hooks.js'
 import { ask, seed, usePoll, withQuery } from './api.js'
+import { keep, useKept } from './kept.js'
 import { Confirm, CopyButton, dateOf, html, Icon, Modal, mostSearched, nameOf, number, Pager, Trouble, useAct, useSettled } from './ui.js'
 
 const size = 50
 
 export function Users({ overview, argument }) {
-  const [text, setText] = useState(argument)
+  const [text, setText] = useKept('users', '', argument)
   const [skip, setSkip] = useState(0)
   const [open, setOpen] = useState(null) // {view, user}
   const search = useSettled(text)
@@ -21,6 +22,7 @@ export function Users({ overview, argument }) {
       <div class="row"><input class="search" type="search" aria-label="Search users" maxlength=${mostSearched} placeholder="Name, login, email or ID" value=${text} onInput=${(e) => {
         setText(e.target.value)
         setSkip(0)
+        if (argument) location.replace('#/users') // which would win after a reload
       }} />
       <button type="button" class="primary" onClick=${() => show('add')}><${Icon} name="plus" />Add user</button></div></div>
     <${Trouble} text=${error?.message} />
@@ -112,13 +114,7 @@ function SignIn({ user, overview, onClose }) {
     <div class="stack"><h3>Token</h3><div class="code"><pre id="token">${signedIn.token}</pre><${CopyButton} text=${signedIn.token} label="Copy the token" /></div>
     <h3>In an app</h3><div class="code"><pre>${code}</pre><${CopyButton} text=${code} label="Copy the code" /></div>
     <h3>In a terminal</h3><div class="code"><pre>${curl}</pre><${CopyButton} text=${curl} label="Copy the curl command" /></div></div>
-    <div class="row"><a class="button primary" href="#/chats" onClick=${() => remember(user.id)}>Write as this user</a></div></${Modal}>`
-}
-
-/** The chats tab writes as the user who was signed in last. */
-export let writer = 0
-const remember = (id) => {
-  writer = id
+    <div class="row"><a class="button primary" href="#/chats" onClick=${() => keep('writer', user.id)}>Write as this user</a></div></${Modal}>`
 }
 
 function Remove({ user, onClose, onDone }) {
