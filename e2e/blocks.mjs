@@ -17,13 +17,14 @@ export async function pages() {
 }
 
 /**
- * Returns the code blocks of a page. After the language, a fence has words (server) and
+ * Returns the code blocks of a page, which all have a fence. After the language, a fence has words (server) and
  * values (not-run="needs Android"); docs/testing.md explains them.
  */
 export function blocksOf(text) {
   const blocks = []
   let open
-  text.split('\n').forEach((line, i) => {
+  const lines = text.split('\n')
+  lines.forEach((line, i) => {
     const fence = /^( *)```(.*)$/.exec(line)
     if (open && fence && fence[2] === '' && fence[1] === open.indent) {
       blocks.push(open)
@@ -32,6 +33,8 @@ export function blocksOf(text) {
       open.text += `${line.slice(open.indent.length)}\n`
     } else if (fence) {
       open = { indent: fence[1], line: i + 1, text: '', ...info(fence[2]) }
+    } else if (/^ {4}\S/.test(line) && lines[i - 1] === '') {
+      throw new Error(`the block in line ${i + 1} has no fence`) // and no mark
     }
   })
   if (open) throw new Error(`the block in line ${open.line} has no end`)
