@@ -56,10 +56,14 @@ test('each button copies what is beside it', async () => {
   }
 })
 
-test('a second user is another one', async () => {
+let emails // of the two users
+
+test('a second user is another one, also by name', async () => {
   const before = await shown('email')
   await page.getByRole('button', { name: 'Register another user' }).click()
   await page.waitForFunction((email) => document.getElementById('email').textContent !== email, before)
+  emails = [before, await shown('email')]
+  assert.deepEqual(emails.map((email) => email.split('-')[0]), ['ada', 'grace'])
 })
 
 test('the page keeps nothing, asks no other host, and breaks no policy', async () => {
@@ -88,10 +92,26 @@ test('a server that does not answer, and the page of a proxy, are said in plain 
 test('the links to what to do next leave the page, and so the password, where they are', async () => {
   for (const name of ['playground', 'API reference', 'dashboard']) {
     const opened = page.context().waitForEvent('page')
-    await page.locator('#user').getByRole('link', { name }).click()
+    await page.locator('#user').getByRole('link', { name, exact: true }).click()
     await (await opened).close()
     assert.match(await shown('password'), /^\w{16}$/)
   }
+})
+
+test('the two users chat in the dashboard', async () => {
+  const opened = page.context().waitForEvent('page')
+  await page.getByRole('link', { name: "dashboard's chats" }).click()
+  const dashboard = await opened
+  await dashboard.getByRole('button', { name: 'New chat' }).click()
+  await dashboard.getByLabel('Started by').fill(emails[0])
+  await dashboard.getByLabel('With', { exact: true }).fill(emails[1])
+  await dashboard.getByText(/^Ada Lovelace \(/).waitFor()
+  await dashboard.getByText(/^Grace Hopper \(/).waitFor()
+  await dashboard.getByRole('button', { name: 'Create' }).click()
+  await dashboard.getByLabel('Message', { exact: true }).fill('Hello Grace')
+  await dashboard.getByRole('button', { name: 'Send' }).click()
+  await dashboard.locator('.bubble', { hasText: 'Hello Grace' }).waitFor()
+  await dashboard.close()
 })
 
 test('the dashboard leads back', async () => {

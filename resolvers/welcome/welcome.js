@@ -9,8 +9,12 @@ function random(length) {
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => letters[byte % 32]).join('')
 }
 
+const people = [['Ada', 'Lovelace'], ['Grace', 'Hopper'], ['Alan', 'Turing'], ['Edsger', 'Dijkstra']]
+let registered = 0 // users, by this page
+
 function newUser() {
-  return { email: `ada-${random(6)}@example.org`, firstName: 'Ada', lastName: 'Lovelace', password: random(16) }
+  const [firstName, lastName] = people[registered % people.length]
+  return { email: `${firstName.toLowerCase()}-${random(6)}@example.org`, firstName, lastName, password: random(16) }
 }
 
 /** Registers a user and returns the reply. Each Error says in plain words what is wrong. */
@@ -28,6 +32,7 @@ async function register(user) {
 }
 
 function show(user, reply) {
+  registered++
   $('email').textContent = user.email
   $('password').textContent = user.password
   $('token').textContent = reply.token
