@@ -188,7 +188,8 @@ step('finds the push to an absent user in the outbox', async () => {
   await go(page, 'Outbox')
   await page.locator('.items').getByText('Hello back').waitFor() // of Grace to Lena, who is in no chat
   const [dialog] = (await control('GET', 'dialogs')).dialogs
-  await control('POST', `dialogs/${dialog.id}/messages`, { from: lena, message: 'Are you there?' })
+  const [{ id }] = (await control('GET', 'users?search=grace')).users
+  await control('POST', `dialogs/${dialog.id}/messages`, { from: id, message: 'Are you there?' }) // not to Grace, whose SDK has come back or not
   await page.locator('.items').getByText('Are you there?').waitFor()
   await page.getByRole('button', { name: 'Empty' }).click()
   await page.getByText('Empty. Pushes').waitFor()
