@@ -29,7 +29,7 @@ export function Chats({ argument }) {
           setText(e.target.value)
           setSkip(0)
         }} /></div>
-        ${data && !data.dialogs.length && html`<p class="empty">${data.total ? 'No dialog matches.' : 'No dialogs yet.'}</p>`}
+        ${data && !data.dialogs.length && html`<p class="empty">${data.total ? 'No dialog matches.' : 'No dialogs yet. New chat starts one between two users.'}</p>`}
         <ul class="dialogs scroll" tabindex="-1">${data?.dialogs.map((d) => html`<li key=${d.id}><${DialogRow} d=${d} current=${d.id === argument} onOpen=${() => go(d.id)} /></li>`)}</ul>
         ${data && (data.matched > size || skip > 0) && html`<${Pager} skip=${skip} size=${size} matched=${data.matched} onSkip=${setSkip} />`}
       </section>
