@@ -58,7 +58,8 @@
 // https://github.com/mongodb/mongo-tools at 8fa3cfc82) and mongosh 2.12.0 dumped, restored,
 // exported, imported and read a database of this package. The drivers for Node (4.17 to 7.9), Go
 // (1.17), Python (PyMongo 3.11, Motor 2.3), PHP (1.15), Ruby (2.5), Perl (2.2), C (1.23) and Java (3.6),
-// and connect-mongo, Agenda, monk and MongoEngine, did with it what the list above has. In the same month, before the package
+// and connect-mongo, Agenda, monk, MongoEngine, mongoose (5 to 8), migrate-mongo and the adapter of
+// Auth.js, did with it what the list above has. In the same month, before the package
 // was reduced to the list above, MongoDB's specification tests
 // (https://github.com/mongodb/specifications, crud/unified) had 114 passes, 61 refusals by name
 // and 1 wrong answer, which is corrected; they are not part of this repository.
