@@ -23,6 +23,12 @@ const (
 	maxRefusalBatch   = 500
 	maxWaitingRefusal = 2_000  // records that wait to be written
 	maxRefusalWindows = 10_000 // records that still count, of about 600 bytes each
+
+	// maxRefusalNetworks bounds the records of otherwise equal refusals from several networks.
+	// Further ones are one record without a client IP. Otherwise one account that calls an
+	// operation of administrators from very many networks, as an IPv6 /48 has them, would
+	// soon fill the share of refusals in the audit and remove all others.
+	maxRefusalNetworks = 20
 )
 
 // refusalQueue writes refusals to the audit after their responses. A write before the
@@ -30,13 +36,14 @@ const (
 // distinguish known emails.
 //
 // Equal refusals of one account from one network within a minute are one record with a
-// count. Each process counts on its own. A refusalQueue is safe for concurrent use.
+// count; see also maxRefusalNetworks. Each process counts on its own. A refusalQueue is safe for concurrent use.
 type refusalQueue struct {
 	events AuditLog
 	log    *slog.Logger
 
 	mu      sync.Mutex
 	windows map[refusalKey]*refusal
+	spread  map[refusalKey]int // number of windows with a network, by key without it
 	waiting []*refusal
 	dropped int   // refusals without a record since the last log line about them
 	lost    int64 // dropped since the start
@@ -57,6 +64,12 @@ type refusalKey struct {
 	userID, network, detail string
 }
 
+// anywhere returns the key without the network.
+func (k refusalKey) anywhere() refusalKey {
+	k.network = ""
+	return k
+}
+
 // refusal is one record, and how much of it is written.
 type refusal struct {
 	event   store.Event
@@ -67,7 +80,7 @@ type refusal struct {
 // startRefusals starts a refusalQueue, which must be closed.
 func startRefusals(events AuditLog, log *slog.Logger) *refusalQueue {
 	q := &refusalQueue{
-		events: events, log: log, windows: map[refusalKey]*refusal{},
+		events: events, log: log, windows: map[refusalKey]*refusal{}, spread: map[refusalKey]int{},
 		flushing: make(chan struct{}, 1), wake: make(chan struct{}, 1), stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go q.run()
@@ -78,10 +91,14 @@ func startRefusals(events AuditLog, log *slog.Logger) *refusalQueue {
 // too many records wait, add drops the refusal, and its number is logged.
 func (q *refusalQueue) add(network string, e store.Event) {
 	now := time.Now()
-	key := refusalKey{e.Kind, e.Outcome, e.UserID, network, e.Detail}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	key := refusalKey{e.Kind, e.Outcome, e.UserID, network, e.Detail}
 	r, known := q.windows[key]
+	if !known && q.spread[key.anywhere()] >= maxRefusalNetworks {
+		key, e.ClientIP = key.anywhere(), ""
+		r, known = q.windows[key]
+	}
 	if !known || now.Sub(r.event.At) >= refusalWindow {
 		e.ID, e.At, e.Count = store.NewEventID(now), now, 0
 		r = &refusal{event: e}
@@ -91,8 +108,12 @@ func (q *refusalQueue) add(network string, e store.Event) {
 		return
 	}
 	r.event.Count++
-	if known || len(q.windows) < maxRefusalWindows { // else the next one starts another record
-		q.windows[key] = r
+	if !known && len(q.windows) >= maxRefusalWindows { // the next one starts another record
+		return
+	}
+	q.windows[key] = r
+	if !known && key.network != "" {
+		q.spread[key.anywhere()]++
 	}
 }
 
@@ -231,8 +252,19 @@ func (q *refusalQueue) sweep() {
 	q.swept = now
 	for key, r := range q.windows {
 		if !r.waits && now.Sub(r.event.At) >= refusalWindow {
-			delete(q.windows, key)
+			q.forget(key)
 		}
+	}
+}
+
+// forget removes a record that no longer counts. The caller holds the lock.
+func (q *refusalQueue) forget(key refusalKey) {
+	delete(q.windows, key)
+	if key.network == "" {
+		return
+	}
+	if q.spread[key.anywhere()]--; q.spread[key.anywhere()] == 0 {
+		delete(q.spread, key.anywhere())
 	}
 }
 

@@ -148,6 +148,33 @@ func TestEqualRefusalsAreOneRecord(t *testing.T) {
 	})
 }
 
+// One account that is refused from very many networks makes few records a minute, and all of
+// its refusals are counted. They change nothing in the records of other accounts.
+func TestRefusalsFromManyNetworksAreFewRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, l, _ := auditing(t)
+		for n := range 1000 {
+			q.add(fmt.Sprintf("2001:db8:5:%x::/64", n), wrongPassword("eve"))
+			time.Sleep(10 * time.Millisecond)
+		}
+		q.add("2001:db8:5:1::/64", wrongPassword("eve"))
+		q.add("2001:db8:5:1::/64", wrongPassword("ada"))
+		time.Sleep(time.Second)
+		l.expect(t, "a flood", maxRefusalNetworks+2, map[string]int{"eve": 1001, "ada": 1})
+		time.Sleep(2 * time.Minute)
+		q.add("2001:db8:6::/64", wrongPassword("bob")) // causes the sweep
+		time.Sleep(time.Second)
+		q.add("2001:db8:5:ffff::/64", wrongPassword("eve"))
+		time.Sleep(time.Second)
+		l.expect(t, "later", maxRefusalNetworks+4, map[string]int{"eve": 1002, "ada": 1, "bob": 1})
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if len(q.spread) != 2 || len(q.windows) != 2 {
+			t.Errorf("%d windows and %d counts are left", len(q.windows), len(q.spread))
+		}
+	})
+}
+
 // When a flood has filled the queue, further refusals are dropped, and one line a minute
 // has their number. A record that waits continues to count.
 func TestFloodOfRefusalsIsBounded(t *testing.T) {
