@@ -75,13 +75,21 @@ func (b *Budget) Take(key string) time.Duration {
 	return 0
 }
 
-// Return returns a token that Take took. A bucket never holds more than burst tokens.
+// Return returns a token that Take took. A bucket never holds more than burst tokens. A full
+// one is forgotten, because it is the same as none: attempts that do not count, such as
+// correct passwords from many networks, drop no other key.
 func (b *Budget) Return(key string) {
 	id := sha256.Sum256([]byte(key))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if bucket, known := b.buckets.Get(id); known {
-		bucket.AllowN(time.Now(), -1)
+	bucket, known := b.buckets.Get(id)
+	if !known {
+		return
+	}
+	now := time.Now()
+	bucket.AllowN(now, -1)
+	if bucket.TokensAt(now) > float64(b.burst)-tokenEpsilon {
+		b.buckets.Remove(id)
 	}
 }
 

@@ -131,6 +131,20 @@ func TestBudgetDropsTheLeastRecentlyUsedKey(t *testing.T) {
 	})
 }
 
+// Correct passwords return their token. However many keys have them, a spent key stays spent.
+func TestReturnedTokensDropNoOtherKey(t *testing.T) {
+	b := newBudget(t, time.Hour, 1, 10)
+	b.Take("spent")
+	for i := range 1000 {
+		key := fmt.Sprint("correct ", i)
+		b.Take(key)
+		b.Return(key)
+	}
+	if b.Check("spent") == 0 {
+		t.Error("a spent key has a token again")
+	}
+}
+
 func TestBudgetDistinguishesLongKeys(t *testing.T) {
 	b := newBudget(t, time.Hour, 1, 10)
 	long := strings.Repeat("a", 1<<20)

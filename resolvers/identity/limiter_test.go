@@ -98,6 +98,48 @@ func TestGuessesOfOneNetworkHaveACeiling(t *testing.T) {
 	}
 }
 
+// countedKeys is a budget that knows which keys have taken a token.
+type countedKeys struct {
+	Budget
+	taken map[string]bool
+}
+
+func (c countedKeys) Take(key string) time.Duration {
+	c.taken[key] = true
+	return c.Budget.Take(key)
+}
+
+// A budget forgets the least recently used keys. An attacker who tries ever new emails to
+// make it forget a spent one needs a charge for each: a refused attempt adds no key to any
+// budget.
+func TestRefusedAttemptsAddNoKeys(t *testing.T) {
+	taken := map[string]bool{}
+	f := newFlows(t, func(o *Options) {
+		for name, budget := range o.Budgets.byName {
+			o.Budgets.byName[name] = countedKeys{budget, taken}
+		}
+	})
+	f.stored()
+	f.from("2001:db8:5:1::1")
+	for i := range 8 {
+		f.guesses(t, 1, fmt.Sprintf("unknown%d@example.org", i), nil)
+	}
+	spent := len(taken)
+	if spent == 0 {
+		t.Fatal("no budget has a key")
+	}
+	for i := range 100 {
+		email := fmt.Sprintf("other%d@example.org", i)
+		if e := f.guesses(t, 1, email, nil); e.Code != apierror.RateLimited {
+			t.Fatalf("guess %d: %s", i, e.Code)
+		}
+		f.guesses(t, 1, email, f.knownDeviceInput()) // of another account
+	}
+	if len(taken) != spent {
+		t.Errorf("refused attempts added %d keys", len(taken)-spent)
+	}
+}
+
 func TestCorrectPasswordsAreNotCharged(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
