@@ -31,6 +31,7 @@ const (
 	placeNone place = iota
 	placeGeneral
 	placeFresh
+	placeLeaving // after a refusal
 	placeReserved
 	placeEvicted
 )
@@ -44,25 +45,29 @@ type connection struct {
 
 	// Guarded by all.mu.
 	place       place
+	wasFresh    bool          // before it was evicted
 	reservation int           // index, if place is placeReserved
-	element     *list.Element // in all.waiting, all.busy or all.fresh, or nil
+	element     *list.Element // in one of the lists of all, or nil
 	since       time.Time     // when it joined all.waiting or all.busy
 
 	waits      atomic.Bool  // whether it is in all.waiting; Read reads it without the lock
 	incomplete atomic.Bool  // whether the server waits for a part of its request
+	answered   atomic.Bool  // whether it has got its refusal
 	writes     atomic.Int64 // when a write began that has not ended, in nanoseconds since epoch, or 0
 
 	// Used by one goroutine at a time: the accepting one, then the one that reads
 	// requests.
-	undecided bool      // fresh, with its request line still unknown
-	lineBy    time.Time // deadline of the request line
-	line      []byte    // the part of it that has arrived
-	deadline  time.Time // for reads, as set by the server
+	undecided bool   // fresh, with its request line still unknown
+	line      []byte // the part of it that has arrived
 }
 
 // Read inspects the received bytes. If the first request must be refused, Read answers
 // instead of the server and returns io.EOF.
 func (c *connection) Read(p []byte) (int, error) {
+	if c.undecided && c.isEvicted() { // the server may have moved the deadline that shut has set
+		c.refuse()
+		return 0, io.EOF
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.waits.Load() && !c.all.wake(c) {
 		return 0, io.EOF // evicted just now: the request must not run, since its answer would be lost
@@ -76,44 +81,31 @@ func (c *connection) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if !c.all.settle(c, path) {
-		c.refuse(p)
+		c.refuse()
 		return 0, io.EOF
 	}
 	c.undecided, c.line = false, nil
-	_ = c.Conn.SetReadDeadline(c.deadline)
 	return n, err
 }
 
-// refuse sends the refusal, then reads and drops into p what still arrives. Meanwhile
-// the connection stays fresh, so that it has a deadline and can be evicted.
-func (c *connection) refuse(p []byte) {
-	if c.line[0] == tlsHandshake { // the client could not read a plain answer
+// refuse sends the refusal, then reads and drops what still arrives, for at most
+// refusalTimeout. Meanwhile the connection can be evicted.
+func (c *connection) refuse() {
+	if len(c.line) == 0 || c.line[0] == tlsHandshake { // the client expects no answer, or no plain one
 		return
 	}
-	_ = c.Conn.SetWriteDeadline(c.lineBy)
+	_ = c.Conn.SetDeadline(time.Now().Add(refusalTimeout))
 	if _, err := io.WriteString(c.Conn, refusal); err != nil {
 		return
 	}
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() != nil {
 		return
 	}
-	for dropped := 0; dropped < maxDropped; {
-		n, err := c.Conn.Read(p)
-		if err != nil {
-			return
-		}
-		dropped += n
+	c.answered.Store(true)
+	if c.isEvicted() {
+		return
 	}
-}
-
-// SetReadDeadline never exceeds the deadline of the request line while that line is
-// unknown.
-func (c *connection) SetReadDeadline(t time.Time) error {
-	c.deadline = t
-	if c.undecided && (t.IsZero() || t.After(c.lineBy)) {
-		t = c.lineBy
-	}
-	return c.Conn.SetReadDeadline(t)
+	_, _ = io.CopyN(io.Discard, c.Conn, maxDropped)
 }
 
 // SetLinger exists for a server that resets a connection on purpose.
@@ -132,10 +124,13 @@ func (c *connection) Close() error {
 }
 
 // shut closes an evicted connection, if there is one. The server's next read then
-// fails, and the server calls Close.
+// fails, and the server calls Close. A fresh connection whose request has just been read
+// can still be answered.
 func (c *connection) shut() {
 	switch {
 	case c == nil:
+	case c.wasFresh:
+		_ = c.Conn.SetReadDeadline(time.Now())
 	case c.stream != nil:
 		c.stream.reset()
 	default:

@@ -14,31 +14,25 @@ import (
 )
 
 const (
-	// freshPlaces bounds the fresh connections: those that arrived while all general
-	// places were taken, and whose first request is still unknown. A flood of n
-	// connections a second leaves each of them freshPlaces/n seconds for its request
-	// line.
-	freshPlaces = 256
-
-	// freshTimeout bounds the time for the request line of a fresh connection.
-	freshTimeout = 2 * time.Second
-
-	// evictionGrace is the time for which a connection may wait for a request before it
-	// can be evicted. So in a burst of connections, those beyond the bound get 503, and
-	// the first ones are not reset before the server reads their requests.
+	// evictionGrace is the time for which a connection may wait for its next request before
+	// it can be evicted. So in a burst of connections, those beyond the bound get 503, and
+	// the first ones can go on.
 	evictionGrace = 250 * time.Millisecond
-
-	// maxEvicted bounds the evicted connections that the server has not closed yet.
-	// Beyond it, new connections are closed at once.
-	maxEvicted = 256
 
 	// refusalsLoggedEvery is the time between two log lines about refused connections.
 	refusalsLoggedEvery = time.Minute
 )
 
-// ConnectionsOptions configure Connections. Max must be positive, and Log is required.
+// ConnectionsOptions configure Connections. Max and Fresh must be positive, and Log is
+// required.
 type ConnectionsOptions struct {
-	Max        int            // concurrent connections, without the reservations
+	Max int // concurrent connections with a request, or between two, without the reservations
+
+	// Fresh bounds the connections whose first request line has not arrived, and those that
+	// have got a refusal and not left yet. A flood of n connections a second leaves each of
+	// them Fresh/n seconds for its request line.
+	Fresh int
+
 	PerAddress int            // of these from one client address or IPv6 /64; 0 = no bound
 	Trusted    []netip.Prefix // proxies, to which PerAddress does not apply
 	Reserved   []Reservation
@@ -55,25 +49,26 @@ type Reservation struct {
 // Connections bounds the connections of one listener, and so their memory. Serve a
 // Listen of it, and give Track to the server as ConnState.
 //
-// A new connection takes a general place. If all are taken, the general connection that
-// has waited longest for a request is evicted, unless it has waited for less than
-// evictionGrace or its request has arrived unread; HTTP allows a server to close an
-// idle connection (RFC 9112, 9.5). If none can be evicted, the new connection is fresh:
-// it is accepted, because only its first bytes reveal its purpose, and has freshTimeout
-// to send its request line. Then it gets a general place that has become free, or that
-// of a slow client with too many of them (see displace), or one that is reserved for its
-// path, or a bare 503. If there are too many fresh connections, the oldest one is closed.
+// A new connection is fresh: it is accepted, because only its first bytes reveal its
+// purpose. The server's ReadHeaderTimeout bounds the time of its request line. Then it takes
+// a general place. If all are taken, the general connection that has waited longest for its
+// next request is evicted, unless it has waited for less than evictionGrace or its request
+// has arrived unread; HTTP allows a server to close an idle connection (RFC 9112, 9.5).
+// Otherwise the connection takes a place that is reserved for its path, or that of a slow
+// client (see displaceReserved and displace), or gets a bare 503. If there are too many fresh
+// connections, one that has got its 503 is closed, or else the oldest one. Accept waits until
+// the server has read what that one has sent, so that a rush of connections is answered at
+// the speed of the server.
 //
 // Closing connections beyond the bound unread would save one read, but it would also
 // exclude the callback that a login waits for, and the health probes, without which an
 // orchestrator kills the process.
 //
-//	          place is free,
-//	accept ── or one is evicted ──► general ◄───────────────────┐
-//	   └──── otherwise ──► fresh ── request line ── place is free again, or displaced
-//	                         │                  ├── path is reserved ──► reserved
-//	                         │                  └── otherwise ──► 503
-//	                         └── too late, or too many ──► closed
+//	accept ──► fresh ── request line ── place is free, or one is evicted ──► general
+//	             │                  ├── path is reserved ──► reserved            ▲
+//	             │                  ├── a slow client is displaced ──────────────┘
+//	             │                  └── otherwise ──► 503 ──► leaving ──► closed
+//	             └── too late, or too many ──► closed
 type Connections struct {
 	options ConnectionsOptions
 	grace   time.Duration // evictionGrace; less in tests
@@ -82,10 +77,11 @@ type Connections struct {
 	mu        sync.Mutex
 	general   int
 	byNetwork map[string]int // general connections, without those of trusted proxies
-	waiting   list.List      // general connections without a request, the longest wait first
+	waiting   list.List      // general connections between two requests, the longest wait first
 	busy      list.List      // general connections with a request
-	fresh     list.List      // the oldest first
-	reserved  []int          // used places of each reservation
+	fresh     list.List      // connections without a request line, the oldest first
+	leaving   list.List      // connections that have got their 503, the oldest first
+	reserved  []list.List    // connections of each reservation, the oldest first
 	evicted   int            // not closed by the server yet
 	refused   int            // since the last log line
 	logged    time.Time
@@ -93,10 +89,10 @@ type Connections struct {
 
 // NewConnections returns a Connections, or an error if o is incomplete.
 func NewConnections(o ConnectionsOptions) (*Connections, error) {
-	if o.Max <= 0 || o.PerAddress < 0 || o.Log == nil {
-		return nil, errors.New("bounding connections: want a positive Max, a PerAddress of at least 0, and a Log")
+	if o.Max <= 0 || o.Fresh <= 0 || o.PerAddress < 0 || o.Log == nil {
+		return nil, errors.New("bounding connections: want a positive Max and Fresh, a PerAddress of at least 0, and a Log")
 	}
-	return &Connections{options: o, grace: evictionGrace, slow: slowAfter, byNetwork: map[string]int{}, reserved: make([]int, len(o.Reserved))}, nil
+	return &Connections{options: o, grace: evictionGrace, slow: slowAfter, byNetwork: map[string]int{}, reserved: make([]list.List, len(o.Reserved))}, nil
 }
 
 // Max returns the bound.
@@ -106,9 +102,9 @@ func (l *Connections) Max() int { return l.options.Max }
 func (l *Connections) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	open := l.general + l.fresh.Len()
-	for _, used := range l.reserved {
-		open += used
+	open := l.general + l.fresh.Len() + l.leaving.Len()
+	for i := range l.reserved {
+		open += l.reserved[i].Len()
 	}
 	return open
 }
@@ -122,7 +118,7 @@ type boundListener struct {
 	all *Connections
 }
 
-// Accept never waits for a place.
+// Accept waits for no client, and for the server only as long as that needs to catch up.
 func (b *boundListener) Accept() (net.Conn, error) {
 	for {
 		raw, err := b.Listener.Accept()
@@ -165,34 +161,6 @@ func (l *Connections) Track(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// admit gives a new connection a place, or closes it and returns nil.
-func (l *Connections) admit(raw net.Conn) *connection {
-	c := &connection{Conn: raw, all: l, network: l.networkOf(raw.RemoteAddr().String())}
-	l.mu.Lock()
-	if l.evicted >= maxEvicted {
-		l.mu.Unlock()
-		_ = raw.Close()
-		return nil
-	}
-	victim, ok := l.takeGeneral(c)
-	if ok {
-		l.wait(c)
-	} else {
-		if l.fresh.Len() >= freshPlaces {
-			victim = l.fresh.Front().Value.(*connection)
-			l.evict(victim)
-		}
-		c.place, c.undecided, c.lineBy = placeFresh, true, time.Now().Add(freshTimeout)
-		c.element = l.fresh.PushBack(c)
-	}
-	l.mu.Unlock()
-	victim.shut()
-	if c.undecided {
-		_ = c.SetReadDeadline(c.lineBy)
-	}
-	return c
-}
-
 // networkOf returns the key in byNetwork, or "" for a peer that is not counted.
 func (l *Connections) networkOf(remote string) string {
 	peer, err := netip.ParseAddrPort(remote)
@@ -206,18 +174,14 @@ func (l *Connections) networkOf(remote string) string {
 	return Network(addr.String())
 }
 
-// takeGeneral gives c a general place if there is one, or if a waiting connection can
-// be evicted. The caller must shut that victim after unlocking.
-func (l *Connections) takeGeneral(c *connection) (victim *connection, ok bool) {
+// takeGeneral gives c a general place if there is one, or if find returns a connection
+// that must make room for c. The caller must shut that victim after unlocking.
+func (l *Connections) takeGeneral(c *connection, find func(l *Connections, newcomer *connection) *connection) (victim *connection, ok bool) {
 	if most := l.options.PerAddress; most > 0 && c.network != "" && l.byNetwork[c.network] >= most {
 		return nil, false
 	}
 	if l.general >= l.options.Max {
-		victim = longestWaiting(l)
-		if victim == nil && c.asked() {
-			victim = displace(l, c.network)
-		}
-		if victim == nil {
+		if victim = find(l, c); victim == nil {
 			return nil, false
 		}
 		l.evict(victim)
@@ -259,7 +223,7 @@ func (l *Connections) rest(c *connection) {
 		if l.general >= l.options.Max {
 			l.evict(c)
 			victim = c
-		} else if _, ok := l.takeGeneral(c); !ok { // too many from its address
+		} else if _, ok := l.takeGeneral(c, longestWaiting); !ok { // too many from its address
 			l.evict(c)
 			victim = c
 		}
@@ -272,28 +236,23 @@ func (l *Connections) rest(c *connection) {
 	victim.shut()
 }
 
-// settle decides about a fresh connection once the path of its first request is known.
-// It reports whether the connection may continue.
-func (l *Connections) settle(c *connection, path string) bool {
-	l.mu.Lock()
-	if c.place != placeFresh { // evicted in the meantime
-		l.mu.Unlock()
-		return false
-	}
-	return l.placeAndUnlock(c, path)
-}
-
 // placeAndUnlock gives c a general place, or one that is reserved for the path, and reports
-// whether there was one. The caller holds mu, which placeAndUnlock unlocks.
+// whether there was one. It displaces a slow client last: a probe that has a place of its
+// own takes none of a user. The caller holds mu, which placeAndUnlock unlocks.
 func (l *Connections) placeAndUnlock(c *connection, path string) bool {
-	victim, ok := l.takeGeneral(c)
+	victim, ok := l.takeGeneral(c, longestWaiting)
+	if !ok {
+		victim, ok = l.takeReserved(c, path)
+	}
+	if !ok {
+		victim, ok = l.takeGeneral(c, displace)
+	}
+	refused := 0
 	if ok {
 		l.work(c)
-	}
-	ok = ok || l.takeReserved(c, path)
-	refused := 0
-	if !ok {
+	} else {
 		refused = l.countRefusal()
+		l.turnAway(c)
 	}
 	l.mu.Unlock()
 	victim.shut()
@@ -308,15 +267,23 @@ func (l *Connections) logRefusals(count int) {
 	}
 }
 
-func (l *Connections) takeReserved(c *connection, path string) bool {
+// takeReserved gives c a place that is reserved for the path, if there is one, or if a slow
+// client must leave it. The caller must shut that victim after unlocking.
+func (l *Connections) takeReserved(c *connection, path string) (victim *connection, ok bool) {
 	i := slices.IndexFunc(l.options.Reserved, func(r Reservation) bool { return slices.Contains(r.Paths, path) })
-	if i < 0 || l.reserved[i] >= l.options.Reserved[i].Places {
-		return false
+	if i < 0 {
+		return nil, false
+	}
+	if l.reserved[i].Len() >= l.options.Reserved[i].Places {
+		if victim = displaceReserved(l, i, c); victim == nil {
+			return nil, false
+		}
+		l.evict(victim)
 	}
 	l.leave(c)
 	c.place, c.reservation = placeReserved, i
-	l.reserved[i]++
-	return true
+	c.element, c.since = l.reserved[i].PushBack(c), time.Now()
+	return victim, true
 }
 
 // countRefusal counts a refusal. It returns the number to log, 0 if no log line is due.
@@ -333,6 +300,7 @@ func (l *Connections) countRefusal() int {
 
 // evict takes the place of c; the caller must shut c after unlocking.
 func (l *Connections) evict(c *connection) {
+	c.wasFresh = c.place == placeFresh
 	l.leave(c)
 	c.place = placeEvicted
 	l.evicted++
@@ -350,8 +318,6 @@ func (l *Connections) leave(c *connection) {
 		if l.byNetwork[c.network]--; l.byNetwork[c.network] == 0 {
 			delete(l.byNetwork, c.network)
 		}
-	case placeReserved:
-		l.reserved[c.reservation]--
 	case placeEvicted:
 		l.evicted--
 	}
@@ -364,6 +330,10 @@ func (l *Connections) unlist(c *connection) {
 	case c.element == nil:
 	case c.place == placeFresh:
 		l.fresh.Remove(c.element)
+	case c.place == placeLeaving:
+		l.leaving.Remove(c.element)
+	case c.place == placeReserved:
+		l.reserved[c.reservation].Remove(c.element)
 	case c.waits.Load():
 		l.waiting.Remove(c.element)
 	default:

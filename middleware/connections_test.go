@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ type boundServer struct {
 	addr  string
 	began chan string // the path of each request when its handler starts
 
-	release chan struct{} // requests of /wait and /work end when it is closed; those of /work do not read their body
+	release chan struct{} // requests of /wait, /verify?wait and /work end when it is closed; those of /work do not read their body
 	running atomic.Int64  // handlers
 
 	mu   sync.Mutex
@@ -49,6 +50,10 @@ func (c countedConn) Close() error {
 
 func (c countedConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
+func (c countedConn) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(*net.TCPConn).SyscallConn()
+}
+
 func (l countingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
@@ -71,10 +76,13 @@ func (s *boundServer) openNow() int {
 	return s.open
 }
 
+// freshPlaces is the bound of new connections in these tests.
+const freshPlaces = 100
+
 // serveBound starts a server whose handler reads the body and answers 200.
 func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 	t.Helper()
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Log, o.Fresh = slog.New(slog.DiscardHandler), freshPlaces
 	if o.Reserved == nil {
 		o.Reserved = []Reservation{{Paths: []string{"/verify"}, Places: 3}, {Paths: []string{"/healthz"}, Places: 2}}
 	}
@@ -102,6 +110,10 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 			switch r.URL.Path {
 			case "/wait", "/work":
 				<-s.release
+			case "/verify":
+				if r.URL.RawQuery == "wait" {
+					<-s.release
+				}
 			case "/short":
 				_, _ = io.WriteString(w, "short")
 			case "/large":
@@ -121,7 +133,7 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 		waitFor(t, "all places are free", func() bool { // handlers of HTTP/2 end after their connection
 			all.mu.Lock()
 			defer all.mu.Unlock()
-			return all.general+all.fresh.Len()+all.waiting.Len()+all.busy.Len()+all.evicted+all.reserved[0]+all.reserved[1]+len(all.byNetwork) == 0
+			return all.general+all.fresh.Len()+all.waiting.Len()+all.busy.Len()+all.evicted+all.leaving.Len()+all.reserved[0].Len()+all.reserved[1].Len()+len(all.byNetwork) == 0
 		})
 	})
 	return s
@@ -265,15 +277,15 @@ func TestReservedPathsAreServedDuringAFlood(t *testing.T) {
 func TestReservationsAreSeparate(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 1})
 	s.fill(t, 1)
-	slow := strings.Replace(oneByteOfABody, "/api", "/verify", 1)
 	for range 3 {
-		s.dial(t).send(slow)
+		s.dial(t).send("GET /verify?wait HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
 	for range 3 {
 		<-s.began
 	}
 	want(t, s.dial(t).ask("/verify"), http.StatusServiceUnavailable)
 	want(t, s.dial(t).ask("/healthz"), http.StatusOK)
+	close(s.release)
 }
 
 // bothWait polls until two connections wait for their next request.
@@ -331,33 +343,41 @@ func TestBoundPerAddressSparesTrustedProxies(t *testing.T) {
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
 }
 
-// Pipes replace sockets, because the clock is fake.
+// pipes replaces sockets by pipes, because the clock is fake. The clients send their first
+// request line, and then nothing.
+func pipes(t *testing.T, all *Connections) (connect func() (c *connection, served error)) {
+	return func() (*connection, error) {
+		client, server := net.Pipe()
+		c := all.admit(server)
+		t.Cleanup(func() { _ = client.Close(); _ = c.Close() })
+		go func() {
+			_, _ = io.WriteString(client, "GET / HTTP/1.1\r\n")
+			_, _ = io.Copy(io.Discard, client)
+		}()
+		_, err := c.Read(make([]byte, 100))
+		return c, err
+	}
+}
+
 func TestEvictionGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
+		all, err := NewConnections(ConnectionsOptions{Max: 1, Fresh: freshPlaces, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var conns []*connection
-		admit := func() place {
-			client, server := net.Pipe()
-			t.Cleanup(func() { _ = client.Close() })
-			conns = append(conns, all.admit(server))
-			return conns[len(conns)-1].place
+		connect := pipes(t, all)
+		first, err := connect()
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := admit(); got != placeGeneral {
-			t.Fatalf("the first connection has place %d", got)
-		}
+		all.Track(first, http.StateIdle)
 		time.Sleep(evictionGrace - 1)
-		if got := admit(); got != placeFresh {
-			t.Errorf("within the grace, the next connection has place %d, want %d", got, placeFresh)
+		if _, err := connect(); err == nil || first.place != placeGeneral {
+			t.Errorf("within the grace, the next connection is served, and the first has place %d", first.place)
 		}
 		time.Sleep(time.Nanosecond)
-		if got := admit(); got != placeGeneral || conns[0].place != placeEvicted {
-			t.Errorf("after the grace, the next connection has place %d and the first %d", got, conns[0].place)
-		}
-		for _, c := range conns {
-			_ = c.Close()
+		if next, err := connect(); err != nil || next.place != placeGeneral || first.place != placeEvicted {
+			t.Errorf("after the grace, the next connection has %v and the first place %d", err, first.place)
 		}
 	})
 }
@@ -389,45 +409,20 @@ func TestConnectionsStayBoundedInAFlood(t *testing.T) {
 	}
 }
 
-// Pipes replace sockets, because the clock is fake.
-func TestFreshConnectionsTimeOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		all, err := NewConnections(ConnectionsOptions{Max: 1, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pipe := func() (client net.Conn, c *connection) {
-			client, server := net.Pipe()
-			return client, all.admit(server)
-		}
-		busy, served := pipe()
-		go func() { _, _ = io.WriteString(busy, "x") }()
-		if _, err := served.Read(make([]byte, 10)); err != nil {
-			t.Fatal(err)
-		}
-		client, fresh := pipe()
-		if err := fresh.SetReadDeadline(time.Now().Add(time.Hour)); err != nil { // as the server does
-			t.Fatal(err)
-		}
-		start := time.Now()
-		var writer sync.WaitGroup
-		writer.Go(func() {
-			for range 100 { // an occasional byte does not extend the deadline
-				if _, err := io.WriteString(client, "G"); err != nil {
-					return
-				}
-				time.Sleep(freshTimeout / 10)
-			}
-		})
-		for err == nil {
-			_, err = fresh.Read(make([]byte, 10))
-		}
-		if took := time.Since(start); took != freshTimeout {
-			t.Errorf("reading failed after %v with %v, want %v", took, err, freshTimeout)
-		}
-		for _, c := range []net.Conn{fresh, served, client, busy} {
-			_ = c.Close()
-		}
-		writer.Wait()
-	})
+// Connections that send no request line take no place of a request, however many they are.
+func TestSilentConnectionsTakeNoPlace(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 1})
+	silent, partial := s.dial(t), s.dial(t).send("GET /api")
+	for range freshPlaces + 1 {
+		s.dial(t).send("G")
+	}
+	if !silent.ended() {
+		t.Error("the oldest connection is open")
+	}
+	if res, err := http.ReadResponse(partial.r, nil); err == nil {
+		want(t, res, http.StatusServiceUnavailable)
+	}
+	p := s.dial(t)
+	want(t, p.ask("/api"), http.StatusOK)
+	want(t, p.ask("/api"), http.StatusOK)
 }

@@ -23,7 +23,7 @@ const (
 
 // longestWaiting returns the connection that has waited longest for a request, or nil if
 // it must not be evicted now.
-func longestWaiting(l *Connections) *connection {
+func longestWaiting(l *Connections, _ *connection) *connection {
 	oldest := l.waiting.Front()
 	if oldest == nil {
 		return nil
@@ -40,23 +40,45 @@ func longestWaiting(l *Connections) *connection {
 	return c
 }
 
-// displace returns a connection that must give its place to a request from network, or
-// nil. It is one of a slow client whose network holds many places, and more than twice
+// displace returns a connection that must give its place to the newcomer, whose request
+// line is known, or nil. It is one of a slow client whose network holds many places, and more than twice
 // as many as the other network: one computer that opens connections and sends or reads
 // slowly cannot take all places. The slow client loses a request that has not run, or
 // an answer that it does not read. A request that the server works on is never
 // displaced, and neither is one of a trusted proxy, which carries those of many clients.
-func displace(l *Connections, network string) *connection {
+func displace(l *Connections, newcomer *connection) *connection {
 	now := time.Now()
 	for range min(l.busy.Len(), maxLooked) {
 		e := l.busy.Front()
 		c := e.Value.(*connection)
-		if c.network != "" && holdsMany(l, c.network, network) && c.isSlow(now) {
+		if c.network != "" && holdsMany(l, c.network, newcomer.network) && c.isSlow(now) {
 			if c = c.displaceable(now); c != nil {
 				return c
 			}
 		}
 		l.busy.MoveToBack(e) // the next search begins with others
+	}
+	return nil
+}
+
+// displaceReserved returns the connection that must leave a full reservation for the
+// newcomer, or nil: one of a slow client, or one whose request has not arrived yet and whose
+// network holds many of the places. So a client does not block the health probes by sending
+// part of a request for each of their places again and again. One of a trusted proxy stays.
+func displaceReserved(l *Connections, reservation int, newcomer *connection) *connection {
+	held := map[string]int{}
+	for e := l.reserved[reservation].Front(); e != nil; e = e.Next() {
+		held[e.Value.(*connection).network]++
+	}
+	many := max(1, l.options.Reserved[reservation].Places/4, 2*held[newcomer.network])
+	now := time.Now()
+	for e := l.reserved[reservation].Front(); e != nil; e = e.Next() {
+		c := e.Value.(*connection)
+		if c.network != "" && (c.isSlow(now) || c.incomplete.Load() && held[c.network] > many) {
+			if c = c.displaceable(now); c != nil {
+				return c
+			}
+		}
 	}
 	return nil
 }
@@ -109,13 +131,10 @@ func (c *connection) timedWrite(write func([]byte) (int, error), p []byte) (n in
 	}
 }
 
-// asked reports whether c has sent a request line for which it needs a place.
-func (c *connection) asked() bool { return c.place == placeFresh || c.stream != nil }
-
-// work records that a request has begun to arrive on c, which has a general place.
+// work records that a request has begun to arrive on c, which has a place.
 func (l *Connections) work(c *connection) {
-	l.unlist(c)
 	if c.place == placeGeneral {
+		l.unlist(c)
 		c.element, c.since = l.busy.PushBack(c), time.Now()
 	}
 	c.incomplete.Store(c.stream == nil) // a stream has sent its headers

@@ -60,7 +60,6 @@ func (s *boundServer) slowNow() int {
 // slowRequests are the ways in which a client holds a connection that does not wait for a
 // request.
 var slowRequests = map[string]string{
-	"part of a request line": "GET /slo",
 	"part of the headers":    "GET /slow HTTP/1.1\r\nHost: x\r\nX-Part: o",
 	"part of a body":         "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
 	"part of a chunked body": "POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc",
@@ -106,6 +105,72 @@ func TestSlowStreamsOfOneNetworkDoNotTakeAllPlaces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A probe that has a reserved place takes none of a slow client.
+func TestReservedPlacesComeBeforeThoseOfSlowClients(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: crowdPlaces})
+	s.crowd(t, "127.0.0.9", slowRequests["part of a body"])
+	probe := s.dialFrom(t, "127.0.0.2")
+	want(t, probe.ask("/healthz"), http.StatusOK)
+	if slow := s.slowNow(); slow != s.Max() {
+		t.Errorf("%d slow clients have a place, want %d", slow, s.Max())
+	}
+}
+
+// reservedFull waits until all places of a reservation are taken.
+func (s *boundServer) reservedFull(t *testing.T, reservation int) {
+	t.Helper()
+	waitFor(t, "all reserved places are taken", func() bool {
+		s.Connections.mu.Lock()
+		defer s.Connections.mu.Unlock()
+		return s.reserved[reservation].Len() == s.options.Reserved[reservation].Places
+	})
+}
+
+// While running requests have all general places, clients that send part of a request for
+// each reserved place do not keep the probes out.
+func TestSlowClientsDoNotBlockReservedPlaces(t *testing.T) {
+	for name, request := range map[string]string{
+		"part of the headers": "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Part: o",
+		"part of a body":      "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
+	} {
+		for kind, slow := range map[string]time.Duration{"slow": 0, "one network, again and again": time.Hour} {
+			s := serveBound(t, ConnectionsOptions{Max: 2})
+			s.slow = slow
+			for range s.Max() {
+				s.dialFrom(t, "127.0.0.9").send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+			}
+			waitFor(t, "all general places are taken", func() bool { return s.running.Load() == int64(s.Max()) })
+			for range 2 {
+				s.dialFrom(t, "127.0.0.9").send(request)
+			}
+			s.reservedFull(t, 1)
+			if status := s.dialFrom(t, "127.0.0.2").ask("/healthz").StatusCode; status != http.StatusOK {
+				t.Errorf("%s, %s: status %d for a probe", name, kind, status)
+			}
+			close(s.release)
+		}
+	}
+}
+
+// A running request keeps its reserved place, and a network that holds many of them takes
+// none of the others.
+func TestReservedPlacesOfOthersStay(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 1})
+	s.slow = time.Hour
+	s.fill(t, 1)
+	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
+		s.dialFrom(t, from).send("GET /verify?wait HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-s.began
+	}
+	slow := s.dialFrom(t, "127.0.0.4").send("GET /verify HTTP/1.1\r\n")
+	s.reservedFull(t, 0)
+	for range 5 {
+		want(t, s.dialFrom(t, "127.0.0.9").ask("/verify"), http.StatusServiceUnavailable)
+	}
+	want(t, slow.send("Host: x\r\n\r\n").answer(), http.StatusOK)
+	close(s.release)
 }
 
 // A crowd that is displaced comes again: it gets no place of the others.

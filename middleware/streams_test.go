@@ -200,7 +200,7 @@ func TestRequestsOfHTTP2CountForTheirAddress(t *testing.T) {
 
 // HTTP/2 may read the next request before it reports that the last one has ended.
 func TestAnActiveConnectionDoesNotWait(t *testing.T) {
-	l, err := NewConnections(ConnectionsOptions{Max: 2, Log: slog.New(slog.DiscardHandler)})
+	l, err := NewConnections(ConnectionsOptions{Max: 2, Fresh: freshPlaces, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestAnActiveConnectionDoesNotWait(t *testing.T) {
 	defer near.Close()
 	defer far.Close()
 	c := l.admit(near)
-	l.wake(c) // the request is read
+	l.settle(c, "/") // the request is read
 	for _, step := range []struct {
 		state   http.ConnState
 		waiting int

@@ -44,9 +44,15 @@ const (
 	fewestConnections = 64
 
 	// otherFiles is the number of file descriptors kept for other uses: the database,
-	// ConnectyCube, and the connections that middleware.Connections holds beside its
-	// bound (about 600).
-	otherFiles = 1000
+	// ConnectyCube, and the connections that middleware.Connections has reserved places for
+	// or closes at the moment (about 350).
+	otherFiles = 700
+
+	// mostFresh bounds the new connections of one listener, and freshShare is their share of
+	// the file descriptors. They cost about 7 KiB each, and 1,024 let a rush of a thousand
+	// clients arrive that are a moment slower than the server.
+	mostFresh  = 1024
+	freshShare = 8
 )
 
 // reservations keep places for the requests that the server must answer during a
@@ -73,6 +79,7 @@ func newConnections(cfg config.Config, reserved []middleware.Reservation, log *s
 	}
 	return middleware.NewConnections(middleware.ConnectionsOptions{
 		Max:        most,
+		Fresh:      freshConnections(fileLimit(), listeners),
 		PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		Trusted:    trustedProxies(cfg),
 		Reserved:   reserved,
@@ -88,7 +95,15 @@ func defaultConnections(memory, files int64, listeners int) int {
 		most = min(most, memory/connectionShare/bytesPerConnection)
 	}
 	if files > 0 {
-		most = min(most, files-otherFiles)
+		most = min(most, files-otherFiles-int64(listeners*freshConnections(files, listeners)))
 	}
 	return int(max(most/int64(listeners), fewestConnections))
+}
+
+// freshConnections returns how many new connections one of the listeners may have.
+func freshConnections(files int64, listeners int) int {
+	if files == 0 {
+		return mostFresh
+	}
+	return int(min(mostFresh, max(files/freshShare/int64(listeners), fewestConnections)))
 }

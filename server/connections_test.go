@@ -18,7 +18,7 @@ func TestDefaultConnections(t *testing.T) {
 		{"256 MiB", 256 * mib, 1 << 20, 1, 455},
 		{"256 MiB, with the sandbox", 256 * mib, 1 << 20, 2, 227},
 		{"64 GiB", 64 << 30, 1 << 20, 1, 10_000},
-		{"few files", 64 << 30, 4096, 1, 3096},
+		{"few files", 64 << 30, 4096, 1, 2884},
 		{"hardly anything", 8 * mib, 256, 2, 64},
 	}
 	for _, test := range tests {

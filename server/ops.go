@@ -25,7 +25,7 @@ const opsConnections = 64
 // listener none of its routes, because those ask for no password. It speaks HTTP even with
 // --tls, whose certificates are for apps.
 func openOps(at string, m *meters, health *probes, log *slog.Logger) (*endpoint, error) {
-	conns, err := middleware.NewConnections(middleware.ConnectionsOptions{Max: opsConnections, Reserved: probeReservation(), Log: log})
+	conns, err := middleware.NewConnections(middleware.ConnectionsOptions{Max: opsConnections, Fresh: opsConnections, Reserved: probeReservation(), Log: log})
 	if err != nil {
 		return nil, err
 	}
