@@ -64,11 +64,16 @@ type connection struct {
 // Read inspects the received bytes. If the first request must be refused, Read answers
 // instead of the server and returns io.EOF.
 func (c *connection) Read(p []byte) (int, error) {
-	if c.undecided && c.isEvicted() { // the server may have moved the deadline that shut has set
+	n, err := 0, error(nil)
+	evicted := c.undecided && c.isEvicted() // the server may have moved the deadline that shut has set
+	if !evicted {
+		n, err = c.Conn.Read(p)
+		evicted = n == 0 && c.undecided && c.isEvicted()
+	}
+	if evicted { // the server would answer 400 to a part of a request line
 		c.refuse()
 		return 0, io.EOF
 	}
-	n, err := c.Conn.Read(p)
 	if n > 0 && c.waits.Load() && !c.all.wake(c) {
 		return 0, io.EOF // evicted just now: the request must not run, since its answer would be lost
 	}
