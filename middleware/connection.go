@@ -71,7 +71,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		evicted = n == 0 && c.undecided && c.isEvicted()
 	}
 	if evicted { // the server would answer 400 to a part of a request line
-		c.refuse()
+		c.refuse(p)
 		return 0, io.EOF
 	}
 	if n > 0 && c.waits.Load() && !c.all.wake(c) {
@@ -86,7 +86,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if !c.all.settle(c, path) {
-		c.refuse()
+		c.refuse(p)
 		return 0, io.EOF
 	}
 	c.undecided, c.line = false, nil
@@ -94,8 +94,9 @@ func (c *connection) Read(p []byte) (int, error) {
 }
 
 // refuse sends the refusal, then reads and drops what still arrives, for at most
-// refusalTimeout. Meanwhile the connection can be evicted.
-func (c *connection) refuse() {
+// refusalTimeout. Meanwhile the connection can be evicted. It reads into p, the buffer of the
+// server: one more for each refused connection would cost more than all the rest of it.
+func (c *connection) refuse(p []byte) {
 	if len(c.line) == 0 || c.line[0] == tlsHandshake { // the client expects no answer, or no plain one
 		return
 	}
@@ -110,7 +111,13 @@ func (c *connection) refuse() {
 	if c.isEvicted() {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, maxDropped)
+	for dropped := 0; dropped < maxDropped; {
+		n, err := c.Conn.Read(p)
+		if err != nil {
+			return
+		}
+		dropped += n
+	}
 }
 
 // SetLinger exists for a server that resets a connection on purpose.

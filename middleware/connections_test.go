@@ -423,17 +423,3 @@ func TestSilentConnectionsTakeNoPlace(t *testing.T) {
 	want(t, p.ask("/api"), http.StatusOK)
 	want(t, p.ask("/api"), http.StatusOK)
 }
-
-// A client that is evicted within its request line can try again: it gets no 400.
-func TestEvictedPartOfARequestLineGetsNo400(t *testing.T) {
-	s := serveBound(t, ConnectionsOptions{Max: 1})
-	for _, line := range []string{"GET /api", "GET /longer-than-the-preface-of-HTTP/2"} {
-		partial := s.dial(t).send(line)
-		for range freshPlaces + 1 {
-			s.dial(t)
-		}
-		if res, err := http.ReadResponse(partial.r, nil); err == nil { // a busy machine may close it unread
-			want(t, res, http.StatusServiceUnavailable)
-		}
-	}
-}
