@@ -32,6 +32,10 @@ import (
 // kind is a kind of connection: the client sends a text and then nothing more.
 type kind struct{ name, sent string }
 
+// mostFresh bounds the connections of a kind without a request line: of those the server
+// keeps about a thousand.
+const mostFresh = 1000
+
 // startLimit is the time in which a server must work off its start.
 const startLimit = 15 * time.Second
 
@@ -161,6 +165,9 @@ func Measure(binary string, n int, names ...string) (found []Memory, err error) 
 
 func measure(binary string, k kind, n int) (m Memory, err error) {
 	m.Kind = k.name
+	if !strings.Contains(k.sent, "\r\n") {
+		n = min(n, mostFresh)
+	}
 	folder, err := os.MkdirTemp("", "connections-")
 	if err != nil {
 		return m, err
