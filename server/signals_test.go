@@ -26,7 +26,7 @@ func TestSignalsOfAWrapperAreOneStop(t *testing.T) {
 		if synctest.Wait(); stops.Load() != 0 {
 			t.Error("the stop does not wait for the signals of a wrapper")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		select {
 		case s := <-second:
