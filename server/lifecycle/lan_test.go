@@ -101,12 +101,12 @@ func port(t *testing.T, address string) string {
 // where other machines find them. Without it, the banner says that nothing is open.
 func TestLANFlag(t *testing.T) {
 	local := servertest.Spawn(t, map[string]string{"HOST": ""}).WaitReady(t)
-	if banner := local.Stdout.String(); !strings.Contains(banner, "Nothing leaves this machine") || !strings.Contains(banner, "--lan lets phones and others in") {
+	if banner := inOneLine(local.Stdout.String()); !strings.Contains(banner, "Nothing leaves this machine") || !strings.Contains(banner, "--lan lets phones and others in") {
 		t.Errorf("the banner without --lan:\n%s", banner)
 	}
 	for _, args := range [][]string{{"--lan"}, {"serve", "--lan"}} {
 		p := servertest.Spawn(t, nil, args...).WaitReady(t)
-		banner := p.Stdout.String()
+		banner := inOneLine(p.Stdout.String())
 		if strings.Contains(banner, "Nothing leaves") || !strings.Contains(banner, "Other machines reach the server and the sandbox.") {
 			t.Errorf("%v: the banner:\n%s", args, banner)
 		}

@@ -28,7 +28,7 @@ func TestSettingsThatConnectyCubeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := servertest.Spawn(t, servertest.Merge(u.Settings(), tt.settings)).WaitReady(t)
-			if want := "not ready: ConnectyCube does not accept " + tt.setting + "."; !strings.Contains(p.Stdout.String(), want) {
+			if want := "not ready: ConnectyCube does not accept " + tt.setting + "."; !strings.Contains(inOneLine(p.Stdout.String()), want) {
 				t.Errorf("the banner lacks %q:\n%s", want, p.Stdout)
 			}
 			p.WaitLog(t)
@@ -57,7 +57,7 @@ func TestLoginWhileKeyIsRefused(t *testing.T) {
 	first := servertest.Spawn(t, servertest.Merge(u.Settings(), data)).WaitReady(t)
 	(&servertest.Server{URL: first.URL, Log: first.Log}).Register(t, "ada@example.org")
 	first.Kill(t)
-	if log := first.Log.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(first.Stdout.String(), "not ready") {
+	if log := first.Log.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(inOneLine(first.Stdout.String()), "not ready") {
 		t.Errorf("with the right settings: %s", log)
 	}
 	second := servertest.Spawn(t, servertest.Merge(servertest.Merge(u.Settings(), data), map[string]string{"AUTH_KEY": "another"})).WaitReady(t)
