@@ -6,6 +6,7 @@ import (
 	"net/http/pprof"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"cubegate/middleware"
@@ -53,9 +54,13 @@ func openOps(at string, m *meters, health *probes, log *slog.Logger) (*endpoint,
 // the operators' listener. A sample takes the whole call stack, which is deep in a request.
 func sampleHeap(at string) {
 	if at == "" {
-		runtime.MemProfileRate = 0
+		endHeapSampling()
 	}
 }
+
+// endHeapSampling writes the rate once in a process, as its documentation asks: a test
+// binary runs several servers at a time.
+var endHeapSampling = sync.OnceFunc(func() { runtime.MemProfileRate = 0 })
 
 // boundProfile refuses a profile of more than maxProfile.
 func boundProfile(log *slog.Logger) func(http.Handler) http.Handler {
