@@ -3,33 +3,45 @@ package tokens
 import "time"
 
 // arrive announces a stranger that is about to look up an account, and then to wait for
-// a hash. It returns a [QueueError] if the queue is full and the stranger's lane has
-// waiters, none of the other lanes being longer: the queue would refuse it, and the
-// look-ups, which cost more than the refusal, would be wasted. Announced strangers count
-// as waiters of their lanes. A lane without waiters always passes. The returned function ends the announcement; call it once, before the
-// wait begins.
+// a hash. It returns a [QueueError] if the queue would refuse the stranger as soon as it
+// waits: the look-ups, which cost more than the refusal, would be wasted. Announced strangers
+// count as waiters of their lanes. A lane without waiters and pressure always passes. The
+// returned function ends the announcement; call it once, before the wait begins.
 func (q *hashQueue) arrive(lanes []string) (leave func(), err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if strangers := q.classes[0]; q.isCrowded(strangers) && strangers.isLongestWith(lanes) {
-		return nil, q.refusal(ErrLaneFull)
+	strangers := q.classes[0]
+	if len(lanes) > 0 {
+		q.history.asked(strangers.inner[lanes[0]])
 	}
-	l := q.classes[0].lane(lanes)
-	for in := l; in != nil; in = in.outer {
-		in.arriving++
+	if q.isCrowded(strangers) && strangers.isLongestWith(lanes) {
+		return nil, q.refuseArrival(strangers.inner[lanes[0]])
 	}
-	return func() { q.arrived(l) }, nil
+	l := strangers.lane(lanes)
+	announce(l, 1)
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		announce(l, -1)
+	}, nil
 }
 
-// arrived ends the announcement of a stranger.
-func (q *hashQueue) arrived(l *lane) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for in := l; in != nil; in = in.outer {
-		in.arriving--
+// refuseArrival notes the refusal of a stranger, and returns its error.
+func (q *hashQueue) refuseArrival(top *lane) *QueueError {
+	reason := ErrLaneFull
+	if top.expected() == 0 {
+		reason = ErrBusy
 	}
-	for ; l.outer != nil; l = l.outer {
-		l.tidy()
+	err := q.refusal(reason)
+	q.history.refused(top, err.After)
+	return err
+}
+
+// announce adds n to the arrivals of a lane.
+func announce(l *lane, n int) {
+	for ; l != nil; l = l.outer {
+		l.arriving += n
+		l.update()
 	}
 }
 
@@ -43,16 +55,18 @@ func (q *hashQueue) isCrowded(strangers *lane) bool {
 // expected returns the number of waiters of a lane once all that are announced have arrived.
 func (l *lane) expected() int { return l.waiting + l.arriving }
 
-// isLongestWith reports whether one more waiter makes each lane of a path at least as
-// long as the lanes beside it, and none of the path was empty.
+// isLongestWith reports whether one more waiter makes each lane of a path the one that
+// makes room: no lane beside it is longer, or as long with more pressure. It is false for a
+// lane that has neither waiters nor pressure.
 func (l *lane) isLongestWith(path []string) bool {
 	for _, name := range path {
 		own := l.inner[name]
-		if own == nil || own.expected() == 0 {
+		if own == nil || own.expected()+own.pressure() == 0 {
 			return false
 		}
-		for _, other := range l.inner {
-			if other.expected() > own.expected()+1 {
+		with := load{own.expected() + 1, own.pressure()}
+		for _, other := range l.active {
+			if coming := (load{other.expected(), other.pressure()}); other != own && coming.exceeds(with) {
 				return false
 			}
 		}

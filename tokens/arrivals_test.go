@@ -38,7 +38,7 @@ func TestQueueRefusesAnnouncementsInVain(t *testing.T) {
 		"a lane without waiters":         {slices.Repeat([][]string{crowd}, 10), []string{"alone"}, nil},
 		"a queue with room":              {slices.Repeat([][]string{crowd}, 9), crowd, nil},
 		"a lane that is one shorter":     {slices.Concat(slices.Repeat([][]string{crowd}, 4), slices.Repeat([][]string{{"b"}}, 5), [][]string{{"c"}}), crowd, ErrLaneFull},
-		"a lane whose only hash runs":    {single, []string{""}, nil},
+		"a lane whose only hash runs":    {single, []string{""}, ErrBusy},
 		"a lane that is much shorter":    {append(slices.Repeat([][]string{crowd}, 8), []string{"b"}, []string{"b"}), []string{"b"}, nil},
 		"a quiet network in a loud site": {slices.Repeat([][]string{site("loud")}, 10), site("quiet"), nil},
 		"a loud network in a loud site":  {slices.Repeat([][]string{site("loud")}, 10), site("loud"), ErrLaneFull},
@@ -86,8 +86,8 @@ func TestAnnouncementsCountUntilTheyEnd(t *testing.T) {
 	for _, end := range append(ends[1:], last) {
 		end()
 	}
-	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.inner) != 0 {
-		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.inner))
+	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.active) != 0 {
+		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.active))
 	}
 }
 
@@ -109,8 +109,8 @@ func TestAnnouncedCrowdKeepsNoOtherLaneOut(t *testing.T) {
 	for _, end := range ends {
 		end()
 	}
-	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.inner) != 0 {
-		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.inner))
+	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.active) != 0 {
+		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.active))
 	}
 }
 

@@ -22,18 +22,27 @@ func device(account, device string) Turn {
 // client asks again after an answer, or a moment after a refusal.
 func crowd(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn) (end func()) {
 	t.Helper()
+	return crowdWith(t, q, clients, turn, aMoment)
+}
+
+func aMoment(*QueueError) time.Duration { return work }
+
+// crowdWith is crowd with the pause after a refusal.
+func crowdWith(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn, pause func(*QueueError) time.Duration) (end func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	for i := range clients {
 		go func() {
 			for ctx.Err() == nil {
-				if askAsLoginDoes(ctx, q, turn(i), func() { time.Sleep(work) }) != nil {
-					time.Sleep(work)
+				err := askAsLoginDoes(ctx, q, turn(i), func() { time.Sleep(work) })
+				if refusal, ok := errors.AsType[*QueueError](err); ok {
+					time.Sleep(pause(refusal))
 				}
 			}
 		}()
 	}
 	synctest.Wait()
-	return func() { cancel(); time.Sleep(10 * work); synctest.Wait() }
+	return func() { cancel(); time.Sleep(time.Minute); synctest.Wait() }
 }
 
 // askAsLoginDoes announces a stranger, whose look-ups take a tenth of a hash, before it
@@ -279,7 +288,7 @@ func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
 	}
 }
 
-// Fresh lanes go first, but the old ones are served as well.
+// Lanes without pressure go first, but the others are served as well.
 func TestQueueStarvesNoLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, time.Hour)
@@ -297,7 +306,7 @@ func TestQueueStarvesNoLane(t *testing.T) {
 			t.Errorf("%d of 10 were served", served.Load())
 		}
 		if lanes := lanesOf(q, false); lanes > 100 {
-			t.Errorf("%d lanes are remembered", lanes)
+			t.Errorf("%d lanes are active", lanes)
 		}
 		end()
 		q.mu.Lock()
@@ -308,11 +317,11 @@ func TestQueueStarvesNoLane(t *testing.T) {
 	})
 }
 
-// lanesOf returns the number of top lanes of a class.
+// lanesOf returns the number of top lanes of a class with waiters or arrivals.
 func lanesOf(q *hashQueue, known bool) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.class(known).inner)
+	return len(q.class(known).active)
 }
 
 func TestWaitingCostsLittle(t *testing.T) {

@@ -71,7 +71,9 @@ const leastWeight = 0.1
 // The only bound on the number of waiters is one for all, so that an idle server serves
 // a crowd. At the bound, the newest waiter of the longest lane is refused (longest
 // queue drop: RFC 7567 section 4, "fair queuing"), so that a crowd never displaces a
-// single client. Each class may fill half of the queue, whatever the other class does.
+// single client. A crowd of more networks than the queue has places makes all lanes equally
+// long; then the one with the most pressure makes room. Each class may fill
+// half of the queue, whatever the other class does.
 type hashQueue struct {
 	maxWait time.Duration  // for a turn
 	observe func(HashWait) // Params.Observe
@@ -83,6 +85,7 @@ type hashQueue struct {
 	hashes    int           // in the mean
 	classes   [2]*lane      // strangers, known
 	lastKnown bool          // the class that was served last
+	history   history
 }
 
 func newHashQueue(slots int, maxWait, expected time.Duration) *hashQueue {
@@ -104,14 +107,14 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 		return fmt.Errorf("hashing password: %w", err)
 	}
 	begun := time.Now()
-	top, err := q.enter(ctx, t)
+	l, err := q.enter(ctx, t)
 	q.observe(HashWait{Class: classOf(t.Known), Took: time.Since(begun), Err: err})
 	if err != nil {
 		return err
 	}
 	started := time.Now()
 	took := func() time.Duration { return time.Since(started) }
-	defer func() { q.leave(top, took()) }()
+	defer func() { q.leave(l, took()) }()
 	if t.Start != nil {
 		if err := t.Start(); err != nil {
 			took = func() time.Duration { return 0 } // no hash has run: the mean stays
@@ -122,7 +125,7 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	return nil
 }
 
-// enter waits for a turn. It returns the top lane of the waiter.
+// enter waits for a turn. It returns the innermost lane of the waiter.
 func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	q.mu.Lock()
 	known, lanes := t.Known, t.Lanes
@@ -140,7 +143,7 @@ func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	defer timer.Stop()
 	select {
 	case err := <-w.turn:
-		return w.lane.top(), err
+		return w.lane, err
 	case <-timer.C:
 		return q.abandon(w, &QueueError{ErrBusy, q.maxWait})
 	case <-ctx.Done():
@@ -156,23 +159,31 @@ func (q *hashQueue) abandon(w *waiter, reason error) (*lane, error) {
 		if err := <-w.turn; err != nil {
 			return nil, err
 		}
-		return w.lane.top(), nil
+		return w.lane, nil
+	}
+	if told, ok := errors.AsType[*QueueError](reason); ok {
+		q.history.refused(w.lane, told.After)
 	}
 	w.remove()
 	return nil, reason
 }
 
 // leave returns a slot. took is the time of the hash, or 0 if none has run.
-func (q *hashQueue) leave(top *lane, took time.Duration) {
+func (q *hashQueue) leave(l *lane, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if took > 0 {
 		q.hashes++
 		q.mean += time.Duration(max(leastWeight, 1/float64(q.hashes)) * float64(took-q.mean))
 	}
+	if took > 0 {
+		q.history.hashed(l)
+	}
+	for ; l != nil; l = l.outer {
+		l.running--
+		l.update()
+	}
 	q.free++
-	top.running--
-	top.tidy()
 	q.dispatch()
 }
 
@@ -197,7 +208,6 @@ func (q *hashQueue) dispatch() {
 		}
 		q.lastKnown = known
 		q.free--
-		w.lane.top().running++
 		w.turn <- nil
 	}
 }
@@ -236,6 +246,7 @@ func (q *hashQueue) makeRoom(w *waiter, known bool) {
 // refuse removes a waiter from the queue and wakes it with an error.
 func (q *hashQueue) refuse(w *waiter, reason error) {
 	err := q.refusal(reason)
+	q.history.refused(w.lane, err.After)
 	w.remove()
 	w.turn <- err
 }

@@ -43,7 +43,7 @@ func (h *Hasher) State() HashState {
 	q := h.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	load := func(known bool) HashLoad { return HashLoad{q.class(known).waiting, len(q.class(known).inner)} }
+	load := func(known bool) HashLoad { return HashLoad{q.class(known).waiting, len(q.class(known).active)} }
 	return HashState{
 		Slots: q.slots, Running: q.slots - q.free,
 		Classes: map[HashClass]HashLoad{Strangers: load(false), Known: load(true)},

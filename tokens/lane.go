@@ -1,32 +1,35 @@
 package tokens
 
-import "container/list"
+import (
+	"container/list"
+	"slices"
+)
 
 // lane is a queue of waiters, or a set of lanes that are served in turn. A class is the
 // outermost lane; the lanes directly inside it are its top lanes.
 //
-// The order is that of FQ-CoDel (RFC 8290 section 4.2). A lane that starts to wait is
-// fresh and need not wait for a whole round. After its first turn it is an old lane,
-// even if it is empty by then, so that a quick return does not make it fresh again. An
-// old lane that has waited longer than the fresh ones gets every second turn, so that
-// no lane starves.
+// Every second turn goes to the lane with the least pressure, and every other one to the lane
+// that has waited longest since its last turn. So a rare client goes before frequent ones, and
+// no lane starves. (FQ-CoDel, RFC 8290 section 4.2, prefers its "new" queues for the same
+// reason, but forgets a queue as soon as it is empty. Hashes are so few that the networks of a
+// crowd are often empty.)
 type lane struct {
-	name  string
-	outer *lane
-	inner map[string]*lane
+	name   string
+	outer  *lane
+	inner  map[string]*lane
+	active []*lane // those of inner with waiters, arrivals or running hashes, in no order
+	index  int     // in outer.active, or -1
 
 	waiting  int       // waiters in this lane, with all lanes inside
 	arriving int       // strangers that are about to wait in it; see hashQueue.arrive
-	running  int       // of a top lane: its running hashes
+	running  int       // hashes, with those of all lanes inside
 	queue    list.List // of an innermost lane: *waiter, the oldest first
 
-	fresh, old list.List // of *lane, the next one first
-	oldNext    bool
+	count     int  // of since
+	since     int  // the outer lane's count when this one began to wait, or had its last turn
+	rareFirst bool // the latest turn went to the lane with the least pressure
 
-	turns *list.List    // the list of the outer lane that contains this one, or nil
-	place *list.Element // in turns
-	since int           // the outer lane's count when this one was put into turns
-	count int           // how many lanes were put into fresh or old
+	memory *memory // of a top lane, or nil
 }
 
 // lane returns the innermost lane of a path. It creates missing lanes.
@@ -34,7 +37,7 @@ func (l *lane) lane(path []string) *lane {
 	for _, name := range path {
 		next := l.inner[name]
 		if next == nil {
-			next = &lane{name: name, outer: l}
+			next = &lane{name: name, outer: l, index: -1}
 			if l.inner == nil {
 				l.inner = map[string]*lane{}
 			}
@@ -49,53 +52,52 @@ func (l *lane) lane(path []string) *lane {
 func (l *lane) push() *waiter {
 	w := &waiter{lane: l, turn: make(chan error, 1)}
 	w.place = l.queue.PushBack(w)
-	for ; l.outer != nil; l = l.outer {
-		if l.turns == nil {
-			l.enlist(&l.outer.fresh)
+	for ; l != nil; l = l.outer {
+		if l.waiting++; l.waiting == 1 {
+			l.goLast()
 		}
-		l.waiting++
+		l.update()
 	}
-	l.waiting++
 	return w
 }
 
 // remove removes a waiter that got no turn. Its lane leaves no trace.
 func (w *waiter) remove() {
-	w.take()
-	for l := w.lane; l.outer != nil; l = l.outer {
-		if l.waiting == 0 && l.turns == &l.outer.fresh {
-			l.enlist(nil)
-		}
-		l.tidy()
-	}
-}
-
-// take removes a waiter from its queue and from the counts.
-func (w *waiter) take() {
 	w.lane.queue.Remove(w.place)
 	w.place = nil
 	for l := w.lane; l != nil; l = l.outer {
 		l.waiting--
+		l.update()
 	}
 }
 
-// enlist moves a lane to the end of a list of its outer lane, or out of all lists if
-// turns is nil.
-func (l *lane) enlist(turns *list.List) {
-	if l.turns != nil {
-		l.turns.Remove(l.place)
-	}
-	l.turns, l.place = turns, nil
-	if turns != nil {
-		l.place = turns.PushBack(l)
+// goLast puts a lane behind the others in the order of their waits.
+func (l *lane) goLast() {
+	if l.outer != nil {
 		l.outer.count++
 		l.since = l.outer.count
 	}
 }
 
-// tidy deletes a lane without waiters, arrivals, running hashes and place in a list.
-func (l *lane) tidy() {
-	if l.waiting+l.arriving+l.running == 0 && l.turns == nil {
+// update keeps the active lanes of the outer lane, and forgets a lane of which nothing is
+// left. Call it after a change of its counts.
+func (l *lane) update() {
+	if l.outer == nil {
+		return
+	}
+	active := &l.outer.active
+	switch inUse := l.expected()+l.running > 0; {
+	case inUse && l.index < 0:
+		l.index = len(*active)
+		*active = append(*active, l)
+	case !inUse && l.index >= 0:
+		last := len(*active) - 1
+		(*active)[last].index = l.index
+		(*active)[l.index] = (*active)[last]
+		*active = slices.Delete(*active, last, last+1)
+		l.index = -1
+	}
+	if l.index < 0 && l.memory == nil {
 		delete(l.outer.inner, l.name)
 	}
 }
@@ -108,45 +110,56 @@ func (l *lane) top() *lane {
 	return l
 }
 
-// next removes and returns the next waiter, or nil. It skips inner lanes with at least
-// limit running hashes.
+// next removes and returns the waiter whose turn it is, and counts its hash as running. It
+// skips lanes inside with at least limit running hashes, and returns nil if there is none.
 func (l *lane) next(limit int) *waiter {
 	if front := l.queue.Front(); front != nil {
 		w := front.Value.(*waiter)
-		w.take()
+		for in := w.lane; in != nil; in = in.outer {
+			in.running++
+		}
+		w.remove()
 		return w
 	}
-	fresh, old := firstWaiting(&l.fresh, limit), firstWaiting(&l.old, limit)
-	inner := fresh
-	if fresh == nil || old != nil && l.oldNext && old.since < fresh.since {
-		inner = old
-	}
-	if inner == nil {
+	rarest, longest := l.candidates(limit)
+	if rarest == nil {
 		return nil
 	}
-	l.oldNext = inner == fresh
-	inner.enlist(&l.old)
-	return inner.next(noLimit)
+	l.rareFirst = !l.rareFirst
+	chosen := longest
+	if l.rareFirst {
+		chosen = rarest
+	}
+	chosen.goLast()
+	return chosen.next(noLimit)
 }
 
 // noLimit is a limit that no number of running hashes reaches.
 const noLimit = 1 << 30
 
-// firstWaiting returns the first lane with a waiter that may run. It removes lanes that
-// have become empty since their last turn.
-func firstWaiting(turns *list.List, limit int) *lane {
-	for e := turns.Front(); e != nil; {
-		l := e.Value.(*lane)
-		e = e.Next()
-		switch {
-		case l.waiting == 0:
-			l.enlist(nil)
-			l.tidy()
-		case l.running < limit:
-			return l
+// candidates returns the waiting inner lane with the least pressure, and the one that has
+// waited longest; nil, nil if all have reached the limit.
+func (l *lane) candidates(limit int) (rarest, longest *lane) {
+	for _, in := range l.active {
+		if in.waiting == 0 || in.running >= limit {
+			continue
+		}
+		if longest == nil || in.since < longest.since {
+			longest = in
+		}
+		if rarest == nil || in.pressure() < rarest.pressure() || in.pressure() == rarest.pressure() && in.since < rarest.since {
+			rarest = in
 		}
 	}
-	return nil
+	return rarest, longest
+}
+
+// pressure returns what a lane has asked of the queue of late; see memory.
+func (l *lane) pressure() int {
+	if l.memory == nil {
+		return l.running
+	}
+	return min(l.running+l.memory.events, maxPressure)
 }
 
 // lengthOf returns the number of waiters in the inner lane called name.
@@ -157,31 +170,32 @@ func (l *lane) lengthOf(name string) int {
 	return 0
 }
 
-// newest returns the last waiter of the longest lane. Among equally long lanes it
-// prefers one that has had a turn recently, then the lane of the newcomer: frequent
-// clients never displace a rare one.
+// newest returns the last waiter of the longest lane. Among equally long lanes it prefers
+// the one with the most pressure, then the lane of the newcomer: frequent clients never
+// displace a rare one.
 func (l *lane) newest(newcomer *waiter) *waiter {
 	if back := l.queue.Back(); back != nil {
 		return back.Value.(*waiter)
 	}
 	var longest *lane
-	for _, inner := range l.inner {
-		if longest == nil || inner.waiting > longest.waiting || inner.waiting == longest.waiting && inner.rank(newcomer) > longest.rank(newcomer) {
-			longest = inner
+	for _, in := range l.active {
+		switch {
+		case in.waiting == 0:
+		case longest == nil || in.load().exceeds(longest.load()) || newcomer.isIn(in) && !longest.load().exceeds(in.load()):
+			longest = in
 		}
 	}
 	return longest.newest(newcomer)
 }
 
-// rank orders equally long lanes: the newest waiter of the highest is refused.
-func (l *lane) rank(newcomer *waiter) int {
-	switch {
-	case l.turns == &l.outer.old:
-		return 2
-	case newcomer.isIn(l):
-		return 1
-	}
-	return 0
+// load is what lanes are compared by when one has to make room.
+type load struct{ waiters, pressure int }
+
+func (l *lane) load() load { return load{l.waiting, l.pressure()} }
+
+// exceeds reports whether a has more waiters than b, or as many and more pressure.
+func (a load) exceeds(b load) bool {
+	return a.waiters > b.waiters || a.waiters == b.waiters && a.pressure > b.pressure
 }
 
 func (w *waiter) isIn(l *lane) bool {
@@ -195,7 +209,7 @@ func (w *waiter) isIn(l *lane) bool {
 
 // isLongest reports whether a top lane has several waiters, and more than any other.
 func (l *lane) isLongest() bool {
-	for _, other := range l.outer.inner {
+	for _, other := range l.outer.active {
 		if other != l && other.waiting >= l.waiting {
 			return false
 		}

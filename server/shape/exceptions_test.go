@@ -35,7 +35,7 @@ var sleepingTests = exceptions{ // calls of time.Sleep
 	"resolvers/provisioning memory.SignUp":     1,
 	"resolvers/transport readAnswer":           1,
 	"tokens askAsLoginDoes":                    1,
-	"tokens crowd":                             3,
+	"tokens crowdWith":                         3,
 	"tokens testRotationUnderLoad":             2,
 
 	// Polls of a condition of another process or connection, which has no event.
