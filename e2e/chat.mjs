@@ -53,6 +53,8 @@ cube.init(
   },
 )
 cube.chat.onMessageListener = (userId, message) => console.log(`${other}: ${message.body}`)
+cube.chat.onDisconnectedListener = () => console.log('The connection is lost; the SDK connects again.')
+cube.chat.onReconnectListener = () => console.log(`${me} is online again.`)
 await cube.chat.connect({ userId: login.chat.userId, password: login.connectySession })
 
 async function find(email) {

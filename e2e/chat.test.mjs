@@ -6,7 +6,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { newUser, register } from './cubegate.mjs'
-import { freePort } from './process.mjs'
+import { banner, freePort, start, stop } from './process.mjs'
 import { terminal } from './terminal.mjs'
 import { patience } from './waiting.mjs'
 
@@ -18,6 +18,29 @@ test('two users chat in two terminals', { timeout: 3 * patience }, async (t) => 
   await terminals[1].shows(`${ada}: Hello Bob! 🦀 <b>\n`)
   terminals[1].types('Hello Ada!')
   await terminals[0].shows(`${bob}: Hello Ada!\n`)
+  assert.deepEqual(await Promise.all(terminals.map((term) => term.ends())), [0, 0])
+})
+
+test('a chat tells that the connection is lost, and goes on after a restart of the server', { timeout: 3 * patience }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'cubegate-restart-'))
+  const env = { PORT: String(await freePort()), SANDBOX_PORT: String(await freePort()) }
+  const startHere = async () => {
+    const server = start(process.env.CUBEGATE_BINARY, [], folder, env)
+    await banner(server)
+    return server
+  }
+  let server = await startHere()
+  t.after(() => stop(server).then(() => rm(folder, { recursive: true })))
+  const [ada, bob] = [newUser().email, newUser().email]
+  const here = { CUBEGATE_URL: `http://127.0.0.1:${env.PORT}` }
+  const terminals = [chat(t, ada, bob, here), chat(t, bob, ada, here)]
+  await Promise.all(terminals.map((term) => term.shows(/ is online\. Type/)))
+  await stop(server)
+  await Promise.all(terminals.map((term) => term.shows('The connection is lost; the SDK connects again.\n')))
+  server = await startHere()
+  await Promise.all(terminals.map((term) => term.shows(/ is online again\.\n/)))
+  terminals[0].types('Still there?')
+  await terminals[1].shows(`${ada}: Still there?\n`)
   assert.deepEqual(await Promise.all(terminals.map((term) => term.ends())), [0, 0])
 })
 
