@@ -88,38 +88,97 @@ func logSandboxRequests(s *setup) error {
 }
 
 //go:embed banner.txt
-var sandboxBannerText string
+var clientsText string
 
-var sandboxBanner = template.Must(template.New("").Funcs(template.FuncMap{"chat": chatURL, "indented": indented}).Parse(sandboxBannerText))
+// clients tells how to connect each kind of client. A line that begins with a blank is code.
+var clients = template.Must(template.New("").Funcs(template.FuncMap{"indented": indented}).Parse(clientsText))
 
 // indented moves all lines but the first to the right.
 func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// sandboxBanner prints how to connect an app to the sandbox.
+// sandboxBanner prints what runs, and how to connect an app to it.
 func (s *Server) sandboxBanner(w io.Writer, data string) error {
 	shown, others := s.api.shownURL(), urlsOfOthers(s.cfg, s.api)
-	fields := map[string]any{
-		"URL":     shown,
-		"ChatURL": chatURL(shown),
-		"Phone":   append(others, shown)[0], // the address for another device
-		"Rest":    s.api.scheme() + "://",
-		"Others":  others,
-		"Port":    strconv.Itoa(s.api.addr().Port),
+	fmt.Fprint(w, "\nThe ConnectyCube sandbox is ready.\n\n")
+	printRows(w, 16, s.sandboxFacts(shown, others, data))
+	if s.authority != nil {
+		trust := "devices must trust this authority once"
+		if s.authority.Made() {
+			trust += ", which was made just now"
+		}
+		fmt.Fprintf(w, "\nTLS: %s\n\n", trust)
+		printRows(w, 16, s.authorityRows(shown))
+	}
+	var text strings.Builder
+	err := clients.Execute(&text, map[string]any{
+		"URL":   shown,
+		"Phone": append(others, shown)[0], // the address for another device
+		"Rest":  s.api.scheme() + "://",
+		"Port":  strconv.Itoa(s.api.addr().Port),
 		"Snippet": sandbox.Snippet{
 			AppID: sandboxAppID, Key: sandboxAuthKey, URL: shown, Chat: chatURL(shown), Domain: s.cfg.ConnectyCube.ChatDomain,
 		}.String(),
 		"AppID":   sandboxAppID,
 		"AuthKey": sandboxAuthKey,
 		"Domain":  s.cfg.ConnectyCube.ChatDomain,
-		"Data":    data,
-		"CIdP":    s.cfg.Sandbox.CIDPURL,
-		"Local":   s.api.addr().IP.IsLoopback(),
-		"Token":   !s.cfg.Sandbox.ControlToken.IsZero(),
+		"CA":      s.authority,
+	})
+	for line := range strings.Lines(text.String()) {
+		if strings.HasPrefix(line, " ") {
+			fmt.Fprint(w, line)
+			continue
+		}
+		fmt.Fprintln(w, strings.Join(wrap(line, bannerColumns), "\n"))
 	}
-	if s.authority != nil {
-		fields["CA"] = s.authority
+	return err
+}
+
+// sandboxFacts are the rows that say where the sandbox is, and how it behaves.
+func (s *Server) sandboxFacts(shown string, others []string, data string) [][2]string {
+	rows := [][2]string{{"REST API", shown}}
+	for _, url := range others {
+		rows = append(rows, [2]string{"", url})
 	}
-	return sandboxBanner.Execute(w, fields)
+	rows = append(rows, [2]string{"Chat", chatURL(shown)})
+	for _, url := range others {
+		rows = append(rows, [2]string{"", chatURL(url)})
+	}
+	state, logins := "in memory, forgotten at the end; --data FILE keeps it", "by password, unknown users are created; SANDBOX_CIDP_URL asks your own server"
+	if data != "" {
+		state = "kept in " + data
+	}
+	if s.cfg.Sandbox.CIDPURL != "" {
+		logins = "asked of " + s.cfg.Sandbox.CIDPURL
+	}
+	rows = append(rows,
+		[2]string{"Application", fmt.Sprintf("%d, key %s", sandboxAppID, sandboxAuthKey)},
+		[2]string{"Dashboard", shown + "/"},
+		[2]string{"Control area", shown + controlPath + " (clock, faults, seed, reset, journal)"},
+		[2]string{"State", state}, [2]string{"Logins", logins})
+	if s.api.addr().IP.IsLoopback() {
+		flags := "--lan and --tls let"
+		if s.authority != nil {
+			flags = "--lan lets"
+		}
+		rows = append(rows, [2]string{"Other devices", "cannot reach it: " + flags + " phones in."})
+	}
+	if s.cfg.Sandbox.ControlToken.IsZero() {
+		rows = append(rows, [2]string{"Other machines", "may open neither the dashboard nor the control area; SANDBOX_CONTROL_TOKEN lets them."})
+	}
+	return rows
+}
+
+// authorityRows say how each kind of device comes to trust the authority.
+func (s *Server) authorityRows(shown string) [][2]string {
+	file := s.authority.File()
+	return [][2]string{
+		{"Certificate", file}, {"", "also at " + shown + controlPath + "ca.pem"},
+		{"SHA-256", s.authority.Fingerprint()},
+		{"Android", "Settings, Security, Encryption & credentials, Install a certificate, CA certificate. The app must allow it in debug builds:"},
+		{"", "<network-security-config><debug-overrides>"}, {"", `<trust-anchors><certificates src="user"/></trust-anchors>`}, {"", "</debug-overrides></network-security-config>"},
+		{"", fmt.Sprintf("The emulator reaches this machine as https://10.0.2.2:%d, which the certificate has.", s.api.addr().Port)},
+		{"iOS", "open the .pem on the device, install the profile, then switch it on in Settings, General, About, Certificate Trust Settings"},
+	}
 }
 
 // chatURL returns the URL of the chat of a sandbox.

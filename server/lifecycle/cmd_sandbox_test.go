@@ -78,6 +78,7 @@ func TestSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 			t.Errorf("the banner does not show %s:\n%s", part, banner)
 		}
 	}
+	fitsTerminal(t, banner)
 	first, err := servertest.Try(http.MethodPost, url+"/session", newSession)
 	if err != nil || first.Status != 201 {
 		t.Fatalf("session: %d %s %v", first.Status, first.Body, err)
@@ -85,7 +86,7 @@ func TestSandboxAloneKeepsItsStateWhenAsked(t *testing.T) {
 	if page, err := servertest.Try(http.MethodGet, url+"/", ""); err != nil || !strings.Contains(page.Body, "<title>ConnectyCube sandbox") {
 		t.Errorf("page: %d %v", page.Status, err)
 	}
-	if v1, err := servertest.Try(http.MethodPut, inBanner(t, banner, `PUT (\S+) with`), inBanner(t, banner, `with (\{.+\}) switches`)); err != nil || !strings.Contains(v1.Body, `"v1_users":true`) {
+	if v1, err := servertest.Try(http.MethodPut, inBanner(t, inOneLine(banner), `PUT (\S+) with`), inBanner(t, inOneLine(banner), `with (\{.+?\}) switches`)); err != nil || !strings.Contains(v1.Body, `"v1_users":true`) {
 		t.Errorf("the first users API is not switched on: %d %s %v", v1.Status, v1.Body, err)
 	}
 	stop()
@@ -104,6 +105,7 @@ func TestSandboxAloneOverTLS(t *testing.T) {
 	if !filepath.IsAbs(file) || !strings.Contains(banner, "chat_url: 'wss://localhost:") || !strings.Contains(banner, "made just now") || strings.Contains(banner, "a-token") {
 		t.Errorf("banner:\n%s", banner)
 	}
+	fitsTerminal(t, banner)
 	certificate, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
