@@ -30,14 +30,14 @@ type Session struct {
 	Version        int64 `bson:"version"` // counts the changes
 }
 
-// RefreshTokens are what a login session knows of its refresh tokens. Records of earlier
-// versions have only Parent and Children, and a replica of an earlier version removes
-// the rest when it changes a record.
+// RefreshTokens are what a login session knows of its refresh tokens. A replica of an earlier
+// version does not know Retired, and perhaps not Exchange, and removes them when it changes a
+// record. That makes the rule stricter: a token that is in no field counts as reused.
 type RefreshTokens struct {
-	Parent   string          `bson:"parent,omitempty"`   // hash of the token used last
-	Children []string        `bson:"children,omitempty"` // hashes of its successors
-	Exchange RefreshExchange `bson:"exchange,omitempty"` // of Parent
-	Retired  []RetiredToken  `bson:"retired,omitempty"`  // a short time ago, the newest first
+	Parent   string          `bson:"parent,omitempty"`        // hash of the token used last
+	Children []string        `bson:"children,omitempty"`      // hashes of its successors
+	Exchange RefreshExchange `bson:"exchange,omitempty"`      // of Parent
+	Retired  RetiredTokens   `bson:"retiredTokens,omitempty"` // the newest first
 }
 
 // RefreshExchange is the exchange of a refresh token for its successor. The zero value
@@ -50,12 +50,6 @@ type RefreshExchange struct {
 
 // IsZero makes the driver omit the zero value.
 func (e RefreshExchange) IsZero() bool { return e == RefreshExchange{} }
-
-// RetiredToken is the hash of a refresh token that is no longer valid.
-type RetiredToken struct {
-	Hash string    `bson:"hash"`
-	At   time.Time `bson:"at"`
-}
 
 // SealedSession is a session at ConnectyCube whose token is encrypted. The zero value
 // means none.
@@ -74,15 +68,18 @@ type Revocation struct {
 	Attempts   int       `bson:"attempts,omitempty"`   // to revoke it at ConnectyCube
 }
 
-// sessionDocument is a Session with the field of the queue [Store.Revocations].
+// sessionDocument is a Session with the field of the queue [Store.Revocations], and with a
+// field that earlier versions wrote.
 type sessionDocument struct {
-	Session `bson:",inline"`
-	Due     time.Time `bson:"due"`
+	Session        `bson:",inline"`
+	Due            time.Time             `bson:"due"`
+	EarlierRetired []earlierRetiredToken `bson:"retired"`
 }
 
 func decodeSession(c collection, document bson.Raw, r *bson.Registry) (Session, error) {
 	var d sessionDocument
 	err := c.decode(document, form{bson.TypeString, r}, &d)
+	d.Retired = append(d.Retired, fromEarlier(d.EarlierRetired)...)
 	return d.Session, err
 }
 
@@ -262,7 +259,7 @@ func endUpdateDue(now, due time.Time, reason string, more ...bson.E) bson.D {
 	set := bson.D{{Key: "endedAt", Value: now}, {Key: "expires", Value: now}, {Key: "due", Value: due}, {Key: "reason", Value: reason}}
 	return bson.D{
 		{Key: "$set", Value: append(set, more...)},
-		{Key: "$unset", Value: bson.D{{Key: "parent", Value: ""}, {Key: "children", Value: ""}, {Key: "exchange", Value: ""}, {Key: "retired", Value: ""}, {Key: "attempts", Value: ""}}},
+		{Key: "$unset", Value: fields("parent", "children", "exchange", "retiredTokens", "retired", "attempts")},
 		{Key: "$inc", Value: bson.D{{Key: "version", Value: 1}}},
 	}
 }

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -41,9 +42,10 @@ type Exchange struct {
 	Client string // a mark that equal clients share
 }
 
-// RetiredToken is the hash of a token, and when its successor or a sibling was used.
+// RetiredToken is the hash of a token, and when its successor or a sibling was used. The
+// hash is in bytes, because a family may have many of them.
 type RetiredToken struct {
-	Hash string
+	Hash [sha256.Size]byte
 	At   time.Time
 }
 
@@ -79,8 +81,9 @@ func (f RefreshFamily) Check(p PresentedToken, at time.Time, window time.Duratio
 	case p.Hash == f.Parent, slices.Contains(f.Children, p.Hash):
 		return nil
 	}
+	hash, ok := hashBytes(p.Hash)
 	for _, r := range f.Retired {
-		if r.Hash == p.Hash && within(r.At, at, window) {
+		if ok && r.Hash == hash && within(r.At, at, window) {
 			return &StaleError{After: window - at.Sub(r.At) + time.Millisecond}
 		}
 	}
@@ -126,8 +129,10 @@ func (f RefreshFamily) retire(used string, at time.Time, window time.Duration) [
 // whose window is over.
 func (f RefreshFamily) remember(hashes []string, at time.Time, window time.Duration) []RetiredToken {
 	list := make([]RetiredToken, 0, len(hashes)+len(f.Retired))
-	for _, hash := range hashes {
-		list = append(list, RetiredToken{hash, at})
+	for _, text := range hashes {
+		if hash, ok := hashBytes(text); ok {
+			list = append(list, RetiredToken{hash, at})
+		}
 	}
 	for _, r := range f.Retired {
 		if within(r.At, at, window) {

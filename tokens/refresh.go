@@ -89,3 +89,12 @@ func hashOf(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
 }
+
+// hashBytes returns a hash of [hashOf] in bytes. It returns false for any other text.
+func hashBytes(hash string) (sum [sha256.Size]byte, ok bool) {
+	raw, err := hex.DecodeString(hash)
+	if err != nil || len(raw) != len(sum) {
+		return sum, false
+	}
+	return [sha256.Size]byte(raw), true
+}

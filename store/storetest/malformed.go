@@ -58,7 +58,7 @@ var (
 			"userId": text, "device": text, "deviceId": text, "address": text, "createdAt": date, "usedAt": date, "expires": date,
 			"absolute": date, "parent": text, "children": texts, "cubeToken": text, "cubeId": number, "cubeExpires": date, "endedAt": date,
 			"reason": text, "generation": number, "attempts": number, "version": number, "due": date,
-			"exchange": object, "exchange.salt": text, "exchange.at": date, "exchange.client": text, "retired": nil,
+			"exchange": object, "exchange.salt": text, "exchange.at": date, "exchange.client": text, "retired": nil, "retiredTokens": nil,
 		},
 		"audit": {
 			"at": date, "kind": text, "outcome": text, "userId": text, "actor": text, "address": text, "session": text, "detail": text,
@@ -138,6 +138,11 @@ func (w *wrongDocuments) addField(field string, right []bson.Type) {
 	if field == "retired" { // a list of documents, of which no value above is one
 		w.add(field, bson.A{bson.D{{Key: "hash", Value: "x"}, {Key: "at", Value: time.Now()}}}, false)
 		w.add(field, bson.A{bson.D{{Key: "hash", Value: 5}}}, true)
+	}
+	if field == "retiredTokens" { // binary data, of which the value above has a wrong length
+		w.add(field, bson.Binary{}, false)
+		w.add(field, bson.Binary{Data: make([]byte, 80)}, false)
+		w.add(field, bson.Binary{Data: make([]byte, 81)}, true)
 	}
 	if slices.Equal(right, number) {
 		for _, v := range []float64{1.5, math.NaN(), math.Inf(1), 1e300} {
