@@ -70,7 +70,9 @@ func storeOptions(cfg config.Config, log *slog.Logger) store.Options {
 		AuditMax:  cfg.Audit.Max,
 		Log:       log,
 
+		AuditMaxChanges:  cfg.Audit.MaxChanges,
 		AuditMaxRefusals: cfg.Audit.MaxRefusals,
+		AuditPerUser:     cfg.Audit.PerUser,
 	}
 }
 

@@ -2,10 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -72,48 +69,45 @@ type eventDocument struct {
 	Session  string        `bson:"session,omitempty"`
 	Detail   string        `bson:"detail,omitempty"`
 	Refusal  bool          `bson:"refusal,omitempty"`
+	Class    class         `bson:"class,omitempty"`
+	Share    string        `bson:"share,omitempty"` // key of the share that it takes from
 	Count    int           `bson:"count,omitempty"`
 	Expires  time.Time     `bson:"expires"`
 }
 
 const (
-	maxField   = 100 // bytes of one field of an Event
-	maxDetail  = 200
-	auditCheck = 200 // least number of events between two counts
-	auditShare = 100 // the bound divided by it is another least number, for cheap counting
+	maxField  = 100 // bytes of one field of an Event
+	maxDetail = 200
 )
 
-// Audit is the collection of events, bounded by age and by number. Refusals
-// have a bound of their own: any client can cause them, and a flood of them must
-// not remove the history of logins and changes. It is safe for concurrent use.
+// Audit is the collection of events, bounded by age, by number, and by number for each
+// user. Refusals, logins, changes by users and changes by administrators have a bound each: a
+// flood of one must not remove the others. It is safe for concurrent use.
 type Audit struct {
 	records[Event]
 	keep     time.Duration
-	history  retention
+	perUser  int // the share of a user
+	logins   retention
+	changes  retention
+	admins   retention
 	refusals retention
 	late     lateEvents
+	wake     chan struct{} // of one: a retention is due
 }
 
-// retention bounds the number of some events.
-type retention struct {
-	filter  bson.D
-	max     int64
-	written atomic.Int64
+// newAudit returns the audit in a collection.
+func newAudit(c collection, o Options) *Audit {
+	return &Audit{
+		records:  records[Event]{c, "event", objectID, decodeEvent},
+		keep:     o.AuditKeep,
+		perUser:  o.AuditPerUser,
+		logins:   retention{filter: ofClass(classLogin), max: int64(o.AuditMax)},
+		changes:  retention{filter: ofClass(classChange), max: int64(o.AuditMaxChanges)},
+		admins:   retention{filter: ofClass(classAdmin), max: int64(o.AuditMaxChanges)},
+		refusals: retention{filter: bson.D{{Key: "refusal", Value: true}}, max: int64(o.AuditMaxRefusals)},
+		wake:     make(chan struct{}, 1),
+	}
 }
-
-// isDue reports whether n further events make a count necessary. The first event does.
-func (r *retention) isDue(n int64) bool {
-	every := max(auditCheck, r.max/auditShare)
-	after := r.written.Add(n)
-	return after == n || (after-n)/every != after/every
-}
-
-// Refusals are the events of RecordRefusals. A refusal that Record wrote, such as the end of
-// a login session whose token was stolen, is history.
-var (
-	refusalFilter = bson.D{{Key: "refusal", Value: true}}
-	historyFilter = bson.D{{Key: "refusal", Value: bson.D{{Key: "$exists", Value: false}}}}
-)
 
 func (a *Audit) ensureIndexes(ctx context.Context) error {
 	return ensure(ctx, a.coll, auditIndexes()...)
@@ -127,6 +121,8 @@ func auditIndexes() []mongo.IndexModel {
 			Keys:    bson.D{{Key: "refusal", Value: 1}, {Key: "_id", Value: 1}},
 			Options: options.Index().SetName("refusal_1__id_1").SetPartialFilterExpression(bson.D{{Key: "refusal", Value: true}}),
 		},
+		mongo.IndexModel{Keys: bson.D{{Key: "class", Value: 1}, {Key: "_id", Value: 1}}, Options: options.Index().SetName("class_1__id_1")},
+		mongo.IndexModel{Keys: bson.D{{Key: "share", Value: 1}, {Key: "_id", Value: 1}}, Options: options.Index().SetName("share_1__id_1")},
 	}
 }
 
@@ -153,14 +149,16 @@ func (a *Audit) Record(ctx context.Context, e Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
+	c := classOf(e)
+	s := a.shareOf(c, e)
 	d := a.document(bson.NewObjectID(), e)
+	d.Class, d.Share = c, s.key
 	if _, err := a.coll.InsertOne(ctx, d); err != nil {
 		return a.late.keep(d, a.wrapError("recording an event", err))
 	}
-	if !a.history.isDue(1) {
-		return nil
-	}
-	return a.trim(ctx, &a.history)
+	a.thinByChance(ctx, s)
+	a.noteWritten(a.retentionOf(c), 1)
+	return nil
 }
 
 // RecordRefusals stores refusals. Each needs an ID of NewEventID and a Count. If
@@ -179,18 +177,20 @@ func (a *Audit) RecordRefusals(ctx context.Context, refusals []Event) error {
 			return fmt.Errorf("recording refusals: invalid event ID %q", e.ID)
 		}
 		d := a.document(id, e)
-		d.Refusal = true // without Count: $max and $setOnInsert must not name the same field
+		d.Refusal, d.Share = true, a.shareOf("", e).key // without Count: $max and $setOnInsert must not name the same field
 		writes[i] = mongo.NewUpdateOneModel().SetUpsert(true).
 			SetFilter(bson.D{{Key: "_id", Value: id}}).
 			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "count", Value: e.Count}}}, {Key: "$setOnInsert", Value: withoutID(d)}})
 	}
-	if _, err := a.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false)); err != nil {
+	result, err := a.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	if err != nil {
 		return a.wrapError("recording refusals", err)
 	}
-	if !a.refusals.isDue(int64(len(refusals))) {
-		return nil
+	for i := range result.UpsertedIDs {
+		a.thinByChance(ctx, a.shareOf("", refusals[i]))
 	}
-	return a.trim(ctx, &a.refusals)
+	a.noteWritten(&a.refusals, int64(len(refusals)))
+	return nil
 }
 
 // withoutID returns the fields of an event except _id, which an upsert takes from its
@@ -206,34 +206,6 @@ func withoutID(d eventDocument) bson.D {
 		panic(err)
 	}
 	return fields[1:] // _id is the first
-}
-
-// trim removes the oldest events beyond the bound.
-func (a *Audit) trim(ctx context.Context, r *retention) error {
-	n, err := a.count(ctx, r)
-	if err != nil || n <= r.max {
-		return a.wrapError("counting events", err)
-	}
-	newest, err := a.coll.FindOne(ctx, r.filter, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetSkip(r.max)).Raw() // of the events to remove
-	if errors.Is(err, mongo.ErrNoDocuments) {                                                                                     // the count was an estimate
-		return nil
-	}
-	if err != nil {
-		return a.wrapError("looking for old events", err)
-	}
-	_, err = a.coll.DeleteMany(ctx, append(slices.Clip(r.filter), bson.E{Key: "_id", Value: bson.D{{Key: "$lte", Value: newest.Lookup("_id")}}}))
-	return a.wrapError("removing old events", err)
-}
-
-// count estimates the number of events. No index contains only the history, so its number is
-// that of all events minus that of the refusals.
-func (a *Audit) count(ctx context.Context, r *retention) (int64, error) {
-	refusals, err := a.coll.CountDocuments(ctx, a.refusals.filter)
-	if err != nil || r == &a.refusals {
-		return refusals, err
-	}
-	all, err := a.coll.EstimatedDocumentCount(ctx)
-	return all - refusals, err
 }
 
 // truncate returns at most limit bytes of s and no incomplete character.

@@ -39,18 +39,29 @@ func (l *lateEvents) keep(d eventDocument, err error) error {
 	return err
 }
 
-// Run records late events until ctx ends, and then once more.
+// Run records late events and removes the oldest events beyond the bounds, until ctx ends. Then it
+// records late events once more.
 func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(lateEvery)
 	defer tick.Stop()
 	for {
 		select {
+		case <-a.wake:
+			a.trimOrLog(ctx, log)
 		case <-tick.C:
 			a.recordLate(ctx, log)
+			a.trimOrLog(ctx, log)
 		case <-ctx.Done():
 			a.recordLate(context.WithoutCancel(ctx), log)
 			return
 		}
+	}
+}
+
+// trimOrLog is Trim for Run.
+func (a *Audit) trimOrLog(ctx context.Context, log *slog.Logger) {
+	if err := a.Trim(ctx); err != nil && ctx.Err() == nil {
+		log.LogAttrs(ctx, slog.LevelWarn, "removing old audit events failed", slog.Any("err", err))
 	}
 }
 

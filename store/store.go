@@ -39,8 +39,10 @@ type Options struct {
 	ConnectTimeout time.Duration
 
 	AuditKeep        time.Duration // age at which an event is removed; default 90 days
-	AuditMax         int           // largest number of events without refusals; default 100,000
+	AuditMax         int           // largest number of events that are neither changes nor refusals; default 100,000
+	AuditMaxChanges  int           // largest number of changes by users, and of those by administrators; default 100,000
 	AuditMaxRefusals int           // largest number of refusals; default 100,000
+	AuditPerUser     int           // the part of each of these numbers that one user may have; default 100
 
 	// Exchange answers one message of MongoDB's protocol, as the embedded database does
 	// inside the process. With it, there are no connections. Default is the network.
@@ -113,8 +115,7 @@ func connect(ctx context.Context, o Options) (*Store, error) {
 		records: records[Session]{open("sessions", "id"), "login session", func(id string) (any, error) { return id, nil }, decodeSession},
 		locks:   newKeyedLock(),
 	}
-	s.audit = &Audit{records: records[Event]{open("audit", "id"), "event", objectID, decodeEvent}, keep: o.AuditKeep,
-		history: retention{filter: historyFilter, max: int64(o.AuditMax)}, refusals: retention{filter: refusalFilter, max: int64(o.AuditMaxRefusals)}}
+	s.audit = newAudit(open("audit", "id"), o)
 	return s, nil
 }
 
@@ -131,8 +132,14 @@ func (o Options) withDefaults() Options {
 	if o.AuditMax == 0 {
 		o.AuditMax = 100_000
 	}
+	if o.AuditMaxChanges == 0 {
+		o.AuditMaxChanges = 100_000
+	}
 	if o.AuditMaxRefusals == 0 {
 		o.AuditMaxRefusals = 100_000
+	}
+	if o.AuditPerUser == 0 {
+		o.AuditPerUser = 100
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext

@@ -96,7 +96,9 @@ type Config struct {
 	Audit struct {
 		Keep        time.Duration `key:"audit.keep" range:"1h..87840h"`
 		Max         int           `key:"audit.max" range:"100..100000000"`
+		MaxChanges  int           `key:"audit.max_changes" range:"100..100000000"`
 		MaxRefusals int           `key:"audit.max_refusals" range:"100..100000000"`
+		PerUser     int           `key:"audit.per_user" range:"10..10000"`
 	}
 
 	Password struct {

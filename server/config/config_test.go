@@ -77,7 +77,7 @@ func TestDefaultsUseBothStandIns(t *testing.T) {
 	want.JWT.Issuer, want.JWT.AccessTTL = "cubegate", time.Hour
 	want.Sessions.Idle, want.Sessions.Absolute, want.Sessions.PerUser = 720*time.Hour, 2160*time.Hour, 20
 	want.Sessions.Reuse = 30 * time.Second
-	want.Audit.Keep, want.Audit.Max, want.Audit.MaxRefusals = 2160*time.Hour, 100_000, 100_000
+	want.Audit.Keep, want.Audit.Max, want.Audit.MaxChanges, want.Audit.MaxRefusals, want.Audit.PerUser = 2160*time.Hour, 100_000, 100_000, 100_000, 100
 	want.Password.Memory, want.Password.Iterations, want.Password.Parallelism = 19456, 2, 1
 	want.Password.Hash, want.Password.MaxWait = "argon2id", 5*time.Second
 	want.Limits.LoginFailures, want.Limits.LoginRetryEvery, want.Limits.Mode = 10, 30*time.Second, "enforce"
@@ -135,7 +135,7 @@ var samples = map[string]string{
 	"sandbox.public_url":    "https://box.example.org",
 	"sandbox.control_token": "token", "sandbox.cidp_url": "https://backend.example.org/verify", "jwt.secret": strongSecret, "jwt.issuer": "gate", "jwt.access_ttl": "15m",
 	"jwt.previous_secrets": strongSecret, "jwt.keys": "/etc/cubegate/keys",
-	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.reuse": "1m", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_refusals": "500",
+	"sessions.idle": "1h", "sessions.absolute": "2000h", "sessions.reuse": "1m", "sessions.per_user": "5", "audit.keep": "24h", "audit.max": "1000", "audit.max_changes": "600", "audit.max_refusals": "500", "audit.per_user": "50",
 	"connectycube.password": "derived", "connectycube.admin_key": "admin", "connectycube.register_while_away": "false", "connectycube.sign_ups_per_minute": "600",
 	"password.hash": "bcrypt", "password.memory": "65536", "password.iterations": "3", "password.parallelism": "2",
 	"password.concurrent": "4", "password.max_wait": "1s", "login.failures": "0", "login.retry_every": "1m", "register.per_network": "7", "limits": "observe",

@@ -58,6 +58,55 @@ func TestShutdownRecordsRefusals(t *testing.T) {
 	}
 }
 
+// Users who log in, change and log out without end remove no record of others.
+func TestFloodOfOwnRecordsRemovesNoOthers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ accounts, rounds int }{{1, 160}, {5, 32}} { // beyond the bound and the time of the next count
+		t.Run(fmt.Sprint(tt.accounts, " accounts"), func(t *testing.T) {
+			t.Parallel()
+			r := servertest.Start(t, map[string]string{"AUDIT_MAX": "100", "AUDIT_MAX_CHANGES": "100", "AUDIT_MAX_REFUSALS": "100", "AUDIT_PER_USER": "10"})
+			c := servertest.NewActors(t, r, 0)
+			c.MustDo(t, c.Ada.Token, `mutation { changePassword(current: "correct horse", new: "another horse") { message } }`)
+			c.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { disableUser(id: %q) { id } }`, c.Ada.User.ID))
+			c.MustDo(t, c.Root.Token, fmt.Sprintf(`mutation { setRoles(id: %q, roles: ["editor"]) { id } }`, c.Bob.User.ID))
+			before := auditOf(t, c, c.Ada.User.ID) + auditOf(t, c, c.Bob.User.ID)
+			t.Run("flood", func(t *testing.T) {
+				for i := range tt.accounts {
+					t.Run(fmt.Sprint("account ", i), func(t *testing.T) {
+						t.Parallel()
+						loginWithoutEnd(t, r, i, tt.rounds)
+					})
+				}
+			})
+			if after := auditOf(t, c, c.Ada.User.ID) + auditOf(t, c, c.Bob.User.ID); after != before || strings.Count(before, `"kind"`) != 5 {
+				t.Errorf("the audit of two other users was %s and is %s", before, after)
+			}
+		})
+	}
+}
+
+// auditOf returns what the audit has about a user.
+func auditOf(t *testing.T, c servertest.Actors, id string) string {
+	t.Helper()
+	return c.SendAs(t, c.Root.Token, `query($id: String!) { audit(page: {limit: 100}, filter: {userId: $id}) { items { id at kind outcome detail } } }`, map[string]any{"id": id}).Body
+}
+
+// loginWithoutEnd logs in with an account of its own, and does all that a user may do.
+func loginWithoutEnd(t *testing.T, r *servertest.Server, n, rounds int) {
+	emails := []string{fmt.Sprintf("mallory%d@example.org", n), fmt.Sprintf("trudy%d@example.org", n)}
+	r.Register(t, emails[0])
+	for i := range rounds {
+		in := r.Login(t, servertest.LoginDocument, emails[i%2])
+		if i%10 == 0 { // neither has a record
+			in.RefreshToken = r.Refresh(t, in.RefreshToken)
+			r.MustDo(t, in.Token, `mutation { updateProfile(firstName: "Mallory", lastName: "M") { id } }`)
+		}
+		r.MustDo(t, in.Token, `mutation { changePassword(current: "correct horse", new: "correct horse") { message } }`)
+		r.MustDo(t, in.Token, fmt.Sprintf(`mutation { changeEmail(email: %q, password: "correct horse") { id } }`, emails[(i+1)%2]))
+		r.MustDo(t, in.Token, fmt.Sprintf(`mutation { logout(refreshToken: %q) { message } }`, in.RefreshToken))
+	}
+}
+
 // If users have bcrypt hashes, an unknown email costs such a hash as well.
 func TestUnknownEmailsCostAsMuchAsUsers(t *testing.T) {
 	t.Parallel()

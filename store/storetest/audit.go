@@ -14,7 +14,7 @@ import (
 // audit tests the collection of events.
 func audit(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	a := b.openStore(t, func(o *store.Options) { o.AuditMax = 250 }).Audit()
+	a := b.openStore(t, func(o *store.Options) { o.AuditMax, o.AuditPerUser = 250, 500 }).Audit()
 	for i := range 450 {
 		if err := a.Record(t.Context(), store.Event{Kind: "login", Outcome: "ok", UserID: fmt.Sprint(i % 2), Detail: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
@@ -24,9 +24,9 @@ func audit(t *testing.T, tg Target) {
 	if err := a.Record(t.Context(), long); err != nil {
 		t.Fatal(err)
 	}
-	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), bson.D{})
-	if err != nil || n > 251+200 || n < 250 {
-		t.Errorf("%d events are kept, %v; want 250 and the events since the last count", n, err)
+	trim(t, a)
+	if n := b.countEvents(t, bson.D{}); n > 251+200 || n < 250 {
+		t.Errorf("%d events are kept; want 250 and the events since the last count", n)
 	}
 	page, err := a.Page(t.Context(), store.EventFilter{}, "", 3)
 	if err != nil || len(page.Items) != 3 || page.Items[0].Kind != "long" || len(page.Items[0].Detail) > 200 || page.Items[1].Detail != "449" || time.Since(page.Items[1].At) > time.Minute {
@@ -41,7 +41,26 @@ func audit(t *testing.T, tg Target) {
 	}
 	hasTTL(t, b, "audit", 0)
 	t.Run("refusals do not remove history", func(t *testing.T) { separateBounds(t, tg) })
+	t.Run("shares", func(t *testing.T) { sharesOfAudit(t, tg) })
 	t.Run("refusals keep the largest count", func(t *testing.T) { largestCount(t, tg) })
+}
+
+// countEvents returns the number of records that a filter matches.
+func (b base) countEvents(t *testing.T, filter bson.D) int {
+	t.Helper()
+	n, err := b.raw.Collection("audit").CountDocuments(t.Context(), filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
+}
+
+// trim removes the oldest events beyond the bounds.
+func trim(t *testing.T, a *store.Audit) {
+	t.Helper()
+	if err := a.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // refusals returns n refusals of different users.
@@ -58,16 +77,10 @@ func refusals(n int) []store.Event {
 // removes the other ones.
 func separateBounds(t *testing.T, tg Target) {
 	b := newBase(t, tg)
-	a := b.openStore(t, func(o *store.Options) { o.AuditMax, o.AuditMaxRefusals = 100, 100 }).Audit()
-	number := func(filter bson.D) int64 {
-		n, err := b.raw.Collection("audit").CountDocuments(t.Context(), filter)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	a := b.openStore(t, func(o *store.Options) { o.AuditMaxChanges, o.AuditMaxRefusals = 100, 100 }).Audit()
+	number := func(filter bson.D) int { return b.countEvents(t, filter) }
 	for i := range 90 {
-		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Detail: fmt.Sprint(i)}); err != nil {
+		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Actor: fmt.Sprint("admin", i%50), Detail: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,6 +92,7 @@ func separateBounds(t *testing.T, tg Target) {
 			t.Fatal(err)
 		}
 	}
+	trim(t, a)
 	if n := number(bson.D{{Key: "kind", Value: "login"}}); n != 100 {
 		t.Errorf("%d of 1,000 refusals are kept, want 100", n)
 	}
@@ -93,10 +107,11 @@ func separateBounds(t *testing.T, tg Target) {
 		t.Errorf("the newest refusal: %+v, %v", page, err)
 	}
 	for i := range 500 {
-		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Detail: fmt.Sprint(i)}); err != nil {
+		if err := a.Record(t.Context(), store.Event{Kind: "roles", Outcome: "ok", Actor: fmt.Sprint("admin", i%50), Detail: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	trim(t, a)
 	if n := number(bson.D{{Key: "kind", Value: "roles"}}); n < 100 || n > 100+200 {
 		t.Errorf("%d of 590 changes are kept, want 100 and those since the last count", n)
 	}

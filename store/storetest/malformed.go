@@ -62,7 +62,7 @@ var (
 		},
 		"audit": {
 			"at": date, "kind": text, "outcome": text, "userId": text, "actor": text, "address": text, "session": text, "detail": text,
-			"refusal": flag, "count": number, "expires": date,
+			"refusal": flag, "class": text, "share": text, "count": number, "expires": date,
 		},
 	}
 )
