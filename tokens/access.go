@@ -32,12 +32,15 @@ func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reas
 type tokenKind struct {
 	typ      string
 	audience Audience
+	clientID string // the client_id claim; empty for a token without one
 }
 
 var (
-	access        = tokenKind{"at+jwt", AudienceAPI} // RFC 9068
-	chatTicket    = tokenKind{"ticket+jwt", AudienceConnectyCube}
-	serviceTicket = tokenKind{"service+jwt", AudienceConnectyCube} // for a login that the server makes
+	// RFC 9068 section 2.2 requires client_id, and libraries in their strict mode refuse a token
+	// without it. All apps of this server are one client.
+	access        = tokenKind{"at+jwt", AudienceAPI, "app"}
+	chatTicket    = tokenKind{"ticket+jwt", AudienceConnectyCube, ""}
+	serviceTicket = tokenKind{"service+jwt", AudienceConnectyCube, ""} // for a login that the server makes
 )
 
 // Config configures an Issuer and the Verifier of its tokens. Ring is required.
@@ -152,7 +155,7 @@ func (i *Issuer) signFor(k tokenKind, g Grant, externalID string) (string, time.
 	}
 	claims, err := json.Marshal(payload{
 		ID: g.Subject, Email: g.Email, IssuedAt: now.Unix(), ExpiresAt: expires.Unix(), Subject: g.Subject,
-		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(), SessionID: g.SessionID, Roles: g.Roles, ExternalID: externalID,
+		Issuer: i.issuer, Audience: k.audience, TokenID: rand.Text(), SessionID: g.SessionID, Roles: g.Roles, ClientID: k.clientID, ExternalID: externalID,
 	})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing token: %w", err)

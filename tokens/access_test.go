@@ -189,8 +189,9 @@ func TestClaimsOnTheWire(t *testing.T) {
 			if want := fmt.Sprintf(`{"alg":"HS256","typ":%q}`, typ); header != want {
 				t.Errorf("header = %s, want %s", header, want)
 			}
-			want := fmt.Sprintf(`{"id":%q,"email":%q,"iat":946684800,"exp":946688400,"sub":%q,"iss":"cubegate","aud":%q,"jti":%q,"sid":"s1","roles":["editor"]}`,
-				userID, email, userID, claims.Audience, claims.ID)
+			client := map[string]string{"at+jwt": `,"client_id":"app"`}[typ] // required by RFC 9068
+			want := fmt.Sprintf(`{"id":%q,"email":%q,"iat":946684800,"exp":946688400,"sub":%q,"iss":"cubegate","aud":%q,"jti":%q,"sid":"s1","roles":["editor"]%s}`,
+				userID, email, userID, claims.Audience, claims.ID, client)
 			if payload != want {
 				t.Errorf("claims =\n%s, want\n%s", payload, want)
 			}

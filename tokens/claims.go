@@ -45,6 +45,7 @@ type payload struct {
 	TokenID   string   `json:"jti"`
 	SessionID string   `json:"sid,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"` // of access tokens; the Verifier does not read it
 
 	ExternalID string `json:"xid,omitempty"` // of service tickets
 }
@@ -126,7 +127,7 @@ func readPayload(data []byte) (p payload, nbf int64, err error) {
 	return payload{
 		ID: m.text("id"), Email: m.text("email"), IssuedAt: m.seconds("iat"), ExpiresAt: m.seconds("exp"), Subject: m.text("sub"),
 		Issuer: m.text("iss"), Audience: Audience(m.text("aud")), TokenID: m.text("jti"), SessionID: m.text("sid"), Roles: m.texts("roles"),
-		ExternalID: m.text("xid"),
+		ClientID: m.text("client_id"), ExternalID: m.text("xid"),
 	}, nbf, nil
 }
 

@@ -56,7 +56,7 @@ func TestHeaderWithKeyIDIsReadAsWritten(t *testing.T) {
 
 // Claims with the same meaning in another form are read by parseObject, and mean the same.
 func TestPayloadInAnotherForm(t *testing.T) {
-	const written = `{"id":"u","email":"e","iat":1,"exp":2,"sub":"u","iss":"i","aud":"cubegate","jti":"j","sid":"s","roles":["r"]}`
+	const written = `{"id":"u","email":"e","iat":1,"exp":2,"sub":"u","iss":"i","aud":"cubegate","jti":"j","sid":"s","roles":["r"],"client_id":"c"}`
 	want, _, err := readPayload([]byte(written))
 	if err != nil || !isWritten([]byte(written), new(payload)) {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ for (const alg of ['EdDSA', 'ES256']) {
       const response = await fetch(`${url}/auth/register`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(newUser()) })
       const { token, user, sessionId } = await response.json()
       const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`), { timeoutDuration: patience })
-      const claims = { algorithms: [alg], issuer: 'cubegate', requiredClaims: ['exp', 'iat', 'sub'] }
+      // the type and the claims that RFC 9068 sections 2.1 and 2.2 require
+      const claims = { algorithms: [alg], issuer: 'cubegate', audience: 'cubegate', typ: 'at+jwt', requiredClaims: ['client_id', 'exp', 'iat', 'jti', 'sub'] }
       const { payload } = await jwtVerify(token, keys, claims)
       assert.equal(payload.sub, user.id)
       assert.ok(sessionId)
