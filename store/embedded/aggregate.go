@@ -26,7 +26,7 @@ type counting struct {
 
 func aggregate(c *call) (bson.D, error) {
 	if target, ok := c.get("aggregate"); ok && isNumber(target) {
-		return nil, fail(codeNotImplemented, "aggregation of a whole database %s", notHere)
+		return nil, unsupported("aggregation of a whole database")
 	}
 	ns, err := c.namespace("aggregate")
 	if err != nil {
@@ -78,7 +78,7 @@ func readCounting(stages []value) (counting, error) {
 			return q, unknownName(knownStages, "the stage", name, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name))
 		}
 		if at < next {
-			return q, fail(codeNotImplemented, "stage '%s' is not supported at this place; the order is %s", name, strings.Join(countStages, ", "))
+			return q, unsupported("the stage %s at this place, not in the order %s,", name, strings.Join(countStages, ", "))
 		}
 		if err := q.read(name, arg); err != nil {
 			return q, err
@@ -86,7 +86,7 @@ func readCounting(stages []value) (counting, error) {
 		next = at + 1
 	}
 	if next < len(countStages) {
-		return q, fail(codeNotImplemented, "a pipeline without a final $group is not supported; use find")
+		return q, unsupported("a pipeline that does not end with $group")
 	}
 	return q, nil
 }
@@ -131,15 +131,15 @@ func (q *counting) readGroup(arg value) error {
 		}
 		op, sum, ok := onlyField(v)
 		if n, exact := asInt(sum); !ok || op != "$sum" || !exact || n != 1 {
-			return fail(codeNotImplemented, "group field '%s' with %s is not supported, only {$sum: 1}", name, v)
+			return unsupported("the group field '%s' with %s, not {$sum: 1},", name, v)
 		}
 		if q.field != "" || strings.Contains(name, ".") {
-			return fail(codeNotImplemented, "group field '%s' is not supported, only one field without a dot", name)
+			return unsupported("the group field '%s', a second one or one with a dot,", name)
 		}
 		q.field = name
 	}
 	if q.id.Type == 0 || q.field == "" {
-		return fail(codeNotImplemented, "a $group without an _id and a field with {$sum: 1} is not supported")
+		return unsupported("a $group without an _id and a field with {$sum: 1}")
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func checkConstant(v value) error {
 	case v.Type == bsoncore.TypeString && strings.HasPrefix(stringOf(v), "$"),
 		v.Type == bsoncore.TypeArray,
 		v.Type == bsoncore.TypeEmbeddedDocument && !isEmpty(v.Data):
-		return fail(codeNotImplemented, "grouping by %s is not supported, only by a constant", v)
+		return unsupported("grouping by %s, not by a constant,", v)
 	}
 	return nil
 }

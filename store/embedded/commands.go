@@ -269,7 +269,7 @@ func (c *call) checkHint(col *collection, hint value) error {
 			continue
 		}
 		if ix.sparse || ix.partial != nil {
-			return fail(codeNotImplemented, "a hint for a sparse or partial index would hide documents and is not supported")
+			return unsupported("a hint for a sparse or partial index, which would hide documents,")
 		}
 		return nil
 	}

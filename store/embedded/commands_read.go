@@ -192,13 +192,13 @@ func count(c *call) (bson.D, error) {
 func explain(c *call) (bson.D, error) {
 	inner := c.document("explain")
 	if v := c.string("verbosity"); v != "" && v != "queryPlanner" {
-		c.addError(fail(codeNotImplemented, "explain: only verbosity queryPlanner is supported"))
+		c.addError(unsupported("explain with the verbosity %q", v))
 	}
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	if name := firstKey(inner); name != "find" {
-		return nil, fail(codeNotImplemented, "explain of %q is not supported, only of find", name)
+		return nil, unsupported("explain of %q, not of find,", name)
 	}
 	of := &call{form: newForm("find", inner), db: c.db, t: c.t}
 	ns, err := of.namespace("find")

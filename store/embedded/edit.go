@@ -118,7 +118,7 @@ func checkPath(path string) ([]string, error) {
 		case part == "":
 			return nil, fail(codeEmptyFieldName, "The update path '%s' contains an empty field name, which is not allowed.", path)
 		case part == "$" || strings.HasPrefix(part, "$["):
-			return nil, fail(codeNotImplemented, "the positional operator in '%s' is not supported", path)
+			return nil, unsupported("the positional operator in '%s'", path)
 		case part[0] == '$':
 			return nil, fail(codeDollarField, "The dollar ($) prefixed field '%s' in '%s' is not allowed in the context of an update.", part, path)
 		}

@@ -179,7 +179,7 @@ func (f *form) reject(keys ...string) {
 	for _, key := range keys {
 		v, ok := f.get(key)
 		if ok && !(v.Type == bsoncore.TypeBoolean && !v.Boolean()) {
-			f.addError(fail(codeNotImplemented, "%s: option %q is not supported", f.name, key))
+			f.addError(unsupported("%s: option %q", f.name, key))
 		}
 	}
 }

@@ -268,7 +268,7 @@ func regexPrefix(flags string) (string, error) {
 			prefix += "(?" + string(flag) + ")"
 		case 'u':
 		case 'x':
-			return "", fail(codeNotImplemented, "the regex option x %s", notHere)
+			return "", unsupported("the regex option x")
 		default:
 			return "", fail(codeRegexFlag, "invalid flag in regex options: %c", flag)
 		}

@@ -117,7 +117,7 @@ func appendRest(dst []byte, c *big.Int, exp int) []byte {
 // becomes an int64, and an int64 that overflows is an error.
 func addNumbers(a, b value) (value, error) {
 	if a.Type == bsoncore.TypeDecimal128 || b.Type == bsoncore.TypeDecimal128 {
-		return value{}, fail(codeNotImplemented, "arithmetic with Decimal128 is not supported")
+		return value{}, unsupported("arithmetic with Decimal128")
 	}
 	if a.Type == bsoncore.TypeDouble || b.Type == bsoncore.TypeDouble {
 		return doubleValue(asFloat(a) + asFloat(b)), nil

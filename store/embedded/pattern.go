@@ -35,7 +35,7 @@ func parseSort(d document) (pattern, error) {
 	for path, v := range fields(d) {
 		switch n := asFloat(v); {
 		case v.Type == bsoncore.TypeEmbeddedDocument && firstKey(v.Data) == "$meta":
-			return nil, fail(codeNotImplemented, "a sort of %q by $meta %s", path, notHere)
+			return nil, unsupported("a sort of %q by $meta", path)
 		case !isNumber(v):
 			return nil, fail(codeSortKey, "Illegal key in $sort specification: %s: %s", path, v)
 		case n != 1 && n != -1:

@@ -26,7 +26,7 @@ func compileProjection(d document) (*projection, error) {
 	decided := false
 	for path, v := range fields(d) {
 		if v.Type != bsoncore.TypeBoolean && !isNumber(v) {
-			return nil, fail(codeNotImplemented, "projection of %q by an expression is not supported, only 1 and 0", path)
+			return nil, unsupported("a projection of %q by an expression, not by 1 or 0,", path)
 		}
 		keep := truthy(v)
 		if path == "_id" {
@@ -54,7 +54,7 @@ func (t projectionTree) add(path string) error {
 	parts := splitPath(path)
 	for i, part := range parts {
 		if part == "" || strings.HasPrefix(part, "$") {
-			return fail(codeNotImplemented, "projection path %q is not supported", path)
+			return unsupported("the projection path %q", path)
 		}
 		below, taken := t[part]
 		last := i == len(parts)-1

@@ -50,11 +50,17 @@ func words(list string) map[string]bool {
 // notHere is the end of an error about something that MongoDB has and this package has not.
 const notHere = "is not supported by cubegate's embedded database, only by MongoDB"
 
+// unsupported returns a NotImplemented error about something that MongoDB has and this package has
+// not. The format names it.
+func unsupported(format string, args ...any) error {
+	return fail(codeNotImplemented, format+" "+notHere, args...)
+}
+
 // unknownName returns the error for a name without an implementation: NotImplemented if MongoDB knows
 // it, and otherwise MongoDB's own error.
 func unknownName(known map[string]bool, what, name string, ownError error) error {
 	if known[name] {
-		return fail(codeNotImplemented, "%s %s %s", what, name, notHere)
+		return unsupported("%s %s", what, name)
 	}
 	return ownError
 }

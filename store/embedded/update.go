@@ -48,7 +48,7 @@ var operators = map[string]struct {
 // compileUpdate reads the field u of an update. It refuses unsupported operators by name.
 func compileUpdate(v value) (*update, error) {
 	if v.Type == bsoncore.TypeArray {
-		return nil, fail(codeNotImplemented, "updates by aggregation pipeline are not supported")
+		return nil, unsupported("an update by an aggregation pipeline")
 	}
 	if v.Type != bsoncore.TypeEmbeddedDocument {
 		return nil, fail(codeFailedToParse, "an update must be a document")
@@ -75,7 +75,7 @@ func compileUpdate(v value) (*update, error) {
 		}
 	}
 	if len(u.modifiers) > maxModifiers {
-		return nil, fail(codeNotImplemented, "more than %d modified paths in one update are not supported", maxModifiers)
+		return nil, unsupported("an update of more than %d paths", maxModifiers)
 	}
 	// MongoDB applies modifiers, and thus adds new fields, in the order of their paths.
 	slices.SortStableFunc(u.modifiers, func(a, b modifier) int { return slices.CompareFunc(a.parts, b.parts, compareParts) })

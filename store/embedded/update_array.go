@@ -124,14 +124,14 @@ func compilePull(arg value) (change, error) {
 // elements that are documents. Any other value must be equal to the element.
 func pullTest(arg value) (func(value) bool, error) {
 	if op := firstKey(document(arg.Data)); isOperators(arg) && (knownFilters[op] || comparisons[op]) {
-		return nil, fail(codeNotImplemented, "$pull of values with the operator %s %s", op, notHere)
+		return nil, unsupported("$pull of values with the operator %s", op)
 	}
 	switch arg.Type {
 	case bsoncore.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)
 		return func(v value) bool { return v.Type == bsoncore.TypeEmbeddedDocument && f.matches(v.Data) }, err
 	case bsoncore.TypeRegex:
-		return nil, fail(codeNotImplemented, "$pull with a regular expression is not supported")
+		return nil, unsupported("$pull with a regular expression")
 	}
 	return func(v value) bool { return sameValue(v, arg) }, nil
 }

@@ -29,7 +29,7 @@ func (f *filter) seed(replacement bool) (document, error) {
 	d := emptyDocument
 	taken := map[string]bool{}
 	if len(f.predicates) > maxModifiers {
-		return nil, fail(codeNotImplemented, "an upsert with more than %d conditions is not supported", maxModifiers)
+		return nil, unsupported("an upsert with more than %d conditions", maxModifiers)
 	}
 	for _, p := range f.predicates {
 		v, ok := p.equality()
