@@ -2,6 +2,7 @@ package apicontract
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -9,7 +10,8 @@ import (
 	"cubegate/server/servertest"
 )
 
-// Each body and answer has an example, and each example fits its schema.
+// Each body, answer and required parameter has an example, and each example fits its schema. Tools
+// that send every request, such as Dredd, refuse a required parameter without one.
 func TestOpenAPIExamplesFit(t *testing.T) {
 	t.Parallel()
 	d := readDescription(t, servertest.Start(t, nil))
@@ -18,12 +20,16 @@ func TestOpenAPIExamplesFit(t *testing.T) {
 	used := map[string]bool{}
 	var visit func(value any, path string)
 	visit = func(value any, path string) {
-		object, ok := value.(map[string]any)
-		if !ok {
-			return
+		list, _ := value.([]any)
+		for i, child := range list {
+			visit(child, fmt.Sprint(path, "/", i))
 		}
+		object, _ := value.(map[string]any)
 		for name, child := range object {
 			visit(child, path+"/"+escapePointer(name))
+		}
+		if object["in"] != nil && object["required"] == true {
+			d.validate(t, path+"/schema", object["example"])
 		}
 		content, ok := object["content"].(map[string]any)
 		if !ok {
