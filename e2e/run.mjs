@@ -1,7 +1,7 @@
 // Builds cubegate, starts it with nothing configured but ports of its own, and
 // runs every test here against it.
 //
-//	node e2e/run.mjs [--sandbox-only] [--full] [--binary FILE] [--limit SECONDS] [part of a file name]
+//	node e2e/run.mjs [--sandbox-only] [--full] [--binary FILE] [--limit SECONDS] [--servers N] [part of a file name]
 //
 // With --full it runs the files in full/ alone, whose tools take long to install; see
 // .ci/full. With --sandbox-only it starts `cubegate sandbox`, which has no database and no
@@ -9,25 +9,28 @@
 // builds nothing and starts FILE, such as one built with -race. One test file may
 // take 15 minutes, as on a busy machine, or what --limit says.
 //
+// It starts two servers, or --servers, and each runs one test file at a time, because the
+// files change its sandbox's clock, faults and settings.
+//
 // Each test file gets CUBEGATE_URL and SANDBOX_URL, taken from what the program
 // prints at its start: a person would find them there, too. CUBEGATE_BINARY is
 // for tests that start one of their own. The last line is "N passed, N failed".
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { finished as flushed } from 'node:stream/promises'
-import { run } from 'node:test'
-import { spec } from 'node:test/reporters'
+import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import { banner, finished, found, start, stop } from './process.mjs'
 
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { 'sandbox-only': { type: 'boolean', default: false }, full: { type: 'boolean', default: false }, binary: { type: 'string' }, limit: { type: 'string', default: '900' } },
+  options: { 'sandbox-only': { type: 'boolean', default: false }, full: { type: 'boolean', default: false }, binary: { type: 'string' }, limit: { type: 'string', default: '900' }, servers: { type: 'string', default: '2' } },
 })
 const sandboxOnly = flags['sandbox-only']
 const only = positionals[0] ?? ''
@@ -37,31 +40,51 @@ const fileLimit = 1000 * Number(flags.limit) // ms
 const secret = (process.env.CONNECTYCUBE_CIDP_SECRET = randomBytes(32).toString('base64'))
 
 const work = await mkdtemp(path.join(tmpdir(), 'cubegate-e2e-'))
-let server
-let counts = { passed: 0, failed: 0 }
+const counts = { passed: 0, failed: 0 }
 try {
   const binary = flags.binary ? path.resolve(flags.binary) : await built()
-  const log = await open(path.join(work, 'log'), 'w')
-  server = start(binary, sandboxOnly ? ['sandbox'] : [], work, { CONNECTYCUBE_CIDP_SECRET: secret }, log.fd)
-  await log.close()
-  const text = await banner(server)
-  process.env.CUBEGATE_BINARY = binary
-  process.env.SANDBOX_URL = found(text, sandboxOnly ? /REST API +(http:\S+)/ : /sandbox at (http:[^\s,]+)/)
-  if (!sandboxOnly) process.env.CUBEGATE_URL = found(text, /(http:\S+)\/api/)
-
-  counts = await tests(await files())
-  await stop(server)
-  checkLog(await readFile(path.join(work, 'log'), 'utf8'))
-} catch (e) {
-  console.error(`e2e: ${e.message}`)
-  counts.failed++
+  const queue = await files()
+  const servers = Math.min(Number(flags.servers), queue.length)
+  await Promise.all(Array.from({ length: servers }, (_, i) => drain(queue, binary, path.join(work, String(i)))))
 } finally {
-  if (server) await stop(server, 'SIGKILL').catch(() => {}) // only after a failure is it still there
   await rm(work, { recursive: true, force: true })
 }
 if (counts.passed === 0) counts.failed ||= 1 // a run that proves nothing is no success
 process.exitCode = counts.failed ? 1 : 0
 console.log(`${counts.passed} passed, ${counts.failed} failed`)
+
+/** Starts a server in a folder and runs files of the queue against it until there are none. */
+async function drain(queue, binary, folder) {
+  let server
+  try {
+    await mkdir(folder)
+    const log = await open(path.join(folder, 'log'), 'w')
+    server = start(binary, sandboxOnly ? ['sandbox'] : [], folder, { CONNECTYCUBE_CIDP_SECRET: secret }, log.fd)
+    await log.close()
+    const shown = await banner(server)
+    const env = { ...process.env, CUBEGATE_BINARY: binary, SANDBOX_URL: found(shown, sandboxOnly ? /REST API +(http:\S+)/ : /sandbox at (http:[^\s,]+)/) }
+    if (!sandboxOnly) env.CUBEGATE_URL = found(shown, /(http:\S+)\/api/)
+
+    for (let file; (file = queue.shift()); ) await runFile(file, env)
+    await stop(server)
+    checkLog(await readFile(path.join(folder, 'log'), 'utf8'))
+  } catch (e) {
+    console.error(`e2e: ${e.message}`)
+    counts.failed++
+  } finally {
+    if (server) await stop(server, 'SIGKILL').catch(() => {}) // only after a failure is it still there
+  }
+}
+
+/** Runs one file, prints its report in one piece, and counts its tests. */
+async function runFile(file, env) {
+  const began = Date.now()
+  const worker = new Worker(new URL('onefile.mjs', import.meta.url), { workerData: { file, limit: fileLimit }, env, stdout: true })
+  const [[{ passed, failed }], report] = await Promise.all([once(worker, 'message'), text(worker.stdout)])
+  counts.passed += passed
+  counts.failed += failed
+  console.log(`\n== ${path.relative(here, file)} (${((Date.now() - began) / 1000).toFixed(1)} s)\n${report}`)
+}
 
 async function built() {
   const binary = path.join(work, 'cubegate')
@@ -85,23 +108,4 @@ async function files() {
     .filter((f) => !sandboxOnly || !needsServer(f))
     .sort()
     .map((f) => path.join(here, f))
-}
-
-/** Runs files one after the other, as the sandbox's clock, faults and settings are shared. */
-async function tests(files) {
-  const counts = { passed: 0, failed: 0 }
-  const events = run({ files, concurrency: 1, timeout: fileLimit })
-  events.on('test:pass', ({ name, file, skip, details }) => {
-    if (details.type === 'suite' || skip !== undefined) return
-    if (name !== file) counts.passed++
-    else counts.failed++ // the runner passes a file without a single test
-  })
-  events.on('test:fail', ({ details }) => {
-    // The failures of its tests are counted already, that of its own body is not.
-    if (details.type !== 'suite' || details.error.failureType !== 'subtestsFailed') counts.failed++
-  })
-  const report = events.compose(new spec())
-  report.pipe(process.stdout, { end: false })
-  await flushed(report)
-  return counts
 }
