@@ -12,7 +12,9 @@ func (q *hashQueue) arrive(lanes []string) (leave func(), err error) {
 	defer q.mu.Unlock()
 	strangers := q.classes[0]
 	if len(lanes) > 0 {
-		q.history.asked(strangers.inner[lanes[0]])
+		if top := strangers.inner[lanes[0]]; top != nil {
+			q.history.asked(top)
+		}
 	}
 	if q.isCrowded(strangers) && strangers.isLongestWith(lanes) {
 		return nil, q.refuseArrival(strangers.inner[lanes[0]])
@@ -61,7 +63,7 @@ func (l *lane) expected() int { return l.waiting + l.arriving }
 func (l *lane) isLongestWith(path []string) bool {
 	for _, name := range path {
 		own := l.inner[name]
-		if own == nil || own.expected()+own.pressure() == 0 {
+		if own == nil || own.expected() == 0 && own.pressure() == 0 {
 			return false
 		}
 		with := load{own.expected() + 1, own.pressure()}

@@ -89,7 +89,10 @@ type hashQueue struct {
 }
 
 func newHashQueue(slots int, maxWait, expected time.Duration) *hashQueue {
-	return &hashQueue{maxWait: maxWait, observe: func(HashWait) {}, free: slots, slots: slots, mean: max(expected, time.Microsecond), hashes: 1, classes: [2]*lane{{}, {}}}
+	return &hashQueue{
+		maxWait: maxWait, observe: func(HashWait) {}, free: slots, slots: slots, mean: max(expected, time.Microsecond), hashes: 1,
+		classes: [2]*lane{{}, {}}, history: history{start: time.Now()},
+	}
 }
 
 // waiter is one hash that waits.
@@ -132,7 +135,9 @@ func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	if known && q.class(true).lengthOf(lanes[0]) >= accountWaiting {
 		known, lanes = false, t.Networks
 	}
-	w := q.class(known).lane(append(lanes[:len(lanes):len(lanes)], "")).push()
+	l := q.class(known).lane(append(lanes[:len(lanes):len(lanes)], ""))
+	q.history.asked(l)
+	w := l.push()
 	q.dispatch()
 	if w.place != nil {
 		q.makeRoom(w, known)
@@ -176,9 +181,6 @@ func (q *hashQueue) leave(l *lane, took time.Duration) {
 		q.hashes++
 		q.mean += time.Duration(max(leastWeight, 1/float64(q.hashes)) * float64(took-q.mean))
 	}
-	if took > 0 {
-		q.history.hashed(l)
-	}
 	for ; l != nil; l = l.outer {
 		l.running--
 		l.update()
@@ -208,6 +210,7 @@ func (q *hashQueue) dispatch() {
 		}
 		q.lastKnown = known
 		q.free--
+		q.history.count(w.lane)
 		w.turn <- nil
 	}
 }

@@ -28,7 +28,7 @@ type HashWait struct {
 // HashLoad is the load of one class of the queue.
 type HashLoad struct {
 	Waiting int // passwords
-	Lanes   int // in which passwords wait or are hashed, or that had a turn in this round
+	Lanes   int // in which passwords wait, are announced, or are hashed
 }
 
 // HashState is the state of the queue of a [Hasher].

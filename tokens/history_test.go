@@ -1,8 +1,9 @@
 package tokens
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,48 @@ func TestQueueKnowsAnImpatientCrowdAtOnce(t *testing.T) {
 	})
 }
 
+// A crowd with many networks stays out of the queue's sight as far as it can: each network
+// rests for a minute after a hash, its clients hang up before their turn, some are not
+// announced, and its own accounts take the turns of known devices.
+func TestQueueServesAStrangerBesideNetworksThatRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newSmallQueue()
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 420 {
+			turn := network(fmt.Sprint("attacker ", i))
+			if i >= 400 {
+				turn = device(fmt.Sprint("own account ", i), "device")
+			}
+			go askAndHangUp(ctx, q, turn)
+		}
+		time.Sleep(2 * time.Minute)
+		for n := range 20 {
+			if waited, err := askOnce(t, q, fmt.Sprint("honest ", n)); err != nil || waited > time.Second {
+				t.Errorf("stranger %d waited %v, %v", n, waited, err)
+			}
+			time.Sleep(work)
+		}
+		cancel()
+		time.Sleep(2 * time.Minute)
+	})
+}
+
+// askAndHangUp asks for hashes, waits for each at most a second, and rests after each.
+func askAndHangUp(ctx context.Context, q *hashQueue, turn Turn) {
+	for ctx.Err() == nil {
+		once, hangUp := context.WithTimeout(ctx, time.Second)
+		rest := work
+		_ = q.do(once, turn, func() {
+			time.Sleep(work)
+			if !turn.Known {
+				rest = time.Minute
+			}
+		})
+		hangUp()
+		time.Sleep(rest)
+	}
+}
+
 // askOnce lets one stranger log in. It returns the time that the stranger waits for the hash.
 func askOnce(t *testing.T, q *hashQueue, name string) (waited time.Duration, err error) {
 	t.Helper()
@@ -62,36 +105,122 @@ func askOnce(t *testing.T, q *hashQueue, name string) (waited time.Duration, err
 	return waited, err
 }
 
-// A client that comes back after the time that it was told stands like a new one.
-func TestPatienceLeavesNoPressure(t *testing.T) {
-	for name, tt := range map[string]struct {
-		early time.Duration
-		want  int
-	}{
-		"a moment before the time":   {time.Millisecond, 1},
-		"a moment after the time":    {-time.Millisecond, 0},
-		"at the time, to the moment": {0, 0},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			q := newQueue(1, 10*work) // room for ten
-			end := waitInLanes(t, q, []string{"a"}, []string{"a"}, []string{"b"}, []string{"c"}, []string{"d"}, []string{"e"}, []string{"f"}, []string{"g"}, []string{"h"}, []string{"i"})
-			var full *QueueError
-			if _, err := q.arrive([]string{"a"}); !errors.As(err, &full) {
-				t.Fatalf("error = %v, want a QueueError", err)
-			}
-			end()
-			time.Sleep(full.After - tt.early)
-			before := q.classes[0].inner["a"].pressure() // its hashes
-			arrived, err := q.arrive([]string{"a"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			arrived()
-			if got := q.classes[0].inner["a"].pressure() - before; got != tt.want {
-				t.Errorf("%s: pressure grows by %d, want %d", name, got, tt.want)
-			}
-		})
+// events returns the weight of a lane's events, as if they all happened now.
+func events(q *hashQueue, known bool, name string) float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.class(known).inner[name]
+	if l == nil || l.memory == nil || l.memory.pressure == 0 {
+		return 0
 	}
+	return math.Exp2(l.memory.pressure - q.history.clock())
+}
+
+func refuseLane(q *hashQueue, known bool, name string, after time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.history.refused(q.class(known).lane([]string{name}), after)
+}
+
+func announceOnce(t *testing.T, q *hashQueue, name string) {
+	t.Helper()
+	arrived, err := q.arrive([]string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived()
+}
+
+// A client that comes back after the time that it was told stands like a new one. The rule
+// also holds for clients that are not announced: those of a registration, those from a
+// network that the account has used, and known devices.
+func TestPatienceLeavesNoPressure(t *testing.T) {
+	hash := func(turn Turn) func(*testing.T, *hashQueue) {
+		return func(t *testing.T, q *hashQueue) {
+			if err := q.do(t.Context(), turn, func() {}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		known  bool
+		lane   string
+		ask    func(*testing.T, *hashQueue)
+		hashes float64
+	}{
+		"an announcement":      {false, "a", func(t *testing.T, q *hashQueue) { announceOnce(t, q, "a") }, 0},
+		"a hash of a stranger": {false, "a", hash(network("a")), 1},
+		"a hash of a device":   {true, "ada", hash(device("ada", "phone")), 1},
+	} {
+		for early, want := range map[time.Duration]float64{time.Millisecond: 1, 0: 0, -time.Millisecond: 0} {
+			synctest.Test(t, func(t *testing.T) {
+				q := newSmallQueue()
+				refuseLane(q, tt.known, tt.lane, 5*time.Second)
+				time.Sleep(5*time.Second - early)
+				tt.ask(t, q)
+				if got := events(q, tt.known, tt.lane) - tt.hashes; got != want {
+					t.Errorf("%s %v before the time: %v events beside the hashes, want %v", name, early, got, want)
+				}
+			})
+		}
+	}
+}
+
+// One refusal counts once, however many people behind the address come back too early, and
+// all of them are told by the earliest refusal.
+func TestOneRefusalIsOneEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newSmallQueue()
+		refuseLane(q, false, "office", 5*time.Second)
+		time.Sleep(3 * time.Second)
+		refuseLane(q, false, "office", 5*time.Second)
+		time.Sleep(2 * time.Second)
+		announceOnce(t, q, "office")
+		if got := events(q, false, "office"); got != 0 {
+			t.Errorf("the first one comes back as told: %v events", got)
+		}
+		refuseLane(q, false, "office", 5*time.Second)
+		for range 10 {
+			announceOnce(t, q, "office")
+		}
+		if got := events(q, false, "office"); got != 1 {
+			t.Errorf("ten come back at once: %v events, want 1", got)
+		}
+	})
+}
+
+// An event loses half of its weight in each half-life, and refusals do not keep it.
+func TestEventsLoseWeight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newSmallQueue()
+		hash := func(name string, times int) {
+			for range times {
+				if err := q.do(t.Context(), network(name), func() {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		pressure := func(name string) float64 { return q.classes[0].inner[name].pressure() }
+		hash("twice, earlier", 2)
+		time.Sleep(halfLife - time.Second)
+		hash("once, before", 1)
+		if pressure("twice, earlier") <= pressure("once, before") {
+			t.Error("two hashes weigh less than one before a half-life has passed")
+		}
+		time.Sleep(2 * time.Second)
+		hash("once", 1)
+		if pressure("twice, earlier") >= pressure("once") {
+			t.Error("two hashes weigh more than one after a half-life")
+		}
+		for range 70 {
+			refuseLane(q, false, "once", 10*time.Second)
+			time.Sleep(10 * time.Second)
+			announceOnce(t, q, "once")
+		}
+		if got := pressure("once"); got != 0 {
+			t.Errorf("pressure %v after 700 s of patience, want 0", got)
+		}
+	})
 }
 
 // Networks are forgotten after a time, and the one with the oldest event when there are

@@ -154,12 +154,13 @@ func (l *lane) candidates(limit int) (rarest, longest *lane) {
 	return rarest, longest
 }
 
-// pressure returns what a lane has asked of the queue of late; see memory.
-func (l *lane) pressure() int {
+// pressure returns what a lane has asked of the queue of late, for comparisons: of a top
+// lane that of its memory, which exceeds 1, and of an inner lane its running hashes.
+func (l *lane) pressure() float64 {
 	if l.memory == nil {
-		return l.running
+		return float64(l.running)
 	}
-	return min(l.running+l.memory.events, maxPressure)
+	return l.memory.pressure
 }
 
 // lengthOf returns the number of waiters in the inner lane called name.
@@ -189,7 +190,10 @@ func (l *lane) newest(newcomer *waiter) *waiter {
 }
 
 // load is what lanes are compared by when one has to make room.
-type load struct{ waiters, pressure int }
+type load struct {
+	waiters  int
+	pressure float64
+}
 
 func (l *lane) load() load { return load{l.waiting, l.pressure()} }
 

@@ -34,6 +34,7 @@ var sleepingTests = exceptions{ // calls of time.Sleep
 	"middleware router":                        1,
 	"resolvers/provisioning memory.SignUp":     1,
 	"resolvers/transport readAnswer":           1,
+	"tokens askAndHangUp":                      2,
 	"tokens askAsLoginDoes":                    1,
 	"tokens crowdWith":                         3,
 	"tokens testRotationUnderLoad":             2,
