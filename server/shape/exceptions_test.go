@@ -37,6 +37,8 @@ var sleepingTests = exceptions{ // calls of time.Sleep
 	"tokens askAndHangUp":                      2,
 	"tokens askAsLoginDoes":                    1,
 	"tokens crowdWith":                         3,
+	"tokens randomQueue.forgetfulStep":         1,
+	"tokens randomQueue.step":                  1,
 	"tokens testRotationUnderLoad":             2,
 
 	// Polls of a condition of another process or connection, which has no event.
