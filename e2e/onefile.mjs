@@ -18,8 +18,15 @@ events.on('test:fail', ({ details }) => {
   // The failures of its tests are counted already, that of its own body is not.
   if (details.type !== 'suite' || details.error.failureType !== 'subtestsFailed') counts.failed++
 })
+let open = 0 // tests that have no result yet
+events.on('test:enqueue', () => open++)
+events.on('test:complete', () => open--)
 const withoutSums = events.filter(({ type }) => type !== 'test:diagnostic') // of this file alone
 const report = withoutSums.compose(new spec())
 report.pipe(process.stdout, { end: false })
 await flushed(report)
+if (open > 0) {
+  counts.failed++ // the file has called process.exit
+  console.log(`✖ ${open} tests have no result`)
+}
 parentPort.postMessage(counts)

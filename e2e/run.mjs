@@ -26,6 +26,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { banner, finished, found, start, stop } from './process.mjs'
+import { patience } from './waiting.mjs'
 
 const here = import.meta.dirname
 const { values: flags, positionals } = parseArgs({
@@ -80,7 +81,10 @@ async function drain(queue, binary, folder) {
 async function runFile(file, env) {
   const began = Date.now()
   const worker = new Worker(new URL('onefile.mjs', import.meta.url), { workerData: { file, limit: fileLimit }, env, stdout: true })
-  const [[{ passed, failed }], report] = await Promise.all([once(worker, 'message'), text(worker.stdout)])
+  const late = setTimeout(() => worker.terminate(), fileLimit + patience) // a file that does not end at its limit
+  const noResult = once(worker, 'exit').then(() => [{ passed: 0, failed: 1 }])
+  const [[{ passed, failed }], report] = await Promise.all([Promise.race([once(worker, 'message'), noResult]), text(worker.stdout)])
+  clearTimeout(late)
   counts.passed += passed
   counts.failed += failed
   console.log(`\n== ${path.relative(here, file)} (${((Date.now() - began) / 1000).toFixed(1)} s)\n${report}`)
