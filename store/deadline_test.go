@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,46 @@ import (
 
 	"cubegate/store"
 )
+
+// slowIndexes delays each command that creates indexes, as a large collection does.
+type slowIndexes struct {
+	net.Conn
+	delay time.Duration
+	seen  *atomic.Int64
+}
+
+func (c slowIndexes) Write(message []byte) (int, error) {
+	if bytes.Contains(message, []byte("createIndexes")) {
+		c.seen.Add(1)
+		<-time.After(c.delay)
+	}
+	return c.Conn.Write(message)
+}
+
+// A version with a new index starts on a collection that is so large that the index takes
+// longer than an operation may.
+func TestIndexesMayTakeLongerThanAnOperation(t *testing.T) {
+	t.Parallel()
+	db := start(t)
+	var seen atomic.Int64
+	const timeout = time.Second
+	s, err := store.Open(t.Context(), store.Options{
+		URI: db.URI(), Timeout: timeout,
+		Dial: func(ctx context.Context, kind, address string) (net.Conn, error) {
+			conn, err := db.DialContext(ctx, kind, address)
+			return slowIndexes{conn, 3 * timeout / 2, &seen}, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if seen.Load() == 0 {
+		t.Error("no command has created indexes")
+	}
+}
 
 // TestDatabaseRecoversFromSilence checks that connections that the driver opened while the
 // database was silent do not block later operations. Version 1 of the driver set no deadline

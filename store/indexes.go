@@ -52,6 +52,11 @@ func userIndexes() []mongo.IndexModel {
 // options (error_codes.yml, IndexOptionsConflict).
 const optionsConflict = 85
 
+// indexTimeout is the longest time in which Open creates indexes. With Options.Timeout, a new
+// version could never start on a large collection: the database gives up a build that takes
+// longer, and begins the next one anew.
+const indexTimeout = time.Hour
+
 // ensure creates the missing indexes of a collection. It replaces a TTL index that an older
 // cubegate created with another time. One command creates all; only if that fails, one for
 // each index finds the reason.

@@ -77,9 +77,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	indexing, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
 	for _, collection := range []interface{ ensureIndexes(context.Context) error }{s.users, s.sessions, s.audit} {
 		if err == nil {
-			err = collection.ensureIndexes(ctx)
+			err = collection.ensureIndexes(indexing)
 		}
 	}
 	if err == nil {
