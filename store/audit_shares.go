@@ -41,9 +41,9 @@ type share struct {
 }
 
 const (
-	// adminPart is the part of the changes by administrators that one of them may have. It is
-	// larger than the share of a user, because an administrator may ban many users.
-	adminPart = 10
+	// sharePart is the part of a bound that one user may have at most. An administrator has all
+	// of it, because an administrator may ban many users.
+	sharePart = 10
 
 	// maxShare bounds the cost of thinning the share of an administrator.
 	maxShare = 10_000
@@ -56,19 +56,19 @@ const (
 
 	// maxThinned bounds the events that one call removes. It exceeds maxThinEvery, so that a
 	// share that has grown while the database was busy gets smaller again.
-	maxThinned = 1000
+	maxThinned = 500
 )
 
 // shareOf returns the share of an event in a class; the empty class is that of refusals.
 func (a *Audit) shareOf(c class, e Event) share {
-	of, size := e.UserID, a.perUser
-	if c == classAdmin {
-		of, size = e.Actor, max(size, min(int(a.admins.max/adminPart), maxShare))
+	of, name, bound, most := e.UserID, string(c), a.retentionOf(c).max, a.perUser
+	switch c {
+	case classAdmin:
+		of, most = e.Actor, maxShare
+	case "":
+		name, bound = "refusal", a.refusals.max
 	}
-	if c == "" {
-		c = "refusal"
-	}
-	return share{truncate(of, maxField) + " " + string(c), size}
+	return share{truncate(of, maxField) + " " + name, min(most, int(bound/sharePart))}
 }
 
 // thinByChance thins a share to which an event was added, once for many events. Any number of

@@ -58,18 +58,18 @@ func (a *Audit) noteWritten(r *retention, n int64) {
 }
 
 // Trim removes the oldest events beyond the bounds, if enough were written since the last time.
-// Run calls it. What fails stays due.
-func (a *Audit) Trim(ctx context.Context) error {
+// Run calls it. What fails stays due, and the error joins all failures.
+func (a *Audit) Trim(ctx context.Context) (err error) {
 	for _, r := range []*retention{&a.logins, &a.changes, &a.admins, &a.refusals} {
 		if !r.due.Swap(false) {
 			continue
 		}
-		if err := a.trim(ctx, r, trimStep); err != nil {
+		if failure := a.trim(ctx, r, trimStep); failure != nil {
 			r.due.Store(true)
-			return err
+			err = errors.Join(err, failure)
 		}
 	}
-	return nil
+	return err
 }
 
 // trim removes the oldest events beyond the bound. Each command concerns at most step events.

@@ -16,6 +16,7 @@ import (
 func sharesOfAudit(t *testing.T, tg Target) {
 	t.Run("a flood of one user removes no record of others", func(t *testing.T) { flood(t, tg, 1, 300) })
 	t.Run("a flood of a hundred users removes no record of others", func(t *testing.T) { flood(t, tg, 100, 1500) })
+	t.Run("a user has a part of a small bound only", func(t *testing.T) { smallBound(t, tg) })
 	t.Run("the newest records and the start of a burst stay", func(t *testing.T) { startOfBurst(t, tg) })
 	t.Run("a share that was left too large gets smaller", func(t *testing.T) { neglectedShare(t, tg) })
 	t.Run("records of earlier versions stay", func(t *testing.T) { earlierRecords(t, tg) })
@@ -64,6 +65,25 @@ func refusalsOf(id string, from time.Time, n int) []store.Event {
 		list[i] = store.Event{ID: store.NewEventID(at), At: at, Kind: store.AuditLogin, Outcome: store.OutcomeRefused, UserID: id, Count: 1}
 	}
 	return list
+}
+
+// smallBound lets a user log in, whose share by the settings is all that there is room for.
+func smallBound(t *testing.T, tg Target) {
+	b := newBase(t, tg)
+	a := b.openStore(t, func(o *store.Options) { o.AuditMax, o.AuditPerUser = 100, 100 }).Audit()
+	history(t, a)
+	for range 500 {
+		if err := a.Record(t.Context(), store.Event{Kind: store.AuditLogin, Outcome: store.OutcomeOK, UserID: "attacker"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	others := bson.D{{Key: "class", Value: "login"}, {Key: "share", Value: bson.D{{Key: "$ne", Value: "attacker login"}}}}
+	if got := b.countEvents(t, others); got != victims {
+		t.Errorf("%d logins of %d other users are left", got, victims)
+	}
 }
 
 // flood lets some users cause half as many logins and refusals again as there is room for, at
