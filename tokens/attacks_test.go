@@ -113,7 +113,7 @@ func TestSharedAddressBesideACrowd(t *testing.T) {
 		pause   func(*QueueError) time.Duration
 		least   int // percent within three tries
 	}{
-		"as told":   {50, func(e *QueueError) time.Duration { return e.After }, 1},
+		"as told":   {50, asTold, 1},
 		"too early": {300, aMoment, 100},
 	} {
 		synctest.Test(t, func(t *testing.T) {

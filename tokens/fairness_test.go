@@ -25,7 +25,9 @@ func crowd(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn) (end 
 	return crowdWith(t, q, clients, turn, aMoment)
 }
 
-func aMoment(*QueueError) time.Duration { return work }
+// The pauses of a client after a refusal.
+func aMoment(*QueueError) time.Duration  { return work }
+func asTold(e *QueueError) time.Duration { return e.After }
 
 // crowdWith is crowd with the pause after a refusal.
 func crowdWith(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn, pause func(*QueueError) time.Duration) (end func()) {

@@ -18,7 +18,6 @@ func newSmallQueue() *hashQueue { return newQueue(1, 20*work) }
 // A crowd of more networks than the queue has places keeps out no stranger, whether it
 // ignores the times that refusals tell or waits for them.
 func TestQueueServesAStrangerBesideMoreNetworksThanPlaces(t *testing.T) {
-	asTold := func(e *QueueError) time.Duration { return e.After }
 	for name, tt := range map[string]struct {
 		clients int
 		pause   func(*QueueError) time.Duration

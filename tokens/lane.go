@@ -61,7 +61,7 @@ func (l *lane) push() *waiter {
 	return w
 }
 
-// remove removes a waiter that got no turn. Its lane leaves no trace.
+// remove removes a waiter from its queue and from the counts.
 func (w *waiter) remove() {
 	w.lane.queue.Remove(w.place)
 	w.place = nil

@@ -167,22 +167,17 @@ func (r *randomQueue) end() {
 	}
 }
 
-func newRandomQueue(t *testing.T, seed uint64, longest time.Duration) *randomQueue {
-	dice := rand.New(rand.NewPCG(seed, 12))
-	slots := 1 + dice.IntN(3)
-	return &randomQueue{t: t, dice: dice, q: newQueue(slots, time.Minute), rules: newQueueRules(slots), longest: longest}
-}
-
-// The queue serves, refuses and keeps waiting the same clients as the rules, whatever
-// happens.
-func TestQueueFollowsItsRules(t *testing.T) {
-	for seed := range uint64(100) {
+// checkRandomQueues drives a queue for each seed by 300 steps, and checks its counts after each.
+// mean is the expected time of a hash.
+func checkRandomQueues(t *testing.T, seeds uint64, mean, longest time.Duration, step func(*randomQueue)) {
+	t.Helper()
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRandomQueue(t, seed, 100*time.Millisecond)
-			r.q.mean = 5 * time.Second
+			dice := rand.New(rand.NewPCG(seed, 12))
+			slots := 1 + dice.IntN(3)
+			r := &randomQueue{t: t, dice: dice, q: newHashQueue(slots, time.Minute, mean), rules: newQueueRules(slots), longest: longest}
 			for range 300 {
-				r.step()
-				r.compare()
+				step(r)
 				checkCounts(t, r.q)
 			}
 			r.end()
@@ -192,6 +187,15 @@ func TestQueueFollowsItsRules(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
+}
+
+// The queue serves, refuses and keeps waiting the same clients as the rules, whatever
+// happens.
+func TestQueueFollowsItsRules(t *testing.T) {
+	checkRandomQueues(t, 100, 5*time.Second, 100*time.Millisecond, func(r *randomQueue) {
+		r.step()
+		r.compare()
+	})
 }
 
 // checkCounts checks what must hold for the lanes at any time.
@@ -254,28 +258,16 @@ func checkLane(t *testing.T, l *lane) {
 
 // The counts hold while lanes are forgotten, waits take too long, and the room changes, too.
 func TestQueueCountsWhileItForgets(t *testing.T) {
-	for seed := range uint64(20) {
-		synctest.Test(t, func(t *testing.T) {
-			r := newRandomQueue(t, seed, time.Second)
-			for range 300 {
-				if r.dice.IntN(20) == 0 {
-					time.Sleep(time.Duration(r.dice.Int64N(int64(2 * remembered))))
-				}
-				r.forgetfulStep()
-				checkCounts(t, r.q)
-			}
-			r.end()
-			checkCounts(t, r.q)
-		})
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-	}
+	checkRandomQueues(t, 20, work, time.Second, (*randomQueue).forgetfulStep)
 }
 
-// forgetfulStep is a step without rules.
+// forgetfulStep is a step without rules. Some come after a pause in which lanes are forgotten.
 func (r *randomQueue) forgetfulStep() {
-	time.Sleep(time.Duration(r.dice.Int64N(int64(r.longest))))
+	pause := int64(0)
+	if r.dice.IntN(20) == 0 {
+		pause = r.dice.Int64N(int64(2 * remembered))
+	}
+	time.Sleep(time.Duration(pause + r.dice.Int64N(int64(r.longest))))
 	turn := r.turn()
 	switch n := r.dice.IntN(10); {
 	case n < 5:
