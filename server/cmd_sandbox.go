@@ -135,14 +135,12 @@ func (s *Server) sandboxBanner(w io.Writer, data string) error {
 
 // sandboxFacts are the rows that say where the sandbox is, and how it behaves.
 func (s *Server) sandboxFacts(shown string, others []string, data string) [][2]string {
-	rows := [][2]string{{"REST API", shown}}
-	for _, url := range others {
-		rows = append(rows, [2]string{"", url})
+	urls := append([]string{shown}, others...)
+	rows := urlRows("REST API", urls, "")
+	for i := range urls {
+		urls[i] = chatURL(urls[i])
 	}
-	rows = append(rows, [2]string{"Chat", chatURL(shown)})
-	for _, url := range others {
-		rows = append(rows, [2]string{"", chatURL(url)})
-	}
+	rows = append(rows, urlRows("Chat", urls, "")...)
 	state, logins := "in memory, forgotten at the end; --data FILE keeps it", "by password, unknown users are created; SANDBOX_CIDP_URL asks your own server"
 	if data != "" {
 		state = "kept in " + data

@@ -29,10 +29,7 @@ func (s *Server) banner(w io.Writer) {
 // bannerURLs are the rows with the URLs that a person opens or enters elsewhere.
 func (s *Server) bannerURLs() [][2]string {
 	at := s.api.shownURL()
-	rows := [][2]string{{"GraphQL and playground", at + "/api"}}
-	for _, url := range s.api.networkURLs() {
-		rows = append(rows, [2]string{"", url + "/api"})
-	}
+	rows := urlRows("GraphQL and playground", append([]string{at}, s.api.networkURLs()...), "/api")
 	rows = append(rows, [2]string{"REST reference", at + docsPath})
 	if s.cfg.HasSandbox() {
 		rows = append(rows, [2]string{"Dashboard (sandbox)", s.sandbox.shownURL()})
@@ -64,6 +61,15 @@ func (s *Server) bannerFacts() [][2]string {
 		rows = append(rows, [2]string{"JWT secret", "made for you and kept in " + s.cfg.DataDir + "; set JWT_SECRET to use your own."})
 	}
 	return append(rows, [2]string{"Next", s.next()})
+}
+
+// urlRows are a row for each URL, of which the first one has the name.
+func urlRows(name string, urls []string, path string) (rows [][2]string) {
+	for _, url := range urls {
+		rows = append(rows, [2]string{name, url + path})
+		name = ""
+	}
+	return rows
 }
 
 // printRows prints names in a first column of the given width, and beside each its text in
