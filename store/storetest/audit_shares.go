@@ -77,9 +77,7 @@ func smallBound(t *testing.T, tg Target) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.Trim(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	trim(t, a)
 	others := bson.D{{Key: "class", Value: "login"}, {Key: "share", Value: bson.D{{Key: "$ne", Value: "attacker login"}}}}
 	if got := b.countEvents(t, others); got != victims {
 		t.Errorf("%d logins of %d other users are left", got, victims)
