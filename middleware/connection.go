@@ -54,30 +54,31 @@ type connection struct {
 	incomplete atomic.Bool  // whether the server waits for a part of its request
 	answered   atomic.Bool  // whether it has got its refusal
 	writes     atomic.Int64 // when a write began that has not ended, in nanoseconds since epoch, or 0
+	carries    atomic.Bool  // whether it is HTTP/2, with requests as streams
 
 	// Used by one goroutine at a time: the accepting one, then the one that reads
 	// requests.
-	undecided bool   // fresh, with its request line still unknown
-	line      []byte // the part of it that has arrived
+	line []byte // the part of its first request line that has arrived; nil once that is known
 }
 
 // Read inspects the received bytes. If the first request must be refused, Read answers
 // instead of the server and returns io.EOF.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := 0, error(nil)
-	evicted := c.undecided && c.isEvicted() // the server may have moved the deadline that shut has set
+	undecided := c.line != nil
+	evicted := undecided && c.isEvicted() // the server may have moved the deadline that shut has set
 	if !evicted {
 		n, err = c.Conn.Read(p)
-		evicted = n == 0 && c.undecided && c.isEvicted()
+		evicted = n == 0 && undecided && c.isEvicted()
 	}
 	if evicted { // the server would answer 400 to a part of a request line
 		c.refuse(p)
 		return 0, io.EOF
 	}
-	if n > 0 && c.waits.Load() && !c.all.wake(c) {
+	if n > 0 && c.waits.Load() && !c.all.wake(c, !c.carries.Load()) {
 		return 0, io.EOF // evicted just now: the request must not run, since its answer would be lost
 	}
-	if n == 0 || !c.undecided {
+	if n == 0 || !undecided {
 		return n, err
 	}
 	c.line = append(c.line, p[:min(n, maxRequestLine-len(c.line))]...)
@@ -89,7 +90,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.refuse(p)
 		return 0, io.EOF
 	}
-	c.undecided, c.line = false, nil
+	c.line = nil
 	return n, err
 }
 

@@ -154,8 +154,8 @@ func (l *Connections) Track(nc net.Conn, state http.ConnState) {
 	case state == http.StateHijacked:
 		l.handOver(c)
 	case state == http.StateActive:
-		if c.waits.Load() { // HTTP/2, whose next request was read before the last one ended
-			l.wake(c)
+		if c.waits.Load() { // HTTP/2
+			l.wake(c, true)
 		}
 		c.incomplete.Store(false)
 	}
@@ -203,13 +203,19 @@ func (l *Connections) wait(c *connection) {
 	}
 }
 
-// wake records that bytes of a request have arrived. It reports whether c still has its
-// place.
-func (l *Connections) wake(c *connection) bool {
+// wake records that bytes have arrived on c, which waits. It reports whether c still has
+// its place. With request, a request has begun. Otherwise it is not known yet, because
+// clients of HTTP/2 send other frames, too, and c waits on.
+func (l *Connections) wake(c *connection, request bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.waits.Load() {
+	switch {
+	case !c.waits.Load():
+	case request:
 		l.work(c)
+	default:
+		l.waiting.MoveToBack(c.element)
+		c.since = time.Now()
 	}
 	return c.place != placeEvicted
 }

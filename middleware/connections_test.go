@@ -139,6 +139,18 @@ func serveBound(t *testing.T, o ConnectionsOptions) *boundServer {
 	return s
 }
 
+// hasBegun waits until a request has a place, and returns its path.
+func (s *boundServer) hasBegun(t *testing.T) string {
+	t.Helper()
+	select {
+	case path := <-s.began:
+		return path
+	case <-time.After(time.Minute):
+		t.Fatal("timeout: waiting until a request runs")
+		return ""
+	}
+}
+
 // waitFor polls until ok holds.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -210,7 +222,7 @@ func (s *boundServer) fill(t *testing.T, n int) []*peerConn {
 	var list []*peerConn
 	for range n {
 		list = append(list, s.dial(t).send(oneByteOfABody))
-		<-s.began
+		s.hasBegun(t)
 	}
 	return list
 }
@@ -281,7 +293,7 @@ func TestReservationsAreSeparate(t *testing.T) {
 		s.dial(t).send("GET /verify?wait HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
 	for range 3 {
-		<-s.began
+		s.hasBegun(t)
 	}
 	want(t, s.dial(t).ask("/verify"), http.StatusServiceUnavailable)
 	want(t, s.dial(t).ask("/healthz"), http.StatusOK)
@@ -333,7 +345,7 @@ func TestBoundPerAddress(t *testing.T) {
 		t.Error("the answered probe keeps its reserved place")
 	}
 	_ = busy[0].Close()
-	waitFor(t, "a place is free", func() bool { return s.openNow() <= 1 })
+	waitFor(t, "a place is free", func() bool { return s.Open() <= 1 })
 	want(t, s.dial(t).ask("/api"), http.StatusOK)
 }
 

@@ -22,7 +22,7 @@ const (
 // admit takes a new connection, or closes it and returns nil. It waits while the server is
 // behind: the kernel keeps the connections that arrive meanwhile, which costs less.
 func (l *Connections) admit(raw net.Conn) *connection {
-	c := &connection{Conn: raw, all: l, network: l.networkOf(raw.RemoteAddr().String()), place: placeFresh, undecided: true}
+	c := &connection{Conn: raw, all: l, network: l.networkOf(raw.RemoteAddr().String()), place: placeFresh, line: []byte{}}
 	l.mu.Lock()
 	for end := time.Now().Add(catchUpLimit); isBehind(l) && time.Now().Before(end); {
 		l.mu.Unlock()

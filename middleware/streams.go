@@ -13,8 +13,8 @@ import (
 // one, and is reset then (see displace). Requests of HTTP/1 pass, because their
 // connection has a place.
 //
-// A connection of HTTP/2 waits while it has no request; it can be evicted then. One that
-// sends pings meanwhile keeps its place until the server's idle timeout.
+// A connection of HTTP/2 waits while it has no request; it can be evicted then. Other frames
+// than requests, such as pings, put that off by evictionGrace.
 func (l *Connections) Streams(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor < 2 {
@@ -22,7 +22,9 @@ func (l *Connections) Streams(next http.Handler) http.Handler {
 			return
 		}
 		s := &stream{answer: http.NewResponseController(w)}
-		s.on, _ = r.Context().Value(connectionKey{}).(*connection)
+		if s.on, _ = r.Context().Value(connectionKey{}).(*connection); s.on != nil {
+			s.on.carries.Store(true)
+		}
 		c := &connection{all: l, network: l.networkOf(r.RemoteAddr), stream: s}
 		if !l.enter(c, normalizePath(r.URL.Path)) {
 			w.Header().Set("Retry-After", "1")
@@ -39,9 +41,14 @@ func (l *Connections) Streams(next http.Handler) http.Handler {
 	})
 }
 
-// enter gives a stream a place, and reports whether there is one.
+// enter gives a stream a place, and reports whether there is one. A request whose connection
+// is closed gets none, because its answer would be lost.
 func (l *Connections) enter(c *connection, path string) bool {
 	l.mu.Lock()
+	if on := c.stream.on; on != nil && on.place != placeGeneral {
+		l.mu.Unlock()
+		return false
+	}
 	return l.placeAndUnlock(c, path)
 }
 

@@ -3,6 +3,7 @@ package middleware
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -95,7 +96,7 @@ func (s *boundServer) hold(c *h2Client) (end func() int) {
 		_ = res.Body.Close()
 		status <- res.StatusCode
 	}()
-	<-s.began
+	s.hasBegun(c.t)
 	return func() int { _ = w.Close(); return <-status }
 }
 
@@ -163,6 +164,20 @@ func (s *boundServer) frames(t *testing.T, address string) *http2.Framer {
 	return frames
 }
 
+// await reads frames up to one of a type.
+func await(t *testing.T, frames *http2.Framer, want http2.FrameType) http2.Frame {
+	t.Helper()
+	for {
+		frame, err := frames.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame.Header().Type == want {
+			return frame
+		}
+	}
+}
+
 func get(t *testing.T, frames *http2.Framer, id uint32, path string) {
 	t.Helper()
 	var block bytes.Buffer
@@ -226,7 +241,7 @@ func TestWaitingConnectionsOfHTTP2AreEvicted(t *testing.T) {
 	c := s.h2(t)
 	for range 50 { // requests that follow each other at once
 		want(t, c.ask("/api"), http.StatusOK)
-		<-s.began
+		s.hasBegun(t)
 	}
 	end := s.hold(c)
 	want(t, s.dial(t).ask("/api"), http.StatusServiceUnavailable)
@@ -238,11 +253,55 @@ func TestWaitingConnectionsOfHTTP2AreEvicted(t *testing.T) {
 	if status := end(); status != http.StatusOK {
 		t.Errorf("its request got %d", status)
 	}
+	s.awaitRest(t)
+	s.fill(t, 1)
+	waitFor(t, "the connection is evicted", func() bool {
+		_ = s.dial(t).ask("/api") // refused while the client has sent more that the server has not read
+		select {
+		case <-c.closed:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// awaitRest waits until there is one connection, and it waits for a request.
+func (s *boundServer) awaitRest(t *testing.T) {
+	t.Helper()
 	waitFor(t, "the connection waits", func() bool {
 		s.Connections.mu.Lock()
 		defer s.Connections.mu.Unlock()
-		return s.waiting.Len() == 1
+		return s.waiting.Len() == 1 && s.general == 1
 	})
+}
+
+// The connection may be evicted after the server has read a request, and before that runs.
+func TestRequestsOfAClosedConnectionDoNotRun(t *testing.T) {
+	all := serveBound(t, ConnectionsOptions{Max: 2}).Connections
+	for place, want := range map[place]bool{placeGeneral: true, placeEvicted: false, placeNone: false} {
+		c := &connection{all: all, stream: &stream{on: &connection{all: all, place: place}}}
+		if got := all.enter(c, "/api"); got != want {
+			t.Errorf("with its connection on place %d, a request runs: %t, want %t", place, got, want)
+		}
+		all.release(c)
+	}
+}
+
+// Many clients of HTTP/2 send a frame after an answer, such as the room for the next one.
+// With that they do not hold a place.
+func TestFramesWithoutARequestHoldNoPlace(t *testing.T) {
+	s := serveBound(t, ConnectionsOptions{Max: 2})
+	frames := s.frames(t, "127.0.0.1")
+	get(t, frames, 1, "/api")
+	s.hasBegun(t)
+	await(t, frames, http2.FrameHeaders)
+	s.awaitRest(t)
+	if err := errors.Join(frames.WriteWindowUpdate(0, 1), frames.WritePing(false, [8]byte{})); err != nil {
+		t.Fatal(err)
+	}
+	for ack := false; !ack; { // then the server has read both
+		ack = await(t, frames, http2.FramePing).Header().Flags.Has(http2.FlagPingAck)
+	}
 	s.fill(t, 2)
-	<-c.closed
 }
