@@ -95,13 +95,19 @@ func holdsMany(l *Connections, network, other string) bool {
 // whose reset could not be sent because the client does not read, its connection. It
 // returns nil while that cannot be told yet.
 func (c *connection) displaceable(now time.Time) *connection {
-	if c.stream == nil || c.stream.on == nil || c.stream.on.writes.Load() == 0 {
+	if c.stream == nil || c.stream.on == nil {
 		return c
 	}
-	if on := c.stream.on; on.place == placeGeneral && on.isSlow(now) {
+	switch on := c.stream.on; {
+	case on.writes.Load() == 0:
+		return c
+	case on.place != placeGeneral: // it is closed, or will be at once, and ends c
+		return c
+	case on.isSlow(now):
 		return on
+	default:
+		return nil
 	}
-	return nil
 }
 
 // isSlow reports whether the server has waited for the client for too long.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // crowdPlaces is the bound of the servers of these tests. One more than manyConnections
@@ -162,7 +164,7 @@ func TestReservedPlacesOfOthersStay(t *testing.T) {
 	s.fill(t, 1)
 	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
 		s.dialFrom(t, from).send("GET /verify?wait HTTP/1.1\r\nHost: x\r\n\r\n")
-		<-s.began
+		s.hasBegun(t)
 	}
 	slow := s.dialFrom(t, "127.0.0.4").send("GET /verify HTTP/1.1\r\n")
 	s.reservedFull(t, 0)
@@ -248,9 +250,14 @@ func TestRunningRequestsAreNotDisplaced(t *testing.T) {
 		t.Parallel()
 		s := serveBound(t, ConnectionsOptions{Max: crowdPlaces})
 		c := s.h2From(t, "127.0.0.9")
+		c.ask("/honest") // the connection's own frames are written when this is answered
 		answers := make(chan int, s.Max())
 		for range s.Max() - 1 { // the connection has a place, too
-			go func() { answers <- c.ask("/work").StatusCode }()
+			go func() {
+				status := 0
+				defer func() { answers <- status }() // also when ask fails
+				status = c.ask("/work").StatusCode
+			}()
 		}
 		s.refusesOthers(t, s.Max()-1)
 		for range s.Max() - 1 {
@@ -287,6 +294,11 @@ func TestStreamsOfABlockedConnectionEndWithIt(t *testing.T) {
 	}
 	full := func() bool { return s.Open() == s.Max() }
 	waitFor(t, "all places are taken", full)
+	// In this test each write counts as slow at once. Those of the headers must be over.
+	for range s.Max() - 1 {
+		await(t, frames, http2.FrameHeaders)
+	}
+	waitFor(t, "the connection writes nothing", func() bool { return s.writing() == 0 })
 	if status := s.ask(t, "127.0.0.2"); status != http.StatusOK { // the search visits the connection first
 		t.Fatalf("status %d, want 200", status)
 	}
@@ -297,24 +309,41 @@ func TestStreamsOfABlockedConnectionEndWithIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "the connection is blocked", func() bool { return s.blocked() && full() })
+	waitFor(t, "the connection is blocked", func() bool { return s.writing() > 300*time.Millisecond && full() })
 	if status := s.ask(t, "127.0.0.2"); status != http.StatusOK {
 		t.Fatalf("status %d, want 200", status)
 	}
 	waitFor(t, "the crowd is gone", func() bool { return s.running.Load() == 0 && s.Open() <= 1 })
 }
 
-// blocked reports whether a write on a connection has waited for long.
-func (s *boundServer) blocked() bool {
-	s.Connections.mu.Lock()
-	defer s.Connections.mu.Unlock()
-	for e := s.busy.Front(); e != nil; e = e.Next() {
-		began := e.Value.(*connection).writes.Load()
-		if began != 0 && e.Value.(*connection).stream == nil && time.Since(epoch)-time.Duration(began) > 300*time.Millisecond {
-			return true
+// While a connection is being closed, its streams give their places to others at once.
+func TestStreamsOfAClosedConnectionAreDisplaced(t *testing.T) {
+	all := &Connections{slow: time.Second}
+	now := time.Now()
+	for place, want := range map[place]string{placeGeneral: "nothing", placeEvicted: "the stream", placeNone: "the stream"} {
+		on := &connection{all: all, place: place}
+		on.writes.Store(int64(now.Sub(epoch)) + 1)
+		c := &connection{all: all, stream: &stream{on: on}}
+		got := map[*connection]string{nil: "nothing", c: "the stream", on: "the connection"}[c.displaceable(now)]
+		if got != want {
+			t.Errorf("with its connection on place %d, %s would be displaced, want %s", place, got, want)
 		}
 	}
-	return false
+}
+
+// writing returns how long a write on a busy connection itself, not on one of its streams,
+// has waited.
+func (s *boundServer) writing() time.Duration {
+	s.Connections.mu.Lock()
+	defer s.Connections.mu.Unlock()
+	longest := time.Duration(0)
+	for e := s.busy.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*connection)
+		if began := c.writes.Load(); began != 0 && c.stream == nil {
+			longest = max(longest, time.Since(epoch)-time.Duration(began))
+		}
+	}
+	return longest
 }
 
 // Requests of all kinds that come and go leave no connection in a list.
