@@ -182,7 +182,6 @@ func serve(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.L
 		return err
 	}
 	s.notes.out = stdout
-	s.banner(stdout)
 	started()
 	return s.Run(ctx)
 }

@@ -73,7 +73,10 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, hashCommand 
 // Run serves until ctx ends or a listener fails. Then it shuts down.
 func (s *Server) Run(ctx context.Context) error {
 	s.releaseLeases(ctx)
-	s.shareDatabase(ctx) // last, because a command may take leases
+	s.shareDatabase(ctx) // after the leases, because a command may take some
+	if s.notes.out != nil {
+		s.banner(s.notes.out) // commands find a server that says it is ready
+	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "started", slog.String("addr", s.api.addr().String()),
 		slog.Bool("embedded_database", s.cfg.HasEmbeddedDatabase()), slog.Bool("sandbox", s.cfg.HasSandbox()),
 		slog.Int("max_connections", s.api.connections.Max()))

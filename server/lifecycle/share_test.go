@@ -1,8 +1,10 @@
 package lifecycle
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"cubegate/server"
 	"cubegate/server/servertest"
 )
 
@@ -23,6 +26,41 @@ func commandsOf(t *testing.T, p *servertest.Process, more map[string]string) fun
 	return func(args ...string) servertest.Outcome {
 		t.Helper()
 		return servertest.Run(t.Context(), settings, args...)
+	}
+}
+
+// lookOut is an output that calls look when a text comes.
+type lookOut struct {
+	text string
+	look func()
+}
+
+func (o lookOut) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), o.text) {
+		o.look()
+	}
+	return len(p), nil
+}
+
+// A command finds the server from the moment at which that says it is ready.
+func TestReadyServerSharesItsDatabase(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	told := false
+	out := lookOut{"cubegate is ready.", func() {
+		told = true
+		for _, name := range []string{"cubegate.sock", "running.json"} {
+			if _, err := os.Lstat(filepath.Join(data, name)); err != nil {
+				t.Error(err)
+			}
+		}
+		stop()
+	}}
+	env := servertest.Getenv(servertest.Merge(servertest.QuickSettings, map[string]string{"DATA_DIR": data}))
+	if code := server.Main(ctx, servertest.ConfigYAML, nil, env, out, io.Discard); code != 0 || !told {
+		t.Errorf("exit status %d, ready: %t", code, told)
 	}
 }
 
