@@ -95,6 +95,7 @@ func readAnswer(t *testing.T, size, bytesPerSecond int) (took time.Duration, who
 		t.Error(err)
 	}
 	<-served
+	synctest.Wait() // the server's end does not wait for the handler
 	if left := a.unwritten.Load(); left != 0 {
 		t.Errorf("%d bytes are still taken", left)
 	}
