@@ -98,11 +98,17 @@ type Accounts struct {
 	OnCreate   func(*store.User) // before Register creates the user
 	OnRegister func(store.User) error
 	OnOpen     func(store.User, provisioning.LoginMethod) (provisioning.CubeSession, error)
-	Methods    []provisioning.LoginMethod // of OpenCubeSession
-	Woken      int
+
+	mu      sync.Mutex                 // held by calls, not by tests, which look after them
+	Methods []provisioning.LoginMethod // of OpenCubeSession
+	Woken   int
 }
 
-func (f *Accounts) Wake() { f.Woken++ }
+func (f *Accounts) Wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Woken++
+}
 
 func (f *Accounts) Register(_ context.Context, u store.User, _ provisioning.LoginMethod) (store.User, error) {
 	if f.OnCreate != nil {
@@ -122,7 +128,9 @@ func (f *Accounts) Register(_ context.Context, u store.User, _ provisioning.Logi
 }
 
 func (f *Accounts) OpenCubeSession(_ context.Context, u store.User, _ store.Session, m provisioning.LoginMethod) (provisioning.CubeSession, error) {
+	f.mu.Lock()
 	f.Methods = append(f.Methods, m)
+	f.mu.Unlock()
 	if f.OnOpen != nil {
 		return f.OnOpen(u, m)
 	}
