@@ -177,13 +177,13 @@ func TestARegistrationSentWhileTheFirstRuns(t *testing.T) {
 				f.accounts.OnRegister = func(store.User) error {
 					f.users.Edit(func(u *store.User) { u.Account.Lease = "first" })
 					<-signedUp
-					f.users.Edit(func(u *store.User) { u.Account.Lease, u.CubeID = "", adaCubeID })
 					f.accounts.OnRegister = nil
-					if !refused {
-						return nil
+					if refused { // the user never is without the lease
+						f.users.Remove()
+						return connectycube.ErrRefused
 					}
-					f.users.Remove()
-					return connectycube.ErrRefused
+					f.users.Edit(func(u *store.User) { u.Account.Lease, u.CubeID = "", adaCubeID })
+					return nil
 				}
 				results := make(chan error, 2)
 				ids := make(chan string, 2)
