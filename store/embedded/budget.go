@@ -30,13 +30,15 @@ type budget struct {
 	wait        time.Duration // for free bytes
 	connections int           // that share the budget; guarded by the Server's mutex
 
+	line chan struct{} // holds one: the share that is next to get bytes in order
+
 	mu   sync.Mutex
 	used int
 	free chan struct{} // closed when used shrinks
 }
 
 func newBudget(limit int) *budget {
-	return &budget{limit: limit, wait: budgetWait, free: make(chan struct{})}
+	return &budget{limit: limit, wait: budgetWait, line: make(chan struct{}, 1), free: make(chan struct{})}
 }
 
 // acquire waits for n free bytes. The error is errNoRoom after the longest wait; then
@@ -93,6 +95,21 @@ func (s *share) resize(ctx context.Context, n int) error {
 	}
 	s.held = n
 	return nil
+}
+
+// resizeInOrder is resize after all earlier callers of resizeInOrder. Without an order, the newest
+// of many callers tends to get the free bytes, and an old one none within its wait. Callers of
+// resize do not wait in line: a small message fits beside what the first in line waits for.
+func (s *share) resizeInOrder(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.budget.wait, errNoRoom)
+	defer cancel()
+	select {
+	case s.budget.line <- struct{}{}: // senders on a channel are served in order
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.budget.line }()
+	return s.resize(ctx, n)
 }
 
 // release returns all bytes of the share.

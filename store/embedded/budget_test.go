@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,61 @@ func TestBudgetWaitsForFreeBytes(t *testing.T) {
 		if b.used != 0 {
 			t.Errorf("%d bytes are still taken", b.used)
 		}
+	})
+}
+
+// TestLargeAnswersAreInOrder checks that shares that wait for the room of a large answer get it in
+// the order in which they came, and that a small message passes them.
+func TestLargeAnswersAreInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		first := share{budget: b}
+		if err := first.resize(t.Context(), 80); err != nil {
+			t.Fatal(err)
+		}
+		var order []int // one share at a time fits, so nothing else guards it
+		var wg sync.WaitGroup
+		for i := range 30 {
+			wg.Go(func() {
+				mine := share{budget: b}
+				if err := mine.resizeInOrder(t.Context(), 60); err != nil {
+					t.Error(err)
+				}
+				order = append(order, i)
+				time.Sleep(time.Millisecond)
+				mine.release()
+			})
+			synctest.Wait() // it waits for room
+		}
+		small := share{budget: b}
+		if err := small.resize(t.Context(), 20); err != nil {
+			t.Errorf("a small message beside the waiting answers: %v", err)
+		}
+		first.release()
+		wg.Wait()
+		if len(order) != 30 || !slices.IsSorted(order) {
+			t.Errorf("the answers got room in the order %v", order)
+		}
+	})
+}
+
+// TestNoRoomInOrder checks that the longest wait includes the wait in line.
+func TestNoRoomInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		if err := (&share{budget: b}).resize(t.Context(), 80); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			go func() {
+				began := time.Now()
+				if err := (&share{budget: b}).resizeInOrder(t.Context(), 60); !errors.Is(err, errNoRoom) || time.Since(began) != budgetWait {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			}()
+			time.Sleep(time.Second)
+		}
+		time.Sleep(budgetWait)
 	})
 }
 

@@ -95,12 +95,11 @@ func (s *Server) answerWithinBudget(mine *share, m *message, connection int32) d
 		return s.answer(m, connection)
 	}
 	taken := mine.held
-	largest := 0
 	if name := firstKey(m.body); commands[name].access == reads || strings.EqualFold(name, "findAndModify") {
-		largest = 2 * maxBatchBytes // a batch or a document, and its encoded copy
-	}
-	if err := mine.resize(s.ctx, taken+largest); err != nil {
-		return errorAnswer(fail(codeMemoryLimit, "no room for an answer: %v", err))
+		const largest = 2 * maxBatchBytes // a batch or a document, and its encoded copy
+		if err := mine.resizeInOrder(s.ctx, taken+largest); err != nil {
+			return errorAnswer(fail(codeMemoryLimit, "no room for an answer: %v", err))
+		}
 	}
 	answer := s.answer(m, connection)
 	if err := mine.resize(s.ctx, taken+2*len(answer)); err != nil { // encode copies it
