@@ -73,8 +73,8 @@ func TestOnPortFindsTheListener(t *testing.T) {
 		t.Errorf("OnPort = %d, %v, want this process, %d", p, err, os.Getpid())
 	}
 	_ = l.Close()
-	if p, err := OnPort(port); err == nil {
-		t.Errorf("nothing listens, but OnPort = %d", p)
+	if p, err := OnPort(port); err == nil && int(p) == os.Getpid() { // another process may listen there by now
+		t.Errorf("OnPort = %d, which listens no more", p)
 	}
 }
 
