@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cubegate/connectycube"
 	"cubegate/connectycube/sandbox"
@@ -18,10 +19,13 @@ import (
 
 const checkedKey = "Zebra7Quartz-key"
 
-// checked returns a client of the service at base, over the network.
+// checked returns a client of the service at base, over the network. A handshake on a busy machine
+// may take longer than the usual timeouts.
 func checked(t *testing.T, base string) *connectycube.Client {
 	t.Helper()
-	c, err := connectycube.New(connectycube.Options{BaseURL: base, AppID: 7, AuthKey: checkedKey})
+	c, err := connectycube.New(connectycube.Options{
+		BaseURL: base, AppID: 7, AuthKey: checkedKey, Timeout: time.Minute, Breaker: connectycube.BreakerOptions{ProbeTimeout: time.Minute},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,6 @@ func TestCheckNamesTheWrongOption(t *testing.T) {
 	t.Cleanup(secure.Close)
 	plain := answering(t, 404, "")
 	closed := httptest.NewServer(nil)
-	closed.Close()
 	const page = "<html><body>Welcome</body></html>"
 	tests := map[string]struct {
 		base   string
@@ -79,6 +82,7 @@ func TestCheckNamesTheWrongOption(t *testing.T) {
 		"another refusal":         {answering(t, 403, `{"errors":["Forbidden"]}`), "", ""},
 		"closed port":             {closed.URL, "", ""},
 	}
+	closed.Close() // last, or another server could get its port
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := checked(t, tt.base)
