@@ -56,19 +56,21 @@ func (g generator) document() D {
 }
 
 func (g generator) condition() any {
-	switch g.IntN(10) {
+	switch g.IntN(12) {
 	case 0:
 		return D{{Key: pick(g, "$gt", "$gte", "$lt", "$lte"), Value: g.scalar()}}
 	case 1:
 		return D{{Key: "$gte", Value: int32(g.IntN(3))}, {Key: "$lt", Value: int32(g.IntN(4))}}
 	case 2:
-		return D{{Key: "$in", Value: A{g.scalar(), g.scalar(), g.scalar()}}}
+		return D{{Key: pick(g, "$in", "$nin"), Value: A{g.scalar(), g.value(), pick[any](g, g.scalar(), bson.Regex{Pattern: "^[xy]"})}}}
 	case 3:
 		return D{{Key: "$ne", Value: g.scalar()}}
 	case 4:
 		return D{{Key: "$exists", Value: g.IntN(2) == 0}}
 	case 5:
 		return D{{Key: "$type", Value: pick[any](g, "string", "number", "array", "null", "object", int32(16))}}
+	case 6:
+		return D{{Key: "$not", Value: pick[any](g, bson.Regex{Pattern: "^x"}, D{{Key: "$gt", Value: g.scalar()}, {Key: "$lt", Value: g.scalar()}}, D{{Key: "$nin", Value: A{g.scalar()}}})}}
 	}
 	return g.scalar()
 }
@@ -80,7 +82,7 @@ func (g generator) filter() D {
 		case 0:
 			f = append(f, bson.E{Key: "_id", Value: pick[any](g, g.id(), D{{Key: "$gte", Value: g.id()}}, D{{Key: "$in", Value: A{g.id(), g.id()}}})})
 		case 1:
-			f = append(f, bson.E{Key: pick(g, "$or", "$and"), Value: A{D{{Key: g.field(), Value: g.condition()}}, D{{Key: g.field(), Value: g.condition()}}}})
+			f = append(f, bson.E{Key: pick(g, "$or", "$and", "$nor"), Value: A{D{{Key: g.field(), Value: g.condition()}}, D{{Key: g.field(), Value: g.condition()}}}})
 		default:
 			f = append(f, bson.E{Key: g.field(), Value: g.condition()})
 		}

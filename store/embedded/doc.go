@@ -21,14 +21,14 @@
 // answers a write, the data is on disk.
 //
 // The supported operators are those that the store, MongoDB's command line tools, mongosh or
-// mongoose send by themselves:
+// mongoose send by themselves, and those that the users of other mappers miss first:
 //
 //   - hello, ping, buildInfo, endSessions, listDatabases, listCollections,
 //     listIndexes, create, drop, dropDatabase, createIndexes, dropIndexes, insert,
 //     find, getMore, killCursors, update, delete, findAndModify, count,
 //     aggregate, explain (of find).
-//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $exists $type $regex (RE2's syntax;
-//     options i, m, s, u) $and $or.
+//   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex
+//     (RE2's syntax; options i, m, s, u) $and $or $nor. $nin, $not and $nor use no index.
 //   - Updates: $set $unset $setOnInsert $inc $max $min $push ($each $slice $position) $addToSet
 //     $pull (of a value, or of documents by a filter) $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,

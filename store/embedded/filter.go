@@ -10,7 +10,7 @@ import (
 // filter is a compiled query: all its tests must hold.
 type filter struct {
 	tests []func(document) bool
-	// predicates hold for every match. The planner and upserts use them.
+	// predicates hold for every match. The planner and upserts use them. A $nor adds none.
 	predicates []predicate
 	// anyOf are the branches of one $or, of which every match passes at least one. The
 	// planner uses them.
@@ -39,7 +39,7 @@ func compileFilter(d document) (*filter, error) {
 	for key, v := range fields(d) {
 		var err error
 		switch {
-		case key == "$and" || key == "$or":
+		case key == "$and" || key == "$or" || key == "$nor":
 			err = f.addLogical(key, v)
 		case strings.HasPrefix(key, "$"):
 			err = unknownName(knownFilters, "the operator", key, fail(codeBadValue, "unknown top level operator: %s", key))
@@ -68,7 +68,16 @@ func (f *filter) addLogical(op string, list value) error {
 		}
 		branches = append(branches, branch)
 	}
-	if op == "$and" || len(branches) == 1 {
+	anyMatches := func(d document) bool {
+		return slices.ContainsFunc(branches, func(b *filter) bool { return b.matches(d) })
+	}
+	switch {
+	case op == "$nor":
+		f.tests = append(f.tests, func(d document) bool { return !anyMatches(d) })
+	case op == "$or" && len(branches) > 1:
+		f.anyOf = branches
+		f.tests = append(f.tests, anyMatches)
+	default: // all branches hold
 		for _, b := range branches {
 			f.tests = append(f.tests, b.tests...)
 			f.predicates = append(f.predicates, b.predicates...)
@@ -76,12 +85,7 @@ func (f *filter) addLogical(op string, list value) error {
 				f.anyOf = b.anyOf
 			}
 		}
-		return nil
 	}
-	f.anyOf = branches
-	f.tests = append(f.tests, func(d document) bool {
-		return slices.ContainsFunc(branches, func(b *filter) bool { return b.matches(d) })
-	})
 	return nil
 }
 
@@ -98,6 +102,13 @@ func (f *filter) addPath(path string, v value) error {
 	case !isOperators(v):
 		return f.add(predicate{path, "$eq", v}, value{})
 	}
+	return eachOperator(v, func(op string, arg, options value) error {
+		return f.add(predicate{path, op, arg}, options)
+	})
+}
+
+// eachOperator calls add with each operator of a document of operators, until it returns an error.
+func eachOperator(v value, add func(op string, arg, options value) error) error {
 	options, ok := lookup(v.Data, "$options")
 	if _, isRegex := lookup(v.Data, "$regex"); ok && !isRegex {
 		return fail(codeBadValue, "$options needs a $regex")
@@ -109,7 +120,7 @@ func (f *filter) addPath(path string, v value) error {
 		if op == "$options" { // a part of $regex
 			continue
 		}
-		if err := f.add(predicate{path, op, arg}, options); err != nil {
+		if err := add(op, arg, options); err != nil {
 			return err
 		}
 	}
@@ -157,9 +168,14 @@ func compileOperator(op string, arg, options value) (test, error) {
 		return not(leaf(equalTo(arg))), nil
 	case "$gt", "$gte", "$lt", "$lte":
 		return leaf(compared(op, arg)), nil
-	case "$in":
-		in, err := oneOf(arg)
+	case "$in", "$nin":
+		in, err := oneOf(op, arg)
+		if op == "$nin" {
+			return not(leaf(in)), err
+		}
 		return leaf(in), err
+	case "$not":
+		return negated(arg)
 	case "$exists":
 		if truthy(arg) {
 			return exists, nil
@@ -173,4 +189,28 @@ func compileOperator(op string, arg, options value) (test, error) {
 		return leaf(re), err
 	}
 	return test{}, unknownName(knownFilters, "the operator", op, fail(codeBadValue, "unknown operator: %s", op))
+}
+
+// negated compiles the argument of $not: a pattern, or a document of operators that do not all hold.
+func negated(arg value) (test, error) {
+	switch {
+	case arg.Type == bsoncore.TypeRegex:
+		re, err := matching(arg, value{})
+		return not(leaf(re)), err
+	case isOperators(arg):
+		t, err := compileOperators(arg)
+		return not(t), err
+	}
+	return test{}, fail(codeBadValue, "$not needs a regex or a document of operators")
+}
+
+// compileOperators compiles a document of operators that must all hold.
+func compileOperators(v value) (test, error) {
+	var tests []test
+	err := eachOperator(v, func(op string, arg, options value) error {
+		t, err := compileOperator(op, arg, options)
+		tests = append(tests, t)
+		return err
+	})
+	return allOf(tests), err
 }

@@ -68,7 +68,7 @@ func parsePartial(d document) (*filter, error) {
 		return nil, err
 	}
 	if len(f.predicates) != len(f.tests) {
-		return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: $or")
+		return nil, fail(codeCannotCreateIndex, "unsupported expression in partial index: $or or $nor")
 	}
 	for _, p := range f.predicates {
 		switch {

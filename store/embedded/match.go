@@ -45,6 +45,18 @@ func not(t test) test {
 	}
 }
 
+// allOf passes if all tests pass, each by a value of its own.
+func allOf(tests []test) test {
+	return test{
+		onPath: func(d document, parts []string) bool {
+			return !slices.ContainsFunc(tests, func(t test) bool { return !t.onPath(d, parts) })
+		},
+		onValue: func(v value) bool {
+			return !slices.ContainsFunc(tests, func(t test) bool { return !t.onValue(v) })
+		},
+	}
+}
+
 // reach calls c with every value that the path leads to, through arrays of documents and by
 // array position, until c returns true. It calls c with a missing value for a path that ends
 // early, and not at all for array elements that are not documents.
@@ -136,16 +148,17 @@ func compared(op string, arg value) check {
 
 func isNaN(v value) bool { return isNumber(v) && math.IsNaN(asFloat(v)) }
 
-func oneOf(arg value) (check, error) {
+// oneOf compiles the list of $in or $nin. A value costs one look-up, and one try of each pattern.
+func oneOf(op string, arg value) (check, error) {
 	if arg.Type != bsoncore.TypeArray {
-		return nil, fail(codeBadValue, "$in needs an array")
+		return nil, fail(codeBadValue, "%s needs an array", op)
 	}
 	keys := map[string]bool{}
 	var patterns []check
 	for v := range elements(arg) {
 		switch {
 		case isOperators(v):
-			return nil, fail(codeBadValue, "cannot nest $ under $in")
+			return nil, fail(codeBadValue, "cannot nest $ under %s", op)
 		case v.Type == bsoncore.TypeUndefined:
 			return nil, fail(codeBadValue, "cannot compare to undefined")
 		}

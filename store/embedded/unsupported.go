@@ -23,11 +23,11 @@ var (
 
 	knownFilters = words(`
 		$all $alwaysFalse $alwaysTrue $bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet $box $center $centerSphere $comment $elemMatch
-		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $mod $near $nearSphere $nin $nor $not
+		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $mod $near $nearSphere
 		$polygon $rand $sampleRate $size $text $uniqueDocs $where $within`)
 
 	// comparisons are the filter operators on a path that this package supports.
-	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $exists $type $regex $options`)
+	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex $options`)
 
 	knownUpdates = words(`$bit $currentDate $isolated $mul $pushAll $rename`)
 
