@@ -56,7 +56,7 @@ func (g generator) document() D {
 }
 
 func (g generator) condition() any {
-	switch g.IntN(12) {
+	switch g.IntN(16) {
 	case 0:
 		return D{{Key: pick(g, "$gt", "$gte", "$lt", "$lte"), Value: g.scalar()}}
 	case 1:
@@ -71,6 +71,12 @@ func (g generator) condition() any {
 		return D{{Key: "$type", Value: pick[any](g, "string", "number", "array", "null", "object", int32(16))}}
 	case 6:
 		return D{{Key: "$not", Value: pick[any](g, bson.Regex{Pattern: "^x"}, D{{Key: "$gt", Value: g.scalar()}, {Key: "$lt", Value: g.scalar()}}, D{{Key: "$nin", Value: A{g.scalar()}}})}}
+	case 7:
+		return D{{Key: "$all", Value: pick(g, A{}, A{g.scalar()}, A{g.scalar(), g.value()}, A{g.scalar(), bson.Regex{Pattern: "^x"}})}}
+	case 8:
+		return D{{Key: "$elemMatch", Value: pick(g, D{{Key: "$gte", Value: g.scalar()}}, D{{Key: "x", Value: g.scalar()}, {Key: "y", Value: g.scalar()}}, D{{Key: "x", Value: D{{Key: "$nin", Value: A{g.scalar()}}}}})}}
+	case 9:
+		return pick(g, D{{Key: "$size", Value: int32(g.IntN(4))}}, D{{Key: "$mod", Value: A{int32(2), int32(g.IntN(2))}}})
 	}
 	return g.scalar()
 }

@@ -176,6 +176,16 @@ func compileOperator(op string, arg, options value) (test, error) {
 		return leaf(in), err
 	case "$not":
 		return negated(arg)
+	case "$all":
+		return containing(arg)
+	case "$elemMatch":
+		return elementMatching(arg)
+	case "$size":
+		size, err := ofSize(arg)
+		return whole(size), err
+	case "$mod":
+		mod, err := remainder(arg)
+		return leaf(mod), err
 	case "$exists":
 		if truthy(arg) {
 			return exists, nil

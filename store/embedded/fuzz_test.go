@@ -31,6 +31,7 @@ func seeds(tb testing.TB) [][]byte {
 		`{"find":"c","$db":"a","filter":{"a.b":{"$gte":1},"$or":[{"_id":1},{"x":{"$regex":"a+b","$options":"i"}}]},"sort":{"a":1,"b":-1},"projection":{"a.b":1},"limit":3}`,
 		`{"find":"c","$db":"a","filter":{"a":{"$in":[1,2,null]},"b":{"$ne":2},"c":{"$exists":false},"d":{"$type":["string",2]}}}`,
 		`{"find":"c","$db":"a","filter":{"a":{"$nin":[1,{"$regularExpression":{"pattern":"^x","options":"i"}}]},"b":{"$not":{"$gt":1}},"$nor":[{"c":1}]}}`,
+		`{"find":"c","$db":"a","filter":{"a":{"$all":[1,{"$regularExpression":{"pattern":"^x","options":""}}]},"b":{"$elemMatch":{"x":1,"$or":[{"y":2}]}},"c":{"$size":2,"$mod":[4,1]}}}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$set":{"a.5":1},"$inc":{"n":1},"$push":{"l":{"$each":[3,1],"$slice":-2,"$position":-1}},"$pull":{"m":{"x":{"$gt":1}}}},"upsert":true,"multi":true}]}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"a":1},"u":{"b":1},"upsert":true}]}`,
 		`{"delete":"c","$db":"a","deletes":[{"q":{"a":{"$lt":1}},"limit":1}]}`,
@@ -86,6 +87,7 @@ func FuzzDocuments(f *testing.F) {
 	pairs := []string{
 		`{"a":[1,{"b":[2,{"c":3}]}]}`, `{"a.b.c":3}`, `{"$set":{"a.1.b.1.c":4}}`,
 		`{"a":["x",null]}`, `{"a":{"$nin":[1,[2]],"$not":{"$regex":"y"}},"$nor":[{"b":1}]}`, `{"$set":{"a":1}}`,
+		`{"a":["x",[1,2]]}`, `{"a":{"$all":["x",[1,2]],"$size":2,"$elemMatch":{"$mod":[2,1]}},"b":{"$all":[{"$elemMatch":{"c":1}}]}}`, `{"$set":{"a":1}}`,
 		`{"a":[{"b":1}]}`, `{"$or":[{"a.b":1},{"c":2}]}`, `{"$push":{"a":{"$each":[1],"$position":0}}}`,
 	}
 	for i := 0; i < len(pairs); i += 3 {

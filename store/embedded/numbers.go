@@ -113,6 +113,32 @@ func appendRest(dst []byte, c *big.Int, exp int) []byte {
 	return append(append(dst, restPositive), body...)
 }
 
+// truncated returns a number without its fraction. ok is false if v is no number, or if the result
+// does not fit in an int64.
+func truncated(v value) (n int64, ok bool) {
+	switch v.Type {
+	case bsoncore.TypeInt32, bsoncore.TypeInt64:
+		return asInt(v)
+	case bsoncore.TypeDouble:
+		f := math.Trunc(v.Double())
+		return int64(f), math.Abs(f) < 1<<63 // false for NaN
+	case bsoncore.TypeDecimal128: // has 34 digits, and so no float64
+		c, exp, err := bson.NewDecimal128(v.Decimal128()).BigInt()
+		switch {
+		case err != nil || exp > 18 && c.Sign() != 0:
+			return 0, false
+		case exp < -34 || c.Sign() == 0:
+			return 0, true
+		case exp < 0:
+			c.Quo(c, scale(big.NewInt(1), -exp))
+		default:
+			c = scale(c, exp)
+		}
+		return c.Int64(), c.IsInt64()
+	}
+	return 0, false
+}
+
 // addNumbers follows MongoDB's rules: the sum has the wider type, an int32 that overflows
 // becomes an int64, and an int64 that overflows is an error.
 func addNumbers(a, b value) (value, error) {

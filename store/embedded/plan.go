@@ -116,13 +116,20 @@ func (f *filter) requires(path string) bool {
 	return false
 }
 
-// values returns the constants that an equality compares with.
+// values returns the constants that an equality compares with. Of a $all, the first is enough.
 func (p predicate) values() []value {
 	switch p.op {
 	case "$eq":
 		return []value{p.arg}
 	case "$in":
 		return valuesOf(p.arg)
+	case "$all":
+		for v := range elements(p.arg) {
+			if isOperators(v) {
+				break
+			}
+			return []value{v}
+		}
 	}
 	return nil
 }
@@ -160,8 +167,12 @@ type bound struct {
 // bounds returns the bound of a predicate. ok is false when keys cannot express it.
 func bounds(p predicate) (b bound, ok bool) {
 	switch p.op {
-	case "$eq", "$in":
-		for _, v := range p.values() {
+	case "$eq", "$in", "$all":
+		vs := p.values()
+		if len(vs) == 0 && p.op == "$all" { // of $elemMatch, or empty
+			return bound{}, false
+		}
+		for _, v := range vs {
 			// An array matches as a whole, but its index entries are its elements. A dotted
 			// path to null also matches documents whose arrays leave no null entry.
 			if v.Type == bsoncore.TypeArray || v.Type == bsoncore.TypeRegex || v.Type == bsoncore.TypeUndefined ||
@@ -227,11 +238,10 @@ func (f *filter) boundOf(path string, arrays bool) (bound, bool) {
 		b, ok := bounds(p)
 		switch {
 		case !ok:
-		case p.op == "$eq" || p.op == "$in" || !found:
+		case b.lo == nil:
+			return b, true // no bound is better than points
+		case !found:
 			joined, found = b, true
-			if b.lo == nil {
-				return b, true // no bound is better than points
-			}
 		case !arrays && joined.lo[0] == b.lo[0]:
 			joined.lo = slices.MaxFunc([][]byte{joined.lo, b.lo}, bytes.Compare)
 			joined.hi = slices.MinFunc([][]byte{joined.hi, b.hi}, bytes.Compare)

@@ -22,12 +22,12 @@ var (
 		validate validateDBMetadata whatsmyuri dropDatabases atlasVersion listSearchIndexes getDiagnosticData`)
 
 	knownFilters = words(`
-		$all $alwaysFalse $alwaysTrue $bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet $box $center $centerSphere $comment $elemMatch
-		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $mod $near $nearSphere
-		$polygon $rand $sampleRate $size $text $uniqueDocs $where $within`)
+		$alwaysFalse $alwaysTrue $bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet $box $center $centerSphere $comment
+		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $near $nearSphere
+		$polygon $rand $sampleRate $text $uniqueDocs $where $within`)
 
 	// comparisons are the filter operators on a path that this package supports.
-	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex $options`)
+	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex $options $all $elemMatch $size $mod`)
 
 	knownUpdates = words(`$bit $currentDate $isolated $mul $pushAll $rename`)
 

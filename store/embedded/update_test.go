@@ -124,6 +124,9 @@ func TestUpsertDocument(t *testing.T) {
 		{`{"$and":[{"_id":1},{"a.b":2}]}`, `{"$set":{"z":1}}`, `{"_id":1,"a":{"b":2},"z":1}`},
 		{`{"_id":1,"a":2}`, `{"b":3}`, `{"_id":1,"b":3}`},
 		{`{"a":2}`, `{"$set":{"_id":7}}`, `{"_id":7,"a":2}`},
+		{`{"_id":1,"a":{"$all":[2]},"b":{"$in":[3]}}`, `{"$set":{"c":4}}`, `{"_id":1,"a":2,"b":3,"c":4}`},
+		{`{"_id":1,"a":{"$all":[{"$elemMatch":{"x":1}}]},"b":{"$all":[]}}`, `{"$set":{"c":4}}`, `{"_id":1,"c":4}`},
+		{`{"_id":1,"a":{"$nin":[2]},"b":{"$not":{"$eq":3}},"$nor":[{"d":4}],"e":{"$size":1}}`, `{"$set":{"c":4}}`, `{"_id":1,"c":4}`},
 	}
 	for _, tt := range tests {
 		f, err := compileFilter(rawDoc(t, tt.filter))
@@ -149,6 +152,8 @@ func TestUpsertDocument(t *testing.T) {
 	}{
 		{`{"a":1,"$and":[{"a":2}]}`, `{"$set":{"b":1}}`, codeNotSingleValue},
 		{`{"a":1,"a.b":2}`, `{"$set":{"b":1}}`, codeNotSingleValue},
+		{`{"a":{"$all":[1,2]}}`, `{"$set":{"b":1}}`, codeNotSingleValue},
+		{`{"a":1,"$and":[{"a":{"$all":[1]}}]}`, `{"$set":{"b":1}}`, codeNotSingleValue},
 		{`{"_id":1}`, `{"$set":{"_id":2}}`, codeImmutableField},
 		{`{"_id":1}`, `{"_id":2}`, codeImmutableField},
 	} {

@@ -1,56 +1,59 @@
 package embedded
 
 import (
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// equality returns the only value that a predicate permits, if there is one: that of $eq, and of $in
-// with one value.
-func (p predicate) equality() (v value, ok bool) {
+// equalities returns the values that a predicate prescribes: that of $eq, that of a $in with one
+// value, and each of $all.
+func (p predicate) equalities() []value {
 	switch p.op {
 	case "$eq":
-		return p.arg, true
+		return []value{p.arg}
 	case "$in":
-		for e := range elements(p.arg) {
-			if e.Type == bsoncore.TypeRegex || ok && !sameValue(e, v) {
-				return value{}, false
-			}
-			v, ok = e, true
+		vs := valuesOf(p.arg)
+		several := func(v value) bool { return v.Type == bsoncore.TypeRegex || !sameValue(v, vs[0]) }
+		if len(vs) > 0 && !slices.ContainsFunc(vs, several) {
+			return vs[:1]
 		}
+	case "$all":
+		return slices.DeleteFunc(valuesOf(p.arg), func(v value) bool { return v.Type == bsoncore.TypeRegex || isOperators(v) })
 	}
-	return v, ok
+	return nil
 }
 
 // seed returns the first state of an upserted document: the equalities of the filter. For a
 // replacement, these are only equalities of the _id.
 func (f *filter) seed(replacement bool) (document, error) {
 	d := emptyDocument
-	taken := map[string]bool{}
+	var taken []string
 	if len(f.predicates) > maxModifiers {
 		return nil, unsupported("an upsert with more than %d conditions", maxModifiers)
 	}
 	for _, p := range f.predicates {
-		v, ok := p.equality()
+		vs := p.equalities()
 		below := strings.HasPrefix(p.path, "_id.")
-		if !ok || replacement && p.path != "_id" && !below {
+		if len(vs) == 0 || replacement && p.path != "_id" && !below {
 			continue
 		}
 		if replacement && below {
 			return nil, fail(codeNotExactValue, "full path '_id' required, but the filter has '%s'", p.path)
 		}
-		for other := range taken {
-			if p.path == other || strings.HasPrefix(p.path, other+".") || strings.HasPrefix(other, p.path+".") {
-				return nil, fail(codeNotSingleValue, "cannot infer query fields to set, path '%s' is matched twice", p.path)
-			}
+		overlaps := func(other string) bool {
+			return p.path == other || strings.HasPrefix(p.path, other+".") || strings.HasPrefix(other, p.path+".")
 		}
-		taken[p.path] = true
+		if len(vs) > 1 || slices.ContainsFunc(taken, overlaps) {
+			return nil, fail(codeNotSingleValue, "cannot infer query fields to set, path '%s' is matched twice", p.path)
+		}
+		taken = append(taken, p.path)
 		parts, err := checkPath(p.path)
 		if err != nil {
 			return nil, err
 		}
-		if d, err = edit(d, parts, makeParents, func(value) (value, error) { return v, nil }); err != nil {
+		if d, err = edit(d, parts, makeParents, func(value) (value, error) { return vs[0], nil }); err != nil {
 			return nil, err
 		}
 	}
