@@ -103,9 +103,9 @@ func (g generator) update() any {
 	if g.IntN(8) == 0 {
 		return g.document()[1:]
 	}
-	switch f := g.field(); g.IntN(12) {
+	switch f := g.field(); g.IntN(14) {
 	case 0:
-		return D{{Key: "$inc", Value: D{{Key: f, Value: int32(g.IntN(3))}}}}
+		return D{{Key: pick(g, "$inc", "$mul"), Value: D{{Key: f, Value: int32(g.IntN(3))}}}}
 	case 1:
 		return D{{Key: "$unset", Value: D{{Key: f, Value: ""}}}}
 	case 2:
@@ -118,6 +118,10 @@ func (g generator) update() any {
 		return D{{Key: "$addToSet", Value: D{{Key: f, Value: g.scalar()}}}}
 	case 6:
 		return D{{Key: "$pull", Value: D{{Key: f, Value: pick[any](g, g.scalar(), D{{Key: "x", Value: g.scalar()}}, D{{Key: "x", Value: D{{Key: "$in", Value: A{g.scalar(), g.scalar()}}}}})}}}}
+	case 8:
+		return D{{Key: "$pull", Value: D{{Key: f, Value: pick[any](g, bson.Regex{Pattern: "^x"}, D{{Key: "$in", Value: A{g.scalar(), g.scalar()}}}, D{{Key: "$gte", Value: g.scalar()}})}}}}
+	case 10:
+		return D{{Key: "$rename", Value: D{{Key: f, Value: pick(g, g.field(), "u", "d.z")}}}}
 	case 7:
 		return D{{Key: "$pop", Value: D{{Key: f, Value: pick(g, int32(1), int32(-1))}}}}
 	case 9:

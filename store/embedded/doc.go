@@ -30,8 +30,8 @@
 //   - Filters: equality, $eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex
 //     (RE2's syntax; options i, m, s, u) $and $or $nor. $nin, $not and $nor use no index.
 //   - Of arrays: $all (its first value uses an index) $elemMatch $size; of numbers: $mod.
-//   - Updates: $set $unset $setOnInsert $inc $max $min $push ($each $slice $position) $addToSet
-//     $pull (of a value, or of documents by a filter) $pullAll $pop; replacements; upserts.
+//   - Updates: $set $unset $setOnInsert $inc $mul $max $min $rename $currentDate $push ($each $slice
+//     $position) $addToSet $pull $pullAll $pop; replacements; upserts.
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
 //     TTL. Equality, $in and ranges use them, and so do a $or of which each branch can, and a
 //     sort in the order of an index.

@@ -34,6 +34,7 @@ func seeds(tb testing.TB) [][]byte {
 		`{"find":"c","$db":"a","filter":{"a":{"$all":[1,{"$regularExpression":{"pattern":"^x","options":""}}]},"b":{"$elemMatch":{"x":1,"$or":[{"y":2}]}},"c":{"$size":2,"$mod":[4,1]}}}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$set":{"a.5":1},"$inc":{"n":1},"$push":{"l":{"$each":[3,1],"$slice":-2,"$position":-1}},"$pull":{"m":{"x":{"$gt":1}}}},"upsert":true,"multi":true}]}`,
 		`{"update":"c","$db":"a","updates":[{"q":{"a":1},"u":{"b":1},"upsert":true}]}`,
+		`{"update":"c","$db":"a","updates":[{"q":{"_id":1},"u":{"$mul":{"n":2},"$rename":{"a":"b.c"},"$currentDate":{"d":true,"e":{"$type":"timestamp"}},"$pull":{"m":{"$in":[1]}}}}]}`,
 		`{"delete":"c","$db":"a","deletes":[{"q":{"a":{"$lt":1}},"limit":1}]}`,
 		`{"findAndModify":"c","$db":"a","query":{"a":1},"sort":{"b":-1},"update":{"$inc":{"a":2},"$max":{"c":1},"$min":{"i":1},"$unset":{"d":1},"$addToSet":{"e":1},"$pullAll":{"f":[1]},"$pop":{"g":1},"$setOnInsert":{"h":1}},"upsert":true,"new":true}`,
 		`{"aggregate":"c","$db":"a","pipeline":[{"$match":{"a":1}},{"$skip":1},{"$limit":2},{"$group":{"_id":1,"n":{"$sum":1}}}],"cursor":{"batchSize":1}}`,
@@ -88,6 +89,7 @@ func FuzzDocuments(f *testing.F) {
 		`{"a":[1,{"b":[2,{"c":3}]}]}`, `{"a.b.c":3}`, `{"$set":{"a.1.b.1.c":4}}`,
 		`{"a":["x",null]}`, `{"a":{"$nin":[1,[2]],"$not":{"$regex":"y"}},"$nor":[{"b":1}]}`, `{"$set":{"a":1}}`,
 		`{"a":["x",[1,2]]}`, `{"a":{"$all":["x",[1,2]],"$size":2,"$elemMatch":{"$mod":[2,1]}},"b":{"$all":[{"$elemMatch":{"c":1}}]}}`, `{"$set":{"a":1}}`,
+		`{"a":[1,"x"],"n":3}`, `{"n":{"$mod":[2,1]}}`, `{"$mul":{"n":2.5},"$rename":{"a":"b.c"},"$pull":{"d":{"$nin":[1]}}}`,
 		`{"a":[{"b":1}]}`, `{"$or":[{"a.b":1},{"c":2}]}`, `{"$push":{"a":{"$each":[1],"$position":0}}}`,
 	}
 	for i := 0; i < len(pairs); i += 3 {

@@ -139,21 +139,30 @@ func truncated(v value) (n int64, ok bool) {
 	return 0, false
 }
 
-// addNumbers follows MongoDB's rules: the sum has the wider type, an int32 that overflows
-// becomes an int64, and an int64 that overflows is an error.
+// addNumbers and multiplyNumbers follow MongoDB's rules: the result has the wider type, an int32 that
+// overflows becomes an int64, and an int64 that overflows is an error.
 func addNumbers(a, b value) (value, error) {
+	return arithmetic(a, b, func(x, y float64) float64 { return x + y }, (*big.Int).Add)
+}
+
+func multiplyNumbers(a, b value) (value, error) {
+	return arithmetic(a, b, func(x, y float64) float64 { return x * y }, (*big.Int).Mul)
+}
+
+func arithmetic(a, b value, floats func(x, y float64) float64, ints func(z, x, y *big.Int) *big.Int) (value, error) {
 	if a.Type == bsoncore.TypeDecimal128 || b.Type == bsoncore.TypeDecimal128 {
 		return value{}, unsupported("arithmetic with Decimal128")
 	}
 	if a.Type == bsoncore.TypeDouble || b.Type == bsoncore.TypeDouble {
-		return doubleValue(asFloat(a) + asFloat(b)), nil
+		return doubleValue(floats(asFloat(a), asFloat(b))), nil
 	}
 	x, _ := asInt(a)
 	y, _ := asInt(b)
-	n := x + y
-	if (x^n)&(y^n) < 0 { // its sign differs from the sign that both have
+	exact := ints(new(big.Int), big.NewInt(x), big.NewInt(y))
+	if !exact.IsInt64() {
 		return value{}, fail(codeBadValue, "integer overflow: the result does not fit in 64 bits")
 	}
+	n := exact.Int64()
 	if a.Type == bsoncore.TypeInt32 && b.Type == bsoncore.TypeInt32 && int64(int32(n)) == n {
 		return int32Value(int32(n)), nil
 	}

@@ -187,8 +187,9 @@ func TestUnsupportedStatementsAreRefused(t *testing.T) {
 	}{
 		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"_id":2}}}]}`, codeImmutableField},
 		{`{"update":"c","updates":[{"q":{},"u":{"$foo":{"a":2}}}]}`, codeFailedToParse},
-		{`{"update":"c","updates":[{"q":{},"u":{"$mul":{"a":2}}}]}`, codeNotImplemented},
-		{`{"update":"c","updates":[{"q":{},"u":{"$rename":{"a":"b"}}}]}`, codeNotImplemented},
+		{`{"update":"c","updates":[{"q":{},"u":{"$bit":{"a":{"or":2}}}}]}`, codeNotImplemented},
+		{`{"update":"c","updates":[{"q":{},"u":{"$mul":{"a":2}}}]}`, codeTypeMismatch},
+		{`{"update":"c","updates":[{"q":{},"u":{"$rename":{"a.0":"b"}}}]}`, codeBadValue},
 		{`{"update":"c","updates":[{"q":{"_id":{"$in":[1,2]}},"u":{"$set":{"_id":{"$x":2}}},"upsert":true,"multi":false}]}`, codeImmutableField},
 		{`{"update":"c","updates":[{"q":{"_id":5},"u":{"_id":{"$a":1}},"upsert":true}]}`, codeImmutableField},
 		{`{"update":"c","updates":[{"q":{"_id":9,"_id.x":1},"u":{"$set":{"a":1}},"upsert":true}]}`, codeNotSingleValue},

@@ -26,10 +26,7 @@ var (
 		$expr $geoIntersects $geoWithin $geoNear $geometry $jsonSchema $maxDistance $minDistance $near $nearSphere
 		$polygon $rand $sampleRate $text $uniqueDocs $where $within`)
 
-	// comparisons are the filter operators on a path that this package supports.
-	comparisons = words(`$eq $ne $gt $gte $lt $lte $in $nin $not $exists $type $regex $options $all $elemMatch $size $mod`)
-
-	knownUpdates = words(`$bit $currentDate $isolated $mul $pushAll $rename`)
+	knownUpdates = words(`$bit $isolated $pushAll`)
 
 	knownStages = words(`
 		$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp $densify $documents

@@ -22,6 +22,7 @@ type modifier struct {
 	missing  missing
 	onInsert bool // applies only if an upsert inserts
 	change   change
+	from     []string // of $rename: where the value comes from
 }
 
 // maxModifiers bounds the modifiers of one update, because each copies the document.
@@ -36,6 +37,8 @@ var operators = map[string]struct {
 	"$setOnInsert": {makeParents, compileSet},
 	"$unset":       {anyPath, func(value) (change, error) { return removed, nil }},
 	"$inc":         {makeParents, compileIncrement},
+	"$mul":         {makeParents, compileMultiply},
+	"$currentDate": {makeParents, compileCurrentDate},
 	"$max":         {makeParents, func(arg value) (change, error) { return compileExtreme(arg, 1), nil }},
 	"$min":         {makeParents, func(arg value) (change, error) { return compileExtreme(arg, -1), nil }},
 	"$push":        {makeParents, compilePush},
@@ -61,7 +64,7 @@ func compileUpdate(v value) (*update, error) {
 	for op, args := range fields(d) {
 		_, known := operators[op]
 		switch {
-		case !known:
+		case !known && op != "$rename":
 			return nil, unknownName(knownUpdates, "the update operator", op, fail(codeFailedToParse, "Unknown modifier: %s", op))
 		case args.Type != bsoncore.TypeEmbeddedDocument:
 			return nil, fail(codeFailedToParse, "Modifiers operate on fields but we found type %s instead, in %s", args.Type, op)
@@ -96,6 +99,9 @@ func compileModifier(op, path string, arg value) (modifier, error) {
 	if err != nil {
 		return modifier{}, err
 	}
+	if op == "$rename" {
+		return compileRename(path, parts, arg)
+	}
 	o := operators[op]
 	c, err := o.compile(arg)
 	return modifier{path: path, parts: parts, missing: o.missing, onInsert: op == "$setOnInsert", change: c}, err
@@ -114,14 +120,20 @@ func compareParts(a, b string) int {
 // conflicts refuses two modifiers on one path, or on a path and a path below it.
 func (u *update) conflicts() error {
 	taken := map[string]bool{}
+	var paths []string
 	for _, m := range u.modifiers {
-		if taken[m.path] {
-			return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", m.path, m.path)
+		paths = append(paths, m.path)
+		if m.from != nil {
+			paths = append(paths, strings.Join(m.from, "."))
 		}
-		taken[m.path] = true
 	}
-	for _, m := range u.modifiers {
-		p := m.path
+	for _, p := range paths {
+		if taken[p] {
+			return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p)
+		}
+		taken[p] = true
+	}
+	for _, p := range paths {
 		for i := range p {
 			if p[i] == '.' && taken[p[:i]] {
 				return fail(codeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", p, p[:i])
@@ -164,7 +176,12 @@ func (u *update) applyAll(d document, inserting bool) (document, error) {
 		if m.onInsert && !inserting {
 			continue
 		}
-		if d, err = edit(d, m.parts, m.missing, m.change); err != nil {
+		if m.from != nil {
+			d, err = m.rename(d)
+		} else {
+			d, err = edit(d, m.parts, m.missing, m.change)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -184,18 +201,31 @@ func compileSet(arg value) (change, error) {
 	return func(value) (value, error) { return arg, nil }, nil
 }
 
-func compileIncrement(arg value) (change, error) {
+func compileIncrement(arg value) (change, error) { return compileArithmetic("$inc", arg, addNumbers) }
+
+// compileMultiply makes a missing field a zero of the factor's type.
+func compileMultiply(arg value) (change, error) {
+	times, err := compileArithmetic("$mul", arg, multiplyNumbers)
+	return func(old value) (value, error) {
+		if old.Type == 0 {
+			old = int32Value(0)
+		}
+		return times(old)
+	}, err
+}
+
+func compileArithmetic(op string, arg value, combine func(a, b value) (value, error)) (change, error) {
 	if !isNumber(arg) {
-		return nil, fail(codeTypeMismatch, "Cannot apply $inc with non-numeric argument of type %s", arg.Type)
+		return nil, fail(codeTypeMismatch, "Cannot apply %s with non-numeric argument of type %s", op, arg.Type)
 	}
 	return func(old value) (value, error) {
 		if old.Type == 0 {
 			return arg, nil
 		}
 		if !isNumber(old) {
-			return old, fail(codeTypeMismatch, "Cannot apply $inc to a value of non-numeric type %s", old.Type)
+			return old, fail(codeTypeMismatch, "Cannot apply %s to a value of non-numeric type %s", op, old.Type)
 		}
-		return addNumbers(old, arg)
+		return combine(old, arg)
 	}, nil
 }
 

@@ -120,18 +120,22 @@ func compilePull(arg value) (change, error) {
 	}), nil
 }
 
-// pullTest returns the condition for the elements that $pull removes. A document is a filter for
-// elements that are documents. Any other value must be equal to the element.
+// pullTest returns the condition for the elements that $pull removes. Operators and a pattern are a
+// filter for the element, as if it were a field. Another document is a filter for elements that are
+// documents. Any other value must be equal to the element.
 func pullTest(arg value) (func(value) bool, error) {
-	if op := firstKey(document(arg.Data)); isOperators(arg) && (knownFilters[op] || comparisons[op]) {
-		return nil, unsupported("$pull of values with the operator %s", op)
-	}
-	switch arg.Type {
-	case bsoncore.TypeEmbeddedDocument:
+	switch {
+	case arg.Type == bsoncore.TypeRegex, isOperators(arg) && !isLogical(arg):
+		field := func(v value) document {
+			b := newBuilder()
+			b.add("", v)
+			return b.document()
+		}
+		f, err := compileFilter(field(arg))
+		return func(v value) bool { return f.matches(field(v)) }, err
+	case arg.Type == bsoncore.TypeEmbeddedDocument:
 		f, err := compileFilter(arg.Data)
 		return func(v value) bool { return v.Type == bsoncore.TypeEmbeddedDocument && f.matches(v.Data) }, err
-	case bsoncore.TypeRegex:
-		return nil, unsupported("$pull with a regular expression")
 	}
 	return func(v value) bool { return sameValue(v, arg) }, nil
 }

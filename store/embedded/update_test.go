@@ -3,6 +3,10 @@ package embedded
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 func TestUpdate(t *testing.T) {
@@ -32,6 +36,26 @@ func TestUpdate(t *testing.T) {
 		{`{"a":[{"_id":1},{"_id":2},{"_id":3}]}`, `{"$pull":{"a":{"_id":{"$in":[1,3]}}}}`, `{"a":[{"_id":2}]}`},
 		{`{"a":[{"_id":1},{"_id":2},3]}`, `{"$pull":{"a":{"$or":[{"_id":1},{"_id":4}]}}}`, `{"a":[{"_id":2},3]}`},
 		{`{"a":[{"k":1,"v":1},{"k":2,"v":1}]}`, `{"$pull":{"a":{"k":1,"v":{"$gte":1}}}}`, `{"a":[{"k":2,"v":1}]}`},
+		{`{"n":3}`, `{"$mul":{"n":2}}`, `{"n":6}`},
+		{`{"n":3}`, `{"$mul":{"n":0.5}}`, `{"n":1.5}`},
+		{`{"n":2147483647}`, `{"$mul":{"n":2}}`, `{"n":4294967294}`},
+		{`{"n":{"$numberLong":"-9223372036854775808"}}`, `{"$mul":{"n":1}}`, `{"n":-9223372036854775808}`},
+		{`{"a":1}`, `{"$mul":{"n":7,"x.y":2.5}}`, `{"a":1,"n":0,"x":{"y":0.0}}`},
+		{`{"a":[1,2]}`, `{"$mul":{"a.1":3}}`, `{"a":[1,6]}`},
+		{`{"a":1,"b":2}`, `{"$rename":{"a":"c"}}`, `{"b":2,"c":1}`},
+		{`{"a":1,"b":2}`, `{"$rename":{"a":"b"}}`, `{"b":1}`},
+		{`{"a":{"b":1,"c":2}}`, `{"$rename":{"a.b":"a.d","a.c":"x.y"}}`, `{"a":{"d":1},"x":{"y":2}}`},
+		{`{"a":[1,2],"b":[3]}`, `{"$rename":{"a":"b"}}`, `{"b":[1,2]}`},
+		{`{"b":2}`, `{"$rename":{"a":"b","x.y":"c"}}`, `{"b":2}`},
+		{`{"a":{}}`, `{"$rename":{"a.b":"c"}}`, `{"a":{}}`},
+		{`{"a":1}`, `{"$rename":{"a":"b"},"$set":{"c":2}}`, `{"b":1,"c":2}`},
+		{`{"a":[1,5,"x",9,[7]]}`, `{"$pull":{"a":{"$gt":4}}}`, `{"a":[1,"x"]}`},
+		{`{"a":[1,5,"x"]}`, `{"$pull":{"a":{"$in":[1,"x",7]}}}`, `{"a":[5]}`},
+		{`{"a":[1,5,"x"]}`, `{"$pull":{"a":{"$nin":[1,"x"]}}}`, `{"a":[1,"x"]}`},
+		{`{"a":["xa","b",3]}`, `{"$pull":{"a":{"$regularExpression":{"pattern":"^x","options":""}}}}`, `{"a":["b",3]}`},
+		{`{"a":["xa","b",3]}`, `{"$pull":{"a":{"$not":{"$regex":"^X","$options":"i"}}}}`, `{"a":["xa"]}`},
+		{`{"a":[1,{"x":1},{"x":2}]}`, `{"$pull":{"a":{"$eq":{"x":1}}}}`, `{"a":[1,{"x":2}]}`},
+		{`{"a":[[1,2],[3]]}`, `{"$pull":{"a":{"$size":2}}}`, `{"a":[[3]]}`},
 		{`{}`, `{"$pull":{"a":1},"$pullAll":{"b":[1]},"$pop":{"c":1}}`, `{}`},
 		{`{"a":1}`, `{"$unset":{"a.b":1}}`, `{"a":1}`},
 		{`{"a":[1,2,1]}`, `{"$pullAll":{"a":[1]}}`, `{"a":[2]}`},
@@ -72,8 +96,26 @@ func TestUpdateRefuses(t *testing.T) {
 		{`{}`, `{"$set":1}`, codeFailedToParse},
 		{`{}`, `{"$set":{"a":1,"a.b":2}}`, codeConflictingUpdate},
 		{`{}`, `{"$set":{"a":1},"$inc":{"a":2}}`, codeConflictingUpdate},
-		{`{}`, `{"$rename":{"a":"b"}}`, codeNotImplemented},
-		{`{}`, `{"$mul":{"a":1}}`, codeNotImplemented},
+		{`{}`, `{"$rename":{"a":1}}`, codeBadValue},
+		{`{}`, `{"$rename":{"a":"a"}}`, codeBadValue},
+		{`{}`, `{"$rename":{"a":"b.$"}}`, codeNotImplemented},
+		{`{}`, `{"$rename":{"a":""}}`, codeEmptyFieldName},
+		{`{}`, `{"$rename":{"a":"b"},"$set":{"a":1}}`, codeConflictingUpdate},
+		{`{}`, `{"$rename":{"a":"b"},"$set":{"b.c":1}}`, codeConflictingUpdate},
+		{`{}`, `{"$rename":{"a":"a.b"}}`, codeConflictingUpdate},
+		{`{"a":[{"x":1}]}`, `{"$rename":{"a.0.x":"b"}}`, codeBadValue},
+		{`{"a":[1]}`, `{"$rename":{"a.0":"b"}}`, codeBadValue},
+		{`{"a":[{"x":1}]}`, `{"$rename":{"a.x":"b"}}`, codePathNotViable},
+		{`{"a":1}`, `{"$rename":{"a.x":"b"}}`, codePathNotViable},
+		{`{"a":1,"b":[2]}`, `{"$rename":{"a":"b.0"}}`, codeBadValue},
+		{`{"a":1,"b":2}`, `{"$rename":{"a":"b.c"}}`, codePathNotViable},
+		{`{"_id":1}`, `{"$rename":{"_id":"a"}}`, codeImmutableField},
+		{`{"_id":1,"a":2}`, `{"$rename":{"a":"_id"}}`, codeImmutableField},
+		{`{}`, `{"$mul":{"a":"x"}}`, codeTypeMismatch},
+		{`{"a":"x"}`, `{"$mul":{"a":2}}`, codeTypeMismatch},
+		{`{"a":{"$numberLong":"9223372036854775807"}}`, `{"$mul":{"a":2}}`, codeBadValue},
+		{`{"a":{"$numberLong":"-9223372036854775808"}}`, `{"$mul":{"a":-1}}`, codeBadValue},
+		{`{"a":1}`, `{"$mul":{"a":{"$numberDecimal":"2"}}}`, codeNotImplemented},
 		{`{}`, `{"$set":{"":1}}`, codeEmptyFieldName},
 		{`{}`, `{"$set":{"a..b":1}}`, codeEmptyFieldName},
 		{`{}`, `{"$set":{"a.$":1}}`, codeNotImplemented},
@@ -96,9 +138,13 @@ func TestUpdateRefuses(t *testing.T) {
 		{`{"a":1}`, `{"$pop":{"a":1}}`, codeTypeMismatch},
 		{`{"a":[]}`, `{"$pop":{"a":2}}`, codeFailedToParse},
 		{`{"a":[]}`, `{"$pull":{"a":{"$foo":2}}}`, codeBadValue},
-		{`{"a":[]}`, `{"$pull":{"a":{"$gt":2}}}`, codeNotImplemented},
-		{`{"a":[]}`, `{"$pull":{"a":{"$regularExpression":{"pattern":"x","options":""}}}}`, codeNotImplemented},
-		{`{}`, `{"$currentDate":{"a":true}}`, codeNotImplemented},
+		{`{"a":[]}`, `{"$pull":{"a":{"$near":2}}}`, codeNotImplemented},
+		{`{"a":[]}`, `{"$pull":{"a":{"$expr":2}}}`, codeNotImplemented},
+		{`{"a":[]}`, `{"$pull":{"a":{"$regularExpression":{"pattern":"(?=x)","options":""}}}}`, codeBadRegex},
+		{`{}`, `{"$currentDate":{"a":1}}`, codeBadValue},
+		{`{}`, `{"$currentDate":{"a":{"$type":"time"}}}`, codeBadValue},
+		{`{}`, `{"$currentDate":{"a":{}}}`, codeBadValue},
+		{`{}`, `{"$currentDate":{"a":{"$type":"date","x":1}}}`, codeUnknownField},
 		{`{"_id":1}`, `{"$set":{"_id":2}}`, codeImmutableField},
 		{`{"_id":1}`, `{"$unset":{"_id":1}}`, codeImmutableField},
 		{`{"_id":{"x":1}}`, `{"$set":{"_id.x":2}}`, codeImmutableField},
@@ -165,4 +211,25 @@ func TestUpsertDocument(t *testing.T) {
 			t.Errorf("%s %s: %v, want code %d", tt.filter, tt.update, err, tt.want)
 		}
 	}
+}
+
+func TestCurrentDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the clock does not move by itself
+		now := time.Now()
+		time.Sleep(1500 * time.Millisecond)
+		u, err := compileUpdate(documentValue(rawDoc(t, `{"$currentDate":{"a":true,"b.c":{"$type":"date"},"d":{"$type":"timestamp"},"e":false}}`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := u.apply(rawDoc(t, `{"a":1}`), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bson.NewDateTimeFromTime(now.Add(1500 * time.Millisecond))
+		stamp := bson.Timestamp{T: uint32(now.Unix()) + 1, I: 1}
+		want := asJSON(D{{Key: "a", Value: at}, {Key: "b", Value: D{{Key: "c", Value: at}}}, {Key: "d", Value: stamp}, {Key: "e", Value: at}})
+		if got := asJSON(bsonOf(t, after)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
 }
