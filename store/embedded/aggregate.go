@@ -10,18 +10,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// countStages are the stages of the one pipeline that drivers send by themselves: it counts
-// documents, and Collection.CountDocuments is its name in the Go driver. Each stage occurs at
-// most once and in this order; $group is required. Every other pipeline is refused.
-var countStages = []string{"$match", "$skip", "$limit", "$group"}
+// pipelineStages are the stages of the pipelines that this package runs. Each occurs at most once and
+// in this order, so that a pipeline is a find. With $group or $count, it counts what it would
+// return: Collection.CountDocuments is the Go driver's name for that. Every other pipeline is refused.
+var pipelineStages = []string{"$match", "$sort", "$skip", "$limit", "$project", "$group", "$count"}
 
-// counting is the meaning of such a pipeline.
-type counting struct {
-	filter *filter
-	skip   int64
-	limit  int64
-	id     value  // of the only group
-	field  string // that gets the count
+// pipeline is the meaning of such a pipeline.
+type pipeline struct {
+	query
+	id    value  // of the only group; $count has none
+	field string // that gets the count; empty if the pipeline does not count
 }
 
 func aggregate(c *call) (bson.D, error) {
@@ -42,70 +40,109 @@ func aggregate(c *call) (bson.D, error) {
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	q, err := readCounting(stages)
+	p, err := readPipeline(stages)
 	if err != nil {
 		return nil, err
 	}
+	p.use(hint)
 	col := c.collection(ns)
 	if err := c.checkHint(col, hint); err != nil {
 		return nil, err
 	}
-	n, err := c.t.count(c.ctx, col, q.filter, q.skip, q.limit)
+	cur, err := p.open(c.ctx, c.t, ns)
 	if err != nil {
 		return nil, err
 	}
-	cur := &cursor{ns: ns}
-	if n > 0 { // without a document there is no group
-		b := newBuilder()
-		b.add("_id", q.id)
-		b.add(q.field, smallInt(n))
-		cur.docs = []document{b.document()}
-	}
+	cur.bytes = len(c.body) // the filter points into it
 	return c.firstBatch(cur, size, false)
 }
 
-// readCounting refuses a pipeline that is not about counting, and names the stage or operator.
-func readCounting(stages []value) (counting, error) {
-	q := counting{filter: &filter{}, limit: math.MaxInt64}
-	next := 0 // index in countStages of the first stage that may follow
+// open returns a cursor over the result.
+func (p pipeline) open(ctx context.Context, t *txn, ns string) (*cursor, error) {
+	if p.field == "" {
+		return p.query.open(ctx, t, ns)
+	}
+	n, err := t.count(ctx, t.catalog.collections[ns], p.filter, p.skip, p.limit)
+	cur := &cursor{ns: ns}
+	if n > 0 { // without a document there is no group
+		b := newBuilder()
+		if p.id.Type != 0 {
+			b.add("_id", p.id)
+		}
+		b.add(p.field, smallInt(n))
+		cur.docs = []document{b.document()}
+	}
+	return cur, err
+}
+
+// readPipeline refuses a pipeline that is no find and does not count, and names the stage or operator.
+func readPipeline(stages []value) (pipeline, error) {
+	p := pipeline{query: query{filter: &filter{}, limit: math.MaxInt64}}
+	next := 0 // index in pipelineStages of the first stage that may follow
 	for _, stage := range stages {
 		name, arg, ok := onlyField(stage)
 		if !ok {
-			return q, fail(codeUnknownStage, "A pipeline stage specification object must contain exactly one field: %s", stage)
+			return p, fail(codeUnknownStage, "A pipeline stage specification object must contain exactly one field: %s", stage)
 		}
-		at := slices.Index(countStages, name)
+		at := slices.Index(pipelineStages, name)
 		if at < 0 {
-			return q, unknownName(knownStages, "the stage", name, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name))
+			return p, unknownName(knownStages, "the stage", name, fail(codeUnknownStage, "Unrecognized pipeline stage name: '%s'", name))
 		}
-		if at < next {
-			return q, unsupported("the stage %s at this place, not in the order %s,", name, strings.Join(countStages, ", "))
+		if at < next || p.field != "" {
+			return p, unsupported("the stage %s at this place, not in the order %s,", name, strings.Join(pipelineStages, ", "))
 		}
-		if err := q.read(name, arg); err != nil {
-			return q, err
+		if err := p.read(name, arg); err != nil {
+			return p, err
 		}
 		next = at + 1
 	}
-	if next < len(countStages) {
-		return q, unsupported("a pipeline that does not end with $group")
-	}
-	return q, nil
+	return p, nil
 }
 
-func (q *counting) read(stage string, arg value) (err error) {
+func (p *pipeline) read(stage string, arg value) (err error) {
+	switch stage {
+	case "$skip":
+		p.skip, err = stageCount(stage, arg, 0)
+		return err
+	case "$limit":
+		p.limit, err = stageCount(stage, arg, 1)
+		return err
+	case "$count":
+		p.field, err = countField(arg)
+		return err
+	}
+	if arg.Type != bsoncore.TypeEmbeddedDocument {
+		return fail(codeFailedToParse, "the %s specification must be an object", stage)
+	}
 	switch stage {
 	case "$match":
-		if arg.Type != bsoncore.TypeEmbeddedDocument {
-			return fail(codeFailedToParse, "the match filter must be an expression in an object")
+		p.filter, err = compileFilter(arg.Data)
+	case "$sort":
+		if isEmpty(arg.Data) || isOperators(arg) {
+			return fail(codeBadValue, "$sort stage must have at least one sort key, and none that begins with $")
 		}
-		q.filter, err = compileFilter(arg.Data)
-	case "$skip":
-		q.skip, err = stageCount(stage, arg, 0)
-	case "$limit":
-		q.limit, err = stageCount(stage, arg, 1)
+		p.order, err = parseSort(arg.Data)
+	case "$project":
+		if isEmpty(arg.Data) {
+			return fail(codeBadValue, "projection specification must have at least one field")
+		}
+		p.projection, err = compileProjection(arg.Data)
 	case "$group":
-		err = q.readGroup(arg)
+		err = p.readGroup(arg)
 	}
 	return err
+}
+
+// countField reads the argument of $count.
+func countField(arg value) (string, error) {
+	if arg.Type != bsoncore.TypeString {
+		return "", fail(codeBadValue, "the count field must be a non-empty string")
+	}
+	name := stringOf(arg)
+	if name == "" || name[0] == '$' || strings.ContainsAny(name, ".\x00") {
+		return "", fail(codeBadValue, "the count field must not be empty, begin with $ or contain a dot or NUL: %q", name)
+	}
+	return name, nil
 }
 
 func stageCount(stage string, arg value, least int64) (int64, error) {
@@ -117,13 +154,10 @@ func stageCount(stage string, arg value, least int64) (int64, error) {
 }
 
 // readGroup accepts a constant _id and one field with {$sum: 1}.
-func (q *counting) readGroup(arg value) error {
-	if arg.Type != bsoncore.TypeEmbeddedDocument {
-		return fail(codeFailedToParse, "a group's fields must be specified in an object")
-	}
+func (p *pipeline) readGroup(arg value) error {
 	for name, v := range fields(arg.Data) {
 		if name == "_id" {
-			q.id = v
+			p.id = v
 			if err := checkConstant(v); err != nil {
 				return err
 			}
@@ -133,12 +167,12 @@ func (q *counting) readGroup(arg value) error {
 		if n, exact := asInt(sum); !ok || op != "$sum" || !exact || n != 1 {
 			return unsupported("the group field '%s' with %s, not {$sum: 1},", name, v)
 		}
-		if q.field != "" || strings.Contains(name, ".") {
+		if p.field != "" || strings.Contains(name, ".") {
 			return unsupported("the group field '%s', a second one or one with a dot,", name)
 		}
-		q.field = name
+		p.field = name
 	}
-	if q.id.Type == 0 || q.field == "" {
+	if p.id.Type == 0 || p.field == "" {
 		return unsupported("a $group without an _id and a field with {$sum: 1}")
 	}
 	return nil

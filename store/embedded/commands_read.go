@@ -22,17 +22,23 @@ type query struct {
 func readQuery(f *form) query {
 	q := query{filter: f.filter("filter"), order: f.order("sort"), projection: f.projection("projection"),
 		skip: f.count("skip", 0), limit: f.count("limit", 0)}
-	q.hint, _ = f.get("hint")
+	hint, _ := f.get("hint")
 	if q.limit == 0 {
 		q.limit = math.MaxInt64
 	}
-	if direction, ok := naturalHint(q.hint); ok && direction < 0 && len(q.order) == 0 {
-		q.order = pattern{{path: "_id", parts: []string{"_id"}, desc: true}}
-	}
+	q.use(hint)
 	f.accept("allowDiskUse", "allowPartialResults") // without effect: sorts use no disk, and there are no shards
 	f.reject("tailable", "awaitData", "oplogReplay", "noCursorTimeout", "returnKey", "showRecordId", "snapshot",
 		"collation", "let", "min", "max")
 	return q
+}
+
+// use keeps the hint, of which only the natural order backward has an effect.
+func (q *query) use(hint value) {
+	q.hint = hint
+	if direction, ok := naturalHint(hint); ok && direction < 0 && len(q.order) == 0 {
+		q.order = pattern{{path: "_id", parts: []string{"_id"}, desc: true}}
+	}
 }
 
 func find(c *call) (bson.D, error) {

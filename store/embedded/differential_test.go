@@ -158,6 +158,10 @@ func (g generator) command() D {
 		return append(c, bson.E{Key: "update", Value: g.update()}, bson.E{Key: "new", Value: g.IntN(2) == 0})
 	case 9:
 		return D{{Key: "count", Value: "c"}, {Key: "query", Value: g.filter()}, {Key: "limit", Value: int32(g.IntN(4))}}
+	case 10:
+		return D{{Key: "aggregate", Value: "c"}, {Key: "cursor", Value: D{}}, {Key: "pipeline", Value: A{
+			D{{Key: "$match", Value: g.filter()}}, D{{Key: "$sort", Value: order}}, D{{Key: "$skip", Value: int32(g.IntN(2))}}, D{{Key: "$limit", Value: int32(1 + g.IntN(5))}},
+			pick(g, D{{Key: "$project", Value: D{{Key: "a", Value: 1}, {Key: "d.x", Value: 1}}}}, D{{Key: "$project", Value: D{{Key: "b", Value: 0}}}}, D{{Key: "$count", Value: "n"}})}}}
 	case 11:
 		return D{{Key: "aggregate", Value: "c"}, {Key: "cursor", Value: D{}}, {Key: "pipeline", Value: A{
 			D{{Key: "$match", Value: g.filter()}}, D{{Key: "$skip", Value: int32(g.IntN(2))}}, D{{Key: "$limit", Value: int32(1 + g.IntN(5))}},

@@ -35,8 +35,9 @@
 //   - Indexes: compound, descending, dotted, over arrays, unique, sparse, partial,
 //     TTL. Equality, $in and ranges use them, and so do a $or of which each branch can, and a
 //     sort in the order of an index.
-//   - Aggregation: the pipeline that drivers send to count documents, and no other:
-//     $match, $skip, $limit, and a $group of one constant with {$sum: 1}.
+//   - Aggregation: a pipeline that is a find, or that counts what it finds. Each of $match, $sort,
+//     $skip, $limit, $project (1 and 0) and a $group of one constant with {$sum: 1}, or $count, occurs
+//     at most once and in this order. No other pipeline.
 //   - Projections of 1 and 0; sorts; skip, limit, batches; maxTimeMS; w:0; {$natural: 1} and
 //     {$natural: -1} as a hint or a sort; version 1 of the stable API.
 //

@@ -38,6 +38,7 @@ func seeds(tb testing.TB) [][]byte {
 		`{"delete":"c","$db":"a","deletes":[{"q":{"a":{"$lt":1}},"limit":1}]}`,
 		`{"findAndModify":"c","$db":"a","query":{"a":1},"sort":{"b":-1},"update":{"$inc":{"a":2},"$max":{"c":1},"$min":{"i":1},"$unset":{"d":1},"$addToSet":{"e":1},"$pullAll":{"f":[1]},"$pop":{"g":1},"$setOnInsert":{"h":1}},"upsert":true,"new":true}`,
 		`{"aggregate":"c","$db":"a","pipeline":[{"$match":{"a":1}},{"$skip":1},{"$limit":2},{"$group":{"_id":1,"n":{"$sum":1}}}],"cursor":{"batchSize":1}}`,
+		`{"aggregate":"c","$db":"a","pipeline":[{"$match":{"a":1}},{"$sort":{"a":-1}},{"$skip":1},{"$limit":2},{"$project":{"a":1}},{"$count":"n"}],"cursor":{"batchSize":1}}`,
 		`{"explain":{"find":"c","filter":{"a":1}},"$db":"a"}`,
 		`{"getMore":{"$numberLong":"1"},"collection":"c","$db":"a"}`,
 		`{"dropIndexes":"c","index":"*","$db":"a"}`,

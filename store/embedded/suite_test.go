@@ -54,8 +54,8 @@ func wantCode(tb testing.TB, what string, err error, want code) {
 	}
 }
 
-// TestCountPipeline runs the pipelines of drivers' countDocuments.
-func TestCountPipeline(t *testing.T) {
+// TestPipeline runs the pipelines of drivers' countDocuments, and those that are a find.
+func TestPipeline(t *testing.T) {
 	c := fresh(t)
 	for _, d := range []string{`{"_id":1,"g":"a"}`, `{"_id":2,"g":"a"}`, `{"_id":3,"g":"b"}`, `{"_id":4}`} {
 		insertAll(t, c, doc(t, d))
@@ -66,6 +66,13 @@ func TestCountPipeline(t *testing.T) {
 		{`[{"$match":{"g":"a"}},{"$skip":1},{"$limit":5},{"$group":{"_id":1,"n":{"$sum":1}}}]`, `[{"_id":1,"n":1}]`},
 		{`[{"$limit":3},{"$group":{"_id":{},"n":{"$sum":1}}}]`, `[{"_id":{},"n":3}]`},
 		{`[{"$match":{"g":"none"}},{"$group":{"_id":1,"n":{"$sum":1}}}]`, `[]`},
+		{`[{"$match":{"g":"a"}},{"$sort":{"_id":-1}},{"$project":{"g":1}},{"$count":"n"}]`, `[{"n":2}]`},
+		{`[{"$match":{"g":"none"}},{"$count":"n"}]`, `[]`},
+		{`[{"$match":{"g":{"$nin":["a"]}}}]`, `[{"_id":3,"g":"b"},{"_id":4}]`},
+		{`[{"$sort":{"g":-1,"_id":1}},{"$skip":1},{"$limit":2},{"$project":{"_id":1}}]`, `[{"_id":1},{"_id":2}]`},
+		{`[{"$sort":{"_id":-1}},{"$limit":1},{"$project":{"_id":0,"g":1}}]`, `[{}]`},
+		{`[{"$match":{"_id":3}},{"$project":{"g":0}}]`, `[{"_id":3}]`},
+		{`[]`, `[{"_id":1,"g":"a"},{"_id":2,"g":"a"},{"_id":3,"g":"b"},{"_id":4}]`},
 	}
 	for _, tt := range tests {
 		var answer struct{ Cursor struct{ FirstBatch A } }
@@ -77,6 +84,16 @@ func TestCountPipeline(t *testing.T) {
 		if got := asJSON(D{{Key: "b", Value: answer.Cursor.FirstBatch}}); got != `{"b":`+tt.want+`}` {
 			t.Errorf("%s\n got %s\nwant %s", tt.pipeline, got, tt.want)
 		}
+	}
+	cur, err := c.Aggregate(t.Context(), A{D{{Key: "$sort", Value: D{{Key: "g", Value: 1}, {Key: "_id", Value: 1}}}}}, options.Aggregate().SetBatchSize(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sorted []struct {
+		ID int `bson:"_id"`
+	}
+	if err := cur.All(t.Context(), &sorted); err != nil || len(sorted) != 4 || sorted[0].ID != 4 || sorted[3].ID != 3 {
+		t.Errorf("in batches of one: %v, %v", sorted, err)
 	}
 	if n, err := c.CountDocuments(t.Context(), D{{Key: "g", Value: "a"}}, options.Count().SetSkip(1).SetLimit(9)); n != 1 || err != nil {
 		t.Errorf("the driver counts %d, %v; want 1", n, err)
