@@ -3,6 +3,7 @@ package apicontract
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,6 +42,26 @@ func TestGeneratorsFindATypeForEveryValue(t *testing.T) {
 	})
 	if integers < 8 {
 		t.Errorf("%d integers, want at least 8", integers)
+	}
+}
+
+// orval makes TypeScript that does not compile from a status such as 4XX.
+func TestGeneratorsFindOneStatusForEachResponse(t *testing.T) {
+	t.Parallel()
+	d := readDescription(t, servertest.Start(t, nil))
+	statuses := 0
+	for path, operations := range d.Paths {
+		for method, operation := range operations {
+			for status := range operation.Responses {
+				statuses++
+				if _, err := strconv.Atoi(status); err != nil && status != "default" {
+					t.Errorf("%s %s: status %q", method, path, status)
+				}
+			}
+		}
+	}
+	if statuses < 50 {
+		t.Errorf("%d statuses, want at least 50", statuses)
 	}
 }
 
