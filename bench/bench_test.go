@@ -49,7 +49,7 @@ func (plain) Compare(_ context.Context, _ tokens.Turn, password, hash string) (b
 
 func (plain) Decoy(string) string { return "no password" }
 
-func (plain) Announce([]string) (func(), error) { return func() {}, nil }
+func (plain) Announce(tokens.Turn) (func(), error) { return func() {}, nil }
 
 // server is the server within this process, without sockets: the store on the embedded
 // database, and the ConnectyCube client on the sandbox.

@@ -135,11 +135,11 @@ func (m *meters) addHashing() {
 	m.registry.MustRegister(waits)
 	refusals := m.counterVec(description{"hash_refusals_total", "Passwords that were not hashed because too many waited, in the whole queue or in the lane of the client."}, "class", "reason")
 	m.hashWaits, m.hashRefusals = map[tokens.HashClass]prometheus.Observer{}, map[tokens.HashClass]map[error]prometheus.Counter{}
-	for _, class := range []tokens.HashClass{tokens.Strangers, tokens.Known} {
-		m.hashWaits[class] = waits.WithLabelValues(string(class))
+	for _, class := range tokens.HashClasses() {
+		m.hashWaits[class] = waits.WithLabelValues(class.String())
 		m.hashRefusals[class] = map[error]prometheus.Counter{
-			tokens.ErrBusy:     refusals.WithLabelValues(string(class), "queue_full"),
-			tokens.ErrLaneFull: refusals.WithLabelValues(string(class), "lane_full"),
+			tokens.ErrBusy:     refusals.WithLabelValues(class.String(), "queue_full"),
+			tokens.ErrLaneFull: refusals.WithLabelValues(class.String(), "lane_full"),
 		}
 	}
 }
@@ -297,8 +297,8 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	hashing := c.parts.hashing()
 	for class, load := range hashing.Classes {
-		gauge(hashWaiting, float64(load.Waiting), string(class))
-		gauge(hashLanes, float64(load.Lanes), string(class))
+		gauge(hashWaiting, float64(load.Waiting), class.String())
+		gauge(hashLanes, float64(load.Lanes), class.String())
 	}
 	gauge(hashRunning, float64(hashing.Running))
 	gauge(hashSlots, float64(hashing.Slots))

@@ -1,25 +1,28 @@
 package tokens
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// arrive announces a stranger that is about to look up an account, and then to wait for
-// a hash. It returns a [QueueError] if the queue would refuse the stranger as soon as it
-// waits: the look-ups, which cost more than the refusal, would be wasted. Announced strangers
+// arrive announces a client that is about to look up an account, and then to wait for
+// its turn. It returns a [QueueError] if the queue would refuse the client as soon as it
+// waits: the look-ups, which cost more than the refusal, would be wasted. Announced clients
 // count as waiters of their lanes. A lane without waiters and pressure always passes. The
 // returned function ends the announcement; call it once, before the wait begins.
-func (q *hashQueue) arrive(lanes []string) (leave func(), err error) {
+func (q *hashQueue) arrive(t Turn) (leave func(), err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	strangers := q.classes[0]
+	class, lanes := q.classes[t.Class], t.Lanes
 	if len(lanes) > 0 {
-		if top := strangers.inner[lanes[0]]; top != nil {
+		if top := class.inner[lanes[0]]; top != nil {
 			q.history.asked(top)
 		}
 	}
-	if q.isCrowded(strangers) && strangers.isLongestWith(lanes) {
-		return nil, q.refuseArrival(strangers.inner[lanes[0]])
+	if class.expected() >= q.share(t.Class) && class.isLongestWith(lanes) {
+		return nil, q.refuseArrival(class.inner[lanes[0]])
 	}
-	l := strangers.lane(lanes)
+	l := class.lane(lanes)
 	announce(l, 1)
 	return func() {
 		q.mu.Lock()
@@ -28,7 +31,7 @@ func (q *hashQueue) arrive(lanes []string) (leave func(), err error) {
 	}, nil
 }
 
-// refuseArrival notes the refusal of a stranger, and returns its error.
+// refuseArrival notes the refusal of an announced client, and returns its error.
 func (q *hashQueue) refuseArrival(top *lane) *QueueError {
 	reason := ErrLaneFull
 	if top.expected() == 0 {
@@ -47,11 +50,23 @@ func announce(l *lane, n int) {
 	}
 }
 
-// isCrowded reports whether the queue is full and strangers fill more than their half.
-func (q *hashQueue) isCrowded(strangers *lane) bool {
-	room := q.room()
-	coming := strangers.expected()
-	return coming > room/2 && coming+q.classes[1].waiting >= room
+// share returns how many waiters of a class the queue keeps beside those of the other classes:
+// what they leave, and no less than each of those keeps that are longer.
+func (q *hashQueue) share(class HashClass) int {
+	var others []int
+	for c, other := range q.classes {
+		if HashClass(c) != class {
+			others = append(others, other.waiting)
+		}
+	}
+	slices.Sort(others)
+	room, sharing := q.room(), len(q.classes)
+	for _, waiting := range others {
+		if waiting <= room/sharing {
+			room, sharing = room-waiting, sharing-1
+		}
+	}
+	return room / sharing
 }
 
 // expected returns the number of waiters of a lane once all that are announced have arrived.
@@ -79,7 +94,6 @@ func (l *lane) isLongestWith(path []string) bool {
 
 // refusal returns the error for a waiter that the queue does not take.
 func (q *hashQueue) refusal(reason error) *QueueError {
-	depth := q.classes[0].waiting + q.classes[1].waiting
-	after := time.Duration(depth) * q.mean / time.Duration(q.slots)
+	after := time.Duration(q.waiting()) * q.mean / time.Duration(q.slots)
 	return &QueueError{reason, max(time.Second, after)}
 }

@@ -47,7 +47,7 @@ func TestQueueRefusesAnnouncementsInVain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := newQueue(1, 10*work) // room for ten
 			end := waitInLanes(t, q, c.waiting...)
-			arrived, err := q.arrive(c.asks)
+			arrived, err := q.arrive(Turn{Lanes: c.asks})
 			var full *QueueError
 			switch {
 			case c.want == nil && err != nil:
@@ -69,24 +69,24 @@ func TestAnnouncementsCountUntilTheyEnd(t *testing.T) {
 	q := newQueue(1, 10*work)
 	var ends []func()
 	for range 10 {
-		arrived, err := q.arrive([]string{"crowd"})
+		arrived, err := q.arrive(network("crowd"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		ends = append(ends, arrived)
 	}
-	if _, err := q.arrive([]string{"crowd"}); !errors.Is(err, ErrLaneFull) {
+	if _, err := q.arrive(network("crowd")); !errors.Is(err, ErrLaneFull) {
 		t.Errorf("the eleventh: error = %v, want ErrLaneFull", err)
 	}
 	ends[0]()
-	last, err := q.arrive([]string{"crowd"})
+	last, err := q.arrive(network("crowd"))
 	if err != nil {
 		t.Errorf("after one has arrived: %v", err)
 	}
 	for _, end := range append(ends[1:], last) {
 		end()
 	}
-	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.active) != 0 {
+	if strangers := q.classes[Strangers]; strangers.arriving != 0 || len(strangers.active) != 0 {
 		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.active))
 	}
 }
@@ -97,19 +97,19 @@ func TestAnnouncedCrowdKeepsNoOtherLaneOut(t *testing.T) {
 	q := newQueue(1, 10*work)
 	var ends []func()
 	for i, lane := range slices.Concat(slices.Repeat([]string{"crowd"}, 10), []string{"office", "office", "office"}) {
-		arrived, err := q.arrive([]string{lane})
+		arrived, err := q.arrive(network(lane))
 		if err != nil {
 			t.Fatalf("announcement %d, of the %s: %v", i+1, lane, err)
 		}
 		ends = append(ends, arrived)
 	}
-	if _, err := q.arrive([]string{"crowd"}); !errors.Is(err, ErrLaneFull) {
+	if _, err := q.arrive(network("crowd")); !errors.Is(err, ErrLaneFull) {
 		t.Errorf("one more of the crowd: error = %v, want ErrLaneFull", err)
 	}
 	for _, end := range ends {
 		end()
 	}
-	if strangers := q.classes[0]; strangers.arriving != 0 || len(strangers.active) != 0 {
+	if strangers := q.classes[Strangers]; strangers.arriving != 0 || len(strangers.active) != 0 {
 		t.Errorf("%d still arrive, %d lanes remain", strangers.arriving, len(strangers.active))
 	}
 }
@@ -124,7 +124,7 @@ func TestAnnouncedStrangersKeepTheirHalf(t *testing.T) {
 		}
 		go func() { _ = q.do(t.Context(), network("a"), func() {}) }()
 		synctest.Wait()
-		arrived, err := q.arrive([]string{"a"})
+		arrived, err := q.arrive(network("a"))
 		if err != nil {
 			t.Fatalf("the second stranger: %v", err)
 		}

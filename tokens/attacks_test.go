@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,79 @@ func TestSharedAddressBesideACrowd(t *testing.T) {
 				t.Errorf("crowd that comes back %s: %d %% of the users are served", name, all)
 			}
 			end()
+		})
+	}
+}
+
+// freshEmails are callbacks of an attacker who logs in at ConnectyCube with an email that was
+// never asked about, each time.
+func freshEmails() func(int) Turn {
+	var n atomic.Int64
+	return func(int) Turn { return callback(fmt.Sprint("fresh ", n.Add(1))) }
+}
+
+// Users who log in at ConnectyCube with a password are served beside a crowd of strangers, and
+// beside one account that is attacked through ConnectyCube.
+func TestCallbacksBeside(t *testing.T) {
+	oneAccount := func(int) Turn { return callback("victim") }
+	for name, tt := range map[string]struct {
+		clients int
+		turn    func(int) Turn
+		pause   func(*QueueError) time.Duration
+	}{
+		"networks that come back as told":   {50, manyNetworks, asTold},
+		"networks that come back too early": {300, manyNetworks, aMoment},
+		"guesses at one account":            {300, oneAccount, aMoment},
+		"guesses at one account, as told":   {300, oneAccount, asTold},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(1, 5*time.Second)
+			end := crowdWith(t, q, tt.clients, tt.turn, tt.pause)
+			time.Sleep(2 * time.Minute)
+			first, all, median := logins(q, 240, 5*work, func(i int) Turn { return callback(fmt.Sprint("user ", i)) })
+			t.Logf("callbacks beside %s: %d %% at the first try, %d %% within three, median wait %v", name, first, all, median)
+			if first < 100 {
+				t.Errorf("beside %s: %d %% of the callbacks are served at the first try", name, first)
+			}
+			end()
+		})
+	}
+}
+
+// An attacker who logs in at ConnectyCube with ever new emails keeps out neither strangers nor
+// known devices, also while the attacker's networks and accounts ask here. Users of
+// ConnectyCube's login share the turns of callbacks with the attacker.
+func TestAttackerThroughConnectyCubeBeside(t *testing.T) {
+	stranger := func(i int) Turn { return network(fmt.Sprint("honest ", i)) }
+	phone := func(i int) Turn { return device(fmt.Sprint("user ", i), "phone") }
+	user := func(i int) Turn { return callback(fmt.Sprint("user ", i)) }
+	for name, tt := range map[string]struct {
+		networks, accounts int // of the attacker beside; the networks come back as told
+		turn               func(i int) Turn
+		least              int // percent at the first try
+	}{
+		"strangers":                         {0, 0, stranger, 100},
+		"strangers, networks":               {50, 0, stranger, 100},
+		"strangers, networks, accounts":     {50, 20, stranger, 90},
+		"known devices":                     {0, 0, phone, 100},
+		"known devices, networks":           {50, 0, phone, 100},
+		"known devices, networks, accounts": {50, 20, phone, 90},
+		"users of ConnectyCube's login":     {0, 0, user, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(1, 5*time.Second)
+			endFlood := crowd(t, q, 70, freshEmails())
+			endCrowd := crowdWith(t, q, tt.networks, manyNetworks, asTold)
+			endAccounts := crowd(t, q, tt.accounts, func(i int) Turn { return device(fmt.Sprint("own ", i), "phone") })
+			time.Sleep(time.Minute)
+			first, all, median := logins(q, 80, 5*work, tt.turn)
+			t.Logf("%s: %d %% at the first try, %d %% within three, median wait %v", name, first, all, median)
+			if first < tt.least {
+				t.Errorf("%s: %d %% are served at the first try", name, first)
+			}
+			for _, end := range []func(){endAccounts, endCrowd, endFlood} {
+				end()
+			}
 		})
 	}
 }

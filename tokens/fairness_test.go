@@ -14,8 +14,11 @@ import (
 
 func network(name string) Turn { return Turn{Lanes: []string{name}} }
 
+// callback is the turn of a password that ConnectyCube presents.
+func callback(email string) Turn { return Turn{Class: Callbacks, Lanes: []string{email}} }
+
 func device(account, device string) Turn {
-	return Turn{Known: true, Lanes: []string{account, device}, Networks: []string{"network of the device"}}
+	return Turn{Class: Known, Lanes: []string{account, device}, Networks: []string{"network of the device"}}
 }
 
 // crowd runs clients that ask for hashes until the returned function is called. Each
@@ -47,11 +50,11 @@ func crowdWith(t *testing.T, q *hashQueue, clients int, turn func(i int) Turn, p
 	return func() { cancel(); time.Sleep(time.Minute); synctest.Wait() }
 }
 
-// askAsLoginDoes announces a stranger, whose look-ups take a tenth of a hash, before it
-// waits.
+// askAsLoginDoes announces a client that is no known device, and whose look-ups take a tenth of
+// a hash, before it waits.
 func askAsLoginDoes(ctx context.Context, q *hashQueue, t Turn, work func()) error {
-	if !t.Known {
-		arrived, err := q.arrive(t.Lanes)
+	if t.Class != Known {
+		arrived, err := q.arrive(t)
 		if err != nil {
 			return err
 		}
@@ -122,8 +125,8 @@ func TestQueueDropsTheNewestOfTheLongestLane(t *testing.T) {
 		for _, result := range crowded[1:8] {
 			<-result
 		}
-		if q.classes[0].waiting+q.classes[1].waiting != 0 || q.free != 1 {
-			t.Errorf("%d and %d still wait, %d free", q.classes[0].waiting, q.classes[1].waiting, q.free)
+		if q.waiting() != 0 || q.free != 1 {
+			t.Errorf("%d still wait, %d free", q.waiting(), q.free)
 		}
 	})
 }
@@ -179,15 +182,15 @@ func TestQueueLimitsTheLaneOfAnAccount(t *testing.T) {
 		results := make(chan error, 60)
 		for range 60 {
 			go func() {
-				turn := Turn{Known: true, Lanes: []string{"network of ada"}, Networks: []string{"192.0.2.1"}}
+				turn := Turn{Class: Known, Lanes: []string{"network of ada"}, Networks: []string{"192.0.2.1"}}
 				results <- q.do(t.Context(), turn, func() { time.Sleep(work) })
 			}()
 		}
 		synctest.Wait()
 		q.mu.Lock()
-		lane := q.classes[1].inner["network of ada"]
-		if lane.running > accountRunning || lane.waiting > accountWaiting || q.classes[0].waiting < 50 {
-			t.Errorf("%d run and %d wait in the lane of the account, %d as strangers", lane.running, lane.waiting, q.classes[0].waiting)
+		lane := q.classes[Known].inner["network of ada"]
+		if lane.running > accountRunning || lane.waiting > accountWaiting || q.classes[Strangers].waiting < 50 {
+			t.Errorf("%d run and %d wait in the lane of the account, %d as strangers", lane.running, lane.waiting, q.classes[Strangers].waiting)
 		}
 		q.mu.Unlock()
 		start := time.Now()
@@ -244,7 +247,7 @@ func attackers() func(i int) Turn {
 	kinds := []func(i int) Turn{
 		func(i int) Turn { return device(fmt.Sprint("own account ", i%100), fmt.Sprint("device ", i)) },
 		func(i int) Turn {
-			return Turn{Known: true, Lanes: []string{"network of the victim"}, Networks: []string{"the victim's network"}}
+			return Turn{Class: Known, Lanes: []string{"network of the victim"}, Networks: []string{"the victim's network"}}
 		},
 		func(i int) Turn {
 			return Turn{Lanes: []string{"2001:db8::/48", fmt.Sprint("/64 number ", rand.IntN(1<<16))}}
@@ -267,7 +270,7 @@ func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
 			end := crowd(t, q, 50+random.IntN(250), attackers())
 			for range 8 {
 				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
-				accounts := lanesOf(q, true)
+				accounts := lanesOf(q, Known)
 				start := time.Now()
 				if err := q.do(t.Context(), device("victim", "phone"), func() {}); err != nil {
 					t.Fatalf("seed %d: the known device: %v", seed, err)
@@ -280,7 +283,7 @@ func TestQueueIsFairWhateverAttackersDo(t *testing.T) {
 				if err := askAsLoginDoes(t.Context(), q, network("honest"), func() {}); err != nil {
 					t.Fatalf("seed %d: the stranger: %v", seed, err)
 				}
-				lanes := lanesOf(q, false)
+				lanes := lanesOf(q, Strangers)
 				if took := time.Since(start); took > 2*time.Duration(lanes+slots)*work/time.Duration(slots)+2*work {
 					t.Errorf("seed %d: the stranger waited %v among %d networks", seed, took, lanes)
 				}
@@ -307,23 +310,23 @@ func TestQueueStarvesNoLane(t *testing.T) {
 		if served.Load() != 10 {
 			t.Errorf("%d of 10 were served", served.Load())
 		}
-		if lanes := lanesOf(q, false); lanes > 100 {
+		if lanes := lanesOf(q, Strangers); lanes > 100 {
 			t.Errorf("%d lanes are active", lanes)
 		}
 		end()
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if q.classes[0].waiting != 0 {
-			t.Errorf("%d still wait", q.classes[0].waiting)
+		if q.classes[Strangers].waiting != 0 {
+			t.Errorf("%d still wait", q.classes[Strangers].waiting)
 		}
 	})
 }
 
 // lanesOf returns the number of top lanes of a class with waiters or arrivals.
-func lanesOf(q *hashQueue, known bool) int {
+func lanesOf(q *hashQueue, class HashClass) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.class(known).active)
+	return len(q.classes[class].active)
 }
 
 func TestWaitingCostsLittle(t *testing.T) {
@@ -340,7 +343,7 @@ func TestWaitingCostsLittle(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		kept := make([]*waiter, waiters)
 		for i := range kept {
-			kept[i] = q.class(false).lane(tt.lanes(i)).push()
+			kept[i] = q.classes[Strangers].lane(tt.lanes(i)).push()
 		}
 		runtime.ReadMemStats(&after)
 		if each := (after.TotalAlloc - before.TotalAlloc) / waiters; each > tt.most {
@@ -349,7 +352,7 @@ func TestWaitingCostsLittle(t *testing.T) {
 		for _, w := range kept {
 			w.remove()
 		}
-		if n := len(q.class(false).inner); n != 0 {
+		if n := len(q.classes[Strangers].inner); n != 0 {
 			t.Errorf("%s: %d lanes are remembered", name, n)
 		}
 	}

@@ -32,20 +32,17 @@ func (e *QueueError) Unwrap() error { return e.Reason }
 // Turn selects the lane in which a password waits for its hash. The queue serves the
 // lanes of one level in turn, so that a crowd in one lane delays that lane alone.
 type Turn struct {
-	// Known marks a client that probably belongs to the account: it presents the token
-	// of a device that has logged in before, has a login session, or comes from a
-	// network in which the account has one. Known clients and strangers are two
-	// classes, which the queue serves in turn.
-	Known bool
+	Class HashClass
 
 	// Lanes are the names of the lane and of the lane inside it, the outermost first:
-	// account and device for a known client, the networks for a stranger. A client that
-	// only shares a network with an account gets a lane beside those of the account's
-	// devices, which it would delay otherwise. An empty list is a lane of its own.
+	// account and device for a known client, the networks for a stranger, the email for a
+	// callback. A client that only shares a network with an account gets a lane beside
+	// those of the account's devices, which it would delay otherwise. An empty list is a
+	// lane of its own.
 	Lanes []string
 
-	// Networks are the lanes of the same client as a stranger. The client waits there
-	// if the lane of the account is full.
+	// Networks are the lanes of a known client as a stranger. The client waits there if
+	// the lane of the account is full.
 	Networks []string
 
 	// Start is called at the beginning of the turn, unless it is nil. If it returns an
@@ -53,8 +50,8 @@ type Turn struct {
 	Start func() error
 }
 
-// Bounds of the lane of one account. A person logs in on few devices at a time; further
-// logins wait as strangers.
+// Bounds of the lane of one account with known clients. A person logs in on few devices at a
+// time; further logins wait as strangers.
 const (
 	accountRunning = 1
 	accountWaiting = 4
@@ -72,26 +69,27 @@ const leastWeight = 0.1
 // a crowd. At the bound, the newest waiter of the longest lane is refused (longest
 // queue drop: RFC 7567 section 4, "fair queuing"), so that a crowd never displaces a
 // single client. A crowd of more networks than the queue has places makes all lanes equally
-// long; then the one with the most pressure makes room. Each class may fill
-// half of the queue, whatever the other class does.
+// long; then the one with the most pressure makes room. Of the classes, the
+// longest makes room, so that each may fill a third of the queue, whatever the others do, and
+// half of it beside one other.
 type hashQueue struct {
 	maxWait time.Duration  // for a turn
 	observe func(HashWait) // Params.Observe
 
-	mu        sync.Mutex
-	slots     int // hashes that may run at once
-	free      int
-	mean      time.Duration // moving, of one hash
-	hashes    int           // in the mean
-	classes   [2]*lane      // strangers, known
-	lastKnown bool          // the class that was served last
-	history   history
+	mu      sync.Mutex
+	slots   int // hashes that may run at once
+	free    int
+	mean    time.Duration // moving, of one hash
+	hashes  int           // in the mean
+	classes [classes]*lane
+	last    HashClass // that was served
+	history history
 }
 
 func newHashQueue(slots int, maxWait, expected time.Duration) *hashQueue {
 	return &hashQueue{
 		maxWait: maxWait, observe: func(HashWait) {}, free: slots, slots: slots, mean: max(expected, time.Microsecond), hashes: 1,
-		classes: [2]*lane{{}, {}}, history: history{start: time.Now()},
+		classes: [classes]*lane{{}, {}, {}}, history: newHistory(),
 	}
 }
 
@@ -111,7 +109,7 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 	}
 	begun := time.Now()
 	l, err := q.enter(ctx, t)
-	q.observe(HashWait{Class: classOf(t.Known), Took: time.Since(begun), Err: err})
+	q.observe(HashWait{Class: t.Class, Took: time.Since(begun), Err: err})
 	if err != nil {
 		return err
 	}
@@ -131,16 +129,16 @@ func (q *hashQueue) do(ctx context.Context, t Turn, work func()) error {
 // enter waits for a turn. It returns the innermost lane of the waiter.
 func (q *hashQueue) enter(ctx context.Context, t Turn) (*lane, error) {
 	q.mu.Lock()
-	known, lanes := t.Known, t.Lanes
-	if known && q.class(true).lengthOf(lanes[0]) >= accountWaiting {
-		known, lanes = false, t.Networks
+	class, lanes := t.Class, t.Lanes
+	if class == Known && q.classes[Known].lengthOf(lanes[0]) >= accountWaiting {
+		class, lanes = Strangers, t.Networks
 	}
-	l := q.class(known).lane(append(lanes[:len(lanes):len(lanes)], ""))
+	l := q.classes[class].lane(append(lanes[:len(lanes):len(lanes)], ""))
 	q.history.asked(l)
 	w := l.push()
 	q.dispatch()
 	if w.place != nil {
-		q.makeRoom(w, known)
+		q.makeRoom(w, class)
 	}
 	q.mu.Unlock()
 
@@ -189,38 +187,33 @@ func (q *hashQueue) leave(l *lane, took time.Duration) {
 	q.dispatch()
 }
 
-func (q *hashQueue) class(known bool) *lane {
-	if known {
-		return q.classes[1]
-	}
-	return q.classes[0]
-}
-
 // dispatch gives the free slots to the next waiters.
 func (q *hashQueue) dispatch() {
 	for q.free > 0 {
-		known := !q.lastKnown
-		w := q.next(known)
-		if w == nil {
-			known = !known
-			w = q.next(known)
-		}
+		w := q.next()
 		if w == nil {
 			return
 		}
-		q.lastKnown = known
 		q.free--
 		q.history.count(w.lane)
 		w.turn <- nil
 	}
 }
 
-// next removes and returns the next waiter of a class, or nil.
-func (q *hashQueue) next(known bool) *waiter {
-	if known {
-		return q.classes[1].next(accountRunning)
+// next removes and returns the next waiter, or nil. The classes are served in turn; one without
+// waiters is passed over.
+func (q *hashQueue) next() *waiter {
+	for i := range classes {
+		class, limit := (q.last+1+i)%classes, noLimit
+		if class == Known {
+			limit = accountRunning
+		}
+		if w := q.classes[class].next(limit); w != nil {
+			q.last = class
+			return w
+		}
 	}
-	return q.classes[0].next(noLimit)
+	return nil
 }
 
 // room returns how many may wait: as many as get their turn within maxWait.
@@ -228,15 +221,25 @@ func (q *hashQueue) room() int {
 	return max(q.slots, int(float64(q.maxWait)/float64(q.mean)*float64(q.slots)))
 }
 
-// makeRoom refuses one waiter if w, the newest, exceeds the bound.
-func (q *hashQueue) makeRoom(w *waiter, known bool) {
-	room := q.room()
-	if q.classes[0].waiting+q.classes[1].waiting <= room {
+// waiting returns how many wait.
+func (q *hashQueue) waiting() (n int) {
+	for _, class := range q.classes {
+		n += class.waiting
+	}
+	return n
+}
+
+// makeRoom refuses one waiter if w, the newest, exceeds the bound. Among equally long classes,
+// that of w makes room.
+func (q *hashQueue) makeRoom(w *waiter, class HashClass) {
+	if q.waiting() <= q.room() {
 		return
 	}
-	crowded := q.class(known)
-	if crowded.waiting <= room/2 { // the other class exceeds its half
-		crowded = q.class(!known)
+	crowded := q.classes[class]
+	for _, other := range q.classes {
+		if other.waiting > crowded.waiting {
+			crowded = other
+		}
 	}
 	out := crowded.newest(w)
 	reason := ErrLaneFull

@@ -13,11 +13,11 @@ func BenchmarkRefusal(b *testing.B) {
 		q := newHashQueue(1, time.Duration(lanes)*time.Hour, time.Hour) // room for one in each
 		q.free = 0                                                      // a hash that never ends runs
 		for i := range lanes {
-			q.classes[0].lane([]string{fmt.Sprint(i), ""}).push()
+			q.classes[Strangers].lane([]string{fmt.Sprint(i), ""}).push()
 		}
 		b.Run(fmt.Sprintf("announced/%d", lanes), func(b *testing.B) {
 			for i := range b.N {
-				if _, err := q.arrive([]string{fmt.Sprint(i % lanes)}); err == nil {
+				if _, err := q.arrive(network(fmt.Sprint(i % lanes))); err == nil {
 					b.Fatal("not refused")
 				}
 			}

@@ -61,7 +61,7 @@ func TestQueueRefusesAfterMaxWait(t *testing.T) {
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("refused after %v, want 1s", took)
 		}
-		if got := q.classes[0].waiting; got != 0 {
+		if got := q.classes[Strangers].waiting; got != 0 {
 			t.Errorf("%d still counted as waiting", got)
 		}
 	})

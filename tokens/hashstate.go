@@ -2,21 +2,31 @@ package tokens
 
 import "time"
 
-// HashClass is one of the two classes of waiters; see [Turn].
-type HashClass string
+// HashClass is one of the classes of waiters, which the queue serves in turn.
+type HashClass int
 
 // The classes.
 const (
-	Strangers HashClass = "strangers"
-	Known     HashClass = "known"
+	// Strangers are clients of which only the network is known.
+	Strangers HashClass = iota
+
+	// Known clients probably belong to the account: they present the token of a device that
+	// has logged in before, have a login session, or come from a network in which the
+	// account has one.
+	Known
+
+	// Callbacks are passwords that ConnectyCube presents. They all come from one network,
+	// which as a stranger would share one lane.
+	Callbacks
+
+	classes // their number
 )
 
-func classOf(known bool) HashClass {
-	if known {
-		return Known
-	}
-	return Strangers
-}
+// HashClasses lists the classes.
+func HashClasses() []HashClass { return []HashClass{Strangers, Known, Callbacks} }
+
+// String returns the name of a class in the metrics.
+func (c HashClass) String() string { return [classes]string{"strangers", "known", "callbacks"}[c] }
 
 // HashWait is one wait for a turn to hash.
 type HashWait struct {
@@ -43,9 +53,9 @@ func (h *Hasher) State() HashState {
 	q := h.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	load := func(known bool) HashLoad { return HashLoad{q.class(known).waiting, len(q.class(known).active)} }
-	return HashState{
-		Slots: q.slots, Running: q.slots - q.free,
-		Classes: map[HashClass]HashLoad{Strangers: load(false), Known: load(true)},
+	s := HashState{Slots: q.slots, Running: q.slots - q.free, Classes: map[HashClass]HashLoad{}}
+	for _, class := range HashClasses() {
+		s.Classes[class] = HashLoad{q.classes[class].waiting, len(q.classes[class].active)}
 	}
+	return s
 }

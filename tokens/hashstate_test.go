@@ -29,7 +29,7 @@ func TestStateOfTheQueue(t *testing.T) {
 		for range 3 {
 			go func() { _ = h.queue.do(t.Context(), Turn{Lanes: []string{"192.0.2.1"}}, func() {}) }()
 		}
-		go func() { _ = h.queue.do(t.Context(), Turn{Known: true, Lanes: []string{"ada", "phone"}}, func() {}) }()
+		go func() { _ = h.queue.do(t.Context(), Turn{Class: Known, Lanes: []string{"ada", "phone"}}, func() {}) }()
 		go func() { _ = h.queue.do(leaving, Turn{Lanes: []string{"192.0.2.2"}}, func() {}) }()
 		synctest.Wait()
 		expect("five wait", 1, HashLoad{4, 3}, HashLoad{1, 1})
@@ -65,7 +65,7 @@ func TestRefusalIsObserved(t *testing.T) {
 		q := newQueue(1, time.Second)
 		q.observe = func(w HashWait) { last = w }
 		defer occupy(t, q)()
-		err := q.do(t.Context(), Turn{Known: true, Lanes: []string{"ada"}}, ran(t))
+		err := q.do(t.Context(), Turn{Class: Known, Lanes: []string{"ada"}}, ran(t))
 		if full, ok := errors.AsType[*QueueError](last.Err); !ok || full.Reason != ErrBusy || last.Class != Known || last.Took != time.Second || err == nil {
 			t.Errorf("observed %+v, error %v", last, err)
 		}
@@ -82,7 +82,7 @@ func TestHasherObservesWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Compare(t.Context(), Turn{Known: true, Lanes: []string{"ada"}}, "correct horse", stored); err != nil {
+	if _, err := h.Compare(t.Context(), Turn{Class: Known, Lanes: []string{"ada"}}, "correct horse", stored); err != nil {
 		t.Fatal(err)
 	}
 	if len(waits) != 2 || waits[0].Class != Strangers || waits[1].Class != Known {
@@ -98,10 +98,10 @@ func TestRefusedAnnouncementIsObserved(t *testing.T) {
 		var waits []HashWait
 		end := waitInLanes(t, h.queue, slices.Repeat([][]string{{"crowd"}}, 10)...)
 		h.queue.observe = func(w HashWait) { waits = append(waits, w) }
-		if arrived, err := h.Announce([]string{"alone"}); err == nil {
+		if arrived, err := h.Announce(Turn{Lanes: []string{"alone"}}); err == nil {
 			arrived()
 		}
-		_, err := h.Announce([]string{"crowd"})
+		_, err := h.Announce(Turn{Lanes: []string{"crowd"}})
 		if len(waits) != 1 || waits[0].Class != Strangers || waits[0].Took != 0 || !errors.Is(waits[0].Err, ErrLaneFull) || err == nil {
 			t.Errorf("observed %+v, error %v", waits, err)
 		}

@@ -15,7 +15,9 @@ const (
 	// remembered is how long a lane is remembered after its latest event or refusal.
 	remembered = 2 * halfLife
 
-	// maxRemembered bounds the remembered lanes, of about 400 bytes each.
+	// maxRemembered bounds the remembered lanes of each class, of about 400 bytes each. A bound
+	// for all classes together would let a class whose names cost nothing, such as emails,
+	// make the queue forget the networks of an attacker.
 	maxRemembered = 10_000
 )
 
@@ -41,9 +43,11 @@ type memory struct {
 
 // history is the memories of the lanes, in the order of their latest events or refusals.
 type history struct {
-	start    time.Time // of the clock
-	memories list.List // of *memory
+	start    time.Time            // of the clock
+	memories map[*lane]*list.List // of *memory, by class
 }
+
+func newHistory() history { return history{time.Now(), map[*lane]*list.List{}} }
 
 // clock returns the time in half-lives, at least 1.
 func (h *history) clock() float64 {
@@ -54,13 +58,18 @@ func (h *history) clock() float64 {
 // a missing one.
 func (h *history) recall(l *lane) *memory {
 	l = l.top()
+	memories := h.memories[l.outer]
+	if memories == nil {
+		memories = list.New()
+		h.memories[l.outer] = memories
+	}
 	if l.memory == nil {
 		l.memory = &memory{lane: l}
-		l.memory.place = h.memories.PushBack(l.memory)
+		l.memory.place = memories.PushBack(l.memory)
 	}
-	h.memories.MoveToBack(l.memory.place)
+	memories.MoveToBack(l.memory.place)
 	l.memory.latest = time.Now()
-	h.forget()
+	forget(memories)
 	return l.memory
 }
 
@@ -99,14 +108,14 @@ func (h *history) asked(l *lane) {
 	}
 }
 
-// forget ends the memories that are too old or too many.
-func (h *history) forget() {
-	for e := h.memories.Front(); e != nil; e = h.memories.Front() {
+// forget ends the memories of a class that are too old or too many.
+func forget(memories *list.List) {
+	for e := memories.Front(); e != nil; e = memories.Front() {
 		m := e.Value.(*memory)
-		if h.memories.Len() <= maxRemembered && time.Since(m.latest) < remembered {
+		if memories.Len() <= maxRemembered && time.Since(m.latest) < remembered {
 			return
 		}
-		h.memories.Remove(e)
+		memories.Remove(e)
 		m.lane.memory = nil
 		m.lane.update()
 	}

@@ -87,7 +87,7 @@ func askAndHangUp(ctx context.Context, q *hashQueue, turn Turn) {
 		rest := work
 		_ = q.do(once, turn, func() {
 			time.Sleep(work)
-			if !turn.Known {
+			if turn.Class != Known {
 				rest = time.Minute
 			}
 		})
@@ -105,25 +105,25 @@ func askOnce(t *testing.T, q *hashQueue, name string) (waited time.Duration, err
 }
 
 // events returns the weight of a lane's events, as if they all happened now.
-func events(q *hashQueue, known bool, name string) float64 {
+func events(q *hashQueue, class HashClass, name string) float64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := q.class(known).inner[name]
+	l := q.classes[class].inner[name]
 	if l == nil || l.memory == nil || l.memory.pressure == 0 {
 		return 0
 	}
 	return math.Exp2(l.memory.pressure - q.history.clock())
 }
 
-func refuseLane(q *hashQueue, known bool, name string, after time.Duration) {
+func refuseLane(q *hashQueue, class HashClass, name string, after time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.history.refused(q.class(known).lane([]string{name}), after)
+	q.history.refused(q.classes[class].lane([]string{name}), after)
 }
 
-func announceOnce(t *testing.T, q *hashQueue, name string) {
+func announceOnce(t *testing.T, q *hashQueue, turn Turn) {
 	t.Helper()
-	arrived, err := q.arrive([]string{name})
+	arrived, err := q.arrive(turn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,22 +142,24 @@ func TestPatienceLeavesNoPressure(t *testing.T) {
 		}
 	}
 	for name, tt := range map[string]struct {
-		known  bool
+		class  HashClass
 		lane   string
 		ask    func(*testing.T, *hashQueue)
 		hashes float64
 	}{
-		"an announcement":      {false, "a", func(t *testing.T, q *hashQueue) { announceOnce(t, q, "a") }, 0},
-		"a hash of a stranger": {false, "a", hash(network("a")), 1},
-		"a hash of a device":   {true, "ada", hash(device("ada", "phone")), 1},
+		"an announcement":           {Strangers, "a", func(t *testing.T, q *hashQueue) { announceOnce(t, q, network("a")) }, 0},
+		"a hash of a stranger":      {Strangers, "a", hash(network("a")), 1},
+		"a hash of a device":        {Known, "ada", hash(device("ada", "phone")), 1},
+		"a callback's announcement": {Callbacks, "ada", func(t *testing.T, q *hashQueue) { announceOnce(t, q, callback("ada")) }, 0},
+		"a hash of a callback":      {Callbacks, "ada", hash(callback("ada")), 1},
 	} {
 		for early, want := range map[time.Duration]float64{time.Millisecond: 1, 0: 0, -time.Millisecond: 0} {
 			synctest.Test(t, func(t *testing.T) {
 				q := newSmallQueue()
-				refuseLane(q, tt.known, tt.lane, 5*time.Second)
+				refuseLane(q, tt.class, tt.lane, 5*time.Second)
 				time.Sleep(5*time.Second - early)
 				tt.ask(t, q)
-				if got := events(q, tt.known, tt.lane) - tt.hashes; got != want {
+				if got := events(q, tt.class, tt.lane) - tt.hashes; got != want {
 					t.Errorf("%s %v before the time: %v events beside the hashes, want %v", name, early, got, want)
 				}
 			})
@@ -170,19 +172,19 @@ func TestPatienceLeavesNoPressure(t *testing.T) {
 func TestOneRefusalIsOneEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newSmallQueue()
-		refuseLane(q, false, "office", 5*time.Second)
+		refuseLane(q, Strangers, "office", 5*time.Second)
 		time.Sleep(3 * time.Second)
-		refuseLane(q, false, "office", 5*time.Second)
+		refuseLane(q, Strangers, "office", 5*time.Second)
 		time.Sleep(2 * time.Second)
-		announceOnce(t, q, "office")
-		if got := events(q, false, "office"); got != 0 {
+		announceOnce(t, q, network("office"))
+		if got := events(q, Strangers, "office"); got != 0 {
 			t.Errorf("the first one comes back as told: %v events", got)
 		}
-		refuseLane(q, false, "office", 5*time.Second)
+		refuseLane(q, Strangers, "office", 5*time.Second)
 		for range 10 {
-			announceOnce(t, q, "office")
+			announceOnce(t, q, network("office"))
 		}
-		if got := events(q, false, "office"); got != 1 {
+		if got := events(q, Strangers, "office"); got != 1 {
 			t.Errorf("ten come back at once: %v events, want 1", got)
 		}
 	})
@@ -199,7 +201,7 @@ func TestEventsLoseWeight(t *testing.T) {
 				}
 			}
 		}
-		pressure := func(name string) float64 { return q.classes[0].inner[name].pressure() }
+		pressure := func(name string) float64 { return q.classes[Strangers].inner[name].pressure() }
 		hash("twice, earlier", 2)
 		time.Sleep(halfLife - time.Second)
 		hash("once, before", 1)
@@ -212,14 +214,22 @@ func TestEventsLoseWeight(t *testing.T) {
 			t.Error("two hashes weigh more than one after a half-life")
 		}
 		for range 70 {
-			refuseLane(q, false, "once", 10*time.Second)
+			refuseLane(q, Strangers, "once", 10*time.Second)
 			time.Sleep(10 * time.Second)
-			announceOnce(t, q, "once")
+			announceOnce(t, q, network("once"))
 		}
 		if got := pressure("once"); got != 0 {
 			t.Errorf("pressure %v after 700 s of patience, want 0", got)
 		}
 	})
+}
+
+// remembers returns the number of the memories of a class.
+func (q *hashQueue) remembers(class HashClass) int {
+	if memories := q.history.memories[q.classes[class]]; memories != nil {
+		return memories.Len()
+	}
+	return 0
 }
 
 // Networks are forgotten after a time, and the one with the oldest event when there are
@@ -236,12 +246,18 @@ func TestQueueForgets(t *testing.T) {
 		for n := range maxRemembered {
 			hash(fmt.Sprint(n))
 		}
-		if got := len(q.classes[0].inner); got != maxRemembered || q.history.memories.Len() != got || q.classes[0].inner["first"] != nil {
-			t.Errorf("%d lanes and %d memories, want %d without the first", got, q.history.memories.Len(), maxRemembered)
+		if got := len(q.classes[Strangers].inner); got != maxRemembered || q.remembers(Strangers) != got || q.classes[Strangers].inner["first"] != nil {
+			t.Errorf("%d lanes and %d memories, want %d without the first", got, q.remembers(Strangers), maxRemembered)
+		}
+		for n := range maxRemembered { // emails cost an attacker nothing: their lanes displace no network
+			refuseLane(q, Callbacks, fmt.Sprint(n), time.Second)
+		}
+		if got := q.remembers(Strangers); got != maxRemembered {
+			t.Errorf("%d networks are remembered beside as many emails, want %d", got, maxRemembered)
 		}
 		time.Sleep(remembered)
 		hash("last")
-		if got := len(q.classes[0].inner); got != 1 {
+		if got := len(q.classes[Strangers].inner); got != 1 {
 			t.Errorf("%d lanes after %v, want only the last one", got, remembered)
 		}
 	})

@@ -21,7 +21,7 @@ type lane struct {
 	index  int     // in outer.active, or -1
 
 	waiting  int       // waiters in this lane, with all lanes inside
-	arriving int       // strangers that are about to wait in it; see hashQueue.arrive
+	arriving int       // clients that are about to wait in it; see hashQueue.arrive
 	running  int       // hashes, with those of all lanes inside
 	queue    list.List // of an innermost lane: *waiter, the oldest first
 

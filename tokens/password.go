@@ -200,14 +200,14 @@ func NewHasher(p Params) (*Hasher, error) {
 // ends, and then makes them fail. Later hashes fail, too.
 func (h *Hasher) Close(ctx context.Context) { h.computer.close(ctx) }
 
-// Announce tells the queue that a stranger with these lanes is about to look up an
-// account for [Hasher.Compare]. It returns a [QueueError] if the queue would probably
-// refuse the stranger, which saves the look-up. Call the returned function once, before
-// Compare or instead of it.
-func (h *Hasher) Announce(lanes []string) (arrived func(), err error) {
-	arrived, err = h.queue.arrive(lanes)
+// Announce tells the queue that a client is about to look up an account for
+// [Hasher.Compare]. It returns a [QueueError] if the queue would probably refuse the
+// client, which saves the look-up. Call the returned function once, before Compare or
+// instead of it.
+func (h *Hasher) Announce(t Turn) (arrived func(), err error) {
+	arrived, err = h.queue.arrive(t)
 	if err != nil {
-		h.queue.observe(HashWait{Class: Strangers, Err: err})
+		h.queue.observe(HashWait{Class: t.Class, Err: err})
 	}
 	return arrived, err
 }

@@ -45,15 +45,17 @@ func (r *randomQueue) step() {
 	synctest.Wait()
 }
 
-// turn returns a random client: a device or the network of an account, an IPv4 address, or
-// a /64 in a /48. Some are much more frequent than others.
+// turn returns a random client: a device or the network of an account, an IPv4 address, a /64 in
+// a /48, or a callback. Some are much more frequent than others.
 func (r *randomQueue) turn() Turn {
 	rare := func(n int) int { return min(r.dice.IntN(n), r.dice.IntN(n)) }
-	switch r.dice.IntN(4) {
+	switch r.dice.IntN(5) {
 	case 0:
 		return device(fmt.Sprint("account", rare(6)), fmt.Sprint("device", rare(2)))
 	case 1:
 		return Turn{Lanes: []string{fmt.Sprint("site", rare(2)), fmt.Sprint("net", rare(4))}}
+	case 2:
+		return callback(fmt.Sprint("email", rare(6)))
 	}
 	return network(fmt.Sprint("ip", rare(8)))
 }
@@ -61,12 +63,9 @@ func (r *randomQueue) turn() Turn {
 func (r *randomQueue) enter() {
 	turn := r.turn()
 	c := r.start(turn)
-	c.path = append(append([]string{"strangers"}, turn.Lanes...), "")
-	if turn.Known {
-		c.path[0] = "known"
-		if len(in(r.rules.waiting, c.path[:2])) >= accountWaiting {
-			c.path = append(append([]string{"strangers"}, turn.Networks...), "")
-		}
+	c.path = append(append([]string{turn.Class.String()}, turn.Lanes...), "")
+	if turn.Class == Known && len(in(r.rules.waiting, c.path[:2])) >= accountWaiting {
+		c.path = append(append([]string{"strangers"}, turn.Networks...), "")
 	}
 	r.rules.enter(&c.ruled)
 	if may := r.rules.excess(&c.ruled); len(may) > 0 {
@@ -104,14 +103,14 @@ func (r *randomQueue) told() time.Duration {
 
 func (r *randomQueue) arrive() {
 	turn := r.turn()
-	if turn.Known {
+	if turn.Class == Known {
 		return
 	}
 	c := &queueClient{}
-	c.path = append([]string{"strangers"}, turn.Lanes...)
+	c.path = append([]string{turn.Class.String()}, turn.Lanes...)
 	want := r.rules.arrive(&c.ruled)
 	var err error
-	c.left, err = r.q.arrive(turn.Lanes)
+	c.left, err = r.q.arrive(turn)
 	if got := reasonOf(err); got != want {
 		r.t.Fatalf("announcement of %v: %v, want %v", c.path, got, want)
 	}
@@ -203,8 +202,10 @@ func checkCounts(t *testing.T, q *hashQueue) {
 	t.Helper()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	remembered := 0
-	for _, class := range q.classes {
+	running := 0
+	for c, class := range q.classes {
+		remembered := 0
+		running += class.running
 		checkLane(t, class)
 		for name, top := range class.inner {
 			if top.memory != nil {
@@ -214,19 +215,21 @@ func checkCounts(t *testing.T, q *hashQueue) {
 				}
 			}
 		}
-		if class.waiting > 0 && q.free > 0 && class == q.classes[0] {
-			t.Fatalf("%d strangers wait for a free slot", class.waiting)
+		if class.waiting > 0 && q.free > 0 && HashClass(c) != Known {
+			t.Fatalf("%d %v wait for a free slot", class.waiting, HashClass(c))
+		}
+		if kept := q.remembers(HashClass(c)); kept != remembered {
+			t.Fatalf("%d lanes of %v have a memory, %d memories are kept", remembered, HashClass(c), kept)
 		}
 	}
-	if remembered != q.history.memories.Len() {
-		t.Fatalf("%d lanes have a memory, %d memories are kept", remembered, q.history.memories.Len())
-	}
-	if running := q.classes[0].running + q.classes[1].running; running+q.free != q.slots {
+	if running+q.free != q.slots {
 		t.Fatalf("%d hashes run and %d slots of %d are free", running, q.free, q.slots)
 	}
-	for e := q.history.memories.Front(); e != nil && e.Next() != nil; e = e.Next() {
-		if e.Value.(*memory).latest.After(e.Next().Value.(*memory).latest) {
-			t.Fatal("the memories are out of order")
+	for _, memories := range q.history.memories {
+		for e := memories.Front(); e != nil && e.Next() != nil; e = e.Next() {
+			if e.Value.(*memory).latest.After(e.Next().Value.(*memory).latest) {
+				t.Fatal("the memories are out of order")
+			}
 		}
 	}
 }
@@ -272,8 +275,8 @@ func (r *randomQueue) forgetfulStep() {
 	switch n := r.dice.IntN(10); {
 	case n < 5:
 		r.start(turn)
-	case n < 7 && !turn.Known:
-		if left, err := r.q.arrive(turn.Lanes); err == nil {
+	case n < 7 && turn.Class != Known:
+		if left, err := r.q.arrive(turn); err == nil {
 			r.clients = append(r.clients, &queueClient{left: left})
 		}
 	case len(r.clients) > 0:

@@ -16,13 +16,13 @@ type queueRules struct {
 	room      int
 	waiting   []*ruled // in the order of their arrival
 	running   []*ruled
-	arriving  []*ruled // announced strangers
+	arriving  []*ruled // announced clients
 	turns     map[string]int
 	count     int             // of turns
 	rareFirst map[string]bool // by the outer lane
 	events    map[string][]time.Time
 	told      map[string]time.Time
-	lastKnown bool
+	last      HashClass // that was served
 }
 
 // ruled is a client of the queue. Its path begins with the class.
@@ -125,19 +125,19 @@ func (r *queueRules) forgetUnused() {
 
 func (r *queueRules) dispatch() {
 	for len(r.running) < r.slots {
-		class, other := "known", "strangers"
-		if r.lastKnown {
-			class, other = other, class
+		following := map[HashClass][]HashClass{ // the class that was served is the last one
+			Strangers: {Known, Callbacks, Strangers}, Known: {Callbacks, Strangers, Known}, Callbacks: {Strangers, Known, Callbacks},
 		}
-		c := r.next([]string{class})
-		if c == nil {
-			class = other
-			c = r.next([]string{class})
+		var c *ruled
+		for _, class := range following[r.last] {
+			if c = r.next([]string{class.String()}); c != nil {
+				r.last = class
+				break
+			}
 		}
 		if c == nil {
 			return
 		}
-		r.lastKnown = class == "known"
 		r.waiting = slices.DeleteFunc(r.waiting, func(w *ruled) bool { return w == c })
 		r.running = append(r.running, c)
 		r.event(joined(c.path[:2]))
@@ -176,11 +176,34 @@ func (r *queueRules) excess(newcomer *ruled) []*ruled {
 	if len(r.waiting) <= r.room || !slices.Contains(r.waiting, newcomer) {
 		return nil
 	}
-	class := newcomer.path[0]
-	if len(in(r.waiting, []string{class})) <= r.room/2 {
-		class = map[string]string{"known": "strangers", "strangers": "known"}[class]
+	length := func(class []string) int { return len(in(r.waiting, class)) }
+	longest := length(slices.MaxFunc(lanesIn(nil, r.waiting), func(a, b []string) int { return length(a) - length(b) }))
+	if own := newcomer.path[:1]; length(own) == longest {
+		return r.newest(own, newcomer)
 	}
-	return r.newest([]string{class}, newcomer)
+	var out []*ruled
+	for _, class := range lanesIn(nil, r.waiting) {
+		if length(class) == longest {
+			out = append(out, r.newest(class, newcomer)...)
+		}
+	}
+	return out
+}
+
+// share returns the largest number of waiters of a class at which it makes no room: those of the
+// other classes that exceed it would make room first.
+func (r *queueRules) share(class []string) int {
+	for n := 0; ; n++ {
+		total := n + 1
+		for _, other := range lanesIn(nil, r.waiting) {
+			if other[0] != class[0] {
+				total += min(len(in(r.waiting, other)), n+1)
+			}
+		}
+		if total > r.room {
+			return n
+		}
+	}
 }
 
 func (r *queueRules) newest(lane []string, newcomer *ruled) (out []*ruled) {
@@ -220,12 +243,11 @@ func (r *queueRules) reason(out *ruled) error {
 	return ErrLaneFull
 }
 
-// arrive announces a stranger, or returns the reason why it is refused.
+// arrive announces a client, or returns the reason why it is refused.
 func (r *queueRules) arrive(c *ruled) error {
 	r.asks(c.path)
 	expected := func(lane []string) int { return len(in(r.waiting, lane)) + len(in(r.arriving, lane)) }
-	strangers := c.path[:1]
-	crowded := expected(strangers) > r.room/2 && expected(strangers)+len(in(r.waiting, []string{"known"})) >= r.room
+	crowded := expected(c.path[:1]) >= r.share(c.path[:1])
 	for n := 2; n <= len(c.path) && crowded; n++ {
 		own := c.path[:n]
 		crowded = expected(own) > 0 || r.pressure(own) > 0

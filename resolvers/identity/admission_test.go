@@ -141,7 +141,7 @@ func TestSpentDeviceThatLogsInIsNoRefusal(t *testing.T) {
 	if err := f.loginFrom(t, phone); err != nil {
 		t.Errorf("login = %v", err)
 	}
-	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; turn.Known {
+	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; turn.Class == tokens.Known {
 		t.Errorf("the login had the turn %+v, want a stranger's", turn)
 	}
 	if len(refused) != 0 {
@@ -162,7 +162,7 @@ func TestObservedLimitsKeepDevicesKnown(t *testing.T) {
 	if err := f.loginFrom(t, phone); err != nil {
 		t.Errorf("login = %v", err)
 	}
-	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; !turn.Known {
+	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; turn.Class != tokens.Known {
 		t.Errorf("the login had the turn %+v, want a known device's", turn)
 	}
 	if !slices.Equal(refused, []string{string(budgetDevice)}) {

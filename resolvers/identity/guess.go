@@ -30,7 +30,7 @@ func (p *Passwords) knownTurn(stranger tokens.Turn, lanes ...string) tokens.Turn
 	if !p.budgets.allows(budgetKnownTurns, lanes[0]) {
 		return stranger
 	}
-	return tokens.Turn{Known: true, Lanes: lanes, Networks: stranger.Lanes}
+	return tokens.Turn{Class: tokens.Known, Lanes: lanes, Networks: stranger.Lanes}
 }
 
 // strangersGuess is the guess of a client of which only the network is known.

@@ -168,7 +168,7 @@ func TestKnownDeviceHasItsOwnBudget(t *testing.T) {
 		t.Errorf("the phone: %v", err)
 	}
 	last := f.passwords.Turns[len(f.passwords.Turns)-1]
-	if !last.Known || !slices.Equal(last.Lanes, []string{adaID, "phone"}) {
+	if last.Class != tokens.Known || !slices.Equal(last.Lanes, []string{adaID, "phone"}) {
 		t.Errorf("the phone's turn is %+v", last)
 	}
 	if e := f.guesses(t, 3, ada.Email, phone); e.Code != apierror.Unauthenticated {
@@ -200,14 +200,14 @@ func TestNetworkWithASessionGivesATurnAndNoBudget(t *testing.T) {
 	if e := f.guesses(t, 4, ada.Email, nil); e.Code != apierror.RateLimited {
 		t.Errorf("the fourth guess: %s", e.Code)
 	}
-	if turn := f.passwords.Turns[0]; !turn.Known || !slices.Equal(turn.Lanes, []string{"network of " + adaID}) {
+	if turn := f.passwords.Turns[0]; turn.Class != tokens.Known || !slices.Equal(turn.Lanes, []string{"network of " + adaID}) {
 		t.Errorf("turn %+v", turn)
 	}
 	f.from("192.0.2.1")
 	f.guesses(t, 1, ada.Email, nil)
 	f.guesses(t, 1, "unknown@example.org", nil)
 	for _, turn := range f.passwords.Turns[len(f.passwords.Turns)-2:] {
-		if turn.Known || !slices.Equal(turn.Lanes, []string{"192.0.2.1"}) {
+		if turn.Class == tokens.Known || !slices.Equal(turn.Lanes, []string{"192.0.2.1"}) {
 			t.Errorf("a stranger's turn is %+v", turn)
 		}
 	}
@@ -222,8 +222,8 @@ func TestKnownTurnsOfAnAccountAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if turns := f.passwords.Turns; !turns[29].Known || turns[30].Known {
-		t.Errorf("the 30th turn is known %v, the 31st %v", turns[29].Known, turns[30].Known)
+	if turns := f.passwords.Turns; turns[29].Class != tokens.Known || turns[30].Class == tokens.Known {
+		t.Errorf("the 30th turn is known %v, the 31st %v", turns[29].Class == tokens.Known, turns[30].Class == tokens.Known)
 	}
 }
 
@@ -473,11 +473,11 @@ func TestRefusedConfirmationsUseUpNoTurns(t *testing.T) {
 	for range 40 {
 		_ = f.confirm(t.Context(), "s1", "guess")
 	}
-	if turn := f.passwords.Turns[0]; !turn.Known || turn.Lanes[0] != adaID {
+	if turn := f.passwords.Turns[0]; turn.Class != tokens.Known || turn.Lanes[0] != adaID {
 		t.Errorf("a confirmation's turn is %+v", turn)
 	}
 	_ = f.loginFrom(t, f.knownDeviceInput())
-	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; !turn.Known {
+	if turn := f.passwords.Turns[len(f.passwords.Turns)-1]; turn.Class != tokens.Known {
 		t.Error("confirmations that were refused spent the account's turns")
 	}
 }

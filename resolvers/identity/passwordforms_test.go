@@ -107,7 +107,7 @@ func TestSecondHashOfAKnownDeviceTakesAKnownTurn(t *testing.T) {
 		t.Errorf("%d known turns, want 2", got)
 	}
 	for _, turn := range f.passwords.Turns {
-		if !turn.Known {
+		if turn.Class != tokens.Known {
 			t.Errorf("turn %+v, want a known one", turn)
 		}
 	}

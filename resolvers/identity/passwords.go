@@ -20,7 +20,7 @@ type PasswordHasher interface {
 	Hash(ctx context.Context, t tokens.Turn, password string) (string, error)
 	Compare(ctx context.Context, t tokens.Turn, password, hash string) (stale bool, err error)
 	Decoy(email string) string
-	Announce(lanes []string) (arrived func(), err error)
+	Announce(t tokens.Turn) (arrived func(), err error)
 }
 
 // Passwords hashes and compares the passwords of users, and charges wrong ones to the
@@ -78,7 +78,7 @@ func (p *Passwords) admit(ctx context.Context, c Caller, email string, device to
 	if p.familiar.includes(familiarPair{stranger.keys.email, c.Client.network()}) {
 		return func() {}, nil
 	}
-	return p.Hasher.Announce(c.Client.Networks)
+	return p.Hasher.Announce(strangersTurn(c))
 }
 
 // isWelcome reports whether a device token is valid and its device may still guess. Only

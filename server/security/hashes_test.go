@@ -25,8 +25,8 @@ type hashCounter struct {
 	begun, running, refused atomic.Int64
 }
 
-func (c *hashCounter) Announce(lanes []string) (arrived func(), err error) {
-	arrived, err = c.PasswordHasher.Announce(lanes)
+func (c *hashCounter) Announce(t tokens.Turn) (arrived func(), err error) {
+	arrived, err = c.PasswordHasher.Announce(t)
 	if err != nil {
 		c.refused.Add(1)
 	}

@@ -41,6 +41,7 @@ var sleepingTests = exceptions{ // calls of time.Sleep
 	"tokens logins":                            3,
 	"tokens randomQueue.forgetfulStep":         1,
 	"tokens randomQueue.step":                  1,
+	"tokens waits.ask":                         1,
 	"tokens testRotationUnderLoad":             2,
 
 	// Polls of a condition of another process or connection, which has no event.

@@ -246,7 +246,7 @@ func (f *Hasher) Compare(_ context.Context, t tokens.Turn, password, hash string
 
 func (f *Hasher) Decoy(string) string { return "" }
 
-func (f *Hasher) Announce([]string) (func(), error) {
+func (f *Hasher) Announce(tokens.Turn) (func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.Full {
