@@ -16,8 +16,20 @@ type guess struct {
 	turn  func() tokens.Turn // of the next comparison
 }
 
+// isCallback reports whether ConnectyCube asks, and has shown the callback secret.
+func (c Caller) isCallback() bool { return slices.Contains(c.Costs, CostCallback) }
+
 // strangersTurn is the turn of a client of which only the network is known.
 func strangersTurn(c Caller) tokens.Turn { return tokens.Turn{Lanes: c.Client.Networks} }
+
+// turnBefore is the turn of a client before the look-up. A callback has the lane of its email,
+// whether or not a user has it.
+func turnBefore(c Caller, emailKey string) tokens.Turn {
+	if c.isCallback() {
+		return tokens.Turn{Class: tokens.Callbacks, Lanes: []string{emailKey}}
+	}
+	return strangersTurn(c)
+}
 
 // callersTurn is the turn of a client with a login session.
 func (p *Passwords) callersTurn(c Caller) tokens.Turn {
@@ -33,16 +45,20 @@ func (p *Passwords) knownTurn(stranger tokens.Turn, lanes ...string) tokens.Turn
 	return tokens.Turn{Class: tokens.Known, Lanes: lanes, Networks: stranger.Lanes}
 }
 
-// strangersGuess is the guess of a client of which only the network is known.
-func (p *Passwords) strangersGuess(c Caller, email string) guess {
-	return guess{costs: c.Costs, keys: budgetKeys{email: store.EmailKey(email), networks: c.Client.Networks}, turn: func() tokens.Turn { return strangersTurn(c) }}
+// guessBefore is the guess of a client before the look-up.
+func (p *Passwords) guessBefore(c Caller, email string) guess {
+	key := store.EmailKey(email)
+	return guess{costs: c.Costs, keys: budgetKeys{email: key, networks: c.Client.Networks}, turn: func() tokens.Turn { return turnBefore(c, key) }}
 }
 
 // guessOf finds out whether the client belongs to the account with an email. An unknown
 // user costs the same look-up as a stranger to a known user, so that the time does not
 // distinguish them.
 func (p *Passwords) guessOf(ctx context.Context, c Caller, email string, user store.User, device tokens.KnownDevice) (guess, error) {
-	g := p.strangersGuess(c, email)
+	g := p.guessBefore(c, email)
+	if c.isCallback() { // the network is ConnectyCube's, and tells nothing about the client
+		return g, nil
+	}
 	if user.ID != "" && device.UserID == user.ID && device.Generation == user.DeviceGeneration {
 		known := g
 		known.keys.device = device.Device

@@ -75,6 +75,7 @@ func (l *Logins) authenticate(ctx context.Context, c Caller, in LoginInput) (sto
 	user, m, err := l.passwords.verify(ctx, c, in)
 	c.User = user
 	if err == nil {
+		l.passwords.familiar.note(familiarPair{store.EmailKey(user.Email), c.Client.network()})
 		user, err = l.passwords.upgrade(ctx, c, m, in.Password)
 	}
 	if err != nil && user.ID != "" { // an attempt at an unknown email is only logged

@@ -14,7 +14,7 @@ import (
 // reports a stale hash, which should be replaced. A wrong password is
 // [tokens.ErrWrongPassword]; a full queue is a [tokens.QueueError]. Decoy returns the
 // hash to compare with if no user has the email; no password fits it. Announce refuses a
-// stranger that the full queue would refuse; the function that it returns must be called
+// client that the full queue would refuse; the function that it returns must be called
 // once, before Compare.
 type PasswordHasher interface {
 	Hash(ctx context.Context, t tokens.Turn, password string) (string, error)
@@ -57,28 +57,25 @@ func (p *Passwords) verify(ctx context.Context, c Caller, in LoginInput) (user s
 	if err == nil && user.Disabled {
 		err = errDisabled
 	}
-	if err == nil {
-		p.familiar.note(familiarPair{store.EmailKey(user.Email), c.Client.network()})
-	}
 	return user, m, err
 }
 
-// admit refuses a client before any look-up: a stranger with a spent budget, or one that
-// the full hash queue would refuse. It decides from the request alone, so that the
+// admit refuses a client before any look-up: one with a spent budget, or one that the full
+// hash queue would refuse. It decides from the request alone, so that the
 // response does not tell whether the email has an account. The returned function must be
 // called before the password is compared.
 func (p *Passwords) admit(ctx context.Context, c Caller, email string, device tokens.KnownDevice) (arrived func(), err error) {
 	if p.isWelcome(c, email, device) {
 		return func() {}, nil
 	}
-	stranger := p.strangersGuess(c, email)
-	if err := p.budgets.check(ctx, charges(stranger.costs, stranger.keys)); err != nil {
+	g := p.guessBefore(c, email)
+	if err := p.budgets.check(ctx, charges(g.costs, g.keys)); err != nil {
 		return nil, err
 	}
-	if p.familiar.includes(familiarPair{stranger.keys.email, c.Client.network()}) {
+	if !c.isCallback() && p.familiar.includes(familiarPair{g.keys.email, c.Client.network()}) {
 		return func() {}, nil
 	}
-	return p.Hasher.Announce(strangersTurn(c))
+	return p.Hasher.Announce(g.turn())
 }
 
 // isWelcome reports whether a device token is valid and its device may still guess. Only
@@ -113,7 +110,7 @@ func (p *Passwords) confirm(ctx context.Context, c Caller, password string) erro
 	if password == "" || isTooLong(password) {
 		return apierror.FieldErrors{"password": "is required"}.Err()
 	}
-	g := p.strangersGuess(c, c.User.Email)
+	g := p.guessBefore(c, c.User.Email)
 	g.keys.device = "session " + c.SessionID
 	if err := p.budgets.check(ctx, charges(c.Costs, g.keys)); err != nil {
 		return err

@@ -55,7 +55,7 @@ func (r registration) attempt() string {
 // much as a registration and a login. If the network has already paid for this
 // registration, it costs a login.
 func (r registration) guess() guess {
-	g := r.passwords.strangersGuess(r.caller, r.in.Email)
+	g := r.passwords.guessBefore(r.caller, r.in.Email)
 	if r.attempts.has(r.attempt()) {
 		g.costs = slices.DeleteFunc(slices.Clone(g.costs), func(c Cost) bool { return c == CostRegistration })
 	}

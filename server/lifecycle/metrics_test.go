@@ -76,6 +76,7 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 		`cubegate_verifications_total{outcome="refused",reason="session_ended"}`, `cubegate_errors_total{code="INTERNAL_SERVER_ERROR"}`,
 		`cubegate_budget_refusals_total{budget="account_and_network"}`, `cubegate_hash_refusals_total{class="known",reason="lane_full"}`,
 		`cubegate_hash_queue_waiting{class="strangers"}`, `cubegate_hash_queue_lanes{class="known"}`, `cubegate_hash_wait_seconds_count{class="known"}`,
+		`cubegate_hash_queue_waiting{class="callbacks"}`, `cubegate_hash_refusals_total{class="callbacks",reason="queue_full"}`,
 		`cubegate_connectycube_requests_total{result="rate_limited"}`, `cubegate_connectycube_suspended`, `cubegate_provisioning_oldest_age_seconds`,
 		`cubegate_provisioning_backlog{queue="revocations"}`, `cubegate_database_commands_total{command="find",outcome="failed"}`,
 		`cubegate_audit_queue_waiting`, `cubegate_audit_lost_total`,
@@ -112,6 +113,7 @@ func TestOperationsAreCounted(t *testing.T) {
 	r.Request(t, http.MethodGet, "/auth/verify-connectycube?token="+in.Token, "")
 	r.Request(t, http.MethodGet, "/auth/verify-connectycube?token=never.issued.here", "")
 	r.Request(t, http.MethodPost, "/auth/verify-connectycube", wrong)
+	r.Request(t, http.MethodPost, "/auth/verify-connectycube", wrong, servertest.CallbackHeader...)
 	r.Request(t, http.MethodPost, "/auth/logout", "", "Authorization", "Bearer "+in.Token)
 	r.Request(t, http.MethodGet, "/auth/verify-connectycube?token="+in.Token, "")
 	const exchanges, durations = `cubegate_connectycube_requests_total{result="ok"}`, "cubegate_connectycube_request_duration_seconds_count"
@@ -121,24 +123,26 @@ func TestOperationsAreCounted(t *testing.T) {
 		return m.Series[exchanges] == m.Series[durations]
 	})
 	for one, want := range map[string]float64{
-		`cubegate_logins_total{outcome="ok",reason="none"}`:                      2,
-		`cubegate_logins_total{outcome="refused",reason="wrong_password"}`:       2,
-		`cubegate_logins_total{outcome="refused",reason="invalid_input"}`:        2,
-		`cubegate_registrations_total{outcome="ok",reason="none"}`:               1,
-		`cubegate_registrations_total{outcome="refused",reason="email_taken"}`:   1,
-		`cubegate_refreshes_total{outcome="ok",reason="none"}`:                   1,
-		`cubegate_refreshes_total{outcome="refused",reason="invalid_token"}`:     1,
-		`cubegate_verifications_total{outcome="ok",reason="none"}`:               before + 1,
-		`cubegate_verifications_total{outcome="refused",reason="invalid_token"}`: 1,
-		`cubegate_verifications_total{outcome="refused",reason="forbidden"}`:     1,
-		`cubegate_verifications_total{outcome="refused",reason="session_ended"}`: 1,
-		`cubegate_errors_total{code="CONFLICT"}`:                                 1,
-		`cubegate_errors_total{code="FORBIDDEN"}`:                                1,
-		`cubegate_errors_total{code="BAD_USER_INPUT"}`:                           2,
-		`cubegate_errors_total{code="UNAUTHENTICATED"}`:                          5,
-		`cubegate_hash_wait_seconds_count{class="known"}`:                        m.Series[`cubegate_hash_wait_seconds_bucket{class="known",le="+Inf"}`],
-		`cubegate_database_commands_total{command="find",outcome="failed"}`:      0,
-		`cubegate_logins_total{outcome="canceled",reason="canceled"}`:            0,
+		`cubegate_logins_total{outcome="ok",reason="none"}`:                       2,
+		`cubegate_logins_total{outcome="refused",reason="wrong_password"}`:        2,
+		`cubegate_logins_total{outcome="refused",reason="invalid_input"}`:         2,
+		`cubegate_registrations_total{outcome="ok",reason="none"}`:                1,
+		`cubegate_registrations_total{outcome="refused",reason="email_taken"}`:    1,
+		`cubegate_refreshes_total{outcome="ok",reason="none"}`:                    1,
+		`cubegate_refreshes_total{outcome="refused",reason="invalid_token"}`:      1,
+		`cubegate_verifications_total{outcome="ok",reason="none"}`:                before + 1,
+		`cubegate_verifications_total{outcome="refused",reason="invalid_token"}`:  1,
+		`cubegate_verifications_total{outcome="refused",reason="forbidden"}`:      1,
+		`cubegate_verifications_total{outcome="refused",reason="wrong_password"}`: 1,
+		`cubegate_hash_wait_seconds_count{class="callbacks"}`:                     1, // the callbacks of the logins above need no hash
+		`cubegate_verifications_total{outcome="refused",reason="session_ended"}`:  1,
+		`cubegate_errors_total{code="CONFLICT"}`:                                  1,
+		`cubegate_errors_total{code="FORBIDDEN"}`:                                 1,
+		`cubegate_errors_total{code="BAD_USER_INPUT"}`:                            2,
+		`cubegate_errors_total{code="UNAUTHENTICATED"}`:                           6,
+		`cubegate_hash_wait_seconds_count{class="known"}`:                         m.Series[`cubegate_hash_wait_seconds_bucket{class="known",le="+Inf"}`],
+		`cubegate_database_commands_total{command="find",outcome="failed"}`:       0,
+		`cubegate_logins_total{outcome="canceled",reason="canceled"}`:             0,
 	} {
 		if got, ok := m.Series[one]; !ok || got != want {
 			t.Errorf("%s = %v, want %v", one, got, want)

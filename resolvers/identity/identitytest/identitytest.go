@@ -193,6 +193,7 @@ type Hasher struct {
 	Turns    []tokens.Turn // of comparisons, also those that did not start
 	Full     bool          // Announce refuses
 	Arriving int           // announcements that have not ended
+	Asked    []tokens.Turn // of announcements
 	Busy     bool
 }
 
@@ -246,9 +247,10 @@ func (f *Hasher) Compare(_ context.Context, t tokens.Turn, password, hash string
 
 func (f *Hasher) Decoy(string) string { return "" }
 
-func (f *Hasher) Announce(tokens.Turn) (func(), error) {
+func (f *Hasher) Announce(t tokens.Turn) (func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.Asked = append(f.Asked, t)
 	if f.Full {
 		return nil, &tokens.QueueError{Reason: tokens.ErrLaneFull, After: time.Second}
 	}
