@@ -89,7 +89,7 @@ type hashQueue struct {
 func newHashQueue(slots int, maxWait, expected time.Duration) *hashQueue {
 	return &hashQueue{
 		maxWait: maxWait, observe: func(HashWait) {}, free: slots, slots: slots, mean: max(expected, time.Microsecond), hashes: 1,
-		classes: [classes]*lane{{}, {}, {}}, history: newHistory(),
+		classes: [classes]*lane{Strangers: {}, Known: {}, Callbacks: {forgets: true}}, history: history{start: time.Now()},
 	}
 }
 

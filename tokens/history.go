@@ -15,13 +15,13 @@ const (
 	// remembered is how long a lane is remembered after its latest event or refusal.
 	remembered = 2 * halfLife
 
-	// maxRemembered bounds the remembered lanes of each class, of about 400 bytes each. A bound
-	// for all classes together would let a class whose names cost nothing, such as emails,
-	// make the queue forget the networks of an attacker.
+	// maxRemembered bounds the remembered lanes, of about 400 bytes each.
 	maxRemembered = 10_000
 )
 
-// memory is what the queue remembers of a top lane.
+// memory is what the queue remembers of a top lane, but not of one of callbacks: whether an email
+// stands better or worse would tell who logs in. It would also not help, because an attacker can
+// use every email once.
 //
 // Its events are the lane's turns, and its requests that came before the time that a
 // refusal had told. The first kind tells a network that guesses patiently from one that
@@ -43,11 +43,9 @@ type memory struct {
 
 // history is the memories of the lanes, in the order of their latest events or refusals.
 type history struct {
-	start    time.Time            // of the clock
-	memories map[*lane]*list.List // of *memory, by class
+	start    time.Time // of the clock
+	memories list.List // of *memory
 }
-
-func newHistory() history { return history{time.Now(), map[*lane]*list.List{}} }
 
 // clock returns the time in half-lives, at least 1.
 func (h *history) clock() float64 {
@@ -58,23 +56,21 @@ func (h *history) clock() float64 {
 // a missing one.
 func (h *history) recall(l *lane) *memory {
 	l = l.top()
-	memories := h.memories[l.outer]
-	if memories == nil {
-		memories = list.New()
-		h.memories[l.outer] = memories
-	}
 	if l.memory == nil {
 		l.memory = &memory{lane: l}
-		l.memory.place = memories.PushBack(l.memory)
+		l.memory.place = h.memories.PushBack(l.memory)
 	}
-	memories.MoveToBack(l.memory.place)
+	h.memories.MoveToBack(l.memory.place)
 	l.memory.latest = time.Now()
-	forget(memories)
+	h.forget()
 	return l.memory
 }
 
 // count notes an event of a lane.
 func (h *history) count(l *lane) {
+	if l.top().outer.forgets {
+		return
+	}
 	now, m := h.clock(), h.recall(l)
 	if m.pressure == 0 {
 		m.pressure = now
@@ -86,6 +82,9 @@ func (h *history) count(l *lane) {
 // refused notes that a lane was told to try again after a time. If several of its clients
 // were told, the first time counts.
 func (h *history) refused(l *lane, after time.Duration) {
+	if l.top().outer.forgets {
+		return
+	}
 	m := h.recall(l)
 	if !m.told.After(m.latest) {
 		m.told = m.latest.Add(after)
@@ -108,14 +107,14 @@ func (h *history) asked(l *lane) {
 	}
 }
 
-// forget ends the memories of a class that are too old or too many.
-func forget(memories *list.List) {
-	for e := memories.Front(); e != nil; e = memories.Front() {
+// forget ends the memories that are too old or too many.
+func (h *history) forget() {
+	for e := h.memories.Front(); e != nil; e = h.memories.Front() {
 		m := e.Value.(*memory)
-		if memories.Len() <= maxRemembered && time.Since(m.latest) < remembered {
+		if h.memories.Len() <= maxRemembered && time.Since(m.latest) < remembered {
 			return
 		}
-		memories.Remove(e)
+		h.memories.Remove(e)
 		m.lane.memory = nil
 		m.lane.update()
 	}

@@ -147,11 +147,9 @@ func TestPatienceLeavesNoPressure(t *testing.T) {
 		ask    func(*testing.T, *hashQueue)
 		hashes float64
 	}{
-		"an announcement":           {Strangers, "a", func(t *testing.T, q *hashQueue) { announceOnce(t, q, network("a")) }, 0},
-		"a hash of a stranger":      {Strangers, "a", hash(network("a")), 1},
-		"a hash of a device":        {Known, "ada", hash(device("ada", "phone")), 1},
-		"a callback's announcement": {Callbacks, "ada", func(t *testing.T, q *hashQueue) { announceOnce(t, q, callback("ada")) }, 0},
-		"a hash of a callback":      {Callbacks, "ada", hash(callback("ada")), 1},
+		"an announcement":      {Strangers, "a", func(t *testing.T, q *hashQueue) { announceOnce(t, q, network("a")) }, 0},
+		"a hash of a stranger": {Strangers, "a", hash(network("a")), 1},
+		"a hash of a device":   {Known, "ada", hash(device("ada", "phone")), 1},
 	} {
 		for early, want := range map[time.Duration]float64{time.Millisecond: 1, 0: 0, -time.Millisecond: 0} {
 			synctest.Test(t, func(t *testing.T) {
@@ -224,14 +222,6 @@ func TestEventsLoseWeight(t *testing.T) {
 	})
 }
 
-// remembers returns the number of the memories of a class.
-func (q *hashQueue) remembers(class HashClass) int {
-	if memories := q.history.memories[q.classes[class]]; memories != nil {
-		return memories.Len()
-	}
-	return 0
-}
-
 // Networks are forgotten after a time, and the one with the oldest event when there are
 // too many.
 func TestQueueForgets(t *testing.T) {
@@ -246,19 +236,40 @@ func TestQueueForgets(t *testing.T) {
 		for n := range maxRemembered {
 			hash(fmt.Sprint(n))
 		}
-		if got := len(q.classes[Strangers].inner); got != maxRemembered || q.remembers(Strangers) != got || q.classes[Strangers].inner["first"] != nil {
-			t.Errorf("%d lanes and %d memories, want %d without the first", got, q.remembers(Strangers), maxRemembered)
-		}
-		for n := range maxRemembered { // emails cost an attacker nothing: their lanes displace no network
-			refuseLane(q, Callbacks, fmt.Sprint(n), time.Second)
-		}
-		if got := q.remembers(Strangers); got != maxRemembered {
-			t.Errorf("%d networks are remembered beside as many emails, want %d", got, maxRemembered)
+		if got := len(q.classes[Strangers].inner); got != maxRemembered || q.history.memories.Len() != got || q.classes[Strangers].inner["first"] != nil {
+			t.Errorf("%d lanes and %d memories, want %d without the first", got, q.history.memories.Len(), maxRemembered)
 		}
 		time.Sleep(remembered)
 		hash("last")
 		if got := len(q.classes[Strangers].inner); got != 1 {
 			t.Errorf("%d lanes after %v, want only the last one", got, remembered)
+		}
+	})
+}
+
+// Callbacks leave no memory, whether they are served or refused: the next one with the same
+// email stands like one with an email that was never asked about. So the queue tells no one who
+// logs in, and an attacker with many emails does not make it forget networks.
+func TestCallbacksLeaveNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, 10*work) // room for ten
+		if err := q.do(t.Context(), callback("ada"), func() {}); err != nil {
+			t.Error(err)
+		}
+		release := occupy(t, q)
+		w := newWaits()
+		for range 11 {
+			w.ask(t, q, callback("bob"))
+		}
+		if _, refused := w.soFar(); refused[Callbacks] != 1 {
+			t.Errorf("%v are refused, want one", refused)
+		}
+		announceOnce(t, q, callback("ada"))
+		release()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(q.classes[Callbacks].inner); n != 0 || q.history.memories.Len() != 1 { // that of occupy
+			t.Errorf("%d emails and %d lanes are remembered", n, q.history.memories.Len())
 		}
 	})
 }

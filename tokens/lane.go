@@ -29,7 +29,8 @@ type lane struct {
 	since     int  // the outer lane's count when this one began to wait, or had its last turn
 	rareFirst bool // the latest turn went to the lane with the least pressure
 
-	memory *memory // of a top lane, or nil
+	memory  *memory // of a top lane, or nil
+	forgets bool    // a class whose top lanes have no memory
 }
 
 // lane returns the innermost lane of a path. It creates missing lanes.
@@ -155,7 +156,7 @@ func (l *lane) candidates(limit int) (rarest, longest *lane) {
 }
 
 // pressure returns what a lane has asked of the queue of late, for comparisons: of a top
-// lane that of its memory, which exceeds 1, and of an inner lane its running hashes.
+// lane that of its memory, which exceeds 1, and of a lane without memory its running hashes.
 func (l *lane) pressure() float64 {
 	if l.memory == nil {
 		return float64(l.running)

@@ -62,7 +62,7 @@ func lanesIn(outer []string, lists ...[]*ruled) (lanes [][]string) {
 }
 
 func (r *queueRules) pressure(lane []string) float64 {
-	if len(lane) > 2 {
+	if len(lane) > 2 || lane[0] == Callbacks.String() {
 		return float64(len(in(r.running, lane)))
 	}
 	sum := 0.0
