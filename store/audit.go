@@ -141,8 +141,8 @@ func (a *Audit) document(id bson.ObjectID, e Event) eventDocument {
 }
 
 // Record stores an event, and sets its time if it has none. If the database is
-// unavailable, Record returns that error and keeps the event in memory for
-// [Audit.Run].
+// unavailable, Record keeps the event in memory for [Audit.Run] and returns that error
+// with [ErrKept], or without it if too many events are there.
 func (a *Audit) Record(ctx context.Context, e Event) error {
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()

@@ -16,6 +16,15 @@ const (
 	lateEvery = 10 * time.Second // between two attempts to record them
 )
 
+// ErrKept says that an event is not stored yet, but in memory for [Audit.Run].
+var ErrKept = errors.New("kept for later")
+
+// keptError is an error that is also ErrKept. Its text does not say so: a command ends before
+// a second attempt.
+type keptError struct{ error }
+
+func (e keptError) Unwrap() []error { return []error{ErrKept, e.error} }
+
 // lateEvents are the events that could not be stored while the database was
 // unavailable.
 type lateEvents struct {
@@ -24,7 +33,7 @@ type lateEvents struct {
 	dropped int             // number of events beyond maxLate
 }
 
-// keep keeps d if err says that the database is unavailable, and returns err.
+// keep keeps d if err says that the database is unavailable, and adds ErrKept to err then.
 func (l *lateEvents) keep(d eventDocument, err error) error {
 	if !errors.Is(err, ErrUnavailable) {
 		return err
@@ -36,7 +45,7 @@ func (l *lateEvents) keep(d eventDocument, err error) error {
 		return err
 	}
 	l.events = append(l.events, d)
-	return err
+	return keptError{err}
 }
 
 // Run records late events and removes the oldest events beyond the bounds, until ctx ends. Then it
@@ -49,10 +58,10 @@ func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 		case <-a.wake:
 			a.trimOrLog(ctx, log)
 		case <-tick.C:
-			a.recordLate(ctx, log)
+			a.recordLate(ctx, log, slog.LevelWarn)
 			a.trimOrLog(ctx, log)
 		case <-ctx.Done():
-			a.recordLate(context.WithoutCancel(ctx), log)
+			a.recordLate(context.WithoutCancel(ctx), log, slog.LevelError) // the events end with the process
 			return
 		}
 	}
@@ -67,7 +76,8 @@ func (a *Audit) trimOrLog(ctx context.Context, log *slog.Logger) {
 
 // recordLate records the late events, unless the database is still unavailable. An earlier
 // insert without an answer may have stored some of them; their IDs exist, so they are skipped.
-func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
+// A failure is logged at level.
+func (a *Audit) recordLate(ctx context.Context, log *slog.Logger, level slog.Level) {
 	a.late.mu.Lock()
 	events, dropped := a.late.events, a.late.dropped
 	a.late.mu.Unlock()
@@ -82,7 +92,7 @@ func (a *Audit) recordLate(ctx context.Context, log *slog.Logger) {
 	}
 	_, err := a.coll.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
 	if err != nil && !onlyDuplicates(err) {
-		log.LogAttrs(ctx, slog.LevelWarn, "recording late audit events failed", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
+		log.LogAttrs(ctx, level, "recording late audit events failed", slog.Int("events", len(events)), slog.Any("err", a.wrapError("recording events", err)))
 		return
 	}
 	a.late.mu.Lock()

@@ -104,7 +104,11 @@ func (a *Auditor) record(ctx context.Context, c Caller, e store.Event) {
 	ctx, cancel := detached(ctx, recordTimeout)
 	defer cancel()
 	e.Kind, e.ClientIP = c.Audit, c.Client.IP
-	if err := a.events.Record(ctx, e); err != nil {
+	err := a.events.Record(ctx, e)
+	switch {
+	case errors.Is(err, store.ErrKept):
+		a.log.LogAttrs(ctx, slog.LevelWarn, "event not recorded yet", slog.String("kind", string(e.Kind)), slog.Any("err", err))
+	case err != nil:
 		a.failed.Add(1)
 		a.log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
 			slog.String("user_id", e.UserID), slog.Any("err", err))

@@ -233,7 +233,7 @@ func (q *refusalQueue) logDropped(err error) {
 		return
 	}
 	level := slog.LevelWarn
-	if err != nil {
+	if err != nil && q.dropped > 0 { // else they only wait, or an attacker has filled the queue
 		level = slog.LevelError
 	}
 	q.log.LogAttrs(context.Background(), level, "refusals not recorded",

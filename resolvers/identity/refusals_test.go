@@ -227,7 +227,7 @@ func TestRefusalsWaitForTheDatabase(t *testing.T) {
 		l.fail(nil)
 		time.Sleep(time.Second)
 		l.expect(t, "back", 1, map[string]int{"ada": 20})
-		if n := strings.Count(text.String(), "\n"); n != 1 || !strings.Contains(text.String(), "err=away") {
+		if n := strings.Count(text.String(), "\n"); n != 1 || !strings.Contains(text.String(), "level=WARN") || !strings.Contains(text.String(), "err=away") {
 			t.Errorf("%d lines: %s", n, text)
 		}
 	})
@@ -304,7 +304,12 @@ func TestAuditStateCountsWaitingAndLost(t *testing.T) {
 		if got := f.auditor.State(); got != (AuditState{}) {
 			t.Errorf("after the write: %+v", got)
 		}
-		f.auditor.events = noRecords{f.events}
+		f.auditor.events = noRecords{f.events, store.ErrKept}
+		f.auditor.recordSuccess(t.Context(), f.ada(store.AuditLogin), "s0")
+		if got := f.auditor.State(); got != (AuditState{}) {
+			t.Errorf("with an event that is recorded later: %+v", got)
+		}
+		f.auditor.events = noRecords{f.events, store.ErrUnavailable}
 		f.auditor.recordSuccess(t.Context(), f.ada(store.AuditLogin), "s1")
 		if got := f.auditor.State(); got != (AuditState{Lost: 1}) {
 			t.Errorf("without a database: %+v", got)
@@ -319,6 +324,9 @@ func TestAuditStateCountsWaitingAndLost(t *testing.T) {
 }
 
 // noRecords is an audit log that takes no events.
-type noRecords struct{ AuditLog }
+type noRecords struct {
+	AuditLog
+	err error
+}
 
-func (noRecords) Record(context.Context, store.Event) error { return store.ErrUnavailable }
+func (n noRecords) Record(context.Context, store.Event) error { return n.err }
