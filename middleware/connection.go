@@ -90,6 +90,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.refuse(p)
 		return 0, io.EOF
 	}
+	c.carries.Store(bytes.HasPrefix(c.line, []byte("PRI "))) // HTTP/2's preface (RFC 9113, 3.4)
 	c.line = nil
 	return n, err
 }

@@ -200,12 +200,14 @@ func (l *Connections) wait(c *connection) {
 	if c.element == nil {
 		c.element, c.since = l.waiting.PushBack(c), time.Now()
 		c.waits.Store(true)
+		c.incomplete.Store(false)
 	}
 }
 
 // wake records that bytes have arrived on c, which waits. It reports whether c still has
 // its place. With request, a request has begun. Otherwise it is not known yet, because
-// clients of HTTP/2 send other frames, too, and c waits on.
+// clients of HTTP/2 send other frames, too: c waits on, and only the first bytes put its
+// eviction off, so that pings do not.
 func (l *Connections) wake(c *connection, request bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +215,7 @@ func (l *Connections) wake(c *connection, request bool) bool {
 	case !c.waits.Load():
 	case request:
 		l.work(c)
-	default:
+	case !c.incomplete.Swap(true):
 		l.waiting.MoveToBack(c.element)
 		c.since = time.Now()
 	}

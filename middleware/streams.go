@@ -13,8 +13,8 @@ import (
 // one, and is reset then (see displace). Requests of HTTP/1 pass, because their
 // connection has a place.
 //
-// A connection of HTTP/2 waits while it has no request; it can be evicted then. Other frames
-// than requests, such as pings, put that off by evictionGrace.
+// A connection of HTTP/2 waits while it has no request; it can be evicted then. The first
+// bytes after a request put that off by evictionGrace.
 func (l *Connections) Streams(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor < 2 {
@@ -22,9 +22,7 @@ func (l *Connections) Streams(next http.Handler) http.Handler {
 			return
 		}
 		s := &stream{answer: http.NewResponseController(w)}
-		if s.on, _ = r.Context().Value(connectionKey{}).(*connection); s.on != nil {
-			s.on.carries.Store(true)
-		}
+		s.on, _ = r.Context().Value(connectionKey{}).(*connection)
 		c := &connection{all: l, network: l.networkOf(r.RemoteAddr), stream: s}
 		if !l.enter(c, normalizePath(r.URL.Path)) {
 			w.Header().Set("Retry-After", "1")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -288,20 +289,44 @@ func TestRequestsOfAClosedConnectionDoNotRun(t *testing.T) {
 	}
 }
 
-// Many clients of HTTP/2 send a frame after an answer, such as the room for the next one.
-// With that they do not hold a place.
+// Many clients of HTTP/2 send a frame after an answer, such as the room for the next one,
+// and connect before they have a request. With that they hold no place.
 func TestFramesWithoutARequestHoldNoPlace(t *testing.T) {
+	for name, requests := range map[string]int{"before the first request": 0, "after a request": 1} {
+		s := serveBound(t, ConnectionsOptions{Max: 2})
+		frames := s.frames(t, "127.0.0.1")
+		for range requests {
+			get(t, frames, 1, "/api")
+			s.hasBegun(t)
+			await(t, frames, http2.FrameHeaders)
+		}
+		s.awaitRest(t)
+		if err := errors.Join(frames.WriteSettingsAck(), frames.WriteWindowUpdate(0, 1), frames.WritePing(false, [8]byte{})); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for ack := false; !ack; { // then the server has read all
+			ack = await(t, frames, http2.FramePing).Header().Flags.Has(http2.FlagPingAck)
+		}
+		s.fill(t, 2)
+	}
+}
+
+// Pings do not put off the eviction again and again.
+func TestPingsHoldNoPlace(t *testing.T) {
 	s := serveBound(t, ConnectionsOptions{Max: 2})
-	frames := s.frames(t, "127.0.0.1")
+	s.grace = 200 * time.Millisecond
+	frames := s.frames(t, "127.0.0.9")
 	get(t, frames, 1, "/api")
 	s.hasBegun(t)
 	await(t, frames, http2.FrameHeaders)
 	s.awaitRest(t)
-	if err := errors.Join(frames.WriteWindowUpdate(0, 1), frames.WritePing(false, [8]byte{})); err != nil {
-		t.Fatal(err)
-	}
-	for ack := false; !ack; { // then the server has read both
-		ack = await(t, frames, http2.FramePing).Header().Flags.Has(http2.FlagPingAck)
-	}
-	s.fill(t, 2)
+	s.fill(t, 1)
+	go func() {
+		for frames.WritePing(false, [8]byte{}) == nil {
+			if _, err := frames.ReadFrame(); err != nil { // its answer
+				return
+			}
+		}
+	}()
+	waitFor(t, "a newcomer gets the place", func() bool { return s.ask(t, "127.0.0.2") == http.StatusOK })
 }
