@@ -31,21 +31,32 @@ type lateEvents struct {
 	mu      sync.Mutex
 	events  []eventDocument // in the order in which they happened
 	dropped int             // number of events beyond maxLate
+	closed  bool            // they are recorded for the last time
 }
 
 // keep keeps d if err says that the database is unavailable, and adds ErrKept to err then.
+// After close it keeps nothing.
 func (l *lateEvents) keep(d eventDocument, err error) error {
 	if !errors.Is(err, ErrUnavailable) {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return err
+	}
 	if len(l.events) == maxLate {
 		l.dropped++
 		return err
 	}
 	l.events = append(l.events, d)
 	return keptError{err}
+}
+
+func (l *lateEvents) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
 }
 
 // Run records late events and removes the oldest events beyond the bounds, until ctx ends. Then it
@@ -61,6 +72,7 @@ func (a *Audit) Run(ctx context.Context, log *slog.Logger) {
 			a.recordLate(ctx, log, slog.LevelWarn)
 			a.trimOrLog(ctx, log)
 		case <-ctx.Done():
+			a.late.close()                                                 // requests may still run
 			a.recordLate(context.WithoutCancel(ctx), log, slog.LevelError) // the events end with the process
 			return
 		}

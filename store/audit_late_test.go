@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 )
 
@@ -19,5 +21,16 @@ func TestLateEventsAreBounded(t *testing.T) {
 	}
 	if len(late.events) != maxLate || late.dropped != 5 {
 		t.Errorf("%d kept, %d dropped", len(late.events), late.dropped)
+	}
+}
+
+// An event that comes after the last attempt to record late ones is lost, and its error says so.
+func TestEventsAfterRunAreNotKept(t *testing.T) {
+	a := &Audit{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.Run(ctx, slog.New(slog.DiscardHandler))
+	if err := a.late.keep(eventDocument{}, ErrUnavailable); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrKept) || len(a.late.events) != 0 {
+		t.Errorf("%d kept, %v", len(a.late.events), err)
 	}
 }

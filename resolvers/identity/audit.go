@@ -105,14 +105,16 @@ func (a *Auditor) record(ctx context.Context, c Caller, e store.Event) {
 	defer cancel()
 	e.Kind, e.ClientIP = c.Audit, c.Client.IP
 	err := a.events.Record(ctx, e)
-	switch {
-	case errors.Is(err, store.ErrKept):
-		a.log.LogAttrs(ctx, slog.LevelWarn, "event not recorded yet", slog.String("kind", string(e.Kind)), slog.Any("err", err))
-	case err != nil:
-		a.failed.Add(1)
-		a.log.LogAttrs(ctx, slog.LevelError, "event not recorded", slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
-			slog.String("user_id", e.UserID), slog.Any("err", err))
+	if err == nil {
+		return
 	}
+	level, text := slog.LevelWarn, "event not recorded yet"
+	if !errors.Is(err, store.ErrKept) {
+		level, text = slog.LevelError, "event not recorded"
+		a.failed.Add(1)
+	}
+	a.log.LogAttrs(ctx, level, text, slog.String("kind", string(e.Kind)), slog.String("outcome", string(e.Outcome)),
+		slog.String("user_id", e.UserID), slog.Any("err", err))
 }
 
 // AuditState is what an Auditor has to write, and what it could not.

@@ -45,10 +45,13 @@ type refusalQueue struct {
 	windows map[refusalKey]*refusal
 	spread  map[refusalKey]int // number of windows with a network, by key without it
 	waiting []*refusal
-	dropped int   // refusals without a record since the last log line about them
 	lost    int64 // dropped since the start
 	logged  time.Time
-	swept   time.Time // when ended windows were last removed
+	since   struct { // that
+		dropped int  // refusals without a record
+		failed  bool // the database refused one that waited
+	}
+	swept time.Time // when ended windows were last removed
 
 	flushing chan struct{} // holds one token while a flush runs
 	wake     chan struct{} // of one: a record waits
@@ -119,7 +122,7 @@ func (q *refusalQueue) add(network string, e store.Event) {
 
 // drop counts refusals that get no record. The caller holds the lock.
 func (q *refusalQueue) drop(n int) {
-	q.dropped += n
+	q.since.dropped += n
 	q.lost += int64(n)
 }
 
@@ -224,21 +227,25 @@ func (q *refusalQueue) finish(batch []*refusal, events []store.Event, written bo
 	}
 }
 
-// logDropped logs that refusals have no record, at most once a minute.
+// logDropped logs, at most once a minute, that refusals have no record. It is an error if
+// the database is the reason, and not an attacker who has filled the queue.
 func (q *refusalQueue) logDropped(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	if err == nil && q.dropped == 0 || !q.logged.IsZero() && now.Sub(q.logged) < refusalLogInterval {
+	now, dropped := time.Now(), q.since.dropped
+	q.since.failed = err != nil || q.since.failed && dropped > 0
+	if err == nil && dropped == 0 || !q.logged.IsZero() && now.Sub(q.logged) < refusalLogInterval {
 		return
 	}
-	level := slog.LevelWarn
-	if err != nil && q.dropped > 0 { // else they only wait, or an attacker has filled the queue
+	level, text := slog.LevelWarn, "refusals not recorded"
+	switch {
+	case dropped == 0:
+		text = "refusals wait to be recorded"
+	case q.since.failed:
 		level = slog.LevelError
 	}
-	q.log.LogAttrs(context.Background(), level, "refusals not recorded",
-		slog.Int("dropped", q.dropped), slog.Int("waiting", len(q.waiting)), slog.Any("err", err))
-	q.logged, q.dropped = now, 0
+	q.log.LogAttrs(context.Background(), level, text, slog.Int("dropped", dropped), slog.Int("waiting", len(q.waiting)), slog.Any("err", err))
+	q.logged, q.since.dropped = now, 0
 }
 
 // sweep forgets the records that no longer count.
@@ -297,8 +304,8 @@ func (q *refusalQueue) drain(ctx context.Context) {
 		q.drop(r.event.Count - r.written)
 	}
 	q.waiting = nil
-	if q.dropped > 0 {
-		q.log.LogAttrs(ctx, slog.LevelWarn, "refusals not recorded", slog.Int("dropped", q.dropped), slog.Any("err", err))
-		q.dropped = 0
+	if q.since.dropped > 0 {
+		q.log.LogAttrs(ctx, slog.LevelError, "refusals not recorded", slog.Int("dropped", q.since.dropped), slog.Any("err", err))
+		q.since.dropped = 0
 	}
 }

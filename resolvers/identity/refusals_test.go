@@ -233,6 +233,31 @@ func TestRefusalsWaitForTheDatabase(t *testing.T) {
 	})
 }
 
+// Refusals that are lost because the database does not respond are an error, even if it
+// responds again when the log line is due.
+func TestRefusalsLostInAnOutageAreAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, l, text := auditing(t)
+		l.fail(errors.New("away"))
+		for i := range maxWaitingRefusal + 10 {
+			q.add("192.0.2.0", wrongPassword(fmt.Sprint("user", i)))
+			if i == 0 {
+				time.Sleep(time.Second) // the line that one waits
+			}
+		}
+		time.Sleep(time.Second)
+		l.fail(nil)
+		time.Sleep(time.Minute)
+		q.add("192.0.2.0", wrongPassword("ada"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN msg=\"refusals wait") || !strings.Contains(lines[1], "level=ERROR msg=\"refusals not recorded\" dropped=1") {
+			t.Errorf("%d lines:\n%s", len(lines), text)
+		}
+	})
+}
+
 func TestCloseWritesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, l, _ := auditing(t)
