@@ -56,14 +56,14 @@ func TestFullQueueRefusesCallbacksBeforeTheLookUp(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
 	f.loggedIn(t)
-	f.passwords.Full, f.passwords.Turns = true, nil
+	f.passwords.Full, f.passwords.Turns, f.users.LookUps = true, nil, 0
 	for _, email := range []string{ada.Email, "unknown@example.org"} {
 		if got := f.verifyPassword(email, adaLogin.Password); got != http.StatusTooManyRequests {
 			t.Errorf("%s: %d", email, got)
 		}
 	}
-	if len(f.passwords.Turns) != 0 {
-		t.Errorf("%d turns", len(f.passwords.Turns))
+	if len(f.passwords.Turns) != 0 || f.users.LookUps != 0 {
+		t.Errorf("%d turns, %d look-ups of the user", len(f.passwords.Turns), f.users.LookUps)
 	}
 }
 

@@ -16,6 +16,7 @@ type Users struct {
 	User       *store.User
 	Err        error // of each finder and of create
 	UpgradeErr error // of UpgradeHash
+	LookUps    int   // calls of a finder
 }
 
 func (f *Users) create(u store.User) (store.User, error) {
@@ -35,6 +36,7 @@ func (f *Users) create(u store.User) (store.User, error) {
 func (f *Users) find(match func(store.User) bool) (store.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.LookUps++
 	if f.Err != nil {
 		return store.User{}, f.Err
 	}
