@@ -184,7 +184,7 @@ func TestAttackerThroughConnectyCubeBeside(t *testing.T) {
 		"known devices":                     {0, 0, phone, 100},
 		"known devices, networks":           {50, 0, phone, 100},
 		"known devices, networks, accounts": {50, 20, phone, 90},
-		"users of ConnectyCube's login":     {0, 0, user, 1},
+		"users of ConnectyCube's login":     {0, 0, user, 5},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := newQueue(1, 5*time.Second)

@@ -19,9 +19,9 @@ const (
 	maxRemembered = 10_000
 )
 
-// memory is what the queue remembers of a top lane, but not of one of callbacks: whether an email
-// stands better or worse would tell who logs in. It would also not help, because an attacker can
-// use every email once.
+// memory is what the queue remembers of a top lane, except those of callbacks: whether an email
+// stands better or worse would tell which users log in. It would also not help, because an
+// attacker can use every email once.
 //
 // Its events are the lane's turns, and its requests that came before the time that a
 // refusal had told. The first kind tells a network that guesses patiently from one that

@@ -248,8 +248,8 @@ func TestQueueForgets(t *testing.T) {
 }
 
 // Callbacks leave no memory, whether they are served or refused: the next one with the same
-// email stands like one with an email that was never asked about. So the queue tells no one who
-// logs in, and an attacker with many emails does not make it forget networks.
+// email stands like one with an email that was never asked about. So the queue does not
+// tell which users log in, and an attacker with many emails does not make it forget networks.
 func TestCallbacksLeaveNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 10*work) // room for ten

@@ -29,10 +29,10 @@ var (
 	knownUpdates = words(`$bit $isolated $pushAll`)
 
 	knownStages = words(`
-		$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp $densify $documents
-		$facet $fill $geoNear $graphLookup $group $indexStats $limit $listLocalSessions $listSampledQueries $listSearchIndexes
-		$listSessions $lookup $match $merge $out $planCacheStats $project $redact $replaceRoot $replaceWith $sample $search
-		$searchMeta $set $setWindowFields $shardedDataDistribution $skip $sort $sortByCount $unionWith $unset $unwind
+		$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $currentOp $densify
+		$documents $facet $fill $geoNear $graphLookup $indexStats $listLocalSessions $listSampledQueries
+		$listSearchIndexes $listSessions $lookup $merge $out $planCacheStats $redact $replaceRoot $replaceWith $sample
+		$search $searchMeta $set $setWindowFields $shardedDataDistribution $sortByCount $unionWith $unset $unwind
 		$vectorSearch`)
 )
 

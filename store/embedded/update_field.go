@@ -44,7 +44,8 @@ func throughArray(d document, parts []string) bool {
 	return len(below) > 0
 }
 
-// compileCurrentDate sets the time at which the command is read.
+// compileCurrentDate sets the time at which the command is read. Unlike MongoDB's, two timestamps
+// of one second are equal: their increment is always 1.
 func compileCurrentDate(arg value) (change, error) {
 	now, kind := time.Now(), "date"
 	switch arg.Type {
