@@ -54,11 +54,11 @@ type connection struct {
 	incomplete atomic.Bool  // whether the server waits for a part of its request
 	answered   atomic.Bool  // whether it has got its refusal
 	writes     atomic.Int64 // when a write began that has not ended, in nanoseconds since epoch, or 0
-	carries    atomic.Bool  // whether it is HTTP/2, with requests as streams
 
 	// Used by one goroutine at a time: the accepting one, then the one that reads
 	// requests.
-	line []byte // the part of its first request line that has arrived; nil once that is known
+	line    []byte // the part of its first request line that has arrived; nil once that is known
+	isHTTP2 bool   // known with the line
 }
 
 // Read inspects the received bytes. If the first request must be refused, Read answers
@@ -75,7 +75,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.refuse(p)
 		return 0, io.EOF
 	}
-	if n > 0 && c.waits.Load() && !c.all.wake(c, !c.carries.Load()) {
+	if n > 0 && c.waits.Load() && !c.all.wake(c, !c.isHTTP2) {
 		return 0, io.EOF // evicted just now: the request must not run, since its answer would be lost
 	}
 	if n == 0 || !undecided {
@@ -90,7 +90,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.refuse(p)
 		return 0, io.EOF
 	}
-	c.carries.Store(bytes.HasPrefix(c.line, []byte("PRI "))) // HTTP/2's preface (RFC 9113, 3.4)
+	c.isHTTP2 = bytes.HasPrefix(c.line, []byte("PRI ")) // its preface (RFC 9113, 3.4)
 	c.line = nil
 	return n, err
 }

@@ -99,9 +99,7 @@ func (c *connection) displaceable(now time.Time) *connection {
 		return c
 	}
 	switch on := c.stream.on; {
-	case on.writes.Load() == 0:
-		return c
-	case on.place != placeGeneral: // it is closed, or will be at once, and ends c
+	case on.writes.Load() == 0, on.place != placeGeneral: // a closed connection ends c
 		return c
 	case on.isSlow(now):
 		return on
