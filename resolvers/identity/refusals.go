@@ -46,12 +46,8 @@ type refusalQueue struct {
 	spread  map[refusalKey]int // number of windows with a network, by key without it
 	waiting []*refusal
 	lost    int64 // dropped since the start
-	logged  time.Time
-	since   struct { // that
-		dropped int  // refusals without a record
-		failed  bool // the database refused one that waited
-	}
-	swept time.Time // when ended windows were last removed
+	losses  losses
+	swept   time.Time // when ended windows were last removed
 
 	flushing chan struct{} // holds one token while a flush runs
 	wake     chan struct{} // of one: a record waits
@@ -59,6 +55,16 @@ type refusalQueue struct {
 	stopped  chan struct{}
 	ended    chan struct{}
 }
+
+// losses are the refusals without a record, since the last log line about them.
+type losses struct {
+	logged  time.Time // that line
+	dropped int
+	failed  bool // the database refused a record that waited
+}
+
+// flushed notes the result of a flush. A failure counts until the losses are logged.
+func (l *losses) flushed(err error) { l.failed = err != nil || l.failed && l.dropped > 0 }
 
 // refusalKey says which refusals are equal.
 type refusalKey struct {
@@ -122,7 +128,7 @@ func (q *refusalQueue) add(network string, e store.Event) {
 
 // drop counts refusals that get no record. The caller holds the lock.
 func (q *refusalQueue) drop(n int) {
-	q.since.dropped += n
+	q.losses.dropped += n
 	q.lost += int64(n)
 }
 
@@ -227,25 +233,33 @@ func (q *refusalQueue) finish(batch []*refusal, events []store.Event, written bo
 	}
 }
 
-// logDropped logs, at most once a minute, that refusals have no record. It is an error if
-// the database is the reason, and not an attacker who has filled the queue.
+// logDropped logs, at most once a minute, that refusals have no record. err is the result of
+// the flush before.
 func (q *refusalQueue) logDropped(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now, dropped := time.Now(), q.since.dropped
-	q.since.failed = err != nil || q.since.failed && dropped > 0
-	if err == nil && dropped == 0 || !q.logged.IsZero() && now.Sub(q.logged) < refusalLogInterval {
-		return
+	l := &q.losses
+	if l.flushed(err); l.logged.IsZero() || time.Since(l.logged) >= refusalLogInterval {
+		q.logLosses(err)
 	}
+}
+
+// logLosses logs that refusals have no record, if there is something to log. It is an error
+// if the database is the reason, and not an attacker who has filled the queue. The caller
+// holds the lock.
+func (q *refusalQueue) logLosses(err error) {
+	l := &q.losses
 	level, text := slog.LevelWarn, "refusals not recorded"
 	switch {
-	case dropped == 0:
+	case err == nil && l.dropped == 0:
+		return
+	case l.dropped == 0:
 		text = "refusals wait to be recorded"
-	case q.since.failed:
+	case l.failed:
 		level = slog.LevelError
 	}
-	q.log.LogAttrs(context.Background(), level, text, slog.Int("dropped", dropped), slog.Int("waiting", len(q.waiting)), slog.Any("err", err))
-	q.logged, q.since.dropped = now, 0
+	q.log.LogAttrs(context.Background(), level, text, slog.Int("dropped", l.dropped), slog.Int("waiting", len(q.waiting)), slog.Any("err", err))
+	l.logged, l.dropped = time.Now(), 0
 }
 
 // sweep forgets the records that no longer count.
@@ -304,8 +318,7 @@ func (q *refusalQueue) drain(ctx context.Context) {
 		q.drop(r.event.Count - r.written)
 	}
 	q.waiting = nil
-	if q.since.dropped > 0 {
-		q.log.LogAttrs(ctx, slog.LevelError, "refusals not recorded", slog.Int("dropped", q.since.dropped), slog.Any("err", err))
-		q.since.dropped = 0
+	if q.losses.flushed(err); q.losses.dropped > 0 {
+		q.logLosses(err)
 	}
 }
