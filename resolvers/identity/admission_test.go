@@ -19,14 +19,14 @@ import (
 func TestFullQueueRefusesStrangersBeforeTheLookUp(t *testing.T) {
 	f := newFlows(t)
 	f.stored()
-	f.passwords.Full = true
+	f.passwords.Full, f.users.LookUps = true, 0
 	for _, email := range []string{ada.Email, "unknown@example.org"} {
 		if e := f.guesses(t, 1, email, nil); e.Code != apierror.RateLimited {
 			t.Errorf("%s: %s", email, e.Code)
 		}
 	}
-	if f.sessions.LookUps != 0 || len(f.passwords.Turns) != 0 {
-		t.Errorf("%d look-ups, %d turns", f.sessions.LookUps, len(f.passwords.Turns))
+	if f.users.LookUps != 0 || f.sessions.LookUps != 0 || len(f.passwords.Turns) != 0 {
+		t.Errorf("%d look-ups of the user, %d of login sessions, %d turns", f.users.LookUps, f.sessions.LookUps, len(f.passwords.Turns))
 	}
 }
 
