@@ -53,7 +53,7 @@ func announce(l *lane, n int) {
 // share returns how many waiters of a class the queue keeps beside those of the other classes:
 // what they leave, and no less than each of those keeps that are longer.
 func (q *hashQueue) share(class HashClass) int {
-	var others []int
+	others := make([]int, 0, classes)
 	for c, other := range q.classes {
 		if HashClass(c) != class {
 			others = append(others, other.waiting)
