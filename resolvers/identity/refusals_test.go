@@ -258,6 +258,21 @@ func TestRefusalsLostInAnOutageAreAnError(t *testing.T) {
 	})
 }
 
+// Refusals beyond the room of the queue are no error, also in the line at the end.
+func TestCloseTellsOfAFullQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _, text := auditing(t)
+		for i := range maxWaitingRefusal + 10 {
+			q.add("192.0.2.0", wrongPassword(fmt.Sprint("user", i)))
+		}
+		q.stop(t.Context())
+		synctest.Wait()
+		if strings.Count(text.String(), "\n") != 1 || !strings.Contains(text.String(), "level=WARN msg=\"refusals not recorded\" dropped=10") {
+			t.Errorf("log: %s", text)
+		}
+	})
+}
+
 func TestCloseWritesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, l, _ := auditing(t)
